@@ -1,0 +1,3 @@
+module sendoff
+
+go 1.26.0
