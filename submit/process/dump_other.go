@@ -1,0 +1,6 @@
+//go:build unix && !linux
+
+package process
+
+// undumpable does nothing: only Linux lets a process ask for it.
+func undumpable() {}

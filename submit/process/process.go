@@ -1,0 +1,12 @@
+// Package process makes this process safe to run, whoever started it, and
+// judges what surrounds it.
+//
+//	descriptors 0 to 2      the Go runtime opens /dev/null where one is closed
+//	SIGPIPE, SIGXFSZ        become errors of the write that caused them
+//	core dumps, ptrace      off: a secret in memory stays there
+//	euid ≠ uid, egid ≠ gid  the environment is cleared: it is the caller's, not ours
+//	files of others         judged by Trust before they are believed
+//
+// Errors: Trust and TrustSecret return plain sentences; the caller gives them
+// their kind.
+package process

@@ -1,0 +1,195 @@
+//go:build unix
+
+package process
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// place makes a file of the given mode in a folder of the given mode, below a
+// folder that is safe, and returns its path.
+func place(t *testing.T, folder, file os.FileMode) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "folder")
+	path := filepath.Join(dir, "file")
+	for _, err := range []error{
+		os.Mkdir(dir, 0o700), os.WriteFile(path, nil, 0o600), os.Chmod(path, file), os.Chmod(dir, folder),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return path
+}
+
+func chown(t *testing.T, path string, uid, gid int) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give a file away")
+	}
+	if err := os.Lchown(path, uid, gid); err != nil {
+		t.Skip("this root cannot give a file away:", err)
+	}
+}
+
+// link makes a symbolic link to path, in a folder that is safe.
+func link(t *testing.T, path string) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(path, name); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+const nobodys = 4242 // a uid and gid without a name
+
+func TestTrust(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		make func(t *testing.T) string
+		want string // in the error; "" for none
+	}{
+		{"own", func(t *testing.T) string { return place(t, 0o700, 0o600) }, ""},
+		{"readable", func(t *testing.T) string { return place(t, 0o755, 0o644) }, ""},
+		{"world-writable", func(t *testing.T) string { return place(t, 0o755, 0o646) }, "others can write it (mode 0646)"},
+		{"folder world-writable", func(t *testing.T) string { return place(t, 0o707, 0o600) }, "/folder: others can write it (mode 0707)"},
+		{"through a link", func(t *testing.T) string { return link(t, place(t, 0o700, 0o600)) }, ""},
+		{"link to world-writable", func(t *testing.T) string { return link(t, place(t, 0o700, 0o602)) }, "others can write it (mode 0602)"},
+		{"link into a bad folder", func(t *testing.T) string { return link(t, link(t, place(t, 0o702, 0o600))) }, "/folder: others can write it (mode 0702)"},
+		{"folder is a link", func(t *testing.T) string {
+			return filepath.Join(link(t, filepath.Dir(place(t, 0o702, 0o600))), "file")
+		}, "/folder: others can write it (mode 0702)"},
+		{"relative link", func(t *testing.T) string {
+			folder := filepath.Dir(place(t, 0o702, 0o600))
+			name := filepath.Join(filepath.Dir(folder), "link")
+			if err := os.Symlink("../"+filepath.Base(filepath.Dir(folder))+"/folder/file", name); err != nil {
+				t.Fatal(err)
+			}
+			return name
+		}, "/folder: others can write it (mode 0702)"},
+		{"foreign file", func(t *testing.T) string {
+			path := place(t, 0o700, 0o600)
+			chown(t, path, nobodys, nobodys)
+			return path
+		}, "it belongs to uid 4242, neither root nor the user (mode 0600)"},
+		{"foreign folder", func(t *testing.T) string {
+			path := place(t, 0o755, 0o600)
+			chown(t, filepath.Dir(path), nobodys, nobodys)
+			return path
+		}, "/folder: it belongs to uid 4242"},
+		{"foreign link", func(t *testing.T) string {
+			name := link(t, place(t, 0o700, 0o600))
+			chown(t, name, nobodys, nobodys)
+			return name
+		}, "/link: it belongs to uid 4242"},
+		{"sticky folder of root's", func(t *testing.T) string {
+			path := place(t, 0o777|os.ModeSticky, 0o600)
+			chown(t, filepath.Dir(path), 0, 0)
+			return path
+		}, ""},
+		{"sticky folder of another's", func(t *testing.T) string {
+			path := place(t, 0o777|os.ModeSticky, 0o600)
+			chown(t, filepath.Dir(path), nobodys, 0)
+			return path
+		}, "/folder: it belongs to uid 4242"},
+		{"writable by a group", func(t *testing.T) string {
+			path := place(t, 0o700, 0o620)
+			chown(t, path, 0, nobodys)
+			return path
+		}, "others in its group 4242 can write it (mode 0620)"},
+		{"folder writable by a group", func(t *testing.T) string {
+			path := place(t, 0o775, 0o600)
+			chown(t, filepath.Dir(path), 0, nobodys)
+			return path
+		}, "/folder: others in its group 4242 can write it (mode 0775)"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			path := row.make(t)
+			f, err := os.Open(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			err = Trust(f, path)
+			if row.want == "" && err != nil || row.want != "" && (err == nil || !strings.Contains(err.Error(), row.want)) {
+				t.Errorf("got %v, want %q", err, row.want)
+			}
+		})
+	}
+}
+
+func TestTrustSecret(t *testing.T) {
+	for _, row := range []struct {
+		name         string
+		folder, file os.FileMode
+		atHome       bool
+		want         string
+	}{
+		{"own", 0o700, 0o400, true, ""},
+		{"readable at home", 0o755, 0o644, true, "others can read it (mode 0644)"},
+		{"readable in a closed folder at home", 0o700, 0o604, true, "others can read it (mode 0604)"},
+		{"readable elsewhere", 0o755, 0o644, false, ""},
+		{"writable", 0o755, 0o602, false, "others can write it (mode 0602)"},
+		{"in a folder others can write", 0o777, 0o600, false, ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			path := place(t, row.folder, row.file)
+			home := filepath.Join(filepath.Dir(path), "elsewhere")
+			if row.atHome {
+				home = link(t, filepath.Dir(filepath.Dir(path)))
+			}
+			f, err := os.Open(path)
+			if err != nil {
+				t.Skip("this root may not open what it owns:", err)
+			}
+			defer f.Close()
+			err = TrustSecret(f, path, home)
+			if row.want == "" && err != nil || row.want != "" && (err == nil || err.Error() != row.want) {
+				t.Errorf("got %v, want %q", err, row.want)
+			}
+		})
+	}
+}
+
+// Root's group is root's own where it has root's name; a number that has no
+// name is private where it is the owner's number.
+func TestPrivateGroup(t *testing.T) {
+	for _, row := range []struct {
+		uid, gid int
+		want     bool
+	}{
+		{nobodys, nobodys, true},
+		{nobodys, nobodys + 1, false},
+		{nobodys, 0, false},
+		{0, nobodys, false},
+	} {
+		if got := privateGroup(row.uid, row.gid); got != row.want {
+			t.Errorf("uid %d, gid %d: %v", row.uid, row.gid, got)
+		}
+	}
+}
+
+func TestReadOnly(t *testing.T) {
+	if readOnly(t.TempDir()) {
+		t.Error("the folder for temporary files is taken for read-only")
+	}
+	mounts, err := os.ReadFile("/proc/self/mounts")
+	if err != nil {
+		t.Skip("no list of mounts to find a read-only one in")
+	}
+	for line := range strings.Lines(string(mounts)) {
+		words := strings.Fields(line)
+		info, err := os.Stat(words[1])
+		if err == nil && info.IsDir() && strings.HasPrefix(words[3]+",", "ro,") {
+			if !readOnly(words[1]) {
+				t.Errorf("%s is mounted read-only", words[1])
+			}
+			return
+		}
+	}
+	t.Skip("nothing is mounted read-only")
+}
