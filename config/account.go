@@ -1,0 +1,119 @@
+package config
+
+import (
+	"strings"
+
+	"sendoff/submit/envelope"
+)
+
+// defaultRecipients is how many recipients one transaction has at most, if an
+// account does not say.
+const defaultRecipients = 100
+
+// An Account is a way to send: a smarthost, who we are there, and which
+// senders go through it.
+type Account struct {
+	Name string `toml:"-"`
+	File string `toml:"-"` // absolute; "" if no file defines the account
+
+	Servers        List[Server]  `toml:"server" doc:"Where mail goes: one server, or several that are tried in order."`
+	User           string        `toml:"user" doc:"The name to log in with; without it there is no login."`
+	From           List[Pattern] `toml:"from" doc:"The addresses that select this account, as senders; the first that is no pattern is the account's own address."`
+	FullName       string        `toml:"full-name" doc:"The name put before the address when a message has no From field."`
+	Secret         List[string]  `toml:"secret" doc:"Where the password is kept: one source, or several that are tried in order."`
+	Auth           List[string]  `toml:"auth" doc:"The login mechanisms that may be used."`
+	ForceSender    bool          `toml:"force-sender" doc:"Whether every sender is replaced by the account's own address."`
+	MaxSize        Size          `toml:"max-size" doc:"The largest message that is sent, in octets."`
+	MaxRecipients  int           `toml:"max-recipients" doc:"How many recipients one transaction has at most."`
+	TLSCA          string        `toml:"tls-ca" doc:"A PEM file of the certificate authorities to trust, instead of the system's."`
+	TLSFingerprint Fingerprint   `toml:"tls-fingerprint" doc:"The SHA-256 fingerprint of the one certificate to trust, whoever signed it."`
+	TLSCert        string        `toml:"tls-cert" doc:"A PEM file with the certificate that shows the server who we are."`
+	TLSKey         string        `toml:"tls-key" doc:"A PEM file with the key of that certificate."`
+	TLSName        string        `toml:"tls-name" doc:"The name that must be in the server's certificate, instead of its host name."`
+	SourceAddress  Source        `toml:"source-address" doc:"The IP address to connect from."`
+	AddressFamily  Family        `toml:"address-family" doc:"Which addresses of the server to use."`
+	Timeout        Duration      `toml:"timeout" doc:"How long connecting and logging in may take together."`
+}
+
+// check checks what the types of a's fields do not, fills in defaults, and
+// says where in o a mistake is.
+func (a *Account) check(o *outline) error {
+	at := func(setting string) int { return o.find(accountsTable, a.Name, setting) }
+	has := func(setting string) bool { return o.has(accountsTable, a.Name, setting) }
+	switch {
+	case len(a.Servers) == 0:
+		return o.errorf(o.find(accountsTable, a.Name), "account %s has no server", a.Name)
+	case has("max-recipients") && a.MaxRecipients < 1:
+		return o.errorf(at("max-recipients"), "max-recipients must be 1 or more")
+	case a.MaxSize < 0:
+		return o.errorf(at("max-size"), "max-size must not be negative")
+	case has("address-family") && !a.AddressFamily.valid():
+		return o.errorf(at("address-family"), "%s", errFamily)
+	case has("tls-name") && !isDomain(a.TLSName):
+		return o.errorf(at("tls-name"), "tls-name is not a host name")
+	case a.TLSKey != "" && a.TLSCert == "":
+		return o.errorf(at("tls-key"), "tls-key is of no use without tls-cert")
+	}
+	for i, m := range a.Auth {
+		if !isMechanism(m) {
+			return o.errorf(at("auth"), "auth holds what is not the name of a mechanism")
+		}
+		a.Auth[i] = strings.ToUpper(m)
+	}
+	for _, s := range a.Secret {
+		if s == "" {
+			return o.errorf(at("secret"), "secret names no source")
+		}
+	}
+	a.setDefaults()
+	return nil
+}
+
+// setDefaults gives settings that were left open, or to us, their value.
+func (a *Account) setDefaults() {
+	if a.AddressFamily == anyFamily {
+		a.AddressFamily = 0
+	}
+	if a.MaxRecipients == 0 {
+		a.MaxRecipients = defaultRecipients
+	}
+}
+
+// Matches reports whether addr as a sender selects the account.
+func (a *Account) Matches(addr envelope.Address) bool {
+	for _, p := range a.From {
+		if p.Matches(addr) {
+			return true
+		}
+	}
+	return false
+}
+
+// Address returns the account's own address: the first of its senders that is
+// not a pattern, else its user, if that is an address. ok is false if it has
+// none.
+func (a *Account) Address() (addr envelope.Address, ok bool) {
+	for _, p := range a.From {
+		if addr, ok := p.Address(); ok {
+			return addr, true
+		}
+	}
+	addr, err := envelope.Parse(a.User)
+	if err != nil || addr.Domain() == "" {
+		return envelope.Address{}, false
+	}
+	return addr, true
+}
+
+// isDomain reports whether s is a domain as an address may have it.
+func isDomain(s string) bool {
+	a, err := envelope.Parse("x@" + s)
+	return err == nil && a.Domain() == s && s != ""
+}
+
+// isMechanism reports whether s is the name of a SASL mechanism, in any case
+// (RFC 4422 section 3.1).
+func isMechanism(s string) bool {
+	return s != "" && len(s) <= 20 &&
+		strings.Trim(strings.ToUpper(s), "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") == ""
+}

@@ -1,0 +1,208 @@
+package config
+
+import (
+	"encoding"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+
+	"sendoff/submit/envelope"
+	"sendoff/submit/status"
+)
+
+// An Override is what the environment or the command line says in place of
+// the files. An empty field says nothing.
+type Override struct {
+	Config  string // the configuration file
+	Account string // its name
+	Server  string // as in a file
+	User    string
+	Secret  string // a source, never a password
+	From    string // an address or pattern, as in a file
+}
+
+// Environment returns what the variables SENDOFF_* say.
+func Environment(getenv func(string) string) Override {
+	return Override{
+		Config:  getenv("SENDOFF_CONFIG"),
+		Account: getenv("SENDOFF_ACCOUNT"),
+		Server:  getenv("SENDOFF_SERVER"),
+		User:    getenv("SENDOFF_USER"),
+		Secret:  getenv("SENDOFF_SECRET"),
+		From:    getenv("SENDOFF_FROM"),
+	}
+}
+
+// A Choice is what decides which account a message goes through.
+type Choice struct {
+	Sender      envelope.Address // -f; zero if absent or <>
+	Header      envelope.Address // of the From field; zero if it has none
+	CommandLine Override
+	Environment Override
+}
+
+// Choose returns the account for by, and in words why it is that one: the one
+// named, else one that the sender given with -f selects, else the address in
+// the From field, else the default. Of several that an address selects, an
+// account that has it in full goes before a pattern, the default before the
+// others, and then the files' order counts.
+//
+// The account is a copy with by's overrides in it. A server given there makes
+// an account by itself where none is chosen. Beside a chosen one it takes that
+// account's place of delivery; and if its host is none of the account's, it
+// gets nothing that was meant for them: no user, secret, certificate or
+// fingerprint.
+func (c *Config) Choose(by Choice) (a *Account, why string, err error) {
+	chosen, why, err := c.choose(by)
+	if err != nil {
+		return nil, "", err
+	}
+	account := *chosen
+	env := by.Environment
+	switch {
+	case env.Account != "" && env.Account != account.Name:
+		env = Override{} // it speaks of another account
+	case env.Account == "" && env.Server == "" && c.standard() != chosen:
+		env.User, env.Secret = "", "" // they are the default account's
+	}
+	if err := account.apply(env, origin{status.Config, "SENDOFF_SERVER", "SENDOFF_USER", "SENDOFF_SECRET", "SENDOFF_FROM"}); err != nil {
+		return nil, "", err
+	}
+	if err := account.apply(by.CommandLine, origin{status.Usage, "--server", "--user", "--secret", "--from"}); err != nil {
+		return nil, "", err
+	}
+	account.setDefaults()
+	return &account, why, nil
+}
+
+// choose finds the account before any override.
+func (c *Config) choose(by Choice) (*Account, string, error) {
+	for _, row := range []struct{ name, why string }{
+		{by.CommandLine.Account, "named by --account"},
+		{by.Environment.Account, "named by SENDOFF_ACCOUNT"},
+	} {
+		if row.name == "" {
+			continue
+		}
+		if a := c.find(row.name); a != nil {
+			return a, row.why, nil
+		}
+		return nil, "", status.Config.Errorf("no account %q; %s", row.name, c.known())
+	}
+	for _, row := range []struct {
+		addr envelope.Address
+		why  string
+	}{
+		{by.Sender, "the sender %s (-f) selects it"},
+		{by.Header, "the From field's %s selects it"},
+	} {
+		if a := c.matching(row.addr); a != nil {
+			return a, fmt.Sprintf(row.why, row.addr), nil
+		}
+	}
+	if a := c.standard(); a != nil {
+		if c.Account == "" {
+			return a, "the only account", nil
+		}
+		return a, "the default account", nil
+	}
+	switch {
+	case by.CommandLine.Server != "":
+		return &Account{Name: "command-line"}, "made from --server", nil
+	case by.Environment.Server != "":
+		return &Account{Name: "environment"}, "made from SENDOFF_SERVER", nil
+	case len(c.Accounts) == 0:
+		return nil, "", status.Config.Errorf("no account configured")
+	}
+	return nil, "", status.Config.Errorf("no default account; %s", c.known())
+}
+
+// standard returns the default account, or nil.
+func (c *Config) standard() *Account {
+	if c.Account == "" && len(c.Accounts) == 1 {
+		return c.Accounts[0]
+	}
+	return c.find(c.Account)
+}
+
+// matching returns the account that addr as a sender selects, or nil.
+func (c *Config) matching(addr envelope.Address) *Account {
+	if addr.IsNull() {
+		return nil
+	}
+	inOrder := c.Accounts
+	if d := c.standard(); d != nil {
+		inOrder = append([]*Account{d}, inOrder...)
+	}
+	for _, a := range inOrder {
+		if slices.ContainsFunc(a.From, func(p Pattern) bool {
+			own, ok := p.Address()
+			return ok && own.Key() == addr.Key()
+		}) {
+			return a
+		}
+	}
+	for _, a := range inOrder {
+		if a.Matches(addr) {
+			return a
+		}
+	}
+	return nil
+}
+
+// origin says where an Override comes from: the kind of its errors, and the
+// names of its fields in them.
+type origin struct {
+	kind                       status.Kind
+	server, user, secret, from string
+}
+
+// apply puts o's values in place of a's.
+func (a *Account) apply(o Override, by origin) error {
+	var servers List[Server]
+	var from List[Pattern]
+	for _, row := range []struct {
+		name, value string
+		into        encoding.TextUnmarshaler
+	}{
+		{by.server, o.Server, &servers},
+		{by.user, o.User, nil},
+		{by.secret, o.Secret, nil},
+		{by.from, o.From, &from},
+	} {
+		if strings.ContainsFunc(row.value, unicode.IsControl) {
+			return by.kind.Errorf("%s holds a control character or a line break", row.name)
+		}
+		if row.value == "" || row.into == nil {
+			continue
+		}
+		if err := row.into.UnmarshalText([]byte(row.value)); err != nil {
+			return by.kind.Errorf("%s: %w", row.name, err)
+		}
+	}
+	if servers != nil {
+		a.moveTo(servers)
+	}
+	if o.User != "" {
+		a.User = o.User
+	}
+	if o.Secret != "" {
+		a.Secret = List[string]{o.Secret}
+	}
+	if from != nil {
+		a.From = from
+	}
+	return nil
+}
+
+// moveTo makes servers the account's. What proves to its old hosts who we are,
+// or proves theirs, goes unless the new host is one of them.
+func (a *Account) moveTo(servers List[Server]) {
+	known := slices.ContainsFunc(a.Servers, func(s Server) bool { return s.Host == servers[0].Host })
+	if !known {
+		a.User, a.Secret = "", nil
+		a.TLSCert, a.TLSKey, a.TLSName, a.TLSFingerprint = "", "", "", Fingerprint{}
+	}
+	a.Servers = servers
+}

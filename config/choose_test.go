@@ -1,0 +1,245 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"sendoff/submit/envelope"
+	"sendoff/submit/status"
+)
+
+const three = `
+account = "work"
+[accounts.pattern]
+server = "smtps://pattern.example"
+from = "*@example.org"
+[accounts.home]
+server = "smtps://home.example"
+user = "bob@home.example"
+from = ["ann@example.org", "*@*.home.example"]
+[accounts.work]
+server = ["smtps://work.example", "smtp://backup.work.example"]
+user = "ann"
+secret = "keyring"
+from = ["*@work.example", "*@shared.example"]
+tls-cert = "c.pem"
+tls-name = "n.example"
+tls-fingerprint = "0011223344556677889900112233445566778899001122334455667788990011"
+tls-ca = "/ca.pem"
+[accounts.other]
+server = "smtps://other.example"
+from = "*@shared.example"
+`
+
+const two = `
+[accounts.a]
+server = "smtps://a.example"
+from = "a@a.example"
+[accounts.b]
+server = "smtps://b.example"
+`
+
+const one = `
+[accounts.only]
+server = "smtps://only.example"
+user = "u"
+secret = "none"
+`
+
+func mustAddress(t *testing.T, s string) envelope.Address {
+	t.Helper()
+	a, err := envelope.Parse(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func TestChoose(t *testing.T) {
+	type o = Override
+	for _, row := range []struct {
+		text, sender, header string
+		command, environment Override
+		want                 string // name: why
+	}{
+		// By name.
+		{three, "", "", o{Account: "home"}, o{}, "home: named by --account"},
+		{three, "ann@example.org", "ann@example.org", o{Account: "work"}, o{Account: "home"}, "work: named by --account"},
+		{three, "ann@example.org", "", o{}, o{Account: "work"}, "work: named by SENDOFF_ACCOUNT"},
+		{three, "ann@example.org", "", o{Account: "wrok"}, o{}, `no account "wrok"; known accounts: pattern, home, work, other`},
+		{one, "", "", o{}, o{Account: "x\n"}, `no account "x\n"; known accounts: only`},
+		{"", "", "", o{Account: "x"}, o{}, `no account "x"; no account is configured`},
+		{"", "", "", o{Account: "x", Server: "smtps://h"}, o{}, `no account "x"; no account is configured`},
+
+		// By address; the full one before the pattern, the default before the rest.
+		{three, "ann@example.org", "bob@example.org", o{}, o{}, "home: the sender ann@example.org (-f) selects it"},
+		{three, "bob@example.org", "", o{}, o{}, "pattern: the sender bob@example.org (-f) selects it"},
+		{three, "", "ann@EXAMPLE.org", o{}, o{}, "home: the From field's ann@EXAMPLE.org selects it"},
+		{three, "nobody@elsewhere.example", "x@a.home.example", o{}, o{}, "home: the From field's x@a.home.example selects it"},
+		{three, "x@shared.example", "", o{}, o{}, "work: the sender x@shared.example (-f) selects it"},
+		{three, "Ann@example.org", "", o{}, o{}, "pattern: the sender Ann@example.org (-f) selects it"},
+
+		// By default.
+		{three, "root", "root@home.example", o{}, o{}, "work: the default account"},
+		{one, "root", "", o{}, o{}, "only: the only account"},
+		{two, "", "", o{}, o{}, "no default account; known accounts: a, b"},
+		{two, "", "a@a.example", o{}, o{}, "a: the From field's a@a.example selects it"},
+		{"", "", "", o{}, o{User: "u", Secret: "none"}, "no account configured"},
+
+		// By itself.
+		{"", "", "", o{}, o{Server: "smtps://h"}, "environment: made from SENDOFF_SERVER"},
+		{"", "", "", o{Server: "smtps://h"}, o{Server: "smtps://g"}, "command-line: made from --server"},
+		{two, "", "", o{}, o{Server: "smtps://h"}, "environment: made from SENDOFF_SERVER"},
+		{one, "", "", o{}, o{Server: "smtps://h"}, "only: the only account"},
+	} {
+		c, err := parse(row.text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		by := Choice{CommandLine: row.command, Environment: row.environment}
+		by.Sender, by.Header = mustAddress(t, row.sender), mustAddress(t, row.header)
+		a, why, err := c.Choose(by)
+		got := ""
+		if err != nil {
+			got = err.Error()
+			if status.KindOf(err) != status.Config {
+				t.Errorf("%s is of kind %s", got, status.KindOf(err))
+			}
+		} else {
+			got = a.Name + ": " + why
+		}
+		if got != row.want {
+			t.Errorf("-f %q From %q %+v %+v:\n got %s\nwant %s", row.sender, row.header, row.command, row.environment, got, row.want)
+		}
+	}
+}
+
+// A secret never goes to a host it was not meant for.
+func TestChooseOverrides(t *testing.T) {
+	type o = Override
+	for _, row := range []struct {
+		name, text, sender   string
+		command, environment Override
+		want                 string // first host, user, secrets, whether with certificate, fingerprint and name
+	}{
+		{"nothing", three, "", o{}, o{}, "work.example ann [keyring] true"},
+		{"another host", three, "", o{}, o{Server: "smtps://evil.example"}, "evil.example  [] false"},
+		{"another host, command line", three, "", o{Server: "smtps://evil.example"}, o{}, "evil.example  [] false"},
+		{"a host that begins alike", three, "", o{Server: "smtps://work.example.evil.example"}, o{}, "work.example.evil.example  [] false"},
+		{"the same host", three, "", o{}, o{Server: "smtp://WORK.example.:2525"}, "work.example ann [keyring] true"},
+		{"its second host", three, "", o{Server: "smtp://backup.work.example"}, o{}, "backup.work.example ann [keyring] true"},
+		{"another host, with its own", three, "", o{}, o{Server: "smtps://new.example", User: "new", Secret: "file:/s"}, "new.example new [file:/s] false"},
+		{"another user", three, "", o{}, o{User: "bob"}, "work.example bob [keyring] true"},
+		{"another secret", three, "", o{}, o{Secret: "file:/s"}, "work.example ann [file:/s] true"},
+		{"secret of the account the environment names", three, "", o{}, o{Account: "home", Secret: "file:/s"}, "home.example bob@home.example [file:/s] false"},
+		{"secret of the default account, another by address", three, "ann@example.org", o{}, o{User: "u", Secret: "file:/s"}, "home.example bob@home.example [] false"},
+		{"secret of the default account, another by name", three, "", o{Account: "home"}, o{User: "u", Secret: "file:/s"}, "home.example bob@home.example [] false"},
+		{"secret of the default account, by name", three, "", o{Account: "work"}, o{Secret: "file:/s"}, "work.example ann [file:/s] true"},
+		{"secret of the environment's account, another by name", three, "", o{Account: "home"}, o{Account: "work", Secret: "file:/s"}, "home.example bob@home.example [] false"},
+		{"secret of the environment's server, another on the command line", three, "", o{Server: "smtps://evil.example"},
+			o{Server: "smtps://new.example", User: "new", Secret: "file:/s"}, "evil.example  [] false"},
+		{"secret of the default account, another host on the command line", three, "", o{Server: "smtps://evil.example"},
+			o{User: "new", Secret: "file:/s"}, "evil.example  [] false"},
+		{"no account, a secret for nobody", "", "", o{Server: "smtps://evil.example"}, o{User: "u", Secret: "file:/s"}, "evil.example  [] false"},
+		{"no account, a secret for another", "", "", o{Server: "smtps://evil.example"}, o{Server: "smtps://h.example", Secret: "file:/s"}, "evil.example  [] false"},
+		{"no account, a secret for it", "", "", o{}, o{Server: "smtps://h.example", User: "u", Secret: "file:/s"}, "h.example u [file:/s] false"},
+		{"command line before environment", "", "", o{Server: "smtps://h.example", User: "cu", Secret: "none"},
+			o{Server: "smtps://h.example", User: "u", Secret: "file:/s"}, "h.example cu [none] false"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			c, err := parse(row.text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			a, _, err := c.Choose(Choice{Sender: mustAddress(t, row.sender), CommandLine: row.command, Environment: row.environment})
+			if err != nil {
+				t.Fatal(err)
+			}
+			proofs := a.TLSCert != "" && a.TLSName != "" && !a.TLSFingerprint.IsZero()
+			if !proofs && (a.TLSCert != "" || a.TLSName != "" || !a.TLSFingerprint.IsZero()) {
+				t.Errorf("only some of certificate, fingerprint and name are left")
+			}
+			got := fmt.Sprintf("%s %s %s %v", a.Servers[0].Host, a.User, a.Secret, proofs)
+			if got != row.want {
+				t.Errorf("got  %s\nwant %s", got, row.want)
+			}
+			if a.MaxRecipients != 100 {
+				t.Errorf("max-recipients is %d", a.MaxRecipients)
+			}
+			if w := c.find("work"); w != nil && (w.Servers[0].Host != "work.example" || w.User != "ann") {
+				t.Errorf("the Config was changed: %+v", w)
+			}
+		})
+	}
+}
+
+func TestChooseOverrideErrors(t *testing.T) {
+	type o = Override
+	for _, row := range []struct {
+		command, environment Override
+		kind                 status.Kind
+		want                 string
+	}{
+		{o{}, o{Server: "smtps:h"}, status.Config, "SENDOFF_SERVER: a server is written smtps://HOST"},
+		{o{Server: "unix:/x"}, o{}, status.Usage, "--server: the scheme unix: is not in this version yet"},
+		{o{}, o{From: "ann"}, status.Config, "SENDOFF_FROM: an address or pattern needs an @"},
+		{o{User: "a\r\nb"}, o{}, status.Usage, "--user holds a control character or a line break"},
+		{o{}, o{Secret: "file:\n"}, status.Config, "SENDOFF_SECRET holds a control character or a line break"},
+	} {
+		c, err := parse(one)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _, err = c.Choose(Choice{CommandLine: row.command, Environment: row.environment})
+		if err == nil || !strings.HasPrefix(err.Error(), row.want) || status.KindOf(err) != row.kind {
+			t.Errorf("got %v (%s), want %s", err, status.KindOf(err), row.want)
+		}
+	}
+}
+
+func TestEnvironment(t *testing.T) {
+	for _, row := range []struct {
+		variable string
+		want     Override
+	}{
+		{"SENDOFF_CONFIG", Override{Config: "x"}},
+		{"SENDOFF_ACCOUNT", Override{Account: "x"}},
+		{"SENDOFF_SERVER", Override{Server: "x"}},
+		{"SENDOFF_USER", Override{User: "x"}},
+		{"SENDOFF_SECRET", Override{Secret: "x"}},
+		{"SENDOFF_FROM", Override{From: "x"}},
+		{"SENDOFF_PASSWORD", Override{}},
+	} {
+		got := Environment(func(name string) string {
+			if name == row.variable {
+				return "x"
+			}
+			return ""
+		})
+		if got != row.want {
+			t.Errorf("%s: %+v", row.variable, got)
+		}
+	}
+}
+
+func TestAccountAddress(t *testing.T) {
+	for _, row := range []struct{ settings, want string }{
+		{`from = ["*@x.example", "Ann@X.example", "b@x.example"]`, "Ann@X.example"},
+		{`from = ["*@x.example"]` + "\n" + `user = "u@x.example"`, "u@x.example"},
+		{`user = "u@x.example"`, "u@x.example"},
+		{`user = "u"`, ""},
+		{`user = "u x@y"`, ""},
+		{`from = '"a b"@x.example'`, `"a b"@x.example`},
+		{``, ""},
+	} {
+		c, err := parse(account(row.settings))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, ok := c.Accounts[0].Address()
+		if got.String() != row.want || ok != (row.want != "") {
+			t.Errorf("%s: %q, %v", row.settings, got, ok)
+		}
+	}
+}

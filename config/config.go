@@ -1,0 +1,229 @@
+// Package config reads the configuration files, and finds the account that a
+// message goes through.
+//
+//	/etc/sendoff/config.toml ─┐                       SENDOFF_*  --server …
+//	                          ├─ Load ─ Config ─ Choose ──┴──────────┴─ Account
+//	~/.config/sendoff/… ──────┘            name, -f, From, default
+//
+//	outline   every key of a file and its place     what is not known, or of the wrong type
+//	go-toml   the same file, decoded into structs   what is not TOML, or a value that makes no sense
+//	check     accounts and top together             what does not fit together
+//
+// A setting is a field of Config or Account with its TOML name and one line of
+// documentation in its tag. Nothing else lists the settings: keys are checked
+// against the tags, and a test holds sendoff.toml(5) against them.
+//
+// Errors: everything is of kind status.Config, and an error about a file begins
+// with FILE:LINE:COLUMN. No error quotes a file's lines, which may hold a
+// secret in the wrong place; a bad option on the command line is status.Usage.
+package config
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/pelletier/go-toml/v2"
+
+	"sendoff/submit/process"
+	"sendoff/submit/status"
+)
+
+// A Config is what the files say, together.
+type Config struct {
+	Account  string `toml:"account" doc:"The account to use when nothing else decides."`
+	Hostname string `toml:"hostname" doc:"The name to greet servers with, instead of this host's."`
+	Domain   string `toml:"domain" doc:"The domain that bare names, of senders and recipients alike, get."`
+	Queue    string `toml:"queue" doc:"Whether mail that cannot be sent now waits; so far only off."`
+
+	// Accounts holds the user's accounts before the system's, and those of
+	// one file in its order.
+	Accounts []*Account `toml:"-"`
+
+	// Files are the files that were read, in that order.
+	Files []string `toml:"-"`
+
+	defaultAt string // where account was set, as FILE:LINE:COLUMN
+}
+
+// Load reads the files of p. When its error is nil, every account in the Config
+// can be used as it is. Without any file the Config is empty, which only Choose
+// minds.
+func Load(p Paths) (*Config, error) {
+	c := &Config{}
+	for _, path := range []string{p.System, p.User} {
+		if path == "" || p.Explicit != "" {
+			continue
+		}
+		data, err := read(path)
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+			continue
+		}
+		if err == nil {
+			err = c.add(path, data, p.Home)
+		}
+		if err != nil {
+			return nil, atStart(path, err)
+		}
+	}
+	if p.Explicit != "" {
+		data, err := read(p.Explicit)
+		if err == nil {
+			err = c.add(p.Explicit, data, p.Home)
+		}
+		if err != nil {
+			return nil, atStart(p.Explicit, err)
+		}
+	}
+	return c, c.checkDefault()
+}
+
+// atStart gives an error about a file as a whole the file's first place; one
+// that has a place keeps it.
+func atStart(path string, err error) error {
+	if status.KindOf(err) == status.Config {
+		return err
+	}
+	if e := new(fs.PathError); errors.As(err, &e) && e.Path == path {
+		err = e.Err
+	}
+	return status.Config.Errorf("%s:1:1: %w", path, err)
+}
+
+// maxFile is the size at which a file is taken for something else.
+const maxFile = 1 << 20
+
+// read returns the content of the file at path, which nobody but root and the
+// user could have written. The descriptor that was judged is the one read.
+func read(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() { // opening a pipe would wait for its writer
+		return nil, errors.New("not a regular file")
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if err := process.Trust(f, path); err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if len(data) > maxFile {
+		return nil, errors.New("larger than 1 MiB, so not a configuration")
+	}
+	return data, err
+}
+
+// add puts what the file at path says on top of c: its top-level settings
+// replace c's, and so does an account of the same name. A relative path in it
+// is below its folder, and one that begins with ~/ below home.
+func (c *Config) add(path string, data []byte, home string) error {
+	o := newOutline(path, data)
+	if err := o.check(); err != nil {
+		return err
+	}
+	var doc struct {
+		Config
+		Accounts map[string]*Account `toml:"accounts"`
+	}
+	doc.Config = *c
+	err := toml.NewDecoder(bytes.NewReader(data)).DisallowUnknownFields().Decode(&doc)
+	if err != nil {
+		return o.decodeError(err)
+	}
+	if err := doc.checkTop(o); err != nil {
+		return err
+	}
+	where, err := filepath.Abs(path)
+	if err != nil {
+		return err
+	}
+	var accounts []*Account
+	for _, name := range o.accounts() {
+		a := doc.Accounts[name]
+		a.Name, a.File = name, where
+		if err := a.check(o); err != nil {
+			return err
+		}
+		for _, p := range []*string{&a.TLSCA, &a.TLSCert, &a.TLSKey} {
+			*p = resolve(*p, filepath.Dir(where), home)
+		}
+		accounts = append(accounts, a)
+	}
+	for _, old := range c.Accounts {
+		if doc.Accounts[old.Name] == nil {
+			accounts = append(accounts, old)
+		}
+	}
+	*c = doc.Config
+	c.Accounts = accounts
+	c.Files = append(c.Files, path)
+	if o.has("account") {
+		c.defaultAt = o.place(o.find("account"))
+	}
+	return nil
+}
+
+// resolve returns the path that p means in a file of the given folder.
+func resolve(p, folder, home string) string {
+	if rest, ok := strings.CutPrefix(p, "~/"); ok && home != "" {
+		return filepath.Join(home, rest)
+	}
+	if p == "" || filepath.IsAbs(p) {
+		return p
+	}
+	return filepath.Join(folder, p)
+}
+
+// checkTop checks the values of the top-level settings that o's file has.
+func (c *Config) checkTop(o *outline) error {
+	switch {
+	case o.has("hostname") && !isDomain(c.Hostname):
+		return o.errorf(o.find("hostname"), "hostname is not a host name")
+	case o.has("domain") && !isDomain(c.Domain):
+		return o.errorf(o.find("domain"), "domain is not a domain")
+	case o.has("queue") && c.Queue != "off":
+		return o.errorf(o.find("queue"), `queue can only be "off" in this version`)
+	}
+	return nil
+}
+
+// checkDefault checks that the default account exists, which one file may
+// name and another define.
+func (c *Config) checkDefault() error {
+	if c.defaultAt != "" && c.find(c.Account) == nil {
+		return status.Config.Errorf("%s: account = %q names no account; %s", c.defaultAt, c.Account, c.known())
+	}
+	return nil
+}
+
+// find returns the account of that name, or nil.
+func (c *Config) find(name string) *Account {
+	for _, a := range c.Accounts {
+		if a.Name == name {
+			return a
+		}
+	}
+	return nil
+}
+
+// known lists the accounts for an error that has to do without one.
+func (c *Config) known() string {
+	if len(c.Accounts) == 0 {
+		return "no account is configured"
+	}
+	names := make([]string, len(c.Accounts))
+	for i, a := range c.Accounts {
+		names[i] = a.Name
+	}
+	return "known accounts: " + strings.Join(names, ", ")
+}

@@ -1,0 +1,343 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"runtime"
+	"strings"
+	"testing"
+
+	"sendoff/submit/status"
+)
+
+// parse is Load of one file with the given content.
+func parse(text string) (*Config, error) {
+	c := &Config{}
+	if err := c.add("f", []byte(text), "/home/ann"); err != nil {
+		return nil, err
+	}
+	return c, c.checkDefault()
+}
+
+const example = `
+account = "work"                              # the default account
+
+[accounts.work]
+server = "smtps://smtp.example.org"
+user   = "ann@example.org"
+from   = ["ann@example.org", "*@lists.example.org"]
+secret = "keyring"
+`
+
+const full = `
+account = "a"
+hostname = "host.example.org"
+domain = "example.org"
+queue = "off"
+[accounts.b]
+server = "smtp+plain://localhost:2525"
+[accounts.a]
+server = ["smtps://One.Example.org", "smtp://[2001:db8::1]:25"]
+user = "ann"
+from = "ann@example.org"
+full-name = "Ann Bee"
+secret = ["keyring", "command:pass show mail"]
+auth = ["plain", "LOGIN"]
+force-sender = true
+max-size = "25M"
+max-recipients = 7
+tls-ca = "ca.pem"
+tls-fingerprint = "00:11223344556677889900112233445566778899001122334455667788990011"
+tls-cert = "~/cert.pem"
+tls-key = "/key.pem"
+tls-name = "mail.example.org"
+source-address = "192.0.2.1"
+address-family = 4
+timeout = "90s"
+`
+
+func TestLoadEverySetting(t *testing.T) {
+	c, err := parse(full)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Account != "a" || c.Hostname != "host.example.org" || c.Domain != "example.org" || c.Queue != "off" {
+		t.Errorf("top: %+v", c)
+	}
+	if len(c.Accounts) != 2 || c.Accounts[0].Name != "b" || c.Accounts[1].Name != "a" {
+		t.Fatalf("accounts are not in the file's order")
+	}
+	a := c.Accounts[1]
+	for i := range reflect.TypeOf(*a).NumField() {
+		if reflect.ValueOf(*a).Field(i).IsZero() {
+			t.Errorf("%s was not read", reflect.TypeOf(*a).Field(i).Name)
+		}
+	}
+	where, _ := filepath.Abs("f")
+	for _, row := range []struct{ got, want any }{
+		{a.Servers[0].String(), "smtps://one.example.org:465"},
+		{a.Servers[1].Address(), "[2001:db8::1]:25"},
+		{a.MaxSize, Size(25 << 20)},
+		{a.Auth[0], "PLAIN"},
+		{a.File, where},
+		{a.TLSCA, filepath.Join(filepath.Dir(where), "ca.pem")},
+		{a.TLSCert, filepath.Join("/home/ann", "cert.pem")},
+		{a.AddressFamily.Network(), "tcp4"},
+		{len(a.TLSFingerprint.Sum()), 32},
+		{a.Timeout.Seconds(), 90.0},
+		{c.Accounts[0].MaxRecipients, 100},
+	} {
+		if row.got != row.want {
+			t.Errorf("got %v, want %v", row.got, row.want)
+		}
+	}
+}
+
+// account wraps settings into an account that is otherwise right, so that they
+// stand in line 2 and from column 1 on.
+func account(settings string) string {
+	return "[accounts.a]\n" + settings + "\nserver = \"smtps://h.example\"\n"
+}
+
+func TestLoadErrors(t *testing.T) {
+	for _, row := range []struct{ text, want string }{
+		// What is no TOML.
+		{"\ufeffaccount = \"a\"\n", "f:1:1: the file begins with a byte order mark; save it without"},
+		{"account = \n", "f:1:11: unexpected character U+000A at start of value"},
+		{"account = \"a\"\naccount = \"b\"\n", "f:2:1: account: key account is already defined"},
+		{account("user = \"a\"\nuser = \"b\""), "f:3:1: user: key user is already defined"},
+		{"[accounts.a]\nserver = \"smtps://h\"\n[accounts.a]\n", "f:3:2: accounts.a: table a already exists"},
+		{"root:$6$salt$hash:19000:0:99999:7:::\n", "f:1:5: "},
+		{"-----BEGIN PRIVATE KEY-----\n", "f:1:"},
+		{"hunter2\n", "f:1:"},
+		{"account = \"a\xff\"\n", "f:1:13: "},
+
+		// What is no setting.
+		{"acount = \"a\"\n", "f:1:1: unknown key acount; did you mean account?"},
+		{"[account.a]\n", "f:1:2: account takes a string, not a table"},
+		{"[acounts.a]\n", "f:1:2: unknown key acounts.a; did you mean accounts?"},
+		{"\n  Account = \"a\"\n", "f:2:3: unknown key Account; did you mean account?"},
+		{"xyzzy = 1\n", "f:1:1: unknown key xyzzy"},
+		{"\"\\u001b[31m\" = 1\n", `f:1:1: unknown key "\x1b[31m"`},
+		{"server = \"smtps://h\"\n", "f:1:1: unknown key server; it belongs in an account, below [accounts.NAME]"},
+		{account("domain = \"d\""), "f:2:1: unknown key accounts.a.domain; it belongs at the top of the file, before the first [table]"},
+		{account("form = \"d\""), "f:2:1: unknown key accounts.a.form; did you mean from?"},
+		{account("password = \"hunter2\""), "f:2:1: unknown key accounts.a.password"},
+		{"accounts.a = { server = \"smtps://h\", usr = \"u\" }\n", "f:1:38: unknown key accounts.a.usr; did you mean user?"},
+		{"log = \"syslog\"\n", "f:1:1: unknown key log"},
+		{"[oauth2.x]\n", "f:1:2: unknown key oauth2.x"},
+
+		// What has the wrong type.
+		{"account = 7\n", "f:1:1: account takes a string, not a whole number"},
+		{"accounts = 7\n", "f:1:1: accounts is a table, as in [accounts.work]"},
+		{"[[accounts]]\n", "f:1:3: accounts is a table, as in [accounts.work]"},
+		{"accounts = [{}]\n", "f:1:1: accounts is a table, as in [accounts.work]"},
+		{"accounts.a = \"x\"\n", "f:1:1: accounts.a is a table, as in [accounts.work]"},
+		{"[[accounts.a]]\n", "f:1:3: accounts.a is a table, as in [accounts.work]"},
+		{account("user = [\"a\"]"), "f:2:1: accounts.a.user takes a string, not a list"},
+		{account("from = 1979-05-27"), "f:2:1: accounts.a.from takes a string or a list of strings, not a date or time"},
+		{account("from = [\"a@b\", 2]"), "f:2:1: accounts.a.from takes a string or a list of strings, not a list with a whole number"},
+		{account("from = [[\"a@b\"]]"), "f:2:1: accounts.a.from takes a string or a list of strings, not a list with a list"},
+		{account("force-sender = \"yes\""), "f:2:1: accounts.a.force-sender takes true or false, not a string"},
+		{account("timeout = 30"), "f:2:1: accounts.a.timeout takes a string, not a whole number"},
+		{account("max-size = 1.5"), "f:2:1: accounts.a.max-size takes a whole number or a string, not a number with a fraction"},
+		{account("tls-name = true"), "f:2:1: accounts.a.tls-name takes a string, not true or false"},
+		{account("[accounts.a.from]\nx = 1"), "f:2:2: accounts.a.from takes a string or a list of strings, not a table"},
+		{account("from.x = 1"), "f:2:1: accounts.a.from takes a string or a list of strings, not a table"},
+
+		// What makes no sense.
+		{"[accounts.\"a b\"]\n", `f:1:2: account name "a b" may hold only letters, digits and -_.+@, and may not begin with - or .`},
+		{"[accounts.\"\"]\n", "f:1:2: account name \"\" may hold"},
+		{"[accounts.a]\nuser = \"u\"\n", "f:1:2: account a has no server"},
+		{"[accounts.a]\nserver = []\n", "f:1:2: account a has no server"},
+		{"[accounts.a]\n", "f:1:2: account a has no server"},
+		{"account = \"b\"\n" + account(""), `f:1:1: account = "b" names no account; known accounts: a`},
+		{"account = \"b\"\n", `f:1:1: account = "b" names no account; no account is configured`},
+		{"account = \"\"\n", `f:1:1: account = "" names no account; no account is configured`},
+		{"hostname = \"a b\"\n", "f:1:1: hostname is not a host name"},
+		{"hostname = \"\"\n", "f:1:1: hostname is not a host name"},
+		{"domain = \"a@b\"\n", "f:1:1: domain is not a domain"},
+		{"queue = \"/var/spool\"\n", `f:1:1: queue can only be "off" in this version`},
+		{account("user = \"a\\nb\""), "f:2:1: accounts.a.user holds a control character or a line break"},
+		{account("secret = [\"\"]"), "f:2:1: secret names no source"},
+		{account("secret = [\"none\", \"file:\\u0000\"]"), "f:2:1: accounts.a.secret holds a control character or a line break"},
+		{account("auth = \"PLAIN LOGIN\""), "f:2:1: auth holds what is not the name of a mechanism"},
+		{account("max-recipients = 0"), "f:2:1: max-recipients must be 1 or more"},
+		{account("max-size = -1"), "f:2:1: max-size must not be negative"},
+		{account("max-size = \"25 MB\""), `f:2:12: accounts.a.max-size: a size is a number of octets, or a string such as "500K", "25M" or "1G"`},
+		{account("max-size = \"9999999999G\""), "f:2:12: accounts.a.max-size: a size is"},
+		{account("max-size = 99999999999999999999"), "f:2:12: accounts.a.max-size: decimal number is too large"},
+		{account("timeout = \"soon\""), `f:2:11: accounts.a.timeout: a time is a number with a unit, such as "90s" or "2m"`},
+		{account("timeout = \"0s\""), "f:2:11: accounts.a.timeout: a time is"},
+		{account("address-family = 5"), `f:2:1: address-family is 4, 6 or "any"`},
+		{account("address-family = 0"), `f:2:1: address-family is 4, 6 or "any"`},
+		{account("address-family = \"ipv4\""), `f:2:18: accounts.a.address-family: address-family is 4, 6 or "any"`},
+		{account("source-address = \"localhost\""), "f:2:18: accounts.a.source-address: not an IP address"},
+		{account("tls-fingerprint = \"abcd\""), "f:2:19: accounts.a.tls-fingerprint: a fingerprint is SHA-256"},
+		{account("tls-name = \"*.x\""), "f:2:1: tls-name is not a host name"},
+		{account("tls-key = \"k\""), "f:2:1: tls-key is of no use without tls-cert"},
+		{account("from = \"ann\""), "f:2:8: accounts.a.from: an address or pattern needs an @, as in *@example.org"},
+		{account("from = [\"a@b\",\n  \"a b@c\"]"), "f:3:3: accounts.a.from: not an address, nor a pattern of one"},
+		{"[accounts.a]\nserver = \"smtps://ann:hunter2@h\"\n", "f:2:10: accounts.a.server: a server has no user or password in it; use user and secret"},
+	} {
+		_, err := parse(row.text)
+		if err == nil {
+			t.Errorf("%q: no error; want %s", row.text, row.want)
+			continue
+		}
+		if !strings.HasPrefix(err.Error(), row.want) || status.KindOf(err) != status.Config {
+			t.Errorf("%q:\n got %s (%s)\nwant %s", row.text, err, status.KindOf(err), row.want)
+		}
+		for _, secret := range []string{"hunter2", "$hash", "PRIVATE"} {
+			if strings.Contains(err.Error(), secret) {
+				t.Errorf("the error %q shows what may be a secret", err)
+			}
+		}
+	}
+}
+
+// write makes a file below a folder of its own, with its parents.
+func write(t *testing.T, path, text string) string {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestLoadFiles(t *testing.T) {
+	dir := t.TempDir()
+	system := write(t, filepath.Join(dir, "etc", "config.toml"), `
+account = "b"
+hostname = "system.example"
+domain = "system.example"
+[accounts.a]
+server = "smtps://a.system.example"
+user = "ann"
+[accounts.b]
+server = "smtps://b.system.example"
+`)
+	user := write(t, filepath.Join(dir, "home", "config.toml"), `
+domain = "user.example"
+[accounts.c]
+server = "smtps://c.user.example"
+[accounts.a]
+server = "smtps://a.user.example"
+`)
+	missing := filepath.Join(dir, "nowhere", "config.toml")
+
+	for _, row := range []struct {
+		name  string
+		paths Paths
+		want  string // default, hostname, domain, then each account
+	}{
+		{"both", Paths{System: system, User: user}, "b system.example user.example c:c.user.example a:a.user.example b:b.system.example"},
+		{"system", Paths{System: system, User: missing}, "b system.example system.example a:a.system.example b:b.system.example"},
+		{"user", Paths{System: missing, User: user}, "  user.example c:c.user.example a:a.user.example"},
+		{"explicit", Paths{System: system, User: missing, Explicit: user}, "  user.example c:c.user.example a:a.user.example"},
+		{"none", Paths{System: missing}, "  "},
+		{"below a file", Paths{User: filepath.Join(system, "x")}, "  "},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			c, err := Load(row.paths)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := c.Account + " " + c.Hostname + " " + c.Domain
+			for _, a := range c.Accounts {
+				got += " " + a.Name + ":" + a.Servers[0].Host
+			}
+			if got != row.want {
+				t.Errorf("got  %s\nwant %s", got, row.want)
+			}
+		})
+	}
+
+	c, err := Load(Paths{System: system, User: user})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := c.find("a"); a.User != "" || a.File != user {
+		t.Errorf("the user's account a has something of the system's: %+v", a)
+	}
+	if !reflect.DeepEqual(c.Files, []string{system, user}) {
+		t.Errorf("files %q", c.Files)
+	}
+}
+
+func TestLoadDefaultOfTheOtherFile(t *testing.T) {
+	dir := t.TempDir()
+	system := write(t, filepath.Join(dir, "system.toml"), "\naccount = \"home\"\n")
+	user := write(t, filepath.Join(dir, "user.toml"), account(""))
+	_, err := Load(Paths{System: system, User: user})
+	want := system + `:2:1: account = "home" names no account; known accounts: a`
+	if err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+func TestLoadRefusesFiles(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name string, mode os.FileMode) string {
+		path := write(t, filepath.Join(dir, name, "config.toml"), example)
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	type row struct {
+		path, want string
+		unix, user bool
+	}
+	rows := []row{
+		{path: filepath.Join(dir, "missing.toml"), want: "no such file", unix: true},
+		{path: dir, want: "not a regular file"},
+		{path: write(t, filepath.Join(dir, "big.toml"), strings.Repeat("#\n", maxFile/2+1)), want: "larger than 1 MiB, so not a configuration"},
+		{path: file("world", 0o602), want: "others can write it (mode 0602)", unix: true},
+		{path: file("unreadable", 0o000), want: "permission denied", unix: true, user: true},
+	}
+	for _, row := range rows {
+		if row.unix && runtime.GOOS == "windows" || row.user && os.Geteuid() == 0 {
+			t.Logf("%s: skipped, for it needs Unix, and a user who is not root", row.path)
+			continue
+		}
+		_, err := Load(Paths{Explicit: row.path})
+		want := row.path + ":1:1: " + row.want
+		if err == nil || !strings.HasPrefix(err.Error(), want) || status.KindOf(err) != status.Config {
+			t.Errorf("got  %v\nwant %s", err, want)
+		}
+	}
+}
+
+func FuzzLoad(f *testing.F) {
+	for _, seed := range []string{example, full, "", "\ufeff", "accounts={a={server='smtps://h'}}", "[accounts.a]\nserver=\"unix:/x\"",
+		"accounts.a.server=[\n'smtp://h',#\n]", "[[accounts]]", "a.b.c=1", "account=1e400", "account=1979-05-27T07:32:00Z"} {
+		f.Add(seed)
+	}
+	place := regexp.MustCompile(`^f:[1-9][0-9]*:[1-9][0-9]*: .`)
+	f.Fuzz(func(t *testing.T, text string) {
+		c, err := parse(text)
+		if err != nil {
+			if !place.MatchString(err.Error()) || status.KindOf(err) != status.Config || strings.ContainsAny(err.Error(), "\n\x1b") {
+				t.Errorf("the error %q has no place, or the wrong kind", err)
+			}
+			return
+		}
+		for _, a := range c.Accounts {
+			if a.Name == "" || len(a.Servers) == 0 || a.MaxRecipients < 1 || a.MaxSize < 0 {
+				t.Errorf("%+v is no account", a)
+			}
+			for _, s := range a.Servers {
+				var again Server
+				if err := again.UnmarshalText([]byte(s.String())); err != nil || again != s {
+					t.Errorf("%v is read as %v, %v", s, again, err)
+				}
+			}
+		}
+	})
+}

@@ -1,0 +1,87 @@
+package config
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// page returns the lines of sendoff.toml(5).
+func page(t *testing.T) []string {
+	t.Helper()
+	text, err := os.ReadFile("../man/sendoff.toml.5")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Split(string(text), "\n")
+}
+
+// The manual has every setting, in the order of the tables and in its section,
+// with the sentence in its tag, and no other.
+func TestManualSettings(t *testing.T) {
+	var want, got []string
+	for _, s := range Settings() {
+		section := "Top-level settings"
+		if s.Account {
+			section = "Account settings"
+		}
+		if !strings.HasSuffix(s.Doc, ".") || s.Takes == "" {
+			t.Errorf("%s: %q is no sentence, or takes nothing", s.Name, s.Doc)
+		}
+		want = append(want, section+": "+s.Name+": "+s.Doc)
+	}
+	lines, section := page(t), ""
+	for i, line := range lines {
+		if s, ok := strings.CutPrefix(line, ".Ss "); ok {
+			section = s
+		}
+		if name, ok := strings.CutPrefix(line, ".It Ic "); ok {
+			got = append(got, section+": "+name+": "+lines[i+1])
+		}
+	}
+	for i := range max(len(want), len(got)) {
+		if i >= len(want) || i >= len(got) || want[i] != got[i] {
+			t.Fatalf("setting %d:\nthe manual has %s\nthe tags have   %s", i+1, at(got, i), at(want, i))
+		}
+	}
+}
+
+func at(list []string, i int) string {
+	if i < len(list) {
+		return list[i]
+	}
+	return "nothing"
+}
+
+// The manual has every variable, in the order in which they are read.
+func TestManualEnvironment(t *testing.T) {
+	var want, got []string
+	Environment(func(name string) string {
+		want = append(want, name)
+		return ""
+	})
+	for _, line := range page(t) {
+		if name, ok := strings.CutPrefix(line, ".It Ev SENDOFF_"); ok {
+			got = append(got, "SENDOFF_"+name)
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("the manual has %q, want %q", got, want)
+	}
+}
+
+// Each example in the manual is a configuration that loads.
+func TestManualExamples(t *testing.T) {
+	count := 0
+	for _, block := range strings.Split(strings.Join(page(t), "\n"), ".Bd -literal -offset indent\n")[1:] {
+		text, _, _ := strings.Cut(block, "\n.Ed")
+		if _, err := parse(text); err != nil {
+			t.Errorf("%v in\n%s", err, text)
+		}
+		count++
+	}
+	if count < 2 {
+		t.Errorf("%d examples", count)
+	}
+}

@@ -1,0 +1,212 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/pelletier/go-toml/v2"
+	"github.com/pelletier/go-toml/v2/unstable"
+
+	"sendoff/submit/status"
+)
+
+// An outline is every key of a TOML file, in the file's order, with its place
+// and the type of its value. It says where a mistake is that shows only after
+// decoding, and finds those that a decoder would tell in terms of Go.
+type outline struct {
+	file string
+	data []byte
+	keys []key
+}
+
+// A key is one key or table header of a file, or one element of a list.
+type key struct {
+	path    []string
+	kind    unstable.Kind // of its value; Table for a header
+	element bool
+	control bool // a string with a control character in it
+	offset  int
+}
+
+// newOutline reads data up to its first error of syntax, which the decoder
+// will report.
+func newOutline(file string, data []byte) *outline {
+	o := &outline{file: file, data: data}
+	var p unstable.Parser
+	p.Reset(data)
+	var table []string
+	for p.NextExpression() {
+		e := p.Expression()
+		if e.Kind == unstable.KeyValue {
+			o.addValue(table, e)
+			continue
+		}
+		var at int
+		table, at = join(nil, e.Key())
+		o.keys = append(o.keys, key{path: table, kind: e.Kind, offset: at})
+	}
+	return o
+}
+
+// addValue adds a key with its value, and what is inside that.
+func (o *outline) addValue(table []string, e *unstable.Node) {
+	path, at := join(table, e.Key())
+	value := e.Value()
+	o.keys = append(o.keys, key{path: path, kind: value.Kind, control: hasControl(value), offset: at})
+	for it := value.Children(); it.Next(); {
+		n := it.Node()
+		switch {
+		case value.Kind == unstable.InlineTable:
+			o.addValue(path, n)
+		case n.Kind != unstable.Comment:
+			o.keys = append(o.keys, key{path: path, kind: n.Kind, element: true, control: hasControl(n), offset: at})
+		}
+	}
+}
+
+// join returns the path of a key below table, and the offset of the key.
+func join(table []string, it unstable.Iterator) (path []string, offset int) {
+	path, offset = slices.Clone(table), -1
+	for it.Next() {
+		n := it.Node()
+		path = append(path, string(n.Data))
+		if offset < 0 {
+			offset = int(n.Raw.Offset)
+		}
+	}
+	return path, offset
+}
+
+func hasControl(n *unstable.Node) bool {
+	return n.Kind == unstable.String && bytes.ContainsFunc(n.Data, unicode.IsControl)
+}
+
+// check finds the first key that is no setting, and the first value of a type
+// that its setting does not take.
+func (o *outline) check() error {
+	if bytes.HasPrefix(o.data, []byte("\xef\xbb\xbf")) {
+		return o.errorf(0, "the file begins with a byte order mark; save it without")
+	}
+	for _, k := range o.keys {
+		if err := o.checkKey(k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (o *outline) checkKey(k key) error {
+	isTable := k.kind == unstable.Table || k.kind == unstable.InlineTable
+	rest, within := k.path, reflect.TypeFor[Config]()
+	if rest[0] == accountsTable {
+		if len(rest) <= 2 {
+			if !isTable || k.element {
+				return o.errorf(k.offset, "%s is a table, as in [accounts.work]", dotted(k.path))
+			}
+			return o.checkName(k)
+		}
+		rest, within = rest[2:], reflect.TypeFor[Account]()
+	}
+	setting, ok := lookup(within, rest[0])
+	if !ok {
+		return o.errorf(k.offset, "unknown key %s%s", dotted(k.path), suggest(within, rest[0]))
+	}
+	t := takes(setting.Type)
+	switch {
+	case len(rest) > 1 || isTable || k.kind == unstable.ArrayTable:
+		return o.errorf(k.offset, "%s takes %s, not a table", dotted(k.path[:len(k.path)-len(rest)+1]), t.words)
+	case k.element && k.kind != unstable.String:
+		return o.errorf(k.offset, "%s takes %s, not a list with %s", dotted(k.path), t.words, kindWords(k.kind))
+	case !k.element && !slices.Contains(t.kinds, k.kind):
+		return o.errorf(k.offset, "%s takes %s, not %s", dotted(k.path), t.words, kindWords(k.kind))
+	case k.control:
+		return o.errorf(k.offset, "%s holds a control character or a line break", dotted(k.path))
+	}
+	return nil
+}
+
+// checkName refuses a name for an account that would be a puzzle in a log, a
+// file name or a shell.
+func (o *outline) checkName(k key) error {
+	if len(k.path) < 2 {
+		return nil
+	}
+	bad := func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("-_.+@", r)
+	}
+	name := k.path[1]
+	if name == "" || strings.ContainsAny(name[:1], "-.") || strings.ContainsFunc(name, bad) {
+		return o.errorf(k.offset, "account name %q may hold only letters, digits and -_.+@, and may not begin with - or .", name)
+	}
+	return nil
+}
+
+// find returns the offset of the first key at or below path, or 0.
+func (o *outline) find(path ...string) int {
+	for _, k := range o.keys {
+		if len(k.path) >= len(path) && slices.Equal(k.path[:len(path)], path) {
+			return k.offset
+		}
+	}
+	return 0
+}
+
+// has reports whether the file sets path.
+func (o *outline) has(path ...string) bool {
+	return slices.ContainsFunc(o.keys, func(k key) bool { return slices.Equal(k.path, path) })
+}
+
+// accounts returns the names of the accounts, in the file's order.
+func (o *outline) accounts() []string {
+	var names []string
+	for _, k := range o.keys {
+		if len(k.path) > 1 && k.path[0] == accountsTable && !slices.Contains(names, k.path[1]) {
+			names = append(names, k.path[1])
+		}
+	}
+	return names
+}
+
+// place returns FILE:LINE:COLUMN of an offset, both from 1, columns in octets.
+func (o *outline) place(offset int) string {
+	before := o.data[:offset]
+	line := bytes.Count(before, []byte("\n")) + 1
+	column := offset - bytes.LastIndexByte(before, '\n')
+	return o.file + ":" + strconv.Itoa(line) + ":" + strconv.Itoa(column)
+}
+
+func (o *outline) errorf(offset int, format string, args ...any) error {
+	return status.Config.Errorf("%s: "+format, append([]any{o.place(offset)}, args...)...)
+}
+
+// decodeError gives an error of the decoder its place and key. What a
+// DecodeError shows of the file is left out.
+func (o *outline) decodeError(err error) error {
+	var e *toml.DecodeError
+	if !errors.As(err, &e) {
+		return o.errorf(0, "%s", strings.TrimPrefix(err.Error(), "toml: "))
+	}
+	line, column := e.Position()
+	about := ""
+	if len(e.Key()) > 0 {
+		about = dotted(e.Key()) + ": "
+	}
+	return status.Config.Errorf("%s:%d:%d: %s%s", o.file, line, column, about,
+		strings.TrimPrefix(strings.TrimPrefix(e.Error(), "toml: "), "toml: "))
+}
+
+// dotted writes a key as TOML does.
+func dotted(path []string) string {
+	parts := slices.Clone(path)
+	for i, p := range parts {
+		if strings.Trim(p, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") != "" || p == "" {
+			parts[i] = strconv.Quote(p)
+		}
+	}
+	return strings.Join(parts, ".")
+}

@@ -1,0 +1,23 @@
+//go:build unix
+
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+func systemFile(func(string) string) string { return "/etc/sendoff/config.toml" }
+
+func userFolder(home string, _ func(string) string) string { return filepath.Join(home, ".config") }
+
+// owns reports whether path exists and belongs to uid.
+func owns(uid int, path string) bool {
+	info, err := os.Stat(path)
+	if err != nil {
+		return false
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int(st.Uid) == uid
+}

@@ -1,0 +1,15 @@
+package config
+
+import "path/filepath"
+
+func systemFile(getenv func(string) string) string {
+	if d := getenv("ProgramData"); filepath.IsAbs(d) {
+		return filepath.Join(d, "sendoff", "config.toml")
+	}
+	return ""
+}
+
+func userFolder(_ string, getenv func(string) string) string { return getenv("AppData") }
+
+// owns returns true: the environment here is never another user's.
+func owns(int, string) bool { return true }

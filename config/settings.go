@@ -1,0 +1,151 @@
+package config
+
+import (
+	"reflect"
+	"slices"
+
+	"github.com/pelletier/go-toml/v2/unstable"
+)
+
+// accountsTable is the table that holds the accounts, and no setting itself.
+const accountsTable = "accounts"
+
+// A Setting is a key of the configuration file.
+type Setting struct {
+	Name    string
+	Account bool   // it stands in an account, not at the top
+	Takes   string // the type of its value, in words
+	Doc     string // one sentence, as it stands in sendoff.toml(5)
+}
+
+// Settings returns every setting there is: those at the top, then an
+// account's.
+func Settings() []Setting {
+	var all []Setting
+	for _, t := range []reflect.Type{reflect.TypeFor[Config](), reflect.TypeFor[Account]()} {
+		for _, f := range fields(t) {
+			all = append(all, Setting{
+				Name:    f.Tag.Get("toml"),
+				Account: t == reflect.TypeFor[Account](),
+				Takes:   takes(f.Type).words,
+				Doc:     f.Tag.Get("doc"),
+			})
+		}
+	}
+	return all
+}
+
+// fields returns the fields of t that are settings.
+func fields(t reflect.Type) []reflect.StructField {
+	return slices.DeleteFunc(reflect.VisibleFields(t), func(f reflect.StructField) bool {
+		return f.Tag.Get("doc") == ""
+	})
+}
+
+func lookup(t reflect.Type, name string) (reflect.StructField, bool) {
+	for _, f := range fields(t) {
+		if f.Tag.Get("toml") == name {
+			return f, true
+		}
+	}
+	return reflect.StructField{}, false
+}
+
+// A valueType is what a setting may be given.
+type valueType struct {
+	words string
+	kinds []unstable.Kind
+}
+
+// takes returns what a field of type t may be given.
+func takes(t reflect.Type) valueType {
+	switch reflect.Zero(t).Interface().(type) {
+	case bool:
+		return valueType{"true or false", []unstable.Kind{unstable.Bool}}
+	case int:
+		return valueType{"a whole number", []unstable.Kind{unstable.Integer}}
+	case Size, Family:
+		return valueType{"a whole number or a string", []unstable.Kind{unstable.Integer, unstable.String}}
+	case List[Server], List[Pattern], List[string]:
+		return valueType{"a string or a list of strings", []unstable.Kind{unstable.String, unstable.Array}}
+	}
+	return valueType{"a string", []unstable.Kind{unstable.String}}
+}
+
+// kindWords names the type of a value that is not what it should be.
+func kindWords(k unstable.Kind) string {
+	switch k {
+	case unstable.String:
+		return "a string"
+	case unstable.Bool:
+		return "true or false"
+	case unstable.Integer:
+		return "a whole number"
+	case unstable.Float:
+		return "a number with a fraction"
+	case unstable.Array:
+		return "a list"
+	case unstable.Table, unstable.InlineTable, unstable.ArrayTable:
+		return "a table"
+	}
+	return "a date or time"
+}
+
+// suggest says what the unknown key name, found in t, may have been meant
+// for.
+func suggest(t reflect.Type, name string) string {
+	top, account := reflect.TypeFor[Config](), reflect.TypeFor[Account]()
+	if _, ok := lookup(account, name); ok && t == top {
+		return "; it belongs in an account, below [accounts.NAME]"
+	}
+	if _, ok := lookup(top, name); ok && t == account {
+		return "; it belongs at the top of the file, before the first [table]"
+	}
+	known := []string{accountsTable}
+	if t == account {
+		known = nil
+	}
+	for _, f := range fields(t) {
+		known = append(known, f.Tag.Get("toml"))
+	}
+	if near := nearest(name, known); near != "" {
+		return "; did you mean " + near + "?"
+	}
+	return ""
+}
+
+// nearest returns the word of known that takes the fewest edits to become
+// name, if these are few for its length; else "".
+func nearest(name string, known []string) string {
+	best, fewest := "", min(len(name)/2, 3)+1
+	if len(name) > 40 {
+		return ""
+	}
+	for _, word := range known {
+		if n := distance(name, word); n < fewest {
+			best, fewest = word, n
+		}
+	}
+	return best
+}
+
+// distance counts the octets to insert, delete or replace to make b of a.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := diagonal
+			if a[i] != b[j] {
+				change++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(change, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

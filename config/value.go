@@ -1,0 +1,135 @@
+package config
+
+import (
+	"encoding"
+	"encoding/hex"
+	"errors"
+	"math"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A List is what one value or a list of values gives.
+type List[T any] []T
+
+// UnmarshalText makes l a list of one value.
+func (l *List[T]) UnmarshalText(text []byte) error {
+	one := make(List[T], 1)
+	switch p := any(&one[0]).(type) {
+	case *string:
+		*p = string(text)
+	case encoding.TextUnmarshaler:
+		if err := p.UnmarshalText(text); err != nil {
+			return err
+		}
+	}
+	*l = one
+	return nil
+}
+
+// A Size is a number of octets; 0 is no limit.
+type Size int64
+
+var errSize = errors.New(`a size is a number of octets, or a string such as "500K", "25M" or "1G"`)
+
+// UnmarshalText reads a number with the unit K, M or G, powers of 1024, or
+// none.
+func (s *Size) UnmarshalText(text []byte) error {
+	digits, unit := string(text), int64(1)
+	for i, letter := range []string{"K", "M", "G"} {
+		if rest, ok := strings.CutSuffix(digits, letter); ok {
+			digits, unit = rest, 1<<(10*(i+1))
+			break
+		}
+	}
+	n, err := strconv.ParseUint(digits, 10, 63)
+	if err != nil || int64(n) > math.MaxInt64/unit {
+		return errSize
+	}
+	*s = Size(int64(n) * unit)
+	return nil
+}
+
+// A Duration is a length of time; 0 is one that the account leaves open.
+type Duration struct{ time.Duration }
+
+// UnmarshalText reads a positive duration in Go's notation.
+func (d *Duration) UnmarshalText(text []byte) error {
+	v, err := time.ParseDuration(string(text))
+	if err != nil || v <= 0 {
+		return errors.New(`a time is a number with a unit, such as "90s" or "2m"`)
+	}
+	d.Duration = v
+	return nil
+}
+
+// A Family says which IP addresses to use: 4, 6, or 0 for any.
+type Family int
+
+// anyFamily is "any" as decoded, which tells it from a number in the file.
+const anyFamily Family = math.MinInt
+
+var errFamily = errors.New(`address-family is 4, 6 or "any"`)
+
+// UnmarshalText reads a family written as a string.
+func (f *Family) UnmarshalText(text []byte) error {
+	for _, row := range []struct {
+		word string
+		f    Family
+	}{{"4", 4}, {"6", 6}, {"any", anyFamily}} {
+		if string(text) == row.word {
+			*f = row.f
+			return nil
+		}
+	}
+	return errFamily
+}
+
+func (f Family) valid() bool { return f == 4 || f == 6 || f == anyFamily }
+
+// Network returns the network to dial: "tcp", "tcp4" or "tcp6".
+func (f Family) Network() string {
+	switch f {
+	case 4:
+		return "tcp4"
+	case 6:
+		return "tcp6"
+	}
+	return "tcp"
+}
+
+// A Source is an IP address to connect from; the zero Source is any.
+type Source struct{ netip.Addr }
+
+// UnmarshalText reads an IPv4 or IPv6 address.
+func (s *Source) UnmarshalText(text []byte) error {
+	ip, err := netip.ParseAddr(string(text))
+	if err != nil {
+		return errors.New("not an IP address")
+	}
+	s.Addr = ip
+	return nil
+}
+
+// A Fingerprint is the SHA-256 digest of a certificate in DER form; the zero
+// Fingerprint is none.
+type Fingerprint struct{ sum string }
+
+// UnmarshalText reads 64 hexadecimal digits, with or without colons between
+// the octets.
+func (f *Fingerprint) UnmarshalText(text []byte) error {
+	sum, err := hex.DecodeString(strings.ReplaceAll(string(text), ":", ""))
+	if err != nil || len(sum) != 32 {
+		return errors.New("a fingerprint is SHA-256: 64 hexadecimal digits, with or without colons")
+	}
+	f.sum = string(sum)
+	return nil
+}
+
+// IsZero reports whether f is none.
+func (f Fingerprint) IsZero() bool { return f.sum == "" }
+
+// Sum returns the 32 octets of the digest, or none.
+func (f Fingerprint) Sum() []byte { return []byte(f.sum) }

@@ -1,0 +1,169 @@
+package config
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestServer(t *testing.T) {
+	const form = "a server is written"
+	for _, row := range []struct{ text, want string }{ // want: the server, or how the error begins
+		{"smtps://smtp.example.org", "smtps://smtp.example.org:465"},
+		{"smtp://smtp.example.org", "smtp://smtp.example.org:587"},
+		{"smtp+plain://localhost", "smtp+plain://localhost:25"},
+		{"SMTPS://SMTP.Example.ORG.:0990", "smtps://smtp.example.org:990"},
+		{"smtp://127.0.0.1:2525", "smtp://127.0.0.1:2525"},
+		{"smtp://[::1]", "smtp://[::1]:587"},
+		{"smtp://[2001:DB8:0::1]:25", "smtp://[2001:db8::1]:25"},
+		{"smtp://[fe80::1%eth0]:25", "smtp://[fe80::1%eth0]:25"},
+		{"smtps://mail.bücher.example", "smtps://mail.xn--bcher-kva.example:465"},
+		{"smtps://my_host", "smtps://my_host:465"},
+
+		{"", form},
+		{"smtp.example.org", form},
+		{"smtp.example.org:465", form},
+		{"smtps:smtp.example.org", form},
+		{"smpts://smtp.example.org", form},
+		{"https://smtp.example.org", form},
+		{"smtp+plain//h", form},
+		{"unix:/run/x", "the scheme unix: is not in this version yet"},
+		{"lmtp:host:24", "the scheme lmtp: is not in this version yet"},
+		{"lmtp+unix:/run/x", "the scheme lmtp+unix: is not in this version yet"},
+		{"pipe:ssh host sendmail -bs", "the scheme pipe: is not in this version yet"},
+		{"smtps://ann@h", "a server has no user or password in it"},
+		{"smtps://ann:hunter2@h:465", "a server has no user or password in it"},
+		{"smtps://h/", "a server ends after host and port"},
+		{"smtps://h?x=hunter2", "a server ends after host and port"},
+		{"smtps://h#x", "a server ends after host and port"},
+		{"smtps://h:", "a server's port is a number"},
+		{"smtps://h:0", "a server's port is a number"},
+		{"smtps://h:65536", "a server's port is a number"},
+		{"smtps://h:+25", "a server's port is a number"},
+		{"smtps://h:smtp", "a server's port is a number"},
+		{"smtps://[::1", "only an IPv6 address stands in brackets"},
+		{"smtps://[127.0.0.1]", "only an IPv6 address stands in brackets"},
+		{"smtps://[::1]x", "only an IPv6 address stands in brackets"},
+		{"smtps://[fe80::1%a b]", "only an IPv6 address stands in brackets"},
+		{"smtps://[h]:25", "only an IPv6 address stands in brackets"},
+		{"smtps://2001:db8::1", "an IPv6 address stands in brackets"},
+		{"smtps://", "the server's host is not a host name"},
+		{"smtps://:465", "the server's host is not a host name"},
+		{"smtps://a..b", "the server's host is not a host name"},
+		{"smtps://a b", "the server's host is not a host name"},
+		{"smtps://a\r\nb", "the server's host is not a host name"},
+		{"smtps://" + strings.Repeat("a.", 130) + "b", "the server's host is not a host name"},
+	} {
+		var s Server
+		err := s.UnmarshalText([]byte(row.text))
+		got := s.String()
+		if err != nil {
+			got = err.Error()
+		}
+		if (err == nil) != strings.Contains(row.want, "://") && row.want != form || !strings.HasPrefix(got, row.want) {
+			t.Errorf("%q:\n got %s\nwant %s", row.text, got, row.want)
+		}
+		if strings.Contains(got, "hunter2") {
+			t.Errorf("the error %q shows a password", got)
+		}
+	}
+}
+
+func FuzzServer(f *testing.F) {
+	for _, seed := range []string{"smtps://h", "smtp://[::1%eth0]:25", "smtp+plain://bücher.example:1", "smtps://a..b", "smtps://[", "smtps://ａ.example", "smtp://.\xb2", "smtp://ａ。"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		var s, again Server
+		if s.UnmarshalText([]byte(text)) != nil {
+			return
+		}
+		if s.Host == "" || s.Port < 1 || strings.ContainsAny(s.Address(), " /@\r\n\x00") {
+			t.Errorf("%q is read as %+v", text, s)
+		}
+		if s.Scheme == SchemePlain && !strings.HasPrefix(strings.ToLower(text), "smtp+plain:") {
+			t.Errorf("%q goes without TLS", text)
+		}
+		if err := again.UnmarshalText([]byte(s.String())); err != nil || again != s {
+			t.Errorf("%q is read as %+v, which is read as %+v, %v", text, s, again, err)
+		}
+	})
+}
+
+func TestPattern(t *testing.T) {
+	for _, row := range []struct {
+		pattern string
+		yes, no []string
+	}{
+		{"ann@example.org", []string{"ann@example.org", "ann@EXAMPLE.Org"}, []string{"Ann@example.org", "ann@example.org.x", "xann@example.org", "ann", ""}},
+		{"ann@Example.ORG", []string{"ann@example.org"}, nil},
+		{"*@lists.example.org", []string{"a@lists.example.org", `"a b"@Lists.example.org`}, []string{"a@example.org", "a@x.lists.example.org", "a"}},
+		{"*@*.example.org", []string{"a@b.example.org", "a@c.b.example.org"}, []string{"a@example.org", "a@xexample.org"}},
+		{"*@*", []string{"a@b"}, []string{"a", ""}},
+		{"news-*@x.example", []string{"news-a@x.example", "news-@x.example"}, []string{"news@x.example", "anews-a@x.example"}},
+		{"a*b*c@x.example", []string{"abc@x.example", "a1b2c@x.example", "abbcbc@x.example"}, []string{"ab@x.example", "acb@x.example", "abcd@x.example"}},
+		{"a*a@x.example", []string{"aa@x.example"}, []string{"a@x.example"}},
+		{"a@mail*.example", []string{"a@mail1.example"}, []string{"a@1mail.example"}},
+	} {
+		var p Pattern
+		if err := p.UnmarshalText([]byte(row.pattern)); err != nil {
+			t.Errorf("%s: %v", row.pattern, err)
+			continue
+		}
+		for _, s := range row.yes {
+			if !p.Matches(mustAddress(t, s)) {
+				t.Errorf("%s does not match %s", row.pattern, s)
+			}
+		}
+		for _, s := range row.no {
+			if p.Matches(mustAddress(t, s)) {
+				t.Errorf("%s matches %q", row.pattern, s)
+			}
+		}
+	}
+	for _, bad := range []string{"", "*", "ann", "@", "a@", "@b", "a b@c", "<a@b>", "Ann <a@b>", "a@b c", "a,b@c", "a@b\r\nc", "*@[1.2.3.*]", "a@b ", "a@b>"} {
+		var p Pattern
+		if err := p.UnmarshalText([]byte(bad)); err == nil {
+			t.Errorf("%q is taken as %v", bad, p)
+		}
+	}
+}
+
+func FuzzPattern(f *testing.F) {
+	for _, seed := range []string{"*@*.example.org", "ann@example.org", `"a b"@x`, "a*b*@*c*", "*", "0@00 ", "@r:a@b"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		var p Pattern
+		if p.UnmarshalText([]byte(text)) != nil {
+			return
+		}
+		if a, ok := p.Address(); ok && (!p.Matches(a) || a.Domain() == "") {
+			t.Errorf("%q does not match itself, %s", text, a)
+		}
+	})
+}
+
+func TestSize(t *testing.T) {
+	for _, row := range []struct {
+		text string
+		want Size
+	}{{"0", 0}, {"1000", 1000}, {"2K", 2048}, {"25M", 25 << 20}, {"1G", 1 << 30}, {"8388608T", -1}, {"8589934592G", -1},
+		{"-1", -1}, {"1.5M", -1}, {"M", -1}, {"", -1}, {"1m", -1}, {"+1", -1}} {
+		got := Size(-1)
+		if err := got.UnmarshalText([]byte(row.text)); (err != nil) != (row.want < 0) || got != row.want {
+			t.Errorf("%q: %d, %v", row.text, got, err)
+		}
+	}
+}
+
+func TestNearest(t *testing.T) {
+	known := []string{"server", "user", "from", "full-name"}
+	for _, row := range []struct{ name, want string }{
+		{"sever", "server"}, {"usr", "user"}, {"form", "from"}, {"fullname", "full-name"}, {"full_name", "full-name"},
+		{"SERVER", ""}, {"x", ""}, {"", ""}, {"password", ""}, {strings.Repeat("s", 1<<20), ""},
+	} {
+		if got := nearest(row.name, known); got != row.want {
+			t.Errorf("%.20s: %q, want %q", row.name, got, row.want)
+		}
+	}
+}
