@@ -1,0 +1,333 @@
+package cmdline
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"unicode"
+
+	"sendoff/submit/status"
+)
+
+// words splits a command line at spaces. Single quotes group, as in a shell.
+func words(line string) []string {
+	var argv []string
+	var word strings.Builder
+	quoted, some := false, false
+	for i := range len(line) + 1 {
+		r := byte(' ')
+		if i < len(line) {
+			r = line[i]
+		}
+		switch {
+		case r == '\'':
+			quoted, some = !quoted, true
+		case r == ' ' && !quoted:
+			if some {
+				argv = append(argv, word.String())
+			}
+			word.Reset()
+			some = false
+		default:
+			word.WriteByte(r)
+			some = true
+		}
+	}
+	return argv
+}
+
+// describe writes every field of c that is not as it is on an empty command
+// line, but for those that argv[0] alone sets.
+func describe(c *Command) string {
+	plain := Command{Face: c.Face, Name: c.Name, Mode: Submit, Submits: true, DeliveryMode: 'i', ErrorMode: 'p'}
+	var out []string
+	got, want := reflect.ValueOf(*c), reflect.ValueOf(plain)
+	for i := range got.NumField() {
+		if reflect.DeepEqual(got.Field(i).Interface(), want.Field(i).Interface()) {
+			continue
+		}
+		name := got.Type().Field(i).Name
+		switch v := got.Field(i).Interface().(type) {
+		case bool:
+			out = append(out, name)
+		case byte:
+			out = append(out, fmt.Sprintf("%s=%c", name, v))
+		case *string:
+			out = append(out, fmt.Sprintf("%s=%q", name, *v))
+		case string, []string:
+			out = append(out, fmt.Sprintf("%s=%q", name, v))
+		default:
+			out = append(out, fmt.Sprintf("%s=%v", name, v))
+		}
+	}
+	return strings.Join(out, " ")
+}
+
+// TestParseCallers holds Parse against the command lines of shipped programs.
+func TestParseCallers(t *testing.T) {
+	tests := []struct{ caller, line, want string }{
+		{"Vixie cron", "sendmail -FCronDaemon -odi -oem -or0s root", `FullName="CronDaemon" Recipients=["root"] ErrorMode=m`},
+		{"Debian cron", "/usr/sbin/sendmail -FCronDaemon -i -B8BITMIME -oem  root", `FullName="CronDaemon" Recipients=["root"] IgnoreDots ErrorMode=m Body=8BITMIME`},
+		{"cronie", "/usr/sbin/sendmail -FCronDaemon -i -odi -oem -oi -t -f root", `From="root" FullName="CronDaemon" Extract IgnoreDots ErrorMode=m`},
+		{"anacron", "/usr/sbin/sendmail -FAnacron -odi root", `FullName="Anacron" Recipients=["root"]`},
+		{"atd", "sendmail -i ann", `Recipients=["ann"] IgnoreDots`},
+		{"PHP", "/usr/sbin/sendmail -t -i", `Extract IgnoreDots`},
+		{"PHP, fifth parameter", "/usr/sbin/sendmail -t -i -fwww@example.org", `From="www@example.org" Extract IgnoreDots`},
+		{"PHPMailer", "/usr/sbin/sendmail -oi -fwww@example.org -t", `From="www@example.org" Extract IgnoreDots`},
+		{"Symfony, empty sender, where getopt takes the next word", "/usr/sbin/sendmail -i -f'' ann@example.org", `From="ann@example.org" IgnoreDots`},
+		{"SwiftMailer, recipients", "/usr/sbin/sendmail -fa@example.org ann@example.org bob@example.org", `From="a@example.org" Recipients=["ann@example.org" "bob@example.org"]`},
+		{"Ruby mail", "/usr/sbin/sendmail -i -f a@example.org -- ann@example.org -t", `From="a@example.org" Recipients=["ann@example.org" "-t"] IgnoreDots`},
+		{"Ruby mail, exim", "exim -i -t -f a@example.org", `From="a@example.org" Extract IgnoreDots`},
+		{"Rails 6", "sendmail -i -t", `Extract IgnoreDots`},
+		{"MIME::Lite", "/usr/lib/sendmail -t -oi -oem -fa@example.org", `From="a@example.org" Extract IgnoreDots ErrorMode=m`},
+		{"Email::Sender", "sendmail -i -f a@example.org -- ann@example.org", `From="a@example.org" Recipients=["ann@example.org"] IgnoreDots`},
+		{"Email::Sender, old", "sendmail -f a@example.org ann@example.org", `From="a@example.org" Recipients=["ann@example.org"]`},
+		{"git send-email", "/usr/sbin/sendmail -f a@example.org -i ann@example.org", `From="a@example.org" Recipients=["ann@example.org"] IgnoreDots`},
+		{"mutt", "/usr/sbin/sendmail -oem -oi -B8BITMIME -f a@example.org -N failure,delay -R hdrs -- ann@example.org", `From="a@example.org" Recipients=["ann@example.org"] IgnoreDots ErrorMode=m Notify=FAILURE,DELAY Return=HDRS Body=8BITMIME`},
+		{"s-nail", "sendmail -i -m -v -F 'Ann A' -f a@example.org -- bob@example.org", `From="a@example.org" FullName="Ann A" Recipients=["bob@example.org"] IgnoreDots Verbose`},
+		{"bsd-mailx", "sendmail -i -t -f a@example.org -m -v", `From="a@example.org" Extract IgnoreDots Verbose`},
+		{"mailutils", "sendmail -oi -f a@example.org -t", `From="a@example.org" Extract IgnoreDots`},
+		{"logwatch, mdadm, sudo", "/usr/sbin/sendmail -t", `Extract`},
+		{"mdadm with MAILFROM", "/usr/lib/sendmail -t -froot", `From="root" Extract`},
+		{"fail2ban", "/usr/sbin/sendmail -f 'fail2ban' 'root'", `From="fail2ban" Recipients=["root"]`},
+		{"unattended-upgrades", "/usr/sbin/sendmail -oi -t", `Extract IgnoreDots`},
+		{"reportbug", "/usr/sbin/sendmail -f a@example.org -oi -oem submit@bugs.example", `From="a@example.org" Recipients=["submit@bugs.example"] IgnoreDots ErrorMode=m`},
+		{"Gitea", "sendmail -f git@example.org -i ann@example.org", `From="git@example.org" Recipients=["ann@example.org"] IgnoreDots`},
+		{"Nodemailer", "sendmail -i ann@example.org", `Recipients=["ann@example.org"] IgnoreDots`},
+		{"Emacs", "/usr/sbin/sendmail -oi -f ann -oA/etc/aliases -oem -odb -t", `From="ann" Extract IgnoreDots DeliveryMode=b ErrorMode=m`},
+		{"Emacs, interactive", "/usr/sbin/sendmail -oi -f ann -oep -odi -t", `From="ann" Extract IgnoreDots`},
+		{"Alpine", "/usr/sbin/sendmail -oem -t -oi", `Extract IgnoreDots ErrorMode=m`},
+		{"nmh, pipe", "sendmail -t -odb -oem -i -m -v", `Extract IgnoreDots DeliveryMode=b ErrorMode=m Verbose`},
+		{"systemd recipe", "sendmail -i root@localhost", `Recipients=["root@localhost"] IgnoreDots`},
+		{"rmail", "rmail ann@example.org", `Recipients=["ann@example.org"] IgnoreDots`},
+		{"s-nail, separate -O", "sendmail -O QueueDirectory=/tmp -O DeliveryMode=q ann", `Recipients=["ann"] DeliveryMode=q`},
+	}
+	for _, tt := range tests {
+		c, err := Parse(words(tt.line))
+		if err != nil || c.Mode != Submit || !c.Submits || c.Face != Sendmail {
+			t.Errorf("%s: %s\n got %+v, error %v", tt.caller, tt.line, c, err)
+		} else if got := describe(c); got != tt.want {
+			t.Errorf("%s: %s\n got %s\nwant %s", tt.caller, tt.line, got, tt.want)
+		}
+	}
+}
+
+// TestParse holds the meaning of each option and argument form.
+func TestParse(t *testing.T) {
+	tests := []struct{ line, want string }{
+		{"", ``},
+		{"sendmail", ``},
+		{"sendmail x -t y -- -v", `Recipients=["x" "y" "-v"] Extract`},
+		{"sendmail - '' '<>'", `Recipients=["-" "" "<>"]`},
+		{"sendmail 'Ann A <a@b>, c@d' 'list: e@f;'", `Recipients=["Ann A <a@b>, c@d" "list: e@f;"]`},
+		{"sendmail -tivn x", `Recipients=["x"] Extract IgnoreDots Verbose NoAliases`},
+		{"sendmail -tfa@b -i", `From="a@b" Extract IgnoreDots`},
+		{"sendmail -f a -r b", `From="b"`},
+		{"sendmail -r a -f '<>'", `From="<>"`},
+		{"sendmail -f ''", `From=""`},
+		{"sendmail -f=a@b", `From="=a@b"`},
+		{"sendmail -f -t x", `From="-t" Recipients=["x"]`},
+		{"sendmail -h 5 -h7 -L tag x", `Recipients=["x"] SyslogTag="tag"`},
+		{"sendmail -Ac -c -D f -Efoo -G -Jbar -m -MrX -p UUCP:h -Q -Qwhy -T -U -x -X f -4 -6 -d x", `Recipients=["x"] Verbose`},
+		{"sendmail -e m", `ErrorMode=m`},
+		{"sendmail -eq", `ErrorMode=q`},
+		{"sendmail -oee -oex -e z -oe", `ErrorMode=e`},
+		{"sendmail -odq -odz -od", `DeliveryMode=q`},
+		{"sendmail -odqs", `DeliveryMode=q`},
+		{"sendmail -o i x", `Recipients=["x"] IgnoreDots`},
+		{"sendmail -oitrue -ov", `IgnoreDots Verbose`},
+		{"sendmail -oi -oifalse", ``},
+		{"sendmail -oIgnoreDots", `IgnoreDots`},
+		{"sendmail -oA x", `Recipients=["x"]`},
+		{"sendmail -o7 -o8 -om -oo -oL9 -oT3d -oQ/q -oMrESMTP -oMs h", `Recipients=["h"]`},
+		{"sendmail -O DeliveryMode=background -OErrorMode=q -O ignoredots -O Verbose=True", `IgnoreDots DeliveryMode=b ErrorMode=q Verbose`},
+		{"sendmail -O 'IgnoreDots = false' -O MaxHopCount=3 -O ''", ``},
+		{"sendmail -B 8bitmime", `Body=8BITMIME`},
+		{"sendmail -B7bit -Bbinary", `Body=7BIT`},
+		{"sendmail -N Never", `Notify=NEVER`},
+		{"sendmail -N 'success, DELAY'", `Notify=SUCCESS,DELAY`},
+		{"sendmail -N maybe", `Warnings=["-N \"maybe\" ignored; it takes never, or success, failure and delay with commas between"]`},
+		{"sendmail -N ''", `Warnings=["-N \"\" ignored; it takes never, or success, failure and delay with commas between"]`},
+		{"sendmail -N never,delay", `Warnings=["-N \"never,delay\" ignored; never excludes the others"]`},
+		{"sendmail -R FULL", `Return=FULL`},
+		{"sendmail -R headers", `Return=HDRS`},
+		{"sendmail -R 'a\nb'", `Warnings=["-R \"a\\nb\" ignored; it takes full or hdrs"]`},
+		{"sendmail -V 'QQ 314159'", `EnvID="QQ 314159"`},
+		{"sendmail -V ü -L 'a\tb'", `Warnings=["-V \"ü\" ignored; it takes 1 to 100 printable ASCII characters" "-L \"a\\tb\" ignored; it takes 1 to 100 printable ASCII characters"]`},
+		{"sendmail -V " + strings.Repeat("x", 100), `EnvID="` + strings.Repeat("x", 100) + `"`},
+		{"sendmail -bm x", `Recipients=["x"]`},
+		{"sendmail -b a -bq -t", `Extract`},
+		{"sendmail -s backup x@y", `Recipients=["backup" "x@y"] Warnings=["-s takes no argument, so \"backup\" is a recipient; a subject belongs into the message, as a line Subject:"]`},
+		{"sendmail -s 'Disk full'", `Recipients=["Disk full"] Warnings=["-s takes no argument, so \"Disk full\" is a recipient; a subject belongs into the message, as a line Subject:"]`},
+		{"sendmail -s root", `Recipients=["root"]`},
+		{"sendmail root x@y -s", `Recipients=["root" "x@y"]`},
+		{"sendmail -C /etc/passwd -C/x x", `Recipients=["x"]`},
+
+		{"sendoff --account work --config=f -t", `Extract Config="f" Account="work"`},
+		{"sendoff -a work -Cf --dry-run x", `Recipients=["x"] Config="f" Account="work" DryRun`},
+		{"sendoff.exe --server smtps://h --user u --secret file:s=x x", `Recipients=["x"] Server="smtps://h" User="u" Secret="file:s=x"`},
+		{"/tmp/exe/sendoff --rehearse you@example.org", `Recipients=["you@example.org"] Rehearse`},
+		{"sendoff --from=a --full-name N --read-recipients --verbose x --ignore-dots --no-aliases", `From="a" FullName="N" Recipients=["x"] Extract IgnoreDots Verbose NoAliases`},
+		{"sendoff --notify=never --return full --envelope-id= --body 7bit --syslog-tag t", `SyslogTag="t" Notify=NEVER Return=FULL Body=7BIT Warnings=["-V \"\" ignored; it takes 1 to 100 printable ASCII characters"]`},
+		{"sendoff --from= x", `From="" Recipients=["x"]`},
+		{"sendoff x -- --config=f", `Recipients=["x" "--config=f"]`},
+	}
+	for _, tt := range tests {
+		c, err := Parse(words(tt.line))
+		if err != nil || c.Mode != Submit || !c.Submits {
+			t.Errorf("%s\n got %+v, error %v", tt.line, c, err)
+		} else if got := describe(c); got != tt.want {
+			t.Errorf("%s\n got %s\nwant %s", tt.line, got, tt.want)
+		}
+	}
+}
+
+// TestParseModes is the command lines that end well without a message.
+func TestParseModes(t *testing.T) {
+	tests := []struct {
+		line string
+		want Mode
+		rest string
+	}{
+		{"sendmail --version", Version, ``},
+		{"sendmail --help", Help, ``},
+		{"mailq --version", Version, ``},
+		{"sendmail -bV", Version, ``},
+		{"sendmail -d0.1", Version, ``},
+		{"sendmail -bC -v", CheckConfig, `Verbose`},
+		{"sendmail -bO", CheckConfig, ``},
+		{"sendmail -bh -bH", Nothing, ``},
+		{"hoststat", Nothing, ``},
+		{"/usr/bin/purgestat", Nothing, ``},
+		{"sendoff --help", Help, ``},
+		{"sendoff --config f --version", Version, `Config="f"`},
+		{"sendoff --config f -bC", CheckConfig, `Config="f"`},
+		{"sendoff --login work -v --config f --user u", Login, `Verbose Config="f" Account="work" User="u"`},
+		{"sendoff --config f --logout work", Logout, `Config="f" Account="work"`},
+	}
+	for _, tt := range tests {
+		c, err := Parse(words(tt.line))
+		if err != nil || c.Mode != tt.want || c.Submits {
+			t.Errorf("%s\n got %+v, error %v", tt.line, c, err)
+			continue
+		}
+		c.Mode, c.Submits = Submit, true
+		if got := describe(c); got != tt.rest {
+			t.Errorf("%s\n got %s\nwant %s", tt.line, got, tt.rest)
+		}
+	}
+}
+
+// TestParseErrors is the command lines that end with 64; a "!" means that they
+// are no submission, so that stdin is left alone.
+func TestParseErrors(t *testing.T) {
+	tests := []struct{ line, want string }{
+		{"sendmail -z", `invalid option -- 'z'`},
+		{"sendmail -tS x", `invalid option -- 'S'`},
+		{"sendmail -é", `invalid option -- 'é'`},
+		{"sendmail -\xff", `invalid option -- '\xff'`},
+		{"sendmail -\x1b[2J", `invalid option -- '\x1b'`},
+		{"sendmail -t-", `invalid option -- '-'`},
+		{"sendmail -t -f", `option requires an argument -- 'f'`},
+		{"sendmail -F 'a\r\nBcc: x'", `-F: control character in "a\r\nBcc: x"`},
+		{"sendmail -be '${run{/bin/sh}}'", `-b: there is no mode "e"`},
+		{"sendmail --foo\x1b=x", `unknown option "--foo\x1b"`},
+		{"sendmail --=x", `unknown option --`},
+		{"sendmail --c", `unknown option --c`},
+		{"sendoff --ver", `unknown option --ver`},
+		{"sendoff --dry-run=yes x", `--dry-run takes no argument`},
+		{"sendoff --dry-run --rehearse x", `--dry-run and --rehearse exclude each other`},
+		{"sendoff --config", `option requires an argument -- 'config'`},
+		{"sendoff -C", `option requires an argument -- 'C'`},
+
+		{"!sendmail -bp", `-bp: the queue is not in this version yet`},
+		{"!sendmail -bP", `-bP: the queue is not in this version yet`},
+		{"!sendmail -q", `-q: the queue is not in this version yet`},
+		{"!sendmail -q30m", `-q: the queue is not in this version yet`},
+		{"!sendmail -qRexample.org", `-q: the queue is not in this version yet`},
+		{"!mailq", `mailq: the queue is not in this version yet`},
+		{"!mailq -Ac -v", `mailq: the queue is not in this version yet`},
+		{"!runq", `runq: the queue is not in this version yet`},
+		{"!sendmail -bs -odb -oem", `-bs: the SMTP server is not in this version yet`},
+		{"!sendmail -bs -i", `-bs: the SMTP server is not in this version yet`},
+		{"!sendmail -bv root", `-bv: verifying addresses is not in this version yet`},
+		{"!sendmail -bi", `-bi: checking aliases is not in this version yet`},
+		{"!sendmail -I", `-I: checking aliases is not in this version yet`},
+		{"!newaliases", `newaliases: checking aliases is not in this version yet`},
+		{"!sendmail -bd -q30m", `-q cannot stand beside -bd`},
+		{"!sendmail -bd", `-bd: sendoff only sends mail; it does not wait for it as a daemon`},
+		{"!sendmail -bD", `-bD: sendoff only sends mail; it does not wait for it as a daemon`},
+		{"!sendmail -bl", `-bl: sendoff only sends mail; it does not wait for it as a daemon`},
+		{"!smtpd", `smtpd: sendoff only sends mail; it does not wait for it as a daemon`},
+		{"!sendmail -bt", `-bt: there is no test mode; try sendoff --dry-run`},
+		{"!sendmail -bz", `-bz: there is no frozen configuration`},
+		{"!sendmail -bS", `-bS: batched SMTP is not supported`},
+		{"!sendoff --queue-run", `--queue-run: the queue is not in this version yet`},
+		{"!sendoff --queue-show ID", `--queue-show: the queue is not in this version yet`},
+		{"!sendoff --make-spool", `--make-spool: the queue is not in this version yet`},
+		{"!sendoff --listen=/run/x", `--listen: the SMTP server is not in this version yet`},
+		{"!sendoff --setup ann@example.org", `--setup: setting up an account is not in this version yet`},
+		{"!sendoff --doctor work", `--doctor: the doctor is not in this version yet`},
+		{"!sendoff --import f", `--import: importing a configuration is not in this version yet`},
+		{"!sendoff --completions bash", `--completions: shell completions are not in this version yet`},
+
+		{"sendmail -t -bp", `-bp sends nothing, so it cannot stand with -t`},
+		{"sendmail -bp -t", `-bp sends nothing, so it cannot stand with -t`},
+		{"sendmail -bV -f x", `-bV sends nothing, so it cannot stand with -f`},
+		{"sendmail -rx -d0.1", `-d sends nothing, so it cannot stand with -f`},
+		{"sendmail -FCronDaemon -odi -bp", `-bp sends nothing, so it cannot stand with -F`},
+		{"sendmail -i -bh", `-bh sends nothing, so it cannot stand with -i`},
+		{"rmail -bh", `-bh sends nothing, so it cannot stand with -i`},
+		{"sendmail x -bh", `-bh sends nothing, so it cannot follow a recipient`},
+		{"!sendmail -bh x", `-bh sends nothing, so it takes no recipient: x`},
+		{"!sendmail -bh '\x1b[2J'", `-bh sends nothing, so it takes no recipient: "\x1b[2J"`},
+		{"!hoststat x", `hoststat sends nothing, so it takes no recipient: x`},
+		{"!sendmail -bm -bV", `-bm cannot stand beside -bV`},
+		{"!sendmail -bV -bh", `-bh cannot stand beside -bV`},
+		{"!mailq -bV", `-bV cannot stand beside mailq`},
+		{"!sendoff --login work x", `--login sends nothing, so it takes no recipient: x`},
+		{"!sendoff --dry-run -bV", `--dry-run cannot stand beside -bV`},
+		{"!sendoff --help --version", `--version cannot stand beside --help`},
+	}
+	for _, tt := range tests {
+		line, quiet := strings.CutPrefix(tt.line, "!")
+		c, err := Parse(words(line))
+		if err == nil || status.KindOf(err) != status.Usage || tt.want != "" && err.Error() != tt.want {
+			t.Errorf("%s\n got %v\nwant %s", line, err, tt.want)
+		}
+		if c.Submits == quiet {
+			t.Errorf("%s: Submits is %v", line, c.Submits)
+		}
+		if err != nil && strings.ContainsFunc(err.Error(), unicode.IsControl) {
+			t.Errorf("%s: %q is not for a terminal", line, err)
+		}
+	}
+}
+
+// TestParseName is what argv[0] alone decides.
+func TestParseName(t *testing.T) {
+	tests := []struct {
+		argv []string
+		face Face
+		name string
+	}{
+		{nil, Sendmail, "sendmail"},
+		{[]string{""}, Sendmail, "sendmail"},
+		{[]string{"sendoff"}, Sendoff, "sendoff"},
+		{[]string{"./sendoff"}, Sendoff, "sendoff"},
+		{[]string{"/usr/bin/sendoff.exe"}, Sendoff, "sendoff.exe"},
+		{[]string{"Sendoff"}, Sendmail, "Sendoff"},
+		{[]string{"sendoff-1"}, Sendmail, "sendoff-1"},
+		{[]string{"send-mail"}, Sendmail, "send-mail"},
+		{[]string{"/usr/lib/sendmail"}, Sendmail, "sendmail"},
+		{[]string{"/"}, Sendmail, "/"},
+		{[]string{"a\x1bb"}, Sendmail, `"a\x1bb"`},
+	}
+	for _, tt := range tests {
+		c, err := Parse(tt.argv)
+		if err != nil || c.Face != tt.face || c.Name != tt.name && c.Name != strings.ReplaceAll(tt.name, "/", `\`) {
+			t.Errorf("%q: face %d, name %s, error %v", tt.argv, c.Face, c.Name, err)
+		}
+	}
+}

@@ -1,0 +1,164 @@
+package cmdline
+
+import (
+	"fmt"
+	"iter"
+)
+
+// A Flag is one row of the table of options.
+type Flag struct {
+	Letter byte   // 0: it has only a long name
+	Long   string // "": it has only a letter
+	Arg    Arg
+	Value  string // what the manual calls its argument
+	Help   string // one line; "" hides a flag of a mode that is not there yet
+
+	at  place
+	set func(c *Command, value string) error // nil: accepted without effect
+}
+
+// Arg is how an option takes an argument.
+type Arg uint8
+
+// The forms of an argument.
+const (
+	None     Arg = iota
+	Required     // -fX, -f X, --from=X, --from X
+	Attached     // -qX or bare -q; the next word is never its argument
+)
+
+// A place is where an option may stand; see the package comment.
+type place uint8
+
+const (
+	anywhere place = iota
+	first
+	firstOrIgnored
+	firstOrSole
+)
+
+// flags is the table of options: what is parsed, what --help shows, and what
+// the manual documents.
+var flags = [...]Flag{
+	{'a', "account", Required, "NAME", "use this account", first, account},
+	{'C', "config", Required, "FILE", "read this configuration, and no other", firstOrIgnored, config},
+	{0, "server", Required, "URL", "use this server instead of an account's", first, server},
+	{0, "user", Required, "NAME", "log in under this name", first, user},
+	{0, "secret", Required, "SOURCE", "log in with the secret from this source", first, secret},
+	{0, "dry-run", None, "", "show what would be sent, and why; send nothing", first, dryRun},
+	{0, "rehearse", None, "", "send to a server of our own; show what it got", first, rehearse},
+	{0, "login", Required, "ACCOUNT", "store the secret of an account", first, login},
+	{0, "logout", Required, "ACCOUNT", "forget the secret of an account", first, logout},
+	{0, "version", None, "", "print the version", firstOrSole, become(Version)},
+	{0, "help", None, "", "print this text", firstOrSole, become(Help)},
+
+	{'t', "read-recipients", None, "", "take recipients from To, Cc and Bcc too", anywhere, extract},
+	{'f', "from", Required, "ADDRESS", "the envelope's sender; empty for none", anywhere, from},
+	{'r', "", Required, "ADDRESS", "same as -f", anywhere, from},
+	{'F', "full-name", Required, "NAME", "the sender's name, where From is missing", anywhere, fullName},
+	{'i', "ignore-dots", None, "", "a line with a single dot does not end the message", anywhere, ignoreDots},
+	{'v', "verbose", None, "", "show the dialogue with the server on stderr", anywhere, verbose},
+	{'n', "no-aliases", None, "", "do not look recipients up in the alias file", anywhere, noAliases},
+	{'N', "notify", Required, "EVENTS", "ask for notices: never, or success,failure,delay", anywhere, notify},
+	{'R', "return", Required, "PART", "what a notice returns: full or hdrs", anywhere, returnPart},
+	{'V', "envelope-id", Required, "ID", "the identifier that a notice quotes", anywhere, envelopeID},
+	{'B', "body", Required, "TYPE", "the body's type: 7BIT or 8BITMIME", anywhere, bodyType},
+	{'L', "syslog-tag", Required, "TAG", "the name in the system's log", anywhere, syslogTag},
+	{'o', "", Required, "OPTION", "a sendmail option; only d, e, i and v have effect", anywhere, letterOption},
+	{'O', "", Required, "OPTION=VALUE", "the same by its name, such as ErrorMode=q", anywhere, namedOption},
+	{'e', "", Required, "MODE", "same as -oe", anywhere, errorMode},
+	{'b', "", Required, "MODE", "sendmail's mode: m sends, C checks configuration", anywhere, mode},
+	{'q', "", Attached, "WHAT", "run the queue, which is not in this version yet", anywhere, become(Run)},
+	{'I', "", None, "", "check aliases, which is not in this version yet", anywhere, become(Aliases)},
+	{'d', "", Attached, "WHAT", "same as -v; -d0.1 prints the version", anywhere, debug},
+
+	{'A', "", Required, "FILE", "sendmail: choice of its configuration", anywhere, nil},
+	{'c', "", None, "", "sendmail: hold expensive mail", anywhere, nil},
+	{'D', "", Required, "FILE", "sendmail: file for debugging output", anywhere, nil},
+	{'E', "", Attached, "WHAT", "vendors' builds", anywhere, nil},
+	{'G', "", None, "", "sendmail: relayed through a gateway", anywhere, nil},
+	{'h', "", Required, "N", "sendmail: hop count", anywhere, nil},
+	{'J', "", Attached, "WHAT", "vendors' builds", anywhere, nil},
+	{'m', "", None, "", "sendmail: send to me too", anywhere, nil},
+	{'M', "", Required, "MACRO", "sendmail: define a macro", anywhere, nil},
+	{'p', "", Required, "PROTOCOL", "sendmail: protocol and host it came from", anywhere, nil},
+	{'Q', "", Attached, "REASON", "sendmail: quarantine", anywhere, nil},
+	{'s', "", None, "", "sendmail: save the From line; not mail's subject", anywhere, nil},
+	{'T', "", None, "", "sendmail: trace", anywhere, nil},
+	{'U', "", None, "", "sendmail: SMTPUTF8, which is used when it is needed", anywhere, nil},
+	{'x', "", None, "", "vendors' builds", anywhere, nil},
+	{'X', "", Required, "FILE", "sendmail: file for the dialogue", anywhere, nil},
+	{'4', "", None, "", "ssmtp: IPv4 only", anywhere, nil},
+	{'6', "", None, "", "ssmtp: IPv6 only", anywhere, nil},
+
+	{0, "queue-run", Attached, "", "", first, become(Run)},
+	{0, "queue-json", Attached, "", "", first, become(List)},
+	{0, "queue-show", Attached, "", "", first, become(List)},
+	{0, "queue-delete", Attached, "", "", first, become(List)},
+	{0, "queue-retry", Attached, "", "", first, become(Run)},
+	{0, "make-spool", Attached, "", "", first, become(Run)},
+	{0, "listen", Attached, "", "", first, become(Server)},
+	{0, "setup", Attached, "", "", first, become(Setup)},
+	{0, "doctor", Attached, "", "", first, become(Doctor)},
+	{0, "import", Attached, "", "", first, become(Import)},
+	{0, "completions", Attached, "", "", first, become(Completions)},
+}
+
+// Flags returns the options that are to be documented, in the order of --help.
+func Flags() iter.Seq[Flag] {
+	return func(yield func(Flag) bool) {
+		for _, f := range flags {
+			if f.Help != "" && !yield(f) {
+				return
+			}
+		}
+	}
+}
+
+// Ignored reports whether f is accepted without effect.
+func (f Flag) Ignored() bool { return f.set == nil }
+
+// become returns what an option does that only names a mode.
+func become(m Mode) func(*Command, string) error {
+	return func(c *Command, _ string) error {
+		c.Mode = m
+		return nil
+	}
+}
+
+func account(c *Command, v string) error  { c.Account = v; return nil }
+func config(c *Command, v string) error   { c.Config = v; return nil }
+func server(c *Command, v string) error   { c.Server = v; return nil }
+func user(c *Command, v string) error     { c.User = v; return nil }
+func secret(c *Command, v string) error   { c.Secret = v; return nil }
+func dryRun(c *Command, _ string) error   { c.Mode, c.DryRun = Submit, true; return nil }
+func rehearse(c *Command, _ string) error { c.Mode, c.Rehearse = Submit, true; return nil }
+func login(c *Command, v string) error    { c.Mode, c.Account = Login, v; return nil }
+func logout(c *Command, v string) error   { c.Mode, c.Account = Logout, v; return nil }
+
+func extract(c *Command, _ string) error    { c.Extract = true; return nil }
+func from(c *Command, v string) error       { c.From = &v; return nil }
+func ignoreDots(c *Command, _ string) error { c.IgnoreDots = true; return nil }
+func verbose(c *Command, _ string) error    { c.Verbose = true; return nil }
+func noAliases(c *Command, _ string) error  { c.NoAliases = true; return nil }
+
+func debug(c *Command, v string) error {
+	if v == "0.1" {
+		c.Mode = Version
+	} else {
+		c.Verbose = true
+	}
+	return nil
+}
+
+func mode(c *Command, v string) error {
+	for _, row := range modes {
+		for _, letter := range row.letters {
+			if v == string(letter) {
+				c.Mode = row.mode
+				return nil
+			}
+		}
+	}
+	return fmt.Errorf("there is no mode %q", v)
+}

@@ -1,0 +1,130 @@
+package cmdline
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"sendoff/submit/status"
+)
+
+// section returns the lines of a section of sendoff(1).
+func section(t *testing.T, name string) []string {
+	t.Helper()
+	page, err := os.ReadFile("../../man/sendoff.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, ok := strings.Cut(strings.ReplaceAll(string(page), "\r\n", "\n"), "\n.Sh "+name+"\n")
+	if !ok {
+		t.Fatalf("sendoff(1) has no section %s", name)
+	}
+	text, _, _ := strings.Cut(after, "\n.Sh ")
+	return strings.Split(text, "\n")
+}
+
+// items returns the first group of pattern wherever it is in the head of an
+// item of the section.
+func items(t *testing.T, name, pattern string) []string {
+	t.Helper()
+	var found []string
+	for _, line := range section(t, name) {
+		if head, ok := strings.CutPrefix(line, ".It "); ok {
+			for _, m := range regexp.MustCompile(pattern).FindAllStringSubmatch(head, -1) {
+				found = append(found, m[1])
+			}
+		}
+	}
+	return found
+}
+
+// same reports the elements that only one of two lists has.
+func same(t *testing.T, what string, code, page []string) {
+	t.Helper()
+	for _, s := range code {
+		if !slices.Contains(page, s) {
+			t.Errorf("%s %s is not in sendoff(1)", what, s)
+		}
+	}
+	for _, s := range page {
+		if !slices.Contains(code, s) {
+			t.Errorf("sendoff(1) has %s %s, which does not exist", what, s)
+		}
+	}
+	if len(code) != len(page) {
+		t.Errorf("%d of %s, and %d in sendoff(1)", len(code), what, len(page))
+	}
+}
+
+func TestManualFlags(t *testing.T) {
+	var want []string
+	for f := range Flags() {
+		argument := map[Arg]string{None: "", Required: " Ar", Attached: " Ns Op Ar"}[f.Arg]
+		if f.Letter != 0 {
+			want = append(want, string(rune(f.Letter))+argument)
+		}
+		if f.Long != "" {
+			want = append(want, "-"+f.Long+argument)
+		}
+	}
+	same(t, "the option", want, items(t, "OPTIONS", `Fl (\S+(?: Ns Op Ar| Ar)?)`))
+}
+
+func TestManualModes(t *testing.T) {
+	var letters, aliases []string
+	for _, m := range modes {
+		letters = append(letters, strings.Split(m.letters, "")...)
+	}
+	same(t, "the mode", letters, items(t, "MODES", `Fl b(\S)`))
+	for _, n := range names {
+		aliases = append(aliases, n.name)
+	}
+	same(t, "the name", aliases, items(t, "MODES", `Nm (\S+)`))
+}
+
+func TestManualExitStatus(t *testing.T) {
+	var want, got []string
+	for _, k := range status.Kinds() {
+		want = append(want, fmt.Sprintf("%d: %s", k.Exit(), k.Means()))
+	}
+	code := "0"
+	for _, line := range section(t, "EXIT STATUS") {
+		if n, ok := strings.CutPrefix(line, ".It Li "); ok {
+			code = n
+		} else if code != "0" {
+			got = append(got, code+": "+strings.TrimSuffix(line, "; or"))
+		}
+		if line == ".El" {
+			got = got[:len(got)-1]
+			break
+		}
+	}
+	same(t, "the exit status", want, got)
+}
+
+// TestUsage holds --help against the table, and to the width of a terminal.
+func TestUsage(t *testing.T) {
+	text := Usage()
+	for _, line := range strings.Split(text, "\n") {
+		if len(line) > 80 {
+			t.Errorf("%d columns: %s", len(line), line)
+		}
+	}
+	for f := range Flags() {
+		if strings.Contains(f.Help, "\n") || strings.HasSuffix(f.Help, ".") {
+			t.Errorf("-%c --%s: the help is not one phrase: %q", f.Letter, f.Long, f.Help)
+		}
+		if f.Letter != 0 && !strings.Contains(text, " -"+string(rune(f.Letter))) {
+			t.Errorf("-%c is not in the usage", f.Letter)
+		}
+		if f.Long != "" && !strings.Contains(text, " --"+f.Long) {
+			t.Errorf("--%s is not in the usage", f.Long)
+		}
+		if !f.Ignored() && !strings.Contains(text, f.Help) {
+			t.Errorf("%q is not in the usage", f.Help)
+		}
+	}
+}

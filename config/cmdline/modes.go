@@ -1,0 +1,87 @@
+package cmdline
+
+// A Face is what the program is to its caller, by the name it was called.
+type Face uint8
+
+// The faces. Only the names sendoff and sendoff.exe are the sendoff face.
+const (
+	Sendmail Face = iota
+	Sendoff
+)
+
+// A Mode is what a command line asks for.
+type Mode uint8
+
+// The modes. Parse returns the ones from List on only together with an error.
+const (
+	Submit      Mode = iota + 1 // send the message on stdin
+	Nothing                     // end with 0, without output
+	Version                     // print the version
+	Help                        // print Usage
+	CheckConfig                 // load the configuration and say whether it is good
+	Login                       // store the secret of Account
+	Logout                      // forget the secret of Account
+	List
+	Run
+	Server
+	Verify
+	Aliases
+	Setup
+	Doctor
+	Import
+	Completions
+	Daemon
+	Test
+	Batch
+	Freeze
+)
+
+// modes is what may follow -b, and why a mode is refused, if it is.
+var modes = [...]struct {
+	mode    Mode
+	letters string // each of them, after -b
+	refusal string
+}{
+	{mode: Submit, letters: "maq"},
+	{mode: Nothing, letters: "hH"},
+	{mode: Version, letters: "V"},
+	{mode: CheckConfig, letters: "CO"},
+
+	{List, "pP", "the queue is not in this version yet"},
+	{Run, "", "the queue is not in this version yet"},
+	{Server, "s", "the SMTP server is not in this version yet"},
+	{Verify, "v", "verifying addresses is not in this version yet"},
+	{Aliases, "i", "checking aliases is not in this version yet"},
+	{Setup, "", "setting up an account is not in this version yet"},
+	{Doctor, "", "the doctor is not in this version yet"},
+	{Import, "", "importing a configuration is not in this version yet"},
+	{Completions, "", "shell completions are not in this version yet"},
+
+	{Daemon, "dDl", "sendoff only sends mail; it does not wait for it as a daemon"},
+	{Test, "t", "there is no test mode; try sendoff --dry-run"},
+	{Batch, "S", "batched SMTP is not supported"},
+	{Freeze, "z", "there is no frozen configuration"},
+}
+
+// refusal says why a mode ends with 64, or "" if it does not.
+func (m Mode) refusal() string {
+	for _, row := range modes {
+		if row.mode == m {
+			return row.refusal
+		}
+	}
+	return ""
+}
+
+// names is what the program's other names stand for: the option that is put
+// before the arguments. Every name that is not here, and is not sendoff, is
+// sendmail.
+var names = [...]struct{ name, stands string }{
+	{"mailq", "-bp"},
+	{"newaliases", "-bi"},
+	{"runq", "-q"},
+	{"rmail", "-i"},
+	{"hoststat", "-bh"},
+	{"purgestat", "-bH"},
+	{"smtpd", "-bd"},
+}

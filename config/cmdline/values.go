@@ -1,0 +1,149 @@
+package cmdline
+
+import (
+	"fmt"
+	"strings"
+
+	"sendoff/submit/envelope"
+)
+
+// settings is the sendmail options that have an effect, by their letter after
+// -o and their name after -O. A value that is none of theirs is ignored, and
+// so is every other option: callers set what their sendmail once had.
+var settings = [...]struct {
+	letter byte
+	name   string
+	set    func(c *Command, value string)
+}{
+	{'d', "DeliveryMode", func(c *Command, v string) { choose(&c.DeliveryMode, v, "bifqd") }},
+	{'e', "ErrorMode", func(c *Command, v string) { choose(&c.ErrorMode, v, "mpqwe") }},
+	{'i', "IgnoreDots", func(c *Command, v string) { c.IgnoreDots = isTrue(v) }},
+	{'v', "Verbose", func(c *Command, v string) { c.Verbose = isTrue(v) }},
+}
+
+func namedOption(c *Command, v string) error {
+	name, value, _ := strings.Cut(v, "=")
+	for _, s := range settings {
+		if strings.EqualFold(strings.TrimSpace(name), s.name) {
+			s.set(c, strings.TrimSpace(value))
+		}
+	}
+	return nil
+}
+
+// letterOption takes the value of -o: a letter and its value, or, as sendmail
+// allows too, what -O takes.
+func letterOption(c *Command, v string) error {
+	for _, s := range settings {
+		if v != "" && v[0] == s.letter {
+			s.set(c, v[1:])
+			return nil
+		}
+	}
+	return namedOption(c, v)
+}
+
+func errorMode(c *Command, v string) error {
+	choose(&c.ErrorMode, v, "mpqwe")
+	return nil
+}
+
+// choose sets to to the first letter of v if it is one of letters.
+func choose(to *byte, v, letters string) {
+	if v != "" && strings.IndexByte(letters, v[0]) >= 0 {
+		*to = v[0]
+	}
+}
+
+// isTrue reads a boolean as sendmail does: what does not say no, and nothing
+// at all, is true.
+func isTrue(v string) bool {
+	return v == "" || strings.IndexByte("fFnN0", v[0]) < 0
+}
+
+func fullName(c *Command, v string) error {
+	if strings.ContainsFunc(v, isControl) {
+		return fmt.Errorf("control character in %q", v)
+	}
+	c.FullName = v
+	return nil
+}
+
+// The next four put up with any value: the message matters more than the
+// notices about it.
+
+func notify(c *Command, v string) error {
+	var sum envelope.Notify
+	for word := range strings.SplitSeq(v, ",") {
+		n, ok := event(strings.TrimSpace(word))
+		if !ok {
+			c.warn("-N %q ignored; it takes never, or success, failure and delay with commas between", v)
+			return nil
+		}
+		sum |= n
+	}
+	if sum&envelope.NotifyNever != 0 && sum != envelope.NotifyNever {
+		c.warn("-N %q ignored; never excludes the others", v)
+		return nil
+	}
+	c.Notify = sum
+	return nil
+}
+
+func event(word string) (envelope.Notify, bool) {
+	for n := envelope.NotifySuccess; n <= envelope.NotifyNever; n <<= 1 {
+		if strings.EqualFold(word, n.String()) {
+			return n, true
+		}
+	}
+	return 0, false
+}
+
+func returnPart(c *Command, v string) error {
+	switch strings.ToLower(v) {
+	case "full":
+		c.Return = envelope.ReturnFull
+	case "hdrs", "headers":
+		c.Return = envelope.ReturnHeaders
+	default:
+		c.warn("-R %q ignored; it takes full or hdrs", v)
+	}
+	return nil
+}
+
+func envelopeID(c *Command, v string) error {
+	if !isPrintable(v) {
+		c.warn("-V %.120q ignored; it takes 1 to 100 printable ASCII characters", v)
+		return nil
+	}
+	c.EnvID = v
+	return nil
+}
+
+func syslogTag(c *Command, v string) error {
+	if !isPrintable(v) {
+		c.warn("-L %.120q ignored; it takes 1 to 100 printable ASCII characters", v)
+		return nil
+	}
+	c.SyslogTag = v
+	return nil
+}
+
+func bodyType(c *Command, v string) error {
+	for _, b := range []envelope.Body{envelope.Body7Bit, envelope.Body8BitMIME} {
+		if strings.EqualFold(v, b.String()) {
+			c.Body = b
+		}
+	}
+	return nil
+}
+
+func (c *Command) warn(format string, args ...any) {
+	c.Warnings = append(c.Warnings, fmt.Sprintf(format, args...))
+}
+
+func isControl(r rune) bool { return r < ' ' || 0x7f <= r && r < 0xa0 }
+
+func isPrintable(s string) bool {
+	return 0 < len(s) && len(s) <= 100 && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' })
+}
