@@ -1,0 +1,236 @@
+package smtptest
+
+import (
+	"fmt"
+	"io"
+	"iter"
+	"strings"
+)
+
+// A Fault is what a variant does wrong, and where.
+type Fault struct {
+	Kind    string // the row of the table: "421", "4yz", "silence", …
+	Line    int    // of the transcript
+	Replies string // the S line that is replaced
+	Command string // the C line it would have answered; "" for the greeting, "S+ TLS" for the handshake
+	Within  bool   // not the first line of its reply: an answer of another class breaks the reply
+	Again   bool   // the session goes on after it
+	step    int
+}
+
+// faults are the ways in which a server fails to say an S line. With text the
+// line is replaced, and % is the code it should have had; a fault that goes on
+// is followed by the rest of the script as far as the client follows it.
+var faults = [...]struct {
+	kind  string
+	text  string
+	again bool
+	tls   bool // makes sense in place of a handshake
+	then  func(*player)
+}{
+	{"421", "421 4.3.2 closing\r\n", false, false, (*player).cut},
+	{"4yz", "450 4.2.0 not now\r\n", true, false, nil},
+	{"5yz", "550 5.0.0 never\r\n", true, false, nil},
+	{"garbage", "\x00\x1b[2J\xff what?\r\n", false, true, (*player).drain},
+	{"bare", "%\r\n", true, false, nil}, // the code alone is a whole reply
+	{"bare LF", "% ok\n", false, false, (*player).drain},
+	{"long line", "% " + strings.Repeat("x", 1<<17) + "\r\n", false, false, (*player).drain},
+	{"endless reply", "", false, false, (*player).endless},
+	{"silence", "", false, true, (*player).drain},
+	{"cut", "", false, true, (*player).cut},
+	{"torn", "%-", false, false, (*player).cut},
+}
+
+// Fault returns what t does wrong; nil if it is as it was parsed or only slow.
+func (t *Transcript) Fault() *Fault { return t.fault }
+
+// Variants yields the transcripts that have one S line, or the handshake,
+// replaced by each fault in turn, and one that sends its replies octet by
+// octet and is otherwise right.
+func (t *Transcript) Variants() iter.Seq2[string, *Transcript] {
+	return func(yield func(string, *Transcript) bool) {
+		slow := t.copy()
+		slow.trickle = true
+		if !yield("trickle", slow) {
+			return
+		}
+		commands := t.commands()
+		for i, s := range t.steps {
+			if s.kind != 'S' && s.kind != 'T' {
+				continue
+			}
+			f := Fault{Line: s.line, Replies: s.text, Command: "S+ TLS", step: i}
+			if s.kind == 'S' {
+				f.Command, f.Within = commands[i], i > 0 && continues(t.steps[i-1])
+			}
+			for _, row := range faults {
+				if s.kind == 'T' && !row.tls {
+					continue
+				}
+				v, f := t.copy(), f
+				f.Kind, f.Again = row.kind, row.again && !f.Within
+				v.fault = &f
+				if !yield(fmt.Sprintf("line %d %s", s.line, row.kind), v) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Cuts yields the transcripts that are right until the client has sent n
+// octets, and then hang up; for every n up to the whole dialogue, whose
+// content must be in sections. There is none for a transcript with TLS, where
+// octets are not text.
+func (t *Transcript) Cuts() iter.Seq2[int, *Transcript] {
+	total := 0
+	for _, s := range t.steps {
+		switch s.kind {
+		case 'C':
+			total += len(s.text) + 2
+		case '+':
+			for _, l := range t.Section(s.text) {
+				total += len(l) + 2
+				if strings.HasPrefix(l, ".") {
+					total++
+				}
+			}
+		case 'T':
+			return func(func(int, *Transcript) bool) {}
+		}
+	}
+	return func(yield func(int, *Transcript) bool) {
+		for n := range total {
+			v := t.copy()
+			v.after = n
+			if !yield(n, v) {
+				return
+			}
+		}
+	}
+}
+
+func (t *Transcript) copy() *Transcript {
+	return &Transcript{Name: t.Name, TLS: t.TLS, after: -1, steps: t.steps, parts: t.parts}
+}
+
+// continues reports whether s is an S line that is not its reply's last.
+func continues(s step) bool {
+	return s.kind == 'S' && len(s.text) > 3 && s.text[3] == '-'
+}
+
+// commands returns for every S step, by its index, the command that it
+// answers.
+func (t *Transcript) commands() []string {
+	out := make([]string, len(t.steps))
+	for c, replies := range t.answers() {
+		for _, r := range replies {
+			for i := range r.lines {
+				out[r.first+i] = t.steps[c].text
+			}
+		}
+	}
+	return out
+}
+
+// fail plays the fault in the flight of S steps where it belongs.
+func (p *player) fail(flight []step) error {
+	i := 0
+	for i < len(flight) && flight[i].line < p.fault.Line {
+		i++
+	}
+	var out strings.Builder
+	out.WriteString(lines(flight[:i]))
+	code := ""
+	if len(p.fault.Replies) >= 3 {
+		code = p.fault.Replies[:3]
+	}
+	for _, row := range faults {
+		if row.kind != p.fault.Kind {
+			continue
+		}
+		out.WriteString(strings.ReplaceAll(row.text, "%", code))
+		if row.then == nil {
+			for i < len(flight) && continues(flight[i]) {
+				i++
+			}
+			out.WriteString(lines(flight[min(i+1, len(flight)):]))
+		}
+		io.WriteString(p.conn, out.String())
+		if row.then == nil {
+			p.improvise(strings.Contains("\n"+out.String(), "\n354"))
+			return nil
+		}
+		row.then(p)
+	}
+	return nil
+}
+
+func (p *player) cut()   { p.raw.Close() }
+func (p *player) drain() { io.Copy(io.Discard, p.in) }
+
+// endless sends a reply without end; a client that believes in one is stopped
+// after a million lines.
+func (p *player) endless() {
+	code := "250"
+	if len(p.fault.Replies) >= 3 {
+		code = p.fault.Replies[:3]
+	}
+	for range 1 << 20 {
+		if _, err := io.WriteString(p.conn, code+"-and\r\n"); err != nil {
+			return
+		}
+	}
+	p.drain()
+}
+
+// improvise goes on after a fault: a command that the script still holds gets
+// the script's reply, whatever came between; another gets that of a server
+// without imagination. data says that message content comes first.
+func (p *player) improvise(data bool) {
+	answers, from := p.answers(), p.fault.step
+	for !p.quit {
+		if data && p.readContent(step{}) != nil {
+			break
+		}
+		l, err := p.line()
+		if err != nil {
+			break
+		}
+		out := improvised(l)
+		for j := from; j < len(p.steps); j++ {
+			if s := p.steps[j]; s.kind == 'C' && address(s.text) == address(l) {
+				out, from = "", j+1
+				for _, r := range answers[j] {
+					out += strings.Join(r.lines, "\r\n") + "\r\n"
+				}
+				break
+			}
+		}
+		io.WriteString(p.conn, out)
+		data = strings.HasPrefix(out, "354")
+		if s := p.steps[min(from+1, len(p.steps)-1)]; s.kind == 'T' && strings.HasPrefix(out, "220") && p.handshake(s) != nil {
+			break
+		}
+		p.quit = strings.EqualFold(l, "QUIT")
+	}
+	p.drain()
+}
+
+// address returns a command without the parameters behind its address.
+func address(command string) string {
+	head, _, _ := strings.Cut(command, "> ")
+	return strings.TrimSuffix(head, ">")
+}
+
+func improvised(command string) string {
+	switch verb, _, _ := strings.Cut(strings.ToUpper(command), " "); verb {
+	case "QUIT":
+		return "221 bye\r\n"
+	case "EHLO", "HELO", "RSET", "NOOP":
+		return "250 ok\r\n"
+	case "*":
+		return "501 cancelled\r\n"
+	}
+	return "503 5.5.1 not now\r\n"
+}

@@ -1,0 +1,125 @@
+package smtpd
+
+import (
+	"encoding/base64"
+	"errors"
+	"slices"
+	"strings"
+)
+
+// A mechanism is one row of the ways to log in.
+type mechanism struct {
+	name string
+	// ask asks for what the initial response, nil if there was none, did not
+	// give.
+	ask func(s *session, initial []byte) (user, password string, err error)
+}
+
+var mechanisms = []mechanism{
+	{"PLAIN", (*session).plain},
+	{"LOGIN", (*session).login},
+}
+
+func offerAuth(s *session) (string, bool) {
+	var names []string
+	for _, m := range mechanisms {
+		names = append(names, m.name)
+	}
+	return strings.Join(names, " "), s.Auth != nil && (s.client.TLS || s.TLSConfig == nil)
+}
+
+// auth logs the client in (RFC 4954 section 4).
+func (s *session) auth(args string) {
+	name, initial, given := strings.Cut(args, " ")
+	i := slices.IndexFunc(mechanisms, func(m mechanism) bool { return strings.EqualFold(m.name, name) })
+	_, offered := offerAuth(s)
+	switch {
+	case s.Auth == nil:
+		s.fault(502, "5.5.1", "AUTH is not offered")
+		return
+	case !offered:
+		s.fault(538, "5.7.11", "say STARTTLS first")
+		return
+	case !s.client.Extended || s.mail != nil || s.client.User != "":
+		s.fault(503, "5.5.1", "AUTH comes once, after EHLO and before MAIL")
+		return
+	case i < 0:
+		s.fault(504, "5.5.4", "unknown mechanism")
+		return
+	}
+	var first []byte
+	var err error
+	if given {
+		first, err = unbase64(initial)
+	}
+	var user, password string
+	if err == nil {
+		user, password, err = mechanisms[i].ask(s, first)
+	}
+	var bad *badLine
+	switch {
+	case errors.As(err, &bad):
+		s.fault(501, "5.5.2", bad.why)
+	case err != nil:
+		s.broke(err)
+	case user == "" || s.Auth(user, password) != nil:
+		s.fault(535, "5.7.8", "user name or password wrong")
+	default:
+		s.client.User = user
+		s.reply(235, "2.7.0", "welcome")
+	}
+}
+
+// plain is RFC 4616. Nobody may act for somebody else.
+func (s *session) plain(initial []byte) (user, password string, err error) {
+	if initial == nil {
+		if initial, err = s.challenge(""); err != nil {
+			return "", "", err
+		}
+	}
+	part := strings.Split(string(initial), "\x00")
+	if len(part) != 3 || part[0] != "" && part[0] != part[1] {
+		return "", "", &badLine{"not what PLAIN asks for"}
+	}
+	return part[1], part[2], nil
+}
+
+// login asks for the two in turn, in the words that clients wait for.
+func (s *session) login(initial []byte) (user, password string, err error) {
+	if initial == nil {
+		if initial, err = s.challenge("Username:"); err != nil {
+			return "", "", err
+		}
+	}
+	secret, err := s.challenge("Password:")
+	return string(initial), string(secret), err
+}
+
+// challenge asks the client and returns what it answers, which is never nil.
+func (s *session) challenge(text string) ([]byte, error) {
+	s.reply(334, "", base64.StdEncoding.EncodeToString([]byte(text)))
+	s.allow()
+	line, err := s.line(maxResponse)
+	if err != nil {
+		return nil, err
+	}
+	if line == "*" {
+		return nil, &badLine{"cancelled"}
+	}
+	if line == "" {
+		return []byte{}, nil
+	}
+	return unbase64(line)
+}
+
+// unbase64 decodes a response; "=" is an empty one.
+func unbase64(text string) ([]byte, error) {
+	if text == "=" {
+		return []byte{}, nil
+	}
+	raw, err := base64.StdEncoding.Strict().DecodeString(text)
+	if err != nil || text == "" {
+		return nil, &badLine{"not base64"}
+	}
+	return raw, nil
+}

@@ -1,0 +1,258 @@
+package smtpd
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"sendoff/submit/envelope"
+	"sendoff/submit/status"
+)
+
+// A command is one row of what a client may say.
+type command struct {
+	verb string
+	args argument
+	auth bool // refused before a login, where one is required (RFC 4954 section 6)
+	do   func(s *session, args string)
+}
+
+type argument uint8
+
+const (
+	optional argument = iota
+	forbidden
+	required
+)
+
+// commands returns the table of commands. It is a function because HELP, a
+// row, lists the rows.
+func commands() []command {
+	return []command{
+		{"EHLO", required, false, (*session).ehlo},
+		{"HELO", required, false, (*session).helo},
+		{"MAIL", required, true, (*session).mailFrom},
+		{"RCPT", required, true, (*session).rcptTo},
+		{"DATA", forbidden, true, (*session).data},
+		{"RSET", forbidden, false, (*session).rset},
+		{"NOOP", optional, false, func(s *session, _ string) { s.reply(250, "2.0.0", "ok") }},
+		{"VRFY", required, true, func(s *session, _ string) { s.reply(252, "2.1.5", "send it and see") }},
+		{"HELP", optional, false, (*session).help},
+		{"QUIT", forbidden, false, func(s *session, _ string) { s.end(221, "2.0.0", "bye", nil) }},
+		{"STARTTLS", forbidden, false, (*session).startTLS},
+		{"AUTH", required, false, (*session).auth},
+	}
+}
+
+// hypertext are the methods by which a browser is known that was led to an
+// SMTP port with commands in its request's body.
+var hypertext = [...]string{"GET", "POST", "PUT", "HEAD", "OPTIONS", "PATCH", "DELETE", "CONNECT", "TRACE"}
+
+// obey carries out one command line.
+func (s *session) obey(line string) {
+	verb, args, _ := strings.Cut(strings.TrimRight(line, " \t"), " ")
+	verb, args = strings.ToUpper(verb), strings.TrimLeft(args, " \t")
+	if slices.Contains(hypertext[:], verb) {
+		s.end(421, "4.7.0", "this is not a web server", errors.New("client speaks HTTP"))
+		return
+	}
+	before, known := s.errors, commands()
+	i := slices.IndexFunc(known, func(c command) bool { return c.verb == verb })
+	switch {
+	case i < 0:
+		s.fault(500, "5.5.1", "unknown command")
+	case known[i].args == forbidden && args != "":
+		s.fault(501, "5.5.4", verb+" takes no argument")
+	case known[i].args == required && args == "":
+		s.fault(501, "5.5.4", verb+" needs an argument")
+	case known[i].auth && s.RequireAuth && s.client.User == "":
+		s.fault(530, "5.7.0", "log in first")
+	default:
+		known[i].do(s, args)
+	}
+	// Who sends more without having waited for the reply to DATA (RFC 2920
+	// section 3.1) sends a message. It must not be taken for commands.
+	if verb == "DATA" && s.errors > before && s.in.Buffered() > 0 && !s.over {
+		s.end(421, "4.5.0", "a message came where none was asked for", errors.New("client did not wait for the reply to DATA"))
+	}
+}
+
+func (s *session) ehlo(args string) {
+	s.hello(args, true)
+	text := s.hostname()
+	for _, x := range extensions {
+		if param, ok := x.offered(s); ok {
+			text += "\n" + strings.TrimSpace(x.keyword+" "+param)
+		}
+	}
+	s.reply(250, "", text)
+}
+
+func (s *session) helo(args string) {
+	s.hello(args, false)
+	s.reply(250, "", s.hostname())
+}
+
+func (s *session) hello(args string, extended bool) {
+	s.client.Hello, _, _ = strings.Cut(args, " ")
+	s.client.Extended = extended
+	s.mail = nil
+}
+
+func (s *session) rset(string) {
+	s.mail = nil
+	s.reply(250, "2.0.0", "ok")
+}
+
+func (s *session) help(string) {
+	var verbs []string
+	for _, c := range commands() {
+		verbs = append(verbs, c.verb)
+	}
+	s.reply(214, "2.0.0", strings.Join(verbs, " "))
+}
+
+func (s *session) mailFrom(args string) {
+	switch {
+	case s.client.Hello == "":
+		s.fault(503, "5.5.1", "say EHLO first")
+		return
+	case s.mail != nil:
+		s.fault(503, "5.5.1", "a mail is under way; RSET gives it up")
+		return
+	}
+	path, params, err := s.path(args, "FROM:")
+	if err != nil {
+		s.fault(501, "5.1.7", err.Error())
+		return
+	}
+	e := &envelope.Envelope{From: path}
+	if r := s.parameters(params, func(x extension) []parameter { return x.mail }, e); r != nil {
+		s.fault(r.code, r.enhanced, r.text)
+		return
+	}
+	switch {
+	case e.From.UTF8() && !e.UTF8:
+		s.fault(553, "5.6.7", "the address needs SMTPUTF8")
+	case s.MaxSize > 0 && e.Size > s.MaxSize:
+		s.reply(552, "5.3.4", fmt.Sprintf("the limit is %d octets", s.MaxSize))
+	case e.From.Domain() == "" && !e.From.IsNull() && !s.AllowUnqualified:
+		s.fault(553, "5.1.7", "the address has no domain")
+	default:
+		s.mail = e
+		s.reply(250, "2.1.0", "ok")
+	}
+}
+
+func (s *session) rcptTo(args string) {
+	if s.mail == nil {
+		s.fault(503, "5.5.1", "say MAIL first")
+		return
+	}
+	path, params, err := s.path(args, "TO:")
+	if err != nil {
+		s.fault(501, "5.1.3", err.Error())
+		return
+	}
+	// A parameter of RCPT belongs to the envelope's last recipient.
+	e := &envelope.Envelope{To: []envelope.Recipient{{Address: path}}, UTF8: s.mail.UTF8}
+	if r := s.parameters(params, func(x extension) []parameter { return x.rcpt }, e); r != nil {
+		s.fault(r.code, r.enhanced, r.text)
+		return
+	}
+	bare := path.Domain() == "" && !strings.EqualFold(path.Local(), "postmaster")
+	switch {
+	case path.IsNull():
+		s.fault(501, "5.1.3", "a recipient must have an address")
+	case path.UTF8() && !s.mail.UTF8:
+		s.fault(553, "5.6.7", "the address needs SMTPUTF8")
+	case bare && !s.AllowUnqualified:
+		s.fault(553, "5.1.3", "the address has no domain")
+	case len(s.mail.To) >= cmp.Or(s.MaxRecipients, defaultRecipients):
+		s.reply(452, "4.5.3", "too many recipients; send the rest in another mail")
+	default:
+		if s.Recipient != nil {
+			err = s.Recipient(s.ctx, s.mail, e.To[0])
+		}
+		if err != nil {
+			s.refuse(err, 550)
+			return
+		}
+		s.mail.To = append(s.mail.To, e.To[0])
+		s.reply(250, "2.1.5", "ok")
+	}
+}
+
+func (s *session) data(string) {
+	switch {
+	case s.mail == nil:
+		s.fault(503, "5.5.1", "say MAIL first")
+		return
+	case len(s.mail.To) == 0:
+		s.fault(554, "5.5.1", "no valid recipients")
+		return
+	}
+	s.reply(354, "", "end with a dot on a line by itself")
+	m := &message{session: s, begin: true}
+	e := s.mail
+	s.mail = nil
+	err := s.Handle(s.ctx, s.client, e, m)
+	m.skip()
+	switch {
+	case m.broken != nil:
+		s.broke(m.broken)
+		if s.err == nil {
+			s.err = errors.New("connection broke in the middle of a message")
+		}
+	case m.bad != nil:
+		s.refuse(m.bad, 550)
+	case err != nil:
+		s.refuse(err, 554)
+	default:
+		s.reply(250, "2.0.0", "ok")
+	}
+}
+
+// basic gives the enhanced codes that have a basic code of their own (RFC
+// 5248); the others get that of their class.
+var basic = [...]struct {
+	enhanced status.Code
+	code     int
+}{
+	{status.Code{Class: 4, Subject: 2, Detail: 2}, 452},
+	{status.Code{Class: 4, Subject: 3, Detail: 1}, 452},
+	{status.Code{Class: 4, Subject: 5, Detail: 3}, 452},
+	{status.Code{Class: 5, Subject: 1, Detail: 3}, 501},
+	{status.Code{Class: 5, Subject: 2, Detail: 2}, 552},
+	{status.Code{Class: 5, Subject: 3, Detail: 4}, 552},
+	{status.Code{Class: 5, Subject: 6, Detail: 7}, 553},
+}
+
+// refuse replies with err's status and text; permanent is the basic code of a
+// permanent refusal that has none of its own.
+func (s *session) refuse(err error, permanent int) {
+	enhanced, code := status.Of(err), permanent
+	if enhanced.Class != 5 {
+		enhanced.Class, code = 4, 451
+	}
+	for _, b := range basic {
+		if b.enhanced == enhanced {
+			code = b.code
+		}
+	}
+	s.reply(code, enhanced.String(), printable(err.Error()))
+}
+
+// printable makes text fit for one line of a reply (RFC 5321 section 4.5.3.1.5).
+func printable(text string) string {
+	const limit = 400
+	text = strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '?'
+		}
+		return r
+	}, text)
+	return text[:min(len(text), limit)]
+}

@@ -1,0 +1,319 @@
+package smtpd
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"net"
+	"net/smtp"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"sendoff/submit/envelope"
+)
+
+// secure returns configurations for both sides of TLS with this host.
+func secure(t testing.TB) (server, client *tls.Config) {
+	t.Helper()
+	cert, pool, err := Certificate("127.0.0.1", "mx.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{cert}}, &tls.Config{RootCAs: pool, ServerName: "127.0.0.1"}
+}
+
+func TestCertificate(t *testing.T) {
+	cert, pool, err := Certificate("127.0.0.1", "::1", "mx.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"127.0.0.1", "::1", "mx.example"} {
+		if _, err := cert.Leaf.Verify(x509.VerifyOptions{DNSName: name, Roots: pool}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := cert.Leaf.Verify(x509.VerifyOptions{DNSName: "other.example", Roots: pool}); err == nil {
+		t.Error("good for a host that was not named")
+	}
+	if _, err := cert.Leaf.Verify(x509.VerifyOptions{Roots: pool, CurrentTime: time.Now().Add(25 * time.Hour)}); err == nil {
+		t.Error("good for more than a day")
+	}
+}
+
+// TestLoopback sends with Go's own client over TCP, by STARTTLS and by TLS from
+// the start, while another client hangs; the end of ctx ends both.
+func TestLoopback(t *testing.T) {
+	server, client := secure(t)
+	for _, implicit := range []bool{false, true} {
+		got := make(chan string, 1)
+		s := &Server{Auth: ann, RequireAuth: true, Handle: func(_ context.Context, c Client, e *envelope.Envelope, r io.Reader) error {
+			text, err := io.ReadAll(r)
+			got <- fmt.Sprintf("%+v %s %s %q", c, e.From, e.To[0].Address, text)
+			return err
+		}}
+		config := server
+		if !implicit {
+			s.TLSConfig, config = server, nil
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		address, wait, err := s.Loopback(ctx, config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		idle, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer idle.Close()
+		if err := send(address, client, implicit); err != nil {
+			t.Error(err)
+		} else if text, want := <-got, `{Hello:localhost Extended:true TLS:true User:ann} a@example.org b@example.org "one\r\n.\r\n"`; text != want {
+			t.Errorf("got %s, want %s", text, want)
+		}
+		cancel()
+		if err := wait(); err != nil {
+			t.Error(err)
+		}
+		if c, err := net.Dial("tcp", address); err == nil {
+			c.Close()
+			t.Error("still listening")
+		}
+	}
+}
+
+func send(address string, config *tls.Config, implicit bool) error {
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if implicit {
+		conn = tls.Client(conn, config)
+	}
+	c, err := smtp.NewClient(conn, "127.0.0.1")
+	if err != nil {
+		return err
+	}
+	if !implicit {
+		if err := c.StartTLS(config); err != nil {
+			return err
+		}
+	}
+	if err := c.Auth(smtp.PlainAuth("", "ann", "secret", "127.0.0.1")); err != nil {
+		return err
+	}
+	if err := c.Mail("a@example.org"); err != nil {
+		return err
+	}
+	if err := c.Rcpt("b@example.org"); err != nil {
+		return err
+	}
+	w, err := c.Data()
+	if err != nil {
+		return err
+	}
+	if _, err := io.WriteString(w, "one\n.\n"); err != nil {
+		return err
+	}
+	if err := w.Close(); err != nil {
+		return err
+	}
+	return c.Quit()
+}
+
+// TestSTARTTLS checks that nothing of before survives TLS.
+func TestSTARTTLS(t *testing.T) {
+	config, trust := secure(t)
+	s := &Server{TLSConfig: config, Auth: ann}
+	near, far := net.Pipe()
+	defer near.Close()
+	go func() {
+		s.Serve(t.Context(), far)
+		far.Close()
+	}()
+	near.SetDeadline(time.Now().Add(time.Minute))
+	var conn net.Conn = near
+	for _, step := range []struct{ say, want, lacks string }{
+		{"", "220 localhost ESMTP\r\n", ""},
+		{"EHLO x\r\nMAIL FROM:<a@example.org>\r\nSTARTTLS\r\n", "250 STARTTLS\r\n250 2.1.0 ok\r\n220 2.0.0 go ahead\r\n", "AUTH"},
+		{"TLS", "", ""},
+		{"RCPT TO:<b@example.org>\r\nMAIL FROM:<a@example.org>\r\n", "503 5.5.1 say MAIL first\r\n503 5.5.1 say EHLO first\r\n", "250"},
+		{"EHLO x\r\nSTARTTLS\r\n", "250 AUTH PLAIN LOGIN\r\n503 5.5.1 TLS is already in use\r\n", "STARTTLS"},
+		{"AUTH PLAIN AGFubgBzZWNyZXQ=\r\n", "235 2.7.0 welcome\r\n", ""},
+	} {
+		if step.say == "TLS" {
+			inside := tls.Client(conn, trust)
+			if err := inside.Handshake(); err != nil {
+				t.Fatal(err)
+			}
+			conn = inside
+			continue
+		}
+		if step.say != "" {
+			if _, err := io.WriteString(conn, step.say); err != nil {
+				t.Fatal(err)
+			}
+		}
+		buf := make([]byte, 4096)
+		n, err := conn.Read(buf)
+		got := string(buf[:n])
+		if err != nil || !strings.HasSuffix(got, step.want) || step.lacks != "" && strings.Contains(got, step.lacks) {
+			t.Errorf("after %q: %q, %v; want %q without %q", step.say, got, err, step.want, step.lacks)
+		}
+	}
+}
+
+// pipes is a listener whose clients are in the same process.
+type pipes chan net.Conn
+
+func (p pipes) Accept() (net.Conn, error) {
+	if c, ok := <-p; ok {
+		return c, nil
+	}
+	return nil, net.ErrClosed
+}
+func (p pipes) Close() error   { close(p); return nil }
+func (p pipes) Addr() net.Addr { return nil }
+
+// TestSessionLimit makes a second client wait until the first has left.
+func TestSessionLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		l := make(pipes, 2)
+		greeted := make(chan int, 2)
+		var near [2]net.Conn
+		for i := range near {
+			var far net.Conn
+			near[i], far = net.Pipe()
+			l <- far
+			go func() {
+				near[i].Read(make([]byte, 100))
+				greeted <- i
+			}()
+		}
+		done := make(chan error)
+		go func() { done <- (&Server{MaxSessions: 1}).ServeListener(ctx, once{l, sync.OnceValue(l.Close)}) }()
+		synctest.Wait()
+		if len(greeted) != 1 {
+			t.Fatalf("%d sessions at once", len(greeted))
+		}
+		near[<-greeted].Close()
+		near[<-greeted].Close()
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// once lets a listener be closed twice, as those of package net.
+type once struct {
+	net.Listener
+	close func() error
+}
+
+func (o once) Close() error { return o.close() }
+
+// FuzzServe feeds a session with anything. Whatever a handler takes as whole
+// must be in the input, dot-stuffed and followed by the end of data.
+func FuzzServe(f *testing.F) {
+	const head = "EHLO x\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.org>\r\nDATA\r\n"
+	for _, d := range dialogues {
+		var in strings.Builder
+		for _, l := range strings.Split(d.script, "\n") {
+			if text, ok := strings.CutPrefix(strings.TrimLeft(l, "\t"), "C: "); ok && len(l) < 1000 {
+				in.WriteString(text + "\r\n")
+			}
+		}
+		f.Add([]byte(in.String()), false)
+	}
+	for _, tail := range []string{"\r\n.\r\n", ".\r\n", "a\n.\n", "..\r\n.\r\n", "a\r\n.\r", "\x00\xff\r\n.\r\nRSET\r\n"} {
+		f.Add([]byte(head+tail), false)
+		f.Add([]byte(strings.ReplaceAll(head+tail, "\r", "")), true)
+	}
+	f.Fuzz(func(t *testing.T, in []byte, pipe bool) {
+		if len(in) > 1<<14 {
+			t.Skip("find is too slow for it")
+		}
+		var b box
+		var out bytes.Buffer
+		s := &Server{Handle: b.handle, Auth: ann, MaxSize: 1 << 12, Pipe: pipe, AllowUnqualified: pipe}
+		_ = s.Serve(t.Context(), readWriter{bytes.NewReader(in), &out}) // why it ended depends on the input
+		if n := bytes.Count(bytes.ToUpper(in), []byte("DATA")); len(b.got)+len(b.errs) > n {
+			t.Fatalf("%d messages for %d DATA", len(b.got)+len(b.errs), n)
+		}
+		for _, l := range strings.SplitAfter(out.String(), "\r\n") {
+			if text, ok := strings.CutSuffix(l, "\r\n"); l != "" && (!ok || len(text) < 4 || len(text) > 510 || strings.ContainsAny(text, "\r\n\x00")) {
+				t.Errorf("reply line %q", l)
+			}
+		}
+		rest := in
+		for _, m := range b.got {
+			if strings.ContainsAny(strings.ReplaceAll(m, "\r\n", ""), "\r\n") {
+				t.Errorf("message with a bare CR or LF: %q", m)
+			}
+			if pipe {
+				continue
+			}
+			var ok bool
+			if rest, ok = find(m, rest); !ok {
+				t.Errorf("message %q is not in the input", m)
+			}
+		}
+	})
+}
+
+// find looks for the message in what a client sent, as RFC 5321 section 4.5.2
+// has it sent, and returns what follows it.
+func find(m string, in []byte) (rest []byte, ok bool) {
+	for {
+		_, after, found := bytes.Cut(in, []byte("\r\n"))
+		if !found {
+			return nil, false
+		}
+		in = after
+		text, end, found := strings.Cut("\r\n"+string(in), "\r\n.\r\n")
+		if found && strings.TrimPrefix(strings.ReplaceAll(text, "\r\n.", "\r\n")+"\r\n", "\r\n") == m {
+			return []byte("\r\n" + end), true
+		}
+	}
+}
+
+// TestConstantMemory sends a message much larger than what it may cost.
+func TestConstantMemory(t *testing.T) {
+	const head = "EHLO x\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.org>\r\nDATA\r\n"
+	const size = 16 << 20
+	body := &io.LimitedReader{R: endless{}, N: size}
+	var read int64
+	s := &Server{Handle: func(_ context.Context, _ Client, _ *envelope.Envelope, r io.Reader) (err error) {
+		read, err = io.Copy(io.Discard, r)
+		return err
+	}}
+	in := io.MultiReader(strings.NewReader(head), body, strings.NewReader("\r\n.\r\nQUIT\r\n"))
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if err := s.Serve(t.Context(), readWriter{in, io.Discard}); err != nil {
+		t.Error(err)
+	}
+	runtime.ReadMemStats(&after)
+	if cost := after.TotalAlloc - before.TotalAlloc; read != size+2 || cost > 1<<20 {
+		t.Errorf("read %d octets at the cost of %d", read, cost)
+	}
+}
+
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = 'x'
+	}
+	return len(p), nil
+}

@@ -1,0 +1,248 @@
+package smtpd
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"sendoff/submit/envelope"
+)
+
+// An extension is one row of what EHLO offers, and what it adds to MAIL and
+// RCPT.
+type extension struct {
+	keyword string
+	offer   func(*session) (param string, ok bool) // nil: always, without a parameter
+	mail    []parameter
+	rcpt    []parameter
+}
+
+// A parameter reads its value into the envelope; that of RCPT into the
+// envelope's only recipient.
+type parameter struct {
+	name string
+	set  func(e *envelope.Envelope, value string) error
+}
+
+var extensions = []extension{
+	{"PIPELINING", nil, nil, nil},
+	{"SIZE", offerSize, []parameter{{"SIZE", setSize}}, nil},
+	{"8BITMIME", nil, []parameter{{"BODY", setBody}}, nil},
+	{"SMTPUTF8", nil, []parameter{{"SMTPUTF8", setUTF8}}, nil},
+	{"DSN", nil, []parameter{{"RET", setReturn}, {"ENVID", setID}},
+		[]parameter{{"NOTIFY", setNotify}, {"ORCPT", setOriginal}}},
+	{"ENHANCEDSTATUSCODES", nil, nil, nil},
+	{"STARTTLS", offerTLS, nil, nil},
+	{"AUTH", offerAuth, []parameter{{"AUTH", setAuth}}, nil},
+}
+
+func (x extension) offered(s *session) (string, bool) {
+	if x.offer == nil {
+		return "", true
+	}
+	return x.offer(s)
+}
+
+// path reads the address after FROM: or TO:, and returns the words behind it.
+func (s *session) path(args, prefix string) (envelope.Address, []string, error) {
+	none := envelope.Address{}
+	if len(args) < len(prefix) || !strings.EqualFold(args[:len(prefix)], prefix) {
+		return none, nil, fmt.Errorf("%s is missing", prefix)
+	}
+	text := strings.TrimLeft(args[len(prefix):], " \t") // against the grammar, but common
+	var path, rest string
+	if strings.HasPrefix(text, "<") {
+		end := closing(text)
+		if end < 0 {
+			return none, nil, errors.New("> is missing")
+		}
+		path, rest = text[1:end], text[end+1:]
+		if rest != "" && rest[0] != ' ' {
+			return none, nil, errors.New("there must be a space behind the address")
+		}
+	} else {
+		path, rest, _ = strings.Cut(text, " ")
+		if !s.AllowUnqualified || path == "" {
+			return none, nil, errors.New("the address must stand in angle brackets")
+		}
+	}
+	if strings.HasPrefix(path, "<") || path != strings.Trim(path, " \t") {
+		return none, nil, errors.New("the address is malformed")
+	}
+	a, err := envelope.Parse(path)
+	if err != nil {
+		return none, nil, errors.New(printable(err.Error()))
+	}
+	return a, strings.Fields(rest), nil
+}
+
+// closing returns the place of the > that ends a path, outside quotes; -1 if
+// there is none.
+func closing(text string) int {
+	quoted := false
+	for i := 1; i < len(text); i++ {
+		switch {
+		case quoted && text[i] == '\\':
+			i++
+		case text[i] == '"':
+			quoted = !quoted
+		case text[i] == '>' && !quoted:
+			return i
+		}
+	}
+	return -1
+}
+
+// A refusal is a reply to be given.
+type refusal struct {
+	code           int
+	enhanced, text string
+}
+
+// parameters reads NAME=VALUE words by the rows that are offered.
+func (s *session) parameters(words []string, of func(extension) []parameter, e *envelope.Envelope) *refusal {
+	var known []parameter
+	for _, x := range extensions {
+		if _, ok := x.offered(s); ok && s.client.Extended {
+			known = append(known, of(x)...)
+		}
+	}
+	for _, w := range words {
+		name, value, _ := strings.Cut(w, "=")
+		i := slices.IndexFunc(known, func(p parameter) bool { return strings.EqualFold(p.name, name) })
+		if i < 0 {
+			return &refusal{555, "5.5.4", "unknown parameter, or one given twice"}
+		}
+		if err := known[i].set(e, value); err != nil {
+			return &refusal{501, "5.5.4", known[i].name + ": " + err.Error()}
+		}
+		known = slices.Delete(known, i, i+1)
+	}
+	return nil
+}
+
+var errValue = errors.New("the value is malformed")
+
+func offerSize(s *session) (string, bool) { return strconv.FormatInt(s.MaxSize, 10), true }
+
+func offerTLS(s *session) (string, bool) {
+	_, ok := s.conn.(net.Conn)
+	return "", ok && s.TLSConfig != nil && !s.client.TLS
+}
+
+func setSize(e *envelope.Envelope, v string) error {
+	n, err := strconv.ParseInt(v, 10, 64)
+	if err != nil || v[0] < '0' || len(v) > 20 {
+		return errValue
+	}
+	e.Size = n
+	return nil
+}
+
+func setBody(e *envelope.Envelope, v string) error {
+	for _, b := range [...]envelope.Body{envelope.Body7Bit, envelope.Body8BitMIME} {
+		if strings.EqualFold(b.String(), v) {
+			e.Body = b
+			return nil
+		}
+	}
+	return errValue
+}
+
+func setUTF8(e *envelope.Envelope, v string) error {
+	if v != "" {
+		return errValue
+	}
+	e.UTF8 = true
+	return nil
+}
+
+func setReturn(e *envelope.Envelope, v string) error {
+	for _, r := range [...]envelope.Return{envelope.ReturnFull, envelope.ReturnHeaders} {
+		if strings.EqualFold(r.String(), v) {
+			e.Return = r
+			return nil
+		}
+	}
+	return errValue
+}
+
+func setID(e *envelope.Envelope, v string) error {
+	id, ok := unxtext(v)
+	if !ok || len(v) > 100 || strings.ContainsFunc(id, func(r rune) bool { return r >= 0x7f }) {
+		return errValue
+	}
+	e.ID = id
+	return nil
+}
+
+func setNotify(e *envelope.Envelope, v string) error {
+	var n envelope.Notify
+	for _, word := range strings.Split(strings.ToUpper(v), ",") {
+		flag := envelope.NotifySuccess
+		for flag.String() != word {
+			if flag == envelope.NotifyNever {
+				return errValue
+			}
+			flag <<= 1
+		}
+		n |= flag
+	}
+	if n&envelope.NotifyNever != 0 && n != envelope.NotifyNever {
+		return errors.New("NEVER stands alone")
+	}
+	e.To[0].Notify = n
+	return nil
+}
+
+// setOriginal keeps an address of type rfc822 or utf-8; those of other worlds
+// are checked and dropped.
+func setOriginal(e *envelope.Envelope, v string) error {
+	kind, address, ok := strings.Cut(v, ";")
+	text, good := unxtext(address)
+	if !ok || !good || kind == "" || text == "" || len(v) > 500 {
+		return errValue
+	}
+	if strings.EqualFold(kind, "rfc822") || strings.EqualFold(kind, "utf-8") {
+		e.To[0].Original = text
+	}
+	return nil
+}
+
+// setAuth checks the parameter and drops it: a submitter trusts no client's
+// word on who wrote a message (RFC 4954 section 5).
+func setAuth(_ *envelope.Envelope, v string) error {
+	if _, ok := unxtext(v); !ok || v == "" {
+		return errValue
+	}
+	return nil
+}
+
+// unxtext decodes xtext (RFC 3461 section 4). What it decodes must be printable
+// and valid UTF-8.
+func unxtext(v string) (string, bool) {
+	var b strings.Builder
+	for i := 0; i < len(v); i++ {
+		c := v[i]
+		switch {
+		case c == '+':
+			if len(v) < i+3 || strings.Trim(v[i+1:i+3], "0123456789ABCDEF") != "" {
+				return "", false
+			}
+			n, _ := strconv.ParseUint(v[i+1:i+3], 16, 8)
+			c = byte(n)
+			i += 2
+		case c <= ' ' || c == '=':
+			return "", false
+		}
+		if c < ' ' || c == 0x7f {
+			return "", false
+		}
+		b.WriteByte(c)
+	}
+	return b.String(), utf8.ValidString(b.String())
+}

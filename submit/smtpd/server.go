@@ -1,0 +1,151 @@
+// Package smtpd speaks SMTP as a server (RFC 5321) and hands each message to a
+// function.
+//
+//	conn ── greeting · EHLO · STARTTLS · EHLO · AUTH ── ready for mail
+//	          │
+//	          ├── MAIL RCPT RCPT …      fill an envelope.Envelope
+//	          ├── DATA                  Handle(ctx, client, envelope, message)
+//	          │     message.Read        CRLF lines without dot-stuffing; io.EOF only
+//	          │                         after CRLF.CRLF, otherwise an error
+//	          └── its error             decides the reply: nil 250, else its status
+//
+// What is special to one extension is its row in extensions, what a command
+// does is its row in commands. A client's mistake costs a reply with code 5yz;
+// too many end the session. Nothing is guessed: a line that does not end with
+// CRLF is refused, in a message too (5.6.0, after its end), so that no two
+// programs can differ about where a message ends. Only the owner of a pipe may
+// allow LF (see Server.Pipe).
+//
+// Errors: Serve returns nil when the client has left in peace, else a plain
+// sentence on why the session ended. The message reader returns errors of kind
+// status.Lost, status.Data and status.TooBig.
+package smtpd
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"sendoff/submit/envelope"
+)
+
+// A Server holds what all sessions have in common. It must not change while
+// it serves. Only Handle has no default.
+type Server struct {
+	// Hostname is the server's name in its greeting; "localhost" if empty.
+	Hostname string
+
+	// TLSConfig makes the server offer STARTTLS on a net.Conn. For TLS from
+	// the start, Serve is given a *tls.Conn.
+	TLSConfig *tls.Config
+
+	// Auth checks a login. nil means that AUTH is not offered; with a TLSConfig
+	// it is offered only inside TLS. Any error is the reply 535, without its text.
+	Auth        func(user, password string) error
+	RequireAuth bool // no mail before AUTH has succeeded
+
+	// AllowUnqualified takes addresses without a domain, and without angle
+	// brackets. Otherwise only RCPT TO:<postmaster> may lack a domain.
+	AllowUnqualified bool
+
+	// Pipe lets lines end with LF for the whole session if the first line
+	// does; a message then ends at LF.LF only. If the first line ends with
+	// CRLF, a message ends at CRLF.CRLF only, and a bare CR or LF in it is
+	// taken for a line ending. On a socket it must stay false.
+	Pipe bool
+
+	MaxSize       int64         // of a message without dot-stuffing, announced by SIZE; 0: no limit
+	MaxRecipients int           // of a message; 0: 1000
+	MaxErrors     int           // 5yz replies to wrong commands before the session is ended; 0: 10
+	MaxSessions   int           // at once in ServeListener; 0: 100
+	Timeout       time.Duration // for a command or a piece of a message; 0: 5 minutes; negative: none
+	Lifetime      time.Duration // of a session; 0: no limit
+
+	// Recipient, if not nil, may refuse a recipient. e is the envelope so far.
+	Recipient func(ctx context.Context, e *envelope.Envelope, r envelope.Recipient) error
+
+	// Handle takes a message. The reader is good until Handle returns; when it
+	// returns io.EOF the message is whole, and whatever error it returns
+	// instead, the message must be dropped. What Handle leaves unread is
+	// skipped. The error's status and text are the reply to the client.
+	Handle func(ctx context.Context, c Client, e *envelope.Envelope, message io.Reader) error
+}
+
+// A Client is what the session knows about the other side.
+type Client struct {
+	Hello    string // the name it gave in EHLO or HELO
+	Extended bool   // it said EHLO
+	TLS      bool
+	User     string // as which it logged in; "" if it did not
+}
+
+const (
+	defaultRecipients = 1000
+	defaultErrors     = 10
+	defaultSessions   = 100
+	defaultTimeout    = 5 * time.Minute // RFC 5321 section 4.5.3.2.7
+)
+
+// Serve holds one session on conn and returns when it is over; the caller
+// closes conn. If conn has deadlines (a net.Conn, an *os.File that is a pipe),
+// time limits hold and the end of ctx ends the session at once; otherwise it is
+// noticed at the next command.
+func (s *Server) Serve(ctx context.Context, conn io.ReadWriter) error {
+	return newSession(ctx, s, conn).run()
+}
+
+// ServeListener holds a session for each connection that l accepts, until ctx
+// ends. It closes l and the connections, and returns when the last session is
+// over: nil, or the error that made l useless.
+func (s *Server) ServeListener(ctx context.Context, l net.Listener) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var sessions sync.WaitGroup
+	defer sessions.Wait()
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { l.Close() })()
+	defer l.Close()
+	slots := make(chan struct{}, cmp.Or(s.MaxSessions, defaultSessions))
+	for {
+		select {
+		case slots <- struct{}{}:
+		case <-ctx.Done():
+			return nil
+		}
+		conn, err := l.Accept()
+		if ctx.Err() != nil {
+			if err == nil {
+				conn.Close()
+			}
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		sessions.Go(func() {
+			defer func() { <-slots }()
+			defer conn.Close()
+			_ = s.Serve(ctx, conn) // the client's troubles are not the listener's
+		})
+	}
+}
+
+// Loopback listens on a free port of 127.0.0.1, with TLS from the start if
+// config is not nil, serves as ServeListener does, and returns the port's
+// address at once. wait returns what ServeListener returns.
+func (s *Server) Loopback(ctx context.Context, config *tls.Config) (address string, wait func() error, err error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", nil, err
+	}
+	address = l.Addr().String()
+	if config != nil {
+		l = tls.NewListener(l, config)
+	}
+	done := make(chan error, 1)
+	go func() { done <- s.ServeListener(ctx, l) }()
+	return address, sync.OnceValue(func() error { return <-done }), nil
+}

@@ -1,0 +1,235 @@
+package smtpd
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"sendoff/submit/envelope"
+)
+
+const (
+	maxCommand  = 4096  // octets of a command line; RFC 5321 section 4.5.3.1.4 and the extensions need 1,500
+	maxResponse = 12288 // octets of an AUTH response (RFC 4954 section 4)
+)
+
+// A session is one client's connection and how far it has come.
+type session struct {
+	*Server
+	ctx    context.Context
+	conn   io.ReadWriter
+	in     *bufio.Reader
+	out    *bufio.Writer
+	born   time.Time
+	until  time.Time // when the current command must be complete
+	client Client
+	ending string             // how this session's lines end; "" before the first
+	mail   *envelope.Envelope // nil outside a transaction
+	errors int
+	over   bool
+	err    error // why it is over
+}
+
+func newSession(ctx context.Context, server *Server, conn io.ReadWriter) *session {
+	s := &session{Server: server, ctx: ctx, born: time.Now()}
+	if !server.Pipe {
+		s.ending = "\r\n"
+	}
+	_, s.client.TLS = conn.(*tls.Conn)
+	s.use(conn)
+	return s
+}
+
+// use makes conn the connection, with nothing read from it yet.
+func (s *session) use(conn io.ReadWriter) {
+	s.conn = conn
+	s.in = bufio.NewReaderSize(wire{s}, maxResponse+len("\r\n"))
+	s.out = bufio.NewWriterSize(conn, 1<<13)
+}
+
+// wire reads from the connection. What has been written goes out first, so
+// that the replies to a flight leave in one write, when the flight has been
+// used up, and nobody ever waits for an answer that is still in a buffer.
+type wire struct{ *session }
+
+func (w wire) Read(p []byte) (int, error) {
+	w.arm()
+	if err := w.out.Flush(); err != nil {
+		return 0, err
+	}
+	if err := w.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return w.conn.Read(p)
+}
+
+type deadliner interface{ SetDeadline(time.Time) error }
+
+// arm sets the connection's deadline to the current command's.
+func (s *session) arm() {
+	if c, ok := s.conn.(deadliner); ok {
+		_ = c.SetDeadline(s.until) // one without deadlines does without
+	}
+}
+
+// allow gives the client the time for another command or piece of a message.
+func (s *session) allow() {
+	s.until = time.Time{}
+	if limit := cmp.Or(s.Timeout, defaultTimeout); limit > 0 {
+		s.until = time.Now().Add(limit)
+	}
+	if end := s.born.Add(s.Lifetime); s.Lifetime > 0 && (s.until.IsZero() || end.Before(s.until)) {
+		s.until = end
+	}
+}
+
+// run is the session from the greeting to its end.
+func (s *session) run() error {
+	if c, ok := s.conn.(deadliner); ok {
+		// wire.Read looks at ctx after it has set a deadline, so this one lasts.
+		defer context.AfterFunc(s.ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })()
+	}
+	s.reply(220, "", s.hostname()+" ESMTP")
+	for !s.over {
+		s.allow()
+		line, err := s.line(maxCommand)
+		var bad *badLine
+		switch {
+		case errors.As(err, &bad):
+			s.fault(500, "5.5.2", bad.why)
+		case err != nil:
+			s.broke(err)
+		default:
+			s.obey(line)
+		}
+	}
+	s.until = time.Now().Add(10 * time.Second) // for the last words
+	s.arm()
+	err := s.out.Flush()
+	if c, ok := s.conn.(*tls.Conn); ok && err == nil {
+		_ = c.CloseWrite() // the client may be gone
+	}
+	return s.err
+}
+
+func (s *session) hostname() string { return cmp.Or(s.Hostname, "localhost") }
+
+// broke ends the session after a failed read.
+func (s *session) broke(err error) {
+	switch {
+	case errors.Is(err, io.EOF):
+		s.over = true
+	case s.ctx.Err() != nil:
+		s.end(421, "4.3.2", "shutting down", s.ctx.Err())
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		s.end(421, "4.4.2", "nothing heard for too long", errors.New("client said nothing for too long"))
+	default:
+		s.over, s.err = true, fmt.Errorf("connection broke: %w", err)
+	}
+}
+
+// end says a last word and ends the session.
+func (s *session) end(code int, enhanced, text string, err error) {
+	s.reply(code, enhanced, text)
+	s.over, s.err = true, err
+}
+
+// A badLine is a line that was read to its end and cannot be a command.
+type badLine struct{ why string }
+
+func (b *badLine) Error() string { return b.why }
+
+// line reads a line of at most limit octets, without its ending. It never
+// keeps more of one than fits the buffer.
+func (s *session) line(limit int) (string, error) {
+	raw, err := s.in.ReadSlice('\n')
+	long := errors.Is(err, bufio.ErrBufferFull)
+	for errors.Is(err, bufio.ErrBufferFull) {
+		raw, err = s.in.ReadSlice('\n')
+	}
+	if err != nil {
+		return "", err
+	}
+	if s.ending == "" {
+		s.ending = "\n"
+		if bytes.HasSuffix(raw, []byte("\r\n")) {
+			s.ending = "\r\n"
+		}
+	}
+	text, crlf := bytes.CutSuffix(raw, []byte("\r\n"))
+	if !crlf {
+		text = raw[:len(raw)-1]
+	}
+	switch {
+	case long || len(raw) > limit:
+		return "", &badLine{"line too long"}
+	case !crlf && s.ending == "\r\n":
+		return "", &badLine{"lines must end with CRLF"}
+	case bytes.ContainsFunc(text, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }):
+		return "", &badLine{"control character in a command"}
+	}
+	return string(text), nil
+}
+
+// reply writes a reply; a text of several lines makes one of several lines.
+func (s *session) reply(code int, enhanced, text string) {
+	if enhanced != "" {
+		enhanced += " "
+	}
+	lines := strings.Split(text, "\n")
+	for i, l := range lines {
+		separator := "-"
+		if i == len(lines)-1 {
+			separator = " "
+		}
+		fmt.Fprintf(s.out, "%d%s%s%s\r\n", code, separator, enhanced, l)
+	}
+}
+
+// fault refuses a command that the client should not have given.
+func (s *session) fault(code int, enhanced, text string) {
+	s.reply(code, enhanced, text)
+	s.errors++
+	if s.errors >= cmp.Or(s.MaxErrors, defaultErrors) && !s.over {
+		s.end(421, "4.7.0", "too many errors", errors.New("client made too many errors"))
+	}
+}
+
+// startTLS goes on inside TLS, with all that the client said forgotten (RFC
+// 3207 section 4.2).
+func (s *session) startTLS(string) {
+	conn, ok := s.conn.(net.Conn)
+	switch {
+	case s.client.TLS:
+		s.fault(503, "5.5.1", "TLS is already in use")
+		return
+	case s.TLSConfig == nil || !ok:
+		s.fault(502, "5.5.1", "TLS is not offered")
+		return
+	case s.in.Buffered() > 0:
+		s.end(554, "5.5.1", "nothing may follow STARTTLS", errors.New("client sent data after STARTTLS"))
+		return
+	}
+	s.reply(220, "2.0.0", "go ahead")
+	s.arm()
+	if err := s.out.Flush(); err != nil {
+		s.broke(err)
+		return
+	}
+	inside := tls.Server(conn, s.TLSConfig)
+	if err := inside.HandshakeContext(s.ctx); err != nil {
+		s.over, s.err = true, fmt.Errorf("TLS handshake: %w", err)
+		return
+	}
+	s.use(inside)
+	s.client, s.mail = Client{TLS: true}, nil
+}
