@@ -1,0 +1,347 @@
+package smtp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"sendoff/submit/status"
+)
+
+// A phase is a step of a session, as far as waiting for its reply differs.
+type phase uint8
+
+const (
+	greeting phase = iota
+	hello
+	startTLS
+	handshake
+	auth
+	mail // from here on the failure may be the message's
+	rcpt
+	data
+	block
+	dot
+	reset
+)
+
+// phases gives each phase its time limit (RFC 5321 section 4.5.3.2) and the
+// words for "no answer within … while".
+var phases = [...]struct {
+	limit time.Duration
+	doing string
+}{
+	greeting:  {5 * time.Minute, "waiting for the greeting"},
+	hello:     {5 * time.Minute, "saying EHLO"},
+	startTLS:  {5 * time.Minute, "starting TLS"},
+	handshake: {5 * time.Minute, "shaking hands for TLS"},
+	auth:      {5 * time.Minute, "logging in"},
+	mail:      {5 * time.Minute, "giving the sender"},
+	rcpt:      {5 * time.Minute, "giving the recipients"},
+	data:      {2 * time.Minute, "asking to send the message"},
+	block:     {3 * time.Minute, "sending the message"},
+	dot:       {10 * time.Minute, "waiting for the server to take the message"}, // RFC 1047
+	reset:     {5 * time.Minute, "resetting the session"},
+}
+
+// patience is how long an interrupted session waits for the reply to a final
+// dot that is sent: the message may be taken, and a person is waiting.
+const patience = 5 * time.Second
+
+// A step is something to write, and the reply to it.
+type step struct {
+	phase phase
+	name  string                     // for errors; "" means the first word of send
+	send  string                     // a command without CRLF
+	body  func() error               // writes a message and its final dot, instead of send
+	mute  bool                       // nothing is written; a reply comes all the same
+	want  int                        // the reply's class, unless it is a refusal; 0: any
+	skip  func() bool                // asked just before writing; nil means never
+	got   func(step, Reply)          // handles the reply
+	lost  func(err error, sent bool) // no reply will come; sent: it was written in full
+}
+
+// String returns what an error calls the step.
+func (st step) String() string {
+	if st.name != "" {
+		return st.name
+	}
+	verb, _, _ := strings.Cut(st.send, " ")
+	return verb
+}
+
+// fly writes steps and handles the reply to each, in order. When the server
+// pipelines, all of them are one flight; otherwise each is one. An error means
+// that the session is out of step and can only be closed.
+func (s *Session) fly(steps ...step) error {
+	for len(steps) > 0 {
+		n := 1
+		if s.offers("PIPELINING") {
+			n = len(steps)
+		}
+		flight := make([]step, 0, n)
+		for _, st := range steps[:n] {
+			if st.skip == nil || !st.skip() {
+				flight = append(flight, st)
+			}
+		}
+		steps = steps[n:]
+		if done, sent, err := s.flight(flight); err != nil {
+			for i, st := range append(flight[done:], steps...) {
+				if st.lost != nil {
+					st.lost(err, done+i < sent)
+				}
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// flight writes steps in a second goroutine while this one reads their replies,
+// so that neither side can block on a full buffer. done steps were handled, sent
+// ones written in full; err means that the session is out of step.
+func (s *Session) flight(steps []step) (done, sent int, err error) {
+	if len(steps) == 0 {
+		return 0, 0, nil
+	}
+	defer func() { s.broken = s.broken || err != nil }()
+	if err := s.silent(steps[0]); err != nil {
+		return 0, 0, s.outOfStep(steps[0], err)
+	}
+	var answerable atomic.Int32 // steps whose last octet may have left
+	written := make(chan error, 1)
+	s.setWriting(true)
+	go func() {
+		written <- s.write(steps, &answerable)
+	}()
+	for i, st := range steps {
+		s.await(st.phase)
+		reply, err := s.read()
+		if err == nil {
+			err = s.handle(st, reply, !st.mute && int(answerable.Load()) <= i)
+		} else {
+			err = s.outOfStep(st, err)
+		}
+		if err != nil {
+			s.stop() // the writer too
+			if werr := <-written; status.KindOf(werr) == status.Bug || errors.Is(werr, errBody) {
+				err = werr // the cause is on our side
+			}
+			return i, int(answerable.Load()), err
+		}
+	}
+	return len(steps), len(steps), <-written
+}
+
+// past is a deadline that has passed: a read takes only what is already here.
+var past = time.Unix(1, 0)
+
+// handle acts on the reply to st, and returns an error if the session cannot go
+// on. A reply is early when st was not yet written in full: it may refuse a
+// message that is still being sent, but nothing else.
+func (s *Session) handle(st step, reply Reply, early bool) error {
+	switch {
+	case reply.Class() >= 4:
+	case early:
+		return s.outOfStep(st, errUnasked(reply))
+	case st.want != 0 && st.want != reply.Class():
+		return s.outOfStep(st, fmt.Errorf("%w: %s", errGarbage, reply))
+	}
+	st.got(st, reply)
+	if early || reply.Code == 421 { // it wants no more of it, or is going away
+		return s.refusal(st, reply)
+	}
+	return nil
+}
+
+func errUnasked(r Reply) error {
+	return fmt.Errorf("the server answered %q before it was asked", r)
+}
+
+// silent makes sure that the server has said nothing that was not asked for:
+// it would be taken for the reply to the next step.
+func (s *Session) silent(next step) error {
+	if next.mute {
+		return nil
+	}
+	s.conn.SetReadDeadline(past)
+	b, err := s.r.Peek(1)
+	if len(b) == 0 && pending(s.conn) {
+		s.conn.SetReadDeadline(time.Now().Add(20 * time.Millisecond)) // a TLS ticket, or a reply
+		b, err = s.r.Peek(1)
+	}
+	switch {
+	case len(b) > 0:
+		s.setWriting(false)
+		s.await(next.phase)
+		reply, err := s.read()
+		if err != nil {
+			return err
+		}
+		if reply.Code == 421 {
+			return errors.New(reply.String())
+		}
+		return errUnasked(reply)
+	case !errors.Is(err, os.ErrDeadlineExceeded):
+		return err
+	}
+	return nil
+}
+
+// write writes the steps and flushes once.
+func (s *Session) write(steps []step, answerable *atomic.Int32) error {
+	err := s.writeSteps(steps, answerable)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.writing, s.failed = false, err != nil
+	s.setReadDeadline()
+	return err
+}
+
+func (s *Session) writeSteps(steps []step, answerable *atomic.Int32) error {
+	for _, st := range steps {
+		s.canWrite()
+		if st.body != nil {
+			if err := st.body(); err != nil {
+				return err
+			}
+		} else if !st.mute {
+			if err := s.writeCommand(st.send); err != nil {
+				return err
+			}
+		}
+		answerable.Add(1) // before the flush: the reply cannot come sooner
+	}
+	return s.w.Flush()
+}
+
+// writeCommand puts a command into the buffer. That it is one line is checked
+// here, at the last moment.
+func (s *Session) writeCommand(command string) error {
+	if strings.ContainsAny(command, "\r\n\x00") {
+		return status.Bug.Errorf("a command with a line break: %q", command)
+	}
+	s.trace('C', s.mask(command))
+	s.w.WriteString(command)
+	_, err := s.w.WriteString("\r\n")
+	return err
+}
+
+// read reads one reply.
+func (s *Session) read() (Reply, error) {
+	return readReply(s.r, s.mask, func(line string) { s.trace('S', line) })
+}
+
+// limit is how long phase p may take.
+func (s *Session) limit(p phase) time.Duration {
+	d := phases[p].limit
+	if s.o.Timeout > 0 && p != dot {
+		d = min(d, s.o.Timeout)
+	}
+	return d
+}
+
+// await gives the next reply the time of phase p.
+func (s *Session) await(p phase) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.waiting = p
+	s.setReadDeadline()
+}
+
+// setWriting says whether a writer is at work. While it is, a read may take
+// as long as the writer, which has limits of its own, makes progress.
+func (s *Session) setWriting(on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.writing = on
+	s.setReadDeadline()
+}
+
+func (s *Session) setReadDeadline() {
+	switch {
+	case s.stopped:
+	case s.failed:
+		s.conn.SetReadDeadline(time.Now().Add(time.Second)) // a reply that explains it may be waiting
+	case s.writing:
+		s.conn.SetReadDeadline(time.Time{})
+	default:
+		s.conn.SetReadDeadline(time.Now().Add(s.limit(s.waiting)))
+	}
+}
+
+// stop ends all reading and writing.
+func (s *Session) stop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stopped = true
+	s.conn.SetDeadline(past)
+}
+
+// canWrite gives what is written next the time of a block.
+func (s *Session) canWrite() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.stopped {
+		s.conn.SetWriteDeadline(time.Now().Add(s.limit(block)))
+	}
+}
+
+// watch ends the waiting on the connection when ctx ends, in the window
+// between the final dot and its reply after some patience. The returned
+// function ends the watch.
+func (s *Session) watch(ctx context.Context) (unwatch func()) {
+	s.stopped = false
+	stop := context.AfterFunc(ctx, func() {
+		s.mu.Lock()
+		inWindow := s.waiting == dot && !s.writing
+		if inWindow {
+			s.stopped = true
+			s.conn.SetReadDeadline(time.Now().Add(patience))
+		}
+		s.mu.Unlock()
+		if !inWindow {
+			s.stop()
+		}
+	})
+	return func() { stop() }
+}
+
+// outOfStep is the error of a step that got no reply that could be believed.
+func (s *Session) outOfStep(st step, err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = s.silence(st.phase)
+	}
+	var op *net.OpError
+	if errors.As(err, &op) {
+		err = op.Err // the addresses are said elsewhere
+	}
+	kind := status.Lost
+	if st.phase < mail {
+		kind = status.Connection
+	}
+	return kind.Errorf("%s: %w (%s)", st, err, s.o.Host)
+}
+
+func (s *Session) silence(p phase) error {
+	return fmt.Errorf("no answer within %s while %s", s.limit(p), phases[p].doing)
+}
+
+// refusal is the error of a step that the server refused. Before MAIL it is a
+// fault of the account or the way to its server, never of a message, and so
+// temporary whatever the reply says.
+func (s *Session) refusal(st step, r Reply) error {
+	err := fmt.Errorf("%s: %s (%s)", st, r, s.o.Host)
+	if st.phase < mail {
+		c := r.Status
+		c.Class = 4
+		return status.Connection.With(c, err)
+	}
+	return r.failure(st.phase, err)
+}

@@ -1,0 +1,179 @@
+package smtp
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+
+	"sendoff/submit/status"
+)
+
+func same(s string) string { return s }
+
+func readString(s string) (Reply, error) {
+	return readReply(bufio.NewReaderSize(strings.NewReader(s), maxReplyLine), same, func(string) {})
+}
+
+func TestReadReply(t *testing.T) {
+	tests := []struct {
+		in, out string // out: Reply.String, or "error: " and some words
+		code    status.Code
+	}{
+		{"250 ok\r\n", "250 ok", status.Code{Class: 2}},
+		{"250\r\n", "250", status.Code{Class: 2}},
+		{"250 \r\n", "250", status.Code{Class: 2}},
+		{"299 2.1.5 fine\r\n", "299 2.1.5 fine", status.Code{Class: 2, Subject: 1, Detail: 5}},
+		{"250-a\r\n250-\r\n250 b\r\n", "250 a b", status.Code{Class: 2}},
+		{"550-5.1.1 no such\r\n550 5.1.1 user\r\n", "550 5.1.1 no such user", status.Code{Class: 5, Subject: 1, Detail: 1}},
+		{"550 4.1.1 which?\r\n", "550 4.1.1 which?", status.Code{Class: 5}},
+		{"550 5.1.1\r\n", "550 5.1.1", status.Code{Class: 5, Subject: 1, Detail: 1}},
+		{"250 bare LF\n", "250 bare LF", status.Code{Class: 2}},
+		{"554 esc\x1b[2Jape\tbell\a\r\n", "554 esc�[2Jape bell�", status.Code{Class: 5}},
+		{"554 \xff\xfe latin\r\n", "554 �� latin", status.Code{Class: 5}},
+		{"554 cr\rin it\r\n", "554 cr�in it", status.Code{Class: 5}},
+		{"554 " + strings.Repeat("é", 300) + "\r\n", "554 " + strings.Repeat("é", 196) + "…", status.Code{Class: 5}},
+
+		{"", "error: EOF", status.Code{}},
+		{"25", "error: unexpected EOF", status.Code{}},
+		{"250 ok", "error: unexpected EOF", status.Code{}},
+		{"250-a\r\n", "error: EOF", status.Code{}},
+		{"250-a\r\n550 b\r\n", "error: a line of 550 in a reply of 250", status.Code{}},
+		{"250-a\r\n250\tb\r\n", "error: not SMTP", status.Code{}},
+		{"199 early\r\n", "error: not SMTP", status.Code{}},
+		{"600 late\r\n", "error: not SMTP", status.Code{}},
+		{"25 ok\r\n", "error: not SMTP", status.Code{}},
+		{"2500 ok\r\n", "error: not SMTP", status.Code{}},
+		{" 250 ok\r\n", "error: not SMTP", status.Code{}},
+		{"SSH-2.0-OpenSSH\r\n", `error: not SMTP: "SSH-2.0-OpenSSH"`, status.Code{}},
+		{"\r\n", "error: not SMTP", status.Code{}},
+		{"250 " + strings.Repeat("x", maxReplyLine) + "\r\n", "error: a line of more than", status.Code{}},
+		{strings.Repeat("250-x\r\n", maxReplyLines+1), "error: a reply of more than", status.Code{}},
+		{strings.Repeat("250-"+strings.Repeat("x", 2000)+"\r\n", 40), "error: a reply of more than", status.Code{}},
+	}
+	for _, tt := range tests {
+		r, err := readString(tt.in)
+		if words, bad := strings.CutPrefix(tt.out, "error: "); bad {
+			if err == nil || !strings.Contains(err.Error(), words) {
+				t.Errorf("%.60q: %v, %v; want an error with %q", tt.in, r, err, words)
+			}
+		} else if err != nil || r.String() != tt.out || r.Status != tt.code {
+			t.Errorf("%.60q: %q %v, %v; want %q %v", tt.in, r, r.Status, err, tt.out, tt.code)
+		}
+	}
+}
+
+// TestKind holds refusals against the table of exit codes: who is to blame,
+// and whether another try is worth it.
+func TestKind(t *testing.T) {
+	tests := []struct {
+		phase phase
+		reply string
+		kind  status.Kind
+		code  string
+	}{
+		{rcpt, "550 5.1.1 no such user", status.NoUser, "5.1.1"},
+		{rcpt, "550 no such user", status.NoUser, "5.1.1"},
+		{rcpt, "551 moved", status.NoUser, "5.1.1"},
+		{rcpt, "553 bad name", status.NoUser, "5.1.1"},
+		{rcpt, "550 5.7.1 relay denied", status.NotAllowed, "5.7.1"},
+		{rcpt, "554 5.0.0 no", status.Refused, "5.0.0"},
+		{rcpt, "552 too many recipients", status.Deferred, "4.0.0"},
+		{rcpt, "452 4.5.3 too many recipients", status.Deferred, "4.5.3"},
+		{rcpt, "450 try later", status.Deferred, "4.0.0"},
+		{rcpt, "550 4.2.2 contradicts itself", status.NoUser, "5.1.1"},
+		{rcpt, "550 5.4.5 congestion", status.Deferred, "4.4.5"},
+		{mail, "550 no", status.Refused, "5.0.0"},
+		{mail, "552 too big", status.TooBig, "5.0.0"},
+		{mail, "530 5.7.0 log in first", status.AuthFailed, "4.7.0"},
+		{mail, "550 5.1.8 bad sender", status.NoUser, "5.1.8"},
+		{dot, "552 5.3.4 too big", status.TooBig, "5.3.4"},
+		{dot, "552 5.2.3 too big for the mailbox", status.TooBig, "5.2.3"},
+		{dot, "552 5.7.0 content", status.NotAllowed, "5.7.0"},
+		{dot, "554 spam", status.Refused, "5.0.0"},
+		{dot, "554 5.6.0 bad", status.Refused, "5.6.0"},
+		{dot, "451 4.7.1 greylisted", status.Deferred, "4.7.1"},
+	}
+	for _, tt := range tests {
+		r, err := readString(tt.reply + "\r\n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = r.failure(tt.phase, errors.New("refused"))
+		if status.KindOf(err) != tt.kind || status.Of(err).String() != tt.code {
+			t.Errorf("%q in phase %d: %v %v; want %v %s", tt.reply, tt.phase, status.KindOf(err), status.Of(err), tt.kind, tt.code)
+		}
+	}
+}
+
+func FuzzReadReply(f *testing.F) {
+	for _, s := range []string{"250 ok\r\n", "250-a\r\n250 b\r\n", "550 5.1.1 x\n", "250-\r\n550 x\r\n", "\x00", "334 ==\r\n"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, in []byte) {
+		shown := 0
+		r, err := readReply(bufio.NewReaderSize(bytes.NewReader(in), maxReplyLine), same, func(line string) {
+			shown++
+			if strings.ContainsFunc(line, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+				t.Fatalf("control character in %q", line)
+			}
+		})
+		if err != nil {
+			return
+		}
+		if r.Code < 200 || r.Code > 599 || r.Class() != int(r.Status.Class) {
+			t.Fatalf("code %d, status %v", r.Code, r.Status)
+		}
+		if len(r.Lines) != shown || shown > maxReplyLines {
+			t.Fatalf("%d lines, %d shown", len(r.Lines), shown)
+		}
+		if n := len([]rune(r.String())); n > maxShown+1 {
+			t.Fatalf("%d characters", n)
+		}
+	})
+}
+
+func TestParseExtensions(t *testing.T) {
+	m := parseExtensions([]string{"pipelining", "SIZE 1000", "Auth PLAIN", "AUTH=LOGIN PLAIN", "", "8BITMIME ", "X-FOO a  b"})
+	want := map[string]string{"PIPELINING": "", "SIZE": "1000", "AUTH": "PLAIN LOGIN PLAIN", "8BITMIME": "", "X-FOO": "a  b"}
+	for k, v := range want {
+		if got, ok := m[k]; !ok || got != v {
+			t.Errorf("%s: %q, %t; want %q", k, got, ok, v)
+		}
+	}
+	if len(m) != len(want) {
+		t.Errorf("%v", m)
+	}
+	s := &Session{server: Server{Extensions: m}}
+	if got := strings.Join(s.mechanisms(), " "); got != "LOGIN PLAIN" {
+		t.Errorf("mechanisms: %q", got)
+	}
+}
+
+// FuzzExtensions checks that nothing a server offers makes a command of more
+// than one line, or a panic.
+func FuzzExtensions(f *testing.F) {
+	f.Add("250-x\r\n250-SIZE 99\r\n250-DSN\r\n250 AUTH PLAIN LOGIN\r\n")
+	f.Add("250-x\r\n250-SIZE -1\r\n250 AUTH=\r\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		r, err := readString(text)
+		if err != nil {
+			return
+		}
+		s := &Session{server: Server{Extensions: parseExtensions(r.Lines[1:])}, w: bufio.NewWriter(io.Discard)}
+		s.mechanisms()
+		e := testEnvelope(t)
+		if command, err := s.mailCommand(e); err == nil {
+			if err := s.writeCommand(command); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if command, err := s.rcptCommand(&e.To[0]); err == nil {
+			if err := s.writeCommand(command); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}

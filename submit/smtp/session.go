@@ -1,0 +1,339 @@
+// Package smtp is the client side of SMTP (RFC 5321).
+//
+// Open brings a connection to the point where mail may be sent; Deliver sends
+// mails; Close ends it. There is no other order of calls.
+//
+//	Open     S: greeting             Deliver  C: MAIL RCPT… DATA
+//	         C: EHLO (or HELO)                S: their replies
+//	         C: STARTTLS, EHLO                C: message . MAIL RCPT… DATA
+//	         C: AUTH …                        S: their replies
+//	                                          C: message . QUIT
+//	                                          S: the message is taken
+//
+// What stands on one line above is a flight: it is written at once, before the
+// next reply is waited for. When the server does not offer PIPELINING (RFC
+// 2920) every command is its own flight; nothing else differs (fly.go). The
+// reply to QUIT is not waited for.
+//
+// No reply is believed that came before its command was sent, and no text of a
+// server, an address or a secret can become a command: commands are checked
+// when written, replies are bounded and made printable (reply.go).
+//
+// Errors: before MAIL everything is of scope Account: Connection, Insecure,
+// AuthFailed, or what Options.Auth returns. From MAIL on, a refusal is NoUser,
+// Refused, NotAllowed, TooBig, Deferred or AuthFailed by its reply, and a broken
+// connection or protocol is Lost. A session whose Deliver returned an error can
+// only be closed.
+package smtp
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"crypto/tls"
+	"encoding/base64"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/emersion/go-sasl"
+
+	"sendoff/submit/status"
+)
+
+// Security says how a connection is protected.
+type Security uint8
+
+// The ways to protect a connection.
+const (
+	Implicit Security = iota // TLS from the first octet (RFC 8314)
+	StartTLS                 // STARTTLS, required (RFC 3207)
+	None
+)
+
+// A Login is how a session proves who it is.
+type Login struct {
+	Client sasl.Client
+	Secret string // hidden wherever the dialogue or the server's words are shown
+}
+
+// Options are what a session needs to know beside its connection.
+type Options struct {
+	Host     string // the server's name, for errors
+	Name     string // our name, for EHLO
+	Security Security
+	TLS      *tls.Config
+	// Auth chooses a mechanism among those offered. A nil Login means that
+	// none is needed. It is called at most once, after TLS; nil means no Login.
+	Auth func(offered []string, cs *tls.ConnectionState) (*Login, error)
+	// Timeout bounds every wait but the one for the reply to the final dot;
+	// 0 means the limits of RFC 5321 section 4.5.3.2.
+	Timeout time.Duration
+	Trace   func(Line) // sees the dialogue, secrets already hidden, line by line; may be nil
+}
+
+// A Line is one line of the dialogue.
+type Line struct {
+	From byte   // 'C' or 'S', or '*' for a remark
+	Text string // printable, without its line end
+}
+
+// Server is what a server said of itself.
+type Server struct {
+	Greeting   Reply
+	Extensions map[string]string // keyword of EHLO, upper case, to its arguments; none after HELO
+	TLS        *tls.ConnectionState
+}
+
+// A Session is a connection on which mail may be sent. Its methods are not for
+// use by several goroutines at once.
+type Session struct {
+	o      Options
+	conn   net.Conn
+	r      *bufio.Reader
+	w      *bufio.Writer
+	server Server
+	hidden []string // texts that are not shown
+	broken bool     // out of step with the server
+	quit   bool     // QUIT is sent
+
+	mu      sync.Mutex // guards what the reader, the writer and a watch share, and Trace
+	waiting phase      // of the reply that is read
+	writing bool
+	failed  bool // the writer could not write
+	stopped bool // no deadline may be set any more
+}
+
+// Open makes a session of a fresh connection: greeting, EHLO, TLS and AUTH, as
+// o says. It owns conn from now on, and closes it when it fails.
+func Open(ctx context.Context, conn net.Conn, o Options) (*Session, error) {
+	s := &Session{o: o}
+	s.use(conn)
+	defer s.watch(ctx)()
+	if err := s.open(ctx); err != nil {
+		s.Close()
+		return nil, ended(ctx, err)
+	}
+	return s, nil
+}
+
+func (s *Session) open(ctx context.Context) error {
+	if s.o.Security == Implicit {
+		if err := s.handshake(ctx); err != nil {
+			return err
+		}
+	}
+	if err := s.greet(); err != nil {
+		return err
+	}
+	if err := s.hello(); err != nil {
+		return err
+	}
+	if s.o.Security == StartTLS {
+		if err := s.startTLS(ctx); err != nil {
+			return err
+		}
+	}
+	return s.authenticate()
+}
+
+// Server returns what the server said of itself.
+func (s *Session) Server() Server { return s.server }
+
+// Close ends the session, with a QUIT if it is in step and none was sent; the
+// answer is not waited for.
+func (s *Session) Close() error {
+	if !s.broken && !s.quit {
+		s.conn.SetWriteDeadline(time.Now().Add(time.Second))
+		s.writeCommand("QUIT")
+		s.w.Flush()
+	}
+	return s.conn.Close()
+}
+
+// use makes conn, plain or TLS, the connection of the session.
+func (s *Session) use(conn net.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.conn = conn
+	s.r = bufio.NewReaderSize(conn, maxReplyLine)
+	s.w = bufio.NewWriterSize(conn, 16<<10)
+}
+
+// command is a flight of one step before MAIL, and its reply.
+func (s *Session) command(st step) (Reply, error) {
+	var reply Reply
+	st.got = func(_ step, r Reply) { reply = r }
+	_, _, err := s.flight([]step{st})
+	return reply, err
+}
+
+func (s *Session) greet() error {
+	st := step{phase: greeting, name: "greeting", mute: true}
+	reply, err := s.command(st)
+	if err == nil && reply.Class() != 2 {
+		err = s.refusal(st, reply)
+	}
+	s.server.Greeting = reply
+	return err
+}
+
+// hello says EHLO, or HELO to a server that does not know it (RFC 5321
+// section 3.2).
+func (s *Session) hello() error {
+	s.server.Extensions = nil
+	st := step{phase: hello, send: "EHLO " + s.o.Name}
+	reply, err := s.command(st)
+	if err == nil && reply.Class() == 5 {
+		st.send = "HELO " + s.o.Name
+		reply, err = s.command(st)
+	} else if err == nil && reply.Class() == 2 {
+		s.server.Extensions = parseExtensions(reply.Lines[1:])
+	}
+	if err == nil && reply.Class() != 2 {
+		err = s.refusal(st, reply)
+	}
+	return err
+}
+
+// startTLS turns the connection into TLS. What the server said before is
+// forgotten, and octets that it sent behind its reply end the session: nothing
+// protected them (RFC 3207 section 4.2, CVE-2011-0411).
+func (s *Session) startTLS(ctx context.Context) error {
+	if !s.offers("STARTTLS") {
+		return status.Insecure.Errorf("STARTTLS: the server does not offer it (%s)", s.o.Host)
+	}
+	st := step{phase: startTLS, send: "STARTTLS"}
+	reply, err := s.command(st)
+	switch {
+	case err != nil:
+		return err
+	case reply.Class() == 4:
+		return s.refusal(st, reply)
+	case reply.Class() != 2:
+		return status.Insecure.Errorf("STARTTLS: %s (%s)", reply, s.o.Host)
+	case s.r.Buffered() > 0:
+		s.broken = true
+		return status.Insecure.Errorf("STARTTLS: the server sent more than its reply before TLS (%s)", s.o.Host)
+	}
+	if err := s.handshake(ctx); err != nil {
+		return err
+	}
+	return s.hello()
+}
+
+func (s *Session) handshake(ctx context.Context) error {
+	limited, cancel := context.WithTimeout(ctx, s.limit(handshake))
+	defer cancel()
+	conn := tls.Client(s.conn, s.o.TLS)
+	if err := conn.HandshakeContext(limited); err != nil {
+		s.broken = true
+		if limited.Err() != nil {
+			err = s.silence(handshake)
+		}
+		return tlsFailure(err, s.o.Host)
+	}
+	s.use(conn)
+	cs := conn.ConnectionState()
+	s.server.TLS = &cs
+	s.trace('*', tls.VersionName(cs.Version)+", "+tls.CipherSuiteName(cs.CipherSuite))
+	return nil
+}
+
+// maxChallenges is more than any mechanism needs.
+const maxChallenges = 16
+
+// authenticate runs one SASL exchange (RFC 4954).
+func (s *Session) authenticate() error {
+	if s.o.Auth == nil {
+		return nil
+	}
+	login, err := s.o.Auth(s.mechanisms(), s.server.TLS)
+	if err != nil || login == nil {
+		return err
+	}
+	mechanism, first, err := login.Client.Start()
+	if err != nil {
+		return status.AuthFailed.Errorf("AUTH: %w (%s)", err, s.o.Host)
+	}
+	s.hide(login.Secret)
+	st := step{phase: auth, name: "AUTH " + mechanism, send: "AUTH " + mechanism}
+	if first != nil {
+		st.send += " " + cmp.Or(s.encode(first), "=")
+	}
+	reply, err := s.command(st)
+	for n := 0; err == nil && reply.Class() == 3; n++ {
+		if n == maxChallenges {
+			return status.AuthFailed.Errorf("%s: the server asks without end (%s)", st, s.o.Host)
+		}
+		st.send = s.answer(login.Client, reply)
+		reply, err = s.command(st)
+	}
+	switch {
+	case err != nil || reply.Class() == 2:
+		return err
+	case reply.Class() == 4:
+		return s.refusal(st, reply)
+	}
+	c := reply.Status
+	c.Class = 4
+	return status.AuthFailed.With(c, fmt.Errorf("%s: %s (%s)", st, reply, s.o.Host))
+}
+
+// answer is the client's line to a challenge: base64, or "*", which cancels
+// the exchange (RFC 4954 section 4).
+func (s *Session) answer(client sasl.Client, challenge Reply) string {
+	text, err := base64.StdEncoding.DecodeString(strings.TrimSpace(strings.Join(challenge.Lines, "")))
+	if err != nil {
+		text = nil // some servers send words; a mechanism that needs octets will say so
+	}
+	response, err := client.Next(text)
+	if err != nil {
+		s.trace('*', s.mask(err.Error()))
+		return "*"
+	}
+	return s.encode(response)
+}
+
+// encode writes a SASL response as base64, which is not shown.
+func (s *Session) encode(response []byte) string {
+	text := base64.StdEncoding.EncodeToString(response)
+	s.hide(text)
+	return text
+}
+
+// hide keeps text out of the trace and of errors, as it is and in base64. One
+// or two characters are no secret, and would blot out ordinary words.
+func (s *Session) hide(text string) {
+	if len(text) > 2 {
+		s.hidden = append(s.hidden, text, base64.StdEncoding.EncodeToString([]byte(text)))
+	}
+}
+
+// mask replaces every hidden text in line.
+func (s *Session) mask(line string) string {
+	for _, h := range s.hidden {
+		line = strings.ReplaceAll(line, h, "****")
+	}
+	return line
+}
+
+func (s *Session) trace(from byte, text string) {
+	if s.o.Trace != nil {
+		s.mu.Lock() // reader and writer may both have something to show
+		defer s.mu.Unlock()
+		s.o.Trace(Line{from, text})
+	}
+}
+
+// ended prefers the reason why a context was cancelled over what that made the
+// connection say.
+func ended(ctx context.Context, err error) error {
+	cause := context.Cause(ctx)
+	if cause == nil || cause == context.DeadlineExceeded {
+		return err
+	}
+	return status.KindOf(err).With(status.Of(err), fmt.Errorf("%w: %w", cause, err))
+}
