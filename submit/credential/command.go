@@ -1,0 +1,95 @@
+package credential
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// commandLimit is how long a command may run when no person is there; else it
+// is personLimit, because the command may be asking for a passphrase.
+const commandLimit = 10 * time.Second
+
+// maxStderr is how much of a command's stderr is kept, in octets.
+const maxStderr = 4 << 10
+
+func parseCommand(arg string) error {
+	argv, err := words(arg, "")
+	if err != nil {
+		return err
+	}
+	if len(argv) == 0 || argv[0] == "" {
+		return errors.New("no program")
+	}
+	return nil
+}
+
+// commandName names the command arg, which parseCommand has taken, by its
+// program.
+func commandName(arg string) string {
+	argv, _ := words(arg, "")
+	return "command " + filepath.Base(argv[0])
+}
+
+// getCommand runs the command with nothing on stdin and returns the first line
+// that it prints. No address is among its arguments: who can choose an address
+// must not be able to choose an option of a program.
+func (p place) getCommand(ctx context.Context) (string, error) {
+	if p.store.NoCommands {
+		return "", errors.New("not run, because this process has rights that its caller has not")
+	}
+	argv, err := words(p.arg, p.store.home())
+	if err != nil {
+		return "", err
+	}
+	limit := commandLimit
+	if p.store.Interactive {
+		limit = personLimit
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("not finished after %v", limit))
+	defer cancel()
+
+	stdout, stderr := bounded{limit: maxSecret + 2}, bounded{limit: maxStderr}
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	// What the command left running may hold stdout open: a little patience,
+	// then what was printed counts.
+	cmd.WaitDelay = time.Second
+	if !p.store.Interactive {
+		ownGroup(cmd) // else it must share the terminal's, to read from it
+	}
+	err = cmd.Run()
+	secret := firstLine(stdout.Bytes())
+	switch {
+	case err == nil, errors.Is(err, exec.ErrWaitDelay) && ctx.Err() == nil:
+		return secret, nil
+	case errors.Is(err, exec.ErrNotFound):
+		return "", errors.New("no such program in $PATH")
+	case ctx.Err() != nil:
+		err = context.Cause(ctx)
+	}
+	said := stderr.String()
+	if secret != "" {
+		said = strings.ReplaceAll(said, secret, hidden)
+	}
+	if said = printable(said, 200); said != "" {
+		return "", fmt.Errorf("%w: %s", err, said)
+	}
+	return "", err
+}
+
+// bounded keeps the first octets written to it and drops the rest.
+type bounded struct {
+	bytes.Buffer
+	limit int
+}
+
+func (b *bounded) Write(p []byte) (int, error) {
+	b.Buffer.Write(p[:min(len(p), b.limit-b.Len())])
+	return len(p), nil
+}

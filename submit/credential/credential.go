@@ -1,0 +1,256 @@
+// Package credential fetches and keeps secrets. Configuration holds only where
+// a secret is, never the secret.
+//
+//	keyring          Secret Service, macOS Keychain, Windows credentials   get put delete
+//	command:WORDS    first line that a program prints                      get
+//	file:PATH        first line of a file                                  get put delete
+//	systemd:NAME     first line of $CREDENTIALS_DIRECTORY/NAME             get
+//	none             no secret, on purpose                                 get
+//
+// An account may have a list of them. They are tried in order; the next one is
+// tried when a secret is not there or cannot be had now, but not when one is
+// there and must not be used (a file that others can write, a NUL in it): that
+// is for a person to mend.
+//
+// Every wait is bounded: 3 seconds for the keyring and 10 for a command, and 2
+// minutes for either when a person is there who may be typing a passphrase.
+//
+// Errors: ParseRef returns Config; all else is Credential. A failure of the
+// keyring is one of the Err variables below. Several failed sources are one
+// error, in their order, with "; " between. No error holds a secret.
+package credential
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"time"
+	"unicode"
+
+	"sendoff/submit/status"
+)
+
+// personLimit is how long a person may take to answer a prompt.
+const personLimit = 2 * time.Minute
+
+// An Item says what a secret is for.
+type Item struct {
+	User string
+	Host string // of the server, without a port
+}
+
+// username is what the keyring calls the item.
+func (i Item) username() (string, error) {
+	switch {
+	case i.User == "" || i.Host == "":
+		return "", errors.New("the account has no user or server to find the secret by")
+	case strings.ContainsFunc(i.User+i.Host, unicode.IsControl):
+		return "", errors.New("control character in user or server")
+	}
+	return i.User + "@" + strings.ToLower(i.Host), nil
+}
+
+// A Store fetches and keeps secrets. Its fields are the outside world; the zero
+// Store is the system's, for a process without a person or a privilege.
+type Store struct {
+	Keyring     Keyring // nil: the system's
+	Interactive bool    // a person is at the terminal, and may be asked to unlock something
+	NoCommands  bool    // the process has rights that its caller has not: run nothing
+	Home        string  // for "~/"; "" means the environment's
+}
+
+func (s *Store) home() string {
+	if s.Home != "" {
+		return s.Home
+	}
+	home, _ := os.UserHomeDir()
+	return home
+}
+
+// A source is a kind of place for secrets.
+type source struct {
+	name, takes string
+	parse       func(arg string) error // nil: takes no argument
+	get         func(place, context.Context) (string, error)
+	put         func(place, context.Context, string) error // nil: cannot be written
+	delete      func(place, context.Context) error
+}
+
+// sources is every kind of place for secrets.
+var sources = [...]source{
+	{"keyring", "", nil, place.getKeyring, place.putKeyring, place.deleteKeyring},
+	{"command", ":WORDS", parseCommand, place.getCommand, nil, nil},
+	{"file", ":PATH", parseFile, place.getFile, place.putFile, place.deleteFile},
+	{"systemd", ":NAME", parseSystemd, place.getSystemd, nil, nil},
+	{"none", "", nil, func(place, context.Context) (string, error) { return "", nil }, nil, nil},
+}
+
+// A place is where one secret is or shall be.
+type place struct {
+	store *Store
+	arg   string
+	item  Item
+}
+
+// A Ref is a reference to a secret, as configuration holds it. Only ParseRef
+// makes one that can be used.
+type Ref struct {
+	source *source
+	arg    string
+}
+
+// ParseRef reads a reference. Its errors never quote s, because s may be a
+// password written there by mistake.
+func ParseRef(s string) (Ref, error) {
+	name, arg, hasArg := strings.Cut(s, ":")
+	for i := range sources {
+		src := &sources[i]
+		if src.name != name {
+			continue
+		}
+		if src.parse == nil {
+			if hasArg {
+				return Ref{}, status.Config.Errorf("secret source %s takes nothing after it", name)
+			}
+			return Ref{source: src}, nil
+		}
+		if err := src.parse(arg); err != nil {
+			return Ref{}, status.Config.Errorf("secret source %s: %w", name+src.takes, err)
+		}
+		return Ref{src, arg}, nil
+	}
+	var known []string
+	for _, src := range sources {
+		known = append(known, src.name+src.takes)
+	}
+	return Ref{}, status.Config.Errorf("unknown secret source; known are %s; a password itself cannot stand here", strings.Join(known, ", "))
+}
+
+// String returns the reference for people to read: of a command only the
+// program, because its other words may be secret.
+func (r Ref) String() string {
+	switch {
+	case r.source == nil:
+		return "no secret source"
+	case r.source.parse == nil:
+		return r.source.name
+	case r.source.name == "command":
+		return commandName(r.arg)
+	}
+	return r.source.name + ":" + r.arg
+}
+
+// Prompts reports whether Get may ask the person at the terminal for something,
+// so that it should be called before anything that waits for it.
+func (r Ref) Prompts() bool {
+	return r.source != nil && (r.source.name == "keyring" || r.source.name == "command")
+}
+
+// Get returns the first secret of refs that can be had. It is the zero Secret
+// only if that is what "none" gave.
+func (s *Store) Get(ctx context.Context, refs []Ref, item Item) (Secret, error) {
+	var failed failures
+	for _, r := range refs {
+		secret, err := s.get(ctx, r, item)
+		if err == nil {
+			return secret, nil
+		}
+		failed = append(failed, err)
+		if ctx.Err() != nil || errors.As(err, new(unusable)) {
+			break
+		}
+	}
+	switch len(failed) {
+	case 0:
+		return Secret{}, status.Credential.Errorf("the account has no secret source")
+	case 1:
+		return Secret{}, status.Credential.Wrap(failed[0])
+	}
+	return Secret{}, status.Credential.Wrap(failed)
+}
+
+func (s *Store) get(ctx context.Context, r Ref, item Item) (Secret, error) {
+	if r.source == nil {
+		return Secret{}, errors.New(r.String())
+	}
+	text, err := r.source.get(place{s, r.arg, item}, ctx)
+	if err != nil {
+		return Secret{}, named{r, err}
+	}
+	if r.source.name == "none" {
+		return Secret{}, nil
+	}
+	secret, err := NewSecret(text)
+	if err != nil {
+		return Secret{}, named{r, err}
+	}
+	return secret, nil
+}
+
+// Put keeps secret at r. When it returns nil, a later Get of r returns it.
+func (s *Store) Put(ctx context.Context, r Ref, item Item, secret Secret) error {
+	if r.source == nil || r.source.put == nil {
+		return status.Credential.Errorf("%s: cannot be written; the keyring and file:PATH can", r)
+	}
+	if secret.IsZero() {
+		return status.Credential.Errorf("%s: %w", r, errEmpty)
+	}
+	if err := r.source.put(place{s, r.arg, item}, ctx, secret.Reveal()); err != nil {
+		return status.Credential.Wrap(named{r, err})
+	}
+	return nil
+}
+
+// Delete forgets the secret at r. That there is none is an error.
+func (s *Store) Delete(ctx context.Context, r Ref, item Item) error {
+	if r.source == nil || r.source.delete == nil {
+		return status.Credential.Errorf("%s: cannot be deleted from; the keyring and file:PATH can", r)
+	}
+	if err := r.source.delete(place{s, r.arg, item}, ctx); err != nil {
+		return status.Credential.Wrap(named{r, err})
+	}
+	return nil
+}
+
+// Writable returns the first of refs that Put can write to.
+func Writable(refs []Ref) (Ref, error) {
+	var names []string
+	for _, r := range refs {
+		if r.source != nil && r.source.put != nil {
+			return r, nil
+		}
+		names = append(names, r.String())
+	}
+	if names == nil {
+		return Ref{}, status.Credential.Errorf("the account has no secret source")
+	}
+	return Ref{}, status.Credential.Errorf("%s: cannot be written; the keyring and file:PATH can", strings.Join(names, ", "))
+}
+
+// named is an error of the source ref.
+type named struct {
+	ref Ref
+	err error
+}
+
+func (n named) Error() string { return n.ref.String() + ": " + n.err.Error() }
+func (n named) Unwrap() error { return n.err }
+
+// unusable is the error of a secret that is there but must not be used.
+type unusable struct{ error }
+
+func (u unusable) Unwrap() error { return u.error }
+
+// failures is one error for each source tried.
+type failures []error
+
+func (f failures) Unwrap() []error { return f }
+
+func (f failures) Error() string {
+	var lines []string
+	for _, err := range f {
+		lines = append(lines, err.Error())
+	}
+	return strings.Join(lines, "; ")
+}

@@ -1,0 +1,167 @@
+package credential
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+
+	"sendoff/submit/process"
+)
+
+func parseFile(arg string) error {
+	switch {
+	case strings.ContainsRune(arg, 0):
+		return errors.New("NUL in the path")
+	case !filepath.IsAbs(arg) && !strings.HasPrefix(arg, "~/"):
+		return errors.New(`the path must be absolute or begin with "~/"`)
+	}
+	return nil
+}
+
+func parseSystemd(arg string) error {
+	if arg == "" || arg == "." || arg == ".." || strings.ContainsAny(arg, "/\\\x00") {
+		return errors.New("the name must be a plain file name")
+	}
+	return nil
+}
+
+// path returns the file's path.
+func (p place) path() (string, error) {
+	rest, inHome := strings.CutPrefix(p.arg, "~/")
+	if !inHome {
+		return p.arg, nil
+	}
+	home := p.store.home()
+	if !filepath.IsAbs(home) {
+		return "", errors.New("no home folder known")
+	}
+	return filepath.Join(home, rest), nil
+}
+
+func (p place) getFile(context.Context) (string, error) {
+	path, err := p.path()
+	if err != nil {
+		return "", err
+	}
+	text, err := p.read(path)
+	return firstLine(text), err
+}
+
+func (p place) getSystemd(context.Context) (string, error) {
+	dir := os.Getenv("CREDENTIALS_DIRECTORY")
+	if !filepath.IsAbs(dir) {
+		return "", errors.New("no $CREDENTIALS_DIRECTORY: not run by a unit with LoadCredential")
+	}
+	text, err := p.read(filepath.Join(dir, p.arg))
+	return firstLine(text), err
+}
+
+// read returns the beginning of a file, enough to hold a secret and to show
+// that one is too long. Links are followed, and what was opened is judged.
+func (p place) read(path string) ([]byte, error) {
+	// A FIFO must not block the opening.
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, plain(err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, plain(err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, unusable{errors.New("not a regular file")}
+	}
+	if err := process.TrustSecret(f, path, p.store.home()); err != nil {
+		return nil, unusable{err}
+	}
+	text, err := io.ReadAll(io.LimitReader(f, maxSecret+2))
+	return text, plain(err)
+}
+
+// putFile writes the secret to a new file beside the old one, syncs it and
+// gives it the old one's name, so that at every moment one of the two is
+// there and whole. A file with more in it than a secret is not replaced.
+func (p place) putFile(_ context.Context, secret string) error {
+	path, err := p.target()
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	folder := filepath.Dir(path)
+	f, err := os.CreateTemp(folder, ".sendoff-*") // 0600
+	if err != nil {
+		return plain(err)
+	}
+	defer os.Remove(f.Name()) // fails once it is renamed
+	_, err = f.WriteString(secret + "\n")
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err != nil {
+		return plain(err)
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		return plain(err)
+	}
+	return syncFolder(folder)
+}
+
+func (p place) deleteFile(context.Context) error {
+	path, err := p.target()
+	if err != nil {
+		return err
+	}
+	if err := os.Remove(path); err != nil {
+		return plain(err)
+	}
+	return syncFolder(filepath.Dir(path))
+}
+
+// target returns the path of the file to replace or remove, behind all links.
+// An error that is fs.ErrNotExist still comes with the path.
+func (p place) target() (string, error) {
+	path, err := p.path()
+	if err != nil {
+		return "", err
+	}
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	text, err := p.read(path)
+	if err != nil {
+		return path, err
+	}
+	if _, more, _ := bytes.Cut(text, []byte("\n")); len(bytes.TrimSpace(more)) > 0 {
+		return path, errors.New("left alone, because it has more than one line")
+	}
+	return path, nil
+}
+
+// syncFolder makes the change of a name in folder survive a crash. Windows has
+// no such call and needs none.
+func syncFolder(folder string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	f, err := os.Open(folder)
+	if err != nil {
+		return plain(err)
+	}
+	defer f.Close()
+	return plain(f.Sync())
+}
+
+// plain drops the path from err, which the reference names already, unless it
+// is another file's.
+func plain(err error) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return fmt.Errorf("%s: %w", e.Op, e.Err)
+	}
+	return err
+}

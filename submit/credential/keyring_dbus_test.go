@@ -1,0 +1,203 @@
+//go:build linux
+
+package credential
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/godbus/dbus/v5"
+)
+
+const username = "ann@example.org@smtp.example.org"
+
+func login() []dbus.ObjectPath { return []dbus.ObjectPath{loginObj} }
+
+// trapLaunch puts a dbus-launch first in $PATH that leaves a mark, and checks
+// at the end of the test that nobody has called it.
+func trapLaunch(t *testing.T) {
+	dir := t.TempDir()
+	script := "#!/bin/sh\ntouch " + filepath.Join(dir, "called") + "\n"
+	if err := os.WriteFile(filepath.Join(dir, "dbus-launch"), []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	t.Cleanup(func() {
+		if _, err := os.Stat(filepath.Join(dir, "called")); err == nil {
+			t.Error("dbus-launch was called")
+		}
+	})
+}
+
+func TestSecretService(t *testing.T) {
+	ours := map[string]string{"service": "sendoff", "username": username}
+	msmtp := map[string]string{"service": "smtp", "host": "smtp.example.org", "user": "ann@example.org"}
+	old := map[string]string{"protocol": "smtp", "server": "smtp.example.org", "user": "ann@example.org"}
+	other := map[string]string{"service": "smtp", "host": "smtp.example.org", "user": "bob@example.org"}
+	const anyText = "*" // as the moment will have it
+	const none = "keyring: no password stored for " + username
+	tests := []struct {
+		name string
+		bus  *fakeBus
+		err  error // nil: the secret is found
+		text string
+	}{
+		{"ours", &fakeBus{collections: login(), items: []map[string]string{ours}}, nil, ""},
+		{"msmtp", &fakeBus{collections: login(), items: []map[string]string{other, msmtp}}, nil, ""},
+		{"old msmtp", &fakeBus{collections: login(), items: []map[string]string{old}}, nil, ""},
+		{"another user's", &fakeBus{collections: login(), items: []map[string]string{other}}, ErrNotFound, none},
+		{"by alias", &fakeBus{alias: "/org/freedesktop/secrets/collection/Passwords", items: []map[string]string{ours}}, nil, ""},
+		{"empty", &fakeBus{collections: login()}, ErrNotFound, none},
+		{"no collection", &fakeBus{}, ErrNoCollection, "keyring: the service has no default keyring"},
+		{"locked", &fakeBus{collections: login(), locked: loginObj}, ErrLocked, "keyring: locked"},
+		{"item locked", &fakeBus{collections: login(), items: []map[string]string{ours}, locked: theItem}, ErrLocked, "keyring: locked"},
+		{"no service", &fakeBus{noService: "org.freedesktop.DBus.Error.ServiceUnknown"}, ErrNoService, "keyring: no keyring service on the session bus"},
+		{"service fails to start", &fakeBus{noService: "org.freedesktop.DBus.Error.Spawn.ChildExited"}, ErrNoService, "keyring: no keyring service on the session bus"},
+		{"no reply", &fakeBus{noService: "org.freedesktop.DBus.Error.NoReply"}, ErrTimeout, "keyring: no answer"},
+		{"says locked", &fakeBus{noService: "org.freedesktop.Secret.Error.IsLocked"}, ErrLocked, "keyring: locked"},
+		{"odd error", &fakeBus{noService: "org.example.Odd"}, nil, "keyring: who?"},
+		{"garbage", &fakeBus{garbage: true}, ErrNoBus, "keyring: no D-Bus session bus: dbus: authentication protocol error"},
+		{"dies at once", &fakeBus{dies: "Hello"}, ErrNoBus, anyText},
+		{"dies in look", &fakeBus{collections: login(), dies: "SearchItems"}, ErrCrashed, "keyring: the service broke off"},
+		{"dies in the call", &fakeBus{collections: login(), items: []map[string]string{ours}, dies: "GetSecret"}, ErrCrashed, "keyring: the service broke off"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			trapLaunch(t)
+			tt.bus.listen(t)
+			secret, err := (&Store{}).Get(t.Context(), refs(t, "keyring"), item)
+			if tt.text == "" {
+				if secret.Reveal() != "hunter2" || err != nil {
+					t.Errorf("got %q, %v", secret.Reveal(), err)
+				}
+				return
+			}
+			if tt.text != anyText {
+				fails(t, err, tt.text)
+			}
+			if tt.err != nil && !errors.Is(err, tt.err) {
+				t.Errorf("%v is not %v", err, tt.err)
+			}
+			if tt.bus.called("Prompt") {
+				t.Errorf("prompted, though nobody is there")
+			}
+		})
+	}
+}
+
+func TestSecretServiceWrites(t *testing.T) {
+	secret, _ := NewSecret("hunter2")
+	ref := refs(t, "keyring")[0]
+	msmtp := map[string]string{"service": "smtp", "host": "smtp.example.org", "user": "ann@example.org"}
+	bus := &fakeBus{collections: login(), items: []map[string]string{msmtp}}
+	bus.listen(t)
+	if err := (&Store{}).Put(t.Context(), ref, item, secret); err != nil || !bus.called("CreateItem") {
+		t.Errorf("Put: %v", err)
+	}
+	err := (&Store{}).Delete(t.Context(), ref, item)
+	fails(t, err, "keyring: no password stored for "+username)
+	if bus.called("Delete") {
+		t.Error("msmtp's item was deleted")
+	}
+}
+
+// TestSecretServiceMute takes 3 seconds, because no deadline of a socket can be
+// faked.
+func TestSecretServiceMute(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes 3 seconds")
+	}
+	trapLaunch(t)
+	bus := &fakeBus{collections: login(), mute: "Hello", muted: func() {}}
+	bus.listen(t)
+	_, err := (&Store{Interactive: true}).Get(t.Context(), refs(t, "keyring"), item)
+	fails(t, err, "keyring: no answer within 3s")
+}
+
+// TestUnlock: when a person is there, a locked keyring asks, and the person
+// may lose patience.
+func TestUnlock(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	waits := &fakeBus{collections: login(), locked: loginObj, mute: "Prompt", muted: cancel}
+	waits.listen(t)
+	_, err := (&Store{Interactive: true}).Get(ctx, refs(t, "keyring"), item)
+	fails(t, err, "keyring: context canceled")
+}
+
+// TestUnlockCrash: the bus goes while the prompt is up, and go-keyring panics.
+func TestUnlockCrash(t *testing.T) {
+	goes := &fakeBus{collections: login(), locked: loginObj, diesAfter: "Prompt"}
+	goes.listen(t)
+	_, err := (&Store{Interactive: true}).Get(t.Context(), refs(t, "keyring"), item)
+	fails(t, err, "keyring: the service broke off")
+}
+
+// TestNobodyListens is the bus whose address has outlived it.
+func TestNobodyListens(t *testing.T) {
+	trapLaunch(t)
+	socket := filepath.Join(t.TempDir(), "bus")
+	t.Setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path="+socket)
+	_, err := (&Store{}).Get(t.Context(), refs(t, "keyring"), item)
+	fails(t, err, "keyring: no D-Bus session bus: dial unix "+socket+": connect: no such file or directory")
+}
+
+func TestBusAddress(t *testing.T) {
+	first, second, third := t.TempDir(), t.TempDir(), t.TempDir()
+	for _, dir := range []string{second, third} {
+		l, err := net.Listen("unix", filepath.Join(dir, "bus"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+	}
+	if err := os.WriteFile(filepath.Join(first, "bus"), nil, 0o600); err != nil { // no socket
+		t.Fatal(err)
+	}
+	odd := filepath.Join(t.TempDir(), "a,b;c")
+	if err := os.Symlink(second, odd); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		set     string
+		folders []string
+		want    string
+	}{
+		{"unix:path=/x", []string{second}, "unix:path=/x"},
+		{"", []string{second, third}, "unix:path=" + second + "/bus"},
+		{"autolaunch:", []string{first, third}, "unix:path=" + third + "/bus"},
+		{"autolaunch:scope=user", []string{"", third}, "unix:path=" + third + "/bus"},
+		{"", []string{odd}, "unix:path=" + filepath.Dir(odd) + "/a%2cb%3bc/bus"},
+		{"", []string{"", first, "relative", "/nonexistent"}, ""},
+	}
+	for _, tt := range tests {
+		t.Setenv("DBUS_SESSION_BUS_ADDRESS", tt.set)
+		got, err := busAddress(tt.folders...)
+		if got != tt.want || (err == nil) != (tt.want != "") {
+			t.Errorf("%q, %q: got %s, %v; want %s", tt.set, tt.folders, got, err, tt.want)
+		}
+	}
+}
+
+// TestForeignSocket needs a socket that belongs to somebody else.
+func TestForeignSocket(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give a socket away")
+	}
+	dir := t.TempDir()
+	l, err := net.Listen("unix", filepath.Join(dir, "bus"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if err := os.Chown(filepath.Join(dir, "bus"), 12345, -1); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("DBUS_SESSION_BUS_ADDRESS", "")
+	if got, err := busAddress(dir); err == nil {
+		t.Errorf("took %s", got)
+	}
+}

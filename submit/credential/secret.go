@@ -1,0 +1,86 @@
+package credential
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+)
+
+// maxSecret is the longest secret taken, in octets. Passwords are short and
+// OAuth2 tokens a few kilobytes; whatever is longer is not a secret.
+const maxSecret = 64 << 10
+
+var errEmpty = errors.New("the secret is empty")
+
+// A Secret is a password or token that does not print itself: not with fmt and
+// any verb, not in JSON, not in a log, and not as an unexported field of
+// something else, where fmt calls no methods; hence the pointer.
+type Secret struct{ s *string }
+
+const hidden = "[secret]"
+
+// NewSecret returns s as a Secret. A line break at the end is dropped.
+func NewSecret(s string) (Secret, error) {
+	s = strings.TrimRight(s, "\r\n")
+	switch {
+	case s == "":
+		return Secret{}, errEmpty
+	case len(s) > maxSecret:
+		return Secret{}, unusable{fmt.Errorf("the secret is longer than %d KiB", maxSecret>>10)}
+	case strings.ContainsAny(s, "\x00\r\n"):
+		return Secret{}, unusable{errors.New("the secret holds NUL or a line break")}
+	}
+	return Secret{&s}, nil
+}
+
+// Reveal returns the secret itself.
+func (s Secret) Reveal() string {
+	if s.s == nil {
+		return ""
+	}
+	return *s.s
+}
+
+// IsZero reports whether there is no secret.
+func (s Secret) IsZero() bool { return s.s == nil }
+
+// String returns a fixed word.
+func (Secret) String() string { return hidden }
+
+// GoString returns a fixed word.
+func (Secret) GoString() string { return hidden }
+
+// Format writes a fixed word, whatever the verb.
+func (Secret) Format(f fmt.State, _ rune) { fmt.Fprint(f, hidden) }
+
+// MarshalText returns a fixed word. encoding/json and log/slog use it.
+func (Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }
+
+// firstLine returns what stands before the first line feed of text.
+func firstLine(text []byte) string {
+	line, _, _ := bytes.Cut(text, []byte("\n"))
+	return strings.TrimRight(string(line), "\r")
+}
+
+// printable makes another program's words fit for one line of an error:
+// control characters replaced, cut at limit characters.
+func printable(s string, limit int) string {
+	runes := []rune(strings.ToValidUTF8(strings.TrimSpace(s), "?"))
+	var b strings.Builder
+	for i, r := range runes {
+		if i == limit {
+			b.WriteString("...")
+			break
+		}
+		switch {
+		case unicode.IsSpace(r):
+			r = ' '
+		case unicode.IsControl(r) || unicode.Is(unicode.Cf, r):
+			r = '?'
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}

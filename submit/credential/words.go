@@ -1,0 +1,88 @@
+package credential
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// words splits s as a POSIX shell does, with its three kinds of quotes, and
+// with "~/" at the start of a word as home. Nothing else is expanded, and
+// no shell is run; a character by which the writer counts on one is an error
+// unless it is quoted.
+func words(s, home string) ([]string, error) {
+	const needsShell = "|&;<>()$`"
+	var (
+		out    []string
+		word   strings.Builder
+		inWord bool
+	)
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		switch {
+		case c == 0:
+			return nil, errors.New("NUL in the command")
+		case c == ' ' || c == '\t' || c == '\n' || c == '\r':
+			if inWord {
+				out, inWord = append(out, word.String()), false
+				word.Reset()
+			}
+			continue
+		case c == '~' && !inWord && strings.HasPrefix(s[i:], "~/"):
+			word.WriteString(home)
+		case c == '\\':
+			if i++; i == len(s) || s[i] == 0 {
+				return nil, errors.New("nothing after the last backslash")
+			}
+			word.WriteByte(s[i])
+		case c == '\'':
+			n := strings.IndexByte(s[i+1:], '\'')
+			if n < 0 {
+				return nil, errors.New("a ' is not closed")
+			}
+			word.WriteString(s[i+1 : i+1+n])
+			i += 1 + n
+		case c == '"':
+			n, err := doubleQuoted(&word, s[i+1:])
+			if err != nil {
+				return nil, err
+			}
+			i += 1 + n
+		case strings.IndexByte(needsShell, c) >= 0:
+			return nil, fmt.Errorf("no shell is run: quote the %c, or write sh -c '...'", c)
+		default:
+			word.WriteByte(c)
+		}
+		inWord = true
+	}
+	if inWord {
+		out = append(out, word.String())
+	}
+	for _, w := range out {
+		if strings.IndexByte(w, 0) >= 0 {
+			return nil, errors.New("NUL in the command")
+		}
+	}
+	return out, nil
+}
+
+// doubleQuoted writes to word what stands in s up to the closing quote, and
+// returns the place of that quote.
+func doubleQuoted(word *strings.Builder, s string) (int, error) {
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; c {
+		case '"':
+			return i, nil
+		case '$', '`':
+			return 0, fmt.Errorf("no shell is run: quote the %c, or write sh -c '...'", c)
+		case '\\':
+			if i+1 < len(s) && strings.IndexByte("\"\\$`", s[i+1]) >= 0 {
+				i++
+			}
+			word.WriteByte(s[i])
+		default:
+			word.WriteByte(c)
+		}
+	}
+	return 0, errors.New(`a " is not closed`)
+}
