@@ -1,0 +1,384 @@
+package message
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"sendoff/submit/envelope"
+)
+
+// A Mailbox is one address of a list, with the name beside it.
+type Mailbox struct {
+	Name    string // display name or comment, decoded, without control characters
+	Address envelope.Address
+
+	start, end int // where the address proper stands in what was parsed
+}
+
+// ParseAddressList reads one header value or one command-line argument, which
+// sendmail lets hold several addresses with names and comments (RFC 5322
+// section 3.4, its obsolete forms, and what the world writes: bare names, ";"
+// between addresses, dots and "@" in names). Empty members and groups are no
+// error. When a member is no address, the others are still returned, and the
+// error names the first such member and says what is wrong with it.
+func ParseAddressList(s string) ([]Mailbox, error) {
+	p := parser{text: s}
+	p.list()
+	if p.bad > 1 {
+		return p.boxes, fmt.Errorf("%w (and %d more)", p.err, p.bad-1)
+	}
+	return p.boxes, p.err
+}
+
+// maxWords is how many tokens a member may have: no person's name has so many,
+// and memory stays bounded.
+const maxWords = 500
+
+// A token is a lexical token (RFC 5322 section 3.2): 'a' for an atom, in which
+// we let dots be, 'q' for a quoted string, '(' for a comment, '[' for a domain
+// literal, or the special character itself.
+type token struct {
+	kind       byte
+	start, end int
+}
+
+type parser struct {
+	text   string
+	pos    int
+	tokens []token // of the member begun
+	words  int     // how many it has
+	start  int     // of the member begun
+	boxes  []Mailbox
+	err    error // the first
+	bad    int   // how many
+}
+
+func (p *parser) fail(end int, err error) {
+	if p.bad++; p.err == nil {
+		p.err = fmt.Errorf("%s: %w", clip(p.text[p.start:end]), err)
+	}
+}
+
+// clip quotes s for a line of error text, cut at 80 octets.
+func clip(s string) string {
+	s = strings.Trim(s, " \t\r\n")
+	if len(s) > 80 {
+		return strconv.Quote(s[:80]) + "…"
+	}
+	return strconv.Quote(s)
+}
+
+// list reads the whole text, member by member.
+func (p *parser) list() {
+	angle := false
+	for {
+		t, err := p.lex()
+		if err != nil {
+			p.fail(len(p.text), err)
+			return
+		}
+		switch {
+		case t.kind == 0:
+			p.member(len(p.text))
+			return
+		case t.kind == '<':
+			angle = true
+		case t.kind == '>':
+			angle = false
+		case angle:
+		case t.kind == ',' || t.kind == ';':
+			p.member(t.start)
+			p.restart()
+			continue
+		case t.kind == ':' && p.isGroupName():
+			p.restart()
+			continue
+		}
+		if p.words++; p.words <= maxWords {
+			p.tokens = append(p.tokens, t)
+		}
+	}
+}
+
+func (p *parser) restart() {
+	p.tokens, p.words, p.start = p.tokens[:0], 0, p.pos
+}
+
+// isGroupName reports whether the tokens before a colon name a group; else
+// they begin a source route without brackets, or are wrong.
+func (p *parser) isGroupName() bool {
+	for _, t := range p.tokens {
+		if t.kind == '@' || t.kind == '<' || t.kind == '>' {
+			return false
+		}
+	}
+	return true
+}
+
+// lex returns the next token; its kind is 0 at the end.
+func (p *parser) lex() (token, error) {
+	s := p.text
+	for p.pos < len(s) && isFolding(s[p.pos]) {
+		p.pos++
+	}
+	if p.pos == len(s) {
+		return token{}, nil
+	}
+	t := token{kind: s[p.pos], start: p.pos}
+	p.pos++
+	switch t.kind {
+	case '<', '>', '@', ',', ';', ':':
+	case '(':
+		if p.pos = commentEnd(s, t.start); p.pos < 0 {
+			p.pos = len(s)
+			return t, errors.New("unfinished comment")
+		}
+	case '"':
+		t.kind = 'q'
+		if p.pos = quotedEnd(s, t.start); p.pos < 0 {
+			p.pos = len(s)
+			return t, errors.New("unfinished quoted string")
+		}
+	default:
+		if t.kind == '[' {
+			if p.pos = literalEnd(s, t.start); p.pos > t.start {
+				break
+			}
+		}
+		t.kind = 'a'
+		p.pos = max(encodedEnd(s, t.start), t.start+1)
+		for p.pos < len(s) && isAtomic(s[p.pos]) {
+			p.pos++
+		}
+	}
+	t.end = p.pos
+	return t, nil
+}
+
+// literalEnd returns the end of the domain literal that begins at i; i if none
+// does.
+func literalEnd(s string, i int) int {
+	if n := strings.IndexAny(s[i:], "]<>,; \t\r\n"); n > 0 && s[i+n] == ']' {
+		return i + n + 1
+	}
+	return i
+}
+
+// encodedEnd returns the end of the encoded word that begins at i; i if none
+// does. Many a program leaves commas and the like in one (RFC 2047 section 5
+// forbids it), and they separate nothing.
+func encodedEnd(s string, i int) int {
+	if !strings.HasPrefix(s[i:], "=?") {
+		return i
+	}
+	word := s[i:min(len(s), i+100)]
+	if n := strings.IndexAny(word, "<> \t\r\n\""); n >= 0 {
+		word = word[:n]
+	}
+	parts := strings.SplitN(word, "?", 5)
+	if len(parts) < 5 || len(parts[2]) != 1 || !strings.HasPrefix(parts[4], "=") {
+		return i
+	}
+	return i + len(word) - len(parts[4]) + 1
+}
+
+func isFolding(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
+
+// isAtomic reports whether c goes on with an atom. We let an atom have dots
+// and what is wrong in any case; envelope.Parse judges what is in an address.
+func isAtomic(c byte) bool {
+	switch c {
+	case ' ', '\t', '\r', '\n', '<', '>', '@', ',', ';', ':', '(', '"', '[':
+		return false
+	}
+	return true
+}
+
+// commentEnd returns the end of the comment that begins at i, -1 if it has
+// none. Comments nest.
+func commentEnd(s string, i int) int {
+	depth := 0
+	for ; i < len(s); i++ {
+		switch s[i] {
+		case '\\':
+			i++
+		case '(':
+			depth++
+		case ')':
+			if depth--; depth == 0 {
+				return i + 1
+			}
+		}
+	}
+	return -1
+}
+
+// quotedEnd returns the end of the quoted string that begins at i, -1 if it
+// has none.
+func quotedEnd(s string, i int) int {
+	for i++; i < len(s); i++ {
+		switch s[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+	return -1
+}
+
+// member reads the member of the list that ends at end. One of comments and
+// white space alone is none.
+func (p *parser) member(end int) {
+	if p.words > maxWords {
+		p.fail(end, errors.New("too long for an address"))
+		return
+	}
+	phrase, spec, angle, err := split(p.tokens)
+	if err != nil {
+		p.fail(end, err)
+		return
+	}
+	box := Mailbox{Name: p.name(phrase)}
+	if len(phrase) == 0 {
+		box.Name = p.lastComment()
+	}
+	spec = slices.DeleteFunc(spec, func(t token) bool { return t.kind == '(' })
+	if len(spec) == 0 {
+		if angle > 0 {
+			box.start, box.end = angle, angle
+			p.boxes = append(p.boxes, box)
+		}
+		return
+	}
+	box.start, box.end = spec[0].start, spec[len(spec)-1].end
+	text, err := p.spec(spec)
+	if err == nil {
+		box.Address, err = envelope.Parse(text)
+	}
+	if err != nil {
+		if reason := errors.Unwrap(err); reason != nil {
+			err = reason // without the address, which fail adds
+		}
+		p.fail(end, err)
+		return
+	}
+	p.boxes = append(p.boxes, box)
+}
+
+// split parts a member into the phrase before the angle brackets and what is
+// in them; angle is the place behind the opening one. Without brackets, all is
+// spec.
+func split(ts []token) (phrase, spec []token, angle int, err error) {
+	kind := func(k byte) func(token) bool { return func(t token) bool { return t.kind == k } }
+	open, end := slices.IndexFunc(ts, kind('<')), slices.IndexFunc(ts, kind('>'))
+	switch {
+	case open < 0 && end < 0:
+		return nil, ts, 0, nil
+	case open < 0 || 0 <= end && end < open:
+		return nil, nil, 0, errors.New(`">" without "<"`)
+	case end < 0:
+		return nil, nil, 0, errors.New(`"<" without ">"`)
+	}
+	after := ts[end+1:]
+	switch {
+	case slices.ContainsFunc(after, func(t token) bool { return t.kind == '<' || t.kind == '@' }):
+		return nil, nil, 0, errors.New("two addresses without a comma between them")
+	case slices.ContainsFunc(after, func(t token) bool { return t.kind != '(' }):
+		return nil, nil, 0, errors.New("text behind the angle brackets")
+	}
+	return ts[:open], ts[open+1 : end], ts[open].end, nil
+}
+
+// spec returns the address that ts, which are neither empty nor hold comments,
+// make: a local part and perhaps a domain, behind a source route that is
+// dropped. White space may stand around "@" and the dots of a domain (RFC 5322
+// section 4.4), nowhere else: glued together, two words are nobody's address.
+func (p *parser) spec(ts []token) (string, error) {
+	isKind := func(k byte) func(token) bool { return func(t token) bool { return t.kind == k } }
+	if ts[0].kind == '@' {
+		ts = ts[slices.IndexFunc(ts, isKind(':'))+1:]
+		if len(ts) == 0 || ts[0].kind == '@' {
+			return "", errors.New("no local part")
+		}
+	}
+	at := slices.IndexFunc(ts, isKind('@'))
+	if at < 0 {
+		at = len(ts)
+	}
+	simple := true
+	for i, t := range ts {
+		switch t.kind {
+		case 'a', '[':
+		case 'q':
+			simple = false
+		case '@':
+			if i != at {
+				return "", errors.New(`more than one "@"`)
+			}
+		default:
+			return "", fmt.Errorf("misplaced %q", t.kind)
+		}
+		if i == 0 || t.start == ts[i-1].end {
+			continue
+		}
+		simple = false
+		if i != at && i-1 != at && !p.isDotted(ts[i-1], t, i > at) {
+			return "", errors.New("white space inside the address")
+		}
+	}
+	if simple {
+		return p.text[ts[0].start:ts[len(ts)-1].end], nil
+	}
+	var b strings.Builder
+	if err := p.local(&b, ts[:at]); err != nil {
+		return "", err
+	}
+	for _, t := range ts[at:] {
+		b.WriteString(p.of(t))
+	}
+	return b.String(), nil
+}
+
+// of returns the text of t.
+func (p *parser) of(t token) string { return p.text[t.start:t.end] }
+
+// isDotted reports whether a dot joins a and b, which white space parts. In a
+// local part it must stand alone, so that "Mr. Smith@x" is not taken for
+// Mr.Smith@x.
+func (p *parser) isDotted(a, b token, domain bool) bool {
+	if domain {
+		return strings.HasSuffix(p.of(a), ".") || strings.HasPrefix(p.of(b), ".")
+	}
+	return p.of(a) == "." || p.of(b) == "."
+}
+
+// local writes the local part that words make. Where one of them is quoted,
+// all of it will be (RFC 5322 has words in obsolete local parts, RFC 5321 has
+// only whole strings).
+func (p *parser) local(b *strings.Builder, words []token) error {
+	var plain strings.Builder
+	quoted := false
+	for i, w := range words {
+		if w.kind != 'q' {
+			plain.WriteString(p.of(w))
+			continue
+		}
+		before := i == 0 || strings.HasSuffix(p.of(words[i-1]), ".")
+		after := i == len(words)-1 || strings.HasPrefix(p.of(words[i+1]), ".")
+		if !before || !after {
+			return errors.New("text beside a quoted string")
+		}
+		quoted = true
+		plain.WriteString(unquote(p.of(w)))
+	}
+	if !quoted {
+		b.WriteString(plain.String())
+		return nil
+	}
+	b.WriteString(quote(plain.String()))
+	return nil
+}

@@ -1,0 +1,114 @@
+package message
+
+import (
+	"crypto/rand"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// A Change is something done to the header, told for a person.
+type Change struct {
+	Field string // the field's name
+	What  string // what was done, and why if that is not the caller's to say
+}
+
+// String returns the change as a line of --dry-run has it.
+func (c Change) String() string { return c.Field + ": " + c.What }
+
+// Defaults are what Complete adds. What is zero is not added, but for the
+// date, which is now.
+type Defaults struct {
+	From     Mailbox   // the author; nothing in Name can break the header
+	Date     time.Time // its location is the numeric zone
+	IDDomain string    // right side of Message-ID
+}
+
+// Complete adds From, Date and Message-ID where they are missing or empty
+// (RFC 6409 section 8), and in resent mail the Resent- fields that must be with
+// the others (RFC 5322 section 3.6.6). It adds no recipient fields and no
+// Sender. It tells what it added, and which fields will not be sent.
+func (m *Message) Complete(d Defaults) []Change {
+	if d.Date.IsZero() {
+		d.Date = time.Now()
+	}
+	var changes []Change
+	add := func(prefix string) []field {
+		var added []field
+		for _, name := range [...]string{"From", "Date", "Message-ID"} {
+			value := d.value(name)
+			if value == "" || !m.lacks(prefix+name) {
+				continue
+			}
+			added = append(added, newField(prefix+name, value))
+			changes = append(changes, Change{prefix + name, fmt.Sprintf("added %s, there was none", value)})
+		}
+		return added
+	}
+	var resent []field
+	for _, f := range m.fields {
+		if f.isResent() {
+			resent = add("Resent-")
+			break
+		}
+	}
+	own := add("")
+	for _, f := range m.fields {
+		if !f.isSent() {
+			changes = append(changes, Change{string(f.raw[:f.name]), "left out, it is never sent"})
+		}
+	}
+	m.fields = append(resent, append(m.fields, own...)...)
+	return changes
+}
+
+// lacks reports whether there is no field of that name. Fields that are empty
+// are removed, unless mail is signed, where they count as they are.
+func (m *Message) lacks(name string) bool {
+	kept := m.fields[:0]
+	missing := true
+	for _, f := range m.fields {
+		if f.is(name) {
+			if f.isBlank() && !m.signed {
+				continue
+			}
+			missing = false
+		}
+		kept = append(kept, f)
+	}
+	m.fields = kept
+	return missing
+}
+
+// value returns the value of a new field, "" if there is nothing to put in.
+func (d *Defaults) value(name string) string {
+	switch {
+	case name == "From" && !d.From.Address.IsNull():
+		return d.From.String()
+	case name == "Date":
+		return d.Date.Format("Mon, 02 Jan 2006 15:04:05 -0700")
+	case name == "Message-ID" && d.IDDomain != "":
+		return "<" + rand.Text() + "@" + idRight(d.IDDomain) + ">"
+	}
+	return ""
+}
+
+// idRight returns domain if it can be the right side of a Message-ID, which is
+// ASCII even in a message with SMTPUTF8 addresses, so that any server takes it.
+func idRight(domain string) string {
+	for _, label := range strings.Split(domain, ".") {
+		if label == "" || strings.Trim(label, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") != "" {
+			return "localhost"
+		}
+	}
+	return domain
+}
+
+// MessageID returns the value of Message-ID, as the message had it or as
+// Complete added it; "" if there is none.
+func (m *Message) MessageID() string {
+	if f := find(m.fields, "Message-ID"); f != nil {
+		return strings.Join(strings.Fields(string(f.value())), " ")
+	}
+	return ""
+}

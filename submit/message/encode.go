@@ -1,0 +1,149 @@
+package message
+
+import (
+	"encoding/base64"
+	"io"
+	"strings"
+)
+
+// An encoder writes lines in a content transfer encoding. close reports
+// whether what it wrote ends within a line.
+type encoder interface {
+	text(p []byte) // a piece of a line
+	newline()
+	close() bool
+}
+
+const (
+	softLimit = 72  // a quoted-printable line is broken here
+	hardLimit = 120 // and here even within an escape
+	hexDigits = "0123456789ABCDEF"
+)
+
+// A qpEncoder writes quoted-printable (RFC 2045 section 6.7). If encoded, its
+// input is that already, and only what may not travel is changed.
+type qpEncoder struct {
+	w       *recoder
+	encoded bool
+	line    [hardLimit + 8]byte
+	n       int
+	soft    bool // the line goes on from the one before
+}
+
+func (q *qpEncoder) text(p []byte) {
+	for _, c := range p {
+		literal := ' ' <= c && c <= '~' && c != '=' || c == '\t' || c == '=' && q.encoded
+		size := 1
+		if !literal {
+			size = 3
+		}
+		if q.n+size > softLimit && (!q.inEscape() || q.n+size > hardLimit) {
+			q.line[q.n] = '='
+			q.flush(q.n + 1)
+			q.soft = true
+		}
+		// A line of ours must not begin like a delimiter.
+		if literal && (c != '-' || q.n > 0 || !q.soft) {
+			q.line[q.n] = c
+			q.n++
+			continue
+		}
+		q.escape(q.n, c)
+		q.n += 3
+	}
+}
+
+// inEscape reports whether the line ends within an escape that was there.
+func (q *qpEncoder) inEscape() bool {
+	return q.encoded && (q.n > 0 && q.line[q.n-1] == '=' || q.n > 1 && q.line[q.n-2] == '=')
+}
+
+func (q *qpEncoder) escape(at int, c byte) {
+	q.line[at], q.line[at+1], q.line[at+2] = '=', hexDigits[c>>4], hexDigits[c&15]
+}
+
+// flush writes n octets of the line, and a line end.
+func (q *qpEncoder) flush(n int) {
+	q.line[n], q.line[n+1] = '\r', '\n'
+	q.w.write(q.line[:n+2])
+	q.n = 0
+}
+
+// endText encodes white space at the line's end, which may get lost.
+func (q *qpEncoder) endText() {
+	if q.n > 0 && !q.encoded && isSpace(q.line[q.n-1]) {
+		q.escape(q.n-1, q.line[q.n-1])
+		q.n += 2
+	}
+}
+
+func (q *qpEncoder) newline() {
+	q.endText()
+	q.flush(q.n)
+	q.soft = false
+}
+
+func (q *qpEncoder) close() bool {
+	q.endText()
+	q.w.write(q.line[:q.n])
+	return q.n > 0
+}
+
+// A base64Encoder writes base64 (RFC 2045 section 6.8). If encoded, its input
+// is that already, and only its lines are made new.
+type base64Encoder struct {
+	w       *recoder
+	encoded bool
+	encoder io.WriteCloser // to wrap
+	column  int
+}
+
+func newBase64Encoder(r *recoder, encoded bool) *base64Encoder {
+	b := &base64Encoder{w: r, encoded: encoded}
+	b.encoder = base64.NewEncoder(base64.StdEncoding, b)
+	return b
+}
+
+func (b *base64Encoder) text(p []byte) {
+	if !b.encoded {
+		b.encoder.Write(p)
+		return
+	}
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
+	for len(p) > 0 {
+		n := 0
+		for n < len(p) && strings.IndexByte(alphabet, p[n]) >= 0 {
+			n++
+		}
+		b.Write(p[:n])
+		p = p[min(n+1, len(p)):]
+	}
+}
+
+func (b *base64Encoder) newline() {
+	if !b.encoded {
+		b.encoder.Write(crlf)
+	}
+}
+
+func (b *base64Encoder) close() bool {
+	if !b.encoded {
+		b.encoder.Close()
+	}
+	return b.column > 0
+}
+
+// Write breaks what is encoded into lines of 76 characters.
+func (b *base64Encoder) Write(p []byte) (int, error) {
+	for rest := p; len(rest) > 0; {
+		if b.column == 76 {
+			b.w.write(crlf)
+			b.column = 0
+		}
+		n := min(len(rest), 76-b.column)
+		b.w.write(rest[:n])
+		b.column += n
+		rest = rest[n:]
+	}
+	return len(p), b.w.err
+}

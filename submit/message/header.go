@@ -1,0 +1,278 @@
+package message
+
+import (
+	"bytes"
+	"io"
+	"slices"
+	"unicode/utf8"
+
+	"sendoff/submit/status"
+)
+
+// A field is one header field as it was read, its line ends made CRLF.
+type field struct {
+	raw  []byte // ends in CRLF; every line but the first begins with white space
+	name int    // length of the name raw begins with; 0 for a line that is no field
+	long bool   // a line is over maxLine
+}
+
+// fieldCost is about what a field takes in memory beside its octets.
+const fieldCost = 64
+
+// neverSent are the fields that do not leave with a message: they are for the
+// sender's eyes, the final delivery's to add, or wrong after any change.
+var neverSent = [...]string{"Bcc", "Resent-Bcc", "Return-Path", "Content-Length"}
+
+// newField returns the field of the given name and value, which must not hold
+// line ends.
+func newField(name, value string) field {
+	raw := []byte(name + ": " + value + "\r\n")
+	return field{raw, len(name), len(raw) > maxLine+2}
+}
+
+// is reports whether f has the given name.
+func (f field) is(name string) bool {
+	if f.name != len(name) {
+		return false
+	}
+	for i, c := range f.raw[:f.name] {
+		d := name[i]
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		if 'A' <= d && d <= 'Z' {
+			d += 'a' - 'A'
+		}
+		if c != d {
+			return false
+		}
+	}
+	return true
+}
+
+// isResent reports whether f is of a block of Resent- fields (RFC 5322 section
+// 3.6.6).
+func (f field) isResent() bool {
+	const prefix = "Resent-"
+	return f.name > len(prefix) && field{f.raw, len(prefix), false}.is(prefix)
+}
+
+func (f field) isSent() bool {
+	return !slices.ContainsFunc(neverSent[:], f.is)
+}
+
+// hasLongLine reports whether a line of a field's text is over maxLine.
+func hasLongLine(raw []byte) bool {
+	for line := range bytes.Lines(raw) {
+		if len(line) > maxLine+2 {
+			return true
+		}
+	}
+	return false
+}
+
+// value returns what stands behind the colon, folded as it is.
+func (f field) value() []byte {
+	return f.raw[bytes.IndexByte(f.raw[f.name:], ':')+f.name+1:]
+}
+
+func (f field) isBlank() bool { return isBlank(f.value()) }
+
+func isBlank(b []byte) bool { return len(bytes.Trim(b, " \t\r\n")) == 0 }
+
+func isSpace(c byte) bool { return c == ' ' || c == '\t' }
+
+// find returns the first field of a name, or nil.
+func find(fields []field, name string) *field {
+	for i := range fields {
+		if fields[i].is(name) {
+			return &fields[i]
+		}
+	}
+	return nil
+}
+
+// nameLength returns the length of the field name that line begins with, or 0
+// if it is not the first line of a field. White space may stand between name
+// and colon (RFC 5322 section 4.5).
+func nameLength(line []byte) int {
+	n := 0
+	for n < len(line) && line[n] > ' ' && line[n] < 0x7f && line[n] != ':' {
+		n++
+	}
+	colon := n
+	for colon < len(line) && isSpace(line[colon]) {
+		colon++
+	}
+	if colon == len(line) || line[colon] != ':' {
+		return 0
+	}
+	return n
+}
+
+// eightBitHeader reports whether fields hold octets over 127, and whether all
+// of them are valid UTF-8.
+func eightBitHeader(fields []field) (eight, valid bool) {
+	valid = true
+	for _, f := range fields {
+		if f.isSent() && hasEightBit(f.raw) {
+			eight = true
+			valid = valid && utf8.Valid(f.raw)
+		}
+	}
+	return eight, valid
+}
+
+// A headerReader reads the header of a message, and hands back the first piece
+// of the body if it had to look at it.
+type headerReader struct {
+	*scanner
+	fields []field
+	dot    bool // a lone dot ends the message
+	ended  bool // the message ended in the header
+	total  int
+	build  fieldBuilder
+	held   []byte // a piece of the body, if holds
+	holds  bool
+	ends   bool
+}
+
+// next is scanner.next, with the piece that the header did not want.
+func (h *headerReader) next() (piece []byte, end bool, err error) {
+	if h.holds {
+		h.holds = false
+		return h.held, h.ends, nil
+	}
+	return h.scanner.next()
+}
+
+// isDot reports whether the piece just read is the line that ends the message.
+func (h *headerReader) isDot(piece []byte, end bool) bool {
+	return h.dot && end && h.first && len(piece) == 1 && piece[0] == '.'
+}
+
+// read reads up to the blank line, the first line that cannot be of a header,
+// or the message's end. The lines that separate messages in an mbox file are
+// skipped at the start.
+func (h *headerReader) read() error {
+	skip := false
+	for {
+		piece, end, err := h.scanner.next()
+		switch {
+		case err == io.EOF || err == nil && h.isDot(piece, end):
+			h.ended = true
+			return h.endField()
+		case err != nil:
+			return status.NoInput.Errorf("reading the message: %w", err)
+		case !h.first && skip:
+			continue
+		case !h.first:
+		case len(piece) == 0:
+			return h.endField()
+		case len(h.fields) == 0 && h.build.isEmpty() && isMboxLine(piece):
+			skip = true
+			continue
+		case isSpace(piece[0]) && !h.build.isEmpty():
+		case nameLength(piece) > 0:
+			skip = false
+			if err := h.endField(); err != nil {
+				return err
+			}
+		default:
+			h.held, h.ends, h.holds = piece, end, true
+			return h.endField()
+		}
+		if h.first && !isSpace(piece[0]) {
+			h.total += fieldCost
+		}
+		if h.total += len(piece) + 2; h.total > maxHeader {
+			return status.Data.Errorf("header too long: it is over %d MiB", maxHeader>>20)
+		}
+		h.build.add(piece, end)
+	}
+}
+
+func (h *headerReader) endField() error {
+	if h.build.isEmpty() {
+		return nil
+	}
+	f := h.build.field()
+	if bytes.IndexByte(f.raw, 0) >= 0 {
+		return status.Data.Errorf("NUL character in the header field %s", f.raw[:f.name])
+	}
+	h.fields = append(h.fields, f)
+	return nil
+}
+
+// isMboxLine reports whether line is the "From " that begins a message in an
+// mbox file, perhaps quoted.
+func isMboxLine(line []byte) bool {
+	return bytes.HasPrefix(bytes.TrimLeft(line, ">"), []byte("From ")) && nameLength(line) == 0
+}
+
+// A fieldBuilder puts a field together from the pieces of its lines. A CR
+// inside makes a fold, so that what follows it stays in this field (Exim does
+// the same); a continuation line of white space alone, which many take for the
+// end of the header, is left out.
+type fieldBuilder struct {
+	raw     []byte
+	line    int  // where the last line begins
+	longest int  // line finished so far
+	fold    bool // the next octet needs a space before it
+}
+
+func (b *fieldBuilder) isEmpty() bool { return len(b.raw) == 0 }
+
+func (b *fieldBuilder) add(piece []byte, end bool) {
+	for {
+		cr := bytes.IndexByte(piece, '\r')
+		if cr < 0 {
+			break
+		}
+		b.append(piece[:cr])
+		b.endLine()
+		b.fold = true
+		piece = piece[cr+1:]
+	}
+	b.append(piece)
+	if end {
+		b.endLine()
+		b.fold = false
+	}
+}
+
+func (b *fieldBuilder) append(p []byte) {
+	if len(p) == 0 {
+		return
+	}
+	if b.fold {
+		b.raw = append(b.raw, ' ')
+		b.fold = false
+	}
+	b.raw = append(b.raw, p...)
+}
+
+func (b *fieldBuilder) endLine() {
+	if b.line == len(b.raw) {
+		return
+	}
+	if b.line > 0 && isBlank(b.raw[b.line:]) {
+		b.raw = b.raw[:b.line]
+		return
+	}
+	b.longest = max(b.longest, len(b.raw)-b.line)
+	b.raw = append(b.raw, '\r', '\n')
+	b.line = len(b.raw)
+}
+
+// field returns the field and makes b ready for the next one.
+func (b *fieldBuilder) field() field {
+	f := field{raw: b.raw, name: nameLength(b.raw), long: b.longest > maxLine}
+	if len(b.raw) <= chunkSize {
+		f.raw = bytes.Clone(b.raw)
+		*b = fieldBuilder{raw: b.raw[:0]}
+	} else {
+		*b = fieldBuilder{}
+	}
+	return f
+}

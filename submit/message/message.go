@@ -1,0 +1,214 @@
+// Package message reads an Internet message (RFC 5322) once, in constant
+// memory, and gives it back as SMTP wants it: CRLF line ends and no others, no
+// Bcc, and the fields a submitted message must have (RFC 6409 section 8).
+//
+//	stdin ─ lines ─┬─ header: fields in memory ── Complete, RewriteAddresses ─┐
+//	               │                                                          ├─ Open
+//	               └─ body: CRLF already, in memory or in a file ─ re-encoded ┘
+//	                                            only where the server needs it
+//
+// The header keeps its bytes but for what SMTP forbids: lone CRs become folds,
+// lines over 998 octets are folded, continuation lines of nothing but white
+// space go. Signed mail is never changed beyond line ends; it only loses Bcc
+// and its like, and gains what is missing.
+//
+// Errors: NoInput when the input broke off, Data when the message cannot be
+// sent as it is (header too long, NUL where none may be, an address of a -t
+// header that cannot be parsed), TooBig, Refused 5.4.6 for a mail loop,
+// Temporary when the body could not be kept.
+package message
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+
+	"sendoff/submit/envelope"
+	"sendoff/submit/status"
+)
+
+const (
+	maxHeader   = 16 << 20 // octets of memory for the header
+	maxLine     = 998      // octets of a line without its end (RFC 5322 section 2.1.1)
+	maxReceived = 100      // RFC 5321 section 6.3
+)
+
+// Options say how a message is read.
+type Options struct {
+	Dot     bool  // a line of a single dot ends the message (no -i)
+	MaxSize int64 // the largest wire form taken, in octets; 0 for any
+}
+
+// A Message is a message that has been read. It is changed by Complete and
+// RewriteAddresses only, and must be closed.
+type Message struct {
+	fields  []field
+	body    *store
+	long    bool // the body has a line over maxLine
+	signed  bool
+	recoded [2]*recoding // the body re-encoded, without and with 8BITMIME
+}
+
+// Read reads a message up to the end of r. When it returns nil, the message is
+// whole: r ended without an error, or, with o.Dot, at the line that ends it. In
+// any case r has been read to its end, unless it is a terminal or another
+// device, so that whoever writes to it is not killed by a broken pipe.
+func Read(r io.Reader, o Options) (*Message, error) {
+	s := newScanner(r)
+	m := &Message{body: new(store)}
+	err := m.read(s, o)
+	if err == nil {
+		err = m.check(o)
+	}
+	if !isDevice(r) {
+		s.drain()
+	}
+	if err != nil {
+		m.Close()
+		return nil, err
+	}
+	return m, nil
+}
+
+// read reads header and body, up to the end of s or the line that ends the
+// message.
+func (m *Message) read(s *scanner, o Options) error {
+	h := headerReader{scanner: s, dot: o.Dot}
+	if err := h.read(); err != nil {
+		return err
+	}
+	m.fields = h.fields
+	b := bodyWriter{store: m.body, limit: o.MaxSize}
+	for !h.ended {
+		piece, end, err := h.next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return status.NoInput.Errorf("reading the message: %w", err)
+		}
+		if h.isDot(piece, end) {
+			break
+		}
+		if err := b.write(piece, end); err != nil {
+			return err
+		}
+	}
+	m.long = b.long
+	return m.body.finish()
+}
+
+// check refuses what can be told only from the whole message.
+func (m *Message) check(o Options) error {
+	received := 0
+	for _, f := range m.fields {
+		if f.is("Received") {
+			received++
+		}
+	}
+	if received >= maxReceived {
+		return status.Refused.With(status.Code{Class: 5, Subject: 4, Detail: 6},
+			fmt.Errorf("mail loop: the message has %d Received fields", received))
+	}
+	m.signed = m.isSigned()
+	if m.signed && m.body.nul {
+		return status.Data.Errorf("the body of signed mail has a NUL character, which no server takes")
+	}
+	if o.MaxSize > 0 && m.size() > o.MaxSize {
+		return tooBig(o.MaxSize)
+	}
+	return nil
+}
+
+func tooBig(limit int64) error {
+	return status.TooBig.Errorf("the message is larger than %d octets", limit)
+}
+
+// isDevice reports whether r is a terminal or another device. Nobody at its
+// other end can get a SIGPIPE, and a person who typed the final dot expects an
+// answer.
+func isDevice(r io.Reader) bool {
+	f, ok := r.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// isSigned reports whether a signature or encryption covers the message, so
+// that changing it would break it.
+func (m *Message) isSigned() bool {
+	for _, f := range m.fields {
+		if f.is("DKIM-Signature") {
+			return true
+		}
+	}
+	if opaque(contentType(m.fields, "text/plain").name, true) {
+		return true
+	}
+	start := make([]byte, 512)
+	n, _ := m.body.ReadAt(start, 0)
+	return bytes.HasPrefix(bytes.TrimLeft(start[:n], "\r\n \t"), []byte("-----BEGIN PGP SIGNED MESSAGE-----"))
+}
+
+// A Survey is what a server must be able to take, or the message be changed
+// for it.
+type Survey struct {
+	Size       int64 // octets of the wire form, before any re-encoding
+	EightBit   bool  // an octet over 127 in body or header
+	UTF8Header bool  // the header has characters outside ASCII, all valid UTF-8
+	NUL        bool  // a NUL in the body
+	LongLine   bool  // a line of the body is over 998 octets
+	Signed     bool  // signed or encrypted: never changed
+}
+
+// Survey returns what the message is like, with what Complete and
+// RewriteAddresses did to its header.
+func (m *Message) Survey() Survey {
+	eight, valid := eightBitHeader(m.fields)
+	return Survey{
+		Size:       m.size(),
+		EightBit:   eight || m.body.eight,
+		UTF8Header: eight && valid,
+		NUL:        m.body.nul,
+		LongLine:   m.long,
+		Signed:     m.signed,
+	}
+}
+
+func (m *Message) size() int64 {
+	h := wireHeader{fields: m.fields, keepLong: m.signed}
+	return h.size() + m.body.size
+}
+
+// Open returns the message from its start in the form that f can take, and the
+// size of that in octets. Every line of it ends in CRLF and no CR or LF stands
+// alone, so with dot-stuffing, which is the caller's, nothing in it can end it
+// early. The readers of several calls are independent. The body is re-encoded
+// where it has a NUL or a line over 998 octets, or is 8-bit and f is not; a
+// raw 8-bit header goes as it is.
+func (m *Message) Open(f envelope.Form) (io.Reader, int64, error) {
+	fields, body := m.fields, m.body
+	if m.needsRecoding(f) {
+		c, err := m.recoding(f)
+		if err != nil {
+			return nil, 0, err
+		}
+		fields, body = c.plan.apply(fields), c.body
+	}
+	h := wireHeader{fields: fields, keepLong: m.signed}
+	return io.MultiReader(&h, body.open()), h.size() + body.size, nil
+}
+
+// Close forgets the message and the files it was kept in.
+func (m *Message) Close() error {
+	err := m.body.close()
+	for _, c := range m.recoded {
+		if c != nil {
+			c.body.close()
+		}
+	}
+	return err
+}

@@ -1,0 +1,392 @@
+package message
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"sendoff/submit/envelope"
+	"sendoff/submit/status"
+)
+
+// everything is what a modern server takes.
+var everything = envelope.Form{EightBit: true, UTF8: true}
+
+func mustRead(t testing.TB, in string, o Options) *Message {
+	t.Helper()
+	m, err := Read(strings.NewReader(in), o)
+	if err != nil {
+		t.Fatalf("Read(%.60q): %v", in, err)
+	}
+	t.Cleanup(func() { m.Close() })
+	return m
+}
+
+// wire returns the wire form of m, after checking what must hold for any.
+func wire(t testing.TB, m *Message, f envelope.Form) string {
+	t.Helper()
+	r, size, err := m.Open(f)
+	if err != nil {
+		t.Fatalf("Open: %v", err)
+	}
+	b, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatalf("reading the wire form: %v", err)
+	}
+	if int64(len(b)) != size {
+		t.Errorf("size is %d, there are %d octets", size, len(b))
+	}
+	if rest := strings.ReplaceAll(string(b), "\r\n", ""); strings.ContainsAny(rest, "\r\n") {
+		t.Errorf("bare CR or LF in %.200q", b)
+	}
+	return string(b)
+}
+
+func TestReadWire(t *testing.T) {
+	x998 := strings.Repeat("x", 998)
+	tests := []struct{ name, in, want string }{
+		{"plain", "Subject: a\nTo: b\n\nbody\n", "Subject: a\r\nTo: b\r\n\r\nbody\r\n"},
+		{"CRLF", "Subject: a\r\n\r\nbody\r\n", "Subject: a\r\n\r\nbody\r\n"},
+		{"mixed, CR runs before LF", "Subject: a\r\r\n\nx\r\r\r\ny\n", "Subject: a\r\n\r\nx\r\ny\r\n"},
+		{"old Macintosh", "Subject: a\rTo: b\r\rx\ry", "Subject: a\r\nTo: b\r\n\r\nx\r\ny\r\n"},
+		{"empty", "", "\r\n"},
+		{"one newline", "\n", "\r\n"},
+		{"no blank line", "Subject: a", "Subject: a\r\n\r\n"},
+		{"no header", "hello world\nSubject: x\n", "\r\nhello world\r\nSubject: x\r\n"},
+		{"first line indented", " Subject: x\n", "\r\n Subject: x\r\n"},
+		{"line that is no field", "Subject: a\nhello world\nb: c\n", "Subject: a\r\n\r\nhello world\r\nb: c\r\n"},
+		{"space before the colon", "Subject : a\nbcc\t: x\n\n", "Subject : a\r\n\r\n"},
+		{"mbox", "From a@b Mon Jan  1\n>From a@b\n>>From c\nSubject: a\n\nFrom here\n", "Subject: a\r\n\r\nFrom here\r\n"},
+		{"mbox line longer than a block", "From " + strings.Repeat("x", 2*blockSize) + "\nSubject: a\n\n", "Subject: a\r\n\r\n"},
+		{"obsolete From field", "From : a@b\n\n", "From : a@b\r\n\r\n"},
+		{"never sent", "BCC: a\n b\nContent-Length: 5\nReturn-path: <x>\nrEsent-bcc: c\nTo: d\nbcc:\n\nx", "To: d\r\n\r\nx\r\n"},
+		{"folded", "To: a,\n\tb\n\n", "To: a,\r\n\tb\r\n\r\n"},
+		{"blank continuation", "To: a\n \t\n b\n  \n\nx\n", "To: a\r\n b\r\n\r\nx\r\n"},
+		{"CR in a field", "Subject: a\rBcc: x\n\n", "Subject: a\r\n Bcc: x\r\n\r\n"},
+		{"CRs in a field", "Subject: a\r\r \rb\n\n", "Subject: a\r\n b\r\n\r\n"},
+		{"CR in the body", "A: b\n\nx\ry\r\rz\n", "A: b\r\n\r\nx\r\ny\r\n\r\nz\r\n"},
+		{"CR before the first field", "A: b\n\rB: c\n", "A: b\r\n\r\n\r\nB: c\r\n"},
+		{"smuggling", "A: b\n\nx\r.\ry\n.\r\rz\n", "A: b\r\n\r\nx\r\n.\r\ny\r\n.\r\n\r\nz\r\n"},
+		{"longest line", "A: b\n\n" + x998, "A: b\r\n\r\n" + x998 + "\r\n"},
+		{"field folded at white space", "A: " + x998[:500] + "  " + x998[:500] + "\n\n", "A: " + x998[:500] + "\r\n  " + x998[:500] + "\r\n\r\n"},
+		{"field folded behind a comma", "A:" + x998[:900] + "," + x998[:500] + "\n\n", "A:" + x998[:900] + ",\r\n " + x998[:500] + "\r\n\r\n"},
+		{"field without white space", "A:" + x998 + x998 + "\n\n", "A:" + x998[2:] + "\r\n " + x998[1:] + "\r\n xxx\r\n\r\n"},
+		{"character not broken", "A:" + x998[:995] + "é" + x998[:9] + "\n\n", "A:" + x998[:995] + "\r\n é" + x998[:9] + "\r\n\r\n"},
+		{"field of white space", "A: x" + strings.Repeat(" ", 3000) + "\n\n", "A: x\r\n\r\n"},
+		{"white space within", "A: x" + strings.Repeat(" ", 3000) + "y\n\n", "A: x\r\n y\r\n\r\n"},
+		{"white space before", "A:" + strings.Repeat(" ", 3000) + "y\n\n", "A:\r\n y\r\n\r\n"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			got := wire(t, mustRead(t, test.in, Options{}), everything)
+			if got != test.want {
+				t.Errorf("got  %q\nwant %q", got, test.want)
+			}
+		})
+	}
+}
+
+func TestReadDot(t *testing.T) {
+	for _, test := range []struct{ in, want string }{
+		{"A: b\n\nx\n..\n.y\n.\nz\n", "A: b\r\n\r\nx\r\n..\r\n.y\r\n"},
+		{"A: b\r\n\r\nx\r\n.\r\nz\r\n", "A: b\r\n\r\nx\r\n"},
+		{"A: b\n.\nB: c\n", "A: b\r\n\r\n"},
+		{".\nx", "\r\n"},
+		{"x y\n.", "\r\nx y\r\n"},
+		{"x y\r.\rz\n", "\r\nx y\r\n.\r\nz\r\n"},
+	} {
+		r := strings.NewReader(test.in)
+		m, err := Read(r, Options{Dot: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := wire(t, m, everything); got != test.want {
+			t.Errorf("%q: got %q, want %q", test.in, got, test.want)
+		}
+		if r.Len() != 0 {
+			t.Errorf("%q: %d octets left unread", test.in, r.Len())
+		}
+	}
+}
+
+func TestReadRefuses(t *testing.T) {
+	pad := strings.Repeat("x", 3*blockSize)
+	tests := []struct {
+		name, in string
+		limit    int64
+		kind     status.Kind
+		code     string
+	}{
+		{"NUL in a field", "A: b\x00\n\n" + pad, 0, status.Data, "5.6.0"},
+		{"header too long", strings.Repeat("A: "+pad+"\n", maxHeader/len(pad)+1), 0, status.Data, "5.6.0"},
+		{"NUL in signed mail", "DKIM-Signature: x\n\n\x00", 0, status.Data, "5.6.0"},
+		{"too big", "A: b\n\n" + pad, 100, status.TooBig, "5.3.4"},
+		{"header makes it too big", "A: b\n\nx", 10, status.TooBig, "5.3.4"},
+		{"loop", strings.Repeat("received: x\n", maxReceived) + "\n" + pad, 0, status.Refused, "5.4.6"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			r := strings.NewReader(test.in)
+			_, err := Read(r, Options{MaxSize: test.limit})
+			if status.KindOf(err) != test.kind || status.Of(err).String() != test.code {
+				t.Errorf("got %v, kind %s", err, status.KindOf(err))
+			}
+			if r.Len() != 0 {
+				t.Errorf("%d octets left unread", r.Len())
+			}
+		})
+	}
+	if m, err := Read(strings.NewReader(tests[4].in), Options{MaxSize: 11}); err != nil {
+		t.Errorf("a message of just the limit: %v", err)
+	} else if s := m.Survey().Size; s != 11 {
+		t.Errorf("Survey().Size = %d, want 11", s)
+	}
+}
+
+func TestReadBrokenInput(t *testing.T) {
+	broken := iotest.ErrReader(errors.New("gone"))
+	for _, in := range []string{"", "A: b", "A: b\n\nx", "A: b\n\n" + strings.Repeat("x", 2<<20)} {
+		_, err := Read(io.MultiReader(strings.NewReader(in), broken), Options{Dot: true})
+		if status.KindOf(err) != status.NoInput {
+			t.Errorf("after %.9q: %v", in, err)
+		}
+	}
+	// What comes behind the final dot is not of the message.
+	if _, err := Read(io.MultiReader(strings.NewReader("A: b\n\n.\n"), broken), Options{Dot: true}); err != nil {
+		t.Errorf("behind the dot: %v", err)
+	}
+}
+
+// TestReadPieces cuts the input everywhere: what a reader returns at a time
+// must not matter.
+func TestReadPieces(t *testing.T) {
+	in := "From x\nSubject: a\r\n b\rc\r\r\n\n\rx\r\n.\ry" + strings.Repeat("\r", 10) + "\n" + strings.Repeat("é\r", 3*blockSize)
+	want := wire(t, mustRead(t, in, Options{}), everything)
+	m, err := Read(iotest.OneByteReader(strings.NewReader(in)), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := wire(t, m, everything); got != want {
+		t.Errorf("read octet by octet, the message differs")
+	}
+	for n := range 70 { // where the block ends
+		m := mustRead(t, "A: b\n\n"+strings.Repeat("x", blockSize-40+n)+"\r\r\n"+strings.Repeat("y", 40), Options{})
+		want := "A: b\r\n\r\n" + strings.Repeat("x", blockSize-40+n) + "\r\n" + strings.Repeat("y", 40) + "\r\n"
+		if n := m.body.size; n != int64(len(want)-8) {
+			t.Errorf("body is %d octets, want %d", n, len(want)-8)
+		}
+	}
+}
+
+func TestReadLarge(t *testing.T) {
+	t.Setenv("TMPDIR", "/nonexistent")
+	line := strings.Repeat("0123456789", 7)
+	in := "A: b\n\n" + strings.Repeat(line+"\n", 50000)
+	m := mustRead(t, in, Options{})
+	if m.body.file == nil {
+		t.Fatal("a body of 3.5 MB is in memory")
+	}
+	want := strings.ReplaceAll(in, "\n", "\r\n")
+	for range 2 {
+		if wire(t, m, everything) != want {
+			t.Error("the message changed in its file")
+		}
+	}
+	if m.body.name == "" {
+		return
+	}
+	m.Close()
+	if _, err := os.Stat(m.body.name); err == nil {
+		t.Errorf("%s is still there", m.body.name)
+	}
+}
+
+func TestReadManyLines(t *testing.T) {
+	var b strings.Builder
+	for i := range 100_000 {
+		fmt.Fprintf(&b, "X-Line: %d\n", i)
+	}
+	m := mustRead(t, b.String(), Options{})
+	if got := wire(t, m, everything); got != strings.ReplaceAll(b.String(), "\n", "\r\n")+"\r\n" {
+		t.Error("100,000 fields changed")
+	}
+	m = mustRead(t, "Subject: "+strings.Repeat("x", 10<<20)+"\n\n"+strings.Repeat("y", 10<<20), Options{})
+	for line := range strings.Lines(wire(t, m, envelope.Form{})) {
+		if len(line) > maxLine+2 {
+			t.Fatalf("a line of %d octets", len(line))
+		}
+	}
+}
+
+func TestSurvey(t *testing.T) {
+	for _, test := range []struct {
+		in   string
+		want Survey
+	}{
+		{"A: b\n\nx\n", Survey{}},
+		{"A: é\n\nx\n", Survey{EightBit: true, UTF8Header: true}},
+		{"A: \xe9\n\nx\n", Survey{EightBit: true}},
+		{"Bcc: é\n\nx\n", Survey{}},
+		{"A: b\n\né", Survey{EightBit: true}},
+		{"A: b\n\n\x00", Survey{NUL: true}},
+		{"A: b\n\n" + strings.Repeat("x", 999), Survey{LongLine: true}},
+		{"DKIM-signature: b\n\n", Survey{Signed: true}},
+		{"Content-Type: Multipart/Signed; boundary=x\n\n", Survey{Signed: true}},
+		{"Content-Type: (c) application/x-pkcs7-mime\n\n", Survey{Signed: true}},
+		{"Content-Type: application/pkcs7-mime; smime-type=enveloped-data\n\n", Survey{Signed: true}},
+		{"Content-Type: multipart/encrypted\n\n", Survey{Signed: true}},
+		{"A: b\n\n\n-----BEGIN PGP SIGNED MESSAGE-----\n", Survey{Signed: true}},
+		{"A: b\n\nHe wrote -----BEGIN PGP SIGNED MESSAGE-----\n", Survey{}},
+	} {
+		m := mustRead(t, test.in, Options{})
+		test.want.Size = int64(len(wire(t, m, everything)))
+		got := m.Survey()
+		if got.NUL || got.LongLine {
+			test.want.Size = got.Size // that form is re-encoded
+		}
+		if got != test.want {
+			t.Errorf("%.60q: got %+v, want %+v", test.in, got, test.want)
+		}
+	}
+}
+
+func TestComplete(t *testing.T) {
+	ann, _ := envelope.Parse("ann@example.org")
+	d := Defaults{
+		From:     Mailbox{Name: "Ann", Address: ann},
+		Date:     time.Date(2026, 11, 3, 4, 5, 6, 0, time.FixedZone("", -9000)),
+		IDDomain: "example.org",
+	}
+	const from, date, id = "From: Ann <ann@example.org>\r\n", "Date: Tue, 03 Nov 2026 04:05:06 -0230\r\n", "Message-ID: <ID@example.org>\r\n"
+	const resent = "Resent-From: Ann <ann@example.org>\r\nResent-Date: Tue, 03 Nov 2026 04:05:06 -0230\r\nResent-Message-ID: <ID@example.org>\r\n"
+	tests := []struct{ name, in, want string }{
+		{"nothing there", "hello there", from + date + id + "\r\nhello there\r\n"},
+		{"all there", "from: a@b\ndate: x\nmessage-id: <y>\n\n", "from: a@b\r\ndate: x\r\nmessage-id: <y>\r\n\r\n"},
+		{"empty From", "From:  \nTo: x\nDate:\n\n", "To: x\r\n" + from + date + id + "\r\n"},
+		{"added behind what is there", "To: x\nBcc: y\nDate: z\n", "To: x\r\nDate: z\r\n" + from + id + "\r\n"},
+		{"resent", "Received: x\nResent-To: x\nFrom: y\nDate: z\nMessage-ID: <w>\n\n", resent + "Received: x\r\nResent-To: x\r\nFrom: y\r\nDate: z\r\nMessage-ID: <w>\r\n\r\n"},
+		{"signed", "DKIM-Signature: x\nFrom:\nTo: y\nbcc: z\n\n", "DKIM-Signature: x\r\nFrom:\r\nTo: y\r\n" + date + id + "\r\n"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			m := mustRead(t, test.in, Options{})
+			m.Complete(d)
+			got := wire(t, m, everything)
+			if i := strings.Index(got, "D: <"); i >= 0 {
+				j := strings.Index(got[i:], "@")
+				random := got[i+4 : i+j]
+				if len(random) < 20 {
+					t.Errorf("Message-ID %q is not random", random)
+				}
+				got = strings.ReplaceAll(got, random, "ID")
+			}
+			if got != test.want {
+				t.Errorf("got  %q\nwant %q", got, test.want)
+			}
+			if more := m.Complete(d); len(more) > strings.Count(strings.ToLower(test.in), "bcc") {
+				t.Errorf("completed again: %v", more)
+			}
+		})
+	}
+	m := mustRead(t, "Bcc: x\nMessage-ID:\n <a@b>\n\n", Options{})
+	var told []string
+	for _, c := range m.Complete(d) {
+		told = append(told, c.String())
+	}
+	want := "From: added Ann <ann@example.org>, there was none\nDate: added Tue, 03 Nov 2026 04:05:06 -0230, there was none\nBcc: left out, it is never sent"
+	if got := strings.Join(told, "\n"); got != want {
+		t.Errorf("told %s\nwant %s", got, want)
+	}
+	if m.MessageID() != "<a@b>" {
+		t.Errorf("MessageID() = %q", m.MessageID())
+	}
+	m = mustRead(t, "", Options{})
+	if m.Complete(Defaults{Date: d.Date}); wire(t, m, everything) != date+"\r\n" {
+		t.Error("what has no default was added")
+	}
+}
+
+func TestIDRight(t *testing.T) {
+	for in, want := range map[string]string{
+		"example.org": "example.org", "a\r\nb": "localhost", "a>b": "localhost", "bücher.example": "localhost",
+		"": "localhost", "a..b": "localhost", "[::1]": "localhost", "my_host": "my_host",
+	} {
+		if got := idRight(in); got != want {
+			t.Errorf("idRight(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+// FuzzRead holds what no input may break: the wire form has no bare CR or LF,
+// no Bcc, no line over the limit in its header, and read again it stays as it
+// is.
+func FuzzRead(f *testing.F) {
+	for _, s := range []string{
+		"From x\nSubject: a\rBcc: b\r\n c\n\n.\r\n\r.\r\n", "a\rb: c\r\rd", "A: \n \n\x00", "B\xff: x\n\ty\n\rz",
+		"Bcc : x\n\n", ">From x\nbcc: y\n z", "A: " + strings.Repeat(" x", 700) + "\n", "A:" + strings.Repeat("é,", 700),
+		"A:" + strings.Repeat(" ", 2000) + "x", "Content-Type: multipart/mixed; boundary=b\n\n--b\n\n\x80\n--b--",
+	} {
+		f.Add([]byte(s), false)
+	}
+	f.Fuzz(func(t *testing.T, in []byte, dot bool) {
+		m, err := Read(bytes.NewReader(in), Options{Dot: dot})
+		if err != nil {
+			return
+		}
+		defer m.Close()
+		got := wire(t, m, everything)
+		header, _, _ := strings.Cut("\r\n"+got, "\r\n\r\n")
+		for line := range strings.Lines(header) {
+			name, _, _ := strings.Cut(strings.ToLower(line), ":")
+			if strings.TrimRight(name, " \t") == "bcc" {
+				t.Errorf("Bcc in %q", header)
+			}
+			if len(line) > maxLine+2 && !m.signed {
+				t.Errorf("a header line of %d octets", len(line))
+			}
+			if line != "\r\n" && isBlank([]byte(line)) {
+				t.Errorf("a line of white space in the header %q", header)
+			}
+		}
+		again, err := Read(strings.NewReader(got), Options{})
+		if err != nil {
+			t.Fatalf("reading the wire form: %v", err)
+		}
+		defer again.Close()
+		if w := wire(t, again, everything); w != got {
+			t.Errorf("the wire form changed when read again:\n%q\n%q", got, w)
+		}
+	})
+}
+
+func BenchmarkReadOpen(b *testing.B) {
+	for name, line := range map[string]string{"short": strings.Repeat("x", 71) + "\n", "crlf": strings.Repeat("x", 70) + "\r\n"} {
+		for _, size := range []int{1 << 10, 100 << 20} {
+			in := []byte("Subject: a\n\n" + strings.Repeat(line, size/72))
+			b.Run(fmt.Sprintf("%s/%d", name, size), func(b *testing.B) {
+				b.SetBytes(int64(len(in)))
+				b.ReportAllocs()
+				for b.Loop() {
+					m, err := Read(bytes.NewReader(in), Options{})
+					if err != nil {
+						b.Fatal(err)
+					}
+					r, _, err := m.Open(everything)
+					if err != nil {
+						b.Fatal(err)
+					}
+					if _, err := io.Copy(io.Discard, r); err != nil {
+						b.Fatal(err)
+					}
+					m.Close()
+				}
+			})
+		}
+	}
+}

@@ -1,0 +1,127 @@
+package message
+
+import (
+	"mime"
+	"strings"
+	"unicode"
+)
+
+// String returns b as a header field has it: the address, in angle brackets
+// behind the name if there is one. The name is quoted or encoded (RFC 2047) as
+// it must be; nothing in it can end the field or add an address.
+func (b Mailbox) String() string {
+	name := phrase(b.Name)
+	switch {
+	case name == "" && b.Address.IsNull():
+		return "<>"
+	case name == "":
+		return b.Address.String()
+	}
+	return name + " <" + b.Address.String() + ">"
+}
+
+// phrase writes a name as an RFC 5322 phrase.
+func phrase(name string) string {
+	name = clean(name)
+	ascii, atoms := true, true
+	for _, r := range name {
+		ascii = ascii && r < 0x80
+		atoms = atoms && (r == ' ' || r < 0x80 && !strings.ContainsRune(`()<>[]:;@\,."`, r))
+	}
+	switch {
+	case !ascii:
+		// An encoded word in a phrase has few characters to itself (RFC 2047
+		// section 5); with others the Q encoding would not be allowed.
+		if strings.ContainsAny(name, "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~") {
+			return mime.BEncoding.Encode("utf-8", name)
+		}
+		return mime.QEncoding.Encode("utf-8", name)
+	case atoms && !strings.Contains(name, "=?"):
+		return name
+	}
+	return quote(name)
+}
+
+// clean makes control and format characters, line ends among them, single
+// spaces, and invalid UTF-8 replacement characters.
+func clean(name string) string {
+	name = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(name, "\uFFFD"))
+	return strings.Join(strings.Fields(name), " ")
+}
+
+// name returns the name that the tokens of a phrase make, decoded.
+func (p *parser) name(ts []token) string {
+	var b strings.Builder
+	last := -1
+	for _, t := range ts {
+		if t.kind == '(' {
+			continue
+		}
+		if last >= 0 && t.start > last {
+			b.WriteByte(' ')
+		}
+		last = t.end
+		if t.kind == 'q' {
+			b.WriteString(unquote(p.of(t)))
+		} else {
+			b.WriteString(p.of(t))
+		}
+	}
+	return decode(b.String())
+}
+
+// lastComment returns what stands in the last comment of the member, which is
+// where a name was before there were angle brackets.
+func (p *parser) lastComment() string {
+	for i := len(p.tokens) - 1; i >= 0; i-- {
+		if t := p.tokens[i]; t.kind == '(' {
+			return decode(unescape(p.text[t.start+1 : t.end-1]))
+		}
+	}
+	return ""
+}
+
+// decode decodes the encoded words in s, if all their character sets are known.
+func decode(s string) string {
+	if s == "" {
+		return ""
+	}
+	if strings.Contains(s, "=?") {
+		var d mime.WordDecoder
+		if t, err := d.DecodeHeader(s); err == nil {
+			s = t
+		}
+	}
+	return clean(s)
+}
+
+// unquote returns what a quoted string stands for, unfolded.
+func unquote(s string) string { return unescape(s[1 : len(s)-1]) }
+
+// unescape takes the backslashes and line ends out of s.
+func unescape(s string) string {
+	if !strings.ContainsAny(s, "\\\r\n") {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '\r' || s[i] == '\n':
+			continue
+		case s[i] == '\\' && i+1 < len(s):
+			i++
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
+
+// quote writes s as a quoted string.
+func quote(s string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
+}

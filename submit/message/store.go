@@ -1,0 +1,221 @@
+package message
+
+import (
+	"bytes"
+	"encoding/binary"
+	"io"
+	"os"
+
+	"sendoff/submit/status"
+)
+
+const (
+	chunkSize  = 64 << 10
+	maxInCore  = 1 << 20 // a larger body goes to a file
+	everyEight = 0x8080808080808080
+)
+
+// A store keeps a body, written once and read any number of times: in memory
+// while it is small, then in a file that has no name, so that nothing is left
+// of it whatever happens.
+type store struct {
+	chunks [][]byte // in memory: all full but the last
+	tail   []byte   // not yet among chunks or in file
+	file   *os.File
+	name   string // of file, where an open file cannot be removed
+	size   int64
+	nul    bool // there is a NUL
+	eight  bool // there is an octet over 127
+}
+
+// Write implements io.Writer. Its errors are of kind Temporary.
+func (s *store) Write(p []byte) (int, error) {
+	s.size += int64(len(p))
+	for rest := p; ; {
+		n := min(len(rest), cap(s.tail)-len(s.tail))
+		s.tail = append(s.tail, rest[:n]...)
+		rest = rest[n:]
+		if len(rest) == 0 {
+			return len(p), nil
+		}
+		if err := s.flush(); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// flush makes room in tail.
+func (s *store) flush() error {
+	s.inspect()
+	if s.file == nil && s.size > maxInCore {
+		if err := s.spill(); err != nil {
+			return status.Temporary.Errorf("cannot keep a large message: %w", err)
+		}
+	}
+	if s.file == nil && len(s.tail) > 0 {
+		s.chunks = append(s.chunks, s.tail)
+		s.tail = nil
+	}
+	if s.tail == nil {
+		s.tail = make([]byte, 0, chunkSize)
+		return nil
+	}
+	_, err := s.file.Write(s.tail)
+	s.tail = s.tail[:0]
+	if err != nil {
+		return status.Temporary.Errorf("cannot keep a large message: %w", err)
+	}
+	return nil
+}
+
+// finish must be called after the last Write and before the first read.
+func (s *store) finish() error {
+	if len(s.tail) == 0 {
+		return nil
+	}
+	err := s.flush()
+	s.tail = nil
+	return err
+}
+
+// inspect notes what tail holds.
+func (s *store) inspect() {
+	s.nul = s.nul || bytes.IndexByte(s.tail, 0) >= 0
+	s.eight = s.eight || hasEightBit(s.tail)
+}
+
+// hasEightBit reports whether b has an octet over 127.
+func hasEightBit(b []byte) bool {
+	for ; len(b) >= 8; b = b[8:] {
+		if binary.LittleEndian.Uint64(b)&everyEight != 0 {
+			return true
+		}
+	}
+	for _, c := range b {
+		if c > 127 {
+			return true
+		}
+	}
+	return false
+}
+
+// spill moves what is in memory to a file.
+func (s *store) spill() error {
+	f, name, err := createSpill()
+	if err != nil {
+		return err
+	}
+	s.file, s.name = f, name
+	for _, c := range s.chunks {
+		if _, err := f.Write(c); err != nil {
+			return err
+		}
+	}
+	s.chunks = nil
+	return nil
+}
+
+// createSpill returns a new file that is already removed, or its name where
+// that cannot be done to an open file.
+func createSpill() (*os.File, string, error) {
+	f, err := os.CreateTemp("", "sendoff-*")
+	for _, dir := range [...]string{"/tmp", "/var/tmp"} {
+		if err == nil {
+			break
+		}
+		if g, err2 := os.CreateTemp(dir, "sendoff-*"); err2 == nil {
+			f, err = g, nil
+		}
+	}
+	if err != nil {
+		if f, err2 := createInMemory(); err2 == nil {
+			return f, "", nil
+		}
+		return nil, "", err
+	}
+	if os.Remove(f.Name()) != nil {
+		return f, f.Name(), nil
+	}
+	return f, "", nil
+}
+
+// ReadAt implements io.ReaderAt.
+func (s *store) ReadAt(p []byte, off int64) (int, error) {
+	if s.file != nil {
+		return s.file.ReadAt(p, off)
+	}
+	n := 0
+	for n < len(p) && off < s.size {
+		c := copy(p[n:], s.chunks[off/chunkSize][off%chunkSize:])
+		n += c
+		off += int64(c)
+	}
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+// open returns a reader of everything.
+func (s *store) open() io.Reader { return io.NewSectionReader(s, 0, s.size) }
+
+// close frees memory and file.
+func (s *store) close() error {
+	s.chunks, s.tail = nil, nil
+	if s.file == nil {
+		return nil
+	}
+	err := s.file.Close()
+	if s.name != "" {
+		os.Remove(s.name)
+	}
+	return err
+}
+
+// A bodyWriter writes the lines of a body to a store, with CRLF at their ends.
+type bodyWriter struct {
+	*store
+	limit  int64 // 0 for none
+	length int   // of the line begun
+	long   bool  // a line was over maxLine
+}
+
+var crlf = []byte("\r\n")
+
+// write writes a piece of a line. A CR in it ends a line as well.
+func (b *bodyWriter) write(piece []byte, end bool) error {
+	for {
+		cr := bytes.IndexByte(piece, '\r')
+		if cr < 0 {
+			break
+		}
+		if err := b.writeLine(piece[:cr], true); err != nil {
+			return err
+		}
+		piece = piece[cr+1:]
+	}
+	if err := b.writeLine(piece, end); err != nil {
+		return err
+	}
+	if b.limit > 0 && b.size > b.limit {
+		return tooBig(b.limit)
+	}
+	return nil
+}
+
+func (b *bodyWriter) writeLine(p []byte, end bool) error {
+	b.length += len(p)
+	b.long = b.long || b.length > maxLine
+	if n := len(b.tail); end && n+len(p)+2 <= cap(b.tail) {
+		b.tail = append(append(b.tail, p...), '\r', '\n')
+		b.size += int64(len(p)) + 2
+		b.length = 0
+		return nil
+	}
+	if _, err := b.Write(p); err != nil || !end {
+		return err
+	}
+	b.length = 0
+	_, err := b.Write(crlf)
+	return err
+}

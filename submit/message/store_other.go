@@ -1,0 +1,11 @@
+//go:build !linux
+
+package message
+
+import (
+	"errors"
+	"os"
+)
+
+// createInMemory fails: only Linux has files in memory.
+func createInMemory() (*os.File, error) { return nil, errors.ErrUnsupported }
