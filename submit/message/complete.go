@@ -22,6 +22,7 @@ type Defaults struct {
 	From     Mailbox   // the author; nothing in Name can break the header
 	Date     time.Time // its location is the numeric zone
 	IDDomain string    // right side of Message-ID
+	ReplyTo  Mailbox   // where answers go, if the message does not say; usually nowhere else
 }
 
 // Complete adds From, Date and Message-ID where they are missing or empty
@@ -53,6 +54,10 @@ func (m *Message) Complete(d Defaults) []Change {
 		}
 	}
 	own := add("")
+	if to := d.ReplyTo; !to.Address.IsNull() && m.lacks("Reply-To") {
+		own = append(own, newField("Reply-To", to.String()))
+		changes = append(changes, Change{"Reply-To", fmt.Sprintf("added %s, who was in From", to)})
+	}
 	for _, f := range m.fields {
 		if !f.isSent() {
 			changes = append(changes, Change{string(f.raw[:f.name]), "left out, it is never sent"})

@@ -337,7 +337,7 @@ func (s *Session) silence(p phase) error {
 // fault of the account or the way to its server, never of a message, and so
 // temporary whatever the reply says.
 func (s *Session) refusal(st step, r Reply) error {
-	err := fmt.Errorf("%s: %s (%s)", st, r, s.o.Host)
+	err := &Refusal{st.String(), r, s.o.Host}
 	if st.phase < mail {
 		c := r.Status
 		c.Class = 4

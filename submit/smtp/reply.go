@@ -84,6 +84,18 @@ func (r Reply) failure(p phase, err error) error {
 	return k.With(c, err)
 }
 
+// A Refusal is a command that the server answered with 4yz or 5yz.
+type Refusal struct {
+	Command string // without parameters
+	Reply   Reply
+	Host    string
+}
+
+// Error returns the command, the server's words, and the server.
+func (r *Refusal) Error() string {
+	return fmt.Sprintf("%s: %s (%s)", r.Command, r.Reply, r.Host)
+}
+
 // errGarbage is a reply that is none.
 var errGarbage = errors.New("the answer is not SMTP")
 

@@ -279,7 +279,7 @@ func (s *Session) authenticate() error {
 	}
 	c := reply.Status
 	c.Class = 4
-	return status.AuthFailed.With(c, fmt.Errorf("%s: %s (%s)", st, reply, s.o.Host))
+	return status.AuthFailed.With(c, &Refusal{st.String(), reply, s.o.Host})
 }
 
 // answer is the client's line to a challenge: base64, or "*", which cancels

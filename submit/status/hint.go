@@ -3,31 +3,105 @@ package status
 import "strings"
 
 // hints is the table of remedies: for an error of a kind whose text holds all
-// the words, in any case. The first row that fits counts. ACCOUNT stands for
-// the account's name.
-var hints = []struct {
+// the words between bars, in any case. The first row that fits counts. ACCOUNT
+// stands for the account's name.
+var hints = [...]struct {
 	kind  Kind
-	words string // separated by |
+	words string
 	hint  string
 }{
-	{Config, "no account configured", "write ~/.config/sendoff/config.toml as sendoff.toml(5) shows; sendoff --rehearse YOU@EXAMPLE.ORG works without"},
+	{Usage, "must come first", "put that option before all others; see THE TWO FACES in sendoff(1)"},
+	{Usage, "is refused under the name", "see THE TWO FACES in sendoff(1)"},
+	{Usage, "sends nothing, so it", "see THE TWO FACES in sendoff(1)"},
+	{Usage, "option", "see sendoff --help"},
+	{Usage, "recipient:", "separate addresses by commas, and quote a name that has one"},
+
+	{Data, "header too long", "is there an empty line between header and body?"},
+	{Data, "nul", "a NUL can only be sent in base64"},
+	{Data, "white space inside the address", "separate addresses by commas, and quote a name that has one"},
+	{TooBig, "", "send a link to it instead, or split it"},
+	{NoInput, "reading the message", "the program that wrote the message stopped before its end"},
+	{Temporary, "cannot keep a large message", "set TMPDIR to a folder that has space"},
+
+	{Config, "no account configured", "write ~/.config/sendoff/config.toml as sendoff.toml(5) shows, or set SENDOFF_SERVER; --rehearse works without"},
+	{Config, "no default account", `set account = "NAME" at the top of the configuration, or use --account`},
+	{Config, "can write it", "take the right away: chmod go-w"},
+	{Config, "it belongs to uid", "give it to yourself or to root: chown"},
+	{Config, "unknown key", "sendoff.toml(5) lists the settings"},
+	{Config, "has no server", `add server = "smtps://HOST"`},
+	{Config, "is not in this version yet", "use smtps://, smtp:// or smtp+plain://"},
+	{Config, "byte order mark", "save the file as UTF-8 without one"},
+	{Config, "account allows", "change the account's auth, or leave it out"},
+	{Config, "5.1.", "the server does not let this login send as the account's address: check from and user"},
+	{Config, "5.7.", "the server does not let this login send as the account's address: check from and user"},
+
+	{Credential, "keyring: no password stored", "store it: sendoff --login ACCOUNT"},
+	{Credential, "no d-bus session bus", `nobody is logged in here, as under cron: loginctl enable-linger, or secret = "file:…", "command:…" or "systemd:…"`},
+	{Credential, "no keyring service", `start gnome-keyring or KeePassXC, or use secret = "file:…" or "command:…"`},
+	{Credential, "no default keyring", "log in to the desktop once, or make a default keyring with seahorse"},
+	{Credential, "keyring: locked", `log in to the desktop, or run sendoff once in a terminal; for cron use secret = "file:…", "command:…" or "systemd:…"`},
+	{Credential, "keyring: no answer", "the keyring service hangs: restart it"},
+	{Credential, "the service broke off", "try again, and look into the keyring service's log"},
+	{Credential, "too long for it", `use secret = "file:…"`},
+	{Credential, "none on this system", `use secret = "command:…" or "file:…"`},
+	{Credential, "not finished after", "the command waits for something, a passphrase perhaps: run it by hand"},
+	{Credential, "no such program", "write the program's full path: cron's PATH is short"},
+	{Credential, "exit status", "run the command by hand, as the same user"},
+	{Credential, "rights that its caller has not", `use secret = "file:…" or "systemd:…"`},
+	{Credential, "others can read it", "take the right away: chmod 600"},
+	{Credential, "can write it", "take the right away: chmod 600"},
+	{Credential, "belongs to uid", "give it to yourself or to root: chown"},
+	{Credential, "not a regular file", `use secret = "command:cat FILE"`},
+	{Credential, "no such file", "store it: sendoff --login ACCOUNT"},
+	{Credential, "$credentials_directory", "add LoadCredential= to the service's unit"},
+	{Credential, "cannot be written", `set secret = "keyring" or "file:…" to store it with --login`},
+
+	{Insecure, "in clear", "use smtps:// or smtp:// as server"},
+	{Insecure, "does not answer with tls", "smtps:// speaks TLS from the start, mostly on port 465; for STARTTLS, mostly on 587, use smtp://"},
+	{Insecure, "starttls: the server does not offer it", "use smtps:// with port 465, or ask who runs the server; somebody may also have removed the offer on the way"},
+	{Insecure, "clock says", "if that date is wrong, set this machine's clock"},
+	{Insecure, "unknown authority", "is this the server you meant? For an authority of your own set tls-ca; a server may also lack an intermediate certificate"},
+	{Insecure, "no certificate authorities on this system", "install the system's CA bundle (package ca-certificates), or set tls-ca"},
+	{Insecure, "it is for", "is this the server you meant? If so, write the name as the certificate has it, or set tls-name"},
+	{Insecure, "fingerprint", "if the server's certificate was renewed, set tls-fingerprint to the new one"},
+
+	{AuthFailed, "5.7.9|application-specific", "Google wants an app password: myaccount.google.com/apppasswords"},
+	{AuthFailed, "5.7.8|gmail", "Google wants an app password: myaccount.google.com/apppasswords"},
+	{AuthFailed, "5.7.139", "Microsoft has switched password login off for this mailbox or tenant; its administrator can allow SMTP AUTH"},
+	{AuthFailed, "5.7.30", "Microsoft no longer takes passwords here; it wants OAuth2"},
+	{AuthFailed, "no auth", "is it the right port, 465 or 587? If the server wants no login, leave out user"},
+	{AuthFailed, "530", "the server wants a login: set user and secret"},
+	{AuthFailed, "535", "check user, and store the password anew: sendoff --login ACCOUNT"},
+
+	{Connection, "no such host", "check the server's name, and the network"},
+	{Connection, "name servers", "is there a network, and /etc/resolv.conf?"},
+	{Connection, "connect to|:465|refused", `is it the right port? Try server = "smtp://…", which is 587`},
+	{Connection, "connect to|:465", `port 465 is blocked on many networks; try server = "smtp://…", which is 587`},
+	{Connection, "connect to|:25|no answer", `port 25 is blocked on most networks; try server = "smtps://…" or "smtp://…"`},
+	{Connection, "connect to|:25:", `port 25 is blocked on most networks; try server = "smtps://…" or "smtp://…"`},
+	{Connection, "connect to", "check server and port, and whether a firewall is in the way"},
+	{Connection, "greeting: no answer", "a server that waits for TLS says nothing: try server = \"smtps://…\""},
+	{Connection, "not smtp", "something other than a mail server answers there: check server and port"},
 }
 
 // Hint returns what a person can do about err; "" if nothing is known.
 func Hint(err error) string {
 	text := strings.ToLower(err.Error())
 	kind := KindOf(err)
-rows:
 	for _, row := range hints {
-		if row.kind != kind {
-			continue
+		if row.kind == kind && holds(text, row.words) {
+			return row.hint
 		}
-		for word := range strings.SplitSeq(row.words, "|") {
-			if !strings.Contains(text, word) {
-				continue rows
-			}
-		}
-		return row.hint
 	}
 	return ""
+}
+
+// holds reports whether text holds all words.
+func holds(text, words string) bool {
+	for word := range strings.SplitSeq(words, "|") {
+		if !strings.Contains(text, word) {
+			return false
+		}
+	}
+	return true
 }

@@ -1,0 +1,49 @@
+package status
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestHint holds lines as users see them against the remedy they get.
+func TestHint(t *testing.T) {
+	tests := []struct {
+		err  error
+		hint string // some words of it; "" for none
+	}{
+		{Connection.Errorf("connect to smtp.example.org:465: connection refused"), "right port"},
+		{Connection.Errorf("connect to smtp.example.org:465: no route to host"), "blocked"},
+		{Connection.Errorf("connect to smtp.example.org:587: connection refused"), "firewall"},
+		{Connection.Errorf("connect to smtp.example.org:25: no answer within 30s"), "port 25"},
+		{Connection.Errorf("look up smtp.example.org: no such host"), "name"},
+		{AuthFailed.Errorf("AUTH PLAIN: 534 5.7.9 Application-specific password required"), "app password"},
+		{AuthFailed.Errorf("AUTH LOGIN: 535 5.7.139 Authentication unsuccessful"), "Microsoft"},
+		{AuthFailed.Errorf("AUTH PLAIN: 535 5.7.8 bad credentials"), "--login ACCOUNT"},
+		{Insecure.Errorf("TLS: certificate of mx: expired on 2026-01-01, and this machine's clock says 2026-02-01"), "clock"},
+		{Config.Errorf("no account configured"), "config.toml"},
+		{Deferred.Errorf("RCPT TO:<b@example.org>: 450 4.2.0 greylisted"), ""},
+		{Refused.Errorf("connect to"), ""},
+	}
+	for _, tt := range tests {
+		got := Hint(tt.err)
+		if (got == "") != (tt.hint == "") || !strings.Contains(got, tt.hint) {
+			t.Errorf("%v: %q, want %q in it", tt.err, got, tt.hint)
+		}
+	}
+}
+
+// TestHintTable looks for rows that can never be reached, because one before
+// them takes all they could.
+func TestHintTable(t *testing.T) {
+	for i, row := range hints {
+		if strings.ToLower(row.words) != row.words {
+			t.Errorf("row %d: %q is not in lower case", i, row.words)
+		}
+		if strings.Contains(row.hint, "\n") || row.hint == "" {
+			t.Errorf("row %d: not one line: %q", i, row.hint)
+		}
+		if got := Hint(row.kind.Errorf("%s", strings.ReplaceAll(row.words, "|", " "))); got != row.hint {
+			t.Errorf("row %d, %q, is hidden by another: %q", i, row.words, got)
+		}
+	}
+}
