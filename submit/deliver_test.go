@@ -1,0 +1,347 @@
+package submit
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"sendoff/config"
+	"sendoff/submit/credential"
+	"sendoff/submit/envelope"
+	"sendoff/submit/smtp"
+	"sendoff/submit/smtpd"
+	"sendoff/submit/status"
+)
+
+// TestReport holds mixed outcomes against design 2.1: what is temporary
+// decides, so that the caller tries again; else the first refusal.
+func TestReport(t *testing.T) {
+	later := status.Deferred.Errorf("RCPT TO:<b@example.org>: 450 later")
+	never := status.NoUser.Errorf("RCPT TO:<c@example.org>: 550 no such user")
+	policy := status.NotAllowed.Errorf("end of message: 554 5.7.1 spam")
+	to := []envelope.Recipient{{Address: parse(t, "a@example.org")}, {Address: parse(t, "b@example.org")}, {Address: parse(t, "c@example.org")}}
+	tests := []struct {
+		name   string
+		result smtp.Result
+		exit   int
+		lines  []string
+	}{
+		{"all taken", smtp.Result{Refused: make([]error, 3)}, 0, nil},
+		{"one later, one never", smtp.Result{Refused: []error{nil, later, never}}, 75, []string{
+			"RCPT TO:<b@example.org>: 450 later",
+			"RCPT TO:<c@example.org>: 550 no such user",
+			"sent to <a@example.org> all the same; do not send it to them again"}},
+		{"one never", smtp.Result{Refused: []error{nil, nil, never}}, 67, []string{
+			"RCPT TO:<c@example.org>: 550 no such user",
+			"sent to <a@example.org>, <b@example.org> all the same; do not send it to them again"}},
+		{"refused after the dot", smtp.Result{Refused: []error{nil, nil, never}, Err: policy}, 67, []string{
+			"RCPT TO:<c@example.org>: 550 no such user",
+			"end of message: 554 5.7.1 spam; not sent to <a@example.org>, <b@example.org>"}},
+		{"all for one reason", smtp.Result{Err: policy}, 77, []string{"end of message: 554 5.7.1 spam"}},
+		{"unknown", smtp.Result{Err: status.Lost.Errorf("end of message: EOF"), Unknown: true}, 75, []string{
+			"end of message: EOF; it may have been delivered to <a@example.org>, <b@example.org>, <c@example.org>"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := &Report{job: &job{account: work(t), envelope: envelope.Envelope{From: parse(t, "x@example.net")}}}
+			r.add(to, tt.result)
+			err := r.err()
+			if status.Exit(err) != tt.exit {
+				t.Errorf("exit %d, want %d: %v", status.Exit(err), tt.exit, err)
+			}
+			if err == nil {
+				return
+			}
+			if got := strings.Split(err.Error(), "\n"); !slices.Equal(got, tt.lines) {
+				t.Errorf("got %q, want %q", got, tt.lines)
+			}
+		})
+	}
+}
+
+// TestOwnSenderRefused puts the refusal of the account's own sender on the
+// account, and that of any other on the message.
+func TestOwnSenderRefused(t *testing.T) {
+	refusal := func(k status.Kind, text string) error {
+		var r smtp.Reply
+		fmt.Sscan(text, &r.Code)
+		c, rest, _ := status.ParseCode(text[4:])
+		r.Status, r.Lines = c, []string{rest}
+		return k.With(c, &smtp.Refusal{Command: "MAIL FROM:<ann@example.org>", Reply: r, Host: "mx"})
+	}
+	tests := []struct {
+		from string
+		err  error
+		kind status.Kind
+	}{
+		{"ann@example.org", refusal(status.NoUser, "550 5.1.8 bad sender"), status.Config},
+		{"ann@example.org", refusal(status.NoUser, "550 5.1.7 bad sender"), status.Config},
+		{"ann@example.org", refusal(status.NotAllowed, "553 5.7.1 <ann@example.org> is not yours"), status.Config},
+		{"ann@example.org", refusal(status.NotAllowed, "554 5.7.1 spam"), status.NotAllowed},
+		{"ann@example.org", refusal(status.NoUser, "550 5.1.1 no such user"), status.NoUser},
+		{"bob@example.net", refusal(status.NoUser, "550 5.1.8 bad sender"), status.NoUser},
+		{"bob@example.net", refusal(status.NotAllowed, "553 5.7.1 <bob@example.net> is not yours"), status.NotAllowed},
+	}
+	for _, tt := range tests {
+		j := &job{account: work(t, "ann@example.org"), envelope: envelope.Envelope{From: parse(t, tt.from)}}
+		if got := j.blame(tt.err); status.KindOf(got) != tt.kind || tt.kind == status.Config && !status.Of(got).Temporary() {
+			t.Errorf("from %s, %v: %v %v, want %v", tt.from, tt.err, status.KindOf(got), status.Of(got), tt.kind)
+		}
+	}
+}
+
+// authority makes certificates.
+type authority struct {
+	certificate *x509.Certificate
+	key         *ecdsa.PrivateKey
+}
+
+func newAuthority(t *testing.T) *authority {
+	return issue(t, nil, &x509.Certificate{IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+		Subject: pkix.Name{CommonName: "test authority"}})
+}
+
+// issue makes a certificate from a template, signed by a, or by itself if a is
+// nil.
+func issue(t *testing.T, a *authority, template *x509.Certificate) *authority {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template.SerialNumber = big.NewInt(time.Now().UnixNano())
+	if template.NotBefore.IsZero() {
+		template.NotBefore = time.Now().Add(-time.Hour)
+	}
+	if template.NotAfter.IsZero() {
+		template.NotAfter = time.Now().Add(time.Hour)
+	}
+	parent, signer := template, key
+	if a != nil {
+		parent, signer = a.certificate, a.key
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &authority{c, key}
+}
+
+// TestCertificates has servers that are not the one that was meant; none gets
+// to see a byte of mail or login.
+func TestCertificates(t *testing.T) {
+	ca := newAuthority(t)
+	roots := x509.NewCertPool()
+	roots.AddCert(ca.certificate)
+	names := []string{"mx.example"}
+	day := 24 * time.Hour
+	server := []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	tests := []struct {
+		name     string
+		signer   *authority
+		template x509.Certificate
+		words    string // of the error; "" for none
+	}{
+		{"good", ca, x509.Certificate{DNSNames: names, ExtKeyUsage: server}, ""},
+		{"wildcard", ca, x509.Certificate{DNSNames: []string{"*.example"}, ExtKeyUsage: server}, ""},
+		{"expired", ca, x509.Certificate{DNSNames: names, NotBefore: time.Now().Add(-2 * day), NotAfter: time.Now().Add(-day)}, "expired on"},
+		{"not yet valid", ca, x509.Certificate{DNSNames: names, NotBefore: time.Now().Add(day), NotAfter: time.Now().Add(2 * day)}, "not valid before"},
+		{"another name", ca, x509.Certificate{DNSNames: []string{"mx.example.net"}}, "it is for mx.example.net, not for mx.example"},
+		{"name only in CN", ca, x509.Certificate{Subject: pkix.Name{CommonName: "mx.example"}}, "no host"},
+		{"self-signed", nil, x509.Certificate{DNSNames: names, Subject: pkix.Name{CommonName: "mx.example"}}, "unknown authority"},
+		{"another authority", newAuthority(t), x509.Certificate{DNSNames: names}, "unknown authority"},
+		{"for clients only", ca, x509.Certificate{DNSNames: names, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}, "usage"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			leaf := issue(t, tt.signer, &tt.template)
+			s := &Submitter{rehearsal: &rehearsal{roots: roots}}
+			c, err := s.tlsConfig(work(t), "mx.example")
+			if err != nil {
+				t.Fatal(err)
+			}
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			go func() {
+				conn, err := l.Accept()
+				if err != nil {
+					return
+				}
+				defer conn.Close() // no greeting
+				tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{{
+					Certificate: [][]byte{leaf.certificate.Raw}, PrivateKey: leaf.key}}}).Handshake()
+			}()
+			conn, err := net.Dial("tcp", l.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = smtp.Open(context.Background(), conn, smtp.Options{Host: "mx.example", TLS: c, Security: smtp.Implicit})
+			if tt.words == "" {
+				if status.KindOf(err) != status.Connection { // it went on to the greeting
+					t.Errorf("refused: %v", err)
+				}
+				return
+			}
+			if status.KindOf(err) != status.Insecure || !strings.Contains(err.Error(), tt.words) {
+				t.Errorf("%v: %v; want %q in it", status.KindOf(err), err, tt.words)
+			}
+		})
+	}
+}
+
+// smarthost is a server in this process that keeps what it takes.
+type smarthost struct {
+	server  smtpd.Server
+	address string
+	roots   *x509.CertPool
+	mu      sync.Mutex
+	mails   []string
+}
+
+func newSmarthost(t testing.TB) *smarthost {
+	t.Helper()
+	certificate, roots, err := smtpd.Certificate("127.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &smarthost{roots: roots}
+	h.server = smtpd.Server{
+		Auth: func(user, password string) error {
+			if user != "ann@example.org" || password != "swordfish" {
+				return errors.New("no")
+			}
+			return nil
+		},
+		RequireAuth: true,
+		Handle: func(_ context.Context, _ smtpd.Client, e *envelope.Envelope, r io.Reader) error {
+			b, err := io.ReadAll(r)
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			h.mails = append(h.mails, fmt.Sprint(len(e.To), " recipients, ", len(b), " octets"))
+			return err
+		},
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	address, wait, err := h.server.Loopback(ctx, &tls.Config{Certificates: []tls.Certificate{certificate}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cancel(); wait() })
+	h.address = address
+	return h
+}
+
+func server(t testing.TB, url string) config.Server {
+	t.Helper()
+	var s config.Server
+	if err := s.UnmarshalText([]byte(url)); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (h *smarthost) submitter(t testing.TB, password string, servers ...string) (*Submitter, *config.Account) {
+	t.Helper()
+	secret, err := credential.NewSecret(password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := work(t, "ann@example.org")
+	for _, url := range append(servers, "smtps://"+h.address) {
+		a.Servers = append(a.Servers, server(t, url))
+	}
+	return &Submitter{Config: &config.Config{}, Identity: host, rehearsal: &rehearsal{h.roots, secret}}, a
+}
+
+// deadPort is an address where nobody listens.
+func deadPort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func TestServersInOrder(t *testing.T) {
+	h := newSmarthost(t)
+	s, a := h.submitter(t, "swordfish", "smtp+plain://"+deadPort(t), "smtps://nowhere.invalid")
+	if err := s.Submit(context.Background(), request(t, a, nil, "Subject: x\n\nbody\n", "bob@example.net")); err != nil {
+		t.Error(err)
+	}
+	if len(h.mails) != 1 {
+		t.Errorf("got %q", h.mails)
+	}
+}
+
+func TestNobodyThere(t *testing.T) {
+	s, a := newSmarthost(t).submitter(t, "swordfish")
+	dead := deadPort(t)
+	a.Servers = []config.Server{server(t, "smtp+plain://"+dead)}
+	err := s.Submit(context.Background(), request(t, a, nil, "Subject: x\n", "bob@example.net"))
+	if want := "connect to " + dead + ": connection refused"; err == nil || err.Error() != want || status.Exit(err) != 75 {
+		t.Errorf("%v, want %s", err, want)
+	}
+}
+
+// TestWrongPassword is tried once: the next server would only refuse it again.
+func TestWrongPassword(t *testing.T) {
+	h := newSmarthost(t)
+	s, a := h.submitter(t, "sword", "smtps://"+h.address)
+	logins := 0
+	s.Trace = func(l smtp.Line) {
+		if strings.HasPrefix(l.Text, "AUTH") {
+			logins++
+		}
+		if strings.Contains(l.Text, "sword") {
+			t.Errorf("%q", l.Text)
+		}
+	}
+	err := s.Submit(context.Background(), request(t, a, nil, "Subject: x\n", "bob@example.net"))
+	if status.KindOf(err) != status.AuthFailed || logins != 1 || len(h.mails) > 0 {
+		t.Errorf("%d logins: %v", logins, err)
+	}
+}
+
+// TestManyRecipients are split into transactions of one session.
+func TestManyRecipients(t *testing.T) {
+	h := newSmarthost(t)
+	s, a := h.submitter(t, "swordfish")
+	var to []string
+	for i := range 250 {
+		to = append(to, fmt.Sprintf("r%d@example.net", i))
+	}
+	if err := s.Submit(context.Background(), request(t, a, nil, "Subject: x\n", to...)); err != nil {
+		t.Fatal(err)
+	}
+	var sizes []string
+	for _, m := range h.mails {
+		n, _, _ := strings.Cut(m, " ")
+		sizes = append(sizes, n)
+	}
+	if got := strings.Join(sizes, " "); got != "100 100 50" {
+		t.Errorf("transactions of %s recipients", got)
+	}
+}

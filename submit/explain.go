@@ -1,0 +1,59 @@
+package submit
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strings"
+
+	"sendoff/submit/envelope"
+)
+
+// Explain writes what Submit would send, and why, to w: account, envelope,
+// changes and message. It connects to nothing and reads no secret.
+func (s *Submitter) Explain(w io.Writer, r *Request) error {
+	j, err := s.prepare(r)
+	if err != nil {
+		return err
+	}
+	out := bufio.NewWriter(w)
+	var servers []string
+	for _, server := range r.Account.Servers {
+		servers = append(servers, server.String())
+	}
+	fmt.Fprintf(out, "account:   %s (%s)\n", r.Account.Name, r.Why)
+	fmt.Fprintf(out, "server:    %s\n", strings.Join(servers, ", "))
+	fmt.Fprintf(out, "login:     %s\n", loginWords(r))
+	fmt.Fprintf(out, "EHLO:      %s\n", j.hello)
+	fmt.Fprintf(out, "MAIL FROM: <%s> (%s)\n", j.envelope.From, j.sender)
+	for i, to := range j.envelope.To {
+		fmt.Fprintf(out, "RCPT TO:   <%s> (%s)\n", to.Address, j.origins[i])
+	}
+	for _, c := range j.changes {
+		fmt.Fprintf(out, "change:    %s\n", c)
+	}
+	content, size, err := j.message.Open(envelope.Form{EightBit: true, UTF8: true})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "message:   %d octets\n\n", size)
+	if _, err := io.Copy(out, content); err != nil {
+		return err
+	}
+	return out.Flush()
+}
+
+func loginWords(r *Request) string {
+	if r.Account.User == "" {
+		return "none"
+	}
+	refs, _, err := Item(r.Account)
+	if err != nil {
+		return err.Error()
+	}
+	var names []string
+	for _, ref := range refs {
+		names = append(names, ref.String())
+	}
+	return fmt.Sprintf("%s, secret from %s", r.Account.User, strings.Join(names, ", "))
+}

@@ -1,0 +1,68 @@
+package submit_test
+
+import (
+	"encoding/json"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// rows is the picture of the packages: each imports only from rows below its
+// own, never sideways.
+var rows = [][]string{
+	{"sendoff"},
+	{"sendoff/config/cmdline", "sendoff/submit"},
+	{"sendoff/config", "sendoff/submit/message", "sendoff/submit/smtp", "sendoff/submit/smtpd",
+		"sendoff/submit/auth", "sendoff/submit/credential"},
+	{"sendoff/submit/envelope", "sendoff/submit/process", "sendoff/submit/status"},
+}
+
+// testOnly are packages that only tests import.
+var testOnly = []string{"sendoff/submit/smtp/smtptest", "sendoff/submit/e2e"}
+
+func TestImports(t *testing.T) {
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", "../...").Output()
+	if err != nil {
+		t.Skipf("go list: %v", err)
+	}
+	row, seen := make(map[string]int), make(map[string]bool)
+	for i, packages := range rows {
+		for _, p := range packages {
+			row[p] = i
+		}
+	}
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p struct {
+			ImportPath string
+			Imports    []string
+		}
+		if err := d.Decode(&p); err == io.EOF {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		seen[p.ImportPath] = true
+		mine, ok := row[p.ImportPath]
+		if !ok {
+			if !slices.Contains(testOnly, p.ImportPath) {
+				t.Errorf("%s is in no row of the picture", p.ImportPath)
+			}
+			continue
+		}
+		for _, other := range p.Imports {
+			if !strings.HasPrefix(other, "sendoff") {
+				continue
+			}
+			if theirs, ok := row[other]; !ok || theirs <= mine {
+				t.Errorf("%s imports %s, which is not below it", p.ImportPath, other)
+			}
+		}
+	}
+	for p := range row {
+		if !seen[p] {
+			t.Errorf("%s is in the picture, but does not exist", p)
+		}
+	}
+}

@@ -1,0 +1,99 @@
+package submit
+
+import (
+	"context"
+	"crypto/tls"
+
+	"sendoff/config"
+	"sendoff/submit/auth"
+	"sendoff/submit/credential"
+	"sendoff/submit/smtp"
+	"sendoff/submit/status"
+)
+
+// A login is who we are to a server, and the secret to prove it, which is
+// fetched while the connection is made.
+type login struct {
+	account *config.Account
+	secret  func() (credential.Secret, error)
+	local   bool // the server is on this machine: nobody reads along
+}
+
+// Item returns what a secret of a is kept under, and the sources where it may
+// be: the keyring, if the account names none.
+func Item(a *config.Account) (refs []credential.Ref, item credential.Item, err error) {
+	item = credential.Item{User: a.User}
+	if len(a.Servers) > 0 {
+		item.Host = a.Servers[0].Host
+	}
+	names := []string(a.Secret)
+	if len(names) == 0 {
+		names = []string{"keyring"}
+	}
+	for _, name := range names {
+		r, err := credential.ParseRef(name)
+		if err != nil {
+			return nil, item, status.Config.Errorf("secret: %w", err)
+		}
+		refs = append(refs, r)
+	}
+	return refs, item, nil
+}
+
+// newLogin starts to fetch the secret of a; nil if a does not log in. A secret
+// that may ask a person is fetched here and now, because no server waits that
+// long.
+func (s *Submitter) newLogin(ctx context.Context, a *config.Account) (*login, error) {
+	if a.User == "" {
+		return nil, nil
+	}
+	if s.rehearsal != nil {
+		known := func() (credential.Secret, error) { return s.rehearsal.secret, nil }
+		return &login{account: a, secret: known}, nil
+	}
+	refs, item, err := Item(a)
+	if err != nil {
+		return nil, err
+	}
+	if len(refs) == 1 && refs[0].String() == "none" {
+		return nil, nil
+	}
+	type fetched struct {
+		secret credential.Secret
+		err    error
+	}
+	done := make(chan fetched, 1)
+	fetch := func() {
+		secret, err := s.Store.Get(ctx, refs, item)
+		done <- fetched{secret, err}
+	}
+	if s.Store.Interactive {
+		fetch()
+	} else {
+		go fetch()
+	}
+	l := &login{account: a}
+	l.secret = func() (credential.Secret, error) {
+		f := <-done
+		done <- f
+		return f.secret, f.err
+	}
+	return l, nil
+}
+
+// auth is smtp.Options.Auth: it chooses the mechanism.
+func (l *login) auth(offered []string, cs *tls.ConnectionState) (*smtp.Login, error) {
+	secret, err := l.secret()
+	if err != nil {
+		return nil, err
+	}
+	m, err := auth.Choose(offered, l.account.Auth, auth.Needs{
+		Protected: cs != nil || l.local,
+		User:      l.account.User,
+		HasSecret: true,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &smtp.Login{Client: m.Client(l.account.User, secret.Reveal()), Secret: secret.Reveal()}, nil
+}

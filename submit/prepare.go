@@ -1,0 +1,271 @@
+package submit
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"sendoff/config"
+	"sendoff/submit/envelope"
+	"sendoff/submit/message"
+	"sendoff/submit/status"
+)
+
+// A job is a Request after the account's rules: what will be sent.
+type job struct {
+	account  *config.Account
+	envelope envelope.Envelope
+	message  *message.Message
+	hello    string   // our name in EHLO
+	sender   string   // where the sender came from, in words
+	origins  []string // likewise for each of envelope.To
+	changes  []string // what was changed in the message, and why
+}
+
+// prepare applies the account's rules to r: sender, local names, header.
+func (s *Submitter) prepare(r *Request) (*job, error) {
+	j := &job{account: r.Account, envelope: r.Envelope, message: r.Message}
+	rules := &rules{s: s, account: r.Account}
+	rules.own, _ = r.Account.Address()
+	var err error
+	if j.envelope.From, j.sender, err = rules.senderOf(r); err != nil {
+		return nil, err
+	}
+	if err := j.addRecipients(r, rules); err != nil {
+		return nil, err
+	}
+	if err := j.complete(r, rules); err != nil {
+		return nil, err
+	}
+	survey := j.message.Survey()
+	if limit := int64(r.Account.MaxSize); limit > 0 && survey.Size > limit {
+		return nil, status.TooBig.Errorf("the message has %d octets, max-size allows %d", survey.Size, limit)
+	}
+	if j.envelope.Body == envelope.BodyUnset && survey.EightBit {
+		j.envelope.Body = envelope.Body8BitMIME
+	}
+	j.envelope.UTF8 = survey.UTF8Header || j.envelope.From.UTF8()
+	for _, to := range j.envelope.To {
+		j.envelope.UTF8 = j.envelope.UTF8 || to.Address.UTF8()
+	}
+	j.hello = s.helloName(j.envelope.From)
+	return j, nil
+}
+
+// addRecipients resolves what the caller wanted, each recipient once.
+func (j *job) addRecipients(r *Request, rules *rules) error {
+	seen := make(map[string]bool)
+	j.envelope.To = nil
+	for _, w := range r.To {
+		address, why, err := rules.recipient(w.Address)
+		if err != nil {
+			return err
+		}
+		if seen[address.Key()] {
+			continue
+		}
+		seen[address.Key()] = true
+		w.Address = address
+		j.envelope.To = append(j.envelope.To, w.Recipient)
+		j.origins = append(j.origins, strings.TrimSuffix(w.Origin+"; "+why, "; "))
+	}
+	if len(j.envelope.To) == 0 {
+		return status.Usage.Errorf("no recipients")
+	}
+	return nil
+}
+
+// complete gives the message the fields it must have, and the addresses in
+// them the form they have in the envelope.
+func (j *job) complete(r *Request, rules *rules) error {
+	author, _ := j.message.From()
+	var reasons []string
+	var failure error
+	rewrite := func(field string, m message.Mailbox) envelope.Address {
+		rule := rules.recipient
+		if isSenderField(field) {
+			rule = rules.sender
+		}
+		address, why, err := rule(m.Address)
+		if err != nil && failure == nil {
+			failure = err
+		}
+		if why != "" && !slices.Contains(reasons, why) {
+			reasons = append(reasons, why)
+		}
+		return address
+	}
+	changes := j.message.RewriteAddresses(rewrite)
+	if failure != nil {
+		return failure
+	}
+	from := j.envelope.From
+	if from.IsNull() {
+		var err error
+		if from, _, err = rules.defaultSender(); err != nil {
+			return err
+		}
+	}
+	id := rules.s.Identity
+	defaults := message.Defaults{
+		From:     message.Mailbox{Name: cmp.Or(r.FullName, r.Account.FullName, id.FullName), Address: from},
+		Date:     time.Now(),
+		IDDomain: cmp.Or(from.Domain(), rules.fallback()),
+	}
+	if rules.forced(author.Address) && !j.message.Survey().Signed && !rules.s.isLocal(author.Address, id.Mailname) {
+		defaults.ReplyTo = author
+	}
+	for _, c := range append(changes, j.message.Complete(defaults)...) {
+		j.changes = append(j.changes, c.String())
+	}
+	j.changes = append(j.changes, reasons...)
+	return nil
+}
+
+// isSenderField reports whether a field says who sends, rather than to whom.
+func isSenderField(field string) bool {
+	name := strings.TrimPrefix(strings.ToLower(field), "resent-")
+	return name == "from" || name == "sender"
+}
+
+// rules are what an account does to local names, so that cron's mail passes a
+// provider that takes only the account's own address. With a domain set, a
+// bare name becomes NAME@domain, and nothing is replaced.
+type rules struct {
+	s       *Submitter
+	account *config.Account
+	own     envelope.Address // the account's own address; null if it has none
+}
+
+// senderOf returns the reverse-path of a request, and where it came from.
+func (u *rules) senderOf(r *Request) (envelope.Address, string, error) {
+	if r.Sender == nil {
+		return u.defaultSender()
+	}
+	if r.Sender.IsNull() {
+		return *r.Sender, "-f, the null sender", nil
+	}
+	address, why, err := u.sender(*r.Sender)
+	return address, strings.TrimSuffix("-f; "+why, "; "), err
+}
+
+// defaultSender is who sends when nobody says: the account, or else the user.
+func (u *rules) defaultSender() (envelope.Address, string, error) {
+	if !u.own.IsNull() {
+		return u.own, "the account's own address", nil
+	}
+	login, err := envelope.Parse(u.s.Identity.Login)
+	if err != nil {
+		return envelope.Address{}, "", status.Config.Errorf("no sender: %w", err)
+	}
+	address, why, err := u.sender(login)
+	return address, strings.TrimSuffix("who runs sendoff; "+why, "; "), err
+}
+
+// sender applies the rules to one that sends.
+func (u *rules) sender(a envelope.Address) (envelope.Address, string, error) {
+	switch {
+	case a.IsNull():
+		return a, "", nil
+	case u.forced(a):
+		return u.own, fmt.Sprintf("%s is replaced by the account's own address (force-sender)", a), nil
+	case u.s.Config.Domain == "" && !u.own.IsNull() && u.s.isLocal(a, u.s.Identity.Mailname) && !u.known(a):
+		return u.own, fmt.Sprintf("%s is local, and replaced by the account's own address", a), nil
+	}
+	return u.qualify(a)
+}
+
+// forced reports whether the account insists on its own address in place of a.
+func (u *rules) forced(a envelope.Address) bool {
+	return u.account.ForceSender && !u.own.IsNull() && !a.IsNull() && a.Key() != u.own.Key()
+}
+
+// recipient applies the rules to one that receives.
+func (u *rules) recipient(a envelope.Address) (envelope.Address, string, error) {
+	if u.s.Config.Domain == "" && !u.own.IsNull() && u.s.isLocal(a, "") && !u.knownDomain(a.Domain()) {
+		return u.own, fmt.Sprintf("%s is local, and goes to the account's own address", a), nil
+	}
+	return u.qualify(a)
+}
+
+// qualify gives a bare name a domain.
+func (u *rules) qualify(a envelope.Address) (envelope.Address, string, error) {
+	if a.IsNull() || a.Domain() != "" {
+		return a, "", nil
+	}
+	domain := cmp.Or(u.s.Config.Domain, u.fallback())
+	q, err := a.Qualify(domain)
+	if err != nil {
+		return a, "", status.Config.Errorf("domain: %w", err)
+	}
+	return q, fmt.Sprintf("%s has no domain, and gets %s", a, domain), nil
+}
+
+// fallback is the domain of this host, as well as it is known.
+func (u *rules) fallback() string {
+	id := u.s.Identity
+	return cmp.Or(u.s.Config.Domain, id.Mailname, id.FQDN, id.Hostname, "localhost")
+}
+
+// isLocal reports whether a is an address that means something on this host
+// only.
+func (s *Submitter) isLocal(a envelope.Address, mailname string) bool {
+	d := strings.ToLower(a.Domain())
+	switch {
+	case d == "", d == "localhost":
+		return true
+	case strings.HasPrefix(d, "["):
+		return false
+	}
+	return !strings.Contains(d, ".") || strings.EqualFold(d, s.Identity.FQDN) || strings.EqualFold(d, mailname)
+}
+
+// known reports whether a is a sender of some account.
+func (u *rules) known(a envelope.Address) bool {
+	for _, account := range append([]*config.Account{u.account}, u.s.Config.Accounts...) {
+		if account.Matches(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// knownDomain reports whether some account has senders in domain.
+func (u *rules) knownDomain(domain string) bool {
+	for _, account := range append([]*config.Account{u.account}, u.s.Config.Accounts...) {
+		for _, p := range account.From {
+			if domain != "" && p.HasDomain(domain) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// private are the ends of host names that mean nothing to others.
+var private = [...]string{".local", ".localdomain", ".localhost", ".lan", ".home", ".internal", ".home.arpa", ".intranet", ".private"}
+
+// helloName is our name in EHLO: the one that is set, else this host's if it
+// looks public, else the sender's domain. No name server is asked.
+func (s *Submitter) helloName(sender envelope.Address) string {
+	host := strings.ToLower(s.Identity.FQDN)
+	for _, end := range private {
+		if strings.HasSuffix(host, end) {
+			host = ""
+		}
+	}
+	for _, name := range []string{s.Config.Hostname, host, sender.Domain(), s.Identity.Hostname} {
+		if name != "" && isASCIIDomain(name) {
+			return name
+		}
+	}
+	return "localhost"
+}
+
+// isASCIIDomain reports whether name may stand in EHLO.
+func isASCIIDomain(name string) bool {
+	a, err := envelope.Parse("x@" + name)
+	return err == nil && !a.UTF8() && !strings.HasPrefix(name, "[")
+}

@@ -1,0 +1,152 @@
+package submit
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+
+	"sendoff/config"
+	"sendoff/submit/credential"
+	"sendoff/submit/envelope"
+	"sendoff/submit/smtp"
+	"sendoff/submit/smtpd"
+	"sendoff/submit/status"
+)
+
+// A rehearsal is a smarthost of our own, with all that a client needs to be
+// let in.
+type rehearsal struct {
+	roots  *x509.CertPool
+	secret credential.Secret
+}
+
+// Rehearse submits the message of r to a smarthost on a loopback port that it
+// starts for the purpose, over TCP, TLS and AUTH as to any other, and writes
+// the dialogue to w, then each envelope and message exactly as the smarthost
+// received them. The account's own server and secret are not touched.
+func (s *Submitter) Rehearse(ctx context.Context, w io.Writer, r *Request) error {
+	secret, err := credential.NewSecret(rand.Text())
+	if err != nil {
+		return err
+	}
+	certificate, roots, err := smtpd.Certificate("127.0.0.1")
+	if err != nil {
+		return fmt.Errorf("rehearsal: %w", err)
+	}
+	account := *r.Account
+	account.User = cmp.Or(account.User, "rehearsal")
+	account.Auth, account.TLSName, account.TLSCA, account.TLSCert = nil, "", "", ""
+	account.TLSFingerprint, account.SourceAddress = config.Fingerprint{}, config.Source{}
+	received, err := os.CreateTemp("", "sendoff-rehearsal-")
+	if err != nil {
+		return fmt.Errorf("rehearsal: %w", err)
+	}
+	defer os.Remove(received.Name())
+	defer received.Close()
+	server := &smtpd.Server{
+		Hostname:    "rehearsal.localhost",
+		RequireAuth: true,
+		Auth: func(user, password string) error {
+			if user != account.User || password != secret.Reveal() {
+				return errors.New("not the rehearsal's secret")
+			}
+			return nil
+		},
+		Handle: func(_ context.Context, _ smtpd.Client, e *envelope.Envelope, content io.Reader) error {
+			return record(received, e, content)
+		},
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	address, wait, err := server.Loopback(ctx, &tls.Config{Certificates: []tls.Certificate{certificate}})
+	if err != nil {
+		cancel()
+		return status.Connection.Errorf("rehearsal: %w", err)
+	}
+	if err := account.Servers.UnmarshalText([]byte(config.SchemeTLS + "://" + address)); err != nil {
+		cancel()
+		return err
+	}
+	actor := *s
+	actor.rehearsal = &rehearsal{roots, secret}
+	actor.Trace = traceTo(w)
+	rehearsed := *r
+	rehearsed.Account = &account
+	err = actor.Submit(ctx, &rehearsed)
+	cancel()
+	if werr := wait(); err == nil {
+		err = werr
+	}
+	if _, serr := received.Seek(0, io.SeekStart); serr != nil && err == nil {
+		err = serr
+	}
+	if _, cerr := io.Copy(w, received); err == nil {
+		err = cerr
+	}
+	return err
+}
+
+// record writes an envelope and a message as a server received them.
+func record(w io.Writer, e *envelope.Envelope, content io.Reader) error {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "\nenvelope as received:\n")
+	fmt.Fprintf(&b, "  MAIL FROM:<%s>%s\n", e.From, parameters(
+		parameter("SIZE", sizeOf(e)), parameter("BODY", e.Body.String()), flag("SMTPUTF8", e.UTF8),
+		parameter("RET", e.Return.String()), parameter("ENVID", e.ID)))
+	for _, to := range e.To {
+		fmt.Fprintf(&b, "  RCPT TO:<%s>%s\n", to.Address, parameters(
+			parameter("NOTIFY", to.Notify.String()), parameter("ORCPT", to.Original)))
+	}
+	fmt.Fprintf(&b, "message as received:\n")
+	if _, err := w.Write(b.Bytes()); err != nil {
+		return err
+	}
+	_, err := io.Copy(w, content)
+	return err
+}
+
+func sizeOf(e *envelope.Envelope) string {
+	if e.Size == 0 {
+		return ""
+	}
+	return fmt.Sprint(e.Size)
+}
+
+func parameter(name, value string) string {
+	if value == "" {
+		return ""
+	}
+	return " " + name + "=" + value
+}
+
+func flag(name string, on bool) string {
+	if !on {
+		return ""
+	}
+	return " " + name
+}
+
+func parameters(words ...string) string { return strings.Join(words, "") }
+
+// traceTo returns a trace that writes the dialogue to w, a line each.
+func traceTo(w io.Writer) func(smtp.Line) {
+	var mu sync.Mutex
+	return func(l smtp.Line) {
+		mu.Lock()
+		defer mu.Unlock()
+		fmt.Fprintf(w, "%c: %s\n", l.From, l.Text)
+	}
+}
+
+// NoAccount returns the account of a rehearsal where none is set up.
+func NoAccount() *config.Account {
+	return &config.Account{Name: "rehearsal", MaxRecipients: 100}
+}

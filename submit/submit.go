@@ -1,0 +1,233 @@
+// Package submit takes a message to the smarthost of an account, and says for
+// each recipient what became of it.
+//
+//	Request             what the caller asked for: message, envelope, account
+//	   │ prepare.go     the account's rules: qualify, replace local addresses, complete
+//	Job
+//	   │ transport.go   the table of ways to the next hop; roots.go whom to trust there
+//	   │ login.go       secret and mechanism
+//	   │ smtp           one session, one or more transactions
+//	Report              accepted, or why not, for each recipient
+//
+// Explain stops after Job, and Rehearse puts a smarthost of its own at the end
+// of the same way.
+//
+// Errors: everything that can go wrong below, with its kind; before the first
+// MAIL always of scope Account. A Report is the error of a submission that did
+// not reach everyone.
+package submit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net"
+	"slices"
+	"strings"
+
+	"sendoff/config"
+	"sendoff/submit/credential"
+	"sendoff/submit/envelope"
+	"sendoff/submit/message"
+	"sendoff/submit/smtp"
+	"sendoff/submit/status"
+)
+
+// A Request is what a caller asks for, before the account's rules.
+type Request struct {
+	Account  *config.Account
+	Why      string            // the reason for the Account, in words
+	Sender   *envelope.Address // the reverse-path; nil if nobody named one
+	FullName string            // for a From field that has to be added; "" if nobody named one
+	To       []Wanted
+	Envelope envelope.Envelope // the parameters; From and To play no part
+	Message  *message.Message
+}
+
+// Wanted is a recipient as the caller named it.
+type Wanted struct {
+	envelope.Recipient
+	Origin string // where it was named, in words
+}
+
+// A Submitter submits messages. Its fields are the outside world.
+type Submitter struct {
+	Config   *config.Config
+	Identity config.Identity
+	Store    *credential.Store
+	Dial     func(ctx context.Context, network, address string) (net.Conn, error) // nil: net.Dialer
+	Trace    func(smtp.Line)                                                      // sees the dialogue; may be nil
+
+	rehearsal *rehearsal // the smarthost is our own
+}
+
+// Submit sends the message of r. When it returns nil, the smarthost has taken
+// it for every recipient; otherwise the error is a Report, or that of a
+// Request that cannot be sent.
+func (s *Submitter) Submit(ctx context.Context, r *Request) error {
+	j, err := s.prepare(r)
+	if err != nil {
+		return err
+	}
+	return s.deliver(ctx, j)
+}
+
+// deliver sends j over one session.
+func (s *Submitter) deliver(ctx context.Context, j *job) error {
+	report := &Report{job: j}
+	session, err := s.open(ctx, j)
+	if err != nil {
+		report.add(j.envelope.To, smtp.Result{Err: err})
+		return report
+	}
+	err = session.Deliver(ctx, j.mails(report))
+	session.Close()
+	if report.total() < len(j.envelope.To) { // mails that the session did not come to
+		report.add(j.envelope.To[report.total():], smtp.Result{Err: err})
+	}
+	return report.err()
+}
+
+// mails are the transactions of a job: one, unless it has more recipients than
+// one may have.
+func (j *job) mails(report *Report) iter.Seq[smtp.Mail] {
+	return func(yield func(smtp.Mail) bool) {
+		for to := range slices.Chunk(j.envelope.To, j.account.MaxRecipients) {
+			e := j.envelope
+			e.To = to
+			m := smtp.Mail{
+				Envelope: &e,
+				Open:     func(f envelope.Form) (io.Reader, int64, error) { return j.message.Open(f) },
+				Done:     func(r smtp.Result) { report.add(to, r) },
+			}
+			if !yield(m) {
+				return
+			}
+		}
+	}
+}
+
+// A Report says what became of each recipient. As an error it is that of the
+// submission as a whole, and its status is that of the failure that decides.
+type Report struct {
+	Accepted []envelope.Address
+	Failures []Failure
+	job      *job
+}
+
+// A Failure is why some recipients did not get the message.
+type Failure struct {
+	To      []envelope.Address
+	Err     error
+	Unknown bool // they may have got it (RFC 1047)
+}
+
+func (r *Report) total() int {
+	n := len(r.Accepted)
+	for _, f := range r.Failures {
+		n += len(f.To)
+	}
+	return n
+}
+
+// add enters the result of one transaction.
+func (r *Report) add(to []envelope.Recipient, result smtp.Result) {
+	var rest []envelope.Address
+	for i := range to {
+		if i < len(result.Refused) && result.Refused[i] != nil {
+			r.Failures = append(r.Failures, Failure{To: []envelope.Address{to[i].Address}, Err: r.job.blame(result.Refused[i])})
+		} else {
+			rest = append(rest, to[i].Address)
+		}
+	}
+	switch {
+	case len(rest) == 0:
+	case result.Err == nil:
+		r.Accepted = append(r.Accepted, rest...)
+	default:
+		r.Failures = append(r.Failures, Failure{rest, r.job.blame(result.Err), result.Unknown})
+	}
+}
+
+// blame puts the refusal of a sender that is the account's own on the account:
+// the fault is not the message's, and no recipient's.
+func (j *job) blame(err error) error {
+	var refusal *smtp.Refusal
+	if !errors.As(err, &refusal) || !j.account.Matches(j.envelope.From) && !j.ownSender() {
+		return err
+	}
+	c := status.Of(err)
+	badSender := c.Subject == 1 && (c.Detail == 7 || c.Detail == 8)
+	named := c.Subject == 7 && strings.Contains(refusal.Reply.String(), j.envelope.From.String())
+	if !badSender && !named {
+		return err
+	}
+	c.Class = 4
+	return status.Config.With(c, err)
+}
+
+// ownSender reports whether the sender is the account's own address.
+func (j *job) ownSender() bool {
+	own, ok := j.account.Address()
+	return ok && own.Key() == j.envelope.From.Key()
+}
+
+// err returns r as an error, or nil if nothing failed.
+func (r *Report) err() error {
+	if len(r.Failures) == 0 {
+		return nil
+	}
+	return r
+}
+
+// Error returns the lines of a report, one for each failure.
+func (r *Report) Error() string {
+	var lines []string
+	for _, f := range r.Failures {
+		line := f.Err.Error()
+		if f.Unknown {
+			line += "; it may have been delivered to " + addresses(f.To)
+		} else if len(r.Accepted)+len(r.Failures) > 1 && !strings.Contains(line, f.To[0].String()) {
+			line += "; not sent to " + addresses(f.To)
+		}
+		lines = append(lines, line)
+	}
+	if len(r.Accepted) > 0 {
+		lines = append(lines, "sent to "+addresses(r.Accepted)+" all the same; do not send it to them again")
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Unwrap returns the failure that decides the exit code: the first one that is
+// temporary, so that the caller tries again, else the first.
+func (r *Report) Unwrap() error {
+	for _, f := range r.Failures {
+		if status.Of(f.Err).Temporary() {
+			return f.Err
+		}
+	}
+	return r.Failures[0].Err
+}
+
+// shown is how many addresses a line of a report names.
+const shown = 10
+
+func addresses(to []envelope.Address) string {
+	var words []string
+	for _, a := range to[:min(len(to), shown)] {
+		words = append(words, "<"+a.String()+">")
+	}
+	if more := len(to) - shown; more > 0 {
+		words = append(words, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(words, ", ")
+}
+
+// Reported returns the report in err, or nil.
+func Reported(err error) *Report {
+	var r *Report
+	errors.As(err, &r)
+	return r
+}

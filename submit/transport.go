@@ -1,0 +1,210 @@
+package submit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"sendoff/config"
+	"sendoff/submit/smtp"
+	"sendoff/submit/status"
+)
+
+// Time limits before MAIL: somebody may be waiting.
+const (
+	connectTime = 30 * time.Second
+	readyTime   = 60 * time.Second // all of it together
+)
+
+// transports are the ways to the next hop, by the scheme of the server.
+var transports = [...]struct {
+	scheme   string
+	security smtp.Security
+}{
+	{config.SchemeTLS, smtp.Implicit},
+	{config.SchemeStartTLS, smtp.StartTLS},
+	{config.SchemePlain, smtp.None},
+}
+
+// security returns how a connection to server is protected.
+func security(server config.Server) smtp.Security {
+	for _, row := range transports {
+		if row.scheme == server.Scheme {
+			return row.security
+		}
+	}
+	return smtp.Implicit // a scheme without a row: nothing goes in clear by mistake
+}
+
+// open returns a session that is ready for the job's mail, at the first
+// address of the first server that gives one. A fault of the way leads on to
+// the next; a refused login, a bad certificate or a missing secret would only
+// be repeated there.
+func (s *Submitter) open(ctx context.Context, j *job) (*smtp.Session, error) {
+	limit := readyTime
+	if j.account.Timeout.Duration > 0 {
+		limit = j.account.Timeout.Duration
+	}
+	l, err := s.newLogin(ctx, j.account)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	var failure, unreached error
+	for _, server := range j.account.Servers {
+		hops, err := s.resolve(ctx, j.account, server)
+		if err != nil {
+			unreached = errors.Join(unreached, err)
+		}
+		for i, hop := range hops {
+			conn, err := s.connect(ctx, j.account, hop, len(hops)-i)
+			if err != nil {
+				unreached = errors.Join(unreached, err)
+				continue
+			}
+			session, err := s.start(ctx, j, hop, conn, l)
+			if status.KindOf(err) != status.Connection || ctx.Err() != nil {
+				return session, err
+			}
+			failure = errors.Join(failure, err)
+		}
+	}
+	if failure != nil {
+		return nil, first(failure) // who was reached can say more than who was not
+	}
+	return nil, first(unreached)
+}
+
+// first returns the first of joined errors: that of the address which should
+// have worked.
+func first(err error) error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return first(joined.Unwrap()[0])
+	}
+	return err
+}
+
+// A hop is one address of a server.
+type hop struct {
+	server  config.Server
+	address netip.AddrPort
+}
+
+// resolve finds the addresses of a server, in the order in which the system
+// prefers them.
+func (s *Submitter) resolve(ctx context.Context, a *config.Account, server config.Server) ([]hop, error) {
+	if ip, err := netip.ParseAddr(server.Host); err == nil {
+		return []hop{{server, netip.AddrPortFrom(ip, uint16(server.Port))}}, nil
+	}
+	network := "ip" + a.AddressFamily.Network()[len("tcp"):]
+	found, err := net.DefaultResolver.LookupNetIP(ctx, network, server.Host)
+	if err != nil {
+		return nil, lookupFailure(server.Host, err)
+	}
+	var hops []hop
+	for _, ip := range found {
+		hops = append(hops, hop{server, netip.AddrPortFrom(ip.Unmap(), uint16(server.Port))})
+	}
+	return hops, nil
+}
+
+func lookupFailure(host string, err error) error {
+	var e *net.DNSError
+	if !errors.As(err, &e) {
+		return status.Connection.Errorf("look up %s: %w", host, err)
+	}
+	code := status.Code{Class: 4, Subject: 4, Detail: 3}
+	switch {
+	case e.IsNotFound:
+		return status.Connection.With(code, fmt.Errorf("look up %s: no such host", host))
+	case e.IsTimeout:
+		return status.Connection.With(code, fmt.Errorf("look up %s: no answer from the name servers", host))
+	}
+	return status.Connection.With(code, fmt.Errorf("look up %s: %s", host, e.Err))
+}
+
+// connect dials one hop; left is how many addresses, with this one, have to
+// share the time.
+func (s *Submitter) connect(ctx context.Context, a *config.Account, h hop, left int) (net.Conn, error) {
+	limit := connectTime
+	if deadline, ok := ctx.Deadline(); ok {
+		limit = min(limit, time.Until(deadline))
+	}
+	limit /= time.Duration(left)
+	dialing, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	dial := s.Dial
+	if dial == nil {
+		d := &net.Dialer{}
+		if a.SourceAddress.IsValid() {
+			d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(a.SourceAddress.Addr, 0))
+		}
+		dial = d.DialContext
+	}
+	conn, err := dial(dialing, "tcp", h.address.String())
+	if err != nil {
+		return nil, h.unreached(ctx, err, limit)
+	}
+	return conn, nil
+}
+
+func (h hop) unreached(ctx context.Context, err error, limit time.Duration) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		err = op.Err
+	}
+	var timeout net.Error
+	if errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("no answer within %s", limit.Round(time.Second/10))
+	}
+	if cause := context.Cause(ctx); cause != nil && cause != context.DeadlineExceeded {
+		err = cause
+	}
+	name := net.JoinHostPort(h.server.Host, strconv.Itoa(h.server.Port))
+	if literal := h.address.String(); literal != name {
+		name += " at " + h.address.Addr().String()
+	}
+	return status.Connection.Errorf("connect to %s: %w", name, unwrapSyscall(err))
+}
+
+// unwrapSyscall drops the name of the system call: it says nothing to a
+// person.
+func unwrapSyscall(err error) error {
+	if inner := errors.Unwrap(err); inner != nil {
+		if _, ok := err.(interface{ Timeout() bool }); ok {
+			return inner
+		}
+	}
+	return err
+}
+
+// start makes a session of a connection.
+func (s *Submitter) start(ctx context.Context, j *job, h hop, conn net.Conn, l *login) (*smtp.Session, error) {
+	options := smtp.Options{
+		Host:     h.server.Host,
+		Name:     j.hello,
+		Security: security(h.server),
+		Timeout:  j.account.Timeout.Duration,
+		Trace:    s.Trace,
+	}
+	if options.Security != smtp.None {
+		var err error
+		if options.TLS, err = s.tlsConfig(j.account, h.server.Host); err != nil {
+			conn.Close()
+			return nil, err
+		}
+	}
+	if l != nil {
+		l.local = h.address.Addr().IsLoopback()
+		options.Auth = l.auth
+	}
+	if s.Trace != nil {
+		s.Trace(smtp.Line{From: '*', Text: fmt.Sprintf("connected to %s (%s)", h.server, h.address)})
+	}
+	return smtp.Open(ctx, conn, options)
+}
