@@ -7,19 +7,15 @@
 package main
 
 import (
-	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"runtime"
 	"runtime/debug"
 	"strings"
 	"sync/atomic"
-	"syscall"
-
-	"golang.org/x/term"
 
 	"sendoff/config"
 	"sendoff/config/cmdline"
@@ -56,9 +52,12 @@ type program struct {
 func (p *program) main(argv []string) (code int) {
 	defer func() {
 		if r := recover(); r != nil {
-			code = p.fail(status.Bug.Errorf("internal error: %v, at %s", r, place()))
+			code = p.fail(status.Bug.Errorf("internal error in %s: %v", process.PanicPlace(), r))
 		}
 	}()
+	if p.privileged {
+		argv = append([]string{"sendmail"}, argv[min(1, len(argv)):]...) // whatever its name, the face that obeys nobody
+	}
 	cmd, err := cmdline.Parse(argv)
 	p.cmd = cmd
 	for _, w := range cmd.Warnings {
@@ -83,6 +82,9 @@ func (p *program) run() error {
 	case cmdline.Logout:
 		return p.logout()
 	case cmdline.CheckConfig:
+		if p.privileged {
+			return status.Usage.Errorf("-bC: this process has rights that its caller has not; it only submits")
+		}
 		return p.checkConfig()
 	case cmdline.Version:
 		return p.print(fmt.Sprintf("sendoff %s (%s %s/%s)\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH))
@@ -137,7 +139,7 @@ func (p *program) submitter() (*submit.Submitter, error) {
 		Config:   c,
 		Identity: id,
 		Store: &credential.Store{
-			Interactive: term.IsTerminal(int(os.Stderr.Fd())),
+			Interactive: process.IsTerminal(os.Stderr),
 			NoCommands:  p.privileged,
 			Home:        id.Home,
 		},
@@ -237,28 +239,44 @@ func oneAddress(s string) (envelope.Address, error) {
 	return list[0].Address, nil
 }
 
-// named returns the account that --login or --logout names, and where its
-// secret is.
-func (p *program) named() (*submit.Submitter, []credential.Ref, credential.Item, error) {
+// login asks for a secret and keeps it where the account will look for it.
+func (p *program) login() error {
+	return p.withSecret("stored", func(s *credential.Store, ref credential.Ref, item credential.Item) error {
+		text, err := process.AskSecret(fmt.Sprintf("password for %s at %s: ", item.User, item.Host))
+		if err != nil {
+			return status.NoInput.Errorf("reading the password: %w", err)
+		}
+		secret, err := credential.NewSecret(text)
+		if err != nil {
+			return status.Usage.Wrap(err)
+		}
+		return s.Put(context.Background(), ref, item, secret)
+	})
+}
+
+// logout forgets the secret again.
+func (p *program) logout() error {
+	return p.withSecret("forgotten", func(s *credential.Store, ref credential.Ref, item credential.Item) error {
+		return s.Delete(context.Background(), ref, item)
+	})
+}
+
+// withSecret does something to the place where the named account's secret is
+// kept, and says that it is done.
+func (p *program) withSecret(done string, do func(*credential.Store, credential.Ref, credential.Item) error) error {
 	s, err := p.submitter()
 	if err != nil {
-		return nil, nil, credential.Item{}, err
+		return err
 	}
 	a, _, err := s.Config.Choose(config.Choice{CommandLine: p.overrides()})
 	if err != nil {
-		return nil, nil, credential.Item{}, err
+		return err
 	}
 	p.account = a.Name
 	if a.User == "" {
-		return nil, nil, credential.Item{}, status.Config.Errorf("the account has no user, and so nothing to log in with")
+		return status.Config.Errorf("the account has no user, and so nothing to log in with")
 	}
 	refs, item, err := submit.Item(a)
-	return s, refs, item, err
-}
-
-// login asks for a secret and keeps it where the account will look for it.
-func (p *program) login() error {
-	s, refs, item, err := p.named()
 	if err != nil {
 		return err
 	}
@@ -266,54 +284,10 @@ func (p *program) login() error {
 	if err != nil {
 		return err
 	}
-	secret, err := ask(fmt.Sprintf("password for %s at %s: ", item.User, item.Host))
-	if err != nil {
+	if err := do(s.Store, ref, item); err != nil {
 		return err
 	}
-	if err := s.Store.Put(context.Background(), ref, item, secret); err != nil {
-		return err
-	}
-	return p.print(fmt.Sprintf("stored in %s for %s at %s\n", ref, item.User, item.Host))
-}
-
-func (p *program) logout() error {
-	s, refs, item, err := p.named()
-	if err != nil {
-		return err
-	}
-	ref, err := credential.Writable(refs)
-	if err != nil {
-		return err
-	}
-	if err := s.Store.Delete(context.Background(), ref, item); err != nil {
-		return err
-	}
-	return p.print(fmt.Sprintf("forgotten in %s: %s at %s\n", ref, item.User, item.Host))
-}
-
-// ask reads a secret from the terminal without echo, or the first line of a
-// stdin that is none.
-func ask(prompt string) (credential.Secret, error) {
-	fd := int(os.Stdin.Fd())
-	var text string
-	var err error
-	if term.IsTerminal(fd) {
-		var typed []byte
-		fmt.Fprint(os.Stderr, prompt)
-		typed, err = term.ReadPassword(fd)
-		fmt.Fprintln(os.Stderr)
-		text = string(typed)
-	} else {
-		text, err = bufio.NewReader(io.LimitReader(os.Stdin, 1<<20)).ReadString('\n')
-		if err == io.EOF {
-			err = nil
-		}
-	}
-	if err != nil {
-		return credential.Secret{}, status.NoInput.Errorf("reading the password: %w", err)
-	}
-	secret, err := credential.NewSecret(text)
-	return secret, status.Usage.Wrap(err)
+	return p.print(fmt.Sprintf("%s: %s, for %s at %s\n", done, ref, item.User, item.Host))
 }
 
 func (p *program) checkConfig() error {
@@ -340,35 +314,20 @@ func (p *program) print(text string) error {
 	return err
 }
 
-// errSignal is why a context ended.
-type errSignal struct{ os.Signal }
-
-func (e errSignal) Error() string { return "stopped by a signal (" + e.Signal.String() + ")" }
-
 // interruptible returns a context that ends with the first signal. While stdin
 // is read nothing has been started, and the process ends at once.
 func (p *program) interruptible() context.Context {
-	ctx, cancel := context.WithCancelCause(context.Background())
-	c := make(chan os.Signal, 1)
-	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
-		if !signal.Ignored(sig) { // nohup, or a job in the background
-			signal.Notify(c, sig)
-		}
-	}
-	go func() {
-		err := errSignal{<-c}
+	return process.Interruptible(func(cause error) {
 		if p.reading.Load() {
-			os.Exit(p.fail(status.Temporary.Errorf("%w before the end of the message; nothing was sent", err)))
+			os.Exit(p.fail(status.Temporary.Errorf("%w before the end of the message; nothing was sent", cause)))
 		}
-		cancel(err)
-	}()
-	return ctx
+	})
 }
 
 // drain reads stdin to its end, so that whoever writes a message to it is not
 // killed by SIGPIPE for our early exit.
 func (p *program) drain() {
-	if p.cmd.Submits && !term.IsTerminal(int(os.Stdin.Fd())) {
+	if p.cmd.Submits && !process.IsTerminal(os.Stdin) {
 		io.Copy(io.Discard, os.Stdin)
 	}
 }
@@ -388,7 +347,7 @@ func (p *program) fail(err error) int {
 	for line := range strings.Lines(err.Error()) {
 		p.say(prefix + strings.TrimSuffix(line, "\n"))
 	}
-	if code == status.Temporary.Exit() && status.KindOf(err).Scope() != status.Local {
+	if code == status.Temporary.Exit() && status.KindOf(err).Scope() != status.Local && !errors.As(err, new(process.Stopped)) {
 		p.say("not queued: this version has no queue, so whoever called must try again")
 	}
 	if hint := status.Hint(err); hint != "" {
@@ -402,15 +361,4 @@ func (p *program) say(line string) {
 	if p.cmd == nil || p.cmd.ErrorMode != 'q' {
 		fmt.Fprintf(os.Stderr, "sendoff: %s\n", line)
 	}
-}
-
-// place says where a panic came from, without any of its data.
-func place() string {
-	for line := range strings.Lines(string(debug.Stack())) {
-		if file, ok := strings.CutPrefix(line, "\t"); ok && strings.Contains(file, "sendoff") && !strings.Contains(file, "main.go") {
-			file, _, _ = strings.Cut(file, " +")
-			return file[strings.LastIndexByte(file, '/')+1:]
-		}
-	}
-	return "an unknown place"
 }

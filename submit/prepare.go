@@ -50,7 +50,7 @@ func (s *Submitter) prepare(r *Request) (*job, error) {
 	for _, to := range j.envelope.To {
 		j.envelope.UTF8 = j.envelope.UTF8 || to.Address.UTF8()
 	}
-	j.hello = s.helloName(j.envelope.From)
+	j.hello = s.helloName(j.envelope.From, rules.own)
 	return j, nil
 }
 
@@ -248,15 +248,16 @@ func (u *rules) knownDomain(domain string) bool {
 var private = [...]string{".local", ".localdomain", ".localhost", ".lan", ".home", ".internal", ".home.arpa", ".intranet", ".private"}
 
 // helloName is our name in EHLO: the one that is set, else this host's if it
-// looks public, else the sender's domain. No name server is asked.
-func (s *Submitter) helloName(sender envelope.Address) string {
+// looks public, else the sender's domain or, for the null sender, that of the
+// account's own address. No name server is asked.
+func (s *Submitter) helloName(sender, own envelope.Address) string {
 	host := strings.ToLower(s.Identity.FQDN)
 	for _, end := range private {
 		if strings.HasSuffix(host, end) {
 			host = ""
 		}
 	}
-	for _, name := range []string{s.Config.Hostname, host, sender.Domain(), s.Identity.Hostname} {
+	for _, name := range []string{s.Config.Hostname, host, sender.Domain(), own.Domain(), s.Identity.Hostname} {
 		if name != "" && isASCIIDomain(name) {
 			return name
 		}

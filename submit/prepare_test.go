@@ -203,18 +203,19 @@ func TestMaxSize(t *testing.T) {
 
 func TestHelloName(t *testing.T) {
 	tests := []struct {
-		hostname, fqdn, sender, want string
+		hostname, fqdn, sender, own, want string
 	}{
-		{"set.example.org", "mx.example.com", "a@example.net", "set.example.org"},
-		{"", "mx.example.com", "a@example.net", "mx.example.com"},
-		{"", "vm.lan", "a@example.net", "example.net"},
-		{"", "vm.localdomain", "", "vm"},
-		{"", "", "a@ü.example", "vm"},
-		{"", "", "a@[192.0.2.1]", "vm"},
+		{"set.example.org", "mx.example.com", "a@example.net", "", "set.example.org"},
+		{"", "mx.example.com", "a@example.net", "", "mx.example.com"},
+		{"", "vm.lan", "a@example.net", "ann@example.org", "example.net"},
+		{"", "vm.lan", "", "ann@example.org", "example.org"},
+		{"", "vm.localdomain", "", "", "vm"},
+		{"", "", "a@ü.example", "", "vm"},
+		{"", "", "a@[192.0.2.1]", "", "vm"},
 	}
 	for _, tt := range tests {
 		s := &Submitter{Config: &config.Config{Hostname: tt.hostname}, Identity: config.Identity{Hostname: "vm", FQDN: tt.fqdn}}
-		if got := s.helloName(parse(t, tt.sender)); got != tt.want {
+		if got := s.helloName(parse(t, tt.sender), parse(t, tt.own)); got != tt.want {
 			t.Errorf("%+v: %q", tt, got)
 		}
 	}

@@ -14,7 +14,7 @@ var hints = [...]struct {
 	{Usage, "is refused under the name", "see THE TWO FACES in sendoff(1)"},
 	{Usage, "sends nothing, so it", "see THE TWO FACES in sendoff(1)"},
 	{Usage, "option", "see sendoff --help"},
-	{Usage, "recipient:", "separate addresses by commas, and quote a name that has one"},
+	{Usage, "white space inside the address", "separate addresses by commas, and quote a name that has one"},
 
 	{Data, "header too long", "is there an empty line between header and body?"},
 	{Data, "nul", "a NUL can only be sent in base64"},

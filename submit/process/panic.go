@@ -1,0 +1,25 @@
+package process
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+)
+
+// PanicPlace says, in a function that recovers, where the panic came from: the
+// function and its line, and none of its data.
+func PanicPlace() string {
+	pcs := make([]uintptr, 64)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(1, pcs)])
+	panicked := false
+	for {
+		f, more := frames.Next()
+		if panicked && !strings.HasPrefix(f.Function, "runtime.") {
+			return fmt.Sprintf("%s:%d", f.Function, f.Line)
+		}
+		panicked = panicked || f.Function == "runtime.gopanic"
+		if !more {
+			return "an unknown place"
+		}
+	}
+}

@@ -1,0 +1,32 @@
+package process
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// A Stopped is the cause of a context that a signal ended.
+type Stopped struct{ Signal os.Signal }
+
+func (s Stopped) Error() string { return "stopped by a signal (" + s.Signal.String() + ")" }
+
+// Interruptible returns a context that the first SIGINT, SIGTERM or SIGHUP
+// ends, after first was called with its cause. Signals that the caller had
+// ignored (nohup, a job in the background) stay ignored.
+func Interruptible(first func(cause error)) context.Context {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	c := make(chan os.Signal, 1)
+	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+		if !signal.Ignored(sig) {
+			signal.Notify(c, sig)
+		}
+	}
+	go func() {
+		cause := Stopped{<-c}
+		first(cause)
+		cancel(cause)
+	}()
+	return ctx
+}
