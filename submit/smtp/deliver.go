@@ -41,7 +41,7 @@ func (s *Session) Deliver(ctx context.Context, mails iter.Seq[Mail]) error {
 	defer s.watch(ctx)()
 	next, stop := iter.Pull(mails)
 	defer stop()
-	last := &transaction{s: s} // the one whose message is still to be sent
+	last := &transaction{s: s, settled: true} // the one whose message is still to be sent
 	for {
 		m, more := next()
 		steps := last.end(more)
@@ -50,7 +50,7 @@ func (s *Session) Deliver(ctx context.Context, mails iter.Seq[Mail]) error {
 			steps = append(steps, last.begin()...)
 		}
 		if err := s.fly(steps...); err != nil {
-			return ended(ctx, err)
+			return err
 		}
 		if !more {
 			return nil
@@ -101,7 +101,7 @@ func (t *transaction) begin() []step {
 		steps = append(steps, step{
 			phase: rcpt, send: command, name: "RCPT TO:<" + e.To[i].Address.String() + ">",
 			skip: func() bool { return t.settled },
-			want: 2, got: func(st step, r Reply) { t.gotRcpt(i, st, r) },
+			want: 2, got: func(st step, r Reply) error { return t.gotRcpt(i, st, r) },
 		})
 	}
 	if len(steps) == 1 {
@@ -126,7 +126,7 @@ func (t *transaction) end(more bool) []step {
 	case t.ready:
 		st.send = "." // all were refused (RFC 2920 section 3.1)
 	case t.open && more:
-		st = step{phase: reset, send: "RSET", want: 2, got: func(step, Reply) {}}
+		st = step{phase: reset, send: "RSET", want: 2, got: func(step, Reply) error { return nil }}
 	default:
 		t.settle(nil)
 		return nil
@@ -158,38 +158,44 @@ func (s *Session) withQuit(st step) func() error {
 	}
 }
 
-func (t *transaction) gotMail(st step, r Reply) {
-	if r.Class() != 2 {
+func (t *transaction) gotMail(st step, r Reply) error {
+	if t.open = r.Class() == 2; !t.open {
 		t.settle(t.s.refusal(st, r))
-		return
 	}
-	t.open = true
+	return nil
 }
 
-func (t *transaction) gotRcpt(i int, st step, r Reply) {
+func (t *transaction) gotRcpt(i int, st step, r Reply) error {
 	if r.Class() != 2 {
 		t.result.Refused[i] = t.s.refusal(st, r)
-		return
+		return nil
 	}
 	t.accepted++
+	return nil
 }
 
-func (t *transaction) gotData(st step, r Reply) {
+// gotData ends the session if the server wants a message after it refused the
+// sender: whatever came, it would take for one.
+func (t *transaction) gotData(st step, r Reply) error {
 	switch {
+	case r.Class() == 3 && !t.open:
+		return t.s.outOfStep(st, fmt.Errorf("the server refused MAIL, and now says %q", r))
 	case r.Class() == 3:
 		t.ready = true
 	case t.accepted > 0:
 		t.settle(t.s.refusal(st, r))
 	}
+	return nil
 }
 
-func (t *transaction) gotDot(st step, r Reply) {
+func (t *transaction) gotDot(st step, r Reply) error {
 	t.result.Reply = r
 	if r.Class() != 2 {
 		t.settle(t.s.refusal(st, r))
-		return
+		return nil
 	}
 	t.settle(nil)
+	return nil
 }
 
 // lost is told that the session broke before a reply came.
@@ -200,11 +206,12 @@ func (t *transaction) lost(err error, sent bool) {
 
 // settle reports the outcome, once.
 func (t *transaction) settle(err error) {
-	if !t.settled && t.mail.Done != nil {
-		t.settled = true
-		t.result.Err = err
-		t.mail.Done(t.result)
+	if t.settled {
+		return
 	}
+	t.settled = true
+	t.result.Err = err
+	t.mail.Done(t.result)
 }
 
 // send writes the message and its final dot.

@@ -41,7 +41,7 @@ func testEnvelope(t testing.TB) *envelope.Envelope {
 
 func TestCommands(t *testing.T) {
 	offered := func(keywords ...string) *Session {
-		return &Session{server: Server{Extensions: parseExtensions(keywords)}}
+		return &Session{offered: parseExtensions(keywords)}
 	}
 	all := offered("SIZE", "8BITMIME", "SMTPUTF8", "DSN")
 	none := offered()

@@ -97,7 +97,7 @@ func (s *Session) mailCommand(e *envelope.Envelope) (string, error) {
 		if x.mail == nil || !s.offers(x.keyword) {
 			continue
 		}
-		param, err := x.mail(e, s.server.Extensions[x.keyword])
+		param, err := x.mail(e, s.offered[x.keyword])
 		if err != nil {
 			return "", err
 		}
@@ -128,7 +128,7 @@ func (s *Session) rcptCommand(r *envelope.Recipient) (string, error) {
 
 // offers reports whether the server's last EHLO reply had the keyword.
 func (s *Session) offers(keyword string) bool {
-	_, ok := s.server.Extensions[keyword]
+	_, ok := s.offered[keyword]
 	return ok
 }
 
@@ -157,7 +157,7 @@ func parseExtensions(lines []string) map[string]string {
 
 // mechanisms returns the SASL mechanisms the server offers, in upper case.
 func (s *Session) mechanisms() []string {
-	names := strings.Fields(strings.ToUpper(s.server.Extensions["AUTH"]))
+	names := strings.Fields(strings.ToUpper(s.offered["AUTH"]))
 	slices.Sort(names)
 	return slices.Compact(names)
 }

@@ -62,7 +62,7 @@ type step struct {
 	mute  bool                       // nothing is written; a reply comes all the same
 	want  int                        // the reply's class, unless it is a refusal; 0: any
 	skip  func() bool                // asked just before writing; nil means never
-	got   func(step, Reply)          // handles the reply
+	got   func(step, Reply) error    // handles the reply; an error ends the session
 	lost  func(err error, sent bool) // no reply will come; sent: it was written in full
 }
 
@@ -153,11 +153,11 @@ func (s *Session) handle(st step, reply Reply, early bool) error {
 	case st.want != 0 && st.want != reply.Class():
 		return s.outOfStep(st, fmt.Errorf("%w: %s", errGarbage, reply))
 	}
-	st.got(st, reply)
-	if early || reply.Code == 421 { // it wants no more of it, or is going away
-		return s.refusal(st, reply)
+	err := st.got(st, reply)
+	if err == nil && (early || reply.Code == 421) { // it wants no more of it, or is going away
+		err = s.refusal(st, reply)
 	}
-	return nil
+	return err
 }
 
 func errUnasked(r Reply) error {
@@ -297,9 +297,9 @@ func (s *Session) canWrite() {
 // between the final dot and its reply after some patience. The returned
 // function ends the watch.
 func (s *Session) watch(ctx context.Context) (unwatch func()) {
-	s.stopped = false
 	stop := context.AfterFunc(ctx, func() {
 		s.mu.Lock()
+		s.cause = context.Cause(ctx)
 		inWindow := s.waiting == dot && !s.writing
 		if inWindow {
 			s.stopped = true
@@ -315,21 +315,28 @@ func (s *Session) watch(ctx context.Context) (unwatch func()) {
 
 // outOfStep is the error of a step that got no reply that could be believed.
 func (s *Session) outOfStep(st step, err error) error {
+	kind := status.Lost
+	if st.phase < mail {
+		kind = status.Connection
+	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		err = s.silence(st.phase)
+		return kind.Errorf("%w (%s)", s.overdue(st.phase), s.o.Host)
 	}
 	var op *net.OpError
 	if errors.As(err, &op) {
 		err = op.Err // the addresses are said elsewhere
 	}
-	kind := status.Lost
-	if st.phase < mail {
-		kind = status.Connection
-	}
 	return kind.Errorf("%s: %w (%s)", st, err, s.o.Host)
 }
 
-func (s *Session) silence(p phase) error {
+// overdue is why a wait in phase p came to its end: the context's, or the
+// phase's own limit.
+func (s *Session) overdue(p phase) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cause != nil {
+		return fmt.Errorf("%w while %s", s.cause, phases[p].doing)
+	}
 	return fmt.Errorf("no answer within %s while %s", s.limit(p), phases[p].doing)
 }
 

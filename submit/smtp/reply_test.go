@@ -146,7 +146,7 @@ func TestParseExtensions(t *testing.T) {
 	if len(m) != len(want) {
 		t.Errorf("%v", m)
 	}
-	s := &Session{server: Server{Extensions: m}}
+	s := &Session{offered: m}
 	if got := strings.Join(s.mechanisms(), " "); got != "LOGIN PLAIN" {
 		t.Errorf("mechanisms: %q", got)
 	}
@@ -162,7 +162,7 @@ func FuzzExtensions(f *testing.F) {
 		if err != nil {
 			return
 		}
-		s := &Session{server: Server{Extensions: parseExtensions(r.Lines[1:])}, w: bufio.NewWriter(io.Discard)}
+		s := &Session{offered: parseExtensions(r.Lines[1:]), w: bufio.NewWriter(io.Discard)}
 		s.mechanisms()
 		e := testEnvelope(t)
 		if command, err := s.mailCommand(e); err == nil {

@@ -32,8 +32,8 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/base64"
-	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -80,30 +80,25 @@ type Line struct {
 	Text string // printable, without its line end
 }
 
-// Server is what a server said of itself.
-type Server struct {
-	Greeting   Reply
-	Extensions map[string]string // keyword of EHLO, upper case, to its arguments; none after HELO
-	TLS        *tls.ConnectionState
-}
-
 // A Session is a connection on which mail may be sent. Its methods are not for
 // use by several goroutines at once.
 type Session struct {
-	o      Options
-	conn   net.Conn
-	r      *bufio.Reader
-	w      *bufio.Writer
-	server Server
-	hidden []string // texts that are not shown
-	broken bool     // out of step with the server
-	quit   bool     // QUIT is sent
+	o       Options
+	conn    net.Conn
+	r       *bufio.Reader
+	w       *bufio.Writer
+	offered map[string]string    // keyword of EHLO, in upper case, to its arguments; none after HELO
+	tls     *tls.ConnectionState // nil without TLS
+	hidden  []string             // texts that are not shown
+	broken  bool                 // out of step with the server
+	quit    bool                 // QUIT is sent
 
 	mu      sync.Mutex // guards what the reader, the writer and a watch share, and Trace
 	waiting phase      // of the reply that is read
 	writing bool
-	failed  bool // the writer could not write
-	stopped bool // no deadline may be set any more
+	failed  bool  // the writer could not write
+	stopped bool  // no deadline may be set any more
+	cause   error // why a context ended; nil if none did
 }
 
 // Open makes a session of a fresh connection: greeting, EHLO, TLS and AUTH, as
@@ -114,7 +109,7 @@ func Open(ctx context.Context, conn net.Conn, o Options) (*Session, error) {
 	defer s.watch(ctx)()
 	if err := s.open(ctx); err != nil {
 		s.Close()
-		return nil, ended(ctx, err)
+		return nil, err
 	}
 	return s, nil
 }
@@ -139,9 +134,6 @@ func (s *Session) open(ctx context.Context) error {
 	return s.authenticate()
 }
 
-// Server returns what the server said of itself.
-func (s *Session) Server() Server { return s.server }
-
 // Close ends the session, with a QUIT if it is in step and none was sent; the
 // answer is not waited for.
 func (s *Session) Close() error {
@@ -165,7 +157,7 @@ func (s *Session) use(conn net.Conn) {
 // command is a flight of one step before MAIL, and its reply.
 func (s *Session) command(st step) (Reply, error) {
 	var reply Reply
-	st.got = func(_ step, r Reply) { reply = r }
+	st.got = func(_ step, r Reply) error { reply = r; return nil }
 	_, _, err := s.flight([]step{st})
 	return reply, err
 }
@@ -176,21 +168,20 @@ func (s *Session) greet() error {
 	if err == nil && reply.Class() != 2 {
 		err = s.refusal(st, reply)
 	}
-	s.server.Greeting = reply
 	return err
 }
 
 // hello says EHLO, or HELO to a server that does not know it (RFC 5321
 // section 3.2).
 func (s *Session) hello() error {
-	s.server.Extensions = nil
+	s.offered = nil
 	st := step{phase: hello, send: "EHLO " + s.o.Name}
 	reply, err := s.command(st)
 	if err == nil && reply.Class() == 5 {
 		st.send = "HELO " + s.o.Name
 		reply, err = s.command(st)
 	} else if err == nil && reply.Class() == 2 {
-		s.server.Extensions = parseExtensions(reply.Lines[1:])
+		s.offered = parseExtensions(reply.Lines[1:])
 	}
 	if err == nil && reply.Class() != 2 {
 		err = s.refusal(st, reply)
@@ -231,13 +222,13 @@ func (s *Session) handshake(ctx context.Context) error {
 	if err := conn.HandshakeContext(limited); err != nil {
 		s.broken = true
 		if limited.Err() != nil {
-			err = s.silence(handshake)
+			err = s.overdue(handshake)
 		}
 		return tlsFailure(err, s.o.Host)
 	}
 	s.use(conn)
 	cs := conn.ConnectionState()
-	s.server.TLS = &cs
+	s.tls = &cs
 	s.trace('*', tls.VersionName(cs.Version)+", "+tls.CipherSuiteName(cs.CipherSuite))
 	return nil
 }
@@ -250,7 +241,7 @@ func (s *Session) authenticate() error {
 	if s.o.Auth == nil {
 		return nil
 	}
-	login, err := s.o.Auth(s.mechanisms(), s.server.TLS)
+	login, err := s.o.Auth(s.mechanisms(), s.tls)
 	if err != nil || login == nil {
 		return err
 	}
@@ -309,6 +300,7 @@ func (s *Session) encode(response []byte) string {
 func (s *Session) hide(text string) {
 	if len(text) > 2 {
 		s.hidden = append(s.hidden, text, base64.StdEncoding.EncodeToString([]byte(text)))
+		slices.SortFunc(s.hidden, func(a, b string) int { return len(b) - len(a) }) // one may hold another
 	}
 }
 
@@ -326,14 +318,4 @@ func (s *Session) trace(from byte, text string) {
 		defer s.mu.Unlock()
 		s.o.Trace(Line{from, text})
 	}
-}
-
-// ended prefers the reason why a context was cancelled over what that made the
-// connection say.
-func ended(ctx context.Context, err error) error {
-	cause := context.Cause(ctx)
-	if cause == nil || cause == context.DeadlineExceeded {
-		return err
-	}
-	return status.KindOf(err).With(status.Of(err), fmt.Errorf("%w: %w", cause, err))
 }
