@@ -222,8 +222,10 @@ func TestWriteFile(t *testing.T) {
 	}
 	fails(t, store.Put(t.Context(), refs(t, "file:~/notes")[0], item, secret),
 		"file:~/notes: left alone, because it has more than one line")
-	fails(t, store.Put(t.Context(), refs(t, "file:~/no/folder")[0], item, secret),
-		"file:~/no/folder: open: no such file or directory")
+	must(store.Put(t.Context(), refs(t, "file:~/no/folder/pw")[0], item, secret))
+	if info, err := os.Stat(filepath.Join(home, "no", "folder")); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("the folder of a new secret: %v, %v", info, err)
+	}
 	fails(t, store.Put(t.Context(), refs(t, "file:~/new")[0], item, Secret{}),
 		"file:~/new: the secret is empty")
 

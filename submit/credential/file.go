@@ -89,13 +89,17 @@ func (p place) read(path string) ([]byte, error) {
 
 // putFile writes the secret to a new file beside the old one, syncs it and
 // gives it the old one's name, so that at every moment one of the two is
-// there and whole. A file with more in it than a secret is not replaced.
+// there and whole. A file with more in it than a secret is not replaced. A
+// folder that is missing is made, for the user alone.
 func (p place) putFile(_ context.Context, secret string) error {
 	path, err := p.target()
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	folder := filepath.Dir(path)
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return plain(err)
+	}
 	f, err := os.CreateTemp(folder, ".sendoff-*") // 0600
 	if err != nil {
 		return plain(err)
