@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -96,24 +97,29 @@ func (p *program) run() error {
 
 // send submits the message on stdin. It is read to its end before anything
 // is connected to: a cron job may print for an hour, and no server waits that
-// long.
+// long. What is wrong with the command line is said before.
 func (p *program) send(ctx context.Context) error {
 	s, err := p.submitter()
 	if err != nil {
 		return err
 	}
+	r, by, err := p.request(s.Config)
+	if err != nil {
+		return err
+	}
 	p.reading.Store(true)
-	m, err := message.Read(os.Stdin, message.Options{Dot: !p.cmd.IgnoreDots})
+	r.Message, err = message.Read(os.Stdin, message.Options{Dot: !p.cmd.IgnoreDots})
 	p.reading.Store(false)
 	if err != nil {
 		return err
 	}
-	defer m.Close()
-	r, err := p.request(s.Config, m)
-	if err != nil {
+	defer r.Message.Close()
+	if err := p.addHeader(r, &by); err != nil {
 		return err
 	}
-	p.account = r.Account.Name
+	if err := p.choose(s.Config, r, by); err != nil {
+		return err
+	}
 	switch {
 	case p.cmd.DryRun:
 		return s.Explain(os.Stdout, r)
@@ -131,7 +137,8 @@ func (p *program) submitter() (*submit.Submitter, error) {
 	if p.cmd.Config != "" {
 		path = p.cmd.Config
 	}
-	c, err := config.Load(config.Find(path, os.Getenv, id))
+	paths := config.Find(path, os.Getenv, id)
+	c, err := config.Load(paths)
 	if err != nil {
 		return nil, err
 	}
@@ -141,7 +148,7 @@ func (p *program) submitter() (*submit.Submitter, error) {
 		Store: &credential.Store{
 			Interactive: process.IsTerminal(os.Stderr),
 			NoCommands:  p.privileged,
-			Home:        id.Home,
+			Home:        paths.Home,
 		},
 	}
 	if p.cmd.Verbose {
@@ -150,77 +157,84 @@ func (p *program) submitter() (*submit.Submitter, error) {
 	return s, nil
 }
 
-// request puts together what the command line, the environment and the
-// message's header ask for.
-func (p *program) request(c *config.Config, m *message.Message) (*submit.Request, error) {
-	r := &submit.Request{FullName: p.cmd.FullName, Message: m}
-	if r.FullName == "" {
-		r.FullName = os.Getenv("NAME")
-	}
+// request puts together what the command line and the environment ask for.
+func (p *program) request(c *config.Config) (*submit.Request, config.Choice, error) {
+	r := &submit.Request{FullName: p.cmd.FullName, UserName: os.Getenv("NAME")}
 	r.Envelope = envelope.Envelope{Body: p.cmd.Body, Return: p.cmd.Return, ID: p.cmd.EnvID}
 	by := config.Choice{CommandLine: p.overrides(), Environment: config.Environment(os.Getenv)}
 	if p.cmd.From != nil {
 		sender, err := oneAddress(*p.cmd.From)
 		if err != nil {
-			return nil, status.Usage.Errorf("-f: %w", err)
+			return nil, by, status.Usage.Errorf("-f: %w", err)
 		}
 		r.Sender, by.Sender = &sender, sender
-	}
-	if from, ok := m.From(); ok {
-		by.Header = from.Address
-	}
-	var err error
-	if r.To, err = p.recipients(m); err != nil {
-		return nil, err
-	}
-	r.Account, r.Why, err = c.Choose(by)
-	if err != nil && p.cmd.Rehearse && len(c.Accounts) == 0 {
-		r.Account, r.Why, err = submit.NoAccount(), "no account is set up", nil
-	}
-	return r, err
-}
-
-func (p *program) overrides() config.Override {
-	return config.Override{Account: p.cmd.Account, Server: p.cmd.Server, User: p.cmd.User, Secret: p.cmd.Secret}
-}
-
-// recipients are those of the command line and, with -t, of the header.
-func (p *program) recipients(m *message.Message) ([]submit.Wanted, error) {
-	var to []submit.Wanted
-	add := func(list []message.Mailbox, origin string) {
-		for _, b := range list {
-			to = append(to, submit.Wanted{
-				Recipient: envelope.Recipient{Address: b.Address, Notify: p.cmd.Notify},
-				Origin:    origin,
-			})
-		}
 	}
 	for _, word := range p.cmd.Recipients {
 		list, err := message.ParseAddressList(word)
 		if err != nil {
-			return nil, status.Usage.Errorf("recipient: %w", err)
+			return nil, by, status.Usage.Errorf("recipient: %w", err)
 		}
 		for _, b := range list {
 			if b.Address.IsNull() {
-				return nil, status.Usage.Errorf("recipient: %q holds the null address", word)
+				return nil, by, status.Usage.Errorf("recipient: %q holds the null address", word)
 			}
 		}
-		add(list, "argument")
+		p.add(r, list, "argument")
 	}
-	if p.cmd.Extract {
-		list, err := m.Recipients()
-		if err != nil {
-			return nil, err
+	if len(r.To) == 0 && !p.cmd.Extract {
+		return nil, by, status.Usage.Errorf("no recipients; name them, or use -t to take them from the header")
+	}
+	if by.CommandLine.Account != "" { // a name that is wrong whatever the message says
+		if _, _, err := c.Choose(by); err != nil {
+			return nil, by, err
 		}
-		add(list, "header, by -t")
 	}
-	switch {
-	case len(to) > 0:
-		return to, nil
-	case p.cmd.Extract:
-		return nil, status.Usage.Errorf("no recipients in To, Cc or Bcc")
+	return r, by, nil
+}
+
+// add adds recipients to r.
+func (p *program) add(r *submit.Request, list []message.Mailbox, origin string) {
+	for _, b := range list {
+		to := envelope.Recipient{Address: b.Address, Notify: p.cmd.Notify}
+		r.To = append(r.To, submit.Wanted{Recipient: to, Origin: origin})
 	}
-	return nil, status.Usage.Errorf("no recipients; name them, or use -t to take them from the header")
+}
+
+// addHeader adds what the message's header has to say.
+func (p *program) addHeader(r *submit.Request, by *config.Choice) error {
+	if from, ok := r.Message.From(); ok {
+		by.Header = from.Address
+	}
+	if !p.cmd.Extract {
+		return nil
+	}
+	list, err := r.Message.Recipients()
+	if err != nil {
+		return err
+	}
+	p.add(r, list, "header, by -t")
+	if len(r.To) == 0 {
+		return status.Usage.Errorf("no recipients in To, Cc or Bcc")
+	}
+	return nil
+}
+
+// choose finds the account. A rehearsal can do without one.
+func (p *program) choose(c *config.Config, r *submit.Request, by config.Choice) (err error) {
+	r.Account, r.Why, err = c.Choose(by)
+	if err != nil && p.cmd.Rehearse && len(c.Accounts) == 0 {
+		by.CommandLine.Server = config.SchemeTLS + "://localhost"
+		r.Account, r.Why, err = c.Choose(by)
+	}
+	if err != nil {
+		return err
+	}
+	p.account = r.Account.Name
+	return nil
+}
+
+func (p *program) overrides() config.Override {
+	return config.Override{Account: p.cmd.Account, Server: p.cmd.Server, User: p.cmd.User, Secret: p.cmd.Secret}
 }
 
 // oneAddress reads the argument of -f, which may have a display form; nothing
@@ -254,10 +268,14 @@ func (p *program) login() error {
 	})
 }
 
-// logout forgets the secret again.
+// logout forgets the secret again. That there is none is as good.
 func (p *program) logout() error {
 	return p.withSecret("forgotten", func(s *credential.Store, ref credential.Ref, item credential.Item) error {
-		return s.Delete(context.Background(), ref, item)
+		err := s.Delete(context.Background(), ref, item)
+		if errors.Is(err, credential.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
 	})
 }
 
@@ -300,7 +318,7 @@ func (p *program) checkConfig() error {
 		fmt.Fprintf(&b, "%s is good\n", f)
 	}
 	for _, a := range s.Config.Accounts {
-		fmt.Fprintf(&b, "account %s, %s\n", a.Name, a.Servers[0])
+		fmt.Fprintf(&b, "account %s, %s (%s)\n", a.Name, a.Servers[0], a.File)
 	}
 	if b.Len() == 0 {
 		return status.Config.Errorf("no account configured")
@@ -328,7 +346,9 @@ func (p *program) interruptible() context.Context {
 // killed by SIGPIPE for our early exit.
 func (p *program) drain() {
 	if p.cmd.Submits && !process.IsTerminal(os.Stdin) {
+		p.reading.Store(true) // a signal ends this too
 		io.Copy(io.Discard, os.Stdin)
+		p.reading.Store(false)
 	}
 }
 
@@ -347,13 +367,24 @@ func (p *program) fail(err error) int {
 	for line := range strings.Lines(err.Error()) {
 		p.say(prefix + strings.TrimSuffix(line, "\n"))
 	}
-	if code == status.Temporary.Exit() && status.KindOf(err).Scope() != status.Local && !errors.As(err, new(process.Stopped)) {
+	if code == status.Temporary.Exit() && p.submits() && !p.reading.Load() && !interrupted(err) {
 		p.say("not queued: this version has no queue, so whoever called must try again")
 	}
-	if hint := status.Hint(err); hint != "" {
+	if hint := status.Hint(err); hint != "" && !errors.As(err, new(process.Stopped)) {
 		p.say("hint: " + strings.ReplaceAll(hint, "ACCOUNT", p.account))
 	}
 	return code
+}
+
+// submits reports whether the mail of this invocation matters to anyone.
+func (p *program) submits() bool {
+	return p.cmd.Submits && !p.cmd.DryRun && !p.cmd.Rehearse
+}
+
+// interrupted reports whether a person changed their mind.
+func interrupted(err error) bool {
+	var s process.Stopped
+	return errors.As(err, &s) && s.Signal == os.Interrupt
 }
 
 // say writes one line to stderr, unless the caller wants none (-oeq).

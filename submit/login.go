@@ -3,6 +3,7 @@ package submit
 import (
 	"context"
 	"crypto/tls"
+	"slices"
 
 	"sendoff/config"
 	"sendoff/submit/auth"
@@ -67,7 +68,7 @@ func (s *Submitter) newLogin(ctx context.Context, a *config.Account) (*login, er
 		secret, err := s.Store.Get(ctx, refs, item)
 		done <- fetched{secret, err}
 	}
-	if s.Store.Interactive {
+	if s.Store.Interactive && slices.ContainsFunc(refs, credential.Ref.Prompts) {
 		fetch()
 	} else {
 		go fetch()
@@ -90,7 +91,7 @@ func (l *login) auth(offered []string, cs *tls.ConnectionState) (*smtp.Login, er
 	m, err := auth.Choose(offered, l.account.Auth, auth.Needs{
 		Protected: cs != nil || l.local,
 		User:      l.account.User,
-		HasSecret: true,
+		HasSecret: !secret.IsZero(),
 	})
 	if err != nil {
 		return nil, err

@@ -3,7 +3,6 @@ package submit
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -67,9 +66,9 @@ func (j *job) addRecipients(r *Request, rules *rules) error {
 			continue
 		}
 		seen[address.Key()] = true
+		j.origins = append(j.origins, w.Origin+instead(w.Address, why))
 		w.Address = address
 		j.envelope.To = append(j.envelope.To, w.Recipient)
-		j.origins = append(j.origins, strings.TrimSuffix(w.Origin+"; "+why, "; "))
 	}
 	if len(j.envelope.To) == 0 {
 		return status.Usage.Errorf("no recipients")
@@ -81,23 +80,16 @@ func (j *job) addRecipients(r *Request, rules *rules) error {
 // them the form they have in the envelope.
 func (j *job) complete(r *Request, rules *rules) error {
 	author, _ := j.message.From()
-	var reasons []string
 	var failure error
-	rewrite := func(field string, m message.Mailbox) envelope.Address {
+	changes := j.message.RewriteAddresses(func(field string, b message.Mailbox) (envelope.Address, string) {
 		rule := rules.recipient
 		if isSenderField(field) {
 			rule = rules.sender
 		}
-		address, why, err := rule(m.Address)
-		if err != nil && failure == nil {
-			failure = err
-		}
-		if why != "" && !slices.Contains(reasons, why) {
-			reasons = append(reasons, why)
-		}
-		return address
-	}
-	changes := j.message.RewriteAddresses(rewrite)
+		address, why, err := rule(b.Address)
+		failure = cmp.Or(failure, err)
+		return address, why
+	})
 	if failure != nil {
 		return failure
 	}
@@ -110,7 +102,7 @@ func (j *job) complete(r *Request, rules *rules) error {
 	}
 	id := rules.s.Identity
 	defaults := message.Defaults{
-		From:     message.Mailbox{Name: cmp.Or(r.FullName, r.Account.FullName, id.FullName), Address: from},
+		From:     message.Mailbox{Name: cmp.Or(r.FullName, r.Account.FullName, r.UserName, id.FullName), Address: from},
 		Date:     time.Now(),
 		IDDomain: cmp.Or(from.Domain(), rules.fallback()),
 	}
@@ -120,7 +112,6 @@ func (j *job) complete(r *Request, rules *rules) error {
 	for _, c := range append(changes, j.message.Complete(defaults)...) {
 		j.changes = append(j.changes, c.String())
 	}
-	j.changes = append(j.changes, reasons...)
 	return nil
 }
 
@@ -148,7 +139,16 @@ func (u *rules) senderOf(r *Request) (envelope.Address, string, error) {
 		return *r.Sender, "-f, the null sender", nil
 	}
 	address, why, err := u.sender(*r.Sender)
-	return address, strings.TrimSuffix("-f; "+why, "; "), err
+	return address, "-f" + instead(*r.Sender, why), err
+}
+
+// instead says in place of what an address stands, and why; "" if there is no
+// reason, because it stands as it was.
+func instead(a envelope.Address, why string) string {
+	if why == "" {
+		return ""
+	}
+	return fmt.Sprintf("; for %s: %s", a, why)
 }
 
 // defaultSender is who sends when nobody says: the account, or else the user.
@@ -161,18 +161,18 @@ func (u *rules) defaultSender() (envelope.Address, string, error) {
 		return envelope.Address{}, "", status.Config.Errorf("no sender: %w", err)
 	}
 	address, why, err := u.sender(login)
-	return address, strings.TrimSuffix("who runs sendoff; "+why, "; "), err
+	return address, "who runs sendoff" + instead(login, why), err
 }
 
-// sender applies the rules to one that sends.
-func (u *rules) sender(a envelope.Address) (envelope.Address, string, error) {
+// sender applies the rules to one that sends. why is "" if they leave it alone.
+func (u *rules) sender(a envelope.Address) (_ envelope.Address, why string, _ error) {
 	switch {
 	case a.IsNull():
 		return a, "", nil
 	case u.forced(a):
-		return u.own, fmt.Sprintf("%s is replaced by the account's own address (force-sender)", a), nil
+		return u.own, "force-sender", nil
 	case u.s.Config.Domain == "" && !u.own.IsNull() && u.s.isLocal(a, u.s.Identity.Mailname) && !u.known(a):
-		return u.own, fmt.Sprintf("%s is local, and replaced by the account's own address", a), nil
+		return u.own, "a local name, which becomes the account's own address", nil
 	}
 	return u.qualify(a)
 }
@@ -183,9 +183,9 @@ func (u *rules) forced(a envelope.Address) bool {
 }
 
 // recipient applies the rules to one that receives.
-func (u *rules) recipient(a envelope.Address) (envelope.Address, string, error) {
+func (u *rules) recipient(a envelope.Address) (_ envelope.Address, why string, _ error) {
 	if u.s.Config.Domain == "" && !u.own.IsNull() && u.s.isLocal(a, "") && !u.knownDomain(a.Domain()) {
-		return u.own, fmt.Sprintf("%s is local, and goes to the account's own address", a), nil
+		return u.own, "a local name, whose mail goes to the account's own address", nil
 	}
 	return u.qualify(a)
 }
@@ -200,7 +200,7 @@ func (u *rules) qualify(a envelope.Address) (envelope.Address, string, error) {
 	if err != nil {
 		return a, "", status.Config.Errorf("domain: %w", err)
 	}
-	return q, fmt.Sprintf("%s has no domain, and gets %s", a, domain), nil
+	return q, "it had no domain", nil
 }
 
 // fallback is the domain of this host, as well as it is known.

@@ -46,12 +46,8 @@ func (s *Submitter) Rehearse(ctx context.Context, w io.Writer, r *Request) error
 	account.User = cmp.Or(account.User, "rehearsal")
 	account.Auth, account.TLSName, account.TLSCA, account.TLSCert = nil, "", "", ""
 	account.TLSFingerprint, account.SourceAddress = config.Fingerprint{}, config.Source{}
-	received, err := os.CreateTemp("", "sendoff-rehearsal-")
-	if err != nil {
-		return fmt.Errorf("rehearsal: %w", err)
-	}
-	defer os.Remove(received.Name())
-	defer received.Close()
+	received, forget := scratch()
+	defer forget()
 	server := &smtpd.Server{
 		Hostname:    "rehearsal.localhost",
 		RequireAuth: true,
@@ -85,13 +81,23 @@ func (s *Submitter) Rehearse(ctx context.Context, w io.Writer, r *Request) error
 	if werr := wait(); err == nil {
 		err = werr
 	}
-	if _, serr := received.Seek(0, io.SeekStart); serr != nil && err == nil {
-		err = serr
+	if f, ok := received.(io.Seeker); ok {
+		f.Seek(0, io.SeekStart)
 	}
 	if _, cerr := io.Copy(w, received); err == nil {
 		err = cerr
 	}
 	return err
+}
+
+// scratch returns a place for what the smarthost receives: a file, since a
+// message may be large, or memory where no file can be.
+func scratch() (rw io.ReadWriter, forget func()) {
+	f, err := os.CreateTemp("", "sendoff-rehearsal-")
+	if err != nil {
+		return new(bytes.Buffer), func() {}
+	}
+	return f, func() { f.Close(); os.Remove(f.Name()) }
 }
 
 // record writes an envelope and a message as a server received them.
@@ -144,9 +150,4 @@ func traceTo(w io.Writer) func(smtp.Line) {
 		defer mu.Unlock()
 		fmt.Fprintf(w, "%c: %s\n", l.From, l.Text)
 	}
-}
-
-// NoAccount returns the account of a rehearsal where none is set up.
-func NoAccount() *config.Account {
-	return &config.Account{Name: "rehearsal", MaxRecipients: 100}
 }

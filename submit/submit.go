@@ -40,7 +40,8 @@ type Request struct {
 	Account  *config.Account
 	Why      string            // the reason for the Account, in words
 	Sender   *envelope.Address // the reverse-path; nil if nobody named one
-	FullName string            // for a From field that has to be added; "" if nobody named one
+	FullName string            // -F, for a From field that has to be added
+	UserName string            // likewise, if neither -F nor the account has one; before the system's
 	To       []Wanted
 	Envelope envelope.Envelope // the parameters; From and To play no part
 	Message  *message.Message
@@ -223,11 +224,4 @@ func addresses(to []envelope.Address) string {
 		words = append(words, fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(words, ", ")
-}
-
-// Reported returns the report in err, or nil.
-func Reported(err error) *Report {
-	var r *Report
-	errors.As(err, &r)
-	return r
 }

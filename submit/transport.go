@@ -53,17 +53,19 @@ func (s *Submitter) open(ctx context.Context, j *job) (*smtp.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("not ready for mail within %s", limit))
 	defer cancel()
 	var failure, unreached error
 	for _, server := range j.account.Servers {
 		hops, err := s.resolve(ctx, j.account, server)
 		if err != nil {
+			s.remark(err.Error())
 			unreached = errors.Join(unreached, err)
 		}
 		for i, hop := range hops {
 			conn, err := s.connect(ctx, j.account, hop, len(hops)-i)
 			if err != nil {
+				s.remark(err.Error())
 				unreached = errors.Join(unreached, err)
 				continue
 			}
@@ -71,6 +73,7 @@ func (s *Submitter) open(ctx context.Context, j *job) (*smtp.Session, error) {
 			if status.KindOf(err) != status.Connection || ctx.Err() != nil {
 				return session, err
 			}
+			s.remark(err.Error())
 			failure = errors.Join(failure, err)
 		}
 	}
@@ -162,7 +165,7 @@ func (h hop) unreached(ctx context.Context, err error, limit time.Duration) erro
 	if errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, context.DeadlineExceeded) {
 		err = fmt.Errorf("no answer within %s", limit.Round(time.Second/10))
 	}
-	if cause := context.Cause(ctx); cause != nil && cause != context.DeadlineExceeded {
+	if cause := context.Cause(ctx); cause != nil {
 		err = cause
 	}
 	name := net.JoinHostPort(h.server.Host, strconv.Itoa(h.server.Port))
@@ -203,8 +206,13 @@ func (s *Submitter) start(ctx context.Context, j *job, h hop, conn net.Conn, l *
 		l.local = h.address.Addr().IsLoopback()
 		options.Auth = l.auth
 	}
-	if s.Trace != nil {
-		s.Trace(smtp.Line{From: '*', Text: fmt.Sprintf("connected to %s (%s)", h.server, h.address)})
-	}
+	s.remark(fmt.Sprintf("connected to %s (%s)", h.server, h.address))
 	return smtp.Open(ctx, conn, options)
+}
+
+// remark puts into the dialogue what neither side said.
+func (s *Submitter) remark(text string) {
+	if s.Trace != nil {
+		s.Trace(smtp.Line{From: '*', Text: text})
+	}
 }

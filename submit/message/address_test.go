@@ -200,20 +200,20 @@ func TestMailboxString(t *testing.T) {
 func TestRewriteAddresses(t *testing.T) {
 	in := "From: root (Cron Daemon)\nTo: \"B, A\" <bob>, x: root,\n\tc@d (bob); <@r:root>, \"a b\" . x @ host\nCc: bad one, root\nSubject: root\nReply-To:\n"
 	want := "From: ann@example.org (Cron Daemon)\r\nTo: \"B, A\" <bob@example.org>, x: ann@example.org,\r\n\tc@d (bob); <ann@example.org>, \"x y\"@z\r\nCc: bad one, ann@example.org\r\nSubject: root\r\nReply-To:\r\n\r\n"
-	to := func(field string, b Mailbox) envelope.Address {
+	to := func(field string, b Mailbox) (envelope.Address, string) {
 		s := map[string]string{"root": "ann@example.org", "bob": "bob@example.org", `"a b.x"@host`: `"x y"@z`}[b.Address.String()]
 		a, err := envelope.Parse(s)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return a
+		return a, "a test"
 	}
 	m := mustRead(t, in, Options{})
 	changes := m.RewriteAddresses(to)
 	if got := wire(t, m, everything); got != want {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
-	if want := `[From: root rewritten to ann@example.org To: bob rewritten to bob@example.org To: root rewritten to ann@example.org To: root rewritten to ann@example.org To: "a b.x"@host rewritten to "x y"@z Cc: root rewritten to ann@example.org]`; fmt.Sprint(changes) != want {
+	if want := `[From: root rewritten to ann@example.org: a test To: bob rewritten to bob@example.org: a test To: root rewritten to ann@example.org: a test To: root rewritten to ann@example.org: a test To: "a b.x"@host rewritten to "x y"@z: a test Cc: root rewritten to ann@example.org: a test]`; fmt.Sprint(changes) != want {
 		t.Errorf("got  %v\nwant %s", changes, want)
 	}
 	signed := "DKIM-Signature: x\n" + in
@@ -236,7 +236,7 @@ func TestManyRecipients(t *testing.T) {
 		t.Fatalf("%d recipients, %v", len(boxes), err)
 	}
 	other, _ := envelope.Parse("b@x")
-	if c := m.RewriteAddresses(func(string, Mailbox) envelope.Address { return other }); len(c) != maxChanges+1 {
+	if c := m.RewriteAddresses(func(string, Mailbox) (envelope.Address, string) { return other, "" }); len(c) != maxChanges+1 {
 		t.Errorf("%d changes told", len(c))
 	}
 	for line := range strings.Lines(wire(t, m, everything)) {
@@ -309,12 +309,12 @@ func FuzzRewrite(f *testing.F) {
 		to, _ := envelope.Parse(`"x, y"@z`)
 		want := slices.Clone(before)
 		n := 0
-		m.RewriteAddresses(func(_ string, b Mailbox) envelope.Address {
+		m.RewriteAddresses(func(_ string, b Mailbox) (envelope.Address, string) {
 			n++
 			if n&which == 0 {
-				return envelope.Address{}
+				return envelope.Address{}, ""
 			}
-			return to
+			return to, ""
 		})
 		n = 0
 		for i := range want {

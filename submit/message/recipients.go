@@ -81,10 +81,11 @@ func (m *Message) first(name string) (Mailbox, bool) {
 const maxChanges = 50
 
 // RewriteAddresses shows f every address of the header's sender and recipient
-// fields, and puts what f returns in its place unless that is the null address.
+// fields, and puts the address that f returns in its place unless that is the
+// null address; why goes into the Change.
 // Names, comments, folding and everything else stay as they are; so do signed
 // mail, and members that are no addresses.
-func (m *Message) RewriteAddresses(f func(field string, b Mailbox) envelope.Address) []Change {
+func (m *Message) RewriteAddresses(f func(field string, b Mailbox) (a envelope.Address, why string)) []Change {
 	if m.signed {
 		return nil
 	}
@@ -95,7 +96,7 @@ func (m *Message) RewriteAddresses(f func(field string, b Mailbox) envelope.Addr
 			continue
 		}
 		name := rewrittenFields[n]
-		rewritten, done := old.rewrite(func(b Mailbox) envelope.Address { return f(name, b) })
+		rewritten, done := old.rewrite(func(b Mailbox) (envelope.Address, string) { return f(name, b) })
 		if len(done) == 0 {
 			continue
 		}
@@ -115,7 +116,7 @@ func (m *Message) RewriteAddresses(f func(field string, b Mailbox) envelope.Addr
 }
 
 // rewrite returns f with its addresses replaced, and what was replaced.
-func (f field) rewrite(to func(Mailbox) envelope.Address) (field, []string) {
+func (f field) rewrite(to func(Mailbox) (a envelope.Address, why string)) (field, []string) {
 	value := string(f.value())
 	boxes, _ := ParseAddressList(value)
 	raw := f.raw[:len(f.raw)-len(value)]
@@ -125,7 +126,7 @@ func (f field) rewrite(to func(Mailbox) envelope.Address) (field, []string) {
 		if b.Address.IsNull() {
 			continue
 		}
-		a := to(b)
+		a, why := to(b)
 		if a.IsNull() || a == b.Address {
 			continue
 		}
@@ -136,7 +137,7 @@ func (f field) rewrite(to func(Mailbox) envelope.Address) (field, []string) {
 		raw = append(raw, a.String()...)
 		end = b.end
 		if len(done) <= maxChanges {
-			done = append(done, fmt.Sprintf("%s rewritten to %s", b.Address, a))
+			done = append(done, fmt.Sprintf("%s rewritten to %s: %s", b.Address, a, why))
 		} else {
 			done = append(done, "")
 		}

@@ -52,7 +52,7 @@ var hints = [...]struct {
 	{Credential, "can write it", "take the right away: chmod 600"},
 	{Credential, "belongs to uid", "give it to yourself or to root: chown"},
 	{Credential, "not a regular file", `use secret = "command:cat FILE"`},
-	{Credential, "no such file", "store it: sendoff --login ACCOUNT"},
+	{Credential, "open: no such file", "store it: sendoff --login ACCOUNT"},
 	{Credential, "$credentials_directory", "add LoadCredential= to the service's unit"},
 	{Credential, "cannot be written", `set secret = "keyring" or "file:…" to store it with --login`},
 
@@ -63,7 +63,11 @@ var hints = [...]struct {
 	{Insecure, "unknown authority", "is this the server you meant? For an authority of your own set tls-ca; a server may also lack an intermediate certificate"},
 	{Insecure, "no certificate authorities on this system", "install the system's CA bundle (package ca-certificates), or set tls-ca"},
 	{Insecure, "it is for", "is this the server you meant? If so, write the name as the certificate has it, or set tls-name"},
+	{Insecure, "names no host", "only a name in the certificate's subjectAltName counts (RFC 9525): whoever runs the server has to renew it"},
 	{Insecure, "fingerprint", "if the server's certificate was renewed, set tls-fingerprint to the new one"},
+
+	{NotAllowed, "mail from:", "use an address that this login may send as: -f, the account's from, or force-sender"},
+	{NoUser, "mail from:", "use an address that this login may send as: -f, the account's from, or force-sender"},
 
 	{AuthFailed, "5.7.9|application-specific", "Google wants an app password: myaccount.google.com/apppasswords"},
 	{AuthFailed, "5.7.8|gmail", "Google wants an app password: myaccount.google.com/apppasswords"},
@@ -80,7 +84,7 @@ var hints = [...]struct {
 	{Connection, "connect to|:25|no answer", `port 25 is blocked on most networks; try server = "smtps://…" or "smtp://…"`},
 	{Connection, "connect to|:25:", `port 25 is blocked on most networks; try server = "smtps://…" or "smtp://…"`},
 	{Connection, "connect to", "check server and port, and whether a firewall is in the way"},
-	{Connection, "greeting: no answer", "a server that waits for TLS says nothing: try server = \"smtps://…\""},
+	{Connection, "while waiting for the greeting", "a server that waits for TLS says nothing: try server = \"smtps://…\""},
 	{Connection, "not smtp", "something other than a mail server answers there: check server and port"},
 }
 
