@@ -138,7 +138,7 @@ func (p *program) submitter() (*submit.Submitter, error) {
 		path = p.cmd.Config
 	}
 	paths := config.Find(path, os.Getenv, id)
-	c, err := config.Load(paths)
+	c, err := config.Load(paths, submit.Values())
 	if err != nil {
 		return nil, err
 	}

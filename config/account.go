@@ -32,12 +32,12 @@ type Account struct {
 	TLSName        string        `toml:"tls-name" doc:"The name that must be in the server's certificate, instead of its host name."`
 	SourceAddress  Source        `toml:"source-address" doc:"The IP address to connect from."`
 	AddressFamily  Family        `toml:"address-family" doc:"Which addresses of the server to use."`
-	Timeout        Duration      `toml:"timeout" doc:"How long connecting and logging in may take together."`
+	Timeout        Duration      `toml:"timeout" doc:"How long connecting and logging in may take together, and after that each answer but the last."`
 }
 
-// check checks what the types of a's fields do not, fills in defaults, and
-// says where in o a mistake is.
-func (a *Account) check(o *outline) error {
+// check checks what the types of a's fields do not, with v's help, fills in
+// defaults, and says where in o a mistake is.
+func (a *Account) check(o *outline, v Values) error {
 	at := func(setting string) int { return o.find(accountsTable, a.Name, setting) }
 	has := func(setting string) bool { return o.has(accountsTable, a.Name, setting) }
 	switch {
@@ -55,15 +55,13 @@ func (a *Account) check(o *outline) error {
 		return o.errorf(at("tls-key"), "tls-key is of no use without tls-cert")
 	}
 	for i, m := range a.Auth {
-		if !isMechanism(m) {
-			return o.errorf(at("auth"), "auth holds what is not the name of a mechanism")
-		}
 		a.Auth[i] = strings.ToUpper(m)
 	}
-	for _, s := range a.Secret {
-		if s == "" {
-			return o.errorf(at("secret"), "secret names no source")
-		}
+	if err := o.checkValues(a.Auth, v.Mechanism, accountsTable, a.Name, "auth"); err != nil {
+		return err
+	}
+	if err := o.checkValues(a.Secret, v.Secret, accountsTable, a.Name, "secret"); err != nil {
+		return err
 	}
 	a.setDefaults()
 	return nil
@@ -109,11 +107,4 @@ func (a *Account) Address() (addr envelope.Address, ok bool) {
 func isDomain(s string) bool {
 	a, err := envelope.Parse("x@" + s)
 	return err == nil && a.Domain() == s && s != ""
-}
-
-// isMechanism reports whether s is the name of a SASL mechanism, in any case
-// (RFC 4422 section 3.1).
-func isMechanism(s string) bool {
-	return s != "" && len(s) <= 20 &&
-		strings.Trim(strings.ToUpper(s), "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") == ""
 }

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"encoding"
 	"fmt"
 	"slices"
 	"strings"
@@ -19,7 +18,7 @@ type Override struct {
 	Server  string // as in a file
 	User    string
 	Secret  string // a source, never a password
-	From    string // an address or pattern, as in a file
+	From    string // an address or pattern, as in a file; the environment's alone
 }
 
 // Environment returns what the variables SENDOFF_* say.
@@ -52,7 +51,7 @@ type Choice struct {
 // an account by itself where none is chosen. Beside a chosen one it takes that
 // account's place of delivery; and if its host is none of the account's, it
 // gets nothing that was meant for them: no user, secret, certificate or
-// fingerprint.
+// fingerprint. Then why says whose user and secret these are.
 func (c *Config) Choose(by Choice) (a *Account, why string, err error) {
 	chosen, why, err := c.choose(by)
 	if err != nil {
@@ -66,11 +65,20 @@ func (c *Config) Choose(by Choice) (a *Account, why string, err error) {
 	case env.Account == "" && env.Server == "" && c.standard() != chosen:
 		env.User, env.Secret = "", "" // they are the default account's
 	}
-	if err := account.apply(env, origin{status.Config, "SENDOFF_SERVER", "SENDOFF_USER", "SENDOFF_SECRET", "SENDOFF_FROM"}); err != nil {
-		return nil, "", err
-	}
-	if err := account.apply(by.CommandLine, origin{status.Usage, "--server", "--user", "--secret", "--from"}); err != nil {
-		return nil, "", err
+	for _, row := range []struct {
+		says Override
+		from origin
+	}{
+		{env, origin{status.Config, "SENDOFF_SERVER", "SENDOFF_USER", "SENDOFF_SECRET"}},
+		{by.CommandLine, origin{status.Usage, "--server", "--user", "--secret"}},
+	} {
+		host, err := account.apply(row.says, row.from)
+		if err != nil {
+			return nil, "", err
+		}
+		if host != "" {
+			why += fmt.Sprintf("; user and secret belong to %s and are not used", host)
+		}
 	}
 	account.setDefaults()
 	return &account, why, nil
@@ -154,55 +162,54 @@ func (c *Config) matching(addr envelope.Address) *Account {
 // origin says where an Override comes from: the kind of its errors, and the
 // names of its fields in them.
 type origin struct {
-	kind                       status.Kind
-	server, user, secret, from string
+	kind                 status.Kind
+	server, user, secret string
 }
 
-// apply puts o's values in place of a's.
-func (a *Account) apply(o Override, by origin) error {
-	var servers List[Server]
-	var from List[Pattern]
-	for _, row := range []struct {
-		name, value string
-		into        encoding.TextUnmarshaler
-	}{
-		{by.server, o.Server, &servers},
-		{by.user, o.User, nil},
-		{by.secret, o.Secret, nil},
-		{by.from, o.From, &from},
-	} {
-		if strings.ContainsFunc(row.value, unicode.IsControl) {
-			return by.kind.Errorf("%s holds a control character or a line break", row.name)
+// apply puts o's values in place of a's. It returns the host that a's user and
+// secret were for, if they are gone because a has moved.
+func (a *Account) apply(o Override, by origin) (left string, err error) {
+	if o.Server != "" {
+		var servers List[Server]
+		if err := servers.UnmarshalText([]byte(o.Server)); err != nil {
+			return "", by.kind.Errorf("%s: %w", by.server, err)
 		}
-		if row.value == "" || row.into == nil {
-			continue
-		}
-		if err := row.into.UnmarshalText([]byte(row.value)); err != nil {
-			return by.kind.Errorf("%s: %w", row.name, err)
-		}
+		left = a.moveTo(servers)
 	}
-	if servers != nil {
-		a.moveTo(servers)
+	if strings.ContainsFunc(o.User, unicode.IsControl) {
+		return "", by.kind.Errorf("%s holds a control character or a line break", by.user)
 	}
 	if o.User != "" {
 		a.User = o.User
 	}
+	if strings.ContainsFunc(o.Secret, unicode.IsControl) {
+		return "", by.kind.Errorf("%s holds a control character or a line break", by.secret)
+	}
 	if o.Secret != "" {
 		a.Secret = List[string]{o.Secret}
 	}
-	if from != nil {
+	if o.From != "" {
+		var from List[Pattern]
+		if err := from.UnmarshalText([]byte(o.From)); err != nil {
+			return "", by.kind.Errorf("SENDOFF_FROM: %w", err)
+		}
 		a.From = from
 	}
-	return nil
+	return left, nil
 }
 
 // moveTo makes servers the account's. What proves to its old hosts who we are,
-// or proves theirs, goes unless the new host is one of them.
-func (a *Account) moveTo(servers List[Server]) {
+// or proves theirs, goes unless the new host is one of them. It returns the
+// first old host if a user or secret for it is gone.
+func (a *Account) moveTo(servers List[Server]) (left string) {
 	known := slices.ContainsFunc(a.Servers, func(s Server) bool { return s.Host == servers[0].Host })
 	if !known {
+		if len(a.Servers) > 0 && (a.User != "" || a.Secret != nil) {
+			left = a.Servers[0].Host
+		}
 		a.User, a.Secret = "", nil
 		a.TLSCert, a.TLSKey, a.TLSName, a.TLSFingerprint = "", "", "", Fingerprint{}
 	}
 	a.Servers = servers
+	return left
 }

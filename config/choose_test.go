@@ -91,7 +91,12 @@ func TestChoose(t *testing.T) {
 		{"", "", "", o{}, o{Server: "smtps://h"}, "environment: made from SENDOFF_SERVER"},
 		{"", "", "", o{Server: "smtps://h"}, o{Server: "smtps://g"}, "command-line: made from --server"},
 		{two, "", "", o{}, o{Server: "smtps://h"}, "environment: made from SENDOFF_SERVER"},
-		{one, "", "", o{}, o{Server: "smtps://h"}, "only: the only account"},
+		{one, "", "", o{}, o{Server: "smtps://h"}, "only: the only account; user and secret belong to only.example and are not used"},
+		{one, "", "", o{Server: "smtps://h", User: "v"}, o{}, "only: the only account; user and secret belong to only.example and are not used"},
+		{one, "", "", o{}, o{Server: "smtps://only.example:4650"}, "only: the only account"},
+		{three, "x@example.org", "", o{Server: "smtps://h"}, o{}, "pattern: the sender x@example.org (-f) selects it"},
+		{one, "", "", o{Server: "smtps://g"}, o{Server: "smtps://h", User: "v"}, "only: the only account; user and secret belong to only.example and are not used; user and secret belong to h and are not used"},
+		{one, "", "", o{Server: "smtps://g"}, o{Server: "smtps://h"}, "only: the only account; user and secret belong to only.example and are not used"},
 	} {
 		c, err := parse(row.text)
 		if err != nil {

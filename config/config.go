@@ -14,8 +14,10 @@
 // against the tags, and a test holds sendoff.toml(5) against them.
 //
 // Errors: everything is of kind status.Config, and an error about a file begins
-// with FILE:LINE:COLUMN. No error quotes a file's lines, which may hold a
-// secret in the wrong place; a bad option on the command line is status.Usage.
+// with FILE:LINE:COLUMN, or with FILE if there is none. No error quotes a file's
+// lines, which may hold a secret in the wrong place; only a server that is
+// plainly a host name is shown again. A bad option on the command line is
+// status.Usage.
 package config
 
 import (
@@ -51,21 +53,29 @@ type Config struct {
 	defaultAt string // where account was set, as FILE:LINE:COLUMN
 }
 
+// Values judges values that mean something to other packages only. An error
+// must not quote the value, which may be a password. A nil function takes
+// anything.
+type Values struct {
+	Secret    func(source string) error
+	Mechanism func(name string) error // in upper case
+}
+
 // Load reads the files of p. When its error is nil, every account in the Config
-// can be used as it is. Without any file the Config is empty, which only Choose
-// minds.
-func Load(p Paths) (*Config, error) {
+// can be used as it is, as far as v tells. Without any file the Config is
+// empty, which only Choose minds.
+func Load(p Paths, v Values) (*Config, error) {
 	c := &Config{}
 	for _, path := range []string{p.System, p.User} {
 		if path == "" || p.Explicit != "" {
 			continue
 		}
 		data, err := read(path)
-		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		if missing(err) {
 			continue
 		}
 		if err == nil {
-			err = c.add(path, data, p.Home)
+			err = c.add(path, data, p.Home, v)
 		}
 		if err != nil {
 			return nil, atStart(path, err)
@@ -74,7 +84,7 @@ func Load(p Paths) (*Config, error) {
 	if p.Explicit != "" {
 		data, err := read(p.Explicit)
 		if err == nil {
-			err = c.add(p.Explicit, data, p.Home)
+			err = c.add(p.Explicit, data, p.Home, v)
 		}
 		if err != nil {
 			return nil, atStart(p.Explicit, err)
@@ -83,11 +93,19 @@ func Load(p Paths) (*Config, error) {
 	return c, c.checkDefault()
 }
 
+// missing reports whether err says that there is no such file.
+func missing(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
+}
+
 // atStart gives an error about a file as a whole the file's first place; one
-// that has a place keeps it.
+// that has a place keeps it, and a file that is not there has none.
 func atStart(path string, err error) error {
-	if status.KindOf(err) == status.Config {
+	switch {
+	case status.KindOf(err) == status.Config:
 		return err
+	case missing(err):
+		return status.Config.Errorf("%s: no such file", path)
 	}
 	if e := new(fs.PathError); errors.As(err, &e) && e.Path == path {
 		err = e.Err
@@ -126,7 +144,7 @@ func read(path string) ([]byte, error) {
 // add puts what the file at path says on top of c: its top-level settings
 // replace c's, and so does an account of the same name. A relative path in it
 // is below its folder, and one that begins with ~/ below home.
-func (c *Config) add(path string, data []byte, home string) error {
+func (c *Config) add(path string, data []byte, home string, v Values) error {
 	o := newOutline(path, data)
 	if err := o.check(); err != nil {
 		return err
@@ -151,11 +169,14 @@ func (c *Config) add(path string, data []byte, home string) error {
 	for _, name := range o.accounts() {
 		a := doc.Accounts[name]
 		a.Name, a.File = name, where
-		if err := a.check(o); err != nil {
-			return err
-		}
 		for _, p := range []*string{&a.TLSCA, &a.TLSCert, &a.TLSKey} {
 			*p = resolve(*p, filepath.Dir(where), home)
+		}
+		for i, source := range a.Secret {
+			a.Secret[i] = resolveSecret(source, filepath.Dir(where))
+		}
+		if err := a.check(o, v); err != nil {
+			return err
 		}
 		accounts = append(accounts, a)
 	}
@@ -182,6 +203,17 @@ func resolve(p, folder, home string) string {
 		return p
 	}
 	return filepath.Join(folder, p)
+}
+
+// resolveSecret does the same for a source of a secret. Its ~/ stays: whoever
+// reads the secret knows the home folder, and the short form is what people
+// know the file by.
+func resolveSecret(source, folder string) string {
+	path, ok := strings.CutPrefix(source, "file:")
+	if !ok || strings.HasPrefix(path, "~/") {
+		return source
+	}
+	return "file:" + resolve(path, folder, "")
 }
 
 // checkTop checks the values of the top-level settings that o's file has.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -12,10 +13,29 @@ import (
 	"sendoff/submit/status"
 )
 
+// values accepts what the tests' accounts have.
+var values = Values{
+	Secret: func(s string) error {
+		if s == "none" || s == "keyring" || strings.HasPrefix(s, "command:") || strings.HasPrefix(s, "systemd:") {
+			return nil
+		}
+		if path, ok := strings.CutPrefix(s, "file:"); ok && (filepath.IsAbs(path) || strings.HasPrefix(path, "~/")) {
+			return nil
+		}
+		return errors.New("unknown source")
+	},
+	Mechanism: func(s string) error {
+		if s == "PLAIN" || s == "LOGIN" {
+			return nil
+		}
+		return errors.New("unknown mechanism")
+	},
+}
+
 // parse is Load of one file with the given content.
 func parse(text string) (*Config, error) {
 	c := &Config{}
-	if err := c.add("f", []byte(text), "/home/ann"); err != nil {
+	if err := c.add("f", []byte(text), "/home/ann", values); err != nil {
 		return nil, err
 	}
 	return c, c.checkDefault()
@@ -43,7 +63,7 @@ server = ["smtps://One.Example.org", "smtp://[2001:db8::1]:25"]
 user = "ann"
 from = "ann@example.org"
 full-name = "Ann Bee"
-secret = ["keyring", "command:pass show mail"]
+secret = ["keyring", "command:pass show mail", "file:secrets/a", "file:~/a", "file:/a"]
 auth = ["plain", "LOGIN"]
 force-sender = true
 max-size = "25M"
@@ -84,6 +104,7 @@ func TestLoadEverySetting(t *testing.T) {
 		{a.File, where},
 		{a.TLSCA, filepath.Join(filepath.Dir(where), "ca.pem")},
 		{a.TLSCert, filepath.Join("/home/ann", "cert.pem")},
+		{strings.Join(a.Secret, " "), "keyring command:pass show mail file:" + filepath.Join(filepath.Dir(where), "secrets", "a") + " file:~/a file:/a"},
 		{a.AddressFamily.Network(), "tcp4"},
 		{len(a.TLSFingerprint.Sum()), 32},
 		{a.Timeout.Seconds(), 90.0},
@@ -114,9 +135,19 @@ func TestLoadErrors(t *testing.T) {
 		{"hunter2\n", "f:1:"},
 		{"account = \"a\xff\"\n", "f:1:13: "},
 
+		// What lacks its quotes.
+		{account("user = ann"), "f:2:8: unexpected character U+0061 'a' at start of value; a string stands in quotes"},
+		{account("user = tom"), "f:2:8: expected keyword \"true\"; a string stands in quotes"},
+		{account("tls-ca = ~/ca.pem"), "f:2:10: unexpected character U+007E '~' at start of value; a string stands in quotes"},
+		{account("secret = [\"none\", keyring]"), "f:2:19: unexpected character U+006B 'k' at start of value; a string stands in quotes"},
+		{account("source-address = 192.0.2.1"), "f:2:23: expected newline but got U+002E '.'; a string stands in quotes"},
+		{account("max-size = 25M"), "f:2:14: strings must be quoted"},
+
 		// What is no setting.
 		{"acount = \"a\"\n", "f:1:1: unknown key acount; did you mean account?"},
-		{"[account.a]\n", "f:1:2: account takes a string, not a table"},
+		{"[account.work]\n", "f:1:2: account takes a string, not a table; did you mean [accounts.work]?"},
+		{"account.\"a b\".user = \"u\"\n", `f:1:1: account takes a string, not a table; did you mean [accounts."a b"]?`},
+		{"[account]\n", "f:1:2: account takes a string, not a table; did you mean [accounts.NAME]?"},
 		{"[acounts.a]\n", "f:1:2: unknown key acounts.a; did you mean accounts?"},
 		{"\n  Account = \"a\"\n", "f:2:3: unknown key Account; did you mean account?"},
 		{"xyzzy = 1\n", "f:1:1: unknown key xyzzy"},
@@ -124,7 +155,17 @@ func TestLoadErrors(t *testing.T) {
 		{"server = \"smtps://h\"\n", "f:1:1: unknown key server; it belongs in an account, below [accounts.NAME]"},
 		{account("domain = \"d\""), "f:2:1: unknown key accounts.a.domain; it belongs at the top of the file, before the first [table]"},
 		{account("form = \"d\""), "f:2:1: unknown key accounts.a.form; did you mean from?"},
-		{account("password = \"hunter2\""), "f:2:1: unknown key accounts.a.password"},
+		{account("password = \"hunter2\""), "f:2:1: unknown key accounts.a.password; a password is not kept here: see secret"},
+		{"password = \"hunter2\"\n", "f:1:1: unknown key password; a password is not kept here: see secret"},
+		{account("passwordeval = \"pass hunter2\""), `f:2:1: unknown key accounts.a.passwordeval; write secret = "command:…"`},
+		{"host = \"h.example\"\n", `f:1:1: unknown key host; write server = "smtps://HOST"`},
+		{account("host = \"h.example\""), `f:2:1: unknown key accounts.a.host; write server = "smtps://HOST"`},
+		{account("port = 587"), `f:2:1: unknown key accounts.a.port; write it in server, as in "smtps://HOST:465"`},
+		{account("tls = true"), `f:2:1: unknown key accounts.a.tls; server says it: "smtps://HOST" is TLS from the start, "smtp://HOST" is STARTTLS`},
+		{account("tls_starttls = true"), `f:2:1: unknown key accounts.a.tls_starttls; server says it: "smtps://HOST" is`},
+		{account("TLS-Trust-File = \"x\""), "f:2:1: unknown key accounts.a.TLS-Trust-File; write tls-ca"},
+		{account("tls_fingerprint = \"x\""), "f:2:1: unknown key accounts.a.tls_fingerprint; did you mean tls-fingerprint?"},
+		{account("[accounts.a.port]"), "f:2:2: unknown key accounts.a.port; write it in server"},
 		{"accounts.a = { server = \"smtps://h\", usr = \"u\" }\n", "f:1:38: unknown key accounts.a.usr; did you mean user?"},
 		{"log = \"syslog\"\n", "f:1:1: unknown key log"},
 		{"[oauth2.x]\n", "f:1:2: unknown key oauth2.x"},
@@ -141,7 +182,8 @@ func TestLoadErrors(t *testing.T) {
 		{account("from = [\"a@b\", 2]"), "f:2:1: accounts.a.from takes a string or a list of strings, not a list with a whole number"},
 		{account("from = [[\"a@b\"]]"), "f:2:1: accounts.a.from takes a string or a list of strings, not a list with a list"},
 		{account("force-sender = \"yes\""), "f:2:1: accounts.a.force-sender takes true or false, not a string"},
-		{account("timeout = 30"), "f:2:1: accounts.a.timeout takes a string, not a whole number"},
+		{account("timeout = 30"), `f:2:1: accounts.a.timeout takes a string, not a whole number; write it with a unit, as in "30s"`},
+		{account("auth = true"), "f:2:1: accounts.a.auth takes a string or a list of strings, not true or false; without it any mechanism may be used"},
 		{account("max-size = 1.5"), "f:2:1: accounts.a.max-size takes a whole number or a string, not a number with a fraction"},
 		{account("tls-name = true"), "f:2:1: accounts.a.tls-name takes a string, not true or false"},
 		{account("[accounts.a.from]\nx = 1"), "f:2:2: accounts.a.from takes a string or a list of strings, not a table"},
@@ -161,9 +203,14 @@ func TestLoadErrors(t *testing.T) {
 		{"domain = \"a@b\"\n", "f:1:1: domain is not a domain"},
 		{"queue = \"/var/spool\"\n", `f:1:1: queue can only be "off" in this version`},
 		{account("user = \"a\\nb\""), "f:2:1: accounts.a.user holds a control character or a line break"},
-		{account("secret = [\"\"]"), "f:2:1: secret names no source"},
+		{account("secret = \"hunter2\""), "f:2:10: accounts.a.secret: unknown source"},
+		{account("secret = [\"none\",\n  \"hunter2\"]"), "f:3:3: accounts.a.secret: unknown source"},
+		{account("secret = [\"\"]"), "f:2:11: accounts.a.secret: unknown source"},
+		{account("secret = \"file:\""), "f:2:10: accounts.a.secret: unknown source"},
+		{"accounts.a = { secret = [\"none\", \"hunter2\"], server = \"smtps://h\" }\n", "f:1:34: accounts.a.secret: unknown source"},
 		{account("secret = [\"none\", \"file:\\u0000\"]"), "f:2:1: accounts.a.secret holds a control character or a line break"},
-		{account("auth = \"PLAIN LOGIN\""), "f:2:1: auth holds what is not the name of a mechanism"},
+		{account("auth = [\"plain\", \"PLIAN\"]"), "f:2:18: accounts.a.auth: unknown mechanism; without it any mechanism may be used"},
+		{account("auth = \"on\""), "f:2:8: accounts.a.auth: unknown mechanism; without it any mechanism may be used"},
 		{account("max-recipients = 0"), "f:2:1: max-recipients must be 1 or more"},
 		{account("max-size = -1"), "f:2:1: max-size must not be negative"},
 		{account("max-size = \"25 MB\""), `f:2:12: accounts.a.max-size: a size is a number of octets, or a string such as "500K", "25M" or "1G"`},
@@ -180,6 +227,7 @@ func TestLoadErrors(t *testing.T) {
 		{account("tls-key = \"k\""), "f:2:1: tls-key is of no use without tls-cert"},
 		{account("from = \"ann\""), "f:2:8: accounts.a.from: an address or pattern needs an @, as in *@example.org"},
 		{account("from = [\"a@b\",\n  \"a b@c\"]"), "f:3:3: accounts.a.from: not an address, nor a pattern of one"},
+		{"[accounts.a]\nserver = \"localhost\"\n", "f:2:10: accounts.a.server: a server is written smtps://HOST, smtp://HOST or smtp+plain://HOST, with :PORT if need be; try \"smtps://localhost\""},
 		{"[accounts.a]\nserver = \"smtps://ann:hunter2@h\"\n", "f:2:10: accounts.a.server: a server has no user or password in it; use user and secret"},
 	} {
 		_, err := parse(row.text)
@@ -244,7 +292,7 @@ server = "smtps://a.user.example"
 		{"below a file", Paths{User: filepath.Join(system, "x")}, "  "},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			c, err := Load(row.paths)
+			c, err := Load(row.paths, Values{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -258,7 +306,7 @@ server = "smtps://a.user.example"
 		})
 	}
 
-	c, err := Load(Paths{System: system, User: user})
+	c, err := Load(Paths{System: system, User: user}, Values{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -274,7 +322,7 @@ func TestLoadDefaultOfTheOtherFile(t *testing.T) {
 	dir := t.TempDir()
 	system := write(t, filepath.Join(dir, "system.toml"), "\naccount = \"home\"\n")
 	user := write(t, filepath.Join(dir, "user.toml"), account(""))
-	_, err := Load(Paths{System: system, User: user})
+	_, err := Load(Paths{System: system, User: user}, Values{})
 	want := system + `:2:1: account = "home" names no account; known accounts: a`
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
@@ -295,22 +343,43 @@ func TestLoadRefusesFiles(t *testing.T) {
 		unix, user bool
 	}
 	rows := []row{
-		{path: filepath.Join(dir, "missing.toml"), want: "no such file", unix: true},
-		{path: dir, want: "not a regular file"},
-		{path: write(t, filepath.Join(dir, "big.toml"), strings.Repeat("#\n", maxFile/2+1)), want: "larger than 1 MiB, so not a configuration"},
-		{path: file("world", 0o602), want: "others can write it (mode 0602)", unix: true},
-		{path: file("unreadable", 0o000), want: "permission denied", unix: true, user: true},
+		{path: filepath.Join(dir, "missing.toml"), want: ": no such file"},
+		{path: filepath.Join(dir, "big.toml", "x"), want: ": no such file"},
+		{path: dir, want: ":1:1: not a regular file"},
+		{path: write(t, filepath.Join(dir, "big.toml"), strings.Repeat("#\n", maxFile/2+1)), want: ":1:1: larger than 1 MiB, so not a configuration"},
+		{path: file("world", 0o602), want: ":1:1: others can write it (mode 0602)", unix: true},
+		{path: file("unreadable", 0o000), want: ":1:1: permission denied", unix: true, user: true},
 	}
 	for _, row := range rows {
 		if row.unix && runtime.GOOS == "windows" || row.user && os.Geteuid() == 0 {
 			t.Logf("%s: skipped, for it needs Unix, and a user who is not root", row.path)
 			continue
 		}
-		_, err := Load(Paths{Explicit: row.path})
-		want := row.path + ":1:1: " + row.want
+		_, err := Load(Paths{Explicit: row.path}, Values{})
+		want := row.path + row.want
 		if err == nil || !strings.HasPrefix(err.Error(), want) || status.KindOf(err) != status.Config {
 			t.Errorf("got  %v\nwant %s", err, want)
 		}
+	}
+}
+
+// The error names the folder whose rights must be changed, not only the file.
+func TestLoadNamesTheFolder(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("access rights are not judged on Windows")
+	}
+	folder := filepath.Join(t.TempDir(), "folder")
+	path := write(t, filepath.Join(folder, "sub", "config.toml"), example)
+	if err := os.Chmod(folder, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Load(Paths{Explicit: path}, Values{})
+	if err == nil {
+		t.Fatal("no error")
+	}
+	wrong, ok := strings.CutPrefix(err.Error(), path+":1:1: ")
+	if !ok || !strings.Contains(wrong, folder) || !strings.Contains(wrong, "(mode 0777)") {
+		t.Errorf("got %v, which should name %s", err, folder)
 	}
 }
 

@@ -2,6 +2,7 @@ package config
 
 import (
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -21,15 +22,20 @@ func page(t *testing.T) []string {
 // with the sentence in its tag, and no other.
 func TestManualSettings(t *testing.T) {
 	var want, got []string
-	for _, s := range Settings() {
-		section := "Top-level settings"
-		if s.Account {
-			section = "Account settings"
+	for _, table := range []struct {
+		section string
+		t       reflect.Type
+	}{
+		{"Top-level settings", reflect.TypeFor[Config]()},
+		{"Account settings", reflect.TypeFor[Account]()},
+	} {
+		for _, f := range fields(table.t) {
+			name, doc := f.Tag.Get("toml"), f.Tag.Get("doc")
+			if !strings.HasSuffix(doc, ".") {
+				t.Errorf("%s: %q is no sentence", name, doc)
+			}
+			want = append(want, table.section+": "+name+": "+doc)
 		}
-		if !strings.HasSuffix(s.Doc, ".") || s.Takes == "" {
-			t.Errorf("%s: %q is no sentence, or takes nothing", s.Name, s.Doc)
-		}
-		want = append(want, section+": "+s.Name+": "+s.Doc)
 	}
 	lines, section := page(t), ""
 	for i, line := range lines {

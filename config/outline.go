@@ -31,6 +31,7 @@ type key struct {
 	element bool
 	control bool // a string with a control character in it
 	offset  int
+	value   int // the offset of a value that is a string
 }
 
 // newOutline reads data up to its first error of syntax, which the decoder
@@ -57,14 +58,14 @@ func newOutline(file string, data []byte) *outline {
 func (o *outline) addValue(table []string, e *unstable.Node) {
 	path, at := join(table, e.Key())
 	value := e.Value()
-	o.keys = append(o.keys, key{path: path, kind: value.Kind, control: hasControl(value), offset: at})
+	o.keys = append(o.keys, key{path: path, kind: value.Kind, control: hasControl(value), offset: at, value: int(value.Raw.Offset)})
 	for it := value.Children(); it.Next(); {
 		n := it.Node()
 		switch {
 		case value.Kind == unstable.InlineTable:
 			o.addValue(path, n)
 		case n.Kind != unstable.Comment:
-			o.keys = append(o.keys, key{path: path, kind: n.Kind, element: true, control: hasControl(n), offset: at})
+			o.keys = append(o.keys, key{path: path, kind: n.Kind, element: true, control: hasControl(n), offset: at, value: int(n.Raw.Offset)})
 		}
 	}
 }
@@ -119,11 +120,11 @@ func (o *outline) checkKey(k key) error {
 	t := takes(setting.Type)
 	switch {
 	case len(rest) > 1 || isTable || k.kind == unstable.ArrayTable:
-		return o.errorf(k.offset, "%s takes %s, not a table", dotted(k.path[:len(k.path)-len(rest)+1]), t.words)
+		return o.errorf(k.offset, "%s takes %s, not a table%s", dotted(k.path[:len(k.path)-len(rest)+1]), t.words, suggestTable(k.path))
 	case k.element && k.kind != unstable.String:
 		return o.errorf(k.offset, "%s takes %s, not a list with %s", dotted(k.path), t.words, kindWords(k.kind))
 	case !k.element && !slices.Contains(t.kinds, k.kind):
-		return o.errorf(k.offset, "%s takes %s, not %s", dotted(k.path), t.words, kindWords(k.kind))
+		return o.errorf(k.offset, "%s takes %s, not %s%s", dotted(k.path), t.words, kindWords(k.kind), advice(rest[0]))
 	case k.control:
 		return o.errorf(k.offset, "%s holds a control character or a line break", dotted(k.path))
 	}
@@ -142,6 +143,26 @@ func (o *outline) checkName(k key) error {
 	name := k.path[1]
 	if name == "" || strings.ContainsAny(name[:1], "-.") || strings.ContainsFunc(name, bad) {
 		return o.errorf(k.offset, "account name %q may hold only letters, digits and -_.+@, and may not begin with - or .", name)
+	}
+	return nil
+}
+
+// checkValues asks valid about each of values, the strings that path has in
+// the file.
+func (o *outline) checkValues(values []string, valid func(string) error, path ...string) error {
+	if valid == nil {
+		return nil
+	}
+	var places []int
+	for _, k := range o.keys {
+		if k.kind == unstable.String && slices.Equal(k.path, path) {
+			places = append(places, k.value)
+		}
+	}
+	for i, v := range values {
+		if err := valid(v); err != nil {
+			return o.errorf(places[i], "%s: %w%s", dotted(path), err, advice(path[len(path)-1]))
+		}
 	}
 	return nil
 }
@@ -196,8 +217,20 @@ func (o *outline) decodeError(err error) error {
 	if len(e.Key()) > 0 {
 		about = dotted(e.Key()) + ": "
 	}
-	return status.Config.Errorf("%s:%d:%d: %s%s", o.file, line, column, about,
-		strings.TrimPrefix(strings.TrimPrefix(e.Error(), "toml: "), "toml: "))
+	text := strings.TrimPrefix(strings.TrimPrefix(e.Error(), "toml: "), "toml: ")
+	return status.Config.Errorf("%s:%d:%d: %s%s%s", o.file, line, column, about, text, quotes(text))
+}
+
+// quotes says what is missing if the decoder's error looks like a string
+// without quotes: what begins no value, begins like true, or is a number with
+// a second dot or a colon in it.
+func quotes(text string) string {
+	for _, words := range []string{"' at start of value", "expected keyword", "expected newline but got U+002E", "expected newline but got U+003A"} {
+		if strings.Contains(text, words) {
+			return "; a string stands in quotes"
+		}
+	}
+	return ""
 }
 
 // dotted writes a key as TOML does.

@@ -45,12 +45,10 @@ var schemes = [...]struct {
 var errServer = errors.New("a server is written smtps://HOST, smtp://HOST or smtp+plain://HOST, with :PORT if need be")
 
 // UnmarshalText reads SCHEME://HOST or SCHEME://HOST:PORT. Its errors do not
-// quote the text, because a password may stand where none should.
+// quote the text, because a password may stand where none should, unless it is
+// plainly a host that lacks its scheme.
 func (s *Server) UnmarshalText(text []byte) error {
-	scheme, rest, ok := strings.Cut(string(text), ":")
-	if !ok {
-		return errServer
-	}
+	scheme, rest, _ := strings.Cut(string(text), ":")
 	for _, row := range schemes {
 		if !strings.EqualFold(scheme, row.name) {
 			continue
@@ -58,7 +56,7 @@ func (s *Server) UnmarshalText(text []byte) error {
 		if row.port == 0 {
 			return fmt.Errorf("the scheme %s: is not in this version yet", row.name)
 		}
-		rest, ok = strings.CutPrefix(rest, "//")
+		rest, ok := strings.CutPrefix(rest, "//")
 		if !ok {
 			return errServer
 		}
@@ -69,7 +67,24 @@ func (s *Server) UnmarshalText(text []byte) error {
 		*s = Server{row.name, host, port}
 		return nil
 	}
+	if url := withScheme(string(text)); url != "" {
+		return fmt.Errorf("%w; try %q", errServer, url)
+	}
 	return errServer
+}
+
+// withScheme returns text with the scheme it probably lacks, or "" if it is not
+// plainly a host. One label alone might be a password.
+func withScheme(text string) string {
+	host, port, err := hostPort(text, 465)
+	const plain = "abcdefghijklmnopqrstuvwxyz0123456789.-"
+	if err != nil || strings.Trim(strings.ToLower(text), plain+":") != "" || !strings.Contains(host, ".") && host != "localhost" {
+		return ""
+	}
+	if port != 465 {
+		return SchemeStartTLS + "://" + text
+	}
+	return SchemeTLS + "://" + text
 }
 
 // hostPort splits what follows the scheme; port is the one that holds if the

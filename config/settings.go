@@ -3,37 +3,13 @@ package config
 import (
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/pelletier/go-toml/v2/unstable"
 )
 
 // accountsTable is the table that holds the accounts, and no setting itself.
 const accountsTable = "accounts"
-
-// A Setting is a key of the configuration file.
-type Setting struct {
-	Name    string
-	Account bool   // it stands in an account, not at the top
-	Takes   string // the type of its value, in words
-	Doc     string // one sentence, as it stands in sendoff.toml(5)
-}
-
-// Settings returns every setting there is: those at the top, then an
-// account's.
-func Settings() []Setting {
-	var all []Setting
-	for _, t := range []reflect.Type{reflect.TypeFor[Config](), reflect.TypeFor[Account]()} {
-		for _, f := range fields(t) {
-			all = append(all, Setting{
-				Name:    f.Tag.Get("toml"),
-				Account: t == reflect.TypeFor[Account](),
-				Takes:   takes(f.Type).words,
-				Doc:     f.Tag.Get("doc"),
-			})
-		}
-	}
-	return all
-}
 
 // fields returns the fields of t that are settings.
 func fields(t reflect.Type) []reflect.StructField {
@@ -101,6 +77,9 @@ func suggest(t reflect.Type, name string) string {
 	if _, ok := lookup(top, name); ok && t == account {
 		return "; it belongs at the top of the file, before the first [table]"
 	}
+	if words := advice(name); words != "" {
+		return words
+	}
 	known := []string{accountsTable}
 	if t == account {
 		known = nil
@@ -112,6 +91,48 @@ func suggest(t reflect.Type, name string) string {
 		return "; did you mean " + near + "?"
 	}
 	return ""
+}
+
+// instead says what to write in place of what other programs, msmtp before
+// all, call so, and how to write what is easily written wrong.
+var instead = [...]struct{ name, words string }{
+	{"password", "a password is not kept here: see secret"},
+	{"passwordeval", `write secret = "command:…"`},
+	{"host", `write server = "smtps://HOST"`},
+	{"port", `write it in server, as in "smtps://HOST:465"`},
+	{"tls", `server says it: "smtps://HOST" is TLS from the start, "smtp://HOST" is STARTTLS`},
+	{"tls-starttls", `server says it: "smtps://HOST" is TLS from the start, "smtp://HOST" is STARTTLS`},
+	{"tls-trust-file", "write tls-ca"},
+	{"tls-cert-file", "write tls-cert"},
+	{"tls-key-file", "write tls-key"},
+	{"tls-certcheck", "certificates are always checked: see tls-ca and tls-fingerprint"},
+	{"from-full-name", "write full-name"},
+	{"source-ip", "write source-address"},
+	{"auth", "without it any mechanism may be used"},
+	{"timeout", `write it with a unit, as in "30s"`},
+}
+
+// advice returns the row of instead for name, as the end of an error.
+func advice(name string) string {
+	name = strings.ReplaceAll(strings.ToLower(name), "_", "-")
+	for _, row := range instead {
+		if row.name == name {
+			return "; " + row.words
+		}
+	}
+	return ""
+}
+
+// suggestTable says which table may have been meant by path, which is none.
+func suggestTable(path []string) string {
+	if path[0] != "account" {
+		return ""
+	}
+	name := "NAME"
+	if len(path) > 1 {
+		name = path[1]
+	}
+	return "; did you mean [" + dotted([]string{accountsTable, name}) + "]?"
 }
 
 // nearest returns the word of known that takes the fewest edits to become

@@ -68,6 +68,33 @@ func TestServer(t *testing.T) {
 	}
 }
 
+// The error shows the text again only if it is plainly a host.
+func TestServerAdvice(t *testing.T) {
+	for _, row := range []struct{ text, want string }{
+		{"localhost", "smtps://localhost"},
+		{"smtp.example.org", "smtps://smtp.example.org"},
+		{"smtp.example.org:465", "smtps://smtp.example.org:465"},
+		{"smtp.example.org:587", "smtp://smtp.example.org:587"},
+		{"192.0.2.1", "smtps://192.0.2.1"},
+		{"hunter2", ""},
+		{"hunter2:587", ""},
+		{"ann@example.org", ""},
+		{"ann:hunter2@example.org", ""},
+		{"Tr0ub4dor&3.example", ""},
+		{"bücher.example", ""},
+		{"smtp.example.org:smtp", ""},
+		{"", ""},
+	} {
+		want := errServer.Error()
+		if row.want != "" {
+			want += `; try "` + row.want + `"`
+		}
+		if err := new(Server).UnmarshalText([]byte(row.text)); err == nil || err.Error() != want {
+			t.Errorf("%q:\n got %v\nwant %s", row.text, err, want)
+		}
+	}
+}
+
 func FuzzServer(f *testing.F) {
 	for _, seed := range []string{"smtps://h", "smtp://[::1%eth0]:25", "smtp+plain://bücher.example:1", "smtps://a..b", "smtps://[", "smtps://ａ.example", "smtp://.\xb2", "smtp://ａ。"} {
 		f.Add(seed)

@@ -3,7 +3,9 @@ package submit
 import (
 	"context"
 	"crypto/tls"
+	"fmt"
 	"slices"
+	"strings"
 
 	"sendoff/config"
 	"sendoff/submit/auth"
@@ -97,4 +99,20 @@ func (l *login) auth(offered []string, cs *tls.ConnectionState) (*smtp.Login, er
 		return nil, err
 	}
 	return &smtp.Login{Client: m.Client(l.account.User, secret.Reveal()), Secret: secret.Reveal()}, nil
+}
+
+// Values says of the settings that config leaves open what they may be.
+func Values() config.Values {
+	return config.Values{
+		Secret: func(s string) error {
+			_, err := credential.ParseRef(s)
+			return err
+		},
+		Mechanism: func(name string) error {
+			if !slices.Contains(auth.Known(), name) {
+				return fmt.Errorf("unknown mechanism; known are %s", strings.Join(auth.Known(), ", "))
+			}
+			return nil
+		},
+	}
 }
