@@ -10,7 +10,7 @@ var hints = [...]struct {
 	words string
 	hint  string
 }{
-	{Usage, "must come first", "put that option before all others; see THE TWO FACES in sendoff(1)"},
+	{Usage, "must come first", "see THE TWO FACES in sendoff(1)"},
 	{Usage, "is refused under the name", "see THE TWO FACES in sendoff(1)"},
 	{Usage, "sends nothing, so it", "see THE TWO FACES in sendoff(1)"},
 	{Usage, "option", "see sendoff --help"},
