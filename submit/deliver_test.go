@@ -13,9 +13,11 @@ import (
 	"io"
 	"math/big"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -293,6 +295,43 @@ func TestServersInOrder(t *testing.T) {
 	}
 	if len(h.mails) != 1 {
 		t.Errorf("got %q", h.mails)
+	}
+}
+
+// TestAddressesInOrder has a host with an address that refuses, one that says
+// no in its greeting, and a good one.
+func TestAddressesInOrder(t *testing.T) {
+	h := newSmarthost(t)
+	s, a := h.submitter(t, "swordfish")
+	a.Servers = []config.Server{server(t, "smtps://mx.example:465")}
+	a.TLSName = "127.0.0.1"
+	s.Lookup = func(_ context.Context, network, host string) ([]netip.Addr, error) {
+		if network != "ip4" || host != "mx.example" {
+			t.Errorf("looked up %s, %s", network, host)
+		}
+		return []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2"), netip.MustParseAddr("192.0.2.3")}, nil
+	}
+	if err := a.AddressFamily.UnmarshalText([]byte("4")); err != nil {
+		t.Fatal(err)
+	}
+	var tried []string
+	s.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		tried = append(tried, address)
+		switch address {
+		case "192.0.2.1:465":
+			return nil, syscall.ECONNREFUSED
+		case "192.0.2.2:465":
+			here, there := net.Pipe()
+			there.Close()
+			return here, nil
+		}
+		return new(net.Dialer).DialContext(ctx, network, h.address)
+	}
+	if err := s.Submit(context.Background(), request(t, a, nil, "Subject: x\n", "bob@example.net")); err != nil {
+		t.Error(err)
+	}
+	if want := "192.0.2.1:465 192.0.2.2:465 192.0.2.3:465"; strings.Join(tried, " ") != want {
+		t.Errorf("tried %v", tried)
 	}
 }
 

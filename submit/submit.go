@@ -24,6 +24,7 @@ import (
 	"io"
 	"iter"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -58,8 +59,9 @@ type Submitter struct {
 	Config   *config.Config
 	Identity config.Identity
 	Store    *credential.Store
-	Dial     func(ctx context.Context, network, address string) (net.Conn, error) // nil: net.Dialer
-	Trace    func(smtp.Line)                                                      // sees the dialogue; may be nil
+	Lookup   func(ctx context.Context, network, host string) ([]netip.Addr, error) // nil: net.DefaultResolver
+	Dial     func(ctx context.Context, network, address string) (net.Conn, error)  // nil: net.Dialer
+	Trace    func(smtp.Line)                                                       // sees the dialogue; may be nil
 
 	rehearsal *rehearsal // the smarthost is our own
 }

@@ -105,7 +105,11 @@ func (s *Submitter) resolve(ctx context.Context, a *config.Account, server confi
 		return []hop{{server, netip.AddrPortFrom(ip, uint16(server.Port))}}, nil
 	}
 	network := "ip" + a.AddressFamily.Network()[len("tcp"):]
-	found, err := net.DefaultResolver.LookupNetIP(ctx, network, server.Host)
+	lookup := s.Lookup
+	if lookup == nil {
+		lookup = net.DefaultResolver.LookupNetIP
+	}
+	found, err := lookup(ctx, network, server.Host)
 	if err != nil {
 		return nil, lookupFailure(server.Host, err)
 	}
