@@ -18,7 +18,7 @@ import (
 // fetched while the connection is made.
 type login struct {
 	account *config.Account
-	secret  func() (credential.Secret, error)
+	secret  func(context.Context) (credential.Secret, error)
 	local   bool // the server is on this machine: nobody reads along
 }
 
@@ -51,7 +51,7 @@ func (s *Submitter) newLogin(ctx context.Context, a *config.Account) (*login, er
 		return nil, nil
 	}
 	if s.rehearsal != nil {
-		known := func() (credential.Secret, error) { return s.rehearsal.secret, nil }
+		known := func(context.Context) (credential.Secret, error) { return s.rehearsal.secret, nil }
 		return &login{account: a, secret: known}, nil
 	}
 	refs, item, err := Item(a)
@@ -76,17 +76,21 @@ func (s *Submitter) newLogin(ctx context.Context, a *config.Account) (*login, er
 		go fetch()
 	}
 	l := &login{account: a}
-	l.secret = func() (credential.Secret, error) {
-		f := <-done
-		done <- f
-		return f.secret, f.err
+	l.secret = func(ctx context.Context) (credential.Secret, error) {
+		select {
+		case f := <-done:
+			done <- f // for the next server
+			return f.secret, f.err
+		case <-ctx.Done():
+			return credential.Secret{}, status.Credential.Errorf("%w while the secret was fetched", context.Cause(ctx))
+		}
 	}
 	return l, nil
 }
 
 // auth is smtp.Options.Auth: it chooses the mechanism.
-func (l *login) auth(offered []string, cs *tls.ConnectionState) (*smtp.Login, error) {
-	secret, err := l.secret()
+func (l *login) auth(ctx context.Context, offered []string, cs *tls.ConnectionState) (*smtp.Login, error) {
+	secret, err := l.secret(ctx)
 	if err != nil {
 		return nil, err
 	}

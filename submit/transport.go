@@ -53,23 +53,25 @@ func (s *Submitter) open(ctx context.Context, j *job) (*smtp.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("not ready for mail within %s", limit))
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, notReady(limit))
 	defer cancel()
 	var failure, unreached error
-	for _, server := range j.account.Servers {
+	for n, server := range j.account.Servers {
 		hops, err := s.resolve(ctx, j.account, server)
 		if err != nil {
 			s.remark(err.Error())
 			unreached = errors.Join(unreached, err)
 		}
 		for i, hop := range hops {
-			conn, err := s.connect(ctx, j.account, hop, len(hops)-i)
+			try, done := share(ctx, len(j.account.Servers)-n-1+len(hops)-i)
+			defer done()
+			conn, err := s.connect(try, j.account, hop)
 			if err != nil {
 				s.remark(err.Error())
 				unreached = errors.Join(unreached, err)
 				continue
 			}
-			session, err := s.start(ctx, j, hop, conn, l)
+			session, err := s.start(try, j, hop, conn, l)
 			if status.KindOf(err) != status.Connection || ctx.Err() != nil {
 				return session, err
 			}
@@ -135,14 +137,23 @@ func lookupFailure(host string, err error) error {
 	return status.Connection.With(code, fmt.Errorf("look up %s: %s", host, e.Err))
 }
 
-// connect dials one hop; left is how many addresses, with this one, have to
-// share the time.
-func (s *Submitter) connect(ctx context.Context, a *config.Account, h hop, left int) (net.Conn, error) {
+// share gives one of several addresses its part of the time that is left.
+func share(ctx context.Context, addresses int) (context.Context, context.CancelFunc) {
+	deadline, _ := ctx.Deadline()
+	part := time.Until(deadline) / time.Duration(addresses)
+	return context.WithTimeoutCause(ctx, part, notReady(part))
+}
+
+func notReady(limit time.Duration) error {
+	return fmt.Errorf("not ready for mail within %s", limit.Round(time.Second/10))
+}
+
+// connect dials one hop.
+func (s *Submitter) connect(ctx context.Context, a *config.Account, h hop) (net.Conn, error) {
 	limit := connectTime
 	if deadline, ok := ctx.Deadline(); ok {
 		limit = min(limit, time.Until(deadline))
 	}
-	limit /= time.Duration(left)
 	dialing, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	dial := s.Dial

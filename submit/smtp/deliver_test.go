@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -167,13 +168,13 @@ func FuzzDotStuffing(f *testing.F) {
 }
 
 // taken is a server that takes mail but for what a test does to it: it
-// answers EHLO, MAIL, RCPT and DATA, then calls then.
-func taken(t *testing.T, conn net.Conn, then func(r *bufio.Reader)) {
+// answers EHLO, MAIL and RCPT, and DATA with data, then calls then.
+func taken(t *testing.T, conn net.Conn, data string, then func(r *bufio.Reader)) {
 	t.Helper()
 	defer conn.Close()
 	r := bufio.NewReader(conn)
 	io.WriteString(conn, "220 mx\r\n")
-	for _, reply := range []string{"250 mx", "250 ok", "250 ok", "354 go"} {
+	for _, reply := range []string{"250 mx", "250 ok", "250 ok", data} {
 		if _, err := r.ReadString('\n'); err != nil {
 			t.Error(err)
 			return
@@ -201,12 +202,12 @@ func one(t *testing.T, message io.Reader, result *Result) func(func(Mail) bool) 
 	}
 }
 
-func deliverTo(t *testing.T, ctx context.Context, o Options, message io.Reader, then func(net.Conn, *bufio.Reader)) (result Result, took time.Duration) {
+func deliverTo(t *testing.T, ctx context.Context, o Options, data string, message io.Reader, then func(net.Conn, *bufio.Reader)) (result Result, took time.Duration) {
 	t.Helper()
 	client, server := net.Pipe()
 	served := make(chan bool)
 	go func() {
-		taken(t, server, func(r *bufio.Reader) { then(server, r) })
+		taken(t, server, data, func(r *bufio.Reader) { then(server, r) })
 		close(served)
 	}()
 	o.Security, o.Host, o.Name = None, "mx", "client"
@@ -252,19 +253,31 @@ func TestPatience(t *testing.T) {
 				io.WriteString(c, "250 2.0.0 queued\r\n")
 				time.Sleep(time.Second)
 			}, false, status.Lost, time.Minute},
+		{"a 250 while the end of the message is stuck", Options{}, strings.NewReader("x\r\n"),
+			func(c net.Conn, _ *bufio.Reader) { io.WriteString(c, "250 2.0.0 queued\r\n") }, true, status.Lost, 2 * time.Second},
 		{"the message cannot be read again", Options{}, io.MultiReader(strings.NewReader("x\r\n"), broken{}),
 			drain, false, status.Temporary, time.Minute},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r, took := deliverTo(t, context.Background(), tt.o, tt.message, tt.then)
+				r, took := deliverTo(t, context.Background(), tt.o, "354 go", tt.message, tt.then)
 				if r.Err == nil || r.Unknown != tt.unknown || status.KindOf(r.Err) != tt.kind || took > tt.within {
 					t.Errorf("unknown %t, %s after %s: %v", r.Unknown, status.KindOf(r.Err), took, r.Err)
 				}
 			})
 		})
 	}
+}
+
+// TestHalfReply has a server that begins to speak before it has the message.
+func TestHalfReply(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, took := deliverTo(t, context.Background(), Options{}, "354 go\r\n2", strings.NewReader("x\r\n"), drain)
+		if r.Err == nil || r.Unknown || took > 2*moment {
+			t.Errorf("unknown %t after %s: %v", r.Unknown, took, r.Err)
+		}
+	})
 }
 
 type broken struct{}
@@ -277,7 +290,7 @@ func TestInterrupt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(context.Background())
 		time.AfterFunc(time.Second, func() { cancel(why) })
-		r, took := deliverTo(t, ctx, Options{}, strings.NewReader("x\r\n"), drain)
+		r, took := deliverTo(t, ctx, Options{}, "354 go", strings.NewReader("x\r\n"), drain)
 		if !r.Unknown || took != time.Second+patience {
 			t.Errorf("after the dot: unknown %t after %s: %v", r.Unknown, took, r.Err)
 		}
@@ -285,7 +298,7 @@ func TestInterrupt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(context.Background())
 		time.AfterFunc(time.Second, func() { cancel(why) })
-		r, took := deliverTo(t, ctx, Options{}, endless{}, drain)
+		r, took := deliverTo(t, ctx, Options{}, "354 go", endless{}, drain)
 		if r.Unknown || r.Err == nil || took > 2*time.Second {
 			t.Errorf("in the message: unknown %t after %s: %v", r.Unknown, took, r.Err)
 		}
@@ -301,6 +314,83 @@ func TestInterrupt(t *testing.T) {
 		}
 		server.Close()
 	})
+}
+
+// TestSlowWithEach has a server that takes its time with each of many
+// recipients, and ends within six times the limit of one.
+func TestSlowWithEach(t *testing.T) {
+	for _, pipelining := range []string{"", "-PIPELINING"} {
+		synctest.Test(t, func(t *testing.T) {
+			client, server := net.Pipe()
+			done := make(chan bool)
+			go func() {
+				defer close(done)
+				r := bufio.NewReader(server)
+				io.WriteString(server, "220 mx\r\n")
+				for {
+					line, err := r.ReadString('\n')
+					if err != nil {
+						return
+					}
+					if strings.HasPrefix(line, "EHLO") {
+						io.WriteString(server, "250"+strings.Replace(pipelining, "-", "-mx\r\n250 ", 1)+"\r\n")
+						continue
+					}
+					time.Sleep(3 * time.Second)
+					if _, err := io.WriteString(server, "250 ok\r\n"); err != nil {
+						return
+					}
+				}
+			}()
+			s, err := Open(context.Background(), client, Options{Security: None, Host: "mx", Name: "client", Timeout: 4 * time.Second})
+			if err != nil {
+				t.Fatal(err)
+			}
+			e := testEnvelope(t)
+			for range 15 {
+				e.To = append(e.To, e.To[0])
+			}
+			var result Result
+			start := time.Now()
+			s.Deliver(context.Background(), func(yield func(Mail) bool) {
+				yield(Mail{
+					Envelope: e,
+					Open:     func(envelope.Form) (io.Reader, int64, error) { return strings.NewReader("x\r\n"), 3, nil },
+					Done:     func(r Result) { result = r },
+				})
+			})
+			s.Close()
+			if took := time.Since(start); result.Err == nil || !status.Of(result.Err).Temporary() || took > 25*time.Second {
+				t.Errorf("%q: %s: %v", pipelining, took, result.Err)
+			}
+			<-done
+		})
+	}
+}
+
+// TestMask hides a secret wherever a server may repeat it: as it is, in base64
+// with padding or without, and in the base64 of a longer text.
+func TestMask(t *testing.T) {
+	const secret = "sw0rdf1sh"
+	s := &Session{}
+	s.hide(secret)
+	for _, before := range []string{"", "a", "ab", "abc", "\x00ann\x00", "\x00anna\x00", "\x00annab\x00"} {
+		for _, after := range []string{"", "x", "xy", "xyz"} {
+			for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding} {
+				line := encoding.EncodeToString([]byte(before + secret + after))
+				masked := s.mask("535 " + line)
+				for n := range 3 {
+					inner := base64.RawStdEncoding.EncodeToString([]byte("\x00\x00\x00"[:n] + secret))
+					if part := inner[4 : len(inner)-3]; strings.Contains(masked, part) {
+						t.Errorf("%q is shown as %q, with %q", before+secret+after, masked, part)
+					}
+				}
+			}
+		}
+	}
+	if got := s.mask("bad " + secret); got != "bad ****" {
+		t.Errorf("%q", got)
+	}
 }
 
 // TestTrickle gives a server that sends an octet at a time no more than the

@@ -77,7 +77,7 @@ func newDialogue(t *testing.T, tr *smtptest.Transcript) *dialogue {
 		case "security":
 			d.options.Security = map[string]Security{"starttls": StartTLS, "none": None}[w[1]]
 		case "auth":
-			d.options.Auth = func(offered []string, _ *tls.ConnectionState) (*Login, error) {
+			d.options.Auth = func(_ context.Context, offered []string, _ *tls.ConnectionState) (*Login, error) {
 				return &Login{Client: sasl.NewPlainClient("", w[1], w[2]), Secret: w[2]}, nil
 			}
 		case "mail":

@@ -114,29 +114,66 @@ func (s *Session) flight(steps []step) (done, sent int, err error) {
 	if err := s.silent(steps[0]); err != nil {
 		return 0, 0, s.outOfStep(steps[0], err)
 	}
-	var answerable atomic.Int32 // steps whose last octet may have left
-	written := make(chan error, 1)
+	w := &writer{done: make(chan struct{})}
 	s.setWriting(true)
 	go func() {
-		written <- s.write(steps, &answerable)
+		w.err = s.write(steps, &w.answerable)
+		close(w.done)
 	}()
 	for i, st := range steps {
 		s.await(st.phase)
 		reply, err := s.read()
 		if err == nil {
-			err = s.handle(st, reply, !st.mute && int(answerable.Load()) <= i)
+			err = s.handle(st, reply, !st.mute && w.early(i, st))
 		} else {
 			err = s.outOfStep(st, err)
 		}
 		if err != nil {
+			failed := s.writerFailed()
 			s.stop() // the writer too
-			if werr := <-written; status.KindOf(werr) == status.Bug || errors.Is(werr, errBody) {
-				err = werr // the cause is on our side
+			<-w.done
+			switch {
+			case status.KindOf(w.err) == status.Bug, errors.Is(w.err, errBody):
+				err = w.err // the cause is on our side
+			case failed && errors.Is(w.err, os.ErrDeadlineExceeded):
+				err = s.outOfStep(st, fmt.Errorf("the server took nothing for %s", s.limit(block)))
 			}
-			return i, int(answerable.Load()), err
+			return i, int(w.answerable.Load()), err
 		}
 	}
-	return len(steps), len(steps), <-written
+	<-w.done
+	return len(steps), len(steps), w.err
+}
+
+// A writer is the state of what is written, while replies are read.
+type writer struct {
+	answerable atomic.Int32 // steps whose last octet may have left
+	done       chan struct{}
+	err        error // once done is closed
+}
+
+// moment is how long octets that were written may take to leave, and what
+// explains a failure to arrive.
+const moment = time.Second
+
+// early reports whether a reply to steps[i] came before the step was written
+// in full. Of a message it is not enough that its end is in a buffer: it must
+// have left.
+func (w *writer) early(i int, st step) bool {
+	if int(w.answerable.Load()) <= i {
+		return true
+	}
+	if st.phase != dot {
+		return false
+	}
+	timer := time.NewTimer(moment)
+	defer timer.Stop()
+	select {
+	case <-w.done:
+		return w.err != nil
+	case <-timer.C:
+		return true
+	}
 }
 
 // past is a deadline that has passed: a read takes only what is already here.
@@ -178,13 +215,12 @@ func (s *Session) silent(next step) error {
 	}
 	switch {
 	case len(b) > 0:
-		s.setWriting(false)
-		s.await(next.phase)
+		s.expectSoon()
 		reply, err := s.read()
-		if err != nil {
-			return err
-		}
-		if reply.Code == 421 {
+		switch {
+		case err != nil:
+			return errors.New("the server spoke before it was asked")
+		case reply.Code == 421:
 			return errors.New(reply.String())
 		}
 		return errUnasked(reply)
@@ -268,12 +304,46 @@ func (s *Session) setReadDeadline() {
 	switch {
 	case s.stopped:
 	case s.failed:
-		s.conn.SetReadDeadline(time.Now().Add(time.Second)) // a reply that explains it may be waiting
-	case s.writing:
+		s.conn.SetReadDeadline(time.Now().Add(moment)) // a reply that explains it may be waiting
+	case s.writing && s.waiting >= dot:
 		s.conn.SetReadDeadline(time.Time{})
-	default:
+	case s.waiting >= dot:
 		s.conn.SetReadDeadline(time.Now().Add(s.limit(s.waiting)))
+	default:
+		limit := time.Now().Add(s.limit(s.waiting))
+		if s.writing || limit.After(s.until) && !s.until.IsZero() {
+			limit = s.until
+		}
+		s.conn.SetReadDeadline(limit)
 	}
+}
+
+// expectSoon gives a reply that has begun to come a moment.
+func (s *Session) expectSoon() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.stopped {
+		s.conn.SetReadDeadline(time.Now().Add(moment))
+	}
+}
+
+// writerFailed reports whether the writer could not write.
+func (s *Session) writerFailed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.failed
+}
+
+// patienceOverAll is how many times the limit of one command the commands of a
+// mail may take together: a server that is slow with every one is no better
+// than one that is silent.
+const patienceOverAll = 6
+
+// startMail begins the time that the commands of a mail may take.
+func (s *Session) startMail() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.until = time.Now().Add(patienceOverAll * s.limit(mail))
 }
 
 // stop ends all reading and writing.

@@ -67,7 +67,7 @@ type Options struct {
 	TLS      *tls.Config
 	// Auth chooses a mechanism among those offered. A nil Login means that
 	// none is needed. It is called at most once, after TLS; nil means no Login.
-	Auth func(offered []string, cs *tls.ConnectionState) (*Login, error)
+	Auth func(ctx context.Context, offered []string, cs *tls.ConnectionState) (*Login, error)
 	// Timeout bounds every wait but the one for the reply to the final dot;
 	// 0 means the limits of RFC 5321 section 4.5.3.2.
 	Timeout time.Duration
@@ -93,12 +93,15 @@ type Session struct {
 	broken  bool                 // out of step with the server
 	quit    bool                 // QUIT is sent
 
-	mu      sync.Mutex // guards what the reader, the writer and a watch share, and Trace
+	tracing sync.Mutex // guards Trace, which may block
+
+	mu      sync.Mutex // guards what the reader, the writer and a watch share
 	waiting phase      // of the reply that is read
 	writing bool
-	failed  bool  // the writer could not write
-	stopped bool  // no deadline may be set any more
-	cause   error // why a context ended; nil if none did
+	failed  bool      // the writer could not write
+	stopped bool      // no deadline may be set any more
+	until   time.Time // when the commands of a mail must be answered; zero before MAIL
+	cause   error     // why a context ended; nil if none did
 }
 
 // Open makes a session of a fresh connection: greeting, EHLO, TLS and AUTH, as
@@ -131,7 +134,7 @@ func (s *Session) open(ctx context.Context) error {
 			return err
 		}
 	}
-	return s.authenticate()
+	return s.authenticate(ctx)
 }
 
 // Close ends the session, with a QUIT if it is in step and none was sent; the
@@ -222,7 +225,7 @@ func (s *Session) handshake(ctx context.Context) error {
 	if err := conn.HandshakeContext(limited); err != nil {
 		s.broken = true
 		if limited.Err() != nil {
-			err = s.overdue(handshake)
+			return status.Connection.Errorf("TLS: %w (%s)", s.overdue(handshake), s.o.Host)
 		}
 		return tlsFailure(err, s.o.Host)
 	}
@@ -237,11 +240,11 @@ func (s *Session) handshake(ctx context.Context) error {
 const maxChallenges = 16
 
 // authenticate runs one SASL exchange (RFC 4954).
-func (s *Session) authenticate() error {
+func (s *Session) authenticate(ctx context.Context) error {
 	if s.o.Auth == nil {
 		return nil
 	}
-	login, err := s.o.Auth(s.mechanisms(), s.tls)
+	login, err := s.o.Auth(ctx, s.mechanisms(), s.tls)
 	if err != nil || login == nil {
 		return err
 	}
@@ -295,13 +298,28 @@ func (s *Session) encode(response []byte) string {
 	return text
 }
 
-// hide keeps text out of the trace and of errors, as it is and in base64. One
-// or two characters are no secret, and would blot out ordinary words.
+// hide keeps text out of the trace and of errors, as it is and in base64, also
+// in the base64 of a longer text that holds it. One or two characters are no
+// secret, and would blot out ordinary words.
 func (s *Session) hide(text string) {
-	if len(text) > 2 {
-		s.hidden = append(s.hidden, text, base64.StdEncoding.EncodeToString([]byte(text)))
-		slices.SortFunc(s.hidden, func(a, b string) int { return len(b) - len(a) }) // one may hold another
+	if len(text) < 3 {
+		return
 	}
+	s.hidden = append(s.hidden, text)
+	for before := range 3 { // octets before text in its group of three
+		all := base64.RawStdEncoding.EncodeToString(append(make([]byte, before), text...))
+		own := all[(before*8+5)/6:] // the first character that is of text alone
+		if (before+len(text))%3 != 0 {
+			own = own[:len(own)-1] // the last one may be of what follows too
+		}
+		if before == 0 {
+			s.hidden = append(s.hidden, all)
+		}
+		if len(own) > 2 {
+			s.hidden = append(s.hidden, own)
+		}
+	}
+	slices.SortFunc(s.hidden, func(a, b string) int { return len(b) - len(a) }) // one may hold another
 }
 
 // mask replaces every hidden text in line.
@@ -314,8 +332,8 @@ func (s *Session) mask(line string) string {
 
 func (s *Session) trace(from byte, text string) {
 	if s.o.Trace != nil {
-		s.mu.Lock() // reader and writer may both have something to show
-		defer s.mu.Unlock()
+		s.tracing.Lock() // reader and writer may both have something to show
+		defer s.tracing.Unlock()
 		s.o.Trace(Line{from, text})
 	}
 }
