@@ -54,6 +54,7 @@ func TestReadWire(t *testing.T) {
 		{"plain", "Subject: a\nTo: b\n\nbody\n", "Subject: a\r\nTo: b\r\n\r\nbody\r\n"},
 		{"CRLF", "Subject: a\r\n\r\nbody\r\n", "Subject: a\r\n\r\nbody\r\n"},
 		{"mixed, CR runs before LF", "Subject: a\r\r\n\nx\r\r\r\ny\n", "Subject: a\r\n\r\nx\r\ny\r\n"},
+		{"CRs without end", "Subject: a\n\nx" + strings.Repeat("\r", 70000) + "\ny\n", "Subject: a\r\n\r\nx\r\ny\r\n"},
 		{"old Macintosh", "Subject: a\rTo: b\r\rx\ry", "Subject: a\r\nTo: b\r\n\r\nx\r\ny\r\n"},
 		{"empty", "", "\r\n"},
 		{"one newline", "\n", "\r\n"},
@@ -322,6 +323,38 @@ func TestIDRight(t *testing.T) {
 		}
 	}
 }
+
+// TestLoneCRStartsNoField has a field whose value a stranger chose, and no LF
+// for as far as one could look ahead.
+func TestLoneCRStartsNoField(t *testing.T) {
+	m := mustRead(t, "Subject: a\rBcc: b@example.org\rX: "+strings.Repeat("x", 2*blockSize)+"\nTo: c@example.org\n\n", Options{})
+	to, err := m.Recipients()
+	if err != nil || len(to) != 1 || to[0].Address.String() != "c@example.org" {
+		t.Errorf("recipients %v, %v", to, err)
+	}
+}
+
+// TestTerminal reads no further than it must: who types a dot waits.
+func TestTerminal(t *testing.T) {
+	lines := []string{"Subject: a\n", "\n", "text\n", ".\n"}
+	s := newScanner(reader(func(p []byte) (int, error) {
+		if len(lines) == 0 {
+			t.Fatal("read behind the dot")
+		}
+		n := copy(p, lines[0])
+		lines = lines[1:]
+		return n, nil
+	}))
+	for range 4 {
+		if _, end, err := s.next(); !end || err != nil {
+			t.Fatal(end, err)
+		}
+	}
+}
+
+type reader func([]byte) (int, error)
+
+func (r reader) Read(p []byte) (int, error) { return r(p) }
 
 // FuzzRead holds what no input may break: the wire form has no bare CR or LF,
 // no Bcc, no line over the limit in its header, and read again it stays as it

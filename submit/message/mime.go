@@ -285,7 +285,7 @@ type source struct {
 
 func newSource(body *store) *source {
 	s := &source{scanner: newScanner(body.open())}
-	s.mac = false
+	s.eol = '\n' // the body's line ends are ours already
 	s.read()
 	return s
 }

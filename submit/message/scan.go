@@ -5,31 +5,34 @@ import (
 	"io"
 )
 
-// blockSize is the size of the input buffer: what a pipe holds, and how far
-// Read looks ahead to tell an old Macintosh's line ends.
+// blockSize is the size of the input buffer: what a pipe holds.
 const blockSize = 64 << 10
 
 // A scanner splits its input into lines. LF ends a line, and so does a run of
-// CRs directly before it; where the first block has CRs and no LF, every CR
-// does. Lines come without their ends, in pieces when they are long.
+// CRs directly before it; in an input that fits the buffer and has no LF at
+// all, an old Macintosh's, every CR does. Lines come without their ends, in
+// pieces when they are long.
 type scanner struct {
 	r        io.Reader
 	buf      []byte
 	from, to int   // buf[from:to] is unread
 	err      error // why r ended
-	mac      bool
-	skipLF   bool // mac: an LF here belongs to the CR before it
-	open     bool // the last piece did not end its line
-	first    bool // the last piece began its line
+	eol      byte  // what ends a line: LF, or CR of a Macintosh
+	open     bool  // the last piece did not end its line
+	first    bool  // the last piece began its line
 }
 
+// newScanner reads no further than the first LF: a terminal gives a line at a
+// time.
 func newScanner(r io.Reader) *scanner {
-	s := &scanner{r: r, buf: make([]byte, blockSize)}
-	for s.err == nil && s.to < len(s.buf) {
+	s := &scanner{r: r, buf: make([]byte, blockSize), eol: '\n'}
+	for s.err == nil && s.to < len(s.buf) && bytes.IndexByte(s.buf[:s.to], '\n') < 0 {
 		s.fill()
 	}
 	block := s.buf[:s.to]
-	s.mac = bytes.IndexByte(block, '\n') < 0 && bytes.IndexByte(block, '\r') >= 0
+	if s.err == io.EOF && bytes.IndexByte(block, '\n') < 0 && bytes.IndexByte(block, '\r') >= 0 {
+		s.eol = '\r'
+	}
 	return s
 }
 
@@ -68,18 +71,10 @@ func (s *scanner) next() (piece []byte, end bool, err error) {
 	searched := 0
 	for {
 		window := s.buf[s.from:s.to]
-		if s.skipLF && len(window) > 0 {
-			s.skipLF = false
-			if window[0] == '\n' {
-				s.from++
-				continue
-			}
-		}
-		if i := s.lineEnd(window[searched:]); i >= 0 {
+		if i := bytes.IndexByte(window[searched:], s.eol); i >= 0 {
 			i += searched
 			s.from += i + 1
 			s.open = false
-			s.skipLF = window[i] == '\r'
 			return trimCRs(window[:i]), true, nil
 		}
 		switch {
@@ -89,10 +84,13 @@ func (s *scanner) next() (piece []byte, end bool, err error) {
 			s.from, s.open = s.to, false
 			return trimCRs(window), true, nil
 		case len(window) == len(s.buf):
-			// CRs at the end may stand before an LF that is still to come.
+			// CRs at the end may stand before an LF that is still to come;
+			// a buffer full of them is as good as one.
 			n := len(trimCRs(window))
 			if n == 0 {
-				n = len(window) - 1
+				s.from, searched = s.to-1, 0
+				s.fill()
+				continue
 			}
 			s.from += n
 			s.open = true
@@ -101,21 +99,6 @@ func (s *scanner) next() (piece []byte, end bool, err error) {
 		searched = len(window)
 		s.fill()
 	}
-}
-
-// lineEnd returns the place of the first line end in b, or -1.
-func (s *scanner) lineEnd(b []byte) int {
-	if !s.mac {
-		return bytes.IndexByte(b, '\n')
-	}
-	cr := bytes.IndexByte(b, '\r')
-	if cr < 0 {
-		return bytes.IndexByte(b, '\n')
-	}
-	if lf := bytes.IndexByte(b[:cr], '\n'); lf >= 0 {
-		return lf
-	}
-	return cr
 }
 
 func trimCRs(b []byte) []byte {
