@@ -17,6 +17,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync/atomic"
+	"unicode"
 
 	"sendoff/config"
 	"sendoff/config/cmdline"
@@ -170,7 +171,7 @@ func (p *program) request(c *config.Config) (*submit.Request, config.Choice, err
 		r.Sender, by.Sender = &sender, sender
 	}
 	for _, word := range p.cmd.Recipients {
-		list, err := message.ParseAddressList(word)
+		list, err := addresses(word)
 		if err != nil {
 			return nil, by, status.Usage.Errorf("recipient: %w", err)
 		}
@@ -237,13 +238,23 @@ func (p *program) overrides() config.Override {
 	return config.Override{Account: p.cmd.Account, Server: p.cmd.Server, User: p.cmd.User, Secret: p.cmd.Secret}
 }
 
+// addresses reads an argument, which may hold several addresses with names and
+// comments. Folding belongs to a header: a line break here was put in by
+// somebody.
+func addresses(s string) ([]message.Mailbox, error) {
+	if strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) && r != '\t' }) {
+		return nil, fmt.Errorf("%q holds a control character", s)
+	}
+	return message.ParseAddressList(s)
+}
+
 // oneAddress reads the argument of -f, which may have a display form; nothing
 // and <> are the null sender.
 func oneAddress(s string) (envelope.Address, error) {
 	if t := strings.TrimSpace(s); t == "" || t == "<>" {
 		return envelope.Address{}, nil
 	}
-	list, err := message.ParseAddressList(s)
+	list, err := addresses(s)
 	if err != nil {
 		return envelope.Address{}, err
 	}
@@ -357,6 +368,9 @@ func (p *program) drain() {
 // the message's fault, and drop the message.
 func (p *program) fail(err error) int {
 	code := status.Exit(err)
+	if errors.As(err, new(process.Stopped)) {
+		code = status.Temporary.Exit() // whatever it stopped
+	}
 	if p.cmd != nil && p.cmd.Face == cmdline.Sendmail && status.KindOf(err).Scope() == status.Account {
 		code = status.Temporary.Exit()
 	}
@@ -389,7 +403,14 @@ func interrupted(err error) bool {
 
 // say writes one line to stderr, unless the caller wants none (-oeq).
 func (p *program) say(line string) {
-	if p.cmd == nil || p.cmd.ErrorMode != 'q' {
-		fmt.Fprintf(os.Stderr, "sendoff: %s\n", line)
+	if p.cmd != nil && p.cmd.ErrorMode == 'q' {
+		return
 	}
+	printable := func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return unicode.ReplacementChar // a path or a server's words may act on a terminal
+	}
+	fmt.Fprintf(os.Stderr, "sendoff: %s\n", strings.Map(printable, line))
 }
