@@ -13,7 +13,8 @@
 // documentation in its tag. Nothing else lists the settings: keys are checked
 // against the tags, and a test holds sendoff.toml(5) against them.
 //
-// Errors: everything is of kind status.Config, and an error about a file begins
+// Errors: everything is of kind status.Config (status.Temporary where the machine
+// is short of something), and an error about a file begins
 // with FILE:LINE:COLUMN, or with FILE if there is none. No error quotes a file's
 // lines, which may hold a secret in the wrong place; only a server that is
 // plainly a host name is shown again. A bad option on the command line is
@@ -106,6 +107,8 @@ func atStart(path string, err error) error {
 		return err
 	case missing(err):
 		return status.Config.Errorf("%s: no such file", path)
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE), errors.Is(err, syscall.ENOMEM), errors.Is(err, syscall.EIO):
+		return status.Temporary.Errorf("%s: %w", path, err) // the machine's fault, and not for long
 	}
 	if e := new(fs.PathError); errors.As(err, &e) && e.Path == path {
 		err = e.Err
