@@ -5,20 +5,28 @@
 //	                   Choose          the first row of mechanisms that is in
 //	                      │            all of them
 //	              Mechanism.Client     a sasl.Client, one for each login
+//	                      │
+//	           Start, Next, Next, …    the exchange
+//	                      │
+//	               Verify, Reason      asked when the final reply has come
 //
-// A password never crosses a connection that others can read: a mechanism that
-// sends it in clear is chosen only when the caller says that the connection is
-// protected.
+// A password or token never crosses a connection that others can read: a
+// mechanism that sends it in clear is chosen only when the caller says that
+// the connection is protected. Neither is sent where the other belongs, unless
+// the account names the mechanism.
 //
-// Errors: Insecure when only mechanisms that send the password in clear match
+// Errors: Insecure when only mechanisms that send the secret in clear match
 // and the connection is not protected; AuthFailed when the server offers
 // nothing that we know; Config when the account rules out all that it offers,
-// names a mechanism that does not exist, or lacks user or secret. A client
-// returns AuthFailed when the server's challenges make no sense, and Config
-// when user or secret cannot be sent.
+// names a mechanism that does not exist, or lacks what is needed for it. A
+// client returns AuthFailed when the server's challenges make no sense,
+// Insecure when the server's part in the exchange is too weak or does not
+// prove that it knows the password, and Config when user or secret cannot be
+// sent.
 package auth
 
 import (
+	"crypto/tls"
 	"slices"
 	"strings"
 
@@ -38,18 +46,51 @@ type Mechanism struct {
 	// that the command itself must be masked too.
 	Initial bool
 
-	client func(user, secret string) sasl.Client
+	wants   wants
+	client  func(m Mechanism, user, secret string) sasl.Client
+	channel channel // what Choose knew of the connection
 }
 
-// Client returns a client for one login. It has not checked its arguments: its
-// Start returns an error if the mechanism cannot carry them.
-func (m Mechanism) Client(user, secret string) sasl.Client { return m.client(user, secret) }
+// wants are the things that a mechanism cannot do without.
+type wants uint8
 
-// mechanisms is what we know, the most wanted first. A password in clear is
-// equally readable in both rows; PLAIN takes a round trip or two less.
+const (
+	aUser        wants = 1 << iota
+	aSecret            // of whatever sort
+	aPassword          // the secret is, or may be, a password
+	aToken             // the secret is, or may be, an OAuth 2.0 access token
+	aCertificate       // a client certificate, and TLS to show it in
+	aBinding           // something that names the TLS connection
+
+	byPassword = aUser | aSecret | aPassword
+	byToken    = aUser | aSecret | aToken
+)
+
+// mechanisms is what we know, the strongest first.
+//
+//   - EXTERNAL: a private key has signed this very TLS handshake; there is
+//     nothing to guess, and nothing that works on another connection.
+//   - SCRAM: the password is not sent, and the server proves that it knows it.
+//     With -PLUS nobody can sit between the two, whatever certificate they
+//     have; that is worth more than the better hash.
+//   - OAUTHBEARER, XOAUTH2: the token is sent, but it expires. They compete
+//     with nothing else: what takes a token takes no password.
+//   - PLAIN, LOGIN: both send the password; PLAIN in fewer round trips.
+//   - CRAM-MD5 is last although it sends none. Who reads the exchange can try
+//     passwords on it as fast as MD5 is, and the server must keep passwords
+//     readable. Inside TLS nobody reads it and PLAIN is the lesser evil, so it
+//     counts only where the rows above may not be used, or are not offered.
 var mechanisms = [...]Mechanism{
-	{Name: "PLAIN", Clear: true, Initial: true, client: newPlain},
-	{Name: "LOGIN", Clear: true, Initial: false, client: newLogin},
+	{Name: "EXTERNAL", Initial: true, wants: aCertificate, client: newExternal},
+	{Name: "SCRAM-SHA-256-PLUS", Initial: true, wants: byPassword | aBinding, client: newSCRAM256},
+	{Name: "SCRAM-SHA-1-PLUS", Initial: true, wants: byPassword | aBinding, client: newSCRAM1},
+	{Name: "SCRAM-SHA-256", Initial: true, wants: byPassword, client: newSCRAM256},
+	{Name: "SCRAM-SHA-1", Initial: true, wants: byPassword, client: newSCRAM1},
+	{Name: "OAUTHBEARER", Clear: true, Initial: true, wants: byToken, client: newOAuthBearer},
+	{Name: "XOAUTH2", Clear: true, Initial: true, wants: byToken, client: newXOAuth2},
+	{Name: "PLAIN", Clear: true, Initial: true, wants: byPassword, client: newPlain},
+	{Name: "LOGIN", Clear: true, wants: byPassword, client: newLogin},
+	{Name: "CRAM-MD5", wants: byPassword, client: newCRAMMD5},
 }
 
 // Known returns the names of all mechanisms, in order of preference.
@@ -66,64 +107,139 @@ type Needs struct {
 	// Protected says that nobody can read the connection: it has TLS, or
 	// is a loopback or Unix socket.
 	Protected bool
+	// State is that of the TLS connection, which a login can be bound to;
+	// nil without TLS.
+	State *tls.ConnectionState
+	// Certificate says that the client has shown a certificate, or would
+	// have if the server had asked.
+	Certificate bool
+
 	User      string
 	HasSecret bool
+	// Token says that the secret is known to be an OAuth 2.0 access token,
+	// and not a password.
+	Token bool
 }
 
-// Choose returns the most wanted mechanism that the server offers, the account
-// allows and the connection suffices for. No name in allowed means all; names
-// are compared without regard to case.
+// grants returns what there is for a mechanism; named says that the account
+// names it, and so knows what sort of secret it has.
+func (have Needs) grants(named bool, c channel) wants {
+	var w wants
+	grant := func(what wants, is bool) {
+		if is {
+			w |= what
+		}
+	}
+	grant(aUser, have.User != "")
+	grant(aSecret, have.HasSecret)
+	grant(aPassword, named || !have.Token)
+	grant(aToken, named || have.Token)
+	grant(aCertificate, have.Certificate && have.State != nil)
+	grant(aBinding, c.name != "")
+	return w
+}
+
+// Choose returns the strongest mechanism that the server offers, the account
+// allows and connection, user and secret suffice for. No name in allowed means
+// all; names are compared without regard to case.
 func Choose(offered, allowed []string, have Needs) (Mechanism, error) {
 	for _, name := range allowed {
 		if !contains(Known(), name) {
 			return Mechanism{}, status.Config.Errorf("unknown mechanism %q in auth; known are %s", name, list(Known()))
 		}
 	}
-	switch {
-	case have.User == "":
-		return Mechanism{}, status.Config.Errorf("login: the account has no user")
-	case !have.HasSecret:
-		return Mechanism{}, status.Config.Errorf("login: the account has no secret")
-	}
-	var tooOpen, notAllowed []string
+	r := refusal{offered: offered, allowed: allowed}
+	channel := channelOf(have.State)
+	channel.offered = slices.ContainsFunc(offered, isPlus)
 	for _, m := range mechanisms {
+		named := contains(allowed, m.Name)
+		lacks := m.wants &^ have.grants(named, channel)
 		switch {
 		case !contains(offered, m.Name):
-		case len(allowed) > 0 && !contains(allowed, m.Name):
-			notAllowed = append(notAllowed, m.Name)
+		case len(allowed) > 0 && !named:
+			r.notAllowed = true
+		case lacks != 0:
+			r.lacks = append(r.lacks, lack{m.Name, lacks})
 		case m.Clear && !have.Protected:
-			tooOpen = append(tooOpen, m.Name)
+			r.tooOpen = append(r.tooOpen, m.Name)
 		default:
+			m.channel = channel
 			return m, nil
 		}
 	}
-	switch {
-	case tooOpen != nil:
-		return Mechanism{}, status.Insecure.Errorf("login: %s would send the password in clear without TLS", list(tooOpen))
-	case notAllowed != nil:
-		return Mechanism{}, status.Config.Errorf("login: server offers %s; account allows %s", list(offered), list(allowed))
-	case len(offered) == 0:
-		return Mechanism{}, status.AuthFailed.Errorf("login: server offers no AUTH")
-	case len(allowed) > 0:
-		return Mechanism{}, status.AuthFailed.Errorf("login: server offers %s; account allows %s", list(offered), list(allowed))
+	return Mechanism{}, r.err()
+}
+
+// A refusal is why Choose chose nothing.
+type refusal struct {
+	offered, allowed []string
+	notAllowed       bool // the account rules out some that we know
+	lacks            []lack
+	tooOpen          []string
+}
+
+// A lack is what is not there for a mechanism.
+type lack struct {
+	mechanism string
+	wants     wants
+}
+
+// without returns the mechanisms that lack w.
+func (r *refusal) without(w wants) []string {
+	var names []string
+	for _, l := range r.lacks {
+		if l.wants&w != 0 {
+			names = append(names, l.mechanism)
+		}
 	}
-	return Mechanism{}, status.AuthFailed.Errorf("login: server offers %s; sendoff knows %s", list(offered), list(Known()))
+	return names
+}
+
+// err names the obstacle that is the most likely to be the person's to remove.
+func (r *refusal) err() error {
+	offers := list(r.offered)
+	switch {
+	case r.without(aUser) != nil:
+		return status.Config.Errorf("login: the account has no user")
+	case r.without(aSecret) != nil:
+		return status.Config.Errorf("login: the account has no secret")
+	case r.tooOpen != nil:
+		return status.Insecure.Errorf("login: %s would send the secret in clear without TLS", list(r.tooOpen))
+	case r.without(aToken) != nil:
+		return status.Config.Errorf("login: for %s the secret must be a token; if it is one, name the mechanism in auth", list(r.without(aToken)))
+	case r.without(aPassword) != nil:
+		return status.Config.Errorf("login: for %s the secret must be a password, and it is a token", list(r.without(aPassword)))
+	case r.without(aCertificate) != nil:
+		return status.Config.Errorf("login: for %s there must be TLS and a client certificate", list(r.without(aCertificate)))
+	case r.without(aBinding) != nil:
+		return status.Insecure.Errorf("login: for %s there must be a TLS connection to bind it to", list(r.without(aBinding)))
+	case r.notAllowed:
+		return status.Config.Errorf("login: server offers %s; account allows %s", offers, list(r.allowed))
+	case len(r.offered) == 0:
+		return status.AuthFailed.Errorf("login: server offers no AUTH")
+	case len(r.allowed) > 0:
+		return status.AuthFailed.Errorf("login: server offers %s; account allows %s", offers, list(r.allowed))
+	}
+	return status.AuthFailed.Errorf("login: server offers %s; sendoff knows %s", offers, list(Known()))
 }
 
 func contains(names []string, name string) bool {
 	return slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, name) })
 }
 
-// list writes names for an error message. They may be a server's, so anything
-// but printable ASCII is replaced and the whole is cut.
-func list(names []string) string {
+// list writes names for an error message.
+func list(names []string) string { return shown(strings.Join(names, ", ")) }
+
+// shown makes what may be a server's text fit for an error message: anything
+// but printable ASCII is replaced, and the whole is cut.
+func shown(s string) string {
 	const limit = 200
-	s := strings.Map(func(r rune) rune {
+	s = strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' {
 			return '?'
 		}
 		return r
-	}, strings.Join(names, ", "))
+	}, s)
 	if len(s) > limit {
 		s = s[:limit] + "..."
 	}
@@ -132,7 +248,7 @@ func list(names []string) string {
 
 // sendable reports whether user and secret can be sent. NUL ends a field in
 // PLAIN (RFC 4616 section 2), and whatever is behind it would be lost or read
-// as another field; no server takes it in LOGIN either.
+// as another field; no server takes it in the other mechanisms either.
 func sendable(user, secret string) error {
 	switch {
 	case strings.ContainsRune(user, 0):
@@ -141,4 +257,10 @@ func sendable(user, secret string) error {
 		return status.Config.Errorf("login: NUL in the secret")
 	}
 	return nil
+}
+
+// saslName writes a user name so that it can stand between commas (RFC 5802
+// section 5.1).
+func saslName(s string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(s, "=", "=3D"), ",", "=2C")
 }

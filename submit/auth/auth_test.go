@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"crypto/tls"
 	"fmt"
 	"strings"
 	"testing"
@@ -11,49 +12,99 @@ import (
 )
 
 func TestChoose(t *testing.T) {
-	const protected, open = true, false
+	_, tls13, _ := connect(t, &tls.Config{})
+	unbound := &tls.ConnectionState{} // as of a certificate signed with Ed25519 and TLS 1.2 without EMS
+	var (
+		over    = Needs{Protected: true, State: tls13, User: "ann", HasSecret: true}
+		local   = Needs{Protected: true, User: "ann", HasSecret: true}
+		open    = Needs{User: "ann", HasSecret: true}
+		noBind  = Needs{Protected: true, State: unbound, User: "ann", HasSecret: true}
+		bearer  = Needs{Protected: true, State: tls13, User: "ann", HasSecret: true, Token: true}
+		cert    = Needs{Protected: true, State: tls13, Certificate: true}
+		both    = Needs{Protected: true, State: tls13, Certificate: true, User: "ann", HasSecret: true}
+		noUser  = Needs{Protected: true, State: tls13, HasSecret: true}
+		noWord  = Needs{Protected: true, State: tls13, User: "ann"}
+		openKey = Needs{Certificate: true, User: "ann", HasSecret: true}
+	)
+	all := strings.Join(Known(), " ")
+	known := strings.Join(Known(), ", ")
+	const plus = "SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS SCRAM-SHA-256 SCRAM-SHA-1"
 	tests := []struct {
 		offered, allowed string
-		protected        bool
+		have             Needs
 		want             string // the mechanism, or "kind: text"
 	}{
-		{"PLAIN LOGIN", "", protected, "PLAIN"},
-		{"LOGIN PLAIN", "", protected, "PLAIN"},
-		{"login", "", protected, "LOGIN"},
-		{"CRAM-MD5 plain", "", protected, "PLAIN"},
-		{"PLAIN LOGIN", "login", protected, "LOGIN"},
-		{"PLAIN LOGIN", "LOGIN PLAIN", protected, "PLAIN"},
-		{"XPLAIN PLAIN-CLIENTTOKEN LOGIN", "", protected, "LOGIN"},
-		{"PLAIN LOGIN", "", open, "insecure: login: PLAIN, LOGIN would send the password in clear without TLS"},
-		{"CRAM-MD5 LOGIN", "LOGIN", open, "insecure: login: LOGIN would send the password in clear without TLS"},
-		{"CRAM-MD5 NTLM", "", protected, "login failed: login: server offers CRAM-MD5, NTLM; sendoff knows PLAIN, LOGIN"},
-		{"CRAM-MD5 NTLM", "PLAIN", protected, "login failed: login: server offers CRAM-MD5, NTLM; account allows PLAIN"},
-		{"CRAM-MD5 LOGIN", "PLAIN", protected, "configuration: login: server offers CRAM-MD5, LOGIN; account allows PLAIN"},
-		{"", "", protected, "login failed: login: server offers no AUTH"},
-		{"PLAIN", "PLIAN", protected, `configuration: unknown mechanism "PLIAN" in auth; known are PLAIN, LOGIN`},
-		{"\x1b[2J" + strings.Repeat("é", 300), "", protected,
-			"login failed: login: server offers ?[2J" + strings.Repeat("?", 196) + "...; sendoff knows PLAIN, LOGIN"},
+		{"PLAIN LOGIN", "", local, "PLAIN"},
+		{"LOGIN PLAIN", "", local, "PLAIN"},
+		{"login", "", local, "LOGIN"},
+		{"CRAM-MD5 plain", "", local, "PLAIN"},
+		{"PLAIN LOGIN", "login", local, "LOGIN"},
+		{"PLAIN LOGIN", "LOGIN PLAIN", local, "PLAIN"},
+		{"XPLAIN PLAIN-CLIENTTOKEN LOGIN", "", local, "LOGIN"},
+		{"PLAIN LOGIN", "", open, "insecure: login: PLAIN, LOGIN would send the secret in clear without TLS"},
+		{"CRAM-MD5 LOGIN", "LOGIN", open, "insecure: login: LOGIN would send the secret in clear without TLS"},
+		{"GSSAPI NTLM", "", local, "login failed: login: server offers GSSAPI, NTLM; sendoff knows " + known},
+		{"GSSAPI NTLM", "PLAIN", local, "login failed: login: server offers GSSAPI, NTLM; account allows PLAIN"},
+		{"CRAM-MD5 LOGIN", "PLAIN", local, "configuration: login: server offers CRAM-MD5, LOGIN; account allows PLAIN"},
+		{"", "", local, "login failed: login: server offers no AUTH"},
+		{"PLAIN", "PLIAN", local, `configuration: unknown mechanism "PLIAN" in auth; known are ` + known},
+		{"\x1b[2J" + strings.Repeat("é", 300), "", local,
+			"login failed: login: server offers ?[2J" + strings.Repeat("?", 196) + "...; sendoff knows " + known},
+
+		{all, "", both, "EXTERNAL"},
+		{all, "", cert, "EXTERNAL"},
+		{all, "", over, "SCRAM-SHA-256-PLUS"},
+		{all, "", noBind, "SCRAM-SHA-256"},
+		{all, "", local, "SCRAM-SHA-256"},
+		{all, "", open, "SCRAM-SHA-256"},
+		{all, "", openKey, "SCRAM-SHA-256"},
+		{all, "", bearer, "OAUTHBEARER"},
+		{"SCRAM-SHA-256 SCRAM-SHA-1-PLUS", "", over, "SCRAM-SHA-1-PLUS"},
+		{"scram-sha-1 PLAIN", "", over, "SCRAM-SHA-1"},
+		{plus, "SCRAM-SHA-1", over, "SCRAM-SHA-1"},
+		{"SCRAM-SHA-256-PLUS PLAIN", "", noBind, "PLAIN"},
+		{"SCRAM-SHA-256-PLUS", "", local, "insecure: login: for SCRAM-SHA-256-PLUS there must be a TLS connection to bind it to"},
+		{"PLAIN LOGIN CRAM-MD5", "", open, "CRAM-MD5"},
+		{"CRAM-MD5", "", over, "CRAM-MD5"},
+		{"PLAIN CRAM-MD5", "CRAM-MD5", over, "CRAM-MD5"},
+		{"EXTERNAL PLAIN", "", over, "PLAIN"},
+		{"EXTERNAL", "", over, "configuration: login: for EXTERNAL there must be TLS and a client certificate"},
+		{"EXTERNAL", "", openKey, "configuration: login: for EXTERNAL there must be TLS and a client certificate"},
+		{"EXTERNAL PLAIN", "PLAIN", both, "PLAIN"},
+		{"XOAUTH2 PLAIN", "", over, "PLAIN"},
+		{"XOAUTH2 PLAIN", "", bearer, "XOAUTH2"},
+		{"XOAUTH2 PLAIN", "XOAUTH2", over, "XOAUTH2"},
+		{"PLAIN", "PLAIN", bearer, "PLAIN"},
+		{"XOAUTH2 EXTERNAL", "", over, "configuration: login: for XOAUTH2 the secret must be a token; if it is one, name the mechanism in auth"},
+		{"PLAIN LOGIN", "", bearer, "configuration: login: for PLAIN, LOGIN the secret must be a password, and it is a token"},
+		{"XOAUTH2", "XOAUTH2", open, "insecure: login: XOAUTH2 would send the secret in clear without TLS"},
+		{"XOAUTH2 PLAIN", "", open, "insecure: login: PLAIN would send the secret in clear without TLS"},
+		{all, "", noUser, "configuration: login: the account has no user"},
+		{all, "", noWord, "configuration: login: the account has no secret"},
+		{"PLAIN", "", cert, "configuration: login: the account has no user"},
 	}
 	for _, tt := range tests {
-		m, err := Choose(strings.Fields(tt.offered), strings.Fields(tt.allowed),
-			Needs{Protected: tt.protected, User: "ann", HasSecret: true})
+		m, err := Choose(strings.Fields(tt.offered), strings.Fields(tt.allowed), tt.have)
 		got := m.Name
 		if err != nil {
 			got = fmt.Sprintf("%v: %v", status.KindOf(err), err)
 		}
 		if got != tt.want {
-			t.Errorf("Choose(%q, %q, %v):\n got %s\nwant %s", tt.offered, tt.allowed, tt.protected, got, tt.want)
+			t.Errorf("Choose(%q, %q, %+v):\n got %s\nwant %s", tt.offered, tt.allowed, tt.have, got, tt.want)
 		}
 	}
 }
 
-func TestChooseNeedsUserAndSecret(t *testing.T) {
-	for _, have := range []Needs{{Protected: true, User: "ann"}, {Protected: true, HasSecret: true}} {
-		_, err := Choose([]string{"PLAIN"}, nil, have)
-		if status.KindOf(err) != status.Config {
-			t.Errorf("%+v: got %v, want a configuration error", have, err)
+// row returns the mechanism of a name, as Choose would without TLS.
+func row(t testing.TB, name string) Mechanism {
+	t.Helper()
+	for _, m := range mechanisms {
+		if m.Name == name {
+			return m
 		}
 	}
+	t.Fatalf("no mechanism %s", name)
+	return Mechanism{}
 }
 
 // converse plays challenges against a client and returns all that it said.
@@ -97,13 +148,21 @@ func TestClients(t *testing.T) {
 		{"LOGIN", []string{"Username:", "USERNAME", ""}, "LOGIN|ann|ann|pw"},
 		{"LOGIN", []string{"Username:", "Username:", "Username:"}, "LOGIN|ann|ann|!"},
 		{"LOGIN", []string{"", "", ""}, "LOGIN|ann|pw|!"},
+		{"EXTERNAL", nil, "EXTERNAL|ann"},
+		{"EXTERNAL", []string{""}, "EXTERNAL|ann|ann"},
+		{"EXTERNAL", []string{"", ""}, "EXTERNAL|ann|ann|!"},
+		{"EXTERNAL", []string{"who?"}, "EXTERNAL|ann|!"},
+		{"CRAM-MD5", []string{"<1@x>"}, "CRAM-MD5|ann 0134654b73dcd856343054a762c8a3ee"},
+		{"CRAM-MD5", []string{""}, "CRAM-MD5|!"},
+		{"CRAM-MD5", []string{"<1@x>", "<2@x>"}, "CRAM-MD5|ann 0134654b73dcd856343054a762c8a3ee|!"},
+		{"XOAUTH2", nil, "XOAUTH2|user=ann\x01auth=Bearer pw\x01\x01"},
+		{"XOAUTH2", []string{""}, "XOAUTH2|user=ann\x01auth=Bearer pw\x01\x01|user=ann\x01auth=Bearer pw\x01\x01"},
+		{"XOAUTH2", []string{"{}", "{}"}, "XOAUTH2|user=ann\x01auth=Bearer pw\x01\x01||!"},
+		{"OAUTHBEARER", nil, "OAUTHBEARER|n,a=ann,\x01auth=Bearer pw\x01\x01"},
+		{"OAUTHBEARER", []string{"{}", "{}"}, "OAUTHBEARER|n,a=ann,\x01auth=Bearer pw\x01\x01|\x01|!"},
 	}
 	for _, tt := range tests {
-		m, err := Choose([]string{tt.mechanism}, nil, Needs{Protected: true, User: "ann", HasSecret: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		said, err := converse(m.Client("ann", "pw"), tt.challenges...)
+		said, err := converse(row(t, tt.mechanism).Client("ann", "pw"), tt.challenges...)
 		if err != nil {
 			said = append(said, "!")
 			if status.KindOf(err) != status.AuthFailed {
@@ -127,10 +186,16 @@ func TestMechanisms(t *testing.T) {
 		if said[0] != m.Name {
 			t.Errorf("%s calls itself %s", m.Name, said[0])
 		}
+		if sent := strings.Contains(strings.Join(said[1:], ""), "pw"); sent && !m.Clear {
+			t.Errorf("%s sends the secret", m.Name)
+		}
 		if initial := len(said) > 1; initial != m.Initial {
 			t.Errorf("%s: Initial is %v, initial response %q", m.Name, m.Initial, said[1:])
 		}
 		for _, bad := range [][2]string{{"a\x00b", "pw"}, {"ann", "p\x00w"}} {
+			if m.wants&aSecret == 0 && bad[0] == "ann" {
+				continue
+			}
 			if _, _, err := m.Client(bad[0], bad[1]).Start(); status.KindOf(err) != status.Config {
 				t.Errorf("%s takes %q: %v", m.Name, bad, err)
 			} else if strings.Contains(err.Error(), bad[1]) {
@@ -148,7 +213,7 @@ func FuzzLogin(f *testing.F) {
 	f.Add([]byte(""), []byte("USER"), []byte("pass"), []byte("x"))
 	f.Add([]byte("\xff\x00"), []byte("user\x00"), []byte("user"), []byte("user"))
 	f.Fuzz(func(t *testing.T, a, b, c, d []byte) {
-		client, passwords := newLogin("ann", "secret"), 0
+		client, passwords := newLogin(Mechanism{}, "ann", "secret"), 0
 		for i, challenge := range [][]byte{a, b, c, d} {
 			response, err := client.Next(challenge)
 			switch {
@@ -170,6 +235,95 @@ func FuzzLogin(f *testing.F) {
 			if passwords > 1 || i == 3 {
 				t.Fatalf("%d passwords in %d answers", passwords, i+1)
 			}
+		}
+	})
+}
+
+// TestVectors are the examples of RFC 2195 section 2 and of Google's
+// description of XOAUTH2; RFC 7628 section 4.1 without host and port, which a
+// client may leave out.
+func TestVectors(t *testing.T) {
+	tests := []struct{ mechanism, user, secret, challenge, want string }{
+		{"CRAM-MD5", "tim", "tanstaaftanstaaf", "<1896.697170952@postoffice.reston.mci.net>",
+			"CRAM-MD5|tim b913a602c7eda7a495b4e6e7334d3890"},
+		{"XOAUTH2", "someuser@example.com", "ya29.vF9dft4qmTc2Nvb3RlckBhdHRhdmlzdGEuY29tCg", "{}",
+			"XOAUTH2|user=someuser@example.com\x01auth=Bearer ya29.vF9dft4qmTc2Nvb3RlckBhdHRhdmlzdGEuY29tCg\x01\x01|"},
+		{"OAUTHBEARER", "user@example.com", "vF9dft4qmTc2Nvb3RlckBhbHRhdmlzdGEuY29tCg==", "{}",
+			"OAUTHBEARER|n,a=user@example.com,\x01auth=Bearer vF9dft4qmTc2Nvb3RlckBhbHRhdmlzdGEuY29tCg==\x01\x01|\x01"},
+		{"OAUTHBEARER", "a,b=c", "t", "{}", "OAUTHBEARER|n,a=a=2Cb=3Dc,\x01auth=Bearer t\x01\x01|\x01"},
+	}
+	for _, tt := range tests {
+		said, err := converse(row(t, tt.mechanism).Client(tt.user, tt.secret), tt.challenge)
+		if got := strings.Join(said, "|"); err != nil || got != tt.want {
+			t.Errorf("%s: said %q, %v, want %q", tt.mechanism, got, err, tt.want)
+		}
+	}
+}
+
+// TestReason: a refusal in a challenge is answered, told, and not forgotten
+// when the server then says yes.
+func TestReason(t *testing.T) {
+	tests := []struct{ challenge, want string }{
+		{`{"status":"401","schemes":"bearer","scope":"mail.send"}`, ": 401; it must be good for scope mail.send"},
+		{`{"status":"invalid_token"}`, ": invalid_token"},
+		{`{"status":401}`, `: {"status":401}`},
+		{"no \x1b[1mway\r\n", ": no ?[1mway??"},
+		{"{}", ""},
+	}
+	for _, tt := range tests {
+		for _, name := range []string{"OAUTHBEARER", "XOAUTH2"} {
+			c := row(t, name).Client("ann", "pw")
+			if _, err := converse(c); err != nil || c.Reason() != nil || c.Verify() != nil {
+				t.Fatalf("%s: %v, reason %v, verify %v before any challenge", name, err, c.Reason(), c.Verify())
+			}
+			answer, err := c.Next([]byte(tt.challenge))
+			if err != nil || answer == nil {
+				t.Errorf("%s: %q is answered with %v, %v", name, tt.challenge, answer, err)
+			}
+			want := "login: server refuses the token" + tt.want
+			if err := c.Reason(); err == nil || err.Error() != want || c.Verify() != err {
+				t.Errorf("%s: %q:\n got %v, verify %v\nwant %s", name, tt.challenge, err, c.Verify(), want)
+			}
+		}
+	}
+}
+
+func TestNotAToken(t *testing.T) {
+	for _, tt := range [][2]string{{"ann", "my password"}, {"ann", "pässword"}, {"ann", "a\x01b"}, {"a\x01auth=x", "token"}} {
+		for _, name := range []string{"OAUTHBEARER", "XOAUTH2"} {
+			_, _, err := row(t, name).Client(tt[0], tt[1]).Start()
+			if status.KindOf(err) != status.Config || strings.Contains(err.Error(), tt[1]) {
+				t.Errorf("%s takes %q: %v", name, tt, err)
+			}
+		}
+	}
+}
+
+// FuzzChallenge: whatever a server asks, an exchange ends after a few answers,
+// a secret that is not to be sent is not, and what the client says of it is
+// fit for a terminal.
+func FuzzChallenge(f *testing.F) {
+	for i := range mechanisms {
+		f.Add(uint8(i), []byte(""), []byte(""), []byte(""))
+		f.Add(uint8(i), []byte(`{"status":"401"}`), []byte("<1@x>"), []byte("v=x"))
+	}
+	f.Add(uint8(6), []byte("{\"status\":\"\xff\x1b\"}"), []byte("{"), []byte("\x00"))
+	f.Fuzz(func(t *testing.T, i uint8, a, b, d []byte) {
+		m := mechanisms[int(i)%len(mechanisms)]
+		const secret = "5ecret-Tok3n"
+		client := m.Client("ann", secret)
+		said, err := converse(client, string(a), string(b), string(d), "x", "y")
+		if err == nil {
+			t.Fatalf("%s answers without end: %q", m.Name, said)
+		}
+		if client.Reason() == nil || client.Verify() == nil {
+			t.Fatalf("%s: %v, but reason %v, verify %v", m.Name, err, client.Reason(), client.Verify())
+		}
+		if !m.Clear && strings.Contains(strings.Join(said, ""), secret) {
+			t.Fatalf("%s sends the secret: %q", m.Name, said)
+		}
+		if text := err.Error(); text != shown(text) && len(text) < 200 {
+			t.Fatalf("%s: %q", m.Name, text)
 		}
 	})
 }

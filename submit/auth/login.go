@@ -25,7 +25,9 @@ type login struct {
 	done         bool
 }
 
-func newLogin(user, secret string) sasl.Client { return &login{user: user, secret: secret} }
+func newLogin(_ Mechanism, user, secret string) sasl.Client {
+	return &login{user: user, secret: secret}
+}
 
 func (l *login) Start() (string, []byte, error) {
 	return "LOGIN", nil, sendable(l.user, l.secret)

@@ -1,0 +1,93 @@
+package auth
+
+import (
+	"sendoff/submit/status"
+
+	"github.com/emersion/go-sasl"
+)
+
+// A Client is one login. Beside the exchange itself it answers two questions
+// that sasl.Client has no words for:
+//
+//	final reply   ask
+//	2yz           Verify: is it to be believed? Only if it returns nil.
+//	4yz, 5yz      Reason: what else is known of it? Mostly nothing.
+//
+// After an error from Next, the exchange is to be cancelled; every further
+// Next returns the same error.
+type Client struct {
+	exchange sasl.Client
+	reason   error
+}
+
+// Client returns a client for one login. It has not checked its arguments: its
+// Start returns an error if the mechanism cannot carry them.
+func (m Mechanism) Client(user, secret string) *Client {
+	return &Client{exchange: m.client(m, user, secret)}
+}
+
+// Start returns the mechanism's name and the initial response, nil if there is
+// none.
+func (c *Client) Start() (mechanism string, initial []byte, err error) {
+	return c.exchange.Start()
+}
+
+// Next returns the answer to a challenge. An exchange may return an answer
+// together with an error, when the server tells in a challenge that it refuses
+// and waits for the answer before it says so in a reply: the answer is passed
+// on, and the error is the Reason.
+func (c *Client) Next(challenge []byte) ([]byte, error) {
+	if c.reason != nil {
+		return nil, c.reason
+	}
+	response, err := c.exchange.Next(challenge)
+	c.reason = err
+	if response != nil {
+		return response, nil
+	}
+	return nil, err
+}
+
+// Verify returns nil if a server that has said yes is to be believed. It is
+// not if the exchange had gone wrong before, nor if the mechanism lets the
+// server prove itself and the server has not.
+func (c *Client) Verify() error {
+	if c.reason != nil {
+		return c.reason
+	}
+	if e, ok := c.exchange.(interface{ proven() bool }); ok && !e.proven() {
+		return status.Insecure.Errorf("login: server says yes without proof that it knows the password")
+	}
+	return nil
+}
+
+// Reason returns what went wrong in the exchange before the final reply: the
+// server's complaint in a challenge, or ours about a challenge. It is nil if
+// nothing did.
+func (c *Client) Reason() error { return c.reason }
+
+// once is an exchange of a single response. It adds to a client the answer to
+// servers that ignore an initial response, and ask for it with an empty
+// challenge after the command (RFC 4954 section 4); and a check of what is
+// sent.
+type once struct {
+	sasl.Client
+	user, secret string
+	asked        bool
+}
+
+func (o *once) Start() (string, []byte, error) {
+	if err := sendable(o.user, o.secret); err != nil {
+		return "", nil, err
+	}
+	return o.Client.Start()
+}
+
+func (o *once) Next(challenge []byte) ([]byte, error) {
+	name, response, err := o.Start()
+	if err == nil && (len(challenge) > 0 || o.asked) {
+		return nil, status.AuthFailed.Errorf("login: server sent a challenge that %s does not have", name)
+	}
+	o.asked = true
+	return response, err
+}
