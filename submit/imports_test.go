@@ -3,10 +3,13 @@ package submit_test
 import (
 	"encoding/json"
 	"io"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
 	"testing"
+
+	"sendoff/submit/auth"
 )
 
 // rows is the picture of the packages: each imports only from rows below its
@@ -64,5 +67,23 @@ func TestImports(t *testing.T) {
 		if !seen[p] {
 			t.Errorf("%s is in the picture, but does not exist", p)
 		}
+	}
+}
+
+// TestMechanismsInManual holds the order of mechanisms against sendoff.toml(5).
+func TestMechanismsInManual(t *testing.T) {
+	page, err := os.ReadFile("../man/sendoff.toml.5")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var listed []string
+	for line := range strings.Lines(string(page)) {
+		words, ok := strings.CutPrefix(line, ".It Li ")
+		if ok && strings.ToUpper(words) == words {
+			listed = append(listed, strings.Split(strings.TrimSpace(words), " , ")...)
+		}
+	}
+	if !slices.Equal(listed, auth.Known()) {
+		t.Errorf("the manual lists %q, auth knows %q", listed, auth.Known())
 	}
 }

@@ -47,6 +47,10 @@ func Item(a *config.Account) (refs []credential.Ref, item credential.Item, err e
 // that may ask a person is fetched here and now, because no server waits that
 // long.
 func (s *Submitter) newLogin(ctx context.Context, a *config.Account) (*login, error) {
+	if byCertificate(a) {
+		none := func(context.Context) (credential.Secret, error) { return credential.Secret{}, nil }
+		return &login{account: a, secret: none}, nil
+	}
 	if a.User == "" {
 		return nil, nil
 	}
@@ -88,6 +92,12 @@ func (s *Submitter) newLogin(ctx context.Context, a *config.Account) (*login, er
 	return l, nil
 }
 
+// byCertificate reports whether a logs in with its certificate, and needs no
+// secret.
+func byCertificate(a *config.Account) bool {
+	return a.TLSCert != "" && len(a.Auth) == 1 && a.Auth[0] == "EXTERNAL"
+}
+
 // auth is smtp.Options.Auth: it chooses the mechanism.
 func (l *login) auth(ctx context.Context, offered []string, cs *tls.ConnectionState) (*smtp.Login, error) {
 	secret, err := l.secret(ctx)
@@ -95,9 +105,11 @@ func (l *login) auth(ctx context.Context, offered []string, cs *tls.ConnectionSt
 		return nil, err
 	}
 	m, err := auth.Choose(offered, l.account.Auth, auth.Needs{
-		Protected: cs != nil || l.local,
-		User:      l.account.User,
-		HasSecret: !secret.IsZero(),
+		Protected:   cs != nil || l.local,
+		State:       cs,
+		Certificate: l.account.TLSCert != "",
+		User:        l.account.User,
+		HasSecret:   !secret.IsZero(),
 	})
 	if err != nil {
 		return nil, err
@@ -114,7 +126,7 @@ func Values() config.Values {
 		},
 		Mechanism: func(name string) error {
 			if !slices.Contains(auth.Known(), name) {
-				return fmt.Errorf("unknown mechanism; known are %s", strings.Join(auth.Known(), ", "))
+				return fmt.Errorf("unknown mechanism %.20q; known are %s", name, strings.Join(auth.Known(), ", "))
 			}
 			return nil
 		},

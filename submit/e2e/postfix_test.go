@@ -241,7 +241,7 @@ base_dir = {{.Dir}}/run
 log_path = {{.Dir}}/dovecot.log
 protocols =
 ssl = no
-auth_mechanisms = plain login
+auth_mechanisms = plain login scram-sha-256 scram-sha-1 cram-md5
 auth_failure_delay = 0 secs
 passdb {
   driver = passwd-file

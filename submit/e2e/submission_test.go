@@ -26,7 +26,7 @@ func TestSubmission(t *testing.T) {
 		fmt.Sprintf("smtps://localhost:%d", s.smtps),
 		fmt.Sprintf("smtp://127.0.0.1:%d", s.smtp),
 	} {
-		for _, mechanism := range []string{"PLAIN", "LOGIN"} {
+		for _, mechanism := range []string{"PLAIN", "LOGIN", "SCRAM-SHA-256", "SCRAM-SHA-1", "CRAM-MD5"} {
 			t.Run(mechanism+" "+server[:strings.LastIndex(server, ":")], func(t *testing.T) {
 				box := s.box()
 				message := header + "\nIt works.\n"

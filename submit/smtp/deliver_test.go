@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -13,6 +14,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/emersion/go-sasl"
 
 	"sendoff/submit/envelope"
 	"sendoff/submit/smtp/smtptest"
@@ -364,6 +367,42 @@ func TestSlowWithEach(t *testing.T) {
 				t.Errorf("%q: %s: %v", pipelining, took, result.Err)
 			}
 			<-done
+		})
+	}
+}
+
+// A verifier is a login whose server proves nothing.
+type verifier struct{ sasl.Client }
+
+func (verifier) Verify() error { return errors.New("no proof") }
+func (verifier) Reason() error { return errors.New("the token has expired") }
+
+// TestVerifier does not believe a 235 without the proof that the mechanism
+// demands, and tells its reason for a refusal.
+func TestVerifier(t *testing.T) {
+	for reply, want := range map[string]string{
+		"235 2.7.0 welcome": "insecure: AUTH PLAIN: no proof (mx)",
+		"535 5.7.8 no":      "login failed: AUTH PLAIN: 535 5.7.8 no (mx): the token has expired",
+		"454 4.7.0 later":   "connection: AUTH PLAIN: 454 4.7.0 later (mx)",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			tr, err := smtptest.Parse("verifier", "S: 220 mx\nC: EHLO client\nS: 250-mx\nS: 250 AUTH PLAIN\nC: AUTH PLAIN AGFubgBzZWNyZXQ=\nS: "+reply+"\n")
+			if err != nil {
+				t.Fatal(err)
+			}
+			client, server := net.Pipe()
+			served := make(chan error, 1)
+			go func() { served <- tr.Serve(server) }()
+			_, err = Open(context.Background(), client, Options{
+				Security: None, Host: "mx", Name: "client",
+				Auth: func(context.Context, []string, *tls.ConnectionState) (*Login, error) {
+					return &Login{Client: verifier{sasl.NewPlainClient("", "ann", "secret")}, Secret: "secret"}, nil
+				},
+			})
+			if got := fmt.Sprintf("%s: %v", status.KindOf(err), err); err == nil || got != want {
+				t.Errorf("%s: %q, want %q", reply, got, want)
+			}
+			<-served
 		})
 	}
 }

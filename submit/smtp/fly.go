@@ -269,9 +269,15 @@ func (s *Session) writeCommand(command string) error {
 	return err
 }
 
-// read reads one reply.
+// read reads one reply. Challenges of a login are not shown: with one of SCRAM,
+// a password can be guessed at leisure.
 func (s *Session) read() (Reply, error) {
-	return readReply(s.r, s.mask, func(line string) { s.trace('S', line) })
+	return readReply(s.r, s.mask, func(line string) {
+		if len(line) > 4 && strings.HasPrefix(line, "334") {
+			line = line[:4] + hiddenMark
+		}
+		s.trace('S', line)
+	})
 }
 
 // limit is how long phase p may take.

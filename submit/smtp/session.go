@@ -32,6 +32,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/base64"
+	"fmt"
 	"net"
 	"slices"
 	"strings"
@@ -55,8 +56,16 @@ const (
 
 // A Login is how a session proves who it is.
 type Login struct {
-	Client sasl.Client
-	Secret string // hidden wherever the dialogue or the server's words are shown
+	Client sasl.Client // may be a Verifier, too
+	Secret string      // hidden wherever the dialogue or the server's words are shown
+}
+
+// A Verifier is a sasl.Client with an opinion on the outcome. Verify returns
+// nil if the server has proved what the mechanism demands of it; a 2yz without
+// that is no success. Reason returns what is to be added to a refusal, or nil.
+type Verifier interface {
+	Verify() error
+	Reason() error
 }
 
 // Options are what a session needs to know beside its connection.
@@ -250,7 +259,7 @@ func (s *Session) authenticate(ctx context.Context) error {
 	}
 	mechanism, first, err := login.Client.Start()
 	if err != nil {
-		return status.AuthFailed.Errorf("AUTH: %w (%s)", err, s.o.Host)
+		return status.AuthFailed.Wrap(fmt.Errorf("AUTH: %w", err))
 	}
 	s.hide(login.Secret)
 	st := step{phase: auth, name: "AUTH " + mechanism, send: "AUTH " + mechanism}
@@ -265,15 +274,33 @@ func (s *Session) authenticate(ctx context.Context) error {
 		st.send = s.answer(login.Client, reply)
 		reply, err = s.command(st)
 	}
+	verifier, _ := login.Client.(Verifier)
 	switch {
-	case err != nil || reply.Class() == 2:
+	case err != nil:
 		return err
 	case reply.Class() == 4:
 		return s.refusal(st, reply)
+	case reply.Class() == 5:
+		return s.loginRefused(st, reply, verifier)
+	case verifier != nil:
+		if err := verifier.Verify(); err != nil {
+			s.broken = true // who knows who that is
+			return status.Insecure.Wrap(fmt.Errorf("%s: %w (%s)", st, err, s.o.Host))
+		}
 	}
-	c := reply.Status
+	return nil
+}
+
+// loginRefused is the error of a login that the server refused for good, with
+// the mechanism's reason if it has one.
+func (s *Session) loginRefused(st step, r Reply, v Verifier) error {
+	c := r.Status
 	c.Class = 4
-	return status.AuthFailed.With(c, &Refusal{st.String(), reply, s.o.Host})
+	err := error(&Refusal{st.String(), r, s.o.Host})
+	if v != nil && v.Reason() != nil {
+		err = fmt.Errorf("%w: %s", err, s.mask(printable(v.Reason().Error())))
+	}
+	return status.AuthFailed.With(c, err)
 }
 
 // answer is the client's line to a challenge: base64, or "*", which cancels
@@ -322,10 +349,13 @@ func (s *Session) hide(text string) {
 	slices.SortFunc(s.hidden, func(a, b string) int { return len(b) - len(a) }) // one may hold another
 }
 
+// hiddenMark stands where something is not shown.
+const hiddenMark = "****"
+
 // mask replaces every hidden text in line.
 func (s *Session) mask(line string) string {
 	for _, h := range s.hidden {
-		line = strings.ReplaceAll(line, h, "****")
+		line = strings.ReplaceAll(line, h, hiddenMark)
 	}
 	return line
 }
