@@ -51,6 +51,7 @@ func (s *Session) Deliver(ctx context.Context, mails iter.Seq[Mail]) error {
 			steps = append(steps, last.begin()...)
 		}
 		if err := s.fly(steps...); err != nil {
+			last.settle(err)
 			return err
 		}
 		if !more {

@@ -273,6 +273,50 @@ func TestPatience(t *testing.T) {
 	}
 }
 
+// TestEarlyRefusal has a server that refuses before it is asked, while the
+// recipients are still on their way: no recipient's fault.
+func TestEarlyRefusal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, server := net.Pipe()
+		done := make(chan bool)
+		go func() {
+			defer close(done)
+			defer server.Close()
+			r := bufio.NewReaderSize(server, 16)
+			io.WriteString(server, "220 mx\r\n")
+			r.ReadString('\n')
+			io.WriteString(server, "250-mx\r\n250 PIPELINING\r\n")
+			r.ReadString('\n') // MAIL, and no further
+			io.WriteString(server, "250 ok\r\n"+strings.Repeat("554 5.3.2 going down\r\n", 1000))
+			time.Sleep(time.Second)
+		}()
+		s, err := Open(context.Background(), client, Options{Security: None, Host: "mx", Name: "client"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := testEnvelope(t)
+		for range 5000 {
+			e.To = append(e.To, e.To[0])
+		}
+		var result Result
+		s.Deliver(context.Background(), func(yield func(Mail) bool) {
+			yield(Mail{
+				Envelope: e,
+				Open:     func(envelope.Form) (io.Reader, int64, error) { return strings.NewReader("x\r\n"), 3, nil },
+				Done:     func(r Result) { result = r },
+			})
+		})
+		s.Close()
+		<-done
+		if result.Err == nil || !status.Of(result.Err).Temporary() {
+			t.Errorf("%v", result.Err)
+		}
+		if result.Refused[1000] != nil {
+			t.Errorf("a recipient that was not yet named is refused: %v", result.Refused[1000])
+		}
+	})
+}
+
 // TestHalfReply has a server that begins to speak before it has the message.
 func TestHalfReply(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

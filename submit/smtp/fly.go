@@ -184,9 +184,9 @@ var past = time.Unix(1, 0)
 // message that is still being sent, but nothing else.
 func (s *Session) handle(st step, reply Reply, early bool) error {
 	switch {
-	case reply.Class() >= 4:
-	case early:
+	case early && (st.body == nil || reply.Class() < 4):
 		return s.outOfStep(st, errUnasked(reply))
+	case reply.Class() >= 4:
 	case st.want != 0 && st.want != reply.Class():
 		return s.outOfStep(st, fmt.Errorf("%w: %s", errGarbage, reply))
 	}
