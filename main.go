@@ -4,6 +4,9 @@
 //	argv → Command → account → message + envelope → transaction → exit code
 //
 // This file tells that story; sendoff(1) is the manual.
+//
+// Errors: each ends as lines on stderr and as the exit code of its kind; in the
+// sendmail face a fault of the account ends with 75.
 package main
 
 import (

@@ -72,7 +72,7 @@ var table = [...]row{
 	NoUser:     {"no such user", Recipient, Code{5, 1, 1}, 67, "a recipient does not exist"},
 	Refused:    {"refused", Recipient, Code{5, 0, 0}, 69, "server refused for good"},
 	Bug:        {"bug", Local, Code{5, 3, 5}, 70, "sendoff itself failed; please report it"},
-	Temporary:  {"temporary", Message, Code{4, 3, 0}, 75, "not sent now; try again"},
+	Temporary:  {"temporary", Message, Code{4, 3, 0}, 75, "not sent now, but worth another try"},
 	Connection: {"connection", Account, Code{4, 4, 1}, 75, "server not reached, or not ready to take mail"},
 	Deferred:   {"deferred", Recipient, Code{4, 0, 0}, 75, "server refused for now"},
 	Lost:       {"lost", Message, Code{4, 4, 2}, 75, "connection or protocol broke while sending"},
