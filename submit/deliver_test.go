@@ -297,6 +297,9 @@ func TestServersInOrder(t *testing.T) {
 	defer mute.Close()
 	h := newSmarthost(t)
 	s, a := h.submitter(t, "swordfish", "smtp+plain://"+deadPort(t), "smtps://nowhere.invalid", "smtps://"+mute.Addr().String())
+	s.Lookup = func(_ context.Context, _, host string) ([]netip.Addr, error) {
+		return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
+	}
 	a.Timeout.Duration = 5 * time.Second
 	if err := s.Submit(context.Background(), request(t, a, nil, "Subject: x\n\nbody\n", "bob@example.net")); err != nil {
 		t.Error(err)
