@@ -155,6 +155,9 @@ func (p *program) submitter() (*submit.Submitter, error) {
 			Home:        paths.Home,
 		},
 	}
+	if process.IsTerminal(os.Stderr) && !p.cmd.Verbose && p.cmd.ErrorMode != 'q' {
+		s.Terminal = os.Stderr
+	}
 	if p.cmd.Verbose {
 		s.Trace = func(l smtp.Line) { fmt.Fprintf(os.Stderr, "%c: %s\n", l.From, l.Text) }
 	}

@@ -62,6 +62,7 @@ type Submitter struct {
 	Lookup   func(ctx context.Context, network, host string) ([]netip.Addr, error) // nil: net.DefaultResolver
 	Dial     func(ctx context.Context, network, address string) (net.Conn, error)  // nil: net.Dialer
 	Trace    func(smtp.Line)                                                       // sees the dialogue; may be nil
+	Terminal io.Writer                                                             // shows how far a long message is; may be nil
 
 	rehearsal *rehearsal // the smarthost is our own
 }
@@ -85,7 +86,7 @@ func (s *Submitter) deliver(ctx context.Context, j *job) error {
 		report.add(j.envelope.To, smtp.Result{Err: err})
 		return report
 	}
-	err = session.Deliver(ctx, j.mails(report))
+	err = session.Deliver(ctx, j.mails(report, s.Terminal))
 	session.Close()
 	if report.total() < len(j.envelope.To) { // mails that the session did not come to
 		report.add(j.envelope.To[report.total():], smtp.Result{Err: err})
@@ -95,15 +96,25 @@ func (s *Submitter) deliver(ctx context.Context, j *job) error {
 
 // mails are the transactions of a job: one, unless it has more recipients than
 // one may have.
-func (j *job) mails(report *Report) iter.Seq[smtp.Mail] {
+func (j *job) mails(report *Report, terminal io.Writer) iter.Seq[smtp.Mail] {
 	return func(yield func(smtp.Mail) bool) {
 		for to := range slices.Chunk(j.envelope.To, j.account.MaxRecipients) {
 			e := j.envelope
 			e.To = to
+			p := &progress{terminal: terminal}
 			m := smtp.Mail{
 				Envelope: &e,
-				Open:     func(f envelope.Form) (io.Reader, int64, error) { return j.message.Open(f) },
-				Done:     func(r smtp.Result) { report.add(to, r) },
+				Open: func(f envelope.Form) (r io.Reader, size int64, err error) {
+					p.message, p.size, err = j.message.Open(f)
+					if terminal == nil {
+						return p.message, p.size, err
+					}
+					return p, p.size, err
+				},
+				Done: func(r smtp.Result) {
+					p.clear()
+					report.add(to, r)
+				},
 			}
 			if !yield(m) {
 				return
