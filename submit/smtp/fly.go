@@ -122,6 +122,7 @@ func (s *Session) flight(steps []step) (done, sent int, err error) {
 	}()
 	for i, st := range steps {
 		s.await(st.phase)
+		acknowledge(s.conn)
 		reply, err := s.read()
 		if err == nil {
 			err = s.handle(st, reply, !st.mute && w.early(i, st))

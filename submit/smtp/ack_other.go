@@ -1,0 +1,8 @@
+//go:build !linux
+
+package smtp
+
+import "net"
+
+// acknowledge does nothing: only Linux can be told for one connection.
+func acknowledge(net.Conn) {}
