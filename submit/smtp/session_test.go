@@ -1,0 +1,79 @@
+package smtp
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/emersion/go-sasl"
+
+	"sendoff/submit/smtp/smtptest"
+	"sendoff/submit/status"
+)
+
+// A verifier is a login whose server proves nothing.
+type verifier struct{ sasl.Client }
+
+func (verifier) Verify() error { return errors.New("no proof") }
+func (verifier) Reason() error { return errors.New("the token has expired") }
+
+// TestVerifier does not believe a 235 without the proof that the mechanism
+// demands, and tells its reason for a refusal.
+func TestVerifier(t *testing.T) {
+	for reply, want := range map[string]string{
+		"235 2.7.0 welcome": "insecure: AUTH PLAIN: no proof (mx)",
+		"535 5.7.8 no":      "login failed: AUTH PLAIN: 535 5.7.8 no (mx): the token has expired",
+		"454 4.7.0 later":   "connection: AUTH PLAIN: 454 4.7.0 later (mx)",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			tr, err := smtptest.Parse("verifier", "S: 220 mx\nC: EHLO client\nS: 250-mx\nS: 250 AUTH PLAIN\nC: AUTH PLAIN AGFubgBzZWNyZXQ=\nS: "+reply+"\n")
+			if err != nil {
+				t.Fatal(err)
+			}
+			client, server := net.Pipe()
+			served := make(chan error, 1)
+			go func() { served <- tr.Serve(server) }()
+			_, err = Open(context.Background(), client, Options{
+				Security: None, Host: "mx", Name: "client",
+				Auth: func(context.Context, []string, *tls.ConnectionState) (*Login, error) {
+					return &Login{Client: verifier{sasl.NewPlainClient("", "ann", "secret")}, Secret: "secret"}, nil
+				},
+			})
+			if got := fmt.Sprintf("%s: %v", status.KindOf(err), err); err == nil || got != want {
+				t.Errorf("%s: %q, want %q", reply, got, want)
+			}
+			<-served
+		})
+	}
+}
+
+// TestMask hides a secret wherever a server may repeat it: as it is, in base64
+// with padding or without, and in the base64 of a longer text.
+func TestMask(t *testing.T) {
+	const secret = "sw0rdf1sh"
+	s := &Session{}
+	s.hide(secret)
+	for _, before := range []string{"", "a", "ab", "abc", "\x00ann\x00", "\x00anna\x00", "\x00annab\x00"} {
+		for _, after := range []string{"", "x", "xy", "xyz"} {
+			for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding} {
+				line := encoding.EncodeToString([]byte(before + secret + after))
+				masked := s.mask("535 " + line)
+				for n := range 3 {
+					inner := base64.RawStdEncoding.EncodeToString([]byte("\x00\x00\x00"[:n] + secret))
+					if part := inner[4 : len(inner)-3]; strings.Contains(masked, part) {
+						t.Errorf("%q is shown as %q, with %q", before+secret+after, masked, part)
+					}
+				}
+			}
+		}
+	}
+	if got := s.mask("bad " + secret); got != "bad ****" {
+		t.Errorf("%q", got)
+	}
+}

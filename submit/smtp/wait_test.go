@@ -1,0 +1,225 @@
+package smtp
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"sendoff/submit/status"
+)
+
+// taken is a server that takes mail but for what a test does to it: it
+// answers EHLO, MAIL and RCPT, and DATA with data, then calls then.
+func taken(t *testing.T, conn net.Conn, data string, then func(r *bufio.Reader)) {
+	t.Helper()
+	defer conn.Close()
+	r := bufio.NewReader(conn)
+	io.WriteString(conn, "220 mx\r\n")
+	for _, reply := range []string{"250 mx", "250 ok", "250 ok", data} {
+		if _, err := r.ReadString('\n'); err != nil {
+			t.Error(err)
+			return
+		}
+		io.WriteString(conn, reply+"\r\n")
+	}
+	then(r)
+}
+
+// endless is a message without end. It sleeps so that a bubble's clock moves.
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) {
+	time.Sleep(time.Millisecond)
+	return copy(p, "all work and no play makes mail a dull play\r\n"), nil
+}
+
+func deliverTo(t *testing.T, ctx context.Context, o Options, data string, message io.Reader, then func(net.Conn, *bufio.Reader)) (result Result, took time.Duration) {
+	t.Helper()
+	client, server := net.Pipe()
+	served := make(chan bool)
+	go func() {
+		taken(t, server, data, func(r *bufio.Reader) { then(server, r) })
+		close(served)
+	}()
+	o.Security, o.Host, o.Name = None, "mx", "client"
+	s, err := Open(ctx, client, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	s.Deliver(ctx, one(testEnvelope(t), message, &result))
+	took = time.Since(start)
+	s.Close()
+	<-served
+	return result, took
+}
+
+func drain(_ net.Conn, r *bufio.Reader) { io.Copy(io.Discard, r) }
+
+func TestPatience(t *testing.T) {
+	tests := []struct {
+		name    string
+		o       Options
+		message io.Reader
+		then    func(net.Conn, *bufio.Reader)
+		unknown bool
+		kind    status.Kind
+		within  time.Duration
+	}{
+		{"the dot is waited for, whatever the time limit", Options{Timeout: 4 * time.Second}, strings.NewReader("x\r\n"),
+			drain, true, status.Lost, 10 * time.Minute},
+		{"a server that does not read", Options{Timeout: 4 * time.Second}, endless{},
+			func(c net.Conn, _ *bufio.Reader) { time.Sleep(time.Hour) }, false, status.Lost, 6 * time.Second},
+		{"a refusal in the middle of the message", Options{}, endless{},
+			func(c net.Conn, r *bufio.Reader) {
+				io.CopyN(io.Discard, r, 1000)
+				go drain(c, r)
+				io.WriteString(c, "552 5.3.4 enough\r\n")
+				time.Sleep(time.Second)
+			}, false, status.TooBig, time.Minute},
+		{"a 250 in the middle of the message", Options{}, endless{},
+			func(c net.Conn, r *bufio.Reader) {
+				io.CopyN(io.Discard, r, 1000)
+				go drain(c, r)
+				io.WriteString(c, "250 2.0.0 queued\r\n")
+				time.Sleep(time.Second)
+			}, false, status.Lost, time.Minute},
+		{"a 250 while the end of the message is stuck", Options{}, strings.NewReader("x\r\n"),
+			func(c net.Conn, _ *bufio.Reader) { io.WriteString(c, "250 2.0.0 queued\r\n") }, true, status.Lost, 2 * time.Second},
+		{"the message cannot be read again", Options{}, io.MultiReader(strings.NewReader("x\r\n"), broken{}),
+			drain, false, status.Temporary, time.Minute},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r, took := deliverTo(t, context.Background(), tt.o, "354 go", tt.message, tt.then)
+				if r.Err == nil || r.Unknown != tt.unknown || status.KindOf(r.Err) != tt.kind || took > tt.within {
+					t.Errorf("unknown %t, %s after %s: %v", r.Unknown, status.KindOf(r.Err), took, r.Err)
+				}
+			})
+		})
+	}
+}
+
+// TestHalfReply has a server that begins to speak before it has the message.
+func TestHalfReply(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, took := deliverTo(t, context.Background(), Options{}, "354 go\r\n2", strings.NewReader("x\r\n"), drain)
+		if r.Err == nil || r.Unknown || took > 2*moment {
+			t.Errorf("unknown %t after %s: %v", r.Unknown, took, r.Err)
+		}
+	})
+}
+
+type broken struct{}
+
+func (broken) Read([]byte) (int, error) { return 0, errors.New("disk gone") }
+
+// TestInterrupt ends the context at each stage.
+func TestInterrupt(t *testing.T) {
+	why := errors.New("interrupted")
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancelCause(context.Background())
+		time.AfterFunc(time.Second, func() { cancel(why) })
+		r, took := deliverTo(t, ctx, Options{}, "354 go", strings.NewReader("x\r\n"), drain)
+		if !r.Unknown || took != time.Second+patience {
+			t.Errorf("after the dot: unknown %t after %s: %v", r.Unknown, took, r.Err)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancelCause(context.Background())
+		time.AfterFunc(time.Second, func() { cancel(why) })
+		r, took := deliverTo(t, ctx, Options{}, "354 go", endless{}, drain)
+		if r.Unknown || r.Err == nil || took > 2*time.Second {
+			t.Errorf("in the message: unknown %t after %s: %v", r.Unknown, took, r.Err)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancelCause(context.Background())
+		time.AfterFunc(time.Second, func() { cancel(why) })
+		client, server := net.Pipe()
+		go drain(server, bufio.NewReader(server))
+		_, err := Open(ctx, client, Options{Security: None, Host: "mx", Name: "client"})
+		if !errors.Is(err, why) || status.KindOf(err) != status.Connection {
+			t.Errorf("before the greeting: %v", err)
+		}
+		server.Close()
+	})
+}
+
+// TestSlowWithEach has a server that takes its time with each of many
+// recipients, and ends within six times the limit of one.
+func TestSlowWithEach(t *testing.T) {
+	for _, pipelining := range []string{"", "-PIPELINING"} {
+		synctest.Test(t, func(t *testing.T) {
+			client, server := net.Pipe()
+			done := make(chan bool)
+			go func() {
+				defer close(done)
+				r := bufio.NewReader(server)
+				io.WriteString(server, "220 mx\r\n")
+				for {
+					line, err := r.ReadString('\n')
+					if err != nil {
+						return
+					}
+					if strings.HasPrefix(line, "EHLO") {
+						io.WriteString(server, "250"+strings.Replace(pipelining, "-", "-mx\r\n250 ", 1)+"\r\n")
+						continue
+					}
+					time.Sleep(3 * time.Second)
+					if _, err := io.WriteString(server, "250 ok\r\n"); err != nil {
+						return
+					}
+				}
+			}()
+			s, err := Open(context.Background(), client, Options{Security: None, Host: "mx", Name: "client", Timeout: 4 * time.Second})
+			if err != nil {
+				t.Fatal(err)
+			}
+			e := testEnvelope(t)
+			for range 15 {
+				e.To = append(e.To, e.To[0])
+			}
+			var result Result
+			start := time.Now()
+			s.Deliver(context.Background(), one(e, strings.NewReader("x\r\n"), &result))
+			s.Close()
+			if took := time.Since(start); result.Err == nil || !status.Of(result.Err).Temporary() || took > 25*time.Second {
+				t.Errorf("%q: %s: %v", pipelining, took, result.Err)
+			}
+			<-done
+		})
+	}
+}
+
+// TestTrickle gives a server that sends an octet at a time no more than the
+// time limit for each reply.
+func TestTrickle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, server := net.Pipe()
+		done := make(chan bool)
+		go func() {
+			defer close(done)
+			for range 10000 {
+				time.Sleep(400 * time.Millisecond)
+				if _, err := io.WriteString(server, "2"); err != nil {
+					return
+				}
+			}
+		}()
+		start := time.Now()
+		_, err := Open(context.Background(), client, Options{Security: None, Host: "mx", Name: "client", Timeout: 4 * time.Second})
+		if err == nil || time.Since(start) > 6*time.Second {
+			t.Errorf("%s: %v", time.Since(start), err)
+		}
+		server.Close()
+		<-done
+	})
+}
