@@ -1,0 +1,315 @@
+package submit_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"sendoff/submit/envelope"
+	"sendoff/submit/smtp/smtptest"
+	"sendoff/submit/smtpd"
+)
+
+// A server is what a script has started under a name.
+type server struct {
+	net.Listener
+	url   string      // as a configuration has it
+	peers chan string // who connected, in order
+	done  chan error  // how each session ended
+	mails atomic.Int32
+}
+
+// servers are those of one script, by name.
+type servers map[string]*server
+
+type serversKey struct{}
+
+func find(ts *testscript.TestScript, name string) *server {
+	s := ts.Value(serversKey{}).(servers)[name]
+	if s == nil {
+		ts.Fatalf("no server %s", name)
+	}
+	return s
+}
+
+// listen starts a server that serves one connection after the other.
+func listen(ts *testscript.TestScript, name, scheme string, serve func(*server, net.Conn) error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	ts.Defer(func() { l.Close() })
+	s := &server{Listener: l, url: scheme + "://" + l.Addr().String(), peers: make(chan string, 100), done: make(chan error, 100)}
+	ts.Value(serversKey{}).(servers)[name] = s
+	setAddress(ts, name, l.Addr())
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			s.peers <- conn.RemoteAddr().String()
+			s.done <- serve(s, conn)
+			conn.Close()
+		}
+	}()
+}
+
+func setAddress(ts *testscript.TestScript, name string, a net.Addr) {
+	_, port, err := net.SplitHostPort(a.String())
+	ts.Check(err)
+	ts.Setenv(name+"_ADDR", a.String())
+	ts.Setenv(name+"_PORT", port)
+}
+
+func smarthost(ts *testscript.TestScript, args []string) {
+	name, words := args[0], args[1:]
+	file := ts.MkAbs(name)
+	d := &smtpd.Server{Hostname: "mx.example", MaxSize: 1 << 30}
+	if !slices.Contains(words, "noauth") {
+		d.RequireAuth = true
+		d.Auth = func(user, password string) error {
+			if user != "user" || password != "s3kr1t" {
+				return errors.New("wrong")
+			}
+			return nil
+		}
+	}
+	config := tlsConfig(ts, name, words)
+	scheme := "smtps"
+	switch {
+	case slices.Contains(words, "plain"):
+		scheme = "smtp+plain"
+	case slices.Contains(words, "starttls"):
+		scheme, d.TLSConfig = "smtp", config
+	}
+	listen(ts, name, scheme, func(s *server, conn net.Conn) error {
+		mine := *d
+		mine.Handle = func(_ context.Context, c smtpd.Client, e *envelope.Envelope, content io.Reader) error {
+			s.mails.Add(1)
+			return errors.Join(os.WriteFile(file+".envelope", []byte(describe(c, e)), 0o600), keep(file+".eml", content))
+		}
+		if scheme == "smtps" {
+			return mine.Serve(context.Background(), tls.Server(conn, config))
+		}
+		return mine.Serve(context.Background(), conn)
+	})
+}
+
+// describe writes an envelope as the commands that made it, without SIZE.
+func describe(c smtpd.Client, e *envelope.Envelope) string {
+	var b strings.Builder
+	add := func(name, value string) {
+		if value != "" {
+			b.WriteString(" " + name + value)
+		}
+	}
+	if c.User != "" {
+		b.WriteString("AUTH " + c.User + "\n")
+	}
+	fmt.Fprintf(&b, "MAIL FROM:<%s>", e.From)
+	add("BODY=", e.Body.String())
+	if e.UTF8 {
+		b.WriteString(" SMTPUTF8")
+	}
+	add("RET=", e.Return.String())
+	add("ENVID=", e.ID)
+	for _, to := range e.To {
+		fmt.Fprintf(&b, "\nRCPT TO:<%s>", to.Address)
+		add("NOTIFY=", to.Notify.String())
+		add("ORCPT=", to.Original)
+	}
+	return b.String() + "\n"
+}
+
+// keep writes a message to a file, its lines ending as a script's do.
+func keep(file string, content io.Reader) error {
+	text, err := io.ReadAll(content)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, []byte(strings.ReplaceAll(string(text), "\r\n", "\n")), 0o600)
+}
+
+func received(ts *testscript.TestScript, args []string) {
+	if n := strconv.Itoa(int(find(ts, args[0]).mails.Load())); n != args[1] {
+		ts.Fatalf("%s got %s mails", args[0], n)
+	}
+}
+
+func scripted(ts *testscript.TestScript, args []string) {
+	name, file, words := args[0], args[1], args[2:]
+	text := ts.ReadFile(file)
+	for line := range strings.Lines(text) {
+		if part, ok := strings.CutPrefix(strings.TrimSpace(line), "C+ "); ok {
+			if content, err := os.ReadFile(ts.MkAbs(part)); err == nil {
+				text += "-- " + part + " --\n" + string(content)
+			}
+		}
+	}
+	transcript, err := smtptest.Parse(file, text)
+	ts.Check(err)
+	config := tlsConfig(ts, name, words)
+	transcript.TLS = config
+	scheme, implicit := "smtp", slices.Contains(words, "tls")
+	if implicit {
+		scheme = "smtps"
+	}
+	leaves := slices.Contains(words, "leaves")
+	listen(ts, name, scheme, func(_ *server, conn net.Conn) error {
+		if implicit {
+			conn = tls.Server(conn, config)
+		}
+		if leaves {
+			conn = &leaving{Conn: conn}
+		}
+		return transcript.Serve(conn)
+	})
+}
+
+// leaving is the connection of a server that hears nothing after the final dot.
+type leaving struct {
+	net.Conn
+	gone bool
+}
+
+func (l *leaving) Read(p []byte) (int, error) {
+	if l.gone {
+		return 0, io.EOF
+	}
+	n, err := l.Conn.Read(p)
+	l.gone = strings.HasSuffix(string(p[:n]), "\n.\r\n")
+	return n, err
+}
+
+func served(ts *testscript.TestScript, args []string) {
+	select {
+	case err := <-find(ts, args[0]).done:
+		ts.Check(err)
+	case <-time.After(time.Minute):
+		ts.Fatalf("nobody came")
+	}
+}
+
+// refusing takes a port that an open connection has at its other end: it
+// refuses others, and nobody else can get it.
+func refusing(ts *testscript.TestScript, args []string) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	conn, err := net.Dial("tcp", l.Addr().String())
+	ts.Check(err)
+	ts.Defer(func() { conn.Close(); l.Close() })
+	setAddress(ts, args[0], conn.LocalAddr())
+}
+
+// idle connects itself: connections are accepted in their order, so that ours
+// is the first if nobody else came.
+func idle(ts *testscript.TestScript, args []string) {
+	for _, name := range args {
+		s := find(ts, name)
+		conn, err := net.Dial("tcp", s.Addr().String())
+		ts.Check(err)
+		conn.Close()
+		if peer := <-s.peers; peer != conn.LocalAddr().String() {
+			ts.Fatalf("somebody has connected to %s", name)
+		}
+	}
+}
+
+func account(ts *testscript.TestScript, args []string) {
+	secret := ts.MkAbs("secret")
+	ts.Check(os.WriteFile(secret, []byte("s3kr1t\n"), 0o600))
+	top := []string{`hostname = "client.example"`}
+	lines := []string{
+		fmt.Sprintf("server = %q", find(ts, args[0]).url),
+		fmt.Sprintf("tls-ca = %q", args[0]+".pem"),
+		`user = "user"`,
+		fmt.Sprintf("secret = %q", "file:"+filepath.ToSlash(secret)),
+		`from = "ann@example.org"`,
+	}
+	for _, line := range args[1:] {
+		key, _, _ := strings.Cut(line, " ")
+		same := func(l string) bool { return strings.HasPrefix(l, key+" ") }
+		if key == "domain" {
+			top = append(top, line)
+			continue
+		}
+		lines = append(slices.DeleteFunc(lines, same), line)
+	}
+	lines = slices.Concat(top, []string{"[accounts.work]"}, lines, []string{""})
+	ts.Check(os.WriteFile(ts.MkAbs("config.toml"), []byte(strings.Join(lines, "\n")), 0o600))
+	ts.Setenv("SENDOFF_CONFIG", ts.MkAbs("config.toml"))
+}
+
+func config(ts *testscript.TestScript, args []string) {
+	file := ts.MkAbs(args[0])
+	text := os.Expand(ts.ReadFile(file), func(name string) string { return filepath.ToSlash(ts.Getenv(name)) })
+	ts.Check(os.WriteFile(file, []byte(text), 0o600))
+	ts.Setenv("SENDOFF_CONFIG", file)
+}
+
+// certificates are the faults that a server's certificate may have, by the
+// word for it.
+var certificates = [...]struct {
+	word  string
+	fault func(*x509.Certificate)
+}{
+	{"expired", func(c *x509.Certificate) {
+		c.NotBefore, c.NotAfter = c.NotBefore.AddDate(-1, 0, 0), c.NotAfter.AddDate(-1, 0, 0)
+	}},
+	{"future", func(c *x509.Certificate) {
+		c.NotBefore, c.NotAfter = c.NotBefore.AddDate(1, 0, 0), c.NotAfter.AddDate(1, 0, 0)
+	}},
+	{"other-name", func(c *x509.Certificate) { c.DNSNames, c.IPAddresses = []string{"other.example"}, nil }},
+	{"common-name", func(c *x509.Certificate) { c.DNSNames, c.IPAddresses = nil, nil }},
+	{"client-only", func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }},
+}
+
+// tlsConfig makes a self-signed certificate for 127.0.0.1 and localhost, with
+// the faults that words ask for, and writes it to name.pem.
+func tlsConfig(ts *testscript.TestScript, name string, words []string) *tls.Config {
+	now := time.Now()
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1),
+		Subject:      pkix.Name{CommonName: "127.0.0.1"},
+		NotBefore:    now.Add(-time.Hour),
+		NotAfter:     now.Add(time.Hour),
+		KeyUsage:     x509.KeyUsageDigitalSignature,
+		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		DNSNames:     []string{"localhost"},
+		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
+	for _, row := range certificates {
+		if slices.Contains(words, row.word) {
+			row.fault(template)
+		}
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	ts.Check(err)
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	ts.Check(err)
+	authority := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	ts.Check(os.WriteFile(ts.MkAbs(name+".pem"), authority, 0o600))
+	config := &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+	if slices.Contains(words, "old") {
+		config.MinVersion, config.MaxVersion = tls.VersionTLS10, tls.VersionTLS11
+	}
+	return config
+}
