@@ -44,7 +44,6 @@ func (s *Session) Deliver(ctx context.Context, mails iter.Seq[Mail]) error {
 	last := &transaction{s: s, settled: true} // the one whose message is still to be sent
 	for {
 		m, more := next()
-		s.startMail()
 		steps := last.end(more)
 		if more {
 			last = &transaction{s: s, mail: m}

@@ -55,11 +55,15 @@ func (s *Session) limit(p phase) time.Duration {
 	return d
 }
 
-// await gives the next reply the time of phase p.
+// await gives the next reply the time of phase p. With MAIL begins the time
+// that the commands of a mail may take.
 func (s *Session) await(p phase) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.waiting = p
+	if p == mail {
+		s.until = time.Now().Add(patienceOverAll * s.limit(mail))
+	}
 	s.setReadDeadline()
 }
 
@@ -110,13 +114,6 @@ func (s *Session) writerFailed() bool {
 // mail may take together: a server that is slow with every one is no better
 // than one that is silent.
 const patienceOverAll = 6
-
-// startMail begins the time that the commands of a mail may take.
-func (s *Session) startMail() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.until = time.Now().Add(patienceOverAll * s.limit(mail))
-}
 
 // stop ends all reading and writing.
 func (s *Session) stop() {

@@ -199,6 +199,53 @@ func TestSlowWithEach(t *testing.T) {
 	}
 }
 
+// TestSlowDot has a server that takes longer over one message than the commands
+// of a mail may take: that time is not the next mail's.
+func TestSlowDot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, server := net.Pipe()
+		done := make(chan bool)
+		go func() {
+			defer close(done)
+			r := bufio.NewReader(server)
+			io.WriteString(server, "220 mx\r\n")
+			for {
+				line, err := r.ReadString('\n')
+				switch {
+				case err != nil:
+					return
+				case strings.HasPrefix(line, "EHLO"):
+					io.WriteString(server, "250-mx\r\n250 PIPELINING\r\n")
+				case line == "DATA\r\n":
+					io.WriteString(server, "354 go\r\n")
+				case line == ".\r\n":
+					time.Sleep(time.Minute)
+					io.WriteString(server, "250 ok\r\n")
+				case strings.HasPrefix(line, "MAIL"), strings.HasPrefix(line, "RCPT"):
+					io.WriteString(server, "250 ok\r\n")
+				}
+			}
+		}()
+		s, err := Open(context.Background(), client, Options{Security: None, Host: "mx", Name: "client", Timeout: 4 * time.Second})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var results [2]Result
+		s.Deliver(context.Background(), func(yield func(Mail) bool) {
+			for i := range results {
+				one(testEnvelope(t), strings.NewReader("x\r\n"), &results[i])(yield)
+			}
+		})
+		s.Close()
+		<-done
+		for i, r := range results {
+			if r.Err != nil || r.Reply.Class() != 2 {
+				t.Errorf("mail %d: %v", i+1, r.Err)
+			}
+		}
+	})
+}
+
 // TestTrickle gives a server that sends an octet at a time no more than the
 // time limit for each reply.
 func TestTrickle(t *testing.T) {
