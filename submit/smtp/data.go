@@ -37,30 +37,18 @@ func (d *dotWriter) write(p []byte) error {
 
 // line writes a line, or a part of one; LF stands only at its end.
 func (d *dotWriter) line(line []byte) error {
-	if d.lineStart && line[0] == '.' {
-		d.w.WriteByte('.')
-	}
-	text := line
 	if d.cr && line[0] != '\n' {
 		return errBare
 	}
-	d.lineStart = line[len(line)-1] == '\n'
-	if d.lineStart {
-		text = text[:len(text)-1]
-		switch {
-		case len(text) > 0 && text[len(text)-1] == '\r':
-			text = text[:len(text)-1]
-		case len(text) > 0 || !d.cr:
-			return errBare
-		}
+	if d.lineStart && line[0] == '.' {
+		d.w.WriteByte('.')
 	}
-	d.cr = line[len(line)-1] == '\r'
-	if d.cr {
-		text = text[:len(text)-1]
-	}
-	if bytes.IndexByte(text, '\r') >= 0 {
+	text, ended := bytes.CutSuffix(line, []byte("\n"))
+	text, cr := bytes.CutSuffix(text, []byte("\r"))
+	if ended && !cr && !d.cr || bytes.IndexByte(text, '\r') >= 0 {
 		return errBare
 	}
+	d.lineStart, d.cr = ended, cr && !ended
 	_, err := d.w.Write(line)
 	return err
 }
