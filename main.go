@@ -412,11 +412,5 @@ func (p *program) say(line string) {
 	if p.cmd != nil && p.cmd.ErrorMode == 'q' {
 		return
 	}
-	printable := func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return unicode.ReplacementChar // a path or a server's words may act on a terminal
-	}
-	fmt.Fprintf(os.Stderr, "sendoff: %s\n", strings.Map(printable, line))
+	fmt.Fprintf(os.Stderr, "sendoff: %s\n", status.Printable(line))
 }

@@ -7,7 +7,6 @@ import (
 	"io"
 	"strconv"
 	"strings"
-	"unicode"
 
 	"sendoff/submit/status"
 )
@@ -110,7 +109,7 @@ func readReply(r *bufio.Reader, hide func(string) string, trace func(string)) (R
 			return Reply{}, err
 		}
 		head, text, ok := splitReply(raw)
-		text = hide(printable(text))
+		text = hide(status.Printable(text))
 		trace(head + text)
 		total += len(raw)
 		switch {
@@ -176,17 +175,4 @@ func readLine(r *bufio.Reader) (string, error) {
 		return "", err
 	}
 	return strings.TrimSuffix(string(b[:len(b)-1]), "\r"), nil
-}
-
-// printable replaces what could act on a terminal or break a line of a log.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\t':
-			return ' '
-		case unicode.IsPrint(r):
-			return r
-		}
-		return unicode.ReplacementChar
-	}, s)
 }

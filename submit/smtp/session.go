@@ -298,7 +298,7 @@ func (s *Session) loginRefused(st step, r Reply, v Verifier) error {
 	c.Class = 4
 	err := error(&Refusal{st.String(), r, s.o.Host})
 	if v != nil && v.Reason() != nil {
-		err = fmt.Errorf("%w: %s", err, s.mask(printable(v.Reason().Error())))
+		err = fmt.Errorf("%w: %s", err, s.mask(status.Printable(v.Reason().Error())))
 	}
 	return status.AuthFailed.With(c, err)
 }

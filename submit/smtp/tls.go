@@ -75,12 +75,12 @@ func describeName(e x509.HostnameError) string {
 	if len(names) == 0 {
 		return fmt.Sprintf("it names no host at all, and so not %s", e.Host)
 	}
-	return printable(fmt.Sprintf("it is for %s, not for %s", strings.Join(names, ", "), e.Host))
+	return status.Printable(fmt.Sprintf("it is for %s, not for %s", strings.Join(names, ", "), e.Host))
 }
 
 func issuer(c *x509.Certificate) string {
 	if c == nil {
 		return ""
 	}
-	return printable(c.Issuer.String())
+	return status.Printable(c.Issuer.String())
 }
