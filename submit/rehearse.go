@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"sync"
 
 	"sendoff/config"
@@ -103,15 +102,23 @@ func scratch() (rw io.ReadWriter, forget func()) {
 // record writes an envelope and a message as a server received them.
 func record(w io.Writer, e *envelope.Envelope, content io.Reader) error {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "\nenvelope as received:\n")
-	fmt.Fprintf(&b, "  MAIL FROM:<%s>%s\n", e.From, parameters(
-		parameter("SIZE", sizeOf(e)), parameter("BODY", e.Body.String()), flag("SMTPUTF8", e.UTF8),
-		parameter("RET", e.Return.String()), parameter("ENVID", e.ID)))
-	for _, to := range e.To {
-		fmt.Fprintf(&b, "  RCPT TO:<%s>%s\n", to.Address, parameters(
-			parameter("NOTIFY", to.Notify.String()), parameter("ORCPT", to.Original)))
+	b.WriteString("\nenvelope as received:\n")
+	fmt.Fprintf(&b, "  MAIL FROM:<%s>", e.From)
+	if e.Size > 0 {
+		fmt.Fprintf(&b, " SIZE=%d", e.Size)
 	}
-	fmt.Fprintf(&b, "message as received:\n")
+	parameter(&b, "BODY", e.Body.String())
+	if e.UTF8 {
+		b.WriteString(" SMTPUTF8")
+	}
+	parameter(&b, "RET", e.Return.String())
+	parameter(&b, "ENVID", e.ID)
+	for _, to := range e.To {
+		fmt.Fprintf(&b, "\n  RCPT TO:<%s>", to.Address)
+		parameter(&b, "NOTIFY", to.Notify.String())
+		parameter(&b, "ORCPT", to.Original)
+	}
+	b.WriteString("\nmessage as received:\n")
 	if _, err := w.Write(b.Bytes()); err != nil {
 		return err
 	}
@@ -119,28 +126,12 @@ func record(w io.Writer, e *envelope.Envelope, content io.Reader) error {
 	return err
 }
 
-func sizeOf(e *envelope.Envelope) string {
-	if e.Size == 0 {
-		return ""
+// parameter writes a parameter of a command, if it was there.
+func parameter(b *bytes.Buffer, name, value string) {
+	if value != "" {
+		fmt.Fprintf(b, " %s=%s", name, value)
 	}
-	return fmt.Sprint(e.Size)
 }
-
-func parameter(name, value string) string {
-	if value == "" {
-		return ""
-	}
-	return " " + name + "=" + value
-}
-
-func flag(name string, on bool) string {
-	if !on {
-		return ""
-	}
-	return " " + name
-}
-
-func parameters(words ...string) string { return strings.Join(words, "") }
 
 // traceTo returns a trace that writes the dialogue to w, a line each.
 func traceTo(w io.Writer) func(smtp.Line) {
