@@ -155,15 +155,15 @@ func TestCertificates(t *testing.T) {
 	roots.AddCert(ca.certificate)
 	names := []string{"mx.example"}
 	day := 24 * time.Hour
-	server := []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	forServers := []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 	tests := []struct {
 		name     string
 		signer   *authority
 		template x509.Certificate
 		words    string // of the error; "" for none
 	}{
-		{"good", ca, x509.Certificate{DNSNames: names, ExtKeyUsage: server}, ""},
-		{"wildcard", ca, x509.Certificate{DNSNames: []string{"*.example"}, ExtKeyUsage: server}, ""},
+		{"good", ca, x509.Certificate{DNSNames: names, ExtKeyUsage: forServers}, ""},
+		{"wildcard", ca, x509.Certificate{DNSNames: []string{"*.example"}, ExtKeyUsage: forServers}, ""},
 		{"expired", ca, x509.Certificate{DNSNames: names, NotBefore: time.Now().Add(-2 * day), NotAfter: time.Now().Add(-day)}, "expired on"},
 		{"not yet valid", ca, x509.Certificate{DNSNames: names, NotBefore: time.Now().Add(day), NotAfter: time.Now().Add(2 * day)}, "not valid before"},
 		{"another name", ca, x509.Certificate{DNSNames: []string{"mx.example.net"}}, "it is for mx.example.net, not for mx.example"},
@@ -176,7 +176,7 @@ func TestCertificates(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			leaf := issue(t, tt.signer, &tt.template)
 			s := &Submitter{rehearsal: &rehearsal{roots: roots}}
-			c, err := s.tlsConfig(work(t), "mx.example")
+			c, err := s.tlsConfig(work(t), server(t, "smtps://mx.example"))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -2,6 +2,7 @@ package submit
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
@@ -11,6 +12,7 @@ import (
 	"sync"
 
 	"sendoff/config"
+	"sendoff/submit/smtp"
 	"sendoff/submit/status"
 )
 
@@ -46,13 +48,13 @@ func bundle() *x509.CertPool {
 // systemRoots is bundle, read once; it may be started early.
 var systemRoots = sync.OnceValue(bundle)
 
-// tlsConfig says how to speak TLS with host for a: TLS 1.2 at least (RFC 8997),
-// and a certificate that verifies.
-func (s *Submitter) tlsConfig(a *config.Account, host string) (*tls.Config, error) {
-	name := host
-	if a.TLSName != "" {
-		name = a.TLSName
+// tlsConfig says how to speak TLS with server for a: TLS 1.2 at least (RFC
+// 8997), and a certificate that verifies. It is nil for a server without TLS.
+func (s *Submitter) tlsConfig(a *config.Account, server config.Server) (*tls.Config, error) {
+	if security(server) == smtp.None {
+		return nil, nil
 	}
+	name := cmp.Or(a.TLSName, server.Host)
 	v := &verifier{name: name, fingerprint: a.TLSFingerprint}
 	if s.rehearsal != nil {
 		v.given = s.rehearsal.roots
@@ -77,11 +79,7 @@ func (s *Submitter) tlsConfig(a *config.Account, host string) (*tls.Config, erro
 		VerifyConnection:   v.verify,
 	}
 	if a.TLSCert != "" {
-		key := a.TLSKey
-		if key == "" {
-			key = a.TLSCert
-		}
-		pair, err := tls.LoadX509KeyPair(a.TLSCert, key)
+		pair, err := tls.LoadX509KeyPair(a.TLSCert, cmp.Or(a.TLSKey, a.TLSCert))
 		if err != nil {
 			return nil, status.Config.Errorf("tls-cert: %w", err)
 		}

@@ -1,7 +1,9 @@
 package submit
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -55,20 +57,25 @@ func (s *Submitter) open(ctx context.Context, j *job) (*smtp.Session, error) {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, notReady(limit))
 	defer cancel()
-	var failure, unreached error
+	var failure, unreached error // the first of each: that of the address which should have worked
 	for n, server := range j.account.Servers {
+		tlsConfig, err := s.tlsConfig(j.account, server) // before anything else: authorities are read in the meantime
+		if err != nil {
+			return nil, err
+		}
 		hops, err := s.resolve(ctx, j.account, server)
 		if err != nil {
 			s.remark(err.Error())
-			unreached = errors.Join(unreached, err)
+			unreached = cmp.Or(unreached, err)
 		}
 		for i, hop := range hops {
+			hop.tls = tlsConfig
 			try, done := share(ctx, len(j.account.Servers)-n-1+len(hops)-i)
 			defer done()
 			conn, err := s.connect(try, j.account, hop)
 			if err != nil {
 				s.remark(err.Error())
-				unreached = errors.Join(unreached, err)
+				unreached = cmp.Or(unreached, err)
 				continue
 			}
 			session, err := s.start(try, j, hop, conn, l)
@@ -76,35 +83,24 @@ func (s *Submitter) open(ctx context.Context, j *job) (*smtp.Session, error) {
 				return session, err
 			}
 			s.remark(err.Error())
-			failure = errors.Join(failure, err)
+			failure = cmp.Or(failure, err)
 		}
 	}
-	if failure != nil {
-		return nil, first(failure) // who was reached can say more than who was not
-	}
-	return nil, first(unreached)
-}
-
-// first returns the first of joined errors: that of the address which should
-// have worked.
-func first(err error) error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		return first(joined.Unwrap()[0])
-	}
-	return err
+	return nil, cmp.Or(failure, unreached) // who was reached can say more than who was not
 }
 
 // A hop is one address of a server.
 type hop struct {
 	server  config.Server
 	address netip.AddrPort
+	tls     *tls.Config // nil: none
 }
 
 // resolve finds the addresses of a server, in the order in which the system
 // prefers them.
 func (s *Submitter) resolve(ctx context.Context, a *config.Account, server config.Server) ([]hop, error) {
 	if ip, err := netip.ParseAddr(server.Host); err == nil {
-		return []hop{{server, netip.AddrPortFrom(ip, uint16(server.Port))}}, nil
+		return []hop{{server: server, address: netip.AddrPortFrom(ip, uint16(server.Port))}}, nil
 	}
 	network := "ip" + a.AddressFamily.Network()[len("tcp"):]
 	lookup := s.Lookup
@@ -117,7 +113,7 @@ func (s *Submitter) resolve(ctx context.Context, a *config.Account, server confi
 	}
 	var hops []hop
 	for _, ip := range found {
-		hops = append(hops, hop{server, netip.AddrPortFrom(ip.Unmap(), uint16(server.Port))})
+		hops = append(hops, hop{server: server, address: netip.AddrPortFrom(ip.Unmap(), uint16(server.Port))})
 	}
 	return hops, nil
 }
@@ -207,15 +203,9 @@ func (s *Submitter) start(ctx context.Context, j *job, h hop, conn net.Conn, l *
 		Host:     h.server.Host,
 		Name:     j.hello,
 		Security: security(h.server),
+		TLS:      h.tls,
 		Timeout:  j.account.Timeout.Duration,
 		Trace:    s.Trace,
-	}
-	if options.Security != smtp.None {
-		var err error
-		if options.TLS, err = s.tlsConfig(j.account, h.server.Host); err != nil {
-			conn.Close()
-			return nil, err
-		}
 	}
 	if l != nil {
 		l.local = h.address.Addr().IsLoopback()
