@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/net/idna"
 )
 
 // An Address is a mailbox in the form SMTP sends it, without angle brackets
@@ -226,6 +228,23 @@ func (a Address) UTF8() bool {
 		}
 	}
 	return false
+}
+
+// ASCII returns a with its domain in A-labels (RFC 5890), if nothing else of
+// it is outside ASCII and the domain has such a form.
+func (a Address) ASCII() (ascii Address, ok bool) {
+	if !a.UTF8() {
+		return a, true
+	}
+	domain, err := idna.Lookup.ToASCII(a.domain)
+	if err != nil {
+		return Address{}, false
+	}
+	ascii, err = Parse(a.local + "@" + domain)
+	if err != nil || ascii.UTF8() {
+		return Address{}, false
+	}
+	return ascii, true
 }
 
 // Qualify returns a with the domain, if it had none and is not null.

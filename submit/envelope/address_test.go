@@ -167,3 +167,28 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestASCII(t *testing.T) {
+	tests := []struct {
+		in, out string
+		ok      bool
+	}{
+		{"ann@example.org", "ann@example.org", true},
+		{"", "", true},
+		{"ann@bücher.example", "ann@xn--bcher-kva.example", true},
+		{"ann@BÜCHER.example", "ann@xn--bcher-kva.example", true},
+		{`"an n"@bücher.example`, `"an n"@xn--bcher-kva.example`, true},
+		{"änn@bücher.example", "", false},
+		{"änn@example.org", "", false},
+		{"ann@\u0301.example", "", false}, // no label begins with a combining mark
+	}
+	for _, tt := range tests {
+		a, err := Parse(tt.in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, ok := a.ASCII(); got.String() != tt.out || ok != tt.ok {
+			t.Errorf("%q: %q, %t; want %q, %t", tt.in, got, ok, tt.out, tt.ok)
+		}
+	}
+}

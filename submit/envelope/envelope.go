@@ -1,7 +1,7 @@
 // Package envelope holds what a mail transaction is about: who sends, to whom,
 // and on what terms (RFC 5321 section 2.3.1).
 //
-//	MAIL FROM:<From> SIZE=Size BODY=Body SMTPUTF8 RET=Return ENVID=ID
+//	MAIL FROM:<From> SIZE=Size BODY=Body SMTPUTF8 REQUIRETLS RET=Return ENVID=ID
 //	RCPT TO:<To[0].Address> NOTIFY=To[0].Notify ORCPT=rfc822;To[0].Original
 //
 // An Address can only be made by Parse, so no byte of it can end a command or
@@ -20,13 +20,16 @@ type Recipient struct {
 
 // An Envelope is what MAIL and RCPT say.
 type Envelope struct {
-	From   Address // the reverse-path; zero for <>
-	To     []Recipient
-	Size   int64  // SIZE=, in octets of the wire form without dot-stuffing; 0 if unknown
-	Body   Body   // BODY=
-	UTF8   bool   // SMTPUTF8
-	Return Return // RET=
-	ID     string // ENVID=, unencoded; empty for none
+	From Address // the reverse-path; zero for <>
+	To   []Recipient
+	Size int64 // SIZE=, in octets of the wire form without dot-stuffing; 0 if unknown
+	Body Body  // BODY=
+	UTF8 bool  // SMTPUTF8
+	// RequireTLS asks that the message go no part of its way without TLS (RFC
+	// 8689).
+	RequireTLS bool
+	Return     Return // RET=
+	ID         string // ENVID=, unencoded; empty for none
 }
 
 // Form is what the next hop can take, and so the form a message must be

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -47,6 +48,9 @@ func TestCommands(t *testing.T) {
 	none := offered()
 	e := testEnvelope(t)
 	foreign := &envelope.Envelope{From: address(t, "ü@example.org"), To: []envelope.Recipient{{Address: address(t, "b@ü.example")}}}
+	foreignDomain := &envelope.Envelope{From: address(t, "a@bücher.example"), To: []envelope.Recipient{{Address: address(t, "ü@example.org")}}}
+	withTLS := &envelope.Envelope{From: e.From, To: e.To, RequireTLS: true}
+	protected := &Session{tls: new(tls.ConnectionState), offered: parseExtensions([]string{"REQUIRETLS"})}
 	tests := []struct {
 		s          *Session
 		e          *envelope.Envelope
@@ -60,7 +64,12 @@ func TestCommands(t *testing.T) {
 		{offered("SIZE 0"), e, "MAIL FROM:<a@example.org> SIZE=42", "RCPT TO:<b@example.org>"},
 		{offered("SIZE much"), e, "MAIL FROM:<a@example.org> SIZE=42", "RCPT TO:<b@example.org>"},
 		{all, foreign, "MAIL FROM:<ü@example.org>", "RCPT TO:<b@ü.example>"},
-		{none, foreign, "error: SMTPUTF8", "error: SMTPUTF8"},
+		{none, foreign, "error: SMTPUTF8", "RCPT TO:<b@xn--tda.example>"},
+		{none, foreignDomain, "MAIL FROM:<a@xn--bcher-kva.example>", "error: SMTPUTF8"},
+		{protected, withTLS, "MAIL FROM:<a@example.org> REQUIRETLS", "RCPT TO:<b@example.org>"},
+		{protected, e, "MAIL FROM:<a@example.org>", "RCPT TO:<b@example.org>"},
+		{offered("REQUIRETLS"), withTLS, "error: REQUIRETLS", "RCPT TO:<b@example.org>"},
+		{all, withTLS, "error: REQUIRETLS", "RCPT TO:<b@example.org> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;b+3D+2B+C3+BC@example.org"},
 		{none, &envelope.Envelope{To: e.To}, "MAIL FROM:<>", "RCPT TO:<b@example.org>"},
 	}
 	for _, tt := range tests {
@@ -78,6 +87,27 @@ func TestCommands(t *testing.T) {
 		check(got, err, tt.mail)
 		got, err = tt.s.rcptCommand(&tt.e.To[0])
 		check(got, err, tt.rcpt)
+	}
+}
+
+// TestRemarks has wishes that a server cannot fulfil, and that are no reason
+// to keep the mail back: each is said once.
+func TestRemarks(t *testing.T) {
+	var said []string
+	s := &Session{o: Options{Trace: func(l Line) { said = append(said, l.Text) }}}
+	e := testEnvelope(t)
+	e.From = address(t, "a@bücher.example")
+	for range 2 {
+		if _, err := s.mailCommand(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(said) != 2 || !strings.Contains(said[0], "xn--bcher-kva.example") || !strings.Contains(said[1], "DSN") {
+		t.Errorf("%q", said)
+	}
+	said = nil
+	if _, err := s.mailCommand(&envelope.Envelope{From: address(t, "a@example.org")}); err != nil || said != nil {
+		t.Errorf("%q, %v; nothing was wished for", said, err)
 	}
 }
 

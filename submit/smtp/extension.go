@@ -1,6 +1,7 @@
 package smtp
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,46 +13,53 @@ import (
 // An extension is what we know of one keyword of EHLO.
 type extension struct {
 	keyword string
-	mail    func(e *envelope.Envelope, arg string) (param string, err error) // added to MAIL FROM
+	mail    func(s *Session, e *envelope.Envelope) (param string, err error) // added to MAIL FROM
 	rcpt    func(r *envelope.Recipient) (param string)                       // added to RCPT TO
+	// lacking is asked where the server has not the keyword: what the sender
+	// wanted in vain, as a remark, or an error if the mail must not go without.
+	lacking func(e *envelope.Envelope) (remark string, err error)
 }
 
 // extensions adds the parameters that the envelope wants and the server
-// offers. Other keywords (PIPELINING, AUTH, STARTTLS) change the session, not
-// the envelope.
+// offers. The last rows change the session, not the envelope.
 var extensions = []extension{
-	{"SIZE", mailSize, nil},           // RFC 1870
-	{"8BITMIME", mailBody, nil},       // RFC 6152
-	{"SMTPUTF8", mailUTF8, nil},       // RFC 6531
-	{"DSN", mailNotices, rcptNotices}, // RFC 3461
+	{"SIZE", mailSize, nil, nil},                           // RFC 1870
+	{"8BITMIME", mailBody, nil, nil},                       // RFC 6152; without it the message is re-encoded
+	{"SMTPUTF8", mailUTF8, nil, nil},                       // RFC 6531; see mailbox
+	{"DSN", mailNotices, rcptNotices, lackingNotices},      // RFC 3461
+	{"REQUIRETLS", mailRequireTLS, nil, lackingRequireTLS}, // RFC 8689
+	{"STARTTLS", nil, nil, nil},                            // RFC 3207: session.go
+	{"AUTH", nil, nil, nil},                                // RFC 4954: session.go
+	{"PIPELINING", nil, nil, nil},                          // RFC 2920: fly.go
+	{"ENHANCEDSTATUSCODES", nil, nil, nil},                 // RFC 2034: reply.go, which reads them from servers that do not offer it, too
 }
 
-func mailSize(e *envelope.Envelope, arg string) (string, error) {
+func mailSize(s *Session, e *envelope.Envelope) (string, error) {
 	if e.Size == 0 {
 		return "", nil
 	}
 	var limit int64
-	if n, _ := fmt.Sscan(arg, &limit); n == 1 && limit > 0 && e.Size > limit {
+	if n, _ := fmt.Sscan(s.offered["SIZE"], &limit); n == 1 && limit > 0 && e.Size > limit {
 		return "", status.TooBig.Errorf("the message has %d octets, the server takes %d", e.Size, limit)
 	}
 	return fmt.Sprintf("SIZE=%d", e.Size), nil
 }
 
-func mailBody(e *envelope.Envelope, _ string) (string, error) {
+func mailBody(_ *Session, e *envelope.Envelope) (string, error) {
 	if e.Body == envelope.BodyUnset {
 		return "", nil
 	}
 	return "BODY=" + e.Body.String(), nil
 }
 
-func mailUTF8(e *envelope.Envelope, _ string) (string, error) {
+func mailUTF8(_ *Session, e *envelope.Envelope) (string, error) {
 	if !e.UTF8 {
 		return "", nil
 	}
 	return "SMTPUTF8", nil
 }
 
-func mailNotices(e *envelope.Envelope, _ string) (string, error) {
+func mailNotices(_ *Session, e *envelope.Envelope) (string, error) {
 	var params []string
 	if e.Return != envelope.ReturnUnset {
 		params = append(params, "RET="+e.Return.String())
@@ -73,6 +81,38 @@ func rcptNotices(r *envelope.Recipient) string {
 	return strings.Join(params, " ")
 }
 
+// lackingNotices is no error: the mail matters more than a notice about it.
+func lackingNotices(e *envelope.Envelope) (string, error) {
+	wanted := e.Return != envelope.ReturnUnset || e.ID != ""
+	for i := range e.To {
+		wanted = wanted || rcptNotices(&e.To[i]) != ""
+	}
+	if !wanted {
+		return "", nil
+	}
+	return "the server does not know delivery status notices (DSN); what was asked of them is left out", nil
+}
+
+func mailRequireTLS(s *Session, e *envelope.Envelope) (string, error) {
+	if e.RequireTLS && s.tls == nil {
+		return lackingRequireTLS(e)
+	}
+	if !e.RequireTLS {
+		return "", nil
+	}
+	return "REQUIRETLS", nil
+}
+
+// lackingRequireTLS refuses to send what must not go on without TLS to a
+// server that would not see to it.
+func lackingRequireTLS(e *envelope.Envelope) (string, error) {
+	if !e.RequireTLS {
+		return "", nil
+	}
+	return "", status.NotAllowed.With(status.Code{Class: 5, Subject: 7, Detail: 30},
+		errors.New("the server cannot promise TLS on the whole way, as --require-tls demands (REQUIRETLS)"))
+}
+
 // xtext encodes s for a DSN parameter (RFC 3461 section 4).
 func xtext(s string) string {
 	var b strings.Builder
@@ -88,21 +128,25 @@ func xtext(s string) string {
 
 // mailCommand is the MAIL command for e.
 func (s *Session) mailCommand(e *envelope.Envelope) (string, error) {
-	if e.From.UTF8() && !s.offers("SMTPUTF8") {
-		return "", status.NotAllowed.With(status.Code{Class: 5, Subject: 6, Detail: 7},
-			fmt.Errorf("MAIL FROM:<%s>: the server does not take addresses with UTF-8 (SMTPUTF8)", e.From))
+	from, err := s.mailbox(e.From)
+	if err != nil {
+		return "", status.NotAllowed.With(noUTF8, fmt.Errorf("MAIL FROM:<%s>: %w", e.From, err))
 	}
-	command := "MAIL FROM:<" + e.From.String() + ">"
+	command := "MAIL FROM:<" + from + ">"
 	for _, x := range extensions {
-		if x.mail == nil || !s.offers(x.keyword) {
-			continue
-		}
-		param, err := x.mail(e, s.offered[x.keyword])
-		if err != nil {
-			return "", err
-		}
-		if param != "" {
-			command += " " + param
+		switch {
+		case !s.offers(x.keyword) && x.lacking != nil:
+			remark, err := x.lacking(e)
+			if err != nil {
+				return "", fmt.Errorf("MAIL FROM:<%s>: %w (%s)", e.From, err, s.o.Host)
+			}
+			s.remark(remark)
+		case s.offers(x.keyword) && x.mail != nil:
+			param, err := x.mail(s, e)
+			if err != nil {
+				return "", err
+			}
+			command = join(command, param)
 		}
 	}
 	return command, nil
@@ -110,20 +154,44 @@ func (s *Session) mailCommand(e *envelope.Envelope) (string, error) {
 
 // rcptCommand is the RCPT command for r.
 func (s *Session) rcptCommand(r *envelope.Recipient) (string, error) {
-	command := "RCPT TO:<" + r.Address.String() + ">"
-	if r.Address.UTF8() && !s.offers("SMTPUTF8") {
-		return "", status.NotAllowed.With(status.Code{Class: 5, Subject: 6, Detail: 7},
-			fmt.Errorf("%s: the server does not take addresses with UTF-8 (SMTPUTF8)", command))
+	to, err := s.mailbox(r.Address)
+	if err != nil {
+		return "", status.NotAllowed.With(noUTF8, fmt.Errorf("RCPT TO:<%s>: %w", r.Address, err))
 	}
+	command := "RCPT TO:<" + to + ">"
 	for _, x := range extensions {
-		if x.rcpt == nil || !s.offers(x.keyword) {
-			continue
-		}
-		if param := x.rcpt(r); param != "" {
-			command += " " + param
+		if x.rcpt != nil && s.offers(x.keyword) {
+			command = join(command, x.rcpt(r))
 		}
 	}
 	return command, nil
+}
+
+// join adds a parameter, if there is one, to a command.
+func join(command, param string) string {
+	if param == "" {
+		return command
+	}
+	return command + " " + param
+}
+
+// noUTF8 is the status of an address that the server cannot be told (RFC 6531
+// section 3.5).
+var noUTF8 = status.Code{Class: 5, Subject: 6, Detail: 7}
+
+// mailbox returns a as the server takes it: with UTF-8 only if it offers
+// SMTPUTF8; otherwise a domain goes as its A-label (RFC 5890), but a local part
+// has no other form.
+func (s *Session) mailbox(a envelope.Address) (string, error) {
+	if !a.UTF8() || s.offers("SMTPUTF8") {
+		return a.String(), nil
+	}
+	ascii, ok := a.ASCII()
+	if !ok {
+		return "", fmt.Errorf("the server takes no address with characters outside ASCII (SMTPUTF8) (%s)", s.o.Host)
+	}
+	s.remark(fmt.Sprintf("<%s> goes as <%s>: the server does not offer SMTPUTF8", a, ascii))
+	return ascii.String(), nil
 }
 
 // offers reports whether the server's last EHLO reply had the keyword.

@@ -101,6 +101,7 @@ type Session struct {
 	hidden  []string             // texts that are not shown
 	broken  bool                 // out of step with the server
 	quit    bool                 // QUIT is sent
+	remarks []string             // that were made
 
 	tracing sync.Mutex // guards Trace, which may block
 
@@ -365,5 +366,13 @@ func (s *Session) trace(from byte, text string) {
 		s.tracing.Lock() // reader and writer may both have something to show
 		defer s.tracing.Unlock()
 		s.o.Trace(Line{from, text})
+	}
+}
+
+// remark puts into the trace, once, what neither side said.
+func (s *Session) remark(text string) {
+	if text != "" && !slices.Contains(s.remarks, text) {
+		s.remarks = append(s.remarks, text)
+		s.trace('*', text)
 	}
 }
