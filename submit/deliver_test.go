@@ -35,32 +35,39 @@ func TestReport(t *testing.T) {
 	later := status.Deferred.Errorf("RCPT TO:<b@example.org>: 450 later")
 	never := status.NoUser.Errorf("RCPT TO:<c@example.org>: 550 no such user")
 	policy := status.NotAllowed.Errorf("end of message: 554 5.7.1 spam")
-	to := []envelope.Recipient{{Address: parse(t, "a@example.org")}, {Address: parse(t, "b@example.org")}, {Address: parse(t, "c@example.org")}}
+	a, b, c := envelope.Recipient{Address: parse(t, "a@example.org")}, envelope.Recipient{Address: parse(t, "b@example.org")}, envelope.Recipient{Address: parse(t, "c@example.org")}
+	to := func(r ...envelope.Recipient) []envelope.Recipient { return r }
+	lost := status.Lost.Errorf("end of message: EOF")
 	tests := []struct {
-		name   string
-		result smtp.Result
-		exit   int
-		lines  []string
+		name    string
+		results []smtp.Result
+		exit    int
+		lines   []string
 	}{
-		{"all taken", smtp.Result{Refused: make([]error, 3)}, 0, nil},
-		{"one later, one never", smtp.Result{Refused: []error{nil, later, never}}, 75, []string{
+		{"all taken", []smtp.Result{{To: to(a, b, c)}}, 0, nil},
+		{"one later, one never", []smtp.Result{{To: to(b), Err: later}, {To: to(c), Err: never}, {To: to(a)}}, 75, []string{
 			"RCPT TO:<b@example.org>: 450 later",
 			"RCPT TO:<c@example.org>: 550 no such user",
 			"sent to <a@example.org> all the same; do not send it to them again"}},
-		{"one never", smtp.Result{Refused: []error{nil, nil, never}}, 67, []string{
+		{"one never", []smtp.Result{{To: to(c), Err: never}, {To: to(a, b)}}, 67, []string{
 			"RCPT TO:<c@example.org>: 550 no such user",
 			"sent to <a@example.org>, <b@example.org> all the same; do not send it to them again"}},
-		{"refused after the dot", smtp.Result{Refused: []error{nil, nil, never}, Err: policy}, 67, []string{
+		{"refused after the dot", []smtp.Result{{To: to(c), Err: never}, {To: to(a, b), Err: policy}}, 67, []string{
 			"RCPT TO:<c@example.org>: 550 no such user",
 			"end of message: 554 5.7.1 spam; not sent to <a@example.org>, <b@example.org>"}},
-		{"all for one reason", smtp.Result{Err: policy}, 77, []string{"end of message: 554 5.7.1 spam"}},
-		{"unknown", smtp.Result{Err: status.Lost.Errorf("end of message: EOF"), Unknown: true}, 75, []string{
+		{"all for one reason", []smtp.Result{{To: to(a, b, c), Err: policy}}, 77, []string{"end of message: 554 5.7.1 spam"}},
+		{"unknown", []smtp.Result{{To: to(a, b, c), Err: lost, Unknown: true}}, 75, []string{
 			"end of message: EOF; it may have been delivered to <a@example.org>, <b@example.org>, <c@example.org>"}},
+		{"unknown in several transactions", []smtp.Result{{To: to(a), Err: lost, Unknown: true}, {To: to(b), Err: lost, Unknown: true}, {To: to(c), Err: lost}}, 75, []string{
+			"end of message: EOF; it may have been delivered to <a@example.org>, <b@example.org>",
+			"end of message: EOF; not sent to <c@example.org>"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			r := &Report{job: &job{account: work(t), envelope: envelope.Envelope{From: parse(t, "x@example.net")}}}
-			r.add(to, tt.result)
+			for _, result := range tt.results {
+				r.add(result)
+			}
 			err := r.err()
 			if status.Exit(err) != tt.exit {
 				t.Errorf("exit %d, want %d: %v", status.Exit(err), tt.exit, err)

@@ -22,10 +22,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"net"
 	"net/netip"
-	"slices"
 	"strings"
 
 	"sendoff/config"
@@ -83,43 +81,37 @@ func (s *Submitter) deliver(ctx context.Context, j *job) error {
 	report := &Report{job: j}
 	session, err := s.open(ctx, j)
 	if err != nil {
-		report.add(j.envelope.To, smtp.Result{Err: err})
+		report.add(smtp.Result{To: j.envelope.To, Err: err})
 		return report
 	}
-	err = session.Deliver(ctx, j.mails(report, s.Terminal))
+	err = session.Deliver(ctx, func(yield func(smtp.Mail) bool) { yield(s.mail(j, report)) })
 	session.Close()
-	if report.total() < len(j.envelope.To) { // mails that the session did not come to
-		report.add(j.envelope.To[report.total():], smtp.Result{Err: err})
+	if err == nil && report.total() != len(j.envelope.To) {
+		return status.Bug.Errorf("%d recipients have %d outcomes", len(j.envelope.To), report.total())
 	}
 	return report.err()
 }
 
-// mails are the transactions of a job: one, unless it has more recipients than
-// one may have.
-func (j *job) mails(report *Report, terminal io.Writer) iter.Seq[smtp.Mail] {
-	return func(yield func(smtp.Mail) bool) {
-		for to := range slices.Chunk(j.envelope.To, j.account.MaxRecipients) {
-			e := j.envelope
-			e.To = to
-			p := &progress{terminal: terminal}
-			m := smtp.Mail{
-				Envelope: &e,
-				Open: func(f envelope.Form) (r io.Reader, size int64, err error) {
-					p.message, p.size, err = j.message.Open(f)
-					if terminal == nil {
-						return p.message, p.size, err
-					}
-					return p, p.size, err
-				},
-				Done: func(r smtp.Result) {
-					p.clear()
-					report.add(to, r)
-				},
+// mail is the job as a session takes it.
+func (s *Submitter) mail(j *job, report *Report) smtp.Mail {
+	var lines []*progress // one for each transaction
+	return smtp.Mail{
+		Envelope: &j.envelope,
+		Open: func(f envelope.Form) (io.Reader, int64, error) {
+			message, size, err := j.message.Open(f)
+			if err != nil || s.Terminal == nil {
+				return message, size, err
 			}
-			if !yield(m) {
-				return
+			p := &progress{terminal: s.Terminal, message: message, size: size}
+			lines = append(lines, p)
+			return p, size, nil
+		},
+		Done: func(r smtp.Result) {
+			for _, p := range lines {
+				p.clear()
 			}
-		}
+			report.add(r)
+		},
 	}
 }
 
@@ -146,23 +138,25 @@ func (r *Report) total() int {
 	return n
 }
 
-// add enters the result of one transaction.
-func (r *Report) add(to []envelope.Recipient, result smtp.Result) {
-	var rest []envelope.Address
-	for i := range to {
-		if i < len(result.Refused) && result.Refused[i] != nil {
-			r.Failures = append(r.Failures, Failure{To: []envelope.Address{to[i].Address}, Err: r.job.blame(result.Refused[i])})
-		} else {
-			rest = append(rest, to[i].Address)
+// add enters a result. Failures of several transactions for one reason are one
+// failure.
+func (r *Report) add(result smtp.Result) {
+	var to []envelope.Address
+	for _, recipient := range result.To {
+		to = append(to, recipient.Address)
+	}
+	if result.Err == nil {
+		r.Accepted = append(r.Accepted, to...)
+		return
+	}
+	f := Failure{to, r.job.blame(result.Err), result.Unknown}
+	if n := len(r.Failures); n > 0 {
+		if last := &r.Failures[n-1]; last.Unknown == f.Unknown && last.Err.Error() == f.Err.Error() {
+			last.To = append(last.To, to...)
+			return
 		}
 	}
-	switch {
-	case len(rest) == 0:
-	case result.Err == nil:
-		r.Accepted = append(r.Accepted, rest...)
-	default:
-		r.Failures = append(r.Failures, Failure{rest, r.job.blame(result.Err), result.Unknown})
-	}
+	r.Failures = append(r.Failures, f)
 }
 
 // blame puts the refusal of a sender that is the account's own on the account:

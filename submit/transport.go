@@ -206,6 +206,8 @@ func (s *Submitter) start(ctx context.Context, j *job, h hop, conn net.Conn, l *
 		TLS:      h.tls,
 		Timeout:  j.account.Timeout.Duration,
 		Trace:    s.Trace,
+
+		MaxRecipients: j.account.MaxRecipients,
 	}
 	if l != nil {
 		l.local = h.address.Addr().IsLoopback()

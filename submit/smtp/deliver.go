@@ -2,235 +2,149 @@ package smtp
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"iter"
+	"slices"
 
 	"sendoff/submit/envelope"
+	"sendoff/submit/status"
 )
 
 // A Mail is one envelope and message, and where its outcome goes.
 type Mail struct {
 	Envelope *envelope.Envelope
 	// Open gives the message from its start, in CRLF lines without
-	// dot-stuffing, in a form that the server can take, and its size.
+	// dot-stuffing, in a form that the server can take, and its size. It is
+	// called once for each transaction that the mail takes.
 	Open func(envelope.Form) (io.Reader, int64, error)
-	// Done is called once, as soon as the outcome is certain; nothing that
+	// Done is called with each Result as soon as it is certain; nothing that
 	// happens later changes it.
 	Done func(Result)
 }
 
-// A Result says for each recipient what the server did.
+// A Result says what the server did for some recipients of a Mail. Each
+// recipient is in exactly one.
 type Result struct {
-	Refused []error // for each of Envelope.To; nil: not refused
-	Reply   Reply   // to the final dot; zero if there was none
+	To    []envelope.Recipient
+	Reply Reply // to the end of the message; zero if there was none
 	// Unknown says that the connection broke after the whole message was
 	// sent: the server may have it, and another try may deliver it twice (RFC
 	// 1047).
 	Unknown bool
-	// Err is why the recipients that were not refused did not get the
-	// message; nil: the server has taken it for them.
+	// Err is why To did not get the message; nil: the server has taken it.
 	Err error
 }
 
+// maxInFlight is how many whole messages are sent before the reply to the
+// first must be in. As many have an unknown outcome if the connection breaks.
+const maxInFlight = 16
+
+// maxWhole is how large a message may be, in octets, to be sent before the
+// replies to its recipients are in. With a larger one more would be wasted by
+// a refusal than is won.
+const maxWhole = 64 << 10
+
 // Deliver sends mails until there are no more. It asks for the next one before
 // it ends the last one, so that the next MAIL, or QUIT, rides in the flight of
-// the final dot. Each mail that was asked for gets its Result; an error is why
-// the session could go no further. After Deliver only Close may follow.
+// the final dot. A mail with more recipients than the server takes at once is
+// sent again to those left. Each recipient of a mail that was asked for gets
+// its Result; an error is why the session could go no further. After Deliver
+// only Close may follow.
 func (s *Session) Deliver(ctx context.Context, mails iter.Seq[Mail]) error {
 	defer s.watch(ctx)()
 	next, stop := iter.Pull(mails)
 	defer stop()
-	last := &transaction{s: s, settled: true} // the one whose message is still to be sent
-	for {
-		m, more := next()
-		steps := last.end(more)
-		if more {
-			last = &transaction{s: s, mail: m}
-			steps = append(steps, last.begin()...)
-		}
-		if err := s.fly(steps...); err != nil {
-			last.settle(err)
+	d := &delivery{s: s, next: next}
+	for !d.ended {
+		if err := s.fly(d.flight()...); err != nil {
+			d.abandon(err)
 			return err
 		}
-		if !more {
+	}
+	d.forget(len(d.open))
+	return nil
+}
+
+// A delivery is what a session has to do.
+type delivery struct {
+	s     *Session
+	next  func() (Mail, bool)
+	left  []part         // of mails that were asked for
+	open  []*transaction // whose steps are in the flight; the message of the last is perhaps still to be sent
+	begun bool           // there was a transaction before
+	ended bool           // the last flight is on its way
+}
+
+// A part is a mail with those of its recipients that were not yet named to the
+// server.
+type part struct {
+	mail *Mail
+	to   []envelope.Recipient
+}
+
+// flight makes the steps that end the last transaction and begin the next one;
+// or several, if their messages need not wait for replies.
+func (d *delivery) flight() []step {
+	t := d.take()
+	d.ended = t == nil
+	var steps []step
+	if n := len(d.open); n > 0 {
+		steps = d.open[n-1].end(!d.ended)
+		d.forget(n - 1)
+	}
+	for whole := 0; t != nil; t = d.take() {
+		d.open = append(d.open, t)
+		steps = append(steps, t.begin()...)
+		if whole++; !t.whole || whole == maxInFlight {
+			break
+		}
+	}
+	return steps
+}
+
+// take makes a transaction of what is left of a mail, or of the next mail; nil
+// if there is none.
+func (d *delivery) take() *transaction {
+	if len(d.left) == 0 {
+		m, ok := d.next()
+		if !ok {
 			return nil
 		}
+		d.left = []part{{&m, m.Envelope.To}}
 	}
+	p := &d.left[0]
+	n := min(len(p.to), d.s.maxRecipients())
+	t := &transaction{d: d, s: d.s, mail: p.mail, to: p.to[:n], done: make([]bool, n)}
+	if p.to = p.to[n:]; len(p.to) == 0 {
+		d.left = d.left[1:]
+	}
+	return t
 }
 
-// A transaction is one mail on its way (RFC 5321 section 3.3).
-type transaction struct {
-	s        *Session
-	mail     Mail
-	result   Result
-	message  io.Reader
-	size     int64
-	accepted int  // recipients
-	open     bool // MAIL was accepted
-	ready    bool // DATA was answered with 3yz
-	settled  bool
-}
-
-// begin makes the steps MAIL, RCPT… and DATA; none if the mail cannot be sent
-// to this server at all.
-func (t *transaction) begin() []step {
-	s, e := t.s, *t.mail.Envelope
-	t.result.Refused = make([]error, len(e.To))
-	var err error
-	t.message, t.size, err = t.mail.Open(envelope.Form{EightBit: s.offers("8BITMIME"), UTF8: s.offers("SMTPUTF8")})
-	if err != nil {
-		t.settle(err)
-		return nil
-	}
-	e.Size = t.size
-	command, err := s.mailCommand(&e)
-	if err != nil {
-		t.settle(err)
-		return nil
-	}
-	steps := []step{{
-		phase: mail, send: command, name: "MAIL FROM:<" + e.From.String() + ">",
-		want: 2, got: t.gotMail, lost: t.lost,
-	}}
-	for i := range e.To {
-		command, err := s.rcptCommand(&e.To[i])
-		if err != nil {
-			t.result.Refused[i] = err
-			continue
-		}
-		steps = append(steps, step{
-			phase: rcpt, send: command, name: "RCPT TO:<" + e.To[i].Address.String() + ">",
-			skip: func() bool { return t.settled },
-			want: 2, got: func(st step, r Reply) error { return t.gotRcpt(i, st, r) },
-		})
-	}
-	if len(steps) == 1 {
-		t.settle(nil) // every recipient is refused already
-		return nil
-	}
-	return append(steps, step{
-		phase: data, send: "DATA",
-		skip: func() bool { return t.settled || t.open && t.accepted == 0 },
-		want: 3, got: t.gotData, lost: t.lost,
-	})
-}
-
-// end makes the step that sends the message, or the one that leaves a
-// transaction without one. QUIT rides along if there is no further mail and
-// the server pipelines.
-func (t *transaction) end(more bool) []step {
-	st := step{phase: dot, name: "end of message", want: 2, got: t.gotDot, lost: t.lost}
-	switch {
-	case t.ready && t.accepted > 0:
-		st.body = t.send
-	case t.ready:
-		st.send = "." // all were refused (RFC 2920 section 3.1)
-	case t.open && more:
-		st = step{phase: reset, send: "RSET", want: 2, got: func(step, Reply) error { return nil }}
-	default:
-		t.settle(nil)
-		return nil
-	}
-	if !t.ready || t.accepted == 0 {
-		t.settle(nil)
-	}
-	if !more && t.s.offers("PIPELINING") {
-		st.body = t.s.withQuit(st)
-	}
-	return []step{st}
-}
-
-// withQuit makes the body of a step that writes QUIT behind st. No reply to it
-// will be read.
-func (s *Session) withQuit(st step) func() error {
-	return func() error {
-		var err error
-		if st.body != nil {
-			err = st.body()
-		} else {
-			err = s.writeCommand(st.send)
-		}
-		if err != nil {
-			return err
-		}
-		s.quit = true
-		return s.writeCommand("QUIT")
-	}
-}
-
-func (t *transaction) gotMail(st step, r Reply) error {
-	if t.open = r.Class() == 2; !t.open {
-		t.settle(t.s.refusal(st, r))
-	}
-	return nil
-}
-
-func (t *transaction) gotRcpt(i int, st step, r Reply) error {
-	if r.Class() != 2 {
-		t.result.Refused[i] = t.s.refusal(st, r)
-		return nil
-	}
-	t.accepted++
-	return nil
-}
-
-// gotData ends the session if the server wants a message after it refused the
-// sender: whatever came, it would take for one.
-func (t *transaction) gotData(st step, r Reply) error {
-	switch {
-	case r.Class() == 3 && !t.open:
-		return t.s.outOfStep(st, fmt.Errorf("the server refused MAIL, and now says %q", r))
-	case r.Class() == 3:
-		t.ready = true
-	case t.accepted > 0:
-		t.settle(t.s.refusal(st, r))
-	}
-	return nil
-}
-
-func (t *transaction) gotDot(st step, r Reply) error {
-	t.result.Reply = r
-	if r.Class() != 2 {
-		t.settle(t.s.refusal(st, r))
-		return nil
-	}
-	t.settle(nil)
-	return nil
-}
-
-// lost is told that the session broke before a reply came.
-func (t *transaction) lost(err error, sent bool) {
-	t.result.Unknown = sent && t.ready
-	t.settle(err)
-}
-
-// settle reports the outcome, once.
-func (t *transaction) settle(err error) {
-	if t.settled {
+// putBack leaves a recipient for another transaction.
+func (d *delivery) putBack(m *Mail, to envelope.Recipient) {
+	if n := len(d.left); n > 0 && d.left[n-1].mail == m {
+		d.left[n-1].to = append(slices.Clip(d.left[n-1].to), to)
 		return
 	}
-	t.settled = true
-	t.result.Err = err
-	t.mail.Done(t.result)
+	d.left = append(d.left, part{m, []envelope.Recipient{to}})
 }
 
-// send writes the message and its final dot.
-func (t *transaction) send() error {
-	t.s.trace('C', fmt.Sprintf("(the message, %d octets)", t.size))
-	d := dotWriter{w: t.s.w, lineStart: true}
-	buf := make([]byte, 32<<10)
-	for {
-		n, err := t.message.Read(buf)
-		t.s.canWrite()
-		if werr := d.write(buf[:n]); werr != nil {
-			return werr
-		}
-		if err == io.EOF {
-			return d.end(t.s)
-		}
-		if err != nil {
-			return fmt.Errorf("%w: %w", errBody, err)
-		}
+// forget drops the first n transactions. They had their outcome; that nothing
+// counts as sent which had none is seen to here.
+func (d *delivery) forget(n int) {
+	for _, t := range d.open[:n] {
+		t.settle(status.Bug.Errorf("a transaction without an outcome"))
+	}
+	d.open = slices.Clone(d.open[n:])
+}
+
+// abandon settles everything with err, which ended the session.
+func (d *delivery) abandon(err error) {
+	for _, t := range d.open {
+		t.settle(err)
+	}
+	for _, p := range d.left {
+		p.mail.Done(Result{To: p.to, Err: err})
 	}
 }

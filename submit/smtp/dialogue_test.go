@@ -3,11 +3,14 @@ package smtp
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -26,6 +29,9 @@ import (
 //	-- client --
 //	security starttls                   none if absent
 //	auth ann secret                     PLAIN
+//	lmtp                                instead of SMTP
+//	one-flight                          as the option of that name
+//	recipients 2                        in a transaction at most
 //	mail a@example.org b@example.org,c@example.org message.eml
 //	-- outcome --
 //	what outcome() says
@@ -34,10 +40,16 @@ type dialogue struct {
 	options Options
 	mails   []Mail
 	sent    int // mails that were asked for
-	results []Result
+	results []outcome
 	openErr error
 	err     error
 	trace   []string
+}
+
+// An outcome is a result, and the number of the mail it is for.
+type outcome struct {
+	mail int
+	Result
 }
 
 var certificate, roots, certificateErr = smtpd.Certificate("mx.example")
@@ -76,6 +88,12 @@ func newDialogue(t *testing.T, tr *smtptest.Transcript) *dialogue {
 		switch w[0] {
 		case "security":
 			d.options.Security = map[string]Security{"starttls": StartTLS, "none": None}[w[1]]
+		case "lmtp":
+			d.options.LMTP = true
+		case "one-flight":
+			d.options.OneFlight = true
+		case "recipients":
+			d.options.MaxRecipients, _ = strconv.Atoi(w[1])
 		case "auth":
 			d.options.Auth = func(_ context.Context, offered []string, _ *tls.ConnectionState) (*Login, error) {
 				return &Login{Client: sasl.NewPlainClient("", w[1], w[2]), Secret: w[2]}, nil
@@ -103,12 +121,13 @@ func (d *dialogue) addMail(t *testing.T, from string, to []string, text string) 
 		}
 		e.To = append(e.To, envelope.Recipient{Address: address})
 	}
+	n := len(d.mails) + 1
 	d.mails = append(d.mails, Mail{
 		Envelope: e,
 		Open: func(envelope.Form) (io.Reader, int64, error) {
 			return strings.NewReader(text), int64(len(text)), nil
 		},
-		Done: func(r Result) { d.results = append(d.results, r) },
+		Done: func(r Result) { d.results = append(d.results, outcome{n, r}) },
 	})
 }
 
@@ -140,22 +159,21 @@ func (d *dialogue) outcome() []string {
 	if d.openErr != nil {
 		out = append(out, fmt.Sprintf("open: %s %s: %v", status.KindOf(d.openErr), status.Of(d.openErr), d.openErr))
 	}
-	for i, r := range d.results {
-		for j, err := range r.Refused {
-			if err != nil {
-				out = append(out, fmt.Sprintf("%s: %s %s: %v", d.mails[i].Envelope.To[j].Address, status.KindOf(err), status.Of(err), err))
-			}
+	for _, r := range d.results {
+		var to []string
+		for _, rcpt := range r.To {
+			to = append(to, rcpt.Address.String())
 		}
+		line := fmt.Sprintf("mail %d: %s: ", r.mail, strings.Join(to, ", "))
 		switch {
 		case r.Unknown:
-			out = append(out, fmt.Sprintf("mail %d: unknown: %v", i+1, r.Err))
+			line += fmt.Sprintf("unknown: %v", r.Err)
 		case r.Err != nil:
-			out = append(out, fmt.Sprintf("mail %d: %s %s: %v", i+1, status.KindOf(r.Err), status.Of(r.Err), r.Err))
-		case r.Reply.Code != 0:
-			out = append(out, fmt.Sprintf("mail %d: taken: %s", i+1, r.Reply))
+			line += fmt.Sprintf("%s %s: %v", status.KindOf(r.Err), status.Of(r.Err), r.Err)
 		default:
-			out = append(out, fmt.Sprintf("mail %d: not sent", i+1))
+			line += fmt.Sprintf("taken: %s", r.Reply)
 		}
+		out = append(out, line)
 	}
 	if d.err != nil {
 		out = append(out, fmt.Sprintf("session: %s: %v", status.KindOf(d.err), d.err))
@@ -247,23 +265,32 @@ func checkResults(t *testing.T, d *dialogue) {
 		}
 		return
 	}
-	if len(d.results) != d.sent {
-		t.Errorf("%d results for %d mails", len(d.results), d.sent)
-	}
-	for i, r := range d.results {
-		refused := 0
-		for _, err := range r.Refused {
-			if err != nil {
-				refused++
+	for n, m := range d.mails[:d.sent] {
+		for _, to := range m.Envelope.To {
+			if got := d.resultsOf(n+1, to); got != 1 {
+				t.Errorf("mail %d has %d results for %s", n+1, got, to.Address)
 			}
 		}
-		if r.Err == nil && refused < len(r.Refused) && r.Reply.Class() != 2 {
-			t.Errorf("mail %d counts as taken, but the reply to its dot is %q", i+1, r.Reply)
+	}
+	for _, r := range d.results {
+		if r.Err == nil && r.Reply.Class() != 2 {
+			t.Errorf("mail %d counts as taken, but the reply to its dot is %q", r.mail, r.Reply)
 		}
 		if r.Unknown && (r.Err == nil || !status.Of(r.Err).Temporary() || r.Reply.Code != 0) {
-			t.Errorf("mail %d is unknown, with error %v and reply %q", i+1, r.Err, r.Reply)
+			t.Errorf("mail %d is unknown, with error %v and reply %q", r.mail, r.Err, r.Reply)
 		}
 	}
+}
+
+// resultsOf counts the results of a mail for a recipient.
+func (d *dialogue) resultsOf(mail int, to envelope.Recipient) int {
+	n := 0
+	for _, r := range d.results {
+		if r.mail == mail && slices.Contains(r.To, to) {
+			n++
+		}
+	}
+	return n
 }
 
 func checkFault(t *testing.T, d *dialogue) {
@@ -289,14 +316,17 @@ func checkFault(t *testing.T, d *dialogue) {
 		if (lost || f.Kind == "421") && d.openErr == nil {
 			t.Error("the session opened")
 		}
-	case "MAIL", "RCPT", "DATA":
-		if unknown > 0 && f.Kind != "bare LF" {
+	case "MAIL", "RCPT", "DATA", "RSET":
+		if unknown > 0 && f.Kind != "bare LF" && !d.options.OneFlight {
 			t.Error("unknown, before the final dot")
 		}
 		if lost && d.err == nil {
 			t.Error("the session goes on")
 		}
-	case ".":
+	case ".", "BDAT":
+		if f.Kind == "bare LF" && (d.options.LMTP || d.options.OneFlight) {
+			break // that reply is good, but others are lost behind it
+		}
 		if lost != (unknown > 0) && !d.refusedAll() {
 			t.Errorf("unknown is %t, want %t", unknown > 0, lost)
 		}
@@ -306,14 +336,15 @@ func checkFault(t *testing.T, d *dialogue) {
 // refusedAll reports whether some mail had all its recipients refused, so that
 // its dot matters to nobody.
 func (d *dialogue) refusedAll() bool {
-	for _, r := range d.results {
-		n := 0
-		for _, err := range r.Refused {
-			if err == nil {
-				n++
+	for n, m := range d.mails[:d.sent] {
+		refused := 0
+		for _, r := range d.results {
+			var by *Refusal
+			if r.mail == n+1 && errors.As(r.Err, &by) && r.Reply.Code == 0 {
+				refused += len(r.To)
 			}
 		}
-		if n == 0 {
+		if refused == len(m.Envelope.To) {
 			return true
 		}
 	}

@@ -3,7 +3,9 @@ package smtp
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"sendoff/submit/envelope"
@@ -31,6 +33,8 @@ var extensions = []extension{
 	{"STARTTLS", nil, nil, nil},                            // RFC 3207: session.go
 	{"AUTH", nil, nil, nil},                                // RFC 4954: session.go
 	{"PIPELINING", nil, nil, nil},                          // RFC 2920: fly.go
+	{"CHUNKING", nil, nil, nil},                            // RFC 3030: transaction.go
+	{"LIMITS", nil, nil, nil},                              // RFC 9422: maxRecipients
 	{"ENHANCEDSTATUSCODES", nil, nil, nil},                 // RFC 2034: reply.go, which reads them from servers that do not offer it, too
 }
 
@@ -192,6 +196,25 @@ func (s *Session) mailbox(a envelope.Address) (string, error) {
 	}
 	s.remark(fmt.Sprintf("<%s> goes as <%s>: the server does not offer SMTPUTF8", a, ascii))
 	return ascii.String(), nil
+}
+
+// maxRecipients is how many recipients the next transaction may have: as many
+// as we want, the server announced (RFC 9422), or has let pass before.
+func (s *Session) maxRecipients() int {
+	most := math.MaxInt
+	if s.o.MaxRecipients > 0 {
+		most = s.o.MaxRecipients
+	}
+	for _, limit := range strings.Fields(strings.ToUpper(s.offered["LIMITS"])) {
+		value, ok := strings.CutPrefix(limit, "RCPTMAX=")
+		if n, err := strconv.Atoi(value); ok && err == nil && n > 0 {
+			most = min(most, n)
+		}
+	}
+	if s.mostRecipients > 0 {
+		most = min(most, s.mostRecipients)
+	}
+	return most
 }
 
 // offers reports whether the server's last EHLO reply had the keyword.

@@ -73,10 +73,10 @@ func (s *Session) flight(steps []step) (done, sent int, err error) {
 	if err := s.silent(steps[0]); err != nil {
 		return 0, 0, s.outOfStep(steps[0], err)
 	}
-	w := &writer{done: make(chan struct{})}
+	w := newWriter(steps)
 	s.setWriting(true)
 	go func() {
-		w.err = s.write(steps, &w.answerable)
+		w.err = s.write(steps, w)
 		close(w.done)
 	}()
 	for i, st := range steps {
@@ -84,7 +84,7 @@ func (s *Session) flight(steps []step) (done, sent int, err error) {
 		acknowledge(s.conn)
 		reply, err := s.read()
 		if err == nil {
-			err = s.handle(st, reply, !st.mute && w.early(i, st))
+			err = s.handle(st, reply, !st.mute && w.early(i))
 		} else {
 			err = s.outOfStep(st, err)
 		}
@@ -107,9 +107,29 @@ func (s *Session) flight(steps []step) (done, sent int, err error) {
 
 // A writer is the state of what is written, while replies are read.
 type writer struct {
-	answerable atomic.Int32 // steps whose last octet may have left
+	answerable atomic.Int32    // steps that were written, perhaps only into the buffer
+	left       []chan struct{} // of each step with a message: closed when all of it is out of the buffer
 	done       chan struct{}
 	err        error // once done is closed
+}
+
+func newWriter(steps []step) *writer {
+	w := &writer{left: make([]chan struct{}, len(steps)), done: make(chan struct{})}
+	for i, st := range steps {
+		if st.body != nil {
+			w.left[i] = make(chan struct{})
+		}
+	}
+	return w
+}
+
+// flushed notes that all of steps[from:to] is out of the buffer.
+func (w *writer) flushed(from, to int) {
+	for _, left := range w.left[from:to] {
+		if left != nil {
+			close(left)
+		}
+	}
 }
 
 // moment is how long octets that were written may take to leave, and what
@@ -119,16 +139,18 @@ const moment = time.Second
 // early reports whether a reply to steps[i] came before the step was written
 // in full. Of a message it is not enough that its end is in a buffer: it must
 // have left.
-func (w *writer) early(i int, st step) bool {
+func (w *writer) early(i int) bool {
 	if int(w.answerable.Load()) <= i {
 		return true
 	}
-	if st.phase != dot {
+	if w.left[i] == nil {
 		return false
 	}
 	timer := time.NewTimer(moment)
 	defer timer.Stop()
 	select {
+	case <-w.left[i]:
+		return false
 	case <-w.done:
 		return w.err != nil
 	case <-timer.C:
@@ -190,9 +212,9 @@ func (s *Session) silent(next step) error {
 	return nil
 }
 
-// write writes the steps and flushes once.
-func (s *Session) write(steps []step, answerable *atomic.Int32) error {
-	err := s.writeSteps(steps, answerable)
+// write writes the steps.
+func (s *Session) write(steps []step, w *writer) error {
+	err := s.writeSteps(steps, w)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.writing, s.failed = false, err != nil
@@ -200,10 +222,27 @@ func (s *Session) write(steps []step, answerable *atomic.Int32) error {
 	return err
 }
 
-func (s *Session) writeSteps(steps []step, answerable *atomic.Int32) error {
-	for _, st := range steps {
+// writeSteps writes the steps and flushes once; or before each message but the
+// first, so that the reply to the one before is not taken for an early one.
+func (s *Session) writeSteps(steps []step, w *writer) error {
+	flushed := 0
+	flush := func(end int) error {
+		err := s.w.Flush()
+		if err == nil {
+			w.flushed(flushed, end)
+			flushed = end
+		}
+		return err
+	}
+	bodies := 0
+	for i, st := range steps {
 		s.canWrite()
 		if st.body != nil {
+			if bodies++; bodies > 1 {
+				if err := flush(i); err != nil {
+					return err
+				}
+			}
 			if err := st.body(); err != nil {
 				return err
 			}
@@ -212,9 +251,9 @@ func (s *Session) writeSteps(steps []step, answerable *atomic.Int32) error {
 				return err
 			}
 		}
-		answerable.Add(1) // before the flush: the reply cannot come sooner
+		w.answerable.Add(1) // before the flush: the reply cannot come sooner
 	}
-	return s.w.Flush()
+	return flush(len(steps))
 }
 
 // writeCommand puts a command into the buffer. That it is one line is checked

@@ -70,6 +70,15 @@ func (r Reply) kind(p phase) status.Kind {
 	return status.Refused
 }
 
+// tooMany reports whether r refuses a recipient only because the transaction
+// has enough of them (RFC 5321 section 4.5.3.1.10).
+func (r Reply) tooMany() bool {
+	if r.said {
+		return r.Status.Subject == 5 && r.Status.Detail == 3
+	}
+	return r.Code == 452 || r.Code == 552
+}
+
 // failure is the error of a refusal in phase p.
 func (r Reply) failure(p phase, err error) error {
 	k := r.kind(p)

@@ -1,4 +1,4 @@
-// Package smtp is the client side of SMTP (RFC 5321).
+// Package smtp is the client side of SMTP (RFC 5321) and LMTP (RFC 2033).
 //
 // Open brings a connection to the point where mail may be sent; Deliver sends
 // mails; Close ends it. There is no other order of calls.
@@ -13,7 +13,9 @@
 // What stands on one line above is a flight: it is written at once, before the
 // next reply is waited for. When the server does not offer PIPELINING (RFC
 // 2920) every command is its own flight; nothing else differs (fly.go). The
-// reply to QUIT is not waited for.
+// reply to QUIT is not waited for. With Options.OneFlight and CHUNKING (RFC
+// 3030) the message is in the flight of its MAIL (transaction.go). LMTP says
+// LHLO, and has a reply for each recipient at the end of the message.
 //
 // No reply is believed that came before its command was sent, and no text of a
 // server, an address or a secret can become a command: commands are checked
@@ -74,6 +76,14 @@ type Options struct {
 	Name     string // our name, for EHLO
 	Security Security
 	TLS      *tls.Config
+	LMTP     bool
+	// OneFlight lets a small message go out before the replies to its
+	// recipients are in. The server must be known to skip a chunk that it
+	// refuses: one that does not would take the message for commands.
+	OneFlight bool
+	// MaxRecipients is how many recipients one transaction has at most; 0
+	// means as many as the server takes.
+	MaxRecipients int
 	// Auth chooses a mechanism among those offered. A nil Login means that
 	// none is needed. It is called at most once, after TLS; nil means no Login.
 	Auth func(ctx context.Context, offered []string, cs *tls.ConnectionState) (*Login, error)
@@ -102,6 +112,8 @@ type Session struct {
 	broken  bool                 // out of step with the server
 	quit    bool                 // QUIT is sent
 	remarks []string             // that were made
+
+	mostRecipients int // that the server has let pass where it refused more; 0: it never did
 
 	tracing sync.Mutex // guards Trace, which may block
 
@@ -185,12 +197,15 @@ func (s *Session) greet() error {
 }
 
 // hello says EHLO, or HELO to a server that does not know it (RFC 5321
-// section 3.2).
+// section 3.2); with LMTP it is LHLO, which every server knows.
 func (s *Session) hello() error {
 	s.offered = nil
 	st := step{phase: hello, send: "EHLO " + s.o.Name}
+	if s.o.LMTP {
+		st.send = "LHLO " + s.o.Name
+	}
 	reply, err := s.command(st)
-	if err == nil && reply.Class() == 5 {
+	if err == nil && reply.Class() == 5 && !s.o.LMTP {
 		st.send = "HELO " + s.o.Name
 		reply, err = s.command(st)
 	} else if err == nil && reply.Class() == 2 {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -24,6 +25,8 @@ type player struct {
 	conn net.Conn
 	in   *bufio.Reader
 	quit bool // the client said QUIT and need not listen any more
+
+	chunk int // octets of a chunk that BDAT announced
 }
 
 // Serve plays the server's part on conn, closes it, and returns the first
@@ -125,11 +128,24 @@ func (p *player) expect(s step) error {
 		return p.deviation(s, "sent %.200q", got)
 	}
 	p.quit = p.quit || strings.EqualFold(got, "QUIT")
+	p.chunk = chunkSize(got)
 	return nil
 }
 
-// readContent reads up to, but not including, the final dot.
+// chunkSize returns how many octets follow a BDAT command; 0 for any other.
+func chunkSize(command string) int {
+	n := 0
+	if w := strings.Fields(command); len(w) > 1 && strings.EqualFold(w[0], "BDAT") {
+		n, _ = strconv.Atoi(w[1])
+	}
+	return n
+}
+
+// readContent reads a chunk, or up to, but not including, the final dot.
 func (p *player) readContent(s step) error {
+	if p.chunk > 0 {
+		return p.readChunk(s)
+	}
 	var got []string
 	for {
 		if next, err := p.in.Peek(3); err == nil && string(next) == ".\r\n" {
@@ -143,6 +159,21 @@ func (p *player) readContent(s step) error {
 		got = append(got, l)
 		p.content.WriteString(l + "\r\n")
 	}
+	return p.compare(s, got)
+}
+
+// readChunk reads the octets that BDAT announced.
+func (p *player) readChunk(s step) error {
+	content := make([]byte, p.chunk)
+	if n, err := io.ReadFull(p.in, content); err != nil {
+		return p.deviation(s, "sent %d of the %d octets of the chunk: %v", n, p.chunk, err)
+	}
+	p.content.Write(content)
+	return p.compare(s, strings.Split(strings.TrimSuffix(string(content), "\r\n"), "\r\n"))
+}
+
+// compare checks the lines of a message against those of its section.
+func (p *player) compare(s step, got []string) error {
 	if !p.hasSection(s.text) {
 		return nil
 	}

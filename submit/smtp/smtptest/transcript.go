@@ -12,7 +12,8 @@
 //	C: DATA
 //	S: 354 go
 //	C+ message.eml                    message content: that of the section
-//	C: .                              of this name, or any if there is none
+//	C: .                              of this name, or any if there is none;
+//	                                  behind BDAT as many octets as it says
 //	S: 250 ok
 //	C: QUIT
 //	-- message.eml --

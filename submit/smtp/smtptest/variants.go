@@ -83,15 +83,16 @@ func (t *Transcript) Variants() iter.Seq2[string, *Transcript] {
 // content must be in sections. There is none for a transcript with TLS, where
 // octets are not text.
 func (t *Transcript) Cuts() iter.Seq2[int, *Transcript] {
-	total := 0
+	total, chunk := 0, 0
 	for _, s := range t.steps {
 		switch s.kind {
 		case 'C':
 			total += len(s.text) + 2
+			chunk = chunkSize(s.text)
 		case '+':
 			for _, l := range t.Section(s.text) {
 				total += len(l) + 2
-				if strings.HasPrefix(l, ".") {
+				if strings.HasPrefix(l, ".") && chunk == 0 {
 					total++
 				}
 			}
@@ -198,6 +199,7 @@ func (p *player) improvise(data bool) {
 			break
 		}
 		out := improvised(l)
+		io.CopyN(io.Discard, p.in, int64(chunkSize(l)))
 		for j := from; j < len(p.steps); j++ {
 			if s := p.steps[j]; s.kind == 'C' && address(s.text) == address(l) {
 				out, from = "", j+1
