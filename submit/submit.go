@@ -98,6 +98,9 @@ func (s *Submitter) mail(j *job, report *Report) smtp.Mail {
 	return smtp.Mail{
 		Envelope: &j.envelope,
 		Open: func(f envelope.Form) (io.Reader, int64, error) {
+			if why := j.message.AsIs(f); why != "" {
+				s.remark("the message is signed, so it goes as it is: " + why)
+			}
 			message, size, err := j.message.Open(f)
 			if err != nil || s.Terminal == nil {
 				return message, size, err

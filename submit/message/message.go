@@ -202,6 +202,19 @@ func (m *Message) Open(f envelope.Form) (io.Reader, int64, error) {
 	return io.MultiReader(&h, body.open()), h.size() + body.size, nil
 }
 
+// AsIs returns what of the message f cannot take, if that is sent all the same
+// because the message is signed; otherwise "".
+func (m *Message) AsIs(f envelope.Form) string {
+	switch {
+	case !m.signed:
+	case m.body.eight && !f.EightBit:
+		return "the server does not take 8-bit text (8BITMIME)"
+	case m.long:
+		return fmt.Sprintf("lines of more than %d octets", maxLine)
+	}
+	return ""
+}
+
 // Close forgets the message and the files it was kept in.
 func (m *Message) Close() error {
 	err := m.body.close()

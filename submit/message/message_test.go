@@ -257,6 +257,38 @@ func TestSurvey(t *testing.T) {
 	}
 }
 
+func TestAsIs(t *testing.T) {
+	for _, test := range []struct {
+		in   string
+		form envelope.Form
+		want string
+	}{
+		{"DKIM-Signature: x\n\né\n", envelope.Form{}, "8BITMIME"},
+		{"DKIM-Signature: x\n\né\n", envelope.Form{EightBit: true}, ""},
+		{"DKIM-Signature: x\n\n" + strings.Repeat("x", 999), envelope.Form{EightBit: true}, "998"},
+		{"DKIM-Signature: x\n\ntext\n", envelope.Form{}, ""},
+		{"A: b\n\né\n" + strings.Repeat("x", 999), envelope.Form{}, ""},
+	} {
+		got := mustRead(t, test.in, Options{}).AsIs(test.form)
+		if (got == "") != (test.want == "") || !strings.Contains(got, test.want) {
+			t.Errorf("%.40q: %q, want %q", test.in, got, test.want)
+		}
+	}
+}
+
+func TestTLSOptional(t *testing.T) {
+	for in, want := range map[string]bool{
+		"TLS-Required: No\n\n":               true,
+		"tls-required:\n no \n\n":            true,
+		"TLS-Required: yes\n\n":              false,
+		"Subject: x\n\nTLS-Required: No\n\n": false,
+	} {
+		if got := mustRead(t, in, Options{}).TLSOptional(); got != want {
+			t.Errorf("%q: %t", in, got)
+		}
+	}
+}
+
 func TestComplete(t *testing.T) {
 	ann, _ := envelope.Parse("ann@example.org")
 	d := Defaults{

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"sendoff/submit/envelope"
 	"sendoff/submit/status"
@@ -59,6 +60,13 @@ func (m *Message) From() (box Mailbox, ok bool) {
 		return box, ok
 	}
 	return m.first("From")
+}
+
+// TLSOptional reports whether the message says by TLS-Required: No that it is
+// better sent without TLS than not at all (RFC 8689 section 3).
+func (m *Message) TLSOptional() bool {
+	f := find(m.fields, "TLS-Required")
+	return f != nil && strings.EqualFold(strings.TrimSpace(string(f.value())), "no")
 }
 
 // first returns the first mailbox in the fields of that name.
