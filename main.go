@@ -167,7 +167,7 @@ func (p *program) submitter() (*submit.Submitter, error) {
 // request puts together what the command line and the environment ask for.
 func (p *program) request(c *config.Config) (*submit.Request, config.Choice, error) {
 	r := &submit.Request{FullName: p.cmd.FullName, UserName: os.Getenv("NAME")}
-	r.Envelope = envelope.Envelope{Body: p.cmd.Body, Return: p.cmd.Return, ID: p.cmd.EnvID}
+	r.Envelope = envelope.Envelope{Body: p.cmd.Body, Return: p.cmd.Return, ID: p.cmd.EnvID, RequireTLS: p.cmd.RequireTLS}
 	by := config.Choice{CommandLine: p.overrides(), Environment: config.Environment(os.Getenv)}
 	if p.cmd.From != nil {
 		sender, err := oneAddress(*p.cmd.From)

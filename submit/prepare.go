@@ -45,6 +45,9 @@ func (s *Submitter) prepare(r *Request) (*job, error) {
 	if j.envelope.Body == envelope.BodyUnset && survey.EightBit {
 		j.envelope.Body = envelope.Body8BitMIME
 	}
+	if j.envelope.RequireTLS && j.message.TLSOptional() {
+		return nil, status.Data.Errorf("the message says TLS-Required: No, and --require-tls the opposite")
+	}
 	j.envelope.UTF8 = survey.UTF8Header || j.envelope.From.UTF8()
 	for _, to := range j.envelope.To {
 		j.envelope.UTF8 = j.envelope.UTF8 || to.Address.UTF8()

@@ -111,6 +111,9 @@ func record(w io.Writer, e *envelope.Envelope, content io.Reader) error {
 	if e.UTF8 {
 		b.WriteString(" SMTPUTF8")
 	}
+	if e.RequireTLS {
+		b.WriteString(" REQUIRETLS")
+	}
 	parameter(&b, "RET", e.Return.String())
 	parameter(&b, "ENVID", e.ID)
 	for _, to := range e.To {

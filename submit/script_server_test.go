@@ -129,6 +129,9 @@ func describe(c smtpd.Client, e *envelope.Envelope) string {
 	if e.UTF8 {
 		b.WriteString(" SMTPUTF8")
 	}
+	if e.RequireTLS {
+		b.WriteString(" REQUIRETLS")
+	}
 	add("RET=", e.Return.String())
 	add("ENVID=", e.ID)
 	for _, to := range e.To {

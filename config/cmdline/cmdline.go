@@ -60,6 +60,7 @@ type Command struct {
 	Config, Account, Server string
 	User, Secret            string // Secret is a source, not a password
 	DryRun, Rehearse        bool
+	RequireTLS              bool // REQUIRETLS (RFC 8689)
 
 	Warnings []string // what was ignored and should not have been written
 }

@@ -62,6 +62,7 @@ var flags = [...]Flag{
 	{'N', "notify", Required, "EVENTS", "ask for notices: never, or success,failure,delay", anywhere, notify},
 	{'R', "return", Required, "PART", "what a notice returns: full or hdrs", anywhere, returnPart},
 	{'V', "envelope-id", Required, "ID", "the identifier that a notice quotes", anywhere, envelopeID},
+	{0, "require-tls", None, "", "send only if TLS is sure on the whole way", anywhere, requireTLS},
 	{'B', "body", Required, "TYPE", "the body's type: 7BIT or 8BITMIME", anywhere, bodyType},
 	{'L', "syslog-tag", Required, "TAG", "the name in the system's log", anywhere, syslogTag},
 	{'o', "", Required, "OPTION", "a sendmail option; only d, e, i and v have effect", anywhere, letterOption},
@@ -141,6 +142,8 @@ func from(c *Command, v string) error       { c.From = &v; return nil }
 func ignoreDots(c *Command, _ string) error { c.IgnoreDots = true; return nil }
 func verbose(c *Command, _ string) error    { c.Verbose = true; return nil }
 func noAliases(c *Command, _ string) error  { c.NoAliases = true; return nil }
+
+func requireTLS(c *Command, _ string) error { c.RequireTLS = true; return nil }
 
 func debug(c *Command, v string) error {
 	if v == "0.1" {

@@ -35,6 +35,7 @@ var extensions = []extension{
 	{"SMTPUTF8", nil, []parameter{{"SMTPUTF8", setUTF8}}, nil},
 	{"DSN", nil, []parameter{{"RET", setReturn}, {"ENVID", setID}},
 		[]parameter{{"NOTIFY", setNotify}, {"ORCPT", setOriginal}}},
+	{"REQUIRETLS", offerRequireTLS, []parameter{{"REQUIRETLS", setRequireTLS}}, nil},
 	{"ENHANCEDSTATUSCODES", nil, nil, nil},
 	{"STARTTLS", offerTLS, nil, nil},
 	{"AUTH", offerAuth, []parameter{{"AUTH", setAuth}}, nil},
@@ -134,6 +135,9 @@ func offerTLS(s *session) (string, bool) {
 	return "", ok && s.TLSConfig != nil && !s.client.TLS
 }
 
+// offerRequireTLS is for sessions with TLS only (RFC 8689 section 2).
+func offerRequireTLS(s *session) (string, bool) { return "", s.client.TLS }
+
 func setSize(e *envelope.Envelope, v string) error {
 	n, err := strconv.ParseInt(v, 10, 64)
 	if err != nil || v[0] < '0' || len(v) > 20 {
@@ -158,6 +162,14 @@ func setUTF8(e *envelope.Envelope, v string) error {
 		return errValue
 	}
 	e.UTF8 = true
+	return nil
+}
+
+func setRequireTLS(e *envelope.Envelope, v string) error {
+	if v != "" {
+		return errValue
+	}
+	e.RequireTLS = true
 	return nil
 }
 

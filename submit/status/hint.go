@@ -74,6 +74,8 @@ var hints = [...]struct {
 	{Insecure, "names no host", "only a name in the certificate's subjectAltName counts (RFC 9525): whoever runs the server has to renew it"},
 	{Insecure, "fingerprint", "if the server's certificate was renewed, set tls-fingerprint to the new one"},
 
+	{NotAllowed, "(requiretls)", "without --require-tls the mail goes, over TLS as far as this server"},
+	{NotAllowed, "(smtputf8)", "the address has to be one in ASCII, or the server another"},
 	{NotAllowed, "mail from:", "use an address that this login may send as: -f, the account's from, or force-sender"},
 	{NoUser, "mail from:", "use an address that this login may send as: -f, the account's from, or force-sender"},
 
