@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"sendoff/submit/process"
 )
 
 // commandLimit is how long a command may run when no person is there; else it
@@ -19,20 +21,14 @@ const commandLimit = 10 * time.Second
 const maxStderr = 4 << 10
 
 func parseCommand(arg string) error {
-	argv, err := words(arg, "")
-	if err != nil {
-		return err
-	}
-	if len(argv) == 0 || argv[0] == "" {
-		return errors.New("no program")
-	}
-	return nil
+	_, err := process.Argv(arg, "")
+	return err
 }
 
 // commandName names the command arg, which parseCommand has taken, by its
 // program.
 func commandName(arg string) string {
-	argv, _ := words(arg, "")
+	argv, _ := process.Argv(arg, "")
 	return "command " + filepath.Base(argv[0])
 }
 
@@ -43,7 +39,7 @@ func (p place) getCommand(ctx context.Context) (string, error) {
 	if p.store.NoCommands {
 		return "", errors.New("not run, because this process has rights that its caller has not")
 	}
-	argv, err := words(p.arg, p.store.home())
+	argv, err := process.Argv(p.arg, p.store.home())
 	if err != nil {
 		return "", err
 	}
@@ -61,7 +57,7 @@ func (p place) getCommand(ctx context.Context) (string, error) {
 	// then what was printed counts.
 	cmd.WaitDelay = time.Second
 	if !p.store.Interactive {
-		ownGroup(cmd) // else it must share the terminal's, to read from it
+		process.OwnGroup(cmd) // else it must share the terminal's, to read from it
 	}
 	err = cmd.Run()
 	secret := firstLine(stdout.Bytes())

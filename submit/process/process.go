@@ -6,7 +6,8 @@
 //	core dumps, ptrace      off: a secret in memory stays there
 //	euid ≠ uid, egid ≠ gid  the environment is cleared: it is the caller's, not ours
 //	files of others         judged by Trust before they are believed
+//	commands to run         Argv: no shell; OwnGroup: nothing of them is left
 //
-// Errors: Trust and TrustSecret return plain sentences; the caller gives them
-// their kind.
+// Errors: Trust, TrustSecret and Argv return plain sentences; the caller gives
+// them their kind.
 package process

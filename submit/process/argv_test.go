@@ -1,4 +1,4 @@
-package credential
+package process
 
 import (
 	"slices"
@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestWords(t *testing.T) {
+func TestArgv(t *testing.T) {
 	tests := []struct {
 		in   string
 		want []string // nil for an error
@@ -21,7 +21,8 @@ func TestWords(t *testing.T) {
 		{`'it'\''s'`, []string{"it's"}},
 		{`~/bin/x ~/y a~/z '~/w' ~ ~bob/`, []string{"/h/bin/x", "/h/y", "a~/z", "~/w", "~", "~bob/"}},
 		{`x*? [a] #b {c} a=b !`, []string{"x*?", "[a]", "#b", "{c}", "a=b", "!"}},
-		{``, []string{}},
+		{``, nil},
+		{`"" a`, nil},
 		{`a | b`, nil},
 		{`a; b`, nil},
 		{`a && b`, nil},
@@ -40,9 +41,9 @@ func TestWords(t *testing.T) {
 		{"a \\\x00", nil},
 	}
 	for _, tt := range tests {
-		got, err := words(tt.in, "/h")
-		if (err == nil) != (tt.want != nil) || !slices.Equal(got, tt.want) {
-			t.Errorf("words(%q) = %q, %v; want %q", tt.in, got, err, tt.want)
+		got, err := Argv(tt.in, "/h")
+		if (err == nil) != (tt.want != nil) || err == nil && !slices.Equal(got, tt.want) {
+			t.Errorf("Argv(%q) = %q, %v; want %q", tt.in, got, err, tt.want)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package credential
+package process
 
 import (
 	"errors"
@@ -6,10 +6,18 @@ import (
 	"strings"
 )
 
-// words splits s as a POSIX shell does, with its three kinds of quotes, and
-// with "~/" at the start of a word as home. Nothing else is expanded, and
-// no shell is run; a character by which the writer counts on one is an error
-// unless it is quoted.
+// Argv splits s, a program and its arguments, as a POSIX shell does, with its
+// three kinds of quotes, and with "~/" at the start of a word as home. Nothing
+// else is expanded, and no shell is run; a character by which the writer counts
+// on one is an error unless it is quoted. There is at least the program.
+func Argv(s, home string) ([]string, error) {
+	argv, err := words(s, home)
+	if err == nil && (len(argv) == 0 || argv[0] == "") {
+		err = errors.New("no program")
+	}
+	return argv, err
+}
+
 func words(s, home string) ([]string, error) {
 	const needsShell = "|&;<>()$`"
 	var (
