@@ -30,9 +30,11 @@ type Account struct {
 	TLSCert        string        `toml:"tls-cert" doc:"A PEM file with the certificate that shows the server who we are."`
 	TLSKey         string        `toml:"tls-key" doc:"A PEM file with the key of that certificate."`
 	TLSName        string        `toml:"tls-name" doc:"The name that must be in the server's certificate, instead of its host name."`
+	Proxy          Proxy         `toml:"proxy" doc:"A SOCKS5 proxy to connect through."`
 	SourceAddress  Source        `toml:"source-address" doc:"The IP address to connect from."`
 	AddressFamily  Family        `toml:"address-family" doc:"Which addresses of the server to use."`
 	Timeout        Duration      `toml:"timeout" doc:"How long connecting and logging in may take together, and after that each answer but the last."`
+	OneFlight      bool          `toml:"one-flight" doc:"Whether a small message goes out before the answers about its recipients are in."`
 }
 
 // check checks what the types of a's fields do not, with v's help, fills in

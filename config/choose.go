@@ -202,13 +202,14 @@ func (a *Account) apply(o Override, by origin) (left string, err error) {
 // or proves theirs, goes unless the new host is one of them. It returns the
 // first old host if a user or secret for it is gone.
 func (a *Account) moveTo(servers List[Server]) (left string) {
-	known := slices.ContainsFunc(a.Servers, func(s Server) bool { return s.Host == servers[0].Host })
+	known := slices.ContainsFunc(a.Servers, func(s Server) bool { return s.Identity() == servers[0].Identity() })
 	if !known {
 		if len(a.Servers) > 0 && (a.User != "" || a.Secret != nil) {
-			left = a.Servers[0].Host
+			left = a.Servers[0].Name()
 		}
 		a.User, a.Secret = "", nil
 		a.TLSCert, a.TLSKey, a.TLSName, a.TLSFingerprint = "", "", "", Fingerprint{}
+		a.OneFlight = false // was said of the old host
 	}
 	a.Servers = servers
 	return left

@@ -187,7 +187,7 @@ func TestChooseOverrideErrors(t *testing.T) {
 		want                 string
 	}{
 		{o{}, o{Server: "smtps:h"}, status.Config, "SENDOFF_SERVER: a server is written smtps://HOST"},
-		{o{Server: "unix:/x"}, o{}, status.Usage, "--server: the scheme unix: is not in this version yet"},
+		{o{Server: "unix:x"}, o{}, status.Usage, "--server: a socket is written as a path"},
 		{o{}, o{From: "ann"}, status.Config, "SENDOFF_FROM: an address or pattern needs an @"},
 		{o{User: "a\r\nb"}, o{}, status.Usage, "--user holds a control character or a line break"},
 		{o{}, o{Secret: "file:\n"}, status.Config, "SENDOFF_SECRET holds a control character or a line break"},

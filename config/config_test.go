@@ -76,6 +76,8 @@ tls-name = "mail.example.org"
 source-address = "192.0.2.1"
 address-family = 4
 timeout = "90s"
+proxy = "socks5://127.0.0.1:9050"
+one-flight = true
 `
 
 func TestLoadEverySetting(t *testing.T) {
@@ -105,9 +107,10 @@ func TestLoadEverySetting(t *testing.T) {
 		{a.TLSCA, filepath.Join(filepath.Dir(where), "ca.pem")},
 		{a.TLSCert, filepath.Join("/home/ann", "cert.pem")},
 		{strings.Join(a.Secret, " "), "keyring command:pass show mail file:" + filepath.Join(filepath.Dir(where), "secrets", "a") + " file:~/a file:/a"},
-		{a.AddressFamily.Network(), "tcp4"},
+		{a.AddressFamily, Family(4)},
 		{len(a.TLSFingerprint.Sum()), 32},
 		{a.Timeout.Seconds(), 90.0},
+		{a.Proxy.Address, "127.0.0.1:9050"},
 		{c.Accounts[0].MaxRecipients, 100},
 	} {
 		if row.got != row.want {

@@ -4,6 +4,7 @@ import (
 	"os"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -50,6 +51,29 @@ func TestManualSettings(t *testing.T) {
 		if i >= len(want) || i >= len(got) || want[i] != got[i] {
 			t.Fatalf("setting %d:\nthe manual has %s\nthe tags have   %s", i+1, at(got, i), at(want, i))
 		}
+	}
+}
+
+// The manual has every scheme, in the order of the table, with its words and
+// port.
+func TestManualSchemes(t *testing.T) {
+	var want, got []string
+	for _, row := range Schemes {
+		port := ""
+		if row.Port > 0 {
+			port = " " + strconv.Itoa(row.Port)
+		}
+		want = append(want, row.Name+": "+row.Help+" Ta"+port)
+	}
+	for _, line := range page(t) {
+		if rest, ok := strings.CutPrefix(line, ".It Li "); ok && strings.Contains(rest, " Ta ") {
+			scheme, _, _ := strings.Cut(rest, ":")
+			_, words, _ := strings.Cut(rest, " Ta ")
+			got = append(got, scheme+": "+words)
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("the manual has\n%q, want\n%q", got, want)
 	}
 }
 

@@ -5,72 +5,118 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"path/filepath"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/net/idna"
+
+	"sendoff/submit/process"
 )
 
 // A Server is a next hop, as a URL names it. Only UnmarshalText makes one, so
-// its parts are fit to be dialled as they are.
+// its parts are fit to be dialled, opened or run as they are.
 type Server struct {
-	Scheme string // a row of schemes
-	Host   string // in lower case and ASCII, an IPv6 address without brackets
-	Port   int
+	Scheme  string // a row of Schemes
+	Host    string // in lower case and ASCII, an IPv6 address without brackets; a name that begins with _ is one of SRV records
+	Port    int    // 0: the SRV records say
+	Path    string // of a Unix socket, instead of Host and Port
+	Command string // to run, likewise: process.Argv splits it
 }
 
-// The schemes of a Server. Nothing but SchemePlain goes without TLS.
+// A Scheme is a way to a next hop.
+type Scheme struct {
+	Name   string
+	Port   int // if none is given; 0: the scheme has no host
+	TLS    TLS
+	LMTP   bool
+	target func(s *Server, rest string) error // reads what stands behind the colon
+	Help   string
+}
+
+// TLS says how a Scheme protects a connection.
+type TLS uint8
+
+// The ways to protect a connection.
 const (
-	SchemeTLS      = "smtps"      // TLS from the start
-	SchemeStartTLS = "smtp"       // STARTTLS required
-	SchemePlain    = "smtp+plain" // no TLS
+	NoTLS       TLS = iota
+	ImplicitTLS     // from the first octet (RFC 8314)
+	StartTLS        // STARTTLS, required (RFC 3207)
 )
 
-// schemes are the ways to a next hop. Those without a port are for a later
-// version.
-var schemes = [...]struct {
-	name string
-	port int
-}{
-	{SchemeTLS, 465},
-	{SchemeStartTLS, 587},
-	{SchemePlain, 25},
-	{"unix", 0},
-	{"lmtp", 0},
-	{"lmtp+unix", 0},
-	{"pipe", 0},
+// The schemes that are written in code.
+const (
+	SchemeTLS      = "smtps"
+	SchemeStartTLS = "smtp"
+)
+
+// Schemes is the table of ways to a next hop. Nothing but a network scheme
+// with NoTLS sends mail in clear where others may read along.
+var Schemes = [...]Scheme{
+	{SchemeTLS, 465, ImplicitTLS, false, host, "TLS from the start"},
+	{SchemeStartTLS, 587, StartTLS, false, host, "STARTTLS, which the server must offer"},
+	{"smtp+plain", 25, NoTLS, false, host, "no TLS"},
+	{"unix", 0, NoTLS, false, path, "SMTP on a Unix socket"},
+	{"lmtp", 24, NoTLS, true, host, "LMTP, no TLS"},
+	{"lmtp+unix", 0, NoTLS, true, path, "LMTP on a Unix socket"},
+	{"pipe", 0, NoTLS, false, command, "SMTP on a command's input and output"},
 }
 
 var errServer = errors.New("a server is written smtps://HOST, smtp://HOST or smtp+plain://HOST, with :PORT if need be")
 
-// UnmarshalText reads SCHEME://HOST or SCHEME://HOST:PORT. Its errors do not
-// quote the text, because a password may stand where none should, unless it is
-// plainly a host that lacks its scheme.
+// UnmarshalText reads SCHEME://HOST, SCHEME://HOST:PORT, SCHEME:PATH or
+// SCHEME:COMMAND. Its errors do not quote the text, because a password may
+// stand where none should, unless it is plainly a host that lacks its scheme.
 func (s *Server) UnmarshalText(text []byte) error {
-	scheme, rest, _ := strings.Cut(string(text), ":")
-	for _, row := range schemes {
-		if !strings.EqualFold(scheme, row.name) {
-			continue
+	scheme, rest, colon := strings.Cut(string(text), ":")
+	for _, row := range Schemes {
+		if colon && strings.EqualFold(scheme, row.Name) {
+			made := Server{Scheme: row.Name, Port: row.Port}
+			if err := row.target(&made, rest); err != nil {
+				return err
+			}
+			*s = made
+			return nil
 		}
-		if row.port == 0 {
-			return fmt.Errorf("the scheme %s: is not in this version yet", row.name)
-		}
-		rest, ok := strings.CutPrefix(rest, "//")
-		if !ok {
-			return errServer
-		}
-		host, port, err := hostPort(rest, row.port)
-		if err != nil {
-			return err
-		}
-		*s = Server{row.name, host, port}
-		return nil
 	}
 	if url := withScheme(string(text)); url != "" {
 		return fmt.Errorf("%w; try %q", errServer, url)
 	}
 	return errServer
+}
+
+// host reads //HOST or //HOST:PORT; lmtp has been written without the slashes
+// elsewhere.
+func host(s *Server, rest string) (err error) {
+	rest, ok := strings.CutPrefix(rest, "//")
+	if !ok && s.Scheme != "lmtp" {
+		return errServer
+	}
+	s.Host, s.Port, err = hostPort(rest, s.Port)
+	return err
+}
+
+// path reads a path, as it is or behind //.
+func path(s *Server, rest string) error {
+	if strings.HasPrefix(rest, "///") {
+		rest = rest[2:]
+	}
+	if !strings.HasPrefix(rest, "/") || strings.HasPrefix(rest, "//") || strings.ContainsFunc(rest, unicode.IsControl) {
+		return errors.New("a socket is written as a path that begins with /, as in unix:/run/sendoff/submit.sock")
+	}
+	s.Path = rest
+	return nil
+}
+
+// command reads a program and its arguments.
+func command(s *Server, rest string) error {
+	if _, err := process.Argv(rest, ""); err != nil {
+		return err
+	}
+	s.Command = rest
+	return nil
 }
 
 // withScheme returns text with the scheme it probably lacks, or "" if it is not
@@ -121,6 +167,12 @@ func hostPort(s string, port int) (string, int, error) {
 	if !ok {
 		return "", 0, errors.New("the server's host is not a host name")
 	}
+	if strings.HasPrefix(host, "_") {
+		if hasPort {
+			return "", 0, errors.New("a server whose name begins with _ has no port: its SRV records say it")
+		}
+		port = 0
+	}
 	return host, port, nil
 }
 
@@ -139,12 +191,48 @@ func canonicalHost(host string) (string, bool) {
 	return host, ok
 }
 
-// String returns the server as a URL, with its port.
+// Way returns the server's scheme.
+func (s Server) Way() Scheme {
+	for _, row := range Schemes {
+		if row.Name == s.Scheme {
+			return row
+		}
+	}
+	return Scheme{Name: s.Scheme, TLS: ImplicitTLS} // a zero Server: nothing goes in clear by mistake
+}
+
+// String returns the server as a URL, with its port; of a command only the
+// program, because its other words may be secret.
 func (s Server) String() string {
+	if s.Host == "" {
+		return s.Scheme + ":" + s.Name()
+	}
 	return s.Scheme + "://" + s.Address()
 }
 
-// Address returns HOST:PORT, to dial.
+// Address returns HOST:PORT, or HOST alone if there is no port yet.
 func (s Server) Address() string {
+	if s.Port == 0 {
+		return s.Host
+	}
 	return net.JoinHostPort(s.Host, strconv.Itoa(s.Port))
+}
+
+// Identity returns whom the server is trusted as: its host, whatever the port,
+// or its socket or command. A secret for one is not for another.
+func (s Server) Identity() string {
+	if s.Host == "" {
+		return s.Scheme + ":" + s.Path + s.Command
+	}
+	return s.Host
+}
+
+// Name returns what the server is called in a few words: its host, its socket,
+// or the program of its command.
+func (s Server) Name() string {
+	if s.Command != "" {
+		argv, _ := process.Argv(s.Command, "")
+		return filepath.Base(argv[0])
+	}
+	return s.Host + s.Path
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"math"
+	"net"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -89,15 +90,23 @@ func (f *Family) UnmarshalText(text []byte) error {
 
 func (f Family) valid() bool { return f == 4 || f == 6 || f == anyFamily }
 
-// Network returns the network to dial: "tcp", "tcp4" or "tcp6".
-func (f Family) Network() string {
-	switch f {
-	case 4:
-		return "tcp4"
-	case 6:
-		return "tcp6"
+// A Proxy is a SOCKS5 proxy (RFC 1928), as HOST:PORT; the zero Proxy is none.
+type Proxy struct{ Address string }
+
+var errProxy = errors.New("a proxy is written socks5://HOST or socks5://HOST:PORT; one that wants a password is not supported")
+
+// UnmarshalText reads socks5://HOST or socks5://HOST:PORT.
+func (p *Proxy) UnmarshalText(text []byte) error {
+	rest, ok := strings.CutPrefix(string(text), "socks5://")
+	if !ok || strings.Contains(rest, "@") {
+		return errProxy
 	}
-	return "tcp"
+	host, port, err := hostPort(strings.TrimSuffix(rest, "/"), 1080)
+	if err != nil || port == 0 {
+		return errProxy
+	}
+	p.Address = net.JoinHostPort(host, strconv.Itoa(port))
+	return nil
 }
 
 // A Source is an IP address to connect from; the zero Source is any.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"strings"
 	"testing"
 )
@@ -26,10 +27,25 @@ func TestServer(t *testing.T) {
 		{"smpts://smtp.example.org", form},
 		{"https://smtp.example.org", form},
 		{"smtp+plain//h", form},
-		{"unix:/run/x", "the scheme unix: is not in this version yet"},
-		{"lmtp:host:24", "the scheme lmtp: is not in this version yet"},
-		{"lmtp+unix:/run/x", "the scheme lmtp+unix: is not in this version yet"},
-		{"pipe:ssh host sendmail -bs", "the scheme pipe: is not in this version yet"},
+		{"unix:/run/x", "unix:/run/x"},
+		{"unix:///run/x", "unix:/run/x"},
+		{"UNIX:/run/x y", "unix:/run/x y"},
+		{"lmtp:host:2424", "lmtp://host:2424"},
+		{"lmtp:host", "lmtp://host:24"},
+		{"lmtp://[::1]", "lmtp://[::1]:24"},
+		{"lmtp+unix:/run/x", "lmtp+unix:/run/x"},
+		{"pipe:/usr/bin/ssh host 'sendmail' -bs", "pipe:ssh"},
+		{"smtps://_submissions._tcp.Example.org", "smtps://_submissions._tcp.example.org"},
+		{"smtps://_submissions._tcp.example.org:465", "a server whose name begins with _ has no port"},
+		{"unix:run/x", "a socket is written as a path"},
+		{"unix://run/x", "a socket is written as a path"},
+		{"unix:", "a socket is written as a path"},
+		{"lmtp+unix:/run/\n", "a socket is written as a path"},
+		{"unix", form},
+		{"lmtp:/run/x", "a server ends after host and port"},
+		{"pipe:", "no program"},
+		{"pipe:a | b", "no shell is run"},
+		{"pipe:'a", "a ' is not closed"},
 		{"smtps://ann@h", "a server has no user or password in it"},
 		{"smtps://ann:hunter2@h:465", "a server has no user or password in it"},
 		{"smtps://h/", "a server ends after host and port"},
@@ -59,11 +75,72 @@ func TestServer(t *testing.T) {
 		if err != nil {
 			got = err.Error()
 		}
-		if (err == nil) != strings.Contains(row.want, "://") && row.want != form || !strings.HasPrefix(got, row.want) {
+		if err == nil && got != row.want || !strings.HasPrefix(got, row.want) {
 			t.Errorf("%q:\n got %s\nwant %s", row.text, got, row.want)
 		}
 		if strings.Contains(got, "hunter2") {
 			t.Errorf("the error %q shows a password", got)
+		}
+	}
+}
+
+// TestIdentity has pairs of servers that are trusted as one, and others.
+func TestIdentity(t *testing.T) {
+	for _, row := range []struct {
+		a, b string
+		same bool
+	}{
+		{"smtps://h.example", "smtp://H.example:2525", true},
+		{"smtps://h.example", "smtps://i.example", false},
+		{"unix:/run/x", "unix:///run/x", true},
+		{"unix:/run/x", "lmtp+unix:/run/x", false},
+		{"unix:/run/x", "unix:/run/y", false},
+		{"unix:/run/x", "pipe:/run/x", false},
+		{"pipe:a", "pipe:a b", false},
+		{"smtps://a", "pipe:a", false},
+		{"smtps://_submissions._tcp.h.example", "smtps://h.example", false},
+	} {
+		var a, b Server
+		if err := errors.Join(a.UnmarshalText([]byte(row.a)), b.UnmarshalText([]byte(row.b))); err != nil {
+			t.Fatal(err)
+		}
+		if (a.Identity() == b.Identity()) != row.same {
+			t.Errorf("%s and %s: %q and %q", row.a, row.b, a.Identity(), b.Identity())
+		}
+	}
+}
+
+func TestServerName(t *testing.T) {
+	for _, row := range []struct{ url, want string }{
+		{"smtps://h.example:465", "h.example"},
+		{"lmtp+unix:/run/x", "/run/x"},
+		{"pipe:/usr/bin/ssh -x h", "ssh"},
+	} {
+		var s Server
+		if err := s.UnmarshalText([]byte(row.url)); err != nil || s.Name() != row.want {
+			t.Errorf("%s: %q, %v", row.url, s.Name(), err)
+		}
+	}
+}
+
+func TestProxy(t *testing.T) {
+	for _, row := range []struct{ in, want string }{
+		{"socks5://127.0.0.1", "127.0.0.1:1080"},
+		{"socks5://proxy.example:9050/", "proxy.example:9050"},
+		{"socks5://[::1]:9050", "[::1]:9050"},
+		{"socks5://u:hunter2@h", ""},
+		{"http://h", ""},
+		{"socks5://", ""},
+		{"socks5://h:x", ""},
+		{"h:1080", ""},
+	} {
+		var p Proxy
+		err := p.UnmarshalText([]byte(row.in))
+		if p.Address != row.want || (err == nil) != (row.want != "") {
+			t.Errorf("%s: %q, %v", row.in, p.Address, err)
+		}
+		if err != nil && strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("the error %q shows a password", err)
 		}
 	}
 }
@@ -96,7 +173,7 @@ func TestServerAdvice(t *testing.T) {
 }
 
 func FuzzServer(f *testing.F) {
-	for _, seed := range []string{"smtps://h", "smtp://[::1%eth0]:25", "smtp+plain://bücher.example:1", "smtps://a..b", "smtps://[", "smtps://ａ.example", "smtp://.\xb2", "smtp://ａ。"} {
+	for _, seed := range []string{"smtps://h", "smtp://[::1%eth0]:25", "smtp+plain://bücher.example:1", "smtps://a..b", "smtps://[", "unix:/x", "unix:///\t", "pipe:a 'b c'", "pipe:\"", "smtps://_a._b.c", "lmtp:h", "smtps://ａ.example", "smtp://.\xb2", "smtp://ａ。"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -104,13 +181,21 @@ func FuzzServer(f *testing.F) {
 		if s.UnmarshalText([]byte(text)) != nil {
 			return
 		}
-		if s.Host == "" || s.Port < 1 || strings.ContainsAny(s.Address(), " /@\r\n\x00") {
+		hasPort := s.Port > 0 || strings.HasPrefix(s.Host, "_")
+		if (s.Host == "") != (s.Path+s.Command != "") || (s.Host != "") != hasPort || strings.ContainsAny(s.Address(), " /@\r\n\x00") {
 			t.Errorf("%q is read as %+v", text, s)
 		}
-		if s.Scheme == SchemePlain && !strings.HasPrefix(strings.ToLower(text), "smtp+plain:") {
-			t.Errorf("%q goes without TLS", text)
+		if s.Name() == "" || s.Identity() == "" || strings.ContainsAny(s.Path, "\r\n\x00") {
+			t.Errorf("%q is %q and %q", text, s.Name(), s.Identity())
 		}
-		if err := again.UnmarshalText([]byte(s.String())); err != nil || again != s {
+		if !strings.HasPrefix(strings.ToLower(text), s.Scheme+":") {
+			t.Errorf("%q goes by %s", text, s.Scheme)
+		}
+		url := s.String()
+		if s.Host == "" {
+			url = s.Identity()
+		}
+		if err := again.UnmarshalText([]byte(url)); err != nil || again != s {
 			t.Errorf("%q is read as %+v, which is read as %+v, %v", text, s, again, err)
 		}
 	})

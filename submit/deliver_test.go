@@ -183,7 +183,7 @@ func TestCertificates(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			leaf := issue(t, tt.signer, &tt.template)
 			s := &Submitter{rehearsal: &rehearsal{roots: roots}}
-			c, err := s.tlsConfig(work(t), server(t, "smtps://mx.example"))
+			c, err := s.tlsConfig(work(t), target{server(t, "smtps://mx.example"), "mx.example", 465, "mx.example"})
 			if err != nil {
 				t.Fatal(err)
 			}

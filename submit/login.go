@@ -27,7 +27,7 @@ type login struct {
 func Item(a *config.Account) (refs []credential.Ref, item credential.Item, err error) {
 	item = credential.Item{User: a.User}
 	if len(a.Servers) > 0 {
-		item.Host = a.Servers[0].Host
+		item.Host = a.Servers[0].Identity()
 	}
 	names := []string(a.Secret)
 	if len(names) == 0 {

@@ -12,7 +12,6 @@ import (
 	"sync"
 
 	"sendoff/config"
-	"sendoff/submit/smtp"
 	"sendoff/submit/status"
 )
 
@@ -48,13 +47,13 @@ func bundle() *x509.CertPool {
 // systemRoots is bundle, read once; it may be started early.
 var systemRoots = sync.OnceValue(bundle)
 
-// tlsConfig says how to speak TLS with server for a: TLS 1.2 at least (RFC
-// 8997), and a certificate that verifies. It is nil for a server without TLS.
-func (s *Submitter) tlsConfig(a *config.Account, server config.Server) (*tls.Config, error) {
-	if security(server) == smtp.None {
+// tlsConfig says how to speak TLS with t for a: TLS 1.2 at least (RFC 8997), and
+// a certificate that verifies. It is nil for a target without TLS.
+func (s *Submitter) tlsConfig(a *config.Account, t target) (*tls.Config, error) {
+	if t.server.Way().TLS == config.NoTLS {
 		return nil, nil
 	}
-	name := cmp.Or(a.TLSName, server.Host)
+	name := cmp.Or(a.TLSName, t.prove)
 	v := &verifier{name: name, fingerprint: a.TLSFingerprint}
 	if s.rehearsal != nil {
 		v.given = s.rehearsal.roots

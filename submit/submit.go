@@ -4,7 +4,7 @@
 //	Request             what the caller asked for: message, envelope, account
 //	   │ prepare.go     the account's rules: qualify, replace local addresses, complete
 //	Job
-//	   │ transport.go   the table of ways to the next hop; roots.go whom to trust there
+//	   │ transport.go   the ways to the next hop; roots.go whom to trust there
 //	   │ login.go       secret and mechanism
 //	   │ smtp           one session, one or more transactions
 //	Report              accepted, or why not, for each recipient
@@ -58,9 +58,11 @@ type Submitter struct {
 	Identity config.Identity
 	Store    *credential.Store
 	Lookup   func(ctx context.Context, network, host string) ([]netip.Addr, error) // nil: net.DefaultResolver
-	Dial     func(ctx context.Context, network, address string) (net.Conn, error)  // nil: net.Dialer
-	Trace    func(smtp.Line)                                                       // sees the dialogue; may be nil
-	Terminal io.Writer                                                             // shows how far a long message is; may be nil
+	// LookupSRV returns records in the order in which to try them; nil: net.DefaultResolver.
+	LookupSRV func(ctx context.Context, name string) ([]*net.SRV, error)
+	Dial      func(ctx context.Context, network, address string) (net.Conn, error) // nil: net.Dialer
+	Trace     func(smtp.Line)                                                      // sees the dialogue; may be nil
+	Terminal  io.Writer                                                            // shows how far a long message is; may be nil
 
 	rehearsal *rehearsal // the smarthost is our own
 }

@@ -3,12 +3,8 @@ package submit
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
-	"net/netip"
-	"strconv"
 	"time"
 
 	"sendoff/config"
@@ -22,30 +18,20 @@ const (
 	readyTime   = 60 * time.Second // all of it together
 )
 
-// transports are the ways to the next hop, by the scheme of the server.
-var transports = [...]struct {
-	scheme   string
-	security smtp.Security
-}{
-	{config.SchemeTLS, smtp.Implicit},
-	{config.SchemeStartTLS, smtp.StartTLS},
-	{config.SchemePlain, smtp.None},
+// securities says in terms of a session what config.Schemes says of TLS.
+var securities = [...]smtp.Security{
+	config.NoTLS:       smtp.None,
+	config.ImplicitTLS: smtp.Implicit,
+	config.StartTLS:    smtp.StartTLS,
 }
 
-// security returns how a connection to server is protected.
-func security(server config.Server) smtp.Security {
-	for _, row := range transports {
-		if row.scheme == server.Scheme {
-			return row.security
-		}
-	}
-	return smtp.Implicit // a scheme without a row: nothing goes in clear by mistake
-}
-
-// open returns a session that is ready for the job's mail, at the first
-// address of the first server that gives one. A fault of the way leads on to
-// the next; a refused login, a bad certificate or a missing secret would only
-// be repeated there.
+// open returns a session that is ready for the job's mail. A fault of the way
+// leads on to the next address, and then to the next server; a refused login,
+// a bad certificate or a missing secret would only be repeated there.
+//
+//	server ── targets ──┬─ host ── ways ─────┬─ hop ─┐
+//	          (SRV)     │          (A, AAAA) └─ hop ─┴─ race ── connection ── session
+//	                    └─ socket, command, host behind a proxy: one hop
 func (s *Submitter) open(ctx context.Context, j *job) (*smtp.Session, error) {
 	limit := readyTime
 	if j.account.Timeout.Duration > 0 {
@@ -57,80 +43,63 @@ func (s *Submitter) open(ctx context.Context, j *job) (*smtp.Session, error) {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, notReady(limit))
 	defer cancel()
-	var failure, unreached error // the first of each: that of the address which should have worked
+	o := &opening{s: s, job: j, login: l}
 	for n, server := range j.account.Servers {
-		tlsConfig, err := s.tlsConfig(j.account, server) // before anything else: authorities are read in the meantime
+		targets, err := s.targets(ctx, j.account, server)
 		if err != nil {
-			return nil, err
+			o.missed(err)
 		}
-		hops, err := s.resolve(ctx, j.account, server)
-		if err != nil {
-			s.remark(err.Error())
-			unreached = cmp.Or(unreached, err)
-		}
-		for i, hop := range hops {
-			hop.tls = tlsConfig
-			try, done := share(ctx, len(j.account.Servers)-n-1+len(hops)-i)
-			defer done()
-			conn, err := s.connect(try, j.account, hop)
-			if err != nil {
-				s.remark(err.Error())
-				unreached = cmp.Or(unreached, err)
-				continue
-			}
-			session, err := s.start(try, j, hop, conn, l)
-			if status.KindOf(err) != status.Connection || ctx.Err() != nil {
+		for m, t := range targets {
+			others := len(j.account.Servers) - n - 1 + len(targets) - m - 1
+			if session, err := o.try(ctx, t, others); session != nil || err != nil {
 				return session, err
 			}
-			s.remark(err.Error())
-			failure = cmp.Or(failure, err)
 		}
 	}
-	return nil, cmp.Or(failure, unreached) // who was reached can say more than who was not
+	return nil, cmp.Or(o.failure, o.unreached) // who was reached can say more than who was not
 }
 
-// A hop is one address of a server.
-type hop struct {
-	server  config.Server
-	address netip.AddrPort
-	tls     *tls.Config // nil: none
+// An opening is the search for a session.
+type opening struct {
+	s                  *Submitter
+	job                *job
+	login              *login
+	failure, unreached error // the first of each: that of the way which should have worked
 }
 
-// resolve finds the addresses of a server, in the order in which the system
-// prefers them.
-func (s *Submitter) resolve(ctx context.Context, a *config.Account, server config.Server) ([]hop, error) {
-	if ip, err := netip.ParseAddr(server.Host); err == nil {
-		return []hop{{server: server, address: netip.AddrPortFrom(ip, uint16(server.Port))}}, nil
-	}
-	network := "ip" + a.AddressFamily.Network()[len("tcp"):]
-	lookup := s.Lookup
-	if lookup == nil {
-		lookup = net.DefaultResolver.LookupNetIP
-	}
-	found, err := lookup(ctx, network, server.Host)
+// missed notes that nobody was reached.
+func (o *opening) missed(err error) {
+	o.s.remark(err.Error())
+	o.unreached = cmp.Or(o.unreached, err)
+}
+
+// try opens a session with t. Neither a session nor an error means that the
+// others, which get their share of the time, may have more luck.
+func (o *opening) try(ctx context.Context, t target, others int) (*smtp.Session, error) {
+	a := o.job.account
+	tlsConfig, err := o.s.tlsConfig(a, t) // before anything else: authorities are read in the meantime
 	if err != nil {
-		return nil, lookupFailure(server.Host, err)
+		return nil, err
 	}
-	var hops []hop
-	for _, ip := range found {
-		hops = append(hops, hop{server: server, address: netip.AddrPortFrom(ip.Unmap(), uint16(server.Port))})
+	w := o.s.ways(ctx, a, t)
+	for len(w.todo) > 0 || w.asked > 0 {
+		part, done := share(ctx, others+1)
+		conn, h, err := o.s.race(part, a, w)
+		done()
+		if err != nil {
+			o.missed(err)
+			break
+		}
+		part, done = share(ctx, others+len(w.todo)+w.asked+1)
+		session, err := o.start(part, h, conn, smtp.Options{TLS: tlsConfig})
+		done()
+		if status.KindOf(err) != status.Connection || ctx.Err() != nil {
+			return session, err
+		}
+		o.s.remark(err.Error())
+		o.failure = cmp.Or(o.failure, err)
 	}
-	return hops, nil
-}
-
-func lookupFailure(host string, err error) error {
-	var e *net.DNSError
-	if !errors.As(err, &e) {
-		return status.Connection.Errorf("look up %s: %w", host, err)
-	}
-	code := status.Code{Class: 4, Subject: 4, Detail: 3}
-	switch {
-	case e.IsNotFound:
-		return status.Connection.With(code, fmt.Errorf("look up %s: no such host", host))
-	case e.IsTimeout:
-		return status.Connection.With(code, fmt.Errorf("look up %s: no answer from the name servers", host))
-	}
-	return status.Connection.With(code, fmt.Errorf("look up %s: %s", host, e.Err))
+	return nil, nil
 }
 
 // share gives one of several addresses its part of the time that is left.
@@ -144,77 +113,28 @@ func notReady(limit time.Duration) error {
 	return fmt.Errorf("not ready for mail within %s", limit.Round(time.Second/10))
 }
 
-// connect dials one hop.
-func (s *Submitter) connect(ctx context.Context, a *config.Account, h hop) (net.Conn, error) {
-	limit := connectTime
-	if deadline, ok := ctx.Deadline(); ok {
-		limit = min(limit, time.Until(deadline))
-	}
-	dialing, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	dial := s.Dial
-	if dial == nil {
-		d := &net.Dialer{}
-		if a.SourceAddress.IsValid() {
-			d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(a.SourceAddress.Addr, 0))
-		}
-		dial = d.DialContext
-	}
-	conn, err := dial(dialing, "tcp", h.address.String())
-	if err != nil {
-		return nil, h.unreached(ctx, err, limit)
-	}
-	return conn, nil
-}
-
-func (h hop) unreached(ctx context.Context, err error, limit time.Duration) error {
-	var op *net.OpError
-	if errors.As(err, &op) {
-		err = op.Err
-	}
-	var timeout net.Error
-	if errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, context.DeadlineExceeded) {
-		err = fmt.Errorf("no answer within %s", limit.Round(time.Second/10))
-	}
-	if cause := context.Cause(ctx); cause != nil {
-		err = cause
-	}
-	name := net.JoinHostPort(h.server.Host, strconv.Itoa(h.server.Port))
-	if literal := h.address.String(); literal != name {
-		name += " at " + h.address.Addr().String()
-	}
-	return status.Connection.Errorf("connect to %s: %w", name, unwrapSyscall(err))
-}
-
-// unwrapSyscall drops the name of the system call: it says nothing to a
-// person.
-func unwrapSyscall(err error) error {
-	if inner := errors.Unwrap(err); inner != nil {
-		if _, ok := err.(interface{ Timeout() bool }); ok {
-			return inner
-		}
-	}
-	return err
-}
-
 // start makes a session of a connection.
-func (s *Submitter) start(ctx context.Context, j *job, h hop, conn net.Conn, l *login) (*smtp.Session, error) {
-	options := smtp.Options{
-		Host:     h.server.Host,
-		Name:     j.hello,
-		Security: security(h.server),
-		TLS:      h.tls,
-		Timeout:  j.account.Timeout.Duration,
-		Trace:    s.Trace,
-
-		MaxRecipients: j.account.MaxRecipients,
+func (o *opening) start(ctx context.Context, h hop, conn net.Conn, options smtp.Options) (*smtp.Session, error) {
+	a := o.job.account
+	way := h.server.Way()
+	options.Host = h.name
+	options.Name = o.job.hello
+	options.Security = securities[way.TLS]
+	options.LMTP = way.LMTP
+	options.OneFlight = a.OneFlight
+	options.MaxRecipients = a.MaxRecipients
+	options.Timeout = a.Timeout.Duration
+	options.Trace = o.s.Trace
+	if o.login != nil {
+		o.login.local = h.local()
+		options.Auth = o.login.auth
 	}
-	if l != nil {
-		l.local = h.address.Addr().IsLoopback()
-		options.Auth = l.auth
+	o.s.remark("connected to " + h.String())
+	session, err := smtp.Open(ctx, conn, options)
+	if p, ok := conn.(*pipe); ok && err != nil {
+		err = p.explain(err)
 	}
-	s.remark(fmt.Sprintf("connected to %s (%s)", h.server, h.address))
-	return smtp.Open(ctx, conn, options)
+	return session, err
 }
 
 // remark puts into the dialogue what neither side said.

@@ -249,7 +249,10 @@ func (s *Session) handshake(ctx context.Context) error {
 	conn := tls.Client(s.conn, s.o.TLS)
 	if err := conn.HandshakeContext(limited); err != nil {
 		s.broken = true
-		if limited.Err() != nil {
+		switch {
+		case ctx.Err() != nil: // a watch may not have seen it yet
+			return status.Connection.Errorf("TLS: %w while %s (%s)", context.Cause(ctx), phases[handshake].doing, s.o.Host)
+		case limited.Err() != nil:
 			return status.Connection.Errorf("TLS: %w (%s)", s.overdue(handshake), s.o.Host)
 		}
 		return tlsFailure(err, s.o.Host)

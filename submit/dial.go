@@ -1,0 +1,245 @@
+package submit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/net/proxy"
+
+	"sendoff/config"
+	"sendoff/submit/status"
+)
+
+// attemptDelay is how long an address is given before the next one is tried
+// beside it (RFC 8305 section 5).
+const attemptDelay = 250 * time.Millisecond
+
+// A hop is one way to a target: an address of its host, or the only way there
+// is.
+type hop struct {
+	target
+	address netip.AddrPort // not valid: a socket, a command, or a host that a proxy looks up
+}
+
+// String returns what to connect to, for people to read.
+func (h hop) String() string {
+	switch {
+	case h.server.Host == "":
+		return h.server.String()
+	case h.address.IsValid():
+		return fmt.Sprintf("%s (%s)", h.server, h.address)
+	}
+	return fmt.Sprintf("%s by the proxy", h.server)
+}
+
+// local reports whether what is sent to h stays on this machine.
+func (h hop) local() bool { return h.server.Path != "" || h.address.Addr().IsLoopback() }
+
+// hostPort is what to dial of h's host where its address is not known.
+func (t target) hostPort() string { return net.JoinHostPort(t.name, strconv.Itoa(t.port)) }
+
+// proxied reports whether a goes through a proxy; a rehearsal never does.
+func (s *Submitter) proxied(a *config.Account) bool {
+	return a.Proxy.Address != "" && s.rehearsal == nil
+}
+
+// How much the failure of a hop says. One that could not be tried says less
+// than one that was, and that there are no addresses of a family says least: it
+// may only be so because there are of the other.
+const (
+	rankUnreachable = 1000
+	rankLookup      = 2000
+	rankNoSuchHost  = 3000
+)
+
+// race connects to one hop of w: to the first at once, to each other when one
+// has failed or attemptDelay has passed. Hops that did not get to fail stay in
+// w. When all fail, the error is that of the one that should have worked.
+func (s *Submitter) race(ctx context.Context, a *config.Account, w *ways) (net.Conn, hop, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	type arrival struct {
+		hop
+		rank int
+		conn net.Conn
+		err  error
+	}
+	arrivals := make(chan arrival)
+	tried, running := 0, 0
+	var worst arrival
+	failed := func(rank int, err error) {
+		if worst.err == nil || rank < worst.rank {
+			worst = arrival{rank: rank, err: err}
+		}
+	}
+	delay := time.NewTimer(0)
+	defer delay.Stop()
+	learn := func(an answer) {
+		if an.err != nil {
+			failed(an.rank, an.err)
+		}
+		w.add(an)
+		if tried == 0 {
+			delay.Reset(0)
+			if w.asked > 0 && !an.six {
+				delay.Reset(resolutionDelay)
+			}
+		}
+	}
+	for {
+		for len(w.answers) > 0 {
+			learn(<-w.answers)
+		}
+		var due <-chan time.Time
+		if len(w.todo) > 0 {
+			due = delay.C
+		}
+		if running == 0 && due == nil && w.asked == 0 {
+			return nil, hop{}, worst.err
+		}
+		select {
+		case <-expired(ctx, running):
+			failed(rankLookup, status.Connection.Errorf("look up %s: no answer from the name servers (%w)", w.name, context.Cause(ctx)))
+			return nil, hop{}, worst.err
+		case <-due:
+			h, rank := w.next(), tried
+			tried, running = tried+1, running+1
+			delay.Reset(attemptDelay)
+			go func() {
+				conn, err := s.connect(ctx, a, h)
+				arrivals <- arrival{h, rank, conn, err}
+			}()
+		case an := <-w.answers:
+			learn(an)
+		case r := <-arrivals:
+			running--
+			if r.err == nil {
+				cancel()
+				for range running {
+					late := <-arrivals
+					if late.conn != nil {
+						late.conn.Close()
+					}
+					w.todo = append([]hop{late.hop}, w.todo...)
+				}
+				return r.conn, r.hop, nil
+			}
+			if errors.Is(r.err, syscall.ENETUNREACH) {
+				r.rank += rankUnreachable
+			}
+			failed(r.rank, r.err)
+			delay.Reset(0)
+		}
+	}
+}
+
+// expired tells the end of ctx when nothing is running that would end by itself.
+func expired(ctx context.Context, running int) <-chan struct{} {
+	if running > 0 {
+		return nil
+	}
+	return ctx.Done()
+}
+
+// connect dials one hop.
+func (s *Submitter) connect(ctx context.Context, a *config.Account, h hop) (net.Conn, error) {
+	if h.server.Command != "" {
+		return s.run(h.server)
+	}
+	limit := connectTime
+	if deadline, ok := ctx.Deadline(); ok {
+		limit = min(limit, time.Until(deadline))
+	}
+	dialing, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	network, address := "tcp", h.address.String()
+	dial := s.dialer(a)
+	switch {
+	case h.server.Path != "":
+		network, address = "unix", h.server.Path
+	case s.proxied(a):
+		address = h.hostPort()
+		socks, err := proxy.SOCKS5("tcp", a.Proxy.Address, nil, dial)
+		if err != nil {
+			return nil, status.Config.Errorf("proxy: %w", err)
+		}
+		dial = socks.(proxy.ContextDialer).DialContext
+	}
+	conn, err := dial(dialing, network, address)
+	if err != nil {
+		return nil, h.unreached(ctx, a, err, limit)
+	}
+	return conn, nil
+}
+
+// A dialer is a function as proxy.SOCKS5 wants it.
+type dialer func(ctx context.Context, network, address string) (net.Conn, error)
+
+// Dial implements proxy.Dialer.
+func (d dialer) Dial(network, address string) (net.Conn, error) {
+	return d(context.Background(), network, address)
+}
+
+// DialContext implements proxy.ContextDialer.
+func (d dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	return d(ctx, network, address)
+}
+
+// dialer returns how a connects to anything.
+func (s *Submitter) dialer(a *config.Account) dialer {
+	if s.Dial != nil {
+		return s.Dial
+	}
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		d := &net.Dialer{}
+		if a.SourceAddress.IsValid() && network == "tcp" {
+			d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(a.SourceAddress.Addr, 0))
+		}
+		return d.DialContext(ctx, network, address)
+	}
+}
+
+// unreached is why h could not be connected to.
+func (h hop) unreached(ctx context.Context, a *config.Account, err error, limit time.Duration) error {
+	var op *net.OpError
+	for errors.As(err, &op) {
+		err = op.Err
+	}
+	var timeout net.Error
+	if errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("no answer within %s", limit.Round(time.Second/10))
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
+	}
+	name := h.name
+	switch {
+	case h.server.Host == "":
+	case h.address.IsValid():
+		if name = h.hostPort(); h.address.String() != name {
+			name += " at " + h.address.Addr().String()
+		}
+	default:
+		name = h.hostPort() + " by the proxy " + a.Proxy.Address
+		err = errors.New(strings.TrimPrefix(err.Error(), "unknown error ")) // so x/net says what the proxy said
+	}
+	return status.Connection.Errorf("connect to %s: %w", name, unwrapSyscall(err))
+}
+
+// unwrapSyscall drops the name of the system call: it says nothing to a
+// person.
+func unwrapSyscall(err error) error {
+	if inner := errors.Unwrap(err); inner != nil {
+		if _, ok := err.(interface{ Timeout() bool }); ok {
+			return inner
+		}
+	}
+	return err
+}

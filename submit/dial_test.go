@@ -1,0 +1,360 @@
+//go:build !race
+
+// Go 1.26's race detector crashes now and then when timers end within a
+// synctest bubble, as they do here; TestServersInOrder and its like run with it.
+
+package submit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"sendoff/config"
+	"sendoff/submit/smtp/smtptest"
+	"sendoff/submit/status"
+)
+
+// A network is a world of name servers and hosts with time of their own. What
+// happens in it is noted as "350ms dial 192.0.2.1:25".
+type network struct {
+	began time.Time
+	mu    sync.Mutex
+	notes []string
+	names map[string]zone // ip4:HOST, ip6:HOST
+	hosts map[string]peer // ADDRESS:PORT
+	srv   []*net.SRV
+	open  int // connections that our side has not closed
+}
+
+// A zone is what name servers say, and when.
+type zone struct {
+	after time.Duration
+	found []string
+	err   error
+}
+
+type peer struct {
+	after time.Duration
+	err   error  // of the connection
+	mute  bool   // it says nothing
+	says  string // instead of a good session
+}
+
+const goodSession = "S: 220 mx\nC: EHLO client.example\nS: 250-mx\nS: 250 PIPELINING\n" +
+	"C: MAIL FROM:<ann@example.org>\nC: RCPT TO:<bob@example.net>\nC: DATA\nS: 250 ok\nS: 250 ok\nS: 354 go\n" +
+	"C+ any\nC: .\nC: QUIT\nS: 250 ok\n"
+
+func (n *network) note(format string, args ...any) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.notes = append(n.notes, time.Since(n.began).Round(time.Millisecond).String()+" "+fmt.Sprintf(format, args...))
+}
+
+func (n *network) lookup(ctx context.Context, network, host string) ([]netip.Addr, error) {
+	r := n.names[network+":"+host]
+	select {
+	case <-time.After(r.after):
+	case <-ctx.Done():
+		return nil, &net.DNSError{Err: "i/o timeout", Name: host, IsTimeout: true}
+	}
+	var found []netip.Addr
+	for _, a := range r.found {
+		found = append(found, netip.MustParseAddr(a))
+	}
+	if found == nil && r.err == nil {
+		r.err = &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
+	}
+	return found, r.err
+}
+
+// A counting connection is one that its network counts.
+type counting struct {
+	net.Conn
+	n    *network
+	done bool
+}
+
+func (c *counting) Close() error {
+	c.n.mu.Lock()
+	if !c.done {
+		c.done = true
+		c.n.open--
+	}
+	c.n.mu.Unlock()
+	return c.Conn.Close()
+}
+
+func (n *network) dial(ctx context.Context, _, address string) (net.Conn, error) {
+	n.note("dial %s", address)
+	h, ok := n.hosts[address]
+	if !ok {
+		h = peer{after: time.Hour}
+	}
+	select {
+	case <-time.After(h.after):
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if h.err != nil {
+		return nil, &net.OpError{Op: "dial", Err: h.err}
+	}
+	n.note("reach %s", address)
+	here, there := net.Pipe()
+	n.mu.Lock()
+	n.open++
+	n.mu.Unlock()
+	go func() {
+		if h.mute {
+			there.Read(make([]byte, 1))
+			there.Close()
+			return
+		}
+		script := goodSession
+		if h.says != "" {
+			script = h.says
+		}
+		tr, err := smtptest.Parse(address, script)
+		if err != nil {
+			panic(err)
+		}
+		if err := tr.Serve(there); err != nil {
+			n.note("%v", err)
+		}
+	}()
+	return &counting{Conn: here, n: n}, nil
+}
+
+const (
+	six1, six2   = "2001:db8::1", "2001:db8::2"
+	four1, four2 = "192.0.2.1", "192.0.2.2"
+)
+
+func at(address string) string { return netip.AddrPortFrom(netip.MustParseAddr(address), 25).String() }
+
+// TestHappyEyeballs holds the order in which addresses are tried, and when,
+// against RFC 8305.
+func TestHappyEyeballs(t *testing.T) {
+	both := map[string]zone{"ip6:mx.example": {found: []string{six1, six2}}, "ip4:mx.example": {found: []string{four1, four2}}}
+	const ms = time.Millisecond
+	tests := []struct {
+		name  string
+		names map[string]zone
+		hosts map[string]peer
+		notes []string
+		err   string
+	}{
+		{"IPv6 first", both, map[string]peer{at(six1): {after: 10 * ms}},
+			[]string{"0s dial [2001:db8::1]:25", "10ms reach [2001:db8::1]:25"}, ""},
+		{"IPv6 is a black hole", both, map[string]peer{at(four1): {after: 10 * ms}},
+			[]string{"0s dial [2001:db8::1]:25", "250ms dial 192.0.2.1:25", "260ms reach 192.0.2.1:25"}, ""},
+		{"refused: the next one at once", both, map[string]peer{at(six1): {after: 10 * ms, err: syscall.ECONNREFUSED}, at(four1): {}},
+			[]string{"0s dial [2001:db8::1]:25", "10ms dial 192.0.2.1:25", "10ms reach 192.0.2.1:25"}, ""},
+		{"the slower one wins", both, map[string]peer{at(six1): {after: 300 * ms}, at(four1): {after: 100 * ms}},
+			[]string{"0s dial [2001:db8::1]:25", "250ms dial 192.0.2.1:25", "300ms reach [2001:db8::1]:25"}, ""},
+		{"late AAAA", map[string]zone{"ip6:mx.example": {after: time.Minute, found: []string{six1}}, "ip4:mx.example": {after: 5 * ms, found: []string{four1}}},
+			map[string]peer{at(four1): {}},
+			[]string{"55ms dial 192.0.2.1:25", "55ms reach 192.0.2.1:25"}, ""},
+		{"AAAA in time", map[string]zone{"ip6:mx.example": {after: 40 * ms, found: []string{six1}}, "ip4:mx.example": {found: []string{four1}}},
+			map[string]peer{at(six1): {}},
+			[]string{"40ms dial [2001:db8::1]:25", "40ms reach [2001:db8::1]:25"}, ""},
+		{"late A, and IPv6 refuses", map[string]zone{"ip6:mx.example": {found: []string{six1}}, "ip4:mx.example": {after: 3 * time.Second, found: []string{four1}}},
+			map[string]peer{at(six1): {err: syscall.ECONNREFUSED}, at(four1): {}},
+			[]string{"0s dial [2001:db8::1]:25", "3s dial 192.0.2.1:25", "3s reach 192.0.2.1:25"}, ""},
+		{"only A", map[string]zone{"ip4:mx.example": {after: ms, found: []string{four1}}}, map[string]peer{at(four1): {}},
+			[]string{"1ms dial 192.0.2.1:25", "1ms reach 192.0.2.1:25"}, ""},
+		{"the winner is mute, the others get their share", both, map[string]peer{at(six1): {after: ms, mute: true}, at(four1): {}},
+			[]string{"0s dial [2001:db8::1]:25", "1ms reach [2001:db8::1]:25", "15.001s dial 192.0.2.1:25", "15.001s reach 192.0.2.1:25"}, ""},
+		{"the winner has no time", both, map[string]peer{at(six1): {says: "S: 421 busy\n"}, at(four1): {}},
+			[]string{"0s dial [2001:db8::1]:25", "0s reach [2001:db8::1]:25", "1ms dial 192.0.2.1:25", "1ms reach 192.0.2.1:25"}, ""},
+		{"nobody is there", both, map[string]peer{at(six1): {err: syscall.ENETUNREACH}, at(six2): {err: syscall.ENETUNREACH}, at(four1): {err: syscall.ECONNREFUSED}, at(four2): {err: syscall.EHOSTUNREACH}},
+			[]string{"0s dial [2001:db8::1]:25", "0s dial 192.0.2.1:25", "0s dial [2001:db8::2]:25", "0s dial 192.0.2.2:25"},
+			"connect to mx.example:25 at 192.0.2.1: connection refused"},
+		{"no network at all", both, map[string]peer{at(six1): {err: syscall.ENETUNREACH}, at(six2): {err: syscall.ENETUNREACH}, at(four1): {err: syscall.ENETUNREACH}, at(four2): {err: syscall.ENETUNREACH}},
+			[]string{"0s dial [2001:db8::1]:25", "0s dial 192.0.2.1:25", "0s dial [2001:db8::2]:25", "0s dial 192.0.2.2:25"},
+			"connect to mx.example:25 at 2001:db8::1: network is unreachable"},
+		{"no such host", nil, nil, nil, "look up mx.example: no such host"},
+		{"one family does not exist, the other does not answer", map[string]zone{"ip4:mx.example": {after: time.Hour}}, nil, nil,
+			"look up mx.example: no answer from the name servers"},
+		{"black holes only", both, nil,
+			[]string{"0s dial [2001:db8::1]:25", "250ms dial 192.0.2.1:25", "500ms dial [2001:db8::2]:25", "750ms dial 192.0.2.2:25"},
+			"connect to mx.example:25 at 2001:db8::1: no answer within 30s"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := &network{began: time.Now(), names: tt.names, hosts: tt.hosts}
+				err := n.submit(t, "smtp+plain://mx.example")
+				if (err == nil) != (tt.err == "") || err != nil && !strings.HasPrefix(err.Error(), tt.err) {
+					t.Errorf("%v, want %s", err, tt.err)
+				}
+				if err != nil && !status.Of(err).Temporary() {
+					t.Errorf("%v is permanent", err)
+				}
+				if !slices.Equal(n.notes, tt.notes) {
+					t.Errorf("got %q, want %q", n.notes, tt.notes)
+				}
+				if n.open != 0 {
+					t.Errorf("%d connections are left open", n.open)
+				}
+			})
+		})
+	}
+}
+
+// submit sends a mail through servers of the network.
+func (n *network) submit(t *testing.T, servers ...string) error {
+	a := work(t, "ann@example.org")
+	a.User = ""
+	for _, url := range servers {
+		a.Servers = append(a.Servers, server(t, url))
+	}
+	s := &Submitter{Config: &config.Config{Hostname: "client.example"}, Lookup: n.lookup, Dial: n.dial}
+	s.LookupSRV = func(_ context.Context, name string) ([]*net.SRV, error) {
+		n.note("SRV %s", name)
+		if n.srv == nil {
+			return nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
+		}
+		return n.srv, nil
+	}
+	return s.Submit(context.Background(), request(t, a, nil, "Subject: x\n", "bob@example.net"))
+}
+
+// TestLookupStalls: name servers that do not answer take no more time than the
+// server's share.
+func TestLookupStalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &network{began: time.Now(), hosts: map[string]peer{at(four1): {}},
+			names: map[string]zone{"ip4:mx.example": {after: time.Hour}, "ip6:mx.example": {after: time.Hour}, "ip4:other.example": {found: []string{four1}}}}
+		if err := n.submit(t, "smtp+plain://mx.example", "smtp+plain://other.example"); err != nil {
+			t.Error(err)
+		}
+		if want := []string{"30s dial 192.0.2.1:25", "30s reach 192.0.2.1:25"}; !slices.Equal(n.notes, want) {
+			t.Errorf("got %q", n.notes)
+		}
+	})
+}
+
+func TestSRV(t *testing.T) {
+	names := map[string]zone{"ip4:a.example.org": {found: []string{four1}}, "ip4:b.example.net": {found: []string{four2}}}
+	tests := []struct {
+		name    string
+		records []*net.SRV
+		hosts   map[string]peer
+		notes   []string
+		err     string
+	}{
+		{"the second takes over", []*net.SRV{{Target: "a.example.org.", Port: 25}, {Target: "b.example.net.", Port: 26}},
+			map[string]peer{at(four1): {err: syscall.ECONNREFUSED}, four2 + ":26": {}},
+			[]string{"0s SRV _submission._tcp.example.org", "0s dial 192.0.2.1:25", "0s dial 192.0.2.2:26", "0s reach 192.0.2.2:26"}, ""},
+		{"not offered", []*net.SRV{{Target: ".", Port: 0}}, nil, []string{"0s SRV _submission._tcp.example.org"},
+			"look up _submission._tcp.example.org: the domain does not offer this service"},
+		{"no records", nil, nil, []string{"0s SRV _submission._tcp.example.org"}, "look up _submission._tcp.example.org: no such host"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := &network{began: time.Now(), names: names, hosts: tt.hosts, srv: tt.records}
+				err := n.submit(t, "smtp+plain://_submission._tcp.example.org")
+				if (err == nil) != (tt.err == "") || err != nil && err.Error() != tt.err {
+					t.Errorf("%v, want %s", err, tt.err)
+				}
+				if !slices.Equal(n.notes, tt.notes) {
+					t.Errorf("got %q, want %q", n.notes, tt.notes)
+				}
+			})
+		})
+	}
+}
+
+// TestSRVProof: an answer that anybody may have forged does not decide whom to
+// trust.
+func TestSRVProof(t *testing.T) {
+	for _, tt := range []struct{ name, target, prove string }{
+		{"_submissions._tcp.example.org", "mail.example.org.", "mail.example.org"},
+		{"_submissions._tcp.example.org", "EXAMPLE.org", "example.org"},
+		{"_submissions._tcp.example.org", "mail.example.net.", "example.org"},
+		{"_submissions._tcp.example.org", "mail.notexample.org.", "example.org"},
+		{"_submissions._tcp.example.org", "example.org.evil.example.", "example.org"},
+	} {
+		s := &Submitter{LookupSRV: func(context.Context, string) ([]*net.SRV, error) {
+			return []*net.SRV{{Target: tt.target, Port: 465}}, nil
+		}}
+		targets, err := s.targets(context.Background(), &config.Account{}, server(t, "smtps://"+tt.name))
+		if err != nil || len(targets) != 1 || targets[0].prove != tt.prove {
+			t.Errorf("%s, %s: %+v, %v; want proof of %s", tt.name, tt.target, targets, err, tt.prove)
+		}
+	}
+}
+
+// TestSourceFamily: who connects from an IPv4 address needs no others.
+func TestSourceFamily(t *testing.T) {
+	for _, tt := range []struct {
+		source string
+		family config.Family
+		want   []bool
+	}{
+		{"", 0, []bool{true, false}},
+		{"", 4, []bool{false}},
+		{"", 6, []bool{true}},
+		{"192.0.2.9", 0, []bool{false}},
+		{"2001:db8::9", 0, []bool{true}},
+	} {
+		a := &config.Account{AddressFamily: tt.family}
+		if tt.source != "" {
+			a.SourceAddress.Addr = netip.MustParseAddr(tt.source)
+		}
+		if got := families(a); !slices.Equal(got, tt.want) {
+			t.Errorf("%+v: %v", tt, got)
+		}
+	}
+}
+
+// TestProxyGetsName: a proxy is asked for the name, and nobody else is.
+func TestProxyGetsName(t *testing.T) {
+	here, there := net.Pipe()
+	var asked []byte
+	done := make(chan bool)
+	go func() {
+		defer close(done)
+		defer there.Close()
+		b := make([]byte, 512)
+		there.Read(b)
+		there.Write([]byte{5, 0})
+		n, _ := there.Read(b)
+		asked = b[:n]
+		there.Write([]byte{5, 5, 0, 1, 0, 0, 0, 0, 0, 0}) // connection refused
+	}()
+	a := work(t, "ann@example.org")
+	a.User = ""
+	a.Servers = []config.Server{server(t, "smtp+plain://mx.example:2525")}
+	a.Proxy.Address = "127.0.0.1:1080"
+	s := &Submitter{Config: &config.Config{}}
+	s.Lookup = func(context.Context, string, string) ([]netip.Addr, error) {
+		t.Error("the name was looked up")
+		return nil, errors.New("no")
+	}
+	s.Dial = func(_ context.Context, _, address string) (net.Conn, error) {
+		if address != "127.0.0.1:1080" {
+			t.Errorf("dialled %s", address)
+		}
+		return here, nil
+	}
+	err := s.Submit(context.Background(), request(t, a, nil, "Subject: x\n", "bob@example.net"))
+	<-done
+	if want := "connect to mx.example:2525 by the proxy 127.0.0.1:1080: connection refused"; err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+	if !strings.Contains(string(asked), "mx.example") {
+		t.Errorf("asked for %q", asked)
+	}
+}

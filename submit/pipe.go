@@ -1,0 +1,106 @@
+package submit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os/exec"
+	"strings"
+	"time"
+
+	"sendoff/config"
+	"sendoff/submit/process"
+	"sendoff/submit/status"
+)
+
+// A pipe is a connection to a command that speaks SMTP on its standard input
+// and output.
+type pipe struct {
+	net.Conn
+	name   string
+	kill   context.CancelFunc
+	ended  chan struct{} // the command is gone, and stderr complete
+	stderr tail
+}
+
+// pipeTime is how long a command may take to end when its input has.
+const pipeTime = 2 * time.Second
+
+// run starts the command of server.
+func (s *Submitter) run(server config.Server) (net.Conn, error) {
+	p := &pipe{name: server.Name(), ended: make(chan struct{})}
+	if s.Store.NoCommands {
+		return nil, status.Config.Errorf("pipe: %s: not run, because this process has rights that its caller has not", p.name)
+	}
+	argv, err := process.Argv(server.Command, s.Store.Home)
+	if err != nil {
+		return nil, status.Config.Errorf("pipe: %w", err)
+	}
+	ctx, kill := context.WithCancel(context.Background())
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Stderr = &p.stderr
+	cmd.WaitDelay = time.Second // for what the command left running, which may hold stderr
+	if !s.Store.Interactive {
+		process.OwnGroup(cmd) // else it may want to ask something at the terminal
+	}
+	conn, started, err := attach(cmd)
+	if err == nil {
+		err = cmd.Start()
+		started()
+	}
+	if err != nil {
+		kill()
+		if errors.Is(err, exec.ErrNotFound) {
+			err = errors.New("no such program in $PATH")
+		}
+		return nil, status.Connection.Errorf("pipe: %s: %w", p.name, err)
+	}
+	p.Conn, p.kill = conn, kill
+	go func() {
+		cmd.Wait()
+		conn.Close()
+		close(p.ended)
+	}()
+	return p, nil
+}
+
+// Close ends the command's input, and then, if that does not end it, the
+// command.
+func (p *pipe) Close() error {
+	err := p.Conn.Close()
+	timer := time.AfterFunc(pipeTime, p.kill)
+	<-p.ended
+	timer.Stop()
+	p.kill()
+	return err
+}
+
+// explain adds to an error what the command said last on stderr.
+func (p *pipe) explain(err error) error {
+	<-p.ended
+	if said := p.stderr.last(); said != "" {
+		return fmt.Errorf("%w: %s", err, said)
+	}
+	return err
+}
+
+// A tail keeps the last octets that are written to it.
+type tail struct{ kept []byte }
+
+const maxTail = 1 << 10
+
+// Write implements io.Writer.
+func (t *tail) Write(b []byte) (int, error) {
+	t.kept = append(t.kept, b...)
+	if over := len(t.kept) - maxTail; over > 0 {
+		t.kept = append(t.kept[:0], t.kept[over:]...)
+	}
+	return len(b), nil
+}
+
+// last returns the last line that is not blank.
+func (t *tail) last() string {
+	lines := strings.Split(strings.TrimSpace(string(t.kept)), "\n")
+	return status.Printable(strings.TrimSpace(lines[len(lines)-1]))
+}

@@ -1,0 +1,203 @@
+package submit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+
+	"sendoff/config"
+	"sendoff/submit/status"
+)
+
+// maxTargets is how many hosts of one set of SRV records are tried.
+const maxTargets = 8
+
+// A target is what a server comes down to: a host and port, a socket, or a
+// command.
+type target struct {
+	server config.Server
+	name   string // what errors call it; a host's is looked up
+	port   int
+	prove  string // the name that its certificate must have
+}
+
+// targets returns the target of server, or those of its SRV records in the
+// order of their priority and weight (RFC 2782).
+func (s *Submitter) targets(ctx context.Context, a *config.Account, server config.Server) ([]target, error) {
+	if server.Port != 0 || server.Host == "" {
+		return []target{{server, server.Name(), server.Port, server.Host}}, nil
+	}
+	lookup := s.LookupSRV
+	if lookup == nil {
+		lookup = func(ctx context.Context, name string) ([]*net.SRV, error) {
+			_, records, err := net.DefaultResolver.LookupSRV(ctx, "", "", name)
+			return records, err
+		}
+	}
+	records, err := lookup(ctx, server.Host)
+	if err != nil && len(records) == 0 {
+		return nil, lookupFailure(server.Host, err)
+	}
+	domain := srvDomain(server.Host)
+	var targets []target
+	for _, r := range records[:min(len(records), maxTargets)] {
+		host := strings.ToLower(strings.TrimSuffix(r.Target, "."))
+		if host == "" || r.Port == 0 {
+			continue // a lone dot: the service is not offered
+		}
+		prove := domain // nothing but an unsigned answer says that the host is theirs (RFC 6186 section 6)
+		if host == domain || strings.HasSuffix(host, "."+domain) {
+			prove = host
+		}
+		targets = append(targets, target{server, host, int(r.Port), prove})
+	}
+	if len(targets) == 0 {
+		return nil, status.Connection.Errorf("look up %s: the domain does not offer this service", server.Host)
+	}
+	return targets, nil
+}
+
+// srvDomain returns the domain of _service._proto.domain.
+func srvDomain(name string) string {
+	for strings.HasPrefix(name, "_") {
+		_, rest, ok := strings.Cut(name, ".")
+		if !ok {
+			return name
+		}
+		name = rest
+	}
+	return name
+}
+
+// resolutionDelay is how long the answer about IPv6 is waited for when that
+// about IPv4 is there (RFC 8305 section 3).
+const resolutionDelay = 50 * time.Millisecond
+
+// ways are the hops to a target, as they become known.
+type ways struct {
+	target
+	todo    []hop       // known, and not tried
+	answers chan answer // of name servers
+	asked   int         // of them that are still to come
+	six     bool        // IPv6 has its turn
+}
+
+// ways begins to find the hops to t. Both families are asked for at once.
+func (s *Submitter) ways(ctx context.Context, a *config.Account, t target) *ways {
+	w := &ways{target: t, six: true}
+	ip, err := netip.ParseAddr(t.name)
+	switch {
+	case t.server.Host == "", s.proxied(a):
+		w.todo = []hop{{target: t}}
+		return w
+	case err == nil:
+		w.todo = []hop{{t, netip.AddrPortFrom(ip, uint16(t.port))}}
+		return w
+	}
+	families := families(a)
+	w.answers, w.asked = make(chan answer, len(families)), len(families)
+	for _, six := range families {
+		go func() { w.answers <- s.lookup(ctx, t.name, six) }()
+	}
+	return w
+}
+
+// add puts the addresses of an answer among those that are to be tried, the
+// families in turn (RFC 8305 section 4).
+func (w *ways) add(an answer) {
+	w.asked--
+	var four, six []hop
+	for _, ip := range an.found {
+		w.todo = append(w.todo, hop{w.target, netip.AddrPortFrom(ip, uint16(w.port))})
+	}
+	for _, h := range w.todo {
+		if h.address.Addr().Is6() {
+			six = append(six, h)
+		} else {
+			four = append(four, h)
+		}
+	}
+	first, second := four, six
+	if w.six {
+		first, second = six, four
+	}
+	w.todo = nil
+	for i := range max(len(first), len(second)) {
+		w.todo = append(w.todo, first[min(i, len(first)):min(i+1, len(first))]...)
+		w.todo = append(w.todo, second[min(i, len(second)):min(i+1, len(second))]...)
+	}
+}
+
+// next takes the hop whose turn it is.
+func (w *ways) next() hop {
+	h := w.todo[0]
+	w.todo = w.todo[1:]
+	w.six = !h.address.Addr().Is6()
+	return h
+}
+
+// An answer is what name servers say about one family of addresses.
+type answer struct {
+	six   bool
+	found []netip.Addr
+	err   error
+	rank  int // of err
+}
+
+// families returns which of IPv4 and IPv6 (true) a uses.
+func families(a *config.Account) []bool {
+	switch {
+	case a.AddressFamily == 6, a.SourceAddress.IsValid() && a.SourceAddress.Unmap().Is6():
+		return []bool{true}
+	case a.AddressFamily == 4, a.SourceAddress.IsValid():
+		return []bool{false}
+	}
+	return []bool{true, false}
+}
+
+func (s *Submitter) lookup(ctx context.Context, host string, six bool) answer {
+	lookup, network := s.Lookup, "ip4"
+	if lookup == nil {
+		lookup = net.DefaultResolver.LookupNetIP
+	}
+	if six {
+		network = "ip6"
+	}
+	found, err := lookup(ctx, network, host)
+	an := answer{six: six}
+	var notFound *net.DNSError
+	for _, ip := range found {
+		if ip = ip.Unmap(); ip.Is6() == six {
+			an.found = append(an.found, ip)
+		}
+	}
+	if len(an.found) > 0 {
+		return an
+	}
+	an.err, an.rank = lookupFailure(host, err), rankLookup
+	if err == nil || errors.As(err, &notFound) && notFound.IsNotFound {
+		an.rank = rankNoSuchHost
+	}
+	return an
+}
+
+func lookupFailure(host string, err error) error {
+	code := status.Code{Class: 4, Subject: 4, Detail: 3}
+	words := "no such host"
+	var e *net.DNSError
+	switch {
+	case err == nil || errors.As(err, &e) && e.IsNotFound:
+	case e != nil && e.IsTimeout:
+		words = "no answer from the name servers"
+	case e != nil:
+		words = e.Err
+	case errors.As(err, new(*net.AddrError)): // there is one, but of the other family
+	default:
+		return status.Connection.With(code, fmt.Errorf("look up %s: %w", host, err))
+	}
+	return status.Connection.With(code, fmt.Errorf("look up %s: %s", host, words))
+}
