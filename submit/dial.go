@@ -209,8 +209,9 @@ func (s *Submitter) dialer(a *config.Account) dialer {
 // unreached is why h could not be connected to.
 func (h hop) unreached(ctx context.Context, a *config.Account, err error, limit time.Duration) error {
 	var op *net.OpError
+	dialled := false
 	for errors.As(err, &op) {
-		err = op.Err
+		err, dialled = op.Err, op.Op == "dial"
 	}
 	var timeout net.Error
 	if errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, context.DeadlineExceeded) {
@@ -226,9 +227,13 @@ func (h hop) unreached(ctx context.Context, a *config.Account, err error, limit 
 		if name = h.hostPort(); h.address.String() != name {
 			name += " at " + h.address.Addr().String()
 		}
+	case dialled:
+		name = "the proxy " + a.Proxy.Address
 	default:
 		name = h.hostPort() + " by the proxy " + a.Proxy.Address
-		err = errors.New(strings.TrimPrefix(err.Error(), "unknown error ")) // so x/net says what the proxy said
+		if said, ok := strings.CutPrefix(err.Error(), "unknown error "); ok {
+			err = errors.New(said)
+		}
 	}
 	return status.Connection.Errorf("connect to %s: %w", name, unwrapSyscall(err))
 }

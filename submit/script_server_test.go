@@ -53,10 +53,14 @@ func find(ts *testscript.TestScript, name string) *server {
 
 // listen starts a server that serves one connection after the other.
 func listen(ts *testscript.TestScript, name, scheme string, serve func(*server, net.Conn) error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	network, address, slashes := "tcp", "127.0.0.1:0", "://"
+	if scheme == "unix" {
+		network, address, slashes = "unix", ts.MkAbs(name+".sock"), ":"
+	}
+	l, err := net.Listen(network, address)
 	ts.Check(err)
 	ts.Defer(func() { l.Close() })
-	s := &server{Listener: l, url: scheme + "://" + l.Addr().String(), peers: make(chan string, 100), done: make(chan error, 100)}
+	s := &server{Listener: l, url: scheme + slashes + l.Addr().String(), peers: make(chan string, 100), done: make(chan error, 100)}
 	ts.Value(serversKey{}).(servers)[name] = s
 	setAddress(ts, name, l.Addr())
 	go func() {
@@ -73,10 +77,10 @@ func listen(ts *testscript.TestScript, name, scheme string, serve func(*server, 
 }
 
 func setAddress(ts *testscript.TestScript, name string, a net.Addr) {
-	_, port, err := net.SplitHostPort(a.String())
-	ts.Check(err)
 	ts.Setenv(name+"_ADDR", a.String())
-	ts.Setenv(name+"_PORT", port)
+	if _, port, err := net.SplitHostPort(a.String()); err == nil {
+		ts.Setenv(name+"_PORT", port)
+	}
 }
 
 func smarthost(ts *testscript.TestScript, args []string) {
@@ -99,6 +103,8 @@ func smarthost(ts *testscript.TestScript, args []string) {
 		scheme = "smtp+plain"
 	case slices.Contains(words, "starttls"):
 		scheme, d.TLSConfig = "smtp", config
+	case slices.Contains(words, "unix"):
+		scheme = "unix"
 	}
 	listen(ts, name, scheme, func(s *server, conn net.Conn) error {
 		mine := *d
@@ -172,8 +178,11 @@ func scripted(ts *testscript.TestScript, args []string) {
 	config := tlsConfig(ts, name, words)
 	transcript.TLS = config
 	scheme, implicit := "smtp", slices.Contains(words, "tls")
-	if implicit {
+	switch {
+	case implicit:
 		scheme = "smtps"
+	case slices.Contains(words, "unix"):
+		scheme = "unix"
 	}
 	leaves := slices.Contains(words, "leaves")
 	listen(ts, name, scheme, func(_ *server, conn net.Conn) error {
@@ -209,6 +218,44 @@ func served(ts *testscript.TestScript, args []string) {
 	case <-time.After(time.Minute):
 		ts.Fatalf("nobody came")
 	}
+}
+
+// socks serves SOCKS5 (RFC 1928) without a login: every name is 127.0.0.1, and
+// the name is noted in NAME.asked.
+func socks(ts *testscript.TestScript, args []string) {
+	name, asked := args[0], ts.MkAbs(args[0]+".asked")
+	listen(ts, name, "socks5", func(_ *server, client net.Conn) error {
+		head := make([]byte, 5)
+		if _, err := io.ReadFull(client, head[:3]); err != nil {
+			return err
+		}
+		client.Write([]byte{5, 0})
+		if _, err := io.ReadFull(client, head); err != nil {
+			return err
+		}
+		if head[3] != 3 {
+			return fmt.Errorf("asked for an address of type %d", head[3])
+		}
+		host := make([]byte, int(head[4])+2)
+		if _, err := io.ReadFull(client, host); err != nil {
+			return err
+		}
+		n := len(host) - 2
+		os.WriteFile(asked, append(host[:n:n], '\n'), 0o600)
+		server, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", int(host[n])<<8|int(host[n+1])))
+		if err != nil {
+			client.Write([]byte{5, 5, 0, 1, 0, 0, 0, 0, 0, 0})
+			return nil
+		}
+		defer server.Close()
+		client.Write([]byte{5, 0, 0, 1, 0, 0, 0, 0, 0, 0})
+		go func() {
+			io.Copy(server, client)
+			server.(*net.TCPConn).CloseWrite()
+		}()
+		io.Copy(client, server)
+		return nil
+	})
 }
 
 // refusing takes a port that an open connection has at its other end: it

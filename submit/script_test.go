@@ -17,13 +17,19 @@
 //	served NAME                 wait for the end of a session; it went as the transcript
 //	refusing NAME               find a port that refuses connections
 //	idle NAME...                nobody has connected to it
+//	proxy NAME                  start a SOCKS5 proxy, which leads every name to this machine
+//
+//	play FILE                   a program, for pipe:, that plays a transcript on its
+//	                            standard input and output, and notes the outcome in
+//	                            FILE.outcome; with a second word it does not end then
 //
 //	account NAME [LINE...]      write config.toml with the account work for a smarthost,
 //	                            with more or other settings, and point SENDOFF_CONFIG there
 //	config FILE                 expand variables in a file, and point SENDOFF_CONFIG there
 //
 // The words say how a server speaks (tls: from the start, which smarthost does
-// unless told starttls or plain; noauth: without a login; old: TLS 1.1; leaves:
+// unless told starttls, plain or unix; unix: on a socket whose path is $NAME_ADDR;
+// noauth: without a login; old: TLS 1.1; leaves:
 // hangs up after the final dot) and what is wrong with its certificate (see
 // certificates). It has the address $NAME_ADDR, the
 // port $NAME_PORT, and the authority NAME.pem. The condition [pristine] is a
@@ -35,6 +41,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -46,10 +53,46 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"sendoff/submit/smtp/smtptest"
 )
 
 // names are the program's names that are on the scripts' PATH.
 var names = [...]string{"sendoff", "sendmail", "mailq", "newaliases", "runq", "rmail", "hoststat", "purgestat", "smtpd"}
+
+// TestMain lets the test binary be the program play as well.
+func TestMain(m *testing.M) {
+	if filepath.Base(os.Args[0]) == "play" {
+		play(os.Args[1:])
+	}
+	os.Exit(m.Run())
+}
+
+// play serves the other end of a pipe. The sockets may be a pair or two.
+func play(args []string) {
+	outcome := func(err error) {
+		os.WriteFile(args[0]+".outcome", fmt.Appendln(nil, err), 0o600)
+	}
+	text, err := os.ReadFile(args[0])
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "play:", err)
+		os.Exit(1)
+	}
+	transcript, err := smtptest.Parse(args[0], string(text))
+	if err == nil {
+		var conn net.Conn
+		if conn, err = net.FileConn(os.Stdin); err == nil {
+			os.Stdin.Close()
+			os.Stdout.Close()
+			err = transcript.Serve(conn)
+		}
+	}
+	outcome(err)
+	if len(args) > 1 {
+		select {}
+	}
+	os.Exit(0)
+}
 
 func TestScript(t *testing.T) {
 	bin := build(t)
@@ -70,6 +113,7 @@ func TestScript(t *testing.T) {
 			"served":    command(1, served),
 			"refusing":  command(1, refusing),
 			"idle":      command(1, idle),
+			"proxy":     command(1, socks),
 			"account":   command(1, account),
 			"config":    command(1, config),
 		},
@@ -100,6 +144,9 @@ func build(t *testing.T) string {
 	program := filepath.Join(bin, names[0]+suffix)
 	if out, err := exec.Command(goTool, "build", "-o", program, "sendoff").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
+	}
+	if self, err := os.Executable(); err == nil {
+		os.Symlink(self, filepath.Join(bin, "play")) // only used where there are links
 	}
 	for _, name := range names[1:] {
 		if err := os.Link(program, filepath.Join(bin, name+suffix)); err != nil {

@@ -29,7 +29,6 @@ var hints = [...]struct {
 	{Config, "it belongs to uid", "give it to yourself or to root: chown"},
 	{Config, "unknown key", "sendoff.toml(5) lists the settings"},
 	{Config, "has no server", `add server = "smtps://HOST"`},
-	{Config, "is not in this version yet", "use smtps://, smtp:// or smtp+plain://"},
 	{Config, "byte order mark", "save the file as UTF-8 without one"},
 	{Config, "account allows", "change the account's auth, or leave it out"},
 	{Config, "must be a token", "name the mechanism: auth = \"XOAUTH2\" or \"OAUTHBEARER\", with a token as the secret"},
@@ -90,6 +89,10 @@ var hints = [...]struct {
 
 	{Connection, "no such host", "check the server's name, and the network"},
 	{Connection, "name servers", "is there a network, and /etc/resolv.conf?"},
+	{Connection, "connect to the proxy", "is the proxy running, and the account's proxy its address?"},
+	{Connection, "by the proxy", "that is what the proxy says: check the server's name and port, and what the proxy allows"},
+	{Connection, "connect to|no such file", "is the service that listens there running?"},
+	{Connection, "no such program", "write the program's full path: cron's PATH is short"},
 	{Connection, "connect to|:465|refused", `is it the right port? Try server = "smtp://…", which is 587`},
 	{Connection, "connect to|:465", `port 465 is blocked on many networks; try server = "smtp://…", which is 587`},
 	{Connection, "connect to|:25|no answer", `port 25 is blocked on most networks; try server = "smtps://…" or "smtp://…"`},
