@@ -26,7 +26,7 @@ type Account struct {
 	MaxSize        Size          `toml:"max-size" doc:"The largest message that is sent, in octets."`
 	MaxRecipients  int           `toml:"max-recipients" doc:"How many recipients one transaction has at most."`
 	TLSCA          string        `toml:"tls-ca" doc:"A PEM file of the certificate authorities to trust, instead of the system's."`
-	TLSFingerprint Fingerprint   `toml:"tls-fingerprint" doc:"The SHA-256 fingerprint of the one certificate to trust, whoever signed it."`
+	TLSFingerprint Fingerprint   `toml:"tls-fingerprint" doc:"The SHA-256 fingerprint of the one certificate, or public key, to trust, whoever signed it."`
 	TLSCert        string        `toml:"tls-cert" doc:"A PEM file with the certificate that shows the server who we are."`
 	TLSKey         string        `toml:"tls-key" doc:"A PEM file with the key of that certificate."`
 	TLSName        string        `toml:"tls-name" doc:"The name that must be in the server's certificate, instead of its host name."`

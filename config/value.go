@@ -122,8 +122,8 @@ func (s *Source) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// A Fingerprint is the SHA-256 digest of a certificate in DER form; the zero
-// Fingerprint is none.
+// A Fingerprint is the SHA-256 digest of a certificate in DER form, or of its
+// public key (SubjectPublicKeyInfo); the zero Fingerprint is none.
 type Fingerprint struct{ sum string }
 
 // UnmarshalText reads 64 hexadecimal digits, with or without colons between

@@ -2,16 +2,11 @@ package submit
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"net/netip"
 	"slices"
@@ -110,112 +105,6 @@ func TestOwnSenderRefused(t *testing.T) {
 		if got := j.blame(tt.err); status.KindOf(got) != tt.kind || tt.kind == status.Config && !status.Of(got).Temporary() {
 			t.Errorf("from %s, %v: %v %v, want %v", tt.from, tt.err, status.KindOf(got), status.Of(got), tt.kind)
 		}
-	}
-}
-
-// authority makes certificates.
-type authority struct {
-	certificate *x509.Certificate
-	key         *ecdsa.PrivateKey
-}
-
-func newAuthority(t *testing.T) *authority {
-	return issue(t, nil, &x509.Certificate{IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-		Subject: pkix.Name{CommonName: "test authority"}})
-}
-
-// issue makes a certificate from a template, signed by a, or by itself if a is
-// nil.
-func issue(t *testing.T, a *authority, template *x509.Certificate) *authority {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template.SerialNumber = big.NewInt(time.Now().UnixNano())
-	if template.NotBefore.IsZero() {
-		template.NotBefore = time.Now().Add(-time.Hour)
-	}
-	if template.NotAfter.IsZero() {
-		template.NotAfter = time.Now().Add(time.Hour)
-	}
-	parent, signer := template, key
-	if a != nil {
-		parent, signer = a.certificate, a.key
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), signer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &authority{c, key}
-}
-
-// TestCertificates has servers that are not the one that was meant; none gets
-// to see a byte of mail or login.
-func TestCertificates(t *testing.T) {
-	ca := newAuthority(t)
-	roots := x509.NewCertPool()
-	roots.AddCert(ca.certificate)
-	names := []string{"mx.example"}
-	day := 24 * time.Hour
-	forServers := []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
-	tests := []struct {
-		name     string
-		signer   *authority
-		template x509.Certificate
-		words    string // of the error; "" for none
-	}{
-		{"good", ca, x509.Certificate{DNSNames: names, ExtKeyUsage: forServers}, ""},
-		{"wildcard", ca, x509.Certificate{DNSNames: []string{"*.example"}, ExtKeyUsage: forServers}, ""},
-		{"expired", ca, x509.Certificate{DNSNames: names, NotBefore: time.Now().Add(-2 * day), NotAfter: time.Now().Add(-day)}, "expired on"},
-		{"not yet valid", ca, x509.Certificate{DNSNames: names, NotBefore: time.Now().Add(day), NotAfter: time.Now().Add(2 * day)}, "not valid before"},
-		{"another name", ca, x509.Certificate{DNSNames: []string{"mx.example.net"}}, "it is for mx.example.net, not for mx.example"},
-		{"name only in CN", ca, x509.Certificate{Subject: pkix.Name{CommonName: "mx.example"}}, "no host"},
-		{"self-signed", nil, x509.Certificate{DNSNames: names, Subject: pkix.Name{CommonName: "mx.example"}}, "unknown authority"},
-		{"another authority", newAuthority(t), x509.Certificate{DNSNames: names}, "unknown authority"},
-		{"for clients only", ca, x509.Certificate{DNSNames: names, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}, "usage"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			leaf := issue(t, tt.signer, &tt.template)
-			s := &Submitter{rehearsal: &rehearsal{roots: roots}}
-			c, err := s.tlsConfig(work(t), target{server(t, "smtps://mx.example"), "mx.example", 465, "mx.example"})
-			if err != nil {
-				t.Fatal(err)
-			}
-			l, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer l.Close()
-			go func() {
-				conn, err := l.Accept()
-				if err != nil {
-					return
-				}
-				defer conn.Close() // no greeting
-				tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{{
-					Certificate: [][]byte{leaf.certificate.Raw}, PrivateKey: leaf.key}}}).Handshake()
-			}()
-			conn, err := net.Dial("tcp", l.Addr().String())
-			if err != nil {
-				t.Fatal(err)
-			}
-			_, err = smtp.Open(context.Background(), conn, smtp.Options{Host: "mx.example", TLS: c, Security: smtp.Implicit})
-			if tt.words == "" {
-				if status.KindOf(err) != status.Connection { // it went on to the greeting
-					t.Errorf("refused: %v", err)
-				}
-				return
-			}
-			if status.KindOf(err) != status.Insecure || !strings.Contains(err.Error(), tt.words) {
-				t.Errorf("%v: %v; want %q in it", status.KindOf(err), err, tt.words)
-			}
-		})
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"os"
 	"runtime"
 	"sync"
@@ -97,17 +98,15 @@ type verifier struct {
 	given       *x509.CertPool // nil: the system's
 }
 
-var errFingerprint = errors.New("certificate has another fingerprint than tls-fingerprint")
-
 // verify is tls.Config.VerifyConnection. A fingerprint is all the proof there
 // is to give; otherwise the chain must lead to an authority, be for servers,
 // be valid today and bear the name (RFC 5280, RFC 9525).
 func (v *verifier) verify(cs tls.ConnectionState) error {
 	leaf := cs.PeerCertificates[0]
 	if !v.fingerprint.IsZero() {
-		sum := sha256.Sum256(leaf.Raw)
-		if !bytes.Equal(sum[:], v.fingerprint.Sum()) {
-			return errFingerprint
+		certificate, key := sha256.Sum256(leaf.Raw), sha256.Sum256(leaf.RawSubjectPublicKeyInfo)
+		if want := v.fingerprint.Sum(); !bytes.Equal(certificate[:], want) && !bytes.Equal(key[:], want) {
+			return fmt.Errorf("neither the certificate, %x, nor its key, %x, has the fingerprint in tls-fingerprint", certificate, key)
 		}
 		return nil
 	}
@@ -119,9 +118,17 @@ func (v *verifier) verify(cs tls.ConnectionState) error {
 		options.Roots = systemRoots()
 	}
 	_, err := leaf.Verify(options)
-	if unknown := new(x509.UnknownAuthorityError); errors.As(err, unknown) && v.given == nil && options.Roots != nil {
-		options.Roots = nil // the bundle was not all that the system trusts
-		_, err = leaf.Verify(options)
+	if unknown := new(x509.UnknownAuthorityError); errors.As(err, unknown) && v.given == nil {
+		if options.Roots != nil {
+			options.Roots = nil // the bundle was not all that the system trusts
+			_, err = leaf.Verify(options)
+		}
+		if roots, rerr := x509.SystemCertPool(); err != nil && (rerr != nil || roots.Equal(x509.NewCertPool())) {
+			err = x509.SystemRootsError{}
+		}
 	}
-	return err
+	if err != nil {
+		return &tls.CertificateVerificationError{UnverifiedCertificates: cs.PeerCertificates, Err: err}
+	}
+	return nil
 }

@@ -289,7 +289,10 @@ func (s *Session) outOfStep(st step, err error) error {
 		return kind.Errorf("%w (%s)", s.overdue(st.phase), s.o.Host)
 	}
 	var op *net.OpError
-	if errors.As(err, &op) {
+	if errors.As(err, &op) && op.Op == "remote error" && st.phase < mail { // with TLS 1.3 an alert may come when we are done
+		return tlsFailure(err, s.o.Host)
+	}
+	if op != nil {
 		err = op.Err // the addresses are said elsewhere
 	}
 	return kind.Errorf("%s: %w (%s)", st, err, s.o.Host)
