@@ -5,14 +5,17 @@
 //
 //	                 ┌── TLS, 465 ──┐
 //	sendoff ─────────┤              ├── Postfix ── virtual(8) ── Maildir
-//	   │             └ STARTTLS, 587┘      │
-//	   │                              Dovecot SASL
+//	   │  │          └ STARTTLS, 587┘      │
+//	   │  │                           Dovecot SASL
+//	   │  └── TLS, LMTP, BDAT … ── Exim, OpenSMTPD, Dovecot (smarthosts_test.go)
 //	   └── D-Bus (dbus-run-session) ── gnome-keyring
 //
 // Every server listens on a loopback port or in a folder made for the run, and
 // ends with the test process, however that ends. The tests need root (Postfix
-// does) and Debian's postfix, dovecot-core, dbus, gnome-keyring and
-// libsecret-tools; without these they are skipped, and fail where CI is set.
+// does), Debian's postfix, dovecot-core, dovecot-lmtpd, dovecot-submissiond,
+// dbus, gnome-keyring and libsecret-tools, and in the folder $SENDOFF_MTAS the
+// unpacked exim4-daemon-light and opensmtpd, which cannot be installed beside
+// Postfix; without these they are skipped, and fail where CI is set.
 package e2e
 
 import (
@@ -36,6 +39,7 @@ var lab struct {
 	caller  *user.User // who runs sendoff
 	who     *syscall.Credential
 	mail    *mailServer
+	others  smarthosts
 }
 
 func TestMain(m *testing.M) {
@@ -46,6 +50,7 @@ func TestMain(m *testing.M) {
 		}
 		defer os.RemoveAll(lab.dir)
 		code := m.Run()
+		lab.others.stop()
 		if lab.mail != nil {
 			lab.mail.stop()
 		}
@@ -67,7 +72,7 @@ func prepare() error {
 		lab.missing = "needs root, to start Postfix and to run sendoff as another user"
 		return nil
 	}
-	for _, tool := range []string{"postfix", "dovecot", "dbus-run-session", "dbus-send", "gnome-keyring-daemon", "secret-tool"} {
+	for _, tool := range []string{"postfix", "dovecot", "dbus-run-session", "dbus-send", "gnome-keyring-daemon", "secret-tool", "unshare"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			lab.missing = err.Error()
 			return nil

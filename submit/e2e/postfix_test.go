@@ -33,6 +33,8 @@ type mailServer struct {
 	smtp      int // STARTTLS, as on 587
 	otherName int // TLS, with a certificate for another host
 	expired   int // TLS, with a certificate of last year
+	old       int // TLS, and nothing of ESMTP but SIZE and AUTH; takes three recipients at once
+	open      int // neither TLS nor login
 	running   []*process
 	boxes     atomic.Int32
 }
@@ -114,14 +116,14 @@ func (s *mailServer) startDovecot() error {
 }
 
 func (s *mailServer) startPostfix() error {
-	ports, err := freePorts(4)
+	ports, err := freePorts(6)
 	if err != nil {
 		return err
 	}
-	s.smtps, s.smtp, s.otherName, s.expired = ports[0], ports[1], ports[2], ports[3]
+	s.smtps, s.smtp, s.otherName, s.expired, s.old, s.open = ports[0], ports[1], ports[2], ports[3], ports[4], ports[5]
 	var boxes strings.Builder
 	for n := range maxBoxes {
-		fmt.Fprintf(&boxes, "box-%d@example.net box-%[1]d/\n", n)
+		fmt.Fprintf(&boxes, "box-%d@example.net box-%[1]d/\nböx-%[1]d@example.net box-%[1]d/\nbox-%[1]d@xn--bcher-kva.example box-%[1]d/\n", n)
 	}
 	if err := errors.Join(
 		s.configure(s.dir+"/conf/main.cf", mainCF),
@@ -163,6 +165,7 @@ func (s *mailServer) configure(file, text string) error {
 	err := template.Must(template.New(file).Parse(text)).Execute(&out, map[string]any{
 		"Dir": s.dir, "Log": s.log, "UID": lab.caller.Uid, "GID": lab.caller.Gid,
 		"SMTPS": s.smtps, "SMTP": s.smtp, "OtherName": s.otherName, "Expired": s.expired,
+		"Old": s.old, "Open": s.open,
 	})
 	return errors.Join(err, os.WriteFile(file, out.Bytes(), 0o644))
 }
@@ -278,7 +281,7 @@ inet_protocols = ipv4
 alias_maps =
 alias_database =
 
-virtual_mailbox_domains = example.net, example.org
+virtual_mailbox_domains = example.net, example.org, xn--bcher-kva.example
 virtual_mailbox_base = {{.Dir}}/boxes
 virtual_mailbox_maps = texthash:{{.Dir}}/boxes.map
 virtual_uid_maps = static:{{.UID}}
@@ -314,6 +317,11 @@ const masterCF = `
   -o smtpd_tls_wrappermode=yes -o smtpd_tls_chain_files={{.Dir}}/other.pem
 127.0.0.1:{{.Expired}} inet n - n - - smtpd
   -o smtpd_tls_wrappermode=yes -o smtpd_tls_chain_files={{.Dir}}/expired.pem
+127.0.0.1:{{.Old}} inet n - n - - smtpd
+  -o smtpd_tls_wrappermode=yes -o smtpd_recipient_limit=3
+  -o smtpd_discard_ehlo_keywords=8bitmime,smtputf8,dsn,pipelining,chunking,enhancedstatuscodes
+127.0.0.1:{{.Open}} inet n - n - - smtpd
+  -o mynetworks=127.0.0.0/8 -o smtpd_relay_restrictions=permit_mynetworks,reject
 postlog unix-dgram n - n - 1 postlogd
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
