@@ -20,6 +20,11 @@ func startExim(t *testing.T, h *smarthost) (*process, error) {
 	if err := mail(t).ca.issue(certificate, time.Now().Add(time.Hour), "localhost", "127.0.0.1"); err != nil {
 		return nil, err
 	}
+	names := ""
+	for n := range maxBoxes {
+		names += fmt.Sprintf("box-%d: box-%[1]d\nböx-%[1]d: böx-%[1]d\n", n)
+	}
+	write(t, h.dir+"/names", names)
 	h.own(eximUID, "boxes", "log", "exim.pem")
 	h.account["server"] = quote(fmt.Sprintf("smtps://localhost:%d", ports[0]))
 	h.port = ports[0]
@@ -60,13 +65,14 @@ begin routers
 mail:
   driver = accept
   domains = example.net
+  local_parts = lsearch;%[2]s/names
   transport = box
 
 begin transports
 box:
   driver = appendfile
   maildir_format
-  directory = %[2]s/boxes/$local_part
+  directory = %[2]s/boxes/$local_part_data
   create_directory
   user = Debian-exim
 
