@@ -26,7 +26,7 @@ type Account struct {
 	MaxSize        Size          `toml:"max-size" doc:"The largest message that is sent, in octets."`
 	MaxRecipients  int           `toml:"max-recipients" doc:"How many recipients one transaction has at most."`
 	TLSCA          string        `toml:"tls-ca" doc:"A PEM file of the certificate authorities to trust, instead of the system's."`
-	TLSFingerprint Fingerprint   `toml:"tls-fingerprint" doc:"The SHA-256 fingerprint of the one certificate, or public key, to trust, whoever signed it."`
+	TLSFingerprint Fingerprints  `toml:"tls-fingerprint" doc:"The SHA-256 fingerprint of the certificate to trust, or of its public key, whoever signed it: one, or several of which one must fit."`
 	TLSCert        string        `toml:"tls-cert" doc:"A PEM file with the certificate that shows the server who we are."`
 	TLSKey         string        `toml:"tls-key" doc:"A PEM file with the key of that certificate."`
 	TLSName        string        `toml:"tls-name" doc:"The name that must be in the server's certificate, instead of its host name."`
@@ -53,6 +53,8 @@ func (a *Account) check(o *outline, v Values) error {
 		return o.errorf(at("address-family"), "%s", errFamily)
 	case has("tls-name") && !isDomain(a.TLSName):
 		return o.errorf(at("tls-name"), "tls-name is not a host name")
+	case has("tls-fingerprint") && len(a.TLSFingerprint) == 0:
+		return o.errorf(at("tls-fingerprint"), "tls-fingerprint has none")
 	case a.TLSKey != "" && a.TLSCert == "":
 		return o.errorf(at("tls-key"), "tls-key is of no use without tls-cert")
 	}

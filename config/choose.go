@@ -208,7 +208,7 @@ func (a *Account) moveTo(servers List[Server]) (left string) {
 			left = a.Servers[0].Name()
 		}
 		a.User, a.Secret = "", nil
-		a.TLSCert, a.TLSKey, a.TLSName, a.TLSFingerprint = "", "", "", Fingerprint{}
+		a.TLSCert, a.TLSKey, a.TLSName, a.TLSFingerprint = "", "", "", nil
 		a.OneFlight = false // was said of the old host
 	}
 	a.Servers = servers

@@ -161,8 +161,8 @@ func TestChooseOverrides(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			proofs := a.TLSCert != "" && a.TLSName != "" && !a.TLSFingerprint.IsZero()
-			if !proofs && (a.TLSCert != "" || a.TLSName != "" || !a.TLSFingerprint.IsZero()) {
+			proofs := a.TLSCert != "" && a.TLSName != "" && len(a.TLSFingerprint) > 0
+			if !proofs && (a.TLSCert != "" || a.TLSName != "" || len(a.TLSFingerprint) > 0) {
 				t.Errorf("only some of certificate, fingerprint and name are left")
 			}
 			got := fmt.Sprintf("%s %s %s %v", a.Servers[0].Host, a.User, a.Secret, proofs)

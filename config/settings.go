@@ -42,7 +42,7 @@ func takes(t reflect.Type) valueType {
 		return valueType{"a whole number", []unstable.Kind{unstable.Integer}}
 	case Size, Family:
 		return valueType{"a whole number or a string", []unstable.Kind{unstable.Integer, unstable.String}}
-	case List[Server], List[Pattern], List[string]:
+	case List[Server], List[Pattern], Fingerprints, List[string]:
 		return valueType{"a string or a list of strings", []unstable.Kind{unstable.String, unstable.Array}}
 	}
 	return valueType{"a string", []unstable.Kind{unstable.String}}

@@ -1,7 +1,9 @@
 package config
 
 import (
+	"crypto/sha256"
 	"encoding"
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"math"
@@ -122,23 +124,38 @@ func (s *Source) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// A Fingerprint is the SHA-256 digest of a certificate in DER form, or of its
-// public key (SubjectPublicKeyInfo); the zero Fingerprint is none.
-type Fingerprint struct{ sum string }
+// A Fingerprint is the SHA-256 digest of a certificate, or of the public key in
+// it (its SubjectPublicKeyInfo), both in DER form.
+type Fingerprint [sha256.Size]byte
 
-// UnmarshalText reads 64 hexadecimal digits, with or without colons between
-// the octets.
+// Fingerprints are those of which one must fit.
+type Fingerprints = List[Fingerprint]
+
+var errFingerprint = errors.New("a fingerprint is SHA-256: 64 hexadecimal digits, with or without colons, or sha256// and base64")
+
+// UnmarshalText reads hexadecimal digits, with or without colons between the
+// octets, or base64 behind "sha256//", as curl writes a public key's. Before the
+// digits may stand "sha256:".
 func (f *Fingerprint) UnmarshalText(text []byte) error {
-	sum, err := hex.DecodeString(strings.ReplaceAll(string(text), ":", ""))
-	if err != nil || len(sum) != 32 {
-		return errors.New("a fingerprint is SHA-256: 64 hexadecimal digits, with or without colons")
+	digits := string(text)
+	decode := hex.DecodeString
+	if base, ok := cutPrefixFold(digits, "sha256//"); ok {
+		digits, decode = base, base64.StdEncoding.DecodeString
+	} else {
+		digits, _ = cutPrefixFold(digits, "sha256:")
+		digits = strings.ReplaceAll(digits, ":", "")
 	}
-	f.sum = string(sum)
+	sum, err := decode(digits)
+	if err != nil || len(sum) != len(f) {
+		return errFingerprint
+	}
+	*f = Fingerprint(sum)
 	return nil
 }
 
-// IsZero reports whether f is none.
-func (f Fingerprint) IsZero() bool { return f.sum == "" }
-
-// Sum returns the 32 octets of the digest, or none.
-func (f Fingerprint) Sum() []byte { return []byte(f.sum) }
+func cutPrefixFold(s, prefix string) (string, bool) {
+	if len(s) < len(prefix) || !strings.EqualFold(s[:len(prefix)], prefix) {
+		return s, false
+	}
+	return s[len(prefix):], true
+}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/sha256"
 	"errors"
 	"strings"
 	"testing"
@@ -277,5 +278,52 @@ func TestNearest(t *testing.T) {
 		if got := nearest(row.name, known); got != row.want {
 			t.Errorf("%.20s: %q, want %q", row.name, got, row.want)
 		}
+	}
+}
+
+func TestFingerprint(t *testing.T) {
+	const (
+		base = "sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
+		hex  = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+	)
+	sum := Fingerprint(sha256.Sum256(nil))
+	for _, row := range []struct {
+		text string
+		ok   bool
+	}{
+		{hex, true},
+		{strings.ToUpper(hex), true},
+		{"E3:B0:C4:42:98:FC:1C:14:9A:FB:F4:C8:99:6F:B9:24:27:AE:41:E4:64:9B:93:4C:A4:95:99:1B:78:52:B8:55", true},
+		{"sha256:" + hex, true},
+		{base, true},
+		{"SHA256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=", true},
+		{"", false},
+		{"sha256//", false},
+		{"sha256:", false},
+		{hex[2:], false},
+		{hex + "00", false},
+		{"sha1:" + hex, false},
+		{"sha256//" + hex, false},
+		{"sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU", false},
+		{"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=", false},
+		{"sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=;sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=", false},
+	} {
+		var f Fingerprint
+		err := f.UnmarshalText([]byte(row.text))
+		if (err == nil) != row.ok || row.ok && f != sum {
+			t.Errorf("%q: %x, %v", row.text, f, err)
+		}
+	}
+}
+
+// A rotation has the old and the new one.
+func TestFingerprintList(t *testing.T) {
+	a, b := strings.Repeat("a1", 32), strings.Repeat("b2", 32)
+	c, err := parse(account("tls-fingerprint = [\"" + a + "\", \"" + b + "\"]"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := c.Accounts[0].TLSFingerprint; len(f) != 2 || f[0][0] != 0xa1 || f[1][31] != 0xb2 {
+		t.Errorf("read as %v", f)
 	}
 }

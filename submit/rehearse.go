@@ -44,7 +44,7 @@ func (s *Submitter) Rehearse(ctx context.Context, w io.Writer, r *Request) error
 	account := *r.Account
 	account.User = cmp.Or(account.User, "rehearsal")
 	account.Auth, account.TLSName, account.TLSCA, account.TLSCert = nil, "", "", ""
-	account.TLSFingerprint, account.SourceAddress, account.OneFlight = config.Fingerprint{}, config.Source{}, false
+	account.TLSFingerprint, account.SourceAddress, account.OneFlight = nil, config.Source{}, false
 	received, forget := scratch()
 	defer forget()
 	server := &smtpd.Server{

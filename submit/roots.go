@@ -7,10 +7,12 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"os"
 	"runtime"
+	"slices"
+	"strings"
 	"sync"
+	"time"
 
 	"sendoff/config"
 	"sendoff/submit/status"
@@ -54,23 +56,18 @@ func (s *Submitter) tlsConfig(a *config.Account, t target) (*tls.Config, error) 
 	if t.server.Way().TLS == config.NoTLS {
 		return nil, nil
 	}
-	name := cmp.Or(a.TLSName, t.prove)
-	v := &verifier{name: name, fingerprint: a.TLSFingerprint}
+	v := &verifier{host: t.name, name: cmp.Or(a.TLSName, t.prove), fingerprints: a.TLSFingerprint}
 	if s.rehearsal != nil {
 		v.given = s.rehearsal.roots
 	}
 	if a.TLSCA != "" {
-		pem, err := os.ReadFile(a.TLSCA)
-		if err != nil {
-			return nil, status.Config.Errorf("tls-ca: %w", err)
-		}
-		v.given = x509.NewCertPool()
-		if !v.given.AppendCertsFromPEM(pem) {
-			return nil, status.Config.Errorf("tls-ca: %s: no certificate in it", a.TLSCA)
+		var err error
+		if v.given, err = authorities(a.TLSCA); err != nil {
+			return nil, err
 		}
 	}
 	c := &tls.Config{
-		ServerName:                  name,
+		ServerName:                  v.name,
 		MinVersion:                  tls.VersionTLS12,
 		DynamicRecordSizingDisabled: true, // full records from the start: a message is a bulk transfer
 		// VerifyConnection does what is skipped here, against authorities
@@ -79,23 +76,80 @@ func (s *Submitter) tlsConfig(a *config.Account, t target) (*tls.Config, error) 
 		VerifyConnection:   v.verify,
 	}
 	if a.TLSCert != "" {
-		pair, err := tls.LoadX509KeyPair(a.TLSCert, cmp.Or(a.TLSKey, a.TLSCert))
+		pair, err := clientCertificate(a.TLSCert, a.TLSKey)
 		if err != nil {
-			return nil, status.Config.Errorf("tls-cert: %w", err)
+			return nil, err
 		}
 		c.Certificates = []tls.Certificate{pair}
 	}
-	if v.given == nil && v.fingerprint.IsZero() {
+	if v.given == nil && len(v.fingerprints) == 0 {
 		go systemRoots()
 	}
 	return c, nil
 }
 
+// authorities reads the file of tls-ca.
+func authorities(file string) (*x509.CertPool, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, status.Config.Errorf("tls-ca: %w", err)
+	}
+	pool := x509.NewCertPool()
+	switch {
+	case pool.AppendCertsFromPEM(text):
+		return pool, nil
+	case bytes.Contains(text, []byte("PRIVATE KEY-----")):
+		return nil, status.Config.Errorf("tls-ca: %s: a key, but no certificate in it", file)
+	}
+	if _, err := x509.ParseCertificates(text); err == nil && len(text) > 0 {
+		return nil, status.Config.Errorf("tls-ca: %s: the certificate in it is DER, not PEM", file)
+	}
+	return nil, status.Config.Errorf("tls-ca: %s: no certificate in it", file)
+}
+
+// clientCertificate reads the files of tls-cert and tls-key, which may be one.
+// What the server would refuse with an alert is found out here, in words.
+func clientCertificate(file, keyFile string) (tls.Certificate, error) {
+	fail := func(format string, args ...any) (tls.Certificate, error) {
+		return tls.Certificate{}, status.Config.Errorf(format, args...)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return fail("tls-cert: %w", err)
+	}
+	key := text
+	if keyFile != "" {
+		if key, err = os.ReadFile(keyFile); err != nil {
+			return fail("tls-key: %w", err)
+		}
+	}
+	keyFile = cmp.Or(keyFile, file)
+	pair, err := tls.X509KeyPair(text, key)
+	switch {
+	case err == nil:
+	case !bytes.Contains(text, []byte("CERTIFICATE-----")):
+		return fail("tls-cert: %s: no certificate in it", file)
+	case bytes.Contains(key, []byte("ENCRYPTED")):
+		return fail("tls-key: %s: the key is encrypted with a passphrase", keyFile)
+	case !bytes.Contains(key, []byte("PRIVATE KEY-----")):
+		return fail("tls-key: %s: no key in it", keyFile)
+	case strings.Contains(err.Error(), "does not match"):
+		return fail("tls-cert: %s: the key in %s is of another certificate", file, keyFile)
+	default:
+		return fail("tls-cert: %s: %s", file, strings.TrimPrefix(err.Error(), "tls: "))
+	}
+	if now := time.Now(); now.After(pair.Leaf.NotAfter) || now.Before(pair.Leaf.NotBefore) {
+		return fail("tls-cert: %s: the client certificate %s: %s", file, title(pair.Leaf.Subject), validity(pair.Leaf, now))
+	}
+	return pair, nil
+}
+
 // A verifier decides whether a server is the one that was meant.
 type verifier struct {
-	name        string
-	fingerprint config.Fingerprint
-	given       *x509.CertPool // nil: the system's
+	host         string // as the configuration has it, for errors
+	name         string // that its certificate must bear
+	fingerprints []config.Fingerprint
+	given        *x509.CertPool // nil: the system's
 }
 
 // verify is tls.Config.VerifyConnection. A fingerprint is all the proof there
@@ -103,10 +157,9 @@ type verifier struct {
 // be valid today and bear the name (RFC 5280, RFC 9525).
 func (v *verifier) verify(cs tls.ConnectionState) error {
 	leaf := cs.PeerCertificates[0]
-	if !v.fingerprint.IsZero() {
-		certificate, key := sha256.Sum256(leaf.Raw), sha256.Sum256(leaf.RawSubjectPublicKeyInfo)
-		if want := v.fingerprint.Sum(); !bytes.Equal(certificate[:], want) && !bytes.Equal(key[:], want) {
-			return fmt.Errorf("neither the certificate, %x, nor its key, %x, has the fingerprint in tls-fingerprint", certificate, key)
+	if len(v.fingerprints) > 0 {
+		if !v.pinned(leaf.Raw) && !v.pinned(leaf.RawSubjectPublicKeyInfo) {
+			return v.fault(cs.PeerCertificates, otherFingerprint(leaf))
 		}
 		return nil
 	}
@@ -118,17 +171,18 @@ func (v *verifier) verify(cs tls.ConnectionState) error {
 		options.Roots = systemRoots()
 	}
 	_, err := leaf.Verify(options)
-	if unknown := new(x509.UnknownAuthorityError); errors.As(err, unknown) && v.given == nil {
-		if options.Roots != nil {
-			options.Roots = nil // the bundle was not all that the system trusts
-			_, err = leaf.Verify(options)
-		}
-		if roots, rerr := x509.SystemCertPool(); err != nil && (rerr != nil || roots.Equal(x509.NewCertPool())) {
-			err = x509.SystemRootsError{}
-		}
+	if unknown := new(x509.UnknownAuthorityError); errors.As(err, unknown) && v.given == nil && options.Roots != nil {
+		options.Roots = nil // the bundle was not all that the system trusts
+		_, err = leaf.Verify(options)
 	}
 	if err != nil {
-		return &tls.CertificateVerificationError{UnverifiedCertificates: cs.PeerCertificates, Err: err}
+		return v.fault(cs.PeerCertificates, err)
 	}
 	return nil
+}
+
+// pinned reports whether der, a certificate or a public key, has one of the
+// fingerprints.
+func (v *verifier) pinned(der []byte) bool {
+	return slices.Contains(v.fingerprints, sha256.Sum256(der))
 }

@@ -117,7 +117,7 @@ func TestCertificates(t *testing.T) {
 	const day = 24 * time.Hour
 	now := time.Now()
 	date := func(d time.Duration) string { return now.Add(d).UTC().Format(time.DateOnly) }
-	today := "and this machine's clock says " + now.Format(time.DateOnly)
+	today := "and this machine's clock says " + now.UTC().Format(time.DateOnly)
 	ca := newAuthority(t)
 	caTemplate := x509.Certificate{IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
 	intermediate := issue(t, ca, named("intermediate", caTemplate))
@@ -231,7 +231,7 @@ func TestHandshakes(t *testing.T) {
 		change func(*tls.Config)
 		words  string
 	}{
-		{"wants a certificate", func(c *tls.Config) { c.ClientAuth = tls.RequireAnyClientCert }, "TLS: the server says: certificate required (mx.example)"},
+		{"wants a certificate", func(c *tls.Config) { c.ClientAuth = tls.RequireAnyClientCert }, "TLS: the server wants a client certificate (mx.example)"},
 		{"wants a certificate, TLS 1.2", func(c *tls.Config) { c.ClientAuth, c.MaxVersion = tls.RequireAnyClientCert, tls.VersionTLS12 }, "TLS: the server says: "},
 		{"TLS 1.1", func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 }, "protocol version"},
 	} {

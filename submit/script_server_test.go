@@ -333,7 +333,8 @@ var certificates = [...]struct {
 }
 
 // tlsConfig makes a self-signed certificate for 127.0.0.1 and localhost, with
-// the faults that words ask for, and writes it to name.pem.
+// the faults that words ask for, and writes it to name.pem, and its key to
+// name.key.
 func tlsConfig(ts *testscript.TestScript, name string, words []string) *tls.Config {
 	now := time.Now()
 	template := &x509.Certificate{
@@ -357,7 +358,13 @@ func tlsConfig(ts *testscript.TestScript, name string, words []string) *tls.Conf
 	ts.Check(err)
 	authority := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 	ts.Check(os.WriteFile(ts.MkAbs(name+".pem"), authority, 0o600))
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(name+".key"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), 0o600))
 	config := &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+	if slices.Contains(words, "asks") {
+		config.ClientAuth = tls.RequireAnyClientCert
+	}
 	if slices.Contains(words, "old") {
 		config.MinVersion, config.MaxVersion = tls.VersionTLS10, tls.VersionTLS11
 	}

@@ -29,10 +29,10 @@
 //
 // The words say how a server speaks (tls: from the start, which smarthost does
 // unless told starttls, plain or unix; unix: on a socket whose path is $NAME_ADDR;
-// noauth: without a login; old: TLS 1.1; leaves:
-// hangs up after the final dot) and what is wrong with its certificate (see
-// certificates). It has the address $NAME_ADDR, the
-// port $NAME_PORT, and the authority NAME.pem. The condition [pristine] is a
+// noauth: without a login; old: TLS 1.1; asks: wants a client certificate;
+// leaves: hangs up after the final dot) and what is wrong with its certificate
+// (see certificates). It has the address $NAME_ADDR, the port $NAME_PORT, and the
+// authority NAME.pem, with its key in NAME.key. The condition [pristine] is a
 // machine without a configuration of the system's.
 package submit_test
 

@@ -1,0 +1,266 @@
+package submit
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"sendoff/submit/status"
+)
+
+// fault is the error of a server whose certificates, sent, do not verify: err
+// in words that say which certificate, which name or which date is wrong. All
+// that it takes is looked for here, when a connection has failed.
+func (v *verifier) fault(sent []*x509.Certificate, err error) error {
+	return status.Insecure.Errorf("TLS: certificate of %s: %s", v.host, status.Printable(v.words(sent, err)))
+}
+
+func (v *verifier) words(sent []*x509.Certificate, err error) string {
+	var (
+		invalid   x509.CertificateInvalidError
+		name      x509.HostnameError
+		authority x509.UnknownAuthorityError
+		roots     x509.SystemRootsError
+	)
+	switch {
+	case errors.As(err, &invalid):
+		return v.invalid(sent, invalid)
+	case errors.As(err, &name):
+		return wrongName(name)
+	case errors.As(err, &authority) && v.given == nil && noAuthorities(), errors.As(err, &roots):
+		return "no certificate authorities on this system" + authoritiesPlace()
+	case errors.As(err, &authority):
+		return v.unknown(sent, authority)
+	}
+	return strings.TrimPrefix(err.Error(), "x509: ")
+}
+
+// noAuthorities reports whether the system has none at all, as in a container
+// that holds little more than this program.
+func noAuthorities() bool {
+	pool, err := x509.SystemCertPool()
+	return err != nil || pool.Equal(x509.NewCertPool())
+}
+
+// authoritiesPlace names the variables that say where they should be.
+func authoritiesPlace() string {
+	for _, name := range []string{"SSL_CERT_FILE", "SSL_CERT_DIR"} {
+		if place := os.Getenv(name); place != "" {
+			return fmt.Sprintf(", as %s is %q", name, shorten(place))
+		}
+	}
+	return ""
+}
+
+// invalid says what is wrong with one certificate of a chain, and which it is.
+func (v *verifier) invalid(sent []*x509.Certificate, e x509.CertificateInvalidError) string {
+	switch e.Reason {
+	case x509.Expired:
+		return v.which(sent, e.Cert) + validity(e.Cert, time.Now())
+	case x509.IncompatibleUsage:
+		i := slices.IndexFunc(sent, func(c *x509.Certificate) bool { return !forServers(c) })
+		if i < 0 {
+			return "an authority above it is not for servers (extended key usage)"
+		}
+		return v.which(sent, sent[i]) + "it is not for servers (extended key usage)"
+	case x509.CANotAuthorizedForThisName:
+		return "an authority above it may not sign for this name: " + shorten(strings.TrimPrefix(e.Detail, "x509: "))
+	}
+	return v.which(sent, e.Cert) + strings.TrimPrefix(e.Error(), "x509: ")
+}
+
+// which names c, one of a chain, as the begin of a sentence. The server's own
+// certificate needs no name.
+func (v *verifier) which(sent []*x509.Certificate, c *x509.Certificate) string {
+	switch {
+	case c == nil || c.Equal(sent[0]):
+		return ""
+	case selfIssued(c):
+		return fmt.Sprintf("the authority %s in %s: ", title(c.Subject), v.place())
+	case bytes.Equal(c.RawSubject, sent[0].RawIssuer):
+		return fmt.Sprintf("its issuer's, %s: ", called(c))
+	}
+	return fmt.Sprintf("that of %s above it: ", called(c))
+}
+
+// place is where the trusted authorities are.
+func (v *verifier) place() string {
+	if v.given != nil {
+		return "tls-ca"
+	}
+	return "this system"
+}
+
+// validity says since or until when c is no good. A day is enough, unless it
+// is today.
+func validity(c *x509.Certificate, now time.Time) string {
+	words, at := "expired on", c.NotAfter
+	if now.Before(c.NotBefore) {
+		words, at = "not valid before", c.NotBefore
+	}
+	at, now = at.UTC(), now.UTC()
+	layout := time.DateOnly
+	if at.Format(layout) == now.Format(layout) {
+		layout += " 15:04:05 UTC"
+	}
+	return fmt.Sprintf("%s %s, and this machine's clock says %s", words, at.Format(layout), now.Format(layout))
+}
+
+// forServers reports whether a certificate's extended key usage allows what a
+// server does (RFC 5280 section 4.2.1.12).
+func forServers(c *x509.Certificate) bool {
+	return len(c.ExtKeyUsage)+len(c.UnknownExtKeyUsage) == 0 ||
+		slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageServerAuth) || slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageAny)
+}
+
+// maxNames is how many of a certificate's names a person wants to read.
+const maxNames = 4
+
+func wrongName(e x509.HostnameError) string {
+	c := e.Certificate
+	var hosts, addresses []string
+	for _, name := range c.DNSNames {
+		hosts = append(hosts, shorten(name))
+	}
+	for _, ip := range c.IPAddresses {
+		addresses = append(addresses, ip.String())
+	}
+	names := slices.Concat(hosts, addresses)
+	if net.ParseIP(e.Host) != nil {
+		names = slices.Concat(addresses, hosts) // those first that come into question
+	}
+	if len(names) == 0 {
+		words := "it names no host at all, and so not " + e.Host
+		if cn := c.Subject.CommonName; cn != "" {
+			words += fmt.Sprintf("; its common name %q does not count", shorten(cn))
+		}
+		return words
+	}
+	more := ""
+	if n := len(names) - maxNames; n > 0 {
+		names, more = names[:maxNames], fmt.Sprintf(", and %d more", n)
+	}
+	return fmt.Sprintf("it is for %s%s, not for %s", strings.Join(names, ", "), more, e.Host)
+}
+
+// unknown says where a chain ends without reaching an authority that is
+// trusted.
+func (v *verifier) unknown(sent []*x509.Certificate, e x509.UnknownAuthorityError) string {
+	top, why := climb(sent)
+	if why != "" {
+		return v.which(sent, top) + why
+	}
+	leaf := sent[0]
+	var words string
+	switch {
+	case top.Equal(leaf) && selfIssued(leaf):
+		words = fmt.Sprintf("unknown authority: it is signed by itself, SHA-256 %x", sha256.Sum256(leaf.Raw))
+	case selfIssued(top):
+		words = fmt.Sprintf("unknown authority %s, which is not in %s; SHA-256 %x", title(top.Issuer), v.place(), sha256.Sum256(leaf.Raw))
+	case top.Equal(leaf):
+		words = fmt.Sprintf("unknown authority %s, of which the server sends no certificate", title(top.Issuer))
+	default:
+		words = fmt.Sprintf("unknown authority %s, which issued %s", title(top.Issuer), called(top))
+	}
+	if strings.Contains(e.Error(), "candidate authority certificate") {
+		words += "; the one of that name in " + v.place() + " is another"
+	}
+	return words
+}
+
+// Bounds of a climb: a server can send hundreds of certificates.
+const (
+	maxSent  = 16
+	maxSteps = 8
+)
+
+// climb follows the certificates that a server sent, from its own up to the
+// last one that signed another. why is what is wrong with that one, or with its
+// signature; "" if it only leads no further.
+func climb(sent []*x509.Certificate) (top *x509.Certificate, why string) {
+	sent = sent[:min(len(sent), maxSent)]
+	top = sent[0]
+	for range maxSteps {
+		if selfIssued(top) {
+			return top, ""
+		}
+		if weak(top.SignatureAlgorithm) {
+			return top, fmt.Sprintf("signed with %s, which is too weak to prove anything", top.SignatureAlgorithm)
+		}
+		var signer, namesake *x509.Certificate
+		for _, c := range sent {
+			if !bytes.Equal(c.RawSubject, top.RawIssuer) {
+				continue
+			}
+			err := top.CheckSignatureFrom(c)
+			if errors.As(err, new(x509.ConstraintViolationError)) {
+				return top, fmt.Sprintf("signed by %s, which is no authority", title(c.Subject))
+			}
+			if namesake = c; err == nil {
+				signer = c
+				break
+			}
+		}
+		switch {
+		case signer != nil:
+			top = signer
+		case namesake != nil:
+			return top, fmt.Sprintf("not signed by the certificate of %s that the server sends with it", title(namesake.Subject))
+		default:
+			return top, ""
+		}
+	}
+	return top, ""
+}
+
+func selfIssued(c *x509.Certificate) bool { return bytes.Equal(c.RawSubject, c.RawIssuer) }
+
+// weak reports whether signatures of this kind can be forged.
+func weak(a x509.SignatureAlgorithm) bool {
+	switch a {
+	case x509.MD2WithRSA, x509.MD5WithRSA, x509.SHA1WithRSA, x509.DSAWithSHA1, x509.DSAWithSHA256, x509.ECDSAWithSHA1:
+		return true
+	}
+	return false
+}
+
+// title quotes the name of a certificate's subject or issuer.
+func title(name pkix.Name) string {
+	if name.String() == "" {
+		return "without a name"
+	}
+	return fmt.Sprintf("%q", shorten(name.String()))
+}
+
+// called quotes what people call a certificate.
+func called(c *x509.Certificate) string {
+	if cn := c.Subject.CommonName; cn != "" {
+		return fmt.Sprintf("%q", shorten(cn))
+	}
+	return title(c.Subject)
+}
+
+// shorten keeps what others wrote to a length that a line can bear.
+func shorten(s string) string {
+	const most = 100
+	if r := []rune(s); len(r) > most {
+		return string(r[:most]) + "…"
+	}
+	return s
+}
+
+// otherFingerprint is the fault of a certificate that tls-fingerprint does not
+// allow. It shows both that would, to be compared with what the administrator
+// says they are.
+func otherFingerprint(c *x509.Certificate) error {
+	return fmt.Errorf("neither it, %x, nor its key, %x, has the fingerprint in tls-fingerprint",
+		sha256.Sum256(c.Raw), sha256.Sum256(c.RawSubjectPublicKeyInfo))
+}
