@@ -24,36 +24,52 @@ type contentWriter struct {
 	cr        bool // the last octet was CR
 }
 
+// write writes a piece of the message. What needs no dot goes in one Write,
+// however many lines it has.
 func (c *contentWriter) write(p []byte) error {
-	for len(p) > 0 {
-		line := p
-		if i := bytes.IndexByte(p, '\n'); i >= 0 {
-			line = p[:i+1]
+	from := 0 // of what is not written yet
+	for at := 0; at < len(p); {
+		if c.lineStart && c.stuffing && p[at] == '.' {
+			c.w.Write(p[from:at])
+			c.w.WriteByte('.')
+			from = at
 		}
-		p = p[len(line):]
-		if err := c.line(line); err != nil {
+		line := p[at:]
+		if i := bytes.IndexByte(line, '\n'); i >= 0 {
+			line = line[:i+1]
+		}
+		if err := c.check(line); err != nil {
 			return err
 		}
+		at += len(line)
 	}
-	return nil
+	_, err := c.w.Write(p[from:])
+	return err
 }
 
-// line writes a line, or a part of one; LF stands only at its end.
-func (c *contentWriter) line(line []byte) error {
+// check takes note of a line, or of a part of one; LF stands only at its end.
+func (c *contentWriter) check(line []byte) error {
+	n := len(line)
 	if c.cr && line[0] != '\n' {
 		return errBare
 	}
-	if c.stuffing && c.lineStart && line[0] == '.' {
-		c.w.WriteByte('.')
+	ended := line[n-1] == '\n'
+	if ended {
+		if n--; n == 0 && !c.cr {
+			return errBare
+		}
 	}
-	text, ended := bytes.CutSuffix(line, []byte("\n"))
-	text, cr := bytes.CutSuffix(text, []byte("\r"))
-	if ended && !cr && !c.cr || bytes.IndexByte(text, '\r') >= 0 {
+	cr := n > 0 && line[n-1] == '\r'
+	if cr {
+		n--
+	} else if ended && n > 0 {
+		return errBare
+	}
+	if bytes.IndexByte(line[:n], '\r') >= 0 {
 		return errBare
 	}
 	c.lineStart, c.cr = ended, cr && !ended
-	_, err := c.w.Write(line)
-	return err
+	return nil
 }
 
 var errBare = status.Bug.Errorf("a bare CR or LF in the message")

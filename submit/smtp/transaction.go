@@ -243,6 +243,9 @@ func (t *transaction) report(i int, r Result) {
 	t.mail.Done(r)
 }
 
+// blockSize is how much of a message is read and written at once, in octets.
+const blockSize = 128 << 10
+
 // send writes the message, by DATA with its final dot, by BDAT in one chunk.
 func (t *transaction) send() error {
 	w := contentWriter{w: t.s.w, stuffing: !t.chunked, lineStart: true}
@@ -252,7 +255,7 @@ func (t *transaction) send() error {
 		}
 	}
 	t.s.trace('C', fmt.Sprintf("(the message, %d octets)", t.size))
-	buf := make([]byte, 32<<10)
+	buf := make([]byte, blockSize)
 	for total := int64(0); ; {
 		n, err := t.message.Read(buf)
 		if total += int64(n); t.chunked && (total > t.size || err == io.EOF && total < t.size) {
