@@ -40,7 +40,6 @@ const version = "0.1"
 const memory = 48 << 20
 
 func main() {
-	debug.SetMemoryLimit(memory)
 	p := &program{privileged: process.Harden()}
 	os.Exit(p.main(os.Args))
 }
@@ -111,6 +110,7 @@ func (p *program) send(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	debug.SetMemoryLimit(memory)
 	p.reading.Store(true)
 	r.Message, err = message.Read(os.Stdin, message.Options{Dot: !p.cmd.IgnoreDots})
 	p.reading.Store(false)
