@@ -25,7 +25,7 @@ type pipe struct {
 }
 
 // pipeTime is how long a command may take to end when its input has.
-const pipeTime = 2 * time.Second
+const pipeTime = time.Second
 
 // run starts the command of server.
 func (s *Submitter) run(server config.Server) (net.Conn, error) {

@@ -10,6 +10,7 @@ import (
 	"io"
 	"math"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -103,7 +104,8 @@ func TestRemarks(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if len(said) != 2 || !strings.Contains(said[0], "xn--bcher-kva.example") || !strings.Contains(said[1], "DSN") {
+	said = slices.DeleteFunc(said, func(l string) bool { return strings.Contains(l, "<a@xn--bcher-kva.example>") })
+	if len(said) != 1 || !strings.Contains(said[0], "DSN") {
 		t.Errorf("%q", said)
 	}
 	said = nil

@@ -194,7 +194,9 @@ func (s *Session) mailbox(a envelope.Address) (string, error) {
 	if !ok {
 		return "", fmt.Errorf("the server takes no address with characters outside ASCII (SMTPUTF8) (%s)", s.o.Host)
 	}
-	s.remark(fmt.Sprintf("<%s> goes as <%s>: the server does not offer SMTPUTF8", a, ascii))
+	if s.o.Trace != nil {
+		s.trace('*', fmt.Sprintf("<%s> goes as <%s>: the server does not offer SMTPUTF8", a, ascii))
+	}
 	return ascii.String(), nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -74,7 +75,7 @@ func (s *Session) flight(steps []step) (done, sent int, err error) {
 		return 0, 0, s.outOfStep(steps[0], err)
 	}
 	w := newWriter(steps)
-	s.setWriting(true)
+	s.beginWriting()
 	go func() {
 		w.err = s.write(steps, w)
 		close(w.done)
@@ -218,6 +219,7 @@ func (s *Session) write(steps []step, w *writer) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.writing, s.failed = false, err != nil
+	s.whole = err == nil && slices.ContainsFunc(steps, func(st step) bool { return st.body != nil })
 	s.setReadDeadline()
 	return err
 }

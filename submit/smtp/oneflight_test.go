@@ -3,12 +3,14 @@ package smtp
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"sendoff/submit/envelope"
 	"sendoff/submit/smtp/smtptest"
@@ -154,6 +156,43 @@ func TestLargeWaitsForRecipients(t *testing.T) {
 			t.Errorf("%+v", results)
 		}
 	})
+}
+
+// TestInterruptInFlight is interrupted when the message is out and no reply is
+// in, not even that to MAIL: it waits for it as after a final dot.
+func TestInterruptInFlight(t *testing.T) {
+	for _, late := range []time.Duration{time.Second, time.Minute} {
+		synctest.Test(t, func(t *testing.T) {
+			client, server := net.Pipe()
+			served := make(chan bool)
+			go func() {
+				defer close(served)
+				defer server.Close()
+				r := bufio.NewReader(server)
+				io.WriteString(server, "220 mx\r\n")
+				r.ReadString('\n')
+				io.WriteString(server, "250-mx\r\n250-PIPELINING\r\n250 CHUNKING\r\n")
+				for range 4 {
+					r.ReadString('\n')
+				}
+				time.Sleep(late)
+				io.WriteString(server, "250 ok\r\n250 ok\r\n250 took it\r\n")
+			}()
+			ctx, cancel := context.WithCancelCause(context.Background())
+			s, err := Open(ctx, client, Options{Security: None, Host: "mx", Name: "client", OneFlight: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.AfterFunc(100*time.Millisecond, func() { cancel(errors.New("interrupted")) })
+			var results []Result
+			s.Deliver(ctx, mailing(t, 1, "x\r\n", &results))
+			s.Close()
+			<-served
+			if len(results) != 1 || (results[0].Err == nil) != (late < patience) || results[0].Unknown != (late > patience) {
+				t.Errorf("late by %s: %+v", late, results)
+			}
+		})
+	}
 }
 
 // TestEarlyChunkReply has a server that takes a message before it has it.

@@ -120,6 +120,7 @@ type Session struct {
 	mu      sync.Mutex // guards what the reader, the writer and a watch share
 	waiting phase      // of the reply that is read
 	writing bool
+	whole   bool      // a message was written in full in this flight
 	failed  bool      // the writer could not write
 	stopped bool      // no deadline may be set any more
 	until   time.Time // when the commands of a mail must be answered; zero before MAIL

@@ -255,7 +255,7 @@ func (t *transaction) send() error {
 		}
 	}
 	t.s.trace('C', fmt.Sprintf("(the message, %d octets)", t.size))
-	buf := make([]byte, blockSize)
+	buf := make([]byte, min(blockSize, max(t.size+1, 512)))
 	for total := int64(0); ; {
 		n, err := t.message.Read(buf)
 		if total += int64(n); t.chunked && (total > t.size || err == io.EOF && total < t.size) {

@@ -67,12 +67,12 @@ func (s *Session) await(p phase) {
 	s.setReadDeadline()
 }
 
-// setWriting says whether a writer is at work. While it is, a read may take
-// as long as the writer, which has limits of its own, makes progress.
-func (s *Session) setWriting(on bool) {
+// beginWriting says that a writer is at work. While it is, a read may take as
+// long as the writer, which has limits of its own, makes progress.
+func (s *Session) beginWriting() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.writing = on
+	s.writing, s.whole = true, false
 	s.setReadDeadline()
 }
 
@@ -133,13 +133,13 @@ func (s *Session) canWrite() {
 }
 
 // watch ends the waiting on the connection when ctx ends, in the window
-// between the final dot and its reply after some patience. The returned
+// between the end of a message and its reply after some patience. The returned
 // function ends the watch.
 func (s *Session) watch(ctx context.Context) (unwatch func()) {
 	stop := context.AfterFunc(ctx, func() {
 		s.mu.Lock()
 		s.cause = context.Cause(ctx)
-		inWindow := s.waiting == dot && !s.writing
+		inWindow := !s.writing && (s.waiting == dot || s.whole)
 		if inWindow {
 			s.stopped = true
 			s.conn.SetReadDeadline(time.Now().Add(patience))
