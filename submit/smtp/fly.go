@@ -96,6 +96,8 @@ func (s *Session) flight(steps []step) (done, sent int, err error) {
 			switch {
 			case status.KindOf(w.err) == status.Bug, errors.Is(w.err, errBody):
 				err = w.err // the cause is on our side
+			case s.interrupted():
+				err = s.outOfStep(st, os.ErrDeadlineExceeded) // which writing or reading was stopped says nothing
 			case failed && errors.Is(w.err, os.ErrDeadlineExceeded):
 				err = s.outOfStep(st, fmt.Errorf("the server took nothing for %s", s.limit(block)))
 			}

@@ -152,6 +152,13 @@ func (s *Session) watch(ctx context.Context) (unwatch func()) {
 	return func() { stop() }
 }
 
+// interrupted reports whether a context ended.
+func (s *Session) interrupted() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cause != nil
+}
+
 // overdue is why a wait in phase p came to its end: the context's, or the
 // phase's own limit.
 func (s *Session) overdue(p phase) error {

@@ -151,6 +151,17 @@ func TestInterrupt(t *testing.T) {
 		}
 		server.Close()
 	})
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancelCause(context.Background())
+		time.AfterFunc(time.Second, func() { cancel(why) })
+		client, server := net.Pipe()
+		go io.WriteString(server, "220 mx\r\n") // and it reads nothing
+		_, err := Open(ctx, client, Options{Security: None, Host: "mx", Name: "client"})
+		if !errors.Is(err, why) || status.KindOf(err) != status.Connection {
+			t.Errorf("while EHLO is written: %v", err)
+		}
+		server.Close()
+	})
 }
 
 // TestSlowWithEach has a server that takes its time with each of many
