@@ -2,12 +2,16 @@ package submit
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
+	"math/big"
 	"net"
 	"os"
 	"path/filepath"
@@ -19,6 +23,47 @@ import (
 	"sendoff/submit/smtp"
 	"sendoff/submit/status"
 )
+
+// authority makes certificates.
+type authority struct {
+	certificate *x509.Certificate
+	key         *ecdsa.PrivateKey
+}
+
+func newAuthority(t *testing.T) *authority {
+	return issue(t, nil, &x509.Certificate{IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+		Subject: pkix.Name{CommonName: "test authority"}})
+}
+
+// issue makes a certificate from a template, signed by a, or by itself if a is
+// nil.
+func issue(t *testing.T, a *authority, template *x509.Certificate) *authority {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template.SerialNumber = big.NewInt(time.Now().UnixNano())
+	if template.NotBefore.IsZero() {
+		template.NotBefore = time.Now().Add(-time.Hour)
+	}
+	if template.NotAfter.IsZero() {
+		template.NotAfter = time.Now().Add(time.Hour)
+	}
+	parent, signer := template, key
+	if a != nil {
+		parent, signer = a.certificate, a.key
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &authority{c, key}
+}
 
 // handshake is what a session with a server that shows this chain, the key of
 // its first certificate and no greeting comes to.
@@ -107,6 +152,7 @@ func TestCertificateWords(t *testing.T) {
 		words, hint string // hint: how it begins
 	}{
 		{"good", "mx.example", root, by(middle, plain, middle), good, ""},
+		{"wildcard", "mx.example", root, by(root, names("*.example")), good, ""},
 		{"chain in disorder", "mx.example", root, by(middle, plain, root, imposter, middle), good, ""},
 		{"trusted itself", "mx.example", middle, by(middle, plain), good, ""},
 		{"expired", "mx.example", root, by(root, expired),
