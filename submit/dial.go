@@ -159,59 +159,78 @@ func (s *Submitter) connect(ctx context.Context, a *config.Account, h hop) (net.
 	}
 	dialing, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	network, address := "tcp", h.address.String()
-	dial := s.dialer(a)
+	network, address, name := "tcp", h.address.String(), h.dialName()
 	switch {
 	case h.server.Path != "":
 		network, address = "unix", h.server.Path
 	case s.proxied(a):
-		address = h.hostPort()
-		socks, err := proxy.SOCKS5("tcp", a.Proxy.Address, nil, dial)
-		if err != nil {
-			return nil, status.Config.Errorf("proxy: %w", err)
-		}
-		dial = socks.(proxy.ContextDialer).DialContext
+		address, name = a.Proxy.Address, "the proxy "+a.Proxy.Address
 	}
-	conn, err := dial(dialing, network, address)
+	conn, err := s.dial(dialing, a, network, address)
+	if err == nil && s.proxied(a) && h.server.Host != "" {
+		name = h.hostPort() + " by " + name
+		err = throughProxy(dialing, conn, a.Proxy.Address, h.hostPort())
+	}
 	if err != nil {
-		return nil, h.unreached(ctx, a, err, limit)
+		return nil, unreached(ctx, name, err, limit)
 	}
 	return conn, nil
 }
 
-// A dialer is a function as proxy.SOCKS5 wants it.
-type dialer func(ctx context.Context, network, address string) (net.Conn, error)
-
-// Dial implements proxy.Dialer.
-func (d dialer) Dial(network, address string) (net.Conn, error) {
-	return d(context.Background(), network, address)
-}
-
-// DialContext implements proxy.ContextDialer.
-func (d dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	return d(ctx, network, address)
-}
-
-// dialer returns how a connects to anything.
-func (s *Submitter) dialer(a *config.Account) dialer {
+// dial connects to anything, as a says.
+func (s *Submitter) dial(ctx context.Context, a *config.Account, network, address string) (net.Conn, error) {
 	if s.Dial != nil {
-		return s.Dial
+		return s.Dial(ctx, network, address)
 	}
-	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		d := &net.Dialer{}
-		if a.SourceAddress.IsValid() && network == "tcp" {
-			d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(a.SourceAddress.Addr, 0))
-		}
-		return d.DialContext(ctx, network, address)
+	d := &net.Dialer{}
+	if a.SourceAddress.IsValid() && network == "tcp" {
+		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(a.SourceAddress.Addr, 0))
 	}
+	return d.DialContext(ctx, network, address)
 }
 
-// unreached is why h could not be connected to.
-func (h hop) unreached(ctx context.Context, a *config.Account, err error, limit time.Duration) error {
+// throughProxy asks the SOCKS5 proxy at the other end of conn to connect to
+// address, and closes conn if it does not. conn stays what it is, a socket of
+// which the kernel can be asked what has arrived.
+func throughProxy(ctx context.Context, conn net.Conn, proxyAddress, address string) error {
+	socks, err := proxy.SOCKS5("tcp", proxyAddress, nil, nil)
+	if err == nil {
+		asker := socks.(interface {
+			DialWithConn(ctx context.Context, conn net.Conn, network, address string) (net.Addr, error)
+		})
+		_, err = asker.DialWithConn(ctx, conn, "tcp", address)
+	}
+	if err == nil {
+		return nil
+	}
+	conn.Close()
 	var op *net.OpError
-	dialled := false
-	for errors.As(err, &op) {
-		err, dialled = op.Err, op.Op == "dial"
+	if errors.As(err, &op) {
+		err = op.Err
+	}
+	if said, ok := strings.CutPrefix(err.Error(), "unknown error "); ok {
+		err = errors.New(said)
+	}
+	return err
+}
+
+// dialName is what errors call what is dialled for h.
+func (h hop) dialName() string {
+	if h.server.Host == "" {
+		return h.name
+	}
+	name := h.hostPort()
+	if h.address.String() != name {
+		name += " at " + h.address.Addr().String()
+	}
+	return name
+}
+
+// unreached is why there is no connection to name.
+func unreached(ctx context.Context, name string, err error, limit time.Duration) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		err = op.Err
 	}
 	var timeout net.Error
 	if errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, context.DeadlineExceeded) {
@@ -219,21 +238,6 @@ func (h hop) unreached(ctx context.Context, a *config.Account, err error, limit 
 	}
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
-	}
-	name := h.name
-	switch {
-	case h.server.Host == "":
-	case h.address.IsValid():
-		if name = h.hostPort(); h.address.String() != name {
-			name += " at " + h.address.Addr().String()
-		}
-	case dialled:
-		name = "the proxy " + a.Proxy.Address
-	default:
-		name = h.hostPort() + " by the proxy " + a.Proxy.Address
-		if said, ok := strings.CutPrefix(err.Error(), "unknown error "); ok {
-			err = errors.New(said)
-		}
 	}
 	return status.Connection.Errorf("connect to %s: %w", name, unwrapSyscall(err))
 }

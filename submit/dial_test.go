@@ -358,3 +358,37 @@ func TestProxyGetsName(t *testing.T) {
 		t.Errorf("asked for %q", asked)
 	}
 }
+
+// TestProxyKeepsSocket: what a proxy leads to is still a socket, or replies that
+// nobody asked for would go unseen.
+func TestProxyKeepsSocket(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		b := make([]byte, 512)
+		conn.Read(b)
+		conn.Write([]byte{5, 0})
+		conn.Read(b)
+		conn.Write([]byte{5, 0, 0, 1, 0, 0, 0, 0, 0, 0})
+		conn.Read(b) // until we close
+	}()
+	a := work(t)
+	a.Proxy.Address = l.Addr().String()
+	s := &Submitter{}
+	conn, err := s.connect(context.Background(), a, hop{target: target{server: server(t, "smtps://mx.example"), name: "mx.example", port: 465}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, ok := conn.(syscall.Conn); !ok {
+		t.Errorf("the connection is a %T", conn)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os/exec"
 	"strings"
+	"syscall"
 	"time"
 
 	"sendoff/config"
@@ -63,6 +64,15 @@ func (s *Submitter) run(server config.Server) (net.Conn, error) {
 		close(p.ended)
 	}()
 	return p, nil
+}
+
+// SyscallConn implements syscall.Conn, so that the kernel can be asked what has
+// arrived.
+func (p *pipe) SyscallConn() (syscall.RawConn, error) {
+	if c, ok := p.Conn.(syscall.Conn); ok {
+		return c.SyscallConn()
+	}
+	return nil, errors.ErrUnsupported
 }
 
 // Close ends the command's input, and then, if that does not end it, the

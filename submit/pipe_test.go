@@ -1,0 +1,63 @@
+//go:build unix
+
+package submit
+
+import (
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"sendoff/submit/credential"
+	"sendoff/submit/status"
+)
+
+// TestPipe: a command's connection is a socket, Close waits for the command and
+// no longer than pipeTime, and what it said last is known.
+func TestPipe(t *testing.T) {
+	s := &Submitter{Store: &credential.Store{}}
+	conn, err := s.run(server(t, "pipe:sh -c 'echo first >&2; read x; echo last $x >&2; exec sleep 60'"))
+	if err != nil {
+		t.Skip(err)
+	}
+	raw, err := conn.(syscall.Conn).SyscallConn()
+	if err != nil || raw.Control(func(uintptr) {}) != nil {
+		t.Errorf("no descriptor: %v", err)
+	}
+	conn.Write([]byte("word\n"))
+	begin := time.Now()
+	conn.Close()
+	if took := time.Since(begin); took > 30*time.Second {
+		t.Errorf("closed after %s", took)
+	}
+	if got := conn.(*pipe).explain(status.Connection.Errorf("EOF")).Error(); got != "EOF: last word" {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestPipeNotRun(t *testing.T) {
+	s := &Submitter{Store: &credential.Store{NoCommands: true}}
+	if _, err := s.run(server(t, "pipe:true")); status.KindOf(err) != status.Config {
+		t.Errorf("%v; it has rights that its caller has not", err)
+	}
+}
+
+func TestTail(t *testing.T) {
+	for _, tt := range []struct{ in, want string }{
+		{"", ""},
+		{"one", "one"},
+		{"one\ntwo\r\n\n", "two"},
+		{"\x1b[2Jx\n", "\ufffd[2Jx"},
+		{strings.Repeat("x", 5000) + "\nend", "end"},
+		{strings.Repeat("x", 5000), strings.Repeat("x", maxTail)},
+	} {
+		var whole, pieces tail
+		whole.Write([]byte(tt.in))
+		for i := range len(tt.in) {
+			pieces.Write([]byte{tt.in[i]})
+		}
+		if whole.last() != tt.want || pieces.last() != tt.want {
+			t.Errorf("%.20q: %q, %q; want %q", tt.in, whole.last(), pieces.last(), tt.want)
+		}
+	}
+}
