@@ -50,14 +50,38 @@ func (s *Submitter) proxied(a *config.Account) bool {
 	return a.Proxy.Address != "" && s.rehearsal == nil
 }
 
-// How much the failure of a hop says. One that could not be tried says less
-// than one that was, and that there are no addresses of a family says least: it
-// may only be so because there are of the other.
+// A failure is why no hop could be connected to, as far as is known. The one
+// with the lowest rank says most: that of the first hop. A hop that could not
+// be tried says less, and that there are no addresses of a family least: it may
+// only be so because there are of the other.
+type failure struct {
+	rank int
+	err  error
+}
+
+// What is added to the rank of a failure that says less.
 const (
 	rankUnreachable = 1000
 	rankLookup      = 2000
 	rankNoSuchHost  = 3000
 )
+
+func (f *failure) note(rank int, err error) {
+	if errors.Is(err, syscall.ENETUNREACH) {
+		rank += rankUnreachable
+	}
+	if err != nil && (f.err == nil || rank < f.rank) {
+		*f = failure{rank, err}
+	}
+}
+
+// An arrival is the end of an attempt to connect to a hop.
+type arrival struct {
+	hop
+	rank int
+	conn net.Conn
+	err  error
+}
 
 // race connects to one hop of w: to the first at once, to each other when one
 // has failed or attemptDelay has passed. Hops that did not get to fail stay in
@@ -65,32 +89,15 @@ const (
 func (s *Submitter) race(ctx context.Context, a *config.Account, w *ways) (net.Conn, hop, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	type arrival struct {
-		hop
-		rank int
-		conn net.Conn
-		err  error
-	}
 	arrivals := make(chan arrival)
 	tried, running := 0, 0
-	var worst arrival
-	failed := func(rank int, err error) {
-		if worst.err == nil || rank < worst.rank {
-			worst = arrival{rank: rank, err: err}
-		}
-	}
+	var failed failure
 	delay := time.NewTimer(0)
 	defer delay.Stop()
 	learn := func(an answer) {
-		if an.err != nil {
-			failed(an.rank, an.err)
-		}
-		w.add(an)
+		w.add(an, &failed)
 		if tried == 0 {
-			delay.Reset(0)
-			if w.asked > 0 && !an.six {
-				delay.Reset(resolutionDelay)
-			}
+			delay.Reset(w.patience(an))
 		}
 	}
 	for {
@@ -102,12 +109,12 @@ func (s *Submitter) race(ctx context.Context, a *config.Account, w *ways) (net.C
 			due = delay.C
 		}
 		if running == 0 && due == nil && w.asked == 0 {
-			return nil, hop{}, worst.err
+			return nil, hop{}, failed.err
 		}
 		select {
 		case <-expired(ctx, running):
-			failed(rankLookup, status.Connection.Errorf("look up %s: no answer from the name servers (%w)", w.name, context.Cause(ctx)))
-			return nil, hop{}, worst.err
+			failed.note(rankLookup, status.Connection.Errorf("look up %s: no answer from the name servers (%w)", w.name, context.Cause(ctx)))
+			return nil, hop{}, failed.err
 		case <-due:
 			h, rank := w.next(), tried
 			tried, running = tried+1, running+1
@@ -122,21 +129,23 @@ func (s *Submitter) race(ctx context.Context, a *config.Account, w *ways) (net.C
 			running--
 			if r.err == nil {
 				cancel()
-				for range running {
-					late := <-arrivals
-					if late.conn != nil {
-						late.conn.Close()
-					}
-					w.todo = append([]hop{late.hop}, w.todo...)
-				}
+				w.leave(arrivals, running)
 				return r.conn, r.hop, nil
 			}
-			if errors.Is(r.err, syscall.ENETUNREACH) {
-				r.rank += rankUnreachable
-			}
-			failed(r.rank, r.err)
+			failed.note(r.rank, r.err)
 			delay.Reset(0)
 		}
+	}
+}
+
+// leave ends the attempts that lost a race; their hops may be tried again.
+func (w *ways) leave(arrivals <-chan arrival, running int) {
+	for range running {
+		late := <-arrivals
+		if late.conn != nil {
+			late.conn.Close()
+		}
+		w.todo = append([]hop{late.hop}, w.todo...)
 	}
 }
 

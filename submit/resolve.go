@@ -106,10 +106,20 @@ func (s *Submitter) ways(ctx context.Context, a *config.Account, t target) *ways
 	return w
 }
 
+// patience is how long to wait after the first answer for the other one, which
+// may have addresses that are to be tried before.
+func (w *ways) patience(an answer) time.Duration {
+	if w.asked > 0 && !an.six {
+		return resolutionDelay
+	}
+	return 0
+}
+
 // add puts the addresses of an answer among those that are to be tried, the
-// families in turn (RFC 8305 section 4).
-func (w *ways) add(an answer) {
+// families in turn (RFC 8305 section 4), or its error where failures are noted.
+func (w *ways) add(an answer, failed *failure) {
 	w.asked--
+	failed.note(an.rank, an.err)
 	var four, six []hop
 	for _, ip := range an.found {
 		w.todo = append(w.todo, hop{w.target, netip.AddrPortFrom(ip, uint16(w.port))})
