@@ -64,6 +64,9 @@ func (p *program) main(argv []string) (code int) {
 	}
 	cmd, err := cmdline.Parse(argv)
 	p.cmd = cmd
+	if cmd.Mode != cmdline.Version || err != nil {
+		process.KeepWriting()
+	}
 	for _, w := range cmd.Warnings {
 		p.say("warning: " + w)
 	}
