@@ -255,6 +255,10 @@ func (t *transaction) send() error {
 		}
 	}
 	t.s.trace('C', fmt.Sprintf("(the message, %d octets)", t.size))
+	if t.size > blockSize {
+		cork(t.s.conn, 1)
+		defer cork(t.s.conn, 0)
+	}
 	buf := make([]byte, min(blockSize, max(t.size+1, 512)))
 	for total := int64(0); ; {
 		n, err := t.message.Read(buf)
