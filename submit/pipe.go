@@ -45,7 +45,7 @@ func (s *Submitter) run(server config.Server) (net.Conn, error) {
 	if !s.Store.Interactive {
 		process.OwnGroup(cmd) // else it may want to ask something at the terminal
 	}
-	conn, started, err := attach(cmd)
+	conn, started, ended, err := attach(cmd)
 	if err == nil {
 		err = cmd.Start()
 		started()
@@ -60,7 +60,7 @@ func (s *Submitter) run(server config.Server) (net.Conn, error) {
 	p.Conn, p.kill = conn, kill
 	go func() {
 		cmd.Wait()
-		conn.Close()
+		ended() // our end stays open: its last reply may not be read yet
 		close(p.ended)
 	}()
 	return p, nil

@@ -8,9 +8,10 @@ import (
 )
 
 // attach gives cmd one end of a connection within this process as standard
-// input and output, and returns the other end.
-func attach(cmd *exec.Cmd) (conn net.Conn, started func(), err error) {
+// input and output, and returns the other end. ended must be called after
+// cmd.Wait.
+func attach(cmd *exec.Cmd) (conn net.Conn, started, ended func(), err error) {
 	conn, theirs := net.Pipe()
 	cmd.Stdin, cmd.Stdout = theirs, theirs
-	return conn, func() {}, nil
+	return conn, func() {}, func() { theirs.Close() }, nil
 }

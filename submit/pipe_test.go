@@ -3,6 +3,7 @@
 package submit
 
 import (
+	"io"
 	"strings"
 	"syscall"
 	"testing"
@@ -33,6 +34,21 @@ func TestPipe(t *testing.T) {
 	if got := conn.(*pipe).explain(status.Connection.Errorf("EOF")).Error(); got != "EOF: last word" {
 		t.Errorf("%q", got)
 	}
+}
+
+// TestPipeLastWords: what a command wrote before it ended is still read.
+func TestPipeLastWords(t *testing.T) {
+	s := &Submitter{Store: &credential.Store{}}
+	conn, err := s.run(server(t, "pipe:echo 250 taken"))
+	if err != nil {
+		t.Skip(err)
+	}
+	<-conn.(*pipe).ended
+	said, err := io.ReadAll(conn)
+	if string(said) != "250 taken\n" || err != nil {
+		t.Errorf("%q, %v", said, err)
+	}
+	conn.Close()
 }
 
 func TestPipeNotRun(t *testing.T) {

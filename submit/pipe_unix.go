@@ -10,8 +10,9 @@ import (
 )
 
 // attach gives cmd one end of a pair of sockets as standard input and output,
-// and returns the other end. started must be called after cmd.Start.
-func attach(cmd *exec.Cmd) (conn net.Conn, started func(), err error) {
+// and returns the other end. started must be called after cmd.Start, ended after
+// cmd.Wait.
+func attach(cmd *exec.Cmd) (conn net.Conn, started, ended func(), err error) {
 	syscall.ForkLock.RLock()
 	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
 	if err == nil {
@@ -20,15 +21,15 @@ func attach(cmd *exec.Cmd) (conn net.Conn, started func(), err error) {
 	}
 	syscall.ForkLock.RUnlock()
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	ours, theirs := os.NewFile(uintptr(pair[0]), "pipe"), os.NewFile(uintptr(pair[1]), "pipe")
 	defer ours.Close()
 	conn, err = net.FileConn(ours)
 	if err != nil {
 		theirs.Close()
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	cmd.Stdin, cmd.Stdout = theirs, theirs
-	return conn, func() { theirs.Close() }, nil
+	return conn, func() { theirs.Close() }, func() {}, nil
 }
