@@ -20,6 +20,7 @@ type step struct {
 	send  string                     // a command without CRLF
 	body  func() error               // writes a message and its final dot, instead of send
 	mute  bool                       // nothing is written; a reply comes all the same
+	final bool                       // it ends the session; its reply is not waited for
 	want  int                        // the reply's class, unless it is a refusal; 0: any
 	skip  func() bool                // asked just before writing; nil means never
 	got   func(step, Reply) error    // handles the reply; an error ends the session
@@ -81,6 +82,9 @@ func (s *Session) flight(steps []step) (done, sent int, err error) {
 		close(w.done)
 	}()
 	for i, st := range steps {
+		if st.final {
+			break
+		}
 		s.await(st.phase)
 		acknowledge(s.conn)
 		reply, err := s.read()
@@ -255,7 +259,8 @@ func (s *Session) writeSteps(steps []step, w *writer) error {
 				return err
 			}
 		}
-		w.answerable.Add(1) // before the flush: the reply cannot come sooner
+		s.quit = s.quit || st.final
+		w.answerable.Add(1) // before the flush: the end of the step is still in the buffer, and the reply cannot come sooner
 	}
 	return flush(len(steps))
 }

@@ -112,14 +112,14 @@ func (t *transaction) end(more bool) []step {
 	default:
 		return nil
 	}
-	if !more && t.s.offers("PIPELINING") {
-		st.body = t.s.withQuit(st.body)
-	}
 	steps := []step{st}
 	if t.s.o.LMTP {
 		for i := 1; i < len(t.accepted); i++ { // one reply for each of them (RFC 2033 section 4.2)
 			steps = append(steps, step{phase: dot, name: st.name, mute: true, want: 2, got: t.gotEnd, lost: t.lost})
 		}
+	}
+	if !more && t.s.offers("PIPELINING") {
+		steps = append(steps, step{send: "QUIT", final: true})
 	}
 	return steps
 }
@@ -132,18 +132,6 @@ func (t *transaction) contents(body func() error) step {
 // rset makes the step that leaves a transaction without a message.
 func (s *Session) rset() step {
 	return step{phase: reset, send: "RSET", want: 2, got: func(step, Reply) error { return nil }}
-}
-
-// withQuit makes the body of a step that writes QUIT behind body. No reply to
-// it will be read.
-func (s *Session) withQuit(body func() error) func() error {
-	return func() error {
-		if err := body(); err != nil {
-			return err
-		}
-		s.quit = true
-		return s.writeCommand("QUIT")
-	}
 }
 
 func (t *transaction) gotMail(st step, r Reply) error {
@@ -266,8 +254,14 @@ func (t *transaction) send() error {
 			return fmt.Errorf("%w: it has not the %d octets it had", errBody, t.size)
 		}
 		t.s.canWrite()
-		if werr := w.write(buf[:n]); werr != nil {
-			return werr
+		held := 0
+		if t.chunked && total == t.size {
+			held = min(n, 1) // stays in the buffer: the step is not answerable yet
+		}
+		for _, part := range [...][]byte{buf[:n-held], buf[n-held : n]} {
+			if werr := w.write(part); werr != nil {
+				return werr
+			}
 		}
 		if err == io.EOF {
 			return w.end(t.s)
