@@ -18,7 +18,7 @@ var rows = [][]string{
 	{"sendoff"},
 	{"sendoff/config/cmdline", "sendoff/submit"},
 	{"sendoff/config", "sendoff/submit/message", "sendoff/submit/smtp", "sendoff/submit/smtpd",
-		"sendoff/submit/auth", "sendoff/submit/credential"},
+		"sendoff/submit/auth", "sendoff/submit/credential", "sendoff/submit/queue"},
 	{"sendoff/submit/envelope", "sendoff/submit/process", "sendoff/submit/status"},
 }
 

@@ -1,0 +1,61 @@
+package queue
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+)
+
+// State returns what SetState kept under name, or nothing.
+func (q *Queue) State(name string) []byte {
+	text, err := q.disk.read(account + name)
+	if err != nil {
+		return nil
+	}
+	return text
+}
+
+// States returns the names under which something is kept.
+func (q *Queue) States() []string {
+	names, _ := q.disk.list(account)
+	return names
+}
+
+// SetState keeps text under name, which must be fit for a file, for all
+// processes; an empty one is forgotten. A crash may undo it.
+func (q *Queue) SetState(name string, text []byte) error {
+	if len(text) == 0 {
+		return q.disk.remove(account + name)
+	}
+	if err := q.disk.mkdir(account); err != nil {
+		return err
+	}
+	return q.disk.write(account+name, text)
+}
+
+// Lock takes the lock that name stands for, if nobody has it: ErrBusy if
+// somebody does. It is held until it is released or the process ends.
+func (q *Queue) Lock(name string) (release func(), err error) {
+	if err := q.disk.mkdir(account); err != nil {
+		return nil, err
+	}
+	name = account + name
+	f, err := q.disk.open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		if f, err = q.disk.create(name); errors.Is(err, fs.ErrExist) {
+			f, err = q.disk.open(name)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	locked, err := f.lock()
+	if err == nil && !locked {
+		err = ErrBusy
+	}
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return func() { f.Close() }, nil
+}

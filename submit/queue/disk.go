@@ -1,0 +1,155 @@
+package queue
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+)
+
+// A disk is the folder of a queue, as far as it is used. Names are of files in
+// it, or with a folder's name and a slash before them, in a folder of it; ""
+// is the queue's folder itself.
+type disk interface {
+	create(name string) (file, error) // a new file, or fs.ErrExist
+	open(name string) (file, error)
+	rename(from, to string) error
+	remove(name string) error // nil if there is none
+	mkdir(folder string) error
+	list(folder string) ([]string, error)
+	sync(folder string) error // what was created, renamed and removed in it survives
+
+	// These need not survive a crash.
+	read(name string) ([]byte, error)
+	write(name string, data []byte) error // replaces it, for a reader at once or not at all
+	exists(name string) bool
+	size(name string) int64
+	space() (free, total int64) // octets; 0 if it is not known
+}
+
+// A file is an open file.
+type file interface {
+	io.Writer
+	io.ReaderAt
+	io.Closer
+	Sync() error
+	lock() (bool, error) // false if somebody has the lock; closing gives it back
+}
+
+// rooted is the disk of the operating system. No link leads out of it.
+type rooted struct{ root *os.Root }
+
+type rootedFile struct{ *os.File }
+
+func (f rootedFile) lock() (bool, error) { return lock(f.File) }
+
+func (d rooted) create(name string) (file, error) {
+	return asFile(d.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600))
+}
+
+func (d rooted) open(name string) (file, error) {
+	return asFile(d.root.OpenFile(name, os.O_RDWR, 0))
+}
+
+func asFile(f *os.File, err error) (file, error) {
+	if err != nil {
+		return nil, err
+	}
+	return rootedFile{f}, nil
+}
+
+func (d rooted) rename(from, to string) error { return d.root.Rename(from, to) }
+
+func (d rooted) remove(name string) error {
+	err := d.root.Remove(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+func (d rooted) mkdir(folder string) error {
+	err := d.root.Mkdir(strings.TrimSuffix(folder, "/"), 0o700)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return d.sync("")
+}
+
+func (d rooted) folder(name string) (*os.File, error) {
+	return d.root.Open("./" + name)
+}
+
+func (d rooted) list(folder string) ([]string, error) {
+	f, err := d.folder(folder)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return f.Readdirnames(-1)
+}
+
+func (d rooted) sync(folder string) error {
+	f, err := d.folder(folder)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return f.Sync()
+}
+
+// maxRead is the size of the largest file that is read at once: an envelope of
+// some hundred thousand recipients.
+const maxRead = 64 << 20
+
+func (d rooted) read(name string) ([]byte, error) {
+	f, err := d.root.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, errors.New("not a regular file")
+	case info.Size() > maxRead:
+		return nil, errors.New("too large")
+	}
+	data := make([]byte, info.Size())
+	_, err = io.ReadFull(f, data)
+	return data, err
+}
+
+func (d rooted) write(name string, data []byte) error {
+	temporary := name + "." + string(newID(time.Now()))
+	err := d.root.WriteFile(temporary, data, 0o600)
+	if err == nil {
+		err = d.root.Rename(temporary, name)
+	}
+	if err != nil {
+		d.root.Remove(temporary)
+	}
+	return err
+}
+
+func (d rooted) exists(name string) bool {
+	_, err := d.root.Lstat(name)
+	return err == nil
+}
+
+func (d rooted) size(name string) int64 {
+	info, err := d.root.Lstat(name)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
+func (d rooted) space() (free, total int64) { return space(d.root) }

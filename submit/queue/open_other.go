@@ -1,0 +1,19 @@
+//go:build !unix
+
+package queue
+
+import (
+	"errors"
+	"os"
+)
+
+// Shared is the folder that holds a queue for each user; there is none here.
+const Shared = ""
+
+// Open returns errors.ErrUnsupported: there is no queue on this system.
+func Open(string, int) (*Queue, error) { return nil, errors.ErrUnsupported }
+
+// Existing returns errors.ErrUnsupported likewise.
+func Existing(string, int) (*Queue, error) { return nil, errors.ErrUnsupported }
+
+func lock(*os.File) (bool, error) { return false, errors.ErrUnsupported }

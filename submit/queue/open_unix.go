@@ -1,0 +1,124 @@
+//go:build unix
+
+package queue
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Shared is the folder that holds a queue for each user, by the decimal uid.
+const Shared = "/var/spool/sendoff"
+
+// Open opens the queue of the user uid in folder, and makes it if there is
+// none. A folder that is root's, sticky and open to all holds a queue for each
+// user. What is not a real folder, the user's alone, is refused.
+func Open(folder string, uid int) (*Queue, error) {
+	folder, err := filepath.Abs(folder)
+	if err != nil {
+		return nil, err
+	}
+	if isShared(folder) {
+		folder = filepath.Join(folder, strconv.Itoa(uid))
+	} else if err := os.MkdirAll(filepath.Dir(folder), 0o700); err != nil {
+		return nil, err
+	}
+	err = os.Mkdir(folder, 0o700)
+	if err != nil && !errors.Is(err, os.ErrExist) {
+		return nil, err
+	}
+	made := err == nil
+	q, err := open(folder, uid)
+	if err != nil || !made {
+		return q, err
+	}
+	return q, syncFolder(filepath.Dir(folder)) // or a crash takes the queue with all that is in it
+}
+
+// Existing opens the queue that a user has in folder; it makes none.
+func Existing(folder string, uid int) (*Queue, error) {
+	if isShared(folder) {
+		folder = filepath.Join(folder, strconv.Itoa(uid))
+	}
+	return open(folder, uid)
+}
+
+// isShared reports whether folder is a real folder of root's in which anybody
+// can make a folder, but nobody can remove another's.
+func isShared(folder string) bool {
+	info, err := os.Lstat(folder)
+	if err != nil {
+		return false
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return ok && st.Uid == 0 && info.IsDir() && info.Mode()&os.ModeSticky != 0 && info.Mode().Perm()&0o003 == 0o003
+}
+
+// open opens folder, through no link, and judges what it has opened.
+func open(folder string, uid int) (*Queue, error) {
+	named, err := os.Lstat(folder)
+	if err != nil {
+		return nil, err
+	}
+	if !named.IsDir() {
+		return nil, fmt.Errorf("%s is not a folder", folder)
+	}
+	root, err := os.OpenRoot(folder)
+	if err != nil {
+		return nil, err
+	}
+	opened, err := root.Stat(".")
+	if err == nil {
+		st := opened.Sys().(*syscall.Stat_t)
+		switch {
+		case !os.SameFile(named, opened):
+			err = fmt.Errorf("%s was replaced while it was opened", folder)
+		case int(st.Uid) != uid:
+			err = fmt.Errorf("%s belongs to uid %d, not to %d", folder, st.Uid, uid)
+		case opened.Mode().Perm()&0o077 != 0:
+			err = fmt.Errorf("%s can be used by others (mode %04o)", folder, opened.Mode().Perm())
+		}
+	}
+	if err != nil {
+		root.Close()
+		return nil, err
+	}
+	return &Queue{disk: rooted{root}, path: folder}, nil
+}
+
+func syncFolder(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return f.Sync()
+}
+
+// lock takes the lock of f, if nobody has it.
+func lock(f *os.File) (locked bool, err error) {
+	conn, err := f.SyscallConn()
+	if err != nil {
+		return false, err
+	}
+	controlErr := conn.Control(func(fd uintptr) {
+		for {
+			if err = unix.Flock(int(fd), unix.LOCK_EX|unix.LOCK_NB); err != unix.EINTR {
+				return
+			}
+		}
+	})
+	if controlErr != nil {
+		return false, controlErr
+	}
+	if err == unix.EWOULDBLOCK {
+		return false, nil
+	}
+	return err == nil, err
+}

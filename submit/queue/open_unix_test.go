@@ -1,0 +1,72 @@
+//go:build unix
+
+package queue
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// TestOpen judges folders as others may have prepared them.
+func TestOpen(t *testing.T) {
+	uid := os.Geteuid()
+	dir := t.TempDir()
+	folder := func(name string, mode os.FileMode) string {
+		path := filepath.Join(dir, name)
+		if err := os.Mkdir(path, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	link := filepath.Join(dir, "link")
+	if err := os.Symlink(folder("mine", 0o700), link); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ path, err string }{
+		{filepath.Join(dir, "new", "queue"), ""},
+		{folder("there", 0o700), ""},
+		{folder("open", 0o750), "can be used by others"},
+		{link, "not a folder"},
+		{file, "not a folder"},
+	} {
+		q, err := Open(tt.path, uid)
+		if (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
+			t.Errorf("%s: %v, want %q", tt.path, err, tt.err)
+		}
+		if err == nil && q.String() != tt.path {
+			t.Errorf("opened %s, want %s", q, tt.path)
+		}
+	}
+	if _, err := Open(filepath.Join(dir, "mine"), uid+1); err == nil {
+		t.Error("a folder of somebody else's was opened")
+	}
+	if _, err := Existing(filepath.Join(dir, "none"), uid); err == nil {
+		t.Error("Existing has made a folder")
+	}
+	if uid != 0 {
+		return
+	}
+	shared := folder("shared", 0o777|os.ModeSticky)
+	if q, err := Open(shared, 0); err != nil || q.String() != filepath.Join(shared, "0") {
+		t.Errorf("in a shared folder: %v %v", q, err)
+	}
+	if err := os.Chown(filepath.Join(shared, "0"), 4242, -1); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(shared, 0); err == nil || !strings.Contains(err.Error(), "belongs to uid 4242") {
+		t.Errorf("in a folder of somebody else's: %v", err)
+	}
+	if info, err := os.Lstat(shared); err != nil || info.Sys().(*syscall.Stat_t).Uid != 0 {
+		t.Fatal(err)
+	}
+}

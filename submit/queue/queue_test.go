@@ -1,0 +1,327 @@
+package queue
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"reflect"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"sendoff/submit/envelope"
+	"sendoff/submit/status"
+)
+
+// openTest opens a new queue on the real disk.
+func openTest(t *testing.T) *Queue {
+	t.Helper()
+	if runtime.GOOS == "windows" {
+		t.Skip("no queue on this system")
+	}
+	q, err := Open(filepath.Join(t.TempDir(), "state", "sendoff"), os.Geteuid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return q
+}
+
+func TestQueue(t *testing.T) {
+	q := openTest(t)
+	var want []ID
+	for range 3 {
+		e := testEntry(t, "b@example.org")
+		if err := q.Add(e, strings.NewReader(content)); err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, e.ID)
+	}
+	if ids, err := q.IDs(); err != nil || !slices.Equal(ids, want) {
+		t.Fatalf("%v %v, want %v", ids, err, want)
+	}
+	c, err := q.Claim(want[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := q.Claim(want[0]); !errors.Is(err, ErrBusy) || !q.Busy(want[0]) || q.Busy(want[1]) {
+		t.Errorf("a second claim: %v", err)
+	}
+	if text, err := io.ReadAll(c.Message()); string(text) != content || err != nil {
+		t.Errorf("%q %v", text, err)
+	}
+	c.Attempts = 7
+	if err := c.Update(); err != nil {
+		t.Fatal(err)
+	}
+	c.Release()
+	if e, err := q.Read(want[0]); err != nil || e.Attempts != 7 || e.Size != int64(len(content)) {
+		t.Errorf("%+v %v", e, err)
+	}
+	if c, err = q.Claim(want[0]); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Done(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := q.Claim(want[0]); !errors.Is(err, ErrGone) {
+		t.Errorf("after Done: %v", err)
+	}
+	if c, err = q.Claim(want[1]); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Fail(); err != nil {
+		t.Fatal(err)
+	}
+	for _, end := range []string{messageEnd, envelopeEnd} {
+		info, err := os.Stat(filepath.Join(q.path, failed, string(want[1])+end))
+		if err != nil || info.Mode() != 0o600 {
+			t.Errorf("%v %v", info, err)
+		}
+	}
+	if ids, _ := q.IDs(); !slices.Equal(ids, want[2:]) {
+		t.Errorf("%v, want %v", ids, want[2:])
+	}
+}
+
+// TestClaimOnce lets many claim the same entries at once.
+func TestClaimOnce(t *testing.T) {
+	q := openTest(t)
+	for range 20 {
+		if err := q.Add(testEntry(t, "b@example.org"), strings.NewReader(content)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ids, _ := q.IDs()
+	var mu sync.Mutex
+	var finished []ID
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for _, id := range ids {
+				c, err := q.Claim(id)
+				if err != nil {
+					if !errors.Is(err, ErrBusy) && !errors.Is(err, ErrGone) {
+						t.Error(err)
+					}
+					continue
+				}
+				mu.Lock()
+				finished = append(finished, id)
+				mu.Unlock()
+				if err := c.Done(); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	slices.Sort(finished)
+	if !slices.Equal(finished, ids) {
+		t.Errorf("finished %d, want each of %d once", len(finished), len(ids))
+	}
+	if names, _ := q.disk.list(""); len(names) > 1 {
+		t.Errorf("left: %q", names)
+	}
+}
+
+// TestBad holds that an entry that cannot be read is named and kept, and does
+// not hide the others.
+func TestBad(t *testing.T) {
+	q := openTest(t)
+	for range 2 {
+		if err := q.Add(testEntry(t, "b@example.org"), strings.NewReader(content)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ids, _ := q.IDs()
+	path := filepath.Join(q.path, string(ids[0])+envelopeEnd)
+	for _, text := range []string{"", "end\n", "size 3\nto <b@example.org>\n", "to <b@example.org>\nsize x\nend\n", "notify FAILURE\nend\n", "to <a b>\nend\n"} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var good []ID
+		var bad *Bad
+		for e, err := range q.Entries() {
+			if err == nil {
+				good = append(good, e.ID)
+			} else if !errors.As(err, &bad) || bad.ID != ids[0] {
+				t.Errorf("%q: %v", text, err)
+			}
+		}
+		if bad == nil || !slices.Equal(good, ids[1:]) {
+			t.Errorf("%q: %v, good are %v", text, bad, good)
+		}
+		if _, err := q.Claim(ids[0]); !errors.As(err, &bad) {
+			t.Errorf("%q: claimed: %v", text, err)
+		}
+		if err := q.Sweep(); err != nil || !q.disk.exists(string(ids[0])+messageEnd) || !q.disk.exists(string(ids[0])+envelopeEnd) {
+			t.Errorf("%q: swept (%v)", text, err)
+		}
+	}
+}
+
+// TestSweepLeavesWriters holds that nothing is swept that somebody writes.
+func TestSweepLeavesWriters(t *testing.T) {
+	q := openTest(t)
+	r, w := io.Pipe()
+	e := testEntry(t, "b@example.org")
+	done := make(chan error)
+	go func() { done <- q.Add(e, r) }()
+	io.WriteString(w, content)
+	if err := q.Sweep(); err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	c, err := q.Claim(e.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, _ := io.ReadAll(c.Message()); string(text) != content {
+		t.Errorf("%q", text)
+	}
+}
+
+func TestEntryRoundTrip(t *testing.T) {
+	sender, _ := envelope.Parse("ann@example.org")
+	odd, err := envelope.Parse(`"john doe"@example.org`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now().UTC().Round(0)
+	e := &Entry{
+		ID: newID(now), Size: 12, Sender: &sender, FullName: "\"quoted\" \t Ünï\nend", MessageID: "<x@y>",
+		Body: envelope.Body8BitMIME, Return: envelope.ReturnHeaders, Envelope: "id 1", TLS: true,
+		Account:  []string{"name=work", "server=smtps://h:1", "from=a\tb"},
+		Attempts: 3, Tried: now, Next: now.Add(time.Hour), Reason: "connect to h:1: refused", Unknown: true, Notice: now,
+		To: []Recipient{
+			{Recipient: envelope.Recipient{Address: odd, Notify: envelope.NotifyFailure | envelope.NotifyDelay, Original: "x y"}},
+			{Recipient: envelope.Recipient{Address: sender, Notify: envelope.NotifyNever}, Refused: true, Code: status.Code{Class: 5, Subject: 1, Detail: 1}, Reason: "550 5.1.1 no"},
+			{Recipient: envelope.Recipient{Address: sender}, Code: status.Code{Class: 4}, Reason: "451 later"},
+		},
+		extra: []string{"later thing", "bare"},
+	}
+	again, err := unmarshal(e.ID, e.marshal())
+	if err != nil || !reflect.DeepEqual(again, e) {
+		t.Errorf("%v\n%s\n got %+v\nwant %+v", err, e.marshal(), again, e)
+	}
+	if n := e.Waiting(); n != 2 {
+		t.Errorf("%d are waiting", n)
+	}
+	if got := e.ID.Time(); got.Sub(now).Abs() > time.Microsecond {
+		t.Errorf("made %v, want %v", got, now)
+	}
+}
+
+func FuzzEntry(f *testing.F) {
+	f.Add("size 3\nsender <>\nto <b@example.org>\nnotify NEVER\nrefused 5.1.1 no\nlater x\nend\n")
+	f.Add("account \"a\\nb\"\nto b\nend\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		e, err := unmarshal("0123456789abcdef", []byte(text))
+		if err != nil {
+			return
+		}
+		written := e.marshal()
+		again, err := unmarshal(e.ID, written)
+		if err != nil {
+			t.Fatalf("%v: %q", err, written)
+		}
+		if string(again.marshal()) != string(written) {
+			t.Errorf("%q became %q", written, again.marshal())
+		}
+	})
+}
+
+func TestParseID(t *testing.T) {
+	if id, ok := ParseID(string(newID(time.Now()))); !ok {
+		t.Errorf("%q is no ID", id)
+	}
+	for _, s := range []string{"", "0", "../../etc/passwd", "0123456789abcdeF", "0123456789abcde/", "0123456789abcdefg", "ALL"} {
+		if _, ok := ParseID(s); ok {
+			t.Errorf("%q is an ID", s)
+		}
+	}
+	early, late := newID(time.UnixMicro(1)), newID(time.Now().AddDate(200, 0, 0))
+	if now := newID(time.Now()); early > now || now > late {
+		t.Errorf("%s, %s and %s are out of order", early, now, late)
+	}
+}
+
+func TestCeilings(t *testing.T) {
+	q := openTest(t)
+	q.MaxBytes = 60
+	var err error
+	for n := 0; err == nil && n < 10; n++ {
+		os.Remove(filepath.Join(q.path, usageFile)) // or it is believed for a while
+		err = q.Add(testEntry(t, "b@example.org"), strings.NewReader(content))
+	}
+	if ids, _ := q.IDs(); !errors.Is(err, ErrFull) || len(ids) != 3 {
+		t.Errorf("%v, %d entries", err, len(ids))
+	}
+	full := &Queue{disk: small{newModel()}}
+	if err := full.Add(testEntry(t, "b@example.org"), strings.NewReader(content)); !errors.Is(err, ErrFull) {
+		t.Errorf("on a full disk: %v", err)
+	}
+}
+
+type small struct{ *model }
+
+func (small) space() (free, total int64) { return 1 << 20, 1 << 30 }
+
+func TestFailedIsBounded(t *testing.T) {
+	q := openTest(t)
+	if err := q.AddFailed(testEntry(t, "b@example.org"), strings.NewReader(content)); err != nil {
+		t.Fatal(err)
+	}
+	write := func(id ID, end string) {
+		if err := os.WriteFile(filepath.Join(q.path, failed, string(id)+end), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	old := newID(time.Now().Add(-maxAge - time.Hour))
+	write(old, messageEnd)
+	for range maxFailed {
+		write(newID(time.Now()), envelopeEnd)
+	}
+	if err := q.Sweep(); err != nil {
+		t.Fatal(err)
+	}
+	names, _ := q.disk.list(failed)
+	if len(names) != maxFailed || slices.Contains(names, string(old)+messageEnd) {
+		t.Errorf("%d files are left", len(names))
+	}
+}
+
+func TestState(t *testing.T) {
+	q := openTest(t)
+	if text := q.State("work"); text != nil {
+		t.Errorf("%q", text)
+	}
+	if err := q.SetState("work", []byte("down\n")); err != nil {
+		t.Fatal(err)
+	}
+	if text := q.State("work"); string(text) != "down\n" || !slices.Equal(q.States(), []string{"work"}) {
+		t.Errorf("%q %q", text, q.States())
+	}
+	if err := q.SetState("work", nil); err != nil || q.State("work") != nil {
+		t.Errorf("%v %q", err, q.State("work"))
+	}
+	release, err := q.Lock("slot")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := q.Lock("slot"); !errors.Is(err, ErrBusy) {
+		t.Errorf("locked twice: %v", err)
+	}
+	release()
+	if release, err = q.Lock("slot"); err != nil {
+		t.Fatal(err)
+	}
+	release()
+}

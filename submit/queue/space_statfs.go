@@ -1,0 +1,23 @@
+//go:build linux || darwin || freebsd
+
+package queue
+
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// space returns how much of root's disk the user may fill, and its size.
+func space(root *os.Root) (free, total int64) {
+	f, err := root.Open(".")
+	if err != nil {
+		return 0, 0
+	}
+	defer f.Close()
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(int(f.Fd()), &st); err != nil {
+		return 0, 0
+	}
+	return int64(st.Bavail) * int64(st.Bsize), int64(st.Blocks) * int64(st.Bsize)
+}

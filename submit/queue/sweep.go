@@ -1,0 +1,166 @@
+package queue
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Ceilings. What is in failed is for people, who look at so many at most.
+const (
+	maxEntries = 200_000
+	maxFailed  = 1000
+	maxAge     = 30 * 24 * time.Hour // of what is in failed
+	minFree    = 64 << 20            // octets that stay free on the disk, or
+	minPart    = 20                  // this part of it, if that is less
+)
+
+// Sweep removes what crashes left, and ends moves to failed that they cut
+// short. It leaves alone whatever somebody works on.
+func (q *Queue) Sweep() error {
+	names, err := q.disk.list("")
+	if err != nil {
+		return err
+	}
+	there := make(map[string]bool, len(names))
+	for _, name := range names {
+		there[name] = true
+	}
+	for _, name := range names {
+		n := min(len(name), idLength)
+		id, ok := ParseID(name[:n])
+		if !ok {
+			continue
+		}
+		switch end := name[n:]; {
+		case end == messageEnd && !there[name[:n]+envelopeEnd], end == temporaryEnd && there[name[:n]+messageEnd]:
+			err = cmp.Or(err, q.sweepLocked(id))
+		case end == envelopeEnd && !there[name[:n]+messageEnd]:
+			err = cmp.Or(err, q.sweepEnvelope(id))
+		case end == temporaryEnd && !q.disk.exists(name[:n]+messageEnd):
+			err = cmp.Or(err, q.disk.remove(name))
+		}
+	}
+	q.trim()
+	for _, folder := range [...]string{"", account} {
+		q.sweepWrites(folder)
+	}
+	return err
+}
+
+// sweepWrites removes what a crash left of disk.write.
+func (q *Queue) sweepWrites(folder string) {
+	names, _ := q.disk.list(folder)
+	for _, name := range names {
+		_, after, _ := strings.Cut(name, ".")
+		if id, ok := ParseID(after); ok && time.Since(id.Time()) > time.Hour {
+			q.disk.remove(folder + name)
+		}
+	}
+}
+
+// sweepLocked removes what belongs to no entry, if nobody has the lock.
+func (q *Queue) sweepLocked(id ID) error {
+	name := string(id)
+	f, err := q.disk.open(name + messageEnd)
+	if err != nil {
+		return nil // somebody was faster
+	}
+	defer f.Close()
+	if locked, err := f.lock(); err != nil || !locked {
+		return err
+	}
+	q.disk.remove(name + temporaryEnd)
+	if q.disk.exists(name + envelopeEnd) {
+		return nil
+	}
+	return q.disk.remove(name + messageEnd)
+}
+
+// sweepEnvelope deals with an envelope that has no message. Because a message
+// is the first to come and the last to go, one that is not there now is gone
+// for good.
+func (q *Queue) sweepEnvelope(id ID) error {
+	name := string(id)
+	switch {
+	case q.disk.exists(name+messageEnd) || !q.disk.exists(name+envelopeEnd):
+		return nil
+	case q.disk.exists(failed + name + messageEnd):
+		return q.move(id, envelopeEnd)
+	}
+	return q.disk.remove(name + envelopeEnd)
+}
+
+// trim removes from failed what is beyond its bounds, the oldest first.
+func (q *Queue) trim() {
+	names, _ := q.disk.list(failed)
+	var ids []ID
+	for _, name := range names {
+		if id, ok := ParseID(name[:min(len(name), idLength)]); ok {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	ids = slices.Compact(ids)
+	for i, id := range ids {
+		if len(ids)-i > maxFailed || time.Since(id.Time()) > maxAge {
+			q.remove(failed, id)
+		}
+	}
+}
+
+// remove removes the files of an entry that is nobody's.
+func (q *Queue) remove(folder string, id ID) {
+	for _, end := range [...]string{envelopeEnd, temporaryEnd, messageEnd} {
+		q.disk.remove(folder + string(id) + end)
+	}
+}
+
+// usageFile holds what the queue held when it was last counted: how many
+// entries and octets. It is only believed for a moment, so the ceilings are
+// passed by what comes in that moment at most.
+const (
+	usageFile  = "usage"
+	usageValid = 5 * time.Second
+)
+
+// room reports ErrFull if there is no room for another entry.
+func (q *Queue) room() error {
+	free, total := q.disk.space()
+	if total > 0 && free < min(minFree, total/minPart) {
+		return fmt.Errorf("%w: only %d MB are free on the disk of %s", ErrFull, free>>20, q.path)
+	}
+	entries, octets := q.usage()
+	switch {
+	case entries >= maxEntries:
+		return fmt.Errorf("%w: %s has %d entries", ErrFull, q.path, entries)
+	case q.MaxBytes > 0 && octets >= q.MaxBytes:
+		return fmt.Errorf("%w: %s holds %d MB, and queue-limit allows no more", ErrFull, q.path, octets>>20)
+	}
+	return nil
+}
+
+// usage returns how much the queue holds, or held a moment ago.
+func (q *Queue) usage() (entries, octets int64) {
+	if text, err := q.disk.read(usageFile); err == nil {
+		words := strings.Fields(string(text))
+		if len(words) == 4 && words[3] == endLine {
+			at, _ := strconv.ParseInt(words[0], 10, 64)
+			entries, _ = strconv.ParseInt(words[1], 10, 64)
+			octets, _ = strconv.ParseInt(words[2], 10, 64)
+			if age := time.Since(time.UnixMicro(at)); age >= 0 && age < usageValid {
+				return entries, octets
+			}
+		}
+	}
+	ids, _ := q.IDs()
+	entries, octets = int64(len(ids)), 0
+	for _, id := range ids {
+		octets += q.disk.size(string(id) + messageEnd)
+	}
+	q.disk.write(usageFile, fmt.Appendf(nil, "%d %d %d %s\n", time.Now().UnixMicro(), entries, octets, endLine))
+	return entries, octets
+}
