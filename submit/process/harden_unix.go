@@ -16,13 +16,14 @@ func KeepWriting() {
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE, syscall.SIGXFSZ)
 }
 
-// Harden does what the package comment says of core dumps and the
+// Harden does what the package comment says of core dumps, files and the
 // environment. It reports whether the process has rights that its caller has
 // not: then no command may be run for the caller, and nothing but a submission
 // done.
 func Harden() (privileged bool) {
 	syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{})
 	undumpable()
+	syscall.Umask(0o077)
 	privileged = os.Geteuid() != os.Getuid() || os.Getegid() != os.Getgid()
 	if privileged {
 		os.Clearenv()

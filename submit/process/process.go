@@ -7,6 +7,8 @@
 //	euid ≠ uid, egid ≠ gid  the environment is cleared: it is the caller's, not ours
 //	files of others         judged by Trust before they are believed
 //	commands to run         Argv: no shell; OwnGroup: nothing of them is left
+//	a process of our own    Start: it has nothing of ours, and outlives us
+//	files we make           nobody else can read them, whatever the umask was
 //
 // Errors: Trust, TrustSecret and Argv return plain sentences; the caller gives
 // them their kind.

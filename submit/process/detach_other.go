@@ -1,0 +1,11 @@
+//go:build !unix
+
+package process
+
+import "errors"
+
+// Start returns errors.ErrUnsupported.
+func Start(...string) error { return errors.ErrUnsupported }
+
+// Outlives says that nothing can be started here.
+func Outlives() string { return "no process can be started here that runs the queue" }

@@ -1,0 +1,79 @@
+//go:build unix
+
+package process
+
+import (
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Start starts this program anew with the given arguments, so that it outlives
+// this process and nobody notices: in a session and a process group of its own,
+// in the root folder, with nothing open but /dev/null.
+func Start(args ...string) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	closeOnExec()
+	cmd := exec.Command(self, args...)
+	cmd.Args[0] = "sendoff"
+	cmd.Dir = "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	go cmd.Wait() // while this process lives, no zombie stays
+	return nil
+}
+
+// closeOnExec keeps what our caller has opened, a lock or a pipe, from a
+// program that we start.
+func closeOnExec() {
+	names, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		names, err = os.ReadDir("/dev/fd")
+	}
+	if err == nil {
+		for _, name := range names {
+			if fd, err := strconv.Atoi(name.Name()); err == nil && fd > 2 {
+				unix.CloseOnExec(fd)
+			}
+		}
+		return
+	}
+	var limit syscall.Rlimit
+	syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit)
+	for fd := 3; fd < int(min(limit.Cur, 65536)); fd++ {
+		unix.CloseOnExec(fd)
+	}
+}
+
+// inits are first processes that outlive what they start, by their name.
+var inits = []string{
+	"systemd", "init", "launchd", "runit", "runsvdir", "s6-svscan", "openrc-init", "dinit", "finit", "procd",
+	"shepherd", "upstart", "tini", "docker-init", "dumb-init", "catatonit", "s6-linux-init", "busybox", "linuxrc",
+}
+
+// Outlives says why a process that we start would not outlive us; "" if it
+// would, as far as can be told.
+func Outlives() string {
+	if os.Getpid() == 1 {
+		return "this is the first process, and all others end with it"
+	}
+	name, err := os.ReadFile("/proc/1/comm")
+	if err != nil { // another system, or a process that we may not see
+		return ""
+	}
+	comm := strings.TrimSpace(string(name))
+	if slices.Contains(inits, comm) || strings.HasPrefix(comm, "init(") { // WSL
+		return ""
+	}
+	return "no init runs here, so no process would outlive this one (runner = \"on\" starts one all the same)"
+}
