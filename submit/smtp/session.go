@@ -90,7 +90,11 @@ type Options struct {
 	// Timeout bounds every wait but the one for the reply to the final dot;
 	// 0 means the limits of RFC 5321 section 4.5.3.2.
 	Timeout time.Duration
-	Trace   func(Line) // sees the dialogue, secrets already hidden, line by line; may be nil
+	// Patience is how long an interrupted session waits for the reply to a
+	// final dot that is sent, because the message may be taken; 0 means 5 s, as
+	// a person may be waiting.
+	Patience time.Duration
+	Trace    func(Line) // sees the dialogue, secrets already hidden, line by line; may be nil
 }
 
 // A Line is one line of the dialogue.

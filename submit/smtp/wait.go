@@ -1,6 +1,7 @@
 package smtp
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -42,8 +43,7 @@ var phases = [...]struct {
 	reset:     {5 * time.Minute, "resetting the session"},
 }
 
-// patience is how long an interrupted session waits for the reply to a final
-// dot that is sent: the message may be taken, and a person is waiting.
+// patience is Options.Patience, where nothing else was said.
 const patience = 5 * time.Second
 
 // limit is how long phase p may take.
@@ -142,7 +142,7 @@ func (s *Session) watch(ctx context.Context) (unwatch func()) {
 		inWindow := !s.writing && (s.waiting == dot || s.whole)
 		if inWindow {
 			s.stopped = true
-			s.conn.SetReadDeadline(time.Now().Add(patience))
+			s.conn.SetReadDeadline(time.Now().Add(cmp.Or(s.o.Patience, patience)))
 		}
 		s.mu.Unlock()
 		if !inWindow {
