@@ -10,16 +10,19 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"strings"
 	"sync/atomic"
+	"time"
 	"unicode"
 
 	"sendoff/config"
@@ -29,6 +32,7 @@ import (
 	"sendoff/submit/envelope"
 	"sendoff/submit/message"
 	"sendoff/submit/process"
+	"sendoff/submit/queue"
 	"sendoff/submit/smtp"
 	"sendoff/submit/status"
 )
@@ -93,6 +97,8 @@ func (p *program) run() error {
 			return status.Usage.Errorf("-bC: this process has rights that its caller has not; it only submits")
 		}
 		return p.checkConfig()
+	case cmdline.List, cmdline.Count, cmdline.ListJSON, cmdline.Show, cmdline.Delete, cmdline.Retry, cmdline.Run, cmdline.Runner, cmdline.MakeSpool:
+		return p.queue(p.interruptible())
 	case cmdline.Version:
 		return p.print(fmt.Sprintf("sendoff %s (%s %s/%s)\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH))
 	case cmdline.Help:
@@ -103,11 +109,12 @@ func (p *program) run() error {
 
 // send submits the message on stdin. It is read to its end before anything
 // is connected to: a cron job may print for an hour, and no server waits that
-// long. What is wrong with the command line is said before.
+// long. What is wrong with the command line is said before. In the sendmail
+// face a configuration that cannot be used is no reason to lose the message.
 func (p *program) send(ctx context.Context) error {
-	s, err := p.submitter()
-	if err != nil {
-		return err
+	s, fault := p.submitter()
+	if fault != nil && !p.postpones(fault) {
+		return fault
 	}
 	r, by, err := p.request(s.Config)
 	if err != nil {
@@ -124,10 +131,19 @@ func (p *program) send(ctx context.Context) error {
 	if err := p.addHeader(r, &by); err != nil {
 		return err
 	}
-	if err := p.choose(s.Config, r, by); err != nil {
-		return err
+	if fault == nil {
+		fault = p.choose(s.Config, r, by)
+	}
+	r.By = by
+	if !p.cmd.DryRun && !p.cmd.Rehearse {
+		p.openQueue(s)
+		defer s.Wake()
 	}
 	switch {
+	case fault != nil && p.postpones(fault):
+		return s.Postpone(r, fault)
+	case fault != nil:
+		return fault
 	case p.cmd.DryRun:
 		return s.Explain(os.Stdout, r)
 	case p.cmd.Rehearse:
@@ -136,35 +152,63 @@ func (p *program) send(ctx context.Context) error {
 	return s.Submit(ctx, r)
 }
 
-// submitter loads the configuration and connects the outside world.
+// postpones reports whether the message can wait until err is mended.
+func (p *program) postpones(err error) bool {
+	return p.cmd.Face == cmdline.Sendmail && status.KindOf(err).Scope() == status.Account
+}
+
+// openQueue gives s the queue, if there is one.
+func (p *program) openQueue(s *submit.Submitter) {
+	q, err := submit.OpenQueue(s.Config, s.Identity, p.say)
+	if err != nil {
+		s.NoQueue = err.Error()
+		return
+	}
+	s.Queue = q
+}
+
+// submitter loads the configuration and connects the outside world. After an
+// error the Submitter has the configuration that holds without any file.
 func (p *program) submitter() (*submit.Submitter, error) {
 	id := config.Identify()
-	env := config.Environment(os.Getenv)
-	path := env.Config
+	path := config.Environment(os.Getenv).Config
 	if p.cmd.Config != "" {
 		path = p.cmd.Config
 	}
-	paths := config.Find(path, os.Getenv, id)
-	c, err := config.Load(paths, submit.Values())
-	if err != nil {
-		return nil, err
+	load := func(path string) (*config.Config, error) {
+		return config.Load(config.Find(path, os.Getenv, id), submit.Values())
 	}
 	s := &submit.Submitter{
-		Config:   c,
 		Identity: id,
+		Load:     load,
+		Sendmail: p.cmd.Face == cmdline.Sendmail,
+		Warn:     p.say,
 		Store: &credential.Store{
 			Interactive: process.IsTerminal(os.Stderr),
 			NoCommands:  p.privileged,
-			Home:        paths.Home,
+			Home:        config.Find(path, os.Getenv, id).Home,
 		},
 	}
-	if process.IsTerminal(os.Stderr) && !p.cmd.Verbose && p.cmd.ErrorMode != 'q' {
+	if !p.privileged {
+		s.Start = func(folder string) error { return process.Start("--queue-runner", folder) }
+		s.Outlives = process.Outlives
+	}
+	person := process.IsTerminal(os.Stderr)
+	if person && !p.cmd.Verbose && p.cmd.ErrorMode != 'q' {
 		s.Terminal = os.Stderr
+	}
+	if person || p.cmd.Verbose {
+		s.Tell = p.sayLines
 	}
 	if p.cmd.Verbose {
 		s.Trace = func(l smtp.Line) { fmt.Fprintf(os.Stderr, "%c: %s\n", l.From, l.Text) }
 	}
-	return s, nil
+	c, err := load(path)
+	if err != nil {
+		c = config.Default()
+	}
+	s.Config = c
+	return s, err
 }
 
 // request puts together what the command line and the environment ask for.
@@ -172,6 +216,7 @@ func (p *program) request(c *config.Config) (*submit.Request, config.Choice, err
 	r := &submit.Request{FullName: p.cmd.FullName, UserName: os.Getenv("NAME")}
 	r.Envelope = envelope.Envelope{Body: p.cmd.Body, Return: p.cmd.Return, ID: p.cmd.EnvID, RequireTLS: p.cmd.RequireTLS}
 	by := config.Choice{CommandLine: p.overrides(), Environment: config.Environment(os.Getenv)}
+	r.QueueOnly = p.cmd.QueueOnly
 	if p.cmd.From != nil {
 		sender, err := oneAddress(*p.cmd.From)
 		if err != nil {
@@ -244,7 +289,12 @@ func (p *program) choose(c *config.Config, r *submit.Request, by config.Choice) 
 }
 
 func (p *program) overrides() config.Override {
-	return config.Override{Account: p.cmd.Account, Server: p.cmd.Server, User: p.cmd.User, Secret: p.cmd.Secret}
+	o := config.Override{Account: p.cmd.Account, Server: p.cmd.Server, User: p.cmd.User, Secret: p.cmd.Secret}
+	o.Config = cmp.Or(p.cmd.Config, os.Getenv("SENDOFF_CONFIG"))
+	if path, err := filepath.Abs(o.Config); err == nil && o.Config != "" {
+		o.Config = path // the queue is run elsewhere
+	}
+	return o
 }
 
 // addresses reads an argument, which may hold several addresses with names and
@@ -325,7 +375,76 @@ func (p *program) withSecret(done string, do func(*credential.Store, credential.
 	if err := do(s.Store, ref, item); err != nil {
 		return err
 	}
+	if p.openQueue(s); s.Queue != nil {
+		s.Forget(a)
+		s.Wake()
+	}
 	return p.print(fmt.Sprintf("%s: %s, for %s at %s\n", done, ref, item.User, item.Host))
+}
+
+// queue does what a mode that is about the queue asks for.
+func (p *program) queue(ctx context.Context) error {
+	if p.privileged {
+		return status.Usage.Errorf("this process has rights that its caller has not; it only submits")
+	}
+	s, err := p.submitter()
+	if err != nil && p.cmd.Mode != cmdline.Runner {
+		p.sayLines("warning: " + err.Error())
+	}
+	if p.cmd.Mode == cmdline.Runner {
+		s.Patience = time.Minute
+		if s.Queue, err = queue.Existing(p.cmd.Entry, s.Identity.UID); err != nil {
+			return status.Usage.Wrap(err)
+		}
+		return s.Runner(ctx)
+	}
+	s.Queue, err = submit.OpenQueue(s.Config, s.Identity, p.say)
+	switch {
+	case submit.NoQueue(err) && (p.cmd.Mode == cmdline.List || p.cmd.Mode == cmdline.Count):
+		return p.print(map[cmdline.Mode]string{cmdline.List: "Mail queue is empty\n", cmdline.Count: "0\n"}[p.cmd.Mode])
+	case submit.NoQueue(err) && p.cmd.Mode == cmdline.Run:
+		return nil
+	case err != nil:
+		return status.Temporary.Wrap(err)
+	}
+	defer s.Wake()
+	switch p.cmd.Mode {
+	case cmdline.List:
+		return submit.List(os.Stdout, s.Queue)
+	case cmdline.Count:
+		return submit.Count(os.Stdout, s.Queue)
+	case cmdline.ListJSON:
+		return submit.ListJSON(os.Stdout, s.Queue)
+	case cmdline.Show:
+		return submit.Show(os.Stdout, s.Queue, p.cmd.Entry)
+	case cmdline.Delete:
+		n, err := submit.Delete(s.Queue, p.cmd.Entry)
+		return errors.Join(err, p.print(fmt.Sprintf("removed: %d\n", n)))
+	case cmdline.Retry:
+		n, err := s.Retry(p.cmd.Entry)
+		if _, _, runErr := s.Run(ctx, submit.Selection{}); err == nil {
+			err = runErr
+		}
+		return errors.Join(err, p.print(fmt.Sprintf("tried: %d\n", n)))
+	}
+	return p.runQueue(ctx, s)
+}
+
+// runQueue is -q and --queue-run. What becomes of the mail is for mailq to say.
+func (p *program) runQueue(ctx context.Context, s *submit.Submitter) error {
+	run := p.cmd.Run
+	which := submit.Selection{Now: !run.Due, Match: submit.Matching(run.Filter, run.Text, run.Not)}
+	switch {
+	case run.None:
+		return nil
+	case run.Every > 0:
+		s.Patience = time.Minute
+		return s.Repeat(ctx, run.Every, which)
+	case run.Due:
+		s.Beat(submit.TimerInterval)
+	}
+	_, _, err := s.Run(ctx, which)
+	return status.Temporary.Wrap(err)
 }
 
 func (p *program) checkConfig() error {
@@ -383,20 +502,29 @@ func (p *program) fail(err error) int {
 	if p.cmd != nil && p.cmd.Face == cmdline.Sendmail && status.KindOf(err).Scope() == status.Account {
 		code = status.Temporary.Exit()
 	}
-	prefix := ""
-	if p.account != "" {
-		prefix = p.account + ": "
-	}
-	for line := range strings.Lines(err.Error()) {
-		p.say(prefix + strings.TrimSuffix(line, "\n"))
-	}
+	p.sayLines(err.Error())
 	if code == status.Temporary.Exit() && p.submits() && !p.reading.Load() && !interrupted(err) {
-		p.say("not queued: this version has no queue, so whoever called must try again")
+		why := ""
+		if report := new(submit.Report); errors.As(err, &report) && report.NotQueued != "" {
+			why = ": " + report.NotQueued
+		}
+		p.say("not queued" + why + ", so whoever called must try again")
 	}
 	if hint := status.Hint(err); hint != "" && !errors.As(err, new(process.Stopped)) {
 		p.say("hint: " + strings.ReplaceAll(hint, "ACCOUNT", p.account))
 	}
 	return code
+}
+
+// sayLines says each line of text, with the account's name before it.
+func (p *program) sayLines(text string) {
+	prefix := ""
+	if p.account != "" {
+		prefix = p.account + ": "
+	}
+	for line := range strings.Lines(text) {
+		p.say(prefix + strings.TrimSuffix(line, "\n"))
+	}
 }
 
 // submits reports whether the mail of this invocation matters to anyone.

@@ -10,6 +10,13 @@ import (
 // account does not say.
 const defaultRecipients = 100
 
+// The values of deliver.
+const (
+	DeliverNow        = "now"        // and wait for the server's answer
+	DeliverBackground = "background" // from the queue, at once
+	DeliverQueue      = "queue"      // from the queue, when its time comes
+)
+
 // An Account is a way to send: a smarthost, who we are there, and which
 // senders go through it.
 type Account struct {
@@ -22,6 +29,7 @@ type Account struct {
 	FullName       string        `toml:"full-name" doc:"The name put before the address when a message has no From field."`
 	Secret         List[string]  `toml:"secret" doc:"Where the password is kept: one source, or several that are tried in order."`
 	Auth           List[string]  `toml:"auth" doc:"The login mechanisms that may be used."`
+	Deliver        string        `toml:"deliver" doc:"When a message is sent: now, background or queue."`
 	ForceSender    bool          `toml:"force-sender" doc:"Whether every sender is replaced by the account's own address."`
 	MaxSize        Size          `toml:"max-size" doc:"The largest message that is sent, in octets."`
 	MaxRecipients  int           `toml:"max-recipients" doc:"How many recipients one transaction has at most."`
@@ -49,6 +57,8 @@ func (a *Account) check(o *outline, v Values) error {
 		return o.errorf(at("max-recipients"), "max-recipients must be 1 or more")
 	case a.MaxSize < 0:
 		return o.errorf(at("max-size"), "max-size must not be negative")
+	case has("deliver") && a.Deliver != DeliverNow && a.Deliver != DeliverBackground && a.Deliver != DeliverQueue:
+		return o.errorf(at("deliver"), `deliver is "now", "background" or "queue"`)
 	case has("address-family") && !a.AddressFamily.valid():
 		return o.errorf(at("address-family"), "%s", errFamily)
 	case has("tls-name") && !isDomain(a.TLSName):
@@ -75,6 +85,9 @@ func (a *Account) check(o *outline, v Values) error {
 func (a *Account) setDefaults() {
 	if a.AddressFamily == anyFamily {
 		a.AddressFamily = 0
+	}
+	if a.Deliver == "" {
+		a.Deliver = DeliverNow
 	}
 	if a.MaxRecipients == 0 {
 		a.MaxRecipients = defaultRecipients

@@ -30,6 +30,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
+	"unicode"
 
 	"github.com/pelletier/go-toml/v2"
 
@@ -37,12 +39,22 @@ import (
 	"sendoff/submit/status"
 )
 
+// Off is the value of queue and runner that says there is none.
+const Off = "off"
+
 // A Config is what the files say, together.
 type Config struct {
 	Account  string `toml:"account" doc:"The account to use when nothing else decides."`
 	Hostname string `toml:"hostname" doc:"The name to greet servers with, instead of this host's."`
 	Domain   string `toml:"domain" doc:"The domain that bare names, of senders and recipients alike, get."`
-	Queue    string `toml:"queue" doc:"Whether mail that cannot be sent now waits; so far only off."`
+	Queue    string `toml:"queue" doc:"The folder where mail waits that cannot be sent now, or off."`
+
+	QueueLimit    Size           `toml:"queue-limit" doc:"How many octets may wait there, all messages of a user together."`
+	Lifetime      Duration       `toml:"lifetime" doc:"How long a message is tried before it is given up."`
+	Retry         List[Duration] `toml:"retry" doc:"How long to wait before another attempt: the first time, and at most."`
+	Sessions      int            `toml:"sessions" doc:"How many sessions with one account a user has at once."`
+	Runner        string         `toml:"runner" doc:"Whether a process is started that sends what waits: auto, on or off."`
+	NotifyCommand string         `toml:"notify-command" doc:"A command to run when a message was given up and nobody could be told by mail."`
 
 	// Accounts holds the user's accounts before the system's, and those of
 	// one file in its order.
@@ -66,7 +78,7 @@ type Values struct {
 // can be used as it is, as far as v tells. Without any file the Config is
 // empty, which only Choose minds.
 func Load(p Paths, v Values) (*Config, error) {
-	c := &Config{}
+	c := Default()
 	for _, path := range []string{p.System, p.User} {
 		if path == "" || p.Explicit != "" {
 			continue
@@ -92,6 +104,17 @@ func Load(p Paths, v Values) (*Config, error) {
 		}
 	}
 	return c, c.checkDefault()
+}
+
+// Default returns what holds without any file: no account, and a queue.
+func Default() *Config {
+	return &Config{
+		QueueLimit: 1 << 30,
+		Lifetime:   Duration{5 * 24 * time.Hour},
+		Retry:      List[Duration]{{time.Minute}, {time.Hour}},
+		Sessions:   2,
+		Runner:     "auto",
+	}
 }
 
 // missing reports whether err says that there is no such file.
@@ -161,12 +184,15 @@ func (c *Config) add(path string, data []byte, home string, v Values) error {
 	if err != nil {
 		return o.decodeError(err)
 	}
-	if err := doc.checkTop(o); err != nil {
+	if err := doc.checkTop(o, home); err != nil {
 		return err
 	}
 	where, err := filepath.Abs(path)
 	if err != nil {
 		return err
+	}
+	if o.has("queue") && doc.Queue != Off {
+		doc.Queue = resolve(doc.Queue, filepath.Dir(where), home)
 	}
 	var accounts []*Account
 	for _, name := range o.accounts() {
@@ -220,14 +246,25 @@ func resolveSecret(source, folder string) string {
 }
 
 // checkTop checks the values of the top-level settings that o's file has.
-func (c *Config) checkTop(o *outline) error {
+func (c *Config) checkTop(o *outline, home string) error {
 	switch {
 	case o.has("hostname") && !isDomain(c.Hostname):
 		return o.errorf(o.find("hostname"), "hostname is not a host name")
 	case o.has("domain") && !isDomain(c.Domain):
 		return o.errorf(o.find("domain"), "domain is not a domain")
-	case o.has("queue") && c.Queue != "off":
-		return o.errorf(o.find("queue"), `queue can only be "off" in this version`)
+	case o.has("queue") && (c.Queue == "" || strings.ContainsFunc(c.Queue, unicode.IsControl)):
+		return o.errorf(o.find("queue"), `queue is a folder, or "off"`)
+	case c.QueueLimit < 0:
+		return o.errorf(o.find("queue-limit"), "queue-limit must not be negative")
+	case o.has("retry") && (len(c.Retry) != 2 || c.Retry[0].Duration > c.Retry[1].Duration):
+		return o.errorf(o.find("retry"), `retry is two times, the first wait and the longest, as in ["1m", "1h"]`)
+	case o.has("sessions") && c.Sessions < 1:
+		return o.errorf(o.find("sessions"), "sessions must be 1 or more")
+	case o.has("runner") && c.Runner != "auto" && c.Runner != "on" && c.Runner != Off:
+		return o.errorf(o.find("runner"), `runner is "auto", "on" or "off"`)
+	}
+	if _, err := process.Argv(c.NotifyCommand, home); o.has("notify-command") && err != nil {
+		return o.errorf(o.find("notify-command"), "notify-command: %w", err)
 	}
 	return nil
 }

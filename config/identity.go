@@ -20,6 +20,11 @@ type Identity struct {
 	Mailname string // from /etc/mailname
 }
 
+// homeVariable names a variable of the environment that tests put in place of
+// the system's knowledge of the home folder. It is set by the linker, and
+// empty otherwise: only the system decides where a queue is.
+var homeVariable string
+
 // Identify returns the Identity of this process. It reads files of the system
 // only: no variable of the environment, and no name server.
 func Identify() Identity {
@@ -31,6 +36,9 @@ func Identify() Identity {
 			login = u.Username
 		}
 		id.Login, id.Home, id.FullName = login, u.HomeDir, fullName(u.Name, login)
+	}
+	if homeVariable != "" {
+		id.Home = os.Getenv(homeVariable)
 	}
 	if host, err := os.Hostname(); err == nil {
 		id.Hostname = host

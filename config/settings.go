@@ -42,6 +42,8 @@ func takes(t reflect.Type) valueType {
 		return valueType{"a whole number", []unstable.Kind{unstable.Integer}}
 	case Size, Family:
 		return valueType{"a whole number or a string", []unstable.Kind{unstable.Integer, unstable.String}}
+	case List[Duration]:
+		return valueType{"a list of strings", []unstable.Kind{unstable.Array}}
 	case List[Server], List[Pattern], Fingerprints, List[string]:
 		return valueType{"a string or a list of strings", []unstable.Kind{unstable.String, unstable.Array}}
 	}

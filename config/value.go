@@ -58,11 +58,17 @@ func (s *Size) UnmarshalText(text []byte) error {
 // A Duration is a length of time; 0 is one that the account leaves open.
 type Duration struct{ time.Duration }
 
-// UnmarshalText reads a positive duration in Go's notation.
+// UnmarshalText reads a positive duration in Go's notation, or a number of
+// days, as in 5d.
 func (d *Duration) UnmarshalText(text []byte) error {
 	v, err := time.ParseDuration(string(text))
+	if days, ok := strings.CutSuffix(string(text), "d"); ok {
+		var n uint64
+		n, err = strconv.ParseUint(days, 10, 16)
+		v = time.Duration(n) * 24 * time.Hour
+	}
 	if err != nil || v <= 0 {
-		return errors.New(`a time is a number with a unit, such as "90s" or "2m"`)
+		return errors.New(`a time is a number with a unit, such as "90s", "2m" or "5d"`)
 	}
 	d.Duration = v
 	return nil

@@ -20,47 +20,57 @@ type job struct {
 	hello    string   // our name in EHLO
 	sender   string   // where the sender came from, in words
 	origins  []string // likewise for each of envelope.To
+	wanted   []int    // which of Request.To each of envelope.To was
 	changes  []string // what was changed in the message, and why
 }
 
-// prepare applies the account's rules to r: sender, local names, header.
+// prepare applies the account's rules to r: sender, local names, header. The
+// message of r stays as it is; that of the job must be closed.
 func (s *Submitter) prepare(r *Request) (*job, error) {
-	j := &job{account: r.Account, envelope: r.Envelope, message: r.Message}
+	j := &job{account: r.Account, envelope: r.Envelope, message: r.Message.Copy()}
+	if err := s.apply(r, j); err != nil {
+		j.message.Close()
+		return nil, err
+	}
+	return j, nil
+}
+
+func (s *Submitter) apply(r *Request, j *job) error {
 	rules := &rules{s: s, account: r.Account}
 	rules.own, _ = r.Account.Address()
 	var err error
 	if j.envelope.From, j.sender, err = rules.senderOf(r); err != nil {
-		return nil, err
+		return err
 	}
 	if err := j.addRecipients(r, rules); err != nil {
-		return nil, err
+		return err
 	}
 	if err := j.complete(r, rules); err != nil {
-		return nil, err
+		return err
 	}
 	survey := j.message.Survey()
 	if limit := int64(r.Account.MaxSize); limit > 0 && survey.Size > limit {
-		return nil, status.TooBig.Errorf("the message has %d octets, max-size allows %d", survey.Size, limit)
+		return status.TooBig.Errorf("the message has %d octets, max-size allows %d", survey.Size, limit)
 	}
 	if j.envelope.Body == envelope.BodyUnset && survey.EightBit {
 		j.envelope.Body = envelope.Body8BitMIME
 	}
 	if j.envelope.RequireTLS && j.message.TLSOptional() {
-		return nil, status.Data.Errorf("the message says TLS-Required: No, and --require-tls the opposite")
+		return status.Data.Errorf("the message says TLS-Required: No, and --require-tls the opposite")
 	}
 	j.envelope.UTF8 = survey.UTF8Header || j.envelope.From.UTF8()
 	for _, to := range j.envelope.To {
 		j.envelope.UTF8 = j.envelope.UTF8 || to.Address.UTF8()
 	}
 	j.hello = s.helloName(j.envelope.From, rules.own)
-	return j, nil
+	return nil
 }
 
 // addRecipients resolves what the caller wanted, each recipient once.
 func (j *job) addRecipients(r *Request, rules *rules) error {
 	seen := make(map[string]bool)
 	j.envelope.To = nil
-	for _, w := range r.To {
+	for i, w := range r.To {
 		address, why, err := rules.recipient(w.Address)
 		if err != nil {
 			return err
@@ -71,6 +81,7 @@ func (j *job) addRecipients(r *Request, rules *rules) error {
 		seen[address.Key()] = true
 		j.origins = append(j.origins, w.Origin+instead(w.Address, why))
 		w.Address = address
+		j.wanted = append(j.wanted, i)
 		j.envelope.To = append(j.envelope.To, w.Recipient)
 	}
 	if len(j.envelope.To) == 0 {
@@ -105,10 +116,9 @@ func (j *job) complete(r *Request, rules *rules) error {
 	}
 	id := rules.s.Identity
 	defaults := message.Defaults{
-		From:     message.Mailbox{Name: cmp.Or(r.FullName, r.Account.FullName, r.UserName, id.FullName), Address: from},
-		Date:     time.Now(),
-		IDDomain: cmp.Or(from.Domain(), rules.fallback()),
+		From: message.Mailbox{Name: cmp.Or(r.FullName, r.Account.FullName, r.UserName, id.FullName), Address: from},
 	}
+	r.stamp(&defaults, cmp.Or(from.Domain(), rules.fallback()))
 	if rules.forced(author.Address) && !j.message.Survey().Signed && !rules.s.isLocal(author.Address, id.Mailname) {
 		defaults.ReplyTo = author
 	}
@@ -116,6 +126,15 @@ func (j *job) complete(r *Request, rules *rules) error {
 		j.changes = append(j.changes, c.String())
 	}
 	return nil
+}
+
+// stamp gives the message its date and ID, which are the same however often it
+// is prepared.
+func (r *Request) stamp(d *message.Defaults, domain string) {
+	if r.id == "" {
+		r.date, r.id = time.Now(), message.NewID(domain)
+	}
+	d.Date, d.ID = r.date, r.id
 }
 
 // isSenderField reports whether a field says who sends, rather than to whom.

@@ -297,11 +297,14 @@ func account(ts *testscript.TestScript, args []string) {
 	for _, line := range args[1:] {
 		key, _, _ := strings.Cut(line, " ")
 		same := func(l string) bool { return strings.HasPrefix(l, key+" ") }
-		if key == "domain" {
+		if slices.Contains([]string{"domain", "queue", "runner", "retry", "lifetime", "queue-limit", "sessions", "notify-command"}, key) {
 			top = append(top, line)
 			continue
 		}
 		lines = append(slices.DeleteFunc(lines, same), line)
+	}
+	if !slices.ContainsFunc(top, func(l string) bool { return strings.HasPrefix(l, "queue ") }) {
+		top = append(top, `queue = "off"`)
 	}
 	lines = slices.Concat(top, []string{"[accounts.work]"}, lines, []string{""})
 	ts.Check(os.WriteFile(ts.MkAbs("config.toml"), []byte(strings.Join(lines, "\n")), 0o600))
@@ -311,6 +314,9 @@ func account(ts *testscript.TestScript, args []string) {
 func config(ts *testscript.TestScript, args []string) {
 	file := ts.MkAbs(args[0])
 	text := os.Expand(ts.ReadFile(file), func(name string) string { return filepath.ToSlash(ts.Getenv(name)) })
+	if !strings.Contains(text, "queue = ") && len(args) == 1 {
+		text = "queue = \"off\"\n" + text
+	}
 	ts.Check(os.WriteFile(file, []byte(text), 0o600))
 	ts.Setenv("SENDOFF_CONFIG", file)
 }

@@ -25,7 +25,9 @@
 //
 //	account NAME [LINE...]      write config.toml with the account work for a smarthost,
 //	                            with more or other settings, and point SENDOFF_CONFIG there
-//	config FILE                 expand variables in a file, and point SENDOFF_CONFIG there
+//	config FILE [as-is]         expand variables in a file, and point SENDOFF_CONFIG
+//	                            there; without a queue, unless it names one or stays as it is
+//	until REGEXP PROGRAM ARG... run it again and again until its output has a line like that
 //
 // The words say how a server speaks (tls: from the start, which smarthost does
 // unless told starttls, plain or unix; unix: on a socket whose path is $NAME_ADDR;
@@ -45,6 +47,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
@@ -116,6 +119,7 @@ func TestScript(t *testing.T) {
 			"proxy":     command(1, socks),
 			"account":   command(1, account),
 			"config":    command(1, config),
+			"until":     command(2, until),
 		},
 	})
 }
@@ -142,7 +146,7 @@ func build(t *testing.T) string {
 		suffix = ".exe"
 	}
 	program := filepath.Join(bin, names[0]+suffix)
-	if out, err := exec.Command(goTool, "build", "-o", program, "sendoff").CombinedOutput(); err != nil {
+	if out, err := exec.Command(goTool, "build", "-ldflags", "-X sendoff/config.homeVariable=SENDOFF_TEST_HOME", "-o", program, "sendoff").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	if self, err := os.Executable(); err == nil {
@@ -161,6 +165,7 @@ func build(t *testing.T) string {
 func setup(e *testscript.Env, bin string) error {
 	e.Values[serversKey{}] = servers{}
 	e.Setenv("HOME", e.WorkDir)
+	e.Setenv("SENDOFF_TEST_HOME", e.WorkDir)
 	e.Setenv("XDG_CONFIG_HOME", e.WorkDir)
 	e.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
 	e.Setenv("BIN", bin)
@@ -197,6 +202,18 @@ func run(ts *testscript.TestScript, args []string, mayPrint bool) {
 	}
 	if !mayPrint && ts.ReadFile("stdout") != "" {
 		ts.Fatalf("something on stdout")
+	}
+}
+
+func until(ts *testscript.TestScript, args []string) {
+	want := regexp.MustCompile("(?m)" + args[0])
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		ts.Exec(args[1], args[2:]...)
+		if out := ts.ReadFile("stdout") + ts.ReadFile("stderr"); want.MatchString(out) {
+			return
+		} else if time.Now().After(deadline) {
+			ts.Fatalf("no line like %s in\n%s", args[0], out)
+		}
 	}
 }
 

@@ -25,18 +25,21 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"time"
 
 	"sendoff/config"
 	"sendoff/submit/credential"
 	"sendoff/submit/envelope"
 	"sendoff/submit/message"
+	"sendoff/submit/queue"
 	"sendoff/submit/smtp"
 	"sendoff/submit/status"
 )
 
 // A Request is what a caller asks for, before the account's rules.
 type Request struct {
-	Account  *config.Account
+	By       config.Choice     // what Account was chosen by; it is kept in the queue
+	Account  *config.Account   // nil if there is none, which only Postpone takes
 	Why      string            // the reason for the Account, in words
 	Sender   *envelope.Address // the reverse-path; nil if nobody named one
 	FullName string            // -F, for a From field that has to be added
@@ -44,6 +47,11 @@ type Request struct {
 	To       []Wanted
 	Envelope envelope.Envelope // the parameters; From and To play no part
 	Message  *message.Message
+
+	QueueOnly bool // the first attempt is the queue's
+
+	date time.Time // of a Date field that has to be added
+	id   string    // likewise of a Message-ID, without brackets
 }
 
 // Wanted is a recipient as the caller named it.
@@ -64,34 +72,54 @@ type Submitter struct {
 	Trace     func(smtp.Line)                                                      // sees the dialogue; may be nil
 	Terminal  io.Writer                                                            // shows how far a long message is; may be nil
 
+	Queue    *queue.Queue                              // nil: nothing is queued
+	Patience time.Duration                             // smtp.Options.Patience
+	NoQueue  string                                    // why not, in words
+	Sendmail bool                                      // the sendmail face: its callers cannot mend an account
+	Load     func(file string) (*config.Config, error) // the configuration of an entry: file, or what the user has; nil: Config
+	Start    func(folder string) error                 // starts a process that runs the queue in folder; its error says why not
+	Outlives func() string                             // says why a process would not outlive its caller here; "" if it would
+	Tell     func(text string)                         // says what a person at a terminal may want to know; may be nil
+	Warn     func(text string)                         // says what whoever called has to know; may be nil
+
 	rehearsal *rehearsal // the smarthost is our own
 }
 
-// Submit sends the message of r. When it returns nil, the smarthost has taken
-// it for every recipient; otherwise the error is a Report, or that of a
-// Request that cannot be sent.
+// Submit sends the message of r, or queues it. When it returns nil, every
+// recipient's mail was taken by the smarthost or is in the queue; otherwise the
+// error is a Report, or that of a Request that cannot be sent.
 func (s *Submitter) Submit(ctx context.Context, r *Request) error {
 	j, err := s.prepare(r)
 	if err != nil {
-		return err
+		return s.keep(r, &Report{Failures: []Failure{{Err: err}}}, everyone(r))
 	}
-	return s.deliver(ctx, j)
+	defer j.message.Close()
+	if s.submitLater(r, j) {
+		return nil
+	}
+	return s.deliverOrKeep(ctx, r, j)
 }
 
-// deliver sends j over one session.
-func (s *Submitter) deliver(ctx context.Context, j *job) error {
+// deliver sends j over one session, in which what else waits for the account
+// may follow.
+func (s *Submitter) deliver(ctx context.Context, j *job) (*Report, error) {
 	report := &Report{job: j}
-	session, err := s.open(ctx, j)
+	session, leave, err := s.enter(ctx, j.account, j.hello)
 	if err != nil {
 		report.add(smtp.Result{To: j.envelope.To, Err: err})
-		return report
+		return report, nil
 	}
-	err = session.Deliver(ctx, func(yield func(smtp.Mail) bool) { yield(s.mail(j, report)) })
+	defer leave()
+	err = session.Deliver(ctx, func(yield func(smtp.Mail) bool) {
+		if yield(s.mail(j, report)) {
+			s.along(ctx, j.account, yield)
+		}
+	})
 	session.Close()
 	if err == nil && report.total() != len(j.envelope.To) {
-		return status.Bug.Errorf("%d recipients have %d outcomes", len(j.envelope.To), report.total())
+		return nil, status.Bug.Errorf("%d recipients have %d outcomes", len(j.envelope.To), report.total())
 	}
-	return report.err()
+	return report, nil
 }
 
 // mail is the job as a session takes it.
@@ -125,7 +153,13 @@ func (s *Submitter) mail(j *job, report *Report) smtp.Mail {
 type Report struct {
 	Accepted []envelope.Address
 	Failures []Failure
-	job      *job
+	// NotQueued is why mail that is worth another try is not in the queue; ""
+	// if it is, or is not worth one.
+	NotQueued string
+
+	job  *job
+	id   queue.ID // of the entry for what was queued
+	copy string   // the file with a copy of what was refused for good
 }
 
 // A Failure is why some recipients did not get the message.
@@ -133,6 +167,7 @@ type Failure struct {
 	To      []envelope.Address
 	Err     error
 	Unknown bool // they may have got it (RFC 1047)
+	queued  bool // they will be tried again
 }
 
 func (r *Report) total() int {
@@ -154,7 +189,7 @@ func (r *Report) add(result smtp.Result) {
 		r.Accepted = append(r.Accepted, to...)
 		return
 	}
-	f := Failure{to, r.job.blame(result.Err), result.Unknown}
+	f := Failure{To: to, Err: r.job.blame(result.Err), Unknown: result.Unknown}
 	if n := len(r.Failures); n > 0 {
 		if last := &r.Failures[n-1]; last.Unknown == f.Unknown && last.Err.Error() == f.Err.Error() {
 			last.To = append(last.To, to...)
@@ -187,12 +222,14 @@ func (j *job) ownSender() bool {
 	return ok && own.Key() == j.envelope.From.Key()
 }
 
-// err returns r as an error, or nil if nothing failed.
+// err returns r as an error, or nil if nothing failed that is not queued.
 func (r *Report) err() error {
-	if len(r.Failures) == 0 {
-		return nil
+	for _, f := range r.Failures {
+		if !f.queued {
+			return r
+		}
 	}
-	return r
+	return nil
 }
 
 // Error returns the lines of a report, one for each failure.
@@ -205,23 +242,37 @@ func (r *Report) Error() string {
 		} else if len(r.Accepted)+len(r.Failures) > 1 && !strings.Contains(line, f.To[0].String()) {
 			line += "; not sent to " + addresses(f.To)
 		}
+		if f.queued {
+			line += "; queued as " + string(r.id)
+		}
 		lines = append(lines, line)
 	}
 	if len(r.Accepted) > 0 {
 		lines = append(lines, "sent to "+addresses(r.Accepted)+" all the same; do not send it to them again")
 	}
+	if r.copy != "" {
+		lines = append(lines, "a copy is in "+r.copy)
+	}
 	return strings.Join(lines, "\n")
 }
 
 // Unwrap returns the failure that decides the exit code: the first one that is
-// temporary, so that the caller tries again, else the first.
+// temporary and not queued, so that the caller tries again, else the first
+// that is not queued.
 func (r *Report) Unwrap() error {
+	var first error
 	for _, f := range r.Failures {
-		if status.Of(f.Err).Temporary() {
+		if !f.queued && status.Of(f.Err).Temporary() {
 			return f.Err
 		}
+		if !f.queued && first == nil {
+			first = f.Err
+		}
 	}
-	return r.Failures[0].Err
+	if first == nil {
+		first = r.Failures[0].Err
+	}
+	return first
 }
 
 // shown is how many addresses a line of a report names.

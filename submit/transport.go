@@ -25,32 +25,41 @@ var securities = [...]smtp.Security{
 	config.StartTLS:    smtp.StartTLS,
 }
 
-// open returns a session that is ready for the job's mail. A fault of the way
+// open returns a session with a that is ready for mail. A fault of the way
 // leads on to the next address, and then to the next server; a refused login,
 // a bad certificate or a missing secret would only be repeated there.
 //
 //	server ── targets ──┬─ host ── ways ─────┬─ hop ─┐
 //	          (SRV)     │          (A, AAAA) └─ hop ─┴─ race ── connection ── session
 //	                    └─ socket, command, host behind a proxy: one hop
-func (s *Submitter) open(ctx context.Context, j *job) (*smtp.Session, error) {
-	limit := readyTime
-	if j.account.Timeout.Duration > 0 {
-		limit = j.account.Timeout.Duration
+func (s *Submitter) open(ctx context.Context, a *config.Account, hello string) (*smtp.Session, error) {
+	l, err := s.newLogin(ctx, a)
+	if err == nil {
+		err = s.resting(ctx, a, l)
 	}
-	l, err := s.newLogin(ctx, j.account)
-	if err != nil {
-		return nil, err
+	var session *smtp.Session
+	if err == nil {
+		session, err = s.search(ctx, &opening{s: s, account: a, hello: hello, login: l})
+	}
+	s.opened(ctx, a, l, err)
+	return session, err
+}
+
+// search tries one way after the other.
+func (s *Submitter) search(ctx context.Context, o *opening) (*smtp.Session, error) {
+	limit := readyTime
+	if t := o.account.Timeout.Duration; t > 0 {
+		limit = t
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, notReady(limit))
 	defer cancel()
-	o := &opening{s: s, job: j, login: l}
-	for n, server := range j.account.Servers {
-		targets, err := s.targets(ctx, j.account, server)
+	for n, server := range o.account.Servers {
+		targets, err := s.targets(ctx, o.account, server)
 		if err != nil {
 			o.missed(err)
 		}
 		for m, t := range targets {
-			others := len(j.account.Servers) - n - 1 + len(targets) - m - 1
+			others := len(o.account.Servers) - n - 1 + len(targets) - m - 1
 			if session, err := o.try(ctx, t, others); session != nil || err != nil {
 				return session, err
 			}
@@ -62,7 +71,8 @@ func (s *Submitter) open(ctx context.Context, j *job) (*smtp.Session, error) {
 // An opening is the search for a session.
 type opening struct {
 	s                  *Submitter
-	job                *job
+	account            *config.Account
+	hello              string // our name in EHLO
 	login              *login
 	failure, unreached error // the first of each: that of the way which should have worked
 }
@@ -76,7 +86,7 @@ func (o *opening) missed(err error) {
 // try opens a session with t. Neither a session nor an error means that the
 // others, which get their share of the time, may have more luck.
 func (o *opening) try(ctx context.Context, t target, others int) (*smtp.Session, error) {
-	a := o.job.account
+	a := o.account
 	tlsConfig, err := o.s.tlsConfig(a, t) // before anything else: authorities are read in the meantime
 	if err != nil {
 		return nil, err
@@ -115,15 +125,16 @@ func notReady(limit time.Duration) error {
 
 // start makes a session of a connection.
 func (o *opening) start(ctx context.Context, h hop, conn net.Conn, options smtp.Options) (*smtp.Session, error) {
-	a := o.job.account
+	a := o.account
 	way := h.server.Way()
 	options.Host = h.name
-	options.Name = o.job.hello
+	options.Name = o.hello
 	options.Security = securities[way.TLS]
 	options.LMTP = way.LMTP
 	options.OneFlight = a.OneFlight
 	options.MaxRecipients = a.MaxRecipients
 	options.Timeout = a.Timeout.Duration
+	options.Patience = o.s.Patience
 	options.Trace = o.s.Trace
 	if o.login != nil {
 		o.login.local = h.local()

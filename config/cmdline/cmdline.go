@@ -49,6 +49,7 @@ type Command struct {
 	ErrorMode    byte   // -oe: m, p, q, w or e
 	Verbose      bool   // -v
 	NoAliases    bool   // -n
+	QueueOnly    bool   // -bq, or a DeliveryMode of q or d
 	SyslogTag    string // -L; printable ASCII, at most 100 characters
 
 	Notify envelope.Notify // -N
@@ -61,6 +62,9 @@ type Command struct {
 	User, Secret            string // Secret is a source, not a password
 	DryRun, Rehearse        bool
 	RequireTLS              bool // REQUIRETLS (RFC 8689)
+
+	Run   QueueRun // of the mode Run
+	Entry string   // what Show, Delete, Retry and Runner are about
 
 	Warnings []string // what was ignored and should not have been written
 }
@@ -184,6 +188,7 @@ func (p *parser) finish() error {
 		}
 	}
 	p.warnSubject()
+	p.QueueOnly = p.QueueOnly || p.DeliveryMode == 'q' || p.DeliveryMode == 'd'
 	if p.DryRun && p.Rehearse {
 		return status.Usage.Errorf("--dry-run and --rehearse exclude each other")
 	}

@@ -47,6 +47,12 @@ var flags = [...]Flag{
 	{0, "secret", Required, "SOURCE", "log in with the secret from this source", first, secret},
 	{0, "dry-run", None, "", "show what would be sent, and why; send nothing", first, dryRun},
 	{0, "rehearse", None, "", "send to a server of our own; show what it got", first, rehearse},
+	{0, "queue-run", None, "", "try what waits and is due: for a timer", first, queueRun},
+	{0, "queue-json", None, "", "list what waits, a JSON object a line", first, become(ListJSON)},
+	{0, "queue-show", Required, "ID", "print a message that waits", first, entry(Show)},
+	{0, "queue-delete", Required, "ID", "remove a message that waits, or ALL", first, entry(Delete)},
+	{0, "queue-retry", Required, "ID", "try a message that waits, or ALL, now", first, entry(Retry)},
+	{0, "make-spool", None, "", "make a queue for each user, and a timer; as root", first, become(MakeSpool)},
 	{0, "login", Required, "ACCOUNT", "store the secret of an account", first, login},
 	{0, "logout", Required, "ACCOUNT", "forget the secret of an account", first, logout},
 	{0, "version", None, "", "print the version", firstOrSole, become(Version)},
@@ -68,8 +74,8 @@ var flags = [...]Flag{
 	{'o', "", Required, "OPTION", "a sendmail option; only d, e, i and v have effect", anywhere, letterOption},
 	{'O', "", Required, "OPTION=VALUE", "the same by its name, such as ErrorMode=q", anywhere, namedOption},
 	{'e', "", Required, "MODE", "same as -oe", anywhere, errorMode},
-	{'b', "", Required, "MODE", "sendmail's mode: m sends, C checks configuration", anywhere, mode},
-	{'q', "", Attached, "WHAT", "run the queue, which is not in this version yet", anywhere, become(Run)},
+	{'b', "", Required, "MODE", "sendmail's mode: m sends, p lists what waits", anywhere, mode},
+	{'q', "", Attached, "WHAT", "try what waits now, or again and again each WHAT", anywhere, queueNow},
 	{'I', "", None, "", "check aliases, which is not in this version yet", anywhere, become(Aliases)},
 	{'d', "", Attached, "WHAT", "same as -v; -d0.1 prints the version", anywhere, debug},
 
@@ -92,12 +98,7 @@ var flags = [...]Flag{
 	{'4', "", None, "", "ssmtp: IPv4 only", anywhere, nil},
 	{'6', "", None, "", "ssmtp: IPv6 only", anywhere, nil},
 
-	{0, "queue-run", Attached, "", "", first, become(Run)},
-	{0, "queue-json", Attached, "", "", first, become(List)},
-	{0, "queue-show", Attached, "", "", first, become(List)},
-	{0, "queue-delete", Attached, "", "", first, become(List)},
-	{0, "queue-retry", Attached, "", "", first, become(Run)},
-	{0, "make-spool", Attached, "", "", first, become(Run)},
+	{0, "queue-runner", Required, "FOLDER", "", first, entry(Runner)},
 	{0, "listen", Attached, "", "", first, become(Server)},
 	{0, "setup", Attached, "", "", first, become(Setup)},
 	{0, "doctor", Attached, "", "", first, become(Doctor)},
@@ -118,6 +119,14 @@ func Flags() iter.Seq[Flag] {
 
 // Ignored reports whether f is accepted without effect.
 func (f Flag) Ignored() bool { return f.set == nil }
+
+// entry returns what an option does that names a mode, and what it is about.
+func entry(m Mode) func(*Command, string) error {
+	return func(c *Command, v string) error {
+		c.Mode, c.Entry = m, v
+		return nil
+	}
+}
 
 // become returns what an option does that only names a mode.
 func become(m Mode) func(*Command, string) error {
@@ -159,6 +168,7 @@ func mode(c *Command, v string) error {
 		for _, letter := range row.letters {
 			if v == string(letter) {
 				c.Mode = row.mode
+				c.QueueOnly = v == "q"
 				return nil
 			}
 		}

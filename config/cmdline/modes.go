@@ -12,7 +12,7 @@ const (
 // A Mode is what a command line asks for.
 type Mode uint8
 
-// The modes. Parse returns the ones from List on only together with an error.
+// The modes. Parse returns the ones from Server on only together with an error.
 const (
 	Submit      Mode = iota + 1 // send the message on stdin
 	Nothing                     // end with 0, without output
@@ -21,8 +21,15 @@ const (
 	CheckConfig                 // load the configuration and say whether it is good
 	Login                       // store the secret of Account
 	Logout                      // forget the secret of Account
-	List
-	Run
+	List                        // list the queue as mailq does
+	Count                       // print how many entries it has
+	ListJSON                    // list it, a JSON object a line
+	Show                        // print the entry Entry
+	Delete                      // remove the entry Entry, or ALL
+	Retry                       // try the entry Entry, or ALL, now
+	Run                         // run the queue as Run says
+	Runner                      // run the queue in the folder Entry until it is empty
+	MakeSpool                   // make the folder of all users' queues
 	Server
 	Verify
 	Aliases
@@ -47,8 +54,9 @@ var modes = [...]struct {
 	{mode: Version, letters: "V"},
 	{mode: CheckConfig, letters: "CO"},
 
-	{List, "pP", "the queue is not in this version yet"},
-	{Run, "", "the queue is not in this version yet"},
+	{mode: List, letters: "p"},
+	{mode: Count, letters: "P"},
+
 	{Server, "s", "the SMTP server is not in this version yet"},
 	{Verify, "v", "verifying addresses is not in this version yet"},
 	{Aliases, "i", "checking aliases is not in this version yet"},

@@ -19,10 +19,10 @@ func (c Change) String() string { return c.Field + ": " + c.What }
 // Defaults are what Complete adds. What is zero is not added, but for the
 // date, which is now.
 type Defaults struct {
-	From     Mailbox   // the author; nothing in Name can break the header
-	Date     time.Time // its location is the numeric zone
-	IDDomain string    // right side of Message-ID
-	ReplyTo  Mailbox   // where answers go, if the message does not say; usually nowhere else
+	From    Mailbox   // the author; nothing in Name can break the header
+	Date    time.Time // its location is the numeric zone
+	ID      string    // the Message-ID without its brackets; see NewID
+	ReplyTo Mailbox   // where answers go, if the message does not say; usually nowhere else
 }
 
 // Complete adds From, Date and Message-ID where they are missing or empty
@@ -92,11 +92,15 @@ func (d *Defaults) value(name string) string {
 		return d.From.String()
 	case name == "Date":
 		return d.Date.Format("Mon, 02 Jan 2006 15:04:05 -0700")
-	case name == "Message-ID" && d.IDDomain != "":
-		return "<" + rand.Text() + "@" + idRight(d.IDDomain) + ">"
+	case name == "Message-ID" && d.ID != "":
+		return "<" + d.ID + ">"
 	}
 	return ""
 }
+
+// NewID returns a Message-ID that nobody else has, without its brackets. Its
+// right side is domain, if that is fit for one.
+func NewID(domain string) string { return rand.Text() + "@" + idRight(domain) }
 
 // idRight returns domain if it can be the right side of a Message-ID, which is
 // ASCII even in a message with SMTPUTF8 addresses, so that any server takes it.

@@ -23,6 +23,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"sendoff/submit/envelope"
 	"sendoff/submit/status"
@@ -47,6 +48,7 @@ type Message struct {
 	body    *store
 	long    bool // the body has a line over maxLine
 	signed  bool
+	copied  bool         // the body is another's
 	recoded [2]*recoding // the body re-encoded, without and with 8BITMIME
 }
 
@@ -215,9 +217,17 @@ func (m *Message) AsIs(f envelope.Form) string {
 	return ""
 }
 
+// Copy returns a message with a header of its own and m's body. It must be
+// closed before m.
+func (m *Message) Copy() *Message {
+	return &Message{fields: slices.Clone(m.fields), body: m.body, long: m.long, signed: m.signed, copied: true}
+}
+
 // Close forgets the message and the files it was kept in.
-func (m *Message) Close() error {
-	err := m.body.close()
+func (m *Message) Close() (err error) {
+	if !m.copied {
+		err = m.body.close()
+	}
 	for _, c := range m.recoded {
 		if c != nil {
 			c.body.close()

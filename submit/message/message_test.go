@@ -292,9 +292,9 @@ func TestTLSOptional(t *testing.T) {
 func TestComplete(t *testing.T) {
 	ann, _ := envelope.Parse("ann@example.org")
 	d := Defaults{
-		From:     Mailbox{Name: "Ann", Address: ann},
-		Date:     time.Date(2026, 11, 3, 4, 5, 6, 0, time.FixedZone("", -9000)),
-		IDDomain: "example.org",
+		From: Mailbox{Name: "Ann", Address: ann},
+		Date: time.Date(2026, 11, 3, 4, 5, 6, 0, time.FixedZone("", -9000)),
+		ID:   NewID("example.org"),
 	}
 	const from, date, id = "From: Ann <ann@example.org>\r\n", "Date: Tue, 03 Nov 2026 04:05:06 -0230\r\n", "Message-ID: <ID@example.org>\r\n"
 	const resent = "Resent-From: Ann <ann@example.org>\r\nResent-Date: Tue, 03 Nov 2026 04:05:06 -0230\r\nResent-Message-ID: <ID@example.org>\r\n"

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"time"
 )
 
 // State returns what SetState kept under name, or nothing.
@@ -59,3 +60,7 @@ func (q *Queue) Lock(name string) (release func(), err error) {
 	}
 	return func() { f.Close() }, nil
 }
+
+// Changed returns when an entry last came or went, or was written to. An error
+// says that the queue's folder is gone.
+func (q *Queue) Changed() (time.Time, error) { return q.disk.changed() }

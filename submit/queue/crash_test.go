@@ -36,7 +36,6 @@ type witness struct {
 	done     []ID // Done returned nil
 	failing  []ID // Fail was begun
 	failed   []ID // Fail, or AddFailed, returned nil
-	mails    int  // that somebody has been given
 }
 
 func has(ids []ID, id ID) bool {

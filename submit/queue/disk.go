@@ -26,7 +26,8 @@ type disk interface {
 	write(name string, data []byte) error // replaces it, for a reader at once or not at all
 	exists(name string) bool
 	size(name string) int64
-	space() (free, total int64) // octets; 0 if it is not known
+	space() (free, total int64)  // octets; 0 if it is not known
+	changed() (time.Time, error) // of the queue's folder
 }
 
 // A file is an open file.
@@ -153,3 +154,20 @@ func (d rooted) size(name string) int64 {
 }
 
 func (d rooted) space() (free, total int64) { return space(d.root) }
+
+// changed returns when something last came, went or was replaced, if the folder
+// is still there: one that was removed has no name left.
+func (d rooted) changed() (time.Time, error) {
+	info, err := d.root.Stat(".")
+	if err != nil {
+		return time.Time{}, err
+	}
+	if removed(info) {
+		return time.Time{}, fs.ErrNotExist
+	}
+	last := info.ModTime()
+	if info, err := d.root.Stat(strings.TrimSuffix(account, "/")); err == nil && info.ModTime().After(last) {
+		last = info.ModTime()
+	}
+	return last, nil
+}

@@ -21,6 +21,7 @@ type Entry struct {
 
 	Sender    *envelope.Address // nil if nobody named one
 	FullName  string            // for a From field that has to be added
+	UserName  string            // likewise, if nothing better is known
 	Body      envelope.Body
 	Return    envelope.Return
 	Envelope  string // ENVID
@@ -91,6 +92,7 @@ var keys = [...]key{
 		return err
 	}},
 	{"full-name", func(e *Entry) string { return e.FullName }, text(func(e *Entry) *string { return &e.FullName })},
+	{"user-name", func(e *Entry) string { return e.UserName }, text(func(e *Entry) *string { return &e.UserName })},
 	{"message-id", func(e *Entry) string { return e.MessageID }, text(func(e *Entry) *string { return &e.MessageID })},
 	{"body", func(e *Entry) string { return e.Body.String() }, func(e *Entry, v string) (err error) {
 		e.Body, err = word(v, envelope.Body7Bit, envelope.Body8BitMIME)

@@ -10,6 +10,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 )
 
 // errStopped is what every operation returns once the machine has stopped.
@@ -249,6 +250,8 @@ func (m *model) size(name string) int64 {
 	}
 	return int64(len(node.data))
 }
+
+func (m *model) changed() (time.Time, error) { return time.Time{}, nil }
 
 func (m *model) space() (free, total int64) { return 0, 0 }
 

@@ -17,3 +17,8 @@ func Open(string, int) (*Queue, error) { return nil, errors.ErrUnsupported }
 func Existing(string, int) (*Queue, error) { return nil, errors.ErrUnsupported }
 
 func lock(*os.File) (bool, error) { return false, errors.ErrUnsupported }
+
+func removed(os.FileInfo) bool { return false }
+
+// IsShared returns false.
+func IsShared(string) bool { return false }

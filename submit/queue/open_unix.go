@@ -24,7 +24,7 @@ func Open(folder string, uid int) (*Queue, error) {
 	if err != nil {
 		return nil, err
 	}
-	if isShared(folder) {
+	if IsShared(folder) {
 		folder = filepath.Join(folder, strconv.Itoa(uid))
 	} else if err := os.MkdirAll(filepath.Dir(folder), 0o700); err != nil {
 		return nil, err
@@ -43,15 +43,15 @@ func Open(folder string, uid int) (*Queue, error) {
 
 // Existing opens the queue that a user has in folder; it makes none.
 func Existing(folder string, uid int) (*Queue, error) {
-	if isShared(folder) {
+	if IsShared(folder) {
 		folder = filepath.Join(folder, strconv.Itoa(uid))
 	}
 	return open(folder, uid)
 }
 
-// isShared reports whether folder is a real folder of root's in which anybody
+// IsShared reports whether folder is a real folder of root's in which anybody
 // can make a folder, but nobody can remove another's.
-func isShared(folder string) bool {
+func IsShared(folder string) bool {
 	info, err := os.Lstat(folder)
 	if err != nil {
 		return false
@@ -122,3 +122,6 @@ func lock(f *os.File) (locked bool, err error) {
 	}
 	return err == nil, err
 }
+
+// removed reports whether the folder that info is of has no name any more.
+func removed(info os.FileInfo) bool { return info.Sys().(*syscall.Stat_t).Nlink == 0 }

@@ -365,3 +365,50 @@ func (q *Queue) move(id ID, end string) error {
 
 // Release gives the claim back; the entry stays as it was last written.
 func (c *Claim) Release() { c.file.Close() }
+
+// Files returns an entry as it is on disk: its envelope, and its message, which
+// must be closed. It may be that of a Bad, or among those that failed.
+func (q *Queue) Files(id ID) (envelope []byte, message io.ReadCloser, err error) {
+	for _, folder := range [...]string{"", failed} {
+		f, err := q.disk.open(folder + string(id) + messageEnd)
+		if err != nil {
+			continue
+		}
+		text, err := q.disk.read(folder + string(id) + envelopeEnd)
+		if err != nil {
+			f.Close()
+			continue
+		}
+		return text, &reader{Reader: io.NewSectionReader(f, 0, 1<<62), Closer: f}, nil
+	}
+	return nil, nil, ErrGone
+}
+
+// A reader reads a file that must be closed.
+type reader struct {
+	io.Reader
+	io.Closer
+}
+
+// Discard removes an entry that nobody is at work on, even one that cannot be
+// read.
+func (q *Queue) Discard(id ID) error {
+	f, err := q.disk.open(string(id) + messageEnd)
+	if errors.Is(err, fs.ErrNotExist) {
+		return ErrGone
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	locked, err := f.lock()
+	switch {
+	case err != nil:
+		return err
+	case !locked:
+		return ErrBusy
+	case !q.disk.exists(string(id) + envelopeEnd):
+		return ErrGone
+	}
+	return (&Claim{Entry: &Entry{ID: id}, q: q, file: f}).Done()
+}

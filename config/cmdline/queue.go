@@ -1,0 +1,78 @@
+package cmdline
+
+import (
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// A QueueRun says what a run of the queue is about.
+type QueueRun struct {
+	Due    bool          // only what is due
+	Every  time.Duration // again and again; 0: once
+	Filter byte          // 'I': the ID, 'S': the sender, 'R': a recipient holds Text; 0: all
+	Not    bool          // or holds it not
+	Text   string
+	None   bool // it is about entries that there are never, such as quarantined ones
+}
+
+// defaultEvery is how often -qp runs the queue.
+const defaultEvery = 30 * time.Minute
+
+func queueRun(c *Command, _ string) error {
+	c.Mode, c.Run = Run, QueueRun{Due: true}
+	return nil
+}
+
+// queueNow takes what stands behind -q: nothing, f, a time, p and perhaps a
+// time, or a letter and a text to look for, perhaps behind an exclamation mark.
+func queueNow(c *Command, v string) error {
+	c.Mode, c.Run = Run, QueueRun{}
+	rest, not := strings.CutPrefix(v, "!")
+	kind := byte(0)
+	if rest != "" {
+		kind = rest[0]
+	}
+	switch {
+	case v == "" || v == "f" || kind == 'G' && !not:
+	case kind == 'I' || kind == 'R' || kind == 'S':
+		c.Run = QueueRun{Filter: kind, Not: not, Text: rest[1:]}
+	case kind == 'L' || kind == 'Q':
+		c.Run.None = true
+	case v == "p":
+		c.Run.Every = defaultEvery
+	default:
+		every, err := queueTime(strings.TrimPrefix(v, "p"))
+		if err != nil {
+			return err
+		}
+		c.Run.Every = every
+	}
+	return nil
+}
+
+// queueTime reads a time as sendmail writes it: numbers with the units w, d,
+// h, m and s; a number alone is minutes.
+func queueTime(s string) (time.Duration, error) {
+	units := map[byte]time.Duration{'w': 7 * 24 * time.Hour, 'd': 24 * time.Hour, 'h': time.Hour, 'm': time.Minute, 's': time.Second}
+	var sum time.Duration
+	for rest := s; rest != ""; {
+		n := strings.IndexFunc(rest, func(r rune) bool { return !unicode.IsDigit(r) })
+		digits, unit := rest, time.Minute
+		rest = ""
+		if n >= 0 {
+			unit, rest = units[digits[n]], digits[n+1:]
+			digits = digits[:n]
+		}
+		count := 0
+		if _, err := fmt.Sscanf(digits, "%d", &count); err != nil || unit == 0 || len(digits) > 6 {
+			return 0, fmt.Errorf("%q is neither a time, such as 30m, nor I, R or S and a text", s)
+		}
+		sum += time.Duration(count) * unit
+	}
+	if sum <= 0 {
+		return 0, fmt.Errorf("%q is no time", s)
+	}
+	return sum, nil
+}

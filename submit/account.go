@@ -1,0 +1,292 @@
+package submit
+
+import (
+	"context"
+	"crypto/pbkdf2"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	mathrand "math/rand/v2"
+	"strconv"
+	"strings"
+	"time"
+
+	"sendoff/config"
+	"sendoff/submit/credential"
+	"sendoff/submit/queue"
+	"sendoff/submit/smtp"
+	"sendoff/submit/status"
+)
+
+// A fault is why an account cannot be used, as all processes of the user know
+// it from the queue's folder:
+//
+//	a login failed       nobody tries again before its time, but a person at a
+//	                     terminal, or somebody with another secret
+//	anything else        runs of the queue try again in its time
+//
+// It is forgotten when a session is ready for mail.
+type fault struct {
+	account  string // its name
+	login    bool   // a login failed
+	reason   string
+	failures int       // so many, one after the other
+	since    time.Time // the first of them
+	tried    time.Time // the last but one, and
+	at       time.Time // the last
+	next     time.Time // no attempt before
+	salt     string    // with it and the secret that failed,
+	hash     string    // hashSecret gives this
+}
+
+// iterations make guessing a secret from its hash slow: some 30 ms each.
+const iterations = 100_000
+
+func hashSecret(secret credential.Secret, salt string) string {
+	hash, err := pbkdf2.Key(sha256.New, secret.Reveal(), []byte(salt), iterations, sha256.Size)
+	if err != nil {
+		return ""
+	}
+	return hex.EncodeToString(hash)
+}
+
+// faultKeys are the lines of the file of a fault.
+var faultKeys = [...]struct {
+	key   string
+	field func(*fault) any // a pointer to a string, int, bool or time
+}{
+	{"account", func(f *fault) any { return &f.account }},
+	{"login", func(f *fault) any { return &f.login }},
+	{"reason", func(f *fault) any { return &f.reason }},
+	{"failures", func(f *fault) any { return &f.failures }},
+	{"since", func(f *fault) any { return &f.since }},
+	{"tried", func(f *fault) any { return &f.tried }},
+	{"at", func(f *fault) any { return &f.at }},
+	{"next", func(f *fault) any { return &f.next }},
+	{"salt", func(f *fault) any { return &f.salt }},
+	{"hash", func(f *fault) any { return &f.hash }},
+}
+
+// faultPrefix begins the names of the files of faults.
+const faultPrefix = "fault-"
+
+func (f *fault) marshal() []byte {
+	var b strings.Builder
+	for _, k := range faultKeys {
+		value := ""
+		switch p := k.field(f).(type) {
+		case *string:
+			value = *p
+		case *int:
+			value = strconv.Itoa(*p)
+		case *bool:
+			value = strconv.FormatBool(*p)
+		case *time.Time:
+			value = p.UTC().Format(time.RFC3339Nano)
+		}
+		fmt.Fprintf(&b, "%s %s\n", k.key, status.Printable(value))
+	}
+	b.WriteString("end\n")
+	return []byte(b.String())
+}
+
+// readFault returns what is known under name; nil if there is no fault.
+func readFault(q *queue.Queue, name string) *fault {
+	text, whole := strings.CutSuffix(string(q.State(name)), "end\n")
+	if !whole {
+		return nil
+	}
+	f := &fault{}
+	for line := range strings.Lines(text) {
+		key, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+		for _, k := range faultKeys {
+			if k.key != key {
+				continue
+			}
+			switch p := k.field(f).(type) {
+			case *string:
+				*p = value
+			case *int:
+				*p, _ = strconv.Atoi(value)
+			case *bool:
+				*p = value == "true"
+			case *time.Time:
+				*p, _ = time.Parse(time.RFC3339Nano, value)
+			}
+		}
+	}
+	return f
+}
+
+// due reports whether an attempt may be made. A time further away than the
+// longest wait was written by a clock that was wrong.
+func (s *Submitter) due(next time.Time) bool {
+	wait := time.Until(next)
+	return wait <= 0 || wait > 2*s.Config.Retry[1].Duration
+}
+
+// backoff returns how long to wait after so many failures.
+func (s *Submitter) backoff(failures int) time.Duration {
+	wait, longest := s.Config.Retry[0].Duration, s.Config.Retry[1].Duration
+	for range failures - 1 {
+		if wait *= 2; wait >= longest {
+			break
+		}
+	}
+	return jitter(min(wait, longest))
+}
+
+// jitter leaves a part of a wait to chance, so that what failed together does
+// not come back together.
+func jitter(d time.Duration) time.Duration {
+	if d <= 0 {
+		return d
+	}
+	return d*4/5 + mathrand.N(d*2/5+1)
+}
+
+// accountKey returns what stands for an account among files: whom it logs in
+// to, as whom, and with what.
+func accountKey(a *config.Account) string {
+	h := sha256.New()
+	for _, server := range a.Servers {
+		fmt.Fprintf(h, "%q ", server.String())
+		fmt.Fprintf(h, "%q ", server.Identity())
+	}
+	fmt.Fprintf(h, "%q %q", a.User, []string(a.Secret))
+	return hex.EncodeToString(h.Sum(nil)[:8])
+}
+
+// note remembers that an account cannot be used. The waits grow with failures
+// that came when an attempt was due, not with those of callers who do not wait.
+func (s *Submitter) note(key, name string, err error, secret *credential.Secret) {
+	if s.Queue == nil {
+		return
+	}
+	key = faultPrefix + key
+	f := readFault(s.Queue, key)
+	now := time.Now()
+	if f == nil {
+		f = &fault{account: name, since: now}
+	}
+	if due := s.due(f.next); due || secret != nil {
+		f.failures++
+		f.next = now.Add(s.backoff(f.failures))
+	}
+	f.tried, f.at, f.reason = f.at, now, oneLine(err)
+	f.login = secret != nil
+	f.salt, f.hash = "", ""
+	if secret != nil {
+		f.salt = rand.Text()
+		f.hash = hashSecret(*secret, f.salt)
+	}
+	s.Queue.SetState(key, f.marshal())
+}
+
+// forget removes the fault of an account that can be used again.
+func (s *Submitter) forget(key string) {
+	if s.Queue != nil && s.Queue.State(faultPrefix+key) != nil {
+		s.Queue.SetState(faultPrefix+key, nil)
+	}
+}
+
+// resting returns an error if the account must not log in now, because a login
+// with the same secret failed a short while ago.
+func (s *Submitter) resting(ctx context.Context, a *config.Account, l *login) error {
+	if s.Queue == nil || l == nil {
+		return nil
+	}
+	f := readFault(s.Queue, faultPrefix+accountKey(a))
+	if f == nil || !f.login || s.due(f.next) || s.Store.Interactive {
+		return nil
+	}
+	secret, err := l.secret(ctx)
+	if err != nil {
+		return err
+	}
+	if hashSecret(secret, f.salt) != f.hash {
+		return nil
+	}
+	return &rests{status.AuthFailed.Errorf("%s; no further login before %s", f.reason, f.next.Local().Format("15:04:05"))}
+}
+
+// rests is the error of a login that was not tried.
+type rests struct{ error }
+
+func (r *rests) Unwrap() error { return r.error }
+
+// slotTime is how long to wait for one of an account's sessions.
+const slotTime = 4 * time.Second
+
+// slot takes one of the sessions that the user's processes may have with an
+// account at once. Where there is no queue, there is no end of them.
+func (s *Submitter) slot(ctx context.Context, a *config.Account, patience time.Duration) (release func(), err error) {
+	if s.Queue == nil {
+		return func() {}, nil
+	}
+	key := accountKey(a)
+	for deadline := time.Now().Add(patience); ; {
+		for n := range s.Config.Sessions {
+			release, err := s.Queue.Lock(fmt.Sprintf("slot-%s-%d", key, n))
+			if err == nil {
+				return release, nil
+			}
+			if !errors.Is(err, queue.ErrBusy) {
+				return func() {}, nil // better one session too many than none
+			}
+		}
+		if time.Now().After(deadline) {
+			return nil, status.Connection.Errorf("all %d sessions with %s are busy", s.Config.Sessions, a.Name)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, status.Connection.Errorf("%w while waiting for a session with %s", context.Cause(ctx), a.Name)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// enter opens a session with an account, as one of those that it may have.
+// leave gives it back.
+func (s *Submitter) enter(ctx context.Context, a *config.Account, hello string) (session *smtp.Session, leave func(), err error) {
+	leave, err = s.slot(ctx, a, slotTime)
+	if err != nil {
+		return nil, nil, err
+	}
+	session, err = s.open(ctx, a, hello)
+	if err != nil {
+		leave()
+		return nil, nil, err
+	}
+	return session, leave, nil
+}
+
+// opened notes how the opening of a session went.
+func (s *Submitter) opened(ctx context.Context, a *config.Account, l *login, err error) {
+	key := accountKey(a)
+	switch {
+	case err == nil:
+		s.forget(key)
+	case errors.As(err, new(*rests)), ctx.Err() != nil:
+	case status.KindOf(err) == status.AuthFailed && l != nil:
+		secret, _ := l.secret(ctx) // it is there, or there had been no login
+		s.note(key, a.Name, err, &secret)
+	default:
+		s.note(key, a.Name, err, nil)
+	}
+}
+
+// faults returns what is wrong with accounts, for people to see.
+func faults(q *queue.Queue) []*fault {
+	var all []*fault
+	for _, name := range q.States() {
+		if strings.HasPrefix(name, faultPrefix) {
+			if f := readFault(q, name); f != nil {
+				all = append(all, f)
+			}
+		}
+	}
+	return all
+}

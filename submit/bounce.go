@@ -1,0 +1,265 @@
+package submit
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+
+	"sendoff/submit/envelope"
+	"sendoff/submit/message"
+	"sendoff/submit/process"
+	"sendoff/submit/queue"
+	"sendoff/submit/status"
+)
+
+// giveUp ends an entry that has recipients left for whom there is no further
+// try. Its sender is told, by the entry itself, which becomes the notice: so
+// there is one at most, whatever happens in between. If nobody can be told by
+// mail, the entry goes to the failed ones.
+func (t *attempt) giveUp() {
+	e := t.claim.Entry
+	wanted := false
+	for _, to := range e.To {
+		wanted = wanted || to.Notify == 0 || to.Notify&envelope.NotifyFailure != 0
+	}
+	if !wanted || t.job == nil || t.job.envelope.From.IsNull() || t.accountsFault() {
+		t.s.fail(t.claim)
+		return
+	}
+	from := t.job.envelope.From
+	e.Sender, e.Notice = &from, time.Now()
+	e.Attempts, e.Tried, e.Next, e.Unknown = 0, time.Time{}, e.Notice, false
+	if err := t.claim.Update(); err != nil {
+		t.s.check(e.ID, err)
+		return
+	}
+	t.s.logNotice(e)
+	t.g.push(e.ID)
+}
+
+// accountsFault reports whether the account is to blame, which could not send
+// a notice either.
+func (t *attempt) accountsFault() bool {
+	for _, f := range t.report.Failures {
+		if status.KindOf(f.Err).Scope() == status.Account {
+			return true
+		}
+	}
+	return false
+}
+
+// settleNotice writes down what came of a notice. One that is refused is not
+// tried again, and there is no notice of it.
+func (t *attempt) settleNotice() {
+	e := t.claim.Entry
+	if len(t.report.Failures) == 0 {
+		t.s.check(e.ID, t.claim.Done())
+		return
+	}
+	err := t.report.Failures[0].Err
+	e.Reason = oneLine(err)
+	if !status.Of(err).Temporary() || t.s.tooOld(e, t.started) && t.s.tooOld(e, e.Tried) {
+		t.s.fail(t.claim)
+		return
+	}
+	e.Attempts++
+	e.Tried = t.started
+	e.Next = time.Now().Add(t.s.backoff(e.Attempts))
+	t.s.check(e.ID, t.claim.Update())
+}
+
+// fail puts an entry among those that a person must look at, and tells one.
+func (s *Submitter) fail(c *queue.Claim) {
+	err := c.Fail()
+	s.check(c.ID, err)
+	if err != nil {
+		return
+	}
+	s.logFailed(c.Entry)
+	s.notifyCommand(c.Entry)
+}
+
+// commandTime is how long the notify-command may take.
+const commandTime = 30 * time.Second
+
+// notifyCommand runs the command that tells a person. The message and its
+// envelope are in the folder; no word of the command is made of them.
+func (s *Submitter) notifyCommand(e *queue.Entry) {
+	if s.Config.NotifyCommand == "" || s.Store.NoCommands {
+		return
+	}
+	argv, err := process.Argv(s.Config.NotifyCommand, s.Store.Home)
+	if err != nil {
+		return // the configuration has been checked
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), commandTime)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	sender := ""
+	if e.Sender != nil {
+		sender = e.Sender.String()
+	}
+	cmd.Env = append(os.Environ(),
+		"SENDOFF_ID="+string(e.ID),
+		"SENDOFF_FOLDER="+s.Queue.String()+"/failed",
+		"SENDOFF_SENDER="+sender,
+		"SENDOFF_REASON="+reasonOf(e))
+	process.OwnGroup(cmd)
+	cmd.WaitDelay = time.Second
+	if err := cmd.Run(); err != nil {
+		s.logFault(fmt.Errorf("notify-command: %w", err))
+	}
+}
+
+// reasonOf returns why an entry is where it is, in a line.
+func reasonOf(e *queue.Entry) string {
+	if e.Reason != "" {
+		return e.Reason
+	}
+	for _, to := range e.To {
+		if to.Reason != "" {
+			return to.Reason
+		}
+	}
+	return ""
+}
+
+// maxReturned is how much of a header a notice returns, in octets.
+const maxReturned = 64 << 10
+
+// notice makes the message that tells the sender of an entry what has failed
+// (RFC 3464). It is the same at each attempt.
+func (s *Submitter) notice(c *queue.Claim) (*Request, error) {
+	e := c.Entry
+	boundary := string(e.ID) + ".notice"
+	var b bytes.Buffer
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\r\n", args...) }
+	line("From: Mail Delivery System <MAILER-DAEMON>")
+	line("To: <%s>", e.Sender)
+	line("Subject: Undelivered mail returned to sender")
+	line("Date: %s", e.Notice.Local().Format(time.RFC1123Z))
+	line("Message-ID: <%s@%s>", boundary, s.noticeHost())
+	line("Auto-Submitted: auto-replied")
+	line("MIME-Version: 1.0")
+	line("Content-Type: multipart/report; report-type=delivery-status; boundary=%q", boundary)
+	line("")
+	line("--%s", boundary)
+	line("Content-Type: text/plain; charset=utf-8")
+	line("Content-Transfer-Encoding: 8bit")
+	line("")
+	line("Your message could not be delivered to")
+	line("")
+	for _, to := range e.To {
+		line("  <%s>", to.Address)
+		for _, part := range wrap(to.Reason) {
+			line("    %s", part)
+		}
+	}
+	line("")
+	line("It will not be tried again. Its header is below.")
+	line("")
+	s.deliveryStatus(line, boundary, e)
+	line("--%s", boundary)
+	line("Content-Type: text/rfc822-headers")
+	line("")
+	copyHeader(&b, c.Message())
+	line("")
+	line("--%s--", boundary)
+	m, err := message.Read(&b, message.Options{})
+	if err != nil {
+		return nil, err
+	}
+	by, file := choiceOf(e)
+	by.Sender = *e.Sender
+	loaded, err := s.load(file)
+	r := &Request{By: by, Message: m, Sender: &envelope.Address{}}
+	if err == nil {
+		r.Account, r.Why, err = loaded.Choose(by)
+	}
+	if err != nil {
+		m.Close()
+		return nil, err
+	}
+	r.To = []Wanted{{envelope.Recipient{Address: *e.Sender, Notify: envelope.NotifyNever}, "notice"}}
+	return r, nil
+}
+
+func (s *Submitter) noticeHost() string {
+	for _, name := range []string{s.Config.Hostname, s.Identity.FQDN, s.Identity.Hostname} {
+		if a, err := envelope.Parse("x@" + name); err == nil && !a.UTF8() && a.Domain() != "" {
+			return a.Domain()
+		}
+	}
+	return "localhost"
+}
+
+// deliveryStatus writes the part of a notice that programs read (RFC 3464
+// section 2).
+func (s *Submitter) deliveryStatus(line func(string, ...any), boundary string, e *queue.Entry) {
+	line("--%s", boundary)
+	line("Content-Type: message/delivery-status")
+	line("")
+	ascii := func(s string) string {
+		return strings.Map(func(r rune) rune {
+			if r < ' ' || r > '~' {
+				return '?'
+			}
+			return r
+		}, s)
+	}
+	line("Reporting-MTA: dns; %s", s.noticeHost())
+	if e.Envelope != "" {
+		line("Original-Envelope-Id: %s", ascii(e.Envelope))
+	}
+	line("Arrival-Date: %s", e.ID.Time().Local().Format(time.RFC1123Z))
+	for _, to := range e.To {
+		if to.Notify&envelope.NotifyNever != 0 {
+			continue
+		}
+		line("")
+		if to.Original != "" {
+			line("Original-Recipient: rfc822; %s", ascii(to.Original))
+		}
+		kind := "rfc822"
+		if to.Address.UTF8() {
+			kind = "utf-8" // RFC 6533 section 3
+		}
+		line("Final-Recipient: %s; %s", kind, to.Address)
+		line("Action: failed")
+		line("Status: %s", to.Code)
+		line("Diagnostic-Code: smtp; %s", strings.Join(wrap(ascii(to.Reason)), "\r\n "))
+	}
+	line("")
+}
+
+// wrap breaks text at spaces into parts of some 70 characters.
+func wrap(text string) []string {
+	var parts []string
+	part := ""
+	for word := range strings.FieldsSeq(text) {
+		if part != "" && len(part)+len(word) > 70 {
+			parts = append(parts, part)
+			part = ""
+		}
+		part = strings.TrimSpace(part + " " + word)
+	}
+	return append(parts, part)
+}
+
+// copyHeader writes the header of a message, cut where it gets long.
+func copyHeader(w io.Writer, message io.Reader) {
+	r := bufio.NewReader(io.LimitReader(message, maxReturned))
+	for {
+		text, err := r.ReadBytes('\n')
+		if err != nil || len(bytes.TrimRight(text, "\r\n")) == 0 {
+			return
+		}
+		w.Write(text)
+	}
+}

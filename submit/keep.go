@@ -1,0 +1,337 @@
+package submit
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"sendoff/config"
+	"sendoff/submit/envelope"
+	"sendoff/submit/message"
+	"sendoff/submit/process"
+	"sendoff/submit/queue"
+	"sendoff/submit/status"
+)
+
+// Postpone queues the whole of r, if fault is one that the queue is for. When
+// it returns nil, the message is in the queue; otherwise the error is fault, in
+// a Report that says why it was not queued.
+func (s *Submitter) Postpone(r *Request, fault error) error {
+	return s.keep(r, &Report{Failures: []Failure{{Err: fault}}}, everyone(r))
+}
+
+// everyone is all that r wants, each for the same reason.
+func everyone(r *Request) func(Failure) []envelope.Recipient {
+	return func(Failure) []envelope.Recipient {
+		var to []envelope.Recipient
+		for _, w := range r.To {
+			to = append(to, w.Recipient)
+		}
+		return to
+	}
+}
+
+// waits reports whether a message that failed with err is to be tried again
+// from the queue, instead of by the caller.
+func (s *Submitter) waits(err error) bool {
+	var stopped process.Stopped
+	switch k := status.KindOf(err); {
+	case errors.As(err, &stopped) && stopped.Signal == os.Interrupt: // a person changed their mind
+		return false
+	case !status.Of(err).Temporary():
+		return false
+	case k.Scope() == status.Account && k != status.Connection: // a person has to mend it
+		return s.Sendmail
+	}
+	return true
+}
+
+// keep queues what is worth another try, and in the sendmail face keeps a copy
+// of what was refused for good. It returns what is left for the caller to know.
+// whom gives the recipients of a failure, as the caller named them.
+func (s *Submitter) keep(r *Request, report *Report, whom func(Failure) []envelope.Recipient) error {
+	wait, refused := s.entry(r), s.entry(r)
+	for i := range report.Failures {
+		f := &report.Failures[i]
+		e := refused
+		f.queued = s.waits(f.Err)
+		if f.queued {
+			e, wait.Unknown = wait, wait.Unknown || f.Unknown
+		} else if status.Of(f.Err).Temporary() {
+			continue
+		}
+		for _, to := range whom(*f) {
+			e.To = append(e.To, failedRecipient(to, f.Err, !f.queued))
+		}
+	}
+	if len(wait.To) > 0 {
+		if err := s.enqueue(r, wait, false); err != nil {
+			report.NotQueued = err.Error()
+			for i := range report.Failures {
+				report.Failures[i].queued = false
+			}
+		}
+		report.id = wait.ID
+	}
+	if s.Sendmail && s.Queue != nil && len(refused.To) > 0 && s.store(r, refused, s.Queue.AddFailed) == nil {
+		report.copy = filepath.Join(s.Queue.String(), "failed", string(refused.ID)+".eml")
+	}
+	err := report.err()
+	if err == nil && len(report.Failures) > 0 {
+		s.tell(report.Error())
+	}
+	return err
+}
+
+// tell says what a person may want to know, and a script should not hear.
+func (s *Submitter) tell(text string) {
+	if s.Tell != nil {
+		s.Tell(text)
+	}
+}
+
+func failedRecipient(to envelope.Recipient, err error, refused bool) queue.Recipient {
+	c := status.Of(err)
+	if !refused {
+		c.Class = 4
+	}
+	return queue.Recipient{Recipient: to, Refused: refused, Code: c, Reason: oneLine(err)}
+}
+
+// oneLine returns what err says as one line of a file.
+func oneLine(err error) string {
+	return status.Printable(strings.ReplaceAll(err.Error(), "\n", "; "))
+}
+
+// asNamed maps recipients as they were resolved back to what the caller named,
+// so that the account's rules are applied anew at each attempt. A name of
+// which only some of what it stands for has failed stays resolved.
+func (j *job) asNamed(r *Request, to []envelope.Address) []envelope.Recipient {
+	failed := make(map[string]bool)
+	for _, a := range to {
+		failed[a.Key()] = true
+	}
+	whole := make(map[int]bool)
+	for i, resolved := range j.envelope.To {
+		all, seen := whole[j.wanted[i]]
+		whole[j.wanted[i]] = failed[resolved.Address.Key()] && (all || !seen)
+	}
+	var named []envelope.Recipient
+	added := make(map[int]bool)
+	for i, resolved := range j.envelope.To {
+		w := j.wanted[i]
+		switch {
+		case !failed[resolved.Address.Key()]:
+		case !whole[w]:
+			named = append(named, resolved)
+		case !added[w]:
+			added[w] = true
+			named = append(named, r.To[w].Recipient)
+		}
+	}
+	return named
+}
+
+// errNoQueue says why a message waits nowhere.
+type errNoQueue string
+
+func (e errNoQueue) Error() string { return string(e) }
+
+// enqueue puts an entry for r into the queue, to be tried at once or after the
+// first wait, and sees to it that something will.
+func (s *Submitter) enqueue(r *Request, e *queue.Entry, due bool) error {
+	if s.Queue == nil {
+		return errNoQueue(cmp.Or(s.NoQueue, "there is no queue"))
+	}
+	if !s.Sendmail {
+		if trouble := s.runnerTrouble(); trouble != "" {
+			return errNoQueue(trouble)
+		}
+	}
+	e.Next = time.Now()
+	if !due {
+		e.Next = e.Next.Add(s.backoff(1))
+	}
+	if err := s.store(r, e, s.Queue.Add); err != nil {
+		return err
+	}
+	s.logQueued(e)
+	if trouble := s.startRunner(); trouble != "" {
+		s.warn("queued as " + string(e.ID) + ", but " + trouble)
+	}
+	return nil
+}
+
+// warn says what whoever called has to know.
+func (s *Submitter) warn(text string) {
+	if s.Warn != nil {
+		s.Warn(text)
+	}
+}
+
+// store writes the message of r as it was read, with an entry, to the queue.
+func (s *Submitter) store(r *Request, e *queue.Entry, add func(*queue.Entry, io.Reader) error) error {
+	original := r.Message.Copy()
+	defer original.Close()
+	var d message.Defaults
+	r.stamp(&d, s.Identity.FQDN)
+	original.Complete(d)
+	e.MessageID = original.MessageID()
+	content, _, err := original.Open(envelope.Form{EightBit: true, UTF8: true})
+	if err != nil {
+		return err
+	}
+	if err := add(e, content); err != nil {
+		return fmt.Errorf("queue: %w", err)
+	}
+	return nil
+}
+
+// entry makes an entry of r, without recipients.
+func (s *Submitter) entry(r *Request) *queue.Entry {
+	return &queue.Entry{
+		Sender:   r.Sender,
+		FullName: r.FullName,
+		UserName: r.UserName,
+		Body:     r.Envelope.Body,
+		Return:   r.Envelope.Return,
+		Envelope: r.Envelope.ID,
+		TLS:      r.Envelope.RequireTLS,
+		Account:  accountLines(r),
+	}
+}
+
+// overrides are the parts of a Choice that an entry keeps, by the prefix of
+// their keys; overrideKeys the fields of each.
+var overrideKeys = [...]struct {
+	key   string
+	field func(*config.Override) *string
+}{
+	{"account", func(o *config.Override) *string { return &o.Account }},
+	{"server", func(o *config.Override) *string { return &o.Server }},
+	{"user", func(o *config.Override) *string { return &o.User }},
+	{"secret", func(o *config.Override) *string { return &o.Secret }},
+	{"from", func(o *config.Override) *string { return &o.From }},
+}
+
+// The keys of what finds an entry's account again.
+const (
+	configKey      = "config"       // the file, if it was named
+	nameKey        = "name"         // the account's, if it is of a file
+	commandLineKey = "option."      // and one of overrideKeys
+	environmentKey = "environment." // likewise
+)
+
+// accountLines says how the account of r is found again.
+func accountLines(r *Request) []string {
+	var lines []string
+	add := func(key, value string) {
+		if value != "" {
+			lines = append(lines, key+"="+value)
+		}
+	}
+	add(configKey, r.By.CommandLine.Config)
+	if r.Account != nil && r.Account.File != "" {
+		add(nameKey, r.Account.Name)
+	}
+	for _, k := range overrideKeys {
+		add(commandLineKey+k.key, *k.field(&r.By.CommandLine))
+		add(environmentKey+k.key, *k.field(&r.By.Environment))
+	}
+	return lines
+}
+
+// choiceOf reads what accountLines wrote, and the sender of the entry.
+func choiceOf(e *queue.Entry) (by config.Choice, file string) {
+	for _, line := range e.Account {
+		key, value, _ := strings.Cut(line, "=")
+		switch {
+		case key == configKey:
+			file = value
+		case key == nameKey:
+			by.CommandLine.Account = value
+		}
+		for _, k := range overrideKeys {
+			switch {
+			case key == commandLineKey+k.key && *k.field(&by.CommandLine) == "":
+				*k.field(&by.CommandLine) = value
+			case key == environmentKey+k.key:
+				*k.field(&by.Environment) = value
+			}
+		}
+	}
+	if e.Sender != nil {
+		by.Sender = *e.Sender
+	}
+	return by, file
+}
+
+// request makes of an entry what its caller asked for.
+func (s *Submitter) request(c *queue.Claim) (*Request, error) {
+	m, err := message.Read(c.Message(), message.Options{})
+	if err != nil {
+		return nil, err
+	}
+	r := &Request{Sender: c.Sender, FullName: c.FullName, UserName: c.UserName, Message: m}
+	r.Envelope = envelope.Envelope{Body: c.Body, Return: c.Return, ID: c.Envelope, RequireTLS: c.TLS}
+	for _, to := range c.To {
+		if !to.Refused {
+			r.To = append(r.To, Wanted{to.Recipient, "queue"})
+		}
+	}
+	by, file := choiceOf(c.Entry)
+	if from, ok := m.From(); ok {
+		by.Header = from.Address
+	}
+	loaded, err := s.load(file)
+	if err == nil {
+		r.By = by
+		r.Account, r.Why, err = loaded.Choose(by)
+	}
+	if err != nil {
+		m.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// submitLater queues r without an attempt, if that is what caller or account
+// want. Where it cannot be done, it reports false.
+func (s *Submitter) submitLater(r *Request, j *job) bool {
+	background := r.Account.Deliver == config.DeliverBackground
+	if s.Queue == nil || !background && !r.QueueOnly && r.Account.Deliver != config.DeliverQueue {
+		return false
+	}
+	e := s.entry(r)
+	for _, to := range j.asNamed(r, addressesOf(j.envelope.To)) {
+		e.To = append(e.To, queue.Recipient{Recipient: to})
+	}
+	if err := s.enqueue(r, e, background && !r.QueueOnly); err != nil {
+		return false
+	}
+	s.tell("queued as " + string(e.ID))
+	return true
+}
+
+func addressesOf(to []envelope.Recipient) []envelope.Address {
+	var list []envelope.Address
+	for _, r := range to {
+		list = append(list, r.Address)
+	}
+	return list
+}
+
+// deliverOrKeep sends j now, and queues what of it has to wait.
+func (s *Submitter) deliverOrKeep(ctx context.Context, r *Request, j *job) error {
+	report, err := s.deliver(ctx, j)
+	if err != nil {
+		return err
+	}
+	return s.keep(r, report, func(f Failure) []envelope.Recipient { return j.asNamed(r, f.To) })
+}

@@ -1,0 +1,310 @@
+package submit
+
+import (
+	"bufio"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"sendoff/submit/queue"
+	"sendoff/submit/status"
+)
+
+// List writes the queue to w as mailq does, in Postfix's columns: each entry
+// with its size, arrival and sender, the reason why it waits and when it is
+// tried again, and its recipients. Above it stands what is wrong with an
+// account. An asterisk marks an entry that somebody is at work on, an
+// exclamation mark a notice of a failure. Entries that cannot be read are in the
+// error, and hide no other.
+func List(w io.Writer, q *queue.Queue) error {
+	out := bufio.NewWriter(w)
+	var bad []error
+	entries, octets := 0, int64(0)
+	for e, err := range q.Entries() {
+		if err != nil {
+			bad = append(bad, err)
+			continue
+		}
+		if entries++; entries == 1 {
+			for _, f := range faults(q) {
+				out.WriteString(f.headline())
+			}
+			out.WriteString("-Queue ID-------- --Size-- ----Arrival Time---- -Sender/Recipient-------\n")
+		}
+		octets += e.Size
+		writeEntry(out, q, e)
+		if entries == 1 {
+			out.Flush()
+		}
+	}
+	switch {
+	case entries > 0:
+		fmt.Fprintf(out, "-- %d Kbytes in %d Request%s.\n", (octets+1023)/1024, entries, plural(entries))
+	case len(bad) == 0:
+		out.WriteString("Mail queue is empty\n")
+	}
+	return errors.Join(out.Flush(), status.Temporary.Wrap(errors.Join(bad...)))
+}
+
+func plural(n int) string {
+	if n == 1 {
+		return ""
+	}
+	return "s"
+}
+
+// headline is what List says of a fault.
+func (f *fault) headline() string {
+	name := "account " + f.account
+	if f.account == "" {
+		name = "configuration"
+	}
+	return fmt.Sprintf("(%s: %s; %d failure%s since %s, %s)\n", name, f.reason, f.failures, plural(f.failures),
+		f.since.Local().Format("Jan _2 15:04"), nextAttempt(f.next))
+}
+
+func nextAttempt(at time.Time) string {
+	wait := time.Until(at).Round(time.Second)
+	if wait <= 0 {
+		return "next attempt is due"
+	}
+	return "next attempt in " + wait.String()
+}
+
+// indent is the width of the columns before recipients.
+const indent = 50
+
+func writeEntry(out *bufio.Writer, q *queue.Queue, e *queue.Entry) {
+	mark := ' '
+	switch {
+	case q.Busy(e.ID):
+		mark = '*'
+	case !e.Notice.IsZero():
+		mark = '!'
+	}
+	fmt.Fprintf(out, "%s%c %8d %s  %s\n", e.ID, mark, e.Size, e.ID.Time().Local().Format("Mon Jan _2 15:04:05"), senderOf(e))
+	said := ""
+	say := func(reason string) {
+		if reason != said && reason != "" {
+			fmt.Fprintf(out, "%*s(%s)\n", 4, "", status.Printable(reason))
+			said = reason
+		}
+	}
+	for _, to := range e.To {
+		switch {
+		case !e.Notice.IsZero():
+			say(join(to.Reason, e.Reason, nextAttempt(e.Next)))
+		case to.Refused:
+			say("refused: " + to.Reason)
+		default:
+			say(join(cmp.Or(to.Reason, e.Reason), nextAttempt(e.Next)))
+		}
+		fmt.Fprintf(out, "%*s%s\n", indent, "", to.Address)
+	}
+	if e.Unknown {
+		say("an attempt ended without an answer: it may have been delivered")
+	}
+	out.WriteByte('\n')
+}
+
+func join(words ...string) string {
+	var some []string
+	for _, w := range words {
+		if w != "" {
+			some = append(some, w)
+		}
+	}
+	return strings.Join(some, "; ")
+}
+
+// senderOf names who sent an entry.
+func senderOf(e *queue.Entry) string {
+	switch {
+	case !e.Notice.IsZero():
+		return "MAILER-DAEMON (notice to " + e.Sender.String() + ")"
+	case e.Sender == nil:
+		return "(the account's own)"
+	case e.Sender.IsNull():
+		return "MAILER-DAEMON"
+	}
+	return e.Sender.String()
+}
+
+// A listed is an entry as ListJSON writes it.
+type listed struct {
+	ID         queue.ID          `json:"queue_id"`
+	Arrival    int64             `json:"arrival_time"`
+	Size       int64             `json:"message_size"`
+	MessageID  string            `json:"message_id,omitempty"`
+	Sender     *string           `json:"sender"` // null: the account's own
+	Account    string            `json:"account,omitempty"`
+	Notice     bool              `json:"notice,omitempty"`
+	Active     bool              `json:"active,omitempty"`
+	Unknown    bool              `json:"unknown,omitempty"`
+	Attempts   int               `json:"attempts"`
+	Next       int64             `json:"next_attempt"`
+	Reason     string            `json:"reason,omitempty"`
+	Recipients []listedRecipient `json:"recipients"`
+}
+
+type listedRecipient struct {
+	Address string `json:"address"`
+	Refused bool   `json:"refused,omitempty"`
+	Status  string `json:"status,omitempty"`
+	Reason  string `json:"delay_reason,omitempty"`
+}
+
+// ListJSON writes the queue to w, one JSON object a line; times are in seconds
+// since 1970.
+func ListJSON(w io.Writer, q *queue.Queue) error {
+	out := bufio.NewWriter(w)
+	encoder := json.NewEncoder(out)
+	encoder.SetEscapeHTML(false)
+	var bad []error
+	for e, err := range q.Entries() {
+		if err != nil {
+			bad = append(bad, err)
+			continue
+		}
+		by, _ := choiceOf(e)
+		l := listed{
+			ID: e.ID, Arrival: e.ID.Time().Unix(), Size: e.Size, MessageID: e.MessageID, Account: by.CommandLine.Account,
+			Notice: !e.Notice.IsZero(), Active: q.Busy(e.ID), Unknown: e.Unknown, Attempts: e.Attempts, Next: e.Next.Unix(), Reason: e.Reason,
+		}
+		if e.Sender != nil {
+			sender := e.Sender.String()
+			l.Sender = &sender
+		}
+		for _, to := range e.To {
+			r := listedRecipient{Address: to.Address.String(), Refused: to.Refused, Reason: to.Reason}
+			if to.Reason != "" {
+				r.Status = to.Code.String()
+			}
+			l.Recipients = append(l.Recipients, r)
+		}
+		if err := encoder.Encode(l); err != nil {
+			return err
+		}
+	}
+	return errors.Join(out.Flush(), status.Temporary.Wrap(errors.Join(bad...)))
+}
+
+// Count writes how many entries the queue has.
+func Count(w io.Writer, q *queue.Queue) error {
+	ids, err := q.IDs()
+	if err == nil {
+		_, err = fmt.Fprintln(w, len(ids))
+	}
+	return err
+}
+
+// Show writes an entry to w, its envelope and its message.
+func Show(w io.Writer, q *queue.Queue, name string) error {
+	id, ok := queue.ParseID(strings.ToLower(name))
+	if !ok {
+		return status.Usage.Errorf("%q is no queue ID", name)
+	}
+	envelope, message, err := q.Files(id)
+	if err != nil {
+		return noEntry(id, err)
+	}
+	defer message.Close()
+	if _, err := fmt.Fprintf(w, "%s\n", envelope); err != nil {
+		return err
+	}
+	_, err = io.Copy(w, message)
+	return err
+}
+
+// Delete removes an entry, or all of them; those that somebody is at work on
+// stay. It returns how many it removed.
+func Delete(q *queue.Queue, name string) (int, error) {
+	return each(q, name, func(id queue.ID) error { return q.Discard(id) })
+}
+
+// Retry makes an entry, or all of them, due now. It returns how many.
+func (s *Submitter) Retry(name string) (int, error) {
+	if strings.EqualFold(name, "ALL") {
+		for _, state := range s.Queue.States() {
+			if strings.HasPrefix(state, faultPrefix) {
+				s.Queue.SetState(state, nil)
+			}
+		}
+	}
+	return each(s.Queue, name, func(id queue.ID) error {
+		c, err := s.Queue.Claim(id)
+		if err != nil {
+			return err
+		}
+		defer c.Release()
+		c.Next = time.Now()
+		return c.Update()
+	})
+}
+
+// each does something to the entry of that name, or to ALL.
+func each(q *queue.Queue, name string, do func(queue.ID) error) (int, error) {
+	if !strings.EqualFold(name, "ALL") {
+		id, ok := queue.ParseID(strings.ToLower(name))
+		if !ok {
+			return 0, status.Usage.Errorf("%q is no queue ID, and not ALL", name)
+		}
+		if err := do(id); err != nil {
+			return 0, noEntry(id, err)
+		}
+		return 1, nil
+	}
+	ids, err := q.IDs()
+	if err != nil {
+		return 0, err
+	}
+	n, failures := 0, []error(nil)
+	for _, id := range ids {
+		err := do(id)
+		switch {
+		case err == nil:
+			n++
+		case !errors.Is(err, queue.ErrGone):
+			failures = append(failures, noEntry(id, err))
+		}
+	}
+	return n, errors.Join(failures...)
+}
+
+// noEntry says what is wrong with an entry that somebody has named.
+func noEntry(id queue.ID, err error) error {
+	if errors.Is(err, queue.ErrGone) {
+		return status.Usage.Errorf("%s: %w", id, err)
+	}
+	if bad := new(queue.Bad); errors.As(err, &bad) {
+		return status.Temporary.Wrap(err)
+	}
+	return status.Temporary.Errorf("%s: %w", id, err)
+}
+
+// Matching returns whether an entry is what a run is about: the one whose ID,
+// whose sender or one of whose recipients holds text, or not. kind is I, S or R;
+// 0 is every entry.
+func Matching(kind byte, text string, not bool) func(*queue.Entry) bool {
+	text = strings.ToLower(text)
+	holds := func(s string) bool { return strings.Contains(strings.ToLower(s), text) }
+	return func(e *queue.Entry) bool {
+		match := true
+		switch kind {
+		case 'I':
+			match = holds(string(e.ID))
+		case 'S':
+			match = holds(senderOf(e))
+		case 'R':
+			match = false
+			for _, to := range e.To {
+				match = match || holds(to.Address.String())
+			}
+		}
+		return match != not || kind == 0
+	}
+}

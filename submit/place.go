@@ -1,0 +1,66 @@
+package submit
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+
+	"sendoff/config"
+	"sendoff/submit/queue"
+)
+
+// OpenQueue opens the queue of the user that id is, where c puts it:
+//
+//	queue = "FOLDER"      there
+//	nothing               /var/spool/sendoff/UID if an administrator has made the
+//	                      folder for all, else .local/state/sendoff at home
+//	queue = "off"         nowhere
+//
+// Where the first is not fit to be used, warn hears of it, and the home folder
+// serves. With a nil error there is a queue.
+func OpenQueue(c *config.Config, id config.Identity, warn func(text string)) (*queue.Queue, error) {
+	if c.Queue == config.Off {
+		return nil, errNoQueue(`queue = "off"`)
+	}
+	places := []string{c.Queue}
+	if c.Queue == "" {
+		places = []string{queue.Shared}
+	}
+	if id.Home != "" && filepath.IsAbs(id.Home) && id.Home != "/" {
+		places = append(places, filepath.Join(id.Home, ".local/state/sendoff"))
+	}
+	var first error
+	for _, folder := range places {
+		q, err := openQueue(folder, id.UID)
+		if err == nil {
+			q.MaxBytes = int64(c.QueueLimit)
+			if first != nil {
+				warn(fmt.Sprintf("%v; the queue is in %s", first, q))
+			}
+			return q, nil
+		}
+		if first == nil && !(folder == queue.Shared && errors.Is(err, fs.ErrNotExist)) {
+			first = fmt.Errorf("queue: %w", err)
+		}
+	}
+	if first == nil {
+		first = errNoQueue("there is no folder for a queue: no /var/spool/sendoff, and no home")
+	}
+	return nil, first
+}
+
+func openQueue(folder string, uid int) (*queue.Queue, error) {
+	q, err := queue.Existing(folder, uid)
+	if errors.Is(err, fs.ErrNotExist) && (folder != queue.Shared || queue.IsShared(folder)) {
+		return queue.Open(folder, uid)
+	}
+	return q, err
+}
+
+// NoQueue reports whether err says that there is to be no queue.
+func NoQueue(err error) bool { return errors.As(err, new(errNoQueue)) }
+
+// Forget forgets that the account could not be used, because a person has done
+// something about it.
+func (s *Submitter) Forget(a *config.Account) { s.forget(accountKey(a)) }

@@ -1,0 +1,492 @@
+package submit
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"sendoff/config"
+	"sendoff/submit/queue"
+	"sendoff/submit/smtp"
+	"sendoff/submit/status"
+)
+
+// A Selection says which entries a run is about.
+type Selection struct {
+	Now   bool                      // those whose time has not come, too
+	Match func(e *queue.Entry) bool // nil: all
+}
+
+// A group is the entries of one account that are to be tried.
+type group struct {
+	s       *Submitter // with the entries' configuration
+	account *config.Account
+	key     string
+	which   Selection
+	waits   time.Time // the account's fault forbids an attempt before
+
+	mu   sync.Mutex
+	ids  []queue.ID // not tried yet
+	sent int        // messages that got an answer
+}
+
+func (g *group) pop() (queue.ID, bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.ids) == 0 {
+		return "", false
+	}
+	id := g.ids[0]
+	g.ids = g.ids[1:]
+	return id, true
+}
+
+func (g *group) push(id queue.ID) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.ids = append(g.ids, id)
+}
+
+func (g *group) left() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.ids)
+}
+
+// Run tries what is due, each account in as few sessions as will do, several
+// accounts at once. It returns how many entries are left, and when the next of
+// them is due. An error is the queue's: what becomes of mail is in its entries.
+func (s *Submitter) Run(ctx context.Context, which Selection) (next time.Time, left int, err error) {
+	if err := s.Queue.Sweep(); err != nil {
+		return next, 0, err
+	}
+	r := &run{s: s, which: which, byLines: make(map[string]*group), byKey: make(map[string]*group)}
+	for e, err := range s.Queue.Entries() {
+		if ctx.Err() != nil {
+			break
+		}
+		if err != nil {
+			s.logFault(err)
+			continue
+		}
+		if (which.Match == nil || which.Match(e)) && (which.Now || s.due(e.Next)) {
+			r.take(e)
+		}
+	}
+	var all sync.WaitGroup
+	for _, g := range r.byKey {
+		all.Go(func() { g.run(ctx) })
+	}
+	all.Wait()
+	for e, err := range s.Queue.Entries() {
+		if err != nil {
+			continue
+		}
+		at := e.Next
+		if g := r.byLines[lines(e)]; g != nil && g.waits.After(at) {
+			at = g.waits
+		}
+		if left++; left == 1 || at.Before(next) {
+			next = at
+		}
+	}
+	return next, left, nil
+}
+
+// A run is one pass over the queue.
+type run struct {
+	s       *Submitter
+	which   Selection
+	byLines map[string]*group // by what an entry says of its account
+	byKey   map[string]*group // by the account that this is
+}
+
+// lines returns what decides which account an entry has, except for a message
+// that has to be read.
+func lines(e *queue.Entry) string {
+	sender := ""
+	if e.Sender != nil {
+		sender = e.Sender.String()
+	}
+	return strings.Join(e.Account, "\n") + "\n" + sender
+}
+
+// take finds the group of an entry.
+func (r *run) take(e *queue.Entry) {
+	known := lines(e)
+	g := r.byLines[known]
+	if g == nil {
+		g = r.groupOf(e)
+		if strings.Contains("\n"+known, "\n"+nameKey+"=") || g.account == nil {
+			r.byLines[known] = g
+		}
+	}
+	g.push(e.ID)
+}
+
+// groupOf finds the account of an entry. One that is not to be had now is a
+// group as well, whose fault is noted.
+func (r *run) groupOf(e *queue.Entry) *group {
+	h := sha256.Sum256([]byte(lines(e)))
+	key := hex.EncodeToString(h[:8])
+	worker, a, err := r.s.accountOf(e)
+	if err == nil {
+		r.s.forget(key)
+		key = accountKey(a)
+	}
+	if g := r.byKey[key]; g != nil {
+		return g
+	}
+	g := &group{s: worker, account: a, key: key, which: r.which}
+	r.byKey[key] = g
+	if err != nil {
+		name := ""
+		if by, _ := choiceOf(e); by.CommandLine.Account != "" {
+			name = by.CommandLine.Account
+		}
+		g.s = r.s
+		r.s.note(key, name, err, nil)
+	}
+	return g
+}
+
+// accountOf returns the account of an entry, and a Submitter with its
+// configuration.
+func (s *Submitter) accountOf(e *queue.Entry) (*Submitter, *config.Account, error) {
+	by, file := choiceOf(e)
+	c, err := s.load(file)
+	if err != nil {
+		return nil, nil, err
+	}
+	worker := *s
+	worker.Config = c
+	worker.Load = func(string) (*config.Config, error) { return c, nil }
+	if by.CommandLine.Account != "" {
+		a, _, err := c.Choose(by)
+		return &worker, a, err
+	}
+	claim, err := s.Queue.Claim(e.ID) // the message's From may decide
+	if err != nil {
+		return nil, nil, err
+	}
+	defer claim.Release()
+	r, err := worker.request(claim)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer r.Message.Close()
+	return &worker, r.Account, nil
+}
+
+// load returns the configuration that an entry is sent with.
+func (s *Submitter) load(file string) (*config.Config, error) {
+	if s.Load == nil {
+		return s.Config, nil
+	}
+	return s.Load(file)
+}
+
+// perSession is how many entries are worth another session.
+const perSession = 5
+
+// run tries the entries of a group.
+func (g *group) run(ctx context.Context) {
+	s := g.s
+	f := readFault(s.Queue, faultPrefix+g.key)
+	switch {
+	case f == nil:
+	case g.account == nil:
+		g.rest()
+		return
+	case !s.due(f.next) && !g.which.Now:
+		g.waits = f.next
+		return
+	}
+	var all sync.WaitGroup
+	for n := range min(s.Config.Sessions, (g.left()+perSession-1)/perSession) {
+		all.Go(func() { g.work(ctx, n == 0) })
+	}
+	all.Wait()
+}
+
+// rest is called when the account could not be used: its entries wait, or are
+// too old for that.
+func (g *group) rest() {
+	f := readFault(g.s.Queue, faultPrefix+g.key)
+	if f == nil {
+		return
+	}
+	g.waits = f.next
+	for id, ok := g.pop(); ok; id, ok = g.pop() {
+		e, err := g.s.Queue.Read(id)
+		if err != nil || !g.s.tooOld(e, f.at) || !g.s.tooOld(e, f.tried) {
+			continue
+		}
+		if c, err := g.s.Queue.Claim(id); err == nil {
+			c.Reason = "given up: " + f.reason
+			g.s.fail(c)
+		}
+	}
+}
+
+// work sends entries over one session after the other, as long as they get
+// anywhere.
+func (g *group) work(ctx context.Context, first bool) {
+	patience := time.Duration(0)
+	if first {
+		patience = slotTime
+	}
+	for g.left() > 0 && ctx.Err() == nil {
+		leave, err := g.s.slot(ctx, g.account, patience)
+		if err != nil {
+			return
+		}
+		own, _ := g.account.Address()
+		session, err := g.s.open(ctx, g.account, g.s.helloName(own, own))
+		if err != nil {
+			leave()
+			g.rest()
+			return
+		}
+		before := g.progress(0)
+		err = session.Deliver(ctx, func(yield func(smtp.Mail) bool) {
+			for ctx.Err() == nil {
+				mail, ok := g.next()
+				if !ok || !yield(mail) {
+					return
+				}
+			}
+		})
+		session.Close()
+		leave()
+		if err != nil && g.progress(0) == before {
+			return
+		}
+	}
+}
+
+func (g *group) progress(n int) int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.sent += n
+	return g.sent
+}
+
+// next returns the next entry that is nobody else's, as a mail.
+func (g *group) next() (smtp.Mail, bool) {
+	for {
+		id, ok := g.pop()
+		if !ok {
+			return smtp.Mail{}, false
+		}
+		c, err := g.s.Queue.Claim(id)
+		if err != nil {
+			continue // somebody else is at it, or was
+		}
+		if !g.which.Now && !g.s.due(c.Next) {
+			c.Release() // somebody else was faster
+			continue
+		}
+		if mail, ok := g.attempt(c); ok {
+			return mail, true
+		}
+	}
+}
+
+// An attempt is an entry on its way.
+type attempt struct {
+	g       *group
+	s       *Submitter
+	claim   *queue.Claim
+	request *Request
+	job     *job
+	report  *Report
+	started time.Time
+}
+
+// attempt makes a mail of an entry. If that cannot be done, the entry is
+// settled.
+func (g *group) attempt(c *queue.Claim) (smtp.Mail, bool) {
+	t := &attempt{g: g, s: g.s, claim: c, started: time.Now()}
+	err := t.prepare()
+	t.report = &Report{job: t.job}
+	if err != nil {
+		t.report.Failures = []Failure{{Err: err}}
+		t.settle()
+		return smtp.Mail{}, false
+	}
+	mail := t.s.mail(t.job, t.report)
+	done := mail.Done
+	mail.Done = func(r smtp.Result) {
+		done(r)
+		if t.report.total() == len(t.job.envelope.To) {
+			t.settle()
+		}
+	}
+	return mail, true
+}
+
+func (t *attempt) prepare() (err error) {
+	if t.claim.Notice.IsZero() {
+		t.request, err = t.s.request(t.claim)
+	} else {
+		t.request, err = t.s.notice(t.claim)
+	}
+	if err == nil {
+		t.job, err = t.s.prepare(t.request)
+	}
+	return err
+}
+
+func (t *attempt) close() {
+	if t.job != nil {
+		t.job.message.Close()
+	}
+	if t.request != nil {
+		t.request.Message.Close()
+	}
+}
+
+// settle writes down what came of an attempt.
+func (t *attempt) settle() {
+	defer t.close()
+	defer t.claim.Release()
+	e := t.claim.Entry
+	t.s.logAttempt(t)
+	if !t.broken() {
+		t.g.progress(1)
+	}
+	if !e.Notice.IsZero() {
+		t.settleNotice()
+		return
+	}
+	e.To = t.outcome()
+	if e.Waiting() > 0 && t.s.tooOld(e, t.started) && t.s.tooOld(e, e.Tried) {
+		for i := range e.To {
+			if to := &e.To[i]; !to.Refused {
+				to.Refused, to.Reason = true, "given up after "+t.s.age(e)+": "+to.Reason
+			}
+		}
+	}
+	switch {
+	case e.Waiting() > 0:
+		t.again()
+	case len(e.To) > 0:
+		t.giveUp()
+	default:
+		t.s.check(e.ID, t.claim.Done())
+	}
+}
+
+// broken reports whether the session ended in the middle.
+func (t *attempt) broken() bool {
+	for _, f := range t.report.Failures {
+		if k := status.KindOf(f.Err); k == status.Lost || k == status.Connection {
+			return true
+		}
+	}
+	return false
+}
+
+// outcome returns the recipients that have not got the message.
+func (t *attempt) outcome() []queue.Recipient {
+	e := t.claim.Entry
+	var left []queue.Recipient
+	for _, to := range e.To {
+		if to.Refused { // long ago
+			left = append(left, to)
+		}
+	}
+	for _, f := range t.report.Failures {
+		e.Unknown = e.Unknown || f.Unknown
+		refused := !status.Of(f.Err).Temporary()
+		if t.job == nil {
+			for _, to := range e.To {
+				if !to.Refused {
+					left = append(left, failedRecipient(to.Recipient, f.Err, refused))
+				}
+			}
+			continue
+		}
+		for _, to := range t.job.asNamed(t.request, f.To) {
+			left = append(left, failedRecipient(to, f.Err, refused))
+		}
+	}
+	return left
+}
+
+// again leaves the entry for another attempt.
+func (t *attempt) again() {
+	e := t.claim.Entry
+	e.Attempts++
+	e.Tried = t.started
+	e.Reason = ""
+	e.Next = time.Now().Add(t.s.backoff(e.Attempts))
+	t.s.check(e.ID, t.claim.Update())
+}
+
+// tooOld reports whether an attempt at that time was made when the lifetime
+// of e was over.
+func (s *Submitter) tooOld(e *queue.Entry, at time.Time) bool {
+	return !at.IsZero() && at.Sub(born(e)) > s.Config.Lifetime.Duration
+}
+
+// born returns when e was put into the queue, or became a notice.
+func born(e *queue.Entry) time.Time {
+	if e.Notice.IsZero() {
+		return e.ID.Time()
+	}
+	return e.Notice
+}
+
+func (s *Submitter) age(e *queue.Entry) string {
+	return time.Since(born(e)).Round(time.Second).String()
+}
+
+// check notes that the queue's disk has failed. The mail is still there.
+func (s *Submitter) check(id queue.ID, err error) {
+	if err != nil {
+		s.logFault(fmt.Errorf("queue entry %s: %w", id, err))
+	}
+}
+
+// Times in which a session that was opened for one message takes along others.
+const (
+	alongTime = 2 * time.Second
+	alongSize = 1 << 20 // octets of the largest
+)
+
+// along yields what waits for the account of j, as far as it does not keep the
+// caller of j waiting.
+func (s *Submitter) along(ctx context.Context, a *config.Account, yield func(smtp.Mail) bool) {
+	if s.Queue == nil || s.rehearsal != nil {
+		return
+	}
+	ids, _ := s.Queue.IDs()
+	if len(ids) == 0 {
+		return
+	}
+	key := accountKey(a)
+	until := time.Now().Add(alongTime)
+	for _, id := range ids {
+		if ctx.Err() != nil || time.Now().After(until) {
+			return
+		}
+		e, err := s.Queue.Read(id)
+		if err != nil || !s.due(e.Next) || e.Size > alongSize {
+			continue
+		}
+		worker, account, err := s.accountOf(e)
+		if err != nil || accountKey(account) != key {
+			continue
+		}
+		g := &group{s: worker, account: account, key: key, ids: []queue.ID{id}}
+		if mail, ok := g.next(); ok && !yield(mail) {
+			return
+		}
+	}
+}
