@@ -208,6 +208,10 @@ func (p *program) submitter() (*submit.Submitter, error) {
 		c = config.Default()
 	}
 	s.Config = c
+	s.Log = &submit.Log{Place: c.Log, Format: c.LogFormat, Tag: cmp.Or(p.cmd.SyslogTag, "sendoff")}
+	if p.privileged && s.Log.Place != config.Off {
+		s.Log.Place = config.LogSyslog // a file would be written with rights that the caller has not
+	}
 	return s, err
 }
 
@@ -419,15 +423,23 @@ func (p *program) queue(ctx context.Context) error {
 		return submit.Show(os.Stdout, s.Queue, p.cmd.Entry)
 	case cmdline.Delete:
 		n, err := submit.Delete(s.Queue, p.cmd.Entry)
-		return errors.Join(err, p.print(fmt.Sprintf("removed: %d\n", n)))
+		return p.done("removed", n, err)
 	case cmdline.Retry:
 		n, err := s.Retry(p.cmd.Entry)
-		if _, _, runErr := s.Run(ctx, submit.Selection{}); err == nil {
-			err = runErr
+		if err == nil {
+			_, _, err = s.Run(ctx, submit.Selection{})
 		}
-		return errors.Join(err, p.print(fmt.Sprintf("tried: %d\n", n)))
+		return p.done("tried", n, err)
 	}
 	return p.runQueue(ctx, s)
+}
+
+// done says to how many entries something was done, if it was to any.
+func (p *program) done(what string, n int, err error) error {
+	if n == 0 && err != nil {
+		return err
+	}
+	return errors.Join(err, p.print(fmt.Sprintf("%s: %d\n", what, n)))
 }
 
 // runQueue is -q and --queue-run. What becomes of the mail is for mailq to say.

@@ -39,8 +39,13 @@ import (
 	"sendoff/submit/status"
 )
 
-// Off is the value of queue and runner that says there is none.
-const Off = "off"
+// Values of settings. Off is one of queue, runner and log: there is none.
+const (
+	Off       = "off"
+	LogSyslog = "syslog"
+	LogStderr = "stderr"
+	LogJSON   = "json" // log-format
+)
 
 // A Config is what the files say, together.
 type Config struct {
@@ -54,6 +59,8 @@ type Config struct {
 	Retry         List[Duration] `toml:"retry" doc:"How long to wait before another attempt: the first time, and at most."`
 	Sessions      int            `toml:"sessions" doc:"How many sessions with one account a user has at once."`
 	Runner        string         `toml:"runner" doc:"Whether a process is started that sends what waits: auto, on or off."`
+	Log           string         `toml:"log" doc:"Where it is written what becomes of mail: syslog, stderr, off or a file."`
+	LogFormat     string         `toml:"log-format" doc:"How: text or json."`
 	NotifyCommand string         `toml:"notify-command" doc:"A command to run when a message was given up and nobody could be told by mail."`
 
 	// Accounts holds the user's accounts before the system's, and those of
@@ -114,6 +121,8 @@ func Default() *Config {
 		Retry:      List[Duration]{{time.Minute}, {time.Hour}},
 		Sessions:   2,
 		Runner:     "auto",
+		Log:        LogSyslog,
+		LogFormat:  "text",
 	}
 }
 
@@ -191,6 +200,9 @@ func (c *Config) add(path string, data []byte, home string, v Values) error {
 	if err != nil {
 		return err
 	}
+	if o.has("log") && doc.Log != Off && doc.Log != LogSyslog && doc.Log != LogStderr {
+		doc.Log = resolve(doc.Log, filepath.Dir(where), home)
+	}
 	if o.has("queue") && doc.Queue != Off {
 		doc.Queue = resolve(doc.Queue, filepath.Dir(where), home)
 	}
@@ -254,6 +266,10 @@ func (c *Config) checkTop(o *outline, home string) error {
 		return o.errorf(o.find("domain"), "domain is not a domain")
 	case o.has("queue") && (c.Queue == "" || strings.ContainsFunc(c.Queue, unicode.IsControl)):
 		return o.errorf(o.find("queue"), `queue is a folder, or "off"`)
+	case o.has("log") && (c.Log == "" || strings.ContainsFunc(c.Log, unicode.IsControl)):
+		return o.errorf(o.find("log"), `log is "syslog", "stderr", "off" or a file`)
+	case o.has("log-format") && c.LogFormat != "text" && c.LogFormat != LogJSON:
+		return o.errorf(o.find("log-format"), `log-format is "text" or "json"`)
 	case c.QueueLimit < 0:
 		return o.errorf(o.find("queue-limit"), "queue-limit must not be negative")
 	case o.has("retry") && (len(c.Retry) != 2 || c.Retry[0].Duration > c.Retry[1].Duration):

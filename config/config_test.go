@@ -170,7 +170,7 @@ func TestLoadErrors(t *testing.T) {
 		{account("tls_fingerprint = \"x\""), "f:2:1: unknown key accounts.a.tls_fingerprint; did you mean tls-fingerprint?"},
 		{account("[accounts.a.port]"), "f:2:2: unknown key accounts.a.port; write it in server"},
 		{"accounts.a = { server = \"smtps://h\", usr = \"u\" }\n", "f:1:38: unknown key accounts.a.usr; did you mean user?"},
-		{"log = \"syslog\"\n", "f:1:1: unknown key log"},
+		{"logs = \"syslog\"\n", "f:1:1: unknown key logs; did you mean log?"},
 		{"[oauth2.x]\n", "f:1:2: unknown key oauth2.x"},
 
 		// What has the wrong type.
@@ -209,6 +209,8 @@ func TestLoadErrors(t *testing.T) {
 		{"lifetime = \"0d\"\n", `f:1:12: lifetime: a time is a number with a unit, such as "90s", "2m" or "5d"`},
 		{"retry = [\"1h\"]\n", `f:1:1: retry is two times, the first wait and the longest, as in ["1m", "1h"]`},
 		{"retry = [\"1h\", \"1m\"]\n", `f:1:1: retry is two times, the first wait and the longest, as in ["1m", "1h"]`},
+		{"log = \"\"\n", `f:1:1: log is "syslog", "stderr", "off" or a file`},
+		{"log-format = \"xml\"\n", `f:1:1: log-format is "text" or "json"`},
 		{"sessions = 0\n", `f:1:1: sessions must be 1 or more`},
 		{"runner = \"yes\"\n", `f:1:1: runner is "auto", "on" or "off"`},
 		{"notify-command = \"a | b\"\n", `f:1:1: notify-command: no shell is run: quote the |, or write sh -c '...'`},

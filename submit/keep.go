@@ -23,6 +23,7 @@ import (
 // it returns nil, the message is in the queue; otherwise the error is fault, in
 // a Report that says why it was not queued.
 func (s *Submitter) Postpone(r *Request, fault error) error {
+	s.logSubmission(r)
 	return s.keep(r, &Report{Failures: []Failure{{Err: fault}}}, everyone(r))
 }
 
@@ -56,6 +57,7 @@ func (s *Submitter) waits(err error) bool {
 // of what was refused for good. It returns what is left for the caller to know.
 // whom gives the recipients of a failure, as the caller named them.
 func (s *Submitter) keep(r *Request, report *Report, whom func(Failure) []envelope.Recipient) error {
+	s.logReport(r.logID(), r.Account, r.logID().Time(), report)
 	wait, refused := s.entry(r), s.entry(r)
 	for i := range report.Failures {
 		f := &report.Failures[i]
@@ -71,6 +73,8 @@ func (s *Submitter) keep(r *Request, report *Report, whom func(Failure) []envelo
 		}
 	}
 	if len(wait.To) > 0 {
+		wait.Attempts, wait.Tried = 1, r.logID().Time()
+		refused.ID = "" // it is another entry
 		if err := s.enqueue(r, wait, false); err != nil {
 			report.NotQueued = err.Error()
 			for i := range report.Failures {
@@ -196,6 +200,7 @@ func (s *Submitter) store(r *Request, e *queue.Entry, add func(*queue.Entry, io.
 // entry makes an entry of r, without recipients.
 func (s *Submitter) entry(r *Request) *queue.Entry {
 	return &queue.Entry{
+		ID:       r.logID(),
 		Sender:   r.Sender,
 		FullName: r.FullName,
 		UserName: r.UserName,

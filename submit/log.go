@@ -1,9 +1,265 @@
 package submit
 
-import "sendoff/submit/queue"
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
 
-func (s *Submitter) logQueued(e *queue.Entry) {}
-func (s *Submitter) logFault(err error)       {}
-func (s *Submitter) logAttempt(t *attempt)    {}
-func (s *Submitter) logNotice(e *queue.Entry) {}
-func (s *Submitter) logFailed(e *queue.Entry) {}
+	"sendoff/config"
+	"sendoff/submit/envelope"
+	"sendoff/submit/process"
+	"sendoff/submit/queue"
+	"sendoff/submit/status"
+)
+
+// A Log is where it is written what becomes of mail, a line for each event, in
+// Postfix's shape:
+//
+//	ID: from=<ann@example.org>, uid=1000, caller=/usr/sbin/cron, dir=/root, size=312, message-id=<…>
+//	ID: to=<bob@example.net>, account=work, relay=smtp.example.org, delay=1.2s, dsn=2.0.0, status=sent (250 2.0.0 ok)
+//
+// or each a JSON object. No line has a secret or a part of a message. What
+// cannot be written is lost, and stops no mail.
+type Log struct {
+	Place  string // config.LogSyslog, config.LogStderr, a file, or config.Off
+	Format string // config.LogJSON, or text
+	Tag    string // the program's name in the system's log
+
+	mu     sync.Mutex
+	opened bool
+	write  func(line string, bad bool) error
+}
+
+// A field is one of a line's.
+type field struct {
+	key   string
+	value any // nil is left out, as is ""
+}
+
+// logTime is how long a line may take to be written.
+const logTime = time.Second
+
+// like returns the log that c wants.
+func (l *Log) like(c *config.Config) *Log {
+	if l == nil || l.Place == c.Log && l.Format == c.LogFormat {
+		return l
+	}
+	return &Log{Place: c.Log, Format: c.LogFormat, Tag: l.Tag}
+}
+
+// line writes one line about the message that id stands for.
+func (l *Log) line(id queue.ID, bad bool, fields ...field) {
+	if l == nil || l.Place == config.Off {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.opened {
+		l.opened = true
+		l.write = l.open()
+	}
+	if l.write == nil {
+		return
+	}
+	text := textLine(id, fields)
+	if l.Format == config.LogJSON {
+		text = jsonLine(id, fields)
+	}
+	write, done := l.write, make(chan error, 1)
+	go func() { done <- write(text, bad) }()
+	select {
+	case err := <-done:
+		if err == nil {
+			return
+		}
+	case <-time.After(logTime):
+	}
+	l.write = nil // whoever reads the log has stopped
+}
+
+func textLine(id queue.ID, fields []field) string {
+	var words []string
+	for _, f := range fields {
+		text := ""
+		switch v := f.value.(type) {
+		case nil:
+			continue
+		case envelope.Address:
+			text = "<" + v.String() + ">"
+		default:
+			text = fmt.Sprint(v)
+		}
+		switch {
+		case text == "":
+		case f.key == "reply":
+			words[len(words)-1] += " (" + text + ")"
+		default:
+			words = append(words, f.key+"="+text)
+		}
+	}
+	return status.Printable(string(id) + ": " + strings.Join(words, ", "))
+}
+
+func jsonLine(id queue.ID, fields []field) string {
+	var b strings.Builder
+	add := func(key string, value any) {
+		text, err := json.Marshal(value)
+		if err == nil && string(text) != `""` {
+			fmt.Fprintf(&b, ",%q:%s", key, text)
+		}
+	}
+	fmt.Fprintf(&b, "{%q:%q", "time", time.Now().Format(time.RFC3339Nano))
+	add("id", id)
+	for _, f := range fields {
+		switch v := f.value.(type) {
+		case nil:
+		case envelope.Address:
+			add(f.key, v.String())
+		case time.Duration:
+			add(f.key, v.Seconds())
+		case fmt.Stringer:
+			add(f.key, v.String())
+		default:
+			add(f.key, v)
+		}
+	}
+	return b.String() + "}"
+}
+
+// open returns what writes a line; nil if there is nothing to write to.
+func (l *Log) open() func(string, bool) error {
+	var w io.Writer
+	switch l.Place {
+	case config.LogSyslog:
+		return process.Syslog(l.Tag)
+	case config.LogStderr:
+		w = os.Stderr
+	default:
+		f, err := process.OpenLog(l.Place)
+		if err != nil {
+			return nil
+		}
+		w = f
+	}
+	return func(line string, _ bool) error {
+		if l.Format != config.LogJSON && w != os.Stderr {
+			line = time.Now().Format("Jan _2 15:04:05 ") + l.Tag + fmt.Sprintf("[%d]: ", os.Getpid()) + line
+		}
+		_, err := io.WriteString(w, line+"\n")
+		return err
+	}
+}
+
+// logSubmission writes who submits what. It is called once for each message.
+func (s *Submitter) logSubmission(r *Request) {
+	if s.Log == nil || s.rehearsal != nil {
+		return
+	}
+	var from any
+	switch {
+	case r.Sender != nil:
+		from = *r.Sender
+	case r.Account != nil:
+		if own, ok := r.Account.Address(); ok {
+			from = own
+		}
+	}
+	id := r.Message.MessageID()
+	if id == "" && r.id != "" {
+		id = "<" + r.id + ">" // is added
+	}
+	dir, _ := os.Getwd()
+	s.Log.line(r.logID(), false,
+		field{"from", from},
+		field{"uid", os.Getuid()},
+		field{"caller", process.Caller()},
+		field{"dir", dir},
+		field{"size", r.Message.Survey().Size},
+		field{"message-id", id})
+}
+
+// logID is what stands for the message in the log, and in the queue if it gets
+// there.
+func (r *Request) logID() queue.ID {
+	if r.queueID == "" {
+		r.queueID = queue.NewID(time.Now())
+	}
+	return r.queueID
+}
+
+// logReport writes what became of each recipient in an attempt.
+func (s *Submitter) logReport(id queue.ID, a *config.Account, since time.Time, report *Report) {
+	if s.Log == nil || s.rehearsal != nil {
+		return
+	}
+	name, relay := "", ""
+	if a != nil {
+		name = a.Name
+		if len(a.Servers) > 0 {
+			relay = a.Servers[0].Name()
+		}
+	}
+	line := func(to envelope.Address, word string, code status.Code, reply string, bad bool) {
+		s.Log.line(id, bad,
+			field{"to", to}, field{"account", name}, field{"relay", relay},
+			field{"delay", time.Since(since).Round(time.Millisecond)},
+			field{"dsn", code}, field{"status", word}, field{"reply", reply})
+	}
+	for _, result := range report.taken {
+		for _, to := range result.To {
+			line(to.Address, "sent", result.Reply.Status, result.Reply.String(), false)
+		}
+	}
+	for _, f := range report.Failures {
+		word, code := "bounced", status.Of(f.Err)
+		switch {
+		case f.Unknown:
+			word = "unknown"
+		case code.Temporary():
+			word = "deferred"
+		}
+		text := strings.ReplaceAll(f.Err.Error(), "\n", "; ")
+		bad := status.KindOf(f.Err).Scope() == status.Account
+		for _, to := range f.To {
+			line(to, word, code, text, bad)
+		}
+		if len(f.To) == 0 {
+			s.Log.line(id, bad, field{"account", name}, field{"dsn", code}, field{"status", word}, field{"reply", text})
+		}
+	}
+}
+
+// logQueued writes that a message waits.
+func (s *Submitter) logQueued(e *queue.Entry) {
+	s.Log.line(e.ID, false, field{"status", "queued"}, field{"reply", fmt.Sprintf("%d recipients, next attempt at %s", len(e.To), e.Next.Format(time.RFC3339))})
+}
+
+// logFault writes what is wrong with the queue itself.
+func (s *Submitter) logFault(err error) {
+	id := queue.ID("queue")
+	if bad := new(queue.Bad); errors.As(err, &bad) {
+		id = bad.ID
+	}
+	s.Log.line(id, true, field{"error", err.Error()})
+}
+
+func (s *Submitter) logAttempt(t *attempt) {
+	var a *config.Account
+	if t.request != nil {
+		a = t.request.Account
+	}
+	s.logReport(t.claim.ID, a, born(t.claim.Entry), t.report)
+}
+
+func (s *Submitter) logNotice(e *queue.Entry) {
+	s.Log.line(e.ID, false, field{"status", "notice"}, field{"reply", "to " + e.Sender.String()})
+}
+
+func (s *Submitter) logFailed(e *queue.Entry) {
+	s.Log.line(e.ID, true, field{"status", "failed"}, field{"reply", "in " + s.Queue.String() + "/failed: " + reasonOf(e)})
+}

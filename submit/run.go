@@ -164,6 +164,7 @@ func (s *Submitter) accountOf(e *queue.Entry) (*Submitter, *config.Account, erro
 	}
 	worker := *s
 	worker.Config = c
+	worker.Log = s.Log.like(c)
 	worker.Load = func(string) (*config.Config, error) { return c, nil }
 	if by.CommandLine.Account != "" {
 		a, _, err := c.Choose(by)

@@ -36,6 +36,8 @@ type server struct {
 	peers chan string // who connected, in order
 	done  chan error  // how each session ended
 	mails atomic.Int32
+
+	logins atomic.Int32 // that were refused
 }
 
 // servers are those of one script, by name.
@@ -87,10 +89,12 @@ func smarthost(ts *testscript.TestScript, args []string) {
 	name, words := args[0], args[1:]
 	file := ts.MkAbs(name)
 	d := &smtpd.Server{Hostname: "mx.example", MaxSize: 1 << 30}
+	var refused *atomic.Int32
 	if !slices.Contains(words, "noauth") {
 		d.RequireAuth = true
 		d.Auth = func(user, password string) error {
 			if user != "user" || password != "s3kr1t" {
+				refused.Add(1)
 				return errors.New("wrong")
 			}
 			return nil
@@ -117,6 +121,17 @@ func smarthost(ts *testscript.TestScript, args []string) {
 		}
 		return mine.Serve(context.Background(), conn)
 	})
+	refused = &find(ts, name).logins
+}
+
+// logins holds the number of refused logins between two bounds.
+func logins(ts *testscript.TestScript, args []string) {
+	n := int(find(ts, args[0]).logins.Load())
+	least, _ := strconv.Atoi(args[1])
+	most, _ := strconv.Atoi(args[2])
+	if n < least || n > most {
+		ts.Fatalf("%s has refused %d logins", args[0], n)
+	}
 }
 
 // describe writes an envelope as the commands that made it, without SIZE.
@@ -187,7 +202,11 @@ func scripted(ts *testscript.TestScript, args []string) {
 	leaves := slices.Contains(words, "leaves")
 	listen(ts, name, scheme, func(_ *server, conn net.Conn) error {
 		if implicit {
-			conn = tls.Server(conn, config)
+			secure := tls.Server(conn, config)
+			if err := secure.Handshake(); err != nil { // or it would be cut short by the first wait for silence
+				return err
+			}
+			conn = secure
 		}
 		if leaves {
 			conn = &leaving{Conn: conn}
@@ -297,7 +316,7 @@ func account(ts *testscript.TestScript, args []string) {
 	for _, line := range args[1:] {
 		key, _, _ := strings.Cut(line, " ")
 		same := func(l string) bool { return strings.HasPrefix(l, key+" ") }
-		if slices.Contains([]string{"domain", "queue", "runner", "retry", "lifetime", "queue-limit", "sessions", "notify-command"}, key) {
+		if slices.Contains([]string{"domain", "queue", "runner", "retry", "lifetime", "queue-limit", "sessions", "notify-command", "log", "log-format"}, key) {
 			top = append(top, line)
 			continue
 		}
@@ -305,6 +324,9 @@ func account(ts *testscript.TestScript, args []string) {
 	}
 	if !slices.ContainsFunc(top, func(l string) bool { return strings.HasPrefix(l, "queue ") }) {
 		top = append(top, `queue = "off"`)
+	}
+	if !slices.ContainsFunc(top, func(l string) bool { return strings.HasPrefix(l, "log ") }) {
+		top = append(top, `log = "off"`)
 	}
 	lines = slices.Concat(top, []string{"[accounts.work]"}, lines, []string{""})
 	ts.Check(os.WriteFile(ts.MkAbs("config.toml"), []byte(strings.Join(lines, "\n")), 0o600))
@@ -316,6 +338,9 @@ func config(ts *testscript.TestScript, args []string) {
 	text := os.Expand(ts.ReadFile(file), func(name string) string { return filepath.ToSlash(ts.Getenv(name)) })
 	if !strings.Contains(text, "queue = ") && len(args) == 1 {
 		text = "queue = \"off\"\n" + text
+	}
+	if !strings.Contains(text, "log = ") && len(args) == 1 {
+		text = "log = \"off\"\n" + text
 	}
 	ts.Check(os.WriteFile(file, []byte(text), 0o600))
 	ts.Setenv("SENDOFF_CONFIG", file)

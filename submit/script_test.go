@@ -12,6 +12,7 @@
 //	                            as user with the password s3kr1t; NAME.envelope and
 //	                            NAME.eml are the last mail it got
 //	received NAME N             it has got N mails so far
+//	logins NAME MIN MAX         it has refused so many logins
 //	server NAME FILE [WORD...]  start a server that plays a transcript of smtptest; a
 //	                            C+ line compares with the script's file of that name
 //	served NAME                 wait for the end of a session; it went as the transcript
@@ -120,6 +121,7 @@ func TestScript(t *testing.T) {
 			"account":   command(1, account),
 			"config":    command(1, config),
 			"until":     command(2, until),
+			"logins":    command(3, logins),
 		},
 	})
 }

@@ -52,6 +52,8 @@ type Request struct {
 
 	date time.Time // of a Date field that has to be added
 	id   string    // likewise of a Message-ID, without brackets
+
+	queueID queue.ID
 }
 
 // Wanted is a recipient as the caller named it.
@@ -79,6 +81,7 @@ type Submitter struct {
 	Load     func(file string) (*config.Config, error) // the configuration of an entry: file, or what the user has; nil: Config
 	Start    func(folder string) error                 // starts a process that runs the queue in folder; its error says why not
 	Outlives func() string                             // says why a process would not outlive its caller here; "" if it would
+	Log      *Log                                      // may be nil
 	Tell     func(text string)                         // says what a person at a terminal may want to know; may be nil
 	Warn     func(text string)                         // says what whoever called has to know; may be nil
 
@@ -90,6 +93,7 @@ type Submitter struct {
 // error is a Report, or that of a Request that cannot be sent.
 func (s *Submitter) Submit(ctx context.Context, r *Request) error {
 	j, err := s.prepare(r)
+	s.logSubmission(r)
 	if err != nil {
 		return s.keep(r, &Report{Failures: []Failure{{Err: err}}}, everyone(r))
 	}
@@ -157,9 +161,10 @@ type Report struct {
 	// if it is, or is not worth one.
 	NotQueued string
 
-	job  *job
-	id   queue.ID // of the entry for what was queued
-	copy string   // the file with a copy of what was refused for good
+	job   *job
+	taken []smtp.Result // for Accepted, with the server's words
+	id    queue.ID      // of the entry for what was queued
+	copy  string        // the file with a copy of what was refused for good
 }
 
 // A Failure is why some recipients did not get the message.
@@ -187,6 +192,7 @@ func (r *Report) add(result smtp.Result) {
 	}
 	if result.Err == nil {
 		r.Accepted = append(r.Accepted, to...)
+		r.taken = append(r.taken, result)
 		return
 	}
 	f := Failure{To: to, Err: r.job.blame(result.Err), Unknown: result.Unknown}

@@ -129,7 +129,7 @@ func (d rooted) read(name string) ([]byte, error) {
 }
 
 func (d rooted) write(name string, data []byte) error {
-	temporary := name + "." + string(newID(time.Now()))
+	temporary := name + "." + string(NewID(time.Now()))
 	err := d.root.WriteFile(temporary, data, 0o600)
 	if err == nil {
 		err = d.root.Rename(temporary, name)

@@ -99,7 +99,9 @@ const (
 	idLength = 16
 )
 
-func newID(t time.Time) ID {
+// NewID returns an ID for an entry made at t. Add gives an entry one that has
+// none, or one that is taken.
+func NewID(t time.Time) ID {
 	var random [4]byte
 	rand.Read(random[:])
 	id := make([]byte, idLength)
@@ -180,8 +182,10 @@ func (q *Queue) add(folder string, e *Entry, message io.Reader) (err error) {
 
 // create makes the file of a message that nobody else has or can get.
 func (q *Queue) create(folder string, e *Entry) (file, error) {
-	for range 100 {
-		e.ID = newID(time.Now())
+	for try := range 100 {
+		if e.ID == "" || try > 0 {
+			e.ID = NewID(time.Now())
+		}
 		name := folder + string(e.ID) + messageEnd
 		f, err := q.disk.create(name)
 		if errors.Is(err, fs.ErrExist) {

@@ -196,7 +196,7 @@ func TestEntryRoundTrip(t *testing.T) {
 	}
 	now := time.Now().UTC().Round(0)
 	e := &Entry{
-		ID: newID(now), Size: 12, Sender: &sender, FullName: "\"quoted\" \t Ünï\nend", MessageID: "<x@y>",
+		ID: NewID(now), Size: 12, Sender: &sender, FullName: "\"quoted\" \t Ünï\nend", MessageID: "<x@y>",
 		Body: envelope.Body8BitMIME, Return: envelope.ReturnHeaders, Envelope: "id 1", TLS: true,
 		Account:  []string{"name=work", "server=smtps://h:1", "from=a\tb"},
 		Attempts: 3, Tried: now, Next: now.Add(time.Hour), Reason: "connect to h:1: refused", Unknown: true, Notice: now,
@@ -239,7 +239,7 @@ func FuzzEntry(f *testing.F) {
 }
 
 func TestParseID(t *testing.T) {
-	if id, ok := ParseID(string(newID(time.Now()))); !ok {
+	if id, ok := ParseID(string(NewID(time.Now()))); !ok {
 		t.Errorf("%q is no ID", id)
 	}
 	for _, s := range []string{"", "0", "../../etc/passwd", "0123456789abcdeF", "0123456789abcde/", "0123456789abcdefg", "ALL"} {
@@ -247,8 +247,8 @@ func TestParseID(t *testing.T) {
 			t.Errorf("%q is an ID", s)
 		}
 	}
-	early, late := newID(time.UnixMicro(1)), newID(time.Now().AddDate(200, 0, 0))
-	if now := newID(time.Now()); early > now || now > late {
+	early, late := NewID(time.UnixMicro(1)), NewID(time.Now().AddDate(200, 0, 0))
+	if now := NewID(time.Now()); early > now || now > late {
 		t.Errorf("%s, %s and %s are out of order", early, now, late)
 	}
 }
@@ -284,10 +284,10 @@ func TestFailedIsBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	old := newID(time.Now().Add(-maxAge - time.Hour))
+	old := NewID(time.Now().Add(-maxAge - time.Hour))
 	write(old, messageEnd)
 	for range maxFailed {
-		write(newID(time.Now()), envelopeEnd)
+		write(NewID(time.Now()), envelopeEnd)
 	}
 	if err := q.Sweep(); err != nil {
 		t.Fatal(err)

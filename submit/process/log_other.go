@@ -1,0 +1,16 @@
+//go:build !unix
+
+package process
+
+import "os"
+
+// Syslog returns nil: there is no such log.
+func Syslog(string) func(string, bool) error { return nil }
+
+// OpenLog opens a file to append lines to, and makes it if there is none.
+func OpenLog(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+}
+
+// Caller returns "": it is not known.
+func Caller() string { return "" }
