@@ -97,7 +97,7 @@ func (p *program) run() error {
 			return status.Usage.Errorf("-bC: this process has rights that its caller has not; it only submits")
 		}
 		return p.checkConfig()
-	case cmdline.List, cmdline.Count, cmdline.ListJSON, cmdline.Show, cmdline.Delete, cmdline.Retry, cmdline.Run, cmdline.Runner, cmdline.MakeSpool:
+	case cmdline.List, cmdline.Count, cmdline.ListJSON, cmdline.Show, cmdline.Delete, cmdline.Retry, cmdline.Run, cmdline.Runner, cmdline.OfUser, cmdline.MakeSpool:
 		return p.queue(p.interruptible())
 	case cmdline.Version:
 		return p.print(fmt.Sprintf("sendoff %s (%s %s/%s)\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH))
@@ -391,47 +391,62 @@ func (p *program) queue(ctx context.Context) error {
 	if p.privileged {
 		return status.Usage.Errorf("this process has rights that its caller has not; it only submits")
 	}
-	s, err := p.submitter()
-	if err != nil && p.cmd.Mode != cmdline.Runner {
-		p.sayLines("warning: " + err.Error())
+	if p.cmd.Mode == cmdline.MakeSpool {
+		return submit.MakeSpool(os.Stdout)
 	}
-	if p.cmd.Mode == cmdline.Runner {
+	s, err := p.submitter()
+	switch p.cmd.Mode {
+	case cmdline.Runner:
 		s.Patience = time.Minute
 		if s.Queue, err = queue.Existing(p.cmd.Entry, s.Identity.UID); err != nil {
 			return status.Usage.Wrap(err)
 		}
 		return s.Runner(ctx)
+	case cmdline.OfUser:
+		process.NewKeyring()
+		if s.Queue, err = queue.Existing(queue.Shared, s.Identity.UID); err != nil {
+			return status.Usage.Wrap(err)
+		}
+		run := p.cmd.Run
+		n, err := s.Do(ctx, os.Stdout, p.cmd.Entry, submit.Matching(run.Filter, run.Text, run.Not))
+		if p.cmd.Entry == submit.TaskCount {
+			err = errors.Join(err, p.print(fmt.Sprintln(n)))
+		}
+		return err
+	}
+	if err != nil {
+		p.sayLines("warning: " + err.Error())
 	}
 	s.Queue, err = submit.OpenQueue(s.Config, s.Identity, p.say)
-	switch {
-	case submit.NoQueue(err) && (p.cmd.Mode == cmdline.List || p.cmd.Mode == cmdline.Count):
-		return p.print(map[cmdline.Mode]string{cmdline.List: "Mail queue is empty\n", cmdline.Count: "0\n"}[p.cmd.Mode])
-	case submit.NoQueue(err) && p.cmd.Mode == cmdline.Run:
-		return nil
-	case err != nil:
+	if err != nil && !submit.NoQueue(err) {
 		return status.Temporary.Wrap(err)
+	}
+	for _, row := range []struct {
+		mode cmdline.Mode
+		task string
+	}{
+		{cmdline.List, submit.TaskList}, {cmdline.ListJSON, submit.TaskJSON}, {cmdline.Count, submit.TaskCount}, {cmdline.Run, runTask(p.cmd.Run)},
+	} {
+		if row.mode == p.cmd.Mode {
+			return p.everywhere(ctx, s, row.task)
+		}
+	}
+	if s.Queue == nil {
+		return status.Usage.Errorf("there is no queue: %w", err)
 	}
 	defer s.Wake()
 	switch p.cmd.Mode {
-	case cmdline.List:
-		return submit.List(os.Stdout, s.Queue)
-	case cmdline.Count:
-		return submit.Count(os.Stdout, s.Queue)
-	case cmdline.ListJSON:
-		return submit.ListJSON(os.Stdout, s.Queue)
 	case cmdline.Show:
 		return submit.Show(os.Stdout, s.Queue, p.cmd.Entry)
 	case cmdline.Delete:
 		n, err := submit.Delete(s.Queue, p.cmd.Entry)
 		return p.done("removed", n, err)
-	case cmdline.Retry:
-		n, err := s.Retry(p.cmd.Entry)
-		if err == nil {
-			_, _, err = s.Run(ctx, submit.Selection{})
-		}
-		return p.done("tried", n, err)
 	}
-	return p.runQueue(ctx, s)
+	n, err := s.Retry(p.cmd.Entry)
+	if err == nil {
+		_, _, err = s.Run(ctx, submit.Selection{})
+	}
+	return p.done("tried", n, err)
 }
 
 // done says to how many entries something was done, if it was to any.
@@ -442,21 +457,39 @@ func (p *program) done(what string, n int, err error) error {
 	return errors.Join(err, p.print(fmt.Sprintf("%s: %d\n", what, n)))
 }
 
-// runQueue is -q and --queue-run. What becomes of the mail is for mailq to say.
-func (p *program) runQueue(ctx context.Context, s *submit.Submitter) error {
+func runTask(run cmdline.QueueRun) string {
+	if run.Due {
+		return submit.TaskDue
+	}
+	return submit.TaskNow
+}
+
+// everywhere does a task in the user's queue, and for root in all users'.
+func (p *program) everywhere(ctx context.Context, s *submit.Submitter, task string) (err error) {
 	run := p.cmd.Run
-	which := submit.Selection{Now: !run.Due, Match: submit.Matching(run.Filter, run.Text, run.Not)}
+	some := 0
 	switch {
 	case run.None:
 		return nil
-	case run.Every > 0:
+	case s.Queue != nil && run.Every > 0:
 		s.Patience = time.Minute
-		return s.Repeat(ctx, run.Every, which)
-	case run.Due:
-		s.Beat(submit.TimerInterval)
+		return s.Repeat(ctx, run.Every, submit.Matching(run.Filter, run.Text, run.Not))
+	case s.Queue != nil:
+		defer s.Wake()
+		some, err = s.Do(ctx, os.Stdout, task, submit.Matching(run.Filter, run.Text, run.Not))
 	}
-	_, _, err := s.Run(ctx, which)
-	return status.Temporary.Wrap(err)
+	if os.Geteuid() == 0 && p.cmd.Config == "" {
+		n, others := submit.EachUser(os.Stdout, strings.TrimSpace(task+" "+run.String()), p.say)
+		some += n
+		err = errors.Join(err, others)
+	}
+	switch {
+	case task == submit.TaskCount:
+		return errors.Join(err, p.print(fmt.Sprintln(some)))
+	case task == submit.TaskList && some == 0 && err == nil:
+		return p.print("Mail queue is empty\n")
+	}
+	return err
 }
 
 func (p *program) checkConfig() error {

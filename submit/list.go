@@ -19,11 +19,12 @@ import (
 // tried again, and its recipients. Above it stands what is wrong with an
 // account. An asterisk marks an entry that somebody is at work on, an
 // exclamation mark a notice of a failure. Entries that cannot be read are in the
-// error, and hide no other.
-func List(w io.Writer, q *queue.Queue) error {
+// error, and hide no other. Of an empty queue it writes nothing; it returns how
+// many entries there are.
+func List(w io.Writer, q *queue.Queue) (entries int, err error) {
 	out := bufio.NewWriter(w)
 	var bad []error
-	entries, octets := 0, int64(0)
+	octets := int64(0)
 	for e, err := range q.Entries() {
 		if err != nil {
 			bad = append(bad, err)
@@ -41,13 +42,10 @@ func List(w io.Writer, q *queue.Queue) error {
 			out.Flush()
 		}
 	}
-	switch {
-	case entries > 0:
+	if entries > 0 {
 		fmt.Fprintf(out, "-- %d Kbytes in %d Request%s.\n", (octets+1023)/1024, entries, plural(entries))
-	case len(bad) == 0:
-		out.WriteString("Mail queue is empty\n")
 	}
-	return errors.Join(out.Flush(), status.Temporary.Wrap(errors.Join(bad...)))
+	return entries, errors.Join(out.Flush(), status.Temporary.Wrap(errors.Join(bad...)))
 }
 
 func plural(n int) string {
@@ -191,15 +189,6 @@ func ListJSON(w io.Writer, q *queue.Queue) error {
 		}
 	}
 	return errors.Join(out.Flush(), status.Temporary.Wrap(errors.Join(bad...)))
-}
-
-// Count writes how many entries the queue has.
-func Count(w io.Writer, q *queue.Queue) error {
-	ids, err := q.IDs()
-	if err == nil {
-		_, err = fmt.Fprintln(w, len(ids))
-	}
-	return err
 }
 
 // Show writes an entry to w, its envelope and its message.

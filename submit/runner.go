@@ -168,10 +168,10 @@ func (s *Submitter) sleep(ctx context.Context, next, seen time.Time) error {
 }
 
 // Repeat runs the queue each interval until ctx ends.
-func (s *Submitter) Repeat(ctx context.Context, interval time.Duration, which Selection) error {
+func (s *Submitter) Repeat(ctx context.Context, interval time.Duration, match func(*queue.Entry) bool) error {
 	for {
 		s.Beat(interval)
-		if _, _, err := s.Run(ctx, which); err != nil {
+		if _, _, err := s.Run(ctx, Selection{Now: true, Match: match}); err != nil {
 			return err
 		}
 		select {

@@ -99,6 +99,7 @@ var flags = [...]Flag{
 	{'6', "", None, "", "ssmtp: IPv6 only", anywhere, nil},
 
 	{0, "queue-runner", Required, "FOLDER", "", first, entry(Runner)},
+	{0, "queue-of-user", Required, "TASK", "", first, ofUser},
 	{0, "listen", Attached, "", "", first, become(Server)},
 	{0, "setup", Attached, "", "", first, become(Setup)},
 	{0, "doctor", Attached, "", "", first, become(Doctor)},

@@ -29,6 +29,7 @@ const (
 	Retry                       // try the entry Entry, or ALL, now
 	Run                         // run the queue as Run says
 	Runner                      // run the queue in the folder Entry until it is empty
+	OfUser                      // do Entry in the queue that the user has in the folder for all
 	MakeSpool                   // make the folder of all users' queues
 	Server
 	Verify

@@ -52,6 +52,27 @@ func queueNow(c *Command, v string) error {
 	return nil
 }
 
+// ofUser takes a task, and perhaps behind a space what stands behind -q.
+func ofUser(c *Command, v string) (err error) {
+	task, filter, _ := strings.Cut(v, " ")
+	if filter != "" {
+		err = queueNow(c, filter)
+	}
+	c.Mode, c.Entry = OfUser, task
+	return err
+}
+
+// String returns what stands behind -q for the filter of r, or "".
+func (r QueueRun) String() string {
+	switch {
+	case r.Filter == 0:
+		return ""
+	case r.Not:
+		return "!" + string(rune(r.Filter)) + r.Text
+	}
+	return string(rune(r.Filter)) + r.Text
+}
+
 // queueTime reads a time as sendmail writes it: numbers with the units w, d,
 // h, m and s; a number alone is minutes.
 func queueTime(s string) (time.Duration, error) {

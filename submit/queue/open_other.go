@@ -22,3 +22,12 @@ func removed(os.FileInfo) bool { return false }
 
 // IsShared returns false.
 func IsShared(string) bool { return false }
+
+// A User is one who has a folder in Shared.
+type User struct{ UID, GID int }
+
+// Users returns none.
+func Users() ([]User, []error) { return nil, nil }
+
+// MakeShared returns errors.ErrUnsupported.
+func MakeShared([]User) error { return errors.ErrUnsupported }

@@ -125,3 +125,69 @@ func lock(f *os.File) (locked bool, err error) {
 
 // removed reports whether the folder that info is of has no name any more.
 func removed(info os.FileInfo) bool { return info.Sys().(*syscall.Stat_t).Nlink == 0 }
+
+// A User is one who has a folder in Shared.
+type User struct{ UID, GID int }
+
+// Users returns who has a queue in Shared, but for root, and what is wrong with
+// folders there that are not what their names say.
+func Users() (users []User, strange []error) {
+	if !IsShared(Shared) {
+		return nil, nil
+	}
+	entries, err := os.ReadDir(Shared)
+	if err != nil {
+		return nil, []error{err}
+	}
+	for _, entry := range entries {
+		path := filepath.Join(Shared, entry.Name())
+		uid, err := strconv.ParseUint(entry.Name(), 10, 31)
+		if err != nil || strconv.FormatUint(uid, 10) != entry.Name() {
+			strange = append(strange, fmt.Errorf("%q is no user's folder; skipped", path))
+			continue
+		}
+		info, err := os.Lstat(path)
+		if err != nil {
+			continue // it has just gone
+		}
+		st := info.Sys().(*syscall.Stat_t)
+		switch {
+		case !info.IsDir():
+			strange = append(strange, fmt.Errorf("%s is not a folder; skipped", path))
+		case st.Uid != uint32(uid):
+			strange = append(strange, fmt.Errorf("%s belongs to uid %d; skipped", path, st.Uid))
+		case uid != 0:
+			users = append(users, User{int(uid), int(st.Gid)})
+		}
+	}
+	return users, strange
+}
+
+// MakeShared makes Shared, and in it a folder for each of users. It changes
+// nothing that is there and good.
+func MakeShared(users []User) error {
+	if err := os.Mkdir(Shared, 0o700); err == nil {
+		if err := os.Chmod(Shared, 0o777|os.ModeSticky); err != nil {
+			return err
+		}
+	} else if !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	if !IsShared(Shared) {
+		return fmt.Errorf("%s is not root's, sticky and open to all (mode 1777); remove it first", Shared)
+	}
+	for _, u := range users {
+		path := filepath.Join(Shared, strconv.Itoa(u.UID))
+		err := os.Mkdir(path, 0o700)
+		if errors.Is(err, os.ErrExist) {
+			continue
+		}
+		if err == nil {
+			err = os.Lchown(path, u.UID, u.GID)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return syncFolder(Shared)
+}

@@ -1,0 +1,76 @@
+//go:build unix
+
+package process
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/user"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// RunAs runs this program with the given arguments as another user: with that
+// user's groups only, in a session of its own, in the root folder, with an
+// empty environment and nothing open but what w gets, its output and its
+// errors. It is killed after limit.
+func RunAs(uid, gid int, w io.Writer, limit time.Duration, args ...string) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	credential := &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
+		if n, err := strconv.ParseUint(u.Gid, 10, 32); err == nil {
+			credential.Gid = uint32(n)
+		}
+		groups, _ := u.GroupIds()
+		for _, g := range groups {
+			if n, err := strconv.ParseUint(g, 10, 32); err == nil {
+				credential.Groups = append(credential.Groups, uint32(n))
+			}
+		}
+	}
+	closeOnExec()
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, self, args...)
+	cmd.Args[0] = "sendoff"
+	cmd.Dir = "/"
+	cmd.Env = []string{}
+	cmd.Stdout = w
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: credential}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = time.Second
+	return cmd.Run()
+}
+
+// UserName returns the name of a user, or the number of one who has none.
+func UserName(uid int) string {
+	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
+		return u.Username
+	}
+	return fmt.Sprintf("%d", uid)
+}
+
+// Users returns the numbers of all users that passwd(5) has, and their groups.
+func Users() (users [][2]int, err error) {
+	text, err := os.ReadFile("/etc/passwd")
+	for line := range strings.Lines(string(text)) {
+		words := strings.Split(line, ":")
+		if len(words) < 4 || strings.HasPrefix(line, "#") {
+			continue
+		}
+		uid, err1 := strconv.ParseUint(words[2], 10, 31)
+		gid, err2 := strconv.ParseUint(words[3], 10, 31)
+		if err1 == nil && err2 == nil {
+			users = append(users, [2]int{int(uid), int(gid)})
+		}
+	}
+	return users, err
+}

@@ -1,0 +1,136 @@
+package submit
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"sendoff/submit/process"
+	"sendoff/submit/queue"
+	"sendoff/submit/status"
+)
+
+// Root sees and runs the queues of all users, but never reads or writes in one:
+// for each a process of our own becomes that user and does it. What such a
+// process says may be the user's own invention.
+//
+//	root  mailq, -q ── uid 1000 ── sendoff --queue-of-user list, /var/spool/sendoff/1000
+//	                └─ uid 1001 ── …
+
+// Tasks are what is done in the queue of another user.
+const (
+	TaskList  = "list"
+	TaskJSON  = "json"
+	TaskCount = "count"
+	TaskNow   = "now" // -q
+	TaskDue   = "due" // --queue-run
+)
+
+// Do does a task in the queue, of its entries those that match. It returns how
+// many entries there are; what becomes of the mail of a run is for a list to
+// say.
+func (s *Submitter) Do(ctx context.Context, w io.Writer, task string, match func(*queue.Entry) bool) (entries int, err error) {
+	switch task {
+	case TaskList:
+		return List(w, s.Queue)
+	case TaskJSON:
+		return 0, ListJSON(w, s.Queue)
+	case TaskCount:
+		ids, err := s.Queue.IDs()
+		return len(ids), err
+	case TaskDue:
+		s.Beat(TimerInterval)
+	}
+	_, entries, err = s.Run(ctx, Selection{Now: task == TaskNow, Match: match})
+	return entries, status.Temporary.Wrap(err)
+}
+
+// Bounds of what another user's process may say, and of its time.
+const (
+	maxListed = 64 << 20
+	maxSaid   = 64 << 10
+	listTime  = time.Minute
+	runTime   = 30 * time.Minute
+)
+
+// EachUser does task, perhaps with a filter behind it, in the queues of all users but root, at once, and writes
+// what they say to w, with what could act on a terminal replaced. The sum is
+// that of TaskCount, or how many users have something in their queue. warn
+// hears of folders that are not what they should be.
+func EachUser(w io.Writer, task string, warn func(string)) (sum int, err error) {
+	users, strange := queue.Users()
+	for _, err := range strange {
+		warn(err.Error())
+	}
+	said := make([]bytes.Buffer, len(users))
+	failures := make([]error, len(users))
+	limit, bound := runTime, maxSaid
+	if task == TaskList || task == TaskJSON || task == TaskCount {
+		limit, bound = listTime, maxListed
+	}
+	var all sync.WaitGroup
+	running := make(chan bool, 8)
+	for i, u := range users {
+		all.Go(func() {
+			running <- true
+			defer func() { <-running }()
+			failures[i] = process.RunAs(u.UID, u.GID, &bounded{w: &said[i], left: bound}, limit, "--queue-of-user", task)
+		})
+	}
+	all.Wait()
+	var errs []error
+	for i, u := range users {
+		if failures[i] != nil {
+			errs = append(errs, status.Temporary.Errorf("queue of uid %d: %w", u.UID, failures[i]))
+		}
+		n, err := relay(w, task, u.UID, said[i].String())
+		sum += n
+		errs = append(errs, err)
+	}
+	return sum, errors.Join(errs...)
+}
+
+// relay writes what the process of one user has said.
+func relay(w io.Writer, task string, uid int, text string) (sum int, err error) {
+	if text == "" {
+		return 0, nil
+	}
+	if task == TaskCount {
+		fmt.Sscanf(text, "%d", &sum)
+		return max(sum, 0), nil
+	}
+	var b strings.Builder
+	if task == TaskList {
+		fmt.Fprintf(&b, "(user %s)\n", process.UserName(uid))
+	}
+	for line := range strings.Lines(text) {
+		line = status.Printable(strings.TrimSuffix(line, "\n"))
+		if task == TaskJSON && !json.Valid([]byte(line)) {
+			continue
+		}
+		b.WriteString(line + "\n")
+	}
+	_, err = io.WriteString(w, b.String())
+	return 1, err
+}
+
+// bounded takes so many octets, and drops the rest.
+type bounded struct {
+	w    io.Writer
+	left int
+}
+
+func (b *bounded) Write(p []byte) (int, error) {
+	n := min(len(p), b.left)
+	b.left -= n
+	if _, err := b.w.Write(p[:n]); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
