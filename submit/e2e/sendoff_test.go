@@ -37,11 +37,18 @@ func (s *mailServer) account(t *testing.T, changes settings) settings {
 	return a
 }
 
-// config writes a configuration file with the one account "work".
+// config writes a configuration file with the one account "work", and without
+// a queue.
 func config(t *testing.T, a settings) string {
 	t.Helper()
+	return configQueue(t, a, `queue = "off"`)
+}
+
+// configQueue writes one with other settings at its top.
+func configQueue(t *testing.T, a settings, top ...string) string {
+	t.Helper()
 	var text strings.Builder
-	text.WriteString("account = \"work\"\n\n[accounts.work]\n")
+	fmt.Fprintf(&text, "account = \"work\"\nlog = \"off\"\n%s\n\n[accounts.work]\n", strings.Join(top, "\n"))
 	for _, key := range slices.Sorted(maps.Keys(a)) {
 		if a[key] != "" {
 			fmt.Fprintf(&text, "%s = %s\n", key, a[key])

@@ -1,0 +1,175 @@
+//go:build e2e && linux
+
+package e2e
+
+import (
+	"bytes"
+	"io"
+	"mime"
+	"mime/multipart"
+	netmail "net/mail"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestNoticeInMailbox has a message refused by Postfix after it was queued. The notice
+// comes back to a real mailbox, and is one that programs can read (RFC 3464).
+func TestNoticeInMailbox(t *testing.T) {
+	s := mail(t)
+	sender := s.box()
+	file := configQueue(t, s.account(t, nil), `queue = "`+filepath.Join(home(t), "queue")+`"`, `runner = "off"`)
+	env := []string{"SENDOFF_CONFIG=" + file}
+	call{as: "sendmail", args: []string{"-odq", "-f", sender, "ghost@example.net"}, env: env, stdin: header + "\nIt does not work.\n"}.succeeds(t)
+	call{as: "sendmail", args: []string{"-q"}, env: env}.succeeds(t)
+
+	d := s.fetch(t, sender, 1)[0]
+	if d.from != "" {
+		t.Errorf("from <%s>, want <>", d.from)
+	}
+	m, err := netmail.ReadMessage(strings.NewReader(d.message))
+	if err != nil {
+		t.Fatalf("%v\n%s", err, d.message)
+	}
+	kind, parameters, err := mime.ParseMediaType(m.Header.Get("Content-Type"))
+	if err != nil || kind != "multipart/report" || parameters["report-type"] != "delivery-status" {
+		t.Fatalf("%q %q %v", kind, parameters, err)
+	}
+	var kinds []string
+	var status string
+	for parts := multipart.NewReader(m.Body, parameters["boundary"]); ; {
+		part, err := parts.NextPart()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatalf("%v\n%s", err, d.message)
+		}
+		kind, _, _ := mime.ParseMediaType(part.Header.Get("Content-Type"))
+		kinds = append(kinds, kind)
+		text, _ := io.ReadAll(part)
+		if kind == "message/delivery-status" {
+			status = string(text)
+		}
+	}
+	if got := strings.Join(kinds, " "); got != "text/plain message/delivery-status text/rfc822-headers" {
+		t.Errorf("parts %s", got)
+	}
+	for _, line := range []string{"^Reporting-MTA: dns; ", "^Final-Recipient: rfc822; ghost@example.net", "^Action: failed", "^Status: 5.1.1", "^Diagnostic-Code: smtp; RCPT TO"} {
+		if !regexp.MustCompile("(?m)" + line).MatchString(status) {
+			t.Errorf("no line like %s in\n%s", line, status)
+		}
+	}
+	if r := (call{as: "sendmail", args: []string{"-bp"}, env: env}).run(t); r.stdout != "Mail queue is empty\n" {
+		t.Errorf("left:\n%s%s", r.stdout, r.stderr)
+	}
+}
+
+// rootsQueue makes the folder for all users, in a namespace of its own, and has
+// two of them leave mail there; then root looks at it and runs it.
+const rootsQueue = `set -eu
+mount -t tmpfs tmpfs /var/spool
+"$1/sendoff" --make-spool
+stat -c '%a %u' /var/spool/sendoff /var/spool/sendoff/65534
+mkdir /var/spool/sendoff/foo /var/spool/sendoff/77777
+ln -s /root /var/spool/sendoff/77778
+export SENDOFF_CONFIG="$2"
+for user in 1 65534; do
+	printf 'Subject: x\n\ntext\n' | setpriv --reuid $user --regid 65534 --clear-groups "$1/sendmail" bob@example.net
+done
+unset SENDOFF_CONFIG
+"$1/sendmail" -bP
+"$1/sendmail" -bp
+"$1/sendoff" --queue-json
+"$1/sendmail" -q
+"$1/sendoff" --queue-run
+ls /var/spool/sendoff/1/account
+stat -c '%U' /var/spool/sendoff/1/account/heartbeat
+`
+
+// TestRootsQueue holds that root serves every user's queue as that user, and
+// skips what is no user's folder.
+func TestRootsQueue(t *testing.T) {
+	need(t)
+	config := write(t, filepath.Join(folder(t), "config.toml"), `log = "off"
+runner = "off"
+[accounts.work]
+server = "smtp+plain://127.0.0.1:9"
+from = "ann@example.org"
+`)
+	cmd := exec.Command("unshare", "-m", "sh", "-c", rootsQueue, "sh", lab.dir, config)
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s%s", err, out, stderr.String())
+	}
+	for _, line := range []string{
+		`/var/spool/sendoff holds a queue for each of \d+ users`,
+		`1777 0`, `700 65534`, `2`,
+		`\(user daemon\)`, `\(user nobody\)`,
+		`-- 1 Kbytes in 1 Request\.`,
+		`\{"queue_id":"[0-9a-z]{16}",.*`,
+		`daemon`,
+	} {
+		if !regexp.MustCompile("(?m)^" + line + "$").Match(out) {
+			t.Errorf("no line like %s in\n%s", line, out)
+		}
+	}
+	for _, words := range []string{`"/var/spool/sendoff/foo" is no user's folder`, "/var/spool/sendoff/77777 belongs to uid 0", "/var/spool/sendoff/77778 is not a folder"} {
+		if !strings.Contains(stderr.String(), words) {
+			t.Errorf("stderr lacks %q:\n%s", words, stderr.String())
+		}
+	}
+}
+
+// fullDisk queues on a disk of two megabytes until it is full.
+const fullDisk = `set -eu
+mount -t tmpfs -o size=2m,mode=1777 tmpfs "$3"
+n=0
+while printf 'Subject: x\n\n%0100000d\n' 0 | setpriv --reuid 65534 --regid 65534 --clear-groups "$1/sendoff" -C "$2" -odq bob@example.net; do
+	n=$((n + 1))
+	[ $n -lt 100 ]
+done
+echo queued $n
+setpriv --reuid 65534 --regid 65534 --clear-groups "$1/sendoff" -C "$2" -bP
+ls "$3"/queue | grep -c tmp || true
+`
+
+// TestFullDisk holds that a full disk is said, and harms nothing that is there.
+func TestFullDisk(t *testing.T) {
+	need(t)
+	dir := folder(t)
+	disk := filepath.Join(dir, "disk")
+	if err := os.Mkdir(disk, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	config := write(t, filepath.Join(dir, "config.toml"), `log = "off"
+runner = "off"
+queue = "`+filepath.Join(disk, "queue")+`"
+[accounts.work]
+server = "smtp+plain://127.0.0.1:9"
+from = "ann@example.org"
+`)
+	cmd := exec.Command("unshare", "-m", "sh", "-c", fullDisk, "sh", lab.dir, config, disk)
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s%s", err, out, stderr.String())
+	}
+	m := regexp.MustCompile(`^queued (\d+)\n(\d+)\n0\n$`).FindStringSubmatch(string(out))
+	if m == nil || m[1] != m[2] || m[1] == "0" {
+		t.Errorf("queued, listed and left:\n%s", out)
+	}
+	for _, words := range []string{"sendoff: not queued: ", ", so whoever called must try again", "connection refused"} {
+		if !strings.Contains(stderr.String(), words) {
+			t.Errorf("stderr lacks %q:\n%s", words, stderr.String())
+		}
+	}
+}
