@@ -207,11 +207,13 @@ func (g *group) run(ctx context.Context) {
 		g.waits = f.next
 		return
 	}
-	var all sync.WaitGroup
-	for n := range min(s.Config.Sessions, (g.left()+perSession-1)/perSession) {
-		all.Go(func() { g.work(ctx, n == 0) })
-	}
-	all.Wait()
+	var others sync.WaitGroup
+	g.work(ctx, slotTime, func() { // a login that fails, fails once
+		for range min(s.Config.Sessions, (g.left()+perSession-1)/perSession) - 1 {
+			others.Go(func() { g.work(ctx, 0, func() {}) })
+		}
+	})
+	others.Wait()
 }
 
 // rest is called when the account could not be used: its entries wait, or are
@@ -235,12 +237,8 @@ func (g *group) rest() {
 }
 
 // work sends entries over one session after the other, as long as they get
-// anywhere.
-func (g *group) work(ctx context.Context, first bool) {
-	patience := time.Duration(0)
-	if first {
-		patience = slotTime
-	}
+// anywhere. It calls ready when the first of them is open.
+func (g *group) work(ctx context.Context, patience time.Duration, ready func()) {
 	for g.left() > 0 && ctx.Err() == nil {
 		leave, err := g.s.slot(ctx, g.account, patience)
 		if err != nil {
@@ -253,6 +251,8 @@ func (g *group) work(ctx context.Context, first bool) {
 			g.rest()
 			return
 		}
+		ready()
+		ready = func() {}
 		before := g.progress(0)
 		err = session.Deliver(ctx, func(yield func(smtp.Mail) bool) {
 			for ctx.Err() == nil {

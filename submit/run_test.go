@@ -1,0 +1,509 @@
+//go:build !race && unix
+
+// These tests run the queue through days in a synctest bubble, which the race
+// detector's runtime does not survive; see dial_test.go.
+package submit
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"sendoff/config"
+	"sendoff/submit/credential"
+	"sendoff/submit/envelope"
+	"sendoff/submit/queue"
+	"sendoff/submit/status"
+)
+
+// A post is a smarthost that answers as its functions say.
+type post struct {
+	up     func() bool
+	login  func() string          // the reply to AUTH; nil: none is offered
+	rcpt   func(to string) string // the reply to RCPT; nil: 250
+	mails  []string               // whole messages that were taken
+	to     []string               // the recipients that were taken
+	dials  []time.Time            // when somebody came, or tried to
+	logins int
+}
+
+func (p *post) dial(context.Context, string, string) (net.Conn, error) {
+	p.dials = append(p.dials, time.Now())
+	if p.up != nil && !p.up() {
+		return nil, errors.New("connection refused")
+	}
+	client, server := net.Pipe()
+	go p.serve(server)
+	return client, nil
+}
+
+func (p *post) serve(conn net.Conn) {
+	defer conn.Close()
+	r := bufio.NewReader(conn)
+	say := func(text string) { fmt.Fprintf(conn, "%s\r\n", text) }
+	say("220 mx ESMTP")
+	for {
+		line, err := r.ReadString('\n')
+		if err != nil {
+			return
+		}
+		line = strings.TrimSpace(line)
+		switch verb, _, _ := strings.Cut(line, " "); verb {
+		case "EHLO":
+			if p.login != nil {
+				say("250-mx")
+				say("250 AUTH PLAIN")
+				continue
+			}
+			say("250 mx")
+		case "AUTH":
+			p.logins++
+			say(p.login())
+		case "RCPT":
+			reply := "250 ok"
+			if p.rcpt != nil {
+				reply = p.rcpt(line)
+			}
+			if reply[0] == '2' {
+				p.to = append(p.to, line)
+			}
+			say(reply)
+		case "DATA":
+			say("354 go")
+			var b strings.Builder
+			for line := ""; line != ".\r\n"; {
+				if line, err = r.ReadString('\n'); err != nil {
+					return
+				}
+				b.WriteString(line)
+			}
+			p.mails = append(p.mails, b.String())
+			say("250 ok")
+		case "QUIT":
+			say("221 bye")
+			return
+		default:
+			say("250 ok")
+		}
+	}
+}
+
+// office is a Submitter with a queue, whose accounts lead to p.
+func office(t *testing.T, p *post) *Submitter {
+	t.Helper()
+	q, err := queue.Open(filepath.Join(t.TempDir(), "queue"), os.Geteuid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := config.Default()
+	a := work(t, "ann@example.org")
+	a.File, a.Deliver = "config.toml", config.DeliverNow
+	a.Servers = config.List[config.Server]{server(t, "smtp+plain://127.0.0.1:25")}
+	if a.User = ""; p.login != nil {
+		a.User = "ann@example.org"
+		secret := filepath.Join(t.TempDir(), "secret")
+		if err := os.WriteFile(secret, []byte("wrong\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		a.Secret = config.List[string]{"file:" + secret}
+	}
+	c.Accounts = []*config.Account{a}
+	c.Runner = config.Off
+	return &Submitter{Config: c, Identity: host, Dial: p.dial, Queue: q, Sendmail: true, Store: &credential.Store{Home: "/nonexistent"}}
+}
+
+// submit submits a message to the account work, or another.
+func submit(t *testing.T, s *Submitter, to ...string) error {
+	t.Helper()
+	r := request(t, s.Config.Accounts[0], nil, "Subject: x\n\nbody\n", to...)
+	defer r.Message.Close()
+	return s.Submit(t.Context(), r)
+}
+
+// bubble runs f with a faked time.
+func bubble(t *testing.T, f func(t *testing.T)) { synctest.Test(t, f) }
+
+// left returns how many entries wait, and how many were given up.
+func left(t *testing.T, s *Submitter) (waiting, failed int) {
+	t.Helper()
+	ids, err := s.Queue.IDs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, _ := filepath.Glob(filepath.Join(s.Queue.String(), "failed", "*.env"))
+	return len(ids), len(files)
+}
+
+// TestRunnerWaits holds that mail leaves soon after a smarthost is up again,
+// and that the attempts in between grow rarer.
+func TestRunnerWaits(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		start := time.Now()
+		p := &post{up: func() bool { return time.Since(start) > 5*time.Hour }}
+		s := office(t, p)
+		for range 3 {
+			if err := submit(t, s, "bob@example.net"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := s.Runner(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(start); took > 5*time.Hour+75*time.Minute {
+			t.Errorf("it took %s", took)
+		}
+		if waiting, failed := left(t, s); waiting+failed > 0 || len(p.mails) != 3 {
+			t.Errorf("%d wait, %d failed, %d are taken", waiting, failed, len(p.mails))
+		}
+		if n := len(p.dials); n < 12 || n > 20 {
+			t.Errorf("%d attempts in five hours", n)
+		}
+		for i, at := range p.dials[4:] {
+			wait := at.Sub(p.dials[3+i])
+			if wait < 30*time.Second || wait > 75*time.Minute {
+				t.Errorf("attempt %d came after %s", i+4, wait)
+			}
+		}
+	})
+}
+
+// TestGivenUpDown holds that mail for a smarthost that stays away is given up
+// when its time is over, into failed: nobody could be told by mail.
+func TestGivenUpDown(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		start := time.Now()
+		p := &post{up: func() bool { return false }}
+		s := office(t, p)
+		if err := submit(t, s, "bob@example.net"); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Runner(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(start); took < 5*24*time.Hour || took > 5*24*time.Hour+3*time.Hour {
+			t.Errorf("it took %s", took)
+		}
+		if waiting, failed := left(t, s); waiting != 0 || failed != 1 {
+			t.Errorf("%d wait, %d failed", waiting, failed)
+		}
+	})
+}
+
+// TestGivenUpDeferred holds that mail that a server puts off for days comes
+// back to its sender as a notice, once, and with it only who did not get it.
+func TestGivenUpDeferred(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		start := time.Now()
+		p := &post{rcpt: func(line string) string {
+			switch {
+			case strings.Contains(line, "busy@"):
+				return "450 4.2.0 try later"
+			case strings.Contains(line, "nobody@") && time.Since(start) > time.Second:
+				return "550 5.1.1 no such user"
+			case strings.Contains(line, "nobody@"):
+				return "450 4.2.0 try later"
+			}
+			return "250 ok"
+		}}
+		s := office(t, p)
+		if err := submit(t, s, "bob@example.net", "busy@example.net", "nobody@example.net"); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Runner(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(start); took < 5*24*time.Hour || took > 5*24*time.Hour+3*time.Hour {
+			t.Errorf("it took %s", took)
+		}
+		if waiting, failed := left(t, s); waiting+failed != 0 {
+			t.Errorf("%d wait, %d failed", waiting, failed)
+		}
+		if want := []string{"RCPT TO:<bob@example.net>", "RCPT TO:<ann@example.org>"}; strings.Join(p.to, " ") != strings.Join(want, " ") || len(p.mails) != 2 {
+			t.Fatalf("taken for %q", p.to)
+		}
+		notice := p.mails[1]
+		for _, words := range []string{"<busy@example.net>", "given up after 12", "<nobody@example.net>", "550 5.1.1 no such user", "Status: 5.1.1", "Status: 4.2.0", "Subject: x"} {
+			if !strings.Contains(notice, words) {
+				t.Errorf("the notice lacks %q:\n%s", words, notice)
+			}
+		}
+		if strings.Contains(notice, "bob@example.net") {
+			t.Errorf("the notice speaks of who got it:\n%s", notice)
+		}
+	})
+}
+
+// TestNoticeRefused holds that a notice that nobody takes is not tried again,
+// and that there is no notice of it.
+func TestNoticeRefused(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		deferred := true
+		p := &post{rcpt: func(line string) string {
+			if deferred {
+				deferred = false
+				return "450 later"
+			}
+			return "550 5.7.1 no"
+		}}
+		s := office(t, p)
+		if err := submit(t, s, "bob@example.net"); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Runner(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if waiting, failed := left(t, s); waiting != 0 || failed != 1 || len(p.mails) != 0 {
+			t.Errorf("%d wait, %d failed, taken: %q", waiting, failed, p.mails)
+		}
+	})
+}
+
+// TestOneLogin holds that a wrong password is not tried more often than the
+// waits allow, by whoever submits, and that a right one ends it.
+func TestOneLogin(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		reply := "535 5.7.8 no"
+		p := &post{login: func() string { return reply }}
+		s := office(t, p)
+		for range 30 {
+			if err := submit(t, s, "bob@example.net"); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(2 * time.Second)
+		}
+		if p.logins < 1 || p.logins > 3 {
+			t.Errorf("%d logins for thirty mails in a minute", p.logins)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 24*time.Hour)
+		defer cancel()
+		if err := s.Runner(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if p.logins > 40 {
+			t.Errorf("%d logins in a day", p.logins)
+		}
+		f := faults(s.Queue)
+		if len(f) != 1 || !f[0].login || !strings.Contains(f[0].reason, "535 5.7.8 no") {
+			t.Fatalf("%+v", f)
+		}
+		if strings.Contains(string(s.Queue.State(faultPrefix+accountKey(s.Config.Accounts[0]))), "wrong") {
+			t.Error("the fault's file has the secret")
+		}
+
+		// The sendoff face fails at once, without a login.
+		before := p.logins
+		s.Sendmail = false
+		if err := submit(t, s, "bob@example.net"); status.KindOf(err) != status.AuthFailed || p.logins != before {
+			t.Errorf("%v after %d logins", err, p.logins-before)
+		}
+		// Another secret may be tried at once, and mends all.
+		reply = "235 welcome"
+		secret, _ := strings.CutPrefix(s.Config.Accounts[0].Secret[0], "file:")
+		if err := os.WriteFile(secret, []byte("right\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := submit(t, s, "bob@example.net"); err != nil || len(p.mails) == 0 {
+			t.Fatalf("%v, %d mails", err, len(p.mails))
+		}
+		if len(faults(s.Queue)) != 0 {
+			t.Error("the fault is still there")
+		}
+		if err := s.Runner(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if waiting, failed := left(t, s); waiting+failed > 0 || len(p.mails) != 31 {
+			t.Errorf("%d wait, %d failed, %d are taken", waiting, failed, len(p.mails))
+		}
+	})
+}
+
+// TestAccountNeverBounces holds that a fault of the account, its own sender
+// refused, waits for a person, and ends in failed, not in a notice.
+func TestAccountNeverBounces(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := &post{rcpt: func(string) string { return "553 5.7.1 <ann@example.org> is not yours" }}
+		s := office(t, p)
+		if err := submit(t, s, "bob@example.net"); err != nil {
+			t.Fatal(err)
+		}
+		if waiting, _ := left(t, s); waiting != 1 {
+			t.Fatalf("%d wait", waiting)
+		}
+		start := time.Now()
+		if err := s.Runner(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if waiting, failed := left(t, s); waiting != 0 || failed != 1 || time.Since(start) < 5*24*time.Hour {
+			t.Errorf("%d wait, %d failed, after %s", waiting, failed, time.Since(start))
+		}
+	})
+}
+
+// TestTwoAccounts holds that an account that cannot be used is in no other's
+// way.
+func TestTwoAccounts(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := &post{}
+		s := office(t, p)
+		other := *s.Config.Accounts[0]
+		other.Name = "home"
+		other.Servers = config.List[config.Server]{server(t, "smtp+plain://127.0.0.2:25")}
+		s.Config.Accounts = append(s.Config.Accounts, &other)
+		s.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			if strings.HasPrefix(address, "127.0.0.2:") {
+				return nil, errors.New("connection refused")
+			}
+			return p.dial(ctx, network, address)
+		}
+		for _, a := range s.Config.Accounts {
+			r := request(t, a, nil, "Subject: x\n\nbody\n", "bob@example.net")
+			r.QueueOnly = true
+			if err := s.Submit(t.Context(), r); err != nil {
+				t.Fatal(err)
+			}
+			r.Message.Close()
+		}
+		next, n, err := s.Run(t.Context(), Selection{Now: true})
+		if err != nil || n != 1 || len(p.mails) != 1 || time.Until(next) < 30*time.Second {
+			t.Errorf("%d left, next in %s, %d taken: %v", n, time.Until(next), len(p.mails), err)
+		}
+	})
+}
+
+// TestAlong holds that a session for one message takes along what waits for
+// the same account, and that this spoils nothing.
+func TestAlong(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		down := true
+		p := &post{up: func() bool { return !down }}
+		s := office(t, p)
+		for range 5 {
+			if err := submit(t, s, "bob@example.net"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		down = false
+		time.Sleep(2 * time.Minute)
+		before := len(p.dials)
+		if err := submit(t, s, "carol@example.net"); err != nil {
+			t.Fatal(err)
+		}
+		if waiting, _ := left(t, s); waiting != 0 || len(p.mails) != 6 || len(p.dials) != before+1 {
+			t.Errorf("%d wait, %d are taken, in %d sessions", waiting, len(p.mails), len(p.dials)-before)
+		}
+	})
+}
+
+// TestClockBackwards holds that what was written by a clock that ran ahead is
+// due now.
+func TestClockBackwards(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := &post{}
+		s := office(t, p)
+		r := request(t, s.Config.Accounts[0], nil, "Subject: x\n\nbody\n", "bob@example.net")
+		defer r.Message.Close()
+		e := s.entry(r)
+		e.To = []queue.Recipient{{Recipient: envelope.Recipient{Address: parse(t, "bob@example.net")}}}
+		e.Next = time.Now().AddDate(10, 0, 0)
+		if err := s.store(r, e, s.Queue.Add); err != nil {
+			t.Fatal(err)
+		}
+		if _, n, err := s.Run(t.Context(), Selection{}); err != nil || n != 0 || len(p.mails) != 1 {
+			t.Errorf("%d left, %d taken: %v", n, len(p.mails), err)
+		}
+	})
+}
+
+// TestSlots holds that a user's processes have no more sessions with an account
+// than it may have, and that who gets none queues.
+func TestSlots(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := &post{}
+		s := office(t, p)
+		a := s.Config.Accounts[0]
+		var held []func()
+		for range s.Config.Sessions {
+			release, err := s.slot(t.Context(), a, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			held = append(held, release)
+		}
+		start := time.Now()
+		if err := submit(t, s, "bob@example.net"); err != nil {
+			t.Fatal(err)
+		}
+		if waiting, _ := left(t, s); waiting != 1 || len(p.dials) != 0 || time.Since(start) > 6*time.Second {
+			t.Errorf("%d wait, %d sessions, after %s", waiting, len(p.dials), time.Since(start))
+		}
+		held[0]()
+		if err := submit(t, s, "carol@example.net"); err != nil || len(p.mails) == 0 {
+			t.Errorf("%v, %d taken", err, len(p.mails))
+		}
+		held[1]()
+	})
+}
+
+// TestHeartbeat holds when a runner is started.
+func TestHeartbeat(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := office(t, &post{up: func() bool { return false }})
+		s.Config.Runner = "auto"
+		started := 0
+		s.Start = func(folder string) error {
+			if folder != s.Queue.String() {
+				t.Errorf("started for %s", folder)
+			}
+			started++
+			return nil
+		}
+		queueOne := func(want int, why string) {
+			t.Helper()
+			started = 0
+			if err := submit(t, s, "bob@example.net"); err != nil {
+				t.Fatal(err)
+			}
+			if started != want {
+				t.Errorf("%s: started %d", why, started)
+			}
+		}
+		queueOne(1, "nothing runs the queue")
+		release, err := s.Queue.Lock(runnerLock)
+		if err != nil {
+			t.Fatal(err)
+		}
+		queueOne(0, "a runner has the lock")
+		release()
+		s.Beat(TimerInterval)
+		queueOne(0, "a timer has just run")
+		time.Sleep(2*TimerInterval + time.Second)
+		queueOne(1, "the timer has stopped")
+		s.Queue.SetState(heartbeatState, fmt.Appendf(nil, "%d %d end\n", time.Now().Add(time.Hour).Unix(), time.Now().Add(2*time.Hour).Unix()))
+		queueOne(1, "a heartbeat of the future")
+		s.Config.Runner = config.Off
+		queueOne(0, `runner = "off"`)
+
+		s.Config.Runner = "auto"
+		s.Outlives = func() string { return "this is a test" }
+		warned := ""
+		s.Warn = func(text string) { warned = text }
+		queueOne(0, "no process outlives this one")
+		if !strings.Contains(warned, "this is a test") {
+			t.Errorf("warned of %q", warned)
+		}
+		s.Sendmail = false
+		err = submit(t, s, "bob@example.net")
+		report := new(Report)
+		if status.Exit(err) != 75 || !errors.As(err, &report) || report.NotQueued != "this is a test" {
+			t.Errorf("sendoff: %v", err)
+		}
+	})
+}
