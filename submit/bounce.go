@@ -3,6 +3,7 @@ package submit
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -76,7 +77,7 @@ func (t *attempt) settleNotice() {
 
 // fail puts an entry among those that a person must look at, and tells one.
 func (s *Submitter) fail(c *queue.Claim) {
-	err := c.Fail()
+	err := cmp.Or(c.Update(), c.Fail())
 	s.check(c.ID, err)
 	if err != nil {
 		return

@@ -239,15 +239,21 @@ func (g *group) rest() {
 // work sends entries over one session after the other, as long as they get
 // anywhere. It calls ready when the first of them is open.
 func (g *group) work(ctx context.Context, patience time.Duration, ready func()) {
-	for g.left() > 0 && ctx.Err() == nil {
+	for ctx.Err() == nil {
+		first := g.next() // before a session is opened for nothing
+		if first == nil {
+			return
+		}
 		leave, err := g.s.slot(ctx, g.account, patience)
 		if err != nil {
+			first.release()
 			return
 		}
 		own, _ := g.account.Address()
 		session, err := g.s.open(ctx, g.account, g.s.helloName(own, own))
 		if err != nil {
 			leave()
+			first.release()
 			g.rest()
 			return
 		}
@@ -255,9 +261,8 @@ func (g *group) work(ctx context.Context, patience time.Duration, ready func()) 
 		ready = func() {}
 		before := g.progress(0)
 		err = session.Deliver(ctx, func(yield func(smtp.Mail) bool) {
-			for ctx.Err() == nil {
-				mail, ok := g.next()
-				if !ok || !yield(mail) {
+			for t := first; t != nil && yield(t.mail()); t = g.next() {
+				if ctx.Err() != nil {
 					return
 				}
 			}
@@ -277,12 +282,13 @@ func (g *group) progress(n int) int {
 	return g.sent
 }
 
-// next returns the next entry that is nobody else's, as a mail.
-func (g *group) next() (smtp.Mail, bool) {
+// next returns an attempt at the next entry that is nobody else's; nil if there
+// is none.
+func (g *group) next() *attempt {
 	for {
 		id, ok := g.pop()
 		if !ok {
-			return smtp.Mail{}, false
+			return nil
 		}
 		c, err := g.s.Queue.Claim(id)
 		if err != nil {
@@ -292,8 +298,8 @@ func (g *group) next() (smtp.Mail, bool) {
 			c.Release() // somebody else was faster
 			continue
 		}
-		if mail, ok := g.attempt(c); ok {
-			return mail, true
+		if t := g.attempt(c); t != nil {
+			return t
 		}
 	}
 }
@@ -309,17 +315,30 @@ type attempt struct {
 	started time.Time
 }
 
-// attempt makes a mail of an entry. If that cannot be done, the entry is
+// attempt prepares an entry to be sent. If that cannot be done, the entry is
 // settled.
-func (g *group) attempt(c *queue.Claim) (smtp.Mail, bool) {
+func (g *group) attempt(c *queue.Claim) *attempt {
 	t := &attempt{g: g, s: g.s, claim: c, started: time.Now()}
 	err := t.prepare()
 	t.report = &Report{job: t.job}
 	if err != nil {
 		t.report.Failures = []Failure{{Err: err}}
 		t.settle()
-		return smtp.Mail{}, false
+		return nil
 	}
+	return t
+}
+
+// release gives the entry back as it was, to be tried in this run or another.
+func (t *attempt) release() {
+	t.close()
+	t.claim.Release()
+	t.g.push(t.claim.ID)
+}
+
+// mail is the attempt as a session takes it. When it is over, the entry is
+// settled.
+func (t *attempt) mail() smtp.Mail {
 	mail := t.s.mail(t.job, t.report)
 	done := mail.Done
 	mail.Done = func(r smtp.Result) {
@@ -328,7 +347,7 @@ func (g *group) attempt(c *queue.Claim) (smtp.Mail, bool) {
 			t.settle()
 		}
 	}
-	return mail, true
+	return mail
 }
 
 func (t *attempt) prepare() (err error) {
@@ -486,7 +505,7 @@ func (s *Submitter) along(ctx context.Context, a *config.Account, yield func(smt
 			continue
 		}
 		g := &group{s: worker, account: account, key: key, ids: []queue.ID{id}}
-		if mail, ok := g.next(); ok && !yield(mail) {
+		if t := g.next(); t != nil && !yield(t.mail()) {
 			return
 		}
 	}

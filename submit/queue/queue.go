@@ -288,6 +288,10 @@ type Claim struct {
 	file file
 }
 
+// glances is how often Claim looks again, a millisecond apart: somebody may
+// only have looked whether the entry is busy.
+const glances = 3
+
 // Claim makes this process the only one to work on an entry. Its errors are
 // ErrBusy, ErrGone, a Bad, and the disk's.
 func (q *Queue) Claim(id ID) (*Claim, error) {
@@ -299,6 +303,10 @@ func (q *Queue) Claim(id ID) (*Claim, error) {
 		return nil, &Bad{id, err}
 	}
 	locked, err := f.lock()
+	for try := 0; err == nil && !locked && try < glances; try++ {
+		time.Sleep(time.Millisecond)
+		locked, err = f.lock()
+	}
 	if err == nil && !locked {
 		err = ErrBusy
 	}
