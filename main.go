@@ -6,7 +6,7 @@
 // This file tells that story; sendoff(1) is the manual.
 //
 // Errors: each ends as lines on stderr and as the exit code of its kind; in the
-// sendmail face a fault of the account ends with 75.
+// sendmail face a fault of the account is queued, or ends with 75.
 package main
 
 import (

@@ -1,20 +1,25 @@
-// Package submit takes a message to the smarthost of an account, and says for
-// each recipient what became of it.
+// Package submit takes a message to the smarthost of an account, now or from
+// the queue, and says for each recipient what became of it.
 //
-//	Request             what the caller asked for: message, envelope, account
-//	   │ prepare.go     the account's rules: qualify, replace local addresses, complete
-//	Job
-//	   │ transport.go   the ways to the next hop; roots.go whom to trust there
-//	   │ login.go       secret and mechanism
-//	   │ smtp           one session, one or more transactions
-//	Report              accepted, or why not, for each recipient
+//	Request <───────────────┐    what the caller asked for: message, envelope, account
+//	   │ prepare.go         │    the account's rules: qualify, replace local addresses, complete
+//	job                     │
+//	   │ account.go         │    may it log in now, with one more session?
+//	   │ transport.go       │    the ways to the next hop; roots.go whom to trust there
+//	   │ login.go           │    secret and mechanism
+//	   │ smtp               │    one session, one or more transactions
+//	Report                  │    accepted, or why not, for each recipient
+//	   │ keep.go            │    what is worth another try
+//	queue ── runner.go, run.go   the entries of an account in few sessions
+//	   │ bounce.go               what is given up: a notice, or failed/
+//	list.go, users.go            what waits, for people
 //
-// Explain stops after Job, and Rehearse puts a smarthost of its own at the end
+// Explain stops after job, and Rehearse puts a smarthost of its own at the end
 // of the same way.
 //
 // Errors: everything that can go wrong below, with its kind; before the first
-// MAIL always of scope Account. A Report is the error of a submission that did
-// not reach everyone.
+// MAIL always of scope Account. A Report is the error of a submission that
+// neither reached everyone nor is queued.
 package submit
 
 import (
