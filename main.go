@@ -22,6 +22,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 	"unicode"
 
@@ -546,6 +547,9 @@ func (p *program) fail(err error) int {
 	}
 	if p.cmd != nil && p.cmd.Face == cmdline.Sendmail && status.KindOf(err).Scope() == status.Account {
 		code = status.Temporary.Exit()
+	}
+	if errors.Is(err, syscall.EPIPE) && !p.submits() {
+		return code // whoever reads a list has seen enough
 	}
 	p.sayLines(err.Error())
 	if code == status.Temporary.Exit() && p.submits() && !p.reading.Load() && !interrupted(err) {

@@ -192,6 +192,19 @@ func (s *Submitter) forget(key string) {
 	}
 }
 
+// forgetOld removes the faults of accounts that nobody has used for longer than
+// mail lives: they are gone, or have another name.
+func (s *Submitter) forgetOld() {
+	for _, name := range s.Queue.States() {
+		if !strings.HasPrefix(name, faultPrefix) {
+			continue
+		}
+		if f := readFault(s.Queue, name); f == nil || time.Since(f.at) > s.Config.Lifetime.Duration+s.Config.Retry[1].Duration*3 {
+			s.Queue.SetState(name, nil)
+		}
+	}
+}
+
 // resting returns an error if the account must not log in now, because a login
 // with the same secret failed a short while ago.
 func (s *Submitter) resting(ctx context.Context, a *config.Account, l *login) error {

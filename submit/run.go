@@ -64,6 +64,7 @@ func (s *Submitter) Run(ctx context.Context, which Selection) (next time.Time, l
 	if err := s.Queue.Sweep(); err != nil {
 		return next, 0, err
 	}
+	s.forgetOld()
 	r := &run{s: s, which: which, byLines: make(map[string]*group), byKey: make(map[string]*group)}
 	for e, err := range s.Queue.Entries() {
 		if ctx.Err() != nil {
