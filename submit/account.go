@@ -192,14 +192,17 @@ func (s *Submitter) forget(key string) {
 	}
 }
 
-// forgetOld removes the faults of accounts that nobody has used for longer than
-// mail lives: they are gone, or have another name.
+// forgetAfter is how long a fault is remembered of an account that nobody tries
+// any more.
+const forgetAfter = 30 * 24 * time.Hour
+
+// forgetOld removes the faults of accounts that are gone, or have another name.
 func (s *Submitter) forgetOld() {
 	for _, name := range s.Queue.States() {
 		if !strings.HasPrefix(name, faultPrefix) {
 			continue
 		}
-		if f := readFault(s.Queue, name); f == nil || time.Since(f.at) > s.Config.Lifetime.Duration+s.Config.Retry[1].Duration*3 {
+		if f := readFault(s.Queue, name); f == nil || time.Since(f.at) > forgetAfter {
 			s.Queue.SetState(name, nil)
 		}
 	}
