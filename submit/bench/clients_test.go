@@ -39,6 +39,8 @@ type desk struct {
 	dir    string
 	binary string
 	ca     string // "": the system's store has the authority
+
+	nullmailer *nullmailer
 }
 
 func (d *desk) file(name, text string) string {
@@ -51,7 +53,7 @@ func (d *desk) file(name, text string) string {
 
 func (d *desk) sendoff(s *server, to []string, oneFlight bool) *exec.Cmd {
 	scheme := map[string]string{"plain": "smtp+plain", "tls": "smtps", "starttls": "smtp"}[s.security]
-	text := fmt.Sprintf("hostname = \"client.example\"\n[accounts.bench]\nserver = \"%s://localhost:%d\"\nfrom = \"%s\"\n", scheme, s.port, user)
+	text := fmt.Sprintf("hostname = \"client.example\"\nqueue = \"off\"\nlog = \"off\"\n[accounts.bench]\nserver = \"%s://localhost:%d\"\nfrom = \"%s\"\n", scheme, s.port, user)
 	if s.security != "plain" {
 		text += fmt.Sprintf("user = \"%s\"\nsecret = \"file:%s\"\nauth = \"PLAIN\"\n", user, d.file("secret", password+"\n"))
 		if d.ca != "" {

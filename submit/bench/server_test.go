@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -21,6 +22,8 @@ type server struct {
 	security string // plain, tls or starttls
 	config   *tls.Config
 	rtt      time.Duration
+
+	sessions, taken atomic.Int32
 }
 
 func listen(t *testing.T, security string, config *tls.Config, rtt time.Duration) *server {
@@ -30,13 +33,14 @@ func listen(t *testing.T, security string, config *tls.Config, rtt time.Duration
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
-	s := &server{l.Addr().(*net.TCPAddr).Port, security, config, rtt}
+	s := &server{port: l.Addr().(*net.TCPAddr).Port, security: security, config: config, rtt: rtt}
 	go func() {
 		for {
 			conn, err := l.Accept()
 			if err != nil {
 				return
 			}
+			s.sessions.Add(1)
 			go s.serve(delay(conn, rtt))
 		}
 	}()
@@ -103,6 +107,7 @@ func (s *server) serve(conn net.Conn) {
 			if x.content() != nil {
 				return
 			}
+			s.taken.Add(1)
 			x.say("250 2.0.0 taken")
 		case "BDAT":
 			var n int64
@@ -110,6 +115,7 @@ func (s *server) serve(conn net.Conn) {
 			if _, err := io.CopyN(io.Discard, x.r, n); err != nil {
 				return
 			}
+			s.taken.Add(1)
 			x.say("250 2.0.0 taken")
 		case "QUIT":
 			x.say("221 2.0.0 bye")

@@ -47,6 +47,11 @@ func TestTable(t *testing.T) {
 	d.oneShot(config)
 	d.large(config)
 	d.startUp()
+	d.printf("")
+	d.nullmailer = newNullmailer(d)
+	d.enqueue(config)
+	d.drain(config)
+	d.list(config)
 }
 
 func (d *desk) printf(format string, args ...any) { fmt.Printf(format+"\n", args...) }
