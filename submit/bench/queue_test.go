@@ -115,7 +115,7 @@ func (d *desk) drain(config *tls.Config) {
 	}{
 		{"sendoff", n, func(s *server, n int) time.Duration { return d.empty(s, n, false) }, [2]float64{200, 34}},
 		{"one-flight", n, func(s *server, n int) time.Duration { return d.empty(s, n, true) }, [2]float64{200, 200}},
-		{"nullmailer", min(n, 60), d.nullmailer.empty, [2]float64{}},
+		{"nullmailer", min(n, 25), d.nullmailer.empty, [2]float64{}},
 	} {
 		if i == 2 && !d.nullmailer.there() {
 			d.printf("%-12s not to be had here", row.name)
@@ -134,8 +134,8 @@ func (d *desk) drain(config *tls.Config) {
 				d.t.Errorf("%s: %d of %d messages were taken", row.name, got, row.n)
 			}
 		}
-		if i < 2 {
-			text += fmt.Sprintf("   at least %.0f and %.0f: %s", row.least[0], row.least[1], verdict(met || testing.Short()))
+		if i < 2 && !testing.Short() { // a few messages say nothing about many
+			text += fmt.Sprintf("   at least %.0f and %.0f: %s", row.least[0], row.least[1], verdict(met))
 		}
 		d.printf("%-12s%s", row.name, text)
 	}
