@@ -187,10 +187,11 @@ func (s *Submitter) store(r *Request, e *queue.Entry, add func(*queue.Entry, io.
 	r.stamp(&d, s.Identity.FQDN)
 	original.Complete(d)
 	e.MessageID = original.MessageID()
-	content, _, err := original.Open(envelope.Form{EightBit: true, UTF8: true})
+	content, size, err := original.Open(envelope.Form{EightBit: true, UTF8: true})
 	if err != nil {
 		return err
 	}
+	e.Size = size
 	if err := add(e, content); err != nil {
 		return fmt.Errorf("queue: %w", err)
 	}

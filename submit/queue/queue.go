@@ -135,11 +135,11 @@ func ParseID(s string) (ID, bool) {
 	return ID(s), true
 }
 
-// Add puts an entry and its message into the queue. When it returns nil, both
-// survive any crash, and ID and Size of e are set; when it does not, neither is
-// there.
+// Add puts an entry and its message into the queue. The Size of e is how large
+// the message is as far as that is known. When it returns nil, both survive any
+// crash, and ID and Size of e are set; when it does not, neither is there.
 func (q *Queue) Add(e *Entry, message io.Reader) error {
-	if err := q.room(); err != nil {
+	if err := q.room(e.Size); err != nil {
 		return err
 	}
 	return q.add("", e, message)

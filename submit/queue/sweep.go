@@ -127,17 +127,17 @@ const (
 	usageValid = 5 * time.Second
 )
 
-// room reports ErrFull if there is no room for another entry.
-func (q *Queue) room() error {
+// room reports ErrFull if there is no room for another entry of that size.
+func (q *Queue) room(size int64) error {
 	free, total := q.disk.space()
-	if total > 0 && free < min(minFree, total/minPart) {
+	if total > 0 && free-size < min(minFree, total/minPart) {
 		return fmt.Errorf("%w: only %d MB are free on the disk of %s", ErrFull, free>>20, q.path)
 	}
 	entries, octets := q.usage()
 	switch {
 	case entries >= maxEntries:
 		return fmt.Errorf("%w: %s has %d entries", ErrFull, q.path, entries)
-	case q.MaxBytes > 0 && octets >= q.MaxBytes:
+	case q.MaxBytes > 0 && octets+size > q.MaxBytes:
 		return fmt.Errorf("%w: %s holds %d MB, and queue-limit allows no more", ErrFull, q.path, octets>>20)
 	}
 	return nil
