@@ -167,6 +167,7 @@ func (s *Submitter) enqueue(r *Request, e *queue.Entry, due bool) error {
 	}
 	s.logQueued(e)
 	if trouble := s.startRunner(); trouble != "" {
+		s.logFault(errors.New(trouble))
 		s.warn("queued as " + string(e.ID) + ", but " + trouble)
 	}
 	return nil
