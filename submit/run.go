@@ -150,7 +150,9 @@ func (r *run) groupOf(e *queue.Entry) *group {
 			name = by.CommandLine.Account
 		}
 		g.s = r.s
-		r.s.note(key, name, err, nil)
+		if f := readFault(r.s.Queue, faultPrefix+key); f == nil || r.which.Now || r.s.due(f.next) {
+			r.s.note(key, name, err, nil)
+		}
 	}
 	return g
 }
