@@ -165,7 +165,7 @@ func (p *program) openQueue(s *submit.Submitter) {
 		s.NoQueue = err.Error()
 		return
 	}
-	s.Queue = q
+	s.Queue, s.Old = q, submit.OldQueue(s.Identity, q)
 }
 
 // submitter loads the configuration and connects the outside world. After an
@@ -422,6 +422,9 @@ func (p *program) queue(ctx context.Context) error {
 	if err != nil && !submit.NoQueue(err) {
 		return status.Temporary.Wrap(err)
 	}
+	if s.Old = submit.OldQueue(s.Identity, s.Queue); s.Queue == nil {
+		s.Queue, s.Old = s.Old, nil // what was queued before queue = "off"
+	}
 	for _, row := range []struct {
 		mode cmdline.Mode
 		task string
@@ -438,15 +441,12 @@ func (p *program) queue(ctx context.Context) error {
 	defer s.Wake()
 	switch p.cmd.Mode {
 	case cmdline.Show:
-		return submit.Show(os.Stdout, s.Queue, p.cmd.Entry)
+		return s.Show(os.Stdout, p.cmd.Entry)
 	case cmdline.Delete:
-		n, err := submit.Delete(s.Queue, p.cmd.Entry)
+		n, err := s.Delete(p.cmd.Entry)
 		return p.done("removed", n, err)
 	}
-	n, err := s.Retry(p.cmd.Entry)
-	if err == nil {
-		_, _, err = s.Run(ctx, submit.Selection{})
-	}
+	n, err := s.Retry(ctx, p.cmd.Entry)
 	return p.done("tried", n, err)
 }
 

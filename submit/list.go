@@ -3,6 +3,7 @@ package submit
 import (
 	"bufio"
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -192,40 +193,48 @@ func ListJSON(w io.Writer, q *queue.Queue) error {
 }
 
 // Show writes an entry to w, its envelope and its message.
-func Show(w io.Writer, q *queue.Queue, name string) error {
+func (s *Submitter) Show(w io.Writer, name string) error {
 	id, ok := queue.ParseID(strings.ToLower(name))
 	if !ok {
 		return status.Usage.Errorf("%q is no queue ID", name)
 	}
-	envelope, message, err := q.Files(id)
-	if err != nil {
-		return noEntry(id, err)
-	}
-	defer message.Close()
-	if _, err := fmt.Fprintf(w, "%s\n", envelope); err != nil {
+	err := queue.ErrGone
+	for _, q := range s.queues() {
+		envelope, message, missing := q.Files(id)
+		if missing != nil {
+			err = missing
+			continue
+		}
+		defer message.Close()
+		if _, err := fmt.Fprintf(w, "%s\n", envelope); err != nil {
+			return err
+		}
+		_, err := io.Copy(w, message)
 		return err
 	}
-	_, err = io.Copy(w, message)
-	return err
+	return noEntry(id, err)
 }
 
 // Delete removes an entry, or all of them; those that somebody is at work on
 // stay. It returns how many it removed.
-func Delete(q *queue.Queue, name string) (int, error) {
-	return each(q, name, func(id queue.ID) error { return q.Discard(id) })
+func (s *Submitter) Delete(name string) (int, error) {
+	return s.each(name, (*queue.Queue).Discard)
 }
 
-// Retry makes an entry, or all of them, due now. It returns how many.
-func (s *Submitter) Retry(name string) (int, error) {
+// Retry makes an entry, or all of them, due now, and tries what is due. It
+// returns how many it made so.
+func (s *Submitter) Retry(ctx context.Context, name string) (int, error) {
 	if strings.EqualFold(name, "ALL") {
-		for _, state := range s.Queue.States() {
-			if strings.HasPrefix(state, faultPrefix) {
-				s.Queue.SetState(state, nil)
+		for _, q := range s.queues() {
+			for _, state := range q.States() {
+				if strings.HasPrefix(state, faultPrefix) {
+					q.SetState(state, nil)
+				}
 			}
 		}
 	}
-	return each(s.Queue, name, func(id queue.ID) error {
-		c, err := s.Queue.Claim(id)
+	n, err := s.each(name, func(q *queue.Queue, id queue.ID) error {
+		c, err := q.Claim(id)
 		if err != nil {
 			return err
 		}
@@ -233,32 +242,47 @@ func (s *Submitter) Retry(name string) (int, error) {
 		c.Next = time.Now()
 		return c.Update()
 	})
+	for _, q := range s.queues() {
+		if n > 0 {
+			_, _, failure := s.with(q).Run(ctx, Selection{})
+			err = errors.Join(err, failure)
+		}
+	}
+	return n, err
 }
 
 // each does something to the entry of that name, or to ALL.
-func each(q *queue.Queue, name string, do func(queue.ID) error) (int, error) {
+func (s *Submitter) each(name string, do func(*queue.Queue, queue.ID) error) (int, error) {
 	if !strings.EqualFold(name, "ALL") {
 		id, ok := queue.ParseID(strings.ToLower(name))
 		if !ok {
 			return 0, status.Usage.Errorf("%q is no queue ID, and not ALL", name)
 		}
-		if err := do(id); err != nil {
-			return 0, noEntry(id, err)
+		err := queue.ErrGone
+		for _, q := range s.queues() {
+			if err = do(q, id); err == nil {
+				return 1, nil
+			}
+			if !errors.Is(err, queue.ErrGone) {
+				break
+			}
 		}
-		return 1, nil
-	}
-	ids, err := q.IDs()
-	if err != nil {
-		return 0, err
+		return 0, noEntry(id, err)
 	}
 	n, failures := 0, []error(nil)
-	for _, id := range ids {
-		err := do(id)
-		switch {
-		case err == nil:
-			n++
-		case !errors.Is(err, queue.ErrGone):
-			failures = append(failures, noEntry(id, err))
+	for _, q := range s.queues() {
+		ids, err := q.IDs()
+		if err != nil {
+			failures = append(failures, status.Temporary.Wrap(err))
+		}
+		for _, id := range ids {
+			err := do(q, id)
+			switch {
+			case err == nil:
+				n++
+			case !errors.Is(err, queue.ErrGone):
+				failures = append(failures, noEntry(id, err))
+			}
 		}
 	}
 	return n, errors.Join(failures...)

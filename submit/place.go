@@ -27,8 +27,8 @@ func OpenQueue(c *config.Config, id config.Identity, warn func(text string)) (*q
 	if c.Queue == "" {
 		places = []string{queue.Shared}
 	}
-	if id.Home != "" && filepath.IsAbs(id.Home) && id.Home != "/" {
-		places = append(places, filepath.Join(id.Home, ".local/state/sendoff"))
+	if folder := homeFolder(id); folder != "" {
+		places = append(places, folder)
 	}
 	var first error
 	for _, folder := range places {
@@ -48,6 +48,32 @@ func OpenQueue(c *config.Config, id config.Identity, warn func(text string)) (*q
 		first = errNoQueue("there is no folder for a queue: no /var/spool/sendoff, and no home")
 	}
 	return nil, first
+}
+
+// OldQueue returns the queue that a user has at home, if that is not q and mail
+// waits in it: from before an administrator has made the folder for all, or
+// from a time when that was not fit to be used.
+func OldQueue(id config.Identity, q *queue.Queue) *queue.Queue {
+	folder := homeFolder(id)
+	if folder == "" || q != nil && q.String() == folder {
+		return nil
+	}
+	old, err := queue.Existing(folder, id.UID)
+	if err != nil {
+		return nil
+	}
+	if ids, _ := old.IDs(); len(ids) == 0 {
+		return nil
+	}
+	return old
+}
+
+// homeFolder returns where the queue at home is; "" without a home.
+func homeFolder(id config.Identity) string {
+	if id.Home == "" || !filepath.IsAbs(id.Home) || id.Home == "/" {
+		return ""
+	}
+	return filepath.Join(id.Home, ".local/state/sendoff")
 }
 
 func openQueue(folder string, uid int) (*queue.Queue, error) {

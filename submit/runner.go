@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -96,12 +97,23 @@ func (s *Submitter) startRunner() string {
 // Wake starts a runner if there are entries and nothing runs the queue, as
 // after a restart of the machine.
 func (s *Submitter) Wake() {
-	if s.Queue == nil {
-		return
+	for _, q := range s.queues() {
+		if ids, _ := q.IDs(); len(ids) > 0 {
+			s.with(q).startRunner()
+		}
 	}
-	if ids, _ := s.Queue.IDs(); len(ids) > 0 {
-		s.startRunner()
-	}
+}
+
+// queues are those that there are.
+func (s *Submitter) queues() []*queue.Queue {
+	return slices.DeleteFunc([]*queue.Queue{s.Queue, s.Old}, func(q *queue.Queue) bool { return q == nil })
+}
+
+// with returns s with another queue.
+func (s *Submitter) with(q *queue.Queue) *Submitter {
+	other := *s
+	other.Queue = q
+	return &other
 }
 
 // Runner runs the queue until it is empty, at the times that its entries have;

@@ -81,6 +81,7 @@ type Submitter struct {
 
 	Queue    *queue.Queue                              // nil: nothing is queued
 	Patience time.Duration                             // smtp.Options.Patience
+	Old      *queue.Queue                              // another that is to be emptied; may be nil
 	NoQueue  string                                    // why not, in words
 	Sendmail bool                                      // the sendmail face: its callers cannot mend an account
 	Load     func(file string) (*config.Config, error) // the configuration of an entry: file, or what the user has; nil: Config

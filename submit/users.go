@@ -32,10 +32,19 @@ const (
 	TaskDue   = "due" // --queue-run
 )
 
-// Do does a task in the queue, of its entries those that match. It returns how
-// many entries there are; what becomes of the mail of a run is for a list to
-// say.
+// Do does a task in the queue, and in the old one, of their entries those that
+// match. It returns how many entries there are; what becomes of the mail of a
+// run is for a list to say.
 func (s *Submitter) Do(ctx context.Context, w io.Writer, task string, match func(*queue.Entry) bool) (entries int, err error) {
+	for _, q := range s.queues() {
+		n, failure := s.with(q).do(ctx, w, task, match)
+		entries += n
+		err = errors.Join(err, failure)
+	}
+	return entries, err
+}
+
+func (s *Submitter) do(ctx context.Context, w io.Writer, task string, match func(*queue.Entry) bool) (entries int, err error) {
 	switch task {
 	case TaskList:
 		return List(w, s.Queue)
