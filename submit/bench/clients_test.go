@@ -39,8 +39,6 @@ type desk struct {
 	dir    string
 	binary string
 	ca     string // "": the system's store has the authority
-
-	nullmailer *nullmailer
 }
 
 func (d *desk) file(name, text string) string {

@@ -48,7 +48,6 @@ func TestTable(t *testing.T) {
 	d.large(config)
 	d.startUp()
 	d.printf("")
-	d.nullmailer = newNullmailer(d)
 	d.enqueue(config)
 	d.drain(config)
 	d.list(config)
