@@ -49,7 +49,8 @@ const maxWhole = 64 << 10
 // the final dot. A mail with more recipients than the server takes at once is
 // sent again to those left. Each recipient of a mail that was asked for gets
 // its Result; an error is why the session could go no further. After Deliver
-// only Close may follow.
+// only Close may follow, or with Options.Stay and without an error another one,
+// whose first mail rides in no flight.
 func (s *Session) Deliver(ctx context.Context, mails iter.Seq[Mail]) error {
 	defer s.watch(ctx)()
 	next, stop := iter.Pull(mails)
@@ -71,7 +72,6 @@ type delivery struct {
 	next  func() (Mail, bool)
 	left  []part         // of mails that were asked for
 	open  []*transaction // whose steps are in the flight; the message of the last is perhaps still to be sent
-	begun bool           // there was a transaction before
 	ended bool           // the last flight is on its way
 }
 

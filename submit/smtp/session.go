@@ -1,7 +1,8 @@
 // Package smtp is the client side of SMTP (RFC 5321) and LMTP (RFC 2033).
 //
 // Open brings a connection to the point where mail may be sent; Deliver sends
-// mails; Close ends it. There is no other order of calls.
+// mails; Close ends it. There is no other order of calls, but that with
+// Options.Stay there may be several Delivers.
 //
 //	Open     S: greeting             Deliver  C: MAIL RCPT… DATA
 //	         C: EHLO (or HELO)                S: their replies
@@ -81,6 +82,9 @@ type Options struct {
 	// recipients are in. The server must be known to skip a chunk that it
 	// refuses: one that does not would take the message for commands.
 	OneFlight bool
+	// Stay keeps Deliver from ending the session, so that it may be called
+	// again after it has returned nil.
+	Stay bool
 	// MaxRecipients is how many recipients one transaction has at most; 0
 	// means as many as the server takes.
 	MaxRecipients int
@@ -115,6 +119,7 @@ type Session struct {
 	hidden  []string             // texts that are not shown
 	broken  bool                 // out of step with the server
 	quit    bool                 // QUIT is sent
+	begun   bool                 // there was a transaction
 	remarks []string             // that were made
 
 	mostRecipients int // that the server has let pass where it refused more; 0: it never did

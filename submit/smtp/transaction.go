@@ -55,12 +55,12 @@ func (t *transaction) begin() []step {
 	t.chunked = s.o.OneFlight && !s.o.LMTP && s.offers("CHUNKING") && s.offers("PIPELINING")
 	t.whole = t.chunked && t.size <= maxWhole
 	var steps []step
-	if t.chunked && t.d.begun {
+	if t.chunked && s.begun {
 		// How the one before ended may not be known yet, and after a refused
 		// BDAT nothing else is taken (RFC 3030 section 2).
 		steps = append(steps, s.rset())
 	}
-	t.d.begun = true
+	s.begun = true
 	steps = append(steps, step{
 		phase: mail, send: command, name: "MAIL FROM:<" + e.From.String() + ">", want: 2, got: t.gotMail,
 	})
@@ -107,7 +107,7 @@ func (t *transaction) end(more bool) []step {
 		st = t.contents(t.send)
 	case t.ready:
 		st = t.contents(func() error { return t.s.writeCommand(".") }) // all were refused (RFC 2920 section 3.1)
-	case more && !t.chunked:
+	case (more || t.s.o.Stay) && !t.chunked:
 		return []step{t.s.rset()}
 	default:
 		return nil
@@ -118,7 +118,7 @@ func (t *transaction) end(more bool) []step {
 			steps = append(steps, step{phase: dot, name: st.name, mute: true, want: 2, got: t.gotEnd, lost: t.lost})
 		}
 	}
-	if !more && t.s.offers("PIPELINING") {
+	if !more && !t.s.o.Stay && t.s.offers("PIPELINING") {
 		steps = append(steps, step{send: "QUIT", final: true})
 	}
 	return steps
