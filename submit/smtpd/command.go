@@ -224,6 +224,7 @@ var basic = [...]struct {
 	{status.Code{Class: 4, Subject: 2, Detail: 2}, 452},
 	{status.Code{Class: 4, Subject: 3, Detail: 1}, 452},
 	{status.Code{Class: 4, Subject: 5, Detail: 3}, 452},
+	{status.Code{Class: 5, Subject: 1, Detail: 1}, 550},
 	{status.Code{Class: 5, Subject: 1, Detail: 3}, 501},
 	{status.Code{Class: 5, Subject: 2, Detail: 2}, 552},
 	{status.Code{Class: 5, Subject: 3, Detail: 4}, 552},

@@ -11,7 +11,7 @@
 //
 // What is special to one extension is its row in extensions, what a command
 // does is its row in commands. A client's mistake costs a reply with code 5yz;
-// too many end the session. Nothing is guessed: a line that does not end with
+// too many end the session; a browser's verb ends it at once. Nothing is guessed: a line that does not end with
 // CRLF is refused, in a message too (5.6.0, after its end), so that no two
 // programs can differ about where a message ends. Only the owner of a pipe may
 // allow LF (see Server.Pipe).
@@ -64,6 +64,11 @@ type Server struct {
 	MaxSessions   int           // at once in ServeListener; 0: 100
 	Timeout       time.Duration // for a command or a piece of a message; 0: 5 minutes; negative: none
 	Lifetime      time.Duration // of a session; 0: no limit
+
+	// Greet, if not nil, is called for each connection that ServeListener accepts,
+	// with a copy of the Server that it may fit to the client. Its error is
+	// all that the client hears, as 554 or 421 by its status.
+	Greet func(conn net.Conn, s *Server) error
 
 	// Recipient, if not nil, may refuse a recipient. e is the envelope so far.
 	Recipient func(ctx context.Context, e *envelope.Envelope, r envelope.Recipient) error
@@ -128,7 +133,14 @@ func (s *Server) ServeListener(ctx context.Context, l net.Listener) error {
 		sessions.Go(func() {
 			defer func() { <-slots }()
 			defer conn.Close()
-			_ = s.Serve(ctx, conn) // the client's troubles are not the listener's
+			mine := *s
+			if s.Greet != nil {
+				if err := s.Greet(conn, &mine); err != nil {
+					newSession(ctx, s, conn).turnAway(err)
+					return
+				}
+			}
+			_ = mine.Serve(ctx, conn) // the client's troubles are not the listener's
 		})
 	}
 }

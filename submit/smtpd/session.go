@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"sendoff/submit/envelope"
+	"sendoff/submit/status"
 )
 
 const (
@@ -119,6 +120,18 @@ func (s *session) run() error {
 		_ = c.CloseWrite() // the client may be gone
 	}
 	return s.err
+}
+
+// turnAway is a session with a client who is not wanted.
+func (s *session) turnAway(err error) {
+	s.allow()
+	s.arm()
+	code := 554
+	if status.Of(err).Temporary() {
+		code = 421
+	}
+	s.reply(code, status.Of(err).String(), printable(err.Error()))
+	_ = s.out.Flush() // nobody may listen
 }
 
 func (s *session) hostname() string { return cmp.Or(s.Hostname, "localhost") }
