@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -98,6 +99,10 @@ func (p *program) run() error {
 			return status.Usage.Errorf("-bC: this process has rights that its caller has not; it only submits")
 		}
 		return p.checkConfig()
+	case cmdline.Server:
+		return p.serve(p.interruptible())
+	case cmdline.Listen:
+		return p.listen(p.interruptible())
 	case cmdline.List, cmdline.Count, cmdline.ListJSON, cmdline.Show, cmdline.Delete, cmdline.Retry, cmdline.Run, cmdline.Runner, cmdline.OfUser, cmdline.MakeSpool:
 		return p.queue(p.interruptible())
 	case cmdline.Version:
@@ -151,6 +156,78 @@ func (p *program) send(ctx context.Context) error {
 		return s.Rehearse(ctx, os.Stdout, r)
 	}
 	return s.Submit(ctx, r)
+}
+
+// serve takes mail by SMTP from whoever has started us. Until a message is
+// whole nothing has begun, and a signal ends the process at once.
+func (p *program) serve(ctx context.Context) error {
+	s, fault := p.submitter()
+	if fault != nil && !p.postpones(fault) {
+		return fault
+	}
+	debug.SetMemoryLimit(memory)
+	p.openQueue(s)
+	defer s.Wake()
+	v := p.service(s, fault)
+	v.Busy = func(busy bool) { p.reading.Store(!busy) }
+	p.reading.Store(true)
+	defer p.reading.Store(false)
+	var conn io.ReadWriter = struct {
+		io.Reader
+		io.Writer
+	}{os.Stdin, os.Stdout}
+	switch process.SocketOf(os.Stdin) {
+	case process.InternetSocket:
+		return status.Usage.Errorf("-bs: whoever is at the other end of a network connection may not send; see --listen")
+	case process.NamedSocket:
+		c, err := net.FileConn(os.Stdin)
+		if err != nil {
+			return status.Temporary.Wrap(err)
+		}
+		conn = c
+	default:
+		v.Pipe, v.Timeout = true, -1 // a mail program may be open for days
+	}
+	return v.Serve(ctx, conn)
+}
+
+// stateDirectory is where a service keeps what it needs later.
+const stateDirectory = "STATE_DIRECTORY"
+
+// idleTime is how long a server that a socket unit has started waits for
+// another client.
+const idleTime = 30 * time.Second
+
+// listen takes mail by SMTP from many, on a socket.
+func (p *program) listen(ctx context.Context) error {
+	if p.privileged {
+		return status.Usage.Errorf("--listen: this process has rights that its caller has not; it only submits")
+	}
+	s, err := p.submitter()
+	if err != nil {
+		return err
+	}
+	s.Sendmail = true // its clients cannot mend an account
+	s.Patience = time.Minute
+	if state := strings.Split(os.Getenv(stateDirectory), ":")[0]; filepath.IsAbs(state) && s.Config.Queue == "" {
+		s.Config.Queue = filepath.Join(state, "queue")
+	}
+	p.openQueue(s)
+	sockets, activated, err := submit.Sockets(p.cmd.Entry)
+	if err != nil {
+		return err
+	}
+	var idle time.Duration
+	if activated {
+		idle = idleTime
+	}
+	return p.service(s, nil).Listen(ctx, sockets, idle)
+}
+
+// service is what submits for clients of ours.
+func (p *program) service(s *submit.Submitter, fault error) *submit.Service {
+	by := config.Choice{CommandLine: p.overrides(), Environment: config.Environment(os.Getenv)}
+	return &submit.Service{Submitter: s, By: by, Fault: fault}
 }
 
 // postpones reports whether the message can wait until err is mended.

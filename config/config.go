@@ -63,6 +63,8 @@ type Config struct {
 	LogFormat     string         `toml:"log-format" doc:"How: text or json."`
 	NotifyCommand string         `toml:"notify-command" doc:"A command to run when a message was given up and nobody could be told by mail."`
 
+	ListenUsers List[string] `toml:"listen-users" doc:"Who may submit to the Unix socket of --listen, by name or number; everybody if there is none."`
+
 	// Accounts holds the user's accounts before the system's, and those of
 	// one file in its order.
 	Accounts []*Account `toml:"-"`

@@ -16,7 +16,6 @@ import (
 	"sendoff/config"
 	"sendoff/submit/credential"
 	"sendoff/submit/queue"
-	"sendoff/submit/smtp"
 	"sendoff/submit/status"
 )
 
@@ -236,6 +235,16 @@ func (r *rests) Unwrap() error { return r.error }
 // slotTime is how long to wait for one of an account's sessions.
 const slotTime = 4 * time.Second
 
+// pause waits a moment for a session to become free.
+func pause(ctx context.Context, a *config.Account) error {
+	select {
+	case <-ctx.Done():
+		return status.Connection.Errorf("%w while waiting for a session with %s", context.Cause(ctx), a.Name)
+	case <-time.After(50 * time.Millisecond):
+		return nil
+	}
+}
+
 // slot takes one of the sessions that the user's processes may have with an
 // account at once. Where there is no queue, there is no end of them.
 func (s *Submitter) slot(ctx context.Context, a *config.Account, patience time.Duration) (release func(), err error) {
@@ -256,27 +265,10 @@ func (s *Submitter) slot(ctx context.Context, a *config.Account, patience time.D
 		if time.Now().After(deadline) {
 			return nil, status.Connection.Errorf("all %d sessions with %s are busy", s.Config.Sessions, a.Name)
 		}
-		select {
-		case <-ctx.Done():
-			return nil, status.Connection.Errorf("%w while waiting for a session with %s", context.Cause(ctx), a.Name)
-		case <-time.After(50 * time.Millisecond):
+		if err := pause(ctx, a); err != nil {
+			return nil, err
 		}
 	}
-}
-
-// enter opens a session with an account, as one of those that it may have.
-// leave gives it back.
-func (s *Submitter) enter(ctx context.Context, a *config.Account, hello string) (session *smtp.Session, leave func(), err error) {
-	leave, err = s.slot(ctx, a, slotTime)
-	if err != nil {
-		return nil, nil, err
-	}
-	session, err = s.open(ctx, a, hello)
-	if err != nil {
-		leave()
-		return nil, nil, err
-	}
-	return session, leave, nil
 }
 
 // opened notes how the opening of a session went.

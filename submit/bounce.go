@@ -25,11 +25,7 @@ import (
 // mail, the entry goes to the failed ones.
 func (t *attempt) giveUp() {
 	e := t.claim.Entry
-	wanted := false
-	for _, to := range e.To {
-		wanted = wanted || to.Notify == 0 || to.Notify&envelope.NotifyFailure != 0
-	}
-	if !wanted || t.job == nil || t.job.envelope.From.IsNull() || t.accountsFault() {
+	if t.job == nil || !wantsNotice(e, t.job.envelope.From) || t.accountsFault() {
 		t.s.fail(t.claim)
 		return
 	}
@@ -42,6 +38,16 @@ func (t *attempt) giveUp() {
 	}
 	t.s.logNotice(e)
 	t.g.push(e.ID)
+}
+
+// wantsNotice reports whether from is to be told that a message has failed.
+func wantsNotice(e *queue.Entry, from envelope.Address) bool {
+	for _, to := range e.To {
+		if to.Notify == 0 || to.Notify&envelope.NotifyFailure != 0 {
+			return !from.IsNull()
+		}
+	}
+	return false
 }
 
 // accountsFault reports whether the account is to blame, which could not send
@@ -145,7 +151,7 @@ func (s *Submitter) notice(c *queue.Claim) (*Request, error) {
 	line("To: <%s>", e.Sender)
 	line("Subject: Undelivered mail returned to sender")
 	line("Date: %s", e.Notice.Local().Format(time.RFC1123Z))
-	line("Message-ID: <%s@%s>", boundary, s.noticeHost())
+	line("Message-ID: <%s@%s>", boundary, s.hostname())
 	line("Auto-Submitted: auto-replied")
 	line("MIME-Version: 1.0")
 	line("Content-Type: multipart/report; report-type=delivery-status; boundary=%q", boundary)
@@ -191,15 +197,6 @@ func (s *Submitter) notice(c *queue.Claim) (*Request, error) {
 	return r, nil
 }
 
-func (s *Submitter) noticeHost() string {
-	for _, name := range []string{s.Config.Hostname, s.Identity.FQDN, s.Identity.Hostname} {
-		if a, err := envelope.Parse("x@" + name); err == nil && !a.UTF8() && a.Domain() != "" {
-			return a.Domain()
-		}
-	}
-	return "localhost"
-}
-
 // deliveryStatus writes the part of a notice that programs read (RFC 3464
 // section 2).
 func (s *Submitter) deliveryStatus(line func(string, ...any), boundary string, e *queue.Entry) {
@@ -214,7 +211,7 @@ func (s *Submitter) deliveryStatus(line func(string, ...any), boundary string, e
 			return r
 		}, s)
 	}
-	line("Reporting-MTA: dns; %s", s.noticeHost())
+	line("Reporting-MTA: dns; %s", s.hostname())
 	if e.Envelope != "" {
 		line("Original-Envelope-Id: %s", ascii(e.Envelope))
 	}

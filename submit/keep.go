@@ -83,7 +83,9 @@ func (s *Submitter) keep(r *Request, report *Report, whom func(Failure) []envelo
 		}
 		report.id = wait.ID
 	}
-	if s.Sendmail && s.Queue != nil && len(refused.To) > 0 && s.store(r, refused, s.Queue.AddFailed) == nil {
+	if r.OneReply && len(refused.To) > 0 && (len(report.Accepted) > 0 || len(wait.To) > 0) && report.NotQueued == "" {
+		s.tellSender(r, report, refused)
+	} else if s.Sendmail && s.Queue != nil && len(refused.To) > 0 && s.store(r, refused, s.Queue.AddFailed) == nil {
 		report.copy = filepath.Join(s.Queue.String(), "failed", string(refused.ID)+".eml")
 	}
 	err := report.err()
@@ -91,6 +93,31 @@ func (s *Submitter) keep(r *Request, report *Report, whom func(Failure) []envelo
 		s.tell(report.Error())
 	}
 	return err
+}
+
+// tellSender queues a notice to the sender of r of what was refused while others
+// did well, or keeps a copy where nobody is to be told. Where it cannot be
+// done, the caller has to hear of the failure.
+func (s *Submitter) tellSender(r *Request, report *Report, refused *queue.Entry) {
+	from := envelope.Address{}
+	if report.job != nil {
+		from = report.job.envelope.From
+	}
+	err := error(errNoQueue("nowhere"))
+	switch {
+	case s.Queue == nil:
+	case wantsNotice(refused, from):
+		refused.Sender, refused.Notice = &from, time.Now()
+		if err = s.enqueue(r, refused, true); err == nil {
+			s.logNotice(refused)
+		}
+	default:
+		err = s.store(r, refused, s.Queue.AddFailed)
+	}
+	for i := range report.Failures {
+		f := &report.Failures[i]
+		f.told = err == nil && !status.Of(f.Err).Temporary()
+	}
 }
 
 // tell says what a person may want to know, and a script should not hear.

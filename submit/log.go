@@ -173,11 +173,15 @@ func (s *Submitter) logSubmission(r *Request) {
 	if id == "" && r.id != "" {
 		id = "<" + r.id + ">" // is added
 	}
-	dir, _ := os.Getwd()
+	uid, caller, dir := r.Peer.UID, r.Peer.Program(), ""
+	if r.Peer == (process.Peer{}) {
+		uid, caller = os.Getuid(), process.Caller()
+		dir, _ = os.Getwd()
+	}
 	s.Log.line(r.logID(), false,
 		field{"from", from},
-		field{"uid", os.Getuid()},
-		field{"caller", process.Caller()},
+		field{"uid", uid},
+		field{"caller", caller},
 		field{"dir", dir},
 		field{"size", r.Message.Survey().Size},
 		field{"message-id", id})

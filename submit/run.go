@@ -486,7 +486,7 @@ const (
 // along yields what waits for the account of j, as far as it does not keep the
 // caller of j waiting.
 func (s *Submitter) along(ctx context.Context, a *config.Account, yield func(smtp.Mail) bool) {
-	if s.Queue == nil || s.rehearsal != nil {
+	if s.Queue == nil || s.rehearsal != nil || s.Kept != nil {
 		return
 	}
 	ids, _ := s.Queue.IDs()

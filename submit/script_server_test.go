@@ -15,6 +15,7 @@ import (
 	"math/big"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -111,6 +112,9 @@ func smarthost(ts *testscript.TestScript, args []string) {
 		scheme = "unix"
 	}
 	listen(ts, name, scheme, func(s *server, conn net.Conn) error {
+		if slices.Contains(words, "leaves") { // without TLS
+			conn = &leaving{Conn: conn}
+		}
 		mine := *d
 		mine.Handle = func(_ context.Context, c smtpd.Client, e *envelope.Envelope, content io.Reader) error {
 			s.mails.Add(1)
@@ -286,6 +290,30 @@ func refusing(ts *testscript.TestScript, args []string) {
 	ts.Check(err)
 	ts.Defer(func() { conn.Close(); l.Close() })
 	setAddress(ts, args[0], conn.LocalAddr())
+}
+
+// activate has a shell put its own number, which will be that of the program,
+// where systemd does.
+func activate(ts *testscript.TestScript, args []string) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	defer l.Close()
+	setAddress(ts, args[0], l.Addr())
+	f, err := l.(*net.TCPListener).File()
+	ts.Check(err)
+	defer f.Close()
+	words := append([]string{"-c", `LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" "$@"`, "sendoff"}, args[1:]...)
+	cmd := exec.Command("/bin/sh", words...)
+	cmd.ExtraFiles = []*os.File{f}
+	cmd.Dir = ts.MkAbs(".")
+	for _, name := range []string{"PATH", "HOME", "SENDOFF_TEST_HOME", "XDG_CONFIG_HOME"} {
+		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
+	}
+	ts.Check(cmd.Start())
+	ts.Defer(func() {
+		cmd.Process.Signal(os.Interrupt)
+		cmd.Wait()
+	})
 }
 
 // idle connects itself: connections are accepted in their order, so that ours

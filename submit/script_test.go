@@ -20,6 +20,9 @@
 //	idle NAME...                nobody has connected to it
 //	proxy NAME                  start a SOCKS5 proxy, which leads every name to this machine
 //
+//	activate NAME ARG...        start sendoff with a loopback port that is already
+//	                            open, as a socket unit does, until the script ends
+//
 //	play FILE                   a program, for pipe:, that plays a transcript on its
 //	                            standard input and output, and notes the outcome in
 //	                            FILE.outcome; with a second word it does not end then
@@ -122,6 +125,7 @@ func TestScript(t *testing.T) {
 			"config":    command(1, config),
 			"until":     command(2, until),
 			"logins":    command(3, logins),
+			"activate":  command(2, activate),
 		},
 	})
 }

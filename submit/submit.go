@@ -36,6 +36,7 @@ import (
 	"sendoff/submit/credential"
 	"sendoff/submit/envelope"
 	"sendoff/submit/message"
+	"sendoff/submit/process"
 	"sendoff/submit/queue"
 	"sendoff/submit/smtp"
 	"sendoff/submit/status"
@@ -54,6 +55,11 @@ type Request struct {
 	Message  *message.Message
 
 	QueueOnly bool // the first attempt is the queue's
+
+	// OneReply says that the caller hears of one outcome for all recipients: of
+	// a failure beside others that did well a notice tells the sender.
+	OneReply bool
+	Peer     process.Peer // who has connected to us and submits; zero: whoever runs us
 
 	date time.Time // of a Date field that has to be added
 	id   string    // likewise of a Message-ID, without brackets
@@ -87,6 +93,7 @@ type Submitter struct {
 	Load     func(file string) (*config.Config, error) // the configuration of an entry: file, or what the user has; nil: Config
 	Start    func(folder string) error                 // starts a process that runs the queue in folder; its error says why not
 	Outlives func() string                             // says why a process would not outlive its caller here; "" if it would
+	Kept     *Kept                                     // sessions that wait for the next mail; nil: none does
 	Log      *Log                                      // may be nil
 	Tell     func(text string)                         // says what a person at a terminal may want to know; may be nil
 	Warn     func(text string)                         // says what whoever called has to know; may be nil
@@ -111,21 +118,24 @@ func (s *Submitter) Submit(ctx context.Context, r *Request) error {
 }
 
 // deliver sends j over one session, in which what else waits for the account
-// may follow.
+// may follow. A session that was kept, and that the server has left since, is
+// replaced by a new one.
 func (s *Submitter) deliver(ctx context.Context, j *job) (*Report, error) {
 	report := &Report{job: j}
-	session, leave, err := s.enter(ctx, j.account, j.hello)
+	v, err := s.enter(ctx, j.account, j.hello)
 	if err != nil {
 		report.add(smtp.Result{To: j.envelope.To, Err: err})
 		return report, nil
 	}
-	defer leave()
-	err = session.Deliver(ctx, func(yield func(smtp.Mail) bool) {
+	err = v.Deliver(ctx, func(yield func(smtp.Mail) bool) {
 		if yield(s.mail(j, report)) {
 			s.along(ctx, j.account, yield)
 		}
 	})
-	session.Close()
+	s.part(v, err)
+	if err != nil && v.again && report.untouched() && ctx.Err() == nil {
+		return s.deliver(ctx, j)
+	}
 	if err == nil && report.total() != len(j.envelope.To) {
 		return nil, status.Bug.Errorf("%d recipients have %d outcomes", len(j.envelope.To), report.total())
 	}
@@ -179,6 +189,7 @@ type Failure struct {
 	Err     error
 	Unknown bool // they may have got it (RFC 1047)
 	queued  bool // they will be tried again
+	told    bool // a notice tells the sender
 }
 
 func (r *Report) total() int {
@@ -187,6 +198,17 @@ func (r *Report) total() int {
 		n += len(f.To)
 	}
 	return n
+}
+
+// untouched reports whether the server has said nothing about any recipient,
+// and has no whole message.
+func (r *Report) untouched() bool {
+	for _, f := range r.Failures {
+		if f.Unknown || status.KindOf(f.Err) != status.Lost {
+			return false
+		}
+	}
+	return len(r.Accepted) == 0
 }
 
 // add enters a result. Failures of several transactions for one reason are one
@@ -234,10 +256,11 @@ func (j *job) ownSender() bool {
 	return ok && own.Key() == j.envelope.From.Key()
 }
 
-// err returns r as an error, or nil if nothing failed that is not queued.
+// err returns r as an error, or nil if nothing failed that the caller has to
+// know.
 func (r *Report) err() error {
 	for _, f := range r.Failures {
-		if !f.queued {
+		if !f.queued && !f.told {
 			return r
 		}
 	}
@@ -274,6 +297,9 @@ func (r *Report) Error() string {
 func (r *Report) Unwrap() error {
 	var first error
 	for _, f := range r.Failures {
+		if f.told {
+			continue
+		}
 		if !f.queued && status.Of(f.Err).Temporary() {
 			return f.Err
 		}

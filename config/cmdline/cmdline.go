@@ -64,7 +64,7 @@ type Command struct {
 	RequireTLS              bool // REQUIRETLS (RFC 8689)
 
 	Run   QueueRun // of the mode Run
-	Entry string   // what Show, Delete, Retry and Runner are about
+	Entry string   // what Show, Delete, Retry, Runner and Listen are about
 
 	Warnings []string // what was ignored and should not have been written
 }

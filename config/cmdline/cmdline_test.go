@@ -200,6 +200,11 @@ func TestParseModes(t *testing.T) {
 		{"sendmail -bh -bH", Nothing, ``},
 		{"hoststat", Nothing, ``},
 		{"/usr/bin/purgestat", Nothing, ``},
+		{"/usr/sbin/sendmail -bs", Server, ``},                                     // Symfony
+		{"/usr/sbin/sendmail -bs -i", Server, `IgnoreDots`},                        // Laravel
+		{"/usr/sbin/sendmail -bs -odb -oem", Server, `DeliveryMode=b ErrorMode=m`}, // Alpine
+		{"sendoff --listen=/run/x -C f", Listen, `Config="f" Entry="/run/x"`},
+		{"sendoff --listen", Listen, ``},
 		{"sendoff --help", Help, ``},
 		{"sendoff --config f --version", Version, `Config="f"`},
 		{"sendoff --config f -bC", CheckConfig, `Config="f"`},
@@ -241,8 +246,8 @@ func TestParseErrors(t *testing.T) {
 		{"sendoff --config", `option requires an argument -- 'config'`},
 		{"sendoff -C", `option requires an argument -- 'C'`},
 
-		{"!sendmail -bs -odb -oem", `-bs: the SMTP server is not in this version yet`},
-		{"!sendmail -bs -i", `-bs: the SMTP server is not in this version yet`},
+		{"sendmail -bs -t", `-bs sends nothing, so it cannot stand with -t`},
+		{"!sendmail -bs ann", `-bs sends nothing, so it takes no recipient: ann`},
 		{"!sendmail -bv root", `-bv: verifying addresses is not in this version yet`},
 		{"!sendmail -bi", `-bi: checking aliases is not in this version yet`},
 		{"!sendmail -I", `-I: checking aliases is not in this version yet`},
@@ -255,7 +260,7 @@ func TestParseErrors(t *testing.T) {
 		{"!sendmail -bt", `-bt: there is no test mode; try sendoff --dry-run`},
 		{"!sendmail -bz", `-bz: there is no frozen configuration`},
 		{"!sendmail -bS", `-bS: batched SMTP is not supported`},
-		{"!sendoff --listen=/run/x", `--listen: the SMTP server is not in this version yet`},
+		{"sendmail --listen=/run/x", `--listen is refused under the name sendmail: it belongs to the sendoff command`},
 		{"!sendoff --setup ann@example.org", `--setup: setting up an account is not in this version yet`},
 		{"!sendoff --doctor work", `--doctor: the doctor is not in this version yet`},
 		{"!sendoff --import f", `--import: importing a configuration is not in this version yet`},

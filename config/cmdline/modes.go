@@ -12,7 +12,7 @@ const (
 // A Mode is what a command line asks for.
 type Mode uint8
 
-// The modes. Parse returns the ones from Server on only together with an error.
+// The modes. Parse returns the ones from Verify on only together with an error.
 const (
 	Submit      Mode = iota + 1 // send the message on stdin
 	Nothing                     // end with 0, without output
@@ -31,7 +31,8 @@ const (
 	Runner                      // run the queue in the folder Entry until it is empty
 	OfUser                      // do Entry in the queue that the user has in the folder for all
 	MakeSpool                   // make the folder of all users' queues
-	Server
+	Server                      // take mail by SMTP on stdin and stdout
+	Listen                      // take it on the socket Entry, or on those of a socket unit if that is empty
 	Verify
 	Aliases
 	Setup
@@ -57,8 +58,8 @@ var modes = [...]struct {
 
 	{mode: List, letters: "p"},
 	{mode: Count, letters: "P"},
+	{mode: Server, letters: "s"},
 
-	{Server, "s", "the SMTP server is not in this version yet"},
 	{Verify, "v", "verifying addresses is not in this version yet"},
 	{Aliases, "i", "checking aliases is not in this version yet"},
 	{Setup, "", "setting up an account is not in this version yet"},

@@ -34,8 +34,11 @@ func OpenLog(path string) (*os.File, error) {
 
 // Caller returns the program that has started this process, as well as it is
 // known.
-func Caller() string {
-	parent := fmt.Sprintf("/proc/%d/", os.Getppid())
+func Caller() string { return program(os.Getppid()) }
+
+// program returns the program of a process.
+func program(pid int) string {
+	parent := fmt.Sprintf("/proc/%d/", pid)
 	if exe, err := os.Readlink(parent + "exe"); err == nil {
 		return strings.TrimSuffix(exe, " (deleted)")
 	}

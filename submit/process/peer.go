@@ -1,0 +1,27 @@
+package process
+
+// A Peer is the process at the other end of a Unix socket, when it connected.
+// The zero Peer stands for nobody: no client of ours has process 0.
+type Peer struct {
+	UID int
+	PID int // -1 where the system does not say; it may be gone, or another process by now
+}
+
+// Program returns the program that the peer runs, as well as it is known.
+func (p Peer) Program() string {
+	if p.PID <= 0 {
+		return ""
+	}
+	return program(p.PID)
+}
+
+// A SocketKind says by what a file is connected to somebody.
+type SocketKind uint8
+
+// The kinds. NoSocket is a pipe, too, and what stands for one: an unnamed pair
+// of Unix sockets, as sshd makes it.
+const (
+	NoSocket SocketKind = iota
+	NamedSocket
+	InternetSocket
+)

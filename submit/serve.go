@@ -1,0 +1,116 @@
+package submit
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"time"
+
+	"sendoff/config"
+	"sendoff/submit/envelope"
+	"sendoff/submit/message"
+	"sendoff/submit/smtpd"
+	"sendoff/submit/status"
+)
+
+// A Service submits what SMTP clients hand over, by -bs to one and by --listen to
+// many. Each message becomes a Request:
+//
+//	MAIL, RCPT   sender, recipients and their parameters
+//	DATA         the message, to its end; only then anything is connected to
+//	the reply    250: each recipient is sent to, or queued for, or, beside one
+//	             that is, refused for good, which a notice tells the sender;
+//	             otherwise the failure that decides, as for an exit code
+type Service struct {
+	Submitter *Submitter
+	By        config.Choice // what accounts are chosen by, beside sender and header
+	Fault     error         // why there is no configuration: everything waits until it is mended
+	Pipe      bool          // smtpd.Server.Pipe
+	Timeout   time.Duration // smtpd.Server.Timeout
+
+	// Busy is told whether a message is being submitted, rather than a command
+	// or a message waited for; may be nil.
+	Busy func(bool)
+
+	own []net.Listener // whose clients we serve: no mail may come back to them
+}
+
+// Serve holds one session on conn, for as long as the client wants. An error
+// says why the session was broken off.
+func (v *Service) Serve(ctx context.Context, conn io.ReadWriter) error {
+	s := *v.Submitter
+	s.Kept = new(Kept)
+	defer s.Kept.Close()
+	d := smtpd.Server{
+		Hostname: s.hostname(), AllowUnqualified: true, Pipe: v.Pipe, Timeout: v.Timeout,
+		MaxSize: v.maxSize(), MaxRecipients: maxServed, MaxErrors: maxMistakes,
+		Handle: func(ctx context.Context, _ smtpd.Client, e *envelope.Envelope, content io.Reader) error {
+			m, err := message.Read(content, message.Options{})
+			if err != nil {
+				return err
+			}
+			if v.Busy != nil {
+				v.Busy(true)
+				defer v.Busy(false)
+			}
+			return v.handle(ctx, &s, e, &Request{Message: m})
+		},
+	}
+	return status.Temporary.Wrap(d.Serve(ctx, conn))
+}
+
+// Bounds of what one client may do.
+const (
+	maxServed   = 100_000 // recipients of a message
+	maxMistakes = 100     // of the program that has started us
+)
+
+// maxSize is what the server announces: the account's limit where there can be
+// only one account, so that a client need not send what is refused.
+func (v *Service) maxSize() int64 {
+	if c := v.Submitter.Config; len(c.Accounts) == 1 && v.By.CommandLine.Server == "" && v.By.Environment.Server == "" {
+		return int64(c.Accounts[0].MaxSize)
+	}
+	return 0
+}
+
+// handle submits the message of r, and returns what the reply is to say.
+func (v *Service) handle(ctx context.Context, s *Submitter, e *envelope.Envelope, r *Request) error {
+	defer r.Message.Close()
+	r.Sender, r.Envelope, r.By, r.OneReply = &e.From, *e, v.By, true
+	for _, to := range e.To {
+		r.To = append(r.To, Wanted{to, "RCPT"})
+	}
+	r.By.Sender = e.From
+	if from, ok := r.Message.From(); ok {
+		r.By.Header = from.Address
+	}
+	err := v.Fault
+	if err == nil {
+		r.Account, r.Why, err = s.Config.Choose(r.By)
+	}
+	if err == nil {
+		err = refuseOwn(r.Account, v.own)
+	}
+	switch {
+	case err == nil:
+		err = s.Submit(ctx, r)
+	case s.Sendmail && status.KindOf(err).Scope() == status.Account:
+		err = s.Postpone(r, err)
+	}
+	if report := new(Report); errors.As(err, &report) {
+		return report.Unwrap()
+	}
+	return err
+}
+
+// hostname is our name where it need not be a public one.
+func (s *Submitter) hostname() string {
+	for _, name := range []string{s.Config.Hostname, s.Identity.FQDN, s.Identity.Hostname} {
+		if name != "" && isASCIIDomain(name) {
+			return name
+		}
+	}
+	return "localhost"
+}
