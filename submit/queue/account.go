@@ -61,6 +61,20 @@ func (q *Queue) Lock(name string) (release func(), err error) {
 	return func() { f.Close() }, nil
 }
 
+// Locked reports whether somebody has the lock that name stands for, and an error
+// if that cannot be known, because nobody could take it.
+func (q *Queue) Locked(name string) (bool, error) {
+	f, err := q.disk.open(account + name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, q.disk.mkdir(account)
+	}
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	return f.locked()
+}
+
 // Changed returns when an entry last came or went, or was written to. An error
 // says that the queue's folder is gone.
 func (q *Queue) Changed() (time.Time, error) { return q.disk.changed() }

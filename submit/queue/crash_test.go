@@ -148,6 +148,10 @@ func run(q *Queue, w *witness) error {
 		if err != nil {
 			return err
 		}
+		if err := c.Ready(); err != nil {
+			c.Release()
+			return err
+		}
 		switch i {
 		case 0:
 			err = w.finish(c)
@@ -283,6 +287,24 @@ func TestFaults(t *testing.T) {
 					t.Fatalf("%s, %v at operation %d: %v\n%s", name, failure, n, err, m.names())
 				}
 			}
+		}
+	}
+}
+
+// TestReady says beforehand that nothing could be written, and leaves nothing.
+func TestReady(t *testing.T) {
+	m := newModel()
+	c, err := addAndClaim(t, &Queue{disk: m}, &witness{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Ready(); err != nil {
+		t.Fatal(err)
+	}
+	for n := range 3 {
+		m.failAt, m.failure = m.ops+n, syscall.ENOSPC
+		if err := c.Ready(); !errors.Is(err, syscall.ENOSPC) {
+			t.Errorf("operation %d: %v", n, err)
 		}
 	}
 }

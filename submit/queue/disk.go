@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"io/fs"
@@ -26,8 +27,9 @@ type disk interface {
 	write(name string, data []byte) error // replaces it, for a reader at once or not at all
 	exists(name string) bool
 	size(name string) int64
-	space() (free, total int64)  // octets; 0 if it is not known
-	changed() (time.Time, error) // of the queue's folder
+	modified(name string) time.Time // zero if it is not there
+	space() (free, total int64)     // octets; 0 if it is not known
+	changed() (time.Time, error)    // of the queue's folder
 }
 
 // A file is an open file.
@@ -36,7 +38,8 @@ type file interface {
 	io.ReaderAt
 	io.Closer
 	Sync() error
-	lock() (bool, error) // false if somebody has the lock; closing gives it back
+	lock() (bool, error)   // false if somebody has the lock; closing gives it back
+	locked() (bool, error) // whether somebody has it, without standing in the way of others who look
 }
 
 // rooted is the disk of the operating system. No link leads out of it.
@@ -44,14 +47,33 @@ type rooted struct{ root *os.Root }
 
 type rootedFile struct{ *os.File }
 
-func (f rootedFile) lock() (bool, error) { return lock(f.File) }
+func (f rootedFile) lock() (bool, error) { return flock(f.File, exclusive) }
+
+func (f rootedFile) locked() (bool, error) {
+	free, err := flock(f.File, shared)
+	return !free, err
+}
 
 func (d rooted) create(name string) (file, error) {
 	return asFile(d.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600))
 }
 
 func (d rooted) open(name string) (file, error) {
-	return asFile(d.root.OpenFile(name, os.O_RDWR, 0))
+	f, err := d.regular(name, os.O_RDWR)
+	return asFile(f, err)
+}
+
+// regular opens a file that is nothing else: a FIFO would make us wait.
+func (d rooted) regular(name string, mode int) (*os.File, error) {
+	f, err := d.root.OpenFile(name, mode|nonblock, 0)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		f.Close()
+		return nil, cmp.Or(err, errors.New("not a regular file"))
+	}
+	return f, nil
 }
 
 func asFile(f *os.File, err error) (file, error) {
@@ -109,7 +131,7 @@ func (d rooted) sync(folder string) error {
 const maxRead = 64 << 20
 
 func (d rooted) read(name string) ([]byte, error) {
-	f, err := d.root.Open(name)
+	f, err := d.regular(name, os.O_RDONLY)
 	if err != nil {
 		return nil, err
 	}
@@ -118,8 +140,6 @@ func (d rooted) read(name string) ([]byte, error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case !info.Mode().IsRegular():
-		return nil, errors.New("not a regular file")
 	case info.Size() > maxRead:
 		return nil, errors.New("too large")
 	}
@@ -151,6 +171,14 @@ func (d rooted) size(name string) int64 {
 		return 0
 	}
 	return info.Size()
+}
+
+func (d rooted) modified(name string) time.Time {
+	info, err := d.root.Lstat(name)
+	if err != nil {
+		return time.Time{}
+	}
+	return info.ModTime()
 }
 
 func (d rooted) space() (free, total int64) { return space(d.root) }

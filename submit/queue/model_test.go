@@ -251,6 +251,8 @@ func (m *model) size(name string) int64 {
 	return int64(len(node.data))
 }
 
+func (m *model) modified(string) time.Time { return time.Time{} }
+
 func (m *model) changed() (time.Time, error) { return time.Time{}, nil }
 
 func (m *model) space() (free, total int64) { return 0, 0 }
@@ -305,6 +307,13 @@ func (f *modelFile) lock() (bool, error) {
 	}
 	f.m.locks[f.node], f.mine = true, true
 	return true, nil
+}
+
+func (f *modelFile) locked() (bool, error) {
+	if f.m.stopped {
+		return false, errStopped
+	}
+	return f.m.locks[f.node], nil
 }
 
 // names lists all files, for a failed test.

@@ -101,15 +101,22 @@ func syncFolder(path string) error {
 	return f.Sync()
 }
 
-// lock takes the lock of f, if nobody has it.
-func lock(f *os.File) (locked bool, err error) {
+// nonblock is for opening what may be a FIFO; the ways to lock a file.
+const (
+	nonblock  = syscall.O_NONBLOCK
+	exclusive = unix.LOCK_EX
+	shared    = unix.LOCK_SH
+)
+
+// flock takes the lock of f, if nobody has it in a way that excludes this one.
+func flock(f *os.File, how int) (locked bool, err error) {
 	conn, err := f.SyscallConn()
 	if err != nil {
 		return false, err
 	}
 	controlErr := conn.Control(func(fd uintptr) {
 		for {
-			if err = unix.Flock(int(fd), unix.LOCK_EX|unix.LOCK_NB); err != unix.EINTR {
+			if err = unix.Flock(int(fd), how|unix.LOCK_NB); err != unix.EINTR {
 				return
 			}
 		}

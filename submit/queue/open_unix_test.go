@@ -3,11 +3,13 @@
 package queue
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // TestOpen judges folders as others may have prepared them.
@@ -68,5 +70,55 @@ func TestOpen(t *testing.T) {
 	}
 	if info, err := os.Lstat(shared); err != nil || info.Sys().(*syscall.Stat_t).Uid != 0 {
 		t.Fatal(err)
+	}
+}
+
+// TestFIFO is not kept waiting by what is no file.
+func TestFIFO(t *testing.T) {
+	q := openTest(t)
+	id := NewID(time.Now())
+	for _, end := range []string{messageEnd, envelopeEnd} {
+		if err := syscall.Mkfifo(filepath.Join(q.path, string(id)+end), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	bad := new(Bad)
+	if _, err := q.Read(id); !errors.As(err, &bad) {
+		t.Errorf("read: %v", err)
+	}
+	if _, err := q.Claim(id); !errors.As(err, &bad) {
+		t.Errorf("claimed: %v", err)
+	}
+	if q.Busy(id) {
+		t.Error("busy")
+	}
+}
+
+// TestLocked looks without taking, so that nobody who looks keeps out whoever
+// takes.
+func TestLocked(t *testing.T) {
+	q := openTest(t)
+	if locked, err := q.Locked("runner"); locked || err != nil {
+		t.Errorf("%v %v", locked, err)
+	}
+	release, err := q.Lock("runner")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if locked, err := q.Locked("runner"); !locked || err != nil {
+		t.Errorf("%v %v", locked, err)
+	}
+	release()
+	if locked, err := q.Locked("runner"); locked || err != nil {
+		t.Errorf("%v %v", locked, err)
+	}
+	if err := os.RemoveAll(filepath.Join(q.path, "account")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(q.path, "account"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := q.Locked("runner"); err == nil {
+		t.Error("nobody could take it, and no error")
 	}
 }

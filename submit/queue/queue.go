@@ -146,15 +146,18 @@ func (q *Queue) Add(e *Entry, message io.Reader) error {
 }
 
 // AddFailed puts an entry and its message among those that a person must look
-// at.
+// at. The Size of e is as for Add.
 func (q *Queue) AddFailed(e *Entry, message io.Reader) error {
+	if err := q.fits(e.Size); err != nil {
+		return err
+	}
 	if err := q.disk.mkdir(failed); err != nil {
 		return err
 	}
 	if err := q.add(failed, e, message); err != nil {
 		return err
 	}
-	q.trim()
+	q.trim(e.ID)
 	return nil
 }
 
@@ -314,6 +317,9 @@ func (q *Queue) Claim(id ID) (*Claim, error) {
 	if err == nil {
 		e, err = q.Read(id)
 	}
+	if size := q.disk.size(string(id) + messageEnd); err == nil && size != e.Size {
+		err = &Bad{id, fmt.Errorf("its message has %d octets instead of %d", size, e.Size)}
+	}
 	if err != nil {
 		f.Close()
 		return nil, err
@@ -328,9 +334,32 @@ func (q *Queue) Busy(id ID) bool {
 		return false
 	}
 	defer f.Close()
-	locked, err := f.lock()
-	return err == nil && !locked
+	locked, err := f.locked()
+	return err == nil && locked
 }
+
+// Ready returns why nothing that becomes of the entry could be written down, on
+// a disk that is full or read-only, say; nil if it could. An attempt without it
+// might be made again and again.
+func (c *Claim) Ready() error {
+	name := string(c.ID) + temporaryEnd
+	if err := c.q.disk.remove(name); err != nil {
+		return err
+	}
+	f, err := c.q.disk.create(name)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(append(c.marshal(), make([]byte, min(maxSpare, spare*len(c.To)))...))
+	return cmp.Or(err, f.Close(), c.q.disk.remove(name))
+}
+
+// How much longer an envelope may get by an attempt, in octets: for each
+// recipient, and at most.
+const (
+	spare    = 1 << 10
+	maxSpare = 1 << 20
+)
 
 // Message returns the message, from its start.
 func (c *Claim) Message() io.Reader { return io.NewSectionReader(c.file, 0, c.Size) }
@@ -363,7 +392,7 @@ func (c *Claim) Fail() error {
 			return err
 		}
 	}
-	c.q.trim()
+	c.q.trim(c.ID)
 	return nil
 }
 

@@ -327,3 +327,67 @@ func TestState(t *testing.T) {
 	}
 	release()
 }
+
+// TestTruncated keeps a message that is shorter than it was, and names it.
+func TestTruncated(t *testing.T) {
+	q := openTest(t)
+	e := testEntry(t, "b@example.org")
+	if err := q.Add(e, strings.NewReader(content)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(filepath.Join(q.path, string(e.ID)+messageEnd), 3); err != nil {
+		t.Fatal(err)
+	}
+	bad := new(Bad)
+	if _, err := q.Claim(e.ID); !errors.As(err, &bad) || bad.ID != e.ID {
+		t.Errorf("claimed: %v", err)
+	}
+	if err := q.Sweep(); err != nil {
+		t.Fatal(err)
+	}
+	if ids, _ := q.IDs(); len(ids) != 1 {
+		t.Error("it is gone")
+	}
+}
+
+// TestFailedOctets gives what failed no more room than the queue, and takes what
+// has been there longest, not what was queued first.
+func TestFailedOctets(t *testing.T) {
+	q := openTest(t)
+	q.MaxBytes = 600
+	add := func(born time.Time) *Entry {
+		e := testEntry(t, "b@example.org")
+		e.ID = NewID(born)
+		if err := q.AddFailed(e, strings.NewReader(content)); err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	first := add(time.Now())
+	if err := os.Chtimes(filepath.Join(q.path, failed, string(first.ID)+envelopeEnd), time.Time{}, time.Now().Add(-time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chtimes(filepath.Join(q.path, failed, string(first.ID)+messageEnd), time.Time{}, time.Now().Add(-time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	var last *Entry
+	for range 10 {
+		last = add(time.Now().Add(-2 * maxAge)) // it has waited for long
+	}
+	names, _ := q.disk.list(failed)
+	if slices.Contains(names, string(first.ID)+messageEnd) || !slices.Contains(names, string(last.ID)+messageEnd) {
+		t.Errorf("left: %q", names)
+	}
+	octets := int64(0)
+	for _, name := range names {
+		octets += q.disk.size(failed + name)
+	}
+	if octets > q.MaxBytes {
+		t.Errorf("%d octets", octets)
+	}
+	e := testEntry(t, "b@example.org")
+	e.Size = q.MaxBytes + 1
+	if err := q.AddFailed(e, strings.NewReader(content)); !errors.Is(err, ErrFull) {
+		t.Errorf("too large: %v", err)
+	}
+}

@@ -3,6 +3,7 @@ package queue
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,7 +14,8 @@ import (
 const (
 	maxEntries = 200_000
 	maxFailed  = 1000
-	maxAge     = 30 * 24 * time.Hour // of what is in failed
+	minFailed  = 100                 // that stay, however old a clock says they are
+	maxAge     = 30 * 24 * time.Hour // of what is in failed, since it came there
 	minFree    = 64 << 20            // octets that stay free on the disk, or
 	minPart    = 20                  // this part of it, if that is less
 )
@@ -44,7 +46,7 @@ func (q *Queue) Sweep() error {
 			err = cmp.Or(err, q.disk.remove(name))
 		}
 	}
-	q.trim()
+	q.trim("")
 	for _, folder := range [...]string{"", account} {
 		q.sweepWrites(folder)
 	}
@@ -94,20 +96,40 @@ func (q *Queue) sweepEnvelope(id ID) error {
 	return q.disk.remove(name + envelopeEnd)
 }
 
-// trim removes from failed what is beyond its bounds, the oldest first.
-func (q *Queue) trim() {
-	names, _ := q.disk.list(failed)
-	var ids []ID
-	for _, name := range names {
-		if id, ok := ParseID(name[:min(len(name), idLength)]); ok {
-			ids = append(ids, id)
-		}
+// trim removes from failed what is beyond its bounds, the one that has been
+// there longest first, but never the newest one.
+func (q *Queue) trim(newest ID) {
+	type failure struct {
+		at     time.Time
+		octets int64
 	}
-	slices.Sort(ids)
-	ids = slices.Compact(ids)
+	all := make(map[ID]failure)
+	names, _ := q.disk.list(failed)
+	octets := int64(0)
+	for _, name := range names {
+		id, ok := ParseID(name[:min(len(name), idLength)])
+		if !ok {
+			continue
+		}
+		f := all[id]
+		if at := q.disk.modified(failed + name); at.After(f.at) {
+			f.at = at
+		}
+		size := q.disk.size(failed + name)
+		f.octets += size
+		octets += size
+		all[id] = f
+	}
+	ids := slices.SortedFunc(maps.Keys(all), func(a, b ID) int {
+		return cmp.Or(all[a].at.Compare(all[b].at), cmp.Compare(a, b))
+	})
 	for i, id := range ids {
-		if len(ids)-i > maxFailed || time.Since(id.Time()) > maxAge {
+		left := len(ids) - i
+		tooOld := left > minFailed && time.Since(all[id].at) > maxAge
+		tooMuch := q.MaxBytes > 0 && octets > q.MaxBytes
+		if id != newest && (left > maxFailed || tooOld || tooMuch) {
 			q.remove(failed, id)
+			octets -= all[id].octets
 		}
 	}
 }
@@ -127,11 +149,23 @@ const (
 	usageValid = 5 * time.Second
 )
 
+// fits reports ErrFull if a message of that size is too much for the disk, or
+// for the queue however empty it is.
+func (q *Queue) fits(size int64) error {
+	free, total := q.disk.space()
+	switch {
+	case total > 0 && free-size < min(minFree, total/minPart):
+		return fmt.Errorf("%w: only %d MB are free on the disk of %s", ErrFull, free>>20, q.path)
+	case q.MaxBytes > 0 && size > q.MaxBytes:
+		return fmt.Errorf("%w: queue-limit allows %d MB", ErrFull, q.MaxBytes>>20)
+	}
+	return nil
+}
+
 // room reports ErrFull if there is no room for another entry of that size.
 func (q *Queue) room(size int64) error {
-	free, total := q.disk.space()
-	if total > 0 && free-size < min(minFree, total/minPart) {
-		return fmt.Errorf("%w: only %d MB are free on the disk of %s", ErrFull, free>>20, q.path)
+	if err := q.fits(size); err != nil {
+		return err
 	}
 	entries, octets := q.usage()
 	switch {
