@@ -22,6 +22,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -54,8 +55,9 @@ func main() {
 type program struct {
 	cmd        *cmdline.Command
 	privileged bool
-	reading    atomic.Bool // stdin is not yet at its end: the message is not whole
-	account    string      // named in errors, once it is known
+	reading    atomic.Bool     // stdin is not yet at its end: the message is not whole
+	account    string          // named in errors, once it is known
+	place      config.Override // of the configuration; nothing else of it is set
 }
 
 // main returns the exit code, and has said why unless it is 0.
@@ -103,7 +105,9 @@ func (p *program) run() error {
 		return p.serve(p.interruptible())
 	case cmdline.Listen:
 		return p.listen(p.interruptible())
-	case cmdline.List, cmdline.Count, cmdline.ListJSON, cmdline.Show, cmdline.Delete, cmdline.Retry, cmdline.Run, cmdline.Runner, cmdline.OfUser, cmdline.MakeSpool:
+	case cmdline.List, cmdline.Count, cmdline.ListJSON, cmdline.Show, cmdline.Delete, cmdline.MakeSpool:
+		return p.queue(context.Background()) // a signal ends it as it ends any program
+	case cmdline.Retry, cmdline.Run, cmdline.Runner, cmdline.OfUser:
 		return p.queue(p.interruptible())
 	case cmdline.Version:
 		return p.print(fmt.Sprintf("sendoff %s (%s %s/%s)\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH))
@@ -242,19 +246,17 @@ func (p *program) openQueue(s *submit.Submitter) {
 		s.NoQueue = err.Error()
 		return
 	}
-	s.Queue, s.Old = q, submit.OldQueue(s.Identity, q)
+	s.Queue, s.Old = q, submit.OldQueues(s.Identity, q)
 }
 
 // submitter loads the configuration and connects the outside world. After an
 // error the Submitter has the configuration that holds without any file.
 func (p *program) submitter() (*submit.Submitter, error) {
 	id := config.Identify()
-	path := config.Environment(os.Getenv).Config
-	if p.cmd.Config != "" {
-		path = p.cmd.Config
-	}
-	load := func(path string) (*config.Config, error) {
-		return config.Load(config.Find(path, os.Getenv, id), submit.Values())
+	explicit := cmp.Or(p.cmd.Config, os.Getenv("SENDOFF_CONFIG"))
+	p.place = config.Locate(explicit, os.Getenv, id)
+	load := func(place config.Override) (*config.Config, error) {
+		return config.Load(place.Paths(id), submit.Values())
 	}
 	s := &submit.Submitter{
 		Identity: id,
@@ -264,11 +266,11 @@ func (p *program) submitter() (*submit.Submitter, error) {
 		Store: &credential.Store{
 			Interactive: process.IsTerminal(os.Stderr),
 			NoCommands:  p.privileged,
-			Home:        config.Find(path, os.Getenv, id).Home,
+			Home:        p.place.Paths(id).Home,
 		},
 	}
 	if !p.privileged {
-		s.Start = func(folder string) error { return process.Start("--queue-runner", folder) }
+		s.Start = startOnce()
 		s.Outlives = process.Outlives
 	}
 	person := process.IsTerminal(os.Stderr)
@@ -281,7 +283,9 @@ func (p *program) submitter() (*submit.Submitter, error) {
 	if p.cmd.Verbose {
 		s.Trace = func(l smtp.Line) { fmt.Fprintf(os.Stderr, "%c: %s\n", l.From, l.Text) }
 	}
-	c, err := load(path)
+	here := p.place
+	here.Config = explicit // errors name it as it was given
+	c, err := load(here)
 	if err != nil {
 		c = config.Default()
 	}
@@ -291,6 +295,22 @@ func (p *program) submitter() (*submit.Submitter, error) {
 		s.Log.Place = config.LogSyslog // a file would be written with rights that the caller has not
 	}
 	return s, err
+}
+
+// startOnce returns what starts a runner, but no second one while the first
+// may not have its lock yet.
+func startOnce() func(folder string) error {
+	var mu sync.Mutex
+	last := make(map[string]time.Time)
+	return func(folder string) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if time.Since(last[folder]) < time.Second {
+			return nil
+		}
+		last[folder] = time.Now()
+		return process.Start("--queue-runner", folder)
+	}
 }
 
 // request puts together what the command line and the environment ask for.
@@ -371,11 +391,8 @@ func (p *program) choose(c *config.Config, r *submit.Request, by config.Choice) 
 }
 
 func (p *program) overrides() config.Override {
-	o := config.Override{Account: p.cmd.Account, Server: p.cmd.Server, User: p.cmd.User, Secret: p.cmd.Secret}
-	o.Config = cmp.Or(p.cmd.Config, os.Getenv("SENDOFF_CONFIG"))
-	if path, err := filepath.Abs(o.Config); err == nil && o.Config != "" {
-		o.Config = path // the queue is run elsewhere
-	}
+	o := p.place // the queue is run elsewhere
+	o.Account, o.Server, o.User, o.Secret = p.cmd.Account, p.cmd.Server, p.cmd.User, p.cmd.Secret
 	return o
 }
 
@@ -499,8 +516,8 @@ func (p *program) queue(ctx context.Context) error {
 	if err != nil && !submit.NoQueue(err) {
 		return status.Temporary.Wrap(err)
 	}
-	if s.Old = submit.OldQueue(s.Identity, s.Queue); s.Queue == nil {
-		s.Queue, s.Old = s.Old, nil // what was queued before queue = "off"
+	if s.Old = submit.OldQueues(s.Identity, s.Queue); s.Queue == nil && len(s.Old) > 0 {
+		s.Queue, s.Old = s.Old[0], s.Old[1:] // what was queued before queue = "off"
 	}
 	for _, row := range []struct {
 		mode cmdline.Mode
@@ -557,7 +574,7 @@ func (p *program) everywhere(ctx context.Context, s *submit.Submitter, task stri
 		some, err = s.Do(ctx, os.Stdout, task, submit.Matching(run.Filter, run.Text, run.Not))
 	}
 	if os.Geteuid() == 0 && p.cmd.Config == "" {
-		n, others := submit.EachUser(os.Stdout, strings.TrimSpace(task+" "+run.String()), p.say)
+		n, others := submit.EachUser(ctx, os.Stdout, strings.TrimSpace(task+" "+run.String()), p.say)
 		some += n
 		err = errors.Join(err, others)
 	}

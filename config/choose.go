@@ -1,7 +1,9 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"unicode"
@@ -13,12 +15,39 @@ import (
 // An Override is what the environment or the command line says in place of
 // the files. An empty field says nothing.
 type Override struct {
-	Config  string // the configuration file
-	Account string // its name
-	Server  string // as in a file
-	User    string
-	Secret  string // a source, never a password
-	From    string // an address or pattern, as in a file; the environment's alone
+	Config   string // the configuration file; absolute
+	UserFile string // the user's own file, if it is not where the system says
+	Home     string // what ~ means in the files, likewise
+	Account  string // its name
+	Server   string // as in a file
+	User     string
+	Secret   string // a source, never a password
+	From     string // an address or pattern, as in a file; the environment's alone
+}
+
+// Locate returns where the files are, given the explicit path of an option or of
+// SENDOFF_CONFIG, or "": what the environment says of it now, so that it can be
+// found again without.
+func Locate(explicit string, getenv func(string) string, id Identity) Override {
+	here, anywhere := Find(explicit, getenv, id), Find(explicit, func(string) string { return "" }, id)
+	o := Override{Config: explicit}
+	if path, err := filepath.Abs(explicit); err == nil && explicit != "" {
+		o.Config = path
+	}
+	if here.User != anywhere.User {
+		o.UserFile = here.User
+	}
+	if here.Home != anywhere.Home {
+		o.Home = here.Home
+	}
+	return o
+}
+
+// Paths returns where the files are that o names; the environment plays no part.
+func (o Override) Paths(id Identity) Paths {
+	p := Find(o.Config, func(string) string { return "" }, id)
+	p.User, p.Home = cmp.Or(o.UserFile, p.User), cmp.Or(o.Home, p.Home)
+	return p
 }
 
 // Environment returns what the variables SENDOFF_* say.

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	mathrand "math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -37,7 +38,7 @@ type fault struct {
 	at       time.Time // the last
 	next     time.Time // no attempt before
 	salt     string    // with it and the secret that failed,
-	hash     string    // hashSecret gives this
+	hash     string    // hashSecret gives this; several are separated by spaces
 }
 
 // iterations make guessing a secret from its hash slow: some 30 ms each.
@@ -164,28 +165,67 @@ func (s *Submitter) note(key, name string, err error, secret *credential.Secret)
 	if s.Queue == nil {
 		return
 	}
-	key = faultPrefix + key
-	f := readFault(s.Queue, key)
+	f := s.fault(key)
 	now := time.Now()
 	if f == nil {
 		f = &fault{account: name, since: now}
 	}
-	if due := s.due(f.next); due || secret != nil {
+	due := s.due(f.next)
+	f.tried, f.at = f.at, now
+	switch {
+	case secret != nil:
+		f.addHash(*secret)
+	case f.login && !due: // what else is wrong does not end the rest after a login
+		s.setFault(key, f)
+		return
+	default:
+		f.salt, f.hash = "", ""
+	}
+	if due || secret != nil {
 		f.failures++
 		f.next = now.Add(s.backoff(f.failures))
 	}
-	f.tried, f.at, f.reason = f.at, now, oneLine(err)
-	f.login = secret != nil
-	f.salt, f.hash = "", ""
-	if secret != nil {
+	f.login, f.reason = secret != nil, oneLine(err)
+	s.setFault(key, f)
+}
+
+// maxHashes is how many secrets that failed are known one beside the other: two
+// processes may have one each.
+const maxHashes = 4
+
+func (f *fault) addHash(secret credential.Secret) {
+	if f.salt == "" {
 		f.salt = rand.Text()
-		f.hash = hashSecret(*secret, f.salt)
 	}
-	s.Queue.SetState(key, f.marshal())
+	hashes := strings.Fields(f.hash)
+	if hash := hashSecret(secret, f.salt); !slices.Contains(hashes, hash) {
+		hashes = append(hashes, hash)
+	}
+	f.hash = strings.Join(hashes[max(0, len(hashes)-maxHashes):], " ")
+}
+
+// fault returns what is wrong with an account; nil if nothing is.
+func (s *Submitter) fault(key string) *fault {
+	f := readFault(s.Queue, faultPrefix+key)
+	if own := s.memory.fault(key); own != nil && (f == nil || own.at.After(f.at)) {
+		return own
+	}
+	return f
+}
+
+// setFault writes down what is wrong with an account.
+func (s *Submitter) setFault(key string, f *fault) {
+	if err := s.Queue.SetState(faultPrefix+key, f.marshal()); err != nil {
+		s.memory.setFault(key, f)
+		s.logFault(fmt.Errorf("account %s: %w", f.account, err))
+		return
+	}
+	s.memory.setFault(key, nil)
 }
 
 // forget removes the fault of an account that can be used again.
 func (s *Submitter) forget(key string) {
+	s.memory.setFault(key, nil)
 	if s.Queue != nil && s.Queue.State(faultPrefix+key) != nil {
 		s.Queue.SetState(faultPrefix+key, nil)
 	}
@@ -213,7 +253,7 @@ func (s *Submitter) resting(ctx context.Context, a *config.Account, l *login) er
 	if s.Queue == nil || l == nil {
 		return nil
 	}
-	f := readFault(s.Queue, faultPrefix+accountKey(a))
+	f := s.fault(accountKey(a))
 	if f == nil || !f.login || s.due(f.next) || s.Store.Interactive {
 		return nil
 	}
@@ -221,7 +261,7 @@ func (s *Submitter) resting(ctx context.Context, a *config.Account, l *login) er
 	if err != nil {
 		return err
 	}
-	if hashSecret(secret, f.salt) != f.hash {
+	if !slices.Contains(strings.Fields(f.hash), hashSecret(secret, f.salt)) {
 		return nil
 	}
 	return &rests{status.AuthFailed.Errorf("%s; no further login before %s", f.reason, f.next.Local().Format("15:04:05"))}

@@ -32,8 +32,9 @@ func (t *attempt) giveUp() {
 	from := t.job.envelope.From
 	e.Sender, e.Notice = &from, time.Now()
 	e.Attempts, e.Tried, e.Next, e.Unknown = 0, time.Time{}, e.Notice, false
-	if err := t.claim.Update(); err != nil {
-		t.s.check(e.ID, err)
+	err := t.claim.Update()
+	t.s.record(e.ID, err, false)
+	if err != nil {
 		return
 	}
 	t.s.logNotice(e)
@@ -66,7 +67,7 @@ func (t *attempt) accountsFault() bool {
 func (t *attempt) settleNotice() {
 	e := t.claim.Entry
 	if len(t.report.Failures) == 0 {
-		t.s.check(e.ID, t.claim.Done())
+		t.s.record(e.ID, t.claim.Done(), true)
 		return
 	}
 	err := t.report.Failures[0].Err
@@ -78,18 +79,20 @@ func (t *attempt) settleNotice() {
 	e.Attempts++
 	e.Tried = t.started
 	e.Next = time.Now().Add(t.s.backoff(e.Attempts))
-	t.s.check(e.ID, t.claim.Update())
+	t.s.record(e.ID, t.claim.Update(), false)
 }
 
 // fail puts an entry among those that a person must look at, and tells one.
 func (s *Submitter) fail(c *queue.Claim) {
 	err := cmp.Or(c.Update(), c.Fail())
-	s.check(c.ID, err)
+	s.record(c.ID, err, false)
 	if err != nil {
 		return
 	}
 	s.logFailed(c.Entry)
-	s.notifyCommand(c.Entry)
+	if !s.memory.addFailed(c.Entry) {
+		s.notifyCommand(c.Entry)
+	}
 }
 
 // commandTime is how long the notify-command may take.
@@ -182,9 +185,9 @@ func (s *Submitter) notice(c *queue.Claim) (*Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	by, file := choiceOf(e)
+	by := choiceOf(e)
 	by.Sender = *e.Sender
-	loaded, err := s.load(file)
+	loaded, err := s.load(by.CommandLine)
 	r := &Request{By: by, Message: m, Sender: &envelope.Address{}}
 	if err == nil {
 		r.Account, r.Why, err = loaded.Choose(by)

@@ -135,9 +135,16 @@ func failedRecipient(to envelope.Recipient, err error, refused bool) queue.Recip
 	return queue.Recipient{Recipient: to, Refused: refused, Code: c, Reason: oneLine(err)}
 }
 
+// maxReason is how much of what an error says is kept, in octets.
+const maxReason = 600
+
 // oneLine returns what err says as one line of a file.
 func oneLine(err error) string {
-	return status.Printable(strings.ReplaceAll(err.Error(), "\n", "; "))
+	text := status.Printable(strings.ReplaceAll(err.Error(), "\n", "; "))
+	if len(text) > maxReason {
+		text = strings.ToValidUTF8(text[:maxReason], "") + "..."
+	}
+	return text
 }
 
 // asNamed maps recipients as they were resolved back to what the caller named,
@@ -181,7 +188,7 @@ func (s *Submitter) enqueue(r *Request, e *queue.Entry, due bool) error {
 		return errNoQueue(cmp.Or(s.NoQueue, "there is no queue"))
 	}
 	if !s.Sendmail {
-		if trouble := s.runnerTrouble(); trouble != "" {
+		if trouble, try := s.runnerTrouble(); trouble != "" && !try {
 			return errNoQueue(trouble)
 		}
 	}
@@ -257,6 +264,8 @@ var overrideKeys = [...]struct {
 // The keys of what finds an entry's account again.
 const (
 	configKey      = "config"       // the file, if it was named
+	userFileKey    = "user-config"  // Override.UserFile
+	homeKey        = "home"         // Override.Home
 	nameKey        = "name"         // the account's, if it is of a file
 	commandLineKey = "option."      // and one of overrideKeys
 	environmentKey = "environment." // likewise
@@ -271,6 +280,8 @@ func accountLines(r *Request) []string {
 		}
 	}
 	add(configKey, r.By.CommandLine.Config)
+	add(userFileKey, r.By.CommandLine.UserFile)
+	add(homeKey, r.By.CommandLine.Home)
 	if r.Account != nil && r.Account.File != "" {
 		add(nameKey, r.Account.Name)
 	}
@@ -282,12 +293,17 @@ func accountLines(r *Request) []string {
 }
 
 // choiceOf reads what accountLines wrote, and the sender of the entry.
-func choiceOf(e *queue.Entry) (by config.Choice, file string) {
+func choiceOf(e *queue.Entry) config.Choice {
+	var by config.Choice
 	for _, line := range e.Account {
 		key, value, _ := strings.Cut(line, "=")
 		switch {
 		case key == configKey:
-			file = value
+			by.CommandLine.Config = value
+		case key == userFileKey:
+			by.CommandLine.UserFile = value
+		case key == homeKey:
+			by.CommandLine.Home = value
 		case key == nameKey:
 			by.CommandLine.Account = value
 		}
@@ -303,7 +319,7 @@ func choiceOf(e *queue.Entry) (by config.Choice, file string) {
 	if e.Sender != nil {
 		by.Sender = *e.Sender
 	}
-	return by, file
+	return by
 }
 
 // request makes of an entry what its caller asked for.
@@ -319,11 +335,11 @@ func (s *Submitter) request(c *queue.Claim) (*Request, error) {
 			r.To = append(r.To, Wanted{to.Recipient, "queue"})
 		}
 	}
-	by, file := choiceOf(c.Entry)
+	by := choiceOf(c.Entry)
 	if from, ok := m.From(); ok {
 		by.Header = from.Address
 	}
-	loaded, err := s.load(file)
+	loaded, err := s.load(by.CommandLine)
 	if err == nil {
 		r.By = by
 		r.Account, r.Why, err = loaded.Choose(by)

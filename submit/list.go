@@ -169,7 +169,7 @@ func ListJSON(w io.Writer, q *queue.Queue) error {
 			bad = append(bad, err)
 			continue
 		}
-		by, _ := choiceOf(e)
+		by := choiceOf(e)
 		l := listed{
 			ID: e.ID, Arrival: e.ID.Time().Unix(), Size: e.Size, MessageID: e.MessageID, Account: by.CommandLine.Account,
 			Notice: !e.Notice.IsZero(), Active: q.Busy(e.ID), Unknown: e.Unknown, Attempts: e.Attempts, Next: e.Next.Unix(), Reason: e.Reason,
@@ -301,8 +301,11 @@ func noEntry(id queue.ID, err error) error {
 
 // Matching returns whether an entry is what a run is about: the one whose ID,
 // whose sender or one of whose recipients holds text, or not. kind is I, S or R;
-// 0 is every entry.
+// 0 is every entry, for which there is no function.
 func Matching(kind byte, text string, not bool) func(*queue.Entry) bool {
+	if kind == 0 {
+		return nil
+	}
 	text = strings.ToLower(text)
 	holds := func(s string) bool { return strings.Contains(strings.ToLower(s), text) }
 	return func(e *queue.Entry) bool {
@@ -318,6 +321,6 @@ func Matching(kind byte, text string, not bool) func(*queue.Entry) bool {
 				match = match || holds(to.Address.String())
 			}
 		}
-		return match != not || kind == 0
+		return match != not
 	}
 }

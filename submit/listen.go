@@ -125,7 +125,8 @@ func (v *Service) Listen(ctx context.Context, sockets []net.Listener, idle time.
 		})
 	}
 	if s.Queue != nil {
-		all.Go(func() { v.Submitter.tend(ctx) })
+		runner := *v.Submitter
+		all.Go(func() { runner.tend(ctx) })
 	}
 	if idle > 0 {
 		all.Go(func() {
@@ -169,7 +170,7 @@ func (v *Service) listener(ctx context.Context, s *Submitter, sockets []net.List
 // renewed returns s with the configuration as it is now.
 func (v *Service) renewed(s *Submitter) (*Submitter, error) {
 	mine := *s
-	c, err := s.load(v.By.CommandLine.Config)
+	c, err := s.load(v.By.CommandLine)
 	if err == nil {
 		mine.Config, mine.Log = c, s.Log.like(c)
 	}
@@ -258,25 +259,30 @@ func (s *Submitter) received(r *Request, c smtpd.Client) string {
 	return fmt.Sprintf("Received: by %s (sendoff%s) with %s id %s;\r\n\t%s\r\n", s.hostname(), from, with, r.logID(), time.Now().Format(time.RFC1123Z))
 }
 
-// tend runs the queue until ctx ends, and lets others know of it.
+// tend is the runner of the queue until ctx ends, whether anything is in it or
+// not.
 func (s *Submitter) tend(ctx context.Context) {
-	for ctx.Err() == nil {
-		s.Beat(TimerInterval)
-		seen, err := s.Queue.Changed()
-		if err == nil {
-			err = s.Runner(ctx)
+	pause := func() {
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Second):
 		}
-		if err != nil {
+	}
+	release, err := s.Queue.Lock(runnerLock)
+	for ; err != nil && ctx.Err() == nil; release, err = s.Queue.Lock(runnerLock) {
+		pause() // somebody else's runner has to end
+	}
+	if err != nil {
+		return
+	}
+	defer release()
+	for ctx.Err() == nil {
+		seen, _ := s.Queue.Changed()
+		if err := s.runUntilEmpty(ctx); err != nil {
 			s.logFault(err)
 		}
-		for until := time.Now().Add(TimerInterval); ctx.Err() == nil && time.Now().Before(until); {
-			if now, err := s.Queue.Changed(); err == nil && now != seen {
-				break
-			}
-			select {
-			case <-ctx.Done():
-			case <-time.After(time.Second):
-			}
+		for now := seen; now == seen && ctx.Err() == nil; now, _ = s.Queue.Changed() {
+			pause()
 		}
 	}
 }
@@ -296,7 +302,7 @@ func (s *Submitter) waitIdle(ctx context.Context, d *door, idle time.Duration) {
 		if s.Queue == nil {
 			return
 		}
-		if ids, err := s.Queue.IDs(); err == nil && len(ids) == 0 {
+		if !waiting(s.Queue) {
 			return
 		}
 	}

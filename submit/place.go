@@ -50,20 +50,20 @@ func OpenQueue(c *config.Config, id config.Identity, warn func(text string)) (*q
 	return nil, first
 }
 
-// OldQueue returns the queue that a user has at home, if that is not q and mail
-// waits in it: from before an administrator has made the folder for all, or
-// from a time when that was not fit to be used.
-func OldQueue(id config.Identity, q *queue.Queue) *queue.Queue {
-	folder := homeFolder(id)
-	if folder == "" || q != nil && q.String() == folder {
-		return nil
-	}
-	old, err := queue.Existing(folder, id.UID)
-	if err != nil {
-		return nil
-	}
-	if ids, _ := old.IDs(); len(ids) == 0 {
-		return nil
+// OldQueues returns the queues that a user has in the other places where one is
+// by default, if mail waits in them: from before an administrator has made the
+// folder for all, or from a time when the configuration or its folder was not
+// fit to be used. q may be nil.
+func OldQueues(id config.Identity, q *queue.Queue) []*queue.Queue {
+	var old []*queue.Queue
+	for _, folder := range []string{queue.Shared, homeFolder(id)} {
+		if folder == "" || folder == queue.Shared && !queue.IsShared(folder) {
+			continue
+		}
+		other, err := queue.Existing(folder, id.UID)
+		if err == nil && (q == nil || other.String() != q.String()) && waiting(other) {
+			old = append(old, other)
+		}
 	}
 	return old
 }

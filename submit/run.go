@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -61,8 +62,11 @@ func (g *group) left() int {
 // accounts at once. It returns how many entries are left, and when the next of
 // them is due. An error is the queue's: what becomes of mail is in its entries.
 func (s *Submitter) Run(ctx context.Context, which Selection) (next time.Time, left int, err error) {
+	if s.memory == nil {
+		s.memory = new(memory)
+	}
 	if err := s.Queue.Sweep(); err != nil {
-		return next, 0, err
+		s.logFault(err) // what it left is in nobody's way
 	}
 	s.forgetOld()
 	r := &run{s: s, which: which, byLines: make(map[string]*group), byKey: make(map[string]*group)}
@@ -70,8 +74,16 @@ func (s *Submitter) Run(ctx context.Context, which Selection) (next time.Time, l
 		if ctx.Err() != nil {
 			break
 		}
+		if bad := new(queue.Bad); errors.As(err, &bad) {
+			if s.memory.firstBad(bad.ID) {
+				s.logFault(err)
+			}
+			continue
+		}
 		if err != nil {
-			s.logFault(err)
+			return next, 0, err
+		}
+		if time.Now().Before(s.memory.hold(e.ID).until) {
 			continue
 		}
 		if (which.Match == nil || which.Match(e)) && (which.Now || s.due(e.Next)) {
@@ -83,6 +95,9 @@ func (s *Submitter) Run(ctx context.Context, which Selection) (next time.Time, l
 		all.Go(func() { g.run(ctx) })
 	}
 	all.Wait()
+	for _, e := range s.memory.takeFailed() {
+		s.notifyCommand(e)
+	}
 	for e, err := range s.Queue.Entries() {
 		if err != nil {
 			continue
@@ -90,6 +105,9 @@ func (s *Submitter) Run(ctx context.Context, which Selection) (next time.Time, l
 		at := e.Next
 		if g := r.byLines[lines(e)]; g != nil && g.waits.After(at) {
 			at = g.waits
+		}
+		if held := s.memory.hold(e.ID).until; held.After(at) {
+			at = held
 		}
 		if left++; left == 1 || at.Before(next) {
 			next = at
@@ -146,11 +164,11 @@ func (r *run) groupOf(e *queue.Entry) *group {
 	r.byKey[key] = g
 	if err != nil {
 		name := ""
-		if by, _ := choiceOf(e); by.CommandLine.Account != "" {
+		if by := choiceOf(e); by.CommandLine.Account != "" {
 			name = by.CommandLine.Account
 		}
 		g.s = r.s
-		if f := readFault(r.s.Queue, faultPrefix+key); f == nil || r.which.Now || r.s.due(f.next) {
+		if f := r.s.fault(key); f == nil || r.which.Now || r.s.due(f.next) {
 			r.s.note(key, name, err, nil)
 		}
 	}
@@ -160,15 +178,20 @@ func (r *run) groupOf(e *queue.Entry) *group {
 // accountOf returns the account of an entry, and a Submitter with its
 // configuration.
 func (s *Submitter) accountOf(e *queue.Entry) (*Submitter, *config.Account, error) {
-	by, file := choiceOf(e)
-	c, err := s.load(file)
+	by := choiceOf(e)
+	c, err := s.load(by.CommandLine)
 	if err != nil {
 		return nil, nil, err
 	}
 	worker := *s
 	worker.Config = c
 	worker.Log = s.Log.like(c)
-	worker.Load = func(string) (*config.Config, error) { return c, nil }
+	if by.CommandLine.Home != "" && s.Store != nil {
+		store := *s.Store
+		store.Home = by.CommandLine.Home
+		worker.Store = &store
+	}
+	worker.Load = func(config.Override) (*config.Config, error) { return c, nil }
 	if by.CommandLine.Account != "" {
 		a, _, err := c.Choose(by)
 		return &worker, a, err
@@ -187,11 +210,11 @@ func (s *Submitter) accountOf(e *queue.Entry) (*Submitter, *config.Account, erro
 }
 
 // load returns the configuration that an entry is sent with.
-func (s *Submitter) load(file string) (*config.Config, error) {
+func (s *Submitter) load(place config.Override) (*config.Config, error) {
 	if s.Load == nil {
 		return s.Config, nil
 	}
-	return s.Load(file)
+	return s.Load(place)
 }
 
 // perSession is how many entries are worth another session.
@@ -200,7 +223,7 @@ const perSession = 5
 // run tries the entries of a group.
 func (g *group) run(ctx context.Context) {
 	s := g.s
-	f := readFault(s.Queue, faultPrefix+g.key)
+	f := s.fault(g.key)
 	switch {
 	case f == nil:
 	case g.account == nil:
@@ -222,7 +245,7 @@ func (g *group) run(ctx context.Context) {
 // rest is called when the account could not be used: its entries wait, or are
 // too old for that.
 func (g *group) rest() {
-	f := readFault(g.s.Queue, faultPrefix+g.key)
+	f := g.s.fault(g.key)
 	if f == nil {
 		return
 	}
@@ -299,6 +322,15 @@ func (g *group) next() *attempt {
 		}
 		if !g.which.Now && !g.s.due(c.Next) {
 			c.Release() // somebody else was faster
+			continue
+		}
+		if g.s.memory.hold(id).done {
+			g.s.record(id, c.Done(), true)
+			continue
+		}
+		if err := c.Ready(); err != nil {
+			c.Release()
+			g.s.record(id, err, false)
 			continue
 		}
 		if t := g.attempt(c); t != nil {
@@ -401,7 +433,7 @@ func (t *attempt) settle() {
 	case len(e.To) > 0:
 		t.giveUp()
 	default:
-		t.s.check(e.ID, t.claim.Done())
+		t.s.record(e.ID, t.claim.Done(), true)
 	}
 }
 
@@ -449,7 +481,7 @@ func (t *attempt) again() {
 	e.Tried = t.started
 	e.Reason = ""
 	e.Next = time.Now().Add(t.s.backoff(e.Attempts))
-	t.s.check(e.ID, t.claim.Update())
+	t.s.record(e.ID, t.claim.Update(), false)
 }
 
 // tooOld reports whether an attempt at that time was made when the lifetime
@@ -470,46 +502,57 @@ func (s *Submitter) age(e *queue.Entry) string {
 	return time.Since(born(e)).Round(time.Second).String()
 }
 
-// check notes that the queue's disk has failed. The mail is still there.
-func (s *Submitter) check(id queue.ID, err error) {
+// record notes whether what became of an entry is on the disk. If it is not, the
+// entry is still there, and is left alone for a while.
+func (s *Submitter) record(id queue.ID, err error, done bool) {
 	if err != nil {
 		s.logFault(fmt.Errorf("queue entry %s: %w", id, err))
 	}
+	s.memory.record(id, err, done, func(failures int) time.Time { return time.Now().Add(s.backoff(failures)) })
 }
 
 // Times in which a session that was opened for one message takes along others.
 const (
-	alongTime = 2 * time.Second
-	alongSize = 1 << 20 // octets of the largest
+	alongTime = 2 * time.Second // no other is begun after
+	alongEnd  = 4 * time.Second // no command is waited for after
+	alongSize = 1 << 20         // octets of the largest
 )
 
-// along yields what waits for the account of j, as far as it does not keep the
-// caller of j waiting.
-func (s *Submitter) along(ctx context.Context, a *config.Account, yield func(smtp.Mail) bool) {
+// takesAlong reports whether a session for one message is to take along others:
+// where nothing else ever would.
+func (s *Submitter) takesAlong() bool {
 	if s.Queue == nil || s.rehearsal != nil || s.Kept != nil {
-		return
+		return false
 	}
+	trouble, _ := s.runnerTrouble()
+	return trouble != "" && waiting(s.Queue)
+}
+
+// along sends what waits for an account, as far as it does not keep the caller
+// of another message waiting, whose outcome is known by now.
+func (s *Submitter) along(ctx context.Context, session *smtp.Session, a *config.Account) {
+	ctx, cancel := context.WithTimeout(ctx, alongEnd)
+	defer cancel()
 	ids, _ := s.Queue.IDs()
-	if len(ids) == 0 {
-		return
-	}
 	key := accountKey(a)
 	until := time.Now().Add(alongTime)
-	for _, id := range ids {
-		if ctx.Err() != nil || time.Now().After(until) {
-			return
+	session.Deliver(ctx, func(yield func(smtp.Mail) bool) {
+		for _, id := range ids {
+			if ctx.Err() != nil || time.Now().After(until) {
+				return
+			}
+			e, err := s.Queue.Read(id)
+			if err != nil || !s.due(e.Next) || e.Size > alongSize {
+				continue
+			}
+			worker, account, err := s.accountOf(e)
+			if err != nil || accountKey(account) != key {
+				continue
+			}
+			g := &group{s: worker, account: account, key: key, ids: []queue.ID{id}}
+			if t := g.next(); t != nil && !yield(t.mail()) {
+				return
+			}
 		}
-		e, err := s.Queue.Read(id)
-		if err != nil || !s.due(e.Next) || e.Size > alongSize {
-			continue
-		}
-		worker, account, err := s.accountOf(e)
-		if err != nil || accountKey(account) != key {
-			continue
-		}
-		g := &group{s: worker, account: account, key: key, ids: []queue.ID{id}}
-		if t := g.next(); t != nil && !yield(t.mail()) {
-			return
-		}
-	}
+	})
 }

@@ -379,12 +379,15 @@ func TestTwoAccounts(t *testing.T) {
 }
 
 // TestAlong holds that a session for one message takes along what waits for
-// the same account, and that this spoils nothing.
+// the same account where nothing else would, and that this spoils nothing.
 func TestAlong(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		down := true
 		p := &post{up: func() bool { return !down }}
 		s := office(t, p)
+		s.Config.Runner = "auto"
+		s.Start = func(string) error { return nil }
+		s.Outlives = func() (string, bool) { return "this is a test", false }
 		for range 5 {
 			if err := submit(t, s, "bob@example.net"); err != nil {
 				t.Fatal(err)
@@ -482,23 +485,37 @@ func TestHeartbeat(t *testing.T) {
 		}
 		queueOne(0, "a runner has the lock")
 		release()
-		s.Beat(TimerInterval)
+		s.Beat()
+		queueOne(1, "somebody has run the queue once")
+		time.Sleep(time.Second)
+		s.Beat()
+		queueOne(1, "somebody has run the queue twice in a row")
+		time.Sleep(TimerInterval)
+		s.Beat()
 		queueOne(0, "a timer has just run")
 		time.Sleep(2*TimerInterval + time.Second)
 		queueOne(1, "the timer has stopped")
-		s.Queue.SetState(heartbeatState, fmt.Appendf(nil, "%d %d end\n", time.Now().Add(time.Hour).Unix(), time.Now().Add(2*time.Hour).Unix()))
+		s.Beat()
+		queueOne(1, "the timer has run again, but who knows")
+		s.Queue.SetState(heartbeatState, fmt.Appendf(nil, "%d %d end\n", time.Now().Add(time.Hour).Unix(), time.Now().Add(time.Hour+TimerInterval).Unix()))
 		queueOne(1, "a heartbeat of the future")
 		s.Config.Runner = config.Off
 		queueOne(0, `runner = "off"`)
 
 		s.Config.Runner = "auto"
-		s.Outlives = func() string { return "this is a test" }
+		s.Outlives = func() (string, bool) { return "this is a test", false }
 		warned := ""
 		s.Warn = func(text string) { warned = text }
 		queueOne(0, "no process outlives this one")
 		if !strings.Contains(warned, "this is a test") {
 			t.Errorf("warned of %q", warned)
 		}
+		s.Outlives = func() (string, bool) { return "it ends with a test", true }
+		queueOne(1, "a process does not last for long")
+		if !strings.Contains(warned, "it ends with a test") {
+			t.Errorf("warned of %q", warned)
+		}
+		s.Outlives = func() (string, bool) { return "this is a test", false }
 		s.Sendmail = false
 		err = submit(t, s, "bob@example.net")
 		report := new(Report)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,87 +25,109 @@ import (
 // no runner and starts one.
 const runnerLock = "runner"
 
-// Heartbeats tell of a timer or a daemon that runs the queue, so that nobody
-// starts a runner.
+// A heartbeat tells of a timer that runs the queue, so that nobody starts a
+// runner. It has the times of the last two runs: one alone may have been
+// anybody's.
 const heartbeatState = "heartbeat"
 
-// TimerInterval is how often a timer should run the queue, and so how long its
-// heartbeat counts, twice.
+// TimerInterval is how often a timer should run the queue, and half as long as
+// its last run counts.
 const TimerInterval = 5 * time.Minute
 
-// Beat notes that something runs the queue each interval.
-func (s *Submitter) Beat(interval time.Duration) {
-	now := time.Now()
-	s.Queue.SetState(heartbeatState, fmt.Appendf(nil, "%d %d end\n", now.Unix(), now.Add(2*interval).Unix()))
+// minBeat is the least time between two runs of a timer.
+const minBeat = 30 * time.Second
+
+// Beat notes that a timer, perhaps, has run the queue.
+func (s *Submitter) Beat() {
+	_, last := s.lastBeats()
+	s.Queue.SetState(heartbeatState, fmt.Appendf(nil, "%d %d end\n", last.Unix(), time.Now().Unix()))
 }
 
-// beats reports whether there is a fresh heartbeat. One that was written in
-// the future is not.
-func (s *Submitter) beats() bool {
+func (s *Submitter) lastBeats() (before, last time.Time) {
 	words := strings.Fields(string(s.Queue.State(heartbeatState)))
 	if len(words) != 3 {
-		return false
+		return time.Unix(0, 0), time.Unix(0, 0)
 	}
-	written, err1 := strconv.ParseInt(words[0], 10, 64)
-	until, err2 := strconv.ParseInt(words[1], 10, 64)
-	now := time.Now().Unix()
-	return err1 == nil && err2 == nil && written <= now && now <= until
+	n1, _ := strconv.ParseInt(words[0], 10, 64)
+	n2, _ := strconv.ParseInt(words[1], 10, 64)
+	return time.Unix(n1, 0), time.Unix(n2, 0)
+}
+
+// beats reports whether a timer runs the queue. A run in the future is none.
+func (s *Submitter) beats() bool {
+	before, last := s.lastBeats()
+	apart, ago := last.Sub(before), time.Since(last)
+	return minBeat <= apart && apart <= 2*TimerInterval && 0 <= ago && ago <= 2*TimerInterval
 }
 
 // runs reports whether something runs the queue already, or an administrator
-// has said so.
-func (s *Submitter) runs() bool {
+// has said so. An error says why nothing could.
+func (s *Submitter) runs() (bool, error) {
 	if s.Config.Runner == config.Off || s.beats() {
-		return true
+		return true, nil
 	}
-	release, err := s.Queue.Lock(runnerLock)
-	if err == nil {
-		release()
-	}
-	return errors.Is(err, queue.ErrBusy)
+	return s.Queue.Locked(runnerLock)
 }
 
-// runnerTrouble says why nothing would run the queue; "" if something would.
-func (s *Submitter) runnerTrouble() string {
+// runnerTrouble says why nothing would run the queue, or not for long; "" if
+// something would. A process may be started all the same if try says so.
+func (s *Submitter) runnerTrouble() (trouble string, try bool) {
+	running, err := s.runs()
 	switch {
-	case s.runs():
-		return ""
+	case running:
+		return "", false
+	case err != nil:
+		return "its folder does not let a process run it: " + err.Error(), false
 	case s.Start == nil:
-		return "nothing can be started here that runs the queue"
+		return "nothing can be started here that runs the queue", false
 	case s.Config.Runner == "auto" && s.Outlives != nil:
 		return s.Outlives()
 	}
-	return ""
+	return "", true
 }
 
 // startRunner sees to it that something runs the queue. If it cannot, it says
 // why.
 func (s *Submitter) startRunner() string {
-	if trouble := s.runnerTrouble(); trouble != "" {
-		return trouble + `; run "sendoff --queue-run" from a timer`
+	trouble, try := s.runnerTrouble()
+	if try {
+		if err := s.Start(s.Queue.String()); err != nil {
+			return "no process could be started that runs the queue: " + err.Error()
+		}
 	}
-	if s.runs() {
-		return ""
+	if trouble != "" {
+		trouble += `; run "sendoff --queue-run" from a timer`
 	}
-	if err := s.Start(s.Queue.String()); err != nil {
-		return "no process could be started that runs the queue: " + err.Error()
-	}
-	return ""
+	return trouble
 }
 
 // Wake starts a runner if there are entries and nothing runs the queue, as
 // after a restart of the machine.
 func (s *Submitter) Wake() {
 	for _, q := range s.queues() {
-		if ids, _ := q.IDs(); len(ids) > 0 {
+		if waiting(q) {
 			s.with(q).startRunner()
 		}
 	}
 }
 
+// waiting reports whether there is an entry for a runner. One that cannot be
+// read is for a person.
+func waiting(q *queue.Queue) bool {
+	for _, err := range q.Entries() {
+		if err == nil {
+			return true
+		}
+	}
+	return false
+}
+
 // queues are those that there are.
 func (s *Submitter) queues() []*queue.Queue {
-	return slices.DeleteFunc([]*queue.Queue{s.Queue, s.Old}, func(q *queue.Queue) bool { return q == nil })
+	if s.Queue == nil {
+		return s.Old
+	}
+	return append([]*queue.Queue{s.Queue}, s.Old...)
 }
 
 // with returns s with another queue.
@@ -117,10 +138,16 @@ func (s *Submitter) with(q *queue.Queue) *Submitter {
 }
 
 // Runner runs the queue until it is empty, at the times that its entries have;
-// at once if another process does so already.
-func (s *Submitter) Runner(ctx context.Context) error {
+// at once if another process does so already. Nobody reads its error but who
+// reads the log.
+func (s *Submitter) Runner(ctx context.Context) (err error) {
+	defer func() {
+		if err != nil {
+			s.logFault(fmt.Errorf("the runner has ended: %w", err))
+		}
+	}()
 	for {
-		release, err := s.Queue.Lock(runnerLock)
+		release, err := s.reign()
 		if errors.Is(err, queue.ErrBusy) {
 			return nil
 		}
@@ -132,10 +159,21 @@ func (s *Submitter) Runner(ctx context.Context) error {
 		if err != nil || ctx.Err() != nil {
 			return err
 		}
-		if ids, err := s.Queue.IDs(); err != nil || len(ids) == 0 {
-			return err
+		if !waiting(s.Queue) {
+			return nil
 		}
 	}
+}
+
+// reign takes the lock of the runner. Somebody may only be at its end.
+func (s *Submitter) reign() (release func(), err error) {
+	for range 10 {
+		if release, err = s.Queue.Lock(runnerLock); !errors.Is(err, queue.ErrBusy) {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return release, err
 }
 
 // maxPoll is how long the runner does not look for new entries: the shortest
@@ -179,10 +217,19 @@ func (s *Submitter) sleep(ctx context.Context, next, seen time.Time) error {
 	}
 }
 
-// Repeat runs the queue each interval until ctx ends.
+// Repeat runs the queue each interval until ctx ends. If it is about all
+// entries it takes the place of a runner meanwhile.
 func (s *Submitter) Repeat(ctx context.Context, interval time.Duration, match func(*queue.Entry) bool) error {
+	var release func()
+	defer func() {
+		if release != nil {
+			release()
+		}
+	}()
 	for {
-		s.Beat(interval)
+		if release == nil && match == nil {
+			release, _ = s.Queue.Lock(runnerLock) // or a runner is still there
+		}
 		if _, _, err := s.Run(ctx, Selection{Now: true, Match: match}); err != nil {
 			return err
 		}

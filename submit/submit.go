@@ -85,20 +85,22 @@ type Submitter struct {
 	Trace     func(smtp.Line)                                                      // sees the dialogue; may be nil
 	Terminal  io.Writer                                                            // shows how far a long message is; may be nil
 
-	Queue    *queue.Queue                              // nil: nothing is queued
-	Patience time.Duration                             // smtp.Options.Patience
-	Old      *queue.Queue                              // another that is to be emptied; may be nil
-	NoQueue  string                                    // why not, in words
-	Sendmail bool                                      // the sendmail face: its callers cannot mend an account
-	Load     func(file string) (*config.Config, error) // the configuration of an entry: file, or what the user has; nil: Config
-	Start    func(folder string) error                 // starts a process that runs the queue in folder; its error says why not
-	Outlives func() string                             // says why a process would not outlive its caller here; "" if it would
-	Kept     *Kept                                     // sessions that wait for the next mail; nil: none does
-	Log      *Log                                      // may be nil
-	Tell     func(text string)                         // says what a person at a terminal may want to know; may be nil
-	Warn     func(text string)                         // says what whoever called has to know; may be nil
+	Queue    *queue.Queue                                        // nil: nothing is queued
+	Patience time.Duration                                       // smtp.Options.Patience
+	Old      []*queue.Queue                                      // others that are to be emptied
+	NoQueue  string                                              // why not, in words
+	Sendmail bool                                                // the sendmail face: its callers cannot mend an account
+	Load     func(place config.Override) (*config.Config, error) // the configuration of an entry; nil: Config
+	Start    func(folder string) error                           // starts a process that runs the queue in folder; its error says why not
+	Outlives func() (why string, try bool)                       // says why a process would not outlive its caller here, and whether to start it all the same; "" if it would
+	Kept     *Kept                                               // sessions that wait for the next mail; nil: none does
+	Log      *Log                                                // may be nil
+	Tell     func(text string)                                   // says what a person at a terminal may want to know; may be nil
+	Warn     func(text string)                                   // says what whoever called has to know; may be nil
 
 	rehearsal *rehearsal // the smarthost is our own
+	memory    *memory    // of a run; nil outside
+	stay      bool       // a session is to take more than the mail it is opened for
 }
 
 // Submit sends the message of r, or queues it. When it returns nil, every
@@ -122,16 +124,20 @@ func (s *Submitter) Submit(ctx context.Context, r *Request) error {
 // replaced by a new one.
 func (s *Submitter) deliver(ctx context.Context, j *job) (*Report, error) {
 	report := &Report{job: j}
+	if s.takesAlong() {
+		host := *s
+		host.stay = true
+		s = &host
+	}
 	v, err := s.enter(ctx, j.account, j.hello)
 	if err != nil {
 		report.add(smtp.Result{To: j.envelope.To, Err: err})
 		return report, nil
 	}
-	err = v.Deliver(ctx, func(yield func(smtp.Mail) bool) {
-		if yield(s.mail(j, report)) {
-			s.along(ctx, j.account, yield)
-		}
-	})
+	err = v.Deliver(ctx, func(yield func(smtp.Mail) bool) { yield(s.mail(j, report)) })
+	if err == nil && s.stay {
+		s.along(ctx, v.Session, j.account)
+	}
 	s.part(v, err)
 	if err != nil && v.again && report.untouched() && ctx.Err() == nil {
 		return s.deliver(ctx, j)

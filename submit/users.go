@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"time"
@@ -53,10 +54,11 @@ func (s *Submitter) do(ctx context.Context, w io.Writer, task string, match func
 	case TaskCount:
 		ids, err := s.Queue.IDs()
 		return len(ids), err
-	case TaskDue:
-		s.Beat(TimerInterval)
 	}
 	_, entries, err = s.Run(ctx, Selection{Now: task == TaskNow, Match: match})
+	if err == nil && task == TaskDue {
+		s.Beat()
+	}
 	return entries, status.Temporary.Wrap(err)
 }
 
@@ -68,11 +70,21 @@ const (
 	runTime   = 30 * time.Minute
 )
 
-// EachUser does task, perhaps with a filter behind it, in the queues of all users but root, at once, and writes
-// what they say to w, with what could act on a terminal replaced. The sum is
-// that of TaskCount, or how many users have something in their queue. warn
-// hears of folders that are not what they should be.
-func EachUser(w io.Writer, task string, warn func(string)) (sum int, err error) {
+// Uids that no passwd entry has may be anybody's who has subordinate ones, any
+// number of them: these have little time together, in an order left to chance.
+const (
+	strangers    = 2 // at once
+	strangerTime = time.Minute
+	strangersEnd = 10 * time.Minute
+	acquainted   = 8 // others at once
+)
+
+// EachUser does task, perhaps with a filter behind it, in the queues of all users
+// but root, several at once, and writes what they say to w, with what could act
+// on a terminal replaced. The sum is that of TaskCount, or how many users have
+// something in their queue. warn hears of folders that are not what they should
+// be.
+func EachUser(ctx context.Context, w io.Writer, task string, warn func(string)) (sum int, err error) {
 	users, strange := queue.Users()
 	for _, err := range strange {
 		warn(err.Error())
@@ -84,12 +96,21 @@ func EachUser(w io.Writer, task string, warn func(string)) (sum int, err error) 
 		limit, bound = listTime, maxListed
 	}
 	var all sync.WaitGroup
-	running := make(chan bool, 8)
-	for i, u := range users {
+	known, unknown := make(chan bool, acquainted), make(chan bool, strangers)
+	end := time.Now().Add(strangersEnd)
+	for _, i := range rand.Perm(len(users)) {
+		u, running, limit := users[i], known, limit
+		if !process.IsKnown(u.UID) {
+			running, limit = unknown, min(limit, strangerTime)
+		}
 		all.Go(func() {
 			running <- true
 			defer func() { <-running }()
-			failures[i] = process.RunAs(u.UID, u.GID, &bounded{w: &said[i], left: bound}, limit, "--queue-of-user", task)
+			if running == unknown && time.Now().After(end) || ctx.Err() != nil {
+				failures[i] = errors.New("not come to")
+				return
+			}
+			failures[i] = process.RunAs(ctx, process.User{UID: u.UID, GID: u.GID}, &bounded{w: &said[i], left: bound}, limit, "--queue-of-user", task)
 		})
 	}
 	all.Wait()

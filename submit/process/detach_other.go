@@ -8,4 +8,6 @@ import "errors"
 func Start(...string) error { return errors.ErrUnsupported }
 
 // Outlives says that nothing can be started here.
-func Outlives() string { return "no process can be started here that runs the queue" }
+func Outlives() (why string, try bool) {
+	return "no process can be started here that runs the queue", false
+}

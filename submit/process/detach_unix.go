@@ -61,19 +61,46 @@ var inits = []string{
 	"shepherd", "upstart", "tini", "docker-init", "dumb-init", "catatonit", "s6-linux-init", "busybox", "linuxrc",
 }
 
-// Outlives says why a process that we start would not outlive us; "" if it
-// would, as far as can be told.
-func Outlives() string {
+// Outlives says why a process that we start would not outlive us for long; "" if
+// it would, as far as can be told. try says that it is worth starting.
+func Outlives() (why string, try bool) {
 	if os.Getpid() == 1 {
-		return "this is the first process, and all others end with it"
+		return "this is the first process, and all others end with it", false
 	}
 	name, err := os.ReadFile("/proc/1/comm")
 	if err != nil { // another system, or a process that we may not see
-		return ""
+		return "", true
 	}
 	comm := strings.TrimSpace(string(name))
-	if slices.Contains(inits, comm) || strings.HasPrefix(comm, "init(") { // WSL
-		return ""
+	if !slices.Contains(inits, comm) && !strings.HasPrefix(comm, "init(") { // WSL
+		return "no init runs here, so no process would outlive this one (runner = \"on\" starts one all the same)", false
 	}
-	return "no init runs here, so no process would outlive this one (runner = \"on\" starts one all the same)"
+	groups, _ := os.ReadFile("/proc/self/cgroup")
+	if service := endsWith(string(groups)); service != "" {
+		return "a process that runs it ends with " + service, true
+	}
+	return "", true
+}
+
+// lasting are services that leave alone what they have started when they end
+// (KillMode=process), and so do not end a runner.
+var lasting = []string{"cron", "crond", "cronie", "atd", "ssh", "sshd", "user"}
+
+// endsWith returns the service with which systemd ends all that it started, if
+// this is the unit in a text of /proc/PID/cgroup.
+func endsWith(groups string) string {
+	for line := range strings.Lines(groups) {
+		_, group, ok := strings.Cut(line, ":")
+		kind, path, ok2 := strings.Cut(strings.TrimSpace(group), ":")
+		if !ok || !ok2 || kind != "" && kind != "name=systemd" {
+			continue
+		}
+		unit := path[strings.LastIndexByte(path, '/')+1:]
+		name, service := strings.CutSuffix(unit, ".service")
+		name, _, _ = strings.Cut(name, "@")
+		if service && !slices.Contains(lasting, name) {
+			return unit
+		}
+	}
+	return ""
 }

@@ -15,6 +15,9 @@ func (p Peer) Program() string {
 	return program(p.PID)
 }
 
+// A User is one of the system's, by number, and one of its groups.
+type User struct{ UID, GID int }
+
 // A SocketKind says by what a file is connected to somebody.
 type SocketKind uint8
 

@@ -3,6 +3,7 @@
 package process
 
 import (
+	"context"
 	"errors"
 	"io"
 	"strconv"
@@ -10,7 +11,12 @@ import (
 )
 
 // RunAs returns errors.ErrUnsupported.
-func RunAs(int, int, io.Writer, time.Duration, ...string) error { return errors.ErrUnsupported }
+func RunAs(context.Context, User, io.Writer, time.Duration, ...string) error {
+	return errors.ErrUnsupported
+}
+
+// IsKnown returns false.
+func IsKnown(int) bool { return false }
 
 // UserName returns the number.
 func UserName(uid int) string { return strconv.Itoa(uid) }

@@ -18,14 +18,14 @@ import (
 // RunAs runs this program with the given arguments as another user: with that
 // user's groups only, in a session of its own, in the root folder, with an
 // empty environment and nothing open but what w gets, its output and its
-// errors. It is killed after limit.
-func RunAs(uid, gid int, w io.Writer, limit time.Duration, args ...string) error {
+// errors. It is told to end with ctx, and killed after limit.
+func RunAs(ctx context.Context, as User, w io.Writer, limit time.Duration, args ...string) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	credential := &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
-	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
+	credential := &syscall.Credential{Uid: uint32(as.UID), Gid: uint32(as.GID)}
+	if u, err := user.LookupId(strconv.Itoa(as.UID)); err == nil {
 		if n, err := strconv.ParseUint(u.Gid, 10, 32); err == nil {
 			credential.Gid = uint32(n)
 		}
@@ -37,9 +37,9 @@ func RunAs(uid, gid int, w io.Writer, limit time.Duration, args ...string) error
 		}
 	}
 	closeOnExec()
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	limited, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, self, args...)
+	cmd := exec.CommandContext(limited, self, args...)
 	cmd.Args[0] = "sendoff"
 	cmd.Dir = "/"
 	cmd.Env = []string{}
@@ -47,7 +47,17 @@ func RunAs(uid, gid int, w io.Writer, limit time.Duration, args ...string) error
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: credential}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = time.Second
-	return cmd.Run()
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	defer context.AfterFunc(ctx, func() { syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) })()
+	return cmd.Wait()
+}
+
+// IsKnown reports whether passwd(5) has a user of that number.
+func IsKnown(uid int) bool {
+	_, err := user.LookupId(strconv.Itoa(uid))
+	return err == nil
 }
 
 // UserName returns the name of a user, or the number of one who has none.

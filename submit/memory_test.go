@@ -1,0 +1,219 @@
+//go:build !race && unix
+
+package submit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"sendoff/config"
+	"sendoff/submit/credential"
+	"sendoff/submit/queue"
+	"sendoff/submit/status"
+)
+
+// block makes a file of the queue one that cannot be written, by a folder in
+// its place that is not empty; the returned function ends that.
+func block(t *testing.T, s *Submitter, name string) (unblock func()) {
+	t.Helper()
+	path := filepath.Join(s.Queue.String(), name)
+	if err := os.MkdirAll(filepath.Join(path, "x"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return func() { os.RemoveAll(path) }
+}
+
+// TestUnwritable holds that an entry is not sent at all while what becomes of it
+// cannot be written down, and leaves when it can.
+func TestUnwritable(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := &post{}
+		s := office(t, p)
+		s.Config.Accounts[0].Deliver = config.DeliverQueue
+		if err := submit(t, s, "bob@example.net"); err != nil {
+			t.Fatal(err)
+		}
+		ids, _ := s.Queue.IDs()
+		unblock := block(t, s, string(ids[0])+".tmp")
+		ctx, cancel := context.WithTimeout(t.Context(), 24*time.Hour)
+		defer cancel()
+		begin := time.Now()
+		if err := s.Runner(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if len(p.dials) > 0 || time.Since(begin) < 23*time.Hour {
+			t.Errorf("%d sessions in %s", len(p.dials), time.Since(begin))
+		}
+		unblock()
+		if err := s.Runner(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if n, _ := left(t, s); n != 0 || len(p.mails) != 1 {
+			t.Errorf("%d wait, %d are taken", n, len(p.mails))
+		}
+	})
+}
+
+// TestHolds keeps an entry of which the record failed from being tried: for
+// longer each time, and one that is done from ever being sent.
+func TestHolds(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := &post{}
+		s := office(t, p)
+		s.Config.Accounts[0].Deliver = config.DeliverQueue
+		if err := submit(t, s, "bob@example.net"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Minute)
+		ids, _ := s.Queue.IDs()
+		s.memory = new(memory)
+		s.record(ids[0], errors.New("no space"), true)
+		next, n, err := s.Run(t.Context(), Selection{Now: true})
+		if wait := time.Until(next); err != nil || n != 1 || len(p.dials) > 0 || wait < 40*time.Second || wait > 80*time.Second {
+			t.Errorf("%d left, %d sessions, next in %s: %v", n, len(p.dials), wait, err)
+		}
+		time.Sleep(2 * time.Minute)
+		if _, n, err := s.Run(t.Context(), Selection{}); err != nil || n != 0 || len(p.dials) > 0 {
+			t.Errorf("%d left, %d sessions: %v", n, len(p.dials), err)
+		}
+	})
+}
+
+// TestStrayFolder holds that what cannot be swept is in nobody's way, and that an
+// entry that cannot be read keeps no runner.
+func TestStrayFolder(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := &post{}
+		s := office(t, p)
+		s.Config.Accounts[0].Deliver = config.DeliverQueue
+		block(t, s, "0123456789abcdef.tmp")
+		bad := string(queue.NewID(time.Now()))
+		for _, end := range []string{".eml", ".env"} {
+			if err := os.WriteFile(filepath.Join(s.Queue.String(), bad+end), []byte("garbage\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := submit(t, s, "bob@example.net"); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Runner(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if n, _ := left(t, s); n != 1 || len(p.mails) != 1 {
+			t.Errorf("%d wait, %d are taken", n, len(p.mails))
+		}
+		started := 0
+		s.Config.Runner, s.Start = "on", func(string) error { started++; return nil }
+		if s.Wake(); started > 0 {
+			t.Error("a runner was started for what only a person can mend")
+		}
+	})
+}
+
+// TestNoFaultFile holds that a login rests even if that cannot be written down.
+func TestNoFaultFile(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := &post{login: func() string { return "535 5.7.8 no" }}
+		s := office(t, p)
+		s.Config.Accounts[0].Deliver = config.DeliverQueue
+		if err := submit(t, s, "bob@example.net"); err != nil {
+			t.Fatal(err)
+		}
+		block(t, s, "account/"+faultPrefix+accountKey(s.Config.Accounts[0]))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		if err := s.Runner(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if p.logins == 0 || p.logins > 8 {
+			t.Errorf("%d logins in an hour", p.logins)
+		}
+	})
+}
+
+// TestOtherFaultsWhileResting holds that the rest after a login is ended neither
+// by another fault of the account, nor by two processes with a wrong secret each.
+func TestOtherFaultsWhileResting(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := office(t, &post{login: func() string { return "535 5.7.8 no" }})
+		a := s.Config.Accounts[0]
+		key := accountKey(a)
+		secret := func(text string) credential.Secret {
+			x, err := credential.NewSecret(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return x
+		}
+		one, other := secret("one"), secret("other")
+		rests := func(x credential.Secret) bool {
+			l := &login{account: a, secret: func(context.Context) (credential.Secret, error) { return x, nil }}
+			return s.resting(t.Context(), a, l) != nil
+		}
+		s.note(key, a.Name, status.AuthFailed.Errorf("535 no"), &one)
+		s.note(key, a.Name, status.Credential.Errorf("no secret here"), nil)
+		s.note(key, a.Name, status.AuthFailed.Errorf("535 no"), &other)
+		s.note(key, a.Name, status.Connection.Errorf("nobody there"), nil)
+		if !rests(one) || !rests(other) || rests(secret("a third")) {
+			t.Errorf("%v %v %v", rests(one), rests(other), rests(secret("a third")))
+		}
+		if f := s.fault(key); !strings.Contains(f.reason, "535") {
+			t.Errorf("%+v", f)
+		}
+		time.Sleep(3 * time.Hour)
+		s.note(key, a.Name, status.Connection.Errorf("nobody there"), nil)
+		if f := s.fault(key); f.login || rests(one) {
+			t.Errorf("after the rest: %+v", f)
+		}
+	})
+}
+
+// TestRepeatReigns holds that -q with a time stands for a runner as long as it
+// lives, and no longer.
+func TestRepeatReigns(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := office(t, &post{})
+		s.Config.Runner = "auto"
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- s.Repeat(ctx, 10*7*24*time.Hour, nil) }()
+		time.Sleep(time.Minute)
+		if running, err := s.runs(); !running || err != nil {
+			t.Errorf("while it runs: %v, %v", running, err)
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if running, err := s.runs(); running || err != nil {
+			t.Errorf("after it: %v, %v", running, err)
+		}
+	})
+}
+
+// TestNoLock holds that what keeps every runner away is said.
+func TestNoLock(t *testing.T) {
+	s := office(t, &post{up: func() bool { return false }})
+	s.Config.Runner, s.Start = "on", func(string) error { return nil }
+	if err := os.RemoveAll(filepath.Join(s.Queue.String(), "account")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(s.Queue.String(), "account"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	warned := ""
+	s.Warn = func(text string) { warned += text }
+	if err := submit(t, s, "bob@example.net"); err != nil || !strings.Contains(warned, "its folder does not let a process run it") {
+		t.Errorf("%v, %q", err, warned)
+	}
+	s.Sendmail = false
+	if err := submit(t, s, "bob@example.net"); status.Exit(err) != 75 {
+		t.Errorf("sendoff: %v", fmt.Sprint(err))
+	}
+}

@@ -1,0 +1,27 @@
+//go:build unix
+
+package process
+
+import "testing"
+
+// TestEndsWith tells services that take a runner with them from those that do
+// not, and from scopes and containers.
+func TestEndsWith(t *testing.T) {
+	for groups, want := range map[string]string{
+		"0::/system.slice/backup.service\n":                                         "backup.service",
+		"12:pids:/x\n1:name=systemd:/system.slice/php8.2-fpm.service\n0::/\n":       "php8.2-fpm.service",
+		"0::/user.slice/user-1000.slice/user@1000.service/app.slice/mail.service\n": "mail.service",
+		"0::/system.slice/system-report.slice/report@daily.service\n":               "report@daily.service",
+		"0::/system.slice/cron.service\n":                                           "",
+		"0::/system.slice/ssh@3-1.service\n":                                        "",
+		"0::/user.slice/user-1000.slice/session-4.scope\n":                          "",
+		"0::/user.slice/user-1000.slice/user@1000.service\n":                        "",
+		"9:cpu:/other.service\n0::/\n":                                              "",
+		"":                                                                          "",
+		"0":                                                                         "",
+	} {
+		if got := endsWith(groups); got != want {
+			t.Errorf("%q: %q, want %q", groups, got, want)
+		}
+	}
+}
