@@ -1,5 +1,5 @@
 // Package config reads the configuration files, and finds the account that a
-// message goes through.
+// message goes through; and the alias file, which says whose mail goes to whom.
 //
 //	/etc/sendoff/config.toml ─┐                       SENDOFF_*  --server …
 //	                          ├─ Load ─ Config ─ Choose ──┴──────────┴─ Account
@@ -8,6 +8,7 @@
 //	outline   every key of a file and its place     what is not known, or of the wrong type
 //	go-toml   the same file, decoded into structs   what is not TOML, or a value that makes no sense
 //	check     accounts and top together             what does not fit together
+//	alias     the alias file                        what is no alias: left out, and told
 //
 // A setting is a field of Config or Account with its TOML name and one line of
 // documentation in its tag. Nothing else lists the settings: keys are checked
@@ -29,6 +30,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 	"unicode"
@@ -39,7 +41,8 @@ import (
 	"sendoff/submit/status"
 )
 
-// Values of settings. Off is one of queue, runner and log: there is none.
+// Values of settings. Off is one of aliases, queue, runner and log: there is
+// none.
 const (
 	Off       = "off"
 	LogSyslog = "syslog"
@@ -52,6 +55,7 @@ type Config struct {
 	Account  string `toml:"account" doc:"The account to use when nothing else decides."`
 	Hostname string `toml:"hostname" doc:"The name to greet servers with, instead of this host's."`
 	Domain   string `toml:"domain" doc:"The domain that bare names, of senders and recipients alike, get."`
+	Aliases  string `toml:"aliases" doc:"The file that says to whom the mail of local names goes, or off."`
 	Queue    string `toml:"queue" doc:"The folder where mail waits that cannot be sent now, or off."`
 
 	QueueLimit    Size           `toml:"queue-limit" doc:"How many octets may wait there, all messages of a user together."`
@@ -72,7 +76,9 @@ type Config struct {
 	// Files are the files that were read, in that order.
 	Files []string `toml:"-"`
 
-	defaultAt string // where account was set, as FILE:LINE:COLUMN
+	defaultAt    string                   // where account was set, as FILE:LINE:COLUMN
+	namesAliases bool                     // aliases was set
+	aliases      func() (*Aliases, error) // reads them once
 }
 
 // Values judges values that mean something to other packages only. An error
@@ -92,7 +98,7 @@ func Load(p Paths, v Values) (*Config, error) {
 		if path == "" || p.Explicit != "" {
 			continue
 		}
-		data, err := read(path)
+		data, err := read(path, maxFile)
 		if missing(err) {
 			continue
 		}
@@ -104,7 +110,7 @@ func Load(p Paths, v Values) (*Config, error) {
 		}
 	}
 	if p.Explicit != "" {
-		data, err := read(p.Explicit)
+		data, err := read(p.Explicit, maxFile)
 		if err == nil {
 			err = c.add(p.Explicit, data, p.Home, v)
 		}
@@ -117,7 +123,8 @@ func Load(p Paths, v Values) (*Config, error) {
 
 // Default returns what holds without any file: no account, and a queue.
 func Default() *Config {
-	return &Config{
+	c := &Config{
+		Aliases:    defaultAliases,
 		QueueLimit: 1 << 30,
 		Lifetime:   Duration{5 * 24 * time.Hour},
 		Retry:      List[Duration]{{time.Minute}, {time.Hour}},
@@ -126,6 +133,8 @@ func Default() *Config {
 		Log:        LogSyslog,
 		LogFormat:  "text",
 	}
+	c.aliases = sync.OnceValues(c.readAliases)
+	return c
 }
 
 // missing reports whether err says that there is no such file.
@@ -153,9 +162,12 @@ func atStart(path string, err error) error {
 // maxFile is the size at which a file is taken for something else.
 const maxFile = 1 << 20
 
+var errTooLarge = errors.New("larger than 1 MiB, so it is something else")
+
 // read returns the content of the file at path, which nobody but root and the
-// user could have written. The descriptor that was judged is the one read.
-func read(path string) ([]byte, error) {
+// user could have written, and has at most that many octets. The descriptor
+// that was judged is the one read.
+func read(path string, most int) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
@@ -171,9 +183,9 @@ func read(path string) ([]byte, error) {
 	if err := process.Trust(f, path); err != nil {
 		return nil, err
 	}
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if len(data) > maxFile {
-		return nil, errors.New("larger than 1 MiB, so not a configuration")
+	data, err := io.ReadAll(io.LimitReader(f, int64(most)+1))
+	if len(data) > most {
+		return nil, errTooLarge
 	}
 	return data, err
 }
@@ -204,6 +216,12 @@ func (c *Config) add(path string, data []byte, home string, v Values) error {
 	}
 	if o.has("log") && doc.Log != Off && doc.Log != LogSyslog && doc.Log != LogStderr {
 		doc.Log = resolve(doc.Log, filepath.Dir(where), home)
+	}
+	if o.has("aliases") {
+		doc.namesAliases = true
+		if doc.Aliases != Off {
+			doc.Aliases = resolve(doc.Aliases, filepath.Dir(where), home)
+		}
 	}
 	if o.has("queue") && doc.Queue != Off {
 		doc.Queue = resolve(doc.Queue, filepath.Dir(where), home)
@@ -266,6 +284,8 @@ func (c *Config) checkTop(o *outline, home string) error {
 		return o.errorf(o.find("hostname"), "hostname is not a host name")
 	case o.has("domain") && !isDomain(c.Domain):
 		return o.errorf(o.find("domain"), "domain is not a domain")
+	case o.has("aliases") && (c.Aliases == "" || strings.ContainsFunc(c.Aliases, unicode.IsControl)):
+		return o.errorf(o.find("aliases"), `aliases is a file, or "off"`)
 	case o.has("queue") && (c.Queue == "" || strings.ContainsFunc(c.Queue, unicode.IsControl)):
 		return o.errorf(o.find("queue"), `queue is a folder, or "off"`)
 	case o.has("log") && (c.Log == "" || strings.ContainsFunc(c.Log, unicode.IsControl)):

@@ -361,7 +361,7 @@ func TestLoadRefusesFiles(t *testing.T) {
 		{path: filepath.Join(dir, "missing.toml"), want: ": no such file"},
 		{path: filepath.Join(dir, "big.toml", "x"), want: ": no such file"},
 		{path: dir, want: ":1:1: not a regular file"},
-		{path: write(t, filepath.Join(dir, "big.toml"), strings.Repeat("#\n", maxFile/2+1)), want: ":1:1: larger than 1 MiB, so not a configuration"},
+		{path: write(t, filepath.Join(dir, "big.toml"), strings.Repeat("#\n", maxFile/2+1)), want: ":1:1: larger than 1 MiB, so it is something else"},
 		{path: file("world", 0o602), want: ":1:1: others can write it (mode 0602)", unix: true},
 		{path: file("unreadable", 0o000), want: ":1:1: permission denied", unix: true, user: true},
 	}

@@ -8,6 +8,9 @@ import (
 	"syscall"
 )
 
+// defaultAliases is the alias file where the configuration names none.
+const defaultAliases = "/etc/aliases"
+
 func systemFile(func(string) string) string { return "/etc/sendoff/config.toml" }
 
 func userFolder(home string, _ func(string) string) string { return filepath.Join(home, ".config") }

@@ -2,6 +2,10 @@ package config
 
 import "path/filepath"
 
+// defaultAliases is empty: there is no place for an alias file that only its
+// administrators can write.
+const defaultAliases = ""
+
 func systemFile(getenv func(string) string) string {
 	if d := getenv("ProgramData"); filepath.IsAbs(d) {
 		return filepath.Join(d, "sendoff", "config.toml")

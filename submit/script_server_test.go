@@ -344,7 +344,7 @@ func account(ts *testscript.TestScript, args []string) {
 	for _, line := range args[1:] {
 		key, _, _ := strings.Cut(line, " ")
 		same := func(l string) bool { return strings.HasPrefix(l, key+" ") }
-		if slices.Contains([]string{"domain", "queue", "runner", "retry", "lifetime", "queue-limit", "sessions", "notify-command", "log", "log-format"}, key) {
+		if slices.Contains([]string{"domain", "queue", "runner", "retry", "lifetime", "queue-limit", "sessions", "aliases", "notify-command", "log", "log-format"}, key) {
 			top = append(top, line)
 			continue
 		}
@@ -356,6 +356,9 @@ func account(ts *testscript.TestScript, args []string) {
 	if !slices.ContainsFunc(top, func(l string) bool { return strings.HasPrefix(l, "log ") }) {
 		top = append(top, `log = "off"`)
 	}
+	if !slices.ContainsFunc(top, func(l string) bool { return strings.HasPrefix(l, "aliases ") }) {
+		top = append(top, `aliases = "off"`) // whatever this machine has
+	}
 	lines = slices.Concat(top, []string{"[accounts.work]"}, lines, []string{""})
 	ts.Check(os.WriteFile(ts.MkAbs("config.toml"), []byte(strings.Join(lines, "\n")), 0o600))
 	ts.Setenv("SENDOFF_CONFIG", ts.MkAbs("config.toml"))
@@ -366,6 +369,9 @@ func config(ts *testscript.TestScript, args []string) {
 	text := os.Expand(ts.ReadFile(file), func(name string) string { return filepath.ToSlash(ts.Getenv(name)) })
 	if !strings.Contains(text, "queue = ") && len(args) == 1 {
 		text = "queue = \"off\"\n" + text
+	}
+	if !strings.Contains(text, "aliases = ") && len(args) == 1 {
+		text = "aliases = \"off\"\n" + text
 	}
 	if !strings.Contains(text, "log = ") && len(args) == 1 {
 		text = "log = \"off\"\n" + text
