@@ -49,9 +49,10 @@ type Entry struct {
 // A Recipient is one that has not got the message, as far as anybody knows.
 type Recipient struct {
 	envelope.Recipient
-	Refused bool        // for good
-	Code    status.Code // of the last failure; zero if there was none
-	Reason  string      // likewise, in words
+	NoAliases bool        // it is not looked up in an alias file
+	Refused   bool        // for good
+	Code      status.Code // of the last failure; zero if there was none
+	Reason    string      // likewise, in words
 }
 
 // Waiting returns how many recipients may still get the message.
@@ -140,6 +141,7 @@ var recipientKeys = [...]struct {
 		return errors.New("no such notify")
 	}},
 	{"original", func(r *Recipient) string { return r.Original }, func(r *Recipient, v string) error { r.Original = v; return nil }},
+	{"no-aliases", func(r *Recipient) string { return yes(r.NoAliases) }, func(r *Recipient, v string) error { r.NoAliases = v == "yes"; return nil }},
 	{"deferred", func(r *Recipient) string { return r.outcome(false) }, func(r *Recipient, v string) error { return r.setOutcome(v, false) }},
 	{"refused", func(r *Recipient) string { return r.outcome(true) }, func(r *Recipient, v string) error { return r.setOutcome(v, true) }},
 }

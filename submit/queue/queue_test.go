@@ -201,7 +201,7 @@ func TestEntryRoundTrip(t *testing.T) {
 		Account:  []string{"name=work", "server=smtps://h:1", "from=a\tb"},
 		Attempts: 3, Tried: now, Next: now.Add(time.Hour), Reason: "connect to h:1: refused", Unknown: true, Notice: now,
 		To: []Recipient{
-			{Recipient: envelope.Recipient{Address: odd, Notify: envelope.NotifyFailure | envelope.NotifyDelay, Original: "x y"}},
+			{Recipient: envelope.Recipient{Address: odd, Notify: envelope.NotifyFailure | envelope.NotifyDelay, Original: "x y"}, NoAliases: true},
 			{Recipient: envelope.Recipient{Address: sender, Notify: envelope.NotifyNever}, Refused: true, Code: status.Code{Class: 5, Subject: 1, Detail: 1}, Reason: "550 5.1.1 no"},
 			{Recipient: envelope.Recipient{Address: sender}, Code: status.Code{Class: 4}, Reason: "451 later"},
 		},
