@@ -231,7 +231,7 @@ func (p *program) listen(ctx context.Context) error {
 // service is what submits for clients of ours.
 func (p *program) service(s *submit.Submitter, fault error) *submit.Service {
 	by := config.Choice{CommandLine: p.overrides(), Environment: config.Environment(os.Getenv)}
-	return &submit.Service{Submitter: s, By: by, Fault: fault}
+	return &submit.Service{Submitter: s, By: by, Fault: fault, NoAliases: p.cmd.NoAliases}
 }
 
 // postpones reports whether the message can wait until err is mended.
@@ -263,6 +263,7 @@ func (p *program) submitter() (*submit.Submitter, error) {
 		Load:     load,
 		Sendmail: p.cmd.Face == cmdline.Sendmail,
 		Warn:     p.say,
+		Warned:   new(sync.Map),
 		Store: &credential.Store{
 			Interactive: process.IsTerminal(os.Stderr),
 			NoCommands:  p.privileged,
@@ -353,7 +354,7 @@ func (p *program) request(c *config.Config) (*submit.Request, config.Choice, err
 func (p *program) add(r *submit.Request, list []message.Mailbox, origin string) {
 	for _, b := range list {
 		to := envelope.Recipient{Address: b.Address, Notify: p.cmd.Notify}
-		r.To = append(r.To, submit.Wanted{Recipient: to, Origin: origin})
+		r.To = append(r.To, submit.Wanted{Recipient: to, Origin: origin, NoAliases: p.cmd.NoAliases})
 	}
 }
 

@@ -196,7 +196,7 @@ func (s *Submitter) notice(c *queue.Claim) (*Request, error) {
 		m.Close()
 		return nil, err
 	}
-	r.To = []Wanted{{envelope.Recipient{Address: *e.Sender, Notify: envelope.NotifyNever}, "notice"}}
+	r.To = []Wanted{{Recipient: envelope.Recipient{Address: *e.Sender, Notify: envelope.NotifyNever}, Origin: "notice"}}
 	return r, nil
 }
 

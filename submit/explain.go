@@ -12,7 +12,9 @@ import (
 // Explain writes what Submit would send, and why, to w: account, envelope,
 // changes and message. It connects to nothing and reads no secret.
 func (s *Submitter) Explain(w io.Writer, r *Request) error {
-	j, err := s.prepare(r)
+	quiet := *s
+	quiet.Log, quiet.Tell = nil, nil // warnings are shown with the rest
+	j, err := quiet.prepare(r)
 	if err != nil {
 		return err
 	}
@@ -28,6 +30,9 @@ func (s *Submitter) Explain(w io.Writer, r *Request) error {
 	fmt.Fprintf(out, "MAIL FROM: <%s> (%s)\n", j.envelope.From, j.sender)
 	for i, to := range j.envelope.To {
 		fmt.Fprintf(out, "RCPT TO:   <%s> (%s)\n", to.Address, j.origins[i])
+	}
+	for _, w := range j.warnings {
+		fmt.Fprintf(out, "warning:   %s\n", w)
 	}
 	for _, c := range j.changes {
 		fmt.Fprintf(out, "change:    %s\n", c)

@@ -28,14 +28,8 @@ func (s *Submitter) Postpone(r *Request, fault error) error {
 }
 
 // everyone is all that r wants, each for the same reason.
-func everyone(r *Request) func(Failure) []envelope.Recipient {
-	return func(Failure) []envelope.Recipient {
-		var to []envelope.Recipient
-		for _, w := range r.To {
-			to = append(to, w.Recipient)
-		}
-		return to
-	}
+func everyone(r *Request) func(Failure) []Wanted {
+	return func(Failure) []Wanted { return r.To }
 }
 
 // waits reports whether a message that failed with err is to be tried again
@@ -56,19 +50,20 @@ func (s *Submitter) waits(err error) bool {
 // keep queues what is worth another try, and in the sendmail face keeps a copy
 // of what was refused for good. It returns what is left for the caller to know.
 // whom gives the recipients of a failure, as the caller named them.
-func (s *Submitter) keep(r *Request, report *Report, whom func(Failure) []envelope.Recipient) error {
+func (s *Submitter) keep(r *Request, report *Report, whom func(Failure) []Wanted) error {
 	s.logReport(r.logID(), r.Account, r.logID().Time(), report)
-	wait, refused := s.entry(r), s.entry(r)
 	for i := range report.Failures {
-		f := &report.Failures[i]
+		report.Failures[i].queued = s.waits(report.Failures[i].Err)
+	}
+	wait, refused := s.entry(r), s.entry(r)
+	for _, f := range report.Failures {
 		e := refused
-		f.queued = s.waits(f.Err)
 		if f.queued {
 			e, wait.Unknown = wait, wait.Unknown || f.Unknown
 		} else if status.Of(f.Err).Temporary() {
 			continue
 		}
-		for _, to := range whom(*f) {
+		for _, to := range whom(f) {
 			e.To = append(e.To, failedRecipient(to, f.Err, !f.queued))
 		}
 	}
@@ -127,12 +122,12 @@ func (s *Submitter) tell(text string) {
 	}
 }
 
-func failedRecipient(to envelope.Recipient, err error, refused bool) queue.Recipient {
+func failedRecipient(to Wanted, err error, refused bool) queue.Recipient {
 	c := status.Of(err)
 	if !refused {
 		c.Class = 4
 	}
-	return queue.Recipient{Recipient: to, Refused: refused, Code: c, Reason: oneLine(err)}
+	return queue.Recipient{Recipient: to.Recipient, NoAliases: to.NoAliases, Refused: refused, Code: c, Reason: oneLine(err)}
 }
 
 // maxReason is how much of what an error says is kept, in octets.
@@ -147,33 +142,70 @@ func oneLine(err error) string {
 	return text
 }
 
-// asNamed maps recipients as they were resolved back to what the caller named,
-// so that the account's rules are applied anew at each attempt. A name of
-// which only some of what it stands for has failed stays resolved.
-func (j *job) asNamed(r *Request, to []envelope.Address) []envelope.Recipient {
-	failed := make(map[string]bool)
-	for _, a := range to {
-		failed[a.Key()] = true
+// asNamed returns what maps the recipients of a failure, one of report's, back
+// to what the caller named, so that aliases and the account's rules are applied
+// anew at each attempt. A name stays resolved if not all that it stands for has
+// the same fate: what has got the message, or never will, is not tried again.
+func (j *job) asNamed(r *Request, report *Report) func(Failure) []Wanted {
+	byFate := make(map[fate]map[string][]Wanted)
+	return func(f Failure) []Wanted {
+		names := byFate[f.fate()]
+		if names == nil {
+			names = j.names(r, report, f.fate())
+			byFate[f.fate()] = names
+		}
+		var named []Wanted
+		for _, a := range f.To {
+			named = append(named, names[a.Key()]...)
+		}
+		return named
 	}
-	whole := make(map[int]bool)
-	for i, resolved := range j.envelope.To {
-		all, seen := whole[j.wanted[i]]
-		whole[j.wanted[i]] = failed[resolved.Address.Key()] && (all || !seen)
-	}
-	var named []envelope.Recipient
-	added := make(map[int]bool)
-	for i, resolved := range j.envelope.To {
-		w := j.wanted[i]
-		switch {
-		case !failed[resolved.Address.Key()]:
-		case !whole[w]:
-			named = append(named, resolved)
-		case !added[w]:
-			added[w] = true
-			named = append(named, r.To[w].Recipient)
+}
+
+// A fate is what becomes of the recipients of a Failure.
+type fate struct{ queued, temporary bool }
+
+func (f Failure) fate() fate { return fate{f.queued, status.Of(f.Err).Temporary()} }
+
+// names returns the names of the resolved recipients, by their key, that have
+// that fate. A name that stands for several is with the first of them.
+func (j *job) names(r *Request, report *Report, which fate) map[string][]Wanted {
+	names := make(map[string][]Wanted)
+	for _, f := range report.Failures {
+		for _, a := range f.To {
+			if f.fate() == which {
+				names[a.Key()] = []Wanted{}
+			}
 		}
 	}
-	return named
+	partly := make(map[int]bool) // of r.To
+	for i, resolved := range j.envelope.To {
+		for _, n := range j.wanted[i] {
+			partly[n] = partly[n] || names[resolved.Address.Key()] == nil
+		}
+	}
+	type key struct {
+		address   string
+		noAliases bool
+	}
+	have := make(map[key]bool)
+	for i, resolved := range j.envelope.To {
+		at := resolved.Address.Key()
+		if names[at] == nil {
+			continue
+		}
+		for _, n := range j.wanted[i] {
+			w := r.To[n]
+			if partly[n] {
+				w = Wanted{Recipient: resolved, NoAliases: true}
+			}
+			if k := (key{w.Address.Key(), w.NoAliases}); !have[k] {
+				have[k] = true
+				names[at] = append(names[at], w)
+			}
+		}
+	}
+	return names
 }
 
 // errNoQueue says why a message waits nowhere.
@@ -332,7 +364,7 @@ func (s *Submitter) request(c *queue.Claim) (*Request, error) {
 	r.Envelope = envelope.Envelope{Body: c.Body, Return: c.Return, ID: c.Envelope, RequireTLS: c.TLS}
 	for _, to := range c.To {
 		if !to.Refused {
-			r.To = append(r.To, Wanted{to.Recipient, "queue"})
+			r.To = append(r.To, Wanted{to.Recipient, "queue", to.NoAliases})
 		}
 	}
 	by := choiceOf(c.Entry)
@@ -359,8 +391,9 @@ func (s *Submitter) submitLater(r *Request, j *job) bool {
 		return false
 	}
 	e := s.entry(r)
-	for _, to := range j.asNamed(r, addressesOf(j.envelope.To)) {
-		e.To = append(e.To, queue.Recipient{Recipient: to})
+	all := Failure{To: addressesOf(j.envelope.To)}
+	for _, to := range j.asNamed(r, &Report{Failures: []Failure{all}})(all) {
+		e.To = append(e.To, queue.Recipient{Recipient: to.Recipient, NoAliases: to.NoAliases})
 	}
 	if err := s.enqueue(r, e, background && !r.QueueOnly); err != nil {
 		return false
@@ -383,5 +416,5 @@ func (s *Submitter) deliverOrKeep(ctx context.Context, r *Request, j *job) error
 	if err != nil {
 		return err
 	}
-	return s.keep(r, report, func(f Failure) []envelope.Recipient { return j.asNamed(r, f.To) })
+	return s.keep(r, report, j.asNamed(r, report))
 }

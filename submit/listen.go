@@ -160,7 +160,7 @@ func (v *Service) listener(ctx context.Context, s *Submitter, sockets []net.List
 					return err
 				}
 				r.Message = m
-				return (&Service{By: v.By, Fault: fault, own: sockets}).handle(ctx, mine, e, r)
+				return (&Service{By: v.By, Fault: fault, NoAliases: v.NoAliases, own: sockets}).handle(ctx, mine, e, r)
 			}
 			return nil
 		},

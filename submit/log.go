@@ -252,6 +252,13 @@ func (s *Submitter) logFault(err error) {
 	s.Log.line(id, true, field{"error", err.Error()})
 }
 
+// logWarning writes what is wrong with an alias file.
+func (s *Submitter) logWarning(text string) {
+	if s.rehearsal == nil {
+		s.Log.line("aliases", true, field{"warning", text})
+	}
+}
+
 func (s *Submitter) logAttempt(t *attempt) {
 	var a *config.Account
 	if t.request != nil {

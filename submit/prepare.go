@@ -3,6 +3,7 @@ package submit
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,12 +21,13 @@ type job struct {
 	hello    string   // our name in EHLO
 	sender   string   // where the sender came from, in words
 	origins  []string // likewise for each of envelope.To
-	wanted   []int    // which of Request.To each of envelope.To was
+	wanted   [][]int  // which of Request.To each of envelope.To is for
 	changes  []string // what was changed in the message, and why
+	warnings []string // what is wrong with the alias file
 }
 
-// prepare applies the account's rules to r: sender, local names, header. The
-// message of r stays as it is; that of the job must be closed.
+// prepare applies aliases and the account's rules to r: sender, local names,
+// header. The message of r stays as it is; that of the job must be closed.
 func (s *Submitter) prepare(r *Request) (*job, error) {
 	j := &job{account: r.Account, envelope: r.Envelope, message: r.Message.Copy()}
 	if err := s.apply(r, j); err != nil {
@@ -36,8 +38,7 @@ func (s *Submitter) prepare(r *Request) (*job, error) {
 }
 
 func (s *Submitter) apply(r *Request, j *job) error {
-	rules := &rules{s: s, account: r.Account}
-	rules.own, _ = r.Account.Address()
+	rules := newRules(s, r.Account)
 	var err error
 	if j.envelope.From, j.sender, err = rules.senderOf(r); err != nil {
 		return err
@@ -68,22 +69,28 @@ func (s *Submitter) apply(r *Request, j *job) error {
 
 // addRecipients resolves what the caller wanted, each recipient once.
 func (j *job) addRecipients(r *Request, rules *rules) error {
-	seen := make(map[string]bool)
+	at := make(map[string]int) // in envelope.To, by key
 	j.envelope.To = nil
 	for i, w := range r.To {
-		address, why, err := rules.recipient(w.Address)
+		list, err := rules.resolve(w)
 		if err != nil {
 			return err
 		}
-		if seen[address.Key()] {
-			continue
+		for _, to := range list {
+			n, again := at[to.address.Key()]
+			if !again {
+				n = len(j.envelope.To)
+				at[to.address.Key()] = n
+				recipient := w.Recipient
+				recipient.Address = to.address
+				j.envelope.To = append(j.envelope.To, recipient)
+				j.origins = append(j.origins, w.Origin+to.why)
+				j.wanted = append(j.wanted, nil)
+			}
+			j.wanted[n] = append(j.wanted[n], i)
 		}
-		seen[address.Key()] = true
-		j.origins = append(j.origins, w.Origin+instead(w.Address, why))
-		w.Address = address
-		j.wanted = append(j.wanted, i)
-		j.envelope.To = append(j.envelope.To, w.Recipient)
 	}
+	j.warnings = rules.warnings
 	if len(j.envelope.To) == 0 {
 		return status.Usage.Errorf("no recipients")
 	}
@@ -145,11 +152,83 @@ func isSenderField(field string) bool {
 
 // rules are what an account does to local names, so that cron's mail passes a
 // provider that takes only the account's own address. With a domain set, a
-// bare name becomes NAME@domain, and nothing is replaced.
+// bare name becomes NAME@domain, and nothing is replaced. Before that the
+// alias file says to whom a local recipient's mail goes.
 type rules struct {
-	s       *Submitter
-	account *config.Account
-	own     envelope.Address // the account's own address; null if it has none
+	s        *Submitter
+	account  *config.Account
+	own      envelope.Address // the account's own address; null if it has none
+	warnings []string         // what is wrong with the alias file
+}
+
+func newRules(s *Submitter, a *config.Account) *rules {
+	own, _ := a.Address()
+	return &rules{s: s, account: a, own: own}
+}
+
+// A resolved recipient is one that a server is to be given.
+type resolved struct {
+	address envelope.Address
+	why     string // it is that one, as the end of its origin
+}
+
+// resolve returns whom the mail for w goes to, through aliases and the rules.
+func (u *rules) resolve(w Wanted) ([]resolved, error) {
+	targets := []config.Target{{Address: w.Address}}
+	if !w.NoAliases && u.local(w.Address) {
+		to, err := u.expand(w.Address)
+		if err != nil {
+			return nil, err
+		}
+		if len(to) > 0 {
+			targets = to
+		}
+	}
+	var list []resolved
+	for _, t := range targets {
+		address, why, err := u.recipient(t.Address)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, resolved{address, instead(w.Address, t.Why) + instead(t.Address, why)})
+	}
+	return list, nil
+}
+
+// expand looks name up in the alias file. What is wrong with the file's lines
+// stops no mail.
+func (u *rules) expand(name envelope.Address) ([]config.Target, error) {
+	aliases, err := u.s.Config.LocalAliases()
+	if err != nil || aliases == nil {
+		return nil, err
+	}
+	to, tooMany := aliases.Expand(name, u.local)
+	if tooMany != nil {
+		u.warn(tooMany.Error())
+	}
+	if n := len(aliases.Faults); n > 0 {
+		text := aliases.Faults[0]
+		if n > 1 {
+			text += fmt.Sprintf("; and %d more: see newaliases", n-1)
+		}
+		u.warn(text)
+	}
+	return to, nil
+}
+
+// warn tells, once a process, what stops no mail but somebody should mend.
+func (u *rules) warn(text string) {
+	if slices.Contains(u.warnings, text) {
+		return
+	}
+	u.warnings = append(u.warnings, text)
+	if u.s.Warned != nil {
+		if _, again := u.s.Warned.LoadOrStore(text, true); again {
+			return
+		}
+	}
+	u.s.logWarning(text)
+	u.s.tell("warning: " + text)
 }
 
 // senderOf returns the reverse-path of a request, and where it came from.
@@ -204,9 +283,14 @@ func (u *rules) forced(a envelope.Address) bool {
 	return u.account.ForceSender && !u.own.IsNull() && !a.IsNull() && a.Key() != u.own.Key()
 }
 
+// local reports whether a as a recipient is a name of this host.
+func (u *rules) local(a envelope.Address) bool {
+	return !a.IsNull() && u.s.isLocal(a, "") && !u.knownDomain(a.Domain())
+}
+
 // recipient applies the rules to one that receives.
 func (u *rules) recipient(a envelope.Address) (_ envelope.Address, why string, _ error) {
-	if u.s.Config.Domain == "" && !u.own.IsNull() && u.s.isLocal(a, "") && !u.knownDomain(a.Domain()) {
+	if u.s.Config.Domain == "" && !u.own.IsNull() && u.local(a) {
 		return u.own, "a local name, whose mail goes to the account's own address", nil
 	}
 	return u.qualify(a)

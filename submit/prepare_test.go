@@ -1,13 +1,19 @@
 package submit
 
 import (
+	"fmt"
 	"io"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"sendoff/config"
 	"sendoff/submit/envelope"
 	"sendoff/submit/message"
+	"sendoff/submit/smtp"
 	"sendoff/submit/status"
 )
 
@@ -53,7 +59,7 @@ func request(t testing.TB, a *config.Account, sender *string, text string, to ..
 		r.Sender = &address
 	}
 	for _, s := range to {
-		r.To = append(r.To, Wanted{envelope.Recipient{Address: parse(t, s)}, "argument"})
+		r.To = append(r.To, Wanted{Recipient: envelope.Recipient{Address: parse(t, s)}, Origin: "argument"})
 	}
 	return r
 }
@@ -218,5 +224,263 @@ func TestHelloName(t *testing.T) {
 		if got := s.helloName(parse(t, tt.sender), parse(t, tt.own)); got != tt.want {
 			t.Errorf("%+v: %q", tt, got)
 		}
+	}
+}
+
+// aliased is a Submitter with an account and an alias file of that text.
+func aliased(t testing.TB, text string, accounts ...*config.Account) *Submitter {
+	t.Helper()
+	c := config.Default()
+	c.Aliases = filepath.Join(t.TempDir(), "aliases")
+	if err := os.WriteFile(c.Aliases, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.Accounts = accounts
+	return &Submitter{Config: c, Identity: host, Warned: new(sync.Map)}
+}
+
+// words writes recipients as words.
+func words(to []envelope.Recipient) string {
+	var words []string
+	for _, a := range addressesOf(to) {
+		words = append(words, a.String())
+	}
+	return strings.Join(words, " ")
+}
+
+// TestAliases holds who is looked up in the alias file, and what becomes of the
+// results.
+func TestAliases(t *testing.T) {
+	const file = "root: bob@example.net, carol\ncarol: carol@example.net\npostmaster: root\nlocal: someone, \\root\n" +
+		"loop: pool\npool: loop\nann: dave@example.net\nx: y@vm.lan, y@lists.example.org\n"
+	const both = "bob@example.net carol@example.net"
+	for _, tt := range []struct {
+		name, to, domain, more, want string
+	}{
+		{"a name", "root", "", "", both},
+		{"its case", "ROOT", "", "", both},
+		{"localhost", "root@localhost", "", "", both},
+		{"a single label", "root@other", "", "", both},
+		{"the host's full name", "root@VM.lan", "", "", both},
+		{"not mailname", "root@mail.example.com", "", "", "root@mail.example.com"},
+		{"not elsewhere", "root@example.net", "", "", "root@example.net"},
+		{"not an account's domain", "ann@example.org", "", "", "ann@example.org"},
+		{"through another", "postmaster", "", "", both},
+		{"local results go to the account", "local", "", "", "ann@example.org"},
+		{"so does a circle", "loop", "", "", "ann@example.org"},
+		{"so does what has no alias", "nobody", "", "", "ann@example.org"},
+		{"results that are local by their domain", "x", "", "", "ann@example.org y@lists.example.org"},
+		{"catch-all", "nobody", "", "*: all@example.net\n", "all@example.net"},
+		{"catch-all for nobody elsewhere", "nobody@example.net", "", "*: all@example.net\n", "nobody@example.net"},
+		{"a domain", "root", "corp.example", "", both},
+		{"a domain, results without one", "local", "corp.example", "", "someone@corp.example root@corp.example"},
+		{"a domain, no alias", "nobody", "corp.example", "", "nobody@corp.example"},
+		{"a domain, localhost", "root@localhost", "corp.example", "", both},
+		{"the domain itself is elsewhere", "root@corp.example", "corp.example", "", "root@corp.example"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			a := work(t, "ann@example.org", "*@lists.example.org")
+			s := aliased(t, file+tt.more, a)
+			s.Config.Domain = tt.domain
+			j, err := s.prepare(request(t, a, nil, "To: "+tt.to+"\n", tt.to))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := words(j.envelope.To); got != tt.want {
+				t.Errorf("got %s %q, want %s", got, j.origins, tt.want)
+			}
+			if content := text(t, j.message); strings.Contains(content, "bob@example.net") {
+				t.Errorf("the header was looked up:\n%s", content)
+			}
+			r := request(t, a, nil, "\n", tt.to)
+			r.To[0].NoAliases = true
+			if j, err = s.prepare(r); err != nil || len(j.envelope.To) != 1 || strings.Contains(words(j.envelope.To), "bob") {
+				t.Errorf("without aliases: %s, %v", words(j.envelope.To), err)
+			}
+		})
+	}
+}
+
+func TestAliasOrigins(t *testing.T) {
+	a := work(t, "ann@example.org")
+	s := aliased(t, "postmaster: root\nroot: bob@example.net, carol\n", a)
+	j, err := s.prepare(request(t, a, nil, "\n", "postmaster", "root", "bob@example.net"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	by := "argument; for postmaster: alias postmaster, then root in " + s.Config.Aliases
+	want := []string{by, by + "; for carol: a local name, whose mail goes to the account's own address"}
+	if !slices.Equal(j.origins, want) {
+		t.Errorf("got  %q\nwant %q", j.origins, want)
+	}
+	if got := fmt.Sprint(j.wanted); got != "[[0 1 2] [0 1]]" {
+		t.Errorf("wanted by %s", got)
+	}
+}
+
+// What is wrong with an alias file is told once, and stops no mail.
+func TestAliasWarning(t *testing.T) {
+	a := work(t, "ann@example.org")
+	s := aliased(t, "root: |prog, bob@example.net\nbroken\ncarol: /file\n", a)
+	var told []string
+	s.Tell = func(text string) { told = append(told, text) }
+	for range 2 {
+		j, err := s.prepare(request(t, a, nil, "\n", "root", "carol"))
+		if err != nil || words(j.envelope.To) != "bob@example.net ann@example.org" {
+			t.Errorf("to %s, %v", words(j.envelope.To), err)
+		}
+	}
+	if want := "warning: " + s.Config.Aliases + ":1: |prog: an alias runs no command here; name an address; and 3 more: see newaliases"; len(told) != 1 || told[0] != want {
+		t.Errorf("got %q, want %s once", told, want)
+	}
+	s = aliased(t, "broken\n", a)
+	s.Tell = func(string) { t.Error("told without need") }
+	if _, err := s.prepare(request(t, a, nil, "\n", "bob@example.net")); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestAsNamed holds what is queued of names of which some of what they stand
+// for has failed.
+func TestAsNamed(t *testing.T) {
+	soon, never := status.Deferred.Errorf("450 later"), status.NoUser.Errorf("550 nobody")
+	other := status.Deferred.Errorf("451 not yet")
+	type fails map[string]error
+	for _, tt := range []struct {
+		name, to string
+		fails    fails
+		want     string // "!" for one that is not looked up again, "-" for one that is refused
+	}{
+		{"all, for one reason", "root", fails{"b@e.net": soon, "c@e.net": soon}, "root"},
+		{"all, for several reasons", "root", fails{"b@e.net": soon, "c@e.net": other}, "root"},
+		{"a part", "root", fails{"c@e.net": soon}, "c@e.net!"},
+		{"a part for good", "root", fails{"c@e.net": never}, "-c@e.net!"},
+		{"one for good and one for now", "root", fails{"b@e.net": soon, "c@e.net": never}, "b@e.net! -c@e.net!"},
+		{"all for good", "root", fails{"b@e.net": never, "c@e.net": never}, "-root"},
+		{"nothing", "root", fails{}, ""},
+		{"a part, which was wanted by itself too", "root c@e.net", fails{"c@e.net": soon}, "c@e.net! c@e.net"},
+		{"all, of which one was wanted by itself too", "root c@e.net", fails{"b@e.net": soon, "c@e.net": soon}, "root c@e.net"},
+		{"what another name stands for too", "root bob", fails{"b@e.net": soon}, "b@e.net! bob"},
+		{"the account's own address", "nobody ann@example.org", fails{"ann@example.org": soon}, "nobody ann@example.org"},
+		{"one name twice", "root root", fails{"b@e.net": soon, "c@e.net": soon}, "root"},
+		{"one address twice", "b@e.net b@e.net d@e.net", fails{"b@e.net": soon}, "b@e.net"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			a := work(t, "ann@example.org")
+			s := aliased(t, "root: b@e.net, c@e.net\nbob: b@e.net\n", a)
+			r := request(t, a, nil, "\n", strings.Fields(tt.to)...)
+			j, err := s.prepare(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			report := &Report{job: j}
+			for _, to := range j.envelope.To {
+				report.add(smtp.Result{To: []envelope.Recipient{to}, Err: tt.fails[to.Address.String()]})
+			}
+			var got []string
+			named := j.asNamed(r, report)
+			for _, f := range report.Failures {
+				for _, w := range named(f) {
+					word := w.Address.String()
+					if !status.Of(f.Err).Temporary() {
+						word = "-" + word
+					}
+					if w.NoAliases {
+						word += "!"
+					}
+					got = append(got, word)
+				}
+			}
+			if got := strings.Join(got, " "); got != tt.want {
+				t.Errorf("got %s, want %s", got, tt.want)
+			}
+		})
+	}
+}
+
+// FuzzPrepare holds that aliases, local names, a domain and force-sender make
+// of any addresses, in envelope and header, only such as are safe in a command
+// line and read as the same in a header; and that no recipient gets lost.
+func FuzzPrepare(f *testing.F) {
+	f.Add("root: a@x, bob\n*: \\c, \"d e\"@y\n", "Root (x) <root>, bob@localhost; g: \"a b\"", "root", "bob", "", true)
+	f.Add("root: root, :x, |y\n", "root@vm,\r\n jörg@vm.lan, <>", "\"a b\"", "\"r, s\"@localhost", "corp.example", false)
+	f.Add("", "a b, c@d, =?utf-8?q?x?= <root>", "", "x@[IPv6:::1]", "ü.example", true)
+	f.Add("\"d e\": <@a:b@c>, (x) y # z\n", "(", "a@vm.lan", "\"D e\"", "", false)
+	f.Fuzz(func(t *testing.T, aliases, header, sender, to, domain string, force bool) {
+		from, err := envelope.Parse(sender)
+		recipient, errTo := envelope.Parse(to)
+		if err != nil || errTo != nil || recipient.IsNull() || strings.Contains(strings.ToLower(aliases), ":include:/") {
+			return
+		}
+		if a, err := envelope.Parse("x@" + domain); err != nil || a.Domain() != domain {
+			domain = ""
+		}
+		a := work(t, "ann@example.org")
+		a.ForceSender = force
+		s := aliased(t, aliases, a)
+		s.Config.Domain = domain
+		m, err := message.Read(strings.NewReader("From: "+header+"\nTo: "+header+"\n\nbody\n"), message.Options{})
+		if err != nil {
+			return
+		}
+		defer m.Close()
+		r := &Request{Account: a, Message: m, Sender: &from, To: []Wanted{{Recipient: envelope.Recipient{Address: recipient}}}}
+		j, err := s.prepare(r)
+		if err != nil {
+			if k := status.KindOf(err); k != status.Config && k != status.Data {
+				t.Errorf("%v is %s", err, k)
+			}
+			return
+		}
+		defer j.message.Close()
+		for _, address := range append(addressesOf(j.envelope.To), j.envelope.From) {
+			if again, err := envelope.Parse(address.String()); err != nil || again != address {
+				t.Errorf("%q is no address: %v", address, err)
+			}
+		}
+		if from.IsNull() != j.envelope.From.IsNull() {
+			t.Errorf("<%s> became <%s>", from, j.envelope.From)
+		}
+		for i, resolved := range j.envelope.To {
+			if resolved.Address.IsNull() || resolved.Address.Domain() == "" {
+				t.Errorf("%s became %q, which no server takes", recipient, resolved.Address)
+			}
+			if len(j.wanted[i]) == 0 {
+				t.Errorf("nobody wants %s", resolved.Address)
+			}
+		}
+		if len(j.envelope.To) == 0 {
+			t.Errorf("nobody gets the mail for %s", recipient)
+		}
+		checkHeader(t, r, j)
+	})
+}
+
+// checkHeader holds that the addresses of the header are as many as before, and
+// each as valid.
+func checkHeader(t *testing.T, r *Request, j *job) {
+	t.Helper()
+	if r.Message.Survey().Signed {
+		return // nothing was changed
+	}
+	before, _ := r.Message.Recipients()
+	again, err := message.Read(strings.NewReader(text(t, j.message)), message.Options{})
+	if err != nil {
+		t.Fatalf("the message cannot be read any more: %v", err)
+	}
+	defer again.Close()
+	after, _ := again.Recipients()
+	if len(before) != len(after) {
+		t.Errorf("%d addresses in To became %d: %v, %v\n%s", len(before), len(after), before, after, text(t, j.message))
+		return
+	}
+	for i := range after {
+		if before[i].Name != after[i].Name || after[i].Address.Domain() == "" {
+			t.Errorf("%v became %v", before[i], after[i])
+		}
+	}
+	_, had := r.Message.From()
+	if author, ok := again.From(); had && !ok || ok && author.Address.Domain() == "" {
+		t.Errorf("from %v\n%s", author, text(t, j.message))
 	}
 }

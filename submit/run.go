@@ -451,6 +451,10 @@ func (t *attempt) broken() bool {
 func (t *attempt) outcome() []queue.Recipient {
 	e := t.claim.Entry
 	var left []queue.Recipient
+	var named func(Failure) []Wanted
+	if t.job != nil {
+		named = t.job.asNamed(t.request, t.report)
+	}
 	for _, to := range e.To {
 		if to.Refused { // long ago
 			left = append(left, to)
@@ -459,15 +463,15 @@ func (t *attempt) outcome() []queue.Recipient {
 	for _, f := range t.report.Failures {
 		e.Unknown = e.Unknown || f.Unknown
 		refused := !status.Of(f.Err).Temporary()
-		if t.job == nil {
+		if named == nil {
 			for _, to := range e.To {
 				if !to.Refused {
-					left = append(left, failedRecipient(to.Recipient, f.Err, refused))
+					left = append(left, failedRecipient(Wanted{Recipient: to.Recipient, NoAliases: to.NoAliases}, f.Err, refused))
 				}
 			}
 			continue
 		}
-		for _, to := range t.job.asNamed(t.request, f.To) {
+		for _, to := range named(f) {
 			left = append(left, failedRecipient(to, f.Err, refused))
 		}
 	}

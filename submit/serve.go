@@ -26,6 +26,7 @@ type Service struct {
 	Submitter *Submitter
 	By        config.Choice // what accounts are chosen by, beside sender and header
 	Fault     error         // why there is no configuration: everything waits until it is mended
+	NoAliases bool          // recipients are not looked up in the alias file
 	Pipe      bool          // smtpd.Server.Pipe
 	Timeout   time.Duration // smtpd.Server.Timeout
 
@@ -80,7 +81,7 @@ func (v *Service) handle(ctx context.Context, s *Submitter, e *envelope.Envelope
 	defer r.Message.Close()
 	r.Sender, r.Envelope, r.By, r.OneReply = &e.From, *e, v.By, true
 	for _, to := range e.To {
-		r.To = append(r.To, Wanted{to, "RCPT"})
+		r.To = append(r.To, Wanted{to, "RCPT", v.NoAliases})
 	}
 	r.By.Sender = e.From
 	if from, ok := r.Message.From(); ok {

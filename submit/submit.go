@@ -2,7 +2,7 @@
 // the queue, and says for each recipient what became of it.
 //
 //	Request <───────────────┐    what the caller asked for: message, envelope, account
-//	   │ prepare.go         │    the account's rules: qualify, replace local addresses, complete
+//	   │ prepare.go         │    aliases and the account's rules: qualify, replace local addresses, complete
 //	job                     │
 //	   │ account.go         │    may it log in now, with one more session?
 //	   │ transport.go       │    the ways to the next hop; roots.go whom to trust there
@@ -30,6 +30,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync"
 	"time"
 
 	"sendoff/config"
@@ -71,6 +72,9 @@ type Request struct {
 type Wanted struct {
 	envelope.Recipient
 	Origin string // where it was named, in words
+	// NoAliases says that it is not looked up in the alias file: the caller
+	// wants it so, or it is what an alias has led to.
+	NoAliases bool
 }
 
 // A Submitter submits messages. Its fields are the outside world.
@@ -97,6 +101,7 @@ type Submitter struct {
 	Log      *Log                                                // may be nil
 	Tell     func(text string)                                   // says what a person at a terminal may want to know; may be nil
 	Warn     func(text string)                                   // says what whoever called has to know; may be nil
+	Warned   *sync.Map                                           // what is wrong with alias files and has been told; nil: it is told each time
 
 	rehearsal *rehearsal // the smarthost is our own
 	memory    *memory    // of a run; nil outside

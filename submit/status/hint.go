@@ -27,6 +27,7 @@ var hints = [...]struct {
 	{Config, "no default account", `set account = "NAME" at the top of the configuration, or use --account`},
 	{Config, "can write it", "take the right away: chmod go-w"},
 	{Config, "it belongs to uid", "give it to yourself or to root: chown"},
+	{Config, "aliases: |no such file", `write the file, or set aliases = "off"`},
 	{Config, "unknown key", "sendoff.toml(5) lists the settings"},
 	{Config, "has no server", `add server = "smtps://HOST"`},
 	{Config, "byte order mark", "save the file as UTF-8 without one"},
