@@ -21,6 +21,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -105,6 +106,10 @@ func (p *program) run() error {
 		return p.serve(p.interruptible())
 	case cmdline.Listen:
 		return p.listen(p.interruptible())
+	case cmdline.Verify:
+		return p.verify()
+	case cmdline.Aliases:
+		return p.checkAliases()
 	case cmdline.List, cmdline.Count, cmdline.ListJSON, cmdline.Show, cmdline.Delete, cmdline.MakeSpool:
 		return p.queue(context.Background()) // a signal ends it as it ends any program
 	case cmdline.Retry, cmdline.Run, cmdline.Runner, cmdline.OfUser:
@@ -604,6 +609,72 @@ func (p *program) checkConfig() error {
 		return status.Config.Errorf("no account configured")
 	}
 	return p.print(b.String())
+}
+
+// checkAliases says what is wrong with the alias file, if anything is. It makes
+// nothing of the file: it is read when it is needed.
+func (p *program) checkAliases() error {
+	if p.privileged {
+		return status.Usage.Errorf("this process has rights that its caller has not; it only submits")
+	}
+	s, err := p.submitter()
+	if err != nil {
+		return err
+	}
+	kind := status.Config
+	if p.cmd.Face == cmdline.Sendmail {
+		kind = status.Data // for whoever installs, as sendmail's own
+	}
+	aliases, err := s.Config.LocalAliases()
+	switch {
+	case err != nil:
+		return kind.Errorf("%s", err)
+	case aliases != nil && len(aliases.Faults) > 0:
+		return kind.Errorf("%s", strings.Join(aliases.Faults, "\n"))
+	}
+	return nil
+}
+
+// verify says for each address of the command line, in sendmail's words, where
+// its mail would go.
+func (p *program) verify() error {
+	if p.privileged {
+		return status.Usage.Errorf("this process has rights that its caller has not; it only submits")
+	}
+	s, err := p.submitter()
+	if err != nil {
+		return err
+	}
+	r := &submit.Request{}
+	by := config.Choice{CommandLine: p.overrides(), Environment: config.Environment(os.Getenv)}
+	if err := p.choose(s.Config, r, by); err != nil {
+		return err
+	}
+	var failure error
+	for _, word := range p.cmd.Recipients {
+		list, err := addresses(word)
+		why := ""
+		list = slices.DeleteFunc(list, func(b message.Mailbox) bool { return b.Address.IsNull() })
+		switch {
+		case err != nil:
+			why = err.Error()
+			failure = cmp.Or(failure, status.Data.Wrap(err))
+		case len(list) == 0:
+			why = "User unknown"
+			failure = cmp.Or(failure, status.NoUser.Errorf("%q is nobody's address", word))
+		}
+		if why != "" {
+			if err := p.print(status.Printable(word+"... "+why) + "\n"); err != nil {
+				return err
+			}
+		}
+		r.To = nil
+		p.add(r, list, "argument")
+		if err := s.Verify(os.Stdout, r); err != nil {
+			return err
+		}
+	}
+	return failure
 }
 
 // print writes what was asked for to stdout. Nothing else goes there.

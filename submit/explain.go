@@ -48,6 +48,31 @@ func (s *Submitter) Explain(w io.Writer, r *Request) error {
 	return out.Flush()
 }
 
+// Verify writes to w, in sendmail's words, where the mail for each recipient of r
+// would go, a line for each address that it stands for. The message of r plays
+// no part.
+func (s *Submitter) Verify(w io.Writer, r *Request) error {
+	quiet := *s
+	quiet.Log = nil
+	rules := newRules(&quiet, r.Account)
+	out := bufio.NewWriter(w)
+	server := r.Account.Servers[0]
+	mailer := "smtp"
+	if server.Way().LMTP {
+		mailer = "lmtp"
+	}
+	for _, wanted := range r.To {
+		list, err := rules.resolve(wanted)
+		if err != nil {
+			return err
+		}
+		for _, to := range list {
+			fmt.Fprintf(out, "%s... deliverable: mailer %s, host %s, user %s\n", wanted.Address, mailer, server.Name(), to.address)
+		}
+	}
+	return out.Flush()
+}
+
 func loginWords(r *Request) string {
 	if r.Account.User == "" {
 		return "none"

@@ -18,7 +18,7 @@
 //	firstOrIgnored  -C   taken, without effect    likewise
 //	firstOrSole          the only argument        likewise
 //	ends without         64 with -t, -f, -F or -i, after an operand,
-//	sending              beside another mode
+//	sending              beside another mode, before an operand unless it is -bv
 //
 // Errors: Parse returns errors of kind status.Usage, each one line. Text from
 // argv is quoted in them where it could not be printed as it is.
@@ -41,7 +41,7 @@ type Command struct {
 
 	From       *string  // -f, -r; nil if not given; "" and "<>" are the null sender
 	FullName   string   // -F; holds no control character
-	Recipients []string // the operands, as given
+	Recipients []string // the operands, as given; of the modes, only Submit and Verify have any
 	Extract    bool     // -t
 
 	IgnoreDots   bool   // -i
@@ -216,7 +216,10 @@ func (p *parser) finishWithoutSending(end asked) error {
 	if why := end.mode.refusal(); why != "" {
 		return status.Usage.Errorf("%s: %s", end.form, why)
 	}
-	if len(p.Recipients) > 0 {
+	switch {
+	case end.mode == Verify && len(p.Recipients) == 0:
+		return status.Usage.Errorf("%s: no address; name those to verify", end.form)
+	case end.mode != Verify && len(p.Recipients) > 0:
 		return status.Usage.Errorf("%s sends nothing, so it takes no recipient: %s", end.form, legible(p.Recipients[0]))
 	}
 	return nil

@@ -77,7 +77,7 @@ var flags = [...]Flag{
 	{'e', "", Required, "MODE", "same as -oe", anywhere, errorMode},
 	{'b', "", Required, "MODE", "sendmail's mode: m sends, s speaks SMTP, p lists", anywhere, mode},
 	{'q', "", Attached, "WHAT", "try what waits now, or again and again each WHAT", anywhere, queueNow},
-	{'I', "", None, "", "check aliases, which is not in this version yet", anywhere, become(Aliases)},
+	{'I', "", None, "", "check the alias file", anywhere, become(Aliases)},
 	{'d', "", Attached, "WHAT", "same as -v; -d0.1 prints the version", anywhere, debug},
 
 	{'A', "", Required, "FILE", "sendmail: choice of its configuration", anywhere, nil},

@@ -27,6 +27,7 @@ func TestParseInjection(t *testing.T) {
 		{"-bs", refused, refused},
 		{"-i -bs", refused, refused},
 		{"-bv", refused, refused},
+		{"-bv root", refused, refused},
 		{"-bi", refused, refused},
 		{"-I", refused, refused},
 		{"-bh", refused, refused},
@@ -148,7 +149,7 @@ func FuzzParse(f *testing.F) {
 				t.Errorf("%q: the recipient %q is not an operand", argv, r)
 			}
 		}
-		if err == nil && c.Mode != Submit && (c.Submits || c.Extract || c.From != nil || c.FullName != "" || len(c.Recipients) > 0) {
+		if err == nil && c.Mode != Submit && (c.Submits || c.Extract || c.From != nil || c.FullName != "" || len(c.Recipients) > 0 && c.Mode != Verify) {
 			t.Errorf("%q: a submission became mode %d", argv, c.Mode)
 		}
 		if c.Face == Sendmail && (c.Config+c.Account+c.Server+c.User+c.Secret != "" || c.DryRun || c.Rehearse ||

@@ -12,7 +12,7 @@ const (
 // A Mode is what a command line asks for.
 type Mode uint8
 
-// The modes. Parse returns the ones from Verify on only together with an error.
+// The modes. Parse returns the ones from Setup on only together with an error.
 const (
 	Submit      Mode = iota + 1 // send the message on stdin
 	Nothing                     // end with 0, without output
@@ -33,8 +33,8 @@ const (
 	MakeSpool                   // make the folder of all users' queues
 	Server                      // take mail by SMTP on stdin and stdout
 	Listen                      // take it on the socket Entry, or on those of a socket unit if that is empty
-	Verify
-	Aliases
+	Verify                      // say where the mail for Recipients would go
+	Aliases                     // say what is wrong with the alias file
 	Setup
 	Doctor
 	Import
@@ -59,9 +59,9 @@ var modes = [...]struct {
 	{mode: List, letters: "p"},
 	{mode: Count, letters: "P"},
 	{mode: Server, letters: "s"},
+	{mode: Verify, letters: "v"},
+	{mode: Aliases, letters: "i"},
 
-	{Verify, "v", "verifying addresses is not in this version yet"},
-	{Aliases, "i", "checking aliases is not in this version yet"},
 	{Setup, "", "setting up an account is not in this version yet"},
 	{Doctor, "", "the doctor is not in this version yet"},
 	{Import, "", "importing a configuration is not in this version yet"},
