@@ -116,6 +116,35 @@ func TestStrayFolder(t *testing.T) {
 	})
 }
 
+// TestTruncated names an entry whose message is not whole, again and again but
+// seldom, and never sends it.
+func TestTruncated(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := &post{}
+		s := office(t, p)
+		log := filepath.Join(t.TempDir(), "log")
+		s.Config.Log = log
+		s.Log = &Log{Place: log, Format: s.Config.LogFormat, Tag: "sendoff"}
+		s.Config.Accounts[0].Deliver = config.DeliverQueue
+		if err := submit(t, s, "bob@example.net"); err != nil {
+			t.Fatal(err)
+		}
+		ids, _ := s.Queue.IDs()
+		if err := os.Truncate(filepath.Join(s.Queue.String(), string(ids[0])+".eml"), 3); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 24*time.Hour)
+		defer cancel()
+		if err := s.Runner(ctx); err != nil {
+			t.Fatal(err)
+		}
+		text, _ := os.ReadFile(log)
+		if n := strings.Count(string(text), "its message has 3 octets"); n < 10 || n > 40 || len(p.dials) > 0 {
+			t.Errorf("named %d times in a day, %d sessions\n%.500s", n, len(p.dials), text)
+		}
+	})
+}
+
 // TestNoFaultFile holds that a login rests even if that cannot be written down.
 func TestNoFaultFile(t *testing.T) {
 	bubble(t, func(t *testing.T) {

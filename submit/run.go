@@ -318,6 +318,9 @@ func (g *group) next() *attempt {
 		}
 		c, err := g.s.Queue.Claim(id)
 		if err != nil {
+			if errors.As(err, new(*queue.Bad)) {
+				g.s.record(id, err, false)
+			}
 			continue // somebody else is at it, or was
 		}
 		if !g.which.Now && !g.s.due(c.Next) {
