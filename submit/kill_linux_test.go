@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -196,10 +197,10 @@ func (k *killing) reconcile() {
 		} else {
 			exits[o.code]++
 		}
-		certain := 0
+		// One whose client was killed may be read late.
+		slices.SortFunc(s.deliveries[i], func(a, b delivery) int { return a.began - b.began })
 		for n, d := range s.deliveries[i] {
 			if d.answered && !k.killed[d.pid] {
-				certain++
 				if n < len(s.deliveries[i])-1 {
 					k.t.Errorf("message %d: delivered again after it was taken for sure: %+v", i, s.deliveries[i])
 				}
@@ -241,13 +242,15 @@ func (k *killing) number(text string) (int, bool) {
 // A delivery is a message that a moody server has got whole.
 type delivery struct {
 	pid      int
+	began    int  // in which order these were
 	answered bool // and has said so
 }
 
 // A moody server treats each message as it likes, until it is calm.
 type moody struct {
 	net.Listener
-	calm atomic.Bool
+	calm    atomic.Bool
+	data354 atomic.Int64 // how many messages were begun
 
 	mu         sync.Mutex
 	deliveries map[int][]delivery
@@ -336,8 +339,9 @@ func (s *moody) serve(conn *net.UnixConn) {
 				say("503 5.5.1 no recipient")
 				continue
 			}
+			began := int(s.data354.Add(1))
 			say("354 go")
-			if !s.data(r, pid, to, say) {
+			if !s.data(r, delivery{pid: pid, began: began}, to, say) {
 				return
 			}
 		case "QUIT":
@@ -359,7 +363,7 @@ func (s *moody) refuse(rcpt string) {
 }
 
 // data takes a message; false ends the connection.
-func (s *moody) data(r *bufio.Reader, pid int, to string, say func(string) bool) bool {
+func (s *moody) data(r *bufio.Reader, d delivery, to string, say func(string) bool) bool {
 	var b strings.Builder
 	for {
 		line, err := r.ReadString('\n')
@@ -379,7 +383,8 @@ func (s *moody) data(r *bufio.Reader, pid int, to string, say func(string) bool)
 		return say("554 5.0.0 never")
 	}
 	silent := s.mood(10)
-	s.keep(b.String(), pid, !silent) // what is said may be heard, so it counts as heard
+	d.answered = !silent // what is said may be heard, so it counts as heard
+	s.keep(b.String(), d)
 	if silent {
 		time.Sleep(rand.N(20 * time.Millisecond))
 		return false
@@ -388,7 +393,7 @@ func (s *moody) data(r *bufio.Reader, pid int, to string, say func(string) bool)
 }
 
 // keep notes a message that was got whole. It is the server's from here on.
-func (s *moody) keep(text string, pid int, answered bool) {
+func (s *moody) keep(text string, d delivery) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m := subject.FindStringSubmatch(text)
@@ -405,5 +410,5 @@ func (s *moody) keep(text string, pid int, answered bool) {
 		s.corrupt = append(s.corrupt, text)
 		return
 	}
-	s.deliveries[i] = append(s.deliveries[i], delivery{pid, answered})
+	s.deliveries[i] = append(s.deliveries[i], d)
 }
