@@ -1,6 +1,8 @@
 // Package submit takes a message to the smarthost of an account, now or from
 // the queue, and says for each recipient what became of it.
 //
+//	main.go, serve.go, listen.go   who asks: a command line, one SMTP client, many
+//	   │
 //	Request <───────────────┐    what the caller asked for: message, envelope, account
 //	   │ prepare.go         │    aliases and the account's rules: qualify, replace local addresses, complete
 //	job                     │
@@ -10,7 +12,7 @@
 //	   │ smtp               │    one session, one or more transactions
 //	Report                  │    accepted, or why not, for each recipient
 //	   │ keep.go            │    what is worth another try
-//	queue ── runner.go, run.go   the entries of an account in few sessions
+//	queue ── runner.go, run.go, attempt.go   the entries of an account in few sessions
 //	   │ bounce.go               what is given up: a notice, or failed/
 //	list.go, users.go            what waits, for people
 //

@@ -1,0 +1,56 @@
+package submit
+
+import (
+	"context"
+	"time"
+
+	"sendoff/config"
+	"sendoff/submit/queue"
+	"sendoff/submit/smtp"
+)
+
+// Times in which a session that was opened for one message takes along others.
+const (
+	alongTime = 2 * time.Second // no other is begun after
+	alongEnd  = 4 * time.Second // no command is waited for after
+	alongSize = 1 << 20         // octets of the largest
+)
+
+// takesAlong reports whether a session for one message is to take along others:
+// where nothing else ever would.
+func (s *Submitter) takesAlong() bool {
+	if s.Queue == nil || s.rehearsal != nil || s.Kept != nil {
+		return false
+	}
+	trouble, _ := s.runnerTrouble()
+	return trouble != "" && waiting(s.Queue)
+}
+
+// along sends what waits for an account, as far as it does not keep the caller
+// of another message waiting, whose outcome is known by now.
+func (s *Submitter) along(ctx context.Context, session *smtp.Session, a *config.Account) {
+	ctx, cancel := context.WithTimeout(ctx, alongEnd)
+	defer cancel()
+	ids, _ := s.Queue.IDs()
+	key := accountKey(a)
+	until := time.Now().Add(alongTime)
+	session.Deliver(ctx, func(yield func(smtp.Mail) bool) {
+		for _, id := range ids {
+			if ctx.Err() != nil || time.Now().After(until) {
+				return
+			}
+			e, err := s.Queue.Read(id)
+			if err != nil || !s.due(e.Next) || e.Size > alongSize {
+				continue
+			}
+			worker, account, err := s.accountOf(e)
+			if err != nil || accountKey(account) != key {
+				continue
+			}
+			g := &group{s: worker, account: account, key: key, ids: []queue.ID{id}}
+			if t := g.next(); t != nil && !yield(t.mail()) {
+				return
+			}
+		}
+	})
+}
