@@ -121,6 +121,16 @@ func Load(p Paths, v Values) (*Config, error) {
 	return c, c.checkDefault()
 }
 
+// Check judges text as the content of the only file, which is to be at path.
+// When it returns nil, Load takes that file if it can be trusted.
+func Check(path, text, home string, v Values) error {
+	c := Default()
+	if err := c.add(path, []byte(text), home, v); err != nil {
+		return err
+	}
+	return c.checkDefault()
+}
+
 // Default returns what holds without any file: no account, and a queue.
 func Default() *Config {
 	c := &Config{

@@ -16,7 +16,7 @@ import (
 // own, never sideways.
 var rows = [][]string{
 	{"sendoff"},
-	{"sendoff/config/cmdline", "sendoff/submit"},
+	{"sendoff/config/cmdline", "sendoff/config/setup", "sendoff/submit"},
 	{"sendoff/config", "sendoff/submit/message", "sendoff/submit/smtp", "sendoff/submit/smtpd",
 		"sendoff/submit/auth", "sendoff/submit/credential", "sendoff/submit/queue"},
 	{"sendoff/submit/envelope", "sendoff/submit/process", "sendoff/submit/status"},

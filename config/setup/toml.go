@@ -1,0 +1,316 @@
+// Package setup writes a working account, from a person's answers or from
+// another program's files.
+//
+//	another program's files ── Import ─┐
+//	                                   ├─ document ── config.toml
+//	a person's answers ────────────────┘
+//
+// A document becomes a file of its own, or is added to one that is there, of
+// which every line stays as it is. A file is only replaced by one that
+// config.Load takes.
+//
+// Errors: what is wrong with a file that is read is of kind status.Config; one
+// that cannot be written is status.Temporary. No error, and nothing that is
+// printed, holds a password.
+package setup
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2/unstable"
+
+	"sendoff/config"
+	"sendoff/submit/status"
+)
+
+// A document is what is to stand in a configuration: settings at its top, and
+// accounts.
+type document struct {
+	top      settings
+	accounts []*account
+}
+
+// An account is the table [accounts.NAME].
+type account struct {
+	name string
+	settings
+}
+
+// Settings are lines of TOML, in the order in which they are written.
+type settings []setting
+
+// A setting's value is a string, a bool, an int, or a []string, which is
+// written as a string if it has one element.
+type setting struct {
+	key   string
+	value any
+}
+
+// set gives key a value, which takes the place of an earlier one; an empty
+// string and an empty list take the key away.
+func (s *settings) set(key string, value any) {
+	list, isList := value.([]string)
+	i := slices.IndexFunc(*s, func(x setting) bool { return x.key == key })
+	switch {
+	case value == "" || isList && len(list) == 0:
+		if i >= 0 {
+			*s = slices.Delete(*s, i, i+1)
+		}
+	case i >= 0:
+		(*s)[i].value = value
+	default:
+		*s = append(*s, setting{key, value})
+	}
+}
+
+// String returns the lines.
+func (s settings) String() string {
+	var b strings.Builder
+	for _, x := range s {
+		b.WriteString(x.key + " = " + toml(x.value) + "\n")
+	}
+	return b.String()
+}
+
+// String returns the document as a file of its own.
+func (d *document) String() string { return join(d.top.String(), tables(d.accounts)) }
+
+// tables returns the tables of accounts, with an empty line between two.
+func tables(accounts []*account) string {
+	var b strings.Builder
+	for i, a := range accounts {
+		if i > 0 {
+			b.WriteString("\n")
+		}
+		b.WriteString("[accounts." + toml(key(a.name)) + "]\n" + a.settings.String())
+	}
+	return b.String()
+}
+
+// join returns what is not empty of parts, with an empty line between two.
+func join(parts ...string) string {
+	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), "\n")
+}
+
+// A key is a part of a dotted key, in quotes if need be.
+type key string
+
+// toml returns a value, or a key, as TOML writes it.
+func toml(value any) string {
+	switch v := value.(type) {
+	case key:
+		const bare = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
+		if v != "" && strings.Trim(string(v), bare) == "" {
+			return string(v)
+		}
+		return toml(string(v))
+	case bool:
+		return strconv.FormatBool(v)
+	case int:
+		return strconv.Itoa(v)
+	case []string:
+		if len(v) == 1 {
+			return toml(v[0])
+		}
+		parts := make([]string, len(v))
+		for i, s := range v {
+			parts[i] = toml(s)
+		}
+		return "[" + strings.Join(parts, ", ") + "]"
+	}
+	return quote(value.(string))
+}
+
+// quote returns s as a string of TOML: between single quotes if it would need
+// backslashes and can do without.
+func quote(s string) string {
+	isControl := func(r rune) bool { return r < ' ' || r == 0x7f }
+	if strings.ContainsAny(s, `"\`) && !strings.Contains(s, "'") && !strings.ContainsFunc(s, isControl) {
+		return "'" + s + "'"
+	}
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			b.WriteString(`\` + string(r))
+		case isControl(r):
+			fmt.Fprintf(&b, `\u%04X`, r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
+}
+
+// addTo returns the text old with d added: the accounts at its end, and the
+// settings behind those that are at its top, before the comment that belongs
+// to the first table. A setting that old has at its top stays as it is there,
+// and is in kept. An account that old has is an error.
+func (d *document) addTo(old string) (text string, kept []string, err error) {
+	has, tablesAt := survey(old)
+	var top settings
+	for _, s := range d.top {
+		if has[s.key] {
+			kept = append(kept, s.key)
+			continue
+		}
+		top = append(top, s)
+	}
+	for _, a := range d.accounts {
+		if has["accounts."+a.name] {
+			return "", nil, status.Config.Errorf("there is an account %q already", a.name)
+		}
+	}
+	head, rest := old[:tablesAt], old[tablesAt:]
+	if head != "" && len(top) > 0 && !strings.HasSuffix(head, "\n") {
+		head += "\n"
+	}
+	if rest != "" && len(top) > 0 {
+		head = strings.TrimRight(head, "\n")
+		head = strings.TrimPrefix(head+"\n", "\n")
+		rest = "\n" + rest
+	}
+	head += top.String() + rest
+	if head != "" && !strings.HasSuffix(head, "\n") {
+		head += "\n"
+	}
+	return join(head, tables(d.accounts)), kept, nil
+}
+
+// survey returns the settings at the top of a configuration and its accounts,
+// by their keys, and where its first table begins, with the comment that
+// belongs to it.
+func survey(text string) (has map[string]bool, tablesAt int) {
+	has, tablesAt = make(map[string]bool), -1
+	var p unstable.Parser
+	p.Reset([]byte(text))
+	var table []string
+	for p.NextExpression() {
+		e := p.Expression()
+		var path []string
+		if e.Kind == unstable.KeyValue {
+			path = slices.Clone(table)
+		}
+		at := -1
+		for it := e.Key(); it.Next(); {
+			if path = append(path, string(it.Node().Data)); at < 0 {
+				at = int(it.Node().Raw.Offset)
+			}
+		}
+		if e.Kind != unstable.KeyValue {
+			if table = path; tablesAt < 0 {
+				tablesAt = beforeComment(text, at)
+			}
+		}
+		has[path[0]] = true
+		has[strings.Join(path[:min(len(path), 2)], ".")] = true
+	}
+	if tablesAt < 0 {
+		tablesAt = len(text)
+	}
+	return has, tablesAt
+}
+
+// beforeComment returns the start of the line that has the offset at, or of
+// the comment that stands right above it.
+func beforeComment(text string, at int) int {
+	start := strings.LastIndexByte(text[:at], '\n') + 1
+	for start > 0 {
+		above := strings.LastIndexByte(text[:start-1], '\n') + 1
+		if !strings.HasPrefix(strings.TrimSpace(text[above:start]), "#") {
+			break
+		}
+		start = above
+	}
+	return start
+}
+
+// A target is the configuration file that a document is added to.
+type target struct {
+	path   string
+	home   string // what ~/ means in it
+	values config.Values
+}
+
+// add returns the text of the target with d added, which can be loaded, and
+// the settings that stayed as they were. Nothing is written.
+func (t target) add(d *document) (text string, kept []string, err error) {
+	old, err := os.ReadFile(t.path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", nil, status.Config.Wrap(err)
+	}
+	text, kept, err = d.addTo(string(old))
+	if err != nil {
+		return "", nil, status.Config.Errorf("%s: %w", t.path, err)
+	}
+	return text, kept, config.Check(t.path, text, t.home, t.values)
+}
+
+// save replaces the target by text, or makes it. When it returns nil, text is
+// on the disk; else what was there is as it was. A file that is there keeps
+// its mode, and a link is followed. A new file below home is the user's alone;
+// elsewhere everybody can read it.
+func (t target) save(text string) error {
+	path, mode := t.path, fs.FileMode(0o644)
+	if t.atHome() {
+		mode = 0o600
+	}
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	if info, err := os.Stat(path); err == nil {
+		mode = info.Mode().Perm()
+	}
+	folder := filepath.Dir(path)
+	if err := makeFolder(folder, mode|mode&0o444>>2); err != nil {
+		return status.Temporary.Wrap(err)
+	}
+	made, err := write(folder, text, mode)
+	if err == nil {
+		err = os.Rename(made, path)
+	}
+	if err != nil {
+		os.Remove(made)
+	}
+	return status.Temporary.Wrap(err)
+}
+
+// atHome reports whether the target is below the user's home.
+func (t target) atHome() bool {
+	rest, err := filepath.Rel(t.home, t.path)
+	return t.home != "" && err == nil && filepath.IsLocal(rest)
+}
+
+// makeFolder makes folder and those above it that are missing, with the mode
+// that it is given whatever the umask is.
+func makeFolder(folder string, mode fs.FileMode) error {
+	if _, err := os.Stat(folder); err == nil {
+		return nil
+	}
+	if err := makeFolder(filepath.Dir(folder), mode); err != nil {
+		return err
+	}
+	if err := os.Mkdir(folder, mode); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return os.Chmod(folder, mode)
+}
+
+// write writes a new file in folder, synced, and returns its path.
+func write(folder, text string, mode fs.FileMode) (path string, err error) {
+	f, err := os.CreateTemp(folder, ".config-*.toml")
+	if err != nil {
+		return "", err
+	}
+	_, err = f.WriteString(text)
+	return f.Name(), errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
+}

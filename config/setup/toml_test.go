@@ -1,0 +1,157 @@
+package setup
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// work returns a document with an account, as most tests need one.
+func work() *document {
+	a := &account{name: "work"}
+	a.set("server", "smtps://smtp.example.org")
+	a.set("from", []string{"ann@example.org"})
+	d := &document{accounts: []*account{a}}
+	d.top.set("account", "work")
+	return d
+}
+
+const asFile = `account = "work"
+
+[accounts.work]
+server = "smtps://smtp.example.org"
+from = "ann@example.org"
+`
+
+func TestString(t *testing.T) {
+	d := work()
+	a := &account{name: "ann@example.net"}
+	a.set("server", "pipe:ssh host")
+	a.set("user", "ann")
+	a.set("from", []string{"ann@example.net", "*@example.com"})
+	a.set("secret", `command:sh -c "pass\tshow"`)
+	a.set("force-sender", true)
+	a.set("max-recipients", 10)
+	a.set("user", "")
+	d.accounts = append(d.accounts, a)
+	want := asFile + `
+[accounts."ann@example.net"]
+server = "pipe:ssh host"
+from = ["ann@example.net", "*@example.com"]
+secret = 'command:sh -c "pass\tshow"'
+force-sender = true
+max-recipients = 10
+`
+	if got := d.String(); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestQuote(t *testing.T) {
+	tests := []struct{ s, want string }{
+		{"", `""`},
+		{"é", `"é"`},
+		{`C:\mail "x"`, `'C:\mail "x"'`},
+		{`it's "x"\`, `"it's \"x\"\\"`},
+		{"a\nb\x7f\"", `"a\u000Ab\u007F\""`},
+	}
+	for _, tt := range tests {
+		if got := quote(tt.s); got != tt.want {
+			t.Errorf("%q: got %s, want %s", tt.s, got, tt.want)
+		}
+	}
+}
+
+func TestAddTo(t *testing.T) {
+	const table = "[accounts.work]\nserver = \"smtps://smtp.example.org\"\nfrom = \"ann@example.org\"\n"
+	tests := []struct{ name, old, want, kept string }{
+		{"nothing", "", asFile, ""},
+		{"a comment", "# mine\n", "# mine\naccount = \"work\"\n\n" + table, ""},
+		{"settings", "log = \"off\" # mine", "log = \"off\" # mine\naccount = \"work\"\n\n" + table, ""},
+		{"a default of its own", "account = \"home\"\n", "account = \"home\"\n\n" + table, "account"},
+		{
+			"an account with a comment",
+			"log = \"off\"\n\n# at home\n[accounts.home] # mine\nserver = \"smtp://a.example\"",
+			"log = \"off\"\naccount = \"work\"\n\n# at home\n[accounts.home] # mine\nserver = \"smtp://a.example\"\n\n" + table, "",
+		},
+		{"only an account", "[accounts.home]\n", "account = \"work\"\n\n[accounts.home]\n\n" + table, ""},
+		{"carriage returns", "log = \"off\"\r\n", "log = \"off\"\r\naccount = \"work\"\n\n" + table, ""},
+	}
+	for _, tt := range tests {
+		got, kept, err := work().addTo(tt.old)
+		if err != nil || got != tt.want || strings.Join(kept, " ") != tt.kept {
+			t.Errorf("%s: got\n%s\n%q, %v\nwant\n%s\n%q", tt.name, got, kept, err, tt.want, tt.kept)
+		}
+	}
+	for _, old := range []string{"[accounts.work]\n", "[accounts.\"work\"]\n", "accounts.work.user = \"x\"\n", "[accounts]\nwork.user = \"x\"\n"} {
+		if _, _, err := work().addTo(old); err == nil {
+			t.Errorf("%q has the account, but no error", old)
+		}
+	}
+}
+
+// Nothing is added to a file that could not be loaded then.
+func TestAdd(t *testing.T) {
+	home := t.TempDir()
+	file := target{path: filepath.Join(home, "config.toml"), home: home}
+	if text, _, err := file.add(work()); err != nil || text != asFile {
+		t.Errorf("no file: %s, %v", text, err)
+	}
+	for _, old := range []string{"log = 3\n", "log = \n", asFile, "accounts = {home = {server = 'smtp://a.example'}}\n"} {
+		if err := os.WriteFile(file.path, []byte(old), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if text, _, err := file.add(work()); err == nil {
+			t.Errorf("added to %q: %s", old, text)
+		}
+	}
+	bad := work()
+	bad.accounts[0].set("server", "smtp.example.org")
+	if _, _, err := (target{path: filepath.Join(home, "none"), home: home}).add(bad); err == nil {
+		t.Error("a server without a scheme was taken")
+	}
+}
+
+func TestSave(t *testing.T) {
+	if os.PathSeparator == '\\' {
+		t.Skip("modes are of no account")
+	}
+	top := t.TempDir()
+	home := filepath.Join(top, "ann")
+	mine, all, link := filepath.Join(home, "a", "config.toml"), filepath.Join(top, "etc", "config.toml"), filepath.Join(home, "link.toml")
+	for _, path := range []string{mine, all} {
+		if err := (target{path: path, home: home}).save(asFile); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chmod(all, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(all, link); err != nil {
+		t.Fatal(err)
+	}
+	if err := (target{path: link, home: home}).save("# new\n"); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, path := range []string{mine, filepath.Dir(mine), all, filepath.Dir(all), link} {
+		info, err := os.Lstat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, info.Mode().String())
+	}
+	if want := []string{"-rw-------", "drwx------", "-rw-r-----", "drwxr-xr-x", "Lrwxrwxrwx"}; !slices.Equal(got, want) {
+		t.Errorf("modes %v, want %v", got, want)
+	}
+	if text, _ := os.ReadFile(all); string(text) != "# new\n" {
+		t.Errorf("the link's file has %q", text)
+	}
+	for _, folder := range []string{filepath.Dir(mine), filepath.Dir(all)} {
+		if files, _ := os.ReadDir(folder); len(files) != 1 {
+			t.Errorf("left behind: %v", files)
+		}
+	}
+}
