@@ -131,20 +131,21 @@ func (o *outline) checkKey(k key) error {
 	return nil
 }
 
-// checkName refuses a name for an account that would be a puzzle in a log, a
-// file name or a shell.
+// checkName refuses a name for an account that IsName does not take.
 func (o *outline) checkName(k key) error {
-	if len(k.path) < 2 {
+	if len(k.path) < 2 || IsName(k.path[1]) {
 		return nil
 	}
+	return o.errorf(k.offset, "account name %q may hold only letters, digits and -_.+@, and may not begin with - or .", k.path[1])
+}
+
+// IsName reports whether an account may be called so: names that would be a
+// puzzle in a log, a file name or a shell are not taken.
+func IsName(name string) bool {
 	bad := func(r rune) bool {
 		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("-_.+@", r)
 	}
-	name := k.path[1]
-	if name == "" || strings.ContainsAny(name[:1], "-.") || strings.ContainsFunc(name, bad) {
-		return o.errorf(k.offset, "account name %q may hold only letters, digits and -_.+@, and may not begin with - or .", name)
-	}
-	return nil
+	return name != "" && !strings.ContainsAny(name[:1], "-.") && !strings.ContainsFunc(name, bad)
 }
 
 // checkValues asks valid about each of values, the strings that path has in
