@@ -26,6 +26,7 @@ package submit
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -108,6 +109,8 @@ type Submitter struct {
 	rehearsal *rehearsal // the smarthost is our own
 	memory    *memory    // of a run; nil outside
 	stay      bool       // a session is to take more than the mail it is opened for
+	// watch sees whom a session is with, before its login; nil: nobody looks
+	watch func(h hop, offered []string, cs *tls.ConnectionState)
 }
 
 // Submit sends the message of r, or queues it. When it returns nil, every

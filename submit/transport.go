@@ -141,6 +141,7 @@ func (o *opening) start(ctx context.Context, h hop, conn net.Conn, options smtp.
 		o.login.local = h.local()
 		options.Auth = o.login.auth
 	}
+	options.Auth = o.s.watched(h, options.Auth)
 	o.s.remark("connected to " + h.String())
 	session, err := smtp.Open(ctx, conn, options)
 	if p, ok := conn.(*pipe); ok && err != nil {
