@@ -31,6 +31,7 @@ import (
 
 	"sendoff/config"
 	"sendoff/config/cmdline"
+	"sendoff/config/setup"
 	"sendoff/submit"
 	"sendoff/submit/credential"
 	"sendoff/submit/envelope"
@@ -97,6 +98,8 @@ func (p *program) run() error {
 		return p.login()
 	case cmdline.Logout:
 		return p.logout()
+	case cmdline.Setup:
+		return p.setup(context.Background()) // a signal ends it at once: nothing is half done
 	case cmdline.CheckConfig:
 		if p.privileged {
 			return status.Usage.Errorf("-bC: this process has rights that its caller has not; it only submits")
@@ -486,6 +489,41 @@ func (p *program) withSecret(done string, do func(*credential.Store, credential.
 		s.Wake()
 	}
 	return p.print(fmt.Sprintf("%s: %s, for %s at %s\n", done, ref, item.User, item.Host))
+}
+
+// setup makes an account, with a person or with the answers that options give.
+// What is found, asked and tried goes to stderr; to stdout what is written, or
+// to be done.
+func (p *program) setup(ctx context.Context) error {
+	if p.privileged {
+		return status.Usage.Errorf("--setup: this process has rights that its caller has not; it only submits")
+	}
+	s, _ := p.submitter() // whose error comes again
+	by := config.Environment(os.Getenv)
+	answers := p.cmd.Answers
+	if lookup, connect := setup.Outside(); lookup != nil {
+		s.Lookup, s.Dial = lookup.LookupNetIP, connect
+	}
+	job := &setup.Setup{
+		Address: p.cmd.Entry, Account: p.cmd.Account, Server: p.cmd.Server, User: p.cmd.User, Secret: p.cmd.Secret,
+		For: answers.For, PasswordFile: answers.PasswordFile,
+		ISPDB: answers.ISPDB, Yes: answers.Yes, Force: answers.Force, NoTest: answers.NoTest,
+		Person: setup.Person{
+			There:  process.IsTerminal(os.Stdin) && process.IsTerminal(os.Stderr),
+			In:     os.Stdin,
+			Shown:  os.Stderr,
+			Secret: process.AskSecret,
+		},
+		Out:    os.Stdout,
+		Paths:  config.Find(cmp.Or(p.cmd.Config, by.Config), os.Getenv, s.Identity),
+		Values: submit.Values(),
+		Store:  s.Store,
+		Try: func(ctx context.Context, t setup.Trial) (setup.Seen, error) {
+			seen, err := s.Try(ctx, submit.Trial(t))
+			return setup.Seen(seen), err
+		},
+	}
+	return job.Run(ctx)
 }
 
 // queue does what a mode that is about the queue asks for.

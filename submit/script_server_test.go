@@ -28,6 +28,7 @@ import (
 	"sendoff/submit/envelope"
 	"sendoff/submit/smtp/smtptest"
 	"sendoff/submit/smtpd"
+	"sendoff/submit/status"
 )
 
 // A server is what a script has started under a name.
@@ -117,6 +118,9 @@ func smarthost(ts *testscript.TestScript, args []string) {
 		}
 		mine := *d
 		mine.Handle = func(_ context.Context, c smtpd.Client, e *envelope.Envelope, content io.Reader) error {
+			if slices.Contains(words, "refuses") {
+				return status.Refused.Errorf("no such mail here")
+			}
 			s.mails.Add(1)
 			return errors.Join(os.WriteFile(file+".envelope", []byte(describe(c, e)), 0o600), keep(file+".eml", content))
 		}
@@ -411,6 +415,11 @@ func tlsConfig(ts *testscript.TestScript, name string, words []string) *tls.Conf
 		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		DNSNames:     []string{"localhost"},
 		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
+	for _, word := range words {
+		if host, ok := strings.CutPrefix(word, "for:"); ok {
+			template.DNSNames = append(template.DNSNames, host)
+		}
 	}
 	for _, row := range certificates {
 		if slices.Contains(words, row.word) {

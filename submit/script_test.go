@@ -27,6 +27,19 @@
 //	                            standard input and output, and notes the outcome in
 //	                            FILE.outcome; with a second word it does not end then
 //
+//	nameserver FILE             start a name server with the records NAME TYPE DATA of
+//	                            the file, for --setup
+//	website NAME FILE           start an HTTPS server with the pages HOST PATH FILE of the
+//	                            file, or with HOST PATH URL to lead on; NAME.asked is what
+//	                            it was asked for
+//	route FROM TO               lead --setup's connections to FROM (HOST:PORT) to TO
+//	terminal CODE FILE PROGRAM ARG...
+//	                            run it in a pseudo-terminal (on Linux), where a person
+//	                            does what the lines of the file say: "< TEXT" waits for
+//	                            the text, "> TEXT" types it, "* TEXT" types it where it
+//	                            is not shown, "^D" ends the input; the whole screen is in the file screen
+//	trust NAME...               the authorities of these servers are all that there are
+//
 //	account NAME [LINE...]      write config.toml with the account work for a smarthost,
 //	                            with more or other settings, and point SENDOFF_CONFIG there
 //	config FILE [as-is]         expand variables in a file, and point SENDOFF_CONFIG
@@ -36,8 +49,9 @@
 // The words say how a server speaks (tls: from the start, which smarthost does
 // unless told starttls, plain or unix; unix: on a socket whose path is $NAME_ADDR;
 // noauth: without a login; old: TLS 1.1; asks: wants a client certificate;
-// leaves: hangs up after the final dot) and what is wrong with its certificate
-// (see certificates). It has the address $NAME_ADDR, the port $NAME_PORT, and the
+// leaves: hangs up after the final dot; refuses: takes no mail; for:HOST: its
+// certificate is for HOST too) and what is wrong with its certificate (see
+// certificates). It has the address $NAME_ADDR, the port $NAME_PORT, and the
 // authority NAME.pem, with its key in NAME.key. The condition [pristine] is a
 // machine without a configuration of the system's.
 package submit_test
@@ -126,6 +140,12 @@ func TestScript(t *testing.T) {
 			"until":     command(2, until),
 			"logins":    command(3, logins),
 			"activate":  command(2, activate),
+
+			"nameserver": command(1, nameserver),
+			"website":    command(2, website),
+			"route":      command(2, route),
+			"trust":      command(1, trust),
+			"terminal":   command(3, onTerminal),
 		},
 	})
 }
@@ -140,6 +160,11 @@ func command(least int, do func(*testscript.TestScript, []string)) func(*testscr
 	}
 }
 
+// linked are the variables that only the tests' binary obeys.
+const linked = "-X sendoff/config.homeVariable=SENDOFF_TEST_HOME" +
+	" -X sendoff/config/setup.resolverVariable=" + resolverVariable +
+	" -X sendoff/config/setup.routesVariable=" + routesVariable
+
 // build builds the binary under all its names and returns their folder.
 func build(t *testing.T) string {
 	goTool, err := exec.LookPath("go")
@@ -152,7 +177,7 @@ func build(t *testing.T) string {
 		suffix = ".exe"
 	}
 	program := filepath.Join(bin, names[0]+suffix)
-	if out, err := exec.Command(goTool, "build", "-ldflags", "-X sendoff/config.homeVariable=SENDOFF_TEST_HOME", "-o", program, "sendoff").CombinedOutput(); err != nil {
+	if out, err := exec.Command(goTool, "build", "-ldflags", linked, "-o", program, "sendoff").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	if self, err := os.Executable(); err == nil {

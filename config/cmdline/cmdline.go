@@ -63,10 +63,21 @@ type Command struct {
 	DryRun, Rehearse        bool
 	RequireTLS              bool // REQUIRETLS (RFC 8689)
 
-	Run   QueueRun // of the mode Run
-	Entry string   // what Show, Delete, Retry, Runner and Listen are about
+	Run     QueueRun // of the mode Run
+	Entry   string   // what Show, Delete, Retry, Runner, Listen and Setup are about
+	Answers Answers  // of the mode Setup
 
 	Warnings []string // what was ignored and should not have been written
+}
+
+// Answers are what --setup need not ask.
+type Answers struct {
+	For          string // the name of a use
+	PasswordFile string
+	ISPDB        bool // Mozilla may be asked
+	Yes          bool // what is found is right
+	Force        bool // write what does not work, too
+	NoTest       bool // send no mail
 }
 
 // Parse reads a command line, argv[0] included, which may also be missing. The
@@ -91,7 +102,8 @@ type parser struct {
 	begun   bool   // something stood that must not precede account options
 	free    bool   // it began with a mode of the sendoff face
 	asked   []asked
-	subject int // 1 + the number of operands before -s
+	answer  string // the form of an option that sets one of Answers
+	subject int    // 1 + the number of operands before -s
 }
 
 // asked is an option that names a mode.
@@ -156,10 +168,14 @@ func (p *parser) option(o option) error {
 // take lets the option do its work, and notes which mode it asks for, if any.
 func (p *parser) take(o option) error {
 	p.Mode = 0
+	before := p.Answers
 	if o.flag.set != nil {
 		if err := o.flag.set(&p.Command, o.value); err != nil {
 			return status.Usage.Errorf("%s: %w", o.form, err)
 		}
+	}
+	if p.Answers != before {
+		p.answer = o.form
 	}
 	if o.flag.at == anywhere {
 		p.begun = true
@@ -187,6 +203,9 @@ func (p *parser) finish() error {
 			return p.finishWithoutSending(end)
 		}
 	}
+	if p.answer != "" {
+		return notWithoutSetup(p.answer)
+	}
 	p.warnSubject()
 	p.QueueOnly = p.QueueOnly || p.DeliveryMode == 'q' || p.DeliveryMode == 'd'
 	if p.DryRun && p.Rehearse {
@@ -213,15 +232,33 @@ func (p *parser) finishWithoutSending(end asked) error {
 			return status.Usage.Errorf("%s cannot stand beside %s", a.form, end.form)
 		}
 	}
+	if p.answer != "" && p.Mode != Setup {
+		return notWithoutSetup(p.answer)
+	}
 	if why := end.mode.refusal(); why != "" {
 		return status.Usage.Errorf("%s: %s", end.form, why)
 	}
 	switch {
+	case end.mode == Setup && len(p.Recipients) > 0:
+		return p.takeOperand(end.form, "an address")
 	case end.mode == Verify && len(p.Recipients) == 0:
 		return status.Usage.Errorf("%s: no address; name those to verify", end.form)
 	case end.mode != Verify && len(p.Recipients) > 0:
 		return status.Usage.Errorf("%s sends nothing, so it takes no recipient: %s", end.form, legible(p.Recipients[0]))
 	}
+	return nil
+}
+
+func notWithoutSetup(form string) error {
+	return status.Usage.Errorf("%s is an answer to --setup, and stands only with it", form)
+}
+
+// takeOperand makes the one word beside a mode its Entry.
+func (p *parser) takeOperand(form, takes string) error {
+	if p.Entry != "" || len(p.Recipients) > 1 {
+		return status.Usage.Errorf("%s takes %s, and nothing besides: %s", form, takes, legible(p.Recipients[len(p.Recipients)-1]))
+	}
+	p.Entry, p.Recipients = p.Recipients[0], nil
 	return nil
 }
 

@@ -54,6 +54,13 @@ var flags = [...]Flag{
 	{0, "queue-retry", Required, "ID", "try a message that waits, or ALL, now", first, entry(Retry)},
 	{0, "make-spool", None, "", "make a queue for each user, and a timer; as root", first, become(MakeSpool)},
 	{0, "listen", Attached, "ADDRESS", "take mail by SMTP on a socket, for many", first, entry(Listen)},
+	{0, "setup", Attached, "ADDRESS", "set up an account: find, try, write", first, entry(Setup)},
+	{0, "for", Required, "USE", "--setup: desktop, cron, service or container", first, answerFor},
+	{0, "password-file", Required, "FILE", "--setup: read the password there; - is stdin", first, answerPasswordFile},
+	{0, "ispdb", None, "", "--setup: Mozilla may be told the domain", first, answerISPDB},
+	{0, "yes", None, "", "--setup: take what is found", first, answerYes},
+	{0, "no-test", None, "", "--setup: log in, but send no test mail", first, answerNoTest},
+	{0, "force", None, "", "--setup: write the account if it fails, too", first, answerForce},
 	{0, "login", Required, "ACCOUNT", "store the secret of an account", first, login},
 	{0, "logout", Required, "ACCOUNT", "forget the secret of an account", first, logout},
 	{0, "version", None, "", "print the version", firstOrSole, become(Version)},
@@ -101,7 +108,6 @@ var flags = [...]Flag{
 
 	{0, "queue-runner", Required, "FOLDER", "", first, entry(Runner)},
 	{0, "queue-of-user", Required, "TASK", "", first, ofUser},
-	{0, "setup", Attached, "", "", first, become(Setup)},
 	{0, "doctor", Attached, "", "", first, become(Doctor)},
 	{0, "import", Attached, "", "", first, become(Import)},
 	{0, "completions", Attached, "", "", first, become(Completions)},
@@ -146,6 +152,13 @@ func dryRun(c *Command, _ string) error   { c.Mode, c.DryRun = Submit, true; ret
 func rehearse(c *Command, _ string) error { c.Mode, c.Rehearse = Submit, true; return nil }
 func login(c *Command, v string) error    { c.Mode, c.Account = Login, v; return nil }
 func logout(c *Command, v string) error   { c.Mode, c.Account = Logout, v; return nil }
+
+func answerFor(c *Command, v string) error          { c.Answers.For = v; return nil }
+func answerPasswordFile(c *Command, v string) error { c.Answers.PasswordFile = v; return nil }
+func answerISPDB(c *Command, _ string) error        { c.Answers.ISPDB = true; return nil }
+func answerYes(c *Command, _ string) error          { c.Answers.Yes = true; return nil }
+func answerNoTest(c *Command, _ string) error       { c.Answers.NoTest = true; return nil }
+func answerForce(c *Command, _ string) error        { c.Answers.Force = true; return nil }
 
 func extract(c *Command, _ string) error    { c.Extract = true; return nil }
 func from(c *Command, v string) error       { c.From = &v; return nil }

@@ -35,7 +35,7 @@ const (
 	Listen                      // take it on the socket Entry, or on those of a socket unit if that is empty
 	Verify                      // say where the mail for Recipients would go
 	Aliases                     // say what is wrong with the alias file
-	Setup
+	Setup                       // make an account for the address Entry, or ask whose; Answers goes with it
 	Doctor
 	Import
 	Completions
@@ -61,8 +61,8 @@ var modes = [...]struct {
 	{mode: Server, letters: "s"},
 	{mode: Verify, letters: "v"},
 	{mode: Aliases, letters: "i"},
+	{mode: Setup},
 
-	{Setup, "", "setting up an account is not in this version yet"},
 	{Doctor, "", "the doctor is not in this version yet"},
 	{Import, "", "importing a configuration is not in this version yet"},
 	{Completions, "", "shell completions are not in this version yet"},

@@ -5,6 +5,7 @@ import "strings"
 const usageHead = `Usage:
     sendoff [OPTION]... [RECIPIENT]... < MESSAGE
     sendoff [OPTION]... -t [RECIPIENT]... < MESSAGE
+    sendoff --setup [ADDRESS]
     sendoff --login ACCOUNT | --logout ACCOUNT
     sendmail [LETTER]... [RECIPIENT]... < MESSAGE
 
@@ -14,7 +15,7 @@ Sends the message on standard input through the account's server.
 
 const usageTail = `
 Example:
-    $ sendoff --login work
+    $ sendoff --setup ann@example.org -a work
     $ printf 'Subject: hello\n\nIt works.\n' | sendoff -a work ann@example.org
 
 The manual is sendoff(1); the configuration is described in sendoff.toml(5).

@@ -23,7 +23,7 @@ var hints = [...]struct {
 	{NoInput, "reading the message", "the program that wrote the message stopped before its end"},
 	{Temporary, "cannot keep a large message", "set TMPDIR to a folder that has space"},
 
-	{Config, "no account configured", "write ~/.config/sendoff/config.toml as sendoff.toml(5) shows, or set SENDOFF_SERVER; --rehearse works without"},
+	{Config, "no account configured", "set one up: sendoff --setup; or write ~/.config/sendoff/config.toml, or set SENDOFF_SERVER; --rehearse works without"},
 	{Config, "no default account", `set account = "NAME" at the top of the configuration, or use --account`},
 	{Config, "can write it", "take the right away: chmod go-w"},
 	{Config, "it belongs to uid", "give it to yourself or to root: chown"},
@@ -112,6 +112,7 @@ var hints = [...]struct {
 	{AuthFailed, "refuses the token", "the token has expired, or has another scope: get a new one"},
 	{AuthFailed, "no auth", "is it the right port, 465 or 587? If the server wants no login, leave out user"},
 	{AuthFailed, "530", "the server wants a login: set user and secret"},
+	{AuthFailed, "nothing is written|535", "check --user and the password; many providers want one that they make for a program"},
 	{AuthFailed, "535", "check user, and store the password anew: sendoff --login ACCOUNT"},
 
 	{Connection, "no such host", "check the server's name, and the network"},

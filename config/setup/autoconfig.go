@@ -1,0 +1,140 @@
+package setup
+
+import (
+	"context"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"sendoff/config"
+)
+
+// Bounds of what is asked for over HTTPS.
+const (
+	maxDocument  = 256 << 10 // octets; real ones have some thousand
+	maxRedirects = 5
+	fetchTime    = 10 * time.Second
+)
+
+// domainDocuments are where a domain keeps its autoconfig document, and ispdb
+// where Mozilla keeps those of others. Only HTTPS is asked: what comes in clear
+// may come from anybody.
+var domainDocuments = [...]string{
+	"https://autoconfig.DOMAIN/mail/config-v1.1.xml?emailaddress=ADDRESS",
+	"https://DOMAIN/.well-known/autoconfig/mail/config-v1.1.xml",
+}
+
+const (
+	ispdbHost = "autoconfig.thunderbird.net"
+	ispdb     = "https://" + ispdbHost + "/v1.1/DOMAIN"
+)
+
+// An outgoing is a server for submission in an autoconfig document.
+type outgoing struct {
+	Type           string   `xml:"type,attr"`
+	Host           string   `xml:"hostname"`
+	Port           string   `xml:"port"`
+	Socket         string   `xml:"socketType"`
+	User           string   `xml:"username"`
+	Authentication []string `xml:"authentication"`
+}
+
+// parseAutoconfig reads an autoconfig document, and returns the server in it
+// that speaks TLS from the start, else the first with STARTTLS; one in clear
+// is not used. The user name has no control character, but may have
+// placeholders still.
+func parseAutoconfig(r io.Reader, w who) (*finding, error) {
+	var document struct {
+		XMLName   xml.Name `xml:"clientConfig"`
+		Providers []struct {
+			Servers []outgoing `xml:"outgoingServer"`
+		} `xml:"emailProvider"`
+	}
+	d := xml.NewDecoder(io.LimitReader(r, maxDocument))
+	if err := d.Decode(&document); err != nil {
+		return nil, errors.New("not an autoconfig document")
+	}
+	var best *finding
+	for _, p := range document.Providers {
+		for _, o := range p.Servers {
+			f := o.finding(w)
+			if f != nil && (best == nil || f.server.Scheme == config.SchemeTLS && best.server.Scheme != config.SchemeTLS) {
+				best = f
+			}
+		}
+	}
+	if best == nil {
+		return nil, errors.New("the autoconfig document has no server with TLS")
+	}
+	return best, nil
+}
+
+// finding returns what o says; nil if it is not of use.
+func (o outgoing) finding(w who) *finding {
+	scheme := map[string]string{"SSL": config.SchemeTLS, "STARTTLS": config.SchemeStartTLS}[strings.ToUpper(strings.TrimSpace(o.Socket))]
+	user := strings.TrimSpace(o.User)
+	if o.Type != "smtp" || scheme == "" || strings.ContainsFunc(user, unicode.IsControl) {
+		return nil
+	}
+	port, err := strconv.ParseUint(strings.TrimSpace(o.Port), 10, 16)
+	if err != nil {
+		return nil
+	}
+	f := &finding{user: user}
+	host := w.fill(strings.TrimSpace(o.Host))
+	if f.server.UnmarshalText(fmt.Appendf(nil, "%s://%s:%d", scheme, host, port)) != nil || f.server.Port == 0 {
+		return nil
+	}
+	for i, a := range o.Authentication {
+		takesToken := strings.EqualFold(strings.TrimSpace(a), "OAuth2")
+		if i == 0 && takesToken {
+			f.login = oauth2
+		} else if !takesToken {
+			f.login = password
+		}
+	}
+	return f
+}
+
+// fetch gets the autoconfig document at a URL and reads it.
+func (f *finder) fetch(ctx context.Context, address string) (*finding, error) {
+	ctx, cancel := context.WithTimeout(ctx, fetchTime)
+	defer cancel()
+	address = strings.NewReplacer("DOMAIN", f.who.ascii, "ADDRESS", url.QueryEscape(f.who.address.String())).Replace(address)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return nil, err
+	}
+	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, DialContext: dial, DisableKeepAlives: true}
+	client := &http.Client{Transport: transport, CheckRedirect: onlyHTTPS}
+	response, err := client.Do(request)
+	if err != nil {
+		if inner := new(url.Error); errors.As(err, &inner) {
+			err = inner.Err // the URL is said with it
+		}
+		return nil, err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return nil, errors.New(response.Status)
+	}
+	return parseAutoconfig(response.Body, f.who)
+}
+
+// onlyHTTPS is http.Client.CheckRedirect.
+func onlyHTTPS(next *http.Request, via []*http.Request) error {
+	switch {
+	case next.URL.Scheme != "https":
+		return errors.New("it leads to a page without HTTPS")
+	case len(via) > maxRedirects:
+		return errors.New("it leads on and on")
+	}
+	return nil
+}

@@ -1,0 +1,119 @@
+package setup
+
+import (
+	"strings"
+	"testing"
+	"unicode"
+
+	"sendoff/config"
+	"sendoff/submit/envelope"
+)
+
+// ann is whose server is looked for.
+func ann(t testing.TB) who {
+	a, err := envelope.Parse("Ann.Lee@Bücher.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := newWho(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// outgoingServer returns an element of an autoconfig document.
+func outgoingServer(host, port, socket, user string, authentication ...string) string {
+	s := `<outgoingServer type="smtp"><hostname>` + host + `</hostname><port>` + port + `</port><socketType>` + socket + `</socketType><username>` + user + `</username>`
+	for _, a := range authentication {
+		s += `<authentication>` + a + `</authentication>`
+	}
+	return s + `</outgoingServer>`
+}
+
+func TestParseAutoconfig(t *testing.T) {
+	const clear = "password-cleartext"
+	w := ann(t)
+	tests := []struct{ name, servers, server, user string }{
+		{"TLS", outgoingServer("smtp.example.net", "465", "SSL", wholeAddress, clear), "smtps://smtp.example.net:465", "Ann.Lee@Bücher.example"},
+		{"STARTTLS", outgoingServer("smtp.example.net", "587", "STARTTLS", localPart, clear), "smtp://smtp.example.net:587", "Ann.Lee"},
+		{"TLS goes first", outgoingServer("a.example", "587", "STARTTLS", "a", clear) + outgoingServer("b.example", "465", "SSL", "b", clear) + outgoingServer("c.example", "465", "SSL", "c", clear), "smtps://b.example:465", "b"},
+		{"the first of its kind", outgoingServer("a.example", "587", "STARTTLS", "a", clear) + outgoingServer("b.example", "587", "STARTTLS", "b", clear), "smtp://a.example:587", "a"},
+		{"the domain in a host", outgoingServer("mail."+domainPart, "465", "ssl", "x", clear), "smtps://mail.xn--bcher-kva.example:465", "x"},
+		{"spaces", outgoingServer("\n a.example ", " 465\n", " SSL ", " x ", clear), "smtps://a.example:465", "x"},
+		{"clear is not used", outgoingServer("a.example", "25", "plain", "x", clear), "", ""},
+		{"of another type", strings.Replace(outgoingServer("a.example", "465", "SSL", "x"), "smtp", "nntp", 1), "", ""},
+		{"no host", outgoingServer("", "465", "SSL", "x"), "", ""},
+		{"a path", outgoingServer("a.example/x", "465", "SSL", "x"), "", ""},
+		{"a user in the host", outgoingServer("x@a.example", "465", "SSL", "x"), "", ""},
+		{"SRV records", outgoingServer("_submission._tcp.example.org", "465", "SSL", "x"), "", ""},
+		{"no port", outgoingServer("a.example", "", "SSL", "x"), "", ""},
+		{"too high a port", outgoingServer("a.example", "65536", "SSL", "x"), "", ""},
+		{"port 0", outgoingServer("a.example", "0", "SSL", "x"), "", ""},
+		{"a line break in the user", outgoingServer("a.example", "465", "SSL", "x\ny"), "", ""},
+		{"none", "", "", ""},
+	}
+	for _, tt := range tests {
+		document := `<clientConfig version="1.1"><emailProvider id="x"><domain>example</domain>` + tt.servers + `</emailProvider></clientConfig>`
+		f, err := parseAutoconfig(strings.NewReader(document), w)
+		switch {
+		case err != nil && tt.server != "":
+			t.Errorf("%s: %v", tt.name, err)
+		case err == nil && (f.server.String() != tt.server || w.fill(f.user) != tt.user):
+			t.Errorf("%s: got %s, user %q", tt.name, f.server, w.fill(f.user))
+		}
+	}
+}
+
+func TestParseAutoconfigLogin(t *testing.T) {
+	tests := []struct {
+		authentication []string
+		want           login
+	}{
+		{nil, password},
+		{[]string{"password-cleartext"}, password},
+		{[]string{"OAuth2"}, oauth2},
+		{[]string{"OAuth2", "password-cleartext"}, password},
+		{[]string{"password-encrypted", "OAuth2"}, password},
+	}
+	for _, tt := range tests {
+		document := `<clientConfig><emailProvider>` + outgoingServer("a.example", "465", "SSL", "x", tt.authentication...) + `</emailProvider></clientConfig>`
+		f, err := parseAutoconfig(strings.NewReader(document), ann(t))
+		if err != nil || f.login != tt.want {
+			t.Errorf("%q: got %+v, %v", tt.authentication, f, err)
+		}
+	}
+}
+
+// A document of any size costs the same memory, and is read to no more than its
+// limit.
+func TestParseAutoconfigTooLarge(t *testing.T) {
+	r := strings.NewReader(`<clientConfig><emailProvider>` + strings.Repeat("<x/>", maxDocument))
+	all := r.Len()
+	if _, err := parseAutoconfig(r, ann(t)); err == nil {
+		t.Error("no error")
+	}
+	if read := all - r.Len(); read > maxDocument {
+		t.Errorf("%d octets read", read)
+	}
+}
+
+func FuzzParseAutoconfig(f *testing.F) {
+	f.Add(`<clientConfig><emailProvider>` + outgoingServer("a.example", "465", "SSL", wholeAddress, "OAuth2") + `</emailProvider></clientConfig>`)
+	f.Add(`<?xml version="1.0" encoding="UTF-8"?><!DOCTYPE x [<!ENTITY y "z">]><clientConfig>&y;</clientConfig>`)
+	f.Add("<clientConfig")
+	w := ann(f)
+	f.Fuzz(func(t *testing.T, document string) {
+		found, err := parseAutoconfig(strings.NewReader(document), w)
+		if err != nil {
+			return
+		}
+		var again config.Server
+		if err := again.UnmarshalText([]byte(found.server.String())); err != nil || again != found.server || again.Port == 0 {
+			t.Errorf("%q gives the server %s: %v", document, found.server, err)
+		}
+		if again.Way().TLS == config.NoTLS || strings.ContainsFunc(w.fill(found.user), unicode.IsControl) {
+			t.Errorf("%q gives %+v", document, found)
+		}
+	})
+}

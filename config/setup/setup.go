@@ -1,0 +1,414 @@
+package setup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"unicode"
+
+	"sendoff/config"
+	"sendoff/submit/credential"
+	"sendoff/submit/envelope"
+	"sendoff/submit/status"
+)
+
+// A Setup makes an account that works. Its fields are the outside world, and
+// the answers that are known before anybody is asked.
+type Setup struct {
+	Address string // whose account it is; "" is asked for
+	Account string // its name; "" is made from the address
+	Server  string // as in a configuration, or a provider's name; "" is looked for
+	User    string
+	Secret  string // a source, never a password; "" is chosen by For
+	For     string // the name of a use
+
+	PasswordFile string // "-" is standard input
+	ISPDB        bool   // Mozilla may be told the domain
+	Yes          bool   // what is found is taken, if something proves it
+	Force        bool   // the account is written although it did not work
+	NoTest       bool   // no mail is sent
+
+	Person
+	Out    io.Writer // gets what was done, and what is left to do
+	Paths  config.Paths
+	Values config.Values
+	Store  *credential.Store
+	// Try tries an account that is nowhere yet, and says what it has seen.
+	Try func(context.Context, Trial) (Seen, error)
+}
+
+// A Trial is an account that has to prove itself.
+type Trial struct {
+	Account *config.Account   // without a User, there is no login
+	Secret  credential.Secret // if not zero, in place of what the account's source gives
+	To      envelope.Address
+	Mail    string // a message for To; "" is none
+}
+
+// Seen is what a server has shown of itself.
+type Seen struct {
+	Lines      []string // for a person to read
+	Mechanisms []string // for a login, in upper case
+}
+
+// A conversation is a Setup that is under way: each step leaves its result.
+type conversation struct {
+	*Setup
+	config *config.Config // as it is before
+	file   string         // to write; absolute
+
+	who       who
+	server    config.Server
+	user      string
+	anonymous bool // the server wants no login
+	login     login
+	use       *use
+	name      string
+	source    string // of the secret, and
+	ref       credential.Ref
+	secret    credential.Secret // zero: it is in its place already
+}
+
+// steps is the way to an account.
+var steps = [...]func(*conversation, context.Context) error{
+	(*conversation).askAddress,
+	(*conversation).findServer,
+	(*conversation).connect,
+	(*conversation).askUser,
+	(*conversation).askUse,
+	(*conversation).askName,
+	(*conversation).choosePlace,
+	(*conversation).draft,
+	(*conversation).prove,
+}
+
+// Run has the conversation. When it returns nil, the account has worked, or
+// Force is set, and it is where its use wants it; otherwise nothing was written.
+func (s *Setup) Run(ctx context.Context) error {
+	c := &conversation{Setup: s, file: s.Paths.User}
+	var err error
+	if c.config, err = c.load(); err != nil {
+		return err
+	}
+	for _, step := range steps {
+		if err := step(c, ctx); err != nil {
+			return fmt.Errorf("nothing is written: %w", err)
+		}
+	}
+	return c.use.keep(c)
+}
+
+// load reads the configuration that is there, which must be good.
+func (c *conversation) load() (*config.Config, error) {
+	if c.Paths.Explicit != "" {
+		path, err := filepath.Abs(c.Paths.Explicit)
+		if err != nil {
+			return nil, status.Config.Wrap(err)
+		}
+		c.file = path
+		if _, err := os.Stat(c.file); errors.Is(err, fs.ErrNotExist) {
+			return config.Default(), nil
+		}
+	}
+	if c.file == "" {
+		return nil, status.Config.Errorf("there is no home for a configuration; name a file with --config")
+	}
+	return config.Load(c.Paths, c.Values)
+}
+
+func (c *conversation) printf(format string, args ...any) { fmt.Fprintf(c.Out, format, args...) }
+
+func (c *conversation) askAddress(context.Context) error {
+	check := func(text string) (err error) {
+		a, err := envelope.Parse(text)
+		if err == nil {
+			c.who, err = newWho(a)
+		}
+		return err
+	}
+	if c.Address != "" {
+		return status.Usage.Wrap(check(c.Address))
+	}
+	_, err := c.ask(question{text: "your mail address", flag: "it as in --setup=ADDRESS", check: check})
+	return err
+}
+
+// findServer asks one source after the other, and the person at last.
+func (c *conversation) findServer(ctx context.Context) error {
+	if c.Server != "" {
+		server, err := parseServer(c.Server)
+		if err != nil {
+			return status.Usage.Errorf("--server: %w", err)
+		}
+		return c.take(&finding{server: server})
+	}
+	f := &finder{who: c.who, try: func(ctx context.Context, s config.Server) error {
+		_, err := c.Try(ctx, Trial{Account: c.unnamed(s)})
+		return err
+	}}
+	var unproven *finding
+	for _, source := range sources {
+		found, err := c.consult(ctx, f, source)
+		if status.KindOf(err) == status.Config || status.KindOf(err) == status.NoInput {
+			return err
+		}
+		if err != nil {
+			c.show("%s: %v", source.name, err)
+			continue
+		}
+		found.from = source.name
+		ok, err := c.agree(found)
+		if err != nil {
+			return err
+		}
+		if ok {
+			return c.take(found)
+		}
+		if unproven == nil && found.unproven != "" {
+			unproven = found
+		}
+	}
+	if unproven != nil && !c.There {
+		return status.Insecure.Errorf("%s; if it is right, say --server %s", unproven.unproven, unproven.server)
+	}
+	_, err := c.ask(question{text: "the server for sending, such as smtps://HOST, or a provider such as sendgrid", flag: "--server URL", check: func(text string) error {
+		server, err := parseServer(text)
+		if err != nil {
+			return err
+		}
+		return c.take(&finding{server: server})
+	}})
+	return err
+}
+
+// consult asks one source, with the person's consent where it takes that.
+func (c *conversation) consult(ctx context.Context, f *finder, s source) (*finding, error) {
+	if s.ask != "" && !c.ISPDB {
+		if !c.There {
+			return nil, errors.New("not asked, without --ispdb")
+		}
+		ok, err := c.yes(strings.ReplaceAll(s.ask, "DOMAIN", c.who.ascii), false, "--ispdb")
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			return nil, errors.New("not asked")
+		}
+	}
+	return s.look(f, ctx)
+}
+
+// agree shows a finding and reports whether it is to be taken.
+func (c *conversation) agree(f *finding) (bool, error) {
+	c.show("%s: %s", f.from, f.server)
+	switch {
+	case f.unproven != "" && c.There:
+		c.show("%s", f.unproven)
+		return c.yes("is "+f.server.Name()+" the right server?", false, "--server URL")
+	case f.unproven != "":
+		c.show("%s", f.unproven)
+		return false, nil
+	case c.Yes:
+		return true, nil
+	}
+	return c.yes("use it?", true, "--yes, or --server URL for another")
+}
+
+// take makes a finding the account's server.
+func (c *conversation) take(f *finding) error {
+	f.adopt()
+	c.server, c.login = f.server, f.login
+	c.user = c.who.fill(f.user)
+	if f.remark != "" {
+		c.show("%s", f.remark)
+	}
+	if f.server.Port == 0 || f.server.Way().LMTP {
+		return status.Usage.Errorf("only an account that sends by SMTP to a host with a port can be set up; sendoff.toml(5) shows the others")
+	}
+	return nil
+}
+
+// connect shows what the server is like, before it learns who we are.
+func (c *conversation) connect(ctx context.Context) error {
+	seen, err := c.Try(ctx, Trial{Account: c.unnamed(c.server)})
+	for _, line := range seen.Lines {
+		c.show("%s", line)
+	}
+	if err != nil {
+		return c.forced(err)
+	}
+	takesToken := func(m string) bool { return m == "XOAUTH2" || m == "OAUTHBEARER" }
+	if len(seen.Mechanisms) > 0 && !slices.ContainsFunc(seen.Mechanisms, func(m string) bool { return !takesToken(m) }) {
+		c.login = oauth2
+	}
+	c.anonymous = len(seen.Mechanisms) == 0 && c.User == ""
+	return nil
+}
+
+// forced returns err, or shows it where it does not count.
+func (c *conversation) forced(err error) error {
+	if !c.Force {
+		return err
+	}
+	c.show("%v", err)
+	return nil
+}
+
+func (c *conversation) askUser(context.Context) error {
+	switch {
+	case strings.ContainsFunc(c.User, unicode.IsControl):
+		return status.Usage.Errorf("--user holds a control character or a line break")
+	case c.User != "":
+		c.user = c.User
+		return nil
+	case c.anonymous:
+		c.user = ""
+		c.show("this server wants no login")
+		return nil
+	case c.user != "" && (c.Yes || !c.There):
+		return nil
+	}
+	answer, err := c.ask(question{text: "user name", standard: c.user, flag: "--user NAME"})
+	c.user = answer
+	return err
+}
+
+// askUse finds out what the account is for, which says where its secret can
+// be. A source that is given says that too.
+func (c *conversation) askUse(context.Context) (err error) {
+	switch {
+	case c.For != "":
+		c.use, err = useNamed(c.For)
+		return status.Usage.Wrap(err)
+	case c.Secret != "" || c.anonymous:
+		c.use = &uses[0]
+		return nil
+	}
+	if c.There {
+		for _, u := range uses {
+			c.show("  %-10s %s: %s", u.name, u.about, u.why)
+		}
+	}
+	_, err = c.ask(question{text: "what is the account for", standard: uses[0].name, flag: "--for desktop, cron, service or container", check: func(name string) (err error) {
+		c.use, err = useNamed(name)
+		return err
+	}})
+	return err
+}
+
+// askName finds a name that the configuration does not have yet.
+func (c *conversation) askName(context.Context) error {
+	check := func(name string) error {
+		switch {
+		case !config.IsName(name):
+			return fmt.Errorf("an account's name may hold only letters, digits and -_.+@, and may not begin with - or .")
+		case c.taken(name):
+			return fmt.Errorf("there is an account %s already, in %s", name, c.file)
+		}
+		c.name = name
+		return nil
+	}
+	if c.Account != "" {
+		if err := check(c.Account); err != nil {
+			return status.Usage.Errorf("--account: %w", err)
+		}
+		return nil
+	}
+	label, _, _ := strings.Cut(c.who.ascii, ".")
+	standard := label
+	for n := 2; c.taken(standard); n++ {
+		standard = fmt.Sprintf("%s-%d", label, n)
+	}
+	if !c.There || c.Yes || c.use.name == "container" {
+		return check(standard)
+	}
+	_, err := c.ask(question{text: "a name for the account", standard: standard, flag: "--account NAME", check: check})
+	return err
+}
+
+// taken reports whether the file has an account of that name. One of another
+// file may be replaced.
+func (c *conversation) taken(name string) bool {
+	return slices.ContainsFunc(c.config.Accounts, func(a *config.Account) bool { return a.Name == name && a.File == c.file })
+}
+
+// choosePlace settles where the secret is, or will be.
+func (c *conversation) choosePlace(ctx context.Context) (err error) {
+	if c.anonymous && c.user == "" {
+		return nil
+	}
+	if c.source = c.Secret; c.source == "" {
+		c.source = c.use.place(c)
+		c.show("%s", c.use.why)
+	}
+	if c.ref, err = credential.ParseRef(c.source); err != nil {
+		return err
+	}
+	return c.usable(ctx)
+}
+
+// tries is how often a person may mistype a password.
+const tries = 3
+
+// prove logs in, and sends the test mail.
+func (c *conversation) prove(ctx context.Context) error {
+	for n := 1; ; n++ {
+		if c.user != "" {
+			row := logins[c.login]
+			if err := row.get(c, ctx, row.what); err != nil {
+				return err
+			}
+		}
+		_, err := c.Try(ctx, Trial{Account: c.account(), Secret: c.secret, To: c.who.address, Mail: c.mail()})
+		typed := c.There && c.PasswordFile == "" && !c.secret.IsZero()
+		if status.KindOf(err) == status.AuthFailed && typed && n < tries && !c.Force {
+			c.show("%v", err)
+			continue
+		}
+		if err != nil {
+			return c.forced(err)
+		}
+		if !c.NoTest {
+			c.show("a test mail is on its way to %s", c.who.address)
+		}
+		return nil
+	}
+}
+
+func (c *conversation) mail() string {
+	if c.NoTest {
+		return ""
+	}
+	return fmt.Sprintf("From: <%s>\nTo: <%[1]s>\nSubject: sendoff works\n\nThis is the test mail of sendoff --setup. It went through %s.\n", c.who.address, c.server)
+}
+
+// account returns the account as far as it is known.
+func (c *conversation) account() *config.Account {
+	a := c.unnamed(c.server)
+	a.Name, a.User = c.name, c.user
+	if c.source != "" {
+		a.Secret = config.List[string]{c.source}
+	}
+	return a
+}
+
+// unnamed returns an account that only has a server, and does not log in.
+func (c *conversation) unnamed(server config.Server) *config.Account {
+	a := &config.Account{Name: "setup", Servers: config.List[config.Server]{server}}
+	var own config.Pattern
+	if own.UnmarshalText([]byte(c.who.address.String())) == nil {
+		a.From = config.List[config.Pattern]{own}
+	}
+	return a
+}
+
+// item is what the secret is kept under.
+func (c *conversation) item() credential.Item {
+	return credential.Item{User: c.user, Host: c.server.Identity()}
+}

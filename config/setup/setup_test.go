@@ -1,0 +1,211 @@
+package setup
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"sendoff/config"
+	"sendoff/submit/credential"
+	"sendoff/submit/status"
+)
+
+// memory is a keyring.
+type memory map[string]string
+
+func (m memory) Get(_, user string) (string, error) {
+	if s, ok := m[user]; ok {
+		return s, nil
+	}
+	return "", credential.ErrNotFound
+}
+func (m memory) Set(_, user, secret string) error { m[user] = secret; return nil }
+func (m memory) Delete(_, user string) error      { delete(m, user); return nil }
+
+// A stage is where a conversation is played: a home, a keyring, and a server
+// that takes one password.
+type stage struct {
+	Setup
+	ring      memory
+	shown     strings.Builder
+	out       strings.Builder
+	passwords []string // that are typed, one after the other
+	trials    []string
+}
+
+func newStage(t *testing.T, answers ...string) *stage {
+	s := &stage{ring: memory{}}
+	home := t.TempDir()
+	s.Paths = config.Paths{User: filepath.Join(home, ".config", "sendoff", "config.toml"), Home: home}
+	s.Store = &credential.Store{Keyring: s.ring, Home: home}
+	s.Setup.Out = &s.out
+	s.Person = Person{There: true, In: strings.NewReader(strings.Join(answers, "\n") + "\n"), Shown: &s.shown, Secret: s.typed}
+	s.Try = s.try
+	return s
+}
+
+func (s *stage) typed(prompt string) (string, error) {
+	s.shown.WriteString(prompt + "\n")
+	if len(s.passwords) == 0 {
+		return "", errors.New("nothing is typed")
+	}
+	text := s.passwords[0]
+	s.passwords = s.passwords[1:]
+	return text, nil
+}
+
+func (s *stage) try(_ context.Context, t Trial) (Seen, error) {
+	a := t.Account
+	seen := Seen{[]string{"connected to " + a.Servers[0].String()}, []string{"PLAIN"}}
+	if a.Servers[0].Host == "token.example" {
+		seen.Mechanisms = []string{"XOAUTH2"}
+	}
+	if a.User == "" {
+		return seen, nil
+	}
+	s.trials = append(s.trials, a.User+" "+t.Secret.Reveal())
+	if t.Secret.Reveal() != "right" {
+		return seen, status.AuthFailed.Errorf("535 wrong")
+	}
+	return seen, nil
+}
+
+func (s *stage) file(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(s.Paths.User)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// A person answers everything, and mistypes the password once.
+func TestPerson(t *testing.T) {
+	s := newStage(t, "no address", "ann@gmail.com", "y", "", "kitchen", "desktop", "-x", "work")
+	s.passwords = []string{"wrong", "right"}
+	if err := s.Run(t.Context()); err != nil {
+		t.Fatalf("%v\n%s", err, s.shown.String())
+	}
+	const want = "[accounts.work]\nserver = \"smtps://smtp.gmail.com\"\nuser = \"ann@gmail.com\"\nfrom = \"ann@gmail.com\"\nsecret = \"keyring\"\n"
+	if got := s.file(t); got != want {
+		t.Errorf("written:\n%swant:\n%s", got, want)
+	}
+	if got := s.ring["ann@gmail.com@smtp.gmail.com"]; got != "right" {
+		t.Errorf("the keyring has %q", got)
+	}
+	if len(s.trials) != 2 {
+		t.Errorf("trials: %q", s.trials)
+	}
+	for _, words := range []string{"app password", "--for takes desktop, cron", "535 wrong", "may hold only letters"} {
+		if !strings.Contains(s.shown.String(), words) {
+			t.Errorf("not shown: %s", words)
+		}
+	}
+	if strings.Contains(s.shown.String()+s.out.String(), "right") {
+		t.Error("the password is shown")
+	}
+}
+
+// Who types a wrong password three times, or goes away, leaves nothing behind.
+func TestNothingWritten(t *testing.T) {
+	const all = "ann@gmail.com\ny\n\ncron\nwork"
+	tests := []struct {
+		name, answers string
+		passwords     []string
+		want          status.Kind
+	}{
+		{"wrong passwords", all, []string{"a", "b", "c", "right"}, status.AuthFailed},
+		{"no password", all, nil, status.NoInput},
+		{"an empty password", all, []string{""}, status.Usage},
+		{"gone at the begin", "", nil, status.NoInput},
+		{"gone at the server", "ann@gmail.com", nil, status.NoInput},
+		{"gone at the use", "ann@gmail.com\ny\n", nil, status.NoInput},
+	}
+	for _, tt := range tests {
+		s := newStage(t)
+		s.In, s.passwords = strings.NewReader(tt.answers+"\n"), tt.passwords
+		err := s.Run(t.Context())
+		if err == nil || status.KindOf(err) != tt.want {
+			t.Errorf("%s: got %v, want %v", tt.name, err, tt.want)
+		}
+		if left, _ := os.ReadDir(s.Paths.Home); len(left) > 0 || len(s.ring) > 0 {
+			t.Errorf("%s: left behind: %v, %v", tt.name, left, s.ring)
+		}
+	}
+}
+
+// A server that only takes tokens gets no password, unless the person wants to
+// try. A provider that can be asked is.
+func TestTokens(t *testing.T) {
+	answers := []string{"", "cron", ""}
+	tests := []struct {
+		name    string
+		answers []string
+		secret  string
+		want    string
+	}{
+		{"no password", append(answers, "n"), "", "takes no password; give --secret SOURCE"},
+		{"a password all the same", append(answers, "y"), "", ""},
+		{"no source", []string{"", ""}, "oauth2:example", "unknown secret source"},
+	}
+	for _, tt := range tests {
+		s := newStage(t, tt.answers...)
+		s.passwords = []string{"right"}
+		s.Address, s.Server, s.Setup.Secret = "ann@example.org", "smtps://token.example", tt.secret
+		err := s.Run(t.Context())
+		if err == nil && tt.want != "" || err != nil && (tt.want == "" || !strings.Contains(err.Error(), tt.want)) {
+			t.Errorf("%s: got %v, want %s\n%s", tt.name, err, tt.want, s.shown.String())
+		}
+	}
+}
+
+// A second account does not take the place of the first, and one that the
+// user's file has beside the system's becomes the default.
+func TestDefaultStays(t *testing.T) {
+	const old = "# mine\n[accounts.home] # bare\nserver = \"smtp://home.example\"\n"
+	tests := []struct{ system, user, want string }{
+		{"", old, "home"},
+		{old, "", "example"},
+		{"", "account = \"home\"\n" + old, "home"},
+		{"", "", ""},
+	}
+	for _, tt := range tests {
+		s := newStage(t)
+		s.Address, s.Server, s.For, s.Yes, s.passwords = "ann@example.org", "smtps://smtp.example.org", "desktop", true, []string{"right"}
+		s.Paths.System = filepath.Join(s.Paths.Home, "system.toml")
+		for path, text := range map[string]string{s.Paths.System: tt.system, s.Paths.User: tt.user} {
+			if text == "" {
+				continue
+			}
+			if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := s.Run(t.Context()); err != nil {
+			t.Errorf("%+v: %v", tt, err)
+			continue
+		}
+		c, err := config.Load(s.Paths, s.Values)
+		if err != nil || c.Account != tt.want {
+			t.Errorf("%+v: the default is %q, %v; want %q", tt, c.Account, err, tt.want)
+		}
+		if tt.user != "" && !strings.Contains(s.file(t), "[accounts.home] # bare\n") {
+			t.Errorf("a line is lost:\n%s", s.file(t))
+		}
+	}
+}
+
+// What a server or a provider says cannot write to the terminal as it likes.
+func TestShowPrintable(t *testing.T) {
+	var b strings.Builder
+	(&Person{Shown: &b}).show("a\x1b[2Jb\rc\nd")
+	if got := b.String(); strings.ContainsAny(got, "\x1b\r") || strings.Count(got, "\n") != 2 {
+		t.Errorf("%q", got)
+	}
+}
