@@ -2,7 +2,7 @@
 //
 // Open brings a connection to the point where mail may be sent; Deliver sends
 // mails; Close ends it. There is no other order of calls, but that with
-// Options.Stay there may be several Delivers.
+// Options.Stay there may be several Delivers. TrySender stands in place of one.
 //
 //	Open     S: greeting             Deliver  C: MAIL RCPT… DATA
 //	         C: EHLO (or HELO)                S: their replies
@@ -110,17 +110,18 @@ type Line struct {
 // A Session is a connection on which mail may be sent. Its methods are not for
 // use by several goroutines at once.
 type Session struct {
-	o       Options
-	conn    net.Conn
-	r       *bufio.Reader
-	w       *bufio.Writer
-	offered map[string]string    // keyword of EHLO, in upper case, to its arguments; none after HELO
-	tls     *tls.ConnectionState // nil without TLS
-	hidden  []string             // texts that are not shown
-	broken  bool                 // out of step with the server
-	quit    bool                 // QUIT is sent
-	begun   bool                 // there was a transaction
-	remarks []string             // that were made
+	o        Options
+	conn     net.Conn
+	r        *bufio.Reader
+	w        *bufio.Writer
+	greeting string               // without its code
+	offered  map[string]string    // keyword of EHLO, in upper case, to its arguments; none after HELO
+	tls      *tls.ConnectionState // nil without TLS
+	hidden   []string             // texts that are not shown
+	broken   bool                 // out of step with the server
+	quit     bool                 // QUIT is sent
+	begun    bool                 // there was a transaction
+	remarks  []string             // that were made
 
 	mostRecipients int // that the server has let pass where it refused more; 0: it never did
 
@@ -203,6 +204,7 @@ func (s *Session) greet() error {
 	if err == nil && reply.Class() != 2 {
 		err = s.refusal(st, reply)
 	}
+	s.greeting = strings.Join(reply.Lines, " ")
 	return err
 }
 
