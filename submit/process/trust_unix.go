@@ -54,10 +54,33 @@ func TrustSecret(f *os.File, path, home string) error {
 	if wrong := writable(info); wrong != "" {
 		return errors.New(wrong)
 	}
-	uid, gid := owner(info)
-	if uid != os.Geteuid() || !below(path, home) {
-		return nil
+	if uid, _ := owner(info); uid == os.Geteuid() && below(path, home) {
+		return private(info)
 	}
+	return nil
+}
+
+// TrustPrivate judges the file at path as TrustSecret does, and then its reading
+// rights wherever it is: loose says what is wrong with these alone.
+func TrustPrivate(path, home string) (loose, err error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if err := TrustSecret(f, path, home); err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	return private(info), nil
+}
+
+// private says that others than root and the owner can read what info is about.
+func private(info fs.FileInfo) error {
+	uid, gid := owner(info)
 	mode := info.Mode().Perm()
 	if mode&0o004 != 0 || mode&0o040 != 0 && !privateGroup(uid, gid) {
 		return fmt.Errorf("others can read it (mode %04o)", mode)

@@ -155,6 +155,41 @@ func TestTrustSecret(t *testing.T) {
 	}
 }
 
+// TestTrustPrivate tells reading rights that are an error from those that are
+// only too wide, wherever the file is.
+func TestTrustPrivate(t *testing.T) {
+	for _, row := range []struct {
+		name       string
+		file       os.FileMode
+		atHome     bool
+		loose, err string
+	}{
+		{"own", 0o600, true, "", ""},
+		{"readable elsewhere", 0o644, false, "others can read it (mode 0644)", ""},
+		{"readable at home", 0o644, true, "", "others can read it (mode 0644)"},
+		{"writable", 0o602, false, "", "others can write it (mode 0602)"},
+	} {
+		path := place(t, 0o700, row.file)
+		home := filepath.Join(filepath.Dir(path), "elsewhere")
+		if row.atHome {
+			home = filepath.Dir(path)
+		}
+		loose, err := TrustPrivate(path, home)
+		text := func(err error) string {
+			if err == nil {
+				return ""
+			}
+			return err.Error()
+		}
+		if text(loose) != row.loose || text(err) != row.err {
+			t.Errorf("%s: loose %v, error %v", row.name, loose, err)
+		}
+	}
+	if _, err := TrustPrivate(filepath.Join(t.TempDir(), "missing"), "/"); !os.IsNotExist(err) {
+		t.Errorf("missing: %v", err)
+	}
+}
+
 // Root's group is root's own where it has root's name; a number that has no
 // name is private where it is the owner's number.
 func TestPrivateGroup(t *testing.T) {

@@ -18,6 +18,11 @@ func RunAs(context.Context, User, io.Writer, time.Duration, ...string) error {
 // IsKnown returns false.
 func IsKnown(int) bool { return false }
 
+// RunAsCron returns errors.ErrUnsupported.
+func RunAsCron(context.Context, string, []string, ...string) (string, error) {
+	return "", errors.ErrUnsupported
+}
+
 // UserName returns the number.
 func UserName(uid int) string { return strconv.Itoa(uid) }
 

@@ -36,22 +36,45 @@ func RunAs(ctx context.Context, as User, w io.Writer, limit time.Duration, args 
 			}
 		}
 	}
-	closeOnExec()
 	limited, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	cmd := exec.CommandContext(limited, self, args...)
-	cmd.Args[0] = "sendoff"
-	cmd.Dir = "/"
-	cmd.Env = []string{}
+	cmd := alone(limited, self, args)
 	cmd.Stdout = w
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: credential}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = time.Second
+	cmd.SysProcAttr.Credential = credential
 	if err := cmd.Start(); err != nil {
 		return err
 	}
 	defer context.AfterFunc(ctx, func() { syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) })()
 	return cmd.Wait()
+}
+
+// RunAsCron runs this program with the given arguments as cron would: in a
+// session of its own, and so without a terminal, with no environment but env, in
+// the root folder, and with nothing open but pipes for stdin and its output. It
+// is killed when ctx ends.
+func RunAsCron(ctx context.Context, stdin string, env []string, args ...string) (output string, err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	cmd := alone(ctx, self, args)
+	cmd.Stdin, cmd.Env = strings.NewReader(stdin), env
+	out, err := cmd.Output()
+	return string(out), err
+}
+
+// alone returns a command that has nothing of ours, and all of which is killed
+// when ctx ends.
+func alone(ctx context.Context, program string, args []string) *exec.Cmd {
+	closeOnExec()
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Args[0] = "sendoff"
+	cmd.Dir = "/"
+	cmd.Env = []string{}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = time.Second
+	return cmd
 }
 
 // IsKnown reports whether passwd(5) has a user of that number.
