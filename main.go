@@ -117,6 +117,10 @@ func (p *program) run() error {
 		return p.queue(context.Background()) // a signal ends it as it ends any program
 	case cmdline.Retry, cmdline.Run, cmdline.Runner, cmdline.OfUser:
 		return p.queue(p.interruptible())
+	case cmdline.Doctor:
+		return p.doctor(p.interruptible())
+	case cmdline.AsCron:
+		return submit.SecretAsCron(os.Stdin, os.Stdout)
 	case cmdline.Version:
 		return p.print(fmt.Sprintf("sendoff %s (%s %s/%s)\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH))
 	case cmdline.Help:
@@ -714,6 +718,13 @@ func (p *program) verify() error {
 		}
 	}
 	return failure
+}
+
+// doctor looks for what keeps mail from leaving.
+func (p *program) doctor(ctx context.Context) error {
+	s, fault := p.submitter()
+	by := config.Choice{CommandLine: p.overrides(), Environment: config.Environment(os.Getenv)}
+	return s.Doctor(ctx, os.Stdout, submit.Checkup{By: by, Fault: fault, JSON: p.cmd.JSON})
 }
 
 // print writes what was asked for to stdout. Nothing else goes there.

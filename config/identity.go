@@ -3,6 +3,8 @@ package config
 import (
 	"os"
 	"os/user"
+	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"unicode"
@@ -18,12 +20,17 @@ type Identity struct {
 	Hostname string
 	FQDN     string // the host's full name, with a dot in it
 	Mailname string // from /etc/mailname
+	Sendmail string // what the system's programs run to send mail, there or not
 }
 
 // homeVariable names a variable of the environment that tests put in place of
-// the system's knowledge of the home folder. It is set by the linker, and
-// empty otherwise: only the system decides where a queue is.
+// the system's knowledge of the home folder, and below which they put the
+// system's sendmail. It is set by the linker, and empty otherwise: only the
+// system decides where a queue is.
 var homeVariable string
+
+// sendmail is where all programs look for it, on most systems by a link.
+const sendmail = "/usr/sbin/sendmail"
 
 // Identify returns the Identity of this process. It reads files of the system
 // only: no variable of the environment, and no name server.
@@ -37,8 +44,12 @@ func Identify() Identity {
 		}
 		id.Login, id.Home, id.FullName = login, u.HomeDir, fullName(u.Name, login)
 	}
+	if runtime.GOOS != "windows" {
+		id.Sendmail = sendmail
+	}
 	if homeVariable != "" {
 		id.Home = os.Getenv(homeVariable)
+		id.Sendmail = filepath.Join(id.Home, sendmail)
 	}
 	if host, err := os.Hostname(); err == nil {
 		id.Hostname = host

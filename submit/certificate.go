@@ -126,13 +126,7 @@ const maxNames = 4
 
 func wrongName(e x509.HostnameError) string {
 	c := e.Certificate
-	var hosts, addresses []string
-	for _, name := range c.DNSNames {
-		hosts = append(hosts, shorten(name))
-	}
-	for _, ip := range c.IPAddresses {
-		addresses = append(addresses, ip.String())
-	}
+	hosts, addresses := certificateNames(c)
 	names := slices.Concat(hosts, addresses)
 	if net.ParseIP(e.Host) != nil {
 		names = slices.Concat(addresses, hosts) // those first that come into question
@@ -144,11 +138,27 @@ func wrongName(e x509.HostnameError) string {
 		}
 		return words
 	}
+	return fmt.Sprintf("it is for %s, not for %s", some(names), e.Host)
+}
+
+// certificateNames returns whom c is for.
+func certificateNames(c *x509.Certificate) (hosts, addresses []string) {
+	for _, name := range c.DNSNames {
+		hosts = append(hosts, shorten(name))
+	}
+	for _, ip := range c.IPAddresses {
+		addresses = append(addresses, ip.String())
+	}
+	return hosts, addresses
+}
+
+// some lists as many of names as a person wants to read.
+func some(names []string) string {
 	more := ""
 	if n := len(names) - maxNames; n > 0 {
 		names, more = names[:maxNames], fmt.Sprintf(", and %d more", n)
 	}
-	return fmt.Sprintf("it is for %s%s, not for %s", strings.Join(names, ", "), more, e.Host)
+	return strings.Join(names, ", ") + more
 }
 
 // unknown says where a chain ends without reaching an authority that is

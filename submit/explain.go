@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 
+	"sendoff/config"
 	"sendoff/submit/envelope"
 )
 
@@ -77,7 +78,12 @@ func loginWords(r *Request) string {
 	if r.Account.User == "" {
 		return "none"
 	}
-	refs, _, err := Item(r.Account)
+	return fmt.Sprintf("%s, secret from %s", r.Account.User, sourceWords(r.Account))
+}
+
+// sourceWords names the sources of an account's secret.
+func sourceWords(a *config.Account) string {
+	refs, _, err := Item(a)
 	if err != nil {
 		return err.Error()
 	}
@@ -85,5 +91,5 @@ func loginWords(r *Request) string {
 	for _, ref := range refs {
 		names = append(names, ref.String())
 	}
-	return fmt.Sprintf("%s, secret from %s", r.Account.User, strings.Join(names, ", "))
+	return strings.Join(names, ", ")
 }

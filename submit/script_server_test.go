@@ -393,6 +393,7 @@ var certificates = [...]struct {
 	{"expired", func(c *x509.Certificate) {
 		c.NotBefore, c.NotAfter = c.NotBefore.AddDate(-1, 0, 0), c.NotAfter.AddDate(-1, 0, 0)
 	}},
+	{"soon", func(c *x509.Certificate) { c.NotAfter = time.Now().AddDate(0, 0, 10) }},
 	{"future", func(c *x509.Certificate) {
 		c.NotBefore, c.NotAfter = c.NotBefore.AddDate(1, 0, 0), c.NotAfter.AddDate(1, 0, 0)
 	}},
@@ -410,7 +411,7 @@ func tlsConfig(ts *testscript.TestScript, name string, words []string) *tls.Conf
 		SerialNumber: big.NewInt(1),
 		Subject:      pkix.Name{CommonName: "127.0.0.1"},
 		NotBefore:    now.Add(-time.Hour),
-		NotAfter:     now.Add(time.Hour),
+		NotAfter:     now.AddDate(0, 0, 90),
 		KeyUsage:     x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		DNSNames:     []string{"localhost"},

@@ -6,6 +6,10 @@
 //	print CODE PROGRAM ARG...   the same, for what writes to stdout
 //	says LINE...                stderr was exactly this; … at a line's end stands
 //	                            for the rest of it
+//	shows FILE                  stdout was exactly that file, with variables expanded and …
+//	                            for any part of a line
+//	findings CHECK=RESULT...    stdout was a JSON object a line, and among them these
+//	                            findings of the doctor, in this order
 //	hides USER SECRET           neither stdout nor stderr had the secret, in any form
 //
 //	smarthost NAME [WORD...]    start a server that takes mail after TLS and a login
@@ -53,13 +57,16 @@
 // certificate is for HOST too) and what is wrong with its certificate (see
 // certificates). It has the address $NAME_ADDR, the port $NAME_PORT, and the
 // authority NAME.pem, with its key in NAME.key. The condition [pristine] is a
-// machine without a configuration of the system's.
+// machine without a configuration of the system's, [init] one whose first
+// process outlives others. The system's sendmail is looked for below $WORK.
 package submit_test
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"os"
@@ -75,6 +82,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"sendoff/submit/process"
 	"sendoff/submit/smtp/smtptest"
 )
 
@@ -127,6 +135,8 @@ func TestScript(t *testing.T) {
 			"exit":      command(1, func(ts *testscript.TestScript, args []string) { run(ts, args, false) }),
 			"print":     command(1, func(ts *testscript.TestScript, args []string) { run(ts, args, true) }),
 			"says":      command(0, says),
+			"shows":     command(1, shows),
+			"findings":  command(1, findings),
 			"hides":     command(2, hides),
 			"smarthost": command(1, smarthost),
 			"received":  command(2, received),
@@ -216,6 +226,9 @@ func condition(name string) (bool, error) {
 		return errors.Is(err, fs.ErrNotExist), nil
 	case "root":
 		return os.Geteuid() == 0, nil
+	case "init":
+		_, try := process.Outlives()
+		return try, nil
 	}
 	return false, fmt.Errorf("unknown condition")
 }
@@ -262,6 +275,48 @@ func says(ts *testscript.TestScript, want []string) {
 		if open && !strings.HasPrefix(line, begin) || !open && line != want[i] {
 			ts.Fatalf("stderr line %d:\n got %s\nwant %s", i+1, line, want[i])
 		}
+	}
+}
+
+func shows(ts *testscript.TestScript, args []string) {
+	want := slices.Collect(strings.Lines(os.Expand(ts.ReadFile(args[0]), ts.Getenv)))
+	got := slices.Collect(strings.Lines(ts.ReadFile("stdout")))
+	for i := range max(len(got), len(want)) {
+		switch {
+		case i >= len(want):
+			ts.Fatalf("stdout has more: %s", got[i])
+		case i >= len(got):
+			ts.Fatalf("stdout lacks: %s", want[i])
+		}
+		pattern := strings.ReplaceAll(regexp.QuoteMeta(want[i]), "…", ".*")
+		if !regexp.MustCompile("^" + pattern + "$").MatchString(got[i]) {
+			ts.Fatalf("stdout line %d:\n got %swant %s", i+1, got[i], want[i])
+		}
+	}
+}
+
+func findings(ts *testscript.TestScript, want []string) {
+	d := json.NewDecoder(strings.NewReader(ts.ReadFile("stdout")))
+	d.DisallowUnknownFields()
+	for {
+		var f struct {
+			Check, Result, Text, Hint string
+			Exit                      int
+		}
+		if err := d.Decode(&f); err == io.EOF {
+			break
+		} else if err != nil {
+			ts.Fatalf("stdout: %v", err)
+		}
+		if f.Text == "" || (f.Result == "fail") != (f.Exit > 0) {
+			ts.Fatalf("%+v", f)
+		}
+		if len(want) > 0 && want[0] == f.Check+"="+f.Result {
+			want = want[1:]
+		}
+	}
+	if len(want) > 0 {
+		ts.Fatalf("no finding %s", want[0])
 	}
 }
 

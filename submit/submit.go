@@ -17,7 +17,7 @@
 //	list.go, users.go            what waits, for people
 //
 // Explain stops after job, and Rehearse puts a smarthost of its own at the end
-// of the same way.
+// of the same way. Doctor goes it step by step, as far as MAIL (doctor.go).
 //
 // Errors: everything that can go wrong below, with its kind; before the first
 // MAIL always of scope Account. A Report is the error of a submission that

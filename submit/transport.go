@@ -45,12 +45,17 @@ func (s *Submitter) open(ctx context.Context, a *config.Account, hello string) (
 	return session, err
 }
 
+// readyLimit is how long all may take that is before MAIL.
+func readyLimit(a *config.Account) time.Duration {
+	if t := a.Timeout.Duration; t > 0 {
+		return t
+	}
+	return readyTime
+}
+
 // search tries one way after the other.
 func (s *Submitter) search(ctx context.Context, o *opening) (*smtp.Session, error) {
-	limit := readyTime
-	if t := o.account.Timeout.Duration; t > 0 {
-		limit = t
-	}
+	limit := readyLimit(o.account)
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, notReady(limit))
 	defer cancel()
 	for n, server := range o.account.Servers {

@@ -61,6 +61,7 @@ type Command struct {
 	Config, Account, Server string
 	User, Secret            string // Secret is a source, not a password
 	DryRun, Rehearse        bool
+	JSON                    bool // of the mode Doctor
 	RequireTLS              bool // REQUIRETLS (RFC 8689)
 
 	Run     QueueRun // of the mode Run
@@ -211,6 +212,14 @@ func (p *parser) finish() error {
 	if p.DryRun && p.Rehearse {
 		return status.Usage.Errorf("--dry-run and --rehearse exclude each other")
 	}
+	return p.checkJSON()
+}
+
+// checkJSON refuses --json where it means nothing.
+func (p *parser) checkJSON() error {
+	if p.JSON && p.Mode != Doctor {
+		return status.Usage.Errorf("--json belongs to --doctor; a list of the queue is --queue-json")
+	}
 	return nil
 }
 
@@ -238,6 +247,9 @@ func (p *parser) finishWithoutSending(end asked) error {
 	if why := end.mode.refusal(); why != "" {
 		return status.Usage.Errorf("%s: %s", end.form, why)
 	}
+	if p.Mode == Doctor && p.Account == "" && len(p.Recipients) == 1 {
+		p.Account, p.Recipients = p.Recipients[0], nil
+	}
 	switch {
 	case end.mode == Setup && len(p.Recipients) > 0:
 		return p.takeOperand(end.form, "an address")
@@ -246,7 +258,7 @@ func (p *parser) finishWithoutSending(end asked) error {
 	case end.mode != Verify && len(p.Recipients) > 0:
 		return status.Usage.Errorf("%s sends nothing, so it takes no recipient: %s", end.form, legible(p.Recipients[0]))
 	}
-	return nil
+	return p.checkJSON()
 }
 
 func notWithoutSetup(form string) error {

@@ -61,6 +61,8 @@ var flags = [...]Flag{
 	{0, "yes", None, "", "--setup: take what is found", first, answerYes},
 	{0, "no-test", None, "", "--setup: log in, but send no test mail", first, answerNoTest},
 	{0, "force", None, "", "--setup: write the account if it fails, too", first, answerForce},
+	{0, "doctor", Attached, "ACCOUNT", "look for what keeps mail from leaving", first, doctor},
+	{0, "json", None, "", "with --doctor: a JSON object a line", first, asJSON},
 	{0, "login", Required, "ACCOUNT", "store the secret of an account", first, login},
 	{0, "logout", Required, "ACCOUNT", "forget the secret of an account", first, logout},
 	{0, "version", None, "", "print the version", firstOrSole, become(Version)},
@@ -108,7 +110,7 @@ var flags = [...]Flag{
 
 	{0, "queue-runner", Required, "FOLDER", "", first, entry(Runner)},
 	{0, "queue-of-user", Required, "TASK", "", first, ofUser},
-	{0, "doctor", Attached, "", "", first, become(Doctor)},
+	{0, "secret-as-cron", None, "", "", first, become(AsCron)},
 	{0, "import", Attached, "", "", first, become(Import)},
 	{0, "completions", Attached, "", "", first, become(Completions)},
 }
@@ -159,6 +161,16 @@ func answerISPDB(c *Command, _ string) error        { c.Answers.ISPDB = true; re
 func answerYes(c *Command, _ string) error          { c.Answers.Yes = true; return nil }
 func answerNoTest(c *Command, _ string) error       { c.Answers.NoTest = true; return nil }
 func answerForce(c *Command, _ string) error        { c.Answers.Force = true; return nil }
+
+func asJSON(c *Command, _ string) error { c.JSON = true; return nil }
+
+func doctor(c *Command, v string) error {
+	c.Mode = Doctor
+	if v != "" {
+		c.Account = v
+	}
+	return nil
+}
 
 func extract(c *Command, _ string) error    { c.Extract = true; return nil }
 func from(c *Command, v string) error       { c.From = &v; return nil }

@@ -36,7 +36,8 @@ const (
 	Verify                      // say where the mail for Recipients would go
 	Aliases                     // say what is wrong with the alias file
 	Setup                       // make an account for the address Entry, or ask whose; Answers goes with it
-	Doctor
+	Doctor                      // look for what keeps mail from leaving by Account, or by the one that is chosen
+	AsCron                      // fetch the secret that stdin names
 	Import
 	Completions
 	Daemon
@@ -63,7 +64,6 @@ var modes = [...]struct {
 	{mode: Aliases, letters: "i"},
 	{mode: Setup},
 
-	{Doctor, "", "the doctor is not in this version yet"},
 	{Import, "", "importing a configuration is not in this version yet"},
 	{Completions, "", "shell completions are not in this version yet"},
 

@@ -7,6 +7,7 @@ const usageHead = `Usage:
     sendoff [OPTION]... -t [RECIPIENT]... < MESSAGE
     sendoff --setup [ADDRESS]
     sendoff --login ACCOUNT | --logout ACCOUNT
+    sendoff --doctor [ACCOUNT]
     sendmail [LETTER]... [RECIPIENT]... < MESSAGE
 
 Sends the message on standard input through the account's server.

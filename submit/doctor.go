@@ -1,0 +1,207 @@
+package submit
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"sendoff/config"
+	"sendoff/submit/envelope"
+	"sendoff/submit/smtp"
+	"sendoff/submit/status"
+)
+
+// checks is what Doctor looks at, in the order in which a delivery needs it:
+//
+//	files … cron         what is on this machine, before anything is connected to
+//	name … EHLO          each address of each server, without a login
+//	AUTH, login, sender  one session, opened as every delivery opens it
+//	root … sendmail      what a mail needs that cannot be sent at once, or is the system's
+//
+// A check that has no finding could not be made, because of one before it.
+var checks = [...]struct {
+	name string
+	find func(*doctor, context.Context) []finding
+}{
+	{"files", (*doctor).files},
+	{"account", (*doctor).choice},
+	{"secret", (*doctor).secret},
+	{"cron", (*doctor).secretAsCron},
+	{"name", (*doctor).names},
+	{"connect", (*doctor).connections},
+	{"TLS", (*doctor).certificates},
+	{"EHLO", (*doctor).greetings},
+	{"AUTH", (*doctor).mechanism},
+	{"login", (*doctor).loggedIn},
+	{"sender", (*doctor).senderTaken},
+	{"root", (*doctor).rootsMail},
+	{"queue", (*doctor).queue},
+	{"runner", (*doctor).runner},
+	{"waiting", (*doctor).waiting},
+	{"failed", (*doctor).failed},
+	{"sendmail", (*doctor).sendmail},
+}
+
+// A result says how bad a finding is.
+type result string
+
+const (
+	resultOK   result = "ok"
+	resultNote result = "note" // mail leaves all the same
+	resultFail result = "fail"
+	resultSkip result = "skip" // not looked at
+)
+
+// A finding is what a check has to say.
+type finding struct {
+	result result
+	text   string // if it is good
+	err    error  // else
+}
+
+func fine(format string, args ...any) finding {
+	return finding{resultOK, fmt.Sprintf(format, args...), nil}
+}
+func noted(err error) finding   { return finding{resultNote, "", err} }
+func failing(err error) finding { return finding{resultFail, "", err} }
+
+// one is the findings of a check that has one.
+func one(f finding) []finding { return []finding{f} }
+
+// words returns what a finding says, on one line.
+func (f finding) words() string {
+	if f.err != nil {
+		return oneLine(f.err)
+	}
+	return status.Printable(f.text)
+}
+
+// A Checkup is what Doctor is asked for.
+type Checkup struct {
+	By    config.Choice // what the account is chosen by
+	Fault error         // why the configuration cannot be used; nil if it can
+	JSON  bool          // one JSON object a line, instead of text
+}
+
+// Doctor makes every check, and writes a line for each finding to w as soon as
+// it is known: whether all is well, or what is not and what to do about it. None
+// has a secret in it, in any form, and nothing is sent. When it returns nil, no
+// check failed, though there may be notes; otherwise its error says how many
+// did, with the status of the worst of them, the one with the highest exit code.
+func (s *Submitter) Doctor(ctx context.Context, w io.Writer, c Checkup) error {
+	d := newDoctor(s, c)
+	defer d.leave()
+	var worst error
+	failures := 0
+	for _, check := range checks {
+		found := check.find(d, ctx)
+		if ctx.Err() != nil {
+			return status.Temporary.Wrap(context.Cause(ctx))
+		}
+		if found == nil {
+			found = one(finding{resultSkip, "not tried: it needs something that is not there", nil})
+		}
+		for _, f := range found {
+			if err := d.write(w, check.name, f); err != nil {
+				return err
+			}
+			if f.result != resultFail {
+				continue
+			}
+			failures++
+			if status.Exit(f.err) > status.Exit(worst) {
+				worst = f.err
+			}
+		}
+	}
+	switch failures {
+	case 0:
+		return nil
+	case 1:
+		return status.KindOf(worst).Errorf("one check failed")
+	}
+	return status.KindOf(worst).Errorf("%d checks failed", failures)
+}
+
+// A doctor is one run of the checks, and what those before have left for those
+// behind.
+type doctor struct {
+	Checkup
+	s       *Submitter
+	account *config.Account // nil: none
+	why     string          // it was chosen, in words
+	fault   error           // why there is none
+	rules   *rules
+
+	sender    envelope.Address
+	origin    string // of sender, in words
+	senderErr error  // why there is none
+	hello     string // our name in EHLO
+
+	login *login // nil: none is wanted
+	stuck bool   // there can be no login
+
+	hops    []hop
+	met     []*meeting    // one for each hop
+	session *smtp.Session // ready for mail
+
+	noQueue   error  // why there is no queue
+	elsewhere string // why it is not where it should be
+}
+
+// newDoctor chooses the account and opens the queue, as a submission does.
+func newDoctor(s *Submitter, c Checkup) *doctor {
+	own := *s
+	own.Log, own.Tell = nil, nil // a finding says it
+	d := &doctor{Checkup: c, s: &own, fault: c.Fault}
+	if d.fault == nil {
+		d.account, d.why, d.fault = own.Config.Choose(c.By)
+	}
+	if d.account != nil {
+		d.rules = newRules(&own, d.account)
+		d.sender, d.origin, d.senderErr = d.rules.defaultSender()
+		d.hello = own.helloName(d.sender, d.rules.own)
+	}
+	q, err := OpenQueue(own.Config, own.Identity, func(text string) { d.elsewhere = text })
+	own.Queue, own.Old, d.noQueue = q, OldQueues(own.Identity, q), err
+	return d
+}
+
+// leave ends what the checks have begun.
+func (d *doctor) leave() {
+	if d.session != nil {
+		d.session.Close()
+	}
+}
+
+// write writes a finding as a line.
+func (d *doctor) write(w io.Writer, check string, f finding) error {
+	line := struct {
+		Check  string `json:"check"`
+		Result result `json:"result"`
+		Text   string `json:"text"`
+		Hint   string `json:"hint,omitempty"`
+		Exit   int    `json:"exit,omitempty"`
+	}{Check: check, Result: f.result, Text: f.words()}
+	if f.err != nil {
+		line.Hint = status.Hint(f.err)
+	}
+	if d.account != nil {
+		line.Hint = strings.ReplaceAll(line.Hint, "ACCOUNT", d.account.Name)
+	}
+	if f.result == resultFail {
+		line.Exit = status.Exit(f.err)
+	}
+	if d.JSON {
+		encoder := json.NewEncoder(w)
+		encoder.SetEscapeHTML(false)
+		return encoder.Encode(line)
+	}
+	if line.Hint != "" {
+		line.Text += "; hint: " + line.Hint
+	}
+	_, err := fmt.Fprintf(w, "%-4s  %-8s  %s\n", line.Result, line.Check, line.Text)
+	return err
+}

@@ -1,0 +1,374 @@
+package submit
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"sendoff/config"
+	"sendoff/submit/credential"
+	"sendoff/submit/envelope"
+	"sendoff/submit/process"
+	"sendoff/submit/queue"
+	"sendoff/submit/status"
+)
+
+// These checks look at this machine: the files, the secret, the queue.
+
+// files judges what was read, and by whom else it can be read. A configuration
+// that others could have written has not been loaded.
+func (d *doctor) files(context.Context) []finding {
+	var found []finding
+	for _, path := range d.s.Config.Files {
+		found = append(found, fine("%s%s", path, mode(path)))
+	}
+	switch {
+	case d.Fault != nil:
+		found = append(found, failing(d.Fault))
+	case len(found) == 0:
+		found = append(found, fine("no configuration file"))
+	}
+	for _, f := range d.private() {
+		loose, err := process.TrustPrivate(f.path, d.s.Store.Home)
+		switch {
+		case errors.As(err, new(*fs.PathError)): // whoever needs it says so
+		case err != nil && f.judged:
+			found = append(found, failing(status.Credential.Errorf("%s: %w", f.name, err)))
+		case err != nil || loose != nil:
+			found = append(found, noted(status.Credential.Errorf("%s: %w", f.name, cmp.Or(err, loose))))
+		default:
+			found = append(found, fine("%s%s", f.name, mode(f.path)))
+		}
+	}
+	return found
+}
+
+// mode returns the access rights of a file as the end of a line.
+func mode(path string) string {
+	info, err := os.Stat(path)
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf(" (mode %04o)", info.Mode().Perm())
+}
+
+// A privateFile is one that holds a secret.
+type privateFile struct {
+	path, name string
+	judged     bool // a delivery does not take one that others could have written
+}
+
+// private returns the files that nobody else should read.
+func (d *doctor) private() []privateFile {
+	if d.account == nil {
+		return nil
+	}
+	var files []privateFile
+	for _, source := range d.account.Secret {
+		if path, ok := strings.CutPrefix(source, "file:"); ok {
+			if rest, ok := strings.CutPrefix(path, "~/"); ok {
+				path = filepath.Join(d.s.Store.Home, rest)
+			}
+			files = append(files, privateFile{path, source, true})
+		}
+	}
+	if key := d.account.TLSKey; key != "" {
+		files = append(files, privateFile{key, "tls-key: " + key, false})
+	} else if both := d.account.TLSCert; both != "" {
+		files = append(files, privateFile{both, "tls-cert: " + both, false})
+	}
+	return files
+}
+
+// choice says which account it is.
+func (d *doctor) choice(context.Context) []finding {
+	switch {
+	case d.Fault != nil:
+		return nil
+	case d.account == nil:
+		return one(failing(d.fault))
+	}
+	return one(fine("%s, %s", d.account.Name, d.why))
+}
+
+// secret fetches the secret as a delivery does.
+func (d *doctor) secret(ctx context.Context) []finding {
+	if d.account == nil {
+		return nil
+	}
+	var err error
+	d.login, err = d.s.newLogin(ctx, d.account)
+	switch {
+	case err != nil:
+	case d.login == nil && d.account.User == "":
+		return one(fine("not needed, as the account has no user"))
+	case d.login == nil:
+		return one(fine("none, on purpose"))
+	case byCertificate(d.account):
+		return one(fine("not needed, as the certificate logs in"))
+	default:
+		_, err = d.login.secret(ctx)
+	}
+	if d.stuck = err != nil; d.stuck {
+		return one(failing(err))
+	}
+	return one(fine("%s", sourceWords(d.account)))
+}
+
+// A wantedSecret is what a child that stands for cron is to fetch. It is told
+// on a pipe: a command may have a secret among its words.
+type wantedSecret struct {
+	Sources []string
+	Item    credential.Item
+}
+
+// cronTime is how long that child may take.
+const cronTime = time.Minute
+
+// secretAsCron fetches the secret in a process that has nothing of a person's:
+// no terminal, no session, and no environment but the one that cron gives.
+func (d *doctor) secretAsCron(ctx context.Context) []finding {
+	switch {
+	case d.account == nil, d.stuck:
+		return nil
+	case d.login == nil, byCertificate(d.account):
+		return one(fine("not needed"))
+	}
+	refs, item, err := Item(d.account)
+	if err != nil {
+		return one(failing(err))
+	}
+	want := wantedSecret{Sources: d.account.Secret, Item: item}
+	if len(want.Sources) == 0 {
+		want.Sources = []string{refs[0].String()}
+	}
+	text, err := json.Marshal(want)
+	if err != nil {
+		return one(failing(err))
+	}
+	ctx, cancel := context.WithTimeout(ctx, cronTime)
+	defer cancel()
+	id := d.s.Identity
+	environment := []string{"HOME=" + cmp.Or(id.Home, "/"), "LOGNAME=" + id.Login, "SHELL=/bin/sh", "PATH=/usr/bin:/bin"}
+	said, err := process.RunAsCron(ctx, string(text), environment, "--secret-as-cron")
+	switch {
+	case errors.Is(err, errors.ErrUnsupported):
+		return one(fine("there is none here"))
+	case err != nil:
+		return one(failing(status.Temporary.Errorf("a process as cron's could not be run: %w", err)))
+	case said == "":
+		return one(fine("can have it too"))
+	}
+	err = status.Credential.Errorf("%s, as cron runs it", strings.TrimSpace(said))
+	if slices.ContainsFunc(d.account.Secret, func(source string) bool { return strings.HasPrefix(source, "systemd:") }) {
+		return one(noted(err)) // it is meant for a service
+	}
+	return one(failing(err))
+}
+
+// SecretAsCron is the other side: it fetches the secret that r names, and writes
+// to w why it cannot be had, or nothing. The secret itself goes nowhere.
+func SecretAsCron(r io.Reader, w io.Writer) error {
+	process.NewKeyring()
+	var want wantedSecret
+	if err := json.NewDecoder(r).Decode(&want); err != nil {
+		return status.Usage.Wrap(err)
+	}
+	refs, _, err := Item(&config.Account{Secret: want.Sources})
+	if err == nil {
+		_, err = new(credential.Store).Get(context.Background(), refs, want.Item)
+	}
+	if err != nil {
+		_, err = fmt.Fprintln(w, oneLine(err))
+	}
+	return err
+}
+
+// rootsMail says where mail for root goes, which is where the system's programs
+// send theirs.
+func (d *doctor) rootsMail(context.Context) []finding {
+	if d.account == nil {
+		return nil
+	}
+	root, err := envelope.Parse("root")
+	if err != nil {
+		return one(failing(err))
+	}
+	to, err := d.rules.resolve(Wanted{Recipient: envelope.Recipient{Address: root}})
+	if err != nil {
+		return one(failing(err))
+	}
+	var found []finding
+	for _, t := range to {
+		if isPrivate(t.address) && !d.rules.knownDomain(t.address.Domain()) {
+			found = append(found, failing(status.Config.Errorf("mail for root goes to <%s>, which means nothing to a server elsewhere", t.address)))
+			continue
+		}
+		found = append(found, fine("<%s>%s", t.address, t.why))
+	}
+	for _, text := range d.rules.warnings {
+		found = append(found, noted(status.Config.Errorf("%s", text)))
+	}
+	return found
+}
+
+// isPrivate reports whether no server elsewhere can know the domain of a.
+func isPrivate(a envelope.Address) bool {
+	domain := strings.ToLower(a.Domain())
+	return !strings.ContainsAny(domain, ".[") ||
+		slices.ContainsFunc(private[:], func(end string) bool { return strings.HasSuffix(domain, end) })
+}
+
+// errProbe ends the attempt to queue something.
+var errProbe = errors.New("a probe")
+
+// probe is a message that cannot be read.
+type probe struct{}
+
+func (probe) Read([]byte) (int, error) { return 0, errProbe }
+
+// queue tries whether a message could be queued, up to the point where it would
+// be written, and says where.
+func (d *doctor) queue(context.Context) []finding {
+	q := d.s.Queue
+	if q == nil {
+		err := status.Temporary.Errorf("no queue, so what cannot be sent at once is left to whoever calls: %w", d.noQueue)
+		if d.s.Config.Queue == config.Off {
+			return one(noted(err))
+		}
+		return one(failing(err))
+	}
+	if err := q.Add(new(queue.Entry), probe{}); !errors.Is(err, errProbe) {
+		return one(failing(status.Temporary.Errorf("no message can be queued: %w", err)))
+	}
+	if d.elsewhere != "" {
+		return one(noted(status.Temporary.Errorf("%s", d.elsewhere)))
+	}
+	return one(fine("in %s", q))
+}
+
+// runner says what runs the queue.
+func (d *doctor) runner(context.Context) []finding {
+	s := d.s
+	if s.Queue == nil {
+		return nil
+	}
+	locked, _ := s.Queue.Locked(runnerLock)
+	trouble, try := s.runnerTrouble()
+	switch {
+	case s.beats():
+		return one(fine("a timer runs the queue"))
+	case s.Config.Runner == config.Off && locked:
+		return one(fine("a process runs the queue"))
+	case s.Config.Runner == config.Off:
+		return one(noted(status.Temporary.Errorf(`runner = "off", but nothing has run the queue lately`)))
+	case !try && !locked:
+		return one(failing(status.Temporary.Errorf("nothing runs the queue: %s", trouble)))
+	case trouble != "":
+		return one(noted(status.Temporary.Errorf("there is no timer, and %s", trouble)))
+	}
+	return one(noted(status.Temporary.Errorf("there is no timer: after a restart of the machine, mail waits for the next mail")))
+}
+
+// old is the age at which a message waits for longer than a server that is down
+// for a moment explains.
+const old = 4 * time.Hour
+
+// waiting looks at what is in the queue.
+func (d *doctor) waiting(context.Context) []finding {
+	if len(d.s.queues()) == 0 {
+		return nil
+	}
+	var oldest *queue.Entry
+	var found []finding
+	entries, octets := 0, int64(0)
+	for _, q := range d.s.queues() {
+		for e, err := range q.Entries() {
+			if err != nil {
+				found = append(found, noted(status.Temporary.Wrap(err)))
+				continue
+			}
+			entries, octets = entries+1, octets+e.Size
+			if oldest == nil || born(e).Before(born(oldest)) {
+				oldest = e
+			}
+		}
+	}
+	if oldest == nil {
+		return append(found, fine("nothing"))
+	}
+	age := time.Since(born(oldest)).Round(time.Second)
+	words := fmt.Sprintf("%d message%s, %d KB of %d, the oldest for %s", entries, plural(entries), (octets+1023)>>10, int64(d.s.Config.QueueLimit)>>10, age)
+	if age < old {
+		return append(found, fine("%s", words))
+	}
+	return append(found, noted(status.Temporary.Errorf("%s (%s): %s", words, oldest.ID, cmp.Or(reasonOf(oldest), "no attempt yet"))))
+}
+
+// failed counts what was given up and waits for a person.
+func (d *doctor) failed(context.Context) []finding {
+	if d.s.Queue == nil {
+		return nil
+	}
+	folder := filepath.Join(d.s.Queue.String(), "failed")
+	names, err := os.ReadDir(folder)
+	names = slices.DeleteFunc(names, func(name fs.DirEntry) bool { return filepath.Ext(name.Name()) != ".env" })
+	switch n := len(names); {
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return one(noted(status.Temporary.Wrap(err)))
+	case n > 0:
+		return one(noted(status.Temporary.Errorf("%d message%s given up, in %s", n, plural(n), folder)))
+	}
+	return one(fine("nothing was given up"))
+}
+
+// sendmail says whose the program is that cron and others call.
+func (d *doctor) sendmail(context.Context) []finding {
+	path := d.s.Identity.Sendmail
+	if path == "" {
+		return one(fine("there is none on this system"))
+	}
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return one(noted(status.Temporary.Errorf("%s: not there, so cron and its like send no mail", path)))
+	}
+	if ours(real) {
+		return one(fine("%s is sendoff", path))
+	}
+	name := path
+	if real != path {
+		name += ", a link to " + real + ","
+	}
+	return one(noted(status.Temporary.Errorf("%s is another program, so cron's mail goes another way", name)))
+}
+
+// ours reports whether the file at path is this program, or a copy of it.
+func ours(path string) bool {
+	self, err := os.Executable()
+	if err != nil {
+		return false
+	}
+	a, errA := os.Stat(self)
+	b, errB := os.Stat(path)
+	switch {
+	case errA != nil || errB != nil:
+		return false
+	case os.SameFile(a, b):
+		return true
+	case a.Size() != b.Size():
+		return false
+	}
+	mine, errA := os.ReadFile(self)
+	theirs, errB := os.ReadFile(path)
+	return errA == nil && errB == nil && bytes.Equal(mine, theirs)
+}

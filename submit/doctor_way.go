@@ -1,0 +1,360 @@
+package submit
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"sendoff/config"
+	"sendoff/submit/envelope"
+	"sendoff/submit/smtp"
+	"sendoff/submit/status"
+)
+
+// These checks go the way of a delivery. The same functions that open a session
+// for mail take each step; but a delivery is content with the first address that
+// will do, and these try all.
+
+// ready bounds one step of the way, as all that is before MAIL is bounded.
+func (d *doctor) ready(ctx context.Context) (context.Context, context.CancelFunc) {
+	limit := readyLimit(d.account)
+	return context.WithTimeoutCause(ctx, limit, notReady(limit))
+}
+
+// names finds the addresses of each server.
+func (d *doctor) names(ctx context.Context) []finding {
+	if d.account == nil {
+		return nil
+	}
+	var found []finding
+	for _, server := range d.account.Servers {
+		found = append(found, d.lookUp(ctx, server)...)
+	}
+	return soften(found, len(d.hops) > 0)
+}
+
+func (d *doctor) lookUp(ctx context.Context, server config.Server) []finding {
+	ctx, cancel := d.ready(ctx)
+	defer cancel()
+	targets, err := d.s.targets(ctx, d.account, server)
+	if err != nil {
+		return one(failing(err))
+	}
+	var found []finding
+	for _, t := range targets {
+		w := d.s.ways(ctx, d.account, t)
+		var failed failure
+		for w.asked > 0 {
+			w.add(<-w.answers, &failed)
+		}
+		if len(w.todo) == 0 {
+			found = append(found, failing(failed.err))
+			continue
+		}
+		d.hops = append(d.hops, w.todo...)
+		found = append(found, fine("%s", d.addresses(w)))
+	}
+	return found
+}
+
+// addresses says what the name of a target stands for.
+func (d *doctor) addresses(w *ways) string {
+	_, noName := netip.ParseAddr(w.name)
+	switch {
+	case w.server.Host == "":
+		return w.server.String() + ": no name to look up"
+	case d.s.proxied(d.account):
+		return w.name + ": the proxy looks it up"
+	case noName == nil:
+		return w.name + ": an address already"
+	}
+	var list []string
+	for _, h := range w.todo {
+		list = append(list, h.address.Addr().String())
+	}
+	return w.name + ": " + strings.Join(list, ", ")
+}
+
+// soften makes notes of failures to get there if there is another way. What is
+// wrong with a server's TLS stays a failure: a delivery that comes there goes no
+// further.
+func soften(found []finding, another bool) []finding {
+	for i, f := range found {
+		if f.result == resultFail && another && status.KindOf(f.err) == status.Connection {
+			found[i].result = resultNote
+		}
+	}
+	return found
+}
+
+// A meeting is how far one comes with one hop, without a login.
+type meeting struct {
+	hop
+	reached step
+	err     error       // why not further; nil if the server is ready for a login
+	facts   smtp.Server // as far as one came
+	lines   []smtp.Line // the dialogue
+}
+
+// A step is the check that a failed meeting belongs to.
+type step uint8
+
+const (
+	toConnect step = iota
+	toSecure
+	toGreet
+)
+
+// connections meets every hop, all at once.
+func (d *doctor) connections(ctx context.Context) []finding {
+	if len(d.hops) == 0 {
+		return nil
+	}
+	d.met = make([]*meeting, len(d.hops))
+	var all sync.WaitGroup
+	for i, h := range d.hops {
+		all.Go(func() { d.met[i] = d.meet(ctx, h) })
+	}
+	all.Wait()
+	var found []finding
+	for _, m := range d.met {
+		for _, l := range m.lines {
+			d.s.Trace(l)
+		}
+		if m.err != nil && m.reached == toConnect {
+			found = append(found, failing(m.err))
+			continue
+		}
+		found = append(found, fine("%s", m.hop))
+	}
+	return soften(found, d.anybody() != nil)
+}
+
+// anybody returns a meeting that went well, or nil.
+func (d *doctor) anybody() *meeting {
+	if i := slices.IndexFunc(d.met, func(m *meeting) bool { return m.err == nil }); i >= 0 {
+		return d.met[i]
+	}
+	return nil
+}
+
+func (d *doctor) meet(ctx context.Context, h hop) *meeting {
+	ctx, cancel := d.ready(ctx)
+	defer cancel()
+	m := &meeting{hop: h}
+	s := *d.s
+	if s.Trace != nil {
+		s.Trace = func(l smtp.Line) { m.lines = append(m.lines, l) }
+	}
+	conn, err := s.connect(ctx, d.account, h)
+	if err != nil {
+		m.err = err
+		return m
+	}
+	m.reached = toSecure
+	c, err := s.tlsConfig(d.account, h.target)
+	if err != nil {
+		conn.Close()
+		m.err = err
+		return m
+	}
+	if c != nil {
+		verify := c.VerifyConnection
+		c.VerifyConnection = func(cs tls.ConnectionState) error {
+			m.facts.TLS = &cs
+			return verify(cs)
+		}
+	}
+	o := &opening{s: &s, account: d.account, hello: d.hello}
+	session, err := o.start(ctx, h, conn, smtp.Options{TLS: c})
+	if err != nil {
+		m.err = err
+		if text := err.Error(); !strings.HasPrefix(text, "TLS: ") && !strings.HasPrefix(text, "STARTTLS: ") {
+			m.reached = toGreet
+		}
+		return m
+	}
+	m.facts = session.Server()
+	session.Close()
+	return m
+}
+
+// each asks about every meeting that came further than a step; at the step, its
+// error is the finding. What is said of several is said once; whom it is about
+// stands before it where there are others.
+func (d *doctor) each(s step, ask func(*meeting) finding) []finding {
+	var found []finding
+	var whom [][]string
+	for _, m := range d.met {
+		var f finding
+		switch {
+		case m.err == nil || m.reached > s:
+			f = ask(m)
+		case m.reached == s:
+			f = failing(m.err)
+		}
+		if f.result == "" {
+			continue
+		}
+		i := slices.IndexFunc(found, func(other finding) bool { return other.words() == f.words() })
+		if i < 0 {
+			found, whom = append(found, f), append(whom, nil)
+			i = len(found) - 1
+		}
+		whom[i] = append(whom[i], m.place())
+	}
+	if len(found) > 1 {
+		for i := range found {
+			found[i] = found[i].of(strings.Join(whom[i], ", "))
+		}
+	}
+	return soften(found, d.anybody() != nil)
+}
+
+// place is what tells a hop from the others.
+func (h hop) place() string {
+	if h.address.IsValid() {
+		return h.address.String()
+	}
+	return h.server.String()
+}
+
+// of puts before a finding whom it is about.
+func (f finding) of(whom string) finding {
+	if f.err != nil {
+		f.err = fmt.Errorf("%s: %w", whom, f.err)
+	}
+	f.text = whom + ": " + f.text
+	return f
+}
+
+// certificates looks at the TLS connection with each address.
+func (d *doctor) certificates(context.Context) []finding {
+	return d.each(toSecure, func(m *meeting) finding {
+		switch {
+		case m.facts.TLS != nil:
+			return d.certificate(m.facts.TLS)
+		case m.server.Way().TLS != config.NoTLS: // it did not come to that
+			return finding{}
+		case m.local():
+			return fine("none, and none is needed: the way does not leave this machine")
+		case m.server.Command != "":
+			return fine("none of ours: the command sees to it")
+		}
+		return noted(status.Insecure.Errorf("no TLS: everybody on the way to %s can read the mail", m.name))
+	})
+}
+
+// soon is when a certificate that expires is worth a note.
+const soon = 14 * 24 * time.Hour
+
+// certificate says what kind of TLS it is, for which names and how long the
+// server's certificate is good, and which certificates came with it.
+func (d *doctor) certificate(cs *tls.ConnectionState) finding {
+	leaf := cs.PeerCertificates[0]
+	left := time.Until(leaf.NotAfter)
+	hosts, addresses := certificateNames(leaf)
+	words := fmt.Sprintf("%s, for %s; %d days left", tls.VersionName(cs.Version), some(append(hosts, addresses...)), int(left/(24*time.Hour)))
+	if len(d.account.TLSFingerprint) > 0 {
+		return fine("%s; trusted by its fingerprint; %s", words, chain(cs.PeerCertificates))
+	}
+	words += "; " + chain(cs.PeerCertificates)
+	if left < soon {
+		return noted(status.Insecure.Errorf("%s: the certificate expires soon, on %s", words, leaf.NotAfter.UTC().Format(time.DateOnly)))
+	}
+	return fine("%s", words)
+}
+
+// chain names the certificates that a server has sent, but its own.
+func chain(sent []*x509.Certificate) string {
+	sent = sent[:min(len(sent), maxSent)]
+	if len(sent) == 1 && selfIssued(sent[0]) {
+		return "signed by itself"
+	}
+	var above []string
+	for _, c := range sent[1:] {
+		above = append(above, called(c))
+	}
+	if last := sent[len(sent)-1]; !selfIssued(last) {
+		above = append(above, title(last.Issuer))
+	}
+	return "by " + strings.Join(above, ", ")
+}
+
+// greetings looks at what each server says of itself.
+func (d *doctor) greetings(context.Context) []finding {
+	return d.each(toGreet, func(m *meeting) finding {
+		offers := "offers no extension"
+		if len(m.facts.Extensions) > 0 {
+			offers = "offers " + strings.Join(m.facts.Extensions, ", ")
+		}
+		return fine("%s; %s", shorten(m.facts.Greeting), offers)
+	})
+}
+
+// mechanism holds the mechanisms that the server offers against the account's.
+func (d *doctor) mechanism(ctx context.Context) []finding {
+	m := d.anybody()
+	if m == nil || d.stuck {
+		return nil
+	}
+	offered := strings.Join(m.facts.Mechanisms, ", ")
+	if offered == "" {
+		offered = "none"
+	}
+	if d.login == nil {
+		return one(fine("not needed; offered: %s", offered))
+	}
+	d.login.local = m.local()
+	name := ""
+	l, err := d.login.auth(ctx, m.facts.Mechanisms, m.facts.TLS)
+	if err == nil {
+		name, _, err = l.Client.Start()
+	}
+	if d.stuck = err != nil; d.stuck {
+		return one(failing(status.AuthFailed.Wrap(err)))
+	}
+	words := fmt.Sprintf("%s; offered: %s", name, offered)
+	if len(d.account.Auth) > 0 {
+		words += "; allowed: " + strings.Join(d.account.Auth, ", ")
+	}
+	return one(fine("%s", words))
+}
+
+// loggedIn opens a session as a delivery does.
+func (d *doctor) loggedIn(ctx context.Context) []finding {
+	if d.anybody() == nil || d.stuck {
+		return nil
+	}
+	var err error
+	if d.session, err = d.s.open(ctx, d.account, d.hello); err != nil {
+		return one(failing(err))
+	}
+	if d.login == nil {
+		return one(fine("not needed"))
+	}
+	return one(fine("as %s", d.account.User))
+}
+
+// senderTaken asks whether the account's sender may send, and sends nothing.
+func (d *doctor) senderTaken(ctx context.Context) []finding {
+	if d.session == nil {
+		return nil
+	}
+	if d.senderErr != nil {
+		return one(failing(d.senderErr))
+	}
+	ctx, cancel := d.ready(ctx)
+	defer cancel()
+	j := &job{account: d.account, envelope: envelope.Envelope{From: d.sender, UTF8: d.sender.UTF8()}}
+	if err := d.session.TrySender(ctx, &j.envelope); err != nil {
+		return one(failing(j.blame(err)))
+	}
+	return one(fine("MAIL FROM:<%s>, %s", d.sender, d.origin))
+}

@@ -1,0 +1,92 @@
+//go:build !race
+
+// Go 1.26's race detector crashes now and then when timers end within a
+// synctest bubble, as they do here; TestServersInOrder and its like run with it.
+
+package submit
+
+import (
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"sendoff/config"
+	"sendoff/submit/credential"
+)
+
+// TestDoctorAddresses meets each address of a name. One that refuses is a note
+// beside one that does not; what several have to say alike is said once, and
+// whom it is about where they differ.
+func TestDoctorAddresses(t *testing.T) {
+	const hello = "S: 220 mx\nC: EHLO client.example\nS: 250-mx\nS: 250 SIZE 1000\n"
+	const other = "S: 220 mx\nC: EHLO client.example\nS: 250-mx\nS: 250 SIZE 2000\n"
+	const mute = "mute"
+	for _, tt := range []struct {
+		name          string
+		first, second string // transcripts; "" refuses
+		want          []string
+	}{
+		{"alike", hello, hello, []string{
+			"ok    name      mx.example: 192.0.2.1, 192.0.2.2",
+			"ok    connect   smtp+plain://mx.example:25 (192.0.2.1:25)",
+			"ok    connect   smtp+plain://mx.example:25 (192.0.2.2:25)",
+			"note  TLS       no TLS: everybody on the way to mx.example can read the mail; hint: use smtps:// or smtp:// as server",
+			"ok    EHLO      mx; offers SIZE 1000",
+		}},
+		{"different", hello, other, []string{
+			"ok    EHLO      192.0.2.1:25: mx; offers SIZE 1000",
+			"ok    EHLO      192.0.2.2:25: mx; offers SIZE 2000",
+		}},
+		{"one refuses", "", hello, []string{
+			"note  connect   connect to mx.example:25 at 192.0.2.1: connection refused; hint: port 25 is blocked on most networks; try server = \"smtps://…\" or \"smtp://…\"",
+			"ok    connect   smtp+plain://mx.example:25 (192.0.2.2:25)",
+			"ok    EHLO      mx; offers SIZE 1000",
+		}},
+		{"one is busy", hello, "S: 421 4.3.2 busy\nC: QUIT\n", []string{
+			"ok    EHLO      192.0.2.1:25: mx; offers SIZE 1000",
+			"note  EHLO      192.0.2.2:25: greeting: 421 4.3.2 busy (mx.example)",
+		}},
+		{"one is mute", mute, hello, []string{
+			"note  EHLO      192.0.2.1:25: not ready for mail within 1m0s while waiting for the greeting (mx.example); hint: a server that waits for TLS says nothing: try server = \"smtps://…\"",
+			"ok    EHLO      192.0.2.2:25: mx; offers SIZE 1000",
+		}},
+		{"both refuse", "", "", []string{
+			"fail  connect   connect to mx.example:25 at 192.0.2.1: connection refused; hint: port 25 is blocked on most networks; try server = \"smtps://…\" or \"smtp://…\"",
+			"fail  connect   connect to mx.example:25 at 192.0.2.2: connection refused; hint: port 25 is blocked on most networks; try server = \"smtps://…\" or \"smtp://…\"",
+			"skip  TLS       not tried: it needs something that is not there",
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := &network{began: time.Now(), names: map[string]zone{"ip4:mx.example": {found: []string{four1, four2}}}, hosts: map[string]peer{}}
+				for address, script := range map[string]string{four1: tt.first, four2: tt.second} {
+					p := peer{says: script, mute: script == mute}
+					if script == "" {
+						p.err = syscall.ECONNREFUSED
+					}
+					n.hosts[at(address)] = p
+				}
+				a := work(t, "ann@example.org")
+				a.User, a.Servers = "", config.List[config.Server]{server(t, "smtp+plain://mx.example:25")}
+				c := config.Default()
+				c.Accounts, c.Queue, c.Hostname = []*config.Account{a}, config.Off, "client.example"
+				s := &Submitter{Config: c, Identity: host, Store: &credential.Store{}, Lookup: n.lookup, Dial: n.dial}
+				var out strings.Builder
+				s.Doctor(t.Context(), &out, Checkup{})
+				lines := strings.Split(out.String(), "\n")
+				for _, want := range tt.want {
+					if !slices.Contains(lines, want) {
+						t.Errorf("no line %s\nin %s", want, out.String())
+					}
+				}
+				synctest.Wait()
+				if n.open != 0 {
+					t.Errorf("%d connections are left open", n.open)
+				}
+			})
+		})
+	}
+}
