@@ -1,9 +1,12 @@
 // Package setup writes a working account, from a person's answers or from
 // another program's files.
 //
-//	another program's files ── Import ─┐
-//	                                   ├─ document ── config.toml
-//	a person's answers ────────────────┘
+//	msmtp, ssmtp, nullmailer, dma ── Import ── draft ─┐
+//	                                                  ├─ document ── config.toml
+//	a person's answers ───────────────────────────────┘
+//
+// Each program is a table of its keys, with what is done about each: a setting
+// of ours, or a line that says why there is none. What is not said was done.
 //
 // A document becomes a file of its own, or is added to one that is there, of
 // which every line stays as it is. A file is only replaced by one that

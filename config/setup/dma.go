@@ -1,0 +1,170 @@
+package setup
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+
+	"sendoff/config"
+	"sendoff/submit/status"
+)
+
+// dmaFields is every key of dma.conf, with those of older versions.
+func dmaFields() []field {
+	return []field{
+		{"SMARTHOST", str(func(d *draft) *string { return &d.host })},
+		{"PORT", str(func(d *draft) *string { return &d.port })},
+		{"SECURETRANSFER", func(_ *reading, d *draft, _ entry) string { d.tls = true; return "" }},
+		{"SECURETRANS", func(_ *reading, d *draft, _ entry) string { d.tls = true; return "" }},
+		{"STARTTLS", func(_ *reading, d *draft, _ entry) string { d.starttls = true; return "" }},
+		{"OPPORTUNISTIC_TLS", always("TLS is not left to the server: the account requires STARTTLS")},
+		{"CERTFILE", path("tls-cert")},
+		{"FINGERPRINT", plain("tls-fingerprint", new(config.Fingerprint))},
+		{"SECURE", settled},
+		{"INSECURE", always("a password is sent without TLS to this host only")},
+		{"NOHELO", always("a server that does not know EHLO is greeted with HELO")},
+
+		{"AUTHPATH", settled}, // read before
+		{"MAILNAME", dmaMailname},
+		{"MASQUERADE", dmaMasquerade},
+		{"ALIASES", func(r *reading, _ *draft, e entry) string {
+			if why := notPath(e.value); why != "" || e.value == "" {
+				return why
+			}
+			return r.global("aliases", e.value)
+		}},
+		{"VIRTPATH", never("there are no virtual users")},
+		{"NULLCLIENT", settled}, // sendoff is nothing else
+
+		{"DEFER", func(r *reading, d *draft, e entry) string {
+			d.rest.set("deliver", config.DeliverQueue)
+			r.note(e, `the queue is run by itself, unless runner = "off" leaves that to sendoff -q`)
+			return ""
+		}},
+		{"SPOOLDIR", never("the queue is another one; dma -q sends what is in dma's")},
+		{"FULLBOUNCE", always("a notice has the header of the message only")},
+		{"VERBOSE", always("the option -v shows the dialogue")},
+		{"DEBUGLOG", always("the option -v shows the dialogue")},
+	}
+}
+
+func isDma(path string) bool {
+	text, err := readFile(path)
+	if err != nil {
+		return false
+	}
+	for _, line := range lines(path, text) {
+		key, _, _ := cutSpace(line.value)
+		return key == strings.ToUpper(key) && knows(dmaFields(), key)
+	}
+	return false
+}
+
+// readDma reads dma.conf and the file with the passwords.
+func readDma(r *reading) error {
+	text, err := readFile(r.path)
+	if err != nil {
+		return status.Config.Wrap(err)
+	}
+	d := &draft{name: "default", at: r.path + ":1"}
+	authPath := ""
+	says := make(map[string]entry)
+	for _, e := range lines(r.path, text) {
+		line, _, _ := strings.Cut(e.value, "#")
+		e.key, e.value, _ = cutSpace(strings.TrimSpace(line))
+		if !knows(dmaFields(), e.key) {
+			r.unknown(e.at)
+			continue
+		}
+		if before, twice := says[e.key]; twice {
+			r.dropped(before, "a later line takes its place")
+		}
+		says[e.key] = e
+		switch e.key {
+		case "SMARTHOST":
+			d.at = e.at
+		case "AUTHPATH":
+			authPath = e.value
+		}
+		apply(dmaFields(), r, d, e)
+	}
+	if d.host == "" {
+		return status.Config.Errorf("%s: without SMARTHOST, dma takes mail to each domain's own server; sendoff needs a smarthost", r.path)
+	}
+	if authPath != "" {
+		if err := r.dmaAuth(d, authPath); err != nil {
+			return err
+		}
+	}
+	if d.starttls && !d.tls {
+		d.tls = true
+		r.remark(d.at + ": STARTTLS has no effect in dma without SECURETRANSFER; the account requires it all the same")
+	}
+	r.protect(d)
+	r.settle(d)
+	r.add(d)
+	return nil
+}
+
+// dmaAuth finds the login in the file at path, or in the file of that name
+// beside dma.conf, which may have been copied together with it. The last line
+// of a host counts.
+func (r *reading) dmaAuth(d *draft, path string) error {
+	if _, err := os.Stat(path); err != nil {
+		path = filepath.Join(filepath.Dir(r.path), filepath.Base(path))
+	}
+	text, there, err := optional(path)
+	if err != nil {
+		return err
+	}
+	if !there {
+		r.remark(path + ": not there, so the account does not log in")
+	}
+	for _, e := range lines(path, text) {
+		user, rest, found := strings.Cut(e.value, "|")
+		i := strings.IndexAny(rest, ": \t")
+		if !found || i < 0 {
+			r.unknown(e.at)
+			continue
+		}
+		e.key, e.value = "the login", rest[i+1:]
+		if !strings.EqualFold(rest[:i], d.host) {
+			r.dropped(e, "it is for another server than SMARTHOST")
+			continue
+		}
+		if d.login {
+			r.dropped(d.password, "a later line takes its place")
+		}
+		d.login, d.user, d.password = true, user, e
+	}
+	return nil
+}
+
+// dmaMailname takes the name of the host, or a file that has it.
+func dmaMailname(r *reading, d *draft, e entry) string {
+	if strings.HasPrefix(e.value, "/") {
+		text, err := readFile(e.value)
+		if err != nil {
+			return "it names a file that cannot be read"
+		}
+		e.value, _, _ = strings.Cut(text, "\n")
+		e.value = strings.TrimSpace(e.value)
+	}
+	d.machine = e
+	return global("hostname")(r, d, e)
+}
+
+// dmaMasquerade takes an address, a domain, or a user with an @ behind it.
+func dmaMasquerade(r *reading, d *draft, e entry) string {
+	i := strings.LastIndexByte(e.value, '@')
+	switch user, host := e.value[:max(i, 0)], e.value[i+1:]; {
+	case e.value == "":
+		return ""
+	case user == "":
+		e.value = host
+		return bare(r, d, e)
+	case host == "":
+		return "it has no domain"
+	}
+	return d.addFrom(e.value)
+}

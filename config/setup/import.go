@@ -1,0 +1,392 @@
+package setup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"sendoff/config"
+	"sendoff/submit/credential"
+	"sendoff/submit/process"
+	"sendoff/submit/status"
+)
+
+// A program is one whose configuration can be taken over.
+type program struct {
+	name   string
+	places []string                // its files, or folders; the first that is there counts
+	knows  func(place string) bool // whether a file or folder is of this program
+	read   func(*reading) error
+}
+
+// programs is the table of programs, in the order in which they are looked for.
+func programs() []program {
+	return []program{
+		{"msmtp", []string{"~/.msmtprc", "~/.config/msmtp/config", "/etc/msmtprc"}, isMsmtp, readMsmtp},
+		{"ssmtp", []string{"/etc/ssmtp/ssmtp.conf"}, isSsmtp, readSsmtp},
+		{"nullmailer", []string{"/etc/nullmailer"}, isNullmailer, readNullmailer},
+		{"dma", []string{"/etc/dma/dma.conf"}, isDma, readDma},
+	}
+}
+
+// An Import takes over the configuration of another program. Its fields are the
+// outside world.
+type Import struct {
+	File   string // the file, or nullmailer's folder; "" looks at the well-known places
+	Secret string // the source where passwords go, file:FOLDER/ for a file of each account; "" chooses
+	Target string // the configuration that Write writes to
+
+	Write bool // write the configuration and store the passwords
+	Add   bool // with Write: add the accounts to a configuration that is there
+
+	Home       string
+	ConfigHome string // ~/.config, or what XDG_CONFIG_HOME says
+	Identity   config.Identity
+	Values     config.Values
+	Store      *credential.Store
+}
+
+// Run prints the configuration on out, and says what else there is to know:
+// each thing that could not be carried over, and where each password goes. No
+// password is printed. Nothing is written or stored without Write; with it the
+// passwords are stored first, so that a configuration that is there works.
+func (i *Import) Run(ctx context.Context, out io.Writer, say func(string)) error {
+	r, err := i.read(say)
+	if err != nil {
+		return err
+	}
+	places, err := i.place(ctx, r)
+	if err != nil {
+		return err
+	}
+	text := r.document.String()
+	if err := config.Check(r.program+"'s configuration as TOML", text, i.Home, i.Values); err != nil {
+		return err
+	}
+	file := target{path: i.Target, home: i.Home, values: i.Values}
+	whole := ""
+	if i.Write {
+		if whole, err = i.compose(file, r); err != nil {
+			return err
+		}
+	}
+	for _, remark := range r.remarks {
+		say(remark)
+	}
+	if _, err := io.WriteString(out, text); err != nil {
+		return err
+	}
+	if i.Write {
+		return i.write(ctx, file, whole, places, say)
+	}
+	for _, p := range places {
+		say(fmt.Sprintf("the password in %s: with --write it goes to %s, for %s at %s", p.at, p.ref, p.item.User, p.item.Host))
+	}
+	return nil
+}
+
+// read finds out which program's files are meant, and reads them.
+func (i *Import) read(say func(string)) (*reading, error) {
+	p, place, err := i.find(say)
+	if err != nil {
+		return nil, err
+	}
+	r := &reading{program: p.name, path: place, home: i.Home, id: i.Identity, values: i.Values}
+	if err := p.read(r); err != nil {
+		return nil, err
+	}
+	if len(r.accounts) == 0 {
+		for _, remark := range r.remarks {
+			say(remark)
+		}
+		return nil, status.Config.Errorf("%s: no account can be made of it", place)
+	}
+	return r, nil
+}
+
+// find returns the program and its file: the one that File names, or the first
+// that is in a well-known place.
+func (i *Import) find(say func(string)) (program, string, error) {
+	if i.File != "" {
+		path, err := filepath.Abs(i.File)
+		if err == nil {
+			_, err = os.Stat(path)
+		}
+		if err != nil {
+			return program{}, "", status.Config.Wrap(err)
+		}
+		for _, p := range programs() {
+			if p.knows(path) {
+				return p, path, nil
+			}
+		}
+		return program{}, "", status.Config.Errorf("%s: neither msmtp's nor ssmtp's, nullmailer's or dma's configuration, or not readable", path)
+	}
+	var found program
+	var at string
+	var looked []string
+	for _, p := range programs() {
+		for _, place := range p.places {
+			path := place
+			if rest, ok := strings.CutPrefix(place, "~/.config/"); ok {
+				path = filepath.Join(i.ConfigHome, rest)
+			} else if rest, ok := strings.CutPrefix(place, "~/"); ok {
+				path = filepath.Join(i.Home, rest)
+			}
+			looked = append(looked, place)
+			switch _, err := os.Stat(path); {
+			case err != nil:
+			case at == "":
+				found, at = p, path
+			default:
+				say(fmt.Sprintf("%s is there too; sendoff --import=%s takes it over", path, path))
+			}
+		}
+	}
+	if at == "" {
+		return found, "", status.Config.Errorf("nothing found to take over; looked for %s", strings.Join(looked, ", "))
+	}
+	return found, at, nil
+}
+
+// A placed password knows where it goes.
+type placed struct {
+	passwordAt
+	ref credential.Ref
+}
+
+// place decides where the passwords go, each once, and says so in the document.
+func (i *Import) place(ctx context.Context, r *reading) ([]placed, error) {
+	var all []placed
+	for _, p := range r.passwords {
+		source := i.Secret
+		if source == "" {
+			source = "keyring"
+			if !i.hasKeyring(ctx, p.item) {
+				source = "file:" + i.folder()
+			}
+		}
+		if folder, ok := strings.CutPrefix(source, "file:"); ok && strings.HasSuffix(folder, "/") {
+			source += p.account.name + ".secret"
+		}
+		ref, err := credential.ParseRef(source)
+		if err != nil {
+			return nil, status.Usage.Errorf("--secret: %w", err)
+		}
+		if _, err := credential.Writable([]credential.Ref{ref}); err != nil {
+			return nil, status.Usage.Errorf("--secret: %w", err)
+		}
+		p.account.set("secret", source)
+		isFile := strings.HasPrefix(source, "file:")
+		i := slices.IndexFunc(all, func(o placed) bool { return o.ref == ref && (isFile || o.item == p.item) })
+		if i >= 0 && all[i].secret.Reveal() != p.secret.Reveal() {
+			return nil, status.Usage.Errorf("--secret: %s cannot hold the passwords in %s and in %s; with file:FOLDER/ each account has a file", ref, all[i].at, p.at)
+		}
+		if i < 0 {
+			all = append(all, placed{p, ref})
+		}
+	}
+	return all, nil
+}
+
+// hasKeyring reports whether the keyring would take a password now, as far as
+// can be told without storing one or asking anybody.
+func (i *Import) hasKeyring(ctx context.Context, item credential.Item) bool {
+	ref, err := credential.ParseRef("keyring")
+	if err != nil {
+		return false
+	}
+	quiet := *i.Store
+	quiet.Interactive = false
+	_, err = quiet.Get(ctx, []credential.Ref{ref}, item)
+	return err == nil || errors.Is(err, credential.ErrNotFound) || errors.Is(err, credential.ErrLocked) && i.Store.Interactive
+}
+
+// folder returns where the accounts' own files are: beside the configuration.
+func (i *Import) folder() string {
+	folder := filepath.ToSlash(filepath.Dir(i.Target))
+	if rest, ok := strings.CutPrefix(folder, filepath.ToSlash(i.Home)+"/"); ok && i.Home != "" {
+		folder = "~/" + rest
+	}
+	return folder + "/"
+}
+
+// compose returns the text of the configuration that is to be written. To one
+// that is there only accounts are added: what the settings at the top say would
+// be for the other accounts, too.
+func (i *Import) compose(file target, r *reading) (string, error) {
+	d := document{top: r.top, accounts: r.accounts}
+	old, there, err := optional(file.path)
+	switch {
+	case err != nil:
+		return "", err
+	case there && !i.Add:
+		return "", status.Usage.Errorf("%s is there already; with --add in place of --write the accounts are added to it", file.path)
+	case there:
+		d.top = standing(old)
+		for _, s := range r.top {
+			r.remark(fmt.Sprintf("%s = %s is not added: it would be for the other accounts, too", s.key, toml(s.value)))
+		}
+	}
+	text, _, err := file.add(&d)
+	return text, err
+}
+
+// write stores the passwords and writes the configuration.
+func (i *Import) write(ctx context.Context, file target, text string, places []placed, say func(string)) error {
+	for _, p := range places {
+		if err := i.Store.Put(ctx, p.ref, p.item, p.secret); err != nil {
+			return err
+		}
+		say(fmt.Sprintf("the password in %s is in %s now, for %s at %s; take it out there once the account works", p.at, p.ref, p.item.User, p.item.Host))
+	}
+	if err := file.save(text); err != nil {
+		return err
+	}
+	say("written: " + file.path)
+	return nil
+}
+
+// standing returns the setting by which the account that a configuration has
+// without it, as its only one, stays the default.
+func standing(text string) settings {
+	has, _ := survey(text)
+	only := ""
+	for key := range has {
+		name, isAccount := strings.CutPrefix(key, "accounts.")
+		if isAccount && only != "" {
+			return nil
+		} else if isAccount {
+			only = name
+		}
+	}
+	if only == "" || has["account"] {
+		return nil
+	}
+	return settings{{"account", only}}
+}
+
+// A reading is what becomes of one program's files.
+type reading struct {
+	document
+	program   string
+	path      string // the file or folder
+	home      string
+	id        config.Identity
+	values    config.Values
+	passwords []passwordAt
+	remarks   []string
+}
+
+// A passwordAt is a password that stands in the program's files.
+type passwordAt struct {
+	account *account
+	item    credential.Item
+	secret  credential.Secret
+	at      string // FILE:LINE
+}
+
+// An entry is one line of a file: a key and its value, which may be a
+// password.
+type entry struct {
+	key, value string
+	at         string // FILE:LINE
+}
+
+// dropped says why what e says is not in the result.
+func (r *reading) dropped(e entry, why string) {
+	r.remark(fmt.Sprintf("%s: %s is not carried over: %s", e.at, e.key, why))
+}
+
+// note says what else there is to know about e.
+func (r *reading) note(e entry, what string) {
+	r.remark(fmt.Sprintf("%s: %s: %s", e.at, e.key, what))
+}
+
+// unknown says that the line at cannot be understood. The line itself may be a
+// password in the wrong place.
+func (r *reading) unknown(at string) {
+	r.remark(at + ": this line is not carried over: " + r.program + " has no such setting")
+}
+
+func (r *reading) remark(text string) {
+	if !slices.Contains(r.remarks, text) {
+		r.remarks = append(r.remarks, text)
+	}
+}
+
+// global sets a setting at the top, of which there is one for all accounts.
+func (r *reading) global(key, value string) string {
+	for _, s := range r.top {
+		if s.key == key && s.value != value {
+			return key + " is one for all accounts, and another account has it already"
+		}
+	}
+	r.top.set(key, value)
+	return ""
+}
+
+// maxFile is the size at which a file is taken for something else.
+const maxFile = 1 << 20
+
+// readFile returns the text of a file.
+func readFile(path string) (string, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", err
+	}
+	if !info.Mode().IsRegular() {
+		return "", fmt.Errorf("%s: not a regular file", path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if len(text) > maxFile {
+		return "", fmt.Errorf("%s: larger than 1 MiB, so not a configuration", path)
+	}
+	return string(text), err
+}
+
+// optional is readFile for a file that need not be there.
+func optional(path string) (text string, there bool, err error) {
+	text, err = readFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", false, nil
+	}
+	return text, err == nil, status.Config.Wrap(err)
+}
+
+// trusted returns why nobody should run a command that stands in the file at
+// path, or nil.
+func trusted(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return process.Trust(f, path)
+}
+
+// lines returns the lines of text that are not empty and no comments, and
+// where they are.
+func lines(path, text string) []entry {
+	var all []entry
+	n := 0
+	for line := range strings.Lines(text) {
+		n++
+		line = strings.TrimSpace(line)
+		if line != "" && line[0] != '#' {
+			all = append(all, entry{value: line, at: fmt.Sprintf("%s:%d", path, n)})
+		}
+	}
+	return all
+}

@@ -1,0 +1,520 @@
+package setup
+
+import (
+	"cmp"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"sendoff/config"
+	"sendoff/submit/status"
+)
+
+// msmtpFields is every key that an account of msmtp has, with those of older
+// versions. Those that decide about the file as a whole are in msmtpFile.
+func msmtpFields() []field {
+	return []field{
+		{"host", str(func(d *draft) *string { return &d.host })},
+		{"port", str(func(d *draft) *string { return &d.port })},
+		{"socket", msmtpSocket},
+		{"protocol", msmtpProtocol},
+		{"tls", onOff(func(d *draft) *bool { return &d.tls })},
+		{"tls_starttls", onOff(func(d *draft) *bool { return &d.starttls })},
+		{"tls_nostarttls", func(_ *reading, d *draft, _ entry) string { d.starttls = false; return "" }},
+
+		{"auth", msmtpAuth},
+		{"user", str(func(d *draft) *string { return &d.user })},
+		{"password", func(_ *reading, d *draft, e entry) string { d.password = e; return "" }},
+		{"passwordeval", func(_ *reading, d *draft, e entry) string { d.command = e; return "" }},
+		{"ntlmdomain", never("NTLM is not supported")},
+
+		{"from", msmtpFrom},
+		{"from_full_name", plain("full-name", nil)},
+		{"allow_from_override", msmtpOverride},
+		{"maildomain", settled}, // a part of auto_from
+		{"auto_from", msmtpAutoFrom},
+		{"set_from_header", unless("auto", "a From field that is there stays, and one that is missing is added; force-sender = true replaces it")},
+		{"set_date_header", unless("auto", "a missing Date field is always added")},
+		{"set_msgid_header", unless("auto", "a missing Message-ID field is always added")},
+		{"add_missing_from_header", unless("on", "a missing From field is always added")},
+		{"add_missing_date_header", unless("on", "a missing Date field is always added")},
+		{"remove_bcc_headers", unless("on", "a Bcc field never leaves")},
+		{"keepbcc", unless("off", "a Bcc field never leaves")},
+		{"undisclosed_recipients", unless("off", "To and Cc stay as they are")},
+		{"dsn_notify", unless("off", "notices are asked for with each message, by the option -N")},
+		{"dsn_return", unless("off", "what notices return is said with each message, by the option -R")},
+		{"aliases", msmtpAliases},
+
+		{"domain", msmtpDomain},
+		{"timeout", msmtpTimeout},
+		{"proxy_host", msmtpProxy},
+		{"proxy_port", settled}, // a part of proxy_host
+		{"source_ip", plain("source-address", new(config.Source))},
+
+		{"tls_trust_file", msmtpTrust},
+		{"tls_crl_file", never("lists of revoked certificates are not read")},
+		{"tls_fingerprint", plain("tls-fingerprint", new(config.Fingerprint))},
+		{"tls_key_file", path("tls-key")},
+		{"tls_cert_file", path("tls-cert")},
+		{"tls_certcheck", unless("on", "the certificate is always checked; tls-ca or tls-fingerprint make one good that nobody known has signed")},
+		{"tls_nocertcheck", always("the certificate is always checked; tls-ca or tls-fingerprint make one good that nobody known has signed")},
+		{"tls_host_override", plain("tls-name", hostName{})},
+		{"tls_priorities", never("the ciphers and versions of TLS are not a matter of choice")},
+		{"tls_min_dh_prime_bits", never("the ciphers and versions of TLS are not a matter of choice")},
+		{"tls_force_sslv3", always("there is no SSL, only TLS 1.2 and later")},
+
+		{"logfile", msmtpLog},
+		{"logfile_time_format", never("the log has its own format of time")},
+		{"syslog", msmtpSyslog},
+	}
+}
+
+// msmtpFile is the keys that are about the file as a whole.
+var msmtpFile = [...]string{"defaults", "account", "eval"}
+
+func isMsmtp(path string) bool {
+	text, err := readFile(path)
+	if err != nil {
+		return false
+	}
+	for _, line := range lines(path, text) {
+		key, _, _ := cutSpace(line.value)
+		return slices.Contains(msmtpFile[:], key) || slices.ContainsFunc(msmtpFields(), func(f field) bool { return f.key == key })
+	}
+	return false
+}
+
+// cutSpace splits a line after its first word.
+func cutSpace(line string) (word, rest string, found bool) {
+	i := strings.IndexAny(line, " \t")
+	if i < 0 {
+		return line, "", false
+	}
+	return line[:i], strings.TrimSpace(line[i:]), true
+}
+
+// An msmtpAccount is a section of the file: its lines, and those it has from
+// the defaults and from other accounts, the last of a key only.
+type msmtpAccount struct {
+	name    string
+	at      string
+	entries []entry
+	own     []string // keys that its own lines have
+	alias   string   // it is only another name for this account
+}
+
+// inherit adds e in place of an earlier one of the same key.
+func (a *msmtpAccount) inherit(e entry) {
+	a.entries = slices.DeleteFunc(a.entries, func(x entry) bool { return x.key == e.key })
+	a.entries = append(a.entries, e)
+}
+
+// setMsmtp adds a line of a's own.
+func (r *reading) setMsmtp(a *msmtpAccount, e entry) {
+	if slices.Contains(a.own, e.key) {
+		r.dropped(a.get(e.key), "a later line takes its place")
+	}
+	a.alias, a.own = "", append(a.own, e.key)
+	a.inherit(e)
+}
+
+// get returns what a says about key, with an empty value if nothing.
+func (a *msmtpAccount) get(key string) entry {
+	for _, e := range a.entries {
+		if e.key == key {
+			return e
+		}
+	}
+	return entry{key: key, at: a.at}
+}
+
+// readMsmtp reads an msmtprc.
+func readMsmtp(r *reading) error {
+	text, err := readFile(r.path)
+	if err != nil {
+		return status.Config.Wrap(err)
+	}
+	accounts, err := r.msmtpAccounts(text)
+	if err != nil {
+		return err
+	}
+	standard := "" // the account that is taken by default
+	for _, a := range accounts {
+		if a.name == "default" {
+			standard = cmp.Or(a.alias, a.name)
+		}
+	}
+	for _, a := range accounts {
+		if a.name == "default" && a.alias != "" {
+			continue
+		}
+		d, err := r.msmtpDraft(a, a.name == standard || len(accounts) == 1)
+		if err != nil {
+			return err
+		}
+		if made := r.add(d); made != nil && a.name == standard {
+			standard = ""
+			r.top = append(settings{{"account", made.name}}, r.top...)
+		}
+	}
+	return nil
+}
+
+// msmtpAccounts splits the file into its accounts.
+func (r *reading) msmtpAccounts(text string) ([]*msmtpAccount, error) {
+	defaults := &msmtpAccount{}
+	var accounts []*msmtpAccount
+	var current *msmtpAccount
+	for _, e := range lines(r.path, text) {
+		e.key, e.value, _ = cutSpace(e.value)
+		if n := len(e.value); n > 1 && e.value[0] == '"' && e.value[n-1] == '"' {
+			e.value = e.value[1 : n-1]
+		}
+		switch {
+		case e.key == "defaults":
+			current = defaults
+		case e.key == "account":
+			a, err := newMsmtpAccount(e, defaults, accounts)
+			if err != nil {
+				return nil, err
+			}
+			accounts, current = append(accounts, a), a
+		case e.key == "eval":
+			r.dropped(e, "it is a command that prints a line of this file; put what it prints in its place, or write passwordeval if that is the password")
+		case !slices.ContainsFunc(msmtpFields(), func(f field) bool { return f.key == e.key }):
+			r.unknown(e.at)
+		case current == nil:
+			current = &msmtpAccount{name: "default", at: e.at}
+			accounts = append(accounts, current)
+			r.setMsmtp(current, e)
+		default:
+			r.setMsmtp(current, e)
+		}
+	}
+	return accounts, nil
+}
+
+// newMsmtpAccount begins an account, with the defaults and what it inherits.
+func newMsmtpAccount(e entry, defaults *msmtpAccount, accounts []*msmtpAccount) (*msmtpAccount, error) {
+	name, parents, _ := strings.Cut(e.value, ":")
+	a := &msmtpAccount{name: strings.TrimSpace(name), at: e.at, entries: slices.Clone(defaults.entries)}
+	find := func(name string) int {
+		return slices.IndexFunc(accounts, func(a *msmtpAccount) bool { return a.name == name })
+	}
+	if a.name == "" {
+		return nil, status.Config.Errorf("%s: an account without a name", e.at)
+	}
+	if find(a.name) >= 0 {
+		return nil, status.Config.Errorf("%s: there is another account %q before", e.at, a.name)
+	}
+	heirs := 0
+	for parent := range strings.SplitSeq(parents, ",") {
+		if parent = strings.TrimSpace(parent); parent == "" {
+			continue
+		}
+		i := find(parent)
+		if i < 0 {
+			return nil, status.Config.Errorf("%s: there is no account %q before this line", e.at, parent)
+		}
+		for _, inherited := range accounts[i].entries {
+			a.inherit(inherited)
+		}
+		a.alias = cmp.Or(accounts[i].alias, parent)
+		if heirs++; heirs > 1 || len(a.entries) > len(accounts[i].entries) {
+			a.alias = ""
+		}
+	}
+	return a, nil
+}
+
+// msmtpDraft applies an account's lines.
+func (r *reading) msmtpDraft(a *msmtpAccount, standard bool) (*draft, error) {
+	d := &draft{name: a.name, at: a.at, starttls: true, standard: standard}
+	for _, e := range a.entries {
+		if e.key == "proxy_host" && e.value != "" {
+			if port := a.get("proxy_port").value; port != "" {
+				e.value = bracketed(e.value) + ":" + port
+			}
+		}
+		switch {
+		case e.key == "auto_from" && isOn(e.value):
+			e.value = a.get("maildomain").value
+		case e.key == "auto_from":
+			continue
+		case e.key == "set_from_header" && isOn(e.value) && strings.EqualFold(a.get("allow_from_override").value, "off"):
+			continue // force-sender does both
+		}
+		apply(msmtpFields(), r, d, e)
+	}
+	if d.login && d.user != "" && d.password.value == "" && d.command.value == "" {
+		p, err := r.netrc(d.host, d.user)
+		if err != nil {
+			return nil, err
+		}
+		d.password = p
+	}
+	return d, nil
+}
+
+// bracketed returns an IPv6 address in brackets, and anything else as it is.
+func bracketed(host string) string {
+	if strings.Contains(host, ":") && !strings.HasPrefix(host, "[") {
+		return "[" + host + "]"
+	}
+	return host
+}
+
+func isOn(v string) bool { return v == "" || strings.EqualFold(v, "on") }
+
+// onOff is for a key that is on or off.
+func onOff(field func(*draft) *bool) func(*reading, *draft, entry) string {
+	return func(_ *reading, d *draft, e entry) string {
+		if !isOn(e.value) && !strings.EqualFold(e.value, "off") {
+			return "it is neither on nor off"
+		}
+		*field(d) = isOn(e.value)
+		return ""
+	}
+}
+
+// unless is for a key of which sendoff does only what one value says. Nothing
+// is on, or with a third value that one.
+func unless(same, why string) func(*reading, *draft, entry) string {
+	return func(_ *reading, _ *draft, e entry) string {
+		v := e.value
+		switch {
+		case v == "" && same != "off":
+			return ""
+		case v == "":
+			v = "on"
+		}
+		if strings.EqualFold(v, same) {
+			return ""
+		}
+		return why
+	}
+}
+
+func msmtpSocket(r *reading, d *draft, e entry) string {
+	d.socket = e.value
+	if rest, ok := strings.CutPrefix(e.value, "~/"); ok {
+		d.socket = filepath.Join(r.home, rest)
+	}
+	return ""
+}
+
+func msmtpProtocol(_ *reading, d *draft, e entry) string {
+	d.lmtp = strings.EqualFold(e.value, "lmtp")
+	if !d.lmtp && !strings.EqualFold(e.value, "smtp") {
+		return "it is neither smtp nor lmtp"
+	}
+	return ""
+}
+
+func msmtpAuth(_ *reading, d *draft, e entry) string {
+	d.auth, d.login = "", !strings.EqualFold(e.value, "off")
+	if d.login && !isOn(e.value) {
+		d.auth = e.value
+	}
+	return ""
+}
+
+// msmtpFrom takes addresses and patterns. With %U the address is another one
+// for each user, as the setting domain makes it, which is one for all accounts.
+func msmtpFrom(r *reading, d *draft, e entry) string {
+	var all []string
+	for value := range strings.FieldsFuncSeq(e.value, func(c rune) bool { return c == ',' || c == ' ' || c == '\t' }) {
+		if strings.ContainsAny(value, "?[") {
+			all = append(all, "of a pattern's characters only * has a meaning")
+			continue
+		}
+		domain, each := strings.CutPrefix(value, "%U@")
+		if domain = r.expand(e, domain); each && d.standard && !strings.Contains(domain, "*") && r.top.accepts("domain", domain) {
+			if why := d.addFrom("*@" + domain); why == "" {
+				r.global("domain", domain)
+			} else {
+				all = append(all, why)
+			}
+			continue
+		}
+		if why := d.addFrom(r.expand(e, value)); why != "" {
+			all = append(all, why)
+		}
+	}
+	return strings.Join(all, "; ")
+}
+
+// accepts reports whether key could have value: it has none, or this one.
+func (s settings) accepts(key, value string) bool {
+	return !slices.ContainsFunc(s, func(x setting) bool { return x.key == key && x.value != value })
+}
+
+// expand puts values in place of msmtp's patterns for them, and says so.
+func (r *reading) expand(e entry, value string) string {
+	for _, row := range []struct{ pattern, value string }{
+		{"%U", r.id.Login}, {"%H", r.id.Hostname}, {"%C", r.id.FQDN}, {"%M", r.id.Mailname},
+	} {
+		if row.value != "" && strings.Contains(value, row.pattern) {
+			value = strings.ReplaceAll(value, row.pattern, row.value)
+			r.note(e, fmt.Sprintf("%s is %s from now on", row.pattern, row.value))
+		}
+	}
+	return value
+}
+
+// msmtpAutoFrom takes the value of maildomain.
+func msmtpAutoFrom(r *reading, d *draft, e entry) string {
+	d.from = nil
+	if e.value == "" {
+		return "there is no maildomain; a bare sender becomes the account's own address"
+	}
+	return msmtpFrom(r, d, entry{key: e.key, value: "%U@" + e.value, at: e.at})
+}
+
+func msmtpOverride(_ *reading, d *draft, e entry) string {
+	if isOn(e.value) {
+		return ""
+	}
+	d.rest.set("force-sender", true)
+	return ""
+}
+
+func msmtpDomain(r *reading, _ *draft, e entry) string {
+	value := r.expand(e, e.value)
+	if value == "" {
+		return ""
+	}
+	if why := check(hostName{}, value); why != "" {
+		return why
+	}
+	return r.global("hostname", value)
+}
+
+func msmtpTimeout(_ *reading, d *draft, e entry) string {
+	if strings.EqualFold(e.value, "off") {
+		return "there is always a limit"
+	}
+	if e.value == "" {
+		return ""
+	}
+	return d.put("timeout", e.value+"s", new(config.Duration))
+}
+
+func msmtpProxy(_ *reading, d *draft, e entry) string {
+	if e.value == "" {
+		return ""
+	}
+	return d.put("proxy", "socks5://"+e.value, new(config.Proxy))
+}
+
+func msmtpTrust(_ *reading, d *draft, e entry) string {
+	switch e.value {
+	case "system":
+		return ""
+	case "":
+		return "the system's authorities are trusted unless tls-ca or tls-fingerprint say otherwise"
+	}
+	return path("tls-ca")(nil, d, e)
+}
+
+func msmtpAliases(r *reading, _ *draft, e entry) string {
+	if e.value == "" {
+		return ""
+	}
+	if why := notPath(e.value); why != "" {
+		return why
+	}
+	r.note(e, "what the entry default says there, an entry * says here")
+	return r.global("aliases", e.value)
+}
+
+func msmtpLog(r *reading, _ *draft, e entry) string {
+	if e.value == "" {
+		return ""
+	}
+	if e.value == "-" {
+		return "nothing is logged on standard output"
+	}
+	if why := notPath(e.value); why != "" {
+		return why
+	}
+	return r.global("log", e.value)
+}
+
+func msmtpSyslog(r *reading, _ *draft, e entry) string {
+	if strings.EqualFold(e.value, "off") {
+		return ""
+	}
+	if why := r.global("log", config.LogSyslog); why != "" {
+		return why
+	}
+	if !isOn(e.value) && !strings.EqualFold(e.value, "LOG_MAIL") {
+		r.note(e, "the facility is always mail")
+	}
+	return ""
+}
+
+// netrc looks a password up in the files that ftp(1) made known.
+func (r *reading) netrc(host, user string) (entry, error) {
+	for _, path := range []string{filepath.Join(r.home, ".netrc"), filepath.Join(filepath.Dir(r.path), "netrc")} {
+		text, there, err := optional(path)
+		if err != nil {
+			return entry{}, err
+		}
+		if there {
+			if p, ok := findNetrc(path, text, host, user); ok {
+				return p, nil
+			}
+		}
+	}
+	return entry{}, nil
+}
+
+// findNetrc finds the password of user at host in the text of a netrc.
+func findNetrc(path, text, host, user string) (entry, bool) {
+	var machine, login string
+	var found entry
+	matches := func() bool { return strings.EqualFold(machine, host) && login == user && found.value != "" }
+	n, macro := 0, false
+	for line := range strings.Lines(text) {
+		n++
+		words := strings.Fields(line)
+		if macro = macro && len(words) > 0; macro { // up to an empty line
+			continue
+		}
+		for i := 0; i < len(words); i++ {
+			next := ""
+			if i+1 < len(words) {
+				next = strings.Trim(words[i+1], `"`)
+			}
+			switch words[i] {
+			case "machine", "default":
+				if matches() {
+					return found, true
+				}
+				machine, login, found = "", "", entry{}
+				if words[i] == "machine" {
+					machine = next
+					i++
+				}
+			case "login", "user":
+				login = next
+				i++
+			case "password", "passwd":
+				found = entry{key: "password", value: next, at: fmt.Sprintf("%s:%d", path, n)}
+				i++
+			case "account":
+				i++
+			case "macdef":
+				macro = true
+				i = len(words)
+			default:
+				if strings.HasPrefix(words[i], "#") {
+					i = len(words)
+				}
+			}
+		}
+	}
+	return found, matches()
+}

@@ -1,0 +1,290 @@
+package setup
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"sendoff/config"
+	"sendoff/submit/status"
+)
+
+// nullmailerFiles is every file in nullmailer's folder but remotes, in the
+// order in which they are read. Each holds one line.
+func nullmailerFiles() []field {
+	return []field{
+		{"defaultdomain", settled}, // a part of me and defaulthost
+		{"me", settled},            // unless there is helohost, or defaulthost
+		{"helohost", settled},
+		{"defaulthost", settled},
+		{"allmailfrom", func(_ *reading, d *draft, e entry) string {
+			if why := d.addFrom(e.value); why != "" {
+				return why
+			}
+			d.rest.set("force-sender", true)
+			return ""
+		}},
+		{"adminaddr", func(_ *reading, d *draft, e entry) string {
+			if !isOwn(e.value) {
+				return "it is not one address with a domain"
+			}
+			d.local = e
+			return ""
+		}},
+		{"idhost", never("a Message-ID has the sender's domain")},
+		{"pausetime", settled}, // with maxpause
+		{"maxpause", settled},
+		{"queuelifetime", func(r *reading, _ *draft, e entry) string {
+			if why := check(new(config.Duration), e.value+"s"); why != "" {
+				return why
+			}
+			return r.global("lifetime", e.value+"s")
+		}},
+		{"sendtimeout", never("there is a limit for each answer of the server instead: timeout")},
+		{"bounceto", never("a notice goes to the sender")},
+		{"doublebounceto", never("a notice that cannot be sent goes to the folder failed of the queue, and notify-command tells of it")},
+	}
+}
+
+// remoteOptions is every option of a line in remotes.
+func remoteOptions() []field {
+	return []field{
+		{"port", str(func(d *draft) *string { return &d.port })},
+		{"user", func(_ *reading, d *draft, e entry) string { d.user, d.login = e.value, e.value != ""; return "" }},
+		{"pass", func(_ *reading, d *draft, e entry) string { d.password = entry{"pass", e.value, e.at}; return "" }},
+		{"auth-login", func(_ *reading, d *draft, _ entry) string { d.auth = "LOGIN"; return "" }},
+		{"starttls", func(_ *reading, d *draft, _ entry) string { d.tls, d.starttls = true, true; return "" }},
+		{"tls", func(_ *reading, d *draft, _ entry) string { d.tls = true; return "" }},
+		{"ssl", func(_ *reading, d *draft, _ entry) string { d.tls = true; return "" }},
+		{"source", plain("source-address", new(config.Source))},
+		{"x509certfile", path("tls-cert")},
+		{"x509keyfile", path("tls-key")},
+		{"x509cafile", path("tls-ca")},
+		{"x509crlfile", never("lists of revoked certificates are not read")},
+		{"x509fmtder", always("certificates and keys are read in PEM form")},
+		{"insecure", always("the certificate is always checked; tls-ca or tls-fingerprint make one good that nobody known has signed")},
+	}
+}
+
+// isNullmailer takes the folder, or the file remotes in it.
+func isNullmailer(path string) bool {
+	info, err := os.Stat(path)
+	if err == nil && !info.IsDir() {
+		return filepath.Base(path) == "remotes"
+	}
+	_, err = os.Stat(filepath.Join(path, "remotes"))
+	return err == nil
+}
+
+// readNullmailer reads nullmailer's folder.
+func readNullmailer(r *reading) error {
+	if info, err := os.Stat(r.path); err == nil && !info.IsDir() {
+		r.path = filepath.Dir(r.path)
+	}
+	remotes := filepath.Join(r.path, "remotes")
+	text, err := readFile(remotes)
+	if err != nil {
+		return status.Config.Wrap(err)
+	}
+	common := &draft{}
+	if err := r.nullmailerFolder(common); err != nil {
+		return err
+	}
+	var all []*draft
+	for _, e := range lines(remotes, text) {
+		if d := r.remote(common, e); d != nil {
+			all = append(all, d)
+		}
+	}
+	for i, d := range all {
+		r.protect(d)
+		if i == 0 {
+			r.settle(d)
+		} else {
+			d.name, d.from = d.host, slices.Clone(all[0].from)
+		}
+	}
+	r.addRemotes(all)
+	return nil
+}
+
+// nullmailerFolder reads the files beside remotes, which are about all servers.
+func (r *reading) nullmailerFolder(d *draft) error {
+	says := make(map[string]entry)
+	for _, f := range nullmailerFiles() {
+		path := filepath.Join(r.path, f.key)
+		text, _, err := optional(path)
+		if err != nil {
+			return err
+		}
+		first, _, _ := strings.Cut(text, "\n")
+		if e := (entry{f.key, strings.TrimSpace(first), path + ":1"}); e.value != "" {
+			says[f.key] = e
+			apply([]field{f}, r, d, e)
+		}
+	}
+	folder, err := os.ReadDir(r.path)
+	if err != nil {
+		return status.Config.Wrap(err)
+	}
+	for _, file := range folder {
+		if name := file.Name(); name != "remotes" && !knows(nullmailerFiles(), name) {
+			r.remark(filepath.Join(r.path, name) + ": this file is not carried over: nullmailer has no such setting")
+		}
+	}
+	r.nullmailerNames(d, says)
+	r.nullmailerPauses(says)
+	return nil
+}
+
+// nullmailerNames makes names of the host and of its domain from four files.
+func (r *reading) nullmailerNames(d *draft, says map[string]entry) {
+	complete := func(key string) entry {
+		e := says[key]
+		if suffix := says["defaultdomain"].value; e.value != "" && !strings.Contains(e.value, ".") && suffix != "" {
+			e.value += "." + suffix
+		}
+		return e
+	}
+	d.machine = complete("me")
+	hello := complete("helohost")
+	if hello.value == "" {
+		hello = d.machine
+	}
+	if why := global("hostname")(r, d, hello); why != "" {
+		r.dropped(hello, why)
+	}
+	if e := complete("defaulthost"); e.value != "" {
+		if why := bare(r, d, e); why != "" {
+			r.dropped(e, why)
+		}
+	}
+	if e := says["defaultdomain"]; e.value != "" {
+		r.note(e, "other hosts without a dot in their name are not completed")
+	}
+}
+
+// nullmailerPauses makes retry of two files.
+func (r *reading) nullmailerPauses(says map[string]entry) {
+	first, longest := says["pausetime"], says["maxpause"]
+	if first.value == "" && longest.value == "" {
+		return
+	}
+	pauses := []string{cmp.Or(first.value, "60") + "s", cmp.Or(longest.value, "86400") + "s"}
+	var least, most config.Duration
+	err := errors.Join(least.UnmarshalText([]byte(pauses[0])), most.UnmarshalText([]byte(pauses[1])))
+	if err != nil || least.Duration > most.Duration {
+		for _, e := range []entry{first, longest} {
+			if e.value != "" {
+				r.dropped(e, "retry is two times, the first wait and the longest")
+			}
+		}
+		return
+	}
+	r.top.set("retry", pauses)
+}
+
+// remote makes a draft of a line in remotes.
+func (r *reading) remote(common *draft, e entry) *draft {
+	words, ok := shellWords(e.value)
+	if !ok || len(words) == 0 {
+		r.unknown(e.at)
+		return nil
+	}
+	d := *common
+	d.name, d.at, d.host = "default", e.at, words[0]
+	d.from, d.rest = slices.Clone(common.from), slices.Clone(common.rest)
+	words = words[1:]
+	if len(words) > 0 && !strings.HasPrefix(words[0], "-") && !strings.Contains(words[0], "=") {
+		if words[0] != "smtp" {
+			r.remark(e.at + ": this server is not carried over: its protocol is not SMTP")
+			return nil
+		}
+		words = words[1:]
+	}
+	for _, w := range words {
+		o := entry{at: e.at}
+		o.key, o.value, _ = strings.Cut(strings.TrimPrefix(w, "--"), "=")
+		if !apply(remoteOptions(), r, &d, o) {
+			r.remark(e.at + ": an option is not carried over: nullmailer has no such option")
+		}
+	}
+	return &d
+}
+
+// addRemotes makes an account of all servers that take the same login, because
+// one account tries its servers in order.
+func (r *reading) addRemotes(all []*draft) {
+	for i, d := range all {
+		if i == 0 {
+			r.add(d)
+			continue
+		}
+		first := all[0]
+		url, why := d.server()
+		same := d.user == first.user && d.password.value == first.password.value && d.auth == first.auth &&
+			d.rest.String() == first.rest.String()
+		if why != "" || !same || len(r.accounts) != 1 {
+			r.add(d)
+			if n := len(r.accounts); n > 1 {
+				r.remark(fmt.Sprintf("%s: the account %q is not tried when another server fails: its login or its settings are others", d.at, r.accounts[n-1].name))
+			}
+			continue
+		}
+		r.accounts[0].set("server", append(r.accounts[0].servers(), url))
+	}
+	if len(r.accounts) > 1 {
+		r.top = append(settings{{"account", r.accounts[0].name}}, r.top...)
+	}
+}
+
+// servers returns the account's servers.
+func (a *account) servers() []string {
+	for _, s := range a.settings {
+		if list, ok := s.value.([]string); ok && s.key == "server" {
+			return list
+		} else if s.key == "server" {
+			return []string{s.value.(string)}
+		}
+	}
+	return nil
+}
+
+// shellWords splits a line as nullmailer does: quotes and backslashes are a
+// shell's, and no other character has a meaning. ok is false if a quote is not
+// closed.
+func shellWords(line string) (words []string, ok bool) {
+	var word strings.Builder
+	var quote byte
+	in := false
+	for i := 0; i < len(line); i++ {
+		c := line[i]
+		switch {
+		case c == '\\' && quote != '\'' && i+1 < len(line):
+			i++
+			word.WriteByte(line[i])
+			in = true
+		case quote != 0 && c == quote:
+			quote = 0
+		case quote == 0 && (c == '\'' || c == '"'):
+			quote, in = c, true
+		case quote == 0 && (c == ' ' || c == '\t'):
+			if in {
+				words = append(words, word.String())
+			}
+			word.Reset()
+			in = false
+		default:
+			word.WriteByte(c)
+			in = true
+		}
+	}
+	if in {
+		words = append(words, word.String())
+	}
+	return words, quote == 0
+}

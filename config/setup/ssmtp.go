@@ -1,0 +1,224 @@
+package setup
+
+import (
+	"path/filepath"
+	"strings"
+
+	"sendoff/submit/status"
+)
+
+// ssmtpFields is every key of ssmtp.conf, whose case does not matter.
+func ssmtpFields() []field {
+	return []field{
+		{"mailhub", func(_ *reading, d *draft, e entry) string {
+			host, port := splitPort(e.value)
+			if d.host = host; port != "" {
+				d.port = port
+			}
+			return ""
+		}},
+		{"RemotePort", str(func(d *draft) *string { return &d.port })},
+		{"UseTLS", yesNo(func(d *draft, yes bool) { d.tls, d.starttls = yes, d.starttls && yes })},
+		{"UseSTARTTLS", yesNo(func(d *draft, yes bool) { d.tls, d.starttls = d.tls || yes, yes })},
+		{"TLS_CA_File", path("tls-ca")},
+		{"TLS_CA_Dir", never("a folder of authorities is named by SSL_CERT_DIR in the environment")},
+		{"UseTLSCert", settled}, // judged with the certificate
+		{"TLSCert", path("tls-cert")},
+		{"TLSKey", path("tls-key")},
+
+		{"AuthUser", func(_ *reading, d *draft, e entry) string { d.user, d.login = e.value, e.value != ""; return "" }},
+		{"AuthPass", func(_ *reading, d *draft, e entry) string { d.password = e; return "" }},
+		{"AuthMethod", str(func(d *draft) *string { return &d.auth })},
+		{"UseOldAUTH", ifYes("the name is sent as the server asks for it")},
+
+		{"hostname", func(r *reading, d *draft, e entry) string {
+			d.machine = e
+			return global("hostname")(r, d, e)
+		}},
+		{"rewriteDomain", func(r *reading, d *draft, e entry) string {
+			e.value = e.value[strings.LastIndexByte(e.value, '@')+1:] // as ssmtp does
+			return bare(r, d, e)
+		}},
+		{"root", ssmtpRoot},
+		{"MinUserId", never("mail for every local name is treated alike")},
+		{"FromLineOverride", func(_ *reading, _ *draft, e entry) string {
+			if strings.EqualFold(e.value, "no") {
+				return "a From field stays as it is; force-sender = true replaces it"
+			}
+			return ""
+		}},
+		{"Debug", ifYes("the option -v shows the dialogue")},
+	}
+}
+
+func isSsmtp(path string) bool {
+	text, err := readFile(path)
+	if err != nil {
+		return false
+	}
+	for _, line := range lines(path, text) {
+		key, _, found := strings.Cut(line.value, "=")
+		return found && knows(ssmtpFields(), strings.TrimSpace(key))
+	}
+	return false
+}
+
+// knows reports whether fields have key.
+func knows(fields []field, key string) bool {
+	for _, f := range fields {
+		if strings.EqualFold(f.key, key) {
+			return true
+		}
+	}
+	return false
+}
+
+// yesNo is for a key of which everything but YES is no.
+func yesNo(set func(*draft, bool)) func(*reading, *draft, entry) string {
+	return func(_ *reading, d *draft, e entry) string {
+		set(d, strings.EqualFold(e.value, "yes"))
+		return ""
+	}
+}
+
+// ifYes is for a key that has no counterpart, and where that matters if it is
+// YES.
+func ifYes(why string) func(*reading, *draft, entry) string {
+	return func(_ *reading, _ *draft, e entry) string {
+		if strings.EqualFold(e.value, "yes") {
+			return why
+		}
+		return ""
+	}
+}
+
+// global is for a key whose value is a host's name, and that of a setting at
+// the top.
+func global(setting string) func(*reading, *draft, entry) string {
+	return func(r *reading, d *draft, e entry) string {
+		if e.value == "" {
+			return ""
+		}
+		if why := check(hostName{}, e.value); why != "" {
+			return why
+		}
+		return r.global(setting, e.value)
+	}
+}
+
+// bare is for a key whose value is the domain that bare names get.
+func bare(_ *reading, d *draft, e entry) string {
+	if e.value != "" {
+		if why := check(hostName{}, e.value); why != "" {
+			return why
+		}
+	}
+	d.domain = e
+	return ""
+}
+
+// ssmtpRoot takes the address that gets the mail for the system's users.
+func ssmtpRoot(r *reading, d *draft, e entry) string {
+	if e.value == "" {
+		return ""
+	}
+	if !isOwn(e.value) {
+		return "it is no address with a domain; the alias file can say where the mail for root goes"
+	}
+	d.local = e
+	return ""
+}
+
+// readSsmtp reads ssmtp.conf, and the revaliases beside it.
+func readSsmtp(r *reading) error {
+	text, err := readFile(r.path)
+	if err != nil {
+		return status.Config.Wrap(err)
+	}
+	d := &draft{name: "default", at: r.path + ":1"}
+	says := make(map[string]entry)
+	for _, e := range lines(r.path, text) {
+		key, value, found := strings.Cut(e.value, "=")
+		if e.key = strings.TrimSpace(key); !found || !knows(ssmtpFields(), e.key) {
+			r.unknown(e.at)
+			continue
+		}
+		// Some builds end a value at # or =, others do not; a password that
+		// works does so as a whole.
+		name := strings.ToLower(e.key)
+		login := name == "authuser" || name == "authpass"
+		if e.value = strings.TrimSpace(value); !login {
+			e.value, _, _ = strings.Cut(e.value, "#")
+			e.value = strings.TrimSpace(e.value)
+		}
+		if before, twice := says[name]; twice && login {
+			r.dropped(e, "an earlier line counts")
+			continue
+		} else if twice {
+			r.dropped(before, "a later line takes its place")
+		}
+		says[name] = e
+		apply(ssmtpFields(), r, d, e)
+	}
+	if !strings.EqualFold(says["usetlscert"].value, "yes") && d.rest.has("tls-cert") {
+		d.rest.set("tls-cert", "")
+		d.rest.set("tls-key", "")
+		r.dropped(says["tlscert"], "UseTLSCert is not YES")
+	}
+	others, err := r.revaliases(d)
+	if err != nil {
+		return err
+	}
+	r.protect(d)
+	r.settle(d)
+	if r.add(d) != nil && len(others) > 0 {
+		r.top = append(settings{{"account", r.accounts[0].name}}, r.top...)
+	}
+	for _, o := range others {
+		r.protect(o)
+		r.add(o)
+	}
+	return nil
+}
+
+// revaliases reads the senders of local users. An address that goes through
+// the same server is one more of d; for another server an account is returned.
+func (r *reading) revaliases(d *draft) (others []*draft, err error) {
+	path := filepath.Join(filepath.Dir(r.path), "revaliases")
+	text, _, err := optional(path)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range lines(path, text) {
+		parts := strings.SplitN(strings.TrimSpace(strings.SplitN(e.value, "#", 2)[0]), ":", 4)
+		if len(parts) < 2 {
+			r.unknown(e.at)
+			continue
+		}
+		login, address := strings.TrimSpace(parts[0]), strings.TrimSpace(parts[1])
+		e.key = "the sender"
+		o := *d
+		if len(parts) > 2 && strings.TrimSpace(parts[2]) != "" {
+			o.host = strings.TrimSpace(parts[2]) // on the same port, if none is given
+		}
+		if len(parts) > 3 {
+			o.port = strings.TrimSpace(parts[3])
+		}
+		to := d
+		if o.host != d.host || o.port != d.port {
+			o.name, o.at, o.from = login, e.at, nil
+			to = &o
+		}
+		if why := to.addFrom(address); why != "" {
+			r.dropped(e, why)
+			continue
+		}
+		if to == &o {
+			others = append(others, to)
+		}
+		if address != d.own() {
+			r.note(e, "who sends with this address says so in From or with -f; a bare sender becomes the default account's own address")
+		}
+	}
+	return others, nil
+}
