@@ -100,6 +100,8 @@ func (p *program) run() error {
 		return p.logout()
 	case cmdline.Setup:
 		return p.setup(context.Background()) // a signal ends it at once: nothing is half done
+	case cmdline.Import:
+		return p.takeOver()
 	case cmdline.CheckConfig:
 		if p.privileged {
 			return status.Usage.Errorf("-bC: this process has rights that its caller has not; it only submits")
@@ -528,6 +530,28 @@ func (p *program) setup(ctx context.Context) error {
 		},
 	}
 	return job.Run(ctx)
+}
+
+// takeOver makes a configuration of another program's.
+func (p *program) takeOver() error {
+	if p.privileged {
+		return status.Usage.Errorf("--import: this process has rights that its caller has not; it only submits")
+	}
+	id := config.Identify()
+	paths := config.Find("", os.Getenv, id)
+	job := &setup.Import{
+		File:       p.cmd.Entry,
+		Secret:     p.cmd.Secret,
+		Target:     cmp.Or(p.overrides().Config, paths.User),
+		Write:      p.cmd.Write != "",
+		Add:        p.cmd.Write == "--add",
+		Home:       paths.Home,
+		ConfigHome: filepath.Dir(filepath.Dir(paths.User)),
+		Identity:   id,
+		Values:     submit.Values(),
+		Store:      &credential.Store{Interactive: process.IsTerminal(os.Stderr), Home: paths.Home},
+	}
+	return job.Run(context.Background(), os.Stdout, p.say)
 }
 
 // queue does what a mode that is about the queue asks for.

@@ -65,8 +65,9 @@ type Command struct {
 	RequireTLS              bool // REQUIRETLS (RFC 8689)
 
 	Run     QueueRun // of the mode Run
-	Entry   string   // what Show, Delete, Retry, Runner, Listen and Setup are about
+	Entry   string   // what Show, Delete, Retry, Runner, Listen, Setup and Import are about
 	Answers Answers  // of the mode Setup
+	Write   string   // of the mode Import: "", --write or --add
 
 	Warnings []string // what was ignored and should not have been written
 }
@@ -207,6 +208,9 @@ func (p *parser) finish() error {
 	if p.answer != "" {
 		return notWithoutSetup(p.answer)
 	}
+	if p.Write != "" {
+		return notWithoutImport(p.Write)
+	}
 	p.warnSubject()
 	p.QueueOnly = p.QueueOnly || p.DeliveryMode == 'q' || p.DeliveryMode == 'd'
 	if p.DryRun && p.Rehearse {
@@ -244,6 +248,9 @@ func (p *parser) finishWithoutSending(end asked) error {
 	if p.answer != "" && p.Mode != Setup {
 		return notWithoutSetup(p.answer)
 	}
+	if p.Write != "" && p.Mode != Import {
+		return notWithoutImport(p.Write)
+	}
 	if why := end.mode.refusal(); why != "" {
 		return status.Usage.Errorf("%s: %s", end.form, why)
 	}
@@ -253,6 +260,8 @@ func (p *parser) finishWithoutSending(end asked) error {
 	switch {
 	case end.mode == Setup && len(p.Recipients) > 0:
 		return p.takeOperand(end.form, "an address")
+	case end.mode == Import && len(p.Recipients) > 0:
+		return p.takeOperand(end.form, "a file")
 	case end.mode == Verify && len(p.Recipients) == 0:
 		return status.Usage.Errorf("%s: no address; name those to verify", end.form)
 	case end.mode != Verify && len(p.Recipients) > 0:
@@ -263,6 +272,10 @@ func (p *parser) finishWithoutSending(end asked) error {
 
 func notWithoutSetup(form string) error {
 	return status.Usage.Errorf("%s is an answer to --setup, and stands only with it", form)
+}
+
+func notWithoutImport(form string) error {
+	return status.Usage.Errorf("%s says what --import does, and stands only with it", form)
 }
 
 // takeOperand makes the one word beside a mode its Entry.

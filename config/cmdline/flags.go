@@ -63,6 +63,9 @@ var flags = [...]Flag{
 	{0, "force", None, "", "--setup: write the account if it fails, too", first, answerForce},
 	{0, "doctor", Attached, "ACCOUNT", "look for what keeps mail from leaving", first, doctor},
 	{0, "json", None, "", "with --doctor: a JSON object a line", first, asJSON},
+	{0, "import", Attached, "FILE", "take over msmtp's, ssmtp's, nullmailer's, dma's", first, entry(Import)},
+	{0, "write", None, "", "--import: write it, and store the passwords", first, writing},
+	{0, "add", None, "", "--import: the same, to a file that is there", first, adding},
 	{0, "login", Required, "ACCOUNT", "store the secret of an account", first, login},
 	{0, "logout", Required, "ACCOUNT", "forget the secret of an account", first, logout},
 	{0, "version", None, "", "print the version", firstOrSole, become(Version)},
@@ -111,7 +114,6 @@ var flags = [...]Flag{
 	{0, "queue-runner", Required, "FOLDER", "", first, entry(Runner)},
 	{0, "queue-of-user", Required, "TASK", "", first, ofUser},
 	{0, "secret-as-cron", None, "", "", first, become(AsCron)},
-	{0, "import", Attached, "", "", first, become(Import)},
 	{0, "completions", Attached, "", "", first, become(Completions)},
 }
 
@@ -171,6 +173,8 @@ func doctor(c *Command, v string) error {
 	}
 	return nil
 }
+func writing(c *Command, _ string) error { c.Write = "--write"; return nil }
+func adding(c *Command, _ string) error  { c.Write = "--add"; return nil }
 
 func extract(c *Command, _ string) error    { c.Extract = true; return nil }
 func from(c *Command, v string) error       { c.From = &v; return nil }

@@ -38,7 +38,7 @@ const (
 	Setup                       // make an account for the address Entry, or ask whose; Answers goes with it
 	Doctor                      // look for what keeps mail from leaving by Account, or by the one that is chosen
 	AsCron                      // fetch the secret that stdin names
-	Import
+	Import                      // take over the configuration Entry of another program, or the one that is found
 	Completions
 	Daemon
 	Test
@@ -63,8 +63,8 @@ var modes = [...]struct {
 	{mode: Verify, letters: "v"},
 	{mode: Aliases, letters: "i"},
 	{mode: Setup},
+	{mode: Import},
 
-	{Import, "", "importing a configuration is not in this version yet"},
 	{Completions, "", "shell completions are not in this version yet"},
 
 	{Daemon, "dDl", "sendoff only sends mail; it does not wait for it as a daemon"},

@@ -69,7 +69,11 @@ func line(b *strings.Builder, f Flag) {
 	case Required:
 		s += " " + f.Value
 	case Attached:
-		s += "[" + f.Value + "]"
+		if f.Letter == 0 {
+			s += "[=" + f.Value + "]"
+		} else {
+			s += "[" + f.Value + "]"
+		}
 	}
 	b.WriteString(s + strings.Repeat(" ", max(1, column-len(s))) + f.Help + "\n")
 }
