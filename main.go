@@ -102,6 +102,12 @@ func (p *program) run() error {
 		return p.setup(context.Background()) // a signal ends it at once: nothing is half done
 	case cmdline.Import:
 		return p.takeOver()
+	case cmdline.Completions:
+		text, err := cmdline.CompletionsFor(p.cmd.Entry)
+		if err != nil {
+			return err
+		}
+		return p.print(text)
 	case cmdline.CheckConfig:
 		if p.privileged {
 			return status.Usage.Errorf("-bC: this process has rights that its caller has not; it only submits")

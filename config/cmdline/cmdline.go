@@ -65,7 +65,7 @@ type Command struct {
 	RequireTLS              bool // REQUIRETLS (RFC 8689)
 
 	Run     QueueRun // of the mode Run
-	Entry   string   // what Show, Delete, Retry, Runner, Listen, Setup and Import are about
+	Entry   string   // what Show, Delete, Retry, Runner, Listen, Setup, Import and Completions are about
 	Answers Answers  // of the mode Setup
 	Write   string   // of the mode Import: "", --write or --add
 

@@ -218,6 +218,7 @@ func TestParseModes(t *testing.T) {
 		{"sendoff --import=f", Import, `Entry="f"`},
 		{"sendoff --import f --write --secret file:/x", Import, `Secret="file:/x" Entry="f" Write="--write"`},
 		{"sendoff --add --config c --import f", Import, `Config="c" Entry="f" Write="--add"`},
+		{"sendoff --completions zsh", Completions, `Entry="zsh"`},
 		{"sendoff --setup", Setup, ``},
 		{"sendoff --setup=ann@example.org", Setup, `Entry="ann@example.org"`},
 		{"sendoff --setup ann@example.org --yes -a work -v", Setup, `Verbose Account="work" Entry="ann@example.org" Answers={  false true false false}`},
@@ -299,7 +300,8 @@ func TestParseErrors(t *testing.T) {
 		{"sendmail --import", `--import is refused under the name sendmail: it belongs to the sendoff command`},
 		{"sendoff --write x", `--write says what --import does, and stands only with it`},
 		{"!sendoff --login work --add", `--add says what --import does, and stands only with it`},
-		{"!sendoff --completions bash", `--completions: shell completions are not in this version yet`},
+		{"!sendoff --completions bash zsh", `--completions sends nothing, so it takes no recipient: zsh`},
+		{"sendmail --completions bash", `--completions is refused under the name sendmail: it belongs to the sendoff command`},
 
 		{"sendmail -t -bp", `-bp sends nothing, so it cannot stand with -t`},
 		{"sendmail -bp -t", `-bp sends nothing, so it cannot stand with -t`},

@@ -66,6 +66,7 @@ var flags = [...]Flag{
 	{0, "import", Attached, "FILE", "take over msmtp's, ssmtp's, nullmailer's, dma's", first, entry(Import)},
 	{0, "write", None, "", "--import: write it, and store the passwords", first, writing},
 	{0, "add", None, "", "--import: the same, to a file that is there", first, adding},
+	{0, "completions", Required, "SHELL", "print completions for bash, zsh or fish", first, entry(Completions)},
 	{0, "login", Required, "ACCOUNT", "store the secret of an account", first, login},
 	{0, "logout", Required, "ACCOUNT", "forget the secret of an account", first, logout},
 	{0, "version", None, "", "print the version", firstOrSole, become(Version)},
@@ -114,7 +115,6 @@ var flags = [...]Flag{
 	{0, "queue-runner", Required, "FOLDER", "", first, entry(Runner)},
 	{0, "queue-of-user", Required, "TASK", "", first, ofUser},
 	{0, "secret-as-cron", None, "", "", first, become(AsCron)},
-	{0, "completions", Attached, "", "", first, become(Completions)},
 }
 
 // Flags returns the options that are to be documented, in the order of --help.

@@ -18,7 +18,7 @@ const letters = "46A:B:C:D:E::F:GIJ::L:M:N:O:Q::R:TUV:X:a:b:cd::e:f:h:imno:p:q::
 
 const golden = "testdata/getopt.golden"
 
-var update = flag.Bool("update", false, "write "+golden+" anew, with the C library's getopt(3)")
+var update = flag.Bool("update", false, "write the golden files anew; that of getopt(3) with the C library's")
 
 // TestLetters holds the table of flags against the option string.
 func TestLetters(t *testing.T) {

@@ -12,7 +12,7 @@ const (
 // A Mode is what a command line asks for.
 type Mode uint8
 
-// The modes. Parse returns the ones from Setup on only together with an error.
+// The modes. Parse returns the ones from Daemon on only together with an error.
 const (
 	Submit      Mode = iota + 1 // send the message on stdin
 	Nothing                     // end with 0, without output
@@ -39,7 +39,7 @@ const (
 	Doctor                      // look for what keeps mail from leaving by Account, or by the one that is chosen
 	AsCron                      // fetch the secret that stdin names
 	Import                      // take over the configuration Entry of another program, or the one that is found
-	Completions
+	Completions                 // print what the shell Entry needs to complete options
 	Daemon
 	Test
 	Batch
@@ -64,8 +64,7 @@ var modes = [...]struct {
 	{mode: Aliases, letters: "i"},
 	{mode: Setup},
 	{mode: Import},
-
-	{Completions, "", "shell completions are not in this version yet"},
+	{mode: Completions},
 
 	{Daemon, "dDl", "sendoff only sends mail; it does not wait for it as a daemon"},
 	{Test, "t", "there is no test mode; try sendoff --dry-run"},
