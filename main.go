@@ -252,7 +252,7 @@ func (p *program) listen(ctx context.Context) error {
 // service is what submits for clients of ours.
 func (p *program) service(s *submit.Submitter, fault error) *submit.Service {
 	by := config.Choice{CommandLine: p.overrides(), Environment: config.Environment(os.Getenv)}
-	return &submit.Service{Submitter: s, By: by, Fault: fault, NoAliases: p.cmd.NoAliases}
+	return &submit.Service{Submitter: s, By: by, Fault: fault, QueueOnly: p.cmd.QueueOnly, NoAliases: p.cmd.NoAliases}
 }
 
 // postpones reports whether the message can wait until err is mended.
@@ -319,19 +319,28 @@ func (p *program) submitter() (*submit.Submitter, error) {
 	return s, err
 }
 
-// startOnce returns what starts a runner, but no second one while the first
-// may not have its lock yet.
+// startOnce returns what starts a runner, but no second one while the first is
+// there and may not have its lock yet.
 func startOnce() func(folder string) error {
+	type runner struct {
+		began time.Time
+		ended <-chan struct{}
+	}
 	var mu sync.Mutex
-	last := make(map[string]time.Time)
+	runners := make(map[string]runner)
 	return func(folder string) error {
 		mu.Lock()
 		defer mu.Unlock()
-		if time.Since(last[folder]) < time.Second {
-			return nil
+		if r, ok := runners[folder]; ok && time.Since(r.began) < time.Second {
+			select {
+			case <-r.ended:
+			default:
+				return nil
+			}
 		}
-		last[folder] = time.Now()
-		return process.Start("--queue-runner", folder)
+		ended, err := process.Start("--queue-runner", folder)
+		runners[folder] = runner{time.Now(), ended}
+		return err
 	}
 }
 

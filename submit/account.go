@@ -275,6 +275,11 @@ func (r *rests) Unwrap() error { return r.error }
 // slotTime is how long to wait for one of an account's sessions.
 const slotTime = 4 * time.Second
 
+// busy is the error of a session that there was no slot for.
+type busy struct{ error }
+
+func (b *busy) Unwrap() error { return b.error }
+
 // pause waits a moment for a session to become free.
 func pause(ctx context.Context, a *config.Account) error {
 	select {
@@ -303,7 +308,7 @@ func (s *Submitter) slot(ctx context.Context, a *config.Account, patience time.D
 			}
 		}
 		if time.Now().After(deadline) {
-			return nil, status.Connection.Errorf("all %d sessions with %s are busy", s.Config.Sessions, a.Name)
+			return nil, &busy{status.Connection.Errorf("all %d sessions with %s are busy", s.Config.Sessions, a.Name)}
 		}
 		if err := pause(ctx, a); err != nil {
 			return nil, err

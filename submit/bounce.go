@@ -166,6 +166,9 @@ func (s *Submitter) notice(c *queue.Claim) (*Request, error) {
 	line("Your message could not be delivered to")
 	line("")
 	for _, to := range e.To {
+		if to.Notify&envelope.NotifyNever != 0 {
+			continue
+		}
 		line("  <%s>", to.Address)
 		for _, part := range wrap(to.Reason) {
 			line("    %s", part)

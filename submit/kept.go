@@ -2,6 +2,8 @@ package submit
 
 import (
 	"context"
+	"crypto/sha256"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -13,9 +15,11 @@ import (
 // A visit is a session with an account, in one of the slots that it has.
 type visit struct {
 	*smtp.Session
-	key   string
+	key   string // of all that the session depends on
+	slots string // accountKey, whose slots it has one of
 	again bool   // it carried a mail before, so the server may have left since
 	leave func() // gives the slot back
+	until time.Time
 	timer *time.Timer
 }
 
@@ -32,25 +36,50 @@ type Kept struct {
 	idle []*visit
 }
 
-// keepTime is how long a session is kept. It has a slot of the account, which
-// others may wait for.
-const keepTime = 5 * time.Second
+// keepTime is how long a session is kept for the next mail, and visitTime for all:
+// it has a slot of the account, which others may wait for, and knows nothing of
+// a secret that has changed.
+const (
+	keepTime  = 2 * time.Second
+	visitTime = 30 * time.Second
+)
+
+// visitKey is the same only for sessions in which nothing differs.
+func visitKey(a *config.Account, hello string) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%#v %q", *a, hello))
+	return string(sum[:])
+}
 
 // take returns a session that was kept under key, or nil.
 func (k *Kept) take(key string) *visit {
+	v := k.remove(func(v *visit) bool { return v.key == key })
+	if v != nil {
+		v.again = true
+	}
+	return v
+}
+
+// yield ends a session that is kept and has one of the slots, so that it can be
+// had for another purpose.
+func (k *Kept) yield(slots string) {
+	if v := k.remove(func(v *visit) bool { return v.slots == slots }); v != nil {
+		v.end()
+	}
+}
+
+func (k *Kept) remove(match func(*visit) bool) *visit {
 	if k == nil {
 		return nil
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	i := slices.IndexFunc(k.idle, func(v *visit) bool { return v.key == key })
+	i := slices.IndexFunc(k.idle, match)
 	if i < 0 {
 		return nil
 	}
 	v := k.idle[i]
 	k.idle = slices.Delete(k.idle, i, i+1)
 	v.timer.Stop() // one that has fired finds nothing to end
-	v.again = true
 	return v
 }
 
@@ -60,13 +89,7 @@ func (k *Kept) keep(v *visit) {
 	defer k.mu.Unlock()
 	k.idle = append(k.idle, v)
 	v.timer = time.AfterFunc(keepTime, func() {
-		k.mu.Lock()
-		i := slices.Index(k.idle, v)
-		if i >= 0 {
-			k.idle = slices.Delete(k.idle, i, i+1)
-		}
-		k.mu.Unlock()
-		if i >= 0 {
+		if k.remove(func(other *visit) bool { return other == v }) != nil {
 			v.end()
 		}
 	})
@@ -84,30 +107,31 @@ func (k *Kept) Close() {
 	}
 }
 
-// enter returns a session with an account: one that was kept, or a new one as
-// soon as there is a slot.
-func (s *Submitter) enter(ctx context.Context, a *config.Account, hello string) (*visit, error) {
-	key := accountKey(a) + " " + hello
-	patience, deadline := slotTime, time.Now().Add(slotTime)
+// enter returns a session with an account: one that was kept, or a new one if a
+// slot is free within patience. That there was none is a busy error.
+func (s *Submitter) enter(ctx context.Context, a *config.Account, hello string, patience time.Duration) (*visit, error) {
+	key, slots := visitKey(a, hello), accountKey(a)
+	wait, deadline := patience, time.Now().Add(patience)
 	if s.Kept != nil {
-		patience = 0 // look again among those that are kept
+		wait = 0 // look again among those that are kept
 	}
 	for {
 		if v := s.Kept.take(key); v != nil {
 			return v, nil
 		}
-		leave, err := s.slot(ctx, a, patience)
+		leave, err := s.slot(ctx, a, wait)
 		if err == nil {
 			session, err := s.open(ctx, a, hello)
 			if err != nil {
 				leave()
 				return nil, err
 			}
-			return &visit{Session: session, key: key, leave: leave}, nil
+			return &visit{Session: session, key: key, slots: slots, leave: leave, until: time.Now().Add(visitTime)}, nil
 		}
 		if s.Kept == nil || time.Now().After(deadline) {
 			return nil, err
 		}
+		s.Kept.yield(slots)
 		if err := pause(ctx, a); err != nil {
 			return nil, err
 		}
@@ -115,9 +139,9 @@ func (s *Submitter) enter(ctx context.Context, a *config.Account, hello string) 
 }
 
 // part ends a visit, or keeps its session for the next mail if nothing went
-// wrong.
+// wrong and its time is not over.
 func (s *Submitter) part(v *visit, err error) {
-	if s.Kept == nil || err != nil {
+	if s.Kept == nil || err != nil || time.Now().After(v.until) {
 		v.end()
 		return
 	}

@@ -30,7 +30,9 @@ import (
 const (
 	sessionTime   = time.Hour   // that one may stay
 	badCommands   = 3           // that one may give on a TCP port
-	wrongPassword = time.Second // that one has to wait
+	wrongPassword = time.Second // that all have to wait
+	perUser       = 20          // sessions of one user at once
+	maxGuests     = 1000        // recipients of a message
 )
 
 // Sockets opens the socket at address, or takes those that a socket unit has
@@ -89,15 +91,7 @@ func listenUnix(path string) (net.Listener, error) {
 			os.Remove(path)
 		}
 	}
-	l, err := net.Listen("unix", path)
-	if err != nil {
-		return nil, err
-	}
-	if err := os.Chmod(path, 0o666); err != nil {
-		l.Close()
-		return nil, err
-	}
-	return l, nil
+	return process.ListenUnix(path)
 }
 
 // Listen serves clients on sockets until ctx ends, or, with an idle time, until
@@ -112,20 +106,20 @@ func (v *Service) Listen(ctx context.Context, sockets []net.Listener, idle time.
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	s := *v.Submitter
-	s.Kept = new(Kept)
+	s.Kept, s.own = new(Kept), sockets
 	defer s.Kept.Close()
 	door := &door{last: time.Now()}
 	var all sync.WaitGroup
 	failures := make([]error, len(sockets))
 	for i, l := range sockets {
-		d := v.listener(ctx, &s, sockets)
+		d := v.listener(ctx, &s)
 		all.Go(func() {
 			failures[i] = d.ServeListener(ctx, &counter{l, door})
 			cancel(nil)
 		})
 	}
 	if s.Queue != nil {
-		runner := *v.Submitter
+		runner := s // it uses the sessions that are kept, or it would never get a slot
 		all.Go(func() { runner.tend(ctx) })
 	}
 	if idle > 0 {
@@ -139,14 +133,18 @@ func (v *Service) Listen(ctx context.Context, sockets []net.Listener, idle time.
 }
 
 // listener is the server for the clients of one socket.
-func (v *Service) listener(ctx context.Context, s *Submitter, sockets []net.Listener) *smtpd.Server {
+func (v *Service) listener(ctx context.Context, s *Submitter) *smtpd.Server {
 	return &smtpd.Server{
 		Hostname: s.hostname(), AllowUnqualified: true, Lifetime: sessionTime,
-		MaxSize: int64(s.Config.QueueLimit), MaxRecipients: maxServed,
+		MaxSize: int64(s.Config.QueueLimit), MaxRecipients: maxGuests,
 		Greet: func(conn net.Conn, d *smtpd.Server) error {
-			peer, err := v.admit(conn.(*guest).Conn)
+			guest := conn.(*guest)
+			peer, err := v.admit(guest.Conn)
 			if err != nil {
 				return err
+			}
+			if peer != (process.Peer{}) && !guest.isOneOf(peer.UID) {
+				return status.Temporary.Errorf("uid %d has %d sessions already", peer.UID, perUser)
 			}
 			if _, ok := conn.LocalAddr().(*net.TCPAddr); ok {
 				d.RequireAuth, d.MaxErrors = true, badCommands
@@ -154,13 +152,13 @@ func (v *Service) listener(ctx context.Context, s *Submitter, sockets []net.List
 			}
 			d.Handle = func(ctx context.Context, c smtpd.Client, e *envelope.Envelope, content io.Reader) error {
 				mine, fault := v.renewed(s)
-				r := &Request{Peer: peer}
-				m, err := message.Read(io.MultiReader(strings.NewReader(mine.received(r, c)), content), message.Options{})
+				m, err := message.Read(content, message.Options{})
 				if err != nil {
 					return err
 				}
-				r.Message = m
-				return (&Service{By: v.By, Fault: fault, NoAliases: v.NoAliases, own: sockets}).handle(ctx, mine, e, r)
+				r := &Request{Peer: peer, Login: c.User, Message: m}
+				m.Prepend("Received", mine.received(r, c))
+				return (&Service{By: v.By, Fault: fault, NoAliases: v.NoAliases, QueueOnly: v.QueueOnly}).handle(ctx, mine, e, r)
 			}
 			return nil
 		},
@@ -183,7 +181,11 @@ func (v *Service) admit(conn net.Conn) (process.Peer, error) {
 	if !ok {
 		return process.Peer{}, nil
 	}
-	allowed := v.Submitter.Config.ListenUsers
+	s, err := v.renewed(v.Submitter)
+	if err != nil {
+		s = v.Submitter // as it was at first: mail waits until it is mended
+	}
+	allowed := s.Config.ListenUsers
 	peer, err := process.PeerOf(unix)
 	if len(allowed) == 0 {
 		return peer, nil
@@ -218,6 +220,9 @@ func (v *Service) login(ctx context.Context, user, password string) error {
 			return nil
 		}
 	}
+	s.logFault(fmt.Errorf("a wrong login as %s", status.Printable(user)))
+	v.guessing.Lock() // so that many connections guess no faster than one
+	defer v.guessing.Unlock()
 	select {
 	case <-ctx.Done():
 	case <-time.After(wrongPassword):
@@ -229,7 +234,7 @@ func (v *Service) login(ctx context.Context, user, password string) error {
 func refuseOwn(a *config.Account, sockets []net.Listener) error {
 	for _, server := range a.Servers {
 		for _, l := range sockets {
-			own := server.Path != "" && server.Path == l.Addr().String()
+			own := server.Path != "" && sameFile(server.Path, l.Addr().String())
 			if tcp, ok := l.Addr().(*net.TCPAddr); ok && tcp.Port == server.Port {
 				ip, err := netip.ParseAddr(server.Host)
 				own = server.Host == "localhost" || err == nil && ip.IsLoopback()
@@ -242,9 +247,16 @@ func refuseOwn(a *config.Account, sockets []net.Listener) error {
 	return nil
 }
 
-// received is the trace field of a message that somebody else hands on (RFC 5321
-// section 4.4): without it a loop through us would have no end. It has no word
-// of the client's.
+// sameFile reports whether two paths lead to one file, if by different ways.
+func sameFile(a, b string) bool {
+	one, err1 := os.Stat(a)
+	other, err2 := os.Stat(b)
+	return a == b || err1 == nil && err2 == nil && os.SameFile(one, other)
+}
+
+// received is the value of the trace field of a message that somebody else hands
+// on (RFC 5321 section 4.4): without it a loop through us would have no end. It
+// has no word of the client's.
 func (s *Submitter) received(r *Request, c smtpd.Client) string {
 	with, from := "SMTP", ""
 	if c.Extended {
@@ -256,7 +268,7 @@ func (s *Submitter) received(r *Request, c smtpd.Client) string {
 	if r.Peer != (process.Peer{}) {
 		from = fmt.Sprintf(", from userid %d", r.Peer.UID)
 	}
-	return fmt.Sprintf("Received: by %s (sendoff%s) with %s id %s;\r\n\t%s\r\n", s.hostname(), from, with, r.logID(), time.Now().Format(time.RFC1123Z))
+	return fmt.Sprintf("by %s (sendoff%s) with %s id %s; %s", s.hostname(), from, with, r.logID(), time.Now().Format(time.RFC1123Z))
 }
 
 // tend is the runner of the queue until ctx ends, whether anything is in it or
@@ -310,9 +322,27 @@ func (s *Submitter) waitIdle(ctx context.Context, d *door, idle time.Duration) {
 
 // A door counts the clients that are in.
 type door struct {
-	mu   sync.Mutex
-	open int
-	last time.Time // when one came or went
+	mu    sync.Mutex
+	open  int
+	users map[int]int // how many of them are one user's
+	last  time.Time   // when one came or went
+}
+
+// enter counts a guest as a user's, or takes that back; false if there are too
+// many.
+func (d *door) enter(uid, by int) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if by > 0 && d.users[uid] == perUser {
+		return false
+	}
+	if d.users == nil {
+		d.users = make(map[int]int)
+	}
+	if d.users[uid] += by; d.users[uid] == 0 {
+		delete(d.users, uid)
+	}
+	return true
 }
 
 func (d *door) move(by int) {
@@ -340,16 +370,32 @@ func (c *counter) Accept() (net.Conn, error) {
 		return nil, err
 	}
 	c.move(1)
-	return &guest{Conn: conn, leave: sync.OnceFunc(func() { c.move(-1) })}, nil
+	return &guest{Conn: conn, door: c.door}, nil
 }
 
 // A guest is a connection that is counted until it is closed.
 type guest struct {
 	net.Conn
-	leave func()
+	door *door
+	once sync.Once
+	uid  *int // whose it is counted as
+}
+
+// isOneOf counts the guest among those of a user.
+func (g *guest) isOneOf(uid int) bool {
+	if !g.door.enter(uid, 1) {
+		return false
+	}
+	g.uid = &uid
+	return true
 }
 
 func (g *guest) Close() error {
-	g.leave()
+	g.once.Do(func() {
+		g.door.move(-1)
+		if g.uid != nil {
+			g.door.enter(*g.uid, -1)
+		}
+	})
 	return g.Conn.Close()
 }

@@ -31,7 +31,7 @@ type Log struct {
 	Tag    string // the program's name in the system's log
 
 	mu     sync.Mutex
-	opened bool
+	closed time.Time // when it could not be written to
 	write  func(line string, bad bool) error
 }
 
@@ -41,8 +41,12 @@ type field struct {
 	value any // nil is left out, as is ""
 }
 
-// logTime is how long a line may take to be written.
-const logTime = time.Second
+// logTime is how long a line may take to be written, and logRest how long nothing
+// is written after one has taken longer, or could not be.
+const (
+	logTime = time.Second
+	logRest = 10 * time.Second
+)
 
 // like returns the log that c wants.
 func (l *Log) like(c *config.Config) *Log {
@@ -59,11 +63,11 @@ func (l *Log) line(id queue.ID, bad bool, fields ...field) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.opened {
-		l.opened = true
+	if l.write == nil && time.Since(l.closed) > logRest {
 		l.write = l.open()
 	}
 	if l.write == nil {
+		l.closed = time.Now()
 		return
 	}
 	text := textLine(id, fields)
@@ -79,7 +83,7 @@ func (l *Log) line(id queue.ID, bad bool, fields ...field) {
 		}
 	case <-time.After(logTime):
 	}
-	l.write = nil // whoever reads the log has stopped
+	l.write, l.closed = nil, time.Now() // whoever reads the log has stopped
 }
 
 func textLine(id queue.ID, fields []field) string {
@@ -181,6 +185,7 @@ func (s *Submitter) logSubmission(r *Request) {
 	s.Log.line(r.logID(), false,
 		field{"from", from},
 		field{"uid", uid},
+		field{"login", r.Login},
 		field{"caller", caller},
 		field{"dir", dir},
 		field{"size", r.Message.Survey().Size},

@@ -53,7 +53,7 @@ func (s *Submitter) apply(r *Request, j *job) error {
 	if limit := int64(r.Account.MaxSize); limit > 0 && survey.Size > limit {
 		return status.TooBig.Errorf("the message has %d octets, max-size allows %d", survey.Size, limit)
 	}
-	if j.envelope.Body == envelope.BodyUnset && survey.EightBit {
+	if survey.EightBit { // whatever was declared
 		j.envelope.Body = envelope.Body8BitMIME
 	}
 	if j.envelope.RequireTLS && j.message.TLSOptional() {

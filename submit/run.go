@@ -269,31 +269,26 @@ func (g *group) work(ctx context.Context, patience time.Duration, ready func()) 
 		if first == nil {
 			return
 		}
-		leave, err := g.s.slot(ctx, g.account, patience)
-		if err != nil {
-			first.release()
-			return
-		}
 		own, _ := g.account.Address()
-		session, err := g.s.open(ctx, g.account, g.s.helloName(own, own))
+		v, err := g.s.enter(ctx, g.account, g.s.helloName(own, own), patience)
 		if err != nil {
-			leave()
 			first.release()
-			g.rest()
+			if !errors.As(err, new(*busy)) {
+				g.rest()
+			}
 			return
 		}
 		ready()
 		ready = func() {}
 		before := g.progress(0)
-		err = session.Deliver(ctx, func(yield func(smtp.Mail) bool) {
+		err = v.Deliver(ctx, func(yield func(smtp.Mail) bool) {
 			for t := first; t != nil && yield(t.mail()); t = g.next() {
 				if ctx.Err() != nil {
 					return
 				}
 			}
 		})
-		session.Close()
-		leave()
+		g.s.part(v, err)
 		if err != nil && g.progress(0) == before {
 			return
 		}

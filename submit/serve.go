@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
+	"sync"
 	"time"
 
 	"sendoff/config"
@@ -27,6 +27,7 @@ type Service struct {
 	By        config.Choice // what accounts are chosen by, beside sender and header
 	Fault     error         // why there is no configuration: everything waits until it is mended
 	NoAliases bool          // recipients are not looked up in the alias file
+	QueueOnly bool          // the first attempt is the queue's
 	Pipe      bool          // smtpd.Server.Pipe
 	Timeout   time.Duration // smtpd.Server.Timeout
 
@@ -34,7 +35,7 @@ type Service struct {
 	// or a message waited for; may be nil.
 	Busy func(bool)
 
-	own []net.Listener // whose clients we serve: no mail may come back to them
+	guessing sync.Mutex // is held while whoever gave a wrong password waits
 }
 
 // Serve holds one session on conn, for as long as the client wants. An error
@@ -63,8 +64,8 @@ func (v *Service) Serve(ctx context.Context, conn io.ReadWriter) error {
 
 // Bounds of what one client may do.
 const (
-	maxServed   = 100_000 // recipients of a message
-	maxMistakes = 100     // of the program that has started us
+	maxServed   = 10_000 // recipients of a message
+	maxMistakes = 100    // of the program that has started us
 )
 
 // maxSize is what the server announces: the account's limit where there can be
@@ -80,8 +81,13 @@ func (v *Service) maxSize() int64 {
 func (v *Service) handle(ctx context.Context, s *Submitter, e *envelope.Envelope, r *Request) error {
 	defer r.Message.Close()
 	r.Sender, r.Envelope, r.By, r.OneReply = &e.From, *e, v.By, true
+	r.QueueOnly = v.QueueOnly
+	seen := make(map[string]bool)
 	for _, to := range e.To {
-		r.To = append(r.To, Wanted{to, "RCPT", v.NoAliases})
+		if key := to.Address.Key(); !seen[key] {
+			seen[key] = true
+			r.To = append(r.To, Wanted{to, "RCPT", v.NoAliases})
+		}
 	}
 	r.By.Sender = e.From
 	if from, ok := r.Message.From(); ok {
@@ -91,8 +97,8 @@ func (v *Service) handle(ctx context.Context, s *Submitter, e *envelope.Envelope
 	if err == nil {
 		r.Account, r.Why, err = s.Config.Choose(r.By)
 	}
-	if err == nil {
-		err = refuseOwn(r.Account, v.own)
+	if err == nil && r.Login != "" && r.Account.User != r.Login {
+		err = status.NotAllowed.Errorf("you logged in as %s, and account %s is not yours", r.Login, r.Account.Name)
 	}
 	switch {
 	case err == nil:

@@ -64,6 +64,7 @@ type Request struct {
 	// a failure beside others that did well a notice tells the sender.
 	OneReply bool
 	Peer     process.Peer // who has connected to us and submits; zero: whoever runs us
+	Login    string       // as whom it has logged in to us, if it has
 
 	date time.Time // of a Date field that has to be added
 	id   string    // likewise of a Message-ID, without brackets
@@ -106,9 +107,10 @@ type Submitter struct {
 	Warn     func(text string)                                   // says what whoever called has to know; may be nil
 	Warned   *sync.Map                                           // what is wrong with alias files and has been told; nil: it is told each time
 
-	rehearsal *rehearsal // the smarthost is our own
-	memory    *memory    // of a run; nil outside
-	stay      bool       // a session is to take more than the mail it is opened for
+	rehearsal *rehearsal     // the smarthost is our own
+	memory    *memory        // of a run; nil outside
+	own       []net.Listener // whose clients we serve: no mail may go to them
+	stay      bool           // a session is to take more than the mail it is opened for
 	// watch sees whom a session is with, before its login; nil: nobody looks
 	watch func(h hop, offered []string, cs *tls.ConnectionState)
 }
@@ -139,7 +141,7 @@ func (s *Submitter) deliver(ctx context.Context, j *job) (*Report, error) {
 		host.stay = true
 		s = &host
 	}
-	v, err := s.enter(ctx, j.account, j.hello)
+	v, err := s.enter(ctx, j.account, j.hello, slotTime)
 	if err != nil {
 		report.add(smtp.Result{To: j.envelope.To, Err: err})
 		return report, nil
@@ -149,7 +151,7 @@ func (s *Submitter) deliver(ctx context.Context, j *job) (*Report, error) {
 		s.along(ctx, v.Session, j.account)
 	}
 	s.part(v, err)
-	if err != nil && v.again && report.untouched() && ctx.Err() == nil {
+	if v.again && report.untouched() && ctx.Err() == nil {
 		return s.deliver(ctx, j)
 	}
 	if err == nil && report.total() != len(j.envelope.To) {
@@ -216,15 +218,17 @@ func (r *Report) total() int {
 	return n
 }
 
-// untouched reports whether the server has said nothing about any recipient,
-// and has no whole message.
+// untouched reports whether the server has said nothing about any recipient but
+// that it leaves, and has no whole message.
 func (r *Report) untouched() bool {
 	for _, f := range r.Failures {
-		if f.Unknown || status.KindOf(f.Err) != status.Lost {
+		refusal := new(smtp.Refusal)
+		leaves := errors.As(f.Err, &refusal) && refusal.Reply.Code == 421
+		if f.Unknown || status.KindOf(f.Err) != status.Lost && !leaves {
 			return false
 		}
 	}
-	return len(r.Accepted) == 0
+	return len(r.Accepted) == 0 && len(r.Failures) > 0
 }
 
 // add enters a result. Failures of several transactions for one reason are one

@@ -33,7 +33,11 @@ var securities = [...]smtp.Security{
 //	          (SRV)     │          (A, AAAA) └─ hop ─┴─ race ── connection ── session
 //	                    └─ socket, command, host behind a proxy: one hop
 func (s *Submitter) open(ctx context.Context, a *config.Account, hello string) (*smtp.Session, error) {
-	l, err := s.newLogin(ctx, a)
+	err := refuseOwn(a, s.own)
+	var l *login
+	if err == nil {
+		l, err = s.newLogin(ctx, a)
+	}
 	if err == nil {
 		err = s.resting(ctx, a, l)
 	}

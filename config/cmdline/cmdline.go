@@ -200,8 +200,10 @@ func (p *parser) take(o option) error {
 // or for one that is not to be had.
 func (p *parser) finish() error {
 	p.Mode, p.Submits = Submit, true
+	queued := p.DeliveryMode == 'q' || p.DeliveryMode == 'd'
 	for _, end := range p.asked {
 		if end.mode != Submit {
+			p.QueueOnly = queued && end.mode == Server
 			return p.finishWithoutSending(end)
 		}
 	}
@@ -212,7 +214,7 @@ func (p *parser) finish() error {
 		return notWithoutImport(p.Write)
 	}
 	p.warnSubject()
-	p.QueueOnly = p.QueueOnly || p.DeliveryMode == 'q' || p.DeliveryMode == 'd'
+	p.QueueOnly = p.QueueOnly || queued
 	if p.DryRun && p.Rehearse {
 		return status.Usage.Errorf("--dry-run and --rehearse exclude each other")
 	}

@@ -212,6 +212,7 @@ func TestParseModes(t *testing.T) {
 		{"/usr/sbin/sendmail -bs", Server, ``},                                     // Symfony
 		{"/usr/sbin/sendmail -bs -i", Server, `IgnoreDots`},                        // Laravel
 		{"/usr/sbin/sendmail -bs -odb -oem", Server, `DeliveryMode=b ErrorMode=m`}, // Alpine
+		{"sendmail -odq -bs", Server, `DeliveryMode=q QueueOnly`},
 		{"sendoff --listen=/run/x -C f", Listen, `Config="f" Entry="/run/x"`},
 		{"sendoff --listen", Listen, ``},
 		{"sendoff --import", Import, ``},

@@ -67,6 +67,12 @@ func (m *Message) Complete(d Defaults) []Change {
 	return changes
 }
 
+// Prepend puts a field before all others, as a trace field is (RFC 5321 section
+// 4.4). value must not hold line ends.
+func (m *Message) Prepend(name, value string) {
+	m.fields = append([]field{newField(name, value)}, m.fields...)
+}
+
 // lacks reports whether there is no field of that name. Fields that are empty
 // are removed, unless mail is signed, where they count as they are.
 func (m *Message) lacks(name string) bool {

@@ -5,7 +5,7 @@ package process
 import "errors"
 
 // Start returns errors.ErrUnsupported.
-func Start(...string) error { return errors.ErrUnsupported }
+func Start(...string) (ended <-chan struct{}, err error) { return nil, errors.ErrUnsupported }
 
 // Outlives says that nothing can be started here.
 func Outlives() (why string, try bool) {

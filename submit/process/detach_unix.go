@@ -15,11 +15,12 @@ import (
 
 // Start starts this program anew with the given arguments, so that it outlives
 // this process and nobody notices: in a session and a process group of its own,
-// in the root folder, with nothing open but /dev/null.
-func Start(args ...string) error {
+// in the root folder, with nothing open but /dev/null. ended is closed when that
+// process has ended, if this one is still there.
+func Start(args ...string) (ended <-chan struct{}, err error) {
 	self, err := os.Executable()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	closeOnExec()
 	cmd := exec.Command(self, args...)
@@ -27,10 +28,14 @@ func Start(args ...string) error {
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
-		return err
+		return nil, err
 	}
-	go cmd.Wait() // while this process lives, no zombie stays
-	return nil
+	end := make(chan struct{})
+	go func() {
+		cmd.Wait() // while this process lives, no zombie stays
+		close(end)
+	}()
+	return end, nil
 }
 
 // closeOnExec keeps what our caller has opened, a lock or a pipe, from a

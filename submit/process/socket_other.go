@@ -2,7 +2,13 @@
 
 package process
 
-import "os"
+import (
+	"net"
+	"os"
+)
+
+// ListenUnix makes a Unix socket.
+func ListenUnix(path string) (net.Listener, error) { return net.Listen("unix", path) }
 
 // SocketOf returns NoSocket: nothing starts a program on one here.
 func SocketOf(*os.File) SocketKind { return NoSocket }

@@ -3,10 +3,21 @@
 package process
 
 import (
+	"net"
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
+
+// ListenUnix makes a Unix socket that everybody may connect to. It is so from
+// the start, because by its name another file might be made so. No other file
+// must be made meanwhile.
+func ListenUnix(path string) (net.Listener, error) {
+	old := syscall.Umask(0o111)
+	defer syscall.Umask(old)
+	return net.Listen("unix", path)
+}
 
 // SocketOf returns what f is.
 func SocketOf(f *os.File) SocketKind {

@@ -180,6 +180,9 @@ func (q *Queue) add(folder string, e *Entry, message io.Reader) (err error) {
 	if err := f.Sync(); err != nil {
 		return err
 	}
+	if n := len(e.marshal()); n > maxRead/2 { // what is said of recipients later has to find room
+		return fmt.Errorf("%w: the envelope of %d recipients is too large", ErrFull, len(e.To))
+	}
 	return q.write(folder, e)
 }
 
@@ -219,7 +222,14 @@ func (q *Queue) write(folder string, e *Entry) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(e.marshal())
+	text := e.marshal()
+	if len(text) > maxRead { // nobody could read it
+		for i := range e.To {
+			e.To[i].Reason = ""
+		}
+		text = e.marshal()
+	}
+	_, err = f.Write(text)
 	err = cmp.Or(err, f.Sync())
 	err = cmp.Or(err, f.Close())
 	if err != nil {

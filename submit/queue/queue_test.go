@@ -391,3 +391,35 @@ func TestFailedOctets(t *testing.T) {
 		t.Errorf("too large: %v", err)
 	}
 }
+
+// TestLargeEnvelope takes no entry that could not be read again, neither at
+// first nor when much is said of its recipients.
+func TestLargeEnvelope(t *testing.T) {
+	q := openTest(t)
+	long := strings.Repeat("x", 400)
+	e := testEntry(t, "b@example.org")
+	for len(e.To) < maxRead/2/len(long) {
+		e.To = append(e.To, e.To[0])
+		e.To[len(e.To)-1].Original = long
+	}
+	if err := q.Add(e, strings.NewReader(content)); !errors.Is(err, ErrFull) {
+		t.Errorf("too large: %v", err)
+	}
+	e.To = e.To[:len(e.To)*8/10]
+	if err := q.Add(e, strings.NewReader(content)); err != nil {
+		t.Fatal(err)
+	}
+	c, err := q.Claim(e.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range c.To {
+		c.To[i].Code, c.To[i].Reason = status.Code{Class: 4}, strings.Repeat("y", 600)
+	}
+	if err := c.Update(); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := q.Read(e.ID); err != nil || len(again.To) != len(e.To) || again.To[0].Code.Class != 4 {
+		t.Errorf("after an attempt: %v", err)
+	}
+}

@@ -60,7 +60,11 @@ func (s *session) obey(line string) {
 	}
 	before, known := s.errors, commands()
 	i := slices.IndexFunc(known, func(c command) bool { return c.verb == verb })
+	junk := s.junk
+	s.junk = false
 	switch {
+	case i < 0 && junk: // it is the message, and commands may be in it
+		s.end(421, "4.5.0", "a message came where none was asked for", errors.New("client did not heed the reply to DATA"))
 	case i < 0:
 		s.fault(500, "5.5.1", "unknown command")
 	case known[i].args == forbidden && args != "":
@@ -72,6 +76,7 @@ func (s *session) obey(line string) {
 	default:
 		known[i].do(s, args)
 	}
+	s.junk = verb == "DATA" && s.errors > before
 	// Who sends more without having waited for the reply to DATA (RFC 2920
 	// section 3.1) sends a message. It must not be taken for commands.
 	if verb == "DATA" && s.errors > before && s.in.Buffered() > 0 && !s.over {

@@ -25,9 +25,11 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 
 	"sendoff/submit/envelope"
@@ -127,6 +129,14 @@ func (s *Server) ServeListener(ctx context.Context, l net.Listener) error {
 			}
 			return nil
 		}
+		if err != nil && isShortage(err) {
+			<-slots
+			select {
+			case <-time.After(100 * time.Millisecond):
+			case <-ctx.Done():
+			}
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -143,6 +153,17 @@ func (s *Server) ServeListener(ctx context.Context, l net.Listener) error {
 			_ = mine.Serve(ctx, conn) // the client's troubles are not the listener's
 		})
 	}
+}
+
+// isShortage reports whether err is of a connection that could not be accepted
+// for want of something that may be there again in a moment.
+func isShortage(err error) bool {
+	for _, e := range [...]error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }
 
 // Loopback listens on a free port of 127.0.0.1, with TLS from the start if

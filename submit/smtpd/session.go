@@ -36,6 +36,7 @@ type session struct {
 	ending string             // how this session's lines end; "" before the first
 	mail   *envelope.Envelope // nil outside a transaction
 	errors int
+	junk   bool // DATA was refused, and no command has come since
 	over   bool
 	err    error // why it is over
 }
