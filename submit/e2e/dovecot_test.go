@@ -10,7 +10,7 @@ import (
 )
 
 // startLMTP starts Dovecot as the last hop: LMTP on a port and on a socket. It
-// knows the mailboxes box-0 to box-499, and full, whose quota is used up.
+// knows the mailboxes box-0 and so on, and full, whose quota is used up.
 func startLMTP(t *testing.T, h *smarthost) (*process, error) {
 	ports, err := freePorts(1)
 	if err != nil {

@@ -35,12 +35,13 @@ type mailServer struct {
 	expired   int // TLS, with a certificate of last year
 	old       int // TLS, and nothing of ESMTP but SIZE and AUTH; takes three recipients at once
 	open      int // neither TLS nor login
+	strict    int // TLS; takes no foreign sender, and no address without a domain, in envelope and header
 	running   []*process
 	boxes     atomic.Int32
 }
 
 // maxBoxes is the number of mailboxes, as virtual(8) wants a list of them.
-const maxBoxes = 500
+const maxBoxes = 1000
 
 // The account that every test sends with. The password has what breaks
 // careless quoting: a space, a quote, a backslash, 8-bit characters.
@@ -116,11 +117,11 @@ func (s *mailServer) startDovecot() error {
 }
 
 func (s *mailServer) startPostfix() error {
-	ports, err := freePorts(6)
+	ports, err := freePorts(7)
 	if err != nil {
 		return err
 	}
-	s.smtps, s.smtp, s.otherName, s.expired, s.old, s.open = ports[0], ports[1], ports[2], ports[3], ports[4], ports[5]
+	s.smtps, s.smtp, s.otherName, s.expired, s.old, s.open, s.strict = ports[0], ports[1], ports[2], ports[3], ports[4], ports[5], ports[6]
 	var boxes strings.Builder
 	for n := range maxBoxes {
 		fmt.Fprintf(&boxes, "box-%d@example.net box-%[1]d/\nböx-%[1]d@example.net box-%[1]d/\nbox-%[1]d@xn--bcher-kva.example box-%[1]d/\n", n)
@@ -129,6 +130,8 @@ func (s *mailServer) startPostfix() error {
 		s.configure(s.dir+"/conf/main.cf", mainCF),
 		s.configure(s.dir+"/conf/master.cf", masterCF),
 		os.WriteFile(s.dir+"/boxes.map", []byte(boxes.String()), 0o644),
+		os.WriteFile(s.dir+"/owners.map", []byte(ownersMap), 0o644),
+		os.WriteFile(s.dir+"/header.map", []byte(headerMap), 0o644),
 	); err != nil {
 		return err
 	}
@@ -165,7 +168,7 @@ func (s *mailServer) configure(file, text string) error {
 	err := template.Must(template.New(file).Parse(text)).Execute(&out, map[string]any{
 		"Dir": s.dir, "Log": s.log, "UID": lab.caller.Uid, "GID": lab.caller.Gid,
 		"SMTPS": s.smtps, "SMTP": s.smtp, "OtherName": s.otherName, "Expired": s.expired,
-		"Old": s.old, "Open": s.open,
+		"Old": s.old, "Open": s.open, "Strict": s.strict,
 	})
 	return errors.Join(err, os.WriteFile(file, out.Bytes(), 0o644))
 }
@@ -199,13 +202,19 @@ type delivery struct {
 var trace = regexp.MustCompile(`^Return-Path: <(.*)>\nX-Original-To: .*\nDelivered-To: .*\n` +
 	`Received: (?:.*\n[ \t])*?by mail\.example\.net \(Postfix\)(?: with (\S+))?\s+id ([0-9A-F]+).*\n(?:[ \t].*\n)*`)
 
+// in returns the files of the messages in a mailbox.
+func (s *mailServer) in(box string) []string {
+	name, _, _ := strings.Cut(box, "@")
+	files, _ := filepath.Glob(filepath.Join(s.dir, "boxes", name, "new", "*"))
+	return files
+}
+
 // fetch waits for n messages in the mailbox.
 func (s *mailServer) fetch(t *testing.T, box string, n int) []delivery {
 	t.Helper()
-	name, _, _ := strings.Cut(box, "@")
 	var files []string
 	if err := await("mail in "+box, func() bool {
-		files, _ = filepath.Glob(filepath.Join(s.dir, "boxes", name, "new", "*"))
+		files = s.in(box)
 		return len(files) >= n
 	}); err != nil {
 		t.Fatal(err)
@@ -308,6 +317,24 @@ smtpd_tls_chain_files = {{.Dir}}/good.pem
 smtpd_tls_received_header = yes
 `
 
+// ownersMap says which login may send as whom: the mailboxes are aliases of the
+// one user.
+const ownersMap = `/^box-[0-9]+@example\.net$/ ` + username + `
+/^ann@example\.org$/ ` + username + `
+`
+
+// headerMap refuses what a strict provider does: authors that are not the
+// login's, and addresses without a domain.
+const headerMap = `if /^(From|Sender):/
+!/[ <](box-[0-9]+@example\.net|ann@example\.org)([> ]|$)/ REJECT 5.7.1 the author is not the one who logged in
+endif
+if /^(From|Sender|Reply-To|To|Cc):/
+/[:,]([^@,;:]*)(,|$)/ REJECT 5.6.0 an address without a domain
+/@[^.,> ]+([,> ]|$)/ REJECT 5.6.0 an address without a domain
+endif
+/^(Resent-)?Bcc:/ REJECT 5.6.0 a field that tells who is not to be told
+`
+
 const masterCF = `
 127.0.0.1:{{.SMTPS}} inet n - n - - smtpd
   -o smtpd_tls_wrappermode=yes
@@ -322,8 +349,15 @@ const masterCF = `
   -o smtpd_discard_ehlo_keywords=8bitmime,smtputf8,dsn,pipelining,chunking,enhancedstatuscodes
 127.0.0.1:{{.Open}} inet n - n - - smtpd
   -o mynetworks=127.0.0.0/8 -o smtpd_relay_restrictions=permit_mynetworks,reject
+127.0.0.1:{{.Strict}} inet n - n - - smtpd
+  -o smtpd_tls_wrappermode=yes -o cleanup_service_name=strict
+  -o smtpd_sender_login_maps=regexp:{{.Dir}}/owners.map
+  -o smtpd_sender_restrictions=reject_non_fqdn_sender,reject_sender_login_mismatch
+  -o smtpd_recipient_restrictions=reject_non_fqdn_recipient
 postlog unix-dgram n - n - 1 postlogd
 cleanup unix n - n - 0 cleanup
+strict unix n - n - 0 cleanup
+  -o header_checks=regexp:{{.Dir}}/header.map
 qmgr unix n - n 300 1 qmgr
 tlsmgr unix - - n 1000? 1 tlsmgr
 rewrite unix - - n - - trivial-rewrite

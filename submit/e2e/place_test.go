@@ -1,0 +1,156 @@
+//go:build e2e && linux
+
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// A place is a machine where sendoff is the system's sendmail: the real one in
+// namespaces of its own, with the name box, and with a layer over /etc, /usr
+// and /var that takes what is written. Its account's address is a mailbox, for
+// which local names stand, at the port of the mail server that takes no other
+// sender.
+type place struct {
+	mail *mailServer
+	dir  string // also $HOME
+	own  string // the account's address
+	env  []string
+}
+
+func newPlace(t *testing.T, own string) *place {
+	t.Helper()
+	s := mail(t)
+	p := &place{mail: s, dir: folder(t), own: own}
+	if err := os.Mkdir(p.dir+"/layers", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	write(t, p.dir+"/secret", password+"\n")
+	write(t, p.dir+"/config.toml", fmt.Sprintf("log = \"off\"\nrunner = \"off\"\n[accounts.work]\nserver = %q\nuser = %q\nfrom = %q\nsecret = \"file:/etc/sendoff/secret\"\ntls-ca = %q\n",
+		fmt.Sprintf("smtps://localhost:%d", s.strict), username, p.own, s.ca.file))
+	p.env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8", "TZ=UTC", "DIR=" + p.dir, "HOME=" + p.dir,
+		"OWN=" + p.own, "BINARY=" + lab.binary, "UNPACKED=" + os.Getenv("SENDOFF_UNPACKED")}
+	return p
+}
+
+// layers begins the script of every place. What it leaves undone is the
+// README's; see inPlace.
+const layers = `set -eu
+mount -t tmpfs tmpfs "$DIR/layers"
+for f in etc usr var; do
+	mkdir -m 755 "$DIR/layers/$f" "$DIR/layers/$f.work"
+	mount -t overlay overlay -o "lowerdir=/$f,upperdir=$DIR/layers/$f,workdir=$DIR/layers/$f.work" "/$f"
+done
+mount -t tmpfs -o mode=755 tmpfs /run
+hostname box
+echo 127.0.1.1 box >>/etc/hosts
+rm -f /etc/crontab /etc/cron.d/* /var/spool/cron/crontabs/* /etc/mailname /etc/aliases
+mkdir -p /etc/sendoff
+cp "$DIR/config.toml" "$DIR/secret" /etc/sendoff
+install -m 755 "$BINARY" /usr/local/bin/sendoff
+`
+
+// run runs a script as root in the place, and returns what it prints. What the
+// script starts ends with it.
+func (p *place) run(t *testing.T, script string, env ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "unshare", "-m", "-u", "-p", "-f", "--kill-child", "--mount-proc", "/bin/sh", "-c", layers+script)
+	cmd.Dir, cmd.Env = p.dir, append(p.env, env...)
+	var out, problem bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &problem
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%v\n%s\n%s%s", errors.Join(err, ctx.Err()), script, out.String(), problem.String())
+	}
+	if text := problem.String(); strings.Contains(text, "sendoff: ") {
+		t.Errorf("sendoff says:\n%s", text)
+	}
+	return out.String()
+}
+
+// installed skips the test where one of the programs is missing, as need does.
+func installed(t *testing.T, programs ...string) {
+	t.Helper()
+	for _, program := range programs {
+		if _, err := exec.LookPath(program); err != nil && os.Getenv("CI") != "" {
+			t.Fatal(err)
+		} else if err != nil {
+			t.Skip(err)
+		}
+	}
+}
+
+// readme returns what in the README's code begins with start, as one line.
+func readme(t *testing.T, start string) string {
+	t.Helper()
+	text := read(filepath.Join("..", "..", "README.md"))
+	found := regexp.MustCompile("(?m)[`\n]("+regexp.QuoteMeta(start)+"[^`\n#]*)").FindAllStringSubmatch(text, -1)
+	if len(found) == 0 {
+		t.Fatalf("the README has no %q", start)
+	}
+	return strings.TrimSpace(found[0][1]) + "\n"
+}
+
+// inPlace is what the README says for a machine where a package's program has
+// the names.
+func inPlace(t *testing.T) string {
+	t.Helper()
+	diversions := ""
+	for _, name := range places {
+		diversions += strings.ReplaceAll(readme(t, "sudo dpkg-divert"), places[0], name)
+	}
+	return diversions + links(t)
+}
+
+// places are what programs call.
+var places = [...]string{"/usr/sbin/sendmail", "/usr/lib/sendmail", "/usr/bin/mailq", "/usr/bin/newaliases"}
+
+func links(t *testing.T) string {
+	t.Helper()
+	commands := ""
+	for _, name := range places {
+		commands += readme(t, "sudo ln -s /usr/local/bin/sendoff "+name)
+	}
+	return commands + readme(t, "sudo sendoff --make-spool")
+}
+
+// TestInPlace tries each way that the README has to become the system's
+// sendmail, and the way back.
+func TestInPlace(t *testing.T) {
+	s := mail(t)
+	installed(t, "sudo", "dpkg-divert", "update-alternatives")
+	nobody := "rm -f " + strings.Join(places[:], " ") + "\n"
+	tests := []struct{ name, script string }{
+		{"nobody has the names", nobody + links(t)},
+		{"a package has the names", inPlace(t)},
+		{"a package gets the names later", nobody + inPlace(t)},
+		{"one of several", nobody + readme(t, "sudo update-alternatives") + readme(t, "sudo sendoff --make-spool")},
+		{"back again", inPlace(t) + nobody + strings.Replace(readme(t, "sudo dpkg-divert"), "--add", "--remove", 1) +
+			"cmp /usr/sbin/sendmail \"$DIR/before\" && rm /usr/sbin/sendmail\n" + links(t)},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			p := newPlace(t, s.box())
+			out := p.run(t, "cp /usr/sbin/sendmail \"$DIR/before\"\nexec 3>&1 >&2\n"+tt.script+`
+for name in /usr/sbin/sendmail /usr/lib/sendmail; do
+	echo 'Subject: hello' | $name root
+done
+setpriv --reuid=games --regid=games --clear-groups mailq >&3`)
+			if out != "Mail queue is empty\n" {
+				t.Errorf("mailq prints %q", out)
+			}
+			s.fetch(t, p.own, 2)
+		})
+	}
+}
