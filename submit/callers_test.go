@@ -1,11 +1,13 @@
 package submit_test
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"io"
+	"net/textproto"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -69,7 +71,8 @@ var callers = []struct {
 		"To: bob@example.net\r\nSubject: hello\r\nMIME-Version: 1.0\r\nReturn-Path: ann@example.org\r\nSender: ann@example.org\r\nFrom: ann@example.org\r\n\r\ntext\n", "",
 		"To: bob@example.net\nSubject: hello\nMIME-Version: 1.0\nSender: ann@example.org\nFrom: ann@example.org\nDate: …\nMessage-ID: …\n\ntext\n"},
 	{"SwiftMailer, -t", "/usr/sbin/sendmail -t -fann@example.org", strings.ReplaceAll(letter, "\n.", "\n.."), "", strings.ReplaceAll(letter, "\n.", "\n..")},
-	{"Symfony, with recipients", "/usr/sbin/sendmail -i -fann@example.org bob@example.net carol@example.net", letter, plain + "RCPT TO:<carol@example.net>\n", ""},
+	{"Symfony, -t", "/usr/sbin/sendmail -fann@example.org -- bob@example.net carol@example.net", strings.ReplaceAll(letter, "\n.", "\n.."), plain + "RCPT TO:<carol@example.net>\n", strings.ReplaceAll(letter, "\n.", "\n..")},
+	{"Symfony, -t -i, older", "/usr/sbin/sendmail -i -fann@example.org bob@example.net carol@example.net", letter, plain + "RCPT TO:<carol@example.net>\n", ""},
 	{"Ruby mail", "sendmail -i -f ann@example.org -- bob@example.net", letter, "", ""},
 	{"Ruby mail, Exim", "exim -i -t -f ann@example.org", letter, "", ""},
 	{"Rails 6, -i -t", "/usr/sbin/sendmail -i -t -f ann@example.org -- bob@example.net", letter, "", ""},
@@ -97,9 +100,9 @@ var callers = []struct {
 	{"logwatch", "/usr/sbin/sendmail -t",
 		"To: root\nFrom: Logwatch\nSubject: Logwatch for box (Linux)\nAuto-Submitted: auto-generated\nPrecedence: bulk\nMIME-Version: 1.0\nContent-Transfer-Encoding: 8bit\nContent-Type: text/plain; charset=\"utf-8\"\n\n ##### Logwatch 7.7 #####\n\n", toAnn,
 		"To: ann@example.org\nFrom: ann@example.org\nSubject: Logwatch for box (Linux)\nAuto-Submitted: auto-generated\nPrecedence: bulk\nMIME-Version: 1.0\nContent-Transfer-Encoding: 8bit\nContent-Type: text/plain; charset=\"utf-8\"\nDate: …\nMessage-ID: …\n\n ##### Logwatch 7.7 #####\n\n"},
-	{"logcheck, by mime-construct", "/usr/lib/sendmail -t",
-		"To: logcheck\nSubject: box 2026-11-23 10:02 System Events\nMIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\n\nNov 23\n", toAnn,
-		"To: ann@example.org\nSubject: box 2026-11-23 10:02 System Events\nMIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\nFrom: Ann Account <ann@example.org>\nDate: …\nMessage-ID: …\n\nNov 23\n"},
+	{"logcheck, by mime-construct", "sendmail -oi logcheck",
+		"To: logcheck\nSubject: box 2026-11-23 10:02 System Events\nMIME-Version: 1.0 (mime-construct 1.11)\n\nNov 23\n.\n", toAnn,
+		"To: ann@example.org\nSubject: box 2026-11-23 10:02 System Events\nMIME-Version: 1.0 (mime-construct 1.11)\nFrom: Ann Account <ann@example.org>\nDate: …\nMessage-ID: …\n\nNov 23\n.\n"},
 	{"smartd, Nagios, apticron, by bsd-mailx", "sendmail -i -t",
 		"To: root\nSubject: SMART error (FailedOpenDevice) detected on host: box\nMessage-Id: <E2@box>\nFrom: root <root@box>\nDate: Mon, 23 Nov 2026 10:00:00 +0000\n\nUnable to open\n", toAnn,
 		"To: ann@example.org\nSubject: SMART error (FailedOpenDevice) detected on host: box\nMessage-Id: <E2@box>\nFrom: root <ann@example.org>\nDate: Mon, 23 Nov 2026 10:00:00 +0000\n\nUnable to open\n"},
@@ -129,7 +132,9 @@ var callers = []struct {
 	{"Emacs, interactive", "/usr/sbin/sendmail -oi -f ann@example.org -oep -odi -t", letter, "", ""},
 	{"Emacs, resent", "/usr/sbin/sendmail -oi -f ann@example.org -oep -odi bob@example.net", "Resent-From: ann@example.org\nResent-Date: Mon, 23 Nov 2026 11:00:00 +0000\nResent-To: bob@example.net\nResent-Message-ID: <2@box>\n" + letter, "", ""},
 	{"Alpine, sendmail-path", "/usr/sbin/sendmail -oem -t -oi", letter, "", ""},
-	{"nmh, pipe", "sendmail -t -odb -oem -i -m", letter, "", ""},
+	{"nmh, pipe", "/usr/sbin/sendmail -t -i", "From: root\nTo: bob@example.net\nSubject: hello\nMIME-Version: 1.0\nContent-Type: text/plain; charset=\"us-ascii\"\nContent-ID: <7.1@box>\nDate: Mon, 23 Nov 2026 10:00:00 +0000\n\ntext\n", "",
+		"From: ann@example.org\nTo: bob@example.net\nSubject: hello\nMIME-Version: 1.0\nContent-Type: text/plain; charset=\"us-ascii\"\nContent-ID: <7.1@box>\nDate: Mon, 23 Nov 2026 10:00:00 +0000\nMessage-ID: …\n\ntext\n"},
+	{"nmh, older", "sendmail -t -odb -oem -i -m", letter, "", ""},
 	{"systemd recipe", "sendmail -t", "From: systemd <root@localhost>\nTo: bob@example.net\nSubject: x failed\n\n* x.service\n", "",
 		"From: systemd <ann@example.org>\nTo: bob@example.net\nSubject: x failed\nDate: …\nMessage-ID: …\n\n* x.service\n"},
 	{"systemd recipe, Subject only", "sendmail -i root", "Subject: x failed\n\n* x.service\n.\n", toAnn,
@@ -155,17 +160,41 @@ func TestCallers(t *testing.T) {
 			if code != 0 || stdout != "" || stderr != "" && !verbose {
 				t.Errorf("exit %d, stdout %q, stderr:\n%s", code, stdout, stderr)
 			}
-			got := h.provider.taken()
-			if len(got) != 1 {
-				t.Fatalf("%d mails arrived", len(got))
-			}
-			if want := cmp.Or(tt.envelope, plain); got[0].envelope != want {
-				t.Errorf("envelope:\n%swant:\n%s", got[0].envelope, want)
-			}
-			want := cmp.Or(tt.want, tt.stdin)
-			if text := anonymous(got[0].text, want); text != want {
-				t.Errorf("message:\n%s\nwant:\n%s", text, want)
-			}
+			h.arrived(t, cmp.Or(tt.envelope, plain), cmp.Or(tt.want, tt.stdin))
+		})
+	}
+}
+
+// talkers are the programs that speak SMTP to sendmail: the command line, and
+// their commands, each of which waits for its reply; DATA is followed by the
+// message, stdin.
+var talkers = []struct {
+	program, argv, stdin string
+	commands             []string
+	envelope, want       string // as in callers
+}{
+	{"Symfony", "/usr/sbin/sendmail -bs", letter,
+		[]string{"HELO [127.0.0.1]", "MAIL FROM:<ann@example.org>", "RCPT TO:<bob@example.net>", "RCPT TO:<carol@example.net>", "DATA", "QUIT"},
+		plain + "RCPT TO:<carol@example.net>\n", ""},
+	{"SwiftMailer", "/usr/sbin/sendmail -bs", letter,
+		[]string{"EHLO [127.0.0.1]", "MAIL FROM:<www-data@localhost>", "RCPT TO:<bob@example.net>", "DATA", "RSET", "NOOP", "QUIT"}, "", ""},
+	{"Laravel", "/usr/sbin/sendmail -bs -i", letter,
+		[]string{"EHLO [127.0.0.1]", "MAIL FROM:<ann@example.org>", "RCPT TO:<bob@example.net>", "DATA", "QUIT"}, "", ""},
+	{"Alpine", "/usr/sbin/sendmail -bs -odb -oem", "Date: Mon, 23 Nov 2026 10:00:00 +0000 (UTC)\nFrom: Root <root@box>\nTo: bob@example.net\nMessage-ID: <1@box>\nMIME-Version: 1.0\nContent-Type: text/plain; format=flowed; charset=US-ASCII\n\n.\n",
+		[]string{"EHLO localhost", "MAIL FROM:<root@box>", "RCPT TO:<bob@example.net>", "DATA", "QUIT"}, "",
+		"Date: Mon, 23 Nov 2026 10:00:00 +0000 (UTC)\nFrom: Root <ann@example.org>\nTo: bob@example.net\nMessage-ID: <1@box>\nMIME-Version: 1.0\nContent-Type: text/plain; format=flowed; charset=US-ASCII\n\n.\n"},
+	{"nmh", "/usr/sbin/sendmail -bs -odb -oem -om", letter,
+		[]string{"EHLO box", "MAIL FROM:<root>", "RCPT TO:<bob@example.net>", "RCPT TO:<root>", "RSET", "MAIL FROM:<root>", "RCPT TO:<bob@example.net>", "RCPT TO:<root>", "DATA", "QUIT"},
+		plain + "RCPT TO:<ann@example.org>\n", ""},
+}
+
+// TestTalkers does for programs that speak SMTP what TestCallers does.
+func TestTalkers(t *testing.T) {
+	h := newHome(t)
+	for _, tt := range talkers {
+		t.Run(tt.program, func(t *testing.T) {
+			h.talk(t, tt.argv, tt.stdin, tt.commands)
+			h.arrived(t, cmp.Or(tt.envelope, plain), cmp.Or(tt.want, tt.stdin))
 		})
 	}
 }
@@ -211,20 +240,80 @@ func newHome(t *testing.T) *home {
 	return h
 }
 
-// run runs the program as a caller does, by the caller's name for it.
-func (h *home) run(t *testing.T, argv, stdin string) (code int, stdout, stderr string) {
-	t.Helper()
+// command is the program as a caller runs it, by the caller's name for it.
+func (h *home) command(argv string, stderr io.Writer) *exec.Cmd {
 	var words []string
 	for _, word := range regexp.MustCompile(`'[^']*'|\S+`).FindAllString(argv, -1) {
 		words = append(words, strings.Trim(word, "'"))
 	}
+	env := append(os.Environ(), "SENDOFF_CONFIG="+filepath.Join(h.dir, "config.toml"), "SENDOFF_TEST_HOME="+h.dir, "NAME=")
+	return &exec.Cmd{Path: h.binary, Args: words, Env: env, Dir: h.dir, Stderr: stderr}
+}
+
+// talk runs a session, in which every reply must be a good one, and nothing
+// may be on stderr.
+func (h *home) talk(t *testing.T, argv, message string, commands []string) {
+	t.Helper()
+	var problem bytes.Buffer
+	cmd := h.command(argv, &problem)
+	stdin, err := cmd.StdinPipe()
+	stdout, err2 := cmd.StdoutPipe()
+	if err := errors.Join(err, err2, cmd.Start()); err != nil {
+		t.Fatal(err)
+	}
+	replies := textproto.NewReader(bufio.NewReader(stdout))
+	expect := func(command string, code int) {
+		t.Helper()
+		if _, _, err := replies.ReadResponse(code); err != nil {
+			t.Errorf("%s: %v", command, err)
+		}
+	}
+	expect("greeting", 220)
+	for _, command := range commands {
+		io.WriteString(stdin, command+"\r\n")
+		switch command {
+		case "DATA":
+			expect(command, 354)
+			stuffed := strings.ReplaceAll("\n"+message, "\n.", "\n..")[1:]
+			io.WriteString(stdin, strings.ReplaceAll(stuffed, "\n", "\r\n")+".\r\n")
+			expect("end of message", 250)
+		case "QUIT":
+			expect(command, 221)
+		default:
+			expect(command, 250)
+		}
+	}
+	stdin.Close()
+	if err := cmd.Wait(); err != nil || problem.Len() > 0 {
+		t.Errorf("%v, stderr:\n%s", err, problem.String())
+	}
+}
+
+// run runs the program with a message on stdin.
+func (h *home) run(t *testing.T, argv, stdin string) (code int, stdout, stderr string) {
+	t.Helper()
 	var out, problem bytes.Buffer
-	cmd := &exec.Cmd{Path: h.binary, Args: words, Dir: h.dir, Stdin: strings.NewReader(stdin), Stdout: &out, Stderr: &problem}
-	cmd.Env = append(os.Environ(), "SENDOFF_CONFIG="+filepath.Join(h.dir, "config.toml"), "SENDOFF_TEST_HOME="+h.dir, "NAME=")
+	cmd := h.command(argv, &problem)
+	cmd.Stdin, cmd.Stdout = strings.NewReader(stdin), &out
 	if err := cmd.Run(); err != nil && !errors.As(err, new(*exec.ExitError)) {
 		t.Fatal(err)
 	}
 	return cmd.ProcessState.ExitCode(), out.String(), problem.String()
+}
+
+// arrived holds the one mail that came against the envelope and message wanted.
+func (h *home) arrived(t *testing.T, envelope, want string) {
+	t.Helper()
+	got := h.provider.taken()
+	if len(got) != 1 {
+		t.Fatalf("%d mails arrived", len(got))
+	}
+	if got[0].envelope != envelope {
+		t.Errorf("envelope:\n%swant:\n%s", got[0].envelope, envelope)
+	}
+	if text := anonymous(got[0].text, want); text != want {
+		t.Errorf("message:\n%s\nwant:\n%s", text, want)
+	}
 }
 
 // anonymous puts … in place of each Date and Message-ID that want has so.
