@@ -10,12 +10,15 @@
 //	   │  └── TLS, LMTP, BDAT … ── Exim, OpenSMTPD, Dovecot (smarthosts_test.go)
 //	   └── D-Bus (dbus-run-session) ── gnome-keyring
 //
+// and called by real programs, in the place of /usr/sbin/sendmail
+// (place_test.go, callers_test.go, php_test.go).
+//
 // Every server listens on a loopback port or in a folder made for the run, and
 // ends with the test process, however that ends. The tests need root (Postfix
 // does), Debian's postfix, dovecot-core, dovecot-lmtpd, dovecot-submissiond,
-// dbus, gnome-keyring and libsecret-tools, and in the folder $SENDOFF_MTAS the
-// unpacked exim4-daemon-light and opensmtpd, which cannot be installed beside
-// Postfix; without these they are skipped, and fail where CI is set.
+// dbus, gnome-keyring, libsecret-tools and the callers, and in the folder
+// $SENDOFF_UNPACKED the unpacked exim4-daemon-light, opensmtpd and mdadm, as
+// .ci/run has them; without these they are skipped, and fail where CI is set.
 package e2e
 
 import (

@@ -21,18 +21,18 @@ opensmtpq:x:61003:61003::/nonexistent:/bin/false
 // eximUID is Debian-exim.
 const eximUID = 61001
 
-// unpacked returns a program of the packages in $SENDOFF_MTAS.
+// unpacked returns a program of the packages in $SENDOFF_UNPACKED.
 func unpacked(t *testing.T, program string) string {
 	t.Helper()
 	need(t)
-	file := filepath.Join(os.Getenv("SENDOFF_MTAS"), program)
-	if _, err := os.Stat(file); os.Getenv("SENDOFF_MTAS") != "" && err == nil {
+	file := filepath.Join(os.Getenv("SENDOFF_UNPACKED"), program)
+	if _, err := os.Stat(file); os.Getenv("SENDOFF_UNPACKED") != "" && err == nil {
 		return file
 	}
 	if os.Getenv("CI") != "" {
-		t.Fatalf("no %s in $SENDOFF_MTAS", program)
+		t.Fatalf("no %s in $SENDOFF_UNPACKED", program)
 	}
-	t.Skipf("no %s in $SENDOFF_MTAS", program)
+	t.Skipf("no %s in $SENDOFF_UNPACKED", program)
 	return ""
 }
 
@@ -68,7 +68,7 @@ func startInNamespace(dir string, words ...string) (*process, error) {
 		os.MkdirAll(filepath.Join(dir, "state", "opensmtpd", "empty"), 0o755),
 		os.MkdirAll("/usr/libexec", 0o755),
 	)
-	bind(filepath.Join(os.Getenv("SENDOFF_MTAS"), "usr", "libexec"), "/usr/libexec")
+	bind(filepath.Join(os.Getenv("SENDOFF_UNPACKED"), "usr", "libexec"), "/usr/libexec")
 	script := "set -e\n" + strings.Join(mounts, "\n") + "\nexec \"$@\""
 	if err != nil {
 		return nil, err
