@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"syscall"
 
 	"sendoff/config"
 	"sendoff/submit/queue"
@@ -18,7 +19,8 @@ import (
 //	queue = "off"         nowhere
 //
 // Where the first is not fit to be used, warn hears of it, and the home folder
-// serves. With a nil error there is a queue.
+// serves. With a nil error there is a queue. A folder that cannot be made for
+// want of rights is nowhere, too; see NoQueue.
 func OpenQueue(c *config.Config, id config.Identity, warn func(text string)) (*queue.Queue, error) {
 	if c.Queue == config.Off {
 		return nil, errNoQueue(`queue = "off"`)
@@ -79,7 +81,10 @@ func homeFolder(id config.Identity) string {
 func openQueue(folder string, uid int) (*queue.Queue, error) {
 	q, err := queue.Existing(folder, uid)
 	if errors.Is(err, fs.ErrNotExist) && (folder != queue.Shared || queue.IsShared(folder)) {
-		return queue.Open(folder, uid)
+		q, err = queue.Open(folder, uid)
+		if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+			return nil, errNoQueue(err.Error()) // nor does anything wait there
+		}
 	}
 	return q, err
 }
