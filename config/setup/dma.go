@@ -49,15 +49,10 @@ func dmaFields() []field {
 }
 
 func isDma(path string) bool {
-	text, err := readFile(path)
-	if err != nil {
-		return false
-	}
-	for _, line := range lines(path, text) {
-		key, _, _ := cutSpace(line.value)
-		return key == strings.ToUpper(key) && knows(dmaFields(), key)
-	}
-	return false
+	return anyLine(path, func(line string) bool {
+		key, _, _ := cutSpace(line)
+		return exactly(dmaFields(), key)
+	})
 }
 
 // readDma reads dma.conf and the file with the passwords.
@@ -72,7 +67,7 @@ func readDma(r *reading) error {
 	for _, e := range lines(r.path, text) {
 		line, _, _ := strings.Cut(e.value, "#")
 		e.key, e.value, _ = cutSpace(strings.TrimSpace(line))
-		if !knows(dmaFields(), e.key) {
+		if !exactly(dmaFields(), e.key) {
 			r.unknown(e.at)
 			continue
 		}

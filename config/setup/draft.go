@@ -13,7 +13,6 @@ import (
 	"sendoff/config"
 	"sendoff/submit/credential"
 	"sendoff/submit/envelope"
-	"sendoff/submit/process"
 )
 
 // A draft is an account as another program describes it, which takes several
@@ -60,6 +59,16 @@ func apply(fields []field, r *reading, d *draft, e entry) bool {
 		}
 	}
 	return false
+}
+
+// knows reports whether fields have key, whatever its case.
+func knows(fields []field, key string) bool {
+	return slices.ContainsFunc(fields, func(f field) bool { return strings.EqualFold(f.key, key) })
+}
+
+// exactly reports whether fields have key.
+func exactly(fields []field, key string) bool {
+	return slices.ContainsFunc(fields, func(f field) bool { return f.key == key })
 }
 
 // never is for a key that has no counterpart, and where that matters if it has
@@ -158,6 +167,9 @@ func (r *reading) add(d *draft) *account {
 	a.set("from", d.from)
 	for _, s := range d.rest {
 		a.set(s.key, s.value)
+	}
+	if d.socket != "" && d.tls {
+		r.remark(d.at + ": tls is not carried over: none is spoken on a socket")
 	}
 	if a.has("tls-key") && !a.has("tls-cert") {
 		a.set("tls-key", "")
@@ -279,6 +291,7 @@ func (r *reading) addLogin(d *draft, a *account) {
 		r.addCommand(d, a)
 	default:
 		a.set("secret", "keyring")
+		r.remark(d.at + ": no password is here for " + strconv.Quote(a.name) + ", so it is looked for in the keyring; sendoff --login " + a.name + " stores one there")
 	}
 }
 
@@ -305,98 +318,6 @@ func (r *reading) addPassword(d *draft, a *account, e entry) {
 	a.set("secret", "keyring") // until its place is known
 	item := credential.Item{User: d.user, Host: server.Identity()}
 	r.passwords = append(r.passwords, passwordAt{account: a, item: item, secret: secret, at: e.at})
-}
-
-// addCommand makes a source of a command that prints the password. One that
-// has the password among its words is that password, not a command.
-func (r *reading) addCommand(d *draft, a *account) {
-	e := d.command
-	if why := notText(e.value); why != "" {
-		r.dropped(e, why)
-		return
-	}
-	if err := trusted(r.path); err != nil {
-		r.dropped(e, "others could have written this command: "+err.Error())
-		return
-	}
-	if printed, ok := echoed(e.value); ok {
-		e.value = printed
-		r.addPassword(d, a, e)
-		return
-	}
-	if echoes(e.value) {
-		r.dropped(e, "the command seems to have the password in it; store that with sendoff --login "+a.name)
-		a.set("secret", "keyring")
-		return
-	}
-	a.set("secret", "command:"+words(e.value))
-}
-
-// words returns a command for a shell as one without: as it is if it is
-// nothing but words, else with the shell before it.
-func words(command string) string {
-	argv, err := process.Argv(command, "~")
-	first := ""
-	if err == nil {
-		first = argv[0]
-	}
-	builtin := slices.Contains([]string{".", "source", "eval", "exec", "cd", "export", "set", "unset", "command", "if", "for", "while", "until", "case", "!", "{"}, first)
-	tilde := strings.Count(command, "~") != strings.Count(" "+command, " ~/")
-	if err != nil || builtin || tilde || strings.Contains(first, "=") || strings.ContainsAny(command, "*?[#{") {
-		return "sh -c '" + strings.ReplaceAll(command, "'", `'\''`) + "'"
-	}
-	return command
-}
-
-// echoed returns what a command prints that is nothing but echo or printf with
-// words.
-func echoed(command string) (text string, ok bool) {
-	argv, err := process.Argv(command, "~")
-	if err != nil || len(argv) < 2 {
-		return "", false
-	}
-	args := argv[1:]
-	switch filepath.Base(argv[0]) {
-	case "echo":
-		for len(args) > 0 && slices.Contains([]string{"-n", "-e", "-ne", "-en", "-E"}, args[0]) {
-			args = args[1:]
-		}
-		text = strings.Join(args, " ")
-	case "printf":
-		if args[0] == "--" && len(args) > 1 {
-			args = args[1:]
-		}
-		if format := strings.TrimSuffix(args[0], `\n`); format == "%s" && len(args) == 2 {
-			text = args[1]
-		} else if !strings.ContainsAny(format, `%\`) && len(args) == 1 {
-			text = format
-		}
-	}
-	return text, text != "" && !strings.ContainsAny(command, "*?[#{")
-}
-
-// echoes reports whether a command for a shell prints words that stand in it,
-// other than the value of a variable.
-func echoes(command string) bool {
-	if strings.Contains(command, "<<") {
-		return true
-	}
-	tokens := strings.FieldsFunc(command, func(r rune) bool { return strings.ContainsRune(" \t|&;()<>`\"'{}", r) })
-	for i, t := range tokens {
-		if base := filepath.Base(t); base != "echo" && base != "printf" {
-			continue
-		}
-		for _, word := range tokens[i+1:] {
-			if strings.HasPrefix(word, "-") || strings.HasPrefix(word, "%s") {
-				continue
-			}
-			if !strings.HasPrefix(word, "$") {
-				return true
-			}
-			break
-		}
-	}
-	return false
 }
 
 // name returns a name for the account that d describes, which a configuration

@@ -20,7 +20,7 @@ import (
 // A program is one whose configuration can be taken over.
 type program struct {
 	name   string
-	places []string                // its files, or folders; the first that is there counts
+	places []string                // its files; the first that is there counts
 	knows  func(place string) bool // whether a file or folder is of this program
 	read   func(*reading) error
 }
@@ -30,7 +30,7 @@ func programs() []program {
 	return []program{
 		{"msmtp", []string{"~/.msmtprc", "~/.config/msmtp/config", "/etc/msmtprc"}, isMsmtp, readMsmtp},
 		{"ssmtp", []string{"/etc/ssmtp/ssmtp.conf"}, isSsmtp, readSsmtp},
-		{"nullmailer", []string{"/etc/nullmailer"}, isNullmailer, readNullmailer},
+		{"nullmailer", []string{"/etc/nullmailer/remotes"}, isNullmailer, readNullmailer},
 		{"dma", []string{"/etc/dma/dma.conf"}, isDma, readDma},
 	}
 }
@@ -389,4 +389,10 @@ func lines(path, text string) []entry {
 		}
 	}
 	return all
+}
+
+// anyLine reports whether some line of the file at path is as known says.
+func anyLine(path string, known func(line string) bool) bool {
+	text, err := readFile(path)
+	return err == nil && slices.ContainsFunc(lines(path, text), func(e entry) bool { return known(e.value) })
 }

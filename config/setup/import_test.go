@@ -348,7 +348,20 @@ func TestFind(t *testing.T) {
 	if !slices.Contains(said, other+" is there too; sendoff --import="+other+" takes it over") {
 		t.Errorf("said %q", said)
 	}
-	for _, text := range []string{"", "hello\n", "[accounts.work]\nserver = \"smtp://x.example\"\n"} {
+	for text, want := range map[string]string{
+		"mispelled x\naccount a\nhost h.example\n": "msmtp",
+		"# x\nmailhub = h.example\n":               "ssmtp",
+		"SMARTHOST h.example\n":                    "dma",
+	} {
+		i.File = filepath.Join(home, "file")
+		if err := os.WriteFile(i.File, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if p, _, err := i.find(nil); err != nil || p.name != want {
+			t.Errorf("%q: %s, %v", text, p.name, err)
+		}
+	}
+	for _, text := range []string{"", "hello\n", "smarthost h.example\n", "user = \"ann\"\n", "[accounts.work]\nserver = \"smtp://x.example\"\n"} {
 		i.File = filepath.Join(home, "file")
 		if err := os.WriteFile(i.File, []byte(text), 0o600); err != nil {
 			t.Fatal(err)

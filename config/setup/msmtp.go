@@ -74,15 +74,10 @@ func msmtpFields() []field {
 var msmtpFile = [...]string{"defaults", "account", "eval"}
 
 func isMsmtp(path string) bool {
-	text, err := readFile(path)
-	if err != nil {
-		return false
-	}
-	for _, line := range lines(path, text) {
-		key, _, _ := cutSpace(line.value)
-		return slices.Contains(msmtpFile[:], key) || slices.ContainsFunc(msmtpFields(), func(f field) bool { return f.key == key })
-	}
-	return false
+	return anyLine(path, func(line string) bool {
+		key, value, _ := cutSpace(line)
+		return (slices.Contains(msmtpFile[:], key) || exactly(msmtpFields(), key)) && !strings.HasPrefix(value, "=")
+	})
 }
 
 // cutSpace splits a line after its first word.
@@ -149,10 +144,7 @@ func readMsmtp(r *reading) error {
 		if a.name == "default" && a.alias != "" {
 			continue
 		}
-		d, err := r.msmtpDraft(a, a.name == standard || len(accounts) == 1)
-		if err != nil {
-			return err
-		}
+		d := r.msmtpDraft(a, a.name == standard || len(accounts) == 1)
 		if made := r.add(d); made != nil && a.name == standard {
 			standard = ""
 			r.top = append(settings{{"account", made.name}}, r.top...)
@@ -182,7 +174,7 @@ func (r *reading) msmtpAccounts(text string) ([]*msmtpAccount, error) {
 			accounts, current = append(accounts, a), a
 		case e.key == "eval":
 			r.dropped(e, "it is a command that prints a line of this file; put what it prints in its place, or write passwordeval if that is the password")
-		case !slices.ContainsFunc(msmtpFields(), func(f field) bool { return f.key == e.key }):
+		case !exactly(msmtpFields(), e.key):
 			r.unknown(e.at)
 		case current == nil:
 			current = &msmtpAccount{name: "default", at: e.at}
@@ -229,7 +221,7 @@ func newMsmtpAccount(e entry, defaults *msmtpAccount, accounts []*msmtpAccount) 
 }
 
 // msmtpDraft applies an account's lines.
-func (r *reading) msmtpDraft(a *msmtpAccount, standard bool) (*draft, error) {
+func (r *reading) msmtpDraft(a *msmtpAccount, standard bool) *draft {
 	d := &draft{name: a.name, at: a.at, starttls: true, standard: standard}
 	for _, e := range a.entries {
 		if e.key == "proxy_host" && e.value != "" {
@@ -248,13 +240,9 @@ func (r *reading) msmtpDraft(a *msmtpAccount, standard bool) (*draft, error) {
 		apply(msmtpFields(), r, d, e)
 	}
 	if d.login && d.user != "" && d.password.value == "" && d.command.value == "" {
-		p, err := r.netrc(d.host, d.user)
-		if err != nil {
-			return nil, err
-		}
-		d.password = p
+		d.password = r.netrc(d.host, d.user)
 	}
-	return d, nil
+	return d
 }
 
 // bracketed returns an IPv6 address in brackets, and anything else as it is.
@@ -453,68 +441,4 @@ func msmtpSyslog(r *reading, _ *draft, e entry) string {
 		r.note(e, "the facility is always mail")
 	}
 	return ""
-}
-
-// netrc looks a password up in the files that ftp(1) made known.
-func (r *reading) netrc(host, user string) (entry, error) {
-	for _, path := range []string{filepath.Join(r.home, ".netrc"), filepath.Join(filepath.Dir(r.path), "netrc")} {
-		text, there, err := optional(path)
-		if err != nil {
-			return entry{}, err
-		}
-		if there {
-			if p, ok := findNetrc(path, text, host, user); ok {
-				return p, nil
-			}
-		}
-	}
-	return entry{}, nil
-}
-
-// findNetrc finds the password of user at host in the text of a netrc.
-func findNetrc(path, text, host, user string) (entry, bool) {
-	var machine, login string
-	var found entry
-	matches := func() bool { return strings.EqualFold(machine, host) && login == user && found.value != "" }
-	n, macro := 0, false
-	for line := range strings.Lines(text) {
-		n++
-		words := strings.Fields(line)
-		if macro = macro && len(words) > 0; macro { // up to an empty line
-			continue
-		}
-		for i := 0; i < len(words); i++ {
-			next := ""
-			if i+1 < len(words) {
-				next = strings.Trim(words[i+1], `"`)
-			}
-			switch words[i] {
-			case "machine", "default":
-				if matches() {
-					return found, true
-				}
-				machine, login, found = "", "", entry{}
-				if words[i] == "machine" {
-					machine = next
-					i++
-				}
-			case "login", "user":
-				login = next
-				i++
-			case "password", "passwd":
-				found = entry{key: "password", value: next, at: fmt.Sprintf("%s:%d", path, n)}
-				i++
-			case "account":
-				i++
-			case "macdef":
-				macro = true
-				i = len(words)
-			default:
-				if strings.HasPrefix(words[i], "#") {
-					i = len(words)
-				}
-			}
-		}
-	}
-	return found, matches()
 }

@@ -307,7 +307,7 @@ func (c *conversation) askName(context.Context) error {
 	check := func(name string) error {
 		switch {
 		case !config.IsName(name):
-			return fmt.Errorf("an account's name may hold only letters, digits and -_.+@, and may not begin with - or .")
+			return fmt.Errorf("an account's name may hold only letters, digits and -_.+@, and may not begin with a dash or a dot")
 		case c.taken(name):
 			return fmt.Errorf("there is an account %s already, in %s", name, c.file)
 		}

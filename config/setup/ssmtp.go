@@ -52,25 +52,10 @@ func ssmtpFields() []field {
 }
 
 func isSsmtp(path string) bool {
-	text, err := readFile(path)
-	if err != nil {
-		return false
-	}
-	for _, line := range lines(path, text) {
-		key, _, found := strings.Cut(line.value, "=")
+	return anyLine(path, func(line string) bool {
+		key, _, found := strings.Cut(line, "=")
 		return found && knows(ssmtpFields(), strings.TrimSpace(key))
-	}
-	return false
-}
-
-// knows reports whether fields have key.
-func knows(fields []field, key string) bool {
-	for _, f := range fields {
-		if strings.EqualFold(f.key, key) {
-			return true
-		}
-	}
-	return false
+	})
 }
 
 // yesNo is for a key of which everything but YES is no.
