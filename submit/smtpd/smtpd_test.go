@@ -8,6 +8,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -189,4 +190,69 @@ func TestContext(t *testing.T) {
 			t.Errorf("%v after %v", err, time.Since(began))
 		}
 	})
+}
+
+// TestMessageNotAskedFor ends a session in which a message comes, later than its
+// DATA, that was refused: it may hold commands.
+func TestMessageNotAskedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var b box
+		client, server := net.Pipe()
+		ended := make(chan error)
+		go func() {
+			err := (&Server{Handle: b.handle}).Serve(t.Context(), server)
+			server.Close()
+			ended <- err
+		}()
+		var out strings.Builder
+		go io.Copy(&out, client)
+		for _, part := range []string{"EHLO x\r\nMAIL FROM:<a@example.org>\r\nDATA\r\n", "Subject: x\r\n\r\n", "RCPT TO:<b@example.org>\r\nDATA\r\nevil\r\n.\r\n"} {
+			io.WriteString(client, part)
+			time.Sleep(time.Second)
+		}
+		err := <-ended
+		synctest.Wait()
+		if err == nil || len(b.got) > 0 || !strings.Contains(out.String(), "554 5.5.1 no valid recipients\r\n421 4.5.0 ") {
+			t.Errorf("%v, %d mails\n%s", err, len(b.got), out.String())
+		}
+	})
+}
+
+// scarce is a listener that has nothing left at first.
+type scarce struct {
+	net.Listener
+	failures int
+}
+
+func (s *scarce) Accept() (net.Conn, error) {
+	if s.failures > 0 {
+		s.failures--
+		return nil, &net.OpError{Op: "accept", Err: syscall.EMFILE}
+	}
+	return s.Listener.Accept()
+}
+
+// TestShortage goes on when a connection could not be accepted.
+func TestShortage(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b box
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- (&Server{Handle: b.handle}).ServeListener(ctx, &scarce{l, 2}) }()
+	conn, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	greeting := make([]byte, 4)
+	if _, err := io.ReadFull(conn, greeting); err != nil || string(greeting) != "220 " {
+		t.Errorf("%q, %v", greeting, err)
+	}
+	conn.Close()
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
 }
