@@ -28,6 +28,7 @@ type Account struct {
 	From           List[Pattern] `toml:"from" doc:"The addresses that select this account, as senders; the first that is no pattern is the account's own address."`
 	FullName       string        `toml:"full-name" doc:"The name put before the address when a message has no From field."`
 	Secret         List[string]  `toml:"secret" doc:"Where the password is kept: one source, or several that are tried in order."`
+	RefreshToken   string        `toml:"refresh-token" doc:"Where the refresh token of OAuth2 is kept: keyring or file:PATH."`
 	Auth           List[string]  `toml:"auth" doc:"The login mechanisms that may be used."`
 	Deliver        string        `toml:"deliver" doc:"When a message is sent: now, background or queue."`
 	ForceSender    bool          `toml:"force-sender" doc:"Whether every sender is replaced by the account's own address."`
@@ -43,6 +44,8 @@ type Account struct {
 	AddressFamily  Family        `toml:"address-family" doc:"Which addresses of the server to use."`
 	Timeout        Duration      `toml:"timeout" doc:"How long connecting and logging in may take together, and after that each answer but the last."`
 	OneFlight      bool          `toml:"one-flight" doc:"Whether a small message goes out before the answers about its recipients are in."`
+
+	secretAt string // where secret was set, as FILE:LINE:COLUMN
 }
 
 // check checks what the types of a's fields do not, with v's help, fills in
@@ -77,6 +80,12 @@ func (a *Account) check(o *outline, v Values) error {
 	if err := o.checkValues(a.Secret, v.Secret, accountsTable, a.Name, "secret"); err != nil {
 		return err
 	}
+	if has("refresh-token") {
+		if err := o.checkValues([]string{a.RefreshToken}, v.Place, accountsTable, a.Name, "refresh-token"); err != nil {
+			return err
+		}
+	}
+	a.secretAt = o.place(at("secret"))
 	a.setDefaults()
 	return nil
 }

@@ -236,7 +236,7 @@ func (a *Account) moveTo(servers List[Server]) (left string) {
 		if len(a.Servers) > 0 && (a.User != "" || a.Secret != nil) {
 			left = a.Servers[0].Name()
 		}
-		a.User, a.Secret = "", nil
+		a.User, a.Secret, a.RefreshToken = "", nil, ""
 		a.TLSCert, a.TLSKey, a.TLSName, a.TLSFingerprint = "", "", "", nil
 		a.OneFlight = false // was said of the old host
 	}

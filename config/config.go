@@ -73,6 +73,9 @@ type Config struct {
 	// one file in its order.
 	Accounts []*Account `toml:"-"`
 
+	// Providers holds those of access tokens, likewise.
+	Providers []*OAuth2 `toml:"-"`
+
 	// Files are the files that were read, in that order.
 	Files []string `toml:"-"`
 
@@ -86,7 +89,8 @@ type Config struct {
 // anything.
 type Values struct {
 	Secret    func(source string) error
-	Mechanism func(name string) error // in upper case
+	Place     func(source string) error // one that can be written to
+	Mechanism func(name string) error   // in upper case
 }
 
 // Load reads the files of p. When its error is nil, every account in the Config
@@ -118,7 +122,7 @@ func Load(p Paths, v Values) (*Config, error) {
 			return nil, atStart(p.Explicit, err)
 		}
 	}
-	return c, c.checkDefault()
+	return c, c.checkNames()
 }
 
 // Check judges text as the content of the only file, which is to be at path.
@@ -128,7 +132,7 @@ func Check(path, text, home string, v Values) error {
 	if err := c.add(path, []byte(text), home, v); err != nil {
 		return err
 	}
-	return c.checkDefault()
+	return c.checkNames()
 }
 
 // Default returns what holds without any file: no account, and a queue.
@@ -211,6 +215,7 @@ func (c *Config) add(path string, data []byte, home string, v Values) error {
 	var doc struct {
 		Config
 		Accounts map[string]*Account `toml:"accounts"`
+		OAuth2   map[string]*OAuth2  `toml:"oauth2"`
 	}
 	doc.Config = *c
 	err := toml.NewDecoder(bytes.NewReader(data)).DisallowUnknownFields().Decode(&doc)
@@ -237,7 +242,7 @@ func (c *Config) add(path string, data []byte, home string, v Values) error {
 		doc.Queue = resolve(doc.Queue, filepath.Dir(where), home)
 	}
 	var accounts []*Account
-	for _, name := range o.accounts() {
+	for _, name := range o.names(accountsTable) {
 		a := doc.Accounts[name]
 		a.Name, a.File = name, where
 		for _, p := range []*string{&a.TLSCA, &a.TLSCert, &a.TLSKey} {
@@ -246,6 +251,7 @@ func (c *Config) add(path string, data []byte, home string, v Values) error {
 		for i, source := range a.Secret {
 			a.Secret[i] = resolveSecret(source, filepath.Dir(where))
 		}
+		a.RefreshToken = resolveSecret(a.RefreshToken, filepath.Dir(where))
 		if err := a.check(o, v); err != nil {
 			return err
 		}
@@ -256,13 +262,40 @@ func (c *Config) add(path string, data []byte, home string, v Values) error {
 			accounts = append(accounts, old)
 		}
 	}
+	providers, err := c.providersWith(o, doc.OAuth2, where, v)
+	if err != nil {
+		return err
+	}
 	*c = doc.Config
-	c.Accounts = accounts
+	c.Accounts, c.Providers = accounts, providers
 	c.Files = append(c.Files, path)
 	if o.has("account") {
 		c.defaultAt = o.place(o.find("account"))
 	}
 	return nil
+}
+
+// providersWith returns the providers of the file o, which is at where, and those
+// that c had before and that the file does not replace.
+func (c *Config) providersWith(o *outline, table map[string]*OAuth2, where string, v Values) ([]*OAuth2, error) {
+	var providers []*OAuth2
+	for _, name := range o.names(oauth2Table) {
+		p := table[name]
+		p.Name = name
+		for i, source := range p.ClientSecret {
+			p.ClientSecret[i] = resolveSecret(source, filepath.Dir(where))
+		}
+		if err := p.check(o, v); err != nil {
+			return nil, err
+		}
+		providers = append(providers, p)
+	}
+	for _, old := range c.Providers {
+		if table[old.Name] == nil {
+			providers = append(providers, old)
+		}
+	}
+	return providers, nil
 }
 
 // resolve returns the path that p means in a file of the given folder.
@@ -315,6 +348,14 @@ func (c *Config) checkTop(o *outline, home string) error {
 		return o.errorf(o.find("notify-command"), "notify-command: %w", err)
 	}
 	return nil
+}
+
+// checkNames checks that what is named exists.
+func (c *Config) checkNames() error {
+	if err := c.checkDefault(); err != nil {
+		return err
+	}
+	return c.checkProviders()
 }
 
 // checkDefault checks that the default account exists, which one file may

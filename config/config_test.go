@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,13 +17,19 @@ import (
 // values accepts what the tests' accounts have.
 var values = Values{
 	Secret: func(s string) error {
-		if s == "none" || s == "keyring" || strings.HasPrefix(s, "command:") || strings.HasPrefix(s, "systemd:") {
+		if strings.HasPrefix(s, "oauth2:") || s == "none" || s == "keyring" || strings.HasPrefix(s, "command:") || strings.HasPrefix(s, "systemd:") {
 			return nil
 		}
 		if path, ok := strings.CutPrefix(s, "file:"); ok && (filepath.IsAbs(path) || strings.HasPrefix(path, "~/")) {
 			return nil
 		}
 		return errors.New("unknown source")
+	},
+	Place: func(s string) error {
+		if s == "none" {
+			return errors.New("it must be written to")
+		}
+		return nil
 	},
 	Mechanism: func(s string) error {
 		if s == "PLAIN" || s == "LOGIN" {
@@ -38,7 +45,7 @@ func parse(text string) (*Config, error) {
 	if err := c.add("f", []byte(text), "/home/ann", values); err != nil {
 		return nil, err
 	}
-	return c, c.checkDefault()
+	return c, c.checkNames()
 }
 
 const example = `
@@ -63,6 +70,7 @@ server = ["smtps://One.Example.org", "smtp://[2001:db8::1]:25"]
 user = "ann"
 from = "ann@example.org"
 full-name = "Ann Bee"
+refresh-token = "file:tokens/a"
 secret = ["keyring", "command:pass show mail", "file:secrets/a", "file:~/a", "file:/a"]
 auth = ["plain", "LOGIN"]
 force-sender = true
@@ -107,6 +115,7 @@ func TestLoadEverySetting(t *testing.T) {
 		{a.TLSCA, filepath.Join(filepath.Dir(where), "ca.pem")},
 		{a.TLSCert, filepath.Join("/home/ann", "cert.pem")},
 		{strings.Join(a.Secret, " "), "keyring command:pass show mail file:" + filepath.Join(filepath.Dir(where), "secrets", "a") + " file:~/a file:/a"},
+		{a.RefreshToken, "file:" + filepath.Join(filepath.Dir(where), "tokens", "a")},
 		{a.AddressFamily, Family(4)},
 		{a.TLSFingerprint[0], Fingerprint([]byte("\x00\x11\x22\x33\x44\x55\x66\x77\x88\x99\x00\x11\x22\x33\x44\x55\x66\x77\x88\x99\x00\x11\x22\x33\x44\x55\x66\x77\x88\x99\x00\x11"))},
 		{a.Timeout.Seconds(), 90.0},
@@ -171,7 +180,9 @@ func TestLoadErrors(t *testing.T) {
 		{account("[accounts.a.port]"), "f:2:2: unknown key accounts.a.port; write it in server"},
 		{"accounts.a = { server = \"smtps://h\", usr = \"u\" }\n", "f:1:38: unknown key accounts.a.usr; did you mean user?"},
 		{"logs = \"syslog\"\n", "f:1:1: unknown key logs; did you mean log?"},
-		{"[oauth2.x]\n", "f:1:2: unknown key oauth2.x"},
+		{"[oauth2.google]\nclientid = \"x\"\n", "f:2:1: unknown key oauth2.google.clientid; did you mean client-id?"},
+		{"[oauth2.google]\nsessions = 2\n", "f:2:1: unknown key oauth2.google.sessions; it belongs at the top of the file"},
+		{"[oaut2.google]\n", "f:1:2: unknown key oaut2.google; did you mean oauth2?"},
 
 		// What has the wrong type.
 		{"account = 7\n", "f:1:1: account takes a string, not a whole number"},
@@ -191,6 +202,24 @@ func TestLoadErrors(t *testing.T) {
 		{account("tls-name = true"), "f:2:1: accounts.a.tls-name takes a string, not true or false"},
 		{account("[accounts.a.from]\nx = 1"), "f:2:2: accounts.a.from takes a string or a list of strings, not a table"},
 		{account("from.x = 1"), "f:2:1: accounts.a.from takes a string or a list of strings, not a table"},
+
+		// Providers of access tokens.
+		{"oauth2 = \"google\"\n", "f:1:1: oauth2 is a table, as in [oauth2.google]"},
+		{"[oauth2.\"a b\"]\n", `f:1:2: provider name "a b" may hold only letters`},
+		{"[oauth2.x]\n", "f:1:2: oauth2.x has no client-id"},
+		{"[oauth2.google]\n", "f:1:2: oauth2.google has no client-id"},
+		{"[oauth2.x]\nclient-id = \"x\"\n", "f:1:2: oauth2.x has no token-url"},
+		{"[oauth2.x]\nclient-id = \"x\"\ntoken-url = \"https://x.example/t\"\n", "f:1:2: oauth2.x has neither auth-url nor device-url"},
+		{"[oauth2.x]\nclient-id = \"x\"\ntoken-url = \"https://x.example/{tenant}/t\"\n", "f:1:2: oauth2.x has no tenant"},
+		{"[oauth2.google]\nclient-id = \"x\"\ngrant = \"client-credentials\"\n", "f:1:2: oauth2.google has no client-secret, which client-credentials needs"},
+		{"[oauth2.google]\nclient-id = \"x\"\ngrant = \"password\"\n", "f:1:2: oauth2.google has a grant that is not"},
+		{"[oauth2.google]\nclient-id = \"x\"\nscopes = \"a b\"\n", "f:1:2: oauth2.google has a scope that is empty or more than one"},
+		{"[oauth2.google]\nclient-id = \"x\"\nclient-secret = \"hunter2\"\n", "f:3:17: oauth2.google.client-secret: unknown source"},
+		{"[oauth2.google]\ntoken-url = \"http://x.example/t\"\n", "f:2:13: oauth2.google.token-url: an address of a provider begins with https://, unless it is on this machine"},
+		{"[oauth2.google]\ntoken-url = \"https://ann:hunter2@x.example/t\"\n", "f:2:13: oauth2.google.token-url: an address of a provider is written https://HOST/PATH"},
+		{account("refresh-token = \"none\""), "f:2:17: accounts.a.refresh-token: it must be written to"},
+		{account("secret = \"oauth2:google\""), "f:2:1: secret oauth2:google: the configuration has no [oauth2.google], with a client-id"},
+		{account("secret = [\"keyring\", \"oauth2:x\"]"), "f:2:1: secret oauth2:x: the configuration has no [oauth2.x]"},
 
 		// What makes no sense.
 		{"[accounts.\"a b\"]\n", `f:1:2: account name "a b" may hold only letters, digits and -_.+@, and may not begin with - or .`},
@@ -424,4 +453,56 @@ func FuzzLoad(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestProviders: what is built in needs no more than a registration, and a
+// table says the rest.
+func TestProviders(t *testing.T) {
+	c, err := parse(`
+[oauth2.google]
+client-id = "g"
+client-secret = "file:secrets/google"
+[oauth2.microsoft]
+client-id = "m"
+tenant = "contoso.example"
+[oauth2.own]
+client-id = "o"
+tenant = "a/b"
+scopes = ["x", "y"]
+auth-url = "https://auth.example/{tenant}/auth?prompt=consent"
+device-url = "http://[::1]:8080/device"
+token-url = "http://localhost:8080/token"
+[accounts.a]
+server = "smtps://h.example"
+secret = "oauth2:own"
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder, _ := filepath.Abs(".")
+	var got []string
+	for _, p := range c.Providers {
+		got = append(got, strings.Join([]string{p.Name, p.ClientID, strings.Join(p.ClientSecret, ","), p.Tenant, strings.Join(p.Scopes, ","), p.Grant,
+			p.AuthURL.URL, p.DeviceURL.URL, p.TokenURL.URL}, " "))
+	}
+	want := []string{
+		"google g file:" + folder + "/secrets/google  https://mail.google.com/ authorization-code https://accounts.google.com/o/oauth2/v2/auth?access_type=offline&prompt=consent  https://oauth2.googleapis.com/token",
+		"microsoft m  contoso.example https://outlook.office.com/SMTP.Send,offline_access authorization-code https://login.microsoftonline.com/contoso.example/oauth2/v2.0/authorize" +
+			" https://login.microsoftonline.com/contoso.example/oauth2/v2.0/devicecode https://login.microsoftonline.com/contoso.example/oauth2/v2.0/token",
+		"own o  a/b x,y authorization-code https://auth.example/a%2Fb/auth?prompt=consent http://[::1]:8080/device http://localhost:8080/token",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	// The user's table takes the place of the system's, as a whole.
+	if err := c.add("user", []byte("[oauth2.microsoft]\nclient-id = \"mine\"\ngrant = \"client-credentials\"\nclient-secret = \"keyring\"\n"), "/home/ann", values); err != nil {
+		t.Fatal(err)
+	}
+	p, err := c.Provider("microsoft")
+	if err != nil || p.ClientID != "mine" || p.Tenant != "common" || p.Scopes[0] != "https://outlook.office365.com/.default" {
+		t.Errorf("%+v, %v", p, err)
+	}
+	if len(c.Providers) != 3 {
+		t.Errorf("%d providers", len(c.Providers))
+	}
 }

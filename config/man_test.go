@@ -29,6 +29,7 @@ func TestManualSettings(t *testing.T) {
 	}{
 		{"Top-level settings", reflect.TypeFor[Config]()},
 		{"Account settings", reflect.TypeFor[Account]()},
+		{"Provider settings", reflect.TypeFor[OAuth2]()},
 	} {
 		for _, f := range fields(table.t) {
 			name, doc := f.Tag.Get("toml"), f.Tag.Get("doc")

@@ -104,14 +104,14 @@ func (o *outline) check() error {
 func (o *outline) checkKey(k key) error {
 	isTable := k.kind == unstable.Table || k.kind == unstable.InlineTable
 	rest, within := k.path, reflect.TypeFor[Config]()
-	if rest[0] == accountsTable {
+	if t := tableOf(rest[0]); t != nil {
 		if len(rest) <= 2 {
 			if !isTable || k.element {
-				return o.errorf(k.offset, "%s is a table, as in [accounts.work]", dotted(k.path))
+				return o.errorf(k.offset, "%s is a table, as in [%s.%s]", dotted(k.path), t.name, t.example)
 			}
-			return o.checkName(k)
+			return o.checkName(k, t.of)
 		}
-		rest, within = rest[2:], reflect.TypeFor[Account]()
+		rest, within = rest[2:], t.settings
 	}
 	setting, ok := lookup(within, rest[0])
 	if !ok {
@@ -131,12 +131,12 @@ func (o *outline) checkKey(k key) error {
 	return nil
 }
 
-// checkName refuses a name for an account that IsName does not take.
-func (o *outline) checkName(k key) error {
+// checkName refuses a name that IsName does not take.
+func (o *outline) checkName(k key, of string) error {
 	if len(k.path) < 2 || IsName(k.path[1]) {
 		return nil
 	}
-	return o.errorf(k.offset, "account name %q may hold only letters, digits and -_.+@, and may not begin with - or .", k.path[1])
+	return o.errorf(k.offset, "%s name %q may hold only letters, digits and -_.+@, and may not begin with - or .", of, k.path[1])
 }
 
 // IsName reports whether an account may be called so: names that would be a
@@ -183,11 +183,11 @@ func (o *outline) has(path ...string) bool {
 	return slices.ContainsFunc(o.keys, func(k key) bool { return slices.Equal(k.path, path) })
 }
 
-// accounts returns the names of the accounts, in the file's order.
-func (o *outline) accounts() []string {
+// names returns the names of what table holds, in the file's order.
+func (o *outline) names(table string) []string {
 	var names []string
 	for _, k := range o.keys {
-		if len(k.path) > 1 && k.path[0] == accountsTable && !slices.Contains(names, k.path[1]) {
+		if len(k.path) > 1 && k.path[0] == table && !slices.Contains(names, k.path[1]) {
 			names = append(names, k.path[1])
 		}
 	}

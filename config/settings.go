@@ -11,6 +11,29 @@ import (
 // accountsTable is the table that holds the accounts, and no setting itself.
 const accountsTable = "accounts"
 
+// A table holds tables with settings, each under a name.
+type table struct {
+	name, example string
+	of            string // what such a table is about
+	settings      reflect.Type
+}
+
+// tables is every table of tables.
+var tables = [...]table{
+	{accountsTable, "work", "account", reflect.TypeFor[Account]()},
+	{oauth2Table, "google", "provider", reflect.TypeFor[OAuth2]()},
+}
+
+// tableOf returns the row of tables for name, or nil.
+func tableOf(name string) *table {
+	for i := range tables {
+		if tables[i].name == name {
+			return &tables[i]
+		}
+	}
+	return nil
+}
+
 // fields returns the fields of t that are settings.
 func fields(t reflect.Type) []reflect.StructField {
 	return slices.DeleteFunc(reflect.VisibleFields(t), func(f reflect.StructField) bool {
@@ -76,15 +99,17 @@ func suggest(t reflect.Type, name string) string {
 	if _, ok := lookup(account, name); ok && t == top {
 		return "; it belongs in an account, below [accounts.NAME]"
 	}
-	if _, ok := lookup(top, name); ok && t == account {
+	if _, ok := lookup(top, name); ok && t != top {
 		return "; it belongs at the top of the file, before the first [table]"
 	}
 	if words := advice(name); words != "" {
 		return words
 	}
-	known := []string{accountsTable}
-	if t == account {
-		known = nil
+	var known []string
+	if t == top {
+		for _, table := range tables {
+			known = append(known, table.name)
+		}
 	}
 	for _, f := range fields(t) {
 		known = append(known, f.Tag.Get("toml"))

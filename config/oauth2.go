@@ -1,0 +1,176 @@
+package config
+
+import (
+	"cmp"
+	"errors"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"unicode"
+
+	"sendoff/submit/status"
+)
+
+// oauth2Table is the table that holds the providers of access tokens, and no
+// setting itself. sourceOAuth2 begins a source that names one of them.
+const (
+	oauth2Table  = "oauth2"
+	sourceOAuth2 = "oauth2:"
+)
+
+// The values of grant.
+const (
+	GrantPerson = "authorization-code" // by the consent of a person; also that of a device
+	GrantClient = "client-credentials"
+)
+
+// An OAuth2 is a provider of access tokens (RFC 6749), and who we are to it.
+type OAuth2 struct {
+	Name string `toml:"-"`
+
+	ClientID     string       `toml:"client-id" doc:"The name under which sendoff is registered with the provider."`
+	ClientSecret List[string] `toml:"client-secret" doc:"Where the secret of that registration is kept, if it has one: one source, or several that are tried in order."`
+	Tenant       string       `toml:"tenant" doc:"What stands in the addresses for {tenant}."`
+	Scopes       List[string] `toml:"scopes" doc:"What a token has to be good for."`
+	Grant        string       `toml:"grant" doc:"What a token is given for: authorization-code or client-credentials."`
+	AuthURL      Endpoint     `toml:"auth-url" doc:"The page where a person consents."`
+	DeviceURL    Endpoint     `toml:"device-url" doc:"Where a code is had that a person enters on another device."`
+	TokenURL     Endpoint     `toml:"token-url" doc:"Where tokens are had."`
+}
+
+// providers are those that need no more than a registration. No program's
+// registration is built in: it is the user's to get.
+//
+// Google gives a refresh token only when asked to, and for the scope of mail no
+// code for another device.
+var providers = [...]struct {
+	OAuth2
+	clientScopes List[string] // for GrantClient
+}{
+	{
+		OAuth2{
+			Name:     "google",
+			Scopes:   List[string]{"https://mail.google.com/"},
+			AuthURL:  Endpoint{"https://accounts.google.com/o/oauth2/v2/auth?access_type=offline&prompt=consent"},
+			TokenURL: Endpoint{"https://oauth2.googleapis.com/token"},
+		}, nil,
+	},
+	{
+		OAuth2{
+			Name:      "microsoft",
+			Tenant:    "common",
+			Scopes:    List[string]{"https://outlook.office.com/SMTP.Send", "offline_access"},
+			AuthURL:   Endpoint{"https://login.microsoftonline.com/{tenant}/oauth2/v2.0/authorize"},
+			DeviceURL: Endpoint{"https://login.microsoftonline.com/{tenant}/oauth2/v2.0/devicecode"},
+			TokenURL:  Endpoint{"https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token"},
+		}, List[string]{"https://outlook.office365.com/.default"},
+	},
+}
+
+// An Endpoint is the address of a provider: HTTPS, or HTTP on this machine.
+type Endpoint struct{ URL string }
+
+// UnmarshalText reads an address. "{tenant}" may stand in its path.
+func (e *Endpoint) UnmarshalText(text []byte) error {
+	u, err := url.Parse(string(text))
+	switch {
+	case err != nil || u.Host == "" || u.User != nil || u.Fragment != "":
+		return errors.New("an address of a provider is written https://HOST/PATH")
+	case u.Scheme != "https" && !(u.Scheme == "http" && isLoopback(u.Hostname())):
+		return errors.New("an address of a provider begins with https://, unless it is on this machine")
+	}
+	e.URL = string(text)
+	return nil
+}
+
+func isLoopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}
+
+// complete fills in what the table p leaves open, and returns what is missing
+// all the same, or is wrong.
+func (p *OAuth2) complete() error {
+	scopes := List[string]{}
+	for _, known := range providers {
+		if known.Name != p.Name {
+			continue
+		}
+		scopes = known.Scopes
+		if p.Grant == GrantClient {
+			scopes = known.clientScopes
+		}
+		p.Tenant = cmp.Or(p.Tenant, known.Tenant)
+		p.AuthURL = cmp.Or(p.AuthURL, known.AuthURL)
+		p.DeviceURL = cmp.Or(p.DeviceURL, known.DeviceURL)
+		p.TokenURL = cmp.Or(p.TokenURL, known.TokenURL)
+	}
+	if p.Scopes == nil {
+		p.Scopes = scopes
+	}
+	p.Grant = cmp.Or(p.Grant, GrantPerson)
+	for _, e := range []*Endpoint{&p.AuthURL, &p.DeviceURL, &p.TokenURL} {
+		if strings.Contains(e.URL, "{tenant}") && p.Tenant == "" {
+			return errors.New("has no tenant")
+		}
+		e.URL = strings.ReplaceAll(e.URL, "{tenant}", url.PathEscape(p.Tenant))
+	}
+	switch {
+	case p.ClientID == "":
+		return errors.New("has no client-id")
+	case p.TokenURL.URL == "":
+		return errors.New("has no token-url")
+	case p.Grant != GrantPerson && p.Grant != GrantClient:
+		return errors.New(`has a grant that is not "authorization-code" or "client-credentials"`)
+	case p.Grant == GrantClient && len(p.ClientSecret) == 0:
+		return errors.New("has no client-secret, which client-credentials needs")
+	case p.Grant == GrantPerson && p.AuthURL.URL == "" && p.DeviceURL.URL == "":
+		return errors.New("has neither auth-url nor device-url")
+	case slices.ContainsFunc(p.Scopes, func(s string) bool { return s == "" || strings.ContainsFunc(s, unicode.IsSpace) }):
+		return errors.New("has a scope that is empty or more than one")
+	}
+	return nil
+}
+
+// check completes the table p of the file o, and says where in o a mistake is.
+func (p *OAuth2) check(o *outline, v Values) error {
+	if err := p.complete(); err != nil {
+		return o.errorf(o.find(oauth2Table, p.Name), "%s %w", dotted([]string{oauth2Table, p.Name}), err)
+	}
+	return o.checkValues(p.ClientSecret, v.Secret, oauth2Table, p.Name, "client-secret")
+}
+
+// Provider returns the provider of that name. One that is built in still needs
+// a table, for what it calls us.
+func (c *Config) Provider(name string) (*OAuth2, error) {
+	for _, p := range c.Providers {
+		if p.Name == name {
+			return p, nil
+		}
+	}
+	table := dotted([]string{oauth2Table, name})
+	for _, known := range providers {
+		if known.Name == name {
+			return nil, status.Config.Errorf("the configuration has no [%s], with a client-id", table)
+		}
+	}
+	return nil, status.Config.Errorf("the configuration has no [%s]", table)
+}
+
+// checkProviders checks that the providers of all accounts exist, which one
+// file may name and another define.
+func (c *Config) checkProviders() error {
+	for _, a := range c.Accounts {
+		for _, source := range a.Secret {
+			name, ok := strings.CutPrefix(source, sourceOAuth2)
+			if !ok {
+				continue
+			}
+			if _, err := c.Provider(name); err != nil {
+				return status.Config.Errorf("%s: secret %s: %w", a.secretAt, source, err)
+			}
+		}
+	}
+	return nil
+}
