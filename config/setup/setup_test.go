@@ -149,7 +149,8 @@ func TestTokens(t *testing.T) {
 	}{
 		{"no password", append(answers, "n"), "", "takes no password; give --secret SOURCE"},
 		{"a password all the same", append(answers, "y"), "", ""},
-		{"no source", []string{"", ""}, "oauth2:example", "unknown secret source"},
+		{"no source", []string{"", ""}, "nonsense:example", "unknown secret source"},
+		{"an account that is still to be", []string{"", "", ""}, "oauth2:example", "the configuration has no [oauth2.example]"},
 	}
 	for _, tt := range tests {
 		s := newStage(t, tt.answers...)

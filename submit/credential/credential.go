@@ -5,6 +5,7 @@
 //	command:WORDS    first line that a program prints                      get
 //	file:PATH        first line of a file                                  get put delete
 //	systemd:NAME     first line of $CREDENTIALS_DIRECTORY/NAME             get
+//	oauth2:NAME      access token of the provider NAME                     get     delete
 //	none             no secret, on purpose                                 get
 //
 // An account may have a list of them. They are tried in order; the next one is
@@ -15,7 +16,11 @@
 // Every wait is bounded: 3 seconds for the keyring and 10 for a command, and 2
 // minutes for either when a person is there who may be typing a passphrase.
 //
-// Errors: ParseRef returns Config; all else is Credential. A failure of the
+// An access token is got with a refresh token, which Authorise has put into one
+// of the places that can be written to; oauth2.go has the picture.
+//
+// Errors: ParseRef returns Config; all else is Credential, but AuthFailed where
+// a provider refuses, and Connection where it is not reached. A failure of the
 // keyring is one of the Err variables below. Several failed sources are one
 // error, in their order, with "; " between. No error holds a secret.
 package credential
@@ -23,6 +28,7 @@ package credential
 import (
 	"context"
 	"errors"
+	"net"
 	"os"
 	"strings"
 	"time"
@@ -38,6 +44,8 @@ const personLimit = 2 * time.Minute
 type Item struct {
 	User string
 	Host string // of the server, without a port
+
+	OAuth2 *OAuth2 // nil where only what is stored is wanted, no access token
 }
 
 // username is what the keyring calls the item.
@@ -58,6 +66,8 @@ type Store struct {
 	Interactive bool    // a person is at the terminal, and may be asked to unlock something
 	NoCommands  bool    // the process has rights that its caller has not: run nothing
 	Home        string  // for "~/"; "" means the environment's
+
+	dial func(ctx context.Context, network, address string) (net.Conn, error) // to a provider; nil: the system's
 }
 
 func (s *Store) home() string {
@@ -83,6 +93,7 @@ var sources = [...]source{
 	{"command", ":WORDS", parseCommand, place.getCommand, nil, nil},
 	{"file", ":PATH", parseFile, place.getFile, place.putFile, place.deleteFile},
 	{"systemd", ":NAME", parseSystemd, place.getSystemd, nil, nil},
+	{"oauth2", ":NAME", parseOAuth2, place.getOAuth2, nil, place.deleteOAuth2},
 	{"none", "", nil, func(place, context.Context) (string, error) { return "", nil }, nil, nil},
 }
 
@@ -147,6 +158,20 @@ func (r Ref) Prompts() bool {
 	return r.source != nil && (r.source.name == "keyring" || r.source.name == "command")
 }
 
+// Writable reports whether Put can write to r.
+func (r Ref) Writable() bool { return r.source != nil && r.source.put != nil }
+
+// IsOAuth2 reports whether r gives access tokens (RFC 6749).
+func (r Ref) IsOAuth2() bool { return r.source != nil && r.source.name == "oauth2" }
+
+// Provider returns the name of the provider of access tokens; "" if r gives none.
+func (r Ref) Provider() string {
+	if r.IsOAuth2() {
+		return r.arg
+	}
+	return ""
+}
+
 // Get returns the first secret of refs that can be had. It is the zero Secret
 // only if that is what "none" gave.
 func (s *Store) Get(ctx context.Context, refs []Ref, item Item) (Secret, error) {
@@ -185,12 +210,13 @@ func (s *Store) get(ctx context.Context, r Ref, item Item) (Secret, error) {
 	if err != nil {
 		return Secret{}, named{r, err}
 	}
+	secret.token = r.IsOAuth2()
 	return secret, nil
 }
 
 // Put keeps secret at r. When it returns nil, a later Get of r returns it.
 func (s *Store) Put(ctx context.Context, r Ref, item Item, secret Secret) error {
-	if r.source == nil || r.source.put == nil {
+	if !r.Writable() {
 		return status.Credential.Errorf("%s: cannot be written; the keyring and file:PATH can", r)
 	}
 	if secret.IsZero() {
@@ -217,7 +243,7 @@ func (s *Store) Delete(ctx context.Context, r Ref, item Item) error {
 func Writable(refs []Ref) (Ref, error) {
 	var names []string
 	for _, r := range refs {
-		if r.source != nil && r.source.put != nil {
+		if r.Writable() {
 			return r, nil
 		}
 		names = append(names, r.String())

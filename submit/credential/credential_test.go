@@ -44,7 +44,7 @@ func fails(t *testing.T, err error, want string) {
 }
 
 func TestParseRef(t *testing.T) {
-	const unknown = "unknown secret source; known are keyring, command:WORDS, file:PATH, systemd:NAME, none; a password itself cannot stand here"
+	const unknown = "unknown secret source; known are keyring, command:WORDS, file:PATH, systemd:NAME, oauth2:NAME, none; a password itself cannot stand here"
 	tests := []struct{ in, want string }{ // String, or the error
 		{"keyring", "keyring"},
 		{"none", "none"},
@@ -58,7 +58,9 @@ func TestParseRef(t *testing.T) {
 		{"", unknown},
 		{"Keyring", unknown},
 		{" keyring", unknown},
-		{"oauth2:google", unknown},
+		{"oauth2:google", "oauth2:google"},
+		{"oauth2", "secret source oauth2:NAME: the name is that of a table [oauth2.NAME]"},
+		{"oauth2:a b", "secret source oauth2:NAME: the name is that of a table [oauth2.NAME]"},
 		{"keyring:", "secret source keyring takes nothing after it"},
 		{"none:x", "secret source none takes nothing after it"},
 		{"command", "secret source command:WORDS: no program"},

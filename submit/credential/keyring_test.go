@@ -63,7 +63,7 @@ func TestKeyring(t *testing.T) {
 
 	for _, bad := range []Item{{}, {User: "ann"}, {Host: "h"}, {User: "a\nb", Host: "h"}} {
 		if _, err := store.Get(t.Context(), ref, bad); err == nil || strings.Contains(err.Error(), "\n") {
-			t.Errorf("%q: %v", bad, err)
+			t.Errorf("%+v: %v", bad, err)
 		}
 	}
 }

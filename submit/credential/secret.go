@@ -17,7 +17,10 @@ var errEmpty = errors.New("the secret is empty")
 // A Secret is a password or token that does not print itself: not with fmt and
 // any verb, not in JSON, not in a log, and not as an unexported field of
 // something else, where fmt calls no methods; hence the pointer.
-type Secret struct{ s *string }
+type Secret struct {
+	s     *string
+	token bool
+}
 
 const hidden = "[secret]"
 
@@ -32,7 +35,7 @@ func NewSecret(s string) (Secret, error) {
 	case strings.ContainsAny(s, "\x00\r\n"):
 		return Secret{}, unusable{errors.New("the secret holds NUL or a line break")}
 	}
-	return Secret{&s}, nil
+	return Secret{s: &s}, nil
 }
 
 // Reveal returns the secret itself.
@@ -45,6 +48,9 @@ func (s Secret) Reveal() string {
 
 // IsZero reports whether there is no secret.
 func (s Secret) IsZero() bool { return s.s == nil }
+
+// IsToken reports whether the secret is known to be an access token.
+func (s Secret) IsToken() bool { return s.token }
 
 // String returns a fixed word.
 func (Secret) String() string { return hidden }

@@ -1,0 +1,303 @@
+package credential
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"strings"
+	"time"
+
+	"sendoff/submit/status"
+)
+
+// An OAuth2 is what the source oauth2 needs beside the item (RFC 6749).
+//
+//	cache ─ good for a while yet? ──────────────────────── access token
+//	  │
+//	lock ── cache, again: has somebody else been faster? ─ access token
+//	  │
+//	refresh token ── provider ── a new refresh token, if it gave one, is synced
+//	                                │
+//	                              cache ────────────────── access token
+//
+// Whoever is killed before that sync leaves the old refresh token, which is
+// tried again. If the provider has revoked it, a person has to consent anew.
+type OAuth2 struct {
+	Account   string              // for "sendoff --login ACCOUNT"
+	Providers map[string]Provider // by name, those that are referred to
+	Refresh   Ref                 // where the refresh token is kept: a place that can be written to
+	Shelf     *Shelf              // where access tokens are kept if there is no runtime folder of ours; may be nil
+	Refused   Secret              // an access token that is good no more, whatever the cache says
+}
+
+// A Provider is an authorization server, and who we are to it.
+type Provider struct {
+	AuthURL, DeviceURL, TokenURL string // "": it has none
+	ClientID                     string
+	ClientSecret                 []Ref // none: the client is a public one
+	Scopes                       []string
+	ByClient                     bool // the client credentials grant: no person consents
+}
+
+// ClientItem returns what the client secret is for.
+func (p Provider) ClientItem() Item {
+	u, err := url.Parse(p.TokenURL)
+	if err != nil {
+		return Item{User: p.ClientID}
+	}
+	return Item{User: p.ClientID, Host: u.Hostname()}
+}
+
+// A Shelf keeps what all processes of the user know for a while.
+type Shelf struct {
+	Read  func(name string) []byte             // nothing if there is none
+	Write func(name string, text []byte) error // for a reader at once or not at all; no text removes it
+	// Lock returns nil if somebody has the lock. It is given back by release
+	// or the end of the process.
+	Lock func(name string) (release func(), err error)
+}
+
+// Limits of what happens under the lock.
+const (
+	lockLimit = 20 * time.Second // for whoever waits for it
+	// early is how long before its end a token is not used any more, or a tenth
+	// of its life if that is less: it has to last for a login.
+	early = time.Minute
+	// unknownLife is how long a token is used if the provider does not say.
+	unknownLife = 5 * time.Minute
+)
+
+// A grant is one source oauth2 of one account.
+type grant struct {
+	place
+	*OAuth2
+	Provider
+	shelf *Shelf // may be nil
+	key   string // what stands for the grant among files
+	proof Secret // the client secret, once it was needed
+}
+
+func parseOAuth2(arg string) error {
+	if arg == "" || strings.ContainsFunc(arg, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
+		return errors.New("the name is that of a table [oauth2.NAME]")
+	}
+	return nil
+}
+
+// grant puts together what p needs.
+func (p place) grant() (*grant, error) {
+	o := p.item.OAuth2
+	if o == nil || !o.Refresh.Writable() {
+		return nil, errors.New("access tokens are only for an account that is configured")
+	}
+	provider := o.Providers[p.arg]
+	if _, err := p.item.username(); err != nil {
+		return nil, err
+	}
+	g := &grant{place: p, OAuth2: o, Provider: provider, shelf: o.Shelf}
+	if runtime := runtimeShelf(); runtime != nil {
+		g.shelf = runtime
+	}
+	h := sha256.New()
+	fmt.Fprintf(h, "%q %q %q %q %t %q %q", p.arg, provider.TokenURL, provider.ClientID, provider.Scopes, provider.ByClient, p.item.User, p.item.Host)
+	g.key = hex.EncodeToString(h.Sum(nil)[:8])
+	return g, nil
+}
+
+// getOAuth2 returns an access token that is good for a while.
+func (p place) getOAuth2(ctx context.Context) (string, error) {
+	g, err := p.grant()
+	if err != nil {
+		return "", err
+	}
+	if token := g.cached(); token != "" {
+		return token, nil
+	}
+	release, err := g.lock(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer release()
+	if token := g.cached(); token != "" {
+		return token, nil
+	}
+	return g.refresh(ctx)
+}
+
+// deleteOAuth2 forgets refresh and access token.
+func (p place) deleteOAuth2(ctx context.Context) error {
+	g, err := p.grant()
+	if err != nil {
+		return err
+	}
+	if g.shelf != nil {
+		g.shelf.Write(g.tokenName(), nil)
+	}
+	if g.ByClient {
+		return nil
+	}
+	return g.Refresh.source.delete(g.refreshPlace(), ctx)
+}
+
+// cachedToken is an access token as it is kept.
+type cachedToken struct {
+	Token string    `json:"token"`
+	Until time.Time `json:"until"`
+}
+
+func (g *grant) tokenName() string { return "token-" + g.key }
+
+// cached returns the access token of the shelf, if it can still be used.
+func (g *grant) cached() string {
+	if g.shelf == nil {
+		return ""
+	}
+	var c cachedToken
+	if json.Unmarshal(g.shelf.Read(g.tokenName()), &c) != nil || !time.Now().Before(c.Until) || c.Token == g.Refused.Reveal() {
+		return ""
+	}
+	return c.Token
+}
+
+// cache keeps an access token. Where that cannot be done, the next process
+// gets one of its own.
+func (g *grant) cache(t tokens) {
+	if g.shelf == nil {
+		return
+	}
+	until := time.Now().Add(t.life - min(early, t.life/10))
+	text, err := json.Marshal(cachedToken{t.access, until})
+	if err == nil {
+		err = g.shelf.Write(g.tokenName(), text)
+	}
+	if err != nil {
+		g.shelf.Write(g.tokenName(), nil) // rather none than an old one
+	}
+}
+
+// lock waits until no other process gets a token for g.
+func (g *grant) lock(ctx context.Context) (release func(), err error) {
+	if g.shelf == nil {
+		return func() {}, nil
+	}
+	for deadline := time.Now().Add(lockLimit); ; {
+		release, err := g.shelf.Lock("lock-" + g.key)
+		if err != nil {
+			return func() {}, nil // better two at once than no mail
+		}
+		if release != nil {
+			return release, nil
+		}
+		if time.Now().After(deadline) {
+			return nil, status.Connection.Errorf("another process has been getting a token for %v", lockLimit)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-time.After(25 * time.Millisecond):
+		}
+	}
+}
+
+// refresh gets an access token from the provider. The lock is held.
+func (g *grant) refresh(ctx context.Context) (string, error) {
+	form := url.Values{"grant_type": {"client_credentials"}}
+	old := ""
+	if g.ByClient {
+		form.Set("scope", strings.Join(g.Scopes, " "))
+	} else {
+		var err error
+		if old, err = g.refreshToken(ctx); err != nil {
+			return "", err
+		}
+		form = url.Values{"grant_type": {"refresh_token"}, "refresh_token": {old}}
+	}
+	t, err := g.tokens(ctx, form)
+	if err != nil {
+		return "", g.advise(err)
+	}
+	return t.access, g.keep(ctx, t, old)
+}
+
+// advise says which command to run where only a person's consent helps.
+func (g *grant) advise(err error) error {
+	r, ok := errors.AsType[*refusal](err)
+	if !ok || g.ByClient || !needsPerson(r.code) {
+		return err
+	}
+	return fmt.Errorf("%w; run sendoff --login %s", err, g.Account)
+}
+
+// keep keeps what the provider has given. When it returns nil, a later process
+// finds the new refresh token, even after a crash.
+func (g *grant) keep(ctx context.Context, t tokens, old string) error {
+	if t.refresh != "" && t.refresh != old && !g.ByClient {
+		// The old one may be good no more, so no signal comes between.
+		if err := g.Refresh.source.put(g.refreshPlace(), context.WithoutCancel(ctx), t.refresh); err != nil {
+			return fmt.Errorf("the new refresh token cannot be kept: %w", named{g.Refresh, err})
+		}
+	}
+	g.cache(t)
+	return nil
+}
+
+// RefreshItem returns what the refresh token is for that goes with access tokens
+// of r for i. It is not called what a password of the same account is: the
+// provider must never get that.
+func (r Ref) RefreshItem(i Item) Item {
+	return refreshItem(r.arg, i)
+}
+
+func refreshItem(provider string, i Item) Item {
+	return Item{User: "oauth2:" + provider + ":" + i.User, Host: i.Host}
+}
+
+// refreshPlace is that of the refresh token.
+func (g *grant) refreshPlace() place {
+	return place{g.store, g.Refresh.arg, refreshItem(g.arg, g.item)}
+}
+
+// refreshToken returns the refresh token.
+func (g *grant) refreshToken(ctx context.Context) (string, error) {
+	ref := g.Refresh
+	text, err := ref.source.get(g.refreshPlace(), ctx)
+	if err == nil {
+		var token Secret
+		token, err = NewSecret(text)
+		text = token.Reveal()
+	}
+	switch {
+	case nothing(err):
+		return "", fmt.Errorf("nobody has consented yet, no refresh token is in %s; run sendoff --login %s", ref, g.Account)
+	case err != nil:
+		return "", named{ref, err}
+	}
+	return text, nil
+}
+
+// nothing reports whether err says that there is no secret, and nothing worse.
+func nothing(err error) bool {
+	return errors.Is(err, ErrNotFound) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, errEmpty)
+}
+
+// clientSecret adds to form what proves who the client is.
+func (g *grant) clientSecret(ctx context.Context, form url.Values) error {
+	form.Set("client_id", g.ClientID)
+	if len(g.ClientSecret) == 0 {
+		return nil
+	}
+	if g.proof.IsZero() {
+		secret, err := g.store.Get(ctx, g.ClientSecret, g.ClientItem())
+		if err != nil {
+			return fmt.Errorf("client-secret: %w", err)
+		}
+		g.proof = secret
+	}
+	form.Set("client_secret", g.proof.Reveal())
+	return nil
+}

@@ -1,0 +1,190 @@
+package credential
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"sendoff/submit/status"
+)
+
+// Limits of an answer of a provider.
+const (
+	askLimit  = 15 * time.Second
+	maxAnswer = 4 * maxSecret
+	maxHeader = 64 << 10
+	maxLife   = 24 * time.Hour
+)
+
+// tokens is what a provider gives.
+type tokens struct {
+	access, refresh string // no refresh token: the old one stays good
+	life            time.Duration
+}
+
+// A refusal is what a provider says instead (RFC 6749 section 5.2).
+type refusal struct{ code, description string }
+
+func (r *refusal) Error() string {
+	text := "the provider refuses: " + printable(r.code, 100)
+	if r.description != "" {
+		text += " (" + printable(r.description, 200) + ")"
+	}
+	return text
+}
+
+// needsPerson reports whether only a person's consent can mend a refusal.
+func needsPerson(code string) bool {
+	return code == "invalid_grant" || code == "interaction_required" || code == "consent_required" || code == "login_required"
+}
+
+// passing reports whether a refusal may be gone by itself.
+func passing(code string) bool { return code == "temporarily_unavailable" || code == "server_error" }
+
+// tokens asks the token endpoint. A refusal is a login that failed; any other
+// error is one of the way to the provider.
+func (g *grant) tokens(ctx context.Context, form url.Values) (tokens, error) {
+	if err := g.clientSecret(ctx, form); err != nil {
+		return tokens{}, err
+	}
+	code, body, err := g.post(ctx, g.TokenURL, form)
+	if err != nil {
+		return tokens{}, err
+	}
+	t, err := parseTokens(body)
+	if r, ok := errors.AsType[*refusal](err); ok {
+		return tokens{}, hush(r, code, form)
+	}
+	if err != nil || code/100 != 2 {
+		return tokens{}, senseless(g.TokenURL, code, err)
+	}
+	return t, nil
+}
+
+// hush makes r fit to be shown: some providers repeat what they were sent.
+func hush(r *refusal, code int, form url.Values) error {
+	for _, key := range []string{"refresh_token", "client_secret", "code", "device_code", "code_verifier"} {
+		for _, secret := range []string{form.Get(key), url.QueryEscape(form.Get(key))} {
+			if secret != "" {
+				r.code = strings.ReplaceAll(r.code, secret, hidden)
+				r.description = strings.ReplaceAll(r.description, secret, hidden)
+			}
+		}
+	}
+	if passing(r.code) || code == http.StatusTooManyRequests || code/100 == 5 {
+		return status.Connection.Wrap(r)
+	}
+	return status.AuthFailed.Wrap(r)
+}
+
+// senseless is the error of an answer that is none.
+func senseless(endpoint string, code int, err error) error {
+	if code/100 != 2 {
+		return status.Connection.Errorf("%s answers with HTTP status %d", hostOf(endpoint), code)
+	}
+	return status.Connection.Errorf("%s: %w", hostOf(endpoint), err)
+}
+
+func hostOf(endpoint string) string {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return "the provider"
+	}
+	return u.Host
+}
+
+// parseTokens reads the answer of a token endpoint: tokens, or a refusal.
+func parseTokens(body []byte) (tokens, error) {
+	var a struct {
+		Access      string      `json:"access_token"`
+		Type        string      `json:"token_type"`
+		Life        json.Number `json:"expires_in"` // some write it as a string
+		Refresh     string      `json:"refresh_token"`
+		Code        string      `json:"error"`
+		Description string      `json:"error_description"`
+	}
+	if err := json.Unmarshal(body, &a); err != nil {
+		return tokens{}, errors.New("the answer is not JSON of the kind that it should be")
+	}
+	if a.Code != "" {
+		return tokens{}, &refusal{a.Code, a.Description}
+	}
+	switch {
+	case !isToken(a.Access):
+		return tokens{}, errors.New("the answer has no access token")
+	case a.Type != "" && !strings.EqualFold(a.Type, "Bearer"):
+		return tokens{}, errors.New("the answer has a token that is not of the type Bearer")
+	case a.Refresh != "" && !isToken(a.Refresh):
+		return tokens{}, errors.New("the answer has a refresh token that cannot be one")
+	}
+	t := tokens{a.Access, a.Refresh, unknownLife}
+	if a.Life != "" {
+		seconds, err := a.Life.Float64()
+		if err != nil || math.IsNaN(seconds) {
+			seconds = 0
+		}
+		t.life = time.Duration(min(max(seconds, 0), maxLife.Seconds()) * float64(time.Second))
+	}
+	return t, nil
+}
+
+// isToken reports whether s is of the characters of a token (RFC 6749 appendix
+// A) and no longer than a secret is.
+func isToken(s string) bool {
+	return s != "" && len(s) <= maxSecret && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
+}
+
+// post sends a form to an endpoint and returns the answer. It is not broken off
+// when ctx ends, since the answer may hold a refresh token that takes the place
+// of the one that was sent.
+func (g *grant) post(ctx context.Context, endpoint string, form url.Values) (int, []byte, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askLimit)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(form.Encode()))
+	if err != nil {
+		return 0, nil, status.Config.Errorf("%s is no address", hostOf(endpoint))
+	}
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	request.Header.Set("Accept", "application/json")
+	request.Header.Set("User-Agent", "sendoff")
+	// The transport itself follows no redirection.
+	transport := &http.Transport{
+		Proxy: http.ProxyFromEnvironment, DialContext: g.store.dial,
+		TLSClientConfig:   &tls.Config{MinVersion: tls.VersionTLS12},
+		DisableKeepAlives: true, DisableCompression: true, MaxResponseHeaderBytes: maxHeader,
+	}
+	response, err := transport.RoundTrip(request)
+	if err != nil {
+		return 0, nil, unreached(ctx, endpoint, err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
+	switch {
+	case err != nil:
+		return 0, nil, unreached(ctx, endpoint, err)
+	case len(body) > maxAnswer:
+		return 0, nil, status.Connection.Errorf("%s: the answer is longer than %d KiB", hostOf(endpoint), maxAnswer>>10)
+	}
+	return response.StatusCode, body, nil
+}
+
+// unreached is why there is no answer from an endpoint.
+func unreached(ctx context.Context, endpoint string, err error) error {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		err = op.Err
+	}
+	text := printable(err.Error(), 200)
+	if ctx.Err() != nil {
+		text = fmt.Sprintf("no answer within %v", askLimit)
+	}
+	return status.Connection.Errorf("%s: %s", hostOf(endpoint), text)
+}

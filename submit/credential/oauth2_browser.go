@@ -1,0 +1,176 @@
+package credential
+
+import (
+	"bufio"
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"sendoff/submit/process"
+)
+
+// opener returns a function that opens an address in the person's browser, or
+// nil if there is none. What a text browser would do to the terminal is
+// nobody's wish, so there has to be a display.
+func opener() func(address string) error {
+	command, display := "xdg-open", os.Getenv("DISPLAY") != "" || os.Getenv("WAYLAND_DISPLAY") != ""
+	switch runtime.GOOS {
+	case "windows":
+		command, display = "rundll32 url.dll,FileProtocolHandler", true
+	case "darwin":
+		command, display = "open", os.Getenv("SSH_CONNECTION") == ""
+	}
+	if !display {
+		return nil
+	}
+	for _, command := range append(filepath.SplitList(os.Getenv("BROWSER")), command) {
+		argv, err := process.Argv(command, "")
+		if err != nil {
+			continue
+		}
+		if path, err := exec.LookPath(argv[0]); err == nil {
+			return func(address string) error { return openWith(path, argv[1:], address) }
+		}
+	}
+	return nil
+}
+
+// openWith starts a browser, which outlives us.
+func openWith(path string, args []string, address string) error {
+	cmd := exec.CommandContext(context.Background(), path)
+	placed := false
+	for _, arg := range args {
+		if strings.Contains(arg, "%s") {
+			arg, placed = strings.ReplaceAll(arg, "%s", address), true
+		}
+		cmd.Args = append(cmd.Args, arg)
+	}
+	if !placed {
+		cmd.Args = append(cmd.Args, address)
+	}
+	process.OwnGroup(cmd)
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	go cmd.Wait()
+	return nil
+}
+
+// Limits of the listener.
+const (
+	visitLimit = 10 * time.Second
+	maxVisit   = 32 << 10
+)
+
+// A loopback waits on this machine for the browser to come back (RFC 8252
+// section 7.3), once.
+type loopback struct {
+	url       string
+	listeners []net.Listener
+}
+
+// listenLoopback listens on one port of both loopback addresses: which of them
+// localhost is, the browser decides.
+func listenLoopback() (*loopback, error) {
+	var last error
+	for range 5 {
+		four, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, fmt.Errorf("waiting for the browser: %w", err)
+		}
+		port := four.Addr().(*net.TCPAddr).Port
+		l := &loopback{fmt.Sprintf("http://localhost:%d", port), []net.Listener{four}}
+		six, err := net.Listen("tcp", fmt.Sprintf("[::1]:%d", port))
+		if err == nil {
+			l.listeners = append(l.listeners, six)
+			return l, nil
+		}
+		if !errors.Is(err, syscall.EADDRINUSE) { // there is no IPv6
+			return l, nil
+		}
+		last = err
+		l.Close()
+	}
+	return nil, fmt.Errorf("waiting for the browser: %w", last)
+}
+
+func (l *loopback) Close() {
+	for _, one := range l.listeners {
+		one.Close()
+	}
+}
+
+// await returns the code that the browser brings.
+func (l *loopback) await(ctx context.Context, r request) (string, error) {
+	type arrival struct {
+		code string
+		err  error
+	}
+	first := make(chan arrival, 1)
+	for _, one := range l.listeners {
+		go func() {
+			for {
+				conn, err := one.Accept()
+				if err != nil {
+					return
+				}
+				go func() {
+					defer conn.Close()
+					code, err := receive(conn, r)
+					if errors.Is(err, errOther) {
+						return // somebody else
+					}
+					select {
+					case first <- arrival{code, err}:
+					default:
+					}
+				}()
+			}
+		}()
+	}
+	select {
+	case a := <-first:
+		return a.code, a.err
+	case <-ctx.Done():
+		return "", context.Cause(ctx)
+	}
+}
+
+// receive reads one request of a browser, and answers it. What is not the
+// answer to r is errOther.
+func receive(conn net.Conn, r request) (string, error) {
+	conn.SetDeadline(time.Now().Add(visitLimit))
+	visit, err := http.ReadRequest(bufio.NewReader(io.LimitReader(conn, maxVisit)))
+	if err != nil {
+		return "", errOther
+	}
+	q, err := url.ParseQuery(visit.URL.RawQuery)
+	ours := subtle.ConstantTimeCompare([]byte(q.Get("state")), []byte(r.state)) == 1
+	if err != nil || visit.Method != http.MethodGet || visit.URL.Path != "/" || !ours {
+		respond(conn, "404 Not Found", "This is not what sendoff waits for.")
+		return "", errOther
+	}
+	code, err := r.code(q)
+	if err != nil {
+		respond(conn, "400 Bad Request", "That did not work; sendoff says why.")
+		return "", err
+	}
+	respond(conn, "200 OK", "sendoff has got the answer. You can close this page.")
+	return code, nil
+}
+
+func respond(conn net.Conn, status, text string) {
+	fmt.Fprintf(conn, "HTTP/1.1 %s\r\nContent-Type: text/plain\r\nContent-Length: %d\r\nConnection: close\r\nCache-Control: no-store\r\n\r\n%s\n", status, len(text)+1, text)
+}

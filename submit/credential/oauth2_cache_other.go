@@ -1,0 +1,6 @@
+//go:build !unix
+
+package credential
+
+// runtimeShelf returns nil: the system has no such folder.
+func runtimeShelf() *Shelf { return nil }

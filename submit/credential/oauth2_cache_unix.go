@@ -1,0 +1,99 @@
+//go:build unix
+
+package credential
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// runtimeShelf is a folder in the runtime folder of the user, which is in
+// memory and gone when the user is; nil if there is none of ours.
+func runtimeShelf() *Shelf {
+	folder := runtimeFolder()
+	if !isOurs(folder) {
+		return nil
+	}
+	folder = filepath.Join(folder, "sendoff")
+	if err := os.Mkdir(folder, 0o700); err != nil && !errors.Is(err, os.ErrExist) || !isOurs(folder) {
+		return nil
+	}
+	return shelfIn(folder)
+}
+
+// runtimeFolder returns the user's runtime folder. cron does not name it, su
+// and sudo name another's, and yet it is usually there.
+func runtimeFolder() string {
+	folder := os.Getenv("XDG_RUNTIME_DIR")
+	info, err := os.Stat(folder)
+	if !filepath.IsAbs(folder) || err == nil && !isUsers(info) {
+		return "/run/user/" + strconv.Itoa(os.Geteuid())
+	}
+	return folder
+}
+
+func isUsers(info os.FileInfo) bool {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int(st.Uid) == os.Geteuid()
+}
+
+// isOurs reports whether a path is a folder, and no link, that nobody else can
+// look into.
+func isOurs(folder string) bool {
+	info, err := os.Lstat(folder)
+	return err == nil && info.IsDir() && info.Mode().Perm() == 0o700 && isUsers(info)
+}
+
+// shelfIn is a folder that isOurs as a shelf.
+func shelfIn(folder string) *Shelf {
+	path := func(name string) string { return filepath.Join(folder, name) }
+	return &Shelf{
+		Read: func(name string) []byte {
+			f, err := os.Open(path(name))
+			if err != nil {
+				return nil
+			}
+			defer f.Close()
+			text, _ := io.ReadAll(io.LimitReader(f, maxAnswer))
+			return text
+		},
+		Write: func(name string, text []byte) error {
+			if len(text) == 0 {
+				return os.Remove(path(name))
+			}
+			f, err := os.CreateTemp(folder, "new-*") // 0600
+			if err != nil {
+				return err
+			}
+			defer os.Remove(f.Name()) // fails once it is renamed
+			_, err = f.Write(text)
+			if err := errors.Join(err, f.Close()); err != nil {
+				return err
+			}
+			return os.Rename(f.Name(), path(name))
+		},
+		Lock: func(name string) (func(), error) {
+			f, err := os.OpenFile(path(name), os.O_RDWR|os.O_CREATE, 0o600)
+			if err != nil {
+				return nil, err
+			}
+			for err = unix.EINTR; err == unix.EINTR; {
+				err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+			}
+			switch {
+			case err == nil:
+				return func() { f.Close() }, nil
+			case errors.Is(err, unix.EWOULDBLOCK):
+				err = nil
+			}
+			f.Close()
+			return nil, err
+		},
+	}
+}

@@ -1,0 +1,312 @@
+package credential
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"sendoff/submit/status"
+)
+
+// A Person is whoever has to consent that we send mail in their name.
+type Person struct {
+	Flow string                              // a row of flows; "" is the one that suits
+	Say  func(line string)                   // tells what to do
+	Ask  func(prompt string) (string, error) // returns a line
+}
+
+// A flow is a way to a person's consent.
+type flow struct {
+	name string
+	// suits says whether the person can take this way without being asked.
+	suits func(*grant) bool
+	run   func(*grant, context.Context, Person) (tokens, error)
+}
+
+// flows is every way, the most comfortable first.
+var flows = [...]flow{
+	{"browser", func(g *grant) bool { return g.AuthURL != "" && opener() != nil }, (*grant).byBrowser},
+	{"device", func(g *grant) bool { return g.DeviceURL != "" }, (*grant).byDevice},
+	{"paste", func(g *grant) bool { return g.AuthURL != "" }, (*grant).byPaste},
+}
+
+// Flows returns the names of the ways to a person's consent.
+func Flows() []string {
+	var names []string
+	for _, f := range flows {
+		names = append(names, f.name)
+	}
+	return names
+}
+
+// consentLimit is how long a person may take.
+const consentLimit = 15 * time.Minute
+
+// Authorise asks a person for consent, and keeps the refresh token that comes
+// of it. When it returns nil, a later Get of r returns access tokens. The client
+// credentials grant asks nobody, but the provider whether it knows us.
+func (s *Store) Authorise(ctx context.Context, r Ref, item Item, who Person) error {
+	err := s.authorise(ctx, r, item, who)
+	if err == nil {
+		return nil
+	}
+	return status.Credential.Wrap(named{r, err})
+}
+
+func (s *Store) authorise(ctx context.Context, r Ref, item Item, who Person) error {
+	g, err := place{s, r.arg, item}.grant()
+	if err != nil {
+		return err
+	}
+	if g.ByClient {
+		release, err := g.lock(ctx)
+		if err != nil {
+			return err
+		}
+		defer release()
+		_, err = g.refresh(ctx)
+		return err
+	}
+	// A place that cannot be used is found before the person has done all this.
+	if _, err := g.Refresh.source.get(g.refreshPlace(), ctx); err != nil && !nothing(err) {
+		return named{g.Refresh, err}
+	}
+	f, err := g.flow(who.Flow)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, consentLimit, fmt.Errorf("nobody has consented within %v", consentLimit))
+	defer cancel()
+	t, err := f.run(g, ctx, who)
+	if err != nil {
+		return err
+	}
+	if t.refresh == "" {
+		return errors.New("the provider gives no refresh token; one of the scopes has to ask for it, often offline_access")
+	}
+	release, err := g.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	return g.keep(ctx, t, "")
+}
+
+// flow returns the way that is asked for, or the first that suits.
+func (g *grant) flow(name string) (flow, error) {
+	for _, f := range flows {
+		if name == f.name || name == "" && f.suits(g) {
+			return f, nil
+		}
+	}
+	return flow{}, status.Usage.Errorf("there is no way %q to consent; known are %s", name, strings.Join(Flows(), ", "))
+}
+
+// A request is one that a person consents to on the provider's page (RFC 6749
+// section 4.1, with PKCE, RFC 7636).
+type request struct {
+	redirect string // where the provider sends the browser
+	state    string // returns there: the answer is to this request
+	verifier string // goes with the code: whoever steals that cannot use it
+}
+
+func newRequest(redirect string) request {
+	return request{redirect, rand.Text(), rand.Text() + rand.Text()}
+}
+
+// address returns the address of the page.
+func (r request) address(g *grant) (string, error) {
+	if g.AuthURL == "" {
+		return "", status.Config.Errorf("the provider has no auth-url; try --flow device")
+	}
+	u, err := url.Parse(g.AuthURL)
+	if err != nil {
+		return "", status.Config.Errorf("auth-url is no address")
+	}
+	challenge := sha256.Sum256([]byte(r.verifier))
+	q := u.Query()
+	for key, value := range map[string]string{
+		"response_type": "code", "client_id": g.ClientID, "redirect_uri": r.redirect, "scope": strings.Join(g.Scopes, " "),
+		"state": r.state, "code_challenge": base64.RawURLEncoding.EncodeToString(challenge[:]), "code_challenge_method": "S256",
+		"login_hint": g.item.User,
+	} {
+		q.Set(key, value)
+	}
+	u.RawQuery = q.Encode()
+	return u.String(), nil
+}
+
+// errOther is the error of an answer to another request than ours.
+var errOther = errors.New("the address is not the answer to this request: its state is another")
+
+// code returns what the provider has put into the address that it sent the
+// browser to.
+func (r request) code(q url.Values) (string, error) {
+	switch {
+	case q.Get("state") != r.state:
+		return "", errOther
+	case q.Get("error") != "":
+		return "", status.AuthFailed.Wrap(&refusal{q.Get("error"), q.Get("error_description")})
+	case q.Get("code") == "":
+		return "", errors.New("the address has no code in it")
+	}
+	return q.Get("code"), nil
+}
+
+// exchange gets tokens for the code.
+func (r request) exchange(ctx context.Context, g *grant, code string) (tokens, error) {
+	return g.tokens(ctx, url.Values{
+		"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {r.redirect}, "code_verifier": {r.verifier},
+	})
+}
+
+// byBrowser waits for the browser of this machine to come back from the page.
+func (g *grant) byBrowser(ctx context.Context, who Person) (tokens, error) {
+	l, err := listenLoopback()
+	if err != nil {
+		return tokens{}, err
+	}
+	defer l.Close()
+	r := newRequest(l.url)
+	address, err := r.address(g)
+	if err != nil {
+		return tokens{}, err
+	}
+	if open := opener(); open != nil && open(address) == nil {
+		who.Say("a browser opens; if it does not, open this address on this machine: " + address)
+	} else {
+		who.Say("open this address in a browser on this machine: " + address)
+	}
+	code, err := l.await(ctx, r)
+	if err != nil {
+		return tokens{}, err
+	}
+	return r.exchange(ctx, g, code)
+}
+
+// byPaste lets the person carry the answer here from the browser of another
+// machine. Nobody listens there at the address that it is sent to.
+func (g *grant) byPaste(ctx context.Context, who Person) (tokens, error) {
+	r := newRequest("http://localhost")
+	address, err := r.address(g)
+	if err != nil {
+		return tokens{}, err
+	}
+	who.Say("open this address in any browser: " + address)
+	who.Say("in the end the browser fails to open an address that begins with " + r.redirect + "; copy that address from it, and paste it here")
+	line, err := who.Ask("address: ")
+	if err != nil {
+		return tokens{}, status.NoInput.Errorf("reading the address: %w", err)
+	}
+	u, err := url.Parse(strings.TrimSpace(line))
+	if err != nil || u.RawQuery == "" {
+		return tokens{}, errors.New("what was pasted is no address with a code in it")
+	}
+	code, err := r.code(u.Query())
+	if err != nil {
+		return tokens{}, err
+	}
+	return r.exchange(ctx, g, code)
+}
+
+// A device is the answer of the device endpoint (RFC 8628 section 3.2).
+type device struct {
+	Code     string      `json:"device_code"`
+	UserCode string      `json:"user_code"`
+	Page     string      `json:"verification_uri"`
+	OldPage  string      `json:"verification_url"` // Google's
+	Life     json.Number `json:"expires_in"`
+	Interval json.Number `json:"interval"`
+
+	Refused     string `json:"error"`
+	Description string `json:"error_description"`
+}
+
+func parseDevice(body []byte) (*device, error) {
+	d := &device{}
+	if err := json.Unmarshal(body, d); err != nil {
+		return nil, errors.New("the answer is not JSON of the kind that it should be")
+	}
+	d.Page = cmp.Or(d.Page, d.OldPage)
+	switch {
+	case d.Refused != "":
+		return nil, &refusal{d.Refused, d.Description}
+	case !isToken(d.Code) || d.UserCode == "" || d.Page == "":
+		return nil, errors.New("the answer has no code for a device")
+	}
+	return d, nil
+}
+
+// seconds reads a number of seconds; what makes no sense is what is usual.
+func seconds(n json.Number, usual time.Duration) time.Duration {
+	f, err := n.Float64()
+	if err != nil || !(f > 0) {
+		return usual
+	}
+	return time.Duration(min(f, consentLimit.Seconds()) * float64(time.Second))
+}
+
+// byDevice lets the person enter a code in the browser of any device, and asks
+// until that is done (RFC 8628).
+func (g *grant) byDevice(ctx context.Context, who Person) (tokens, error) {
+	if g.DeviceURL == "" {
+		return tokens{}, status.Config.Errorf("the provider has no device-url; try --flow paste")
+	}
+	form := url.Values{"client_id": {g.ClientID}, "scope": {strings.Join(g.Scopes, " ")}}
+	status, body, err := g.post(ctx, g.DeviceURL, form)
+	if err != nil {
+		return tokens{}, err
+	}
+	d, err := parseDevice(body)
+	if r, ok := errors.AsType[*refusal](err); ok {
+		return tokens{}, hush(r, status, form)
+	}
+	if err != nil || status/100 != 2 {
+		return tokens{}, senseless(g.DeviceURL, status, err)
+	}
+	who.Say(fmt.Sprintf("open %s in any browser, and enter the code %s", printable(d.Page, 1000), printable(d.UserCode, 100)))
+	return g.poll(ctx, d)
+}
+
+// slower is what a provider that says slow_down adds to the wait between two
+// questions.
+const slower = 5 * time.Second
+
+// poll asks for the tokens until the person has decided, or the code is too
+// old.
+func (g *grant) poll(ctx context.Context, d *device) (tokens, error) {
+	life := seconds(d.Life, consentLimit)
+	ctx, cancel := context.WithTimeoutCause(ctx, life, fmt.Errorf("the code was not entered within %v", life))
+	defer cancel()
+	wait := seconds(d.Interval, 5*time.Second)
+	for {
+		select {
+		case <-ctx.Done():
+			return tokens{}, context.Cause(ctx)
+		case <-time.After(wait):
+		}
+		t, err := g.tokens(ctx, url.Values{
+			"grant_type": {"urn:ietf:params:oauth:grant-type:device_code"}, "device_code": {d.Code},
+		})
+		r, refused := errors.AsType[*refusal](err)
+		switch {
+		case err == nil:
+			return t, nil
+		case refused && r.code == "authorization_pending":
+		case refused && r.code == "slow_down":
+			wait += slower
+		case !refused && status.KindOf(err) == status.Connection && ctx.Err() == nil:
+			wait *= 2 // section 3.5
+		default:
+			return tokens{}, err
+		}
+	}
+}

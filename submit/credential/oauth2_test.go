@@ -1,0 +1,423 @@
+//go:build unix
+
+package credential
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"sendoff/submit/credential/oauth2test"
+	"sendoff/submit/process"
+	"sendoff/submit/status"
+)
+
+// A tokenStore is a Store whose provider is at the other end of a pipe, so that
+// time can be faked, and whose keyring and cache are maps.
+type tokenStore struct {
+	Store
+	t        *testing.T
+	provider *oauth2test.Provider
+	ring     shelf
+	mu       sync.Mutex // of cache and locked
+	cache    map[string][]byte
+	locked   bool
+	down     atomic.Bool // the provider is not reached
+	settings Provider
+	refused  Secret
+}
+
+const ringKey = "oauth2:test:ann@example.org@smtp.example.org"
+
+func newTokenStore(t *testing.T) *tokenStore {
+	s := &tokenStore{t: t, ring: shelf{}, cache: make(map[string][]byte)}
+	s.provider = &oauth2test.Provider{ClientID: "client", Life: time.Hour, User: "ann@example.org"}
+	s.settings = Provider{AuthURL: "http://localhost/authorize", DeviceURL: "http://localhost/device", TokenURL: "http://localhost/token", ClientID: "client", Scopes: []string{"mail"}}
+	s.Keyring = s.ring
+	s.dial = func(context.Context, string, string) (net.Conn, error) {
+		if s.down.Load() {
+			return nil, errors.New("no route to host")
+		}
+		here, there := net.Pipe()
+		go func() {
+			defer there.Close()
+			r, err := http.ReadRequest(bufio.NewReader(there))
+			if err != nil {
+				return
+			}
+			w := httptest.NewRecorder()
+			s.provider.ServeHTTP(w, r)
+			w.Result().Write(there)
+		}()
+		return here, nil
+	}
+	t.Cleanup(func() {
+		for _, trouble := range s.provider.Trouble() {
+			t.Error(trouble)
+		}
+	})
+	return s
+}
+
+// test runs do in a bubble of faked time, where there is no runtime folder.
+func (s *tokenStore) test(do func(t *testing.T)) {
+	s.t.Setenv("XDG_RUNTIME_DIR", "/nonexistent")
+	synctest.Test(s.t, func(t *testing.T) {
+		s.t = t
+		do(t)
+	})
+}
+
+func (s *tokenStore) item() Item {
+	o := &OAuth2{Account: "work", Refused: s.refused, Providers: map[string]Provider{"test": s.settings}}
+	o.Refresh, _ = ParseRef("keyring")
+	o.Shelf = &Shelf{
+		Read: func(name string) []byte {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return s.cache[name]
+		},
+		Write: func(name string, text []byte) error {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.cache[name] = text
+			return nil
+		},
+		Lock: func(name string) (func(), error) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if s.locked {
+				return nil, nil
+			}
+			s.locked = true
+			return func() { s.set(nil, false) }, nil
+		},
+	}
+	return Item{User: "ann@example.org", Host: "smtp.example.org", OAuth2: o}
+}
+
+// set puts another cache, if there is one, in place, and says whether somebody
+// has the lock.
+func (s *tokenStore) set(cache map[string][]byte, locked bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if cache != nil {
+		s.cache = cache
+	}
+	s.locked = locked
+}
+
+func (s *tokenStore) get() (Secret, error) {
+	return s.Get(s.t.Context(), refs(s.t, "oauth2:test"), s.item())
+}
+
+func (s *tokenStore) token() string {
+	s.t.Helper()
+	token, err := s.get()
+	if err != nil || !token.IsToken() || !s.provider.Good("ann@example.org", token.Reveal()) {
+		s.t.Fatalf("%q, a token: %t, %v", token.Reveal(), token.IsToken(), err)
+	}
+	return token.Reveal()
+}
+
+// TestOAuth2Expiry: an access token is used until shortly before its end.
+func TestOAuth2Expiry(t *testing.T) {
+	for _, tt := range []struct{ life, good time.Duration }{
+		{time.Hour, 59 * time.Minute},
+		{100 * time.Second, 90 * time.Second},
+		{0, 270 * time.Second}, // the provider does not say
+	} {
+		s := newTokenStore(t)
+		s.test(func(t *testing.T) {
+			s.provider.Life = tt.life
+			s.ring[ringKey] = s.provider.Refresh("ann@example.org")
+			first := s.token()
+			time.Sleep(tt.good - time.Second)
+			if s.token() != first {
+				t.Errorf("life %v: another token too early", tt.life)
+			}
+			time.Sleep(time.Second)
+			if s.token() == first {
+				t.Errorf("life %v: the token is used for too long", tt.life)
+			}
+			if n := s.provider.Count("refresh_token"); n != 2 {
+				t.Errorf("asked %d times", n)
+			}
+		})
+	}
+}
+
+// TestOAuth2Refused: the cache does not give a token that was refused, but one
+// that somebody else has got since.
+func TestOAuth2Refused(t *testing.T) {
+	s := newTokenStore(t)
+	s.test(func(t *testing.T) {
+		s.ring[ringKey] = s.provider.Refresh("ann@example.org")
+		s.refused, _ = NewSecret(s.token())
+		second := s.token()
+		if second == s.refused.Reveal() {
+			t.Error("the token that was refused")
+		}
+		if s.token() != second || s.provider.Count("refresh_token") != 2 {
+			t.Errorf("asked %d times", s.provider.Count("refresh_token"))
+		}
+	})
+}
+
+// TestOAuth2Lock: whoever finds the lock taken waits for the other's token, for
+// a while.
+func TestOAuth2Lock(t *testing.T) {
+	s := newTokenStore(t)
+	s.test(func(t *testing.T) {
+		s.ring[ringKey] = s.provider.Refresh("ann@example.org")
+		first := s.token()
+		kept := s.cache
+		s.set(make(map[string][]byte), true)
+		time.AfterFunc(5*time.Second, func() { s.set(kept, false) })
+		if s.token() != first {
+			t.Error("not the other's token")
+		}
+		s.set(make(map[string][]byte), true)
+		begin := time.Now()
+		_, err := s.get()
+		if status.KindOf(err) != status.Connection || time.Since(begin) > lockLimit+time.Second {
+			t.Errorf("%v after %v", err, time.Since(begin))
+		}
+	})
+}
+
+// tooSmall is a keyring that takes nothing new.
+type tooSmall struct{ shelf }
+
+func (tooSmall) Set(string, string, string) error { return ErrTooBig }
+
+// TestOAuth2Rotation: a new refresh token is kept before anything else; where
+// that cannot be done, nothing is used.
+func TestOAuth2Rotation(t *testing.T) {
+	s := newTokenStore(t)
+	s.test(func(t *testing.T) {
+		s.provider.Once = true
+		old := s.provider.Refresh("ann@example.org")
+		s.ring[ringKey] = old
+		s.ring["ann@example.org@smtp.example.org"] = "the password of old"
+		s.token()
+		if s.ring[ringKey] == old || len(s.ring) != 2 {
+			t.Errorf("the keyring has %q", s.ring)
+		}
+		clear(s.cache)
+		s.Keyring = tooSmall{s.ring}
+		_, err := s.get()
+		fails(t, err, "oauth2:test: the new refresh token cannot be kept: keyring: the secret is too long for it")
+		if len(s.cache) != 0 {
+			t.Error("an access token was kept all the same")
+		}
+		_, err = s.get()
+		if want := "oauth2:test: the provider refuses: invalid_grant (no: [secret]); run sendoff --login work"; fmt.Sprint(err) != want || status.KindOf(err) != status.AuthFailed {
+			t.Errorf("%v", err)
+		}
+		delete(s.ring, ringKey)
+		_, err = s.get()
+		fails(t, err, "oauth2:test: nobody has consented yet, no refresh token is in keyring; run sendoff --login work")
+	})
+}
+
+// TestOAuth2Interrupted: a signal leaves the provider its time to answer, as the
+// answer may be a new refresh token, but nobody waits for a lock.
+func TestOAuth2Interrupted(t *testing.T) {
+	for _, tt := range []struct {
+		answers time.Duration
+		kept    bool
+	}{{askLimit / 2, true}, {2 * askLimit, false}} {
+		s := newTokenStore(t)
+		s.test(func(t *testing.T) {
+			s.provider.Once = true
+			old := s.provider.Refresh("ann@example.org")
+			s.ring[ringKey] = old
+			s.provider.Intercept = func(http.ResponseWriter, string) bool {
+				time.Sleep(tt.answers)
+				return false
+			}
+			get := func() error {
+				ctx, cancel := context.WithCancelCause(t.Context())
+				time.AfterFunc(time.Millisecond, func() { cancel(process.Stopped{Signal: os.Interrupt}) })
+				_, err := s.Get(ctx, refs(t, "oauth2:test"), s.item())
+				return err
+			}
+			begin := time.Now()
+			err := get()
+			if (err == nil) != tt.kept || (s.ring[ringKey] != old) != tt.kept || time.Since(begin) > askLimit {
+				t.Errorf("%v after %v; a new refresh token: %t", err, time.Since(begin), s.ring[ringKey] != old)
+			}
+			if err != nil && status.KindOf(err) != status.Connection {
+				t.Errorf("%v", err)
+			}
+			s.set(make(map[string][]byte), true)
+			begin = time.Now()
+			if err := get(); !errors.As(err, new(process.Stopped)) || time.Since(begin) > time.Second {
+				t.Errorf("%v after %v", err, time.Since(begin))
+			}
+			time.Sleep(tt.answers) // the provider ends as well
+		})
+	}
+}
+
+// TestOAuth2Device waits between two questions as the provider says, and no
+// longer than the code lives.
+func TestOAuth2Device(t *testing.T) {
+	const grant = "urn:ietf:params:oauth:grant-type:device_code"
+	tests := []struct {
+		name  string
+		act   func(s *tokenStore, code string)
+		took  time.Duration
+		asked int
+		err   string
+	}{
+		{"at once", func(s *tokenStore, code string) { s.provider.Enter(code, true) }, Interval, 1, ""},
+		{"after a while", func(s *tokenStore, code string) {
+			time.AfterFunc(9*Interval+Interval/2, func() { s.provider.Enter(code, true) })
+		}, 10 * Interval, 10, ""},
+		{"too fast", func(s *tokenStore, code string) {
+			s.provider.Slow(code)
+			s.provider.Enter(code, true)
+		}, Interval + Interval + slower, 2, ""},
+		{"no way to the provider for a while", func(s *tokenStore, code string) {
+			s.provider.Enter(code, true)
+			s.down.Store(true)
+			time.AfterFunc(2*Interval, func() { s.down.Store(false) })
+		}, Interval + 2*Interval, 1, ""},
+		{"refused", func(s *tokenStore, code string) { s.provider.Enter(code, false) }, Interval, 1,
+			"oauth2:test: the provider refuses: access_denied (no:)"},
+		{"never", func(*tokenStore, string) {}, oauth2test.CodeLife, 300, "oauth2:test: the code was not entered within 5m0s"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newTokenStore(t)
+			s.test(func(t *testing.T) {
+				var begin time.Time
+				who := Person{Flow: "device", Say: func(line string) {
+					begin = time.Now()
+					tt.act(s, line[strings.LastIndexByte(line, ' ')+1:])
+				}}
+				err := s.Authorise(t.Context(), refs(t, "oauth2:test")[0], s.item(), who)
+				if tt.err == "" && err != nil || tt.err != "" && fmt.Sprint(err) != tt.err {
+					t.Errorf("%v, want %s", err, tt.err)
+				}
+				if took := time.Since(begin); took != tt.took {
+					t.Errorf("took %v, want %v", took, tt.took)
+				}
+				if n := s.provider.Count(grant); n < tt.asked-1 || n > tt.asked {
+					t.Errorf("asked %d times, want %d", n, tt.asked)
+				}
+				if err == nil {
+					s.token()
+				}
+			})
+		})
+	}
+}
+
+// Interval is the provider's.
+const Interval = oauth2test.Interval
+
+// TestOAuth2Place: a place that cannot be used is found before a person has
+// done anything.
+func TestOAuth2Place(t *testing.T) {
+	s := newTokenStore(t)
+	s.test(func(t *testing.T) {
+		s.Keyring = broken(func() error { return ErrLocked })
+		who := Person{Flow: "device", Say: func(line string) { t.Errorf("said: %s", line) }}
+		err := s.Authorise(t.Context(), refs(t, "oauth2:test")[0], s.item(), who)
+		fails(t, err, "oauth2:test: keyring: locked")
+		// Where only what is stored is wanted, there is no token.
+		_, err = s.Get(t.Context(), refs(t, "oauth2:test"), item)
+		fails(t, err, "oauth2:test: access tokens are only for an account that is configured")
+	})
+}
+
+func TestParseTokens(t *testing.T) {
+	tests := []struct {
+		in     string
+		tokens tokens
+		err    string
+	}{
+		{`{"access_token":"a","token_type":"bearer","expires_in":3600,"refresh_token":"r"}`, tokens{"a", "r", time.Hour}, ""},
+		{`{"access_token":"a","expires_in":"3599"}`, tokens{"a", "", 3599 * time.Second}, ""},
+		{`{"access_token":"a","token_type":"Bearer"}`, tokens{"a", "", unknownLife}, ""},
+		{`{"access_token":"a","expires_in":null}`, tokens{"a", "", unknownLife}, ""},
+		{`{"access_token":"a","expires_in":-1}`, tokens{"a", "", 0}, ""},
+		{`{"access_token":"a","expires_in":1e300}`, tokens{"a", "", maxLife}, ""},
+		{`{"access_token":"a","scope":"x","id_token":{}}`, tokens{"a", "", unknownLife}, ""},
+		{`{"error":"invalid_grant","error_description":"x\ny"}`, tokens{}, "the provider refuses: invalid_grant (x y)"},
+		{`{"error":"invalid_grant","access_token":"a"}`, tokens{}, "the provider refuses: invalid_grant"},
+		{`{"access_token":"a b"}`, tokens{}, "the answer has no access token"},
+		{`{"access_token":"a\u0001b"}`, tokens{}, "the answer has no access token"},
+		{`{"access_token":""}`, tokens{}, "the answer has no access token"},
+		{`{"access_token":"a","token_type":"mac"}`, tokens{}, "the answer has a token that is not of the type Bearer"},
+		{`{"access_token":"a","refresh_token":"r\n"}`, tokens{}, "the answer has a refresh token that cannot be one"},
+		{`{"access_token":1}`, tokens{}, "the answer is not JSON of the kind that it should be"},
+		{`access_token=a`, tokens{}, "the answer is not JSON of the kind that it should be"},
+		{``, tokens{}, "the answer is not JSON of the kind that it should be"},
+	}
+	for _, tt := range tests {
+		got, err := parseTokens([]byte(tt.in))
+		said := ""
+		if err != nil {
+			said = err.Error()
+		}
+		if got != tt.tokens || said != tt.err {
+			t.Errorf("%s: %+v, %s; want %+v, %s", tt.in, got, said, tt.tokens, tt.err)
+		}
+	}
+}
+
+// FuzzParseTokens: whatever a provider says, what is taken can be stored as a
+// secret and sent as a token, and no error is more than a line.
+func FuzzParseTokens(f *testing.F) {
+	for _, s := range []string{
+		`{"access_token":"a","token_type":"bearer","expires_in":3600,"refresh_token":"r"}`,
+		`{"access_token":"a","expires_in":"1e9"}`, `{"error":"x","error_description":"y\u001b"}`, `[]`, `{"expires_in":{}}`,
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		got, err := parseTokens(body)
+		if err != nil {
+			if text := err.Error(); got != (tokens{}) || len(text) > 2000 || strings.ContainsAny(text, "\r\n\x00\x1b") {
+				t.Fatalf("%+v, %q", got, text)
+			}
+			return
+		}
+		for _, token := range []string{got.access, got.refresh} {
+			if token == "" && token == got.refresh {
+				continue
+			}
+			secret, err := NewSecret(token)
+			if err != nil || secret.Reveal() != token {
+				t.Fatalf("%q: %v", token, err)
+			}
+		}
+		if got.life < 0 || got.life > maxLife {
+			t.Fatalf("life %v", got.life)
+		}
+	})
+}
+
+// TestHush: a provider that repeats what it was sent gives nothing away.
+func TestHush(t *testing.T) {
+	form := map[string][]string{"refresh_token": {"r/t+1"}, "client_secret": {"s3kr1t"}, "client_id": {"client"}}
+	err := hush(&refusal{"invalid_request", "client sent r/t+1 (r%2Ft%2B1) and s3kr1t"}, 400, form)
+	if want := "the provider refuses: invalid_request (client sent [secret] ([secret]) and [secret])"; err.Error() != want {
+		t.Errorf("got  %s\nwant %s", err, want)
+	}
+}

@@ -1,0 +1,316 @@
+// Package oauth2test is a provider of access tokens for tests: an
+// authorization server (RFC 6749) with PKCE (RFC 7636), codes for devices
+// (RFC 8628), refresh tokens that are good once, and introspection (RFC 7662).
+//
+//	GET  /authorize      consents at once, in the name of login_hint, and redirects
+//	POST /device         a code that Enter takes
+//	POST /token          every grant
+//	     /introspect     what a mail server asks about a token
+//
+// It takes nothing that the RFCs forbid: a code is good once, and for the
+// verifier and the redirection that it was asked for with.
+//
+// Errors: none; Trouble lists what a client did wrong.
+package oauth2test
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// What the code of a device is good for, and how long it has to wait between
+// two questions.
+const (
+	CodeLife = 5 * time.Minute
+	Interval = time.Second
+)
+
+// A Provider is such a server. Its fields are set before it serves.
+type Provider struct {
+	ClientID, ClientSecret string        // an empty secret: the client is a public one
+	Life                   time.Duration // of an access token; 0: it does not say
+	Once                   bool          // a refresh token is good once, and then there is another
+	User                   string        // of tokens that nobody consented to
+
+	// Intercept sees each request to the token endpoint first. If it returns
+	// true, it has answered, or never will. After is called when the answer is
+	// sent.
+	Intercept func(w http.ResponseWriter, grant string) bool
+	After     func(grant string)
+
+	mu      sync.Mutex
+	codes   map[string]url.Values // by code: what it was asked for with
+	devices map[string]*device
+	refresh map[string]string // its user, by token
+	access  map[string]string
+	counts  map[string]int
+	trouble []string
+}
+
+type device struct {
+	entered, slow, refused bool
+	asked                  time.Time
+	userCode               string
+}
+
+// ServeHTTP answers a request.
+func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if err := r.ParseForm(); err != nil {
+		http.Error(w, "form", http.StatusBadRequest)
+		return
+	}
+	switch r.URL.Path {
+	case "/authorize":
+		p.authorize(w, r)
+	case "/device":
+		p.device(w, r)
+	case "/token":
+		p.token(w, r)
+	case "/introspect":
+		p.introspect(w, r)
+	default:
+		http.NotFound(w, r)
+	}
+}
+
+func (p *Provider) wrong(format string, args ...any) {
+	p.trouble = append(p.trouble, fmt.Sprintf(format, args...))
+}
+
+// Trouble returns what clients did wrong.
+func (p *Provider) Trouble() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.trouble)
+}
+
+// Count returns how many requests for the grant the token endpoint has had.
+func (p *Provider) Count(grant string) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.counts[grant]
+}
+
+func put[V any](m *map[string]V, key string, value V) {
+	if *m == nil {
+		*m = make(map[string]V)
+	}
+	(*m)[key] = value
+}
+
+func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	q := r.URL.Query()
+	back, err := url.Parse(q.Get("redirect_uri"))
+	if err != nil || back.Hostname() != "localhost" || q.Get("client_id") != p.ClientID {
+		p.wrong("authorize: redirect_uri %q, client_id %q", q.Get("redirect_uri"), q.Get("client_id"))
+		http.Error(w, "no such client", http.StatusBadRequest)
+		return
+	}
+	if q.Get("response_type") != "code" || q.Get("code_challenge_method") != "S256" || len(q.Get("code_challenge")) != 43 || q.Get("state") == "" {
+		p.wrong("authorize: %v", q)
+	}
+	answer := url.Values{"state": {q.Get("state")}}
+	if q.Get("login_hint") == "nobody@example.org" {
+		answer.Set("error", "access_denied")
+	} else {
+		code := "code-" + rand.Text()
+		put(&p.codes, code, q)
+		answer.Set("code", code)
+	}
+	back.RawQuery = answer.Encode()
+	http.Redirect(w, r, back.String(), http.StatusFound)
+}
+
+func (p *Provider) device(w http.ResponseWriter, r *http.Request) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if r.PostForm.Get("client_id") != p.ClientID {
+		p.wrong("device: client_id %q", r.PostForm.Get("client_id"))
+	}
+	code, user := "device-"+rand.Text(), rand.Text()[:8]
+	put(&p.devices, code, &device{userCode: user, asked: time.Now()})
+	answer(w, http.StatusOK, map[string]any{
+		"device_code": code, "user_code": user, "verification_uri": "https://provider.example/device",
+		"expires_in": CodeLife.Seconds(), "interval": int(Interval.Seconds()),
+	})
+}
+
+// Enter is a person who consents to what has the code, or does not.
+func (p *Provider) Enter(userCode string, consent bool) bool {
+	return p.each(userCode, func(d *device) { d.entered, d.refused = consent, !consent })
+}
+
+// Slow has the next question of a device be one too soon.
+func (p *Provider) Slow(userCode string) bool {
+	return p.each(userCode, func(d *device) { d.slow = true })
+}
+
+func (p *Provider) each(userCode string, do func(*device)) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for d := range maps.Values(p.devices) {
+		if d.userCode == userCode {
+			do(d)
+			return true
+		}
+	}
+	return false
+}
+
+func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
+	grant := r.PostForm.Get("grant_type")
+	p.mu.Lock()
+	if p.counts == nil {
+		p.counts = make(map[string]int)
+	}
+	p.counts[grant]++
+	intercept := p.Intercept
+	p.mu.Unlock()
+	if intercept != nil && intercept(w, grant) {
+		return
+	}
+	code, body := p.grant(grant, r)
+	answer(w, code, body)
+	if f, ok := w.(http.Flusher); ok {
+		f.Flush()
+	}
+	if p.After != nil {
+		p.After(grant)
+	}
+}
+
+func answer(w http.ResponseWriter, code int, body map[string]any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	json.NewEncoder(w).Encode(body)
+}
+
+// refusal is an answer that repeats what it was sent, as some do.
+func refusal(code string, r *http.Request) (int, map[string]any) {
+	said := fmt.Sprintf("no: %s %s %s", r.PostForm.Get("refresh_token"), r.PostForm.Get("client_secret"), r.PostForm.Get("code"))
+	return http.StatusBadRequest, map[string]any{"error": code, "error_description": said}
+}
+
+func (p *Provider) grant(grant string, r *http.Request) (int, map[string]any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f := r.PostForm
+	if r.Method != http.MethodPost || r.URL.RawQuery != "" {
+		p.wrong("token: %s %s", r.Method, r.URL)
+	}
+	if f.Get("client_id") != p.ClientID || f.Get("client_secret") != p.ClientSecret {
+		return refusal("invalid_client", r)
+	}
+	switch grant {
+	case "authorization_code":
+		q := p.codes[f.Get("code")]
+		delete(p.codes, f.Get("code"))
+		challenge := sha256.Sum256([]byte(f.Get("code_verifier")))
+		if q == nil || q.Get("redirect_uri") != f.Get("redirect_uri") || q.Get("code_challenge") != base64.RawURLEncoding.EncodeToString(challenge[:]) {
+			p.wrong("token: the code is not good")
+			return refusal("invalid_grant", r)
+		}
+		return http.StatusOK, p.issue(q.Get("login_hint"), true)
+	case "urn:ietf:params:oauth:grant-type:device_code":
+		d := p.devices[f.Get("device_code")]
+		switch {
+		case d == nil:
+			return refusal("expired_token", r)
+		case d.refused:
+			return refusal("access_denied", r)
+		case time.Since(d.asked) < Interval-50*time.Millisecond:
+			p.wrong("token: the device asks after %v", time.Since(d.asked))
+			return refusal("slow_down", r)
+		}
+		d.asked = time.Now()
+		switch {
+		case d.slow:
+			d.slow = false
+			return refusal("slow_down", r)
+		case !d.entered:
+			return refusal("authorization_pending", r)
+		}
+		delete(p.devices, f.Get("device_code"))
+		return http.StatusOK, p.issue(p.User, true)
+	case "refresh_token":
+		user, ok := p.refresh[f.Get("refresh_token")]
+		if !ok {
+			return refusal("invalid_grant", r)
+		}
+		if p.Once {
+			delete(p.refresh, f.Get("refresh_token"))
+		}
+		return http.StatusOK, p.issue(user, p.Once)
+	case "client_credentials":
+		return http.StatusOK, p.issue(p.User, false)
+	}
+	p.wrong("token: grant_type %q", grant)
+	return refusal("unsupported_grant_type", r)
+}
+
+// issue makes new tokens.
+func (p *Provider) issue(user string, refresh bool) map[string]any {
+	body := map[string]any{"token_type": "Bearer", "access_token": "access-" + rand.Text()}
+	put(&p.access, body["access_token"].(string), user)
+	if p.Life > 0 {
+		body["expires_in"] = p.Life.Seconds()
+	}
+	if refresh {
+		body["refresh_token"] = "refresh-" + rand.Text()
+		put(&p.refresh, body["refresh_token"].(string), user)
+	}
+	return body
+}
+
+// Refresh makes a refresh token for a user.
+func (p *Provider) Refresh(user string) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.issue(user, true)["refresh_token"].(string)
+}
+
+// Good reports whether token is an access token of the user.
+func (p *Provider) Good(user, token string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return token != "" && p.access[token] == user
+}
+
+// Revoke makes all access tokens so far good no more; with consent, all refresh
+// tokens too.
+func (p *Provider) Revoke(consent bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	clear(p.access)
+	if consent {
+		clear(p.refresh)
+	}
+}
+
+// introspect says whose a token is. It comes in a form, or in the header.
+func (p *Provider) introspect(w http.ResponseWriter, r *http.Request) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	token := r.Form.Get("token")
+	if bearer, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
+		token = bearer
+	}
+	user, ok := p.access[token]
+	if !ok {
+		answer(w, http.StatusOK, map[string]any{"active": false})
+		return
+	}
+	answer(w, http.StatusOK, map[string]any{"active": true, "username": user, "scope": "mail"})
+}
