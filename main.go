@@ -456,6 +456,13 @@ func oneAddress(s string) (envelope.Address, error) {
 // login asks for a secret and keeps it where the account will look for it.
 func (p *program) login() error {
 	return p.withSecret("stored", func(s *credential.Store, ref credential.Ref, item credential.Item) error {
+		if ref.IsOAuth2() {
+			who := credential.Person{Flow: p.cmd.Flow, Say: p.say, Ask: process.Ask}
+			return s.Authorise(context.Background(), ref, item, who)
+		}
+		if p.cmd.Flow != "" {
+			return status.Usage.Errorf("--flow is for a source oauth2:NAME, and this secret goes to %s", ref)
+		}
 		text, err := process.AskSecret(fmt.Sprintf("password for %s at %s: ", item.User, item.Host))
 		if err != nil {
 			return status.NoInput.Errorf("reading the password: %w", err)
@@ -494,18 +501,21 @@ func (p *program) withSecret(done string, do func(*credential.Store, credential.
 	if a.User == "" {
 		return status.Config.Errorf("the account has no user, and so nothing to log in with")
 	}
-	refs, item, err := submit.Item(a)
+	p.openQueue(s) // access tokens may be kept there
+	refs, item, err := s.Credentials(a)
 	if err != nil {
 		return err
 	}
-	ref, err := credential.Writable(refs)
-	if err != nil {
+	i := slices.IndexFunc(refs, func(r credential.Ref) bool { return r.Writable() || r.IsOAuth2() })
+	if i < 0 {
+		_, err := credential.Writable(refs)
 		return err
 	}
+	ref := refs[i]
 	if err := do(s.Store, ref, item); err != nil {
 		return err
 	}
-	if p.openQueue(s); s.Queue != nil {
+	if s.Queue != nil {
 		s.Forget(a)
 		s.Wake()
 	}

@@ -250,11 +250,8 @@ func (s *Submitter) forgetOld() {
 // resting returns an error if the account must not log in now, because a login
 // with the same secret failed a short while ago.
 func (s *Submitter) resting(ctx context.Context, a *config.Account, l *login) error {
-	if s.Queue == nil || l == nil {
-		return nil
-	}
-	f := s.fault(accountKey(a))
-	if f == nil || !f.login || s.due(f.next) || s.Store.Interactive {
+	f := s.failedLogin(a)
+	if f == nil || l == nil {
 		return nil
 	}
 	secret, err := l.secret(ctx)
@@ -264,6 +261,23 @@ func (s *Submitter) resting(ctx context.Context, a *config.Account, l *login) er
 	if !slices.Contains(strings.Fields(f.hash), hashSecret(secret, f.salt)) {
 		return nil
 	}
+	return f.rests()
+}
+
+// failedLogin returns the fault for which a must not log in now, whatever its
+// secret is; nil if there is none.
+func (s *Submitter) failedLogin(a *config.Account) *fault {
+	if s.Queue == nil || s.Store.Interactive {
+		return nil
+	}
+	f := s.fault(accountKey(a))
+	if f == nil || !f.login || s.due(f.next) {
+		return nil
+	}
+	return f
+}
+
+func (f *fault) rests() error {
 	return &rests{status.AuthFailed.Errorf("%s; no further login before %s", f.reason, f.next.Local().Format("15:04:05"))}
 }
 
@@ -324,7 +338,7 @@ func (s *Submitter) opened(ctx context.Context, a *config.Account, l *login, err
 		s.forget(key)
 	case errors.As(err, new(*rests)), ctx.Err() != nil:
 	case status.KindOf(err) == status.AuthFailed && l != nil:
-		secret, _ := l.secret(ctx) // it is there, or there had been no login
+		secret, _ := l.secret(ctx) // none: no access token was to be had
 		s.note(key, a.Name, err, &secret)
 	default:
 		s.note(key, a.Name, err, nil)

@@ -74,7 +74,7 @@ func (d *doctor) private() []privateFile {
 		return nil
 	}
 	var files []privateFile
-	for _, source := range d.account.Secret {
+	for _, source := range slices.Concat(d.account.Secret, []string{d.account.RefreshToken}) {
 		if path, ok := strings.CutPrefix(source, "file:"); ok {
 			if rest, ok := strings.CutPrefix(path, "~/"); ok {
 				path = filepath.Join(d.s.Store.Home, rest)
@@ -107,7 +107,7 @@ func (d *doctor) secret(ctx context.Context) []finding {
 		return nil
 	}
 	var err error
-	d.login, err = d.s.newLogin(ctx, d.account)
+	d.login, err = d.s.newLogin(ctx, d.account, credential.Secret{})
 	switch {
 	case err != nil:
 	case d.login == nil && d.account.User == "":
@@ -132,6 +132,27 @@ type wantedSecret struct {
 	Item    credential.Item
 }
 
+// stored returns where the secret of a is, or what its access tokens are got
+// with.
+func (s *Submitter) stored(a *config.Account) (wantedSecret, error) {
+	refs, item, err := Item(a)
+	if err != nil {
+		return wantedSecret{}, err
+	}
+	if refs[0].IsOAuth2() {
+		p, err := s.provider(refs[0].Provider())
+		if err == nil && p.ByClient {
+			known, err := s.Config.Provider(refs[0].Provider())
+			return wantedSecret{known.ClientSecret, p.ClientItem()}, err
+		}
+		return wantedSecret{[]string{cmp.Or(a.RefreshToken, "keyring")}, refs[0].RefreshItem(item)}, err
+	}
+	if len(a.Secret) == 0 {
+		return wantedSecret{[]string{refs[0].String()}, item}, nil
+	}
+	return wantedSecret{a.Secret, item}, nil
+}
+
 // cronTime is how long that child may take.
 const cronTime = time.Minute
 
@@ -144,13 +165,9 @@ func (d *doctor) secretAsCron(ctx context.Context) []finding {
 	case d.login == nil, byCertificate(d.account):
 		return one(fine("not needed"))
 	}
-	refs, item, err := Item(d.account)
+	want, err := d.s.stored(d.account)
 	if err != nil {
 		return one(failing(err))
-	}
-	want := wantedSecret{Sources: d.account.Secret, Item: item}
-	if len(want.Sources) == 0 {
-		want.Sources = []string{refs[0].String()}
 	}
 	text, err := json.Marshal(want)
 	if err != nil {

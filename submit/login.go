@@ -1,8 +1,10 @@
 package submit
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,6 +12,7 @@ import (
 	"sendoff/config"
 	"sendoff/submit/auth"
 	"sendoff/submit/credential"
+	"sendoff/submit/queue"
 	"sendoff/submit/smtp"
 	"sendoff/submit/status"
 )
@@ -20,6 +23,16 @@ type login struct {
 	account *config.Account
 	secret  func(context.Context) (credential.Secret, error)
 	local   bool // the server is on this machine: nobody reads along
+
+	// Of an access token, which is asked for elsewhere; else nil.
+	done   chan fetched
+	cancel func() // ends the fetching, as far as it can be ended
+}
+
+// fetched is what came of fetching a secret.
+type fetched struct {
+	secret credential.Secret
+	err    error
 }
 
 // Item returns what a secret of a is kept under, and the sources where it may
@@ -43,10 +56,70 @@ func Item(a *config.Account) (refs []credential.Ref, item credential.Item, err e
 	return refs, item, nil
 }
 
+// Credentials is Item for whoever may get access tokens.
+func (s *Submitter) Credentials(a *config.Account) (refs []credential.Ref, item credential.Item, err error) {
+	refs, item, err = Item(a)
+	if err != nil || !slices.ContainsFunc(refs, credential.Ref.IsOAuth2) {
+		return refs, item, err
+	}
+	o := &credential.OAuth2{Account: a.Name, Providers: make(map[string]credential.Provider), Shelf: s.shelf()}
+	for _, r := range refs {
+		if r.IsOAuth2() && err == nil {
+			o.Providers[r.Provider()], err = s.provider(r.Provider())
+		}
+	}
+	if err != nil {
+		return nil, item, err
+	}
+	item.OAuth2 = o
+	o.Refresh, err = credential.ParseRef(cmp.Or(a.RefreshToken, "keyring"))
+	return refs, item, err
+}
+
+// provider returns what the configuration says of a provider of access tokens.
+func (s *Submitter) provider(name string) (credential.Provider, error) {
+	p, err := s.Config.Provider(name)
+	if err != nil {
+		return credential.Provider{}, status.Config.Errorf("secret: oauth2:%s: %w", name, err)
+	}
+	c := credential.Provider{
+		AuthURL: p.AuthURL.URL, DeviceURL: p.DeviceURL.URL, TokenURL: p.TokenURL.URL,
+		ClientID: p.ClientID, Scopes: p.Scopes, ByClient: p.Grant == config.GrantClient,
+	}
+	for _, source := range p.ClientSecret {
+		ref, err := credential.ParseRef(source)
+		if err != nil {
+			return c, status.Config.Errorf("client-secret: %w", err)
+		}
+		c.ClientSecret = append(c.ClientSecret, ref)
+	}
+	return c, nil
+}
+
+// shelf is where all processes of the user find access tokens if they have no
+// runtime folder.
+func (s *Submitter) shelf() *credential.Shelf {
+	if s.Queue == nil {
+		return nil
+	}
+	return &credential.Shelf{
+		Read:  s.Queue.State,
+		Write: s.Queue.SetState,
+		Lock: func(name string) (func(), error) {
+			release, err := s.Queue.Lock(name)
+			if errors.Is(err, queue.ErrBusy) {
+				return nil, nil
+			}
+			return release, err
+		},
+	}
+}
+
 // newLogin starts to fetch the secret of a; nil if a does not log in. A secret
 // that may ask a person is fetched here and now, because no server waits that
-// long.
-func (s *Submitter) newLogin(ctx context.Context, a *config.Account) (*login, error) {
+// long. An access token is not the one that was refused, and not asked for
+// while the account rests.
+func (s *Submitter) newLogin(ctx context.Context, a *config.Account, refused credential.Secret) (*login, error) {
 	if byCertificate(a) {
 		none := func(context.Context) (credential.Secret, error) { return credential.Secret{}, nil }
 		return &login{account: a, secret: none}, nil
@@ -58,38 +131,73 @@ func (s *Submitter) newLogin(ctx context.Context, a *config.Account) (*login, er
 		known := func(context.Context) (credential.Secret, error) { return s.rehearsal.secret, nil }
 		return &login{account: a, secret: known}, nil
 	}
-	refs, item, err := Item(a)
+	refs, item, err := s.Credentials(a)
 	if err != nil {
 		return nil, err
+	}
+	if item.OAuth2 != nil {
+		if f := s.failedLogin(a); f != nil {
+			return nil, f.rests()
+		}
+		item.OAuth2.Refused = refused
 	}
 	if len(refs) == 1 && refs[0].String() == "none" {
 		return nil, nil
 	}
-	type fetched struct {
-		secret credential.Secret
-		err    error
-	}
 	done := make(chan fetched, 1)
+	l := &login{account: a}
+	fetching := ctx
+	if item.OAuth2 != nil {
+		l.done = done
+		fetching, l.cancel = context.WithCancel(ctx)
+	}
 	fetch := func() {
-		secret, err := s.Store.Get(ctx, refs, item)
+		secret, err := s.Store.Get(fetching, refs, item)
 		done <- fetched{secret, err}
 	}
-	if s.Store.Interactive && slices.ContainsFunc(refs, credential.Ref.Prompts) {
+	prompts := slices.ContainsFunc(refs, credential.Ref.Prompts) || item.OAuth2 != nil && item.OAuth2.Refresh.Prompts()
+	if s.Store.Interactive && prompts {
 		fetch()
 	} else {
 		go fetch()
 	}
-	l := &login{account: a}
 	l.secret = func(ctx context.Context) (credential.Secret, error) {
 		select {
 		case f := <-done:
 			done <- f // for the next server
 			return f.secret, f.err
 		case <-ctx.Done():
-			return credential.Secret{}, status.Credential.Errorf("%w while the secret was fetched", context.Cause(ctx))
+			kind := status.Credential
+			if l.done != nil {
+				kind = status.Connection // the provider is not on this machine
+			}
+			return credential.Secret{}, kind.Errorf("%w while the secret was fetched", context.Cause(ctx))
 		}
 	}
 	return l, nil
+}
+
+// settle ends the fetching, and waits until nothing is asked for any more: an
+// answer that nobody waits for may still be a refresh token that takes the place
+// of another.
+func (l *login) settle() {
+	if l != nil && l.done != nil {
+		l.cancel()
+		l.done <- <-l.done
+	}
+}
+
+// refused returns the access token that a server has refused with err, if that
+// is what it did.
+func (l *login) refused(ctx context.Context, err error) (token credential.Secret) {
+	var refusal *smtp.Refusal
+	if l == nil || l.done == nil || status.KindOf(err) != status.AuthFailed || !errors.As(err, &refusal) {
+		return token
+	}
+	if secret, err := l.secret(ctx); err == nil && secret.IsToken() {
+		token = secret
+	}
+	return token
 }
 
 // byCertificate reports whether a logs in with its certificate, and needs no
@@ -110,6 +218,7 @@ func (l *login) auth(ctx context.Context, offered []string, cs *tls.ConnectionSt
 		Certificate: l.account.TLSCert != "",
 		User:        l.account.User,
 		HasSecret:   !secret.IsZero(),
+		Token:       secret.IsToken(),
 	})
 	if err != nil {
 		return nil, err
@@ -122,6 +231,13 @@ func Values() config.Values {
 	return config.Values{
 		Secret: func(s string) error {
 			_, err := credential.ParseRef(s)
+			return err
+		},
+		Place: func(s string) error {
+			ref, err := credential.ParseRef(s)
+			if err == nil && !ref.Writable() {
+				err = errors.New("it must be written to: keyring or file:PATH")
+			}
 			return err
 		},
 		Mechanism: func(name string) error {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sendoff/config"
+	"sendoff/submit/credential"
 	"sendoff/submit/smtp"
 	"sendoff/submit/status"
 )
@@ -27,7 +28,9 @@ var securities = [...]smtp.Security{
 
 // open returns a session with a that is ready for mail. A fault of the way
 // leads on to the next address, and then to the next server; a refused login,
-// a bad certificate or a missing secret would only be repeated there.
+// a bad certificate or a missing secret would only be repeated there. An access
+// token may be revoked before its time: only when another one is refused too is
+// it a login that failed.
 //
 //	server ── targets ──┬─ host ── ways ─────┬─ hop ─┐
 //	          (SRV)     │          (A, AAAA) └─ hop ─┴─ race ── connection ── session
@@ -36,7 +39,7 @@ func (s *Submitter) open(ctx context.Context, a *config.Account, hello string) (
 	err := refuseOwn(a, s.own)
 	var l *login
 	if err == nil {
-		l, err = s.newLogin(ctx, a)
+		l, err = s.newLogin(ctx, a, credential.Secret{})
 	}
 	if err == nil {
 		err = s.resting(ctx, a, l)
@@ -45,6 +48,14 @@ func (s *Submitter) open(ctx context.Context, a *config.Account, hello string) (
 	if err == nil {
 		session, err = s.search(ctx, &opening{s: s, account: a, hello: hello, login: l})
 	}
+	if token := l.refused(ctx, err); !token.IsZero() {
+		s.remark("the access token was refused before its time; getting another")
+		l.settle()
+		if l, err = s.newLogin(ctx, a, token); err == nil {
+			session, err = s.search(ctx, &opening{s: s, account: a, hello: hello, login: l})
+		}
+	}
+	l.settle()
 	s.opened(ctx, a, l, err)
 	return session, err
 }

@@ -60,6 +60,7 @@ type Command struct {
 	// These are never set in the sendmail face.
 	Config, Account, Server string
 	User, Secret            string // Secret is a source, not a password
+	Flow                    string // of Login: one of flows
 	DryRun, Rehearse        bool
 	JSON                    bool // of the mode Doctor
 	RequireTLS              bool // REQUIRETLS (RFC 8689)
@@ -215,6 +216,9 @@ func (p *parser) finish() error {
 	}
 	p.warnSubject()
 	p.QueueOnly = p.QueueOnly || queued
+	if p.Flow != "" {
+		return errFlow()
+	}
 	if p.DryRun && p.Rehearse {
 		return status.Usage.Errorf("--dry-run and --rehearse exclude each other")
 	}
@@ -253,6 +257,9 @@ func (p *parser) finishWithoutSending(end asked) error {
 	if p.Write != "" && p.Mode != Import {
 		return notWithoutImport(p.Write)
 	}
+	if p.Flow != "" && end.mode != Login {
+		return errFlow()
+	}
 	if why := end.mode.refusal(); why != "" {
 		return status.Usage.Errorf("%s: %s", end.form, why)
 	}
@@ -288,6 +295,8 @@ func (p *parser) takeOperand(form, takes string) error {
 	p.Entry, p.Recipients = p.Recipients[0], nil
 	return nil
 }
+
+func errFlow() error { return status.Usage.Errorf("--flow stands only with --login ACCOUNT") }
 
 // aboutMessage returns an option given that only makes sense for a message on
 // stdin, or "". Mail programs write -i beside -bs.

@@ -3,6 +3,8 @@ package cmdline
 import (
 	"fmt"
 	"iter"
+	"slices"
+	"strings"
 )
 
 // A Flag is one row of the table of options.
@@ -68,6 +70,7 @@ var flags = [...]Flag{
 	{0, "add", None, "", "--import: the same, to a file that is there", first, adding},
 	{0, "completions", Required, "SHELL", "print completions for bash, zsh or fish", first, entry(Completions)},
 	{0, "login", Required, "ACCOUNT", "store the secret of an account", first, login},
+	{0, "flow", Required, "WAY", "with --login, to consent: browser, device or paste", first, flow},
 	{0, "logout", Required, "ACCOUNT", "forget the secret of an account", first, logout},
 	{0, "version", None, "", "print the version", firstOrSole, become(Version)},
 	{0, "help", None, "", "print this text", firstOrSole, become(Help)},
@@ -175,6 +178,17 @@ func doctor(c *Command, v string) error {
 }
 func writing(c *Command, _ string) error { c.Write = "--write"; return nil }
 func adding(c *Command, _ string) error  { c.Write = "--add"; return nil }
+
+// flows is the ways to a person's consent (OAuth2).
+var flows = [...]string{"browser", "device", "paste"}
+
+func flow(c *Command, v string) error {
+	if !slices.Contains(flows[:], v) {
+		return fmt.Errorf("there is no way %q; it is %s", v, strings.Join(flows[:], ", "))
+	}
+	c.Flow = v
+	return nil
+}
 
 func extract(c *Command, _ string) error    { c.Extract = true; return nil }
 func from(c *Command, v string) error       { c.From = &v; return nil }

@@ -6,7 +6,7 @@ const usageHead = `Usage:
     sendoff [OPTION]... [RECIPIENT]... < MESSAGE
     sendoff [OPTION]... -t [RECIPIENT]... < MESSAGE
     sendoff --setup [ADDRESS]
-    sendoff --login ACCOUNT | --logout ACCOUNT
+    sendoff --login ACCOUNT [--flow WAY] | --logout ACCOUNT
     sendoff --doctor [ACCOUNT]
     sendmail [LETTER]... [RECIPIENT]... < MESSAGE
 

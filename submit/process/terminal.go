@@ -20,14 +20,27 @@ const maxTyped = 1 << 17
 // without echo, else as it comes. The line is returned without its end.
 func AskSecret(prompt string) (string, error) {
 	if !IsTerminal(os.Stdin) {
-		line, err := bufio.NewReader(io.LimitReader(os.Stdin, maxTyped)).ReadString('\n')
-		if err == io.EOF {
-			err = nil
-		}
-		return strings.TrimRight(line, "\r\n"), err
+		return readLine()
 	}
 	fmt.Fprint(os.Stderr, prompt)
 	typed, err := term.ReadPassword(int(os.Stdin.Fd()))
 	fmt.Fprintln(os.Stderr)
 	return string(typed), err
+}
+
+// Ask reads one line from stdin, from a terminal after the prompt. The line is
+// returned without its end.
+func Ask(prompt string) (string, error) {
+	if IsTerminal(os.Stdin) {
+		fmt.Fprint(os.Stderr, prompt)
+	}
+	return readLine()
+}
+
+func readLine() (string, error) {
+	line, err := bufio.NewReader(io.LimitReader(os.Stdin, maxTyped)).ReadString('\n')
+	if err == io.EOF {
+		err = nil
+	}
+	return strings.TrimRight(line, "\r\n"), err
 }

@@ -1,0 +1,150 @@
+//go:build unix
+
+package submit_test
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// works sends with what a login has left, and forgets it.
+func (b *tokenBench) works(t *testing.T) {
+	t.Helper()
+	b.send(0)
+	b.counts(1, 0, 0) // with the access token that came with the refresh token
+	b.run(0, b.command("", "sendoff", "--logout", "work"))
+	if _, err := os.Stat(b.path("refresh")); err == nil {
+		t.Error("the refresh token outlived --logout")
+	}
+	if out := b.send(77); !strings.Contains(out, "run sendoff --login work") {
+		t.Errorf("the line names no command:\n%s", out)
+	}
+}
+
+// testBrowser: the browser of this machine comes back, and others knock as well.
+func testBrowser(t *testing.T, bin string) {
+	b := newTokenBench(t, bin)
+	l := b.login("--flow", "browser")
+	page := b.await(l, pageLine)
+	u, _ := url.Parse(page)
+	if u.Query().Get("access_type") != "offline" || u.Query().Get("scope") != "mail" {
+		t.Errorf("page %s", page)
+	}
+	// Others knock as well, on both addresses.
+	back, _ := url.Parse(u.Query().Get("redirect_uri"))
+	for _, stranger := range []string{"/favicon.ico", "/?code=x&state=wrong", "/?error=access_denied"} {
+		for _, host := range []string{"127.0.0.1", "[::1]"} {
+			r, err := http.Get("http://" + host + ":" + back.Port() + stranger)
+			if err != nil && host == "127.0.0.1" {
+				t.Fatal(err)
+			}
+			if err == nil && r.StatusCode != http.StatusNotFound {
+				t.Errorf("%s: %s", stranger, r.Status)
+			}
+		}
+	}
+	if r := visit(t, page); r.StatusCode != http.StatusOK {
+		t.Errorf("the browser sees %s", r.Status)
+	}
+	b.ends(0, l)
+	b.works(t)
+}
+
+// testOpened: $BROWSER is opened where there is a display.
+func testOpened(t *testing.T, bin string) {
+	b := newTokenBench(t, bin)
+	script := "#!/bin/sh\nprintf '%s\\n' \"$2\" >" + b.path("part") + " && mv " + b.path("part") + " " + b.path("opened") + "\n"
+	if err := os.WriteFile(b.path("browser"), []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	cmd := b.command("", "sendoff", "--login", "work")
+	cmd.Env = append(cmd.Env, "DISPLAY=:0", "BROWSER=no-such-browser:"+b.path("browser")+" --new %s")
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var page []byte
+	for len(page) == 0 {
+		time.Sleep(10 * time.Millisecond)
+		page, _ = os.ReadFile(b.path("opened"))
+	}
+	visit(t, strings.TrimSpace(string(page)))
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("%v\n%s", err, out.String())
+	}
+	b.works(t)
+}
+
+// testDevice: without a display it is a code, if the provider has such.
+func testDevice(t *testing.T, bin string) {
+	b := newTokenBench(t, bin)
+	l := b.login() // there is no display
+	b.provider.Enter(b.await(l, `open https://provider.example/device in any browser, and enter the code (\S+)`), true)
+	b.ends(0, l)
+	b.works(t)
+}
+
+// testPaste: the address at which another browser ended is pasted.
+func testPaste(t *testing.T, bin string) {
+	b := newTokenBench(t, bin)
+	b.mechanism = "OAUTHBEARER"
+	l := b.login("--flow", "paste")
+	fmt.Fprintln(l.stdin, redirected(t, b.await(l, pageLine)))
+	b.ends(0, l)
+	b.works(t)
+}
+
+// testPasteOther: what is pasted is the answer to another request.
+func testPasteOther(t *testing.T, bin string) {
+	b := newTokenBench(t, bin)
+	first, second := b.login("--flow", "paste"), b.login("--flow", "paste")
+	fmt.Fprintln(second.stdin, redirected(t, b.await(first, pageLine)))
+	b.ends(77, first) // nothing was pasted
+	if out := b.ends(77, second); !strings.Contains(out, "its state is another") {
+		t.Errorf("it says:\n%s", out)
+	}
+}
+
+// testNoConsent: the person says no.
+func testNoConsent(t *testing.T, bin string) {
+	b := newTokenBench(t, bin)
+	b.settings = []string{`from = "ann@example.org"`}
+	l := b.login("--flow", "browser")
+	page := b.await(l, pageLine)
+	visit(t, strings.Replace(page, "login_hint=ann", "login_hint=nobody", 1))
+	if out := b.ends(77, l); !strings.Contains(out, "sendoff: work: oauth2:test: the provider refuses: access_denied\n") {
+		t.Errorf("it says:\n%s", out)
+	}
+	if _, err := os.Stat(b.path("refresh")); err == nil {
+		t.Error("a refresh token without consent")
+	}
+}
+
+// testNoWay: --flow means nothing elsewhere.
+func testNoWay(t *testing.T, bin string) {
+	b := newTokenBench(t, bin)
+	b.run(64, b.command("", "sendoff", "--login", "work", "--flow", "telepathy"))
+	b.run(64, b.command(mailText, "sendoff", "--flow", "paste", "bob@example.net"))
+	b.run(64, b.command("", "sendoff", "--logout", "work", "--flow", "paste"))
+	b.settings = []string{"[accounts.other]", `server = "smtps://mx.example"`, `user = "ann"`, `secret = "file:/nonexistent/x"`}
+	b.run(64, b.command("x", "sendoff", "--login", "other", "--flow", "paste"))
+}
+
+// redirected is where a browser on another machine ends that opens page.
+func redirected(t *testing.T, page string) string {
+	t.Helper()
+	stay := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	r, err := stay.Get(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Body.Close()
+	return r.Header.Get("Location")
+}

@@ -1,0 +1,235 @@
+//go:build unix
+
+package submit_test
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"sendoff/config/cmdline"
+	"sendoff/submit/credential"
+)
+
+// TestOAuth2 has one binary for all of the below.
+func TestOAuth2(t *testing.T) {
+	bin := build(t)
+	for _, part := range []struct {
+		name string
+		run  func(t *testing.T, bin string)
+	}{
+		{"browser", testBrowser},
+		{"a browser that is opened", testOpened},
+		{"device", testDevice},
+		{"paste", testPaste},
+		{"paste of another request's", testPasteOther},
+		{"no consent", testNoConsent},
+		{"no such way", testNoWay},
+		{"burst", testBurst}, {"refused", testRefused},
+		{"revoked", testRevoked}, {"provider", testProvider}, {"killed", testKilled},
+	} {
+		t.Run(part.name, func(t *testing.T) { part.run(t, bin) })
+	}
+}
+
+// TestFlows: the command line knows the ways to consent that there are.
+func TestFlows(t *testing.T) {
+	for _, way := range credential.Flows() {
+		cmd, err := cmdline.Parse([]string{"sendoff", "--login", "work", "--flow", way})
+		if err != nil || cmd.Flow != way {
+			t.Errorf("%s: %q, %v", way, cmd.Flow, err)
+		}
+	}
+	_, err := cmdline.Parse([]string{"sendoff", "--login", "work", "--flow", "?"})
+	if err == nil || !strings.HasSuffix(err.Error(), strings.Join(credential.Flows(), ", ")) {
+		t.Errorf("%v", err)
+	}
+}
+
+// testBurst: however many send at once, one asks the provider.
+func testBurst(t *testing.T, bin string) {
+	for _, noFolder := range []bool{false, true} {
+		t.Run(fmt.Sprintf("noFolder=%t", noFolder), func(t *testing.T) {
+			b := newTokenBench(t, bin)
+			b.noFolder = noFolder
+			b.consent()
+			b.settings = []string{`from = "ann@example.org"`}
+			const together = 20
+			var cmds []*exec.Cmd
+			for range together {
+				cmds = append(cmds, b.command(mailText, "sendoff", "bob@example.net"))
+			}
+			var all sync.WaitGroup
+			for _, cmd := range cmds {
+				all.Go(func() {
+					if out, err := cmd.CombinedOutput(); err != nil {
+						t.Errorf("%v\n%s", err, out)
+					}
+				})
+			}
+			all.Wait()
+			b.run(0, b.command("", "sendoff", "-q")) // whoever got no session
+			b.counts(together, 0, 1)
+			folder := b.path("run/sendoff")
+			if noFolder {
+				folder = b.path("queue/account")
+			}
+			files, _ := filepath.Glob(folder + "/token-*")
+			if len(files) != 1 {
+				t.Fatalf("tokens are in %q", files)
+			}
+			if info, err := os.Stat(files[0]); err != nil || info.Mode() != 0o600 {
+				t.Errorf("%s: %v, %v", files[0], info.Mode(), err)
+			}
+		})
+	}
+	t.Run("a folder of others", func(t *testing.T) {
+		b := newTokenBench(t, bin)
+		b.consent()
+		if err := os.Chmod(b.path("run"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		b.send(0)
+		if _, err := os.Stat(b.path("run/sendoff")); err == nil {
+			t.Error("a token in a folder that others can read")
+		}
+	})
+}
+
+// testRefused: a token that the server refuses before its time is replaced
+// once, before that is a login that failed.
+func testRefused(t *testing.T, bin string) {
+	b := newTokenBench(t, bin)
+	b.consent()
+	b.send(0)
+	b.counts(1, 0, 1)
+	b.send(0)
+	b.counts(2, 0, 1)
+	out := b.run(0, b.command("", "sendoff", "--doctor", "-v"))
+	for _, line := range []string{"file:" + b.path("refresh") + " (mode 0600)", "secret    oauth2:test", "cron      can have it too", "AUTH      XOAUTH2", "login     as ann@example.org"} {
+		if !strings.Contains(out, line) {
+			t.Errorf("no %s in\n%s", line, out)
+		}
+	}
+	b.provider.Revoke(false)
+	if out := b.send(0); !strings.Contains(out, "the access token was refused before its time") {
+		t.Errorf("it says:\n%s", out)
+	}
+	b.counts(3, 1, 2)
+	// No token is good: that is a fault, after which the account rests.
+	b.mechanism = "OAUTHBEARER"
+	b.settings = []string{`auth = "OAUTHBEARER"`, `from = "carol@example.org"`}
+	wrong := strings.NewReplacer("ann@example.org", "carol@example.org")
+	fails := func() string {
+		cmd := b.command(mailText, "sendoff", "bob@example.net")
+		text, _ := os.ReadFile(b.path("config.toml"))
+		os.WriteFile(b.path("config.toml"), []byte(wrong.Replace(string(text))), 0o600)
+		return b.run(77, cmd)
+	}
+	out = fails()
+	if !strings.Contains(out, "535 5.7.8 no") || !strings.Contains(out, "server refuses the token: 401; it must be good for scope mail") {
+		t.Errorf("it says:\n%s", out)
+	}
+	b.counts(3, 3, 4)
+	if out := fails(); !strings.Contains(out, "no further login before") {
+		t.Errorf("it says:\n%s", out)
+	}
+	b.counts(3, 3, 4)
+}
+
+// testRevoked: without a person's consent mail waits, or fails, and the
+// line says which command to run.
+func testRevoked(t *testing.T, bin string) {
+	b := newTokenBench(t, bin)
+	b.consent()
+	b.provider.Revoke(true)
+	if out := b.run(0, b.command(mailText, "sendmail", "bob@example.net")); out != "" {
+		t.Errorf("it says:\n%s", out)
+	}
+	const line = "oauth2:test: the provider refuses: invalid_grant (no: [secret] [secret]); run sendoff --login work"
+	if out := b.run(0, b.command("", "mailq")); !strings.Contains(out, line) {
+		t.Errorf("mailq says:\n%s", out)
+	}
+	if out := b.send(77); !strings.HasPrefix(out, "sendoff: work: "+line+"; no further login before ") {
+		t.Errorf("it says:\n%s", out)
+	}
+	b.counts(0, 0, 1) // the account rests
+	l := b.login("--flow", "paste")
+	fmt.Fprintln(l.stdin, redirected(t, b.await(l, pageLine)))
+	b.ends(0, l)
+	b.run(0, b.command("", "sendoff", "-q"))
+	b.counts(1, 0, 1)
+}
+
+// testProvider: what is wrong at the provider's is told, and mail that
+// is worth another try is queued in either face.
+func testProvider(t *testing.T, bin string) {
+	tests := []struct {
+		name   string
+		answer func(http.ResponseWriter)
+		exit   int
+		says   string
+	}{
+		{"broken", func(w http.ResponseWriter) { w.WriteHeader(http.StatusBadGateway) }, 0, "answers with HTTP status 502"},
+		{"busy", func(w http.ResponseWriter) { io.WriteString(w, `{"error":"temporarily_unavailable"}`) }, 0, "the provider refuses: temporarily_unavailable"},
+		{"a page", func(w http.ResponseWriter) { io.WriteString(w, "<html>") }, 0, "not JSON"},
+		{"another place", func(w http.ResponseWriter) {
+			w.Header().Set("Location", "http://127.0.0.1:1/token")
+			w.WriteHeader(http.StatusTemporaryRedirect)
+		}, 0, "answers with HTTP status 307"},
+		{"without end", func(w http.ResponseWriter) { w.Write(make([]byte, 1<<20)) }, 0, "the answer is longer than"},
+		{"no client", func(w http.ResponseWriter) { io.WriteString(w, `{"error":"invalid_client"}`) }, 77, "the provider refuses: invalid_client"},
+		{"control characters", func(w http.ResponseWriter) {
+			io.WriteString(w, `{"error":"invalid_client","error_description":"a\u001b[2J\nb"}`)
+		}, 77, "the provider refuses: invalid_client (a?[2J b)"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			b := newTokenBench(t, bin)
+			token := b.consent()
+			b.provider.Intercept = func(w http.ResponseWriter, _ string) bool {
+				tt.answer(w)
+				return true
+			}
+			if out := b.send(tt.exit); !strings.Contains(out, tt.says) {
+				t.Errorf("it says:\n%s", out)
+			}
+			if got, _ := os.ReadFile(b.path("refresh")); string(got) != token+"\n" {
+				t.Errorf("the refresh token is now %q", got)
+			}
+		})
+	}
+	t.Run("nobody there", func(t *testing.T) {
+		b := newTokenBench(t, bin)
+		b.consent()
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.url = "http://" + l.Addr().String()
+		l.Close()
+		if out := b.send(0); !strings.Contains(out, "connection refused") || !strings.Contains(out, "queued as") {
+			t.Errorf("it says:\n%s", out)
+		}
+	})
+	t.Run("client credentials", func(t *testing.T) {
+		b := newTokenBench(t, bin)
+		b.settings = []string{"[oauth2.app]", `client-id = "client"`, `grant = "client-credentials"`,
+			fmt.Sprintf("token-url = %q\nclient-secret = %q", b.url+"/token", "file:"+b.path("client")),
+			"[accounts.app]", fmt.Sprintf("server = %q", "smtp+plain://"+b.mail), `user = "ann@example.org"`, `secret = "oauth2:app"`}
+		b.run(0, b.command("", "sendoff", "--login", "app"))
+		for range 2 {
+			b.run(0, b.command(mailText, "sendoff", "-a", "app", "bob@example.net"))
+		}
+		if n := b.provider.Count("client_credentials"); n != 1 || b.mails.Load() != 2 {
+			t.Errorf("asked %d times for %d mails", n, b.mails.Load())
+		}
+	})
+}
