@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"os/user"
@@ -17,6 +18,8 @@ import (
 	"testing"
 	"text/template"
 	"time"
+
+	"sendoff/submit/credential/oauth2test"
 )
 
 // A mailServer is Postfix as a provider runs it: the two submission ports of
@@ -38,6 +41,9 @@ type mailServer struct {
 	strict    int // TLS; takes no foreign sender, and no address without a domain, in envelope and header
 	running   []*process
 	boxes     atomic.Int32
+
+	tokens   *oauth2test.Provider // what Dovecot asks about access tokens
+	provider *httptest.Server     // serves it
 }
 
 // maxBoxes is the number of mailboxes, as virtual(8) wants a list of them.
@@ -105,6 +111,7 @@ func (s *mailServer) startDovecot() error {
 	if err := errors.Join(
 		os.WriteFile(s.dir+"/users", []byte(users), 0o644),
 		s.configure(conf, dovecotConf),
+		s.startProvider(),
 	); err != nil {
 		return err
 	}
@@ -157,6 +164,9 @@ func (s *mailServer) startPostfix() error {
 }
 
 func (s *mailServer) stop() {
+	if s.provider != nil {
+		s.provider.Close()
+	}
 	for _, p := range s.running {
 		p.stop()
 	}
@@ -253,11 +263,16 @@ base_dir = {{.Dir}}/run
 log_path = {{.Dir}}/dovecot.log
 protocols =
 ssl = no
-auth_mechanisms = plain login scram-sha-256 scram-sha-1 cram-md5
+auth_mechanisms = plain login scram-sha-256 scram-sha-1 cram-md5 xoauth2 oauthbearer
 auth_failure_delay = 0 secs
 passdb {
   driver = passwd-file
   args = scheme=PLAIN username_format=%u {{.Dir}}/users
+}
+passdb {
+  driver = oauth2
+  mechanisms = xoauth2 oauthbearer
+  args = {{.Dir}}/oauth2.conf
 }
 userdb {
   driver = static
