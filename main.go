@@ -549,6 +549,9 @@ func (p *program) setup(ctx context.Context) error {
 		Paths:  config.Find(cmp.Or(p.cmd.Config, by.Config), os.Getenv, s.Identity),
 		Values: submit.Values(),
 		Store:  s.Store,
+		Authorise: func(ctx context.Context, a *config.Account) error {
+			return s.Authorise(ctx, a, credential.Person{Say: p.say, Ask: process.Ask})
+		},
 		Try: func(ctx context.Context, t setup.Trial) (setup.Seen, error) {
 			seen, err := s.Try(ctx, submit.Trial(t))
 			return setup.Seen(seen), err

@@ -76,6 +76,19 @@ func (s *Submitter) Credentials(a *config.Account) (refs []credential.Ref, item 
 	return refs, item, err
 }
 
+// Authorise gets a person's consent to access tokens for a, unless a token is to
+// be had already. The configuration need not have a, but its provider.
+func (s *Submitter) Authorise(ctx context.Context, a *config.Account, who credential.Person) error {
+	refs, item, err := s.Credentials(a)
+	if err != nil {
+		return err
+	}
+	if _, err := s.Store.Get(ctx, refs, item); err == nil {
+		return nil
+	}
+	return s.Store.Authorise(ctx, refs[0], item, who)
+}
+
 // provider returns what the configuration says of a provider of access tokens.
 func (s *Submitter) provider(name string) (credential.Provider, error) {
 	p, err := s.Config.Provider(name)

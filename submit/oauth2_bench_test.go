@@ -220,7 +220,13 @@ type tokenLogin struct {
 
 func (b *tokenBench) login(args ...string) *tokenLogin {
 	b.t.Helper()
-	l := &tokenLogin{Cmd: b.command("", "sendoff", append([]string{"--login", "work"}, args...)...)}
+	return b.start(append([]string{"--login", "work"}, args...)...)
+}
+
+// start starts whatever asks for a person's consent.
+func (b *tokenBench) start(args ...string) *tokenLogin {
+	b.t.Helper()
+	l := &tokenLogin{Cmd: b.command("", "sendoff", args...)}
 	l.Stdin = nil
 	var err1, err2 error
 	l.stdin, err1 = l.StdinPipe()

@@ -137,6 +137,22 @@ func testNoWay(t *testing.T, bin string) {
 	b.run(64, b.command("x", "sendoff", "--login", "other", "--flow", "paste"))
 }
 
+// testSetup: the wizard asks for consent, too, and sends its test mail.
+func testSetup(t *testing.T, bin string) {
+	b := newTokenBench(t, bin)
+	l := b.start("--setup=ann@example.org", "--account", "new", "--server", "smtp+plain://"+b.mail, "--secret", "oauth2:test", "--for", "cron", "--yes")
+	b.provider.Enter(b.await(l, `enter the code (\S+)`), true)
+	b.ends(0, l)
+	b.counts(1, 0, 0)
+	if _, err := os.Stat(b.path("new.secret")); err != nil {
+		t.Error(err)
+	}
+	text, _ := os.ReadFile(b.path("config.toml"))
+	if !strings.HasSuffix(string(text), "secret = \"oauth2:test\"\nrefresh-token = \"file:~/new.secret\"\n") {
+		t.Errorf("written:\n%s", text)
+	}
+}
+
 // redirected is where a browser on another machine ends that opens page.
 func redirected(t *testing.T, page string) string {
 	t.Helper()

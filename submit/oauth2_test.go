@@ -32,6 +32,7 @@ func TestOAuth2(t *testing.T) {
 		{"paste of another request's", testPasteOther},
 		{"no consent", testNoConsent},
 		{"no such way", testNoWay},
+		{"setup", testSetup},
 		{"burst", testBurst}, {"refused", testRefused},
 		{"revoked", testRevoked}, {"provider", testProvider}, {"killed", testKilled},
 	} {

@@ -37,7 +37,7 @@ func (s *Submitter) Try(ctx context.Context, t Trial) (Seen, error) {
 	actor := *s
 	actor.Config = config.Default()
 	actor.Config.Hostname = s.Config.Hostname
-	actor.Config.Accounts = []*config.Account{t.Account}
+	actor.Config.Accounts, actor.Config.Providers = []*config.Account{t.Account}, s.Config.Providers
 	actor.Queue, actor.Old, actor.Kept, actor.Log, actor.NoQueue = nil, nil, nil, nil, "a trial is not kept"
 	a, why, err := actor.Config.Choose(config.Choice{})
 	if err != nil {

@@ -30,10 +30,13 @@ var logins = [...]struct {
 }
 
 // askPassword gets the password: from the file that --password-file names, from
-// the source that --secret names, if it is there, or from the person.
+// the source that --secret names, if it is there, or from the person. Of access
+// tokens that source is a provider, who wants the person's consent instead.
 func (c *conversation) askPassword(ctx context.Context, what string) error {
 	prompt := what + " for " + c.user + " at " + c.server.Name() + ": "
 	switch {
+	case c.ref.IsOAuth2():
+		return c.Authorise(ctx, c.account())
 	case c.PasswordFile == "-":
 		return c.typed(prompt)
 	case c.PasswordFile != "":
@@ -92,5 +95,5 @@ func (c *conversation) askToken(ctx context.Context, what string) error {
 			return c.askPassword(ctx, "password")
 		}
 	}
-	return status.Usage.Errorf("%s takes no password; give --secret SOURCE where a token for OAuth2 comes from, such as command:WORDS", c.server.Name())
+	return status.Usage.Errorf("%s takes no password; give --secret SOURCE where a token for OAuth2 comes from, such as oauth2:PROVIDER or command:WORDS", c.server.Name())
 }

@@ -39,6 +39,9 @@ type Setup struct {
 	Paths  config.Paths
 	Values config.Values
 	Store  *credential.Store
+	// Authorise gets a person's consent to access tokens for an account that is
+	// nowhere yet, unless it is there.
+	Authorise func(context.Context, *config.Account) error
 	// Try tries an account that is nowhere yet, and says what it has seen.
 	Try func(context.Context, Trial) (Seen, error)
 }
@@ -394,6 +397,7 @@ func (c *conversation) account() *config.Account {
 	a.Name, a.User = c.name, c.user
 	if c.source != "" {
 		a.Secret = config.List[string]{c.source}
+		a.RefreshToken = c.refreshToken()
 	}
 	return a
 }

@@ -210,3 +210,37 @@ func TestShowPrintable(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// An account with access tokens gets the person's consent instead of a password,
+// and what it leaves goes where its use can have it.
+func TestConsent(t *testing.T) {
+	for _, tt := range []struct{ use, refresh string }{
+		{"desktop", ""},
+		{"cron", "refresh-token = \"file:~/.config/sendoff/example.secret\"\n"},
+	} {
+		s := newStage(t, "", "", "")
+		const table = "[oauth2.own]\nclient-id = \"1\"\ntoken-url = \"https://own.example/token\"\nauth-url = \"https://own.example/\"\n"
+		if err := errors.Join(os.MkdirAll(filepath.Dir(s.Paths.User), 0o700), os.WriteFile(s.Paths.User, []byte(table), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		s.Address, s.Server, s.Setup.Secret, s.For, s.Yes = "ann@example.org", "smtps://token.example", "oauth2:own", tt.use, true
+		asked := 0
+		s.Setup.Authorise = func(_ context.Context, a *config.Account) error {
+			asked++
+			if a.User != "ann@example.org" || a.Secret[0] != "oauth2:own" {
+				t.Errorf("asked for %+v", a)
+			}
+			return nil
+		}
+		s.Try = func(_ context.Context, tr Trial) (Seen, error) {
+			return Seen{Mechanisms: []string{"XOAUTH2"}}, nil
+		}
+		if err := s.Run(t.Context()); err != nil {
+			t.Fatalf("%v\n%s", err, s.shown.String())
+		}
+		want := "secret = \"oauth2:own\"\n" + tt.refresh
+		if got := s.file(t); asked != 1 || !strings.HasPrefix(got, table) || !strings.HasSuffix(got, want) {
+			t.Errorf("asked %d times, written:\n%s", asked, got)
+		}
+	}
+}

@@ -59,6 +59,14 @@ func (c *conversation) secretFile() string {
 	return "file:" + folder + "/" + c.name + ".secret"
 }
 
+// refreshToken is where a refresh token is; "" is in the keyring, or nowhere.
+func (c *conversation) refreshToken() string {
+	if c.ref.IsOAuth2() && c.use.name == "cron" {
+		return c.secretFile()
+	}
+	return ""
+}
+
 // credential is what systemd knows the secret by.
 func (c *conversation) credential() string { return "sendoff-" + c.name }
 
@@ -92,6 +100,7 @@ func (c *conversation) document() *document {
 	a.set("user", c.user)
 	a.set("from", c.who.address.String())
 	a.set("secret", c.source)
+	a.set("refresh-token", c.refreshToken())
 	d.accounts = append(d.accounts, a)
 	return d
 }
