@@ -300,7 +300,7 @@ func (p *program) submitter() (*submit.Submitter, error) {
 		s.Terminal = os.Stderr
 	}
 	if person || p.cmd.Verbose {
-		s.Tell = p.sayLines
+		s.Tell = p.tell
 	}
 	if p.cmd.Verbose {
 		s.Trace = func(l smtp.Line) { fmt.Fprintf(os.Stderr, "%c: %s\n", l.From, l.Text) }
@@ -827,10 +827,20 @@ func (p *program) fail(err error) int {
 		}
 		p.say("not queued" + why + ", so whoever called must try again")
 	}
-	if hint := status.Hint(err); hint != "" && !errors.As(err, new(process.Stopped)) {
-		p.say("hint: " + strings.ReplaceAll(hint, "ACCOUNT", p.account))
+	if hint := p.hint(err); hint != "" && !errors.As(err, new(process.Stopped)) {
+		p.say(hint)
 	}
 	return code
+}
+
+// hint is what to do about err, if that is known. An account that no file defines
+// has nothing that a command could store.
+func (p *program) hint(err error) string {
+	hint := status.Hint(err)
+	if hint == "" || strings.Contains(hint, "--login ACCOUNT") && (p.account == "" || p.account == "environment" || p.account == "command-line") {
+		return ""
+	}
+	return "hint: " + strings.ReplaceAll(hint, "ACCOUNT", p.account)
 }
 
 // sayLines says each line of text, with the account's name before it.
@@ -841,6 +851,17 @@ func (p *program) sayLines(text string) {
 	}
 	for line := range strings.Lines(text) {
 		p.say(prefix + strings.TrimSuffix(line, "\n"))
+	}
+}
+
+// tell says to a person what was queued, and what can be done about it.
+func (p *program) tell(text string, fault error) {
+	p.sayLines(text)
+	if fault == nil {
+		return
+	}
+	if hint := p.hint(fault); hint != "" {
+		p.say(hint)
 	}
 }
 

@@ -260,7 +260,7 @@ func (d *doctor) queue(context.Context) []finding {
 	q := d.s.Queue
 	if q == nil {
 		err := status.Temporary.Errorf("no queue, so what cannot be sent at once is left to whoever calls: %w", d.noQueue)
-		if d.s.Config.Queue == config.Off {
+		if NoQueue(d.noQueue) { // as it is meant, or as it is in a container
 			return one(noted(err))
 		}
 		return one(failing(err))

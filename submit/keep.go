@@ -85,7 +85,7 @@ func (s *Submitter) keep(r *Request, report *Report, whom func(Failure) []Wanted
 	}
 	err := report.err()
 	if err == nil && len(report.Failures) > 0 {
-		s.tell(report.Error())
+		s.tell(report.Error(), report.Failures[0].Err)
 	}
 	return err
 }
@@ -116,9 +116,9 @@ func (s *Submitter) tellSender(r *Request, report *Report, refused *queue.Entry)
 }
 
 // tell says what a person may want to know, and a script should not hear.
-func (s *Submitter) tell(text string) {
+func (s *Submitter) tell(text string, fault error) {
 	if s.Tell != nil {
-		s.Tell(text)
+		s.Tell(text, fault)
 	}
 }
 
@@ -398,7 +398,7 @@ func (s *Submitter) submitLater(r *Request, j *job) bool {
 	if err := s.enqueue(r, e, background && !r.QueueOnly); err != nil {
 		return false
 	}
-	s.tell("queued as " + string(e.ID))
+	s.tell("queued as "+string(e.ID), nil)
 	return true
 }
 

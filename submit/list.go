@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,8 +34,8 @@ func List(w io.Writer, q *queue.Queue) (entries int, err error) {
 			continue
 		}
 		if entries++; entries == 1 {
-			for _, f := range faults(q) {
-				out.WriteString(f.headline())
+			for _, line := range headlines(q) {
+				out.WriteString(line)
 			}
 			out.WriteString("-Queue ID-------- --Size-- ----Arrival Time---- -Sender/Recipient-------\n")
 		}
@@ -54,6 +56,29 @@ func plural(n int) string {
 		return ""
 	}
 	return "s"
+}
+
+// headlines are what List says of faults on which something waits: others were a
+// caller's, who has been told, or are of accounts that are gone.
+func headlines(q *queue.Queue) []string {
+	all := faults(q)
+	if len(all) == 0 {
+		return nil
+	}
+	names := make(map[string]bool)
+	for e, err := range q.Entries() {
+		if err == nil {
+			names[choiceOf(e).CommandLine.Account] = true
+		}
+	}
+	var lines []string
+	for _, f := range all {
+		// An entry without a name has its account from a message or the environment.
+		if line := f.headline(); (names[f.account] || names[""]) && !slices.Contains(lines, line) {
+			lines = append(lines, line)
+		}
+	}
+	return lines
 }
 
 // headline is what List says of a fault.
@@ -291,6 +316,9 @@ func (s *Submitter) each(name string, do func(*queue.Queue, queue.ID) error) (in
 // noEntry says what is wrong with an entry that somebody has named.
 func noEntry(id queue.ID, err error) error {
 	if errors.Is(err, queue.ErrGone) {
+		if os.Geteuid() == 0 {
+			return status.Usage.Errorf(`%s: %w in root's queue; for another user's: su USER -c "sendoff --queue-…"`, id, err)
+		}
 		return status.Usage.Errorf("%s: %w", id, err)
 	}
 	if bad := new(queue.Bad); errors.As(err, &bad) {

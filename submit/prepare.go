@@ -228,7 +228,7 @@ func (u *rules) warn(text string) {
 		}
 	}
 	u.s.logWarning(text)
-	u.s.tell("warning: " + text)
+	u.s.tell("warning: "+text, nil)
 }
 
 // senderOf returns the reverse-path of a request, and where it came from.

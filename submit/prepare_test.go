@@ -323,7 +323,7 @@ func TestAliasWarning(t *testing.T) {
 	a := work(t, "ann@example.org")
 	s := aliased(t, "root: |prog, bob@example.net\nbroken\ncarol: /file\n", a)
 	var told []string
-	s.Tell = func(text string) { told = append(told, text) }
+	s.Tell = func(text string, _ error) { told = append(told, text) }
 	for range 2 {
 		j, err := s.prepare(request(t, a, nil, "\n", "root", "carol"))
 		if err != nil || words(j.envelope.To) != "bob@example.net ann@example.org" {
@@ -334,7 +334,7 @@ func TestAliasWarning(t *testing.T) {
 		t.Errorf("got %q, want %s once", told, want)
 	}
 	s = aliased(t, "broken\n", a)
-	s.Tell = func(string) { t.Error("told without need") }
+	s.Tell = func(string, error) { t.Error("told without need") }
 	if _, err := s.prepare(request(t, a, nil, "\n", "bob@example.net")); err != nil {
 		t.Error(err)
 	}

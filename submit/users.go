@@ -116,7 +116,7 @@ func EachUser(ctx context.Context, w io.Writer, task string, warn func(string)) 
 	all.Wait()
 	var errs []error
 	for i, u := range users {
-		if failures[i] != nil {
+		if failures[i] != nil && ctx.Err() == nil {
 			errs = append(errs, status.Temporary.Errorf("queue of uid %d: %w", u.UID, failures[i]))
 		}
 		n, err := relay(w, task, u.UID, said[i].String())

@@ -269,6 +269,8 @@ func (p *parser) finishWithoutSending(end asked) error {
 	switch {
 	case end.mode == Setup && len(p.Recipients) > 0:
 		return p.takeOperand(end.form, "an address")
+	case end.mode == Listen && len(p.Recipients) > 0:
+		return p.takeOperand(end.form, "an address")
 	case end.mode == Import && len(p.Recipients) > 0:
 		return p.takeOperand(end.form, "a file")
 	case end.mode == Verify && len(p.Recipients) == 0:

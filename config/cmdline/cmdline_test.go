@@ -215,6 +215,7 @@ func TestParseModes(t *testing.T) {
 		{"sendmail -odq -bs", Server, `DeliveryMode=q QueueOnly`},
 		{"sendoff --listen=/run/x -C f", Listen, `Config="f" Entry="/run/x"`},
 		{"sendoff --listen", Listen, ``},
+		{"sendoff --listen /run/x -C f", Listen, `Config="f" Entry="/run/x"`},
 		{"sendoff --import", Import, ``},
 		{"sendoff --import=f", Import, `Entry="f"`},
 		{"sendoff --import f --write --secret file:/x", Import, `Secret="file:/x" Entry="f" Write="--write"`},
