@@ -246,3 +246,21 @@ func TestNoLock(t *testing.T) {
 		t.Errorf("sendoff: %v", fmt.Sprint(err))
 	}
 }
+
+// TestHeadlines holds that a list begins with the faults on which something
+// waits, each once, and with no others.
+func TestHeadlines(t *testing.T) {
+	s := office(t, &post{up: func() bool { return false }})
+	if err := submit(t, s, "bob@example.net"); err != nil {
+		t.Fatal(err)
+	}
+	name := s.Config.Accounts[0].Name
+	s.note("1", "gone", status.Connection.Errorf("nobody there"), nil)
+	var b strings.Builder
+	if _, err := List(&b, s.Queue); err != nil {
+		t.Fatal(err)
+	}
+	if out := b.String(); !strings.HasPrefix(out, "(account "+name+": ") || strings.Count(out, "(account ") != 1 {
+		t.Error(out)
+	}
+}
