@@ -162,8 +162,12 @@ type placed struct {
 }
 
 // place decides where the passwords go, each once, and says so in the document.
+// No password takes the place of another: a file of an account gets another
+// name, and what a keyring or a file that the user has named would lose is left
+// where it is.
 func (i *Import) place(ctx context.Context, r *reading) ([]placed, error) {
 	var all []placed
+	shelf := i.shelf()
 	for _, p := range r.passwords {
 		source := i.Secret
 		if source == "" {
@@ -173,7 +177,8 @@ func (i *Import) place(ctx context.Context, r *reading) ([]placed, error) {
 			}
 		}
 		if folder, ok := strings.CutPrefix(source, "file:"); ok && strings.HasSuffix(folder, "/") {
-			source += p.account.name + ".secret"
+			source = shelf.free(ctx, source+p.account.name+".secret", p.secret)
+			shelf.accounts = append(shelf.accounts, &config.Account{Secret: config.List[string]{source}})
 		}
 		ref, err := credential.ParseRef(source)
 		if err != nil {
@@ -185,14 +190,29 @@ func (i *Import) place(ctx context.Context, r *reading) ([]placed, error) {
 		p.account.set("secret", source)
 		isFile := strings.HasPrefix(source, "file:")
 		i := slices.IndexFunc(all, func(o placed) bool { return o.ref == ref && (isFile || o.item == p.item) })
-		if i >= 0 && all[i].secret.Reveal() != p.secret.Reveal() {
+		switch {
+		case i >= 0 && all[i].secret.Reveal() != p.secret.Reveal():
 			return nil, status.Usage.Errorf("--secret: %s cannot hold the passwords in %s and in %s; with file:FOLDER/ each account has a file", ref, all[i].at, p.at)
-		}
-		if i < 0 {
+		case i >= 0:
+		case shelf.other(ctx, ref, p.item, p.secret):
+			r.remark(fmt.Sprintf("the password in %s is not stored: %s holds another one, for %s at %s; sendoff --login %s replaces it", p.at, ref, p.item.User, p.item.Host, p.account.name))
+		default:
 			all = append(all, placed{p, ref})
 		}
 	}
 	return all, nil
+}
+
+// shelf returns what is stored already, as far as can be told now: only for
+// Write is a person asked to unlock it.
+func (i *Import) shelf() shelf {
+	store := *i.Store
+	store.Interactive = store.Interactive && i.Write
+	s := shelf{store: &store}
+	if c, err := config.Load(config.Paths{User: i.Target, Home: i.Home}, i.Values); err == nil {
+		s.accounts = c.Accounts
+	}
+	return s
 }
 
 // hasKeyring reports whether the keyring would take a password now, as far as

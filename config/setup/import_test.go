@@ -312,6 +312,66 @@ func TestWherePasswordsGo(t *testing.T) {
 	}
 }
 
+// What is stored already is not lost to a password of the same name. The same
+// password may stand there.
+func TestImportSpares(t *testing.T) {
+	home, file := msmtprc(t, simple+"account work-3 : work\npassword other\n")
+	folder := filepath.Join(home, ".config", "sendoff")
+	path := func(name string) string { return filepath.Join(folder, name) }
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	// work.secret is somebody's, and work-2.secret is an account's that has none yet.
+	const old = "[accounts.home]\nserver = \"smtp://a.example\"\nuser = \"x\"\nsecret = \"file:~/.config/sendoff/work-2.secret\"\n"
+	for name, text := range map[string]string{"work.secret": "theirs\n", "config.toml": old} {
+		if err := os.WriteFile(path(name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	i := newImport(home, file, broken{ring{}})
+	i.Write, i.Add = true, true
+	if toml, _, err := outcome(t, i); err != nil || !strings.Contains(toml, "work-3.secret") {
+		t.Fatalf("%v\n%s", err, toml)
+	}
+	for name, want := range map[string]string{"work.secret": "theirs\n", "work-3.secret": "s3kr1t\n", "work-3-2.secret": "other\n"} {
+		if got, _ := os.ReadFile(path(name)); string(got) != want {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+	if _, err := os.Stat(path("work-2.secret")); err == nil {
+		t.Error("the other account got the password")
+	}
+
+	file = filepath.Join(home, "simple")
+	if err := os.WriteFile(file, []byte(simple), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// A place that takes only one: the keyring, and a file that is named.
+	named := filepath.Join(home, "named")
+	if err := os.WriteFile(named, []byte("theirs\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, source := range []string{"keyring", "file:~/named"} {
+		for _, there := range []string{"theirs", "s3kr1t"} {
+			keyring := ring{"ann@smtp.example.org": there}
+			if err := os.WriteFile(named, []byte(there+"\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			i := newImport(home, file, keyring)
+			i.Write, i.Secret, i.Target = true, source, filepath.Join(private(t), "config.toml")
+			_, says, err := outcome(t, i)
+			left, _ := os.ReadFile(named)
+			if err != nil || keyring["ann@smtp.example.org"] != there || string(left) != there+"\n" {
+				t.Errorf("%s: %v, %v, %q", source, err, keyring, left)
+			}
+			const remark = " holds another one, for ann at smtp.example.org; sendoff --login work replaces it\n"
+			if strings.Contains(says, source+remark) != (there == "theirs") || strings.Contains(says, "theirs") {
+				t.Errorf("%s: it says\n%s", source, says)
+			}
+		}
+	}
+}
+
 // A command in a file that others can write is not believed.
 func TestUntrustedCommand(t *testing.T) {
 	if os.PathSeparator == '\\' {

@@ -89,6 +89,7 @@ var steps = [...]func(*conversation, context.Context) error{
 	(*conversation).choosePlace,
 	(*conversation).draft,
 	(*conversation).prove,
+	(*conversation).spare,
 }
 
 // Run has the conversation. When it returns nil, the account has worked, or
@@ -410,6 +411,35 @@ func (c *conversation) unnamed(server config.Server) *config.Account {
 		a.From = config.List[config.Pattern]{own}
 	}
 	return a
+}
+
+// shelf returns where secrets stand already.
+func (c *conversation) shelf() shelf { return shelf{c.Store, c.config.Accounts} }
+
+// spare sees to it that no other secret is lost to this one. A file that nobody
+// has named gets another name; elsewhere only a person, or Force, lets a secret
+// be replaced.
+func (c *conversation) spare(ctx context.Context) (err error) {
+	switch {
+	case c.secret.IsZero() || !c.ref.Writable() || c.use.name == "container":
+		return nil
+	case c.Secret == "" && strings.HasPrefix(c.source, "file:"):
+		c.source = c.shelf().free(ctx, c.source, c.secret)
+		c.ref, err = credential.ParseRef(c.source)
+		return err
+	case !c.shelf().other(ctx, c.ref, c.item(), c.secret):
+		return nil
+	}
+	c.show("%s holds another secret already, for %s at %s", c.ref, c.user, c.server.Identity())
+	if c.Force {
+		c.show("it is replaced")
+		return nil
+	}
+	ok, err := c.yes("replace the secret in "+c.ref.String()+"?", false, "--force, or --secret for another place")
+	if err == nil && !ok {
+		err = status.Usage.Errorf("%s keeps the secret that it holds; --secret names another place", c.ref)
+	}
+	return err
 }
 
 // item is what the secret is kept under.

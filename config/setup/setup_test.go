@@ -137,6 +137,51 @@ func TestNothingWritten(t *testing.T) {
 	}
 }
 
+// A secret that is there already is replaced only by a person's yes or by
+// --force. A file that nobody has named gets another name.
+func TestSetupSpares(t *testing.T) {
+	tests := []struct {
+		name, use, secret, there, answer string
+		force, isThere                   bool
+		want, file                       string
+	}{
+		{"no", "desktop", "", "theirs", "n", false, true, "keyring keeps the secret that it holds", ""},
+		{"yes", "desktop", "", "theirs", "y", false, true, "", ""},
+		{"nobody to ask", "desktop", "", "theirs", "", false, false, "give --force", ""},
+		{"by force", "desktop", "", "theirs", "", true, false, "", ""},
+		{"the same", "desktop", "", "right", "", false, false, "", ""},
+		{"a file", "cron", "", "theirs", "", false, false, "", "example-2.secret"},
+		{"the same file", "cron", "", "right", "", false, false, "", "example.secret"},
+		{"a file that is named", "cron", "file:~/.config/sendoff/example.secret", "theirs", "", false, false, "give --force", "example.secret"},
+	}
+	for _, tt := range tests {
+		s := newStage(t, tt.answer)
+		folder := filepath.Dir(s.Paths.User)
+		first, given := filepath.Join(folder, "example.secret"), filepath.Join(s.Paths.Home, "given")
+		err := errors.Join(os.MkdirAll(folder, 0o700), os.WriteFile(first, []byte(tt.there+"\n"), 0o600), os.WriteFile(given, []byte("right\n"), 0o600))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.ring["ann@example.org@smtp.example.org"] = tt.there
+		s.Address, s.Server, s.For, s.Yes, s.PasswordFile = "ann@example.org", "smtps://smtp.example.org", tt.use, true, given
+		s.There, s.Force, s.Setup.Secret, s.Account = tt.isThere, tt.force, tt.secret, "example"
+		err = s.Run(t.Context())
+		if err == nil && tt.want != "" || err != nil && (tt.want == "" || !strings.Contains(err.Error(), tt.want)) {
+			t.Errorf("%s: got %v, want %q\n%s", tt.name, err, tt.want, s.shown.String())
+		}
+		inRing, want := s.ring["ann@example.org@smtp.example.org"], tt.there
+		if tt.use == "desktop" && err == nil {
+			want = "right"
+		}
+		if left, _ := os.ReadFile(first); string(left) != tt.there+"\n" || inRing != want {
+			t.Errorf("%s: left %q and %q", tt.name, left, inRing)
+		}
+		if err == nil && tt.file != "" && !strings.Contains(s.file(t), "/"+tt.file+"\"") {
+			t.Errorf("%s: written\n%s", tt.name, s.file(t))
+		}
+	}
+}
+
 // A server that only takes tokens gets no password, unless the person wants to
 // try. A provider that can be asked is.
 func TestTokens(t *testing.T) {
