@@ -552,6 +552,7 @@ func (p *program) setup(ctx context.Context) error {
 		Authorise: func(ctx context.Context, a *config.Account) error {
 			return s.Authorise(ctx, a, credential.Person{Say: p.say, Ask: process.Ask})
 		},
+		Withdraw: s.Withdraw,
 		Try: func(ctx context.Context, t setup.Trial) (setup.Seen, error) {
 			seen, err := s.Try(ctx, submit.Trial(t))
 			return setup.Seen(seen), err

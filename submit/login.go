@@ -89,6 +89,15 @@ func (s *Submitter) Authorise(ctx context.Context, a *config.Account, who creden
 	return s.Store.Authorise(ctx, refs[0], item, who)
 }
 
+// Withdraw forgets the tokens that Authorise has kept for a.
+func (s *Submitter) Withdraw(ctx context.Context, a *config.Account) error {
+	refs, item, err := s.Credentials(a)
+	if err != nil {
+		return err
+	}
+	return s.Store.Delete(ctx, refs[0], item)
+}
+
 // provider returns what the configuration says of a provider of access tokens.
 func (s *Submitter) provider(name string) (credential.Provider, error) {
 	p, err := s.Config.Provider(name)

@@ -32,7 +32,7 @@ func TestOAuth2(t *testing.T) {
 		{"paste of another request's", testPasteOther},
 		{"no consent", testNoConsent},
 		{"no such way", testNoWay},
-		{"setup", testSetup},
+		{"setup", testSetup}, {"setup that fails", testSetupFails},
 		{"burst", testBurst}, {"refused", testRefused},
 		{"revoked", testRevoked}, {"provider", testProvider}, {"killed", testKilled},
 	} {

@@ -1,6 +1,7 @@
 package setup
 
 import (
+	"cmp"
 	"context"
 	"path/filepath"
 
@@ -36,7 +37,7 @@ func (c *conversation) askPassword(ctx context.Context, what string) error {
 	prompt := what + " for " + c.user + " at " + c.server.Name() + ": "
 	switch {
 	case c.ref.IsOAuth2():
-		return c.Authorise(ctx, c.account())
+		return c.consent(ctx)
 	case c.PasswordFile == "-":
 		return c.typed(prompt)
 	case c.PasswordFile != "":
@@ -54,6 +55,27 @@ func (c *conversation) askPassword(ctx context.Context, what string) error {
 		return status.Usage.Errorf("the password is not known; give --password-file FILE, or - for standard input, or --secret SOURCE that has it")
 	}
 	return c.typed(prompt)
+}
+
+// consent gets access tokens, and notes whether that keeps a refresh token where
+// there was none.
+func (c *conversation) consent(ctx context.Context) error {
+	ref, err := credential.ParseRef(cmp.Or(c.refresh, "keyring"))
+	if err != nil {
+		return err
+	}
+	_, none := c.Store.Get(ctx, []credential.Ref{ref}, c.ref.RefreshItem(c.item()))
+	err = c.Authorise(ctx, c.account())
+	c.consented = err == nil && none != nil
+	return err
+}
+
+// withdraw takes away what consent has kept, although the person may have gone.
+func (c *conversation) withdraw(ctx context.Context) error {
+	if !c.consented {
+		return nil
+	}
+	return c.Withdraw(context.WithoutCancel(ctx), c.account())
 }
 
 func (c *conversation) typed(prompt string) error {

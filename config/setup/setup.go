@@ -42,6 +42,8 @@ type Setup struct {
 	// Authorise gets a person's consent to access tokens for an account that is
 	// nowhere yet, unless it is there.
 	Authorise func(context.Context, *config.Account) error
+	// Withdraw forgets what Authorise has kept.
+	Withdraw func(context.Context, *config.Account) error
 	// Try tries an account that is nowhere yet, and says what it has seen.
 	Try func(context.Context, Trial) (Seen, error)
 }
@@ -76,6 +78,8 @@ type conversation struct {
 	source    string // of the secret, and
 	ref       credential.Ref
 	secret    credential.Secret // zero: it is in its place already
+	refresh   string            // the place of a refresh token; "" is the keyring, or none
+	consented bool              // Authorise has kept one there
 }
 
 // steps is the way to an account.
@@ -102,6 +106,9 @@ func (s *Setup) Run(ctx context.Context) error {
 	}
 	for _, step := range steps {
 		if err := step(c, ctx); err != nil {
+			if left := c.withdraw(ctx); left != nil {
+				return fmt.Errorf("%w; the account is not written, but a refresh token is left: %v", err, left)
+			}
 			return fmt.Errorf("nothing is written: %w", err)
 		}
 	}
@@ -354,6 +361,9 @@ func (c *conversation) choosePlace(ctx context.Context) (err error) {
 	if c.ref, err = credential.ParseRef(c.source); err != nil {
 		return err
 	}
+	if c.ref.IsOAuth2() && c.use.name == "cron" {
+		c.refresh = c.shelf().free(ctx, c.secretFile(), credential.Secret{})
+	}
 	return c.usable(ctx)
 }
 
@@ -398,7 +408,7 @@ func (c *conversation) account() *config.Account {
 	a.Name, a.User = c.name, c.user
 	if c.source != "" {
 		a.Secret = config.List[string]{c.source}
-		a.RefreshToken = c.refreshToken()
+		a.RefreshToken = c.refresh
 	}
 	return a
 }

@@ -259,14 +259,20 @@ func TestShowPrintable(t *testing.T) {
 // An account with access tokens gets the person's consent instead of a password,
 // and what it leaves goes where its use can have it.
 func TestConsent(t *testing.T) {
-	for _, tt := range []struct{ use, refresh string }{
-		{"desktop", ""},
-		{"cron", "refresh-token = \"file:~/.config/sendoff/example.secret\"\n"},
+	for _, tt := range []struct{ use, there, refresh string }{
+		{"desktop", "", ""},
+		{"cron", "", "refresh-token = \"file:~/.config/sendoff/example.secret\"\n"},
+		{"cron", "theirs", "refresh-token = \"file:~/.config/sendoff/example-2.secret\"\n"},
 	} {
 		s := newStage(t, "", "", "")
 		const table = "[oauth2.own]\nclient-id = \"1\"\ntoken-url = \"https://own.example/token\"\nauth-url = \"https://own.example/\"\n"
 		if err := errors.Join(os.MkdirAll(filepath.Dir(s.Paths.User), 0o700), os.WriteFile(s.Paths.User, []byte(table), 0o600)); err != nil {
 			t.Fatal(err)
+		}
+		if tt.there != "" {
+			if err := os.WriteFile(filepath.Join(filepath.Dir(s.Paths.User), "example.secret"), []byte(tt.there), 0o600); err != nil {
+				t.Fatal(err)
+			}
 		}
 		s.Address, s.Server, s.Setup.Secret, s.For, s.Yes = "ann@example.org", "smtps://token.example", "oauth2:own", tt.use, true
 		asked := 0
@@ -286,6 +292,33 @@ func TestConsent(t *testing.T) {
 		want := "secret = \"oauth2:own\"\n" + tt.refresh
 		if got := s.file(t); asked != 1 || !strings.HasPrefix(got, table) || !strings.HasSuffix(got, want) {
 			t.Errorf("asked %d times, written:\n%s", asked, got)
+		}
+	}
+}
+
+// Consent is taken back if the account does not work, unless it was there
+// before; and no other file is replaced by it.
+func TestConsentWithdrawn(t *testing.T) {
+	const item = "oauth2:own:ann@example.org@token.example"
+	for _, there := range []string{"", "older"} {
+		s := newStage(t)
+		s.Address, s.Server, s.Setup.Secret, s.For, s.Yes = "ann@example.org", "smtps://token.example", "oauth2:own", "desktop", true
+		s.There = false
+		if there != "" {
+			s.ring[item] = there
+		}
+		// The configuration has the provider, so that only the login fails.
+		const table = "[oauth2.own]\nclient-id = \"1\"\ntoken-url = \"https://own.example/token\"\nauth-url = \"https://own.example/\"\n"
+		if err := errors.Join(os.MkdirAll(filepath.Dir(s.Paths.User), 0o700), os.WriteFile(s.Paths.User, []byte(table), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		s.Setup.Authorise = func(context.Context, *config.Account) error { s.ring[item] = "fresh"; return nil }
+		s.Setup.Withdraw = func(context.Context, *config.Account) error { delete(s.ring, item); return nil }
+		if err := s.Run(t.Context()); status.KindOf(err) != status.AuthFailed || !strings.Contains(err.Error(), "nothing is written") {
+			t.Errorf("got %v", err)
+		}
+		if _, left := s.ring[item]; left != (there != "") {
+			t.Errorf("there was %q, left is %v", there, s.ring)
 		}
 	}
 }

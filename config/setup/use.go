@@ -59,14 +59,6 @@ func (c *conversation) secretFile() string {
 	return "file:" + folder + "/" + c.name + ".secret"
 }
 
-// refreshToken is where a refresh token is; "" is in the keyring, or nowhere.
-func (c *conversation) refreshToken() string {
-	if c.ref.IsOAuth2() && c.use.name == "cron" {
-		return c.secretFile()
-	}
-	return ""
-}
-
 // credential is what systemd knows the secret by.
 func (c *conversation) credential() string { return "sendoff-" + c.name }
 
@@ -100,7 +92,7 @@ func (c *conversation) document() *document {
 	a.set("user", c.user)
 	a.set("from", c.who.address.String())
 	a.set("secret", c.source)
-	a.set("refresh-token", c.refreshToken())
+	a.set("refresh-token", c.refresh)
 	d.accounts = append(d.accounts, a)
 	return d
 }
