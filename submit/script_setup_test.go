@@ -104,7 +104,7 @@ func (r record) body() dnsmessage.ResourceBody {
 
 // website serves HTTPS for the hosts of the lines HOST PATH FILE; FILE is one of
 // the script's, with variables, or the URL to lead on to. NAME.asked is what it
-// was asked for.
+// was asked for, and from which page.
 func website(ts *testscript.TestScript, args []string) {
 	name, asked := args[0], ts.MkAbs(args[0]+".asked")
 	var words []string
@@ -130,6 +130,9 @@ func website(ts *testscript.TestScript, args []string) {
 	server := &http.Server{TLSConfig: tlsConfig(ts, name, words), ErrorLog: log.New(io.Discard, "", 0), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		mu.Lock()
 		fmt.Fprintf(&seen, "https://%s%s\n", r.Host, r.URL)
+		if r.Referer() != "" {
+			fmt.Fprintf(&seen, "from %s\n", r.Referer())
+		}
 		os.WriteFile(asked, seen.Bytes(), 0o600)
 		mu.Unlock()
 		page := pages[r.Host+r.URL.Path]

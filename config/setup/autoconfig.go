@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"sendoff/config"
 )
@@ -32,8 +31,9 @@ var domainDocuments = [...]string{
 }
 
 const (
-	ispdbHost = "autoconfig.thunderbird.net"
-	ispdb     = "https://" + ispdbHost + "/v1.1/DOMAIN"
+	ispdbDomain = "thunderbird.net"
+	ispdbHost   = "autoconfig." + ispdbDomain
+	ispdb       = "https://" + ispdbHost + "/v1.1/DOMAIN"
 )
 
 // An outgoing is a server for submission in an autoconfig document.
@@ -48,8 +48,8 @@ type outgoing struct {
 
 // parseAutoconfig reads an autoconfig document, and returns the server in it
 // that speaks TLS from the start, else the first with STARTTLS; one in clear
-// is not used. The user name has no control character, but may have
-// placeholders still.
+// is not used. The user name has no character that acts on a terminal or a
+// shell, but may have placeholders still.
 func parseAutoconfig(r io.Reader, w who) (*finding, error) {
 	var document struct {
 		XMLName   xml.Name `xml:"clientConfig"`
@@ -80,7 +80,7 @@ func parseAutoconfig(r io.Reader, w who) (*finding, error) {
 func (o outgoing) finding(w who) *finding {
 	scheme := map[string]string{"SSL": config.SchemeTLS, "STARTTLS": config.SchemeStartTLS}[strings.ToUpper(strings.TrimSpace(o.Socket))]
 	user := strings.TrimSpace(o.User)
-	if o.Type != "smtp" || scheme == "" || strings.ContainsFunc(user, unicode.IsControl) {
+	if o.Type != "smtp" || scheme == "" || !printable(user) || strings.ContainsAny(user, " ;&|<>()$`\"'#") {
 		return nil
 	}
 	port, err := strconv.ParseUint(strings.TrimSpace(o.Port), 10, 16)
@@ -103,8 +103,10 @@ func (o outgoing) finding(w who) *finding {
 	return f
 }
 
-// fetch gets the autoconfig document at a URL and reads it.
-func (f *finder) fetch(ctx context.Context, address string) (*finding, error) {
+// fetch gets the autoconfig document at a URL and reads it. It may be elsewhere
+// within domain, but there is no saying who writes every page of a domain: what
+// it says then of a server outside is not proven.
+func (f *finder) fetch(ctx context.Context, address, domain string) (*finding, error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTime)
 	defer cancel()
 	address = strings.NewReplacer("DOMAIN", f.who.ascii, "ADDRESS", url.QueryEscape(f.who.address.String())).Replace(address)
@@ -113,7 +115,7 @@ func (f *finder) fetch(ctx context.Context, address string) (*finding, error) {
 		return nil, err
 	}
 	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, DialContext: dial, DisableKeepAlives: true}
-	client := &http.Client{Transport: transport, CheckRedirect: onlyHTTPS}
+	client := &http.Client{Transport: transport, CheckRedirect: leads(domain)}
 	response, err := client.Do(request)
 	if err != nil {
 		if inner := new(url.Error); errors.As(err, &inner) {
@@ -125,16 +127,28 @@ func (f *finder) fetch(ctx context.Context, address string) (*finding, error) {
 	if response.StatusCode != http.StatusOK {
 		return nil, errors.New(response.Status)
 	}
-	return parseAutoconfig(response.Body, f.who)
+	found, err := parseAutoconfig(response.Body, f.who)
+	led := response.Request.Response != nil
+	if err == nil && led && domain == f.who.ascii && !within(found.server.Host, domain) {
+		at := response.Request.URL.Hostname()
+		found.unproven = fmt.Sprintf("autoconfig of %s leads to a page at %s that names %s, outside the domain, and nothing proves who has written it", domain, at, found.server.Host)
+	}
+	return found, err
 }
 
-// onlyHTTPS is http.Client.CheckRedirect.
-func onlyHTTPS(next *http.Request, via []*http.Request) error {
-	switch {
-	case next.URL.Scheme != "https":
-		return errors.New("it leads to a page without HTTPS")
-	case len(via) > maxRedirects:
-		return errors.New("it leads on and on")
+// leads returns an http.Client.CheckRedirect that stays within domain, and tells
+// no page of the one before, whose URL may have the mail address in it.
+func leads(domain string) func(*http.Request, []*http.Request) error {
+	return func(next *http.Request, via []*http.Request) error {
+		next.Header.Del("Referer")
+		switch {
+		case next.URL.Scheme != "https":
+			return errors.New("it leads to a page without HTTPS")
+		case !within(strings.ToLower(next.URL.Hostname()), domain):
+			return errors.New("it leads to a page outside " + domain)
+		case len(via) > maxRedirects:
+			return errors.New("it leads on and on")
+		}
+		return nil
 	}
-	return nil
 }

@@ -1,9 +1,9 @@
 package setup
 
 import (
+	"net/http"
 	"strings"
 	"testing"
-	"unicode"
 
 	"sendoff/config"
 	"sendoff/submit/envelope"
@@ -51,6 +51,8 @@ func TestParseAutoconfig(t *testing.T) {
 		{"too high a port", outgoingServer("a.example", "65536", "SSL", "x"), "", ""},
 		{"port 0", outgoingServer("a.example", "0", "SSL", "x"), "", ""},
 		{"a line break in the user", outgoingServer("a.example", "465", "SSL", "x\ny"), "", ""},
+		{"a direction in the user", outgoingServer("a.example", "465", "SSL", "x\u202ey"), "", ""},
+		{"a command in the user", outgoingServer("a.example", "465", "SSL", "x;y"), "", ""},
 		{"none", "", "", ""},
 	}
 	for _, tt := range tests {
@@ -98,6 +100,25 @@ func TestParseAutoconfigTooLarge(t *testing.T) {
 	}
 }
 
+// A page leads on within its domain only, and does not tell where from.
+func TestLeads(t *testing.T) {
+	for to, want := range map[string]string{
+		"https://example.org/x": "", "https://Autoconfig.Example.org/x": "", "https://example.org:8443/x": "",
+		"http://example.org/x": "without HTTPS", "https://example.net/": "outside example.org", "https://example.org.evil.example/": "outside",
+		"https://badexample.org/": "outside", "https://example.org@evil.example/": "outside",
+	} {
+		next, err := http.NewRequest(http.MethodGet, to, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		next.Header.Set("Referer", "https://autoconfig.example.org/?emailaddress=ann%40example.org")
+		err = leads("example.org")(next, []*http.Request{next})
+		if err == nil && want != "" || err != nil && (want == "" || !strings.Contains(err.Error(), want)) || next.Referer() != "" {
+			t.Errorf("%s: %v, want %q; from %s", to, err, want, next.Referer())
+		}
+	}
+}
+
 func FuzzParseAutoconfig(f *testing.F) {
 	f.Add(`<clientConfig><emailProvider>` + outgoingServer("a.example", "465", "SSL", wholeAddress, "OAuth2") + `</emailProvider></clientConfig>`)
 	f.Add(`<?xml version="1.0" encoding="UTF-8"?><!DOCTYPE x [<!ENTITY y "z">]><clientConfig>&y;</clientConfig>`)
@@ -112,7 +133,7 @@ func FuzzParseAutoconfig(f *testing.F) {
 		if err := again.UnmarshalText([]byte(found.server.String())); err != nil || again != found.server || again.Port == 0 {
 			t.Errorf("%q gives the server %s: %v", document, found.server, err)
 		}
-		if again.Way().TLS == config.NoTLS || strings.ContainsFunc(w.fill(found.user), unicode.IsControl) {
+		if again.Way().TLS == config.NoTLS || !printable(w.fill(found.user)) {
 			t.Errorf("%q gives %+v", document, found)
 		}
 	})

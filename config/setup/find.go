@@ -30,7 +30,7 @@ type source struct {
 //	                 who vouches for the server
 //	the table        this program
 //	SRV              its certificate, if its name lies in the domain; else nobody
-//	autoconfig       the certificate of the domain
+//	autoconfig       the certificate of the domain; nobody, if it leads elsewhere
 //	MX               nobody
 //	ISPDB            Mozilla
 //	probe            the server's certificate, as its name lies in the domain
@@ -139,7 +139,7 @@ func (f *finder) srv(ctx context.Context) (*finding, error) {
 func (f *finder) autoconfig(ctx context.Context) (*finding, error) {
 	var errs []string
 	for _, address := range domainDocuments {
-		found, err := f.fetch(ctx, address)
+		found, err := f.fetch(ctx, address, f.ascii)
 		if err == nil {
 			return found, nil
 		}
@@ -190,7 +190,7 @@ func (f *finder) mx(ctx context.Context) (*finding, error) {
 }
 
 func (f *finder) ispdb(ctx context.Context) (*finding, error) {
-	return f.fetch(ctx, ispdb)
+	return f.fetch(ctx, ispdb, ispdbDomain)
 }
 
 // usual are the hosts of a domain on which its server often is.

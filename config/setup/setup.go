@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"unicode"
 
 	"sendoff/config"
 	"sendoff/submit/credential"
@@ -273,8 +272,8 @@ func (c *conversation) forced(err error) error {
 
 func (c *conversation) askUser(context.Context) error {
 	switch {
-	case strings.ContainsFunc(c.User, unicode.IsControl):
-		return status.Usage.Errorf("--user holds a control character or a line break")
+	case !printable(c.User):
+		return status.Usage.Errorf("--user holds a control character, a line break, or one that cannot be seen")
 	case c.User != "":
 		c.user = c.User
 		return nil
@@ -285,10 +284,18 @@ func (c *conversation) askUser(context.Context) error {
 	case c.user != "" && (c.Yes || !c.There):
 		return nil
 	}
-	answer, err := c.ask(question{text: "user name", standard: c.user, flag: "--user NAME"})
+	answer, err := c.ask(question{text: "user name", standard: c.user, flag: "--user NAME", check: func(name string) error {
+		if !printable(name) {
+			return errors.New("a user name has only characters that can be seen")
+		}
+		return nil
+	}})
 	c.user = answer
 	return err
 }
+
+// printable reports whether s shows as what it is.
+func printable(s string) bool { return status.Printable(s) == s }
 
 // askUse finds out what the account is for, which says where its secret can
 // be. A source that is given says that too.

@@ -247,6 +247,20 @@ func TestDefaultStays(t *testing.T) {
 	}
 }
 
+// A user name shows as what it is.
+func TestUserPrintable(t *testing.T) {
+	s := newStage(t)
+	s.Address, s.Server, s.User = "ann@example.org", "smtps://smtp.example.org", "ann\u202egro"
+	if err := s.Run(t.Context()); status.KindOf(err) != status.Usage || !strings.Contains(err.Error(), "--user holds") {
+		t.Errorf("--user: %v", err)
+	}
+	s = newStage(t, "ann\u202egro", "ann", "desktop", "")
+	s.Address, s.Server, s.passwords = "ann@example.org", "smtps://smtp.example.org", []string{"right"}
+	if err := s.Run(t.Context()); err != nil || s.ring["ann@smtp.example.org"] != "right" {
+		t.Errorf("%v\n%s", err, s.shown.String())
+	}
+}
+
 // What a server or a provider says cannot write to the terminal as it likes.
 func TestShowPrintable(t *testing.T) {
 	var b strings.Builder
