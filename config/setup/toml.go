@@ -23,6 +23,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -259,8 +260,8 @@ func (t target) add(d *document) (text string, kept []string, err error) {
 }
 
 // save replaces the target by text, or makes it. When it returns nil, text is
-// on the disk; else what was there is as it was. A file that is there keeps
-// its mode, and a link is followed. A new file below home is the user's alone;
+// on the disk; else what was there is as it was, unless only the sync of its
+// folder failed. A file that is there keeps its mode, and a link is followed. A new file below home is the user's alone;
 // elsewhere everybody can read it.
 func (t target) save(text string) error {
 	path, mode := t.path, fs.FileMode(0o644)
@@ -281,10 +282,26 @@ func (t target) save(text string) error {
 	if err == nil {
 		err = os.Rename(made, path)
 	}
+	if err == nil {
+		err = syncFolder(folder)
+	}
 	if err != nil {
 		os.Remove(made)
 	}
 	return status.Temporary.Wrap(err)
+}
+
+// syncFolder makes the change of a name in folder survive a crash. Windows has
+// no such call and needs none.
+func syncFolder(folder string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	f, err := os.Open(folder)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
 }
 
 // atHome reports whether the target is below the user's home.
@@ -305,7 +322,10 @@ func makeFolder(folder string, mode fs.FileMode) error {
 	if err := os.Mkdir(folder, mode); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	return os.Chmod(folder, mode)
+	if err := os.Chmod(folder, mode); err != nil {
+		return err
+	}
+	return syncFolder(filepath.Dir(folder))
 }
 
 // write writes a new file in folder, synced, and returns its path.

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"sendoff/submit/status"
 )
 
 // work returns a document with an account, as most tests need one.
@@ -153,5 +155,21 @@ func TestSave(t *testing.T) {
 		if files, _ := os.ReadDir(folder); len(files) != 1 {
 			t.Errorf("left behind: %v", files)
 		}
+	}
+}
+
+// A folder that cannot be opened cannot be synced, and so the file in it may not
+// survive a crash, which is no success.
+func TestSaveSyncs(t *testing.T) {
+	if os.PathSeparator == '\\' || os.Geteuid() == 0 {
+		t.Skip("every folder can be opened")
+	}
+	folder := t.TempDir()
+	if err := os.Chmod(folder, 0o300); err != nil {
+		t.Fatal(err)
+	}
+	defer os.Chmod(folder, 0o700)
+	if err := (target{path: filepath.Join(folder, "config.toml")}).save(asFile); err == nil || status.KindOf(err) != status.Temporary {
+		t.Errorf("got %v", err)
 	}
 }
