@@ -172,6 +172,19 @@ func testRevoked(t *testing.T, bin string) {
 // testProvider: what is wrong at the provider's is told, and mail that
 // is worth another try is queued in either face.
 func testProvider(t *testing.T, bin string) {
+	token := ""
+	// raw answers past HTTP, with what it was sent where {form} stands.
+	raw := func(text string) func(http.ResponseWriter) {
+		return func(w http.ResponseWriter) {
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer conn.Close()
+			io.WriteString(conn, strings.ReplaceAll(text, "{form}", "refresh_token="+token+"&client_secret="+clientSecret))
+		}
+	}
 	tests := []struct {
 		name   string
 		answer func(http.ResponseWriter)
@@ -186,6 +199,10 @@ func testProvider(t *testing.T, bin string) {
 			w.WriteHeader(http.StatusTemporaryRedirect)
 		}, 0, "answers with HTTP status 307"},
 		{"without end", func(w http.ResponseWriter) { w.Write(make([]byte, 1<<20)) }, 0, "the answer is longer than"},
+		{"no status line", raw("nonsense {form}\r\n\r\n"), 0, "the answer is not HTTP"},
+		{"no header", raw("HTTP/1.1 200 OK\r\n{form}\r\n\r\n"), 0, "the answer is not HTTP"},
+		{"no length", raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n{form}\r\n\r\n"), 0, "the answer is not HTTP"},
+		{"nothing", raw(""), 0, "the connection ended before the answer did"},
 		{"no client", func(w http.ResponseWriter) { io.WriteString(w, `{"error":"invalid_client"}`) }, 77, "the provider refuses: invalid_client"},
 		{"control characters", func(w http.ResponseWriter) {
 			io.WriteString(w, `{"error":"invalid_client","error_description":"a\u001b[2J\nb"}`)
@@ -194,7 +211,7 @@ func testProvider(t *testing.T, bin string) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			b := newTokenBench(t, bin)
-			token := b.consent()
+			token = b.consent()
 			b.provider.Intercept = func(w http.ResponseWriter, _ string) bool {
 				tt.answer(w)
 				return true

@@ -70,16 +70,22 @@ func (g *grant) tokens(ctx context.Context, form url.Values) (tokens, error) {
 	return t, nil
 }
 
-// hush makes r fit to be shown: some providers repeat what they were sent.
-func hush(r *refusal, code int, form url.Values) error {
+// blot hides in text the secrets of form: some providers repeat what they were
+// sent.
+func blot(text string, form url.Values) string {
 	for _, key := range []string{"refresh_token", "client_secret", "code", "device_code", "code_verifier"} {
 		for _, secret := range []string{form.Get(key), url.QueryEscape(form.Get(key))} {
 			if secret != "" {
-				r.code = strings.ReplaceAll(r.code, secret, hidden)
-				r.description = strings.ReplaceAll(r.description, secret, hidden)
+				text = strings.ReplaceAll(text, secret, hidden)
 			}
 		}
 	}
+	return text
+}
+
+// hush makes r fit to be shown.
+func hush(r *refusal, code int, form url.Values) error {
+	r.code, r.description = blot(r.code, form), blot(r.description, form)
 	if passing(r.code) || code == http.StatusTooManyRequests || code/100 == 5 {
 		return status.Connection.Wrap(r)
 	}
@@ -164,13 +170,13 @@ func (g *grant) post(ctx context.Context, endpoint string, form url.Values) (int
 	}
 	response, err := transport.RoundTrip(request)
 	if err != nil {
-		return 0, nil, unreached(ctx, endpoint, err)
+		return 0, nil, unreached(ctx, endpoint, form, err)
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
 	switch {
 	case err != nil:
-		return 0, nil, unreached(ctx, endpoint, err)
+		return 0, nil, unreached(ctx, endpoint, form, err)
 	case len(body) > maxAnswer:
 		return 0, nil, status.Connection.Errorf("%s: the answer is longer than %d KiB", hostOf(endpoint), maxAnswer>>10)
 	}
@@ -178,13 +184,27 @@ func (g *grant) post(ctx context.Context, endpoint string, form url.Values) (int
 }
 
 // unreached is why there is no answer from an endpoint.
-func unreached(ctx context.Context, endpoint string, err error) error {
-	if op, ok := errors.AsType[*net.OpError](err); ok {
-		err = op.Err
-	}
-	text := printable(err.Error(), 200)
-	if ctx.Err() != nil {
-		text = fmt.Sprintf("no answer within %v", askLimit)
+func unreached(ctx context.Context, endpoint string, form url.Values, err error) error {
+	text := fmt.Sprintf("no answer within %v", askLimit)
+	if ctx.Err() == nil {
+		text = printable(blot(wayError(err), form), 200)
 	}
 	return status.Connection.Errorf("%s: %s", hostOf(endpoint), text)
+}
+
+// wayError returns the words of an error of the network or of TLS. Those of
+// HTTP's may be the provider's, which may be what it was sent.
+func wayError(err error) string {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		return op.Err.Error()
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return "the connection ended before the answer did"
+	}
+	_, isNet := errors.AsType[net.Error](err)
+	_, isCert := errors.AsType[*tls.CertificateVerificationError](err)
+	if isNet || isCert || strings.HasPrefix(err.Error(), "tls: ") {
+		return err.Error()
+	}
+	return "the answer is not HTTP"
 }
