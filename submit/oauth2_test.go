@@ -91,6 +91,31 @@ func testBurst(t *testing.T, bin string) {
 			}
 		})
 	}
+	t.Run("sessions of their own", func(t *testing.T) {
+		// The refresh token is good once, so that nobody may ask with the same.
+		b := newTokenBench(t, bin)
+		b.consent()
+		const together = 5
+		var all sync.WaitGroup
+		for n := range together {
+			cmd := b.command(mailText, "sendoff", "bob@example.net")
+			run := b.path(fmt.Sprint("run", n))
+			if err := os.Mkdir(run, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			cmd.Env = append(cmd.Env, "XDG_RUNTIME_DIR="+run)
+			all.Go(func() {
+				if out, err := cmd.CombinedOutput(); err != nil {
+					t.Errorf("%v\n%s", err, out)
+				}
+			})
+		}
+		all.Wait()
+		b.run(0, b.command("", "sendoff", "-q"))
+		if n := b.provider.Count("refresh_token"); n > together+1 || b.mails.Load() != together {
+			t.Errorf("asked %d times for %d mails", n, b.mails.Load())
+		}
+	})
 	t.Run("a folder of others", func(t *testing.T) {
 		b := newTokenBench(t, bin)
 		b.consent()

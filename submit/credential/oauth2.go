@@ -1,6 +1,7 @@
 package credential
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -31,7 +32,7 @@ type OAuth2 struct {
 	Account   string              // for "sendoff --login ACCOUNT"
 	Providers map[string]Provider // by name, those that are referred to
 	Refresh   Ref                 // where the refresh token is kept: a place that can be written to
-	Shelf     *Shelf              // where access tokens are kept if there is no runtime folder of ours; may be nil
+	Shelf     *Shelf              // has the lock, and the access tokens if there is no runtime folder of ours; may be nil
 	Refused   Secret              // an access token that is good no more, whatever the cache says
 }
 
@@ -77,7 +78,8 @@ type grant struct {
 	place
 	*OAuth2
 	Provider
-	shelf *Shelf // may be nil
+	shelf *Shelf // of access tokens; may be nil
+	locks *Shelf // that of all sessions of the user, if there is one; may be nil
 	key   string // what stands for the grant among files
 	proof Secret // the client secret, once it was needed
 }
@@ -99,9 +101,10 @@ func (p place) grant() (*grant, error) {
 	if _, err := p.item.username(); err != nil {
 		return nil, err
 	}
-	g := &grant{place: p, OAuth2: o, Provider: provider, shelf: o.Shelf}
+	g := &grant{place: p, OAuth2: o, Provider: provider, shelf: o.Shelf, locks: o.Shelf}
 	if runtime := runtimeShelf(); runtime != nil {
 		g.shelf = runtime
+		g.locks = cmp.Or(o.Shelf, runtime)
 	}
 	h := sha256.New()
 	fmt.Fprintf(h, "%q %q %q %q %t %q %q", p.arg, provider.TokenURL, provider.ClientID, provider.Scopes, provider.ByClient, p.item.User, p.item.Host)
@@ -182,11 +185,11 @@ func (g *grant) cache(t tokens) {
 
 // lock waits until no other process gets a token for g.
 func (g *grant) lock(ctx context.Context) (release func(), err error) {
-	if g.shelf == nil {
+	if g.locks == nil {
 		return func() {}, nil
 	}
 	for deadline := time.Now().Add(lockLimit); ; {
-		release, err := g.shelf.Lock("lock-" + g.key)
+		release, err := g.locks.Lock("lock-" + g.key)
 		if err != nil {
 			return func() {}, nil // better two at once than no mail
 		}
@@ -206,28 +209,41 @@ func (g *grant) lock(ctx context.Context) (release func(), err error) {
 
 // refresh gets an access token from the provider. The lock is held.
 func (g *grant) refresh(ctx context.Context) (string, error) {
-	form := url.Values{"grant_type": {"client_credentials"}}
-	old := ""
 	if g.ByClient {
-		form.Set("scope", strings.Join(g.Scopes, " "))
-	} else {
-		var err error
-		if old, err = g.refreshToken(ctx); err != nil {
+		t, err := g.tokens(ctx, url.Values{"grant_type": {"client_credentials"}, "scope": {strings.Join(g.Scopes, " ")}})
+		if err != nil {
 			return "", err
 		}
-		form = url.Values{"grant_type": {"refresh_token"}, "refresh_token": {old}}
+		g.cache(t)
+		return t.access, nil
 	}
-	t, err := g.tokens(ctx, form)
+	old, err := g.refreshToken(ctx)
+	if err != nil {
+		return "", err
+	}
+	t, err := g.trade(ctx, old)
+	if r, ok := errors.AsType[*refusal](err); ok && r.code == "invalid_grant" {
+		// Whoever shares no lock with us may have been faster.
+		if now, again := g.refreshToken(ctx); again == nil && now != old {
+			old = now
+			t, err = g.trade(ctx, old)
+		}
+	}
 	if err != nil {
 		return "", g.advise(err)
 	}
 	return t.access, g.keep(ctx, t, old)
 }
 
+// trade gets tokens for a refresh token (RFC 6749 section 6).
+func (g *grant) trade(ctx context.Context, refresh string) (tokens, error) {
+	return g.tokens(ctx, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refresh}})
+}
+
 // advise says which command to run where only a person's consent helps.
 func (g *grant) advise(err error) error {
 	r, ok := errors.AsType[*refusal](err)
-	if !ok || g.ByClient || !needsPerson(r.code) {
+	if !ok || !needsPerson(r.code) {
 		return err
 	}
 	return fmt.Errorf("%w; run sendoff --login %s", err, g.Account)
@@ -236,7 +252,7 @@ func (g *grant) advise(err error) error {
 // keep keeps what the provider has given. When it returns nil, a later process
 // finds the new refresh token, even after a crash.
 func (g *grant) keep(ctx context.Context, t tokens, old string) error {
-	if t.refresh != "" && t.refresh != old && !g.ByClient {
+	if t.refresh != "" && t.refresh != old {
 		// The old one may be good no more, so no signal comes between.
 		if err := g.Refresh.source.put(g.refreshPlace(), context.WithoutCancel(ctx), t.refresh); err != nil {
 			return fmt.Errorf("the new refresh token cannot be kept: %w", named{g.Refresh, err})

@@ -232,6 +232,31 @@ func TestOAuth2Rotation(t *testing.T) {
 	})
 }
 
+// TestOAuth2Faster: whoever has no lock in common with another, which has made
+// the refresh token good no more, goes on with the other's.
+func TestOAuth2Faster(t *testing.T) {
+	s := newTokenStore(t)
+	s.test(func(t *testing.T) {
+		s.provider.Once = true
+		s.ring[ringKey] = "spent"
+		s.provider.Intercept = func(http.ResponseWriter, string) bool {
+			if s.ring[ringKey] == "spent" {
+				s.ring[ringKey] = s.provider.Refresh("ann@example.org")
+			}
+			return false
+		}
+		s.token()
+		if n := s.provider.Count("refresh_token"); n != 2 {
+			t.Errorf("asked %d times", n)
+		}
+		s.provider.Revoke(true)
+		clear(s.cache)
+		if _, err := s.get(); status.KindOf(err) != status.AuthFailed || s.provider.Count("refresh_token") != 3 {
+			t.Errorf("%v, asked %d times", err, s.provider.Count("refresh_token"))
+		}
+	})
+}
+
 // TestOAuth2Interrupted: a signal leaves the provider its time to answer, as the
 // answer may be a new refresh token, but nobody waits for a lock.
 func TestOAuth2Interrupted(t *testing.T) {
