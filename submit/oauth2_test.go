@@ -96,7 +96,7 @@ func testBurst(t *testing.T, bin string) {
 		b := newTokenBench(t, bin)
 		b.consent()
 		const together = 5
-		var all sync.WaitGroup
+		var cmds []*exec.Cmd
 		for n := range together {
 			cmd := b.command(mailText, "sendoff", "bob@example.net")
 			run := b.path(fmt.Sprint("run", n))
@@ -104,6 +104,10 @@ func testBurst(t *testing.T, bin string) {
 				t.Fatal(err)
 			}
 			cmd.Env = append(cmd.Env, "XDG_RUNTIME_DIR="+run)
+			cmds = append(cmds, cmd)
+		}
+		var all sync.WaitGroup
+		for _, cmd := range cmds {
 			all.Go(func() {
 				if out, err := cmd.CombinedOutput(); err != nil {
 					t.Errorf("%v\n%s", err, out)
@@ -249,6 +253,25 @@ func testProvider(t *testing.T, bin string) {
 			}
 		})
 	}
+	t.Run("no place for a new token", func(t *testing.T) {
+		b := newTokenBench(t, bin)
+		text := b.consent() + "\nand notes\n"
+		if err := os.WriteFile(b.path("refresh"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		line := "a new refresh token could not be kept: file:" + b.path("refresh") + ": left alone, because it has more than one line"
+		if out := b.send(77); !strings.Contains(out, line) {
+			t.Errorf("it says:\n%s", out)
+		}
+		b.counts(0, 0, 0)
+		l := b.login("--flow", "paste") // nor is a person asked
+		if out := b.ends(77, l); !strings.Contains(out, line) || strings.Contains(out, "open this address") {
+			t.Errorf("it says:\n%s", out)
+		}
+		if got, _ := os.ReadFile(b.path("refresh")); string(got) != text {
+			t.Errorf("the file is now %q", got)
+		}
+	})
 	t.Run("nobody there", func(t *testing.T) {
 		b := newTokenBench(t, bin)
 		b.consent()

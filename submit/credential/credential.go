@@ -85,16 +85,17 @@ type source struct {
 	get         func(place, context.Context) (string, error)
 	put         func(place, context.Context, string) error // nil: cannot be written
 	delete      func(place, context.Context) error
+	ready       func(place) error // says before put what would fail there; nil: nothing is known before
 }
 
 // sources is every kind of place for secrets.
 var sources = [...]source{
-	{"keyring", "", nil, place.getKeyring, place.putKeyring, place.deleteKeyring},
-	{"command", ":WORDS", parseCommand, place.getCommand, nil, nil},
-	{"file", ":PATH", parseFile, place.getFile, place.putFile, place.deleteFile},
-	{"systemd", ":NAME", parseSystemd, place.getSystemd, nil, nil},
-	{"oauth2", ":NAME", parseOAuth2, place.getOAuth2, nil, place.deleteOAuth2},
-	{"none", "", nil, func(place, context.Context) (string, error) { return "", nil }, nil, nil},
+	{"keyring", "", nil, place.getKeyring, place.putKeyring, place.deleteKeyring, nil},
+	{"command", ":WORDS", parseCommand, place.getCommand, nil, nil, nil},
+	{"file", ":PATH", parseFile, place.getFile, place.putFile, place.deleteFile, place.readyFile},
+	{"systemd", ":NAME", parseSystemd, place.getSystemd, nil, nil, nil},
+	{"oauth2", ":NAME", parseOAuth2, place.getOAuth2, nil, place.deleteOAuth2, nil},
+	{"none", "", nil, func(place, context.Context) (string, error) { return "", nil }, nil, nil, nil},
 }
 
 // A place is where one secret is or shall be.

@@ -242,6 +242,33 @@ func TestWriteFile(t *testing.T) {
 	}
 }
 
+// TestReadyFile: what would keep a secret from being written is known before,
+// and trying leaves nothing.
+func TestReadyFile(t *testing.T) {
+	home := t.TempDir()
+	if err := errors.Join(os.Mkdir(filepath.Join(home, "closed"), 0o500), os.WriteFile(filepath.Join(home, "notes"), []byte("pw\nuser: ann\n"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct{ path, want string }{
+		{"new/pw", "<nil>"},
+		{"new/pw", "<nil>"},
+		{"notes", "left alone, because it has more than one line"},
+		{"notes/pw", "open: not a directory"},
+		{strings.Repeat("x", 250), "open: file name too long"},
+	}
+	if os.Geteuid() != 0 {
+		tests = append(tests, struct{ path, want string }{"closed/pw", "open: permission denied"})
+	}
+	for _, tt := range tests {
+		if err := (place{&Store{Home: home}, "~/" + tt.path, item}).readyFile(); fmt.Sprint(err) != tt.want {
+			t.Errorf("%s: %v, want %s", tt.path, err, tt.want)
+		}
+	}
+	if left, err := os.ReadDir(filepath.Join(home, "new")); len(left) > 0 || err != nil {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
 func TestWritable(t *testing.T) {
 	tests := []struct{ refs, want string }{
 		{"command:pass x\nfile:/x\nkeyring", "file:/x"},

@@ -92,14 +92,11 @@ func (p place) read(path string) ([]byte, error) {
 // there and whole. A file with more in it than a secret is not replaced. A
 // folder that is missing is made, for the user alone.
 func (p place) putFile(_ context.Context, secret string) error {
-	path, err := p.target()
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	path, err := p.destination()
+	if err != nil {
 		return err
 	}
 	folder := filepath.Dir(path)
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return plain(err)
-	}
 	f, err := os.CreateTemp(folder, ".sendoff-*") // 0600
 	if err != nil {
 		return plain(err)
@@ -114,6 +111,29 @@ func (p place) putFile(_ context.Context, secret string) error {
 		return plain(err)
 	}
 	return syncFolder(folder)
+}
+
+// readyFile says what would keep putFile from making a file.
+func (p place) readyFile() error {
+	path, err := p.destination()
+	if err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".try-*")
+	if err != nil {
+		return plain(err)
+	}
+	return plain(errors.Join(f.Close(), os.Remove(f.Name())))
+}
+
+// destination returns the path of the file to replace or make, and makes its
+// folder.
+func (p place) destination() (string, error) {
+	path, err := p.target()
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	return path, plain(os.MkdirAll(filepath.Dir(path), 0o700))
 }
 
 func (p place) deleteFile(context.Context) error {

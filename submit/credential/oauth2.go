@@ -221,6 +221,9 @@ func (g *grant) refresh(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if err := g.ready(); err != nil {
+		return "", err
+	}
 	t, err := g.trade(ctx, old)
 	if r, ok := errors.AsType[*refusal](err); ok && r.code == "invalid_grant" {
 		// Whoever shares no lock with us may have been faster.
@@ -276,6 +279,19 @@ func refreshItem(provider string, i Item) Item {
 // refreshPlace is that of the refresh token.
 func (g *grant) refreshPlace() place {
 	return place{g.store, g.Refresh.arg, refreshItem(g.arg, g.item)}
+}
+
+// ready says what would keep a new refresh token from being kept, as far as
+// that can be known. Nothing is asked for before: the answer may make the old
+// one good no more.
+func (g *grant) ready() error {
+	if g.Refresh.source.ready == nil {
+		return nil
+	}
+	if err := g.Refresh.source.ready(g.refreshPlace()); err != nil {
+		return fmt.Errorf("a new refresh token could not be kept: %w", named{g.Refresh, err})
+	}
+	return nil
 }
 
 // refreshToken returns the refresh token.

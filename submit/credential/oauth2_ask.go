@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -111,14 +112,18 @@ func hostOf(endpoint string) string {
 // parseTokens reads the answer of a token endpoint: tokens, or a refusal.
 func parseTokens(body []byte) (tokens, error) {
 	var a struct {
-		Access      string      `json:"access_token"`
-		Type        string      `json:"token_type"`
-		Life        json.Number `json:"expires_in"` // some write it as a string
-		Refresh     string      `json:"refresh_token"`
-		Code        string      `json:"error"`
-		Description string      `json:"error_description"`
+		Access      string          `json:"access_token"`
+		Type        string          `json:"token_type"`
+		Life        json.RawMessage `json:"expires_in"`
+		Refresh     string          `json:"refresh_token"`
+		Code        string          `json:"error"`
+		Description string          `json:"error_description"`
 	}
-	if err := json.Unmarshal(body, &a); err != nil {
+	err := json.Unmarshal(body, &a)
+	if _, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && a.Access+a.Code != "" {
+		err = nil // one of the others makes no sense, which is worth no token
+	}
+	if err != nil {
 		return tokens{}, errors.New("the answer is not JSON of the kind that it should be")
 	}
 	if a.Code != "" {
@@ -132,15 +137,16 @@ func parseTokens(body []byte) (tokens, error) {
 	case a.Refresh != "" && !isToken(a.Refresh):
 		return tokens{}, errors.New("the answer has a refresh token that cannot be one")
 	}
-	t := tokens{a.Access, a.Refresh, unknownLife}
-	if a.Life != "" {
-		seconds, err := a.Life.Float64()
-		if err != nil || math.IsNaN(seconds) {
-			seconds = 0
-		}
-		t.life = time.Duration(min(max(seconds, 0), maxLife.Seconds()) * float64(time.Second))
+	return tokens{a.Access, a.Refresh, tokenLife(a.Life)}, nil
+}
+
+// tokenLife reads a number of seconds, which some write as a string.
+func tokenLife(text json.RawMessage) time.Duration {
+	seconds, err := strconv.ParseFloat(strings.Trim(string(text), `"`), 64)
+	if err != nil || math.IsNaN(seconds) {
+		return unknownLife
 	}
-	return t, nil
+	return time.Duration(min(max(seconds, 0), maxLife.Seconds()) * float64(time.Second))
 }
 
 // isToken reports whether s is of the characters of a token (RFC 6749 appendix

@@ -79,6 +79,9 @@ func (s *Store) authorise(ctx context.Context, r Ref, item Item, who Person) err
 	if _, err := g.Refresh.source.get(g.refreshPlace(), ctx); err != nil && !nothing(err) {
 		return named{g.Refresh, err}
 	}
+	if err := g.ready(); err != nil {
+		return err
+	}
 	f, err := g.flow(who.Flow)
 	if err != nil {
 		return err
