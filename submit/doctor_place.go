@@ -125,32 +125,55 @@ func (d *doctor) secret(ctx context.Context) []finding {
 	return one(fine("%s", sourceWords(d.account)))
 }
 
-// A wantedSecret is what a child that stands for cron is to fetch. It is told
+// A wantedSecret is one that a child that stands for cron is to fetch. It is told
 // on a pipe: a command may have a secret among its words.
 type wantedSecret struct {
 	Sources []string
 	Item    credential.Item
 }
 
-// stored returns where the secret of a is, or what its access tokens are got
-// with.
-func (s *Submitter) stored(a *config.Account) (wantedSecret, error) {
+// stored returns the ways to a login of a, in their order, each with all that
+// has to be stored for it: the secret itself, or what access tokens are got with.
+func (s *Submitter) stored(a *config.Account) ([][]wantedSecret, error) {
 	refs, item, err := Item(a)
 	if err != nil {
-		return wantedSecret{}, err
+		return nil, err
 	}
-	if refs[0].IsOAuth2() {
-		p, err := s.provider(refs[0].Provider())
-		if err == nil && p.ByClient {
-			known, err := s.Config.Provider(refs[0].Provider())
-			return wantedSecret{known.ClientSecret, p.ClientItem()}, err
+	names := []string(a.Secret)
+	if len(names) == 0 {
+		names = []string{refs[0].String()}
+	}
+	var ways [][]wantedSecret
+	for i, ref := range refs {
+		way := []wantedSecret{{[]string{names[i]}, item}}
+		if ref.IsOAuth2() {
+			way, err = s.storedFor(a, ref, item)
 		}
-		return wantedSecret{[]string{cmp.Or(a.RefreshToken, "keyring")}, refs[0].RefreshItem(item)}, err
+		if err != nil {
+			return nil, err
+		}
+		ways = append(ways, way)
 	}
-	if len(a.Secret) == 0 {
-		return wantedSecret{[]string{refs[0].String()}, item}, nil
+	return ways, nil
+}
+
+// storedFor is what access tokens of ref are got with.
+func (s *Submitter) storedFor(a *config.Account, ref credential.Ref, item credential.Item) (way []wantedSecret, err error) {
+	p, err := s.provider(ref.Provider())
+	if err != nil {
+		return nil, err
 	}
-	return wantedSecret{a.Secret, item}, nil
+	known, err := s.Config.Provider(ref.Provider())
+	if err != nil {
+		return nil, err
+	}
+	if !p.ByClient {
+		way = append(way, wantedSecret{[]string{cmp.Or(a.RefreshToken, "keyring")}, ref.RefreshItem(item)})
+	}
+	if len(known.ClientSecret) > 0 {
+		way = append(way, wantedSecret{known.ClientSecret, p.ClientItem()})
+	}
+	return way, nil
 }
 
 // cronTime is how long that child may take.
@@ -165,11 +188,11 @@ func (d *doctor) secretAsCron(ctx context.Context) []finding {
 	case d.login == nil, byCertificate(d.account):
 		return one(fine("not needed"))
 	}
-	want, err := d.s.stored(d.account)
+	ways, err := d.s.stored(d.account)
 	if err != nil {
 		return one(failing(err))
 	}
-	text, err := json.Marshal(want)
+	text, err := json.Marshal(ways)
 	if err != nil {
 		return one(failing(err))
 	}
@@ -187,28 +210,45 @@ func (d *doctor) secretAsCron(ctx context.Context) []finding {
 		return one(fine("can have it too"))
 	}
 	err = status.Credential.Errorf("%s, as cron runs it", strings.TrimSpace(said))
-	if slices.ContainsFunc(d.account.Secret, func(source string) bool { return strings.HasPrefix(source, "systemd:") }) {
+	systemd := func(source string) bool { return strings.HasPrefix(source, "systemd:") }
+	if slices.ContainsFunc(slices.Concat(ways...), func(w wantedSecret) bool { return slices.ContainsFunc(w.Sources, systemd) }) {
 		return one(noted(err)) // it is meant for a service
 	}
 	return one(failing(err))
 }
 
-// SecretAsCron is the other side: it fetches the secret that r names, and writes
-// to w why it cannot be had, or nothing. The secret itself goes nowhere.
+// SecretAsCron is the other side: it fetches the secrets of the ways that r
+// names, and writes to w why none of the ways can be gone, or nothing. The
+// secrets themselves go nowhere.
 func SecretAsCron(r io.Reader, w io.Writer) error {
 	process.NewKeyring()
-	var want wantedSecret
-	if err := json.NewDecoder(r).Decode(&want); err != nil {
+	var ways [][]wantedSecret
+	if err := json.NewDecoder(r).Decode(&ways); err != nil {
 		return status.Usage.Wrap(err)
 	}
-	refs, _, err := Item(&config.Account{Secret: want.Sources})
-	if err == nil {
-		_, err = new(credential.Store).Get(context.Background(), refs, want.Item)
+	var failed []string
+	for _, way := range ways {
+		err := fetchAll(way)
+		if err == nil {
+			return nil
+		}
+		failed = append(failed, oneLine(err))
 	}
-	if err != nil {
-		_, err = fmt.Fprintln(w, oneLine(err))
-	}
+	_, err := fmt.Fprintln(w, strings.Join(failed, "; "))
 	return err
+}
+
+func fetchAll(way []wantedSecret) error {
+	for _, want := range way {
+		refs, _, err := Item(&config.Account{Secret: want.Sources})
+		if err == nil {
+			_, err = new(credential.Store).Get(context.Background(), refs, want.Item)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // rootsMail says where mail for root goes, which is where the system's programs

@@ -33,7 +33,7 @@ func TestOAuth2(t *testing.T) {
 		{"no consent", testNoConsent},
 		{"no such way", testNoWay},
 		{"setup", testSetup}, {"setup that fails", testSetupFails},
-		{"burst", testBurst}, {"refused", testRefused},
+		{"burst", testBurst}, {"refused", testRefused}, {"as cron", testAsCron},
 		{"revoked", testRevoked}, {"provider", testProvider}, {"killed", testKilled},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.run(t, bin) })
@@ -172,6 +172,41 @@ func testRefused(t *testing.T, bin string) {
 		t.Errorf("it says:\n%s", out)
 	}
 	b.counts(3, 3, 4)
+}
+
+// testAsCron: the doctor looks for all that access tokens are got with, and one
+// source that cron can use is enough.
+func testAsCron(t *testing.T, bin string) {
+	b := newTokenBench(t, bin)
+	b.consent()
+	const provider = `
+[oauth2.other]
+client-id = "client"
+client-secret = "command:sh -c 'test $MINE || exit 3; cat %[1]s'"
+auth-url = "%[2]s/authorize"
+token-url = "%[2]s/token"
+`
+	account := func(secret string) string {
+		return fmt.Sprintf("[accounts.other]\nserver = %q\nuser = %q\nsecret = %s\nrefresh-token = %q\n",
+			"smtp+plain://"+b.mail, "ann@example.org", secret, "file:"+b.path("refresh"))
+	}
+	tests := []struct {
+		secret, want string
+		exit         int
+	}{
+		{`["keyring", "oauth2:test"]`, "ok    cron      can have it too\n", 0},
+		{`["oauth2:other", "oauth2:test"]`, "ok    cron      can have it too\n", 0},
+		{`"oauth2:other"`, "fail  cron      command sh: exit status 3, as cron runs it", 77},
+		{`["keyring", "oauth2:other"]`, "; command sh: exit status 3, as cron runs it", 77},
+	}
+	for _, tt := range tests {
+		b.settings = []string{fmt.Sprintf(provider, b.path("client"), b.url), account(tt.secret)}
+		cmd := b.command("", "sendoff", "--doctor", "-a", "other")
+		cmd.Env = append(cmd.Env, "MINE=1")
+		if out := b.run(tt.exit, cmd); !strings.Contains(out, tt.want) {
+			t.Errorf("%s: it says:\n%s", tt.secret, out)
+		}
+	}
 }
 
 // testRevoked: without a person's consent mail waits, or fails, and the
