@@ -120,6 +120,25 @@ func testBurst(t *testing.T, bin string) {
 			t.Errorf("asked %d times for %d mails", n, b.mails.Load())
 		}
 	})
+	t.Run("two shelves", func(t *testing.T) {
+		b := newTokenBench(t, bin)
+		b.consent()
+		b.send(0)
+		without := b.command(mailText, "sendoff", "bob@example.net")
+		without.Env = append(without.Env, "XDG_RUNTIME_DIR="+b.path("none"))
+		b.run(0, without)
+		shelves := []string{b.path("run/sendoff"), b.path("queue/account")}
+		for logout, want := range []int{1, 0} {
+			if logout > 0 {
+				b.run(0, b.command("", "sendoff", "--logout", "work"))
+			}
+			for _, shelf := range shelves {
+				if files, _ := filepath.Glob(shelf + "/token-*"); len(files) != want {
+					t.Errorf("%d logouts leave %q in %s", logout, files, shelf)
+				}
+			}
+		}
+	})
 	t.Run("a folder of others", func(t *testing.T) {
 		b := newTokenBench(t, bin)
 		b.consent()

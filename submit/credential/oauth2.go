@@ -138,8 +138,15 @@ func (p place) deleteOAuth2(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if g.shelf != nil {
-		g.shelf.Write(g.tokenName(), nil)
+	release, err := g.lock(ctx) // else what is being got now would be there afterwards
+	if err != nil {
+		return err
+	}
+	defer release()
+	for _, shelf := range []*Shelf{g.shelf, g.OAuth2.Shelf} { // it may have been without a runtime folder
+		if shelf != nil {
+			shelf.Write(g.tokenName(), nil)
+		}
 	}
 	if g.ByClient {
 		return nil

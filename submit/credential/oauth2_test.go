@@ -232,6 +232,37 @@ func TestOAuth2Rotation(t *testing.T) {
 	})
 }
 
+// TestOAuth2Forgotten: a logout waits for whoever is getting tokens, and leaves
+// nothing of theirs, on either shelf.
+func TestOAuth2Forgotten(t *testing.T) {
+	s := newTokenStore(t)
+	s.test(func(t *testing.T) {
+		s.provider.Once = true
+		s.ring[ringKey] = s.provider.Refresh("ann@example.org")
+		asked := make(chan struct{})
+		s.provider.Intercept = func(http.ResponseWriter, string) bool {
+			close(asked)
+			time.Sleep(time.Second)
+			return false
+		}
+		var all sync.WaitGroup
+		all.Go(func() { s.token() })
+		<-asked
+		if err := s.Delete(t.Context(), refs(t, "oauth2:test")[0], s.item()); err != nil {
+			t.Error(err)
+		}
+		all.Wait()
+		for name, text := range s.cache {
+			if len(text) > 0 {
+				t.Errorf("%s is left", name)
+			}
+		}
+		if len(s.ring) > 0 {
+			t.Errorf("the keyring has %q", s.ring)
+		}
+	})
+}
+
 // TestOAuth2Faster: whoever has no lock in common with another, which has made
 // the refresh token good no more, goes on with the other's.
 func TestOAuth2Faster(t *testing.T) {
