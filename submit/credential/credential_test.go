@@ -9,9 +9,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"sendoff/submit/status"
 )
@@ -236,9 +238,67 @@ func TestWriteFile(t *testing.T) {
 		"file:~/link: open: no such file or directory")
 	fails(t, store.Delete(t.Context(), refs(t, "file:~/notes")[0], item),
 		"file:~/notes: left alone, because it has more than one line")
-	left, err := filepath.Glob(filepath.Join(home, "*", ".sendoff-*"))
+	left, err := filepath.Glob(filepath.Join(home, "*", ".*.*"))
 	if len(left) > 0 || err != nil {
 		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+// TestUnfinished: what a process that was killed has left beside a secret goes
+// with the next secret, or with the last.
+func TestUnfinished(t *testing.T) {
+	home := t.TempDir()
+	path := func(name string) string { return filepath.Join(home, name) }
+	store, ref := &Store{Home: home}, refs(t, "file:~/pw")
+	secret, _ := NewSecret("hunter2")
+	left := func(want ...string) {
+		t.Helper()
+		var got []string
+		entries, err := os.ReadDir(home)
+		for _, e := range entries {
+			got = append(got, e.Name())
+		}
+		if !slices.Equal(got, want) || err != nil {
+			t.Errorf("left are %q, %v; want %q", got, err, want)
+		}
+	}
+	leave := func(name string, age time.Duration) {
+		t.Helper()
+		at := time.Now().Add(-age)
+		if err := errors.Join(os.WriteFile(path(name), []byte("hunter3\n"), 0o600), os.Chtimes(path(name), at, at)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	leave(".pw.new-1", 2*strayAge)
+	leave(".pw.new-2", 0) // somebody writes it
+	leave(".pw2.new-3", 2*strayAge)
+	if err := store.Put(t.Context(), ref[0], item, secret); err != nil {
+		t.Fatal(err)
+	}
+	left(".pw.new-2", ".pw2.new-3", "pw")
+	if err := store.Delete(t.Context(), ref[0], item); err != nil {
+		t.Error(err)
+	}
+	left(".pw2.new-3")
+	leave(".pw.new-4", 0) // and there was no secret yet
+	if err := store.Delete(t.Context(), ref[0], item); !errors.Is(err, fs.ErrNotExist) {
+		t.Error(err)
+	}
+	left(".pw2.new-3")
+}
+
+// TestShelfUnfinished is the same of a token.
+func TestShelfUnfinished(t *testing.T) {
+	folder := t.TempDir()
+	s := shelfIn(folder)
+	stray := filepath.Join(folder, "new-token")
+	for _, text := range []string{"token", ""} {
+		if err := errors.Join(os.WriteFile(stray, []byte("an old token"), 0o600), s.Write("token", []byte(text))); err != nil && text != "" {
+			t.Fatal(err)
+		}
+		if _, err := os.Lstat(stray); !errors.Is(err, fs.ErrNotExist) || string(s.Read("token")) != text {
+			t.Errorf("%q, %v", s.Read("token"), err)
+		}
 	}
 }
 

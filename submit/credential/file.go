@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strings"
 	"syscall"
+	"time"
 
 	"sendoff/submit/process"
 )
@@ -96,12 +97,12 @@ func (p place) putFile(_ context.Context, secret string) error {
 	if err != nil {
 		return err
 	}
-	folder := filepath.Dir(path)
-	f, err := os.CreateTemp(folder, ".sendoff-*") // 0600
+	f, err := createNew(path)
 	if err != nil {
 		return plain(err)
 	}
 	defer os.Remove(f.Name()) // fails once it is renamed
+	sweep(path, strayAge)
 	_, err = f.WriteString(secret + "\n")
 	err = errors.Join(err, f.Sync(), f.Close())
 	if err != nil {
@@ -110,7 +111,34 @@ func (p place) putFile(_ context.Context, secret string) error {
 	if err := os.Rename(f.Name(), path); err != nil {
 		return plain(err)
 	}
-	return syncFolder(folder)
+	return syncFolder(filepath.Dir(path))
+}
+
+// createNew makes a file for the user alone beside path, under a name of its own,
+// so that no two writers meet.
+func createNew(path string) (*os.File, error) {
+	return os.CreateTemp(filepath.Dir(path), unfinished(path)+"*") // 0600
+}
+
+// unfinished is how the name of a secret's file begins while it is written.
+func unfinished(path string) string { return "." + filepath.Base(path) + ".new-" }
+
+// strayAge is how old a file has to be before no process is writing it any more.
+const strayAge = time.Minute
+
+// sweep removes the unfinished files of path that are as old as that, 0 for all:
+// those of processes that were killed. A live token may be in them.
+func sweep(path string, age time.Duration) {
+	folder, begin := filepath.Dir(path), unfinished(path)
+	entries, _ := os.ReadDir(folder)
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), begin) {
+			continue
+		}
+		if info, err := e.Info(); err == nil && (age == 0 || time.Since(info.ModTime()) >= age) {
+			os.Remove(filepath.Join(folder, e.Name()))
+		}
+	}
 }
 
 // readyFile says what would keep putFile from making a file.
@@ -119,7 +147,7 @@ func (p place) readyFile() error {
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".try-*")
+	f, err := createNew(path)
 	if err != nil {
 		return plain(err)
 	}
@@ -138,6 +166,9 @@ func (p place) destination() (string, error) {
 
 func (p place) deleteFile(context.Context) error {
 	path, err := p.target()
+	if path != "" {
+		sweep(path, 0)
+	}
 	if err != nil {
 		return err
 	}

@@ -53,6 +53,9 @@ func isOurs(folder string) bool {
 // shelfIn is a folder that isOurs as a shelf.
 func shelfIn(folder string) *Shelf {
 	path := func(name string) string { return filepath.Join(folder, name) }
+	// It is named so that what somebody leaves who was killed is found. Where
+	// two write at once, what comes of it is no token, which is as good as none.
+	newPath := func(name string) string { return path("new-" + name) }
 	return &Shelf{
 		Read: func(name string) []byte {
 			f, err := os.Open(path(name))
@@ -65,9 +68,11 @@ func shelfIn(folder string) *Shelf {
 		},
 		Write: func(name string, text []byte) error {
 			if len(text) == 0 {
+				os.Remove(newPath(name))
 				return os.Remove(path(name))
 			}
-			f, err := os.CreateTemp(folder, "new-*") // 0600
+			os.Remove(newPath(name))
+			f, err := os.OpenFile(newPath(name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 			if err != nil {
 				return err
 			}
