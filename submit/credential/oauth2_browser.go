@@ -72,6 +72,8 @@ func openWith(path string, args []string, address string) error {
 const (
 	visitLimit = 10 * time.Second
 	maxVisit   = 32 << 10
+	maxVisits  = 16                    // at once
+	acceptWait = 50 * time.Millisecond // after an error
 )
 
 // A loopback waits on this machine for the browser to come back (RFC 8252
@@ -112,39 +114,54 @@ func (l *loopback) Close() {
 	}
 }
 
+// An arrival is an answer to our request.
+type arrival struct {
+	code string
+	err  error
+}
+
 // await returns the code that the browser brings.
 func (l *loopback) await(ctx context.Context, r request) (string, error) {
-	type arrival struct {
-		code string
-		err  error
-	}
 	first := make(chan arrival, 1)
+	visits := make(chan struct{}, maxVisits)
 	for _, one := range l.listeners {
-		go func() {
-			for {
-				conn, err := one.Accept()
-				if err != nil {
-					return
-				}
-				go func() {
-					defer conn.Close()
-					code, err := receive(conn, r)
-					if errors.Is(err, errOther) {
-						return // somebody else
-					}
-					select {
-					case first <- arrival{code, err}:
-					default:
-					}
-				}()
+		go accept(one, visits, func(conn net.Conn) {
+			code, err := receive(conn, r)
+			if errors.Is(err, errOther) {
+				return // somebody else
 			}
-		}()
+			select {
+			case first <- arrival{code, err}:
+			default:
+			}
+		})
 	}
 	select {
 	case a := <-first:
 		return a.code, a.err
 	case <-ctx.Done():
 		return "", context.Cause(ctx)
+	}
+}
+
+// accept has visit see each connection to l until l is closed, as many at once
+// as visits holds.
+func accept(l net.Listener, visits chan struct{}, visit func(net.Conn)) {
+	for {
+		conn, err := l.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			time.Sleep(acceptWait) // out of descriptors, perhaps
+			continue
+		}
+		visits <- struct{}{}
+		go func() {
+			defer func() { <-visits }()
+			defer conn.Close()
+			visit(conn)
+		}()
 	}
 }
 

@@ -279,6 +279,10 @@ func (g *grant) byDevice(ctx context.Context, who Person) (tokens, error) {
 	return g.poll(ctx, d)
 }
 
+// minInterval is the shortest wait between two questions, whatever the provider
+// says.
+const minInterval = time.Second
+
 // slower is what a provider that says slow_down adds to the wait between two
 // questions.
 const slower = 5 * time.Second
@@ -289,7 +293,7 @@ func (g *grant) poll(ctx context.Context, d *device) (tokens, error) {
 	life := seconds(d.Life, consentLimit)
 	ctx, cancel := context.WithTimeoutCause(ctx, life, fmt.Errorf("the code was not entered within %v", life))
 	defer cancel()
-	wait := seconds(d.Interval, 5*time.Second)
+	wait := max(seconds(d.Interval, 5*time.Second), minInterval)
 	for {
 		select {
 		case <-ctx.Done():

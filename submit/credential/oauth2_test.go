@@ -5,8 +5,10 @@ package credential
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -14,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -398,6 +401,85 @@ func TestOAuth2Place(t *testing.T) {
 		// Where only what is stored is wanted, there is no token.
 		_, err = s.Get(t.Context(), refs(t, "oauth2:test"), item)
 		fails(t, err, "oauth2:test: access tokens are only for an account that is configured")
+	})
+}
+
+// TestOAuth2Interval: a provider cannot have us ask without a pause.
+func TestOAuth2Interval(t *testing.T) {
+	for _, tt := range []struct {
+		said string
+		wait time.Duration
+	}{{"1e-9", minInterval}, {"0.5", minInterval}, {"3", 3 * time.Second}, {"0", 5 * time.Second}, {"-1", 5 * time.Second}} {
+		s := newTokenStore(t)
+		s.test(func(t *testing.T) {
+			g, err := place{&s.Store, "test", s.item()}.grant()
+			if err != nil {
+				t.Fatal(err)
+			}
+			begin := time.Now()
+			g.poll(t.Context(), &device{Code: "none", Interval: json.Number(tt.said)}) // which is refused at once
+			if took := time.Since(begin); took != tt.wait {
+				t.Errorf("interval %s: asked after %v, want %v", tt.said, took, tt.wait)
+			}
+		})
+	}
+}
+
+// A knocking is a listener with troubles and many visitors.
+type knocking struct {
+	visitors chan net.Conn
+	troubles atomic.Int32 // so many errors first
+	closed   chan struct{}
+}
+
+func (k *knocking) Accept() (net.Conn, error) {
+	if k.troubles.Add(-1) >= 0 {
+		return nil, syscall.EMFILE
+	}
+	select {
+	case conn := <-k.visitors:
+		return conn, nil
+	case <-k.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (k *knocking) Close() error   { close(k.closed); return nil }
+func (k *knocking) Addr() net.Addr { return nil }
+
+// TestLoopback: the browser is heard although accepting fails for a while, and
+// although many say nothing, of whom only so many are listened to at once.
+func TestLoopback(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := &knocking{visitors: make(chan net.Conn), closed: make(chan struct{})}
+		k.troubles.Store(3)
+		l := &loopback{"http://localhost", []net.Listener{k}}
+		r := newRequest(l.url)
+		begin := time.Now()
+		var silent atomic.Int32
+		go func() {
+			for range 2 * maxVisits {
+				here, there := net.Pipe()
+				t.Cleanup(func() { here.Close() })
+				k.visitors <- there
+				silent.Add(1)
+			}
+			here, there := net.Pipe()
+			k.visitors <- there
+			fmt.Fprintf(here, "GET /?code=c&state=%s HTTP/1.1\r\nHost: localhost\r\n\r\n", r.state)
+			io.Copy(io.Discard, here)
+		}()
+		go func() {
+			time.Sleep(visitLimit / 2)
+			if n := silent.Load(); n > maxVisits+1 { // one waits for its turn
+				t.Errorf("%d are listened to at once", n)
+			}
+		}()
+		code, err := l.await(t.Context(), r)
+		if took := time.Since(begin); code != "c" || err != nil || took != 3*acceptWait+2*visitLimit {
+			t.Errorf("%q, %v after %v", code, err, took)
+		}
+		l.Close()
 	})
 }
 
