@@ -56,7 +56,8 @@ func testBrowser(t *testing.T, bin string) {
 	b.works(t)
 }
 
-// testOpened: $BROWSER is opened where there is a display.
+// testOpened: $BROWSER is opened where there is a display, with an address that
+// leads to the provider's page.
 func testOpened(t *testing.T, bin string) {
 	b := newTokenBench(t, bin)
 	script := "#!/bin/sh\nprintf '%s\\n' \"$2\" >" + b.path("part") + " && mv " + b.path("part") + " " + b.path("opened") + "\n"
@@ -75,7 +76,19 @@ func testOpened(t *testing.T, bin string) {
 		time.Sleep(10 * time.Millisecond)
 		page, _ = os.ReadFile(b.path("opened"))
 	}
-	visit(t, strings.TrimSpace(string(page)))
+	// The request itself is among nobody's arguments, and is had once.
+	start := strings.TrimSpace(string(page))
+	if strings.Contains(start, "?") || !strings.HasPrefix(start, "http://127.0.0.1:") {
+		t.Errorf("opened: %s", start)
+	}
+	request := redirected(t, start)
+	if r := visit(t, start); r.StatusCode != http.StatusGone {
+		t.Errorf("when it is opened again: %s", r.Status)
+	}
+	if !strings.HasPrefix(request, b.url+"/authorize?") || !strings.Contains(request, "state=") {
+		t.Fatalf("it leads to %s", request)
+	}
+	visit(t, request)
 	if err := cmd.Wait(); err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
 	}

@@ -3,6 +3,7 @@ package credential
 import (
 	"bufio"
 	"context"
+	"crypto/rand"
 	"crypto/subtle"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -77,10 +79,20 @@ const (
 )
 
 // A loopback waits on this machine for the browser to come back (RFC 8252
-// section 7.3), once.
+// section 7.3), once. It also sends the browser off, once: what opens a browser
+// gets an address that all users of the machine can see among its arguments, and
+// that shall not be the request itself.
 type loopback struct {
 	url       string
 	listeners []net.Listener
+	page      string // the address of the request; "": there is nowhere to send to
+	start     string // the path that leads there
+	started   atomic.Bool
+}
+
+// startURL returns the address to open.
+func (l *loopback) startURL() string {
+	return "http://" + l.listeners[0].Addr().String() + l.start
 }
 
 // listenLoopback listens on one port of both loopback addresses: which of them
@@ -93,7 +105,7 @@ func listenLoopback() (*loopback, error) {
 			return nil, fmt.Errorf("waiting for the browser: %w", err)
 		}
 		port := four.Addr().(*net.TCPAddr).Port
-		l := &loopback{fmt.Sprintf("http://localhost:%d", port), []net.Listener{four}}
+		l := &loopback{url: fmt.Sprintf("http://localhost:%d", port), listeners: []net.Listener{four}, start: "/" + rand.Text()}
 		six, err := net.Listen("tcp", fmt.Sprintf("[::1]:%d", port))
 		if err == nil {
 			l.listeners = append(l.listeners, six)
@@ -126,7 +138,7 @@ func (l *loopback) await(ctx context.Context, r request) (string, error) {
 	visits := make(chan struct{}, maxVisits)
 	for _, one := range l.listeners {
 		go accept(one, visits, func(conn net.Conn) {
-			code, err := receive(conn, r)
+			code, err := l.receive(conn, r)
 			if errors.Is(err, errOther) {
 				return // somebody else
 			}
@@ -167,15 +179,18 @@ func accept(l net.Listener, visits chan struct{}, visit func(net.Conn)) {
 
 // receive reads one request of a browser, and answers it. What is not the
 // answer to r is errOther.
-func receive(conn net.Conn, r request) (string, error) {
+func (l *loopback) receive(conn net.Conn, r request) (string, error) {
 	conn.SetDeadline(time.Now().Add(visitLimit))
 	visit, err := http.ReadRequest(bufio.NewReader(io.LimitReader(conn, maxVisit)))
 	if err != nil {
 		return "", errOther
 	}
+	if l.page != "" && visit.Method == http.MethodGet && same(visit.URL.Path, l.start) {
+		l.sendOff(conn)
+		return "", errOther
+	}
 	q, err := url.ParseQuery(visit.URL.RawQuery)
-	ours := subtle.ConstantTimeCompare([]byte(q.Get("state")), []byte(r.state)) == 1
-	if err != nil || visit.Method != http.MethodGet || visit.URL.Path != "/" || !ours {
+	if err != nil || visit.Method != http.MethodGet || visit.URL.Path != "/" || !same(q.Get("state"), r.state) {
 		respond(conn, "404 Not Found", "This is not what sendoff waits for.")
 		return "", errOther
 	}
@@ -188,6 +203,19 @@ func receive(conn net.Conn, r request) (string, error) {
 	return code, nil
 }
 
-func respond(conn net.Conn, status, text string) {
-	fmt.Fprintf(conn, "HTTP/1.1 %s\r\nContent-Type: text/plain\r\nContent-Length: %d\r\nConnection: close\r\nCache-Control: no-store\r\n\r\n%s\n", status, len(text)+1, text)
+// same compares secrets.
+func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
+
+// sendOff sends a browser to the provider's page, unless one has been.
+func (l *loopback) sendOff(conn net.Conn) {
+	if l.started.Swap(true) {
+		respond(conn, "410 Gone", "This address has been opened already. If that was not you, stop sendoff and begin anew; else open the one that it shows.")
+		return
+	}
+	respond(conn, "302 Found", "The provider asks for your consent.", "Location: "+l.page)
+}
+
+func respond(conn net.Conn, status, text string, headers ...string) {
+	headers = append(headers, "Content-Type: text/plain", fmt.Sprintf("Content-Length: %d", len(text)+1), "Connection: close", "Cache-Control: no-store")
+	fmt.Fprintf(conn, "HTTP/1.1 %s\r\n%s\r\n\r\n%s\n", status, strings.Join(headers, "\r\n"), text)
 }

@@ -183,7 +183,8 @@ func (g *grant) byBrowser(ctx context.Context, who Person) (tokens, error) {
 	if err != nil {
 		return tokens{}, err
 	}
-	if open := opener(); open != nil && open(address) == nil {
+	l.page = address
+	if open := opener(); open != nil && open(l.startURL()) == nil {
 		who.Say("a browser opens; if it does not, open this address on this machine: " + address)
 	} else {
 		who.Say("open this address in a browser on this machine: " + address)

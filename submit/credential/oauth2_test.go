@@ -453,7 +453,7 @@ func TestLoopback(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := &knocking{visitors: make(chan net.Conn), closed: make(chan struct{})}
 		k.troubles.Store(3)
-		l := &loopback{"http://localhost", []net.Listener{k}}
+		l := &loopback{url: "http://localhost", listeners: []net.Listener{k}}
 		r := newRequest(l.url)
 		begin := time.Now()
 		var silent atomic.Int32
