@@ -128,8 +128,12 @@ func (d *doctor) secret(ctx context.Context) []finding {
 // A wantedSecret is one that a child that stands for cron is to fetch. It is told
 // on a pipe: a command may have a secret among its words.
 type wantedSecret struct {
-	Sources []string
-	Item    credential.Item
+	Sources    []string
+	User, Host string
+}
+
+func want(sources []string, item credential.Item) wantedSecret {
+	return wantedSecret{sources, item.User, item.Host}
 }
 
 // stored returns the ways to a login of a, in their order, each with all that
@@ -145,7 +149,7 @@ func (s *Submitter) stored(a *config.Account) ([][]wantedSecret, error) {
 	}
 	var ways [][]wantedSecret
 	for i, ref := range refs {
-		way := []wantedSecret{{[]string{names[i]}, item}}
+		way := []wantedSecret{want([]string{names[i]}, item)}
 		if ref.IsOAuth2() {
 			way, err = s.storedFor(a, ref, item)
 		}
@@ -168,10 +172,10 @@ func (s *Submitter) storedFor(a *config.Account, ref credential.Ref, item creden
 		return nil, err
 	}
 	if !p.ByClient {
-		way = append(way, wantedSecret{[]string{cmp.Or(a.RefreshToken, "keyring")}, ref.RefreshItem(item)})
+		way = append(way, want([]string{cmp.Or(a.RefreshToken, "keyring")}, ref.RefreshItem(item)))
 	}
 	if len(known.ClientSecret) > 0 {
-		way = append(way, wantedSecret{known.ClientSecret, p.ClientItem()})
+		way = append(way, want(known.ClientSecret, p.ClientItem()))
 	}
 	return way, nil
 }
@@ -242,7 +246,7 @@ func fetchAll(way []wantedSecret) error {
 	for _, want := range way {
 		refs, _, err := Item(&config.Account{Secret: want.Sources})
 		if err == nil {
-			_, err = new(credential.Store).Get(context.Background(), refs, want.Item)
+			_, err = new(credential.Store).Get(context.Background(), refs, credential.Item{User: want.User, Host: want.Host})
 		}
 		if err != nil {
 			return err
