@@ -22,9 +22,11 @@ import (
 //	  │
 //	lock ── cache, again: has somebody else been faster? ─ access token
 //	  │
-//	refresh token ── provider ── a new refresh token, if it gave one, is synced
-//	                                │
-//	                              cache ────────────────── access token
+//	refresh token ── could another be kept in its place?
+//	  │
+//	provider ── a new refresh token, if it gave one, is synced
+//	               │
+//	             cache ─────────────────────────────────── access token
 //
 // Whoever is killed before that sync leaves the old refresh token, which is
 // tried again. If the provider has revoked it, a person has to consent anew.
