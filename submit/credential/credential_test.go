@@ -424,3 +424,27 @@ func TestCommandLeavesDaemon(t *testing.T) {
 		t.Errorf("got %q, %v", secret.Reveal(), err)
 	}
 }
+
+// TestPutKeepsMode leaves a file that a group may read to that group.
+func TestPutKeepsMode(t *testing.T) {
+	home := t.TempDir()
+	path := filepath.Join(home, "secret")
+	if err := errors.Join(os.WriteFile(path, []byte("old\n"), 0o600), os.Chmod(path, 0o640)); err != nil {
+		t.Fatal(err)
+	}
+	r, err := ParseRef("file:" + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, _ := NewSecret("new")
+	if err := (&Store{Home: "/nonexistent"}).Put(t.Context(), r, Item{User: "ann", Host: "mx"}, secret); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm() != 0o640 {
+		t.Errorf("%v %v", info.Mode(), err)
+	}
+	if text, _ := os.ReadFile(path); string(text) != "new\n" {
+		t.Errorf("%q", text)
+	}
+}

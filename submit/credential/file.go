@@ -104,6 +104,9 @@ func (p place) putFile(_ context.Context, secret string) error {
 	defer os.Remove(f.Name()) // fails once it is renamed
 	sweep(path, strayAge)
 	_, err = f.WriteString(secret + "\n")
+	if old, statErr := os.Stat(path); statErr == nil {
+		process.LikeFile(f, old) // a group that could read it still can
+	}
 	err = errors.Join(err, f.Sync(), f.Close())
 	if err != nil {
 		return plain(err)

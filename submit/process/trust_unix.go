@@ -183,3 +183,13 @@ func walk(path string, visit func(name string, info fs.FileInfo) error) error {
 		here, left = filepath.Join(here, left[0]), left[1:]
 	}
 }
+
+// LikeFile gives f, which only its owner can read and write, the owner of another
+// file and the group, if that may read the other. Where it may not, f stays as
+// it is.
+func LikeFile(f *os.File, other fs.FileInfo) {
+	st, ok := other.Sys().(*syscall.Stat_t)
+	if ok && f.Chown(int(st.Uid), int(st.Gid)) == nil {
+		f.Chmod(0o600 | other.Mode().Perm()&0o040)
+	}
+}
