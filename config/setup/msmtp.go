@@ -353,10 +353,13 @@ func (r *reading) expand(e entry, value string) string {
 
 // msmtpAutoFrom takes the value of maildomain.
 func msmtpAutoFrom(r *reading, d *draft, e entry) string {
-	d.from = nil
-	if e.value == "" {
+	switch {
+	case e.value == "" && len(d.from) > 0:
+		return "there is no maildomain; from is kept instead"
+	case e.value == "":
 		return "there is no maildomain; a bare sender becomes the account's own address"
 	}
+	d.from = nil
 	return msmtpFrom(r, d, entry{key: e.key, value: "%U@" + e.value, at: e.at})
 }
 
