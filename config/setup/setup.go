@@ -338,6 +338,9 @@ func (c *conversation) askName(context.Context) error {
 		}
 		return nil
 	}
+	if a := c.twin(); a != nil && c.use.name != "container" {
+		return status.Usage.Errorf("account %s, in %s, logs in there as %s already; if only the password has changed: sendoff --login %s; for another account give --account NAME", a.Name, c.file, a.User, a.Name)
+	}
 	label, _, _ := strings.Cut(c.who.ascii, ".")
 	standard := label
 	for n := 2; c.taken(standard); n++ {
@@ -348,6 +351,22 @@ func (c *conversation) askName(context.Context) error {
 	}
 	_, err := c.ask(question{text: "a name for the account", standard: standard, flag: "--account NAME", check: check})
 	return err
+}
+
+// twin returns the account of the file that is the same but for its name and its
+// password; nil if there is none.
+func (c *conversation) twin() *config.Account {
+	this := c.account()
+	own, _ := this.Address()
+	for _, a := range c.config.Accounts {
+		if other, _ := a.Address(); other.Key() != own.Key() {
+			continue
+		}
+		if a.File == c.file && a.User == this.User && a.Servers[0].Identity() == this.Servers[0].Identity() {
+			return a
+		}
+	}
+	return nil
 }
 
 // taken reports whether the file has an account of that name. One of another
