@@ -30,6 +30,9 @@ type caller struct {
 // mailx, logcheck mime-construct; WordPress and Drupal call PHP's mail(), Rails
 // Ruby's mail gem. Neither are those that cannot be run:
 //
+//	Alpine      sends only from its screen, and the keys that make it do so
+//	            have no effect on a machine where it was just installed; nmh
+//	            speaks SMTP to sendmail as it does
 //	cronie      is no package of Debian 12
 //	smartd      mails about disks only; its warning script is run as it would
 //	Laravel,    bring hundreds of megabytes (Emacs, Nodemailer), or are no
@@ -118,12 +121,6 @@ php -r '` + symfony + `send("sendmail://default?command=/usr/sbin/sendmail%20-oi
 	{name: "nmh, by a pipe", script: nmh + `
 /usr/bin/mh/send -mts sendmail/pipe "$HOME/draft"`,
 		to: "OWN TO", fields: []string{"From: OWN", "To: OWN, TO", "Subject: hello"}, body: "hello\n.\n"},
-	{name: "Alpine, by SMTP", script: `
-printf 'user-domain=localhost\nfeature-list=send-without-confirm\ndefault-fcc=\n' >"$HOME/rc"
-export TERM=xterm
-while sleep 0.2; do printf '\030'; done |
-	script -qec "printf 'hello\n.\n' | alpine -p $HOME/rc $TO" /dev/null >"$HOME/alpine.log"`,
-		to: "TO", fields: []string{"From: .*<?OWN>?", "To: TO"}, body: "hello\n.\n"},
 	{name: "mime-construct", script: `
 mime-construct --to root --subject hello --string 'hello
 .
@@ -236,7 +233,7 @@ printf 'From: root\nTo: root, %s\nSubject: hello\n\nhello\n.\n' "$TO" >"$HOME/dr
 func TestCallers(t *testing.T) {
 	s := mail(t)
 	installed(t, "cron", "atd", "anacron", "git", "mutt", "bsd-mailx", "s-nail", "mail.mailutils", "php", "perl", "python3", "ruby", "mime-construct",
-		"/usr/bin/mh/send", "alpine", "logwatch", "/usr/share/smartmontools/smartd_warning.sh", "reportbug", "unattended-upgrade", "fail2ban-client", "sudo")
+		"/usr/bin/mh/send", "logwatch", "/usr/share/smartmontools/smartd_warning.sh", "reportbug", "unattended-upgrade", "fail2ban-client", "sudo")
 	unpacked(t, "sbin/mdadm")
 	inPlace := inPlace(t)
 	readme := strings.NewReplacer("README_GIT\n", readme(t, "git config --global"), "README_MUTT\n", readme(t, "set sendmail"), "README_PHP\n", readme(t, "sendmail_path"))
