@@ -91,6 +91,9 @@ func (p *program) main(argv []string) (code int) {
 }
 
 func (p *program) run() error {
+	if p.privileged && !p.harmless() {
+		return status.Usage.Errorf("this process has rights that its caller has not; it only submits")
+	}
 	switch p.cmd.Mode {
 	case cmdline.Submit:
 		return p.send(p.interruptible())
@@ -109,9 +112,6 @@ func (p *program) run() error {
 		}
 		return p.print(text)
 	case cmdline.CheckConfig:
-		if p.privileged {
-			return status.Usage.Errorf("-bC: this process has rights that its caller has not; it only submits")
-		}
 		return p.checkConfig()
 	case cmdline.Server:
 		return p.serve(p.interruptible())
@@ -135,6 +135,16 @@ func (p *program) run() error {
 		return p.print(cmdline.Usage())
 	}
 	return nil
+}
+
+// harmless reports whether the mode is one that a caller may ask of a process
+// with other rights: those that submit, or print what everybody knows.
+func (p *program) harmless() bool {
+	switch p.cmd.Mode {
+	case cmdline.Submit, cmdline.Server, cmdline.Version, cmdline.Help, cmdline.Nothing:
+		return true
+	}
+	return false
 }
 
 // send submits the message on stdin. It is read to its end before anything
@@ -224,9 +234,6 @@ const idleTime = 30 * time.Second
 
 // listen takes mail by SMTP from many, on a socket.
 func (p *program) listen(ctx context.Context) error {
-	if p.privileged {
-		return status.Usage.Errorf("--listen: this process has rights that its caller has not; it only submits")
-	}
 	s, err := p.submitter()
 	if err != nil {
 		return err
@@ -526,9 +533,6 @@ func (p *program) withSecret(done string, do func(*credential.Store, credential.
 // What is found, asked and tried goes to stderr; to stdout what is written, or
 // to be done.
 func (p *program) setup(ctx context.Context) error {
-	if p.privileged {
-		return status.Usage.Errorf("--setup: this process has rights that its caller has not; it only submits")
-	}
 	s, _ := p.submitter() // whose error comes again
 	by := config.Environment(os.Getenv)
 	answers := p.cmd.Answers
@@ -563,9 +567,6 @@ func (p *program) setup(ctx context.Context) error {
 
 // takeOver makes a configuration of another program's.
 func (p *program) takeOver() error {
-	if p.privileged {
-		return status.Usage.Errorf("--import: this process has rights that its caller has not; it only submits")
-	}
 	id := config.Identify()
 	paths := config.Find("", os.Getenv, id)
 	job := &setup.Import{
@@ -585,9 +586,6 @@ func (p *program) takeOver() error {
 
 // queue does what a mode that is about the queue asks for.
 func (p *program) queue(ctx context.Context) error {
-	if p.privileged {
-		return status.Usage.Errorf("this process has rights that its caller has not; it only submits")
-	}
 	if p.cmd.Mode == cmdline.MakeSpool {
 		return submit.MakeSpool(os.Stdout)
 	}
@@ -710,9 +708,6 @@ func (p *program) checkConfig() error {
 // checkAliases says what is wrong with the alias file, if anything is. It makes
 // nothing of the file: it is read when it is needed.
 func (p *program) checkAliases() error {
-	if p.privileged {
-		return status.Usage.Errorf("this process has rights that its caller has not; it only submits")
-	}
 	s, err := p.submitter()
 	if err != nil {
 		return err
@@ -734,9 +729,6 @@ func (p *program) checkAliases() error {
 // verify says for each address of the command line, in sendmail's words, where
 // its mail would go.
 func (p *program) verify() error {
-	if p.privileged {
-		return status.Usage.Errorf("this process has rights that its caller has not; it only submits")
-	}
 	s, err := p.submitter()
 	if err != nil {
 		return err
