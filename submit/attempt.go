@@ -98,7 +98,7 @@ func (t *attempt) settle() {
 	}
 	switch {
 	case e.Waiting() > 0:
-		t.again()
+		t.again("")
 	case len(e.To) > 0:
 		t.giveUp()
 	default:
@@ -147,12 +147,13 @@ func (t *attempt) outcome() []queue.Recipient {
 	return left
 }
 
-// again leaves the entry for another attempt.
-func (t *attempt) again() {
+// again leaves the entry for another attempt, for a reason that is not one of its
+// recipients', if there is one.
+func (t *attempt) again(reason string) {
 	e := t.claim.Entry
 	e.Attempts++
 	e.Tried = t.started
-	e.Reason = ""
+	e.Reason = reason
 	e.Next = time.Now().Add(t.s.backoff(e.Attempts))
 	t.s.record(e.ID, t.claim.Update(), false)
 }

@@ -76,10 +76,7 @@ func (t *attempt) settleNotice() {
 		t.s.fail(t.claim)
 		return
 	}
-	e.Attempts++
-	e.Tried = t.started
-	e.Next = time.Now().Add(t.s.backoff(e.Attempts))
-	t.s.record(e.ID, t.claim.Update(), false)
+	t.again(e.Reason)
 }
 
 // fail puts an entry among those that a person must look at, and tells one.

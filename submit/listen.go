@@ -311,10 +311,7 @@ func (s *Submitter) waitIdle(ctx context.Context, d *door, idle time.Duration) {
 		if !d.idle(idle) {
 			continue
 		}
-		if s.Queue == nil {
-			return
-		}
-		if !waiting(s.Queue) {
+		if s.Queue == nil || !waiting(s.Queue) {
 			return
 		}
 	}
