@@ -23,7 +23,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,6 +30,7 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 
 	"sendoff/config"
+	"sendoff/submit/process"
 	"sendoff/submit/status"
 )
 
@@ -283,25 +283,12 @@ func (t target) save(text string) error {
 		err = os.Rename(made, path)
 	}
 	if err == nil {
-		err = syncFolder(folder)
+		err = process.SyncFolder(folder)
 	}
 	if err != nil {
 		os.Remove(made)
 	}
 	return status.Temporary.Wrap(err)
-}
-
-// syncFolder makes the change of a name in folder survive a crash. Windows has
-// no such call and needs none.
-func syncFolder(folder string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	f, err := os.Open(folder)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }
 
 // atHome reports whether the target is below the user's home.
@@ -325,7 +312,7 @@ func makeFolder(folder string, mode fs.FileMode) error {
 	if err := os.Chmod(folder, mode); err != nil {
 		return err
 	}
-	return syncFolder(filepath.Dir(folder))
+	return process.SyncFolder(filepath.Dir(folder))
 }
 
 // write writes a new file in folder, synced, and returns its path.

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -114,7 +113,7 @@ func (p place) putFile(_ context.Context, secret string) error {
 	if err := os.Rename(f.Name(), path); err != nil {
 		return plain(err)
 	}
-	return syncFolder(filepath.Dir(path))
+	return plain(process.SyncFolder(filepath.Dir(path)))
 }
 
 // createNew makes a file for the user alone beside path, under a name of its own,
@@ -178,7 +177,7 @@ func (p place) deleteFile(context.Context) error {
 	if err := os.Remove(path); err != nil {
 		return plain(err)
 	}
-	return syncFolder(filepath.Dir(path))
+	return plain(process.SyncFolder(filepath.Dir(path)))
 }
 
 // target returns the path of the file to replace or remove, behind all links.
@@ -199,20 +198,6 @@ func (p place) target() (string, error) {
 		return path, errors.New("left alone, because it has more than one line")
 	}
 	return path, nil
-}
-
-// syncFolder makes the change of a name in folder survive a crash. Windows has
-// no such call and needs none.
-func syncFolder(folder string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	f, err := os.Open(folder)
-	if err != nil {
-		return plain(err)
-	}
-	defer f.Close()
-	return plain(f.Sync())
 }
 
 // plain drops the path from err, which the reference names already, unless it

@@ -13,3 +13,22 @@
 // Errors: Trust, TrustSecret and Argv return plain sentences; the caller gives
 // them their kind.
 package process
+
+import (
+	"errors"
+	"os"
+	"runtime"
+)
+
+// SyncFolder makes what came and went in folder survive a crash. Windows has no
+// such call and needs none.
+func SyncFolder(folder string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	f, err := os.Open(folder)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}

@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"sendoff/submit/process"
 )
 
 // Shared is the folder that holds a queue for each user, by the decimal uid.
@@ -38,7 +40,7 @@ func Open(folder string, uid int) (*Queue, error) {
 	if err != nil || !made {
 		return q, err
 	}
-	return q, syncFolder(filepath.Dir(folder)) // or a crash takes the queue with all that is in it
+	return q, process.SyncFolder(filepath.Dir(folder)) // or a crash takes the queue with all that is in it
 }
 
 // Existing opens the queue that a user has in folder; it makes none.
@@ -90,15 +92,6 @@ func open(folder string, uid int) (*Queue, error) {
 		return nil, err
 	}
 	return &Queue{disk: rooted{root}, path: folder}, nil
-}
-
-func syncFolder(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return f.Sync()
 }
 
 // nonblock is for opening what may be a FIFO; the ways to lock a file.
@@ -196,5 +189,5 @@ func MakeShared(users []User) error {
 			return err
 		}
 	}
-	return syncFolder(Shared)
+	return process.SyncFolder(Shared)
 }
