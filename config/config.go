@@ -96,14 +96,32 @@ type Values struct {
 // Load reads the files of p. When its error is nil, every account in the Config
 // can be used as it is, as far as v tells. Without any file the Config is
 // empty, which only Choose minds.
-func Load(p Paths, v Values) (*Config, error) {
+func Load(p Paths, v Values) (*Config, error) { return load(p, v, read) }
+
+// Check is Load with text as the content of the file at path, which is one of
+// p's and need not be there. When its error is nil, Load takes that file if it
+// can be trusted.
+func Check(p Paths, v Values, path, text string) (*Config, error) {
+	return load(p, v, func(name string, most int) ([]byte, error) {
+		if name == path {
+			return []byte(text), nil
+		}
+		return read(name, most)
+	})
+}
+
+func load(p Paths, v Values, read func(path string, most int) ([]byte, error)) (*Config, error) {
 	c := Default()
-	for _, path := range []string{p.System, p.User} {
-		if path == "" || p.Explicit != "" {
+	files := []string{p.System, p.User}
+	if p.Explicit != "" {
+		files = []string{p.Explicit}
+	}
+	for _, path := range files {
+		if path == "" {
 			continue
 		}
 		data, err := read(path, maxFile)
-		if missing(err) {
+		if missing(err) && p.Explicit == "" {
 			continue
 		}
 		if err == nil {
@@ -113,26 +131,7 @@ func Load(p Paths, v Values) (*Config, error) {
 			return nil, atStart(path, err)
 		}
 	}
-	if p.Explicit != "" {
-		data, err := read(p.Explicit, maxFile)
-		if err == nil {
-			err = c.add(p.Explicit, data, p.Home, v)
-		}
-		if err != nil {
-			return nil, atStart(p.Explicit, err)
-		}
-	}
 	return c, c.checkNames()
-}
-
-// Check judges text as the content of the only file, which is to be at path.
-// When it returns nil, Load takes that file if it can be trusted.
-func Check(path, text, home string, v Values) error {
-	c := Default()
-	if err := c.add(path, []byte(text), home, v); err != nil {
-		return err
-	}
-	return c.checkNames()
 }
 
 // Default returns what holds without any file: no account, and a queue.

@@ -147,13 +147,13 @@ func notPath(s string) string {
 }
 
 // add makes an account of d, or says why that cannot be. It returns nil then.
-func (r *reading) add(d *draft) *account {
+func (r *reading) add(d *draft) *table {
 	url, why := d.server()
 	if why != "" {
 		r.remark(d.at + ": the account " + strconv.Quote(d.name) + " is not carried over: " + why)
 		return nil
 	}
-	a := &account{name: r.name(d)}
+	a := newAccount(r.name(d))
 	a.set("server", url)
 	if d.login {
 		r.addLogin(d, a)
@@ -259,7 +259,7 @@ func (r *reading) protect(d *draft) {
 }
 
 // addLogin gives a the user, the mechanism, and the source of the password.
-func (r *reading) addLogin(d *draft, a *account) {
+func (r *reading) addLogin(d *draft, a *table) {
 	if why := notText(d.user); why != "" {
 		r.dropped(entry{key: "user", at: d.at}, why)
 		return
@@ -303,7 +303,7 @@ func (r *reading) mechanism(name string) error {
 }
 
 // addPassword notes a password that has to be stored.
-func (r *reading) addPassword(d *draft, a *account, e entry) {
+func (r *reading) addPassword(d *draft, a *table, e entry) {
 	secret, err := credential.NewSecret(e.value)
 	if err != nil {
 		r.dropped(e, err.Error())
@@ -333,7 +333,7 @@ func (r *reading) name(d *draft) string {
 		name = "account"
 	}
 	base := name
-	for n := 2; slices.ContainsFunc(r.accounts, func(a *account) bool { return a.name == name }); n++ {
+	for n := 2; slices.ContainsFunc(r.accounts, func(a *table) bool { return a.name == name }); n++ {
 		name = base + "-" + strconv.Itoa(n)
 	}
 	if name != d.name {

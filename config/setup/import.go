@@ -66,10 +66,11 @@ func (i *Import) Run(ctx context.Context, out io.Writer, say func(string)) error
 		return err
 	}
 	text := r.document.String()
-	if err := config.Check(r.program+"'s configuration as TOML", text, i.Home, i.Values); err != nil {
+	as := r.program + "'s configuration as TOML"
+	if _, err := config.Check(config.Paths{Explicit: as, Home: i.Home}, i.Values, as, text); err != nil {
 		return err
 	}
-	file := target{path: i.Target, home: i.Home, values: i.Values}
+	file := only(i.Target, i.Home, i.Values)
 	whole := ""
 	if i.Write {
 		if whole, err = i.compose(file, r); err != nil {
@@ -306,7 +307,7 @@ type reading struct {
 
 // A passwordAt is a password that stands in the program's files.
 type passwordAt struct {
-	account *account
+	account *table
 	item    credential.Item
 	secret  credential.Secret
 	at      string // FILE:LINE

@@ -227,7 +227,7 @@ func TestWriteAdds(t *testing.T) {
 	keyring := make(ring)
 	i := newImport(home, file, keyring)
 	i.Write = true
-	if err := (target{path: i.Target, home: home}).save(old); err != nil {
+	if err := (only(i.Target, home, config.Values{})).save(old); err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := outcome(t, i); status.KindOf(err) != status.Usage || len(keyring) > 0 {
@@ -586,7 +586,7 @@ func fuzz(f *testing.F, at string, names ...string) {
 		var said strings.Builder
 		err := i.Run(t.Context(), &out, func(line string) { said.WriteString(line + "\n") })
 		if err == nil {
-			if err := config.Check("config.toml", out.String(), home, i.Values); err != nil {
+			if _, err := config.Check(config.Paths{Explicit: "config.toml", Home: home}, i.Values, "config.toml", out.String()); err != nil {
 				t.Errorf("does not load: %v\n%s", err, out.String())
 			}
 		} else if out.Len() > 0 || status.KindOf(err) != status.Config {

@@ -243,7 +243,7 @@ func (r *reading) addRemotes(all []*draft) {
 }
 
 // servers returns the account's servers.
-func (a *account) servers() []string {
+func (a *table) servers() []string {
 	for _, s := range a.settings {
 		if list, ok := s.value.([]string); ok && s.key == "server" {
 			return list

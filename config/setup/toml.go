@@ -35,17 +35,24 @@ import (
 )
 
 // A document is what is to stand in a configuration: settings at its top, and
-// accounts.
+// tables.
 type document struct {
-	top      settings
-	accounts []*account
+	top       settings
+	providers []*table // of access tokens
+	accounts  []*table
 }
 
-// An account is the table [accounts.NAME].
-type account struct {
-	name string
+// tables returns all tables in the order in which they are written.
+func (d *document) tables() []*table { return append(slices.Clone(d.providers), d.accounts...) }
+
+// A table is [KIND.NAME].
+type table struct {
+	kind, name string
 	settings
 }
+
+func newAccount(name string) *table  { return &table{kind: "accounts", name: name} }
+func newProvider(name string) *table { return &table{kind: "oauth2", name: name} }
 
 // Settings are lines of TOML, in the order in which they are written.
 type settings []setting
@@ -74,6 +81,16 @@ func (s *settings) set(key string, value any) {
 	}
 }
 
+// get returns the value of key that is a string, or "".
+func (s settings) get(key string) string {
+	for _, x := range s {
+		if text, ok := x.value.(string); ok && x.key == key {
+			return text
+		}
+	}
+	return ""
+}
+
 // String returns the lines.
 func (s settings) String() string {
 	var b strings.Builder
@@ -84,16 +101,16 @@ func (s settings) String() string {
 }
 
 // String returns the document as a file of its own.
-func (d *document) String() string { return join(d.top.String(), tables(d.accounts)) }
+func (d *document) String() string { return join(d.top.String(), written(d.tables())) }
 
-// tables returns the tables of accounts, with an empty line between two.
-func tables(accounts []*account) string {
+// written returns tables with an empty line between two.
+func written(tables []*table) string {
 	var b strings.Builder
-	for i, a := range accounts {
+	for i, t := range tables {
 		if i > 0 {
 			b.WriteString("\n")
 		}
-		b.WriteString("[accounts." + toml(key(a.name)) + "]\n" + a.settings.String())
+		b.WriteString("[" + t.kind + "." + toml(key(t.name)) + "]\n" + t.settings.String())
 	}
 	return b.String()
 }
@@ -155,10 +172,10 @@ func quote(s string) string {
 	return b.String()
 }
 
-// addTo returns the text old with d added: the accounts at its end, and the
+// addTo returns the text old with d added: the tables at its end, and the
 // settings behind those that are at its top, before the comment that belongs
 // to the first table. A setting that old has at its top stays as it is there,
-// and is in kept. An account that old has is an error.
+// and is in kept. A table that old has is an error.
 func (d *document) addTo(old string) (text string, kept []string, err error) {
 	has, tablesAt := survey(old)
 	var top settings
@@ -169,9 +186,9 @@ func (d *document) addTo(old string) (text string, kept []string, err error) {
 		}
 		top = append(top, s)
 	}
-	for _, a := range d.accounts {
-		if has["accounts."+a.name] {
-			return "", nil, status.Config.Errorf("there is an account %q already", a.name)
+	for _, t := range d.tables() {
+		if has[t.kind+"."+t.name] {
+			return "", nil, status.Config.Errorf("there is a table [%s.%s] already", t.kind, toml(key(t.name)))
 		}
 	}
 	head, rest := old[:tablesAt], old[tablesAt:]
@@ -187,7 +204,7 @@ func (d *document) addTo(old string) (text string, kept []string, err error) {
 	if head != "" && !strings.HasSuffix(head, "\n") {
 		head += "\n"
 	}
-	return join(head, tables(d.accounts)), kept, nil
+	return join(head, written(d.tables())), kept, nil
 }
 
 // survey returns the settings at the top of a configuration and its accounts,
@@ -224,6 +241,58 @@ func survey(text string) (has map[string]bool, tablesAt int) {
 	return has, tablesAt
 }
 
+// changeIn returns the text old with s in place of what its account has, or
+// behind that. Every other line, and each comment, stays as it is.
+func (s settings) changeIn(old, account string) (text string, err error) {
+	text = old
+	for _, x := range s {
+		value, end := placeOf(text, account, x.key)
+		switch {
+		case value > 0:
+			text = text[:value] + toml(x.value) + text[end:]
+		case end > 0:
+			text = text[:end] + "\n" + strings.TrimSuffix(settings{x}.String(), "\n") + text[end:]
+		default:
+			return "", status.Config.Errorf("there is no table [accounts.%s] of its own; write into the account %s", toml(key(account)), strings.TrimSuffix(settings{x}.String(), "\n"))
+		}
+	}
+	return text, nil
+}
+
+// placeOf returns where the value of the account's setting begins and ends; if
+// it has none, 0 and where the last line of its table ends; if it has no table,
+// 0 and 0.
+func placeOf(text, account, setting string) (value, end int) {
+	var p unstable.Parser
+	p.Reset([]byte(text))
+	var table []string
+	for p.NextExpression() {
+		e := p.Expression()
+		var path []string
+		keyEnd := 0
+		for it := e.Key(); it.Next(); {
+			path = append(path, string(it.Node().Data))
+			keyEnd = int(it.Node().Raw.Offset + it.Node().Raw.Length)
+		}
+		if e.Kind != unstable.KeyValue {
+			table = path
+		}
+		if !slices.Equal(table, []string{"accounts", account}) {
+			continue
+		}
+		if e.Kind == unstable.KeyValue {
+			keyEnd = int(e.Raw.Offset + e.Raw.Length)
+		}
+		end = keyEnd + strings.IndexByte(text[keyEnd:]+"\n", '\n')
+		if e.Kind == unstable.KeyValue && slices.Equal(path, []string{setting}) {
+			raw := text[e.Raw.Offset:keyEnd]
+			sign := strings.IndexByte(raw, '=') + 1
+			return keyEnd - len(strings.TrimLeft(raw[sign:], " \t")), keyEnd
+		}
+	}
+	return 0, end
+}
+
 // beforeComment returns the start of the line that has the offset at, or of
 // the comment that stands right above it.
 func beforeComment(text string, at int) int {
@@ -238,26 +307,69 @@ func beforeComment(text string, at int) int {
 	return start
 }
 
-// A target is the configuration file that a document is added to.
+// A target is the configuration file that is to be changed.
 type target struct {
-	path   string
-	home   string // what ~/ means in it
+	path   string       // one of
+	paths  config.Paths // what is loaded
 	values config.Values
 }
 
-// add returns the text of the target with d added, which can be loaded, and
-// the settings that stayed as they were. Nothing is written.
-func (t target) add(d *document) (text string, kept []string, err error) {
+// only returns the target at path, without any other file beside it.
+func only(path, home string, v config.Values) target {
+	return target{path, config.Paths{Explicit: path, Home: home}, v}
+}
+
+// add returns the text of the target with d added, and the configuration that
+// it makes. Nothing is written.
+func (t target) add(d *document) (text string, c *config.Config, err error) {
+	return t.edit(func(old string) (string, error) {
+		text, _, err := d.addTo(old)
+		return text, err
+	})
+}
+
+// change returns the same with settings in an account that is there.
+func (t target) change(account string, s settings) (text string, c *config.Config, err error) {
+	return t.edit(func(old string) (string, error) { return s.changeIn(old, account) })
+}
+
+func (t target) edit(edit func(old string) (string, error)) (string, *config.Config, error) {
 	old, err := os.ReadFile(t.path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", nil, status.Config.Wrap(err)
 	}
-	text, kept, err = d.addTo(string(old))
+	text, err := edit(string(old))
 	if err != nil {
 		return "", nil, status.Config.Errorf("%s: %w", t.path, err)
 	}
-	return text, kept, config.Check(t.path, text, t.home, t.values)
+	c, err := config.Check(t.paths, t.values, t.path, text)
+	return text, c, err
 }
+
+// writable finds out whether save would be let into the target's folder, or
+// into the one where that is to be made.
+func (t target) writable() error {
+	folder := filepath.Dir(t.path)
+	if real, err := filepath.EvalSymlinks(t.path); err == nil {
+		folder = filepath.Dir(real)
+	}
+	for {
+		_, err := os.Stat(folder)
+		if up := filepath.Dir(folder); errors.Is(err, fs.ErrNotExist) && up != folder {
+			folder = up
+			continue
+		}
+		break
+	}
+	f, err := os.CreateTemp(folder, temporary)
+	if err != nil {
+		return status.Config.Errorf("%s cannot be written to: %w", t.path, err)
+	}
+	return status.Config.Wrap(errors.Join(f.Close(), os.Remove(f.Name())))
+}
+
+// temporary is what a file is called until it is whole.
+const temporary = ".config-*.toml"
 
 // save replaces the target by text, or makes it. When it returns nil, text is
 // on the disk; else what was there is as it was, unless only the sync of its
@@ -293,8 +405,8 @@ func (t target) save(text string) error {
 
 // atHome reports whether the target is below the user's home.
 func (t target) atHome() bool {
-	rest, err := filepath.Rel(t.home, t.path)
-	return t.home != "" && err == nil && filepath.IsLocal(rest)
+	rest, err := filepath.Rel(t.paths.Home, t.path)
+	return t.paths.Home != "" && err == nil && filepath.IsLocal(rest)
 }
 
 // makeFolder makes folder and those above it that are missing, with the mode
@@ -317,7 +429,7 @@ func makeFolder(folder string, mode fs.FileMode) error {
 
 // write writes a new file in folder, synced, and returns its path.
 func write(folder, text string, mode fs.FileMode) (path string, err error) {
-	f, err := os.CreateTemp(folder, ".config-*.toml")
+	f, err := os.CreateTemp(folder, temporary)
 	if err != nil {
 		return "", err
 	}

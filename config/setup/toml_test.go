@@ -1,21 +1,23 @@
 package setup
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"sendoff/config"
 	"sendoff/submit/status"
 )
 
 // work returns a document with an account, as most tests need one.
 func work() *document {
-	a := &account{name: "work"}
+	a := newAccount("work")
 	a.set("server", "smtps://smtp.example.org")
 	a.set("from", []string{"ann@example.org"})
-	d := &document{accounts: []*account{a}}
+	d := &document{accounts: []*table{a}}
 	d.top.set("account", "work")
 	return d
 }
@@ -29,7 +31,7 @@ from = "ann@example.org"
 
 func TestString(t *testing.T) {
 	d := work()
-	a := &account{name: "ann@example.net"}
+	a := newAccount("ann@example.net")
 	a.set("server", "pipe:ssh host")
 	a.set("user", "ann")
 	a.set("from", []string{"ann@example.net", "*@example.com"})
@@ -94,10 +96,36 @@ func TestAddTo(t *testing.T) {
 	}
 }
 
+// A setting takes the place of its own value only.
+func TestChangeIn(t *testing.T) {
+	const secret, lines = `secret = ["file:x", "keyring"]`, "user = \"ann\"  # me\n"
+	tests := []struct{ name, old, want string }{
+		{"a string", "[accounts.work]\nsecret  =  \"keyring\" # mine\n" + lines, "[accounts.work]\nsecret  =  [\"file:x\", \"keyring\"] # mine\n" + lines},
+		{"a list", "[accounts.work] # =\nsecret = [ # first\n'keyring',\n]\n" + lines, "[accounts.work] # =\n" + secret + "\n" + lines},
+		{"a key in quotes", "[accounts.\"work\"]\n\"secret\" = '=' # =\n", "[accounts.\"work\"]\n\"secret\" = [\"file:x\", \"keyring\"] # =\n"},
+		{"none", "# top\n[accounts.work]\n" + lines + "\n# other\n[accounts.other]\nsecret = 'none'\n", "# top\n[accounts.work]\n" + lines + secret + "\n\n# other\n[accounts.other]\nsecret = 'none'\n"},
+		{"none, in the last line", "[accounts.work]\nuser = 'ann'", "[accounts.work]\nuser = 'ann'\n" + secret},
+		{"carriage returns", "[accounts.work]\r\nuser = 'ann'\r\n", "[accounts.work]\r\nuser = 'ann'\r\n" + secret + "\n"},
+		{"only a header", "[accounts.work] # mine\n\n", "[accounts.work] # mine\n" + secret + "\n\n"},
+		{"a text of many lines", "[accounts.work]\nuser = \"\"\"\nann\"\"\"\n", "[accounts.work]\nuser = \"\"\"\nann\"\"\"\n" + secret + "\n"},
+	}
+	s := settings{{"secret", []string{"file:x", "keyring"}}}
+	for _, tt := range tests {
+		if got, err := s.changeIn(tt.old, "work"); err != nil || got != tt.want {
+			t.Errorf("%s: got\n%s\n%v, want\n%s", tt.name, got, err, tt.want)
+		}
+	}
+	for _, old := range []string{"", "[accounts.other]\n", "accounts.work.user = 'x'\n", "[accounts]\nwork.user = 'x'\n", "accounts = {work = {secret = 'keyring'}}\n"} {
+		if got, err := s.changeIn(old, "work"); err == nil || !strings.Contains(err.Error(), secret) {
+			t.Errorf("%q has no table of its own, but got %q, %v", old, got, err)
+		}
+	}
+}
+
 // Nothing is added to a file that could not be loaded then.
 func TestAdd(t *testing.T) {
 	home := t.TempDir()
-	file := target{path: filepath.Join(home, "config.toml"), home: home}
+	file := only(filepath.Join(home, "config.toml"), home, config.Values{})
 	if text, _, err := file.add(work()); err != nil || text != asFile {
 		t.Errorf("no file: %s, %v", text, err)
 	}
@@ -111,7 +139,7 @@ func TestAdd(t *testing.T) {
 	}
 	bad := work()
 	bad.accounts[0].set("server", "smtp.example.org")
-	if _, _, err := (target{path: filepath.Join(home, "none"), home: home}).add(bad); err == nil {
+	if _, _, err := only(filepath.Join(home, "none"), home, config.Values{}).add(bad); err == nil {
 		t.Error("a server without a scheme was taken")
 	}
 }
@@ -124,7 +152,7 @@ func TestSave(t *testing.T) {
 	home := filepath.Join(top, "ann")
 	mine, all, link := filepath.Join(home, "a", "config.toml"), filepath.Join(top, "etc", "config.toml"), filepath.Join(home, "link.toml")
 	for _, path := range []string{mine, all} {
-		if err := (target{path: path, home: home}).save(asFile); err != nil {
+		if err := only(path, home, config.Values{}).save(asFile); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -134,7 +162,7 @@ func TestSave(t *testing.T) {
 	if err := os.Symlink(all, link); err != nil {
 		t.Fatal(err)
 	}
-	if err := (target{path: link, home: home}).save("# new\n"); err != nil {
+	if err := only(link, home, config.Values{}).save("# new\n"); err != nil {
 		t.Fatal(err)
 	}
 	var got []string
@@ -158,6 +186,27 @@ func TestSave(t *testing.T) {
 	}
 }
 
+// What cannot be written is found before anything is asked.
+func TestWritable(t *testing.T) {
+	if os.PathSeparator == '\\' || os.Geteuid() == 0 {
+		t.Skip("every folder can be written to")
+	}
+	home := t.TempDir()
+	fixed, link := filepath.Join(home, "fixed"), filepath.Join(home, "link.toml")
+	if err := errors.Join(os.Mkdir(fixed, 0o700), os.WriteFile(filepath.Join(fixed, "config.toml"), nil, 0o600), os.Symlink(filepath.Join(fixed, "config.toml"), link), os.Chmod(fixed, 0o500)); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]bool{"a/b/c.toml": true, "c.toml": true, "fixed/config.toml": false, "fixed/a/b.toml": false, "link.toml": false} {
+		err := only(filepath.Join(home, path), home, config.Values{}).writable()
+		if (err == nil) != want {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	if left, _ := os.ReadDir(home); len(left) != 2 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
 // A folder that cannot be opened cannot be synced, and so the file in it may not
 // survive a crash, which is no success.
 func TestSaveSyncs(t *testing.T) {
@@ -169,7 +218,7 @@ func TestSaveSyncs(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer os.Chmod(folder, 0o700)
-	if err := (target{path: filepath.Join(folder, "config.toml")}).save(asFile); err == nil || status.KindOf(err) != status.Temporary {
+	if err := only(filepath.Join(folder, "config.toml"), "", config.Values{}).save(asFile); err == nil || status.KindOf(err) != status.Temporary {
 		t.Errorf("got %v", err)
 	}
 }

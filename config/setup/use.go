@@ -87,7 +87,7 @@ func (c *conversation) document() *document {
 		}
 		d.top.set("account", first)
 	}
-	a := &account{name: c.name}
+	a := newAccount(c.name)
 	a.set("server", c.url())
 	a.set("user", c.user)
 	a.set("from", c.who.address.String())
@@ -98,16 +98,24 @@ func (c *conversation) document() *document {
 }
 
 // target returns where it is added.
-func (c *conversation) target() target { return target{c.file, c.Paths.Home, c.Values} }
+func (c *conversation) target() target {
+	paths := c.Paths
+	if paths.Explicit != "" {
+		paths.Explicit = c.file
+	}
+	return target{c.file, paths, c.Values}
+}
 
 // draft finds out, before anything is sent, whether the configuration can take
-// the account.
+// the account, and whether its file can be written.
 func (c *conversation) draft(context.Context) error {
 	if c.use.name == "container" {
 		return nil
 	}
-	_, _, err := c.target().add(c.document())
-	return err
+	if _, _, err := c.target().add(c.document()); err != nil {
+		return err
+	}
+	return c.target().writable()
 }
 
 // save writes the account to the configuration, as it is by now.
