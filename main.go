@@ -460,55 +460,30 @@ func oneAddress(s string) (envelope.Address, error) {
 	return list[0].Address, nil
 }
 
-// login asks for a secret and keeps it where the account will look for it.
+// login gets the secret of an account that is there, and keeps it.
 func (p *program) login() error {
-	return p.withSecret("stored", func(s *credential.Store, ref credential.Ref, item credential.Item) error {
-		if ref.IsOAuth2() {
-			who := credential.Person{Flow: p.cmd.Flow, Say: p.say, Ask: process.Ask}
-			return s.Authorise(context.Background(), ref, item, who)
-		}
-		if p.cmd.Flow != "" {
-			return status.Usage.Errorf("--flow is for a source oauth2:NAME, and this secret goes to %s", ref)
-		}
-		text, err := process.AskSecret(fmt.Sprintf("password for %s at %s: ", item.User, item.Host))
-		if err != nil {
-			return status.NoInput.Errorf("reading the password: %w", err)
-		}
-		secret, err := credential.NewSecret(text)
-		if err != nil {
-			return status.Usage.Wrap(err)
-		}
-		return s.Put(context.Background(), ref, item, secret)
-	})
+	s, a, err := p.loginAccount()
+	if err != nil {
+		return err
+	}
+	job := p.conversation(s)
+	job.For, job.Flow = p.cmd.For, p.cmd.Flow
+	job.Authorise = func(ctx context.Context, a *config.Account) error {
+		return s.Authorise(ctx, a, true, p.person())
+	}
+	if err := job.Login(context.Background(), s.Config, a); err != nil {
+		return err
+	}
+	p.unrest(s, a)
+	return nil
 }
 
 // logout forgets the secret again. That there is none is as good.
 func (p *program) logout() error {
-	return p.withSecret("forgotten", func(s *credential.Store, ref credential.Ref, item credential.Item) error {
-		err := s.Delete(context.Background(), ref, item)
-		if errors.Is(err, credential.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		return err
-	})
-}
-
-// withSecret does something to the place where the named account's secret is
-// kept, and says that it is done.
-func (p *program) withSecret(done string, do func(*credential.Store, credential.Ref, credential.Item) error) error {
-	s, err := p.submitter()
+	s, a, err := p.loginAccount()
 	if err != nil {
 		return err
 	}
-	a, _, err := s.Config.Choose(config.Choice{CommandLine: p.overrides()})
-	if err != nil {
-		return err
-	}
-	p.account = a.Name
-	if a.User == "" {
-		return status.Config.Errorf("the account has no user, and so nothing to log in with")
-	}
-	p.openQueue(s) // access tokens may be kept there
 	refs, item, err := s.Credentials(a)
 	if err != nil {
 		return err
@@ -518,31 +493,68 @@ func (p *program) withSecret(done string, do func(*credential.Store, credential.
 		_, err := credential.Writable(refs)
 		return err
 	}
-	ref := refs[i]
-	if err := do(s.Store, ref, item); err != nil {
+	err = s.Store.Delete(context.Background(), refs[i], item)
+	if err != nil && !errors.Is(err, credential.ErrNotFound) && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
+	p.unrest(s, a)
+	return p.print(fmt.Sprintf("forgotten: %s, for %s at %s\n", refs[i], item.User, item.Host))
+}
+
+// loginAccount finds the account that has a secret to be stored or forgotten.
+func (p *program) loginAccount() (*submit.Submitter, *config.Account, error) {
+	s, err := p.submitter()
+	if err != nil {
+		return nil, nil, err
+	}
+	a, _, err := s.Config.Choose(config.Choice{CommandLine: p.overrides()})
+	if err != nil {
+		return nil, nil, err
+	}
+	p.account = a.Name
+	if a.User == "" {
+		return nil, nil, status.Config.Errorf("the account has no user, and so nothing to log in with")
+	}
+	p.openQueue(s) // access tokens may be kept there
+	return s, a, nil
+}
+
+// unrest lets the account log in again, since its secret is another now.
+func (p *program) unrest(s *submit.Submitter, a *config.Account) {
 	if s.Queue != nil {
 		s.Forget(a)
 		s.Wake()
 	}
-	return p.print(fmt.Sprintf("%s: %s, for %s at %s\n", done, ref, item.User, item.Host))
 }
 
 // setup makes an account, with a person or with the answers that options give.
-// What is found, asked and tried goes to stderr; to stdout what is written, or
-// to be done.
 func (p *program) setup(ctx context.Context) error {
 	s, _ := p.submitter() // whose error comes again
-	by := config.Environment(os.Getenv)
-	answers := p.cmd.Answers
 	if lookup, connect := setup.Outside(); lookup != nil {
 		s.Lookup, s.Dial = lookup.LookupNetIP, connect
 	}
-	job := &setup.Setup{
-		Address: p.cmd.Entry, Account: p.cmd.Account, Server: p.cmd.Server, User: p.cmd.User, Secret: p.cmd.Secret,
-		For: answers.For, PasswordFile: answers.PasswordFile,
-		ISPDB: answers.ISPDB, Yes: answers.Yes, Force: answers.Force, NoTest: answers.NoTest,
+	job := p.conversation(s)
+	job.Address, job.Account, job.Server, job.User, job.Secret = p.cmd.Entry, p.cmd.Account, p.cmd.Server, p.cmd.User, p.cmd.Secret
+	job.For, job.Flow = p.cmd.For, p.cmd.Flow
+	answers := p.cmd.Answers
+	job.PasswordFile, job.ISPDB, job.Yes, job.Force, job.NoTest = answers.PasswordFile, answers.ISPDB, answers.Yes, answers.Force, answers.NoTest
+	job.ClientID, job.ClientSecretFile, job.Tenant = answers.ClientID, answers.ClientSecretFile, answers.Tenant
+	job.Authorise = func(ctx context.Context, a *config.Account) error {
+		return s.Authorise(ctx, a, false, p.person())
+	}
+	job.Withdraw = s.Withdraw
+	job.Provide = func(p *config.OAuth2) { s.Config.Providers = append(s.Config.Providers, p) }
+	job.Try = func(ctx context.Context, t setup.Trial) (setup.Seen, error) {
+		seen, err := s.Try(ctx, submit.Trial(t))
+		return setup.Seen(seen), err
+	}
+	return job.Run(ctx)
+}
+
+// conversation is what setup needs of the outside world. What is found, asked
+// and tried goes to stderr; to stdout what is written, or to be done.
+func (p *program) conversation(s *submit.Submitter) *setup.Setup {
+	return &setup.Setup{
 		Person: setup.Person{
 			There:  process.IsTerminal(os.Stdin) && process.IsTerminal(os.Stderr),
 			In:     os.Stdin,
@@ -550,19 +562,15 @@ func (p *program) setup(ctx context.Context) error {
 			Secret: process.AskSecret,
 		},
 		Out:    os.Stdout,
-		Paths:  config.Find(cmp.Or(p.cmd.Config, by.Config), os.Getenv, s.Identity),
+		Paths:  config.Find(cmp.Or(p.cmd.Config, os.Getenv("SENDOFF_CONFIG")), os.Getenv, s.Identity),
 		Values: submit.Values(),
 		Store:  s.Store,
-		Authorise: func(ctx context.Context, a *config.Account) error {
-			return s.Authorise(ctx, a, credential.Person{Say: p.say, Ask: process.Ask})
-		},
-		Withdraw: s.Withdraw,
-		Try: func(ctx context.Context, t setup.Trial) (setup.Seen, error) {
-			seen, err := s.Try(ctx, submit.Trial(t))
-			return setup.Seen(seen), err
-		},
 	}
-	return job.Run(ctx)
+}
+
+// person is whoever consents that we send mail in their name.
+func (p *program) person() credential.Person {
+	return credential.Person{Flow: p.cmd.Flow, Say: p.say, Ask: process.Ask}
 }
 
 // takeOver makes a configuration of another program's.
@@ -826,14 +834,17 @@ func (p *program) fail(err error) int {
 	return code
 }
 
-// hint is what to do about err, if that is known. An account that no file defines
-// has nothing that a command could store.
+// hint is what to do about err, if that is known.
 func (p *program) hint(err error) string {
-	hint := status.Hint(err)
-	if hint == "" || strings.Contains(hint, "--login ACCOUNT") && (p.account == "" || p.account == "environment" || p.account == "command-line") {
+	account := p.account
+	if account == "environment" || account == "command-line" {
+		account = "" // no file has it
+	}
+	hint := status.HintFor(err, account)
+	if hint == "" {
 		return ""
 	}
-	return "hint: " + strings.ReplaceAll(hint, "ACCOUNT", p.account)
+	return "hint: " + hint
 }
 
 // sayLines says each line of text, with the account's name before it.

@@ -113,6 +113,14 @@ func (a *Account) Matches(addr envelope.Address) bool {
 	return false
 }
 
+// Sources returns where the secret may be: in the keyring, if nobody says.
+func (a *Account) Sources() []string {
+	if len(a.Secret) == 0 {
+		return []string{"keyring"}
+	}
+	return a.Secret
+}
+
 // Address returns the account's own address: the first of its senders that is
 // not a pattern, else its user, if that is an address. ok is false if it has
 // none.

@@ -141,6 +141,17 @@ func (p *OAuth2) check(o *outline, v Values) error {
 	return o.checkValues(p.ClientSecret, v.Secret, oauth2Table, p.Name, "client-secret")
 }
 
+// BuiltIn returns what is known of a provider without a table; false if nothing
+// is.
+func BuiltIn(name string) (OAuth2, bool) {
+	for _, known := range providers {
+		if known.Name == name {
+			return known.OAuth2, true
+		}
+	}
+	return OAuth2{}, false
+}
+
 // Provider returns the provider of that name. One that is built in still needs
 // a table, for what it calls us.
 func (c *Config) Provider(name string) (*OAuth2, error) {
@@ -150,10 +161,8 @@ func (c *Config) Provider(name string) (*OAuth2, error) {
 		}
 	}
 	table := dotted([]string{oauth2Table, name})
-	for _, known := range providers {
-		if known.Name == name {
-			return nil, status.Config.Errorf("the configuration has no [%s], with a client-id", table)
-		}
+	if _, ok := BuiltIn(name); ok {
+		return nil, status.Config.Errorf("the configuration has no [%s], with a client-id", table)
 	}
 	return nil, status.Config.Errorf("the configuration has no [%s]", table)
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"strings"
 
 	"sendoff/config"
 	"sendoff/submit/envelope"
@@ -176,6 +175,14 @@ func (d *doctor) leave() {
 	}
 }
 
+// name returns what the account is called in a file, if one has it.
+func (d *doctor) name() string {
+	if d.account == nil || d.account.File == "" {
+		return ""
+	}
+	return d.account.Name
+}
+
 // write writes a finding as a line.
 func (d *doctor) write(w io.Writer, check string, f finding) error {
 	line := struct {
@@ -186,10 +193,7 @@ func (d *doctor) write(w io.Writer, check string, f finding) error {
 		Exit   int    `json:"exit,omitempty"`
 	}{Check: check, Result: f.result, Text: f.words()}
 	if f.err != nil {
-		line.Hint = status.Hint(f.err)
-	}
-	if d.account != nil {
-		line.Hint = strings.ReplaceAll(line.Hint, "ACCOUNT", d.account.Name)
+		line.Hint = status.HintFor(f.err, d.name())
 	}
 	if f.result == resultFail {
 		line.Exit = status.Exit(f.err)

@@ -42,11 +42,7 @@ func Item(a *config.Account) (refs []credential.Ref, item credential.Item, err e
 	if len(a.Servers) > 0 {
 		item.Host = a.Servers[0].Identity()
 	}
-	names := []string(a.Secret)
-	if len(names) == 0 {
-		names = []string{"keyring"}
-	}
-	for _, name := range names {
+	for _, name := range a.Sources() {
 		r, err := credential.ParseRef(name)
 		if err != nil {
 			return nil, item, status.Config.Errorf("secret: %w", err)
@@ -76,15 +72,17 @@ func (s *Submitter) Credentials(a *config.Account) (refs []credential.Ref, item 
 	return refs, item, err
 }
 
-// Authorise gets a person's consent to access tokens for a, unless a token is to
-// be had already. The configuration need not have a, but its provider.
-func (s *Submitter) Authorise(ctx context.Context, a *config.Account, who credential.Person) error {
+// Authorise gets a person's consent to access tokens for a, again or unless one
+// is to be had already. The configuration need not have a, but its provider.
+func (s *Submitter) Authorise(ctx context.Context, a *config.Account, again bool, who credential.Person) error {
 	refs, item, err := s.Credentials(a)
 	if err != nil {
 		return err
 	}
-	if _, err := s.Store.Get(ctx, refs, item); err == nil {
-		return nil
+	if !again {
+		if _, err := s.Store.Get(ctx, refs, item); err == nil {
+			return nil
+		}
 	}
 	return s.Store.Authorise(ctx, refs[0], item, who)
 }

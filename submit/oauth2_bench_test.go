@@ -226,7 +226,14 @@ func (b *tokenBench) login(args ...string) *tokenLogin {
 // start starts whatever asks for a person's consent.
 func (b *tokenBench) start(args ...string) *tokenLogin {
 	b.t.Helper()
+	return b.startWith(nil, args...)
+}
+
+// startWith is start with more in the environment.
+func (b *tokenBench) startWith(env []string, args ...string) *tokenLogin {
+	b.t.Helper()
 	l := &tokenLogin{Cmd: b.command("", "sendoff", args...)}
+	l.Env = append(l.Env, env...)
 	l.Stdin = nil
 	var err1, err2 error
 	l.stdin, err1 = l.StdinPipe()

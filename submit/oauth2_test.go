@@ -33,6 +33,7 @@ func TestOAuth2(t *testing.T) {
 		{"no consent", testNoConsent},
 		{"no such way", testNoWay},
 		{"setup", testSetup}, {"setup that fails", testSetupFails},
+		{"setup that registers", testSetupRegisters}, {"login for cron", testLoginFor},
 		{"burst", testBurst}, {"refused", testRefused}, {"as cron", testAsCron},
 		{"revoked", testRevoked}, {"provider", testProvider}, {"killed", testKilled},
 	} {

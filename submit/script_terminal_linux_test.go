@@ -130,7 +130,7 @@ func onTerminal(ts *testscript.TestScript, args []string) {
 	defer tty.Close()
 	cmd := exec.Command(filepath.Join(ts.Getenv("BIN"), args[2]), args[3:]...)
 	cmd.Dir = ts.MkAbs(".")
-	for _, name := range []string{"PATH", "HOME", "SENDOFF_TEST_HOME", "XDG_CONFIG_HOME", "LC_ALL", "SSL_CERT_FILE", "SSL_CERT_DIR", resolverVariable, routesVariable} {
+	for _, name := range []string{"PATH", "HOME", "SENDOFF_TEST_HOME", "XDG_CONFIG_HOME", "SENDOFF_CONFIG", "LC_ALL", "SSL_CERT_FILE", "SSL_CERT_DIR", resolverVariable, routesVariable} {
 		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
 	}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = tty.program, tty.program, tty.program

@@ -60,7 +60,8 @@ type Command struct {
 	// These are never set in the sendmail face.
 	Config, Account, Server string
 	User, Secret            string // Secret is a source, not a password
-	Flow                    string // of Login: one of flows
+	Flow                    string // of Login and Setup: one of flows
+	For                     string // likewise: what the account is for
 	DryRun, Rehearse        bool
 	JSON                    bool // of the mode Doctor
 	RequireTLS              bool // REQUIRETLS (RFC 8689)
@@ -75,12 +76,14 @@ type Command struct {
 
 // Answers are what --setup need not ask.
 type Answers struct {
-	For          string // the name of a use
 	PasswordFile string
-	ISPDB        bool // Mozilla may be asked
-	Yes          bool // what is found is right
-	Force        bool // write what does not work, too
-	NoTest       bool // send no mail
+
+	ClientID, ClientSecretFile, Tenant string // a registration with a provider of access tokens
+
+	ISPDB  bool // Mozilla may be asked
+	Yes    bool // what is found is right
+	Force  bool // write what does not work, too
+	NoTest bool // send no mail
 }
 
 // Parse reads a command line, argv[0] included, which may also be missing. The
@@ -216,8 +219,8 @@ func (p *parser) finish() error {
 	}
 	p.warnSubject()
 	p.QueueOnly = p.QueueOnly || queued
-	if p.Flow != "" {
-		return errFlow()
+	if err := p.checkLogin(); err != nil {
+		return err
 	}
 	if p.DryRun && p.Rehearse {
 		return status.Usage.Errorf("--dry-run and --rehearse exclude each other")
@@ -257,8 +260,8 @@ func (p *parser) finishWithoutSending(end asked) error {
 	if p.Write != "" && p.Mode != Import {
 		return notWithoutImport(p.Write)
 	}
-	if p.Flow != "" && end.mode != Login {
-		return errFlow()
+	if err := p.checkLogin(); err != nil {
+		return err
 	}
 	if why := end.mode.refusal(); why != "" {
 		return status.Usage.Errorf("%s: %s", end.form, why)
@@ -298,7 +301,15 @@ func (p *parser) takeOperand(form, takes string) error {
 	return nil
 }
 
-func errFlow() error { return status.Usage.Errorf("--flow stands only with --login ACCOUNT") }
+// checkLogin refuses what says how to log in where nobody does.
+func (p *parser) checkLogin() error {
+	for _, o := range []struct{ form, value string }{{"--flow", p.Flow}, {"--for", p.For}} {
+		if o.value != "" && p.Mode != Login && p.Mode != Setup {
+			return status.Usage.Errorf("%s stands only with --login ACCOUNT or --setup", o.form)
+		}
+	}
+	return nil
+}
 
 // aboutMessage returns an option given that only makes sense for a message on
 // stdin, or "". Mail programs write -i beside -bs.

@@ -57,8 +57,14 @@ var flags = [...]Flag{
 	{0, "make-spool", None, "", "make a queue for each user, and a timer; as root", first, become(MakeSpool)},
 	{0, "listen", Attached, "ADDRESS", "take mail by SMTP on a socket, for many", first, entry(Listen)},
 	{0, "setup", Attached, "ADDRESS", "set up an account: find, try, write", first, entry(Setup)},
-	{0, "for", Required, "USE", "--setup: desktop, cron, service or container", first, answerFor},
+	{0, "login", Required, "ACCOUNT", "store the secret of an account", first, login},
+	{0, "logout", Required, "ACCOUNT", "forget the secret of an account", first, logout},
+	{0, "for", Required, "USE", "made for: desktop, cron, service or container", first, use},
+	{0, "flow", Required, "WAY", "consent by: browser, device or paste", first, flow},
 	{0, "password-file", Required, "FILE", "--setup: read the password there; - is stdin", first, answerPasswordFile},
+	{0, "client-id", Required, "ID", "--setup: what an OAuth2 provider knows us by", first, answerClientID},
+	{0, "client-secret-file", Required, "FILE", "--setup: the secret that goes with it", first, answerClientSecretFile},
+	{0, "tenant", Required, "NAME", "--setup: whose registration it is, at Microsoft", first, answerTenant},
 	{0, "ispdb", None, "", "--setup: Mozilla may be told the domain", first, answerISPDB},
 	{0, "yes", None, "", "--setup: take what is found", first, answerYes},
 	{0, "no-test", None, "", "--setup: log in, but send no test mail", first, answerNoTest},
@@ -69,9 +75,6 @@ var flags = [...]Flag{
 	{0, "write", None, "", "--import: write it, and store the passwords", first, writing},
 	{0, "add", None, "", "--import: the same, to a file that is there", first, adding},
 	{0, "completions", Required, "SHELL", "print completions for bash, zsh or fish", first, entry(Completions)},
-	{0, "login", Required, "ACCOUNT", "store the secret of an account", first, login},
-	{0, "flow", Required, "WAY", "with --login, to consent: browser, device or paste", first, flow},
-	{0, "logout", Required, "ACCOUNT", "forget the secret of an account", first, logout},
 	{0, "version", None, "", "print the version", firstOrSole, become(Version)},
 	{0, "help", None, "", "print this text", firstOrSole, become(Help)},
 
@@ -160,12 +163,18 @@ func rehearse(c *Command, _ string) error { c.Mode, c.Rehearse = Submit, true; r
 func login(c *Command, v string) error    { c.Mode, c.Account = Login, v; return nil }
 func logout(c *Command, v string) error   { c.Mode, c.Account = Logout, v; return nil }
 
-func answerFor(c *Command, v string) error          { c.Answers.For = v; return nil }
+func use(c *Command, v string) error                { c.For = v; return nil }
 func answerPasswordFile(c *Command, v string) error { c.Answers.PasswordFile = v; return nil }
-func answerISPDB(c *Command, _ string) error        { c.Answers.ISPDB = true; return nil }
-func answerYes(c *Command, _ string) error          { c.Answers.Yes = true; return nil }
-func answerNoTest(c *Command, _ string) error       { c.Answers.NoTest = true; return nil }
-func answerForce(c *Command, _ string) error        { c.Answers.Force = true; return nil }
+func answerClientID(c *Command, v string) error     { c.Answers.ClientID = v; return nil }
+func answerTenant(c *Command, v string) error       { c.Answers.Tenant = v; return nil }
+func answerClientSecretFile(c *Command, v string) error {
+	c.Answers.ClientSecretFile = v
+	return nil
+}
+func answerISPDB(c *Command, _ string) error  { c.Answers.ISPDB = true; return nil }
+func answerYes(c *Command, _ string) error    { c.Answers.Yes = true; return nil }
+func answerNoTest(c *Command, _ string) error { c.Answers.NoTest = true; return nil }
+func answerForce(c *Command, _ string) error  { c.Answers.Force = true; return nil }
 
 func asJSON(c *Command, _ string) error { c.JSON = true; return nil }
 

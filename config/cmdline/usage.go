@@ -5,8 +5,8 @@ import "strings"
 const usageHead = `Usage:
     sendoff [OPTION]... [RECIPIENT]... < MESSAGE
     sendoff [OPTION]... -t [RECIPIENT]... < MESSAGE
-    sendoff --setup [ADDRESS]
-    sendoff --login ACCOUNT [--flow WAY] | --logout ACCOUNT
+    sendoff --setup [ADDRESS] [--for USE]
+    sendoff --login ACCOUNT [--for USE] | --logout ACCOUNT
     sendoff --doctor [ACCOUNT]
     sendmail [LETTER]... [RECIPIENT]... < MESSAGE
 

@@ -173,7 +173,7 @@ func (i *Import) place(ctx context.Context, r *reading) ([]placed, error) {
 		source := i.Secret
 		if source == "" {
 			source = "keyring"
-			if !i.hasKeyring(ctx, p.item) {
+			if !hasKeyring(ctx, i.Store, p.item) {
 				source = "file:" + i.folder()
 			}
 		}
@@ -214,19 +214,6 @@ func (i *Import) shelf() shelf {
 		s.accounts = c.Accounts
 	}
 	return s
-}
-
-// hasKeyring reports whether the keyring would take a password now, as far as
-// can be told without storing one or asking anybody.
-func (i *Import) hasKeyring(ctx context.Context, item credential.Item) bool {
-	ref, err := credential.ParseRef("keyring")
-	if err != nil {
-		return false
-	}
-	quiet := *i.Store
-	quiet.Interactive = false
-	_, err = quiet.Get(ctx, []credential.Ref{ref}, item)
-	return err == nil || errors.Is(err, credential.ErrNotFound) || errors.Is(err, credential.ErrLocked) && i.Store.Interactive
 }
 
 // folder returns where the accounts' own files are: beside the configuration.

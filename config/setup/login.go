@@ -3,6 +3,8 @@ package setup
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"path/filepath"
 
 	"sendoff/submit/credential"
@@ -17,17 +19,63 @@ const (
 	password login = iota
 	appPassword
 	oauth2
+	google
+	microsoft
 )
+
+// sourceOAuth2 begins a source of access tokens.
+const sourceOAuth2 = "oauth2:"
 
 // logins says what a person is asked for, and how the secret comes to its
 // place.
 var logins = [...]struct {
-	what string // that is asked for
-	get  func(c *conversation, ctx context.Context, what string) error
+	what     string // that is asked for
+	get      func(c *conversation, ctx context.Context, what string) error
+	tokens   string // where access tokens are had, for those who want them; "" is not known
+	standard string // what a person does who has no wish, where there is a choice
 }{
-	password:    {"password", (*conversation).askPassword},
-	appPassword: {"app password, token or key", (*conversation).askPassword},
-	oauth2:      {"token", (*conversation).askToken},
+	password:    {"password", (*conversation).askPassword, "", ""},
+	appPassword: {"app password, token or key", (*conversation).askPassword, "", ""},
+	oauth2:      {"token", (*conversation).askToken, "", ""},
+	google:      {"app password", (*conversation).askPassword, sourceOAuth2 + "google", byPassword},
+	microsoft:   {"token", (*conversation).askToken, sourceOAuth2 + "microsoft", byTokens},
+}
+
+// The answers of a person who may choose.
+const (
+	byPassword = "password"
+	byTokens   = "oauth2"
+)
+
+// chooseLogin lets a person choose between a password and access tokens, where
+// the provider gives those.
+func (c *conversation) chooseLogin(context.Context) error {
+	row := logins[c.login]
+	if row.tokens == "" || c.Secret != "" || c.PasswordFile != "" || c.anonymous || !c.There {
+		return nil
+	}
+	answer := row.standard
+	if !c.Yes {
+		check := func(answer string) error {
+			if answer != byPassword && answer != byTokens {
+				return fmt.Errorf("please answer %s or %s", byPassword, byTokens)
+			}
+			return nil
+		}
+		var err error
+		answer, err = c.ask(question{text: "log in by " + byPassword + ", or by access tokens (" + byTokens + ")", standard: row.standard, check: check,
+			flag: "--secret " + row.tokens})
+		if err != nil {
+			return err
+		}
+	}
+	switch {
+	case answer == byTokens:
+		c.source = row.tokens
+	case row.standard == byTokens:
+		c.login = password
+	}
+	return nil
 }
 
 // askPassword gets the password: from the file that --password-file names, from
@@ -57,25 +105,30 @@ func (c *conversation) askPassword(ctx context.Context, what string) error {
 	return c.typed(prompt)
 }
 
-// consent gets access tokens, and notes whether that keeps a refresh token where
-// there was none.
+// consent gets access tokens, for which the provider has to know us.
 func (c *conversation) consent(ctx context.Context) error {
+	if err := c.keepClientSecret(ctx); err != nil {
+		return err
+	}
 	ref, err := credential.ParseRef(cmp.Or(c.refresh, "keyring"))
 	if err != nil {
 		return err
 	}
 	_, none := c.Store.Get(ctx, []credential.Ref{ref}, c.ref.RefreshItem(c.item()))
 	err = c.Authorise(ctx, c.account())
-	c.consented = err == nil && none != nil
+	if err == nil && none != nil {
+		c.undo = append(c.undo, func(ctx context.Context) error { return c.Withdraw(ctx, c.account()) })
+	}
 	return err
 }
 
-// withdraw takes away what consent has kept, although the person may have gone.
-func (c *conversation) withdraw(ctx context.Context) error {
-	if !c.consented {
-		return nil
+// withdraw takes away what was kept on the way, although the person may have
+// gone.
+func (c *conversation) withdraw(ctx context.Context) (err error) {
+	for _, undo := range c.undo {
+		err = errors.Join(err, undo(context.WithoutCancel(ctx)))
 	}
-	return c.Withdraw(context.WithoutCancel(ctx), c.account())
+	return err
 }
 
 func (c *conversation) typed(prompt string) error {
@@ -87,18 +140,24 @@ func (c *conversation) typed(prompt string) error {
 	return status.Usage.Wrap(err)
 }
 
-// readPassword reads --password-file, by the rules for every file that holds a
-// secret.
-func (c *conversation) readPassword(ctx context.Context) error {
-	path, err := filepath.Abs(c.PasswordFile)
+// readPassword reads --password-file.
+func (c *conversation) readPassword(ctx context.Context) (err error) {
+	c.secret, err = c.readSecret(ctx, "--password-file", c.PasswordFile)
+	return err
+}
+
+// readSecret reads the file that an option names, by the rules for every file
+// that holds a secret.
+func (c *conversation) readSecret(ctx context.Context, flag, path string) (credential.Secret, error) {
+	path, err := filepath.Abs(path)
 	if err != nil {
-		return status.Usage.Errorf("--password-file: %w", err)
+		return credential.Secret{}, status.Usage.Errorf("%s: %w", flag, err)
 	}
 	ref, err := credential.ParseRef("file:" + path)
-	if err == nil {
-		c.secret, err = c.Store.Get(ctx, []credential.Ref{ref}, c.item())
+	if err != nil {
+		return credential.Secret{}, status.Usage.Errorf("%s: %w", flag, err)
 	}
-	return err
+	return c.Store.Get(ctx, []credential.Ref{ref}, c.item())
 }
 
 // askToken gets a token for OAuth2, which a program has to make, so that
@@ -106,7 +165,7 @@ func (c *conversation) readPassword(ctx context.Context) error {
 // same may give it.
 func (c *conversation) askToken(ctx context.Context, what string) error {
 	switch {
-	case c.Secret != "" || c.PasswordFile != "":
+	case c.Secret != "" || c.PasswordFile != "" || c.ref.IsOAuth2():
 		return c.askPassword(ctx, what)
 	case c.There:
 		ok, err := c.yes("try a password all the same?", false, "--password-file FILE")
@@ -117,5 +176,5 @@ func (c *conversation) askToken(ctx context.Context, what string) error {
 			return c.askPassword(ctx, "password")
 		}
 	}
-	return status.Usage.Errorf("%s takes no password; give --secret SOURCE where a token for OAuth2 comes from, such as oauth2:PROVIDER or command:WORDS", c.server.Name())
+	return status.Usage.Errorf("%s takes no password; give --secret SOURCE where a token for OAuth2 comes from, such as %s or command:WORDS", c.server.Name(), cmp.Or(c.tokens, "oauth2:PROVIDER"))
 }

@@ -30,11 +30,11 @@ const regionPart = "REGION"
 
 // providers is the table of large providers.
 var providers = [...]provider{
-	{"Google (Gmail, Workspace)", "gmail.com googlemail.com", "google.com googlemail.com", "smtps://smtp.gmail.com", wholeAddress, appPassword,
+	{"Google (Gmail, Workspace)", "gmail.com googlemail.com", "google.com googlemail.com", "smtps://smtp.gmail.com", wholeAddress, google,
 		"needs 2-step verification and an app password: https://myaccount.google.com/apppasswords"},
-	{"Outlook.com", "outlook.com hotmail.com live.com msn.com passport.com outlook.de outlook.fr outlook.es outlook.it outlook.at outlook.jp outlook.com.br hotmail.de hotmail.fr hotmail.it hotmail.es hotmail.co.uk live.de live.fr live.it live.nl live.co.uk", "olc.protection.outlook.com", "smtp://smtp-mail.outlook.com", wholeAddress, oauth2,
+	{"Outlook.com", "outlook.com hotmail.com live.com msn.com passport.com outlook.de outlook.fr outlook.es outlook.it outlook.at outlook.jp outlook.com.br hotmail.de hotmail.fr hotmail.it hotmail.es hotmail.co.uk live.de live.fr live.it live.nl live.co.uk", "olc.protection.outlook.com", "smtp://smtp-mail.outlook.com", wholeAddress, microsoft,
 		"password login is switched off: use OAuth2"},
-	{"Microsoft 365", "onmicrosoft.com", "mail.protection.outlook.com mx.microsoft", "smtp://smtp.office365.com", wholeAddress, oauth2,
+	{"Microsoft 365", "onmicrosoft.com", "mail.protection.outlook.com mx.microsoft", "smtp://smtp.office365.com", wholeAddress, microsoft,
 		"password login is switched off, unless an administrator allows SMTP AUTH: use OAuth2"},
 	{"Yahoo", "yahoo.com ymail.com rocketmail.com myyahoo.com yahoo.de yahoo.fr yahoo.it yahoo.es yahoo.co.uk yahoo.co.in yahoo.ca yahoo.com.br yahoo.com.au", "yahoodns.net", "smtps://smtp.mail.yahoo.com", wholeAddress, appPassword,
 		"needs an app password: https://login.yahoo.com/account/security"},

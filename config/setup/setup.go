@@ -1,6 +1,7 @@
 package setup
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,6 +27,7 @@ type Setup struct {
 	User    string
 	Secret  string // a source, never a password; "" is chosen by For
 	For     string // the name of a use
+	Flow    string // how a person consents
 
 	PasswordFile string // "-" is standard input
 	ISPDB        bool   // Mozilla may be told the domain
@@ -33,14 +35,21 @@ type Setup struct {
 	Force        bool   // the account is written although it did not work
 	NoTest       bool   // no mail is sent
 
+	// The registration with a provider of access tokens that has no table yet.
+	ClientID         string
+	ClientSecretFile string
+	Tenant           string
+
 	Person
 	Out    io.Writer // gets what was done, and what is left to do
 	Paths  config.Paths
 	Values config.Values
 	Store  *credential.Store
-	// Authorise gets a person's consent to access tokens for an account that is
-	// nowhere yet, unless it is there.
+	// Authorise gets a person's consent to access tokens for an account, which
+	// may be nowhere yet. Run needs none where there is one already.
 	Authorise func(context.Context, *config.Account) error
+	// Provide makes a provider known to Authorise and Try.
+	Provide func(*config.OAuth2)
 	// Withdraw forgets what Authorise has kept.
 	Withdraw func(context.Context, *config.Account) error
 	// Try tries an account that is nowhere yet, and says what it has seen.
@@ -72,24 +81,33 @@ type conversation struct {
 	user      string
 	anonymous bool // the server wants no login
 	login     login
+	tokens    string // where access tokens for this server are had; "" is not known
 	use       *use
 	name      string
-	source    string // of the secret, and
+	place     *place // of the secret
+	source    string // that it is had from, and
 	ref       credential.Ref
 	secret    credential.Secret // zero: it is in its place already
 	refresh   string            // the place of a refresh token; "" is the keyring, or none
-	consented bool              // Authorise has kept one there
+	renewal   *renewal          // nil: the account is new
+	undo      []func(context.Context) error
+
+	registration *table            // what a provider of access tokens needs
+	clientSecret credential.Secret // zero: there is none
 }
 
 // steps is the way to an account.
 var steps = [...]func(*conversation, context.Context) error{
+	(*conversation).nameUse,
 	(*conversation).askAddress,
 	(*conversation).findServer,
 	(*conversation).connect,
 	(*conversation).askUser,
-	(*conversation).askUse,
+	(*conversation).chooseLogin,
+	(*conversation).chooseUse,
 	(*conversation).askName,
 	(*conversation).choosePlace,
+	(*conversation).register,
 	(*conversation).draft,
 	(*conversation).prove,
 	(*conversation).spare,
@@ -106,12 +124,12 @@ func (s *Setup) Run(ctx context.Context) error {
 	for _, step := range steps {
 		if err := step(c, ctx); err != nil {
 			if left := c.withdraw(ctx); left != nil {
-				return fmt.Errorf("%w; the account is not written, but a refresh token is left: %v", err, left)
+				return fmt.Errorf("%w; the account is not written, but something is left: %v", err, left)
 			}
 			return fmt.Errorf("nothing is written: %w", err)
 		}
 	}
-	return c.use.keep(c)
+	return c.place.keep(c)
 }
 
 // load reads the configuration that is there, which must be good.
@@ -233,7 +251,7 @@ func (c *conversation) agree(f *finding) (bool, error) {
 // take makes a finding the account's server.
 func (c *conversation) take(f *finding) error {
 	f.adopt()
-	c.server, c.login = f.server, f.login
+	c.server, c.login, c.tokens = f.server, f.login, logins[f.login].tokens
 	c.user = c.who.fill(f.user)
 	if f.remark != "" {
 		c.show("%s", f.remark)
@@ -254,7 +272,7 @@ func (c *conversation) connect(ctx context.Context) error {
 		return c.forced(err)
 	}
 	takesToken := func(m string) bool { return m == "XOAUTH2" || m == "OAUTHBEARER" }
-	if len(seen.Mechanisms) > 0 && !slices.ContainsFunc(seen.Mechanisms, func(m string) bool { return !takesToken(m) }) {
+	if c.tokens == "" && len(seen.Mechanisms) > 0 && !slices.ContainsFunc(seen.Mechanisms, func(m string) bool { return !takesToken(m) }) {
 		c.login = oauth2
 	}
 	c.anonymous = len(seen.Mechanisms) == 0 && c.User == ""
@@ -284,40 +302,47 @@ func (c *conversation) askUser(context.Context) error {
 	case c.user != "" && (c.Yes || !c.There):
 		return nil
 	}
-	answer, err := c.ask(question{text: "user name", standard: c.user, flag: "--user NAME", check: func(name string) error {
-		if !printable(name) {
-			return errors.New("a user name has only characters that can be seen")
-		}
-		return nil
-	}})
+	answer, err := c.ask(question{text: "user name", standard: c.user, flag: "--user NAME", check: visible})
 	c.user = answer
 	return err
+}
+
+// visible says what is wrong with an answer that does not show as what it is.
+func visible(answer string) error {
+	if !printable(answer) {
+		return errors.New("it has characters that cannot be seen")
+	}
+	return nil
 }
 
 // printable reports whether s shows as what it is.
 func printable(s string) bool { return status.Printable(s) == s }
 
-// askUse finds out what the account is for, which says where its secret can
-// be. A source that is given says that too.
-func (c *conversation) askUse(context.Context) (err error) {
-	switch {
-	case c.For != "":
+// nameUse takes the use that an option names.
+func (c *conversation) nameUse(context.Context) (err error) {
+	if c.For != "" {
 		c.use, err = useNamed(c.For)
-		return status.Usage.Wrap(err)
-	case c.Secret != "" || c.anonymous:
+	}
+	return status.Usage.Wrap(err)
+}
+
+// chooseUse finds out what the account is for, which says where its secret can
+// be. A source that is given says that too, unless it needs a place of its own.
+func (c *conversation) chooseUse(ctx context.Context) error {
+	isToken := c.source != "" || strings.HasPrefix(c.Secret, sourceOAuth2)
+	switch {
+	case c.use != nil:
+		return nil
+	case c.anonymous, c.Secret != "" && !(isToken && c.There):
 		c.use = &uses[0]
 		return nil
 	}
-	if c.There {
-		for _, u := range uses {
-			c.show("  %-10s %s: %s", u.name, u.about, u.why)
+	return c.askUse(ctx, func(u *use) *place {
+		if isToken {
+			return &u.token
 		}
-	}
-	_, err = c.ask(question{text: "what is the account for", standard: uses[0].name, flag: "--for desktop, cron, service or container", check: func(name string) (err error) {
-		c.use, err = useNamed(name)
-		return err
-	}})
-	return err
+		return &u.password
+	})
 }
 
 // askName finds a name that the configuration does not have yet.
@@ -338,7 +363,7 @@ func (c *conversation) askName(context.Context) error {
 		}
 		return nil
 	}
-	if a := c.twin(); a != nil && c.use.name != "container" {
+	if a := c.twin(); a != nil && !c.isElsewhere() {
 		return status.Usage.Errorf("account %s, in %s, logs in there as %s already; if only the password has changed: sendoff --login %s; for another account give --account NAME", a.Name, c.file, a.User, a.Name)
 	}
 	label, _, _ := strings.Cut(c.who.ascii, ".")
@@ -346,7 +371,7 @@ func (c *conversation) askName(context.Context) error {
 	for n := 2; c.taken(standard); n++ {
 		standard = fmt.Sprintf("%s-%d", label, n)
 	}
-	if !c.There || c.Yes || c.use.name == "container" {
+	if !c.There || c.Yes || c.isElsewhere() {
 		return check(standard)
 	}
 	_, err := c.ask(question{text: "a name for the account", standard: standard, flag: "--account NAME", check: check})
@@ -375,22 +400,47 @@ func (c *conversation) taken(name string) bool {
 	return slices.ContainsFunc(c.config.Accounts, func(a *config.Account) bool { return a.Name == name && a.File == c.file })
 }
 
-// choosePlace settles where the secret is, or will be.
+// choosePlace settles where the secret is, or will be, and where its refresh
+// token will be, if it has one.
 func (c *conversation) choosePlace(ctx context.Context) (err error) {
+	c.place = &c.use.password
 	if c.anonymous && c.user == "" {
 		return nil
 	}
-	if c.source = c.Secret; c.source == "" {
-		c.source = c.use.place(c)
-		c.show("%s", c.use.why)
+	given := cmp.Or(c.Secret, c.source)
+	if c.source = given; given == "" {
+		c.source = c.place.source(c)
 	}
 	if c.ref, err = credential.ParseRef(c.source); err != nil {
 		return err
 	}
-	if c.ref.IsOAuth2() && c.use.name == "cron" {
-		c.refresh = c.shelf().free(ctx, c.secretFile(), credential.Secret{})
+	switch {
+	case c.ref.IsOAuth2():
+		err = c.chooseTokenPlace(ctx)
+	case given == "":
+		c.explainPlace()
+	}
+	if err != nil {
+		return err
 	}
 	return c.usable(ctx)
+}
+
+// chooseTokenPlace settles where the refresh token will be.
+func (c *conversation) chooseTokenPlace(ctx context.Context) error {
+	c.place = &c.use.token
+	if c.place.source == nil {
+		return status.Usage.Errorf("%s", c.place.why)
+	}
+	if c.byClient() {
+		return nil
+	}
+	c.refresh = c.place.source(c)
+	if c.refresh != "keyring" {
+		c.refresh = c.shelf().free(ctx, c.refresh, credential.Secret{})
+	}
+	c.explainPlace()
+	return nil
 }
 
 // tries is how often a person may mistype a password.
@@ -430,6 +480,11 @@ func (c *conversation) mail() string {
 
 // account returns the account as far as it is known.
 func (c *conversation) account() *config.Account {
+	if c.renewal != nil {
+		a := *c.renewal.account
+		a.Secret, a.RefreshToken = config.List[string]{c.source}, cmp.Or(c.refresh, a.RefreshToken)
+		return &a
+	}
 	a := c.unnamed(c.server)
 	a.Name, a.User = c.name, c.user
 	if c.source != "" {
@@ -457,7 +512,7 @@ func (c *conversation) shelf() shelf { return shelf{c.Store, c.config.Accounts} 
 // be replaced.
 func (c *conversation) spare(ctx context.Context) (err error) {
 	switch {
-	case c.secret.IsZero() || !c.ref.Writable() || c.use.name == "container":
+	case c.secret.IsZero() || !c.ref.Writable() || c.isElsewhere():
 		return nil
 	case c.Secret == "" && strings.HasPrefix(c.source, "file:"):
 		c.source = c.shelf().free(ctx, c.source, c.secret)

@@ -84,7 +84,7 @@ func (s *stage) file(t *testing.T) string {
 
 // A person answers everything, and mistypes the password once.
 func TestPerson(t *testing.T) {
-	s := newStage(t, "no address", "ann@gmail.com", "y", "", "kitchen", "desktop", "-x", "work")
+	s := newStage(t, "no address", "ann@gmail.com", "y", "", "certificate", "password", "kitchen", "desktop", "-x", "work")
 	s.passwords = []string{"wrong", "right"}
 	if err := s.Run(t.Context()); err != nil {
 		t.Fatalf("%v\n%s", err, s.shown.String())
@@ -99,7 +99,7 @@ func TestPerson(t *testing.T) {
 	if len(s.trials) != 2 {
 		t.Errorf("trials: %q", s.trials)
 	}
-	for _, words := range []string{"app password", "--for takes desktop, cron", "535 wrong", "may hold only letters"} {
+	for _, words := range []string{"app password", "please answer password or oauth2", "--for takes desktop, cron", "535 wrong", "may hold only letters"} {
 		if !strings.Contains(s.shown.String(), words) {
 			t.Errorf("not shown: %s", words)
 		}
@@ -111,7 +111,7 @@ func TestPerson(t *testing.T) {
 
 // Who types a wrong password three times, or goes away, leaves nothing behind.
 func TestNothingWritten(t *testing.T) {
-	const all = "ann@gmail.com\ny\n\ncron\nwork"
+	const all = "ann@gmail.com\ny\n\n\ncron\nwork"
 	tests := []struct {
 		name, answers string
 		passwords     []string
@@ -122,7 +122,8 @@ func TestNothingWritten(t *testing.T) {
 		{"an empty password", all, []string{""}, status.Usage},
 		{"gone at the begin", "", nil, status.NoInput},
 		{"gone at the server", "ann@gmail.com", nil, status.NoInput},
-		{"gone at the use", "ann@gmail.com\ny\n", nil, status.NoInput},
+		{"gone at the login", "ann@gmail.com\ny\n", nil, status.NoInput},
+		{"gone at the use", "ann@gmail.com\ny\n\n", nil, status.NoInput},
 	}
 	for _, tt := range tests {
 		s := newStage(t)

@@ -57,13 +57,13 @@ var hints = [...]struct {
 	{Config, "5.1.", "the server does not let this login send as the account's address: check from and user"},
 	{Config, "5.7.", "the server does not let this login send as the account's address: check from and user"},
 
-	{Credential, "oauth2:|keyring: ", `keep the refresh token in a file: refresh-token = "file:~/.config/sendoff/ACCOUNT.token", then sendoff --login ACCOUNT`},
+	{Credential, "oauth2:|keyring: ", "keep the refresh token in a file, by sendoff --login ACCOUNT --for cron (or service)"},
 	{Credential, "oauth2:|gives no refresh token", "add that scope to scopes in the provider's table; at Google auth-url asks for it with access_type=offline"},
 	{Credential, "keyring: no password stored", "store it: sendoff --login ACCOUNT"},
-	{Credential, "no d-bus session bus", `nobody is logged in here, as under cron: loginctl enable-linger, or secret = "file:…", "command:…" or "systemd:…"`},
+	{Credential, "no d-bus session bus", "nobody is logged in here, as under cron: keep the secret in a file, by sendoff --login ACCOUNT --for cron (or service)"},
 	{Credential, "no keyring service", `start gnome-keyring or KeePassXC, or use secret = "file:…" or "command:…"`},
 	{Credential, "no default keyring", "log in to the desktop once, or make a default keyring with seahorse"},
-	{Credential, "keyring: locked", `log in to the desktop, or run sendoff once in a terminal; for cron use secret = "file:…", "command:…" or "systemd:…"`},
+	{Credential, "keyring: locked", "log in to the desktop, or run sendoff once in a terminal; for cron keep the secret in a file, by sendoff --login ACCOUNT --for cron"},
 	{Credential, "keyring: no answer", "the keyring service hangs: restart it"},
 	{Credential, "the service broke off", "try again, and look into the keyring service's log"},
 	{Credential, "too long for it", `use secret = "file:…"`},
@@ -78,7 +78,7 @@ var hints = [...]struct {
 	{Credential, "belongs to uid", "give it to yourself or to root: chown"},
 	{Credential, "not a regular file", `use secret = "command:cat FILE"`},
 	{Credential, "open: no such file", "store it: sendoff --login ACCOUNT"},
-	{Credential, "$credentials_directory|as cron", `only the service has it; if cron is to send too, use secret = "file:…"`},
+	{Credential, "$credentials_directory|as cron", "only the service has it; if cron is to send too, keep it in a file as well, by sendoff --login ACCOUNT --for cron"},
 	{Credential, "$credentials_directory", "add LoadCredential= to the service's unit"},
 	{Credential, "cannot be written", `set secret = "keyring" or "file:…" to store it with --login`},
 
@@ -166,6 +166,20 @@ func Hint(err error) string {
 		}
 	}
 	return ""
+}
+
+// HintFor is Hint for the account of that name. For one without a name, which no
+// file defines, it leaves out what a command would do to it.
+func HintFor(err error, account string) string {
+	hint := Hint(err)
+	if account != "" {
+		return strings.ReplaceAll(hint, "ACCOUNT", account)
+	}
+	hint, _, _ = strings.Cut(hint, ", by sendoff --login")
+	if strings.Contains(hint, "--login ACCOUNT") {
+		return ""
+	}
+	return hint
 }
 
 // holds reports whether text holds all words.

@@ -21,7 +21,7 @@ func TestHint(t *testing.T) {
 		{AuthFailed.Errorf("AUTH PLAIN: 535 5.7.8 bad credentials"), "--login ACCOUNT"},
 		{AuthFailed.Errorf("oauth2:google: the provider refuses: invalid_grant (AADSTS53500); run sendoff --login work"), "7 days"},
 		{AuthFailed.Errorf("oauth2:google: the provider refuses: invalid_client"), "client-id"},
-		{Credential.Errorf("oauth2:google: keyring: locked"), "refresh-token"},
+		{Credential.Errorf("oauth2:google: keyring: locked"), "sendoff --login ACCOUNT --for cron"},
 		{Connection.Errorf("oauth2:google: oauth2.googleapis.com: connection refused"), "provider"},
 		{Insecure.Errorf("TLS: certificate of mx: expired on 2026-01-01, and this machine's clock says 2026-02-01"), "clock"},
 		{Config.Errorf("no account configured"), "config.toml"},
@@ -48,6 +48,25 @@ func TestHintTable(t *testing.T) {
 		}
 		if got := Hint(row.kind.Errorf("%s", strings.ReplaceAll(row.words, "|", " "))); got != row.hint {
 			t.Errorf("row %d, %q, is hidden by another: %q", i, row.words, got)
+		}
+	}
+}
+
+// An account that no file defines is not one to log in to by name.
+func TestHintFor(t *testing.T) {
+	tests := []struct {
+		err           error
+		account, want string
+	}{
+		{Credential.Errorf("keyring: no D-Bus session bus"), "work", "nobody is logged in here, as under cron: keep the secret in a file, by sendoff --login work --for cron (or service)"},
+		{Credential.Errorf("keyring: no D-Bus session bus"), "", "nobody is logged in here, as under cron: keep the secret in a file"},
+		{Credential.Errorf("keyring: no password stored"), "work", "store it: sendoff --login work"},
+		{Credential.Errorf("keyring: no password stored"), "", ""},
+		{Credential.Errorf("x"), "work", ""},
+	}
+	for _, tt := range tests {
+		if got := HintFor(tt.err, tt.account); got != tt.want {
+			t.Errorf("%v, %q: got %q, want %q", tt.err, tt.account, got, tt.want)
 		}
 	}
 }

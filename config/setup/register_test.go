@@ -1,0 +1,134 @@
+package setup
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"sendoff/config"
+	"sendoff/submit/credential"
+	"sendoff/submit/status"
+)
+
+// consenting makes s a person who consents, whose consent leaves a token, and
+// returns the provider that is known by then.
+func (s *stage) consenting(t *testing.T) *config.OAuth2 {
+	s.Values.Secret = func(source string) error { _, err := credential.ParseRef(source); return err }
+	known := &config.OAuth2{}
+	s.Provide = func(p *config.OAuth2) { *known = *p }
+	s.Authorise = func(_ context.Context, a *config.Account) error {
+		if a.Secret[0] != "oauth2:"+known.Name {
+			t.Errorf("asked for %s, known is %q", a.Secret, known.Name)
+		}
+		for _, source := range known.ClientSecret {
+			ref, _ := credential.ParseRef(source)
+			if _, err := s.Store.Get(t.Context(), []credential.Ref{ref}, credential.Item{}); err != nil {
+				t.Errorf("the client's secret: %v", err)
+			}
+		}
+		return nil
+	}
+	s.Withdraw = func(context.Context, *config.Account) error { return nil }
+	return known
+}
+
+// A person who wants access tokens says what the provider knows us by, and gets
+// a table for it.
+func TestRegister(t *testing.T) {
+	s := newStage(t, "", "", "oauth2", "cron", "work", "", "123.apps.example")
+	s.Address, s.passwords = "ann@gmail.com", []string{"client secret"}
+	known := s.consenting(t)
+	s.Try = func(context.Context, Trial) (Seen, error) { return Seen{Mechanisms: []string{"PLAIN", "XOAUTH2"}}, nil }
+	if err := s.Run(t.Context()); err != nil {
+		t.Fatalf("%v\n%s", err, s.shown.String())
+	}
+	const want = `[oauth2.google]
+client-id = "123.apps.example"
+client-secret = "file:~/.config/sendoff/oauth2-google.secret"
+
+[accounts.work]
+server = "smtps://smtp.gmail.com"
+user = "ann@gmail.com"
+from = "ann@gmail.com"
+secret = "oauth2:google"
+refresh-token = "file:~/.config/sendoff/work.secret"
+`
+	if got := s.file(t); got != want {
+		t.Errorf("written:\n%swant:\n%s", got, want)
+	}
+	if known.ClientID != "123.apps.example" || !strings.HasPrefix(known.TokenURL.URL, "https://oauth2.googleapis.com/") {
+		t.Errorf("known: %+v", known)
+	}
+	if text, _ := os.ReadFile(filepath.Join(filepath.Dir(s.Paths.User), "oauth2-google.secret")); string(text) != "client secret\n" {
+		t.Errorf("the client's secret is %q", text)
+	}
+	if strings.Contains(s.shown.String()+s.out.String(), "client secret\n") {
+		t.Error("the client's secret is shown")
+	}
+}
+
+// Options are answers as well; a table that is there needs none, and what cannot
+// be known is an error that names the option. Of what fails nothing is left.
+func TestRegisterByOptions(t *testing.T) {
+	const office = "[oauth2.microsoft]\nclient-id = \"1\"\n"
+	tests := []struct {
+		name, has, secret, server, id, tenant string
+		fails                                 bool // the login
+		want, table                           string
+	}{
+		{"Microsoft", "", "oauth2:microsoft", "smtp://smtp.office365.com", "11", "example.com", false, "", "[oauth2.microsoft]\nclient-id = \"11\"\nclient-secret = \"file:~/.config/sendoff/oauth2-microsoft.secret\"\ntenant = \"example.com\"\n"},
+		{"no tenant", "", "oauth2:microsoft", "smtp://smtp.office365.com", "11", "", false, "", "[oauth2.microsoft]\nclient-id = \"11\"\nclient-secret = \"file:~/.config/sendoff/oauth2-microsoft.secret\"\n"},
+		{"there already", office, "oauth2:microsoft", "smtp://smtp.office365.com", "", "", false, "", office},
+		{"there, and another id", office, "oauth2:microsoft", "smtp://smtp.office365.com", "11", "", false, "has [oauth2.microsoft] already", ""},
+		{"no id", "", "oauth2:google", "smtps://smtp.gmail.com", "", "", false, "give --client-id ID", ""},
+		{"an id of no provider", "", "command:pass", "smtps://smtp.gmail.com", "11", "", false, "stands only with --secret oauth2:NAME", ""},
+		{"not built in", "", "oauth2:other", "smtps://smtp.gmail.com", "11", "", false, "the configuration has no [oauth2.other]", ""},
+		{"an id that hides", "", "oauth2:google", "smtps://smtp.gmail.com", "1\u202e1", "", false, "--client-id: it has characters", ""},
+		{"no login", "", "oauth2:google", "smtps://smtp.gmail.com", "11", "", true, "nothing is written: 535", ""},
+		{"no source", "", "", "smtp://smtp.office365.com", "", "", false, "such as oauth2:microsoft", ""},
+	}
+	for _, tt := range tests {
+		s := newStage(t)
+		s.There = false
+		s.Address, s.Server, s.Setup.Secret, s.ClientID, s.Tenant, s.For, s.Yes = "ann@example.org", tt.server, tt.secret, tt.id, tt.tenant, "cron", true
+		known := s.consenting(t)
+		folder := filepath.Dir(s.Paths.User)
+		if err := os.MkdirAll(folder, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if tt.has != "" {
+			known.Name = "microsoft"
+			if err := os.WriteFile(s.Paths.User, []byte(tt.has), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if tt.id != "" {
+			s.ClientSecretFile = filepath.Join(s.Paths.Home, "given")
+			if err := os.WriteFile(s.ClientSecretFile, []byte("client secret\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.Try = func(_ context.Context, tr Trial) (Seen, error) {
+			if tt.fails && tr.Account.User != "" {
+				return Seen{}, status.AuthFailed.Errorf("535 wrong")
+			}
+			return Seen{Mechanisms: []string{"PLAIN", "XOAUTH2"}}, nil
+		}
+		err := s.Run(t.Context())
+		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: got %v, want %q\n%s", tt.name, err, tt.want, s.shown.String())
+		}
+		if err == nil && !strings.HasPrefix(s.file(t), tt.table+"\n[accounts.example]\n") {
+			t.Errorf("%s: written\n%s", tt.name, s.file(t))
+		}
+		if err != nil && s.file(t) != tt.has {
+			t.Errorf("%s: left\n%s", tt.name, s.file(t))
+		}
+		if _, err := os.Stat(filepath.Join(folder, "oauth2-google.secret")); tt.want != "" && !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s: the client's secret is left", tt.name)
+		}
+	}
+}

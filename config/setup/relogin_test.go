@@ -1,0 +1,161 @@
+package setup
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"sendoff/config"
+	"sendoff/submit/credential"
+	"sendoff/submit/status"
+)
+
+// own is the table of a provider.
+const own = "[oauth2.own]\nclient-id = \"1\"\ntoken-url = \"https://own.example/token\"\nauth-url = \"https://own.example/\"\n"
+
+// relogin lets the person of s log in to the account work of the configuration
+// text, and returns what is left of that.
+func (s *stage) relogin(t *testing.T, text string) (string, error) {
+	t.Helper()
+	if err := errors.Join(os.MkdirAll(filepath.Dir(s.Paths.User), 0o700), os.WriteFile(s.Paths.User, []byte(text), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	s.Values.Secret = func(source string) error { _, err := credential.ParseRef(source); return err }
+	c, err := config.Load(s.Paths, s.Values)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = s.Login(t.Context(), c, c.Accounts[0])
+	return s.file(t), err
+}
+
+// The secret goes where the use can get at it, and the account is changed to
+// look there first.
+func TestLoginFor(t *testing.T) {
+	const head = "[accounts.work] # mine\nserver = \"smtps://smtp.example.org\"\nuser = \"ann\"\n"
+	tests := []struct {
+		name, secret, use, answers string // the person is at a terminal if there are answers
+		want                       string // of the account, after secret
+		ring, file                 string // what is kept
+		shown, out                 string
+	}{
+		{"as it is", "", "", "", "", "right", "", "", "stored: keyring, for ann at smtp.example.org"},
+		{"as it is, said", `secret = "keyring"`, "", "-", `secret = "keyring"`, "right", "", "the keyring is open only while", ""},
+		{"a desktop", "", "", "desktop", "", "right", "", "keyring serves for that", ""},
+		{"whatever is there", "", "", "-", "", "right", "", "what is the account for [desktop]", ""},
+		{"cron, asked", "", "", "cron", `secret = "file:~/.config/sendoff/work.secret"`, "", "right", "no keyring is open when cron runs", "changed: account work"},
+		{"cron", `secret = "keyring" # x`, "cron", "", `secret = ["file:~/.config/sendoff/work.secret", "keyring"] # x`, "", "right", "no keyring is open when cron runs", "stored: file:~/.config/sendoff/work.secret, for ann"},
+		{"cron, there", `secret = ["keyring", "file:~/.config/sendoff/work.secret"]`, "cron", "", `secret = ["keyring", "file:~/.config/sendoff/work.secret"]`, "", "right", "work.secret serves for that", ""},
+		{"a desktop, there", `secret = "file:~/.config/sendoff/work.secret"`, "desktop", "", `secret = "file:~/.config/sendoff/work.secret"`, "", "right", "work.secret serves", ""},
+		{"a desktop, from a command", `secret = "command:pass show x"`, "desktop", "", `secret = ["keyring", "command:pass show x"]`, "right", "", "open while you are logged in", ""},
+		{"a service", `secret = "keyring"`, "service", "", `secret = ["systemd:sendoff-work", "keyring"]`, "", "", "that no other process can read", "LoadCredentialEncrypted=sendoff-work:"},
+		{"a service, there", `secret = "systemd:smtp"`, "service", "", `secret = "systemd:smtp"`, "", "", "systemd:smtp serves", "LoadCredentialEncrypted=smtp:"},
+		{"a container", `secret = "file:~/.config/sendoff/work.secret"`, "container", "", `secret = "file:~/.config/sendoff/work.secret"`, "", "", "everything is in variables", "SENDOFF_SERVER=smtps://smtp.example.org\nSENDOFF_USER=ann\nSENDOFF_SECRET=file:/run/secrets/sendoff\n"},
+	}
+	for _, tt := range tests {
+		s := newStage(t, strings.TrimPrefix(tt.answers, "-"))
+		s.There, s.For, s.passwords = tt.answers != "", tt.use, []string{"right"}
+		with := func(secret string) string {
+			if secret != "" {
+				secret += "\n"
+			}
+			return "# top\n" + head + secret + "\n# other\n[accounts.other]\nserver = \"smtp://x.example\"\n"
+		}
+		got, err := s.relogin(t, with(tt.secret))
+		if err != nil || got != with(tt.want) {
+			t.Errorf("%s: %v, left\n%s\n%s", tt.name, err, got, s.shown.String())
+		}
+		file, _ := os.ReadFile(filepath.Join(filepath.Dir(s.Paths.User), "work.secret"))
+		if ring := s.ring["ann@smtp.example.org"]; ring != tt.ring || strings.TrimSuffix(string(file), "\n") != tt.file {
+			t.Errorf("%s: the keyring has %q, the file %q", tt.name, ring, file)
+		}
+		if !strings.Contains(s.shown.String(), tt.shown) || !strings.Contains(s.out.String(), tt.out) {
+			t.Errorf("%s: shown\n%swritten\n%s", tt.name, s.shown.String(), s.out.String())
+		}
+	}
+}
+
+// Consent leaves its refresh token where the use can get at it, and so that it
+// can be replaced.
+func TestLoginForToken(t *testing.T) {
+	const head = own + "[accounts.work]\nserver = \"smtps://smtp.example.org\"\nuser = \"ann\"\nsecret = [\"none\", \"oauth2:own\"]\n"
+	const inFile = "refresh-token = \"file:~/.config/sendoff/work.secret\"\n"
+	tests := []struct{ name, has, use, answer, want, refresh, kind string }{
+		{"as it is", "", "", "", "", "", ""},
+		{"asked", "", "", "cron", inFile, "file:~/.config/sendoff/work.secret", ""},
+		{"said", "refresh-token = \"keyring\"\n", "", "-", "refresh-token = \"keyring\"\n", "keyring", ""},
+		{"a desktop", "", "desktop", "", "", "keyring", ""},
+		{"cron", "refresh-token = \"keyring\"\n", "cron", "", inFile, "file:~/.config/sendoff/work.secret", ""},
+		{"a service", "", "service", "", inFile, "file:~/.config/sendoff/work.secret", ""},
+		{"there", inFile, "service", "", inFile, "file:~/.config/sendoff/work.secret", ""},
+		{"a container", "", "container", "", "", "none", "variables cannot hold a provider"},
+		{"nobody's consent", "", "cron", "", "", "", ""},
+	}
+	for _, tt := range tests {
+		s := newStage(t, strings.TrimPrefix(tt.answer, "-"))
+		s.There, s.For = tt.answer != "", tt.use
+		asked := "none"
+		s.Authorise = func(_ context.Context, a *config.Account) error {
+			if asked = a.RefreshToken; len(a.Secret) != 1 || a.Secret[0] != "oauth2:own" || a.User != "ann" {
+				t.Errorf("%s: asked for %+v", tt.name, a)
+			}
+			return nil
+		}
+		text := head
+		if tt.name == "nobody's consent" {
+			text = strings.Replace(head, "\nauth-url", "\ngrant = \"client-credentials\"\nclient-secret = \"keyring\"\nauth-url", 1)
+		}
+		got, err := s.relogin(t, text+tt.has)
+		if (err == nil) != (tt.kind == "") || err != nil && !strings.Contains(err.Error(), tt.kind) {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+		if got != text+tt.want || asked != tt.refresh {
+			t.Errorf("%s: left\n%s\nthe refresh token is in %q, want %q", tt.name, got, asked, tt.refresh)
+		}
+	}
+}
+
+// What cannot be is said before a password is asked for, and changes nothing.
+func TestLoginForFails(t *testing.T) {
+	const work = "[accounts.work]\nserver = \"smtps://smtp.example.org\"\nuser = \"ann\"\n"
+	tests := []struct {
+		name, text, use string
+		noKeyring       bool
+		want            status.Kind
+		words           string
+	}{
+		{"no such use", work, "laptop", false, status.Usage, "--for takes desktop"},
+		{"not a table", "accounts.work.server = \"smtps://smtp.example.org\"\naccounts.work.user = \"ann\"\n", "cron", false, status.Config, `write into the account secret = "file:~/.config/sendoff/work.secret"`},
+		{"no keyring", work + "secret = \"command:pass\"\n", "desktop", true, status.Credential, "--for cron keeps the secret in a file"},
+		{"nothing to write to", work + "secret = \"command:pass\"\n", "", false, status.Credential, "cannot be written"},
+	}
+	for _, tt := range tests {
+		s := newStage(t)
+		s.There, s.For = false, tt.use
+		if tt.noKeyring {
+			s.Store.Keyring = noKeyring{}
+		}
+		got, err := s.relogin(t, tt.text)
+		if status.KindOf(err) != tt.want || !strings.Contains(err.Error(), tt.words) || got != tt.text {
+			t.Errorf("%s: %v, left\n%s", tt.name, err, got)
+		}
+	}
+	s := newStage(t)
+	s.There, s.For, s.passwords = false, "cron", []string{"right"}
+	var server config.Server
+	if err := server.UnmarshalText([]byte("smtps://smtp.example.org")); err != nil {
+		t.Fatal(err)
+	}
+	a := &config.Account{Name: "environment", User: "ann", Servers: config.List[config.Server]{server}}
+	if err := s.Login(t.Context(), config.Default(), a); status.KindOf(err) != status.Usage || len(s.passwords) != 1 {
+		t.Errorf("without a file: %v", err)
+	}
+}
+
+// A noKeyring is none.
+type noKeyring struct{ memory }
+
+func (noKeyring) Get(string, string) (string, error) { return "", credential.ErrNoBus }
