@@ -707,6 +707,13 @@ func (p *program) checkConfig() error {
 	for _, a := range s.Config.Accounts {
 		fmt.Fprintf(&b, "account %s, %s (%s)\n", a.Name, a.Servers[0], a.File)
 	}
+	if env := config.Environment(os.Getenv); env.Account != "" || env.Server != "" {
+		a, why, err := s.Config.Choose(config.Choice{Environment: env})
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(&b, "account %s, %s (%s)\n", a.Name, a.Servers[0], why)
+	}
 	if b.Len() == 0 {
 		return status.Config.Errorf("no account configured")
 	}

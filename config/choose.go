@@ -80,7 +80,8 @@ type Choice struct {
 // an account by itself where none is chosen. Beside a chosen one it takes that
 // account's place of delivery; and if its host is none of the account's, it
 // gets nothing that was meant for them: no user, secret, certificate or
-// fingerprint. Then why says whose user and secret these are.
+// fingerprint. Then why says whose user and secret these are. The providers of
+// access tokens that its secret names exist.
 func (c *Config) Choose(by Choice) (a *Account, why string, err error) {
 	chosen, why, err := c.choose(by)
 	if err != nil {
@@ -94,6 +95,7 @@ func (c *Config) Choose(by Choice) (a *Account, why string, err error) {
 	case env.Account == "" && env.Server == "" && c.standard() != chosen:
 		env.User, env.Secret = "", "" // they are the default account's
 	}
+	source := "secret"
 	for _, row := range []struct {
 		says Override
 		from origin
@@ -108,6 +110,12 @@ func (c *Config) Choose(by Choice) (a *Account, why string, err error) {
 		if host != "" {
 			why += fmt.Sprintf("; user and secret belong to %s and are not used", host)
 		}
+		if row.says.Secret != "" {
+			source = row.from.secret
+		}
+	}
+	if err := c.checkProvidersOf(&account); err != nil {
+		return nil, "", fmt.Errorf("%s %w", source, err)
 	}
 	account.setDefaults()
 	return &account, why, nil

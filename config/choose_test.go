@@ -191,6 +191,8 @@ func TestChooseOverrideErrors(t *testing.T) {
 		{o{}, o{From: "ann"}, status.Config, "SENDOFF_FROM: an address or pattern needs an @"},
 		{o{User: "a\r\nb"}, o{}, status.Usage, "--user holds a control character or a line break"},
 		{o{}, o{Secret: "file:\n"}, status.Config, "SENDOFF_SECRET holds a control character or a line break"},
+		{o{}, o{Secret: "oauth2:x"}, status.Config, "SENDOFF_SECRET oauth2:x: the configuration has no [oauth2.x]"},
+		{o{Secret: "oauth2:google"}, o{Secret: "oauth2:x"}, status.Config, "--secret oauth2:google: the configuration has no [oauth2.google], with a client-id"},
 	} {
 		c, err := parse(one)
 		if err != nil {

@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -171,14 +172,22 @@ func (c *Config) Provider(name string) (*OAuth2, error) {
 // file may name and another define.
 func (c *Config) checkProviders() error {
 	for _, a := range c.Accounts {
-		for _, source := range a.Secret {
-			name, ok := strings.CutPrefix(source, sourceOAuth2)
-			if !ok {
-				continue
-			}
-			if _, err := c.Provider(name); err != nil {
-				return status.Config.Errorf("%s: secret %s: %w", a.secretAt, source, err)
-			}
+		if err := c.checkProvidersOf(a); err != nil {
+			return fmt.Errorf("%s: secret %w", a.secretAt, err)
+		}
+	}
+	return nil
+}
+
+// checkProvidersOf checks those of one account, which an Override may have named.
+func (c *Config) checkProvidersOf(a *Account) error {
+	for _, source := range a.Secret {
+		name, ok := strings.CutPrefix(source, sourceOAuth2)
+		if !ok {
+			continue
+		}
+		if _, err := c.Provider(name); err != nil {
+			return fmt.Errorf("%s: %w", source, err)
 		}
 	}
 	return nil

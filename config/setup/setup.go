@@ -99,6 +99,7 @@ type conversation struct {
 // steps is the way to an account.
 var steps = [...]func(*conversation, context.Context) error{
 	(*conversation).nameUse,
+	(*conversation).checkSource,
 	(*conversation).askAddress,
 	(*conversation).findServer,
 	(*conversation).connect,
@@ -151,6 +152,27 @@ func (c *conversation) load() (*config.Config, error) {
 }
 
 func (c *conversation) printf(format string, args ...any) { fmt.Fprintf(c.Out, format, args...) }
+
+// checkSource refuses a source for the secret that no answer makes good.
+func (c *conversation) checkSource(context.Context) error {
+	if c.Secret == "" {
+		return nil
+	}
+	ref, err := credential.ParseRef(c.Secret)
+	if err == nil && ref.IsOAuth2() {
+		_, err = c.config.Provider(ref.Provider())
+		if _, known := config.BuiltIn(ref.Provider()); err != nil && known {
+			if c.There || c.ClientID != "" {
+				return nil // register gives it a table
+			}
+			err = fmt.Errorf("%w; give --client-id ID", err)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("--secret: %w", err)
+	}
+	return nil
+}
 
 func (c *conversation) askAddress(context.Context) error {
 	check := func(text string) (err error) {
