@@ -149,6 +149,7 @@ func Choose(offered, allowed []string, have Needs) (Mechanism, error) {
 		}
 	}
 	r := refusal{offered: offered, allowed: allowed}
+	r.password = have.HasSecret && !have.Token && tokensOnly(allowed) == nil
 	channel := channelOf(have.State)
 	channel.offered = slices.ContainsFunc(offered, isPlus)
 	for _, m := range mechanisms {
@@ -173,6 +174,7 @@ func Choose(offered, allowed []string, have Needs) (Mechanism, error) {
 // A refusal is why Choose chose nothing.
 type refusal struct {
 	offered, allowed []string
+	password         bool // the secret is one, as far as anybody knows
 	notAllowed       bool // the account rules out some that we know
 	lacks            []lack
 	tooOpen          []string
@@ -205,6 +207,8 @@ func (r *refusal) err() error {
 		return status.Config.Errorf("login: the account has no secret")
 	case r.tooOpen != nil:
 		return status.Insecure.Errorf("login: %s would send the secret in clear without TLS", list(r.tooOpen))
+	case r.password && tokensOnly(r.offered) != nil:
+		return status.Config.Errorf("login: the server takes only OAuth2 tokens (%s), and the secret is taken for a password", list(tokensOnly(r.offered)))
 	case r.without(aToken) != nil:
 		return status.Config.Errorf("login: for %s the secret must be a token; if it is one, name the mechanism in auth", list(r.without(aToken)))
 	case r.without(aPassword) != nil:
@@ -221,6 +225,22 @@ func (r *refusal) err() error {
 		return status.AuthFailed.Errorf("login: server offers %s; account allows %s", offers, list(r.allowed))
 	}
 	return status.AuthFailed.Errorf("login: server offers %s; sendoff knows %s", offers, list(Known()))
+}
+
+// tokensOnly returns those of names that take an access token, if none takes a
+// password; else nil.
+func tokensOnly(names []string) []string {
+	var tokens []string
+	for _, m := range mechanisms {
+		switch {
+		case !contains(names, m.Name):
+		case m.wants&aPassword != 0:
+			return nil
+		case m.wants&aToken != 0:
+			tokens = append(tokens, m.Name)
+		}
+	}
+	return tokens
 }
 
 func contains(names []string, name string) bool {

@@ -44,6 +44,7 @@ var hints = [...]struct {
 	{Config, "has no server", `add server = "smtps://HOST"`},
 	{Config, "byte order mark", "save the file as UTF-8 without one"},
 	{Config, "account allows", "change the account's auth, or leave it out"},
+	{Config, "takes only oauth2 tokens", `use secret = "oauth2:NAME", see Provider settings in sendoff.toml(5); if the secret is a token, name the mechanism in auth`},
 	{Config, "must be a token", "name the mechanism: auth = \"XOAUTH2\" or \"OAUTHBEARER\", with a token as the secret"},
 	{Config, "must be a password", "the account's auth wants a token, but secret gives a password"},
 	{Config, "tls and a client certificate", "set tls-cert, and tls-key"},
