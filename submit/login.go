@@ -210,14 +210,34 @@ func (l *login) settle() {
 // refused returns the access token that a server has refused with err, if that
 // is what it did.
 func (l *login) refused(ctx context.Context, err error) (token credential.Secret) {
-	var refusal *smtp.Refusal
-	if l == nil || l.done == nil || status.KindOf(err) != status.AuthFailed || !errors.As(err, &refusal) {
+	if l == nil || l.done == nil || !refusedLogin(err) {
 		return token
 	}
 	if secret, err := l.secret(ctx); err == nil && secret.IsToken() {
 		token = secret
 	}
 	return token
+}
+
+// traced adds to the error of a refused login where the secret was from, unless
+// that is where --login would put another.
+func (l *login) traced(ctx context.Context, err error) error {
+	if l == nil || !refusedLogin(err) {
+		return err
+	}
+	secret, none := l.secret(ctx)
+	refs, _, _ := Item(l.account)
+	for _, r := range refs {
+		if none == nil && r.String() == secret.Source() && !r.Writable() {
+			return fmt.Errorf("%w; the secret is from %s", err, r)
+		}
+	}
+	return err
+}
+
+// refusedLogin reports whether err is a server's no to a login.
+func refusedLogin(err error) bool {
+	return status.KindOf(err) == status.AuthFailed && errors.As(err, new(*smtp.Refusal))
 }
 
 // byCertificate reports whether a logs in with its certificate, and needs no

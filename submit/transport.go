@@ -55,6 +55,7 @@ func (s *Submitter) open(ctx context.Context, a *config.Account, hello string) (
 			session, err = s.search(ctx, &opening{s: s, account: a, hello: hello, login: l})
 		}
 	}
+	err = l.traced(ctx, err)
 	l.settle()
 	s.opened(ctx, a, l, err)
 	return session, err

@@ -211,7 +211,7 @@ func (s *Store) get(ctx context.Context, r Ref, item Item) (Secret, error) {
 	if err != nil {
 		return Secret{}, named{r, err}
 	}
-	secret.token = r.IsOAuth2()
+	secret.token, secret.from = r.IsOAuth2(), r.String()
 	return secret, nil
 }
 

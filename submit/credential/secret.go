@@ -20,6 +20,7 @@ var errEmpty = errors.New("the secret is empty")
 type Secret struct {
 	s     *string
 	token bool
+	from  string // its source, for people; "" is not known
 }
 
 const hidden = "[secret]"
@@ -51,6 +52,10 @@ func (s Secret) IsZero() bool { return s.s == nil }
 
 // IsToken reports whether the secret is known to be an access token.
 func (s Secret) IsToken() bool { return s.token }
+
+// Source returns where the secret is from, for people to read, as a Ref does; ""
+// if no Store has fetched it.
+func (s Secret) Source() string { return s.from }
 
 // String returns a fixed word.
 func (Secret) String() string { return hidden }
