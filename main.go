@@ -706,6 +706,7 @@ func (p *program) checkConfig() error {
 	}
 	for _, a := range s.Config.Accounts {
 		fmt.Fprintf(&b, "account %s, %s (%s)\n", a.Name, a.Servers[0], a.File)
+		p.warnOdd(a)
 	}
 	if env := config.Environment(os.Getenv); env.Account != "" || env.Server != "" {
 		a, why, err := s.Config.Choose(config.Choice{Environment: env})
@@ -713,11 +714,21 @@ func (p *program) checkConfig() error {
 			return err
 		}
 		fmt.Fprintf(&b, "account %s, %s (%s)\n", a.Name, a.Servers[0], why)
+		p.warnOdd(a)
 	}
 	if b.Len() == 0 {
 		return status.Config.Errorf("no account configured")
 	}
 	return p.print(b.String())
+}
+
+// warnOdd says which servers of a have a port that hardly goes with their scheme.
+func (p *program) warnOdd(a *config.Account) {
+	for _, server := range a.Servers {
+		if odd := server.Way().Odd(server.Port); odd != "" {
+			p.say(fmt.Sprintf("warning: account %s: %s: %s", a.Name, server, odd))
+		}
+	}
 }
 
 // checkAliases says what is wrong with the alias file, if anything is. It makes

@@ -64,6 +64,18 @@ var Schemes = [...]Scheme{
 	{"pipe", 0, NoTLS, false, command, "SMTP on a command's input and output"},
 }
 
+// Odd returns, for people, why a server at port hardly speaks as s says; "" where
+// nothing is known against it.
+func (s Scheme) Odd(port int) string {
+	switch {
+	case port == 465 && s.TLS != ImplicitTLS:
+		return "port 465 is for TLS from the start, which is " + SchemeTLS + "://"
+	case (port == 25 || port == 587) && s.TLS == ImplicitTLS:
+		return fmt.Sprintf("port %d begins without TLS, which is %s://", port, SchemeStartTLS)
+	}
+	return ""
+}
+
 var errServer = errors.New("a server is written smtps://HOST, smtp://HOST or smtp+plain://HOST, with :PORT if need be")
 
 // UnmarshalText reads SCHEME://HOST, SCHEME://HOST:PORT, SCHEME:PATH or

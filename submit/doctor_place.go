@@ -98,7 +98,13 @@ func (d *doctor) choice(context.Context) []finding {
 	case d.account == nil:
 		return one(failing(d.fault))
 	}
-	return one(fine("%s, %s", d.account.Name, d.why))
+	found := one(fine("%s, %s", d.account.Name, d.why))
+	for _, server := range d.account.Servers {
+		if odd := server.Way().Odd(server.Port); odd != "" {
+			found = append(found, noted(status.Config.Errorf("%s: %s", server, odd)))
+		}
+	}
+	return found
 }
 
 // secret fetches the secret as a delivery does.

@@ -90,3 +90,39 @@ func TestDoctorAddresses(t *testing.T) {
 		})
 	}
 }
+
+// TestOddPort: where nothing is heard at a port that hardly goes with its scheme,
+// the error and its hint name the port. The doctor says so before it waits, and a
+// person need not wait for the end.
+func TestOddPort(t *testing.T) {
+	const waited = "not ready for mail within 1m0s while waiting for the greeting (mx.example:465)"
+	const odd = "port 465 is for TLS from the start, which is smtps://"
+	synctest.Test(t, func(t *testing.T) {
+		n := &network{began: time.Now(), names: map[string]zone{"ip4:mx.example": {found: []string{four1}}}, hosts: map[string]peer{four1 + ":465": {mute: true}}}
+		a := work(t, "ann@example.org")
+		a.User, a.Servers = "", config.List[config.Server]{server(t, "smtp://mx.example:465")}
+		c := config.Default()
+		c.Accounts, c.Queue, c.Hostname = []*config.Account{a}, config.Off, "client.example"
+		s := &Submitter{Config: c, Identity: host, Store: &credential.Store{}, Lookup: n.lookup, Dial: n.dial}
+		s.Tell = func(text string, _ error) { n.note("%s", text) }
+		err := s.Submit(t.Context(), request(t, a, nil, "Subject: x\n", "bob@example.net"))
+		if err == nil || err.Error() != waited {
+			t.Errorf("got %v", err)
+		}
+		want := []string{"0s dial 192.0.2.1:465", "0s reach 192.0.2.1:465", "5s nothing heard yet from smtp://mx.example:465 (192.0.2.1:465); " + odd}
+		if !slices.Equal(n.notes, want) {
+			t.Errorf("got %q, want %q", n.notes, want)
+		}
+		var out strings.Builder
+		s.Doctor(t.Context(), &out, Checkup{})
+		for _, line := range []string{
+			"note  account   smtp://mx.example:465: " + odd,
+			"fail  EHLO      " + waited + "; hint: port 465 is for TLS from the start: write server = \"smtps://…\"",
+		} {
+			if !strings.Contains(out.String(), line+"\n") {
+				t.Errorf("no line %s\nin %s", line, out.String())
+			}
+		}
+		synctest.Wait()
+	})
+}

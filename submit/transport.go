@@ -17,6 +17,7 @@ import (
 const (
 	connectTime = 30 * time.Second
 	readyTime   = 60 * time.Second // all of it together
+	oddTime     = 5 * time.Second  // until a person hears that the port is odd
 )
 
 // securities says in terms of a session what config.Schemes says of TLS.
@@ -164,11 +165,25 @@ func (o *opening) start(ctx context.Context, h hop, conn net.Conn, options smtp.
 	}
 	options.Auth = o.s.watched(h, options.Auth)
 	o.s.remark("connected to " + h.String())
+	if odd := way.Odd(h.port); odd != "" {
+		options.Host = h.hostPort() // for hints
+		defer o.s.tellLate(fmt.Sprintf("nothing heard yet from %s; %s", h, odd))()
+	}
 	session, err := smtp.Open(ctx, conn, options)
 	if p, ok := conn.(*pipe); ok && err != nil {
 		err = p.explain(err)
 	}
 	return session, err
+}
+
+// tellLate tells a person text in oddTime, unless the returned function is called
+// before.
+func (s *Submitter) tellLate(text string) (stop func()) {
+	if s.Tell == nil {
+		return func() {}
+	}
+	late := time.AfterFunc(oddTime, func() { s.Tell(text, nil) })
+	return func() { late.Stop() }
 }
 
 // remark puts into the dialogue what neither side said.

@@ -159,7 +159,10 @@ var hints = [...]struct {
 	{Connection, "connect to|:25:", `port 25 is blocked on most networks; try server = "smtps://…" or "smtp://…"`},
 	{Connection, "connect to|:25 at ", `port 25 is blocked on most networks; try server = "smtps://…" or "smtp://…"`},
 	{Connection, "connect to", "check server and port, and whether a firewall is in the way"},
+	{Connection, "tls: |:587)", `port 587 begins without TLS: write server = "smtp://…"`},
+	{Connection, "tls: |:25)", `port 25 begins without TLS: write server = "smtp://HOST:25"`},
 	{Connection, "broke off the handshake", "a firewall may forbid TLS there: check server and port, and try another network"},
+	{Connection, "while waiting for the greeting|:465)", `port 465 is for TLS from the start: write server = "smtps://…"`},
 	{Connection, "while waiting for the greeting", "a server that waits for TLS says nothing: try server = \"smtps://…\""},
 	{Connection, "not smtp", "something other than a mail server answers there: check server and port"},
 }
