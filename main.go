@@ -719,7 +719,17 @@ func (p *program) checkConfig() error {
 	if b.Len() == 0 {
 		return status.Config.Errorf("no account configured")
 	}
+	p.warnUnread()
 	return p.print(b.String())
+}
+
+// warnUnread says which variables SENDOFF_* nobody reads. That is said where
+// somebody looks at the configuration, and beside a fault of an account; whoever
+// can send may have reasons for them, and cron would mail each such line.
+func (p *program) warnUnread() {
+	for _, text := range config.Unread(os.Environ()) {
+		p.say("warning: " + text)
+	}
 }
 
 // warnOdd says which servers of a have a port that hardly goes with their scheme.
@@ -795,7 +805,7 @@ func (p *program) verify() error {
 func (p *program) doctor(ctx context.Context) error {
 	s, fault := p.submitter()
 	by := config.Choice{CommandLine: p.overrides(), Environment: config.Environment(os.Getenv)}
-	return s.Doctor(ctx, os.Stdout, submit.Checkup{By: by, Fault: fault, JSON: p.cmd.JSON})
+	return s.Doctor(ctx, os.Stdout, submit.Checkup{By: by, Fault: fault, Unread: config.Unread(os.Environ()), JSON: p.cmd.JSON})
 }
 
 // print writes what was asked for to stdout. Nothing else goes there.
@@ -845,6 +855,9 @@ func (p *program) fail(err error) int {
 			why = ": " + report.NotQueued
 		}
 		p.say("not queued" + why + ", so whoever called must try again")
+	}
+	if status.KindOf(err).Scope() == status.Account && p.cmd.Mode != cmdline.Doctor { // which has told
+		p.warnUnread()
 	}
 	if hint := p.hint(err); hint != "" && !errors.As(err, new(process.Stopped)) {
 		p.say(hint)

@@ -50,18 +50,6 @@ func (o Override) Paths(id Identity) Paths {
 	return p
 }
 
-// Environment returns what the variables SENDOFF_* say.
-func Environment(getenv func(string) string) Override {
-	return Override{
-		Config:  getenv("SENDOFF_CONFIG"),
-		Account: getenv("SENDOFF_ACCOUNT"),
-		Server:  getenv("SENDOFF_SERVER"),
-		User:    getenv("SENDOFF_USER"),
-		Secret:  getenv("SENDOFF_SECRET"),
-		From:    getenv("SENDOFF_FROM"),
-	}
-}
-
 // A Choice is what decides which account a message goes through.
 type Choice struct {
 	Sender      envelope.Address // -f; zero if absent or <>

@@ -250,3 +250,33 @@ func TestAccountAddress(t *testing.T) {
 		}
 	}
 }
+
+// What nobody reads is told, with what may be meant, and never what it holds.
+func TestUnread(t *testing.T) {
+	const secret = "hunter2"
+	for _, row := range []struct{ variable, want string }{
+		{"SENDOFF_SERVRE", "SENDOFF_SERVRE is not read; did you mean SENDOFF_SERVER?"},
+		{"SENDOFF_ACOUNT", "SENDOFF_ACOUNT is not read; did you mean SENDOFF_ACCOUNT?"},
+		{"SENDOFF_FORM", "SENDOFF_FORM is not read; did you mean SENDOFF_FROM?"},
+		{"SENDOFF_PASSWORD", "SENDOFF_PASSWORD is not read, as the environment is no place for a password; SENDOFF_SECRET says where it is, as in file:PATH"},
+		{"SENDOFF_SMTP_PASS", "SENDOFF_SMTP_PASS is not read, as the environment is no place for a password; SENDOFF_SECRET says where it is, as in file:PATH"},
+		{"SENDOFF_TRANSPORT", "SENDOFF_TRANSPORT is not read; the variables are SENDOFF_CONFIG, SENDOFF_ACCOUNT, SENDOFF_SERVER, SENDOFF_USER, SENDOFF_SECRET, SENDOFF_FROM"},
+		{"SENDOFF_", "SENDOFF_ is not read; the variables are …"},
+		{"SENDOFF_SERVER", ""},
+		{"SENDOFF_REASON", ""}, // notify-command gets it, and may run sendoff
+		{"SENDOFF_SERVICE_HOST", ""},
+		{"SENDOFF_MAIL_PORT_25_TCP_ADDR", ""},
+		{"sendoff_server", ""},
+		{"MSMTP_SERVER", ""},
+	} {
+		got := strings.Join(Unread([]string{"HOME=/", row.variable + "=" + secret, "x"}), "\n")
+		begin, open := strings.CutSuffix(row.want, "…")
+		if got != row.want && !(open && strings.HasPrefix(got, begin)) || strings.Contains(got, secret) {
+			t.Errorf("%s: got %q, want %q", row.variable, got, row.want)
+		}
+	}
+	// Kubernetes makes this one for a service called sendoff.
+	if got := Unread([]string{"SENDOFF_PORT=tcp://10.0.0.1:25", "SENDOFF_PORT=587"}); len(got) != 1 {
+		t.Errorf("got %q", got)
+	}
+}

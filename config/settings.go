@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/pelletier/go-toml/v2/unstable"
+
+	"sendoff/submit/status"
 )
 
 // accountsTable is the table that holds the accounts, and no setting itself.
@@ -114,7 +116,7 @@ func suggest(t reflect.Type, name string) string {
 	for _, f := range fields(t) {
 		known = append(known, f.Tag.Get("toml"))
 	}
-	if near := nearest(name, known); near != "" {
+	if near := status.Nearest(name, known); near != "" {
 		return "; did you mean " + near + "?"
 	}
 	return ""
@@ -160,40 +162,4 @@ func suggestTable(path []string) string {
 		name = path[1]
 	}
 	return "; did you mean [" + dotted([]string{accountsTable, name}) + "]?"
-}
-
-// nearest returns the word of known that takes the fewest edits to become
-// name, if these are few for its length; else "".
-func nearest(name string, known []string) string {
-	best, fewest := "", min(len(name)/2, 3)+1
-	if len(name) > 40 {
-		return ""
-	}
-	for _, word := range known {
-		if n := distance(name, word); n < fewest {
-			best, fewest = word, n
-		}
-	}
-	return best
-}
-
-// distance counts the octets to insert, delete or replace to make b of a.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

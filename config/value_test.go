@@ -269,18 +269,6 @@ func TestSize(t *testing.T) {
 	}
 }
 
-func TestNearest(t *testing.T) {
-	known := []string{"server", "user", "from", "full-name"}
-	for _, row := range []struct{ name, want string }{
-		{"sever", "server"}, {"usr", "user"}, {"form", "from"}, {"fullname", "full-name"}, {"full_name", "full-name"},
-		{"SERVER", ""}, {"x", ""}, {"", ""}, {"password", ""}, {strings.Repeat("s", 1<<20), ""},
-	} {
-		if got := nearest(row.name, known); got != row.want {
-			t.Errorf("%.20s: %q, want %q", row.name, got, row.want)
-		}
-	}
-}
-
 func TestFingerprint(t *testing.T) {
 	const (
 		base = "sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="

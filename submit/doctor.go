@@ -79,9 +79,10 @@ func (f finding) words() string {
 
 // A Checkup is what Doctor is asked for.
 type Checkup struct {
-	By    config.Choice // what the account is chosen by
-	Fault error         // why the configuration cannot be used; nil if it can
-	JSON  bool          // one JSON object a line, instead of text
+	By     config.Choice // what the account is chosen by
+	Fault  error         // why the configuration cannot be used; nil if it can
+	Unread []string      // what config.Unread says of the environment
+	JSON   bool          // one JSON object a line, instead of text
 }
 
 // Doctor makes every check, and writes a line for each finding to w as soon as

@@ -25,8 +25,8 @@ import (
 
 // These checks look at this machine: the files, the secret, the queue.
 
-// files judges what was read, and by whom else it can be read. A configuration
-// that others could have written has not been loaded.
+// files judges what was read, and by whom else it can be read, and what was not. A
+// configuration that others could have written has not been loaded.
 func (d *doctor) files(context.Context) []finding {
 	var found []finding
 	for _, path := range d.s.Config.Files {
@@ -37,6 +37,9 @@ func (d *doctor) files(context.Context) []finding {
 		found = append(found, failing(d.Fault))
 	case len(found) == 0:
 		found = append(found, fine("no configuration file"))
+	}
+	for _, text := range d.Unread {
+		found = append(found, noted(status.Config.Errorf("%s", text)))
 	}
 	for _, f := range d.private() {
 		loose, err := process.TrustPrivate(f.path, d.s.Store.Home)
