@@ -93,6 +93,9 @@ func Parse(argv []string) (*Command, error) {
 	p := &parser{Command: Command{DeliveryMode: 'i', ErrorMode: 'p'}}
 	args := p.name(argv)
 	operands, err := read(args, p.option)
+	if p.Face == Sendoff { // the other has no long options to suggest
+		err = suggest(err)
+	}
 	p.Recipients = operands
 	if e := p.finish(); err == nil {
 		err = e

@@ -2,6 +2,7 @@ package cmdline
 
 import (
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -91,7 +92,7 @@ func normalise(args []string) (words []string, options []option, operands []stri
 			f := longFlag(name)
 			switch {
 			case f == nil:
-				return words, options, operands, status.Usage.Errorf("unknown option %s", legible("--"+name))
+				return words, options, operands, status.Usage.Wrap(unknown(name))
 			case attached && f.Arg == None:
 				return words, options, operands, status.Usage.Errorf("--%s takes no argument", name)
 			case attached:
@@ -154,6 +155,27 @@ func letterFlag(letter byte) *Flag {
 		}
 	}
 	return nil
+}
+
+// unknown is the error of a long option that there is not.
+type unknown string
+
+func (u unknown) Error() string { return "unknown option " + legible("--"+string(u)) }
+
+// suggest adds to the error of an unknown option the one that may be meant.
+func suggest(err error) error {
+	var u unknown
+	if !errors.As(err, &u) {
+		return err
+	}
+	var known []string
+	for f := range Flags() {
+		known = append(known, f.Long)
+	}
+	if near := status.Nearest(string(u), known); near != "" {
+		return fmt.Errorf("%w; did you mean --%s?", err, near)
+	}
+	return err
 }
 
 func needsArgument(form string) error {
