@@ -76,7 +76,7 @@ func (c *Config) readAliases() (*Aliases, error) {
 	case missing(err) && !c.namesAliases:
 		return nil, nil
 	}
-	err = atStart(c.Aliases, err)
+	err = aboutFile(c.Aliases, err)
 	if status.KindOf(err) == status.Config && !c.namesAliases {
 		return &Aliases{File: c.Aliases, Faults: []string{err.Error()}}, nil
 	}

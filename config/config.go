@@ -15,8 +15,8 @@
 // against the tags, and a test holds sendoff.toml(5) against them.
 //
 // Errors: everything is of kind status.Config (status.Temporary where the machine
-// is short of something), and an error about a file begins
-// with FILE:LINE:COLUMN, or with FILE if there is none. No error quotes a file's
+// is short of something), and an error about a file begins with FILE:LINE:COLUMN,
+// or with FILE if it is about the file as a whole. No error quotes a file's
 // lines, which may hold a secret in the wrong place; only a server that is
 // plainly a host name is shown again. A bad option on the command line is
 // status.Usage.
@@ -128,7 +128,7 @@ func load(p Paths, v Values, read func(path string, most int) ([]byte, error)) (
 			err = c.add(path, data, p.Home, v)
 		}
 		if err != nil {
-			return nil, atStart(path, err)
+			return nil, aboutFile(path, err)
 		}
 	}
 	return c, c.checkNames()
@@ -155,9 +155,9 @@ func missing(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
 
-// atStart gives an error about a file as a whole the file's first place; one
-// that has a place keeps it, and a file that is not there has none.
-func atStart(path string, err error) error {
+// aboutFile gives an error about a file as a whole the file's name and its kind;
+// one about a place in it has them.
+func aboutFile(path string, err error) error {
 	switch {
 	case status.KindOf(err) == status.Config:
 		return err
@@ -169,7 +169,7 @@ func atStart(path string, err error) error {
 	if e := new(fs.PathError); errors.As(err, &e) && e.Path == path {
 		err = e.Err
 	}
-	return status.Config.Errorf("%s:1:1: %w", path, err)
+	return status.Config.Errorf("%s: %w", path, err)
 }
 
 // maxFile is the size at which a file is taken for something else.
