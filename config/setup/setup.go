@@ -154,14 +154,13 @@ func (c *conversation) load() (*config.Config, error) {
 func (c *conversation) printf(format string, args ...any) { fmt.Fprintf(c.Out, format, args...) }
 
 // checkSource refuses a source for the secret that no answer makes good.
-func (c *conversation) checkSource(context.Context) error {
+func (c *conversation) checkSource(context.Context) (err error) {
 	if c.Secret == "" {
 		return nil
 	}
-	ref, err := credential.ParseRef(c.Secret)
-	if err == nil && ref.IsOAuth2() {
-		_, err = c.config.Provider(ref.Provider())
-		if _, known := config.BuiltIn(ref.Provider()); err != nil && known {
+	if c.ref, err = credential.ParseRef(c.Secret); err == nil && c.ref.IsOAuth2() {
+		_, err = c.config.Provider(c.ref.Provider())
+		if _, known := config.BuiltIn(c.ref.Provider()); err != nil && known {
 			if c.There || c.ClientID != "" {
 				return nil // register gives it a table
 			}
@@ -275,7 +274,7 @@ func (c *conversation) take(f *finding) error {
 	f.adopt()
 	c.server, c.login, c.tokens = f.server, f.login, logins[f.login].tokens
 	c.user = c.who.fill(f.user)
-	if f.remark != "" {
+	if f.remark != "" && !c.ref.IsOAuth2() { // it is about the password
 		c.show("%s", f.remark)
 	}
 	if f.server.Port == 0 || f.server.Way().LMTP {

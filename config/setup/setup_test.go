@@ -311,6 +311,29 @@ func TestConsent(t *testing.T) {
 	}
 }
 
+// What a password has to be like is said to whoever needs one.
+func TestRemark(t *testing.T) {
+	for _, tt := range []struct {
+		secret string
+		want   bool
+	}{{"", true}, {"keyring", true}, {"oauth2:google", false}} {
+		s := newStage(t)
+		const table = "[oauth2.google]\nclient-id = \"1\"\n"
+		if err := errors.Join(os.MkdirAll(filepath.Dir(s.Paths.User), 0o700), os.WriteFile(s.Paths.User, []byte(table), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		s.Address, s.Setup.Secret, s.For, s.Yes, s.NoTest, s.passwords = "ann@gmail.com", tt.secret, "desktop", true, true, []string{"right"}
+		s.Setup.Authorise = func(context.Context, *config.Account) error { return errors.New("enough") }
+		s.Setup.Withdraw = func(context.Context, *config.Account) error { return nil }
+		if err := s.Run(t.Context()); err != nil && !strings.Contains(err.Error(), "enough") {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(s.shown.String(), "app password: https:"); got != tt.want {
+			t.Errorf("--secret %q: %t\n%s", tt.secret, got, s.shown.String())
+		}
+	}
+}
+
 // Consent is taken back if the account does not work, unless it was there
 // before; and no other file is replaced by it.
 func TestConsentWithdrawn(t *testing.T) {
