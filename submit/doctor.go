@@ -101,7 +101,7 @@ func (s *Submitter) Doctor(ctx context.Context, w io.Writer, c Checkup) error {
 			return status.Temporary.Wrap(context.Cause(ctx))
 		}
 		if found == nil {
-			found = one(finding{resultSkip, "not tried: it needs something that is not there", nil})
+			found = one(finding{resultSkip, "not tried", nil})
 		}
 		for _, f := range found {
 			if err := d.write(w, check.name, f); err != nil {

@@ -377,8 +377,12 @@ func (d *doctor) waiting(context.Context) []finding {
 	if oldest == nil {
 		return append(found, fine("nothing"))
 	}
-	age := time.Since(born(oldest)).Round(time.Second)
-	words := fmt.Sprintf("%d message%s, %d KB of %d, the oldest for %s", entries, plural(entries), (octets+1023)>>10, int64(d.s.Config.QueueLimit)>>10, age)
+	age := time.Since(born(oldest))
+	size := inUnits(octets)
+	if most := int64(d.s.Config.QueueLimit); most > 0 {
+		size += " of " + inUnits(most)
+	}
+	words := fmt.Sprintf("%d message%s, %s, the oldest for %s", entries, plural(entries), size, lasted(age))
 	if age < old {
 		return append(found, fine("%s", words))
 	}
