@@ -671,6 +671,7 @@ func runTask(run cmdline.QueueRun) string {
 func (p *program) everywhere(ctx context.Context, s *submit.Submitter, task string) (err error) {
 	run := p.cmd.Run
 	some := 0
+	s.Tally = new(submit.Tally)
 	switch {
 	case run.None:
 		return nil
@@ -680,6 +681,9 @@ func (p *program) everywhere(ctx context.Context, s *submit.Submitter, task stri
 	case s.Queue != nil:
 		defer s.Wake()
 		some, err = s.Do(ctx, os.Stdout, task, submit.Matching(run.Filter, run.Text, run.Not))
+	}
+	if p.cmd.Mode == cmdline.Run && err == nil && process.IsTerminal(os.Stderr) {
+		p.say(whose() + s.Tally.Words(some))
 	}
 	if os.Geteuid() == 0 && p.cmd.Config == "" {
 		n, others := submit.EachUser(ctx, os.Stdout, strings.TrimSpace(task+" "+run.String()), p.say)
@@ -693,6 +697,14 @@ func (p *program) everywhere(ctx context.Context, s *submit.Submitter, task stri
 		return p.print("Mail queue is empty\n")
 	}
 	return err
+}
+
+// whose says whose queue was run, where others' are as well.
+func whose() string {
+	if users, _ := queue.Users(); os.Geteuid() == 0 && len(users) > 0 {
+		return "root's queue: "
+	}
+	return ""
 }
 
 func (p *program) checkConfig() error {

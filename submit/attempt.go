@@ -100,8 +100,10 @@ func (t *attempt) settle() {
 	case e.Waiting() > 0:
 		t.again("")
 	case len(e.To) > 0:
+		t.s.Tally.countGivenUp()
 		t.giveUp()
 	default:
+		t.s.Tally.countSent()
 		t.s.record(e.ID, t.claim.Done(), true)
 	}
 }

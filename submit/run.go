@@ -256,6 +256,7 @@ func (g *group) rest() {
 		}
 		if c, err := g.s.Queue.Claim(id); err == nil {
 			c.Reason = "given up: " + f.reason
+			g.s.Tally.countGivenUp()
 			g.s.fail(c)
 		}
 	}
