@@ -46,7 +46,7 @@ var hints = [...]struct {
 	{Config, "account allows", "change the account's auth, or leave it out"},
 	{Config, "takes only oauth2 tokens", `use secret = "oauth2:NAME", see Provider settings in sendoff.toml(5); if the secret is a token, name the mechanism in auth`},
 	{Config, "must be a token", "name the mechanism: auth = \"XOAUTH2\" or \"OAUTHBEARER\", with a token as the secret"},
-	{Config, "must be a password", "the account's auth wants a token, but secret gives a password"},
+	{Config, "must be a password", "this server takes no token: set secret to where a password is kept, such as keyring or file:PATH"},
 	{Config, "tls and a client certificate", "set tls-cert, and tls-key"},
 	{Config, "the secret is not a token", "get a new token where the secret comes from"},
 	{Config, "no certificate in it", "a PEM file has lines with BEGIN CERTIFICATE and END CERTIFICATE"},

@@ -23,6 +23,7 @@ func TestHint(t *testing.T) {
 		{AuthFailed.Errorf("AUTH PLAIN: 534 5.7.9 Application-specific password required"), "app password"},
 		{AuthFailed.Errorf("AUTH LOGIN: 535 5.7.139 Authentication unsuccessful"), "Microsoft"},
 		{AuthFailed.Errorf("AUTH PLAIN: 535 5.7.8 bad credentials"), "--login ACCOUNT"},
+		{Config.Errorf("login: for PLAIN, LOGIN the secret must be a password, and it is a token"), "takes no token"},
 		{AuthFailed.Errorf("AUTH PLAIN: 535 5.7.3 no (mx); the secret is from command pass"), "run the command"},
 		{AuthFailed.Errorf("AUTH PLAIN: 535 5.7.8 no - gsmtp (smtp.gmail.com); the secret is from command pass"), "app password"},
 		{AuthFailed.Errorf("nothing is written: AUTH PLAIN: 535 5.7.3 no (mx); the secret is from command pass"), "run the command"},
