@@ -1,0 +1,163 @@
+package setup
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"sendoff/config"
+)
+
+// write stores the secret, unless it is where it is, and writes the account.
+func (c *conversation) write() error {
+	if !c.secret.IsZero() {
+		if err := c.Store.Put(context.Background(), c.ref, c.item(), c.secret); err != nil {
+			return err
+		}
+	}
+	if c.renewal != nil {
+		c.printf("stored: %s, for %s at %s\n", c.ref, c.user, c.item().Host)
+	}
+	if err := c.save(); err != nil {
+		if c.secret.IsZero() {
+			return err
+		}
+		return fmt.Errorf("%w; the password is in %s already", err, c.ref)
+	}
+	return nil
+}
+
+// document returns what is to be added to the configuration. The account that
+// was the default because there was no other stays the default.
+func (c *conversation) document() *document {
+	d := &document{}
+	if old := c.config.Accounts; len(old) == 1 && c.config.Account == "" {
+		first := old[0].Name
+		if old[0].File != c.file {
+			first = c.name // a file can only speak of its own
+		}
+		d.top.set("account", first)
+	}
+	a := newAccount(c.name)
+	a.set("server", c.url())
+	a.set("user", c.user)
+	a.set("from", c.who.address.String())
+	a.set("secret", c.source)
+	if c.refresh != "keyring" {
+		a.set("refresh-token", c.refresh)
+	}
+	d.accounts = append(d.accounts, a)
+	if c.registration != nil {
+		d.providers = append(d.providers, c.registration)
+	}
+	return d
+}
+
+// target returns the file that is changed.
+func (c *conversation) target() target {
+	paths := c.Paths
+	if paths.Explicit != "" {
+		paths.Explicit = c.file
+	}
+	return target{c.file, paths, c.Values}
+}
+
+// draft finds out, before anything is asked for or sent, whether the
+// configuration can take the account, and whether its file can be written.
+func (c *conversation) draft(context.Context) error {
+	if c.isElsewhere() {
+		return nil
+	}
+	_, made, err := c.target().add(c.document())
+	if err == nil && c.registration != nil {
+		var p *config.OAuth2
+		if p, err = made.Provider(c.registration.name); err == nil {
+			c.Provide(p)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return c.target().writable()
+}
+
+// save writes the account to the configuration, as it is by now.
+func (c *conversation) save() error {
+	if c.renewal != nil {
+		return c.saveMove()
+	}
+	d := c.document()
+	text, _, err := c.target().add(d)
+	if err != nil {
+		return err
+	}
+	if err := c.target().save(text); err != nil {
+		return err
+	}
+	where := ""
+	if c.source != "" {
+		where = "; its secret is in " + c.ref.String()
+	}
+	c.printf("written: account %s, in %s%s\n", c.name, c.file, where)
+	if i := slices.IndexFunc(d.top, func(s setting) bool { return s.key == "account" }); i >= 0 {
+		c.printf("the default account is %s\n", d.top[i].value)
+	}
+	if _, err := config.Load(c.Paths, c.Values); err != nil {
+		return fmt.Errorf("written, but not fit for use: %w", err)
+	}
+	return nil
+}
+
+// url returns the server as people write it: without a port that goes without
+// saying.
+func (c *conversation) url() string {
+	url := c.server.String()
+	if port := c.server.Way().Port; port == c.server.Port && port != 0 {
+		url = strings.TrimSuffix(url, fmt.Sprintf(":%d", port))
+	}
+	return url
+}
+
+// writeForService writes the account, and says how to give systemd the secret,
+// which takes the rights of root, and the name of the service.
+func (c *conversation) writeForService() error {
+	if c.Secret != "" {
+		return c.write()
+	}
+	if err := c.save(); err != nil || c.user == "" {
+		return err
+	}
+	c.explainCredential()
+	return nil
+}
+
+// explainCredential says what root has to do for the service.
+func (c *conversation) explainCredential() {
+	c.printf(`as root, give systemd the password, and the service the credential:
+    systemd-ask-password -n | systemd-creds encrypt --name=%s - /etc/credstore.encrypted/%[1]s
+    systemctl edit SERVICE
+with these lines:
+    [Service]
+    LoadCredentialEncrypted=%[1]s:/etc/credstore.encrypted/%[1]s
+the service has to be able to read %s
+`, strings.TrimPrefix(c.source, systemdSource), c.file)
+}
+
+// printVariables prints the account as an environment has it, fit for
+// --env-file.
+func (c *conversation) printVariables() error {
+	c.printf("SENDOFF_SERVER=%s\n", c.url())
+	if c.user != "" {
+		c.printf("SENDOFF_USER=%s\nSENDOFF_SECRET=%s\n", c.user, c.source)
+	}
+	if !c.who.address.IsNull() {
+		c.printf("SENDOFF_FROM=%s\n", c.who.address)
+	}
+	if c.source == "file:"+containerSecret {
+		c.show("give the container these variables, and the password as its secret sendoff; with podman or docker:\n" +
+			"    podman secret create sendoff -\n" +
+			"    podman run --secret sendoff --env-file FILE ...")
+	}
+	return nil
+}
