@@ -362,6 +362,9 @@ func (t target) writable() error {
 		break
 	}
 	f, err := os.CreateTemp(folder, temporary)
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		err = e.Err // its path is a name that was only tried
+	}
 	if err != nil {
 		return status.Config.Errorf("%s cannot be written to: %w", t.path, err)
 	}

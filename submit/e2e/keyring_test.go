@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"net"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -73,6 +74,35 @@ func TestKeyring(t *testing.T) {
 			}
 			send(way.env).fails(t, 75, hint)
 		})
+	}
+}
+
+// TestKeyringToCron: what a desktop's keyring has is not to be had from cron, and
+// one command cures that.
+func TestKeyringToCron(t *testing.T) {
+	m, s := mail(t), newKeyring(t)
+	file := write(t, filepath.Join(home(t), "config.toml"), read(config(t, m.account(t, settings{"secret": `"keyring"`}))))
+	login := func(args ...string) call {
+		return call{args: append([]string{"--config", file, "--login", "work"}, args...), env: s.env(), stdin: password + "\n"}
+	}
+	send := func(env ...string) call {
+		return call{as: "sendmail", args: []string{m.box()}, env: append(env, "SENDOFF_CONFIG="+file), stdin: header + "\nx\n"}
+	}
+	if r := login().run(t); r.exit != 0 {
+		t.Fatalf("exit %d, stderr:\n%s", r.exit, r.stderr)
+	}
+	send(s.env()...).succeeds(t)
+	send().fails(t, 75, "keyring", hint, "sendoff --login work --for cron")
+	r := login("--for", "cron").run(t)
+	if r.exit != 0 || !strings.Contains(r.stdout, "changed: account work, in "+file) || !strings.Contains(r.stderr, "no keyring is open when cron runs") {
+		t.Fatalf("exit %d\n%s%s", r.exit, r.stdout, r.stderr)
+	}
+	if text := read(file); strings.Contains(text, password) || !strings.Contains(text, `work.secret", "keyring"]`) {
+		t.Errorf("written:\n%s", text)
+	}
+	for _, c := range []call{send(), send(s.env()...)} {
+		c.succeeds(t)
+		m.fetch(t, c.args[0], 1)
 	}
 }
 

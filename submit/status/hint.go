@@ -40,6 +40,7 @@ var hints = [...]struct {
 	{Config, "it belongs to uid", "give it to yourself or to root: chown"},
 	{Config, "aliases: |no such file", `write the file, or set aliases = "off"`},
 	{Config, "the configuration has no [oauth2.", "register sendoff with the provider; see Provider settings in sendoff.toml(5)"},
+	{Config, "cannot be written to", "do it as the user whose file it is, or name one of your own with --config"},
 	{Config, "unknown key", "sendoff.toml(5) lists the settings"},
 	{Config, "has no server", `add server = "smtps://HOST"`},
 	{Config, "byte order mark", "save the file as UTF-8 without one"},
