@@ -171,6 +171,7 @@ func newDoctor(s *Submitter, c Checkup) *doctor {
 
 // leave ends what the checks have begun.
 func (d *doctor) leave() {
+	d.login.settle()
 	if d.session != nil {
 		d.session.Close()
 	}

@@ -132,4 +132,27 @@ func testKilled(t *testing.T, bin string) {
 			t.Error("the new refresh token was lost")
 		}
 	})
+	t.Run("the doctor is interrupted", func(t *testing.T) {
+		b := newTokenBench(t, bin)
+		old := b.consent()
+		asked := make(chan struct{})
+		b.provider.Intercept = func(http.ResponseWriter, string) bool {
+			close(asked)
+			time.Sleep(300 * time.Millisecond) // so that the signal comes before
+			return false
+		}
+		cmd := b.command("", "sendoff", "--doctor")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		<-asked
+		cmd.Process.Signal(os.Interrupt)
+		cmd.Wait()
+		if code := cmd.ProcessState.ExitCode(); code != 75 {
+			t.Errorf("exit %d", code)
+		}
+		if !reconcile(t, b, old, false) {
+			t.Error("the new refresh token was lost")
+		}
+	})
 }
