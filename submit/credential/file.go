@@ -143,7 +143,8 @@ func sweep(path string, age time.Duration) {
 	}
 }
 
-// readyFile says what would keep putFile from making a file.
+// readyFile says what would keep putFile from making a file, one of the longest
+// secret: where there is space for none, an empty file can still be made.
 func (p place) readyFile() error {
 	path, err := p.destination()
 	if err != nil {
@@ -153,7 +154,8 @@ func (p place) readyFile() error {
 	if err != nil {
 		return plain(err)
 	}
-	return plain(errors.Join(f.Close(), os.Remove(f.Name())))
+	_, err = f.Write(make([]byte, maxSecret))
+	return plain(errors.Join(err, f.Close(), os.Remove(f.Name())))
 }
 
 // destination returns the path of the file to replace or make, and makes its
