@@ -194,12 +194,24 @@ func HintFor(err error, account string) string {
 	return hint
 }
 
-// holds reports whether text holds all words.
+// holds reports whether text holds all words, each not just as the end of
+// another: in XOAUTH2: is no oauth2: and in AADSTS53500 no 535.
 func holds(text, words string) bool {
 	for word := range strings.SplitSeq(words, "|") {
-		if !strings.Contains(text, word) {
+		if !has(text, word) {
 			return false
 		}
 	}
 	return true
 }
+
+func has(text, word string) bool {
+	for i := range text {
+		if strings.HasPrefix(text[i:], word) && (i == 0 || !isAlnum(text[i-1]) || !isAlnum(word[0])) {
+			return true
+		}
+	}
+	return word == ""
+}
+
+func isAlnum(c byte) bool { return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' }

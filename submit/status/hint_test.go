@@ -34,6 +34,7 @@ func TestHint(t *testing.T) {
 		{AuthFailed.Errorf("oauth2:google: the provider refuses: invalid_grant (AADSTS53500); run sendoff --login work"), "7 days"},
 		{AuthFailed.Errorf("oauth2:google: the provider refuses: invalid_client"), "client-id"},
 		{Credential.Errorf("oauth2:google: keyring: locked"), "sendoff --login ACCOUNT --for cron"},
+		{Connection.Errorf("AUTH XOAUTH2: 454 4.7.0 Temporary authentication failure"), ""},
 		{Connection.Errorf("oauth2:google: oauth2.googleapis.com: connection refused"), "provider"},
 		{Insecure.Errorf("TLS: certificate of mx: expired on 2026-01-01, and this machine's clock says 2026-02-01"), "clock"},
 		{Config.Errorf("no account configured"), "config.toml"},
