@@ -115,6 +115,11 @@ func (tty *terminal) act(dialogue string, gone <-chan struct{}) (failed string) 
 				return line
 			}
 			tty.WriteString(text + "\n")
+		case "^C":
+			if !await(gone, func() bool { return !tty.echoes() }) {
+				return line
+			}
+			tty.Write([]byte{3})
 		case "^D":
 			tty.Write([]byte{4}) // the end of input
 		case ">":
@@ -150,6 +155,8 @@ func onTerminal(ts *testscript.TestScript, args []string) {
 	switch code := strconv.Itoa(cmd.ProcessState.ExitCode()); {
 	case failed != "":
 		ts.Fatalf("it did not come to this: %s", failed)
+	case !tty.echoes():
+		ts.Fatalf("the terminal no longer shows what is typed")
 	case code != args[0]:
 		ts.Fatalf("exit code %s, want %s", code, args[0])
 	}

@@ -17,16 +17,22 @@ func (s Stopped) Error() string { return "stopped by a signal (" + s.Signal.Stri
 // ignored (nohup, a job in the background) stay ignored.
 func Interruptible(first func(cause error)) context.Context {
 	ctx, cancel := context.WithCancelCause(context.Background())
-	c := make(chan os.Signal, 1)
-	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
-		if !signal.Ignored(sig) {
-			signal.Notify(c, sig)
-		}
-	}
+	c := endings()
 	go func() {
 		cause := Stopped{<-c}
 		first(cause)
 		cancel(cause)
 	}()
 	return ctx
+}
+
+// endings returns where those signals come, but for the ignored.
+func endings() chan os.Signal {
+	c := make(chan os.Signal, 1)
+	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+		if !signal.Ignored(sig) {
+			signal.Notify(c, sig)
+		}
+	}
+	return c
 }
