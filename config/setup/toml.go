@@ -26,6 +26,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/pelletier/go-toml/v2/unstable"
 
@@ -150,10 +151,11 @@ func toml(value any) string {
 }
 
 // quote returns s as a string of TOML: between single quotes if it would need
-// backslashes and can do without.
+// backslashes and can do without. What cannot be seen, or makes a terminal show
+// another order, is written by its number.
 func quote(s string) string {
-	isControl := func(r rune) bool { return r < ' ' || r == 0x7f }
-	if strings.ContainsAny(s, `"\`) && !strings.Contains(s, "'") && !strings.ContainsFunc(s, isControl) {
+	unseen := func(r rune) bool { return !unicode.IsPrint(r) }
+	if strings.ContainsAny(s, `"\`) && !strings.Contains(s, "'") && !strings.ContainsFunc(s, unseen) {
 		return "'" + s + "'"
 	}
 	var b strings.Builder
@@ -162,7 +164,9 @@ func quote(s string) string {
 		switch {
 		case r == '"' || r == '\\':
 			b.WriteString(`\` + string(r))
-		case isControl(r):
+		case unseen(r) && r > 0xffff:
+			fmt.Fprintf(&b, `\U%08X`, r)
+		case unseen(r):
 			fmt.Fprintf(&b, `\u%04X`, r)
 		default:
 			b.WriteRune(r)

@@ -60,6 +60,7 @@ func TestQuote(t *testing.T) {
 		{`C:\mail "x"`, `'C:\mail "x"'`},
 		{`it's "x"\`, `"it's \"x\"\\"`},
 		{"a\nb\x7f\"", `"a\u000Ab\u007F\""`},
+		{"a\u202eb\U000e0041\\", `"a\u202Eb\U000E0041\\"`}, // shown, it would be another name
 	}
 	for _, tt := range tests {
 		if got := quote(tt.s); got != tt.want {
