@@ -545,11 +545,20 @@ macdef init
 machine smtp.example.org login bob password macro
 
 machine SMTP.example.org login bob password b0b
+machine smtp.example.org login carl password "two words"
+machine smtp.example.org login dora password 'it"s' # hers
+machine smtp.example.org login 'e v' password
+	x'y z'
+machine smtp.example.org port login fay password a\b#c
 default login anonymous password guest
 `
 	for _, tt := range []struct{ host, user, want string }{
 		{"smtp.example.org", "ann", "s3kr1t"},
 		{"smtp.example.org", "bob", "b0b"},
+		{"smtp.example.org", "carl", "two words"},
+		{"smtp.example.org", "dora", `it"s`},
+		{"smtp.example.org", "e v", "xy z"},
+		{"smtp.example.org", "fay", `a\b#c`},
 		{"smtp.example.org", "eve", ""},
 		{"none.example", "ann", ""},
 		{"none.example", "anonymous", ""},

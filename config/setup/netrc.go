@@ -32,45 +32,76 @@ func findNetrc(path, text, host, user string) (entry, bool) {
 	var machine, login string
 	var found entry
 	matches := func() bool { return strings.EqualFold(machine, host) && login == user && found.value != "" }
-	n, macro := 0, false
+	key := "" // the next word is its value
+	n := 0
 	for line := range strings.Lines(text) {
 		n++
-		words := strings.Fields(line)
-		if macro = macro && len(words) > 0; macro { // up to an empty line
-			continue
+		if key == "macdef" && strings.TrimSpace(line) == "" {
+			key = ""
 		}
-		for i := 0; i < len(words); i++ {
-			next := ""
-			if i+1 < len(words) {
-				next = strings.Trim(words[i+1], `"`)
+		for _, word := range netrcWords(line) {
+			switch key {
+			case "macdef": // up to an empty line
+				continue
+			case "machine":
+				machine = word
+			case "login", "user":
+				login = word
+			case "password", "passwd":
+				found = entry{key: "password", value: word, at: fmt.Sprintf("%s:%d", path, n)}
 			}
-			switch words[i] {
+			if key != "" {
+				key = ""
+				continue
+			}
+			switch word {
 			case "machine", "default":
 				if matches() {
 					return found, true
 				}
 				machine, login, found = "", "", entry{}
-				if words[i] == "machine" {
-					machine = next
-					i++
-				}
-			case "login", "user":
-				login = next
-				i++
-			case "password", "passwd":
-				found = entry{key: "password", value: next, at: fmt.Sprintf("%s:%d", path, n)}
-				i++
-			case "account":
-				i++
-			case "macdef":
-				macro = true
-				i = len(words)
-			default:
-				if strings.HasPrefix(words[i], "#") {
-					i = len(words)
-				}
+			}
+			switch word {
+			case "machine", "login", "user", "password", "passwd", "account", "macdef":
+				key = word
 			}
 		}
 	}
 	return found, matches()
+}
+
+// netrcWords splits a line as msmtp does: quotes of either kind may be anywhere
+// in a word, a backslash has no meaning, and a # has one only where a word begins.
+func netrcWords(line string) (words []string) {
+	var word strings.Builder
+	var quote byte
+	in := false
+	end := func() {
+		if in {
+			words = append(words, word.String())
+		}
+		word.Reset()
+		in = false
+	}
+	const space = " \t\n\v\f\r"
+	line = strings.TrimRight(line, space)
+	for i := range len(line) {
+		switch c := line[i]; {
+		case c == quote:
+			quote = 0
+		case quote != 0:
+			word.WriteByte(c)
+		case c == '"' || c == '\'':
+			quote, in = c, true
+		case strings.IndexByte(space, c) >= 0:
+			end()
+		case c == '#' && !in:
+			return words
+		default:
+			word.WriteByte(c)
+			in = true
+		}
+	}
+	end()
+	return words
 }
