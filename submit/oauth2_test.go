@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -359,6 +360,24 @@ yes 2>&- >"$0/disk/more"
 		l.Close()
 		if out := b.send(0); !strings.Contains(out, "connection refused") || !strings.Contains(out, "queued as") {
 			t.Errorf("it says:\n%s", out)
+		}
+	})
+	t.Run("a proxy that says no", func(t *testing.T) {
+		b := newTokenBench(t, bin)
+		proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(http.StatusProxyAuthRequired)
+		}))
+		there := strings.Replace(proxy.URL, "://", "://ann:s3kr1t@", 1)
+		b.settings = []string{"[oauth2.far]", `client-id = "client"`, `grant = "client-credentials"`,
+			fmt.Sprintf("token-url = \"https://provider.example/token\"\nclient-secret = %q", "file:"+b.path("client")),
+			"[accounts.far]", fmt.Sprintf("server = %q", "smtp+plain://"+b.mail), `user = "ann@example.org"`, `secret = "oauth2:far"`}
+		for _, says := range []string{"provider.example: the proxy " + proxy.Listener.Addr().String() + " answers with HTTP status 407", "provider.example: the proxy: dial tcp"} {
+			cmd := b.command("", "sendoff", "--login", "far")
+			cmd.Env = append(cmd.Env, "HTTPS_PROXY="+there)
+			if out := b.run(75, cmd); !strings.Contains(out, says) || strings.Contains(out, "s3kr1t") {
+				t.Errorf("it says:\n%s", out)
+			}
+			proxy.Close() // and then there is none
 		}
 	})
 	t.Run("client credentials", func(t *testing.T) {

@@ -173,6 +173,12 @@ func (g *grant) post(ctx context.Context, endpoint string, form url.Values) (int
 		Proxy: http.ProxyFromEnvironment, DialContext: g.store.dial,
 		TLSClientConfig:   &tls.Config{MinVersion: tls.VersionTLS12},
 		DisableKeepAlives: true, DisableCompression: true, MaxResponseHeaderBytes: maxHeader,
+		OnProxyConnectResponse: func(_ context.Context, proxy *url.URL, _ *http.Request, r *http.Response) error {
+			if r.StatusCode != http.StatusOK {
+				return &proxyRefusal{proxy.Host, r.StatusCode}
+			}
+			return nil
+		},
 	}
 	response, err := transport.RoundTrip(request)
 	if err != nil {
@@ -198,10 +204,25 @@ func unreached(ctx context.Context, endpoint string, form url.Values, err error)
 	return status.Connection.Errorf("%s: %s", hostOf(endpoint), text)
 }
 
+// A proxyRefusal is what a proxy says that does not lead to the provider.
+type proxyRefusal struct {
+	proxy string
+	code  int
+}
+
+func (r *proxyRefusal) Error() string {
+	return fmt.Sprintf("the proxy %s answers with HTTP status %d", r.proxy, r.code)
+}
+
 // wayError returns the words of an error of the network or of TLS. Those of
 // HTTP's may be the provider's, which may be what it was sent.
 func wayError(err error) string {
-	if op, ok := errors.AsType[*net.OpError](err); ok {
+	if r, ok := errors.AsType[*proxyRefusal](err); ok {
+		return r.Error()
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "proxyconnect" {
+		return "the proxy: " + op.Err.Error()
+	} else if ok {
 		return op.Err.Error()
 	}
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
