@@ -344,7 +344,7 @@ func TestTLSFiles(t *testing.T) {
 	for _, tt := range []struct{ ca, cert, key, words, hint string }{
 		{"good.pem", "good.pem", "good.key", "", ""},
 		{"missing", "", "", "tls-ca: open missing: ", ""},
-		{".", "", "", "tls-ca: read .: ", ""},
+		{".", "", "", "tls-ca: .: not a regular file", ""},
 		{"empty", "", "", "tls-ca: empty: no certificate in it", "a PEM file has lines"},
 		{"text", "", "", "tls-ca: text: no certificate in it", "a PEM file has lines"},
 		{"broken.pem", "", "", "tls-ca: broken.pem: no certificate in it", "a PEM file has lines"},

@@ -7,11 +7,14 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
+	"io"
 	"os"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"sendoff/config"
@@ -90,7 +93,7 @@ func (s *Submitter) tlsConfig(a *config.Account, t target) (*tls.Config, error) 
 
 // authorities reads the file of tls-ca.
 func authorities(file string) (*x509.CertPool, error) {
-	text, err := os.ReadFile(file)
+	text, err := readRegular(file)
 	if err != nil {
 		return nil, status.Config.Errorf("tls-ca: %w", err)
 	}
@@ -107,19 +110,33 @@ func authorities(file string) (*x509.CertPool, error) {
 	return nil, status.Config.Errorf("tls-ca: %s: no certificate in it", file)
 }
 
+// readRegular reads a file that a setting names. Of anything else the end may
+// never come, and no mail would leave or wait.
+func readRegular(file string) ([]byte, error) {
+	f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a FIFO must not block the opening
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, cmp.Or(err, fmt.Errorf("%s: not a regular file", file))
+	}
+	return io.ReadAll(f)
+}
+
 // clientCertificate reads the files of tls-cert and tls-key, which may be one.
 // What the server would refuse with an alert is found out here, in words.
 func clientCertificate(file, keyFile string) (tls.Certificate, error) {
 	fail := func(format string, args ...any) (tls.Certificate, error) {
 		return tls.Certificate{}, status.Config.Errorf(format, args...)
 	}
-	text, err := os.ReadFile(file)
+	text, err := readRegular(file)
 	if err != nil {
 		return fail("tls-cert: %w", err)
 	}
 	key := text
 	if keyFile != "" {
-		if key, err = os.ReadFile(keyFile); err != nil {
+		if key, err = readRegular(keyFile); err != nil {
 			return fail("tls-key: %w", err)
 		}
 	}
