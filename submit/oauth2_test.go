@@ -328,27 +328,29 @@ func testProvider(t *testing.T, bin string) {
 			t.Errorf("the file is now %q", got)
 		}
 	})
-	t.Run("no space for a new token", func(t *testing.T) {
-		b := newTokenBench(t, bin)
-		b.consent()
-		fill := `mount -t tmpfs -o size=16k full "$0/disk" && mv "$0/refresh" "$0/disk" && ln -s disk/refresh "$0/refresh"
-yes 2>&- >"$0/disk/more"
-"$@"`
-		if err := os.Mkdir(b.path("disk"), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		cmd := b.command(mailText, "sendoff", "bob@example.net")
-		full := exec.Command("unshare", append([]string{"-m", "sh", "-c", fill, b.dir, cmd.Path}, cmd.Args[1:]...)...)
-		full.Stdin, full.Env, full.Dir = cmd.Stdin, cmd.Env, cmd.Dir
-		if exec.Command("unshare", "-m", "mount", "-t", "tmpfs", "full", b.path("disk")).Run() != nil {
-			t.Skip("no disk can be mounted")
-		}
-		line := "a new refresh token could not be kept: file:" + b.path("refresh") + ": write: no space left on device"
-		if out := b.run(77, full); !strings.Contains(out, line) {
-			t.Errorf("it says:\n%s", out)
-		}
-		b.counts(0, 0, 0)
-	})
+	for _, tt := range []struct{ name, mount, says string }{
+		{"no space for a new token", `mount -t tmpfs -o size=16k full disk && mv refresh disk && ln -s disk/refresh refresh; yes 2>&- >disk/more`, "write: no space left on device"},
+		{"a file that is mounted", "mount --bind refresh refresh", "a mount of this one file, which cannot be replaced: mount its folder"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b := newTokenBench(t, bin)
+			b.consent()
+			if err := os.Mkdir(b.path("disk"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if exec.Command("unshare", "-m", "mount", "-t", "tmpfs", "full", b.path("disk")).Run() != nil {
+				t.Skip("it takes root to mount something")
+			}
+			cmd := b.command(mailText, "sendoff", "bob@example.net")
+			there := exec.Command("unshare", append([]string{"-m", "sh", "-c", tt.mount + "\n\"$0\" \"$@\"", cmd.Path}, cmd.Args[1:]...)...)
+			there.Stdin, there.Env, there.Dir = cmd.Stdin, cmd.Env, cmd.Dir
+			line := "a new refresh token could not be kept: file:" + b.path("refresh") + ": " + tt.says
+			if out := b.run(77, there); !strings.Contains(out, line) {
+				t.Errorf("it says:\n%s", out)
+			}
+			b.counts(0, 0, 0)
+		})
+	}
 	t.Run("nobody there", func(t *testing.T) {
 		b := newTokenBench(t, bin)
 		b.consent()

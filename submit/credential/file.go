@@ -165,6 +165,9 @@ func (p place) destination() (string, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}
+	if process.IsMountPoint(path) {
+		return "", errors.New("a mount of this one file, which cannot be replaced: mount its folder")
+	}
 	return path, plain(os.MkdirAll(filepath.Dir(path), 0o700))
 }
 
