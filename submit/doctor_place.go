@@ -76,8 +76,16 @@ func (d *doctor) private() []privateFile {
 	if d.account == nil {
 		return nil
 	}
+	sources := slices.Concat(d.account.Secret, []string{d.account.RefreshToken})
+	for _, source := range d.account.Secret {
+		if ref, err := credential.ParseRef(source); err == nil && ref.IsOAuth2() {
+			if p, err := d.s.Config.Provider(ref.Provider()); err == nil {
+				sources = append(sources, p.ClientSecret...)
+			}
+		}
+	}
 	var files []privateFile
-	for _, source := range slices.Concat(d.account.Secret, []string{d.account.RefreshToken}) {
+	for _, source := range sources {
 		if path, ok := strings.CutPrefix(source, "file:"); ok {
 			if rest, ok := strings.CutPrefix(path, "~/"); ok {
 				path = filepath.Join(d.s.Store.Home, rest)

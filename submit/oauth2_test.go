@@ -164,7 +164,7 @@ func testRefused(t *testing.T, bin string) {
 	b.send(0)
 	b.counts(2, 0, 1)
 	out := b.run(0, b.command("", "sendoff", "--doctor", "-v"))
-	for _, line := range []string{"file:" + b.path("refresh") + " (mode 0600)", "secret    oauth2:test", "cron      can have it too", "AUTH      XOAUTH2", "login     as ann@example.org"} {
+	for _, line := range []string{"file:" + b.path("refresh") + " (mode 0600)", "file:" + b.path("client") + " (mode 0600)", "secret    oauth2:test", "cron      can have it too", "AUTH      XOAUTH2", "login     as ann@example.org"} {
 		if !strings.Contains(out, line) {
 			t.Errorf("no %s in\n%s", line, out)
 		}
