@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -185,6 +186,26 @@ func testSetupFails(t *testing.T, bin string) {
 	}
 	if text, _ := os.ReadFile(b.path("new.secret")); string(text) != "theirs\n" {
 		t.Errorf("new.secret has %q", text)
+	}
+}
+
+// testSetupUnwritten: nor is anything left of one whose account could not be
+// written in the end.
+func testSetupUnwritten(t *testing.T, bin string) {
+	b := newTokenBench(t, bin)
+	b.provider.Intercept = func(http.ResponseWriter, string) bool {
+		os.Remove(b.path("config.toml"))
+		os.Mkdir(b.path("config.toml"), 0o700)
+		return false
+	}
+	l := b.start("--setup=ann@example.org", "--account", "new", "--server", "smtp+plain://"+b.mail, "--secret", "oauth2:test", "--for", "cron", "--yes")
+	b.provider.Enter(b.await(l, `enter the code (\S+)`), true)
+	if out := b.ends(78, l); !strings.Contains(out, "nothing is written: ") {
+		t.Errorf("it says:\n%s", out)
+	}
+	left, _ := filepath.Glob(b.path("run/sendoff/token-*"))
+	if _, err := os.Stat(b.path("new.secret")); err == nil || len(left) > 0 {
+		t.Errorf("the refresh token is left: %v, and %q", err, left)
 	}
 }
 

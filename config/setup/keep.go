@@ -95,6 +95,7 @@ func (c *conversation) save() error {
 	if err := c.target().save(text); err != nil {
 		return err
 	}
+	c.undo = nil
 	where := ""
 	if c.source != "" {
 		where = "; its secret is in " + c.ref.String()

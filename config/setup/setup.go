@@ -87,10 +87,10 @@ type conversation struct {
 	place     *place // of the secret
 	source    string // that it is had from, and
 	ref       credential.Ref
-	secret    credential.Secret // zero: it is in its place already
-	refresh   string            // the place of a refresh token; "" is the keyring, or none
-	renewal   *renewal          // nil: the account is new
-	undo      []func(context.Context) error
+	secret    credential.Secret             // zero: it is in its place already
+	refresh   string                        // the place of a refresh token; "" is the keyring, or none
+	renewal   *renewal                      // nil: the account is new
+	undo      []func(context.Context) error // what was kept for an account that is not written yet
 
 	registration *table            // what a provider of access tokens needs
 	clientSecret credential.Secret // zero: there is none
@@ -124,13 +124,22 @@ func (s *Setup) Run(ctx context.Context) error {
 	}
 	for _, step := range steps {
 		if err := step(c, ctx); err != nil {
-			if left := c.withdraw(ctx); left != nil {
-				return fmt.Errorf("%w; the account is not written, but something is left: %v", err, left)
-			}
-			return fmt.Errorf("nothing is written: %w", err)
+			return c.undone(ctx, err)
 		}
 	}
-	return c.place.keep(c)
+	err = c.place.keep(c)
+	if err != nil && len(c.undo) > 0 {
+		return c.undone(ctx, err)
+	}
+	return err
+}
+
+// undone takes back what was kept until err, and says that.
+func (c *conversation) undone(ctx context.Context, err error) error {
+	if left := c.withdraw(ctx); left != nil {
+		return fmt.Errorf("%w; the account is not written, but something is left: %v", err, left)
+	}
+	return fmt.Errorf("nothing is written: %w", err)
 }
 
 // load reads the configuration that is there, which must be good.
