@@ -71,9 +71,8 @@ func (i *Import) Run(ctx context.Context, out io.Writer, say func(string)) error
 		return err
 	}
 	file := only(i.Target, i.Home, i.Values)
-	whole := ""
 	if i.Write {
-		if whole, err = i.compose(file, r); err != nil {
+		if _, err := i.compose(file, r); err != nil {
 			return err
 		}
 	}
@@ -84,7 +83,7 @@ func (i *Import) Run(ctx context.Context, out io.Writer, say func(string)) error
 		return err
 	}
 	if i.Write {
-		return i.write(ctx, file, whole, places, say)
+		return file.locked(func() error { return i.write(ctx, file, r, places, say) })
 	}
 	for _, p := range places {
 		say(fmt.Sprintf("the password in %s: with --write it goes to %s, for %s at %s", p.at, p.ref, p.item.User, p.item.Host))
@@ -246,8 +245,13 @@ func (i *Import) compose(file target, r *reading) (string, error) {
 	return text, err
 }
 
-// write stores the passwords and writes the configuration.
-func (i *Import) write(ctx context.Context, file target, text string, places []placed, say func(string)) error {
+// write stores the passwords and writes the configuration, which may have changed
+// by now.
+func (i *Import) write(ctx context.Context, file target, r *reading, places []placed, say func(string)) error {
+	text, err := i.compose(file, r)
+	if err != nil {
+		return err
+	}
 	for _, p := range places {
 		if err := i.Store.Put(ctx, p.ref, p.item, p.secret); err != nil {
 			return err

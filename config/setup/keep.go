@@ -3,14 +3,37 @@ package setup
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"sendoff/config"
 )
 
-// write stores the secret, unless it is where it is, and writes the account.
+// write stores the secret, and writes the account if that changes. Whether the
+// configuration can take it is found out before.
 func (c *conversation) write() error {
+	if c.renewal != nil && len(c.renewal.moved) == 0 {
+		return c.store()
+	}
+	return c.target().locked(func() error {
+		text, err := c.edited()
+		if err == nil {
+			err = c.store()
+		}
+		if err != nil {
+			return err
+		}
+		if err := c.save(text); err != nil {
+			if c.secret.IsZero() {
+				return err
+			}
+			return fmt.Errorf("%w; the password is in %s already", err, c.ref)
+		}
+		return nil
+	})
+}
+
+// store stores the secret, unless it is where it is.
+func (c *conversation) store() error {
 	if !c.secret.IsZero() {
 		if err := c.Store.Put(context.Background(), c.ref, c.item(), c.secret); err != nil {
 			return err
@@ -19,13 +42,21 @@ func (c *conversation) write() error {
 	if c.renewal != nil {
 		c.printf("stored: %s, for %s at %s\n", c.ref, c.user, c.item().Host)
 	}
-	if err := c.save(); err != nil {
-		if c.secret.IsZero() {
-			return err
-		}
-		return fmt.Errorf("%w; the password is in %s already", err, c.ref)
-	}
 	return nil
+}
+
+// edited returns the text of the configuration, which may have changed since the
+// conversation began, with the account in it.
+func (c *conversation) edited() (text string, err error) {
+	if c.renewal != nil {
+		text, _, err = c.target().change(c.name, c.renewal.moved)
+		return text, err
+	}
+	if c.config, err = c.load(); err != nil {
+		return "", err
+	}
+	text, _, err = c.target().add(c.document())
+	return text, err
 }
 
 // document returns what is to be added to the configuration. The account that
@@ -82,18 +113,14 @@ func (c *conversation) draft(context.Context) error {
 	return c.target().writable()
 }
 
-// save writes the account to the configuration, as it is by now.
-func (c *conversation) save() error {
-	if c.renewal != nil {
-		return c.saveMove()
-	}
-	d := c.document()
-	text, _, err := c.target().add(d)
-	if err != nil {
-		return err
-	}
+// save writes the configuration with the account in it, as it is by now.
+func (c *conversation) save(text string) error {
 	if err := c.target().save(text); err != nil {
 		return err
+	}
+	if c.renewal != nil {
+		c.printf("changed: account %s, in %s: %s", c.name, c.file, c.renewal.moved)
+		return nil
 	}
 	c.undo = nil
 	where := ""
@@ -101,8 +128,8 @@ func (c *conversation) save() error {
 		where = "; its secret is in " + c.ref.String()
 	}
 	c.printf("written: account %s, in %s%s\n", c.name, c.file, where)
-	if i := slices.IndexFunc(d.top, func(s setting) bool { return s.key == "account" }); i >= 0 {
-		c.printf("the default account is %s\n", d.top[i].value)
+	if first := c.document().top.get("account"); first != "" {
+		c.printf("the default account is %s\n", first)
 	}
 	if _, err := config.Load(c.Paths, c.Values); err != nil {
 		return fmt.Errorf("written, but not fit for use: %w", err)
@@ -126,7 +153,14 @@ func (c *conversation) writeForService() error {
 	if c.Secret != "" {
 		return c.write()
 	}
-	if err := c.save(); err != nil || c.user == "" {
+	err := c.target().locked(func() error {
+		text, err := c.edited()
+		if err == nil {
+			err = c.save(text)
+		}
+		return err
+	})
+	if err != nil || c.user == "" {
 		return err
 	}
 	c.explainCredential()

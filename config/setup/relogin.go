@@ -171,19 +171,3 @@ func (c *conversation) renew(ctx context.Context) error {
 	}
 	return c.typed(fmt.Sprintf("password for %s at %s: ", c.user, c.item().Host))
 }
-
-// saveMove writes what changes in the account.
-func (c *conversation) saveMove() error {
-	if len(c.renewal.moved) == 0 {
-		return nil
-	}
-	text, _, err := c.target().change(c.name, c.renewal.moved)
-	if err == nil {
-		err = c.target().save(text)
-	}
-	if err != nil {
-		return err
-	}
-	c.printf("changed: account %s, in %s: %s", c.name, c.file, c.renewal.moved)
-	return nil
-}

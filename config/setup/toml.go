@@ -378,12 +378,21 @@ func (t target) writable() error {
 // temporary is what a file is called until it is whole.
 const temporary = ".config-*.toml"
 
-// save replaces the target by text, or makes it. When it returns nil, text is
-// on the disk; else what was there is as it was, unless only the sync of its
-// folder failed. A file that is there keeps its mode, and a link is followed. A new file below home is the user's alone;
-// elsewhere everybody can read it.
-func (t target) save(text string) error {
-	path, mode := t.path, fs.FileMode(0o644)
+// locked does what changes the target, from the reading of it on, while no other
+// process does.
+func (t target) locked(do func() error) error {
+	folder, err := t.folder()
+	if err != nil {
+		return err
+	}
+	defer process.LockFolder(folder)()
+	return do()
+}
+
+// real returns the path of the target behind all links, and the mode that its
+// text is to have: that of a file that is there, else by whose it is.
+func (t target) real() (path string, mode fs.FileMode) {
+	path, mode = t.path, 0o644
 	if t.atHome() {
 		mode = 0o600
 	}
@@ -393,10 +402,26 @@ func (t target) save(text string) error {
 	if info, err := os.Stat(path); err == nil {
 		mode = info.Mode().Perm()
 	}
+	return path, mode
+}
+
+// folder returns the target's folder, and makes it if it is missing.
+func (t target) folder() (string, error) {
+	path, mode := t.real()
 	folder := filepath.Dir(path)
-	if err := makeFolder(folder, mode|mode&0o444>>2); err != nil {
-		return status.Temporary.Wrap(err)
+	return folder, status.Temporary.Wrap(makeFolder(folder, mode|mode&0o444>>2))
+}
+
+// save replaces the target by text, or makes it. When it returns nil, text is
+// on the disk; else what was there is as it was, unless only the sync of its
+// folder failed. A file that is there keeps its mode, and a link is followed. A new file below home is the user's alone;
+// elsewhere everybody can read it.
+func (t target) save(text string) error {
+	folder, err := t.folder()
+	if err != nil {
+		return err
 	}
+	path, mode := t.real()
 	made, err := write(folder, text, mode)
 	if err == nil {
 		err = os.Rename(made, path)
