@@ -41,6 +41,7 @@ type tokenBench struct {
 	refused   atomic.Int32 // logins
 	settings  []string     // more of the account
 	noFolder  bool         // the runtime folder is not there
+	onLogin   func()       // is called before one is answered
 }
 
 const clientSecret = "client-s3kr1t"
@@ -94,6 +95,9 @@ func (b *tokenBench) smarthost(conn net.Conn) {
 		case "EHLO":
 			say("250-mx.example\r\n250 AUTH PLAIN LOGIN " + b.mechanism)
 		case "AUTH":
+			if b.onLogin != nil {
+				b.onLogin()
+			}
 			if in = len(words) == 3 && words[1] == b.mechanism && b.good(words[2]); in {
 				say("235 2.7.0 ok")
 				continue

@@ -209,6 +209,24 @@ func testSetupUnwritten(t *testing.T, bin string) {
 	}
 }
 
+// testSetupStopped: nor of one that a person stops when they have consented.
+func testSetupStopped(t *testing.T, bin string) {
+	b := newTokenBench(t, bin)
+	reached, over := make(chan struct{}), make(chan struct{})
+	defer close(over)
+	b.onLogin = func() { close(reached); <-over }
+	l := b.start("--setup=ann@example.org", "--account", "new", "--server", "smtp+plain://"+b.mail, "--secret", "oauth2:test", "--for", "cron", "--yes")
+	b.provider.Enter(b.await(l, `enter the code (\S+)`), true)
+	<-reached
+	l.Process.Signal(os.Interrupt)
+	if out := b.ends(75, l); !strings.Contains(out, "nothing is written: stopped by a signal") {
+		t.Errorf("it says:\n%s", out)
+	}
+	if _, err := os.Stat(b.path("new.secret")); err == nil {
+		t.Error("the refresh token is left")
+	}
+}
+
 // redirected is where a browser on another machine ends that opens page.
 func redirected(t *testing.T, page string) string {
 	t.Helper()

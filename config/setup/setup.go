@@ -15,6 +15,7 @@ import (
 	"sendoff/config"
 	"sendoff/submit/credential"
 	"sendoff/submit/envelope"
+	"sendoff/submit/process"
 	"sendoff/submit/status"
 )
 
@@ -485,16 +486,21 @@ func (c *conversation) prove(ctx context.Context) error {
 				return err
 			}
 		}
+		if len(c.undo) > 0 {
+			ctx = process.Interruptible(func(error) {}) // so that it is undone
+		}
 		_, err := c.Try(ctx, Trial{Account: c.account(), Secret: c.secret, To: c.who.address, Mail: c.mail()})
 		typed := c.There && c.PasswordFile == "" && !c.secret.IsZero()
 		if status.KindOf(err) == status.AuthFailed && typed && n < tries && !c.Force {
 			c.show("%v", err)
 			continue
 		}
-		if err != nil {
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return err
+		case err != nil:
 			return c.forced(err)
-		}
-		if !c.NoTest {
+		case !c.NoTest:
 			c.show("a test mail is on its way to %s", c.who.address)
 		}
 		return nil
