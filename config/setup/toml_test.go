@@ -197,6 +197,7 @@ func TestWritable(t *testing.T) {
 	if err := errors.Join(os.Mkdir(fixed, 0o700), os.WriteFile(filepath.Join(fixed, "config.toml"), nil, 0o600), os.Symlink(filepath.Join(fixed, "config.toml"), link), os.Chmod(fixed, 0o500)); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { os.Chmod(fixed, 0o700) })
 	for path, want := range map[string]bool{"a/b/c.toml": true, "c.toml": true, "fixed/config.toml": false, "fixed/a/b.toml": false, "link.toml": false} {
 		err := only(filepath.Join(home, path), home, config.Values{}).writable()
 		if (err == nil) != want {
