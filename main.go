@@ -58,6 +58,7 @@ type program struct {
 	cmd        *cmdline.Command
 	privileged bool
 	reading    atomic.Bool     // stdin is not yet at its end: the message is not whole
+	settle     func(error)     // ends what goes on while reading; nil: nothing does
 	account    string          // named in errors, once it is known
 	place      config.Override // of the configuration; nothing else of it is set
 }
@@ -193,7 +194,7 @@ func (p *program) send(ctx context.Context) error {
 }
 
 // serve takes mail by SMTP from whoever has started us. Until a message is
-// whole nothing has begun, and a signal ends the process at once.
+// whole nothing has begun with it, and a signal ends the process.
 func (p *program) serve(ctx context.Context) error {
 	s, fault := p.submitter()
 	if fault != nil && !p.postpones(fault) {
@@ -203,6 +204,12 @@ func (p *program) serve(ctx context.Context) error {
 	p.openQueue(s)
 	defer s.Wake()
 	v := p.service(s, fault)
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	p.settle = func(cause error) {
+		stop(cause)
+		v.Wait()
+	}
 	v.Busy = func(busy bool) { p.reading.Store(!busy) }
 	p.reading.Store(true)
 	defer p.reading.Store(false)
@@ -827,10 +834,14 @@ func (p *program) print(text string) error {
 }
 
 // interruptible returns a context that ends with the first signal. While stdin
-// is read nothing has been started, and the process ends at once.
+// is read nothing has been started but what -bs has answered for, and when that
+// is settled the process ends.
 func (p *program) interruptible() context.Context {
 	return process.Interruptible(func(cause error) {
 		if p.reading.Load() {
+			if p.settle != nil {
+				p.settle(cause)
+			}
 			os.Exit(p.fail(status.Temporary.Errorf("%w before the end of the message; nothing was sent", cause)))
 		}
 	})

@@ -75,10 +75,15 @@ func (t *attempt) close() {
 	}
 }
 
-// settle writes down what came of an attempt.
+// settle writes down what came of an attempt, which is over.
 func (t *attempt) settle() {
 	defer t.close()
 	defer t.claim.Release()
+	t.record()
+}
+
+// record writes down what came of an attempt.
+func (t *attempt) record() {
 	e := t.claim.Entry
 	t.s.logAttempt(t)
 	if !t.broken() {

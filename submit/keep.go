@@ -213,9 +213,8 @@ type errNoQueue string
 
 func (e errNoQueue) Error() string { return string(e) }
 
-// enqueue puts an entry for r into the queue, to be tried at once or after the
-// first wait, and sees to it that something will.
-func (s *Submitter) enqueue(r *Request, e *queue.Entry, due bool) error {
+// mayQueue says why nothing may be queued; nil if it may.
+func (s *Submitter) mayQueue() error {
 	if s.Queue == nil {
 		return errNoQueue(cmp.Or(s.NoQueue, "there is no queue"))
 	}
@@ -224,6 +223,15 @@ func (s *Submitter) enqueue(r *Request, e *queue.Entry, due bool) error {
 			return errNoQueue(trouble)
 		}
 	}
+	return nil
+}
+
+// enqueue puts an entry for r into the queue, to be tried at once or after the
+// first wait, and sees to it that something will.
+func (s *Submitter) enqueue(r *Request, e *queue.Entry, due bool) error {
+	if err := s.mayQueue(); err != nil {
+		return err
+	}
 	e.Next = time.Now()
 	if !due {
 		e.Next = e.Next.Add(s.backoff(1))
@@ -231,12 +239,18 @@ func (s *Submitter) enqueue(r *Request, e *queue.Entry, due bool) error {
 	if err := s.store(r, e, s.Queue.Add); err != nil {
 		return err
 	}
+	s.queued(e)
+	return nil
+}
+
+// queued says that an entry is in the queue, and sees to it that something runs
+// that.
+func (s *Submitter) queued(e *queue.Entry) {
 	s.logQueued(e)
 	if trouble := s.startRunner(); trouble != "" {
 		s.logFault(errors.New(trouble))
 		s.warn("queued as " + string(e.ID) + ", but " + trouble)
 	}
-	return nil
 }
 
 // warn says what whoever called has to know.
@@ -390,16 +404,22 @@ func (s *Submitter) submitLater(r *Request, j *job) bool {
 	if s.Queue == nil || !background && !r.QueueOnly && r.Account.Deliver != config.DeliverQueue {
 		return false
 	}
-	e := s.entry(r)
-	all := Failure{To: addressesOf(j.envelope.To)}
-	for _, to := range j.asNamed(r, &Report{Failures: []Failure{all}})(all) {
-		e.To = append(e.To, queue.Recipient{Recipient: to.Recipient, NoAliases: to.NoAliases})
-	}
+	e := s.wholeEntry(r, j)
 	if err := s.enqueue(r, e, background && !r.QueueOnly); err != nil {
 		return false
 	}
 	s.tell("queued as "+string(e.ID), nil)
 	return true
+}
+
+// wholeEntry makes an entry of r, which is j, for all of its recipients.
+func (s *Submitter) wholeEntry(r *Request, j *job) *queue.Entry {
+	e := s.entry(r)
+	all := Failure{To: addressesOf(j.envelope.To)}
+	for _, to := range j.asNamed(r, &Report{Failures: []Failure{all}})(all) {
+		e.To = append(e.To, queue.Recipient{Recipient: to.Recipient, NoAliases: to.NoAliases})
+	}
+	return e
 }
 
 func addressesOf(to []envelope.Recipient) []envelope.Address {
@@ -412,7 +432,12 @@ func addressesOf(to []envelope.Recipient) []envelope.Address {
 
 // deliverOrKeep sends j now, and queues what of it has to wait.
 func (s *Submitter) deliverOrKeep(ctx context.Context, r *Request, j *job) error {
+	over := s.keepMeanwhile(r, j)
 	report, err := s.deliver(ctx, j)
+	if t := over(); t != nil {
+		t.end(report, err)
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -107,7 +107,9 @@ func (v *Service) Listen(ctx context.Context, sockets []net.Listener, idle time.
 	defer cancel(nil)
 	s := *v.Submitter
 	s.Kept, s.own = new(Kept), sockets
+	s.memory = new(memory) // shared by those that submit and the one that runs the queue
 	defer s.Kept.Close()
+	defer v.Wait()
 	door := &door{last: time.Now()}
 	var all sync.WaitGroup
 	failures := make([]error, len(sockets))
@@ -158,7 +160,8 @@ func (v *Service) listener(ctx context.Context, s *Submitter) *smtpd.Server {
 				}
 				r := &Request{Peer: peer, Login: c.User, Message: m}
 				m.Prepend("Received", mine.received(r, c))
-				return (&Service{By: v.By, Fault: fault, NoAliases: v.NoAliases, QueueOnly: v.QueueOnly}).handle(ctx, mine, e, r)
+				now := &Service{By: v.By, Fault: fault, NoAliases: v.NoAliases, QueueOnly: v.QueueOnly}
+				return v.reply(r, func() error { return now.handle(ctx, mine, e, r) })
 			}
 			return nil
 		},

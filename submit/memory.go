@@ -57,6 +57,26 @@ func (m *memory) record(id queue.ID, err error, done bool, until func(failures i
 	m.holds[id] = h
 }
 
+// rest keeps an entry from being tried until then.
+func (m *memory) rest(id queue.ID, until time.Time) {
+	if m == nil {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.holds == nil {
+		m.holds = make(map[queue.ID]hold)
+	}
+	for other, h := range m.holds {
+		if h.failures == 0 && time.Now().After(h.until) { // its rest is over
+			delete(m.holds, other)
+		}
+	}
+	h := m.holds[id]
+	h.until = until
+	m.holds[id] = h
+}
+
 // fault returns the fault of an account that could not be written, or nil.
 func (m *memory) fault(key string) *fault {
 	if m == nil {

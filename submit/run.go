@@ -313,8 +313,11 @@ func (g *group) next() *attempt {
 		}
 		c, err := g.s.Queue.Claim(id)
 		if err != nil {
-			if errors.As(err, new(*queue.Bad)) {
+			switch {
+			case errors.As(err, new(*queue.Bad)):
 				g.s.record(id, err, false)
+			case errors.Is(err, queue.ErrBusy): // perhaps for minutes
+				g.s.memory.rest(id, time.Now().Add(time.Second))
 			}
 			continue // somebody else is at it, or was
 		}

@@ -29,6 +29,7 @@ type post struct {
 	up     func() bool
 	login  func() string          // the reply to AUTH; nil: none is offered
 	rcpt   func(to string) string // the reply to RCPT; nil: 250
+	dot    func() string          // the reply to the final dot; nil: 250
 	mails  []string               // whole messages that were taken
 	to     []string               // the recipients that were taken
 	dials  []time.Time            // when somebody came, or tried to
@@ -85,8 +86,14 @@ func (p *post) serve(conn net.Conn) {
 				}
 				b.WriteString(line)
 			}
-			p.mails = append(p.mails, b.String())
-			say("250 ok")
+			reply := "250 ok"
+			if p.dot != nil {
+				reply = p.dot()
+			}
+			if reply[0] == '2' {
+				p.mails = append(p.mails, b.String())
+			}
+			say(reply)
 		case "QUIT":
 			say("221 bye")
 			return

@@ -21,7 +21,8 @@ import (
 //	DATA         the message, to its end; only then anything is connected to
 //	the reply    250: each recipient is sent to, or queued for, or, beside one
 //	             that is, refused for good, which a notice tells the sender;
-//	             otherwise the failure that decides, as for an exit code
+//	             otherwise the failure that decides, as for an exit code; a
+//	             smarthost that takes its time is not waited for (overtime.go)
 type Service struct {
 	Submitter *Submitter
 	By        config.Choice // what accounts are chosen by, beside sender and header
@@ -35,7 +36,8 @@ type Service struct {
 	// or a message waited for; may be nil.
 	Busy func(bool)
 
-	guessing sync.Mutex // is held while whoever gave a wrong password waits
+	guessing sync.Mutex     // is held while whoever gave a wrong password waits
+	pending  sync.WaitGroup // messages that are being submitted
 }
 
 // Serve holds one session on conn, for as long as the client wants. An error
@@ -44,6 +46,7 @@ func (v *Service) Serve(ctx context.Context, conn io.ReadWriter) error {
 	s := *v.Submitter
 	s.Kept = new(Kept)
 	defer s.Kept.Close()
+	defer v.Wait()
 	d := smtpd.Server{
 		Hostname: s.hostname(), AllowUnqualified: true, Pipe: v.Pipe, Timeout: v.Timeout,
 		MaxSize: v.maxSize(), MaxRecipients: maxServed, MaxErrors: maxMistakes,
@@ -56,7 +59,8 @@ func (v *Service) Serve(ctx context.Context, conn io.ReadWriter) error {
 				v.Busy(true)
 				defer v.Busy(false)
 			}
-			return v.handle(ctx, &s, e, &Request{Message: m})
+			r := &Request{Message: m}
+			return v.reply(r, func() error { return v.handle(ctx, &s, e, r) })
 		},
 	}
 	return status.Temporary.Wrap(d.Serve(ctx, conn))

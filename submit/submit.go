@@ -11,7 +11,7 @@
 //	   │ login.go           │    secret and mechanism
 //	   │ smtp               │    one session, one or more transactions
 //	Report                  │    accepted, or why not, for each recipient
-//	   │ keep.go            │    what is worth another try
+//	   │ keep.go            │    what is worth another try; overtime.go what takes too long
 //	queue ── runner.go, run.go, attempt.go   the entries of an account in few sessions
 //	   │ bounce.go               what is given up: a notice, or failed/
 //	list.go, users.go            what waits, for people
@@ -70,6 +70,7 @@ type Request struct {
 	id   string    // likewise of a Message-ID, without brackets
 
 	queueID queue.ID
+	kept    func() // is called if all of it is in the queue before it is known what becomes of it; nil: it is put there only then
 }
 
 // Wanted is a recipient as the caller named it.

@@ -52,6 +52,21 @@ var scenarios = map[string]func(*testing.T, *Queue, *witness) error{
 	"add": func(t *testing.T, q *Queue, w *witness) error {
 		return add(t, q, w)
 	},
+	"add and go on": func(t *testing.T, q *Queue, w *witness) error {
+		for _, outcome := range []func(*Claim) error{w.finish, w.fail, (*Claim).Update} {
+			e := testEntry(t, "b@example.org", "c@example.org")
+			c, err := q.AddClaimed(e, strings.NewReader(content))
+			if err != nil {
+				return err
+			}
+			defer c.Release()
+			w.queued = append(w.queued, e.ID)
+			if err := outcome(c); err != nil {
+				return err
+			}
+		}
+		return nil
+	},
 	"update": func(t *testing.T, q *Queue, w *witness) error {
 		c, err := addAndClaim(t, q, w)
 		if err != nil {

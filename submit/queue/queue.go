@@ -139,10 +139,24 @@ func ParseID(s string) (ID, bool) {
 // the message is as far as that is known. When it returns nil, both survive any
 // crash, and ID and Size of e are set; when it does not, neither is there.
 func (q *Queue) Add(e *Entry, message io.Reader) error {
-	if err := q.room(e.Size); err != nil {
-		return err
+	c, err := q.AddClaimed(e, message)
+	if err == nil {
+		c.Release()
 	}
-	return q.add("", e, message)
+	return err
+}
+
+// AddClaimed does what Add does, and leaves the entry claimed: nobody else works
+// on it while this process does, and a crash leaves it to others.
+func (q *Queue) AddClaimed(e *Entry, message io.Reader) (*Claim, error) {
+	if err := q.room(e.Size); err != nil {
+		return nil, err
+	}
+	f, err := q.add("", e, message)
+	if err != nil {
+		return nil, err
+	}
+	return &Claim{e, q, f}, nil
 }
 
 // AddFailed puts an entry and its message among those that a person must look
@@ -154,26 +168,30 @@ func (q *Queue) AddFailed(e *Entry, message io.Reader) error {
 	if err := q.disk.mkdir(failed); err != nil {
 		return err
 	}
-	if err := q.add(failed, e, message); err != nil {
+	f, err := q.add(failed, e, message)
+	if err != nil {
 		return err
 	}
+	f.Close()
 	q.trim(e.ID)
 	return nil
 }
 
-func (q *Queue) add(folder string, e *Entry, message io.Reader) (err error) {
+// add makes the files of an entry. With the one that it returns goes the lock.
+func (q *Queue) add(folder string, e *Entry, message io.Reader) (file, error) {
 	f, err := q.create(folder, e)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer f.Close() // with it goes the lock
-	defer func() {
-		if err != nil {
-			q.disk.remove(folder + string(e.ID) + envelopeEnd)
-			q.disk.remove(folder + string(e.ID) + temporaryEnd)
-			q.disk.remove(folder + string(e.ID) + messageEnd)
-		}
-	}()
+	if err := q.fill(f, folder, e, message); err != nil {
+		q.remove(folder, e.ID)
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+func (q *Queue) fill(f file, folder string, e *Entry, message io.Reader) (err error) {
 	if e.Size, err = io.Copy(f, message); err != nil {
 		return err
 	}

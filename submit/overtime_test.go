@@ -1,0 +1,253 @@
+//go:build !race && unix
+
+package submit
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"sendoff/submit/process"
+	"sendoff/submit/queue"
+)
+
+// handOver hands a message over to v, which serves on a pipe, and returns the reply
+// to its final dot and how long that took. leave waits for the end of Serve.
+func handOver(t *testing.T, ctx context.Context, v *Service, to ...string) (reply string, took time.Duration, leave func()) {
+	t.Helper()
+	client, theirs := net.Pipe()
+	served := make(chan error, 1)
+	go func() { served <- v.Serve(ctx, theirs) }()
+	reply, took, hangUp := dialogue(t, client, to...)
+	return reply, took, func() {
+		hangUp()
+		if err := <-served; err != nil && ctx.Err() == nil {
+			t.Error(err)
+		}
+		time.Sleep(2 * time.Hour) // until the smarthost has noticed
+	}
+}
+
+// dialogue hands a message over by SMTP.
+func dialogue(t *testing.T, client net.Conn, to ...string) (reply string, took time.Duration, hangUp func()) {
+	t.Helper()
+	r := bufio.NewReader(client)
+	say := func(text, want string) string {
+		t.Helper()
+		if text != "" {
+			fmt.Fprintf(client, "%s\r\n", text)
+		}
+		line, err := r.ReadString('\n')
+		if err != nil || !strings.HasPrefix(line, want) {
+			t.Fatalf("%s: %q, %v", text, line, err)
+		}
+		return strings.TrimSpace(line)
+	}
+	say("", "220")
+	say("HELO client.example", "250")
+	say("MAIL FROM:<ann@example.org>", "250")
+	for _, a := range to {
+		say("RCPT TO:<"+a+">", "250")
+	}
+	say("DATA", "354")
+	begin := time.Now()
+	reply = say("Subject: x\r\n\r\nbody\r\n.", "")
+	return reply, time.Since(begin), func() { client.Close() }
+}
+
+// only returns the one entry of the queue.
+func only(t *testing.T, s *Submitter) *queue.Entry {
+	t.Helper()
+	ids, err := s.Queue.IDs()
+	if err != nil || len(ids) != 1 {
+		t.Fatalf("%d entries, %v", len(ids), err)
+	}
+	e, err := s.Queue.Read(ids[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// after waits that long before it answers.
+func after(d time.Duration, reply string) func() string {
+	return func() string {
+		time.Sleep(d)
+		return reply
+	}
+}
+
+// TestReplyInTime holds that a client does not wait for a smarthost that takes its
+// time, that the queue has the message meanwhile, and that what the smarthost
+// says in the end is what becomes of it, once.
+func TestReplyInTime(t *testing.T) {
+	silent := func(what string) func(string) string {
+		return func(to string) string {
+			if strings.Contains(to, what) {
+				time.Sleep(time.Hour)
+			}
+			return "250 ok"
+		}
+	}
+	for name, tt := range map[string]struct {
+		post           post
+		to             []string
+		reply          string
+		soon           bool // the client need not wait
+		mails          int  // that were taken when the session with the smarthost is over
+		waiting        int  // then in the queue
+		unknown        bool // they may have been delivered
+		notice, failed bool
+	}{
+		"soon":         {post: post{dot: after(19*time.Second, "250 ok")}, reply: "250", soon: true, mails: 1},
+		"refused soon": {post: post{dot: after(19*time.Second, "550 no")}, reply: "554", soon: true, failed: true},
+		"late":         {post: post{dot: after(9*time.Minute, "250 ok")}, reply: "250", mails: 1},
+		"refused late": {post: post{dot: after(9*time.Minute, "550 no")}, reply: "250", waiting: 1, notice: true},
+		"put off late": {post: post{dot: after(9*time.Minute, "450 no")}, reply: "250", waiting: 1},
+		"never":        {post: post{dot: after(11*time.Minute, "250 ok")}, reply: "250", waiting: 1, unknown: true, mails: 1},
+		"silent RCPT":  {post: post{rcpt: silent("bob")}, reply: "250", waiting: 1},
+		"only one":     {post: post{rcpt: silent("carol")}, to: []string{"bob@example.net", "carol@example.net"}, reply: "250", waiting: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				p := tt.post
+				s := office(t, &p)
+				if tt.to == nil {
+					tt.to = []string{"bob@example.net"}
+				}
+				reply, took, leave := handOver(t, t.Context(), &Service{Submitter: s}, tt.to...)
+				if !strings.HasPrefix(reply, tt.reply) || took > replyTime || !tt.soon && took < replyTime {
+					t.Errorf("%q after %s", reply, took)
+				}
+				if !tt.soon {
+					e := only(t, s)
+					if !s.Queue.Busy(e.ID) || !e.Unknown || len(e.To) != len(tt.to) {
+						t.Errorf("meanwhile it is %+v", e)
+					}
+					time.Sleep(2 * time.Minute) // the entry is due
+					other := *s
+					if _, _, err := other.Run(t.Context(), Selection{}); err != nil || len(p.dials) != 1 {
+						t.Errorf("%v, somebody else sends it", err)
+					}
+				}
+				leave()
+				files, _ := filepath.Glob(filepath.Join(s.Queue.String(), "failed", "*.env"))
+				n, _ := left(t, s)
+				if len(p.mails) != tt.mails && !tt.unknown || n != tt.waiting || len(files) > 0 != tt.failed {
+					t.Fatalf("%d were taken, %d wait, %d failed", len(p.mails), n, len(files))
+				}
+				if n == 0 {
+					return
+				}
+				e := only(t, s)
+				if s.Queue.Busy(e.ID) || e.Unknown != tt.unknown || !e.Notice.IsZero() != tt.notice || tt.notice == (e.Attempts == 1) {
+					t.Errorf("in the end it is %+v", e)
+				}
+			})
+		})
+	}
+}
+
+// TestReplyWithoutQueue has the client wait where there is nothing else to do.
+func TestReplyWithoutQueue(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := &post{dot: after(time.Minute, "550 no")}
+		s := office(t, p)
+		s.Queue, s.NoQueue = nil, "no queue"
+		reply, took, leave := handOver(t, t.Context(), &Service{Submitter: s}, "bob@example.net")
+		if !strings.HasPrefix(reply, "554") || took < time.Minute {
+			t.Errorf("%q after %s", reply, took)
+		}
+		leave()
+	})
+}
+
+// TestReplyThenSignal holds that a message that has had its reply waits when
+// the process has to end.
+func TestReplyThenSignal(t *testing.T) {
+	for _, sig := range []os.Signal{os.Interrupt, os.Kill} {
+		bubble(t, func(t *testing.T) {
+			p := &post{dot: after(9*time.Minute, "250 ok")}
+			s := office(t, p)
+			ctx, cancel := context.WithCancelCause(t.Context())
+			v := &Service{Submitter: s}
+			reply, _, leave := handOver(t, ctx, v, "bob@example.net")
+			if !strings.HasPrefix(reply, "250") {
+				t.Error(reply)
+			}
+			begin := time.Now()
+			cancel(process.Stopped{Signal: sig})
+			v.Wait()
+			if took := time.Since(begin); took < 5*time.Second || took > 6*time.Second {
+				t.Errorf("it waited %s for the smarthost", took)
+			}
+			if e := only(t, s); !e.Unknown || s.Queue.Busy(e.ID) {
+				t.Errorf("it is %+v", e)
+			}
+			leave()
+		})
+	}
+}
+
+// TestListenStays holds that a server that a socket unit has started does not end
+// before it is known what becomes of mail, and leaves such mail alone when it runs
+// the queue.
+func TestListenStays(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := &post{dot: after(9*time.Minute, "250 ok")}
+		s := office(t, p)
+		l := &hall{clients: make(chan net.Conn), closed: make(chan bool)}
+		begin := time.Now()
+		ended := make(chan error, 1)
+		go func() { ended <- (&Service{Submitter: s}).Listen(t.Context(), []net.Listener{l}, idleTime) }()
+		client, theirs := net.Pipe()
+		l.clients <- theirs
+		reply, took, leave := dialogue(t, client, "bob@example.net")
+		if !strings.HasPrefix(reply, "250") || took > replyTime {
+			t.Errorf("%q after %s", reply, took)
+		}
+		leave()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(begin); took < 9*time.Minute || took > 10*time.Minute {
+			t.Errorf("it ended after %s", took)
+		}
+		if n, _ := left(t, s); n > 0 || len(p.mails) != 1 || len(p.dials) != 1 {
+			t.Errorf("%d wait, %d were taken in %d sessions", n, len(p.mails), len(p.dials))
+		}
+	})
+}
+
+// idleTime is how long the server of TestListenStays waits for another client.
+const idleTime = 30 * time.Second
+
+// A hall is a listener whose clients are in this process.
+type hall struct {
+	clients chan net.Conn
+	closed  chan bool
+	once    sync.Once
+}
+
+func (h *hall) Accept() (net.Conn, error) {
+	select {
+	case conn := <-h.clients:
+		return conn, nil
+	case <-h.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (h *hall) Close() error {
+	h.once.Do(func() { close(h.closed) })
+	return nil
+}
+
+func (h *hall) Addr() net.Addr { return &net.UnixAddr{Name: "/none", Net: "unix"} }
