@@ -700,8 +700,13 @@ func (p *program) everywhere(ctx context.Context, s *submit.Submitter, task stri
 	switch {
 	case task == submit.TaskCount:
 		return errors.Join(err, p.print(fmt.Sprintln(some)))
-	case task == submit.TaskList && some == 0 && err == nil:
-		return p.print("Mail queue is empty\n")
+	case task == submit.TaskList:
+		if some == 0 && err == nil {
+			err = p.print("Mail queue is empty\n")
+		}
+		if p.cmd.Verbose || process.IsTerminal(os.Stdout) { // programs count what waits, and know no more
+			err = errors.Join(err, p.everywhere(ctx, s, submit.TaskFailed))
+		}
 	}
 	return err
 }

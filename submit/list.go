@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -40,7 +42,7 @@ func List(w io.Writer, q *queue.Queue) (entries int, err error) {
 			out.WriteString("-Queue ID-------- --Size-- ----Arrival Time---- -Sender/Recipient-------\n")
 		}
 		octets += e.Size
-		writeEntry(out, q, e)
+		writeEntry(out, e, markOf(q, e), whyWaits(e))
 		if entries == 1 {
 			out.Flush()
 		}
@@ -102,14 +104,32 @@ func nextAttempt(at time.Time) string {
 // indent is the width of the columns before recipients.
 const indent = 50
 
-func writeEntry(out *bufio.Writer, q *queue.Queue, e *queue.Entry) {
-	mark := ' '
+// markOf is what stands behind the ID of an entry that waits.
+func markOf(q *queue.Queue, e *queue.Entry) rune {
 	switch {
 	case q.Busy(e.ID):
-		mark = '*'
+		return '*'
 	case !e.Notice.IsZero():
-		mark = '!'
+		return '!'
 	}
+	return ' '
+}
+
+// whyWaits returns what says why an entry has not reached a recipient yet.
+func whyWaits(e *queue.Entry) func(queue.Recipient) string {
+	return func(to queue.Recipient) string {
+		switch {
+		case !e.Notice.IsZero():
+			return join(to.Reason, e.Reason, nextAttempt(e.Next))
+		case to.Refused:
+			return "refused: " + to.Reason
+		}
+		return join(cmp.Or(to.Reason, e.Reason), nextAttempt(e.Next))
+	}
+}
+
+// writeEntry writes an entry, with the reasons why its recipients have not got it.
+func writeEntry(out *bufio.Writer, e *queue.Entry, mark rune, why func(queue.Recipient) string) {
 	fmt.Fprintf(out, "%s%c %8d %s  %s\n", e.ID, mark, e.Size, e.ID.Time().Local().Format("Mon Jan _2 15:04:05"), senderOf(e))
 	said := ""
 	say := func(reason string) {
@@ -119,20 +139,33 @@ func writeEntry(out *bufio.Writer, q *queue.Queue, e *queue.Entry) {
 		}
 	}
 	for _, to := range e.To {
-		switch {
-		case !e.Notice.IsZero():
-			say(join(to.Reason, e.Reason, nextAttempt(e.Next)))
-		case to.Refused:
-			say("refused: " + to.Reason)
-		default:
-			say(join(cmp.Or(to.Reason, e.Reason), nextAttempt(e.Next)))
-		}
+		say(why(to))
 		fmt.Fprintf(out, "%*s%s\n", indent, "", to.Address)
 	}
 	if e.Unknown {
 		say("an attempt ended without an answer: it may have been delivered")
 	}
 	out.WriteByte('\n')
+}
+
+// ListFailed writes what was given up to w, in the columns of List, for a person
+// who may try it again; nothing if nothing was. It returns how many entries there
+// are. Entries that cannot be read are in the error.
+func ListFailed(w io.Writer, q *queue.Queue) (entries int, err error) {
+	out := bufio.NewWriter(w)
+	var bad []error
+	for e, err := range q.Failed() {
+		if err != nil {
+			bad = append(bad, err)
+			continue
+		}
+		if entries++; entries == 1 {
+			fmt.Fprintf(out, "-Given up, in %s: --queue-retry ID tries it again, --queue-delete ID removes it-\n", filepath.Join(q.String(), "failed"))
+		}
+		at := "given up " + q.FailedAt(e.ID).Local().Format("Jan _2 15:04")
+		writeEntry(out, e, ' ', func(to queue.Recipient) string { return join(at, to.Reason, e.Reason) })
+	}
+	return entries, errors.Join(out.Flush(), status.Temporary.Wrap(errors.Join(bad...)))
 }
 
 func join(words ...string) string {
@@ -161,6 +194,7 @@ func senderOf(e *queue.Entry) string {
 // A listed is an entry as ListJSON writes it.
 type listed struct {
 	ID         queue.ID          `json:"queue_id"`
+	State      string            `json:"state"`
 	Arrival    int64             `json:"arrival_time"`
 	Size       int64             `json:"message_size"`
 	MessageID  string            `json:"message_id,omitempty"`
@@ -170,7 +204,8 @@ type listed struct {
 	Active     bool              `json:"active,omitempty"`
 	Unknown    bool              `json:"unknown,omitempty"`
 	Attempts   int               `json:"attempts"`
-	Next       int64             `json:"next_attempt"`
+	Next       int64             `json:"next_attempt,omitempty"`
+	Failed     int64             `json:"failed_time,omitempty"`
 	Reason     string            `json:"reason,omitempty"`
 	Recipients []listedRecipient `json:"recipients"`
 }
@@ -182,39 +217,60 @@ type listedRecipient struct {
 	Reason  string `json:"delay_reason,omitempty"`
 }
 
-// ListJSON writes the queue to w, one JSON object a line; times are in seconds
-// since 1970.
+// The states of a listed.
+const (
+	stateQueued = "queued" // it waits
+	stateFailed = "failed" // it was given up
+)
+
+// ListJSON writes the queue to w, and then what was given up, one JSON object a
+// line; times are in seconds since 1970.
 func ListJSON(w io.Writer, q *queue.Queue) error {
 	out := bufio.NewWriter(w)
 	encoder := json.NewEncoder(out)
 	encoder.SetEscapeHTML(false)
 	var bad []error
-	for e, err := range q.Entries() {
-		if err != nil {
-			bad = append(bad, err)
-			continue
-		}
-		by := choiceOf(e)
-		l := listed{
-			ID: e.ID, Arrival: e.ID.Time().Unix(), Size: e.Size, MessageID: e.MessageID, Account: by.CommandLine.Account,
-			Notice: !e.Notice.IsZero(), Active: q.Busy(e.ID), Unknown: e.Unknown, Attempts: e.Attempts, Next: e.Next.Unix(), Reason: e.Reason,
-		}
-		if e.Sender != nil {
-			sender := e.Sender.String()
-			l.Sender = &sender
-		}
-		for _, to := range e.To {
-			r := listedRecipient{Address: to.Address.String(), Refused: to.Refused, Reason: to.Reason}
-			if to.Reason != "" {
-				r.Status = to.Code.String()
+	for _, part := range [...]struct {
+		state   string
+		entries iter.Seq2[*queue.Entry, error]
+	}{{stateQueued, q.Entries()}, {stateFailed, q.Failed()}} {
+		for e, err := range part.entries {
+			if err != nil {
+				bad = append(bad, err)
+				continue
 			}
-			l.Recipients = append(l.Recipients, r)
-		}
-		if err := encoder.Encode(l); err != nil {
-			return err
+			l := listedOf(e)
+			if l.State = part.state; part.state == stateQueued {
+				l.Active, l.Next = q.Busy(e.ID), e.Next.Unix()
+			} else {
+				l.Failed = q.FailedAt(e.ID).Unix()
+			}
+			if err := encoder.Encode(l); err != nil {
+				return err
+			}
 		}
 	}
 	return errors.Join(out.Flush(), status.Temporary.Wrap(errors.Join(bad...)))
+}
+
+// listedOf is what an entry itself says.
+func listedOf(e *queue.Entry) listed {
+	l := listed{
+		ID: e.ID, Arrival: e.ID.Time().Unix(), Size: e.Size, MessageID: e.MessageID, Account: choiceOf(e).CommandLine.Account,
+		Notice: !e.Notice.IsZero(), Unknown: e.Unknown, Attempts: e.Attempts, Reason: e.Reason,
+	}
+	if e.Sender != nil {
+		sender := e.Sender.String()
+		l.Sender = &sender
+	}
+	for _, to := range e.To {
+		r := listedRecipient{Address: to.Address.String(), Refused: to.Refused, Reason: to.Reason}
+		if to.Reason != "" {
+			r.Status = to.Code.String()
+		}
+		l.Recipients = append(l.Recipients, r)
+	}
+	return l
 }
 
 // Show writes an entry to w, its envelope and its message.
@@ -240,14 +296,14 @@ func (s *Submitter) Show(w io.Writer, name string) error {
 	return noEntry(id, err)
 }
 
-// Delete removes an entry, or all of them; those that somebody is at work on
-// stay. It returns how many it removed.
+// Delete removes an entry, one that was given up, too, or ALL that wait; those
+// that somebody is at work on stay. It returns how many it removed.
 func (s *Submitter) Delete(name string) (int, error) {
-	return s.each(name, (*queue.Queue).Discard)
+	return s.each(name, (*queue.Queue).Discard, (*queue.Queue).DiscardFailed)
 }
 
-// Retry makes an entry, or all of them, due now, and tries what is due. It
-// returns how many it made so.
+// Retry makes an entry, or ALL that wait, due now, and tries what is due. One that
+// was given up is put into the queue again. It returns how many it made so.
 func (s *Submitter) Retry(ctx context.Context, name string) (int, error) {
 	if strings.EqualFold(name, "ALL") {
 		for _, q := range s.queues() {
@@ -266,7 +322,7 @@ func (s *Submitter) Retry(ctx context.Context, name string) (int, error) {
 		defer c.Release()
 		c.Next = time.Now()
 		return c.Update()
-	})
+	}, s.retryFailed)
 	for _, q := range s.queues() {
 		if n > 0 {
 			_, _, failure := s.with(q).Run(ctx, Selection{})
@@ -276,8 +332,19 @@ func (s *Submitter) Retry(ctx context.Context, name string) (int, error) {
 	return n, err
 }
 
-// each does something to the entry of that name, or to ALL.
-func (s *Submitter) each(name string, do func(*queue.Queue, queue.ID) error) (int, error) {
+// retryFailed puts what was given up into the queue again.
+func (s *Submitter) retryFailed(q *queue.Queue, id queue.ID) error {
+	e, err := q.Retry(id)
+	if e != nil {
+		s.logRetry(e, id)
+		s.tell("queued as "+string(e.ID), nil)
+	}
+	return err
+}
+
+// each does something to the entry of that name, or something else to it if it
+// was given up; or it does something to ALL that wait.
+func (s *Submitter) each(name string, do, ifFailed func(*queue.Queue, queue.ID) error) (int, error) {
 	if !strings.EqualFold(name, "ALL") {
 		id, ok := queue.ParseID(strings.ToLower(name))
 		if !ok {
@@ -285,7 +352,10 @@ func (s *Submitter) each(name string, do func(*queue.Queue, queue.ID) error) (in
 		}
 		err := queue.ErrGone
 		for _, q := range s.queues() {
-			if err = do(q, id); err == nil {
+			if err = do(q, id); errors.Is(err, queue.ErrGone) {
+				err = ifFailed(q, id)
+			}
+			if err == nil {
 				return 1, nil
 			}
 			if !errors.Is(err, queue.ErrGone) {

@@ -248,6 +248,11 @@ func (s *Submitter) logQueued(e *queue.Entry) {
 	s.Log.line(e.ID, false, field{"status", "queued"}, field{"reply", fmt.Sprintf("%d recipients, next attempt at %s", len(e.To), e.Next.Format(time.RFC3339))})
 }
 
+// logRetry writes that what was given up waits again, as another entry.
+func (s *Submitter) logRetry(e *queue.Entry, was queue.ID) {
+	s.Log.line(e.ID, false, field{"status", "queued"}, field{"reply", "again; it was given up as " + string(was)})
+}
+
 // logFault writes what is wrong with the queue itself.
 func (s *Submitter) logFault(err error) {
 	id := queue.ID("queue")

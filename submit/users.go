@@ -26,11 +26,12 @@ import (
 
 // Tasks are what is done in the queue of another user.
 const (
-	TaskList  = "list"
-	TaskJSON  = "json"
-	TaskCount = "count"
-	TaskNow   = "now" // -q
-	TaskDue   = "due" // --queue-run
+	TaskList   = "list"
+	TaskFailed = "failed" // ListFailed
+	TaskJSON   = "json"
+	TaskCount  = "count"
+	TaskNow    = "now" // -q
+	TaskDue    = "due" // --queue-run
 )
 
 // Do does a task in the queue, and in the old one, of their entries those that
@@ -49,6 +50,8 @@ func (s *Submitter) do(ctx context.Context, w io.Writer, task string, match func
 	switch task {
 	case TaskList:
 		return List(w, s.Queue)
+	case TaskFailed:
+		return ListFailed(w, s.Queue)
 	case TaskJSON:
 		return 0, ListJSON(w, s.Queue)
 	case TaskCount:
@@ -92,7 +95,8 @@ func EachUser(ctx context.Context, w io.Writer, task string, warn func(string)) 
 	said := make([]bytes.Buffer, len(users))
 	failures := make([]error, len(users))
 	limit, bound := runTime, maxSaid
-	if task == TaskList || task == TaskJSON || task == TaskCount {
+	switch task {
+	case TaskList, TaskFailed, TaskJSON, TaskCount:
 		limit, bound = listTime, maxListed
 	}
 	var all sync.WaitGroup
@@ -136,7 +140,7 @@ func relay(w io.Writer, task string, uid int, text string) (sum int, err error) 
 		return max(sum, 0), nil
 	}
 	var b strings.Builder
-	if task == TaskList {
+	if task == TaskList || task == TaskFailed {
 		fmt.Fprintf(&b, "(user %s)\n", process.UserName(uid))
 	}
 	for line := range strings.Lines(text) {

@@ -36,6 +36,8 @@ type witness struct {
 	done     []ID // Done returned nil
 	failing  []ID // Fail was begun
 	failed   []ID // Fail, or AddFailed, returned nil
+	retrying []ID // of failed: Retry was begun
+	again    []ID // Retry returned these entries
 }
 
 func has(ids []ID, id ID) bool {
@@ -97,6 +99,25 @@ var scenarios = map[string]func(*testing.T, *Queue, *witness) error{
 		}
 		w.failed = append(w.failed, e.ID)
 		return nil
+	},
+	"retry": func(t *testing.T, q *Queue, w *witness) error {
+		e := testEntry(t, "b@example.org")
+		if err := q.AddFailed(e, strings.NewReader(content)); err != nil {
+			return err
+		}
+		w.failed, w.retrying = append(w.failed, e.ID), append(w.retrying, e.ID)
+		again, err := q.Retry(e.ID)
+		if again != nil {
+			w.again = append(w.again, again.ID)
+		}
+		return err
+	},
+	"delete what failed": func(t *testing.T, q *Queue, w *witness) error {
+		e := testEntry(t, "b@example.org")
+		if err := q.AddFailed(e, strings.NewReader(content)); err != nil {
+			return err
+		}
+		return q.DiscardFailed(e.ID)
 	},
 	"sweep": func(t *testing.T, q *Queue, w *witness) error {
 		if err := add(t, q, w); err != nil {
@@ -251,9 +272,15 @@ func (w *witness) check(m *model) error {
 			return fmt.Errorf("%s failed by itself", id)
 		}
 	}
+	queued, _ := q.IDs()
 	for _, id := range w.failed {
-		if !m.pair(failed, id) {
+		if !m.pair(failed, id) && !(has(w.retrying, id) && len(queued) > 0) {
 			return fmt.Errorf("%s is not in failed", id)
+		}
+	}
+	for _, id := range w.again {
+		if !m.pair("", id) {
+			return fmt.Errorf("%s is lost, which was to be tried again", id)
 		}
 	}
 	for name := range m.folders[""] {
@@ -294,7 +321,7 @@ func TestFaults(t *testing.T) {
 				}
 				ids, _ := q.IDs()
 				for _, id := range ids {
-					if !has(w.queued, id) {
+					if !has(w.queued, id) && !has(w.again, id) {
 						t.Fatalf("%s, operation %d: Add failed, but there is an entry\n%s", name, n, m.names())
 					}
 				}

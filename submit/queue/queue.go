@@ -23,6 +23,7 @@
 //	Update  write and sync a new ID.tmp; rename it to ID.env; sync the folder
 //	Done    remove ID.env (S3 to S2), then ID.eml; sync the folder
 //	Fail    move ID.eml to failed/, then ID.env, and sync after each
+//	Retry   Add what is in failed/ under a new ID; then remove it there, as Done
 //
 // ID is the time in microseconds and 25 random bits, so that names sort by age;
 // creating refuses one that exists. The lock (flock) on ID.eml is that of the
@@ -281,11 +282,13 @@ func (q *Queue) ids(folder string) ([]ID, error) {
 // Entries returns all entries, the oldest first, whether somebody is at work
 // on them or not; and in their place the errors of those that cannot be read.
 // An error that is no Bad ends it.
-func (q *Queue) Entries() iter.Seq2[*Entry, error] {
+func (q *Queue) Entries() iter.Seq2[*Entry, error] { return q.entries("") }
+
+func (q *Queue) entries(folder string) iter.Seq2[*Entry, error] {
 	return func(yield func(*Entry, error) bool) {
-		ids, err := q.IDs()
+		ids, err := q.ids(folder)
 		for _, id := range ids {
-			e, err := q.Read(id)
+			e, err := q.read(folder, id)
 			if err != ErrGone && !yield(e, err) {
 				return
 			}
@@ -297,8 +300,10 @@ func (q *Queue) Entries() iter.Seq2[*Entry, error] {
 }
 
 // Read returns an entry as it is now: ErrGone if there is none, or a Bad.
-func (q *Queue) Read(id ID) (*Entry, error) {
-	text, err := q.disk.read(string(id) + envelopeEnd)
+func (q *Queue) Read(id ID) (*Entry, error) { return q.read("", id) }
+
+func (q *Queue) read(folder string, id ID) (*Entry, error) {
+	text, err := q.disk.read(folder + string(id) + envelopeEnd)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, ErrGone
 	}
@@ -345,14 +350,22 @@ func (q *Queue) Claim(id ID) (*Claim, error) {
 	if err == nil {
 		e, err = q.Read(id)
 	}
-	if size := q.disk.size(string(id) + messageEnd); err == nil && size != e.Size {
-		err = &Bad{id, fmt.Errorf("its message has %d octets instead of %d", size, e.Size)}
+	if err == nil {
+		err = q.whole("", e)
 	}
 	if err != nil {
 		f.Close()
 		return nil, err
 	}
 	return &Claim{e, q, f}, nil
+}
+
+// whole returns a Bad if the message of an entry is not as long as it was.
+func (q *Queue) whole(folder string, e *Entry) error {
+	if size := q.disk.size(folder + string(e.ID) + messageEnd); size != e.Size {
+		return &Bad{e.ID, fmt.Errorf("its message has %d octets instead of %d", size, e.Size)}
+	}
+	return nil
 }
 
 // Busy reports whether somebody is at work on an entry.
@@ -400,12 +413,7 @@ func (c *Claim) Update() error { return c.q.write("", c.Entry) }
 // nil, nobody will work on it again.
 func (c *Claim) Done() error {
 	defer c.Release()
-	name := string(c.ID)
-	if err := c.q.disk.remove(name + envelopeEnd); err != nil {
-		return err
-	}
-	c.q.disk.remove(name + messageEnd) // or it is swept
-	return c.q.disk.sync("")
+	return c.q.erase("", c.ID)
 }
 
 // Fail moves the entry to those that a person must look at. When it returns
@@ -461,23 +469,4 @@ type reader struct {
 
 // Discard removes an entry that nobody is at work on, even one that cannot be
 // read.
-func (q *Queue) Discard(id ID) error {
-	f, err := q.disk.open(string(id) + messageEnd)
-	if errors.Is(err, fs.ErrNotExist) {
-		return ErrGone
-	}
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	locked, err := f.lock()
-	switch {
-	case err != nil:
-		return err
-	case !locked:
-		return ErrBusy
-	case !q.disk.exists(string(id) + envelopeEnd):
-		return ErrGone
-	}
-	return (&Claim{Entry: &Entry{ID: id}, q: q, file: f}).Done()
-}
+func (q *Queue) Discard(id ID) error { return q.discard("", id) }

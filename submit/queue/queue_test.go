@@ -423,3 +423,79 @@ func TestLargeEnvelope(t *testing.T) {
 		t.Errorf("after an attempt: %v", err)
 	}
 }
+
+// TestFailed lists what failed, tries one of it again as if it were new, and
+// removes another.
+func TestFailed(t *testing.T) {
+	q := openTest(t)
+	if err := q.DiscardFailed(NewID(time.Now())); !errors.Is(err, ErrGone) {
+		t.Errorf("where nothing has failed: %v", err)
+	}
+	var ids []ID
+	for range 3 {
+		e := testEntry(t, "b@example.org", "c@example.org")
+		sender := e.To[1].Address
+		e.Sender, e.Notice, e.Tried, e.Attempts, e.Unknown = &sender, time.Now(), time.Now(), 7, true
+		e.To[0].NoAliases, e.To[0].Refused, e.To[0].Reason, e.To[0].Code = true, true, "550 no", status.Code{Class: 5}
+		if err := q.AddFailed(e, strings.NewReader(content)); err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, e.ID)
+	}
+	listed := func() (got []ID) {
+		for e, err := range q.Failed() {
+			if err != nil || time.Since(q.FailedAt(e.ID)) > time.Minute {
+				t.Errorf("%+v, %v", e, err)
+			}
+			got = append(got, e.ID)
+		}
+		return got
+	}
+	if got := listed(); !slices.Equal(got, ids) {
+		t.Errorf("%v, want %v", got, ids)
+	}
+	e, err := q.Retry(ids[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := testEntry(t, "b@example.org", "c@example.org")
+	want.ID, want.Size, want.Sender, want.Unknown, want.Next = e.ID, int64(len(content)), &want.To[1].Address, true, e.Next
+	want.To[0].NoAliases = true
+	if !reflect.DeepEqual(e, want) || e.ID == ids[0] || time.Since(e.Next) > time.Minute {
+		t.Errorf("%+v, want %+v", e, want)
+	}
+	c, err := q.Claim(e.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, err := io.ReadAll(c.Message()); string(text) != content || err != nil {
+		t.Errorf("%q, %v", text, err)
+	}
+	c.Release()
+	if _, err := q.Retry(ids[0]); !errors.Is(err, ErrGone) {
+		t.Errorf("a second time: %v", err)
+	}
+	f, err := q.seize(failed, ids[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := q.Retry(ids[1]); !errors.Is(err, ErrBusy) {
+		t.Errorf("while somebody is at it: %v", err)
+	}
+	f.Close()
+	if err := q.DiscardFailed(ids[1]); err != nil {
+		t.Error(err)
+	}
+	if err := os.Truncate(filepath.Join(q.path, failed, string(ids[2])+messageEnd), 3); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := q.Retry(ids[2]); !errors.As(err, new(*Bad)) {
+		t.Errorf("a part of a message: %v", err)
+	}
+	if got := listed(); !slices.Equal(got, ids[2:]) {
+		t.Errorf("%v, want %v", got, ids[2:])
+	}
+	if got, _ := q.IDs(); !slices.Equal(got, []ID{e.ID}) {
+		t.Errorf("%v wait", got)
+	}
+}

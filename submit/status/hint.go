@@ -30,7 +30,7 @@ var hints = [...]struct {
 	{Temporary, "has run the queue lately", "run \"sendoff --queue-run\" from a timer every few minutes"},
 	{Temporary, "there is no timer", "root makes one with sendoff --make-spool"},
 	{Temporary, "the oldest for", "mailq says why it waits, and sendoff -q tries it now"},
-	{Temporary, "given up", "sendoff --queue-show ID prints one; remove its two files when you are done with it"},
+	{Temporary, "given up", "mailq -v lists all; sendoff --queue-show ID prints one, --queue-retry ID tries it again, --queue-delete ID removes it"},
 	{Temporary, "is another program", "remove its package, and make that path a link to sendoff"},
 	{Temporary, "not there, so cron", "make it a link to sendoff: ln -s"},
 

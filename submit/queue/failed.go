@@ -1,0 +1,89 @@
+package queue
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"iter"
+	"time"
+)
+
+// Failed returns the entries that a person must look at, as Entries does those
+// that wait.
+func (q *Queue) Failed() iter.Seq2[*Entry, error] { return q.entries(failed) }
+
+// FailedAt returns when an entry came to those that a person must look at.
+func (q *Queue) FailedAt(id ID) time.Time { return q.disk.modified(failed + string(id) + envelopeEnd) }
+
+// Retry puts an entry that failed into the queue again, as a new one, which it
+// returns, for all of its recipients and to be tried at once. When it returns
+// an entry, that survives any crash; an error beside it says that it is among
+// those that failed, too.
+func (q *Queue) Retry(id ID) (*Entry, error) {
+	f, err := q.seize(failed, id)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	e, err := q.read(failed, id)
+	if err == nil {
+		err = q.whole(failed, e)
+	}
+	if err != nil {
+		return nil, err
+	}
+	e.ID, e.Attempts, e.Tried, e.Next, e.Reason, e.Notice = "", 0, time.Time{}, time.Now(), "", time.Time{}
+	for i, to := range e.To {
+		e.To[i] = Recipient{Recipient: to.Recipient, NoAliases: to.NoAliases}
+	}
+	if err := q.Add(e, io.NewSectionReader(f, 0, e.Size)); err != nil {
+		return nil, err
+	}
+	return e, q.erase(failed, id)
+}
+
+// DiscardFailed removes an entry that failed, even one that cannot be read.
+func (q *Queue) DiscardFailed(id ID) error { return q.discard(failed, id) }
+
+func (q *Queue) discard(folder string, id ID) error {
+	f, err := q.seize(folder, id)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return q.erase(folder, id)
+}
+
+// seize takes the lock of an entry that nobody is at work on. With the file goes
+// the lock.
+func (q *Queue) seize(folder string, id ID) (file, error) {
+	f, err := q.disk.open(folder + string(id) + messageEnd)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, ErrGone
+	}
+	if err != nil {
+		return nil, err
+	}
+	locked, err := f.lock()
+	switch {
+	case err != nil:
+	case !locked:
+		err = ErrBusy
+	case !q.disk.exists(folder + string(id) + envelopeEnd):
+		err = ErrGone
+	default:
+		return f, nil
+	}
+	f.Close()
+	return nil, err
+}
+
+// erase removes an entry whose lock this process has.
+func (q *Queue) erase(folder string, id ID) error {
+	name := folder + string(id)
+	if err := q.disk.remove(name + envelopeEnd); err != nil {
+		return err
+	}
+	q.disk.remove(name + messageEnd) // or it is swept
+	return q.disk.sync(folder)
+}
