@@ -146,7 +146,7 @@ func (s *session) mailFrom(args string) {
 	case e.From.Domain() == "" && !e.From.IsNull() && !s.AllowUnqualified:
 		s.fault(553, "5.1.7", "the address has no domain")
 	default:
-		s.mail = e
+		s.mail, s.octets = e, 0
 		s.reply(250, "2.1.0", "ok")
 	}
 }
@@ -175,7 +175,7 @@ func (s *session) rcptTo(args string) {
 		s.fault(553, "5.6.7", "the address needs SMTPUTF8")
 	case bare && !s.AllowUnqualified:
 		s.fault(553, "5.1.3", "the address has no domain")
-	case len(s.mail.To) >= cmp.Or(s.MaxRecipients, defaultRecipients):
+	case s.hasEnough(args):
 		s.reply(452, "4.5.3", "too many recipients; send the rest in another mail")
 	default:
 		if s.Recipient != nil {
@@ -186,8 +186,20 @@ func (s *session) rcptTo(args string) {
 			return
 		}
 		s.mail.To = append(s.mail.To, e.To[0])
+		s.octets += len(args)
 		s.reply(250, "2.1.5", "ok")
 	}
+}
+
+// perRecipient is how many octets of RCPT a recipient has on the average, at
+// most: they are kept for as long as the mail.
+const perRecipient = 256
+
+// hasEnough reports whether a mail has all the recipients, or as much said of
+// them, as it may have; args are those of another RCPT.
+func (s *session) hasEnough(args string) bool {
+	most, n := cmp.Or(s.MaxRecipients, defaultRecipients), len(s.mail.To)
+	return n >= most || n > 0 && s.octets+len(args) > most*perRecipient
 }
 
 func (s *session) data(string) {

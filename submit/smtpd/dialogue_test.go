@@ -251,6 +251,21 @@ var dialogues = []struct {
 		S: 250 2.1.0 ok
 		S: 250 2.1.5 ok
 		S: 452 4.5.3 too many recipients; send the rest in another mail` + goodbye, nil},
+	{"too much said of recipients", Server{MaxRecipients: 3}, start + `
+		C: MAIL FROM:<a@example.org>
+		C: RCPT TO:` + strings.Repeat(" ", 730) + `<a@example.org>
+		C: RCPT TO:<b@example.org>
+		C: RCPT TO:<c@example.org>
+		C: RSET
+		C: MAIL FROM:<a@example.org>
+		C: RCPT TO:` + strings.Repeat(" ", 2000) + `<a@example.org>
+		S: 250 2.1.0 ok
+		S: 250 2.1.5 ok
+		S: 250 2.1.5 ok
+		S: 452 4.5.3 too many recipients; send the rest in another mail
+		S: 250 2.0.0 ok
+		S: 250 2.1.0 ok
+		S: 250 2.1.5 ok` + goodbye, nil},
 	{"too many errors", Server{MaxErrors: 2}, start + `
 		C: X
 		S: 500 5.5.1 unknown command

@@ -61,7 +61,7 @@ type Server struct {
 	Pipe bool
 
 	MaxSize       int64         // of a message without dot-stuffing, announced by SIZE; 0: no limit
-	MaxRecipients int           // of a message; 0: 1000
+	MaxRecipients int           // of a message, with 256 octets each for all that RCPT says, on the average; 0: 1000
 	MaxErrors     int           // 5yz replies to wrong commands before the session is ended; 0: 10
 	MaxSessions   int           // at once in ServeListener; 0: 100
 	Timeout       time.Duration // for a command or a piece of a message; 0: 5 minutes; negative: none

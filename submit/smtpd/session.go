@@ -35,6 +35,7 @@ type session struct {
 	client Client
 	ending string             // how this session's lines end; "" before the first
 	mail   *envelope.Envelope // nil outside a transaction
+	octets int                // of the arguments of its RCPTs
 	errors int
 	junk   bool // DATA was refused, and no command has come since
 	over   bool
