@@ -44,9 +44,12 @@ import (
 
 const version = "0.1"
 
-// memory is where the garbage collector works harder, in octets. Only a giant
-// header comes near it.
-const memory = 48 << 20
+// memory is where the garbage collector works harder, in octets; only a giant
+// header comes near it. memoryOfMany is that of --listen.
+const (
+	memory       = 48 << 20
+	memoryOfMany = 128 << 20
+)
 
 func main() {
 	p := &program{privileged: process.Harden()}
@@ -245,6 +248,7 @@ func (p *program) listen(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	debug.SetMemoryLimit(memoryOfMany)
 	s.Sendmail = true // its clients cannot mend an account
 	s.Patience = time.Minute
 	s.Start, s.Outlives = func(string) error { return nil }, nil // it runs the queue itself

@@ -33,6 +33,7 @@ const (
 	wrongPassword = time.Second // that all have to wait
 	perUser       = 20          // sessions of one user at once
 	maxGuests     = 1000        // recipients of a message
+	maxHeader     = 256 << 10   // octets of the header of one, and by which it may grow
 )
 
 // Sockets opens the socket at address, or takes those that a socket unit has
@@ -154,7 +155,7 @@ func (v *Service) listener(ctx context.Context, s *Submitter) *smtpd.Server {
 			}
 			d.Handle = func(ctx context.Context, c smtpd.Client, e *envelope.Envelope, content io.Reader) error {
 				mine, fault := v.renewed(s)
-				m, err := message.Read(content, message.Options{})
+				m, err := message.Read(content, message.Options{MaxHeader: maxHeader})
 				if err != nil {
 					return err
 				}

@@ -102,7 +102,7 @@ func (j *job) addRecipients(r *Request, rules *rules) error {
 func (j *job) complete(r *Request, rules *rules) error {
 	author, _ := j.message.From()
 	var failure error
-	changes := j.message.RewriteAddresses(func(field string, b message.Mailbox) (envelope.Address, string) {
+	changes, err := j.message.RewriteAddresses(func(field string, b message.Mailbox) (envelope.Address, string) {
 		rule := rules.recipient
 		if isSenderField(field) {
 			rule = rules.sender
@@ -111,12 +111,11 @@ func (j *job) complete(r *Request, rules *rules) error {
 		failure = cmp.Or(failure, err)
 		return address, why
 	})
-	if failure != nil {
-		return failure
+	if err := cmp.Or(failure, err); err != nil {
+		return err
 	}
 	from := j.envelope.From
 	if from.IsNull() {
-		var err error
 		if from, _, err = rules.defaultSender(); err != nil {
 			return err
 		}

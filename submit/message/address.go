@@ -25,12 +25,20 @@ type Mailbox struct {
 // error. When a member is no address, the others are still returned, and the
 // error names the first such member and says what is wrong with it.
 func ParseAddressList(s string) ([]Mailbox, error) {
-	p := parser{text: s}
+	var boxes []Mailbox
+	err := eachAddress(s, func(b Mailbox) { boxes = append(boxes, b) })
+	return boxes, err
+}
+
+// eachAddress is ParseAddressList, one address after the other: all of a long
+// header's together take a hundred times its memory.
+func eachAddress(s string, found func(Mailbox)) error {
+	p := parser{text: s, found: found}
 	p.list()
 	if p.bad > 1 {
-		return p.boxes, fmt.Errorf("%w (and %d more)", p.err, p.bad-1)
+		return fmt.Errorf("%w (and %d more)", p.err, p.bad-1)
 	}
-	return p.boxes, p.err
+	return p.err
 }
 
 // maxWords is how many tokens a member may have: no person's name has so many,
@@ -51,7 +59,7 @@ type parser struct {
 	tokens []token // of the member begun
 	words  int     // how many it has
 	start  int     // of the member begun
-	boxes  []Mailbox
+	found  func(Mailbox)
 	err    error // the first
 	bad    int   // how many
 }
@@ -250,7 +258,7 @@ func (p *parser) member(end int) {
 	if len(spec) == 0 {
 		if angle > 0 {
 			box.start, box.end = angle, angle
-			p.boxes = append(p.boxes, box)
+			p.found(box)
 		}
 		return
 	}
@@ -266,7 +274,7 @@ func (p *parser) member(end int) {
 		p.fail(end, err)
 		return
 	}
-	p.boxes = append(p.boxes, box)
+	p.found(box)
 }
 
 // split parts a member into the phrase before the angle brackets and what is

@@ -209,7 +209,10 @@ func TestRewriteAddresses(t *testing.T) {
 		return a, "a test"
 	}
 	m := mustRead(t, in, Options{})
-	changes := m.RewriteAddresses(to)
+	changes, err := m.RewriteAddresses(to)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if got := wire(t, m, everything); got != want {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
@@ -218,8 +221,39 @@ func TestRewriteAddresses(t *testing.T) {
 	}
 	signed := "DKIM-Signature: x\n" + in
 	m = mustRead(t, signed, Options{})
-	if changes := m.RewriteAddresses(to); changes != nil || !strings.Contains(wire(t, m, everything), "From: root (") {
+	if changes, _ := m.RewriteAddresses(to); changes != nil || !strings.Contains(wire(t, m, everything), "From: root (") {
 		t.Errorf("signed mail changed: %v", changes)
+	}
+}
+
+// TestMaxHeader refuses a header that is too long, or gets too long when each of
+// its addresses becomes a longer one.
+func TestMaxHeader(t *testing.T) {
+	const limit = 4 << 10
+	long, _ := envelope.Parse(strings.Repeat("x", 40) + "@example.org")
+	to := func(string, Mailbox) (envelope.Address, string) { return long, "" }
+	for _, test := range []struct {
+		name, in     string
+		read, change status.Kind // of errors; 0: none
+	}{
+		{"one long field", "To: " + strings.Repeat("x", limit), status.TooBig, 0},
+		{"many fields", strings.Repeat("X:\n", limit/fieldCost), status.TooBig, 0},
+		{"one field grows", "To: " + strings.Repeat("a,", limit/40), 0, status.TooBig},
+		{"many fields grow", strings.Repeat("To: a, a\nCc: a\n", limit/150), 0, status.TooBig},
+		{"there is room", "Subject: " + strings.Repeat("x", limit/2) + "\nTo: " + strings.Repeat("a,", limit/100), 0, 0},
+	} {
+		m, err := Read(strings.NewReader(test.in+"\n\n"), Options{MaxHeader: limit})
+		if (err != nil) != (test.read != 0) || err != nil && status.KindOf(err) != test.read {
+			t.Errorf("%s: %v", test.name, err)
+		}
+		if err != nil {
+			continue
+		}
+		_, err = m.RewriteAddresses(to)
+		if (err != nil) != (test.change != 0) || err != nil && status.KindOf(err) != test.change {
+			t.Errorf("%s: %v", test.name, err)
+		}
+		m.Close()
 	}
 }
 
@@ -236,7 +270,7 @@ func TestManyRecipients(t *testing.T) {
 		t.Fatalf("%d recipients, %v", len(boxes), err)
 	}
 	other, _ := envelope.Parse("b@x")
-	if c := m.RewriteAddresses(func(string, Mailbox) (envelope.Address, string) { return other, "" }); len(c) != maxChanges+1 {
+	if c, _ := m.RewriteAddresses(func(string, Mailbox) (envelope.Address, string) { return other, "" }); len(c) != maxChanges+1 {
 		t.Errorf("%d changes told", len(c))
 	}
 	for line := range strings.Lines(wire(t, m, everything)) {

@@ -131,6 +131,8 @@ type headerReader struct {
 	dot    bool // a lone dot ends the message
 	ended  bool // the message ended in the header
 	total  int
+	limit  int         // of total
+	kind   status.Kind // of the error of a header that is longer
 	build  fieldBuilder
 	held   []byte // a piece of the body, if holds
 	holds  bool
@@ -185,8 +187,8 @@ func (h *headerReader) read() error {
 		if h.first && !isSpace(piece[0]) {
 			h.total += fieldCost
 		}
-		if h.total += len(piece) + 2; h.total > maxHeader {
-			return status.Data.Errorf("header too long: it is over %d MiB", maxHeader>>20)
+		if h.total += len(piece) + 2; h.total > h.limit {
+			return h.kind.Errorf("header too long: it is over %d KiB", h.limit>>10)
 		}
 		h.build.add(piece, end)
 	}

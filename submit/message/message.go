@@ -20,6 +20,7 @@ package message
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -30,7 +31,7 @@ import (
 )
 
 const (
-	maxHeader   = 16 << 20 // octets of memory for the header
+	maxHeader   = 16 << 20 // octets of memory for the header, where Options say nothing
 	maxLine     = 998      // octets of a line without its end (RFC 5322 section 2.1.1)
 	maxReceived = 100      // RFC 5321 section 6.3
 )
@@ -39,17 +40,22 @@ const (
 type Options struct {
 	Dot     bool  // a line of a single dot ends the message (no -i)
 	MaxSize int64 // the largest wire form taken, in octets; 0 for any
+	// MaxHeader is how many octets of memory the header may take, and as many
+	// again after changes; 0 for 16 MiB. One that is too long is Data, or
+	// TooBig if this is set.
+	MaxHeader int
 }
 
 // A Message is a message that has been read. It is changed by Complete and
 // RewriteAddresses only, and must be closed.
 type Message struct {
-	fields  []field
-	body    *store
-	long    bool // the body has a line over maxLine
-	signed  bool
-	copied  bool         // the body is another's
-	recoded [2]*recoding // the body re-encoded, without and with 8BITMIME
+	fields    []field
+	body      *store
+	long      bool // the body has a line over maxLine
+	signed    bool
+	copied    bool         // the body is another's
+	maxHeader int          // octets by which the header may grow
+	recoded   [2]*recoding // the body re-encoded, without and with 8BITMIME
 }
 
 // Read reads a message up to the end of r. When it returns nil, the message is
@@ -58,7 +64,7 @@ type Message struct {
 // device, so that whoever writes to it is not killed by a broken pipe.
 func Read(r io.Reader, o Options) (*Message, error) {
 	s := newScanner(r)
-	m := &Message{body: new(store)}
+	m := &Message{body: new(store), maxHeader: cmp.Or(o.MaxHeader, maxHeader)}
 	err := m.read(s, o)
 	if err == nil {
 		err = m.check(o)
@@ -76,7 +82,10 @@ func Read(r io.Reader, o Options) (*Message, error) {
 // read reads header and body, up to the end of s or the line that ends the
 // message.
 func (m *Message) read(s *scanner, o Options) error {
-	h := headerReader{scanner: s, dot: o.Dot}
+	h := headerReader{scanner: s, dot: o.Dot, limit: m.maxHeader, kind: status.Data}
+	if o.MaxHeader > 0 {
+		h.kind = status.TooBig
+	}
 	if err := h.read(); err != nil {
 		return err
 	}
@@ -220,7 +229,7 @@ func (m *Message) AsIs(f envelope.Form) string {
 // Copy returns a message with a header of its own and m's body. It must be
 // closed before m.
 func (m *Message) Copy() *Message {
-	return &Message{fields: slices.Clone(m.fields), body: m.body, long: m.long, signed: m.signed, copied: true}
+	return &Message{fields: slices.Clone(m.fields), body: m.body, long: m.long, signed: m.signed, copied: true, maxHeader: m.maxHeader}
 }
 
 // Close forgets the message and the files it was kept in.

@@ -69,20 +69,23 @@ func (m *Message) TLSOptional() bool {
 	return f != nil && strings.EqualFold(strings.TrimSpace(string(f.value())), "no")
 }
 
-// first returns the first mailbox in the fields of that name.
-func (m *Message) first(name string) (Mailbox, bool) {
+// first returns the first mailbox in the fields of that name, if there is one,
+// which ok says.
+func (m *Message) first(name string) (box Mailbox, ok bool) {
 	for _, f := range m.fields {
 		if !f.is(name) {
 			continue
 		}
-		boxes, _ := ParseAddressList(string(f.value()))
-		for _, b := range boxes {
-			if !b.Address.IsNull() {
-				return b, true
+		eachAddress(string(f.value()), func(b Mailbox) {
+			if !ok && !b.Address.IsNull() {
+				box, ok = b, true
 			}
+		})
+		if ok {
+			break
 		}
 	}
-	return Mailbox{}, false
+	return box, ok
 }
 
 // maxChanges is how many rewritten addresses of a field are told one by one.
@@ -92,67 +95,74 @@ const maxChanges = 50
 // fields, and puts the address that f returns in its place unless that is the
 // null address; why goes into the Change.
 // Names, comments, folding and everything else stay as they are; so do signed
-// mail, and members that are no addresses.
-func (m *Message) RewriteAddresses(f func(field string, b Mailbox) (a envelope.Address, why string)) []Change {
+// mail, and members that are no addresses. An error, of kind TooBig, says that
+// the header has grown by more than it may be long.
+func (m *Message) RewriteAddresses(f func(field string, b Mailbox) (a envelope.Address, why string)) ([]Change, error) {
 	if m.signed {
-		return nil
+		return nil, nil
 	}
 	var changes []Change
+	room := m.maxHeader
 	for i, old := range m.fields {
 		n := slices.IndexFunc(rewrittenFields[:], old.is)
 		if n < 0 {
 			continue
 		}
-		name := rewrittenFields[n]
-		rewritten, done := old.rewrite(func(b Mailbox) (envelope.Address, string) { return f(name, b) })
-		if len(done) == 0 {
+		w := rewriting{field: old, room: room, to: func(b Mailbox) (envelope.Address, string) { return f(rewrittenFields[n], b) }}
+		w.run()
+		if room = w.room; room < 0 {
+			return nil, status.TooBig.Errorf("the header grows by more than %d KiB with the addresses that have to stand in it", m.maxHeader>>10)
+		}
+		if w.changed == 0 {
 			continue
 		}
-		m.fields[i] = rewritten
-		more := len(done) - maxChanges
-		if more > 0 {
-			done = done[:maxChanges]
+		m.fields[i] = field{w.raw, old.name, hasLongLine(w.raw)}
+		for _, text := range w.done {
+			changes = append(changes, Change{rewrittenFields[n], text})
 		}
-		for _, d := range done {
-			changes = append(changes, Change{name, d})
-		}
-		if more > 0 {
-			changes = append(changes, Change{name, fmt.Sprintf("%d more addresses rewritten", more)})
+		if more := w.changed - len(w.done); more > 0 {
+			changes = append(changes, Change{rewrittenFields[n], fmt.Sprintf("%d more addresses rewritten", more)})
 		}
 	}
-	return changes
+	return changes, nil
 }
 
-// rewrite returns f with its addresses replaced, and what was replaced.
-func (f field) rewrite(to func(Mailbox) (a envelope.Address, why string)) (field, []string) {
-	value := string(f.value())
-	boxes, _ := ParseAddressList(value)
-	raw := f.raw[:len(f.raw)-len(value)]
-	var done []string
-	end := 0
-	for _, b := range boxes {
-		if b.Address.IsNull() {
-			continue
-		}
-		a, why := to(b)
-		if a.IsNull() || a == b.Address {
-			continue
-		}
-		if done == nil {
-			raw = append(make([]byte, 0, len(f.raw)+len(f.raw)/4), raw...)
-		}
-		raw = append(raw, value[end:b.start]...)
-		raw = append(raw, a.String()...)
-		end = b.end
-		if len(done) <= maxChanges {
-			done = append(done, fmt.Sprintf("%s rewritten to %s: %s", b.Address, a, why))
-		} else {
-			done = append(done, "")
-		}
+// A rewriting puts other addresses into a field.
+type rewriting struct {
+	field   field
+	to      func(Mailbox) (a envelope.Address, why string)
+	room    int    // octets that the field may still grow by
+	value   string // of field
+	end     int    // of what of value is in raw
+	raw     []byte
+	changed int      // addresses
+	done    []string // what was changed, of the first maxChanges
+}
+
+func (w *rewriting) run() {
+	w.value = string(w.field.value())
+	eachAddress(w.value, w.next)
+	w.raw = append(w.raw, w.value[w.end:]...)
+}
+
+func (w *rewriting) next(b Mailbox) {
+	if b.Address.IsNull() || w.room < 0 {
+		return
 	}
-	if done == nil {
-		return f, nil
+	a, why := w.to(b)
+	if a.IsNull() || a == b.Address {
+		return
 	}
-	raw = append(raw, value[end:]...)
-	return field{raw, f.name, hasLongLine(raw)}, done
+	if w.changed == 0 {
+		head := w.field.raw[:len(w.field.raw)-len(w.value)]
+		w.raw = append(make([]byte, 0, len(w.field.raw)+len(w.field.raw)/4), head...)
+	}
+	text := a.String()
+	w.room -= len(text) - (b.end - b.start)
+	w.raw = append(w.raw, w.value[w.end:b.start]...)
+	w.raw = append(w.raw, text...)
+	w.end = b.end
+	if w.changed++; w.changed <= maxChanges {
+		w.done = append(w.done, fmt.Sprintf("%s rewritten to %s: %s", b.Address, a, why))
+	}
 }
