@@ -648,19 +648,38 @@ func (p *program) queue(ctx context.Context) error {
 			return p.everywhere(ctx, s, row.task)
 		}
 	}
-	if s.Queue == nil {
+	if s.Queue == nil && !p.servesAll() {
 		return status.Usage.Errorf("there is no queue: %w", err)
 	}
+	return p.entry(ctx, s)
+}
+
+// servesAll reports whether the queues of all users are meant.
+func (p *program) servesAll() bool { return os.Geteuid() == 0 && p.cmd.Config == "" }
+
+// entry shows, removes or tries one entry, or all; for root, one of another user,
+// too.
+func (p *program) entry(ctx context.Context, s *submit.Submitter) (err error) {
 	defer s.Wake()
+	var task string
 	switch p.cmd.Mode {
 	case cmdline.Show:
-		return s.Show(os.Stdout, p.cmd.Entry)
+		task, err = submit.TaskShow, s.Show(os.Stdout, p.cmd.Entry)
 	case cmdline.Delete:
-		n, err := s.Delete(p.cmd.Entry)
-		return p.done("removed", n, err)
+		n, failure := s.Delete(p.cmd.Entry)
+		task, err = submit.TaskDelete, p.done("removed", n, failure)
+	default:
+		n, failure := s.Retry(ctx, p.cmd.Entry)
+		task, err = submit.TaskRetry, p.done("tried", n, failure)
 	}
-	n, err := s.Retry(ctx, p.cmd.Entry)
-	return p.done("tried", n, err)
+	if !errors.Is(err, queue.ErrGone) || !p.servesAll() {
+		return err
+	}
+	n, others := submit.EachUser(ctx, os.Stdout, task+p.cmd.Entry, p.say)
+	if n == 0 {
+		return errors.Join(status.Usage.Errorf("%w, in root's queue or below %s", err, queue.Shared), others)
+	}
+	return others
 }
 
 // done says to how many entries something was done, if it was to any.
@@ -696,7 +715,7 @@ func (p *program) everywhere(ctx context.Context, s *submit.Submitter, task stri
 	if p.cmd.Mode == cmdline.Run && err == nil && process.IsTerminal(os.Stderr) {
 		p.say(whose() + s.Tally.Words(some))
 	}
-	if os.Geteuid() == 0 && p.cmd.Config == "" {
+	if p.servesAll() {
 		n, others := submit.EachUser(ctx, os.Stdout, strings.TrimSpace(task+" "+run.String()), p.say)
 		some += n
 		err = errors.Join(err, others)

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -386,9 +385,6 @@ func (s *Submitter) each(name string, do, ifFailed func(*queue.Queue, queue.ID) 
 // noEntry says what is wrong with an entry that somebody has named.
 func noEntry(id queue.ID, err error) error {
 	if errors.Is(err, queue.ErrGone) {
-		if os.Geteuid() == 0 {
-			return status.Usage.Errorf(`%s: %w in root's queue; for another user's: su USER -c "sendoff --queue-…"`, id, err)
-		}
 		return status.Usage.Errorf("%s: %w", id, err)
 	}
 	if bad := new(queue.Bad); errors.As(err, &bad) {

@@ -21,8 +21,8 @@ import (
 // for each a process of our own becomes that user and does it. What such a
 // process says may be the user's own invention.
 //
-//	root  mailq, -q ── uid 1000 ── sendoff --queue-of-user list, /var/spool/sendoff/1000
-//	                └─ uid 1001 ── …
+//	root  mailq, -q, --queue-show … ── uid 1000 ── sendoff --queue-of-user list, /var/spool/sendoff/1000
+//	                                └─ uid 1001 ── …
 
 // Tasks are what is done in the queue of another user.
 const (
@@ -32,12 +32,21 @@ const (
 	TaskCount  = "count"
 	TaskNow    = "now" // -q
 	TaskDue    = "due" // --queue-run
+
+	// These have the ID of an entry behind them.
+	TaskShow   = "show="
+	TaskDelete = "delete="
+	TaskRetry  = "retry="
 )
 
 // Do does a task in the queue, and in the old one, of their entries those that
 // match. It returns how many entries there are; what becomes of the mail of a
-// run is for a list to say.
+// run is for a list to say. What is done to one entry is said to w, and so is an
+// error then; nothing is said of one that is not there.
 func (s *Submitter) Do(ctx context.Context, w io.Writer, task string, match func(*queue.Entry) bool) (entries int, err error) {
+	if verb, id, ok := strings.Cut(task, "="); ok {
+		return 1, s.doOne(ctx, w, verb+"=", id)
+	}
 	for _, q := range s.queues() {
 		n, failure := s.with(q).do(ctx, w, task, match)
 		entries += n
@@ -65,6 +74,29 @@ func (s *Submitter) do(ctx context.Context, w io.Writer, task string, match func
 	return entries, status.Temporary.Wrap(err)
 }
 
+func (s *Submitter) doOne(ctx context.Context, w io.Writer, task, id string) (err error) {
+	done, n := "", 0
+	switch task {
+	case TaskShow:
+		err = s.Show(w, id)
+	case TaskDelete:
+		done = "removed"
+		n, err = s.Delete(id)
+	case TaskRetry:
+		done = "tried"
+		n, err = s.Retry(ctx, id)
+	}
+	switch {
+	case errors.Is(err, queue.ErrGone):
+		return nil
+	case err != nil:
+		fmt.Fprintln(w, err)
+	case done != "":
+		_, err = fmt.Fprintf(w, "%s: %d\n", done, n)
+	}
+	return err
+}
+
 // Bounds of what another user's process may say, and of its time.
 const (
 	maxListed = 64 << 20
@@ -82,7 +114,13 @@ const (
 	acquainted   = 8 // others at once
 )
 
-// EachUser does task, perhaps with a filter behind it, in the queues of all users
+// sends reports whether mail is sent in a task.
+func sends(task string) bool {
+	name, _, _ := strings.Cut(task, " ")
+	return name == TaskNow || name == TaskDue || strings.HasPrefix(name, TaskRetry)
+}
+
+// EachUser does task, perhaps with a filter or an ID behind it, in the queues of all users
 // but root, several at once, and writes what they say to w, with what could act
 // on a terminal replaced. The sum is that of TaskCount, or how many users have
 // something in their queue. warn hears of folders that are not what they should
@@ -94,10 +132,9 @@ func EachUser(ctx context.Context, w io.Writer, task string, warn func(string)) 
 	}
 	said := make([]bytes.Buffer, len(users))
 	failures := make([]error, len(users))
-	limit, bound := runTime, maxSaid
-	switch task {
-	case TaskList, TaskFailed, TaskJSON, TaskCount:
-		limit, bound = listTime, maxListed
+	limit, bound := listTime, maxListed
+	if sends(task) {
+		limit, bound = runTime, maxSaid
 	}
 	var all sync.WaitGroup
 	known, unknown := make(chan bool, acquainted), make(chan bool, strangers)
@@ -114,7 +151,11 @@ func EachUser(ctx context.Context, w io.Writer, task string, warn func(string)) 
 				failures[i] = errors.New("not come to")
 				return
 			}
-			failures[i] = process.RunAs(ctx, process.User{UID: u.UID, GID: u.GID}, &bounded{w: &said[i], left: bound}, limit, "--queue-of-user", task)
+			b := &bounded{w: &said[i], left: bound}
+			failures[i] = process.RunAs(ctx, process.User{UID: u.UID, GID: u.GID}, b, limit, "--queue-of-user", task)
+			if b.cut && failures[i] == nil {
+				failures[i] = fmt.Errorf("more than %d KB, of which the rest is not shown", bound>>10)
+			}
 		})
 	}
 	all.Wait()
@@ -140,11 +181,11 @@ func relay(w io.Writer, task string, uid int, text string) (sum int, err error) 
 		return max(sum, 0), nil
 	}
 	var b strings.Builder
-	if task == TaskList || task == TaskFailed {
+	if task != TaskJSON {
 		fmt.Fprintf(&b, "(user %s)\n", process.UserName(uid))
 	}
 	for line := range strings.Lines(text) {
-		line = status.Printable(strings.TrimSuffix(line, "\n"))
+		line = status.Printable(strings.TrimRight(line, "\r\n"))
 		if task == TaskJSON && !json.Valid([]byte(line)) {
 			continue
 		}
@@ -158,11 +199,13 @@ func relay(w io.Writer, task string, uid int, text string) (sum int, err error) 
 type bounded struct {
 	w    io.Writer
 	left int
+	cut  bool // something was dropped
 }
 
 func (b *bounded) Write(p []byte) (int, error) {
 	n := min(len(p), b.left)
 	b.left -= n
+	b.cut = b.cut || n < len(p)
 	if _, err := b.w.Write(p[:n]); err != nil {
 		return 0, err
 	}

@@ -84,6 +84,14 @@ unset SENDOFF_CONFIG
 "$1/sendmail" -bP
 "$1/sendmail" -bp
 "$1/sendoff" --queue-json
+id=$("$1/sendoff" --queue-json | sed -n '1s/.*queue_id":"\([^"]*\).*/\1/p')
+other=$("$1/sendoff" --queue-json | sed -n '2s/.*queue_id":"\([^"]*\).*/\1/p')
+"$1/sendoff" --queue-show $id
+"$1/sendoff" --queue-retry $id
+flock -n /var/spool/sendoff/*/$other.eml "$1/sendoff" --queue-delete $other || echo busy $?
+"$1/sendoff" --queue-delete $other
+"$1/sendoff" --queue-delete $other || echo gone $?
+"$1/sendoff" --queue-delete ALL
 "$1/sendmail" -q
 "$1/sendoff" --queue-run
 ls /var/spool/sendoff/1/account
@@ -114,13 +122,15 @@ from = "ann@example.org"
 		`\(user daemon\)`, `\(user nobody\)`,
 		`-- 1 Kbytes in 1 Request\.`,
 		`\{"queue_id":"[0-9a-z]{16}",.*`,
+		`attempts 1`, `Subject: x`, `text`, `tried: 1`,
+		`[0-9a-z]{16}: somebody else is at work on it`, `busy 75`, `removed: 1`, `gone 64`, `removed: 0`,
 		`daemon`,
 	} {
 		if !regexp.MustCompile("(?m)^" + line + "$").Match(out) {
 			t.Errorf("no line like %s in\n%s", line, out)
 		}
 	}
-	for _, words := range []string{`"/var/spool/sendoff/foo" is no user's folder`, "/var/spool/sendoff/77777 belongs to uid 0", "/var/spool/sendoff/77778 is not a folder"} {
+	for _, words := range []string{`"/var/spool/sendoff/foo" is no user's folder`, "/var/spool/sendoff/77777 belongs to uid 0", "/var/spool/sendoff/77778 is not a folder", ": no such entry, in root's queue or below /var/spool/sendoff"} {
 		if !strings.Contains(stderr.String(), words) {
 			t.Errorf("stderr lacks %q:\n%s", words, stderr.String())
 		}
