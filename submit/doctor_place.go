@@ -139,6 +139,7 @@ func (d *doctor) secret(ctx context.Context) []finding {
 	if d.stuck = err != nil; d.stuck {
 		return one(failing(err))
 	}
+	d.s.fetched = d.login // a command runs, and a person is asked, no second time
 	return one(fine("%s", sourceWords(d.account)))
 }
 

@@ -140,6 +140,9 @@ func (s *Submitter) shelf() *credential.Shelf {
 // long. An access token is not the one that was refused, and not asked for
 // while the account rests.
 func (s *Submitter) newLogin(ctx context.Context, a *config.Account, refused credential.Secret) (*login, error) {
+	if s.fetched != nil && refused.IsZero() {
+		return s.fetched, nil
+	}
 	if byCertificate(a) {
 		none := func(context.Context) (credential.Secret, error) { return credential.Secret{}, nil }
 		return &login{account: a, secret: none}, nil

@@ -110,6 +110,7 @@ type Submitter struct {
 	Warned   *sync.Map                                           // what is wrong with alias files and has been told; nil: it is told each time
 
 	rehearsal *rehearsal     // the smarthost is our own
+	fetched   *login         // the secret is there already; nil: each session fetches it
 	memory    *memory        // of a run; nil outside
 	own       []net.Listener // whose clients we serve: no mail may go to them
 	stay      bool           // a session is to take more than the mail it is opened for
