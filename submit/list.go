@@ -103,11 +103,14 @@ func nextAttempt(at time.Time) string {
 // indent is the width of the columns before recipients.
 const indent = 50
 
+// busyMark stands behind the ID of an entry that somebody is at work on.
+const busyMark = '*'
+
 // markOf is what stands behind the ID of an entry that waits.
 func markOf(q *queue.Queue, e *queue.Entry) rune {
 	switch {
 	case q.Busy(e.ID):
-		return '*'
+		return busyMark
 	case !e.Notice.IsZero():
 		return '!'
 	}
@@ -141,7 +144,7 @@ func writeEntry(out *bufio.Writer, e *queue.Entry, mark rune, why func(queue.Rec
 		say(why(to))
 		fmt.Fprintf(out, "%*s%s\n", indent, "", to.Address)
 	}
-	if e.Unknown {
+	if e.Unknown && mark != busyMark { // or the answer may be on its way
 		say("an attempt ended without an answer: it may have been delivered")
 	}
 	out.WriteByte('\n')

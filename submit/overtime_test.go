@@ -131,6 +131,10 @@ func TestReplyInTime(t *testing.T) {
 					if !s.Queue.Busy(e.ID) || !e.Unknown || len(e.To) != len(tt.to) {
 						t.Errorf("meanwhile it is %+v", e)
 					}
+					var list strings.Builder
+					if _, err := List(&list, s.Queue); err != nil || !strings.Contains(list.String(), "has not answered yet") || strings.Contains(list.String(), "may have been delivered") {
+						t.Errorf("meanwhile it is listed, %v:\n%s", err, &list)
+					}
 					time.Sleep(2 * time.Minute) // the entry is due
 					other := *s
 					if _, _, err := other.Run(t.Context(), Selection{}); err != nil || len(p.dials) != 1 {
