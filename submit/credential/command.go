@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -73,10 +74,31 @@ func (p place) getCommand(ctx context.Context) (string, error) {
 	if secret != "" {
 		said = strings.ReplaceAll(said, secret, hidden)
 	}
-	if said = printable(said, 200); said != "" {
+	if said = printable(hideWords(said, argv[1:]), 200); said != "" {
 		return "", fmt.Errorf("%w: %s", err, said)
 	}
 	return "", err
+}
+
+// minWord is the length of the shortest word that hideWords hides, in octets:
+// what is shorter stands in half of all messages.
+const minWord = 6
+
+// hideWords hides a command's arguments in what it said, and what follows a = in
+// one: many a program quotes those that it does not like, and one may be a secret.
+func hideWords(said string, args []string) string {
+	words := slices.Clone(args)
+	for _, arg := range args {
+		_, value, _ := strings.Cut(arg, "=")
+		words = append(words, value)
+	}
+	slices.SortFunc(words, func(a, b string) int { return len(b) - len(a) }) // none may be cut by a part of it
+	for _, word := range words {
+		if len(word) >= minWord {
+			said = strings.ReplaceAll(said, word, "…")
+		}
+	}
+	return said
 }
 
 // bounded keeps the first octets written to it and drops the rest.
