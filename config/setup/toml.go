@@ -26,6 +26,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/pelletier/go-toml/v2/unstable"
@@ -378,6 +379,9 @@ func (t target) writable() error {
 // temporary is what a file is called until it is whole.
 const temporary = ".config-*.toml"
 
+// lockTime is how long another process may take to change the target.
+const lockTime = 10 * time.Second
+
 // locked does what changes the target, from the reading of it on, while no other
 // process does.
 func (t target) locked(do func() error) error {
@@ -385,7 +389,11 @@ func (t target) locked(do func() error) error {
 	if err != nil {
 		return err
 	}
-	defer process.LockFolder(folder)()
+	release, ok := process.LockFolder(folder, lockTime)
+	defer release()
+	if !ok {
+		return status.Temporary.Errorf("%s is not changed: another process has locked its folder for %v", t.path, lockTime)
+	}
 	return do()
 }
 

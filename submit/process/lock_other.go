@@ -2,5 +2,7 @@
 
 package process
 
+import "time"
+
 // LockFolder does nothing: folders cannot be locked here.
-func LockFolder(string) (release func()) { return func() {} }
+func LockFolder(string, time.Duration) (release func(), ok bool) { return func() {}, true }
