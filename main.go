@@ -106,7 +106,7 @@ func (p *program) run() error {
 	case cmdline.Logout:
 		return p.logout()
 	case cmdline.Setup:
-		return p.setup(context.Background()) // a signal ends it at once: nothing is half done
+		return p.setup(p.interruptible())
 	case cmdline.Import:
 		return p.takeOver()
 	case cmdline.Completions:
@@ -489,7 +489,8 @@ func (p *program) login() error {
 	return nil
 }
 
-// logout forgets the secret again. That there is none is as good.
+// logout forgets the secret again, wherever the account looks for it. That there
+// is none is as good.
 func (p *program) logout() error {
 	s, a, err := p.loginAccount()
 	if err != nil {
@@ -499,17 +500,22 @@ func (p *program) logout() error {
 	if err != nil {
 		return err
 	}
-	i := slices.IndexFunc(refs, func(r credential.Ref) bool { return r.Writable() || r.IsOAuth2() })
-	if i < 0 {
+	refs = slices.DeleteFunc(refs, func(r credential.Ref) bool { return !r.Writable() && !r.IsOAuth2() })
+	if len(refs) == 0 {
+		refs, _, _ := submit.Item(a)
 		_, err := credential.Writable(refs)
 		return err
 	}
-	err = s.Store.Delete(context.Background(), refs[i], item)
-	if err != nil && !errors.Is(err, credential.ErrNotFound) && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	for _, ref := range refs {
+		gone := s.Store.Delete(context.Background(), ref, item)
+		if gone != nil && !errors.Is(gone, credential.ErrNotFound) && !errors.Is(gone, fs.ErrNotExist) {
+			err = errors.Join(err, gone)
+			continue
+		}
+		err = errors.Join(err, p.print(fmt.Sprintf("forgotten: %s, for %s at %s\n", ref, item.User, item.Host)))
 	}
 	p.unrest(s, a)
-	return p.print(fmt.Sprintf("forgotten: %s, for %s at %s\n", refs[i], item.User, item.Host))
+	return err
 }
 
 // loginAccount finds the account that has a secret to be stored or forgotten.
@@ -568,7 +574,7 @@ func (p *program) conversation(s *submit.Submitter) *setup.Setup {
 	return &setup.Setup{
 		Person: setup.Person{
 			There:  process.IsTerminal(os.Stdin) && process.IsTerminal(os.Stderr),
-			In:     os.Stdin,
+			In:     process.Stdin{},
 			Shown:  os.Stderr,
 			Secret: process.AskSecret,
 		},

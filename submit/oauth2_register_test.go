@@ -47,9 +47,28 @@ func testSetupRegisters(t *testing.T, bin string) {
 	proxy := httptest.NewServer(tunnel(server.Listener.Addr().String()))
 	t.Cleanup(proxy.Close)
 
-	l := b.startWith([]string{"HTTPS_PROXY=" + proxy.URL, "SSL_CERT_FILE=" + b.path("roots.pem")},
-		"--setup=ann@example.org", "--account", "new", "--server", "smtp+plain://"+b.mail, "--secret", "oauth2:microsoft",
-		"--client-id", "client", "--tenant", "example.com", "--flow", "device", "--for", "cron", "--yes")
+	setup := func(more ...string) *tokenLogin {
+		return b.startWith([]string{"HTTPS_PROXY=" + proxy.URL, "SSL_CERT_FILE=" + b.path("roots.pem")}, append(more,
+			"--setup=ann@example.org", "--account", "new", "--server", "smtp+plain://"+b.mail, "--secret", "oauth2:microsoft",
+			"--client-id", "client", "--tenant", "example.com", "--flow", "device", "--for", "cron", "--yes")...)
+	}
+	// Whoever thinks better of it leaves nothing behind.
+	l := setup("--client-secret-file", b.path("client"))
+	b.await(l, `enter the code (\S+)`)
+	if _, err := os.Stat(b.path("oauth2-microsoft.secret")); err != nil {
+		t.Error(err)
+	}
+	if err := l.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if out := b.ends(75, l); !strings.Contains(out, "nothing is written: ") || !strings.Contains(out, "stopped by a signal") {
+		t.Errorf("it says:\n%s", out)
+	}
+	if _, err := os.Stat(b.path("oauth2-microsoft.secret")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the client's secret is left: %v", err)
+	}
+
+	l = setup()
 	b.provider.Enter(b.await(l, `enter the code (\S+)`), true)
 	b.ends(0, l)
 	b.counts(1, 0, 0)

@@ -116,7 +116,7 @@ func (tty *terminal) act(dialogue string, gone <-chan struct{}) (failed string) 
 			}
 			tty.WriteString(text + "\n")
 		case "^C":
-			if !await(gone, func() bool { return !tty.echoes() }) {
+			if text == "unseen" && !await(gone, func() bool { return !tty.echoes() }) {
 				return line
 			}
 			tty.Write([]byte{3})

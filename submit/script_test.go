@@ -41,8 +41,8 @@
 //	                            run it in a pseudo-terminal (on Linux), where a person
 //	                            does what the lines of the file say: "< TEXT" waits for
 //	                            the text, "> TEXT" types it, "* TEXT" types it where it
-//	                            is not shown, "^D" ends the input, "^C" interrupts where
-//	                            it is not shown; the whole screen is in the file screen
+//	                            is not shown, "^D" ends the input, "^C" interrupts, "^C unseen" as soon as
+//	                            nothing is shown; the whole screen is in the file screen
 //	trust NAME...               the authorities of these servers are all that there are
 //
 //	account NAME [LINE...]      write config.toml with the account work for a smarthost,

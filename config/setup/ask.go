@@ -2,10 +2,12 @@ package setup
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
 
+	"sendoff/submit/process"
 	"sendoff/submit/status"
 )
 
@@ -36,6 +38,9 @@ func (p *Person) line(question string) (string, error) {
 	text, err := p.lines.ReadString('\n')
 	if err != nil {
 		fmt.Fprintln(p.Shown)
+		if errors.As(err, new(process.Stopped)) {
+			return "", err
+		}
 		return "", status.NoInput.Errorf("no answer")
 	}
 	return strings.TrimSpace(text), nil

@@ -16,6 +16,7 @@ import (
 type renewal struct {
 	account *config.Account
 	moved   settings // what changes in it, for its secret to be elsewhere
+	old     string   // where its refresh token was before
 }
 
 // Login gets the secret of an account of the configuration, and keeps it where
@@ -38,7 +39,32 @@ func (s *Setup) Login(ctx context.Context, all *config.Config, a *config.Account
 			return err
 		}
 	}
-	return c.place.keep(c)
+	if err := c.place.keep(c); err != nil {
+		return err
+	}
+	c.forgetOld(ctx)
+	return nil
+}
+
+// forgetOld deletes the refresh token in the place that it had before, unless
+// another account logs in with it as well.
+func (c *conversation) forgetOld(ctx context.Context) {
+	ref, err := credential.ParseRef(c.renewal.old)
+	if c.renewal.old == "" || err != nil {
+		return
+	}
+	for _, a := range c.config.Accounts {
+		if a.Name != c.name && a.User == c.user && slices.Contains(a.Secret, c.source) && cmp.Or(a.RefreshToken, "keyring") == c.renewal.old {
+			return
+		}
+	}
+	item := c.ref.RefreshItem(c.item())
+	if _, err := c.Store.Get(ctx, []credential.Ref{ref}, item); err != nil {
+		return // there is none, or none that anybody gets at from here
+	}
+	if err := c.Store.Delete(ctx, ref, item); err != nil {
+		c.show("the old refresh token is left: %v", err)
+	}
 }
 
 // findSource finds the source of the account whose secret is to be renewed: one
@@ -103,9 +129,11 @@ func (c *conversation) move(ctx context.Context) (err error) {
 		if c.byClient() {
 			return nil
 		}
-		if c.refresh, stays = c.settle(ctx, []string{cmp.Or(a.RefreshToken, "keyring")}); stays {
+		old := cmp.Or(a.RefreshToken, "keyring")
+		if c.refresh, stays = c.settle(ctx, []string{old}); stays {
 			return nil
 		}
+		c.renewal.old = old
 		c.renewal.moved.set("refresh-token", c.refresh)
 		return c.usable(ctx)
 	}

@@ -3,13 +3,16 @@ package setup
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"sendoff/config"
 	"sendoff/submit/credential"
+	"sendoff/submit/process"
 	"sendoff/submit/status"
 )
 
@@ -159,3 +162,46 @@ func TestLoginForFails(t *testing.T) {
 type noKeyring struct{ memory }
 
 func (noKeyring) Get(string, string) (string, error) { return "", credential.ErrNoBus }
+
+// A refresh token that has moved is not left behind, unless it is another
+// account's as well.
+func TestLoginForgetsOld(t *testing.T) {
+	const item = "oauth2:own:ann@smtp.example.org"
+	const account = "[accounts.%s]\nserver = \"smtps://smtp.example.org\"\nuser = \"%s\"\nsecret = \"oauth2:own\"\n"
+	for _, tt := range []struct {
+		other string // its user
+		left  bool
+	}{{"", false}, {"bob", false}, {"ann", true}} {
+		s := newStage(t)
+		s.There, s.For, s.ring[item] = false, "cron", "old"
+		s.Authorise = func(context.Context, *config.Account) error { return nil }
+		text := own + fmt.Sprintf(account, "work", "ann")
+		if tt.other != "" {
+			text += fmt.Sprintf(account, "other", tt.other)
+		}
+		if _, err := s.relogin(t, text); err != nil {
+			t.Fatal(err)
+		}
+		if _, left := s.ring[item]; left != tt.left {
+			t.Errorf("beside %q: left %v, want %v: %v", tt.other, left, tt.left, s.ring)
+		}
+	}
+}
+
+// Whoever holds the folder's lock for ever keeps nobody waiting that long.
+func TestLockedFolder(t *testing.T) {
+	folder := t.TempDir()
+	release, ok := process.LockFolder(folder, time.Minute)
+	if !ok {
+		t.Skip("folders cannot be locked here")
+	}
+	if _, again := process.LockFolder(folder, 0); again {
+		t.Skip("folders cannot be locked here")
+	}
+	release()
+	if release, ok := process.LockFolder(folder, 0); !ok {
+		t.Error("the lock was not given back")
+	} else {
+		release()
+	}
+}

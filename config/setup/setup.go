@@ -15,7 +15,6 @@ import (
 	"sendoff/config"
 	"sendoff/submit/credential"
 	"sendoff/submit/envelope"
-	"sendoff/submit/process"
 	"sendoff/submit/status"
 )
 
@@ -115,7 +114,7 @@ var steps = [...]func(*conversation, context.Context) error{
 	(*conversation).spare,
 }
 
-// Run has the conversation. When it returns nil, the account has worked, or
+// Run has the conversation, until ctx ends. When it returns nil, the account has worked, or
 // Force is set, and it is where its use wants it; otherwise nothing was written.
 func (s *Setup) Run(ctx context.Context) error {
 	c := &conversation{Setup: s, file: s.Paths.User}
@@ -485,9 +484,6 @@ func (c *conversation) prove(ctx context.Context) error {
 			if err := row.get(c, ctx, row.what); err != nil {
 				return err
 			}
-		}
-		if len(c.undo) > 0 {
-			ctx = process.Interruptible(func(error) {}) // so that it is undone
 		}
 		_, err := c.Try(ctx, Trial{Account: c.account(), Secret: c.secret, To: c.who.address, Mail: c.mail()})
 		typed := c.There && c.PasswordFile == "" && !c.secret.IsZero()
