@@ -16,6 +16,7 @@ import (
 
 	"sendoff/submit/process"
 	"sendoff/submit/queue"
+	"sendoff/submit/status"
 )
 
 // handOver hands a message over to v, which serves on a pipe, and returns the reply
@@ -255,3 +256,13 @@ func (h *hall) Close() error {
 }
 
 func (h *hall) Addr() net.Addr { return &net.UnixAddr{Name: "/none", Net: "unix"} }
+
+// A bug that one message meets is the reply to that message, and no more.
+func TestReplyToPanic(t *testing.T) {
+	v := &Service{}
+	err := v.reply(&Request{}, func() error { panic("s0me bug") })
+	v.Wait()
+	if status.KindOf(err) != status.Bug || !strings.Contains(err.Error(), "TestReplyToPanic") {
+		t.Errorf("got %v", err)
+	}
+}
