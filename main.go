@@ -578,10 +578,11 @@ func (p *program) conversation(s *submit.Submitter) *setup.Setup {
 			Shown:  os.Stderr,
 			Secret: process.AskSecret,
 		},
-		Out:    os.Stdout,
-		Paths:  config.Find(cmp.Or(p.cmd.Config, os.Getenv("SENDOFF_CONFIG")), os.Getenv, s.Identity),
-		Values: submit.Values(),
-		Store:  s.Store,
+		Out:      os.Stdout,
+		Paths:    config.Find(cmp.Or(p.cmd.Config, os.Getenv("SENDOFF_CONFIG")), os.Getenv, s.Identity),
+		Values:   submit.Values(),
+		Identity: s.Identity,
+		Store:    s.Store,
 	}
 }
 

@@ -3,6 +3,7 @@ package setup
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"sendoff/config"
@@ -169,14 +170,38 @@ func (c *conversation) writeForService() error {
 
 // explainCredential says what root has to do for the service.
 func (c *conversation) explainCredential() {
+	lines, who := c.unit()
 	c.printf(`as root, give systemd the password, and the service the credential:
-    systemd-ask-password -n | systemd-creds encrypt --name=%s - /etc/credstore.encrypted/%[1]s
+    install -d -m 700 /etc/credstore.encrypted
+    systemd-ask-password -n | systemd-creds encrypt --name=%[1]s - /etc/credstore.encrypted/%[1]s
     systemctl edit SERVICE
 with these lines:
     [Service]
-    LoadCredentialEncrypted=%[1]s:/etc/credstore.encrypted/%[1]s
-the service has to be able to read %s
-`, strings.TrimPrefix(c.source, systemdSource), c.file)
+%[2]s    LoadCredentialEncrypted=%[1]s:/etc/credstore.encrypted/%[1]s
+%[3]s
+`, strings.TrimPrefix(c.source, systemdSource), lines, who)
+}
+
+// unit returns the lines by which a service finds the account, and says whose
+// service it has to be: a file is only used by its owner and, if that is root,
+// by all who can read it.
+func (c *conversation) unit() (lines, who string) {
+	usual := config.Find("", func(string) string { return "" }, c.Identity)
+	elsewhere := "for a service of another user, let root write the account to " + usual.System + ", by --config"
+	switch isRoot := c.Identity.UID == 0; {
+	case c.file == usual.System, isRoot && c.file != usual.User:
+		who = "the service has to be able to read " + c.file
+	case isRoot:
+		who = "the service has to run as root, who alone can use " + c.file + "; " + elsewhere
+	default:
+		lines = "    User=" + c.Identity.Login + "\n"
+		who = "the service runs as " + c.Identity.Login + " then, who alone can use " + c.file + "; " + elsewhere
+	}
+	if c.file != usual.System && c.file != usual.User {
+		variable := strings.ReplaceAll(strconv.Quote("SENDOFF_CONFIG="+c.file), "%", "%%")
+		lines += "    Environment=" + variable + "\n"
+	}
+	return lines, who
 }
 
 // printVariables prints the account as an environment has it, fit for

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -203,5 +204,40 @@ func TestLockedFolder(t *testing.T) {
 		t.Error("the lock was not given back")
 	} else {
 		release()
+	}
+}
+
+// Of a service systemd has to know whose it is, and where the account is if that
+// is not where everybody looks. Nobody else's file is used but root's.
+func TestServiceUnit(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("systemd is not there")
+	}
+	none := func(string) string { return "" }
+	ann, root := config.Identity{UID: 1000, Login: "ann", Home: "/home/ann"}, config.Identity{Login: "root", Home: "/root"}
+	tests := []struct {
+		id           config.Identity
+		file         string
+		lines, who   string // some of it
+		usual, never bool   // the file is the user's own; no remark is made about other users
+	}{
+		{ann, "", "    User=ann\n", "the service runs as ann then", true, false},
+		{ann, "/srv/100% mine.toml", "    User=ann\n    Environment=\"SENDOFF_CONFIG=/srv/100%% mine.toml\"\n", "the service runs as ann then", false, false},
+		{root, "", "", "the service has to run as root", true, false},
+		{root, config.Find("", none, root).System, "", "the service has to be able to read ", false, true},
+		{root, "/srv/x.toml", "    Environment=\"SENDOFF_CONFIG=/srv/x.toml\"\n", "the service has to be able to read /srv/x.toml", false, true},
+	}
+	for _, tt := range tests {
+		if tt.usual {
+			tt.file = config.Find("", none, tt.id).User
+		}
+		var out strings.Builder
+		c := &conversation{Setup: &Setup{Identity: tt.id, Out: &out}, file: tt.file, source: "systemd:x"}
+		c.explainCredential()
+		_, unit, _ := strings.Cut(out.String(), "    [Service]\n")
+		who, ok := strings.CutPrefix(unit, tt.lines+"    LoadCredentialEncrypted=x:/etc/credstore.encrypted/x\n"+tt.who)
+		if !ok || strings.Contains(who, "--config") == tt.never || strings.Count(who, "\n") != 1 {
+			t.Errorf("%s, %s:\n%s", tt.id.Login, tt.file, out.String())
+		}
 	}
 }

@@ -44,7 +44,9 @@ type Setup struct {
 	Out    io.Writer // gets what was done, and what is left to do
 	Paths  config.Paths
 	Values config.Values
-	Store  *credential.Store
+	// Identity is whose account it is on this machine.
+	Identity config.Identity
+	Store    *credential.Store
 	// Authorise gets a person's consent to access tokens for an account, which
 	// may be nowhere yet. Run needs none where there is one already.
 	Authorise func(context.Context, *config.Account) error
