@@ -215,9 +215,11 @@ func (c *conversation) printVariables() error {
 		c.printf("SENDOFF_FROM=%s\n", c.who.address)
 	}
 	if c.source == "file:"+containerSecret {
-		c.show("give the container these variables, and the password as its secret sendoff; with podman or docker:\n" +
-			"    podman secret create sendoff -\n" +
-			"    podman run --secret sendoff --env-file FILE ...")
+		c.show(`give the container these variables, and the password as its secret sendoff; with podman:
+    podman secret create sendoff -
+    podman run --secret sendoff --env-file FILE ...
+with docker, a file that holds it, and that root or the container's user owns:
+    docker run -v /FOLDER/sendoff:%s:ro --env-file FILE ...`, containerSecret)
 	}
 	return nil
 }
