@@ -168,14 +168,50 @@ var hints = [...]struct {
 	{Connection, "not smtp", "something other than a mail server answers there: check server and port"},
 }
 
-// Hint returns what a person can do about err; "" if nothing is known.
+// unwritten is how --setup, which has no account yet, says the settings that
+// hints name: an option for each that has one.
+var unwritten = strings.NewReplacer(
+	`server = "smtps://…"`, "--server smtps://…",
+	`server = "smtp://…"`, "--server smtp://…",
+	`server = "smtp://HOST:25"`, "--server smtp://HOST:25",
+	`"smtp://…"`, "smtp://…",
+	`secret = "oauth2:NAME"`, "--secret oauth2:NAME",
+	`secret = "keyring"`, "--secret keyring",
+	`secret = "file:…"`, "--secret file:…",
+	`secret = "command:…"`, "--secret command:…",
+	`secret = "command:cat FILE"`, "--secret 'command:cat FILE'",
+	`"file:…"`, "file:…",
+	`"command:…"`, "command:…",
+	`"systemd:…"`, "systemd:…",
+	"set secret to", "let --secret name",
+	"set user and secret", "give --user",
+	"leave out user", "leave out --user",
+	"check user", "check --user",
+	"check from and user", "check the address and --user",
+	"as: -f, the account's from, or force-sender", "as, in --setup=ADDRESS",
+	"token, name the mechanism", "token, --force writes the account for you to name the mechanism",
+	"client-id and client-secret in the provider's table, [oauth2.NAME]", "the client id and its secret, --client-id and --client-secret-file, or those in a table [oauth2.NAME] that is there",
+	"scopes in the provider's table, [oauth2.NAME], and what the registration allows", "what scopes the registration allows, and those in a table [oauth2.NAME] that is there",
+	"its table, [oauth2.NAME], and the registration", "the registration and --tenant, or a table [oauth2.NAME] that is there",
+)
+
+// Hint returns what a person can do about err; "" if nothing is known. An err
+// that begins with "nothing is written" is --setup's.
 func Hint(err error) string {
 	text := strings.ToLower(err.Error())
 	kind := KindOf(err)
 	for _, row := range hints {
-		if row.kind == kind && holds(text, row.words) {
-			return row.hint
+		if row.kind != kind || !holds(text, row.words) {
+			continue
 		}
+		hint := row.hint
+		if strings.HasPrefix(text, "nothing is written") {
+			hint = unwritten.Replace(hint)
+			if kind == Insecure && (strings.Contains(hint, "tls-") || strings.Contains(hint, "auth = ")) {
+				hint += "; --force writes the account for you to add that"
+			}
+		}
+		return hint
 	}
 	return ""
 }
