@@ -588,7 +588,7 @@ func (p *program) conversation(s *submit.Submitter) *setup.Setup {
 
 // person is whoever consents that we send mail in their name.
 func (p *program) person() credential.Person {
-	return credential.Person{Flow: p.cmd.Flow, Say: p.say, Ask: process.Ask}
+	return credential.Person{Flow: p.cmd.Flow, There: process.IsTerminal(os.Stdin), Say: p.say, Ask: process.Ask}
 }
 
 // takeOver makes a configuration of another program's.

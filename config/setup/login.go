@@ -115,7 +115,7 @@ func (c *conversation) consent(ctx context.Context) error {
 		return err
 	}
 	_, none := c.Store.Get(ctx, []credential.Ref{ref}, c.ref.RefreshItem(c.item()))
-	err = c.Authorise(ctx, c.account())
+	err = c.authorise(ctx)
 	if err == nil && none != nil {
 		c.undo = append(c.undo, func(ctx context.Context) error { return c.Withdraw(ctx, c.account()) })
 	}
@@ -131,13 +131,24 @@ func (c *conversation) withdraw(ctx context.Context) (err error) {
 	return err
 }
 
-func (c *conversation) typed(prompt string) error {
-	text, err := c.Person.Secret(prompt)
-	if err != nil {
-		return status.NoInput.Errorf("reading the password: %w", err)
+func (c *conversation) typed(prompt string) (err error) {
+	c.secret, err = c.typeSecret(prompt)
+	return err
+}
+
+// typeSecret asks for a secret. A person who has typed none is asked again.
+func (c *conversation) typeSecret(prompt string) (credential.Secret, error) {
+	for n := 1; ; n++ {
+		text, err := c.Person.Secret(prompt)
+		if err != nil {
+			return credential.Secret{}, status.NoInput.Errorf("reading the password: %w", err)
+		}
+		secret, err := credential.NewSecret(text)
+		if err == nil || !c.There || n == tries {
+			return secret, status.Usage.Wrap(err)
+		}
+		c.show("%v", err)
 	}
-	c.secret, err = credential.NewSecret(text)
-	return status.Usage.Wrap(err)
 }
 
 // readPassword reads --password-file.

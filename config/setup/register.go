@@ -2,6 +2,7 @@ package setup
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -66,6 +67,9 @@ func (c *conversation) answer(given string, q question) (string, error) {
 	return given, nil
 }
 
+// clientSecretPrompt asks for the secret of a registration.
+const clientSecretPrompt = "its client secret"
+
 // askClientSecret gets the secret of the registration, which many have not, and
 // a file for it: it belongs to the program, and is no person's.
 func (c *conversation) askClientSecret(ctx context.Context) (err error) {
@@ -74,9 +78,9 @@ func (c *conversation) askClientSecret(ctx context.Context) (err error) {
 		c.clientSecret, err = c.readSecret(ctx, "--client-secret-file", c.ClientSecretFile)
 	case c.There && c.ClientID == "":
 		var text string
-		if text, err = c.Person.Secret("its client secret, if it has one: "); text != "" && err == nil {
+		if text, err = c.Person.Secret(clientSecretPrompt + ", if it has one: "); text != "" && err == nil {
 			c.clientSecret, err = credential.NewSecret(text)
-			err = status.Usage.Wrap(err)
+			c.typedClientSecret, err = true, status.Usage.Wrap(err)
 		}
 	}
 	if err != nil || c.clientSecret.IsZero() {
@@ -104,4 +108,27 @@ func (c *conversation) keepClientSecret(ctx context.Context) error {
 	c.undo = append(c.undo, func(ctx context.Context) error { return c.Store.Delete(ctx, ref, c.item()) })
 	c.clientSecret = credential.Secret{} // it is in its place
 	return nil
+}
+
+// authorise gets the person's consent. That a client secret was mistyped shows
+// only then: it is asked for again, and the person has to consent again.
+func (c *conversation) authorise(ctx context.Context) error {
+	for n := 1; ; n++ {
+		err := c.Authorise(ctx, c.account())
+		if !errors.Is(err, credential.ErrClient) || !c.typedClientSecret || n == tries {
+			return err
+		}
+		c.show("%v", err)
+		secret, err := c.typeSecret(clientSecretPrompt + ": ")
+		if err != nil {
+			return err
+		}
+		ref, err := credential.ParseRef(c.registration.get("client-secret"))
+		if err == nil {
+			err = c.Store.Put(ctx, ref, c.item(), secret)
+		}
+		if err != nil {
+			return err
+		}
+	}
 }

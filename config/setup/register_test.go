@@ -70,6 +70,46 @@ refresh-token = "file:~/.config/sendoff/work.secret"
 	}
 }
 
+// A client secret that a person has mistyped shows after the consent, and is asked
+// for again; one that an option gives is not.
+func TestClientSecretSlips(t *testing.T) {
+	for _, tt := range []struct {
+		typed []string
+		file  string
+		want  string
+	}{
+		{[]string{"wrong", "right"}, "", ""},
+		{[]string{"wrong", "", "right"}, "", ""},
+		{[]string{"wrong", "wrong", "wrong", "right"}, "", "nothing is written: the provider refuses: invalid_client"},
+		{nil, "wrong", "nothing is written: the provider refuses: invalid_client"},
+	} {
+		s := newStage(t, "", "", "oauth2", "cron", "work", "", "123.apps.example")
+		s.Address, s.passwords = "ann@gmail.com", tt.typed
+		if tt.file != "" {
+			s.ClientSecretFile = filepath.Join(s.Paths.Home, "given")
+			if err := os.WriteFile(s.ClientSecretFile, []byte(tt.file), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.consenting(t)
+		kept := filepath.Join(filepath.Dir(s.Paths.User), "oauth2-google.secret")
+		s.Authorise = func(context.Context, *config.Account) error {
+			if text, _ := os.ReadFile(kept); string(text) != "right\n" {
+				return status.AuthFailed.Errorf("the provider refuses: %w", credential.ErrClient)
+			}
+			return nil
+		}
+		s.Try = func(context.Context, Trial) (Seen, error) { return Seen{Mechanisms: []string{"PLAIN", "XOAUTH2"}}, nil }
+		err := s.Run(t.Context())
+		if tt.want == "" && err != nil || tt.want != "" && (err == nil || err.Error() != tt.want) {
+			t.Errorf("%q: %v\n%s", tt.typed, err, s.shown.String())
+		}
+		if _, left := os.Stat(kept); (left == nil) != (err == nil) {
+			t.Errorf("%q: the client secret's file: %v", tt.typed, left)
+		}
+	}
+}
+
 // Options are answers as well; a table that is there needs none, and what cannot
 // be known is an error that names the option. Of what fails nothing is left.
 func TestRegisterByOptions(t *testing.T) {

@@ -96,6 +96,8 @@ type conversation struct {
 
 	registration *table            // what a provider of access tokens needs
 	clientSecret credential.Secret // zero: there is none
+
+	typedClientSecret bool // a person may have mistyped it
 }
 
 // steps is the way to an account.
@@ -475,7 +477,7 @@ func (c *conversation) chooseTokenPlace(ctx context.Context) error {
 	return nil
 }
 
-// tries is how often a person may mistype a password.
+// tries is how often a person may mistype a secret.
 const tries = 3
 
 // prove logs in, and sends the test mail.

@@ -119,7 +119,7 @@ func TestNothingWritten(t *testing.T) {
 	}{
 		{"wrong passwords", all, []string{"a", "b", "c", "right"}, status.AuthFailed},
 		{"no password", all, nil, status.NoInput},
-		{"an empty password", all, []string{""}, status.Usage},
+		{"empty passwords", all, []string{"", "", "", "right"}, status.Usage},
 		{"gone at the begin", "", nil, status.NoInput},
 		{"gone at the server", "ann@gmail.com", nil, status.NoInput},
 		{"gone at the login", "ann@gmail.com\ny\n", nil, status.NoInput},
@@ -259,6 +259,29 @@ func TestUserPrintable(t *testing.T) {
 	s.Address, s.Server, s.passwords = "ann@example.org", "smtps://smtp.example.org", []string{"right"}
 	if err := s.Run(t.Context()); err != nil || s.ring["ann@smtp.example.org"] != "right" {
 		t.Errorf("%v\n%s", err, s.shown.String())
+	}
+}
+
+// A person at a terminal who types no password, by a slip, is asked again, but not
+// for ever.
+func TestPasswordSlips(t *testing.T) {
+	for _, tt := range []struct {
+		there     bool
+		passwords []string
+		want      string
+		asked     int
+	}{
+		{true, []string{"", "right"}, "", 2},
+		{true, []string{"", "", "", "right"}, "nothing is written: the secret is empty", 3},
+		{false, []string{"", "right"}, "nothing is written: the secret is empty", 1},
+	} {
+		s := newStage(t)
+		s.Address, s.Server, s.For, s.Yes, s.PasswordFile, s.passwords = "ann@example.org", "smtps://smtp.example.org", "desktop", true, "-", tt.passwords
+		s.There = tt.there
+		err := s.Run(t.Context())
+		if tt.want == "" && err != nil || tt.want != "" && (err == nil || err.Error() != tt.want) || len(tt.passwords)-len(s.passwords) != tt.asked {
+			t.Errorf("%q: %v\n%s", tt.passwords, err, s.shown.String())
+		}
 	}
 }
 

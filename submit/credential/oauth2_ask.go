@@ -43,6 +43,12 @@ func (r *refusal) Error() string {
 	return text
 }
 
+// ErrClient is what a provider's refusal is that does not know the client by its
+// id and secret (invalid_client).
+var ErrClient = errors.New("invalid_client")
+
+func (r *refusal) Is(target error) bool { return target == ErrClient && r.code == ErrClient.Error() }
+
 // needsPerson reports whether only a person's consent can mend a refusal.
 func needsPerson(code string) bool {
 	return code == "invalid_grant" || code == "interaction_required" || code == "consent_required" || code == "login_required"

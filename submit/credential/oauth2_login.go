@@ -18,9 +18,10 @@ import (
 
 // A Person is whoever has to consent that we send mail in their name.
 type Person struct {
-	Flow string                              // a row of flows; "" is the one that suits
-	Say  func(line string)                   // tells what to do
-	Ask  func(prompt string) (string, error) // returns a line
+	Flow  string                              // a row of flows; "" is the one that suits
+	There bool                                // at a terminal: asked again after a slip
+	Say   func(line string)                   // tells what to do
+	Ask   func(prompt string) (string, error) // returns a line
 }
 
 // A flow is a way to a person's consent.
@@ -206,19 +207,32 @@ func (g *grant) byPaste(ctx context.Context, who Person) (tokens, error) {
 	}
 	who.Say("open this address in any browser: " + address)
 	who.Say("in the end the browser fails to open an address that begins with " + r.redirect + "; copy that address from it, and paste it here")
-	line, err := who.Ask("address: ")
-	if err != nil {
-		return tokens{}, status.NoInput.Errorf("reading the address: %w", err)
+	for n := 1; ; n++ {
+		line, err := who.Ask("address: ")
+		if err != nil {
+			return tokens{}, status.NoInput.Errorf("reading the address: %w", err)
+		}
+		code, err := r.pasted(line)
+		if err == nil {
+			return r.exchange(ctx, g, code)
+		}
+		if !who.There || n == tries || errors.As(err, new(*refusal)) {
+			return tokens{}, err
+		}
+		who.Say(err.Error())
 	}
+}
+
+// tries is how often a person may paste something else.
+const tries = 3
+
+// pasted is code for an address as a person has pasted it.
+func (r request) pasted(line string) (string, error) {
 	u, err := url.Parse(strings.TrimSpace(line))
 	if err != nil || u.RawQuery == "" {
-		return tokens{}, errors.New("what was pasted is no address with a code in it")
+		return "", errors.New("what was pasted is no address with a code in it")
 	}
-	code, err := r.code(u.Query())
-	if err != nil {
-		return tokens{}, err
-	}
-	return r.exchange(ctx, g, code)
+	return r.code(u.Query())
 }
 
 // A device is the answer of the device endpoint (RFC 8628 section 3.2).

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"strings"
 	"sync"
@@ -388,6 +389,51 @@ func TestOAuth2Device(t *testing.T) {
 
 // Interval is the provider's.
 const Interval = oauth2test.Interval
+
+// TestOAuth2Paste asks a person at a terminal again who has pasted what cannot be
+// the answer, but not for ever, and not one who has said no.
+func TestOAuth2Paste(t *testing.T) {
+	const right, no = "right", "http://localhost/?state=STATE&error=access_denied"
+	tests := []struct {
+		there  bool
+		pasted []string
+		err    string
+	}{
+		{true, []string{right}, ""},
+		{true, []string{"", "http://localhost/?state=other&code=x", right}, ""},
+		{true, []string{"x", "x", "x"}, "oauth2:test: what was pasted is no address with a code in it"},
+		{true, []string{no}, "oauth2:test: the provider refuses: access_denied"},
+		{false, []string{"x"}, "oauth2:test: what was pasted is no address with a code in it"},
+	}
+	for _, tt := range tests {
+		s := newTokenStore(t)
+		s.test(func(t *testing.T) {
+			var page string
+			asked := 0
+			who := Person{Flow: "paste", There: tt.there, Say: func(line string) {
+				if _, address, ok := strings.Cut(line, "in any browser: "); ok {
+					page = address
+				}
+			}, Ask: func(string) (string, error) {
+				asked++
+				if asked > len(tt.pasted) {
+					return "", errors.New("asked too often")
+				}
+				if tt.pasted[asked-1] == right {
+					w := httptest.NewRecorder()
+					s.provider.ServeHTTP(w, httptest.NewRequest(http.MethodGet, page, nil))
+					return w.Header().Get("Location"), nil
+				}
+				u, err := url.Parse(page)
+				return strings.Replace(tt.pasted[asked-1], "STATE", u.Query().Get("state"), 1), err
+			}}
+			err := s.Authorise(t.Context(), refs(t, "oauth2:test")[0], s.item(), who)
+			if tt.err == "" && err != nil || tt.err != "" && fmt.Sprint(err) != tt.err || asked != len(tt.pasted) {
+				t.Errorf("%q: asked %d times, %v, want %s", tt.pasted, asked, err, tt.err)
+			}
+		})
+	}
+}
 
 // TestOAuth2Place: a place that cannot be used is found before a person has
 // done anything.
