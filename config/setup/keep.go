@@ -1,6 +1,7 @@
 package setup
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -40,10 +41,30 @@ func (c *conversation) store() error {
 			return err
 		}
 	}
-	if c.renewal != nil {
-		c.printf("stored: %s, for %s at %s\n", c.ref, c.user, c.item().Host)
+	if c.renewal == nil {
+		return nil
 	}
+	did, more := "stored", ""
+	if c.ref.IsOAuth2() {
+		more = "; " + c.where()
+		if c.byClient() {
+			did = "tried" // there is nothing to keep
+		}
+	}
+	c.printf("%s: %s, for %s at %s%s\n", did, c.ref, c.user, c.item().Host, more)
 	return nil
+}
+
+// where says where the account's secret is or, of access tokens, what brings
+// them.
+func (c *conversation) where() string {
+	switch {
+	case !c.ref.IsOAuth2():
+		return "its secret is in " + c.ref.String()
+	case c.byClient():
+		return "its access tokens are from " + c.ref.String()
+	}
+	return "its refresh token is in " + cmp.Or(c.account().RefreshToken, "keyring")
 }
 
 // edited returns the text of the configuration, which may have changed since the
@@ -126,7 +147,7 @@ func (c *conversation) save(text string) error {
 	c.undo = nil
 	where := ""
 	if c.source != "" {
-		where = "; its secret is in " + c.ref.String()
+		where = "; " + c.where()
 	}
 	c.printf("written: account %s, in %s%s\n", c.name, c.file, where)
 	if first := c.document().top.get("account"); first != "" {

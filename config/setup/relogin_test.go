@@ -1,6 +1,7 @@
 package setup
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -118,6 +119,13 @@ func TestLoginForToken(t *testing.T) {
 		}
 		if got != text+tt.want || asked != tt.refresh {
 			t.Errorf("%s: left\n%s\nthe refresh token is in %q, want %q", tt.name, got, asked, tt.refresh)
+		}
+		said := "stored: oauth2:own, for ann at smtp.example.org; its refresh token is in " + cmp.Or(tt.refresh, "keyring") + "\n"
+		if tt.name == "nobody's consent" {
+			said = "tried: oauth2:own, for ann at smtp.example.org; its access tokens are from oauth2:own\n"
+		}
+		if err == nil && !strings.HasPrefix(s.out.String(), said) {
+			t.Errorf("%s: said\n%s\nwant %s", tt.name, s.out.String(), said)
 		}
 	}
 }

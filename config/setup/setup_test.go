@@ -1,6 +1,7 @@
 package setup
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -330,6 +331,10 @@ func TestConsent(t *testing.T) {
 		want := "secret = \"oauth2:own\"\n" + tt.refresh
 		if got := s.file(t); asked != 1 || !strings.HasPrefix(got, table) || !strings.HasSuffix(got, want) {
 			t.Errorf("asked %d times, written:\n%s", asked, got)
+		}
+		place := cmp.Or(strings.Trim(strings.TrimPrefix(tt.refresh, "refresh-token = "), "\"\n"), "keyring")
+		if said := "; its refresh token is in " + place + "\n"; !strings.Contains(s.out.String(), said) {
+			t.Errorf("said\n%s\nwant %s", s.out.String(), said)
 		}
 	}
 }
