@@ -524,7 +524,11 @@ func (p *program) loginAccount() (*submit.Submitter, *config.Account, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	a, _, err := s.Config.Choose(config.Choice{CommandLine: p.overrides()})
+	by := config.Choice{CommandLine: p.overrides()}
+	if by.CommandLine.Account == config.OfEnvironment {
+		by.Environment = config.Environment(os.Getenv) // which is nothing to another
+	}
+	a, _, err := s.Config.Choose(by)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -926,7 +930,7 @@ func (p *program) fail(err error) int {
 // hint is what to do about err, if that is known.
 func (p *program) hint(err error) string {
 	account := p.account
-	if account == "environment" || account == "command-line" {
+	if account == config.OfEnvironment || account == "command-line" {
 		account = "" // no file has it
 	}
 	hint := status.HintFor(err, account)

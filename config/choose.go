@@ -58,6 +58,9 @@ type Choice struct {
 	Environment Override
 }
 
+// OfEnvironment is the name of the account that SENDOFF_SERVER makes.
+const OfEnvironment = "environment"
+
 // Choose returns the account for by, and in words why it is that one: the one
 // named, else one that the sender given with -f selects, else the address in
 // the From field, else the default. Of several that an address selects, an
@@ -68,8 +71,9 @@ type Choice struct {
 // an account by itself where none is chosen. Beside a chosen one it takes that
 // account's place of delivery; and if its host is none of the account's, it
 // gets nothing that was meant for them: no user, secret, certificate or
-// fingerprint. Then why says whose user and secret these are. The providers of
-// access tokens that its secret names exist.
+// fingerprint. Then why says whose user and secret these are. Its secret is of
+// the sources that there are, and the providers of access tokens that it names
+// exist.
 func (c *Config) Choose(by Choice) (a *Account, why string, err error) {
 	chosen, why, err := c.choose(by)
 	if err != nil {
@@ -102,12 +106,20 @@ func (c *Config) Choose(by Choice) (a *Account, why string, err error) {
 			source = row.from.secret
 		}
 	}
+	if valid := c.values.Secret; valid != nil && source != "secret" && len(account.Secret) == 1 {
+		if err := valid(account.Secret[0]); err != nil {
+			return nil, "", status.Config.Errorf("%s: %w", source, err)
+		}
+	}
 	if err := c.checkProvidersOf(&account); err != nil {
 		return nil, "", fmt.Errorf("%s %w", source, err)
 	}
 	account.setDefaults()
 	return &account, why, nil
 }
+
+// madeOfServer is why there is such an account.
+const madeOfServer = "made from SENDOFF_SERVER"
 
 // choose finds the account before any override.
 func (c *Config) choose(by Choice) (*Account, string, error) {
@@ -120,6 +132,9 @@ func (c *Config) choose(by Choice) (*Account, string, error) {
 		}
 		if a := c.find(row.name); a != nil {
 			return a, row.why, nil
+		}
+		if env := by.Environment; row.name == OfEnvironment && env.Server != "" && env.Account == "" {
+			return &Account{Name: OfEnvironment}, madeOfServer, nil
 		}
 		return nil, "", status.Config.Errorf("no account %q; %s", row.name, c.known())
 	}
@@ -144,7 +159,7 @@ func (c *Config) choose(by Choice) (*Account, string, error) {
 	case by.CommandLine.Server != "":
 		return &Account{Name: "command-line"}, "made from --server", nil
 	case by.Environment.Server != "":
-		return &Account{Name: "environment"}, "made from SENDOFF_SERVER", nil
+		return &Account{Name: OfEnvironment}, madeOfServer, nil
 	case len(c.Accounts) == 0:
 		return nil, "", status.Config.Errorf("no account configured")
 	}

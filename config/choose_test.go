@@ -72,6 +72,12 @@ func TestChoose(t *testing.T) {
 		{"", "", "", o{Account: "x"}, o{}, `no account "x"; no account is configured`},
 		{"", "", "", o{Account: "x", Server: "smtps://h"}, o{}, `no account "x"; no account is configured`},
 
+		{"", "", "", o{Account: "environment"}, o{Server: "smtps://h"}, "environment: made from SENDOFF_SERVER"},
+		{two, "", "a@a.example", o{Account: "environment"}, o{Server: "smtps://h"}, "environment: made from SENDOFF_SERVER"},
+		{one, "", "", o{Account: "environment"}, o{Server: "smtps://h"}, "environment: made from SENDOFF_SERVER"},
+		{"", "", "", o{Account: "environment"}, o{}, `no account "environment"; no account is configured`},
+		{"", "", "", o{}, o{Account: "environment", Server: "smtps://h"}, `no account "environment"; no account is configured`},
+
 		// By address; the full one before the pattern, the default before the rest.
 		{three, "ann@example.org", "bob@example.org", o{}, o{}, "home: the sender ann@example.org (-f) selects it"},
 		{three, "bob@example.org", "", o{}, o{}, "pattern: the sender bob@example.org (-f) selects it"},
@@ -192,6 +198,8 @@ func TestChooseOverrideErrors(t *testing.T) {
 		{o{User: "a\r\nb"}, o{}, status.Usage, "--user holds a control character or a line break"},
 		{o{}, o{Secret: "file:\n"}, status.Config, "SENDOFF_SECRET holds a control character or a line break"},
 		{o{}, o{Secret: "oauth2:x"}, status.Config, "SENDOFF_SECRET oauth2:x: the configuration has no [oauth2.x]"},
+		{o{}, o{Secret: "hunter2"}, status.Config, "SENDOFF_SECRET: unknown source"},
+		{o{Secret: "hunter2"}, o{Secret: "none"}, status.Config, "--secret: unknown source"},
 		{o{Secret: "oauth2:google"}, o{Secret: "oauth2:x"}, status.Config, "--secret oauth2:google: the configuration has no [oauth2.google], with a client-id"},
 	} {
 		c, err := parse(one)

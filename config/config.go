@@ -82,6 +82,7 @@ type Config struct {
 	defaultAt    string                   // where account was set, as FILE:LINE:COLUMN
 	namesAliases bool                     // aliases was set
 	aliases      func() (*Aliases, error) // reads them once
+	values       Values                   // for what no file says
 }
 
 // Values judges values that mean something to other packages only. An error
@@ -112,6 +113,7 @@ func Check(p Paths, v Values, path, text string) (*Config, error) {
 
 func load(p Paths, v Values, read func(path string, most int) ([]byte, error)) (*Config, error) {
 	c := Default()
+	c.values = v
 	files := []string{p.System, p.User}
 	if p.Explicit != "" {
 		files = []string{p.Explicit}

@@ -41,7 +41,7 @@ var values = Values{
 
 // parse is Load of one file with the given content.
 func parse(text string) (*Config, error) {
-	c := &Config{}
+	c := &Config{values: values}
 	if err := c.add("f", []byte(text), "/home/ann", values); err != nil {
 		return nil, err
 	}
