@@ -13,11 +13,12 @@ import (
 
 // few is one option of each kind.
 var few = []Flag{
-	{Letter: 'a', Long: "account", Arg: Required, Value: "NAME", Help: "use this account"},
+	{Letter: 'a', Long: "account", Arg: Required, Value: "ACCOUNT", Help: "use this account"},
 	{Letter: 'C', Long: "config", Arg: Required, Value: "FILE", Help: "read this, and no other"},
 	{Long: "secret", Arg: Required, Value: "SOURCE", Help: "one of: several [sources]"},
 	{Long: "dry-run", Help: "show what would be sent"},
 	{Long: "import", Arg: Attached, Value: "FILE", Help: "take over msmtp's"},
+	{Long: "doctor", Arg: Attached, Value: "ACCOUNT", Help: "look for what is wrong"},
 	{Letter: 'r', Arg: Required, Value: "ADDRESS", Help: "same as -f"},
 	{Letter: 'R', Long: "return", Arg: Required, Value: "PART", Help: "full or hdrs"},
 	{Letter: 'q', Arg: Attached, Value: "WHAT", Help: "try what waits"},
@@ -75,6 +76,11 @@ func TestChoices(t *testing.T) {
 			t.Errorf("no option takes %s", c.value)
 		}
 	}
+	for _, name := range []string{file, known, source} {
+		if !slices.Contains(values, name) {
+			t.Errorf("no option takes %s", name)
+		}
+	}
 }
 
 // written writes the completions of a shell that is installed.
@@ -106,48 +112,141 @@ func TestCompletionsSyntax(t *testing.T) {
 	}
 }
 
-// TestBash asks bash what it would complete the last word to. Words are split
-// as bash does it, at = too.
-func TestBash(t *testing.T) {
-	program, file := written(t, "bash")
-	folder := t.TempDir()
+// playground makes a folder with files to complete, and a program sendoff that has two
+// accounts, or none and an error; it returns the environment where that is found.
+func playground(t *testing.T, broken bool) (folder string, env []string) {
+	t.Helper()
+	folder = t.TempDir()
 	for _, name := range []string{"mail one", "mail.conf", "other"} {
 		if err := os.WriteFile(filepath.Join(folder, name), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	tests := []struct {
-		words []string
-		want  string // with slashes between
-	}{
-		{[]string{"--que"}, "--queue-run/--queue-json/--queue-show/--queue-delete/--queue-retry"},
-		{[]string{"-v", "--dry"}, "--dry-run"},
-		{[]string{"--config", "mail"}, "mail one/mail.conf"},
-		{[]string{"-C", "mail."}, "mail.conf"},
-		{[]string{"--import", "=", "mail."}, "mail.conf"},
-		{[]string{"--import", "="}, "mail one/mail.conf/other"},
-		{[]string{"--import", "oth"}, "other"},
-		{[]string{"--completions", ""}, "bash/zsh/fish"},
-		{[]string{"--secret", "sys"}, "systemd:"},
-		{[]string{"-R", "h"}, "hdrs"},
-		{[]string{"--account", "-"}, ""},
-		{[]string{"-v", ""}, ""},
-		{[]string{"ann@example.org", "--verb"}, "--verbose"},
+	program := "#!/bin/sh\n[ \"$*\" = -bC ] || exit 64\necho 'c.toml is good'\n" +
+		"echo 'account work, smtps://smtp.example.org (c.toml)'\necho 'account bülow.2, smtp://x, smtp://y (c.toml)'\necho warning >&2\n"
+	if broken {
+		program = "#!/bin/sh\necho 'sendoff: c.toml:1:1: account is no table' >&2\nexit 78\n"
 	}
+	bin := t.TempDir()
+	if err := os.WriteFile(filepath.Join(bin, "sendoff"), []byte(program), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return folder, append(os.Environ(), "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"), "LC_ALL=C.UTF-8", "HOME="+folder)
+}
+
+// sorted puts in order what a shell offers, which it does in any, with slashes
+// between.
+func sorted(out []byte) string {
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	slices.Sort(lines)
+	return strings.Join(lines, "/")
+}
+
+// A completion is what a shell offers for the last of the words.
+type completion struct {
+	words []string
+	want  string // sorted, with slashes between
+}
+
+// completions are those that bash and fish have in common.
+var completions = []completion{
+	{[]string{"-v", "--dry"}, "--dry-run"},
+	{[]string{"--config", "mail."}, "mail.conf"},
+	{[]string{"-C", "oth"}, "other"},
+	{[]string{"--completions", ""}, "bash/fish/zsh"},
+	{[]string{"--secret", ""}, "command:/file:/keyring/none/oauth2:/systemd:"},
+	{[]string{"--secret", "oau"}, "oauth2:"},
+	{[]string{"--flow", ""}, "browser/device/paste"},
+	{[]string{"-R", "h"}, "hdrs"},
+	{[]string{"-a", ""}, "bülow.2/work"},
+	{[]string{"--login", "w"}, "work"},
+	{[]string{"--logout", "b"}, "bülow.2"},
+	{[]string{"--doctor", ""}, "bülow.2/work"},
+	{[]string{"--user", ""}, ""},
+	{[]string{"-v", ""}, ""},
+}
+
+// TestBash asks bash what it would complete the last word to. Words are split
+// as bash does it, at = and : too.
+func TestBash(t *testing.T) {
+	program, file := written(t, "bash")
 	const script = `. "$1"; shift; COMP_WORDS=(sendoff "$@"); COMP_CWORD=$#
 complete -p sendoff >/dev/null || exit 1
 _sendoff; printf '%s\n' "${COMPREPLY[@]}"`
-	for _, tt := range tests {
+	ask := func(tt completion, broken bool) {
 		cmd := exec.Command(program, append([]string{"--norc", "-c", script, "bash", file}, tt.words...)...)
-		cmd.Dir = folder
+		cmd.Dir, cmd.Env = playground(t, broken)
+		var complaint strings.Builder
+		cmd.Stderr = &complaint
 		out, err := cmd.Output()
-		lines := strings.Split(strings.TrimSpace(string(out)), "\n")
-		if strings.HasPrefix(tt.want, "mail") { // files come in any order
-			slices.Sort(lines)
+		if got := sorted(out); err != nil || got != tt.want || complaint.Len() > 0 {
+			t.Errorf("%q: got %q, %v; want %q\n%s", tt.words, got, err, tt.want, complaint.String())
 		}
-		got := strings.Join(lines, "/")
-		if err != nil || got != tt.want {
-			t.Errorf("%q: got %q, %v; want %q", tt.words, got, err, tt.want)
+	}
+	for _, tt := range slices.Concat(completions, []completion{
+		{[]string{"--que"}, "--queue-delete/--queue-json/--queue-retry/--queue-run/--queue-show"},
+		{[]string{"--config", "mail"}, "mail one/mail.conf"},
+		{[]string{"--import", "=", "mail."}, "mail.conf"},
+		{[]string{"--import", "="}, "mail one/mail.conf/other"},
+		{[]string{"--import", "oth"}, "other"},
+		{[]string{"--secret", "sys"}, "systemd:"},
+		{[]string{"--secret", "file", ":"}, "mail one/mail.conf/other"},
+		{[]string{"--secret", "=", "file", ":", "oth"}, "other"},
+		{[]string{"--secret", "command", ":", "oth"}, ""},
+		{[]string{"--flow", "=", "d"}, "device"},
+		{[]string{"--account", "="}, "bülow.2/work"},
+		{[]string{"--account", "-"}, ""},
+		{[]string{":", "x"}, ""},
+		{[]string{"ann@example.org", "--verb"}, "--verbose"},
+	}) {
+		ask(tt, false)
+	}
+	ask(completion{[]string{"-a", ""}, ""}, true)
+}
+
+// TestFish asks fish the same.
+func TestFish(t *testing.T) {
+	program, file := written(t, "fish")
+	ask := func(tt completion, broken bool) {
+		line := "sendoff " + strings.Join(tt.words, " ")
+		cmd := exec.Command(program, "--no-config", "-c", `source $argv[1]; complete -C $argv[2] | string replace -r '\t.*' ''; true`, file, line)
+		cmd.Dir, cmd.Env = playground(t, broken)
+		out, err := cmd.CombinedOutput()
+		if got := sorted(out); err != nil || got != tt.want {
+			t.Errorf("%q: got %q, %v; want %q", line, got, err, tt.want)
+		}
+	}
+	for _, tt := range slices.Concat(completions, []completion{
+		{[]string{"--secret=fi"}, "--secret=file:"},
+		{[]string{"--secret", "file:oth"}, "file:other"},
+		{[]string{"--account=w"}, "--account=work"},
+	}) {
+		ask(tt, false)
+	}
+	ask(completion{[]string{"-a", ""}, ""}, true)
+}
+
+// TestZsh asks the functions of zsh that are not its own.
+func TestZsh(t *testing.T) {
+	program, file := written(t, "zsh")
+	const script = `compadd() { [[ $1 == -a ]] && print -l -- ${(P)2} || print -l -- ${@:#-*} }
+compset() { [[ $PREFIX == ${2}* ]] }
+_files() { print files }; _email_addresses() { print addresses }; _arguments() { : }
+setopt extendedglob; . $1; words=(sendoff ${(s: :)3}); PREFIX=$4; $2`
+	tests := []struct{ function, words, word, want string }{
+		{"_sendoff_accounts", "", "", "bülow.2/work"},
+		{"_sendoff_sources", "", "", "command:/file:/keyring/none/oauth2:/systemd:"},
+		{"_sendoff_sources", "", "file:x", "files"},
+		{"_sendoff_words", "--doctor x", "", "bülow.2/work"},
+		{"_sendoff_words", "--import x", "", "files"},
+		{"_sendoff_words", "-v x", "", "addresses"},
+	}
+	for _, tt := range tests {
+		cmd := exec.Command(program, "-f", "-c", script, "zsh", file, tt.function, tt.words, tt.word)
+		cmd.Dir, cmd.Env = playground(t, false)
+		out, err := cmd.CombinedOutput()
+		if got := strings.Trim(sorted(out), "/"); err != nil || got != tt.want {
+			t.Errorf("%s, %q: got %q, %v; want %q", tt.function, tt.words, got, err, tt.want)
 		}
 	}
 }

@@ -42,7 +42,7 @@ const (
 // flags is the table of options: what is parsed, what --help shows, and what
 // the manual documents.
 var flags = [...]Flag{
-	{'a', "account", Required, "NAME", "use this account", first, account},
+	{'a', "account", Required, "ACCOUNT", "use this account", first, account},
 	{'C', "config", Required, "FILE", "read this configuration, and no other", firstOrIgnored, config},
 	{0, "server", Required, "URL", "use this server instead of an account's", first, server},
 	{0, "user", Required, "NAME", "log in under this name", first, user},

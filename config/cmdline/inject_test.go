@@ -102,7 +102,7 @@ func TestParseInjection(t *testing.T) {
 func TestParseFirst(t *testing.T) {
 	tests := []struct{ line, want string }{
 		{"sendoff -t --config f", "--config must come first: write --config FILE before any other option"},
-		{"sendoff x -a work", "-a must come first: write -a NAME before any other option"},
+		{"sendoff x -a work", "-a must come first: write -a ACCOUNT before any other option"},
 		{"sendoff --verbose --dry-run x", "--dry-run must come first: write --dry-run before any other option"},
 		{"sendoff --server u -v --user u x", "--user must come first: write --user NAME before any other option"},
 		{"sendmail --config f x", "--config is refused under the name sendmail: it belongs to the sendoff command"},
