@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
@@ -17,6 +18,7 @@ type renewal struct {
 	account *config.Account
 	moved   settings // what changes in it, for its secret to be elsewhere
 	old     string   // where its refresh token was before
+	left    []string // the files where it looks no more
 }
 
 // Login gets the secret of an account of the configuration, and keeps it where
@@ -43,6 +45,11 @@ func (s *Setup) Login(ctx context.Context, all *config.Config, a *config.Account
 		return err
 	}
 	c.forgetOld(ctx)
+	for _, source := range c.renewal.left {
+		if _, err := os.Lstat(c.shelf().path(source)); err == nil {
+			c.printf("left: %s, where the account looks no more; remove it unless something else needs it\n", source)
+		}
+	}
 	return nil
 }
 
@@ -121,8 +128,10 @@ func (c *conversation) chooseMove(ctx context.Context) (err error) {
 }
 
 // move settles where the secret, or the refresh token, goes for the use. The
-// sources that an account has stay, behind the new one, for whom they serve; of
-// refresh tokens there can be only one.
+// sources that an account has stay, behind the new one, for whom they serve; but
+// not a file behind the keyring: where that is closed, as for cron, the file's
+// password would be used, which nobody renews. Of refresh tokens there can be only
+// one.
 func (c *conversation) move(ctx context.Context) (err error) {
 	a, stays := c.renewal.account, false
 	if c.ref.IsOAuth2() {
@@ -138,10 +147,22 @@ func (c *conversation) move(ctx context.Context) (err error) {
 		return c.usable(ctx)
 	}
 	c.source, stays = c.settle(ctx, a.Sources())
+	isFile := func(source string) bool { return strings.HasPrefix(source, "file:") }
+	stays = stays && !(c.source == "keyring" && slices.ContainsFunc(a.Secret, isFile))
 	if c.ref, err = credential.ParseRef(c.source); err != nil || stays || c.isElsewhere() {
 		return err
 	}
-	c.renewal.moved.set("secret", append([]string{c.source}, a.Secret...))
+	has := []string{c.source}
+	for _, source := range a.Secret {
+		switch {
+		case source == c.source:
+		case c.source == "keyring" && isFile(source):
+			c.renewal.left = append(c.renewal.left, source)
+		default:
+			has = append(has, source)
+		}
+	}
+	c.renewal.moved.set("secret", has)
 	return c.usable(ctx)
 }
 

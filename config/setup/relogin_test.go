@@ -54,7 +54,10 @@ func TestLoginFor(t *testing.T) {
 		{"cron, asked", "", "", "cron", `secret = "file:~/.config/sendoff/work.secret"`, "", "right", "no keyring is open when cron runs", "changed: account work"},
 		{"cron", `secret = "keyring" # x`, "cron", "", `secret = ["file:~/.config/sendoff/work.secret", "keyring"] # x`, "", "right", "no keyring is open when cron runs", "stored: file:~/.config/sendoff/work.secret, for ann"},
 		{"cron, there", `secret = ["keyring", "file:~/.config/sendoff/work.secret"]`, "cron", "", `secret = ["keyring", "file:~/.config/sendoff/work.secret"]`, "", "right", "work.secret serves for that", ""},
-		{"a desktop, there", `secret = "file:~/.config/sendoff/work.secret"`, "desktop", "", `secret = "file:~/.config/sendoff/work.secret"`, "", "right", "work.secret serves", ""},
+		{"a desktop, from a file", `secret = "file:~/.config/sendoff/work.secret"`, "desktop", "", `secret = "keyring"`, "right", "", "never into a file", "secret = \"keyring\""},
+		{"a desktop, after cron", `secret = ["file:~/.config/sendoff/work.secret", "keyring"] # x`, "desktop", "", `secret = "keyring" # x`, "right", "", "", "changed: account work"},
+		{"a desktop, before cron", `secret = ["keyring", "file:~/.config/sendoff/work.secret"]`, "desktop", "", `secret = "keyring"`, "right", "", "", "changed: account work"},
+		{"a desktop, from all", `secret = ["file:/x", "systemd:x", "command:pass", "keyring"]`, "desktop", "", `secret = ["keyring", "systemd:x", "command:pass"]`, "right", "", "", "changed: account work"},
 		{"a desktop, from a command", `secret = "command:pass show x"`, "desktop", "", `secret = ["keyring", "command:pass show x"]`, "right", "", "open while you are logged in", ""},
 		{"a service", `secret = "keyring"`, "service", "", `secret = ["systemd:sendoff-work", "keyring"]`, "", "", "that no other process can read", "LoadCredentialEncrypted=sendoff-work:"},
 		{"a service, there", `secret = "systemd:smtp"`, "service", "", `secret = "systemd:smtp"`, "", "", "systemd:smtp serves", "LoadCredentialEncrypted=smtp:"},
@@ -164,6 +167,31 @@ func TestLoginForFails(t *testing.T) {
 	a := &config.Account{Name: "environment", User: "ann", Servers: config.List[config.Server]{server}}
 	if err := s.Login(t.Context(), config.Default(), a); status.KindOf(err) != status.Usage || len(s.passwords) != 1 {
 		t.Errorf("without a file: %v", err)
+	}
+}
+
+// A file that the desktop's keyring takes the place of is left as it is, and that
+// is said.
+func TestLoginLeavesFile(t *testing.T) {
+	for _, there := range []bool{true, false} {
+		s := newStage(t)
+		s.There, s.For, s.passwords = false, "desktop", []string{"right"}
+		file := filepath.Join(s.Paths.Home, "old.secret")
+		if there {
+			if err := os.WriteFile(file, []byte("old\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := s.relogin(t, "[accounts.work]\nserver = \"smtps://smtp.example.org\"\nuser = \"ann\"\nsecret = \"file:~/old.secret\"\n"); err != nil {
+			t.Fatal(err)
+		}
+		if text, err := os.ReadFile(file); there && (err != nil || string(text) != "old\n") {
+			t.Errorf("the file has %q, %v", text, err)
+		}
+		const said = "left: file:~/old.secret, where the account looks no more; remove it unless something else needs it\n"
+		if strings.Contains(s.out.String(), said) != there {
+			t.Errorf("a file is there: %t; said:\n%s", there, s.out.String())
+		}
 	}
 }
 

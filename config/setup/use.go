@@ -35,9 +35,9 @@ var uses = [...]use{
 	{
 		"desktop", "you, at this desktop",
 		place{"the password goes into the desktop's keyring, which is open while you are logged in, and never into a file",
-			keyring, "keyring file", (*conversation).write},
+			keyring, "keyring", (*conversation).write},
 		place{"the refresh token goes into the desktop's keyring, which is open while you are logged in",
-			keyring, "keyring file", (*conversation).write},
+			keyring, "keyring", (*conversation).write},
 	},
 	{
 		"cron", "cron and scripts on this machine",
