@@ -61,7 +61,7 @@ func (d *desk) printf(format string, args ...any) { fmt.Printf(format+"\n", args
 func (d *desk) build(name, what string) string {
 	d.t.Helper()
 	out := filepath.Join(d.dir, name)
-	cmd := exec.Command("go", "build", "-trimpath", "-tags", "nethttpomithttp2", "-ldflags", "-s -w", "-o", out+".built", what)
+	cmd := exec.Command("go", "build", "-trimpath", "-tags", "nethttpomithttp2", "-ldflags", "-s -w -funcalign=16", "-o", out+".built", what)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if text, err := cmd.CombinedOutput(); err != nil {
 		d.t.Fatalf("%v\n%s", err, text)
