@@ -25,8 +25,8 @@ type Identity struct {
 
 // homeVariable names a variable of the environment that tests put in place of
 // the system's knowledge of the home folder, and below which they put the
-// system's sendmail. It is set by the linker, and empty otherwise: only the
-// system decides where a queue is.
+// system's sendmail and configuration. It is set by the linker, and empty
+// otherwise: only the system decides where a queue is.
 var homeVariable string
 
 // sendmail is where all programs look for it, on most systems by a link.

@@ -11,7 +11,13 @@ import (
 // defaultAliases is the alias file where the configuration names none.
 const defaultAliases = "/etc/aliases"
 
-func systemFile(func(string) string) string { return "/etc/sendoff/config.toml" }
+func systemFile(func(string) string) string {
+	const file = "/etc/sendoff/config.toml"
+	if homeVariable != "" {
+		return filepath.Join("/", os.Getenv(homeVariable), file)
+	}
+	return file
+}
 
 func userFolder(home string, _ func(string) string) string { return filepath.Join(home, ".config") }
 

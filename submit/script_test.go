@@ -59,7 +59,8 @@
 // certificates). It has the address $NAME_ADDR, the port $NAME_PORT, and the
 // authority NAME.pem, with its key in NAME.key. The condition [pristine] is a
 // machine without a configuration of the system's, [init] one whose first
-// process outlives others. The system's sendmail is looked for below $WORK.
+// process outlives others. The system's sendmail and, but on Windows, its
+// configuration are looked for below $WORK.
 package submit_test
 
 import (
