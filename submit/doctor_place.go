@@ -30,7 +30,7 @@ import (
 func (d *doctor) files(context.Context) []finding {
 	var found []finding
 	for _, path := range d.s.Config.Files {
-		found = append(found, fine("%s%s", path, mode(path)))
+		found = append(found, d.readable(path))
 	}
 	switch {
 	case d.Fault != nil:
@@ -54,6 +54,17 @@ func (d *doctor) files(context.Context) []finding {
 		}
 	}
 	return found
+}
+
+// readable says whether everybody can read the configuration at path, if that is
+// for everybody: who cannot has no account, whatever is in a file of their own.
+func (d *doctor) readable(path string) finding {
+	if d.s.Identity.UID == 0 && path == (config.Override{}).Paths(d.s.Identity).System {
+		if err := process.TrustAll(path); err != nil {
+			return noted(status.Config.Errorf("%s: %w", path, err))
+		}
+	}
+	return fine("%s%s", path, mode(path))
 }
 
 // mode returns the access rights of a file as the end of a line.

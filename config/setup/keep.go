@@ -129,6 +129,9 @@ func (c *conversation) draft(context.Context) error {
 			c.Provide(p)
 		}
 	}
+	if err == nil && c.ref.IsOAuth2() { // what consent leaves may be kept there first
+		_, err = c.target().folder()
+	}
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -106,6 +107,38 @@ func TestClientSecretSlips(t *testing.T) {
 		}
 		if _, left := os.Stat(kept); (left == nil) != (err == nil) {
 			t.Errorf("%q: the client secret's file: %v", tt.typed, left)
+		}
+	}
+}
+
+// What a person's consent leaves beside a configuration for everybody, before that
+// is written, does not shut its folder.
+func TestRegisterForEverybody(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("no modes")
+	}
+	s := newStage(t, "", "", "oauth2", "cron", "work", "", "123.apps.example")
+	s.Address, s.passwords = "ann@gmail.com", []string{"client secret"}
+	s.Paths.Explicit = filepath.Join(t.TempDir(), "etc", "config.toml")
+	s.consenting(t)
+	s.Try = func(context.Context, Trial) (Seen, error) { return Seen{Mechanisms: []string{"PLAIN", "XOAUTH2"}}, nil }
+	if err := s.Run(t.Context()); err != nil {
+		t.Fatalf("%v\n%s", err, s.shown.String())
+	}
+	for _, row := range []struct {
+		path string
+		want os.FileMode
+	}{
+		{filepath.Dir(s.Paths.Explicit), 0o755 | os.ModeDir},
+		{s.Paths.Explicit, 0o644},
+		{filepath.Join(filepath.Dir(s.Paths.Explicit), "oauth2-google.secret"), 0o600},
+	} {
+		info, err := os.Stat(row.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode() != row.want {
+			t.Errorf("%s: %v, want %v", row.path, info.Mode(), row.want)
 		}
 	}
 }

@@ -78,6 +78,24 @@ func TrustPrivate(path, home string) (loose, err error) {
 	return private(info), nil
 }
 
+// TrustAll says what keeps others than the owner and the group from reading the
+// file at path: its own access rights, or those of a folder on the way to it.
+func TrustAll(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if mode := info.Mode().Perm(); mode&0o004 == 0 {
+		return fmt.Errorf("others cannot read it (mode %04o)", mode)
+	}
+	return walk(path, func(name string, info fs.FileInfo) error {
+		if mode := info.Mode().Perm(); info.IsDir() && mode&0o001 == 0 {
+			return fmt.Errorf("%s: others cannot enter it (mode %04o)", name, mode)
+		}
+		return nil
+	})
+}
+
 // private says that others than root and the owner can read what info is about.
 func private(info fs.FileInfo) error {
 	uid, gid := owner(info)

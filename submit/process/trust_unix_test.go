@@ -3,6 +3,7 @@
 package process
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -227,4 +228,34 @@ func TestReadOnly(t *testing.T) {
 		}
 	}
 	t.Skip("nothing is mounted read-only")
+}
+
+func TestTrustAll(t *testing.T) {
+	if err := TrustAll(os.TempDir()); err != nil {
+		t.Skip("the folder of this test is itself shut:", err)
+	}
+	for _, row := range []struct {
+		folder, file os.FileMode
+		want         string // the end of the error; "" for none
+	}{
+		{0o755, 0o644, ""},
+		{0o711, 0o604, ""},
+		{0o755, 0o640, "others cannot read it (mode 0640)"},
+		{0o700, 0o644, "/folder: others cannot enter it (mode 0700)"},
+		{0o754, 0o644, "/folder: others cannot enter it (mode 0754)"},
+	} {
+		path := place(t, row.folder, row.file)
+		byLink := link(t, path)
+		for _, up := range []string{filepath.Dir(filepath.Dir(path)), filepath.Dir(byLink)} {
+			if err := errors.Join(os.Chmod(up, 0o755), os.Chmod(filepath.Dir(up), 0o755)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, path := range []string{path, byLink} {
+			err := TrustAll(path)
+			if row.want == "" && err != nil || row.want != "" && (err == nil || !strings.HasSuffix(err.Error(), row.want)) {
+				t.Errorf("%04o, %04o: %v, want %q", row.folder, row.file, err, row.want)
+			}
+		}
+	}
 }

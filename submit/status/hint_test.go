@@ -39,6 +39,7 @@ func TestHint(t *testing.T) {
 		{Connection.Errorf("oauth2:google: oauth2.googleapis.com: connection refused"), "provider"},
 		{Insecure.Errorf("TLS: certificate of mx: expired on 2026-01-01, and this machine's clock says 2026-02-01"), "clock"},
 		{Config.Errorf("no account configured"), "config.toml"},
+		{Config.Errorf("/etc/sendoff/config.toml: permission denied"), "enter its folder"},
 		{Deferred.Errorf("RCPT TO:<b@example.org>: 450 4.2.0 greylisted"), ""},
 		{Refused.Errorf("connect to"), ""},
 	}
