@@ -599,10 +599,11 @@ func (p *program) person() credential.Person {
 func (p *program) takeOver() error {
 	id := config.Identify()
 	paths := config.Find("", os.Getenv, id)
+	named := config.Locate(cmp.Or(p.cmd.Config, os.Getenv("SENDOFF_CONFIG")), os.Getenv, id).Config
 	job := &setup.Import{
 		File:       p.cmd.Entry,
 		Secret:     p.cmd.Secret,
-		Target:     cmp.Or(p.overrides().Config, paths.User),
+		Target:     cmp.Or(named, paths.User),
 		Write:      p.cmd.Write != "",
 		Add:        p.cmd.Write == "--add",
 		Home:       paths.Home,
