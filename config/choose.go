@@ -84,7 +84,7 @@ func (c *Config) Choose(by Choice) (a *Account, why string, err error) {
 	switch {
 	case env.Account != "" && env.Account != account.Name:
 		env = Override{} // it speaks of another account
-	case env.Account == "" && env.Server == "" && c.standard() != chosen:
+	case env.Account == "" && env.Server == "" && c.Standard() != chosen:
 		env.User, env.Secret = "", "" // they are the default account's
 	}
 	source := "secret"
@@ -149,11 +149,14 @@ func (c *Config) choose(by Choice) (*Account, string, error) {
 			return a, fmt.Sprintf(row.why, row.addr), nil
 		}
 	}
-	if a := c.standard(); a != nil {
-		if c.Account == "" {
-			return a, "the only account", nil
+	if a := c.Standard(); a != nil {
+		switch {
+		case c.Account != "":
+			return a, "the default account", nil
+		case len(c.Accounts) > 1:
+			return a, "the only account in " + a.File, nil
 		}
-		return a, "the default account", nil
+		return a, "the only account", nil
 	}
 	switch {
 	case by.CommandLine.Server != "":
@@ -166,12 +169,18 @@ func (c *Config) choose(by Choice) (*Account, string, error) {
 	return nil, "", status.Config.Errorf("no default account; %s", c.known())
 }
 
-// standard returns the default account, or nil.
-func (c *Config) standard() *Account {
-	if c.Account == "" && len(c.Accounts) == 1 {
-		return c.Accounts[0]
+// Standard returns the default account: the one that a file names, else the only
+// one of the user's file, or of the system's if the user's has none. It is nil if
+// there is none.
+func (c *Config) Standard() *Account {
+	if c.Account != "" || len(c.Accounts) == 0 {
+		return c.find(c.Account)
 	}
-	return c.find(c.Account)
+	first := c.Accounts[0] // the user's file goes before the system's
+	if slices.ContainsFunc(c.Accounts[1:], func(a *Account) bool { return a.File == first.File }) {
+		return nil
+	}
+	return first
 }
 
 // matching returns the account that addr as a sender selects, or nil.
@@ -180,7 +189,7 @@ func (c *Config) matching(addr envelope.Address) *Account {
 		return nil
 	}
 	inOrder := c.Accounts
-	if d := c.standard(); d != nil {
+	if d := c.Standard(); d != nil {
 		inOrder = append([]*Account{d}, inOrder...)
 	}
 	for _, a := range inOrder {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -122,6 +123,39 @@ func TestChoose(t *testing.T) {
 		}
 		if got != row.want {
 			t.Errorf("-f %q From %q %+v %+v:\n got %s\nwant %s", row.sender, row.header, row.command, row.environment, got, row.want)
+		}
+	}
+}
+
+// Where no file names the default account, an only one of the user's goes before
+// the system's.
+func TestStandard(t *testing.T) {
+	const own, site = "[accounts.only]\nserver = \"smtps://own.example\"\n", "[accounts.site]\nserver = \"smtps://site.example\"\n"
+	for _, row := range []struct{ system, user, want string }{
+		{site, own, "only, the only account in FILE"},
+		{two, own, "only, the only account in FILE"},
+		{"account = \"site\"\n" + site, own, "site, the default account"},
+		{site, "account = \"site\"\n" + own, "site, the default account"},
+		{site, "log = \"off\"\n", "site, the only account"},
+		{"[accounts.only]\nserver = \"smtps://site.example\"\n", own, "only, the only account"},
+		{site, two, "no default account; known accounts: a, b, site"},
+		{two, "", "no default account; known accounts: a, b"},
+		{"", "", "no account configured"},
+	} {
+		dir := t.TempDir()
+		user := write(t, filepath.Join(dir, "user.toml"), row.user)
+		c, err := Load(Paths{System: write(t, filepath.Join(dir, "system.toml"), row.system), User: user}, Values{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		if a, why, err := c.Choose(Choice{}); err != nil {
+			got = err.Error()
+		} else {
+			got = a.Name + ", " + strings.ReplaceAll(why, user, "FILE")
+		}
+		if got != row.want {
+			t.Errorf("system:\n%suser:\n%sgot %s, want %s", row.system, row.user, got, row.want)
 		}
 	}
 }

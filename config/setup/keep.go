@@ -85,9 +85,9 @@ func (c *conversation) edited() (text string, err error) {
 // was the default because there was no other stays the default.
 func (c *conversation) document() *document {
 	d := &document{}
-	if old := c.config.Accounts; len(old) == 1 && c.config.Account == "" {
-		first := old[0].Name
-		if old[0].File != c.file {
+	if old := c.config.Standard(); old != nil && c.config.Account == "" {
+		first := old.Name
+		if old.File != c.file {
 			first = c.name // a file can only speak of its own
 		}
 		d.top.set("account", first)

@@ -214,10 +214,12 @@ func TestTokens(t *testing.T) {
 // user's file has beside the system's becomes the default.
 func TestDefaultStays(t *testing.T) {
 	const old = "# mine\n[accounts.home] # bare\nserver = \"smtp://home.example\"\n"
+	const site = "[accounts.site]\nserver = \"smtp://site.example\"\n"
 	tests := []struct{ system, user, want string }{
 		{"", old, "home"},
 		{old, "", "example"},
 		{"", "account = \"home\"\n" + old, "home"},
+		{site, old, "home"},
 		{"", "", ""},
 	}
 	for _, tt := range tests {
