@@ -242,8 +242,15 @@ func (r *reading) msmtpDraft(a *msmtpAccount, standard bool) *draft {
 	if d.login && d.user != "" && d.password.value == "" && d.command.value == "" {
 		d.password = r.netrc(d.host, d.user)
 	}
+	if d.user != "" && slices.Contains(msmtpClear[:], strings.ToUpper(d.auth)) {
+		r.protect(d)
+	}
 	return d
 }
+
+// msmtpClear is the mechanisms that send the secret itself. Without TLS msmtp
+// takes them only where they are named.
+var msmtpClear = [...]string{"PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER"}
 
 // bracketed returns an IPv6 address in brackets, and anything else as it is.
 func bracketed(host string) string {
