@@ -61,7 +61,8 @@ func TrustSecret(f *os.File, path, home string) error {
 }
 
 // TrustPrivate judges the file at path as TrustSecret does, and then its reading
-// rights wherever it is: loose says what is wrong with these alone.
+// rights wherever it is: loose says what is wrong with these alone. Root may let a
+// group read what is root's and not below home.
 func TrustPrivate(path, home string) (loose, err error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
@@ -74,6 +75,10 @@ func TrustPrivate(path, home string) (loose, err error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
+	}
+	uid, _ := owner(info)
+	if uid == 0 && info.Mode().Perm()&0o004 == 0 && !below(path, home) {
+		return nil, nil
 	}
 	return private(info), nil
 }

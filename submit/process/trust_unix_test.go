@@ -3,7 +3,9 @@
 package process
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -188,6 +190,26 @@ func TestTrustPrivate(t *testing.T) {
 	}
 	if _, err := TrustPrivate(filepath.Join(t.TempDir(), "missing"), "/"); !os.IsNotExist(err) {
 		t.Errorf("missing: %v", err)
+	}
+}
+
+// Which group can read what is root's is root's choice, but not below the home.
+func TestTrustPrivateGroup(t *testing.T) {
+	for _, row := range []struct {
+		file        os.FileMode
+		home        string // beside the file
+		loose, want string
+	}{
+		{0o640, "elsewhere", "", ""},
+		{0o644, "elsewhere", "others can read it (mode 0644)", ""},
+		{0o640, ".", "", "others can read it (mode 0640)"},
+	} {
+		path := place(t, 0o755, row.file)
+		chown(t, path, 0, nobodys)
+		loose, err := TrustPrivate(path, filepath.Join(filepath.Dir(path), row.home))
+		if fmt.Sprint(loose) != cmp.Or(row.loose, "<nil>") || fmt.Sprint(err) != cmp.Or(row.want, "<nil>") {
+			t.Errorf("%04o: loose %v, error %v", row.file, loose, err)
+		}
 	}
 }
 
