@@ -215,6 +215,9 @@ func (c *conversation) renew(ctx context.Context) error {
 	case !c.ref.Writable():
 		return nil
 	}
+	if err := c.Store.Ready(c.ref, c.item()); err != nil {
+		return err
+	}
 	if c.use == nil && c.There && c.source == "keyring" {
 		c.show("the keyring is open only while you are logged in here; --for cron, service or container names another place")
 	}

@@ -159,6 +159,12 @@ func TestLoginForFails(t *testing.T) {
 		}
 	}
 	s := newStage(t)
+	s.passwords = []string{"right"}
+	got, err := s.relogin(t, work+"secret = \"file:~/.config/sendoff/config.toml/x\"\n")
+	if status.KindOf(err) != status.Credential || !strings.Contains(err.Error(), "/x: open: not a directory") || len(s.passwords) != 1 {
+		t.Errorf("where no file can be: %v, left\n%s\n%s", err, got, s.shown.String())
+	}
+	s = newStage(t)
 	s.There, s.For, s.passwords = false, "cron", []string{"right"}
 	var server config.Server
 	if err := server.UnmarshalText([]byte("smtps://smtp.example.org")); err != nil {

@@ -229,6 +229,18 @@ func (s *Store) Put(ctx context.Context, r Ref, item Item, secret Secret) error 
 	return nil
 }
 
+// Ready says what would keep Put from keeping a secret at r, as far as that can be
+// known before.
+func (s *Store) Ready(r Ref, item Item) error {
+	if r.source == nil || r.source.ready == nil {
+		return nil
+	}
+	if err := r.source.ready(place{s, r.arg, item}); err != nil {
+		return status.Credential.Wrap(named{r, err})
+	}
+	return nil
+}
+
 // Delete forgets the secret at r. That there is none is an error.
 func (s *Store) Delete(ctx context.Context, r Ref, item Item) error {
 	if r.source == nil || r.source.delete == nil {

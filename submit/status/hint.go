@@ -83,6 +83,7 @@ var hints = [...]struct {
 	{Credential, "can write it", "take the right away: chmod 600"},
 	{Credential, "belongs to uid", "give it to yourself or to root: chown"},
 	{Credential, "not a regular file", `use secret = "command:cat FILE"`},
+	{Credential, "file:|permission denied", "it is for its owner: let your group read it, or have an account of your own: sendoff --setup"},
 	{Credential, "open: no such file", "store it: sendoff --login ACCOUNT"},
 	{Credential, "$credentials_directory|as cron", "only the service has it; if cron is to send too, keep it in a file as well, by sendoff --login ACCOUNT --for cron"},
 	{Credential, "$credentials_directory", "add LoadCredential= to the service's unit"},

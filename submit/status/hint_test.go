@@ -34,6 +34,8 @@ func TestHint(t *testing.T) {
 		{AuthFailed.Errorf("AUTH PLAIN: 535 5.7.8 no (mx); the secret is from oauth2:google"), "auth"},
 		{AuthFailed.Errorf("oauth2:google: the provider refuses: invalid_grant (AADSTS53500); run sendoff --login work"), "7 days"},
 		{AuthFailed.Errorf("oauth2:google: the provider refuses: invalid_client"), "client-id"},
+		{Credential.Errorf("file:/etc/sendoff/work.secret: open: permission denied"), "sendoff --setup"},
+		{Credential.Errorf("command pass: permission denied"), ""},
 		{Credential.Errorf("oauth2:google: keyring: locked"), "sendoff --login ACCOUNT --for cron"},
 		{Connection.Errorf("AUTH XOAUTH2: 454 4.7.0 Temporary authentication failure"), ""},
 		{Connection.Errorf("oauth2:google: oauth2.googleapis.com: connection refused"), "provider"},
