@@ -151,6 +151,24 @@ func testNoWay(t *testing.T, bin string) {
 	b.run(64, b.command("x", "sendoff", "--login", "other", "--flow", "paste"))
 }
 
+// testNoClientSecret: a secret of the registration that is not there is missed
+// before the person consents, and is nothing that --login stores.
+func testNoClientSecret(t *testing.T, bin string) {
+	b := newTokenBench(t, bin)
+	for _, text := range []string{"", "\n"} {
+		os.Remove(b.path("client"))
+		if text != "" {
+			if err := os.WriteFile(b.path("client"), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		out := b.run(77, b.command("", "sendoff", "--login", "work", "--flow", "paste"))
+		if !strings.Contains(out, "sendoff: hint: write the provider's client secret into that file, mode 600\n") || strings.Contains(out, "open this address") {
+			t.Errorf("it says:\n%s", out)
+		}
+	}
+}
+
 // testSetup: the wizard asks for consent, too, and sends its test mail.
 func testSetup(t *testing.T, bin string) {
 	b := newTokenBench(t, bin)

@@ -33,6 +33,7 @@ func TestOAuth2(t *testing.T) {
 		{"paste of another request's", testPasteOther},
 		{"no consent", testNoConsent},
 		{"no such way", testNoWay},
+		{"no client secret", testNoClientSecret},
 		{"setup", testSetup}, {"setup that fails", testSetupFails}, {"setup that is not written", testSetupUnwritten}, {"setup that is stopped", testSetupStopped},
 		{"setup that registers", testSetupRegisters}, {"login for cron", testLoginFor},
 		{"burst", testBurst}, {"refused", testRefused}, {"as cron", testAsCron},

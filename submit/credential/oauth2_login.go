@@ -76,7 +76,10 @@ func (s *Store) authorise(ctx context.Context, r Ref, item Item, who Person) err
 		_, err = g.refresh(ctx)
 		return err
 	}
-	// A place that cannot be used is found before the person has done all this.
+	// What cannot be had or used is found before the person has done all this.
+	if err := g.clientSecret(ctx, url.Values{}); err != nil {
+		return err
+	}
 	if _, err := g.Refresh.source.get(g.refreshPlace(), ctx); err != nil && !nothing(err) {
 		return named{g.Refresh, err}
 	}

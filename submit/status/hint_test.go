@@ -36,6 +36,8 @@ func TestHint(t *testing.T) {
 		{AuthFailed.Errorf("oauth2:google: the provider refuses: invalid_client"), "client-id"},
 		{Credential.Errorf("file:/etc/sendoff/work.secret: open: permission denied"), "sendoff --setup"},
 		{Credential.Errorf("command pass: permission denied"), ""},
+		{Credential.Errorf("oauth2:google: client-secret: file:~/google.client: open: no such file or directory"), "mode 600"},
+		{Credential.Errorf("oauth2:google: client-secret: keyring: no password stored"), "client-secret = \"file:"},
 		{Credential.Errorf("oauth2:google: keyring: locked"), "sendoff --login ACCOUNT --for cron"},
 		{Connection.Errorf("AUTH XOAUTH2: 454 4.7.0 Temporary authentication failure"), ""},
 		{Connection.Errorf("oauth2:google: oauth2.googleapis.com: connection refused"), "provider"},
