@@ -293,7 +293,14 @@ type reading struct {
 	id        config.Identity
 	values    config.Values
 	passwords []passwordAt
+	shared    []shared
 	remarks   []string
+}
+
+// A shared setting is one for all accounts that a line of one account is about.
+type shared struct {
+	by      entry
+	setting string
 }
 
 // A passwordAt is a password that stands in the program's files.

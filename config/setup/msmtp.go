@@ -135,6 +135,7 @@ func readMsmtp(r *reading) error {
 		return err
 	}
 	standard := "" // the account that is taken by default
+	drafts := 0
 	for _, a := range accounts {
 		if a.name == "default" {
 			standard = cmp.Or(a.alias, a.name)
@@ -149,8 +150,34 @@ func readMsmtp(r *reading) error {
 			standard = ""
 			r.top = append(settings{{"account", made.name}}, r.top...)
 		}
+		drafts++
 	}
+	r.remarkShared(drafts)
 	return nil
+}
+
+// share is global for what e, a line of an account, says.
+func (r *reading) share(e entry, key, value string) string {
+	why := r.global(key, value)
+	if why == "" {
+		r.shared = append(r.shared, shared{e, key})
+	}
+	return why
+}
+
+// remarkShared says which settings are for all accounts now, of which there were
+// so many, although not all had them.
+func (r *reading) remarkShared(accounts int) {
+	have := make(map[string]int)
+	for _, s := range r.shared {
+		have[s.setting]++
+	}
+	for _, s := range r.shared {
+		if n := have[s.setting]; 0 < n && n < accounts && len(r.accounts) > 1 {
+			r.note(s.by, s.setting+" is for all accounts here, also for those that did not have it")
+		}
+		have[s.setting] = 0 // said once
+	}
 }
 
 // msmtpAccounts splits the file into its accounts.
@@ -327,7 +354,7 @@ func msmtpFrom(r *reading, d *draft, e entry) string {
 		domain, each := strings.CutPrefix(value, "%U@")
 		if domain = r.expand(e, domain); each && d.standard && !strings.Contains(domain, "*") && r.top.accepts("domain", domain) {
 			if why := d.addFrom("*@" + domain); why == "" {
-				r.global("domain", domain)
+				r.share(e, "domain", domain)
 			} else {
 				all = append(all, why)
 			}
@@ -386,7 +413,7 @@ func msmtpDomain(r *reading, _ *draft, e entry) string {
 	if why := check(hostName{}, value); why != "" {
 		return why
 	}
-	return r.global("hostname", value)
+	return r.share(e, "hostname", value)
 }
 
 func msmtpTimeout(_ *reading, d *draft, e entry) string {
@@ -424,7 +451,7 @@ func msmtpAliases(r *reading, _ *draft, e entry) string {
 		return why
 	}
 	r.note(e, "what the entry default says there, an entry * says here")
-	return r.global("aliases", e.value)
+	return r.share(e, "aliases", e.value)
 }
 
 func msmtpLog(r *reading, _ *draft, e entry) string {
@@ -437,14 +464,14 @@ func msmtpLog(r *reading, _ *draft, e entry) string {
 	if why := notPath(e.value); why != "" {
 		return why
 	}
-	return r.global("log", e.value)
+	return r.share(e, "log", e.value)
 }
 
 func msmtpSyslog(r *reading, _ *draft, e entry) string {
 	if strings.EqualFold(e.value, "off") {
 		return ""
 	}
-	if why := r.global("log", config.LogSyslog); why != "" {
+	if why := r.share(e, "log", config.LogSyslog); why != "" {
 		return why
 	}
 	if !isOn(e.value) && !strings.EqualFold(e.value, "LOG_MAIL") {
