@@ -355,19 +355,23 @@ func (d *doctor) runner(context.Context) []finding {
 	}
 	locked, _ := s.Queue.Locked(runnerLock)
 	trouble, try := s.runnerTrouble()
+	who, once := "nothing", ""
+	if at := s.onlyBeat(); !at.IsZero() {
+		who, once = "no timer", fmt.Sprintf("; one run was seen at %s, and a second one, %s to %s later, shows that there is a timer", at.Format("15:04"), lasted(minBeat), lasted(2*TimerInterval))
+	}
 	switch {
 	case s.beats():
 		return one(fine("a timer runs the queue"))
 	case s.Config.Runner == config.Off && locked:
 		return one(fine("a process runs the queue"))
 	case s.Config.Runner == config.Off:
-		return one(noted(status.Temporary.Errorf(`runner = "off", but nothing has run the queue lately`)))
+		return one(noted(status.Temporary.Errorf(`runner = "off", but %s has run the queue lately%s`, who, once)))
 	case !try && !locked:
-		return one(failing(status.Temporary.Errorf("nothing runs the queue: %s", trouble)))
+		return one(failing(status.Temporary.Errorf("nothing runs the queue: %s%s", trouble, once)))
 	case trouble != "":
-		return one(noted(status.Temporary.Errorf("there is no timer, and %s", trouble)))
+		return one(noted(status.Temporary.Errorf("there is no timer, and %s%s", trouble, once)))
 	}
-	return one(noted(status.Temporary.Errorf("there is no timer: after a restart of the machine, mail waits for the next mail")))
+	return one(noted(status.Temporary.Errorf("there is no timer: after a restart of the machine, mail waits for the next mail%s", once)))
 }
 
 // old is the age at which a message waits for longer than a server that is down

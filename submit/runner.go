@@ -60,6 +60,16 @@ func (s *Submitter) beats() bool {
 	return minBeat <= apart && apart <= 2*TimerInterval && 0 <= ago && ago <= 2*TimerInterval
 }
 
+// onlyBeat returns the time of a run that counts as a timer's if another follows
+// it; the zero time if there was none lately.
+func (s *Submitter) onlyBeat() time.Time {
+	_, last := s.lastBeats()
+	if ago := time.Since(last); s.beats() || ago < 0 || ago > 2*TimerInterval {
+		return time.Time{}
+	}
+	return last
+}
+
 // runs reports whether something runs the queue already, or an administrator
 // has said so. An error says why nothing could.
 func (s *Submitter) runs() (bool, error) {
