@@ -45,6 +45,8 @@ type Account struct {
 	Timeout        Duration      `toml:"timeout" doc:"How long connecting and logging in may take together, and after that each answer but the last."`
 	OneFlight      bool          `toml:"one-flight" doc:"Whether a small message goes out before the answers about its recipients are in."`
 
+	UserFrom string `toml:"-"` // what has put another User in place of the file's; "" if nothing has
+
 	secretAt string // where secret was set, as FILE:LINE:COLUMN
 }
 

@@ -228,8 +228,8 @@ func (a *Account) apply(o Override, by origin) (left string, err error) {
 	if strings.ContainsFunc(o.User, unicode.IsControl) {
 		return "", by.kind.Errorf("%s holds a control character or a line break", by.user)
 	}
-	if o.User != "" {
-		a.User = o.User
+	if o.User != "" && o.User != a.User {
+		a.User, a.UserFrom = o.User, by.user
 	}
 	if strings.ContainsFunc(o.Secret, unicode.IsControl) {
 		return "", by.kind.Errorf("%s holds a control character or a line break", by.secret)
@@ -256,7 +256,7 @@ func (a *Account) moveTo(servers List[Server]) (left string) {
 		if len(a.Servers) > 0 && (a.User != "" || a.Secret != nil) {
 			left = a.Servers[0].Name()
 		}
-		a.User, a.Secret, a.RefreshToken = "", nil, ""
+		a.User, a.UserFrom, a.Secret, a.RefreshToken = "", "", nil, ""
 		a.TLSCert, a.TLSKey, a.TLSName, a.TLSFingerprint = "", "", "", nil
 		a.OneFlight = false // was said of the old host
 	}

@@ -222,11 +222,15 @@ func (l *login) refused(ctx context.Context, err error) (token credential.Secret
 	return token
 }
 
-// traced adds to the error of a refused login where the secret was from, unless
-// that is where --login would put another.
+// traced adds to the error of a refused login who has named the user, if that was
+// not the account, and where the secret was from, unless that is where --login
+// would put another.
 func (l *login) traced(ctx context.Context, err error) error {
 	if l == nil || !refusedLogin(err) {
 		return err
+	}
+	if from := l.account.UserFrom; from != "" {
+		err = fmt.Errorf("%w; the user is from %s", err, from)
 	}
 	secret, none := l.secret(ctx)
 	refs, _, _ := Item(l.account)

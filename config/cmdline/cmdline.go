@@ -269,16 +269,15 @@ func (p *parser) finishWithoutSending(end asked) error {
 	if why := end.mode.refusal(); why != "" {
 		return status.Usage.Errorf("%s: %s", end.form, why)
 	}
-	if p.Mode == Doctor && p.Account == "" && len(p.Recipients) == 1 {
-		p.Account, p.Recipients = p.Recipients[0], nil
-	}
 	switch {
 	case end.mode == Setup && len(p.Recipients) > 0:
-		return p.takeOperand(end.form, "an address")
+		return p.takeOperand(end.form, "an address", &p.Entry)
 	case end.mode == Listen && len(p.Recipients) > 0:
-		return p.takeOperand(end.form, "an address")
+		return p.takeOperand(end.form, "an address", &p.Entry)
 	case end.mode == Import && len(p.Recipients) > 0:
-		return p.takeOperand(end.form, "a file")
+		return p.takeOperand(end.form, "a file", &p.Entry)
+	case end.mode == Doctor && len(p.Recipients) > 0:
+		return p.takeOperand(end.form, "an account", &p.Account)
 	case end.mode == Verify && len(p.Recipients) == 0:
 		return status.Usage.Errorf("%s: no address; name those to verify", end.form)
 	case end.mode != Verify && len(p.Recipients) > 0:
@@ -295,12 +294,12 @@ func notWithoutImport(form string) error {
 	return status.Usage.Errorf("%s says what --import does, and stands only with it", form)
 }
 
-// takeOperand makes the one word beside a mode its Entry.
-func (p *parser) takeOperand(form, takes string) error {
-	if p.Entry != "" || len(p.Recipients) > 1 {
+// takeOperand makes the one word beside a mode its operand.
+func (p *parser) takeOperand(form, takes string, operand *string) error {
+	if *operand != "" || len(p.Recipients) > 1 {
 		return status.Usage.Errorf("%s takes %s, and nothing besides: %s", form, takes, legible(p.Recipients[len(p.Recipients)-1]))
 	}
-	p.Entry, p.Recipients = p.Recipients[0], nil
+	*operand, p.Recipients = p.Recipients[0], nil
 	return nil
 }
 

@@ -90,6 +90,9 @@ var hints = [...]struct {
 	{Credential, "open: no such file", "store it: sendoff --login ACCOUNT"},
 	{Credential, "$credentials_directory|as cron", "only the service has it; if cron is to send too, keep it in a file as well, by sendoff --login ACCOUNT --for cron"},
 	{Credential, "$credentials_directory", "add LoadCredential= to the service's unit"},
+	{Credential, "command |the secret is empty", "run the command by hand, as the same user: it has to print the secret"},
+	{Credential, "systemd:|the secret is empty", "give systemd the secret, by systemd-creds encrypt"},
+	{Credential, "the secret is empty", "store it: sendoff --login ACCOUNT"},
 	{Credential, "cannot be written", `set secret = "keyring" or "file:…" to store it with --login`},
 
 	{Insecure, "no tls: everybody", "use smtps:// or smtp:// as server"},
@@ -147,6 +150,8 @@ var hints = [...]struct {
 	{AuthFailed, "5.7.8|gmail", "Google wants an app password: myaccount.google.com/apppasswords"},
 	{AuthFailed, "5.7.139", "Microsoft has switched password login off for this mailbox or tenant; its administrator can allow SMTP AUTH"},
 	{AuthFailed, "5.7.30", "Microsoft no longer takes passwords here; it wants OAuth2"},
+	{AuthFailed, "535|the user is from --user", "check --user, and that the secret is that user's"},
+	{AuthFailed, "535|the user is from sendoff_user", "check SENDOFF_USER, and that the secret is that user's"},
 	{AuthFailed, "535|is from command", "run the command by hand, as the same user: it has to print the password of the account's user"},
 	{AuthFailed, "535|is from systemd:", "check user, and give systemd the right password"},
 	{AuthFailed, "no auth", "is it the right port, 465 or 587? If the server wants no login, leave out user"},
