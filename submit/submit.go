@@ -1,7 +1,7 @@
 // Package submit takes a message to the smarthost of an account, now or from
 // the queue, and says for each recipient what became of it.
 //
-//	main.go, serve.go, listen.go   who asks: a command line, one SMTP client, many
+//	program, serve.go, listen.go   who asks: a command line, one SMTP client, many
 //	   │
 //	Request <───────────────┐    what the caller asked for: message, envelope, account
 //	   │ prepare.go         │    aliases and the account's rules: qualify, replace local addresses, complete

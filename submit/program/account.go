@@ -1,0 +1,163 @@
+package program
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"sendoff/config"
+	"sendoff/config/setup"
+	"sendoff/submit"
+	"sendoff/submit/credential"
+	"sendoff/submit/process"
+	"sendoff/submit/status"
+)
+
+// login gets the secret of an account that is there, and keeps it.
+func (p *program) login(ctx context.Context) error {
+	s, a, err := p.loginAccount()
+	if err != nil {
+		return err
+	}
+	job := p.conversation(s)
+	job.For, job.Flow = p.cmd.For, p.cmd.Flow
+	job.Authorise = func(ctx context.Context, a *config.Account) error {
+		return s.Authorise(ctx, a, true, p.person())
+	}
+	if err := job.Login(ctx, s.Config, a); err != nil {
+		return err
+	}
+	p.unrest(s, a)
+	return nil
+}
+
+// logout forgets the secret again, wherever the account looks for it. That there
+// is none is as good.
+func (p *program) logout(ctx context.Context) error {
+	s, a, err := p.loginAccount()
+	if err != nil {
+		return err
+	}
+	refs, item, err := s.Credentials(a)
+	if err != nil {
+		return err
+	}
+	refs = slices.DeleteFunc(refs, func(r credential.Ref) bool { return !r.Writable() && !r.IsOAuth2() })
+	if len(refs) == 0 {
+		refs, _, _ := submit.Item(a)
+		_, err := credential.Writable(refs)
+		return err
+	}
+	for _, ref := range refs {
+		gone := s.Store.Delete(ctx, ref, item)
+		if gone != nil && !errors.Is(gone, credential.ErrNotFound) && !errors.Is(gone, fs.ErrNotExist) {
+			err = errors.Join(err, gone)
+			continue
+		}
+		err = errors.Join(err, p.print(fmt.Sprintf("forgotten: %s, for %s at %s\n", ref, item.User, item.Host)))
+	}
+	p.unrest(s, a)
+	return err
+}
+
+// loginAccount finds the account that has a secret to be stored or forgotten.
+func (p *program) loginAccount() (*submit.Submitter, *config.Account, error) {
+	s, err := p.submitter()
+	if err != nil {
+		return nil, nil, err
+	}
+	by := config.Choice{CommandLine: p.overrides()}
+	if by.CommandLine.Account == config.OfEnvironment {
+		by.Environment = config.Environment(os.Getenv) // which is nothing to another
+	}
+	a, _, err := s.Config.Choose(by)
+	if err != nil {
+		return nil, nil, err
+	}
+	p.account = a.Name
+	if a.User == "" {
+		return nil, nil, status.Config.Errorf("the account has no user, and so nothing to log in with")
+	}
+	p.openQueue(s) // access tokens may be kept there
+	return s, a, nil
+}
+
+// unrest lets the account log in again, since its secret is another now.
+func (p *program) unrest(s *submit.Submitter, a *config.Account) {
+	if s.Queue != nil {
+		s.Forget(a)
+		s.Wake()
+	}
+}
+
+// setup makes an account, with a person or with the answers that options give.
+func (p *program) setup(ctx context.Context) error {
+	s, _ := p.submitter() // whose error comes again
+	if lookup, connect := setup.Outside(); lookup != nil {
+		s.Lookup, s.Dial = lookup.LookupNetIP, connect
+	}
+	job := p.conversation(s)
+	job.Address, job.Account, job.Server, job.User, job.Secret = p.cmd.Entry, p.cmd.Account, p.cmd.Server, p.cmd.User, p.cmd.Secret
+	job.For, job.Flow = p.cmd.For, p.cmd.Flow
+	answers := p.cmd.Answers
+	job.PasswordFile, job.ISPDB, job.Yes, job.Force, job.NoTest = answers.PasswordFile, answers.ISPDB, answers.Yes, answers.Force, answers.NoTest
+	job.ClientID, job.ClientSecretFile, job.Tenant = answers.ClientID, answers.ClientSecretFile, answers.Tenant
+	job.Authorise = func(ctx context.Context, a *config.Account) error {
+		return s.Authorise(ctx, a, false, p.person())
+	}
+	job.Withdraw = s.Withdraw
+	job.Provide = func(p *config.OAuth2) { s.Config.Providers = append(s.Config.Providers, p) }
+	job.Try = func(ctx context.Context, t setup.Trial) (setup.Seen, error) {
+		seen, err := s.Try(ctx, submit.Trial(t))
+		return setup.Seen(seen), err
+	}
+	return job.Run(ctx)
+}
+
+// conversation is what setup needs of the outside world. What is found, asked
+// and tried goes to stderr; to stdout what is written, or to be done.
+func (p *program) conversation(s *submit.Submitter) *setup.Setup {
+	return &setup.Setup{
+		Person: setup.Person{
+			There:  process.IsTerminal(os.Stdin) && process.IsTerminal(os.Stderr),
+			In:     process.Stdin{},
+			Shown:  os.Stderr,
+			Secret: process.AskSecret,
+		},
+		Out:      os.Stdout,
+		Paths:    config.Find(cmp.Or(p.cmd.Config, os.Getenv("SENDOFF_CONFIG")), os.Getenv, s.Identity),
+		Values:   submit.Values(),
+		Identity: s.Identity,
+		Store:    s.Store,
+	}
+}
+
+// person is whoever consents that we send mail in their name.
+func (p *program) person() credential.Person {
+	return credential.Person{Flow: p.cmd.Flow, There: process.IsTerminal(os.Stdin), Say: p.say, Ask: process.Ask}
+}
+
+// takeOver makes a configuration of another program's.
+func (p *program) takeOver(ctx context.Context) error {
+	id := config.Identify()
+	paths := config.Find("", os.Getenv, id)
+	named := config.Locate(cmp.Or(p.cmd.Config, os.Getenv("SENDOFF_CONFIG")), os.Getenv, id).Config
+	job := &setup.Import{
+		File:       p.cmd.Entry,
+		Secret:     p.cmd.Secret,
+		Target:     cmp.Or(named, paths.User),
+		Write:      p.cmd.Write != "",
+		Add:        p.cmd.Write == "--add",
+		Home:       paths.Home,
+		ConfigHome: filepath.Dir(filepath.Dir(paths.User)),
+		Identity:   id,
+		Values:     submit.Values(),
+		Store:      &credential.Store{Interactive: process.IsTerminal(os.Stderr), Home: paths.Home},
+	}
+	return job.Run(ctx, os.Stdout, p.say)
+}

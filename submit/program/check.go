@@ -1,0 +1,135 @@
+package program
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"sendoff/config"
+	"sendoff/config/cmdline"
+	"sendoff/submit"
+	"sendoff/submit/message"
+	"sendoff/submit/status"
+)
+
+// checkConfig judges the configuration.
+func (p *program) checkConfig(context.Context) error {
+	s, err := p.submitter()
+	if err != nil {
+		return err
+	}
+	var b strings.Builder
+	for _, f := range s.Config.Files {
+		fmt.Fprintf(&b, "%s is good\n", f)
+	}
+	for _, a := range s.Config.Accounts {
+		fmt.Fprintf(&b, "account %s, %s (%s)\n", a.Name, a.Servers[0], a.File)
+		p.warnOdd(a)
+	}
+	if env := config.Environment(os.Getenv); env.Account != "" || env.Server != "" {
+		a, why, err := s.Config.Choose(config.Choice{Environment: env})
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(&b, "account %s, %s (%s)\n", a.Name, a.Servers[0], why)
+		p.warnOdd(a)
+	}
+	if b.Len() == 0 {
+		return status.Config.Errorf("no account configured")
+	}
+	p.warnUnread()
+	return p.print(b.String())
+}
+
+// warnUnread says which variables SENDOFF_* nobody reads. That is said where
+// somebody looks at the configuration, and beside a fault of an account; whoever
+// can send may have reasons for them, and cron would mail each such line.
+func (p *program) warnUnread() {
+	for _, text := range config.Unread(os.Environ()) {
+		p.say("warning: " + text)
+	}
+}
+
+// warnOdd says which servers of a have a port that hardly goes with their scheme.
+func (p *program) warnOdd(a *config.Account) {
+	for _, server := range a.Servers {
+		if odd := server.Way().Odd(server.Port); odd != "" {
+			p.say(fmt.Sprintf("warning: account %s: %s: %s", a.Name, server, odd))
+		}
+	}
+}
+
+// checkAliases says what is wrong with the alias file, if anything is. It makes
+// nothing of the file: it is read when it is needed.
+func (p *program) checkAliases(context.Context) error {
+	s, err := p.submitter()
+	if err != nil {
+		return err
+	}
+	kind := status.Config
+	if p.cmd.Face == cmdline.Sendmail {
+		kind = status.Data // for whoever installs, as sendmail's own
+	}
+	aliases, err := s.Config.LocalAliases()
+	switch {
+	case err != nil:
+		return kind.Errorf("%s", err)
+	case aliases != nil && len(aliases.Faults) > 0:
+		return kind.Errorf("%s", strings.Join(aliases.Faults, "\n"))
+	}
+	return nil
+}
+
+// verify says for each address of the command line, in sendmail's words, where
+// its mail would go.
+func (p *program) verify(context.Context) error {
+	s, err := p.submitter()
+	if err != nil {
+		return err
+	}
+	r := &submit.Request{}
+	by := config.Choice{CommandLine: p.overrides(), Environment: config.Environment(os.Getenv)}
+	if err := p.choose(s.Config, r, by); err != nil {
+		return err
+	}
+	var failure error
+	for _, word := range p.cmd.Recipients {
+		list, err := addresses(word)
+		why := ""
+		list = slices.DeleteFunc(list, func(b message.Mailbox) bool { return b.Address.IsNull() })
+		switch {
+		case err != nil:
+			why = err.Error()
+			failure = cmp.Or(failure, status.Data.Wrap(err))
+		case len(list) == 0:
+			why = "User unknown"
+			failure = cmp.Or(failure, status.NoUser.Errorf("%q is nobody's address", word))
+		}
+		if why != "" {
+			if err := p.print(status.Printable(word+"... "+why) + "\n"); err != nil {
+				return err
+			}
+		}
+		r.To = nil
+		p.add(r, list, "argument")
+		if err := s.Verify(os.Stdout, r); err != nil {
+			return err
+		}
+	}
+	return failure
+}
+
+// doctor looks for what keeps mail from leaving.
+func (p *program) doctor(ctx context.Context) error {
+	s, fault := p.submitter()
+	by := config.Choice{CommandLine: p.overrides(), Environment: config.Environment(os.Getenv)}
+	return s.Doctor(ctx, os.Stdout, submit.Checkup{By: by, Fault: fault, Unread: config.Unread(os.Environ()), JSON: p.cmd.JSON})
+}
+
+// secretAsCron is what the doctor runs as cron would.
+func (p *program) secretAsCron(context.Context) error {
+	return submit.SecretAsCron(os.Stdin, os.Stdout)
+}

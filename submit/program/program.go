@@ -1,0 +1,238 @@
+// Package program is sendoff as it is called: one invocation, from the command
+// line to the exit code.
+//
+//	argv → Command → account → message + envelope → transaction → exit code
+//
+//	send.go      a message on stdin, which is what it is for
+//	serve.go     -bs, --listen: messages by SMTP
+//	queue.go     mailq, -q, --queue-…
+//	account.go   --setup, --import, --login, --logout
+//	check.go     --doctor, -bC, -bi, -bv
+//	say.go       what it says, and the exit code
+//
+// Errors: each ends as lines on stderr and as the exit code of its kind; in the
+// sendmail face a fault of the account is queued, or ends with 75.
+package program
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"sendoff/config"
+	"sendoff/config/cmdline"
+	"sendoff/submit"
+	"sendoff/submit/credential"
+	"sendoff/submit/process"
+	"sendoff/submit/smtp"
+	"sendoff/submit/status"
+)
+
+// release is the version.
+const release = "0.1"
+
+// memory is where the garbage collector works harder, in octets; only a giant
+// header comes near it. memoryOfMany is that of --listen.
+const (
+	memory       = 48 << 20
+	memoryOfMany = 128 << 20
+)
+
+// A program is one invocation.
+type program struct {
+	cmd        *cmdline.Command
+	privileged bool
+	reading    atomic.Bool     // stdin is not yet at its end: the message is not whole
+	settle     func(error)     // ends what goes on while reading; nil: nothing does
+	account    string          // named in errors, once it is known
+	place      config.Override // of the configuration; nothing else of it is set
+}
+
+// modes is what each mode does. One that is harmless may be asked of a process
+// with rights that its caller has not: it submits, or prints what everybody knows.
+// One that is gentle ends by its steps when a signal comes; the others are ended as
+// any program is.
+var modes = [...]struct {
+	mode             cmdline.Mode
+	run              func(*program, context.Context) error
+	harmless, gentle bool
+}{
+	{cmdline.Submit, (*program).send, true, true},
+	{cmdline.Server, (*program).serve, true, true},
+	{cmdline.Listen, (*program).listen, false, true},
+
+	{cmdline.List, (*program).queue, false, false},
+	{cmdline.ListJSON, (*program).queue, false, false},
+	{cmdline.Count, (*program).queue, false, false},
+	{cmdline.Show, (*program).queue, false, false},
+	{cmdline.Delete, (*program).queue, false, false},
+	{cmdline.MakeSpool, (*program).queue, false, false},
+	{cmdline.Retry, (*program).queue, false, true},
+	{cmdline.Run, (*program).queue, false, true},
+	{cmdline.Runner, (*program).queue, false, true},
+	{cmdline.OfUser, (*program).queue, false, true},
+
+	{cmdline.Setup, (*program).setup, false, true},
+	{cmdline.Import, (*program).takeOver, false, false},
+	{cmdline.Login, (*program).login, false, false},
+	{cmdline.Logout, (*program).logout, false, false},
+
+	{cmdline.Doctor, (*program).doctor, false, true},
+	{cmdline.AsCron, (*program).secretAsCron, false, false},
+	{cmdline.CheckConfig, (*program).checkConfig, false, false},
+	{cmdline.Aliases, (*program).checkAliases, false, false},
+	{cmdline.Verify, (*program).verify, false, false},
+
+	{cmdline.Completions, (*program).completions, false, false},
+	{cmdline.Version, (*program).version, true, false},
+	{cmdline.Help, (*program).help, true, false},
+	{cmdline.Nothing, (*program).nothing, true, false},
+}
+
+// Main runs the program as argv calls it, and returns the exit code. It has said
+// why on stderr unless that is 0.
+func Main(argv []string) int {
+	p := &program{privileged: process.Harden()}
+	return p.main(argv)
+}
+
+func (p *program) main(argv []string) (code int) {
+	defer func() {
+		if r := recover(); r != nil {
+			code = p.fail(status.Bug.Errorf("internal error in %s: %v", process.PanicPlace(), r))
+		}
+	}()
+	if p.privileged {
+		argv = append([]string{"sendmail"}, argv[min(1, len(argv)):]...) // whatever its name, the face that obeys nobody
+	}
+	cmd, err := cmdline.Parse(argv)
+	p.cmd = cmd
+	if cmd.Mode != cmdline.Version || err != nil {
+		process.KeepWriting()
+	}
+	for _, w := range cmd.Warnings {
+		p.say("warning: " + w)
+	}
+	if err == nil {
+		err = p.run()
+	}
+	if err != nil {
+		p.drain()
+		return p.fail(err)
+	}
+	return 0
+}
+
+func (p *program) run() error {
+	for _, m := range modes {
+		switch {
+		case m.mode != p.cmd.Mode:
+			continue
+		case p.privileged && !m.harmless:
+			return status.Usage.Errorf("this process has rights that its caller has not; it only submits")
+		case m.gentle:
+			return m.run(p, p.interruptible())
+		}
+		return m.run(p, context.Background())
+	}
+	return status.Bug.Errorf("no way to do what was asked for")
+}
+
+// postpones reports whether the message can wait until err is mended.
+func (p *program) postpones(err error) bool {
+	return p.cmd.Face == cmdline.Sendmail && status.KindOf(err).Scope() == status.Account
+}
+
+// openQueue gives s the queue, if there is one.
+func (p *program) openQueue(s *submit.Submitter) {
+	q, err := submit.OpenQueue(s.Config, s.Identity, p.say)
+	if err != nil {
+		s.NoQueue = err.Error()
+		return
+	}
+	s.Queue, s.Old = q, submit.OldQueues(s.Identity, q)
+}
+
+// submitter loads the configuration and connects the outside world. After an
+// error the Submitter has the configuration that holds without any file.
+func (p *program) submitter() (*submit.Submitter, error) {
+	id := config.Identify()
+	explicit := cmp.Or(p.cmd.Config, os.Getenv("SENDOFF_CONFIG"))
+	p.place = config.Locate(explicit, os.Getenv, id)
+	load := func(place config.Override) (*config.Config, error) {
+		return config.Load(place.Paths(id), submit.Values())
+	}
+	s := &submit.Submitter{
+		Identity: id,
+		Load:     load,
+		Sendmail: p.cmd.Face == cmdline.Sendmail,
+		Warn:     p.say,
+		Warned:   new(sync.Map),
+		Store: &credential.Store{
+			Interactive: process.IsTerminal(os.Stderr),
+			NoCommands:  p.privileged,
+			Home:        p.place.Paths(id).Home,
+		},
+	}
+	if !p.privileged {
+		s.Start = startOnce()
+		s.Outlives = process.Outlives
+	}
+	person := process.IsTerminal(os.Stderr)
+	if person && !p.cmd.Verbose && p.cmd.ErrorMode != 'q' {
+		s.Terminal = os.Stderr
+	}
+	if person || p.cmd.Verbose {
+		s.Tell = p.tell
+	}
+	if p.cmd.Verbose {
+		s.Trace = func(l smtp.Line) { fmt.Fprintf(os.Stderr, "%c: %s\n", l.From, l.Text) }
+	}
+	here := p.place
+	here.Config = explicit // errors name it as it was given
+	c, err := load(here)
+	if err != nil {
+		c = config.Default()
+	}
+	s.Config = c
+	s.Log = &submit.Log{Place: c.Log, Format: c.LogFormat, Tag: cmp.Or(p.cmd.SyslogTag, "sendoff")}
+	if p.privileged && s.Log.Place != config.Off {
+		s.Log.Place = config.LogSyslog // a file would be written with rights that the caller has not
+	}
+	return s, err
+}
+
+// startOnce returns what starts a runner, but no second one while the first is
+// there and may not have its lock yet.
+func startOnce() func(folder string) error {
+	type runner struct {
+		began time.Time
+		ended <-chan struct{}
+	}
+	var mu sync.Mutex
+	runners := make(map[string]runner)
+	return func(folder string) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if r, ok := runners[folder]; ok && time.Since(r.began) < time.Second {
+			select {
+			case <-r.ended:
+			default:
+				return nil
+			}
+		}
+		ended, err := process.Start("--queue-runner", folder)
+		runners[folder] = runner{time.Now(), ended}
+		return err
+	}
+}
+
+func (p *program) overrides() config.Override {
+	o := p.place // the queue is run elsewhere
+	o.Account, o.Server, o.User, o.Secret = p.cmd.Account, p.cmd.Server, p.cmd.User, p.cmd.Secret
+	return o
+}

@@ -1,0 +1,150 @@
+package program
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strings"
+	"syscall"
+
+	"sendoff/config"
+	"sendoff/config/cmdline"
+	"sendoff/submit"
+	"sendoff/submit/process"
+	"sendoff/submit/status"
+)
+
+func (p *program) version(context.Context) error {
+	return p.print(fmt.Sprintf("sendoff %s (%s %s/%s)\n", release, runtime.Version(), runtime.GOOS, runtime.GOARCH))
+}
+
+func (p *program) help(context.Context) error { return p.print(cmdline.Usage()) }
+
+// nothing is what some old options ask for.
+func (p *program) nothing(context.Context) error { return nil }
+
+func (p *program) completions(context.Context) error {
+	text, err := cmdline.CompletionsFor(p.cmd.Entry)
+	if err != nil {
+		return err
+	}
+	return p.print(text)
+}
+
+// print writes what was asked for to stdout. Nothing else goes there.
+func (p *program) print(text string) error {
+	_, err := io.WriteString(os.Stdout, text)
+	return err
+}
+
+// interruptible returns a context that ends with the first signal. While stdin
+// is read nothing has been started but what -bs has answered for, and when that
+// is settled the process ends.
+func (p *program) interruptible() context.Context {
+	return process.Interruptible(func(cause error) {
+		if p.reading.Load() {
+			if p.settle != nil {
+				p.settle(cause)
+			}
+			os.Exit(p.fail(status.Temporary.Errorf("%w before the end of the message; nothing was sent", cause)))
+		}
+	})
+}
+
+// drain reads stdin to its end, so that whoever writes a message to it is not
+// killed by SIGPIPE for our early exit.
+func (p *program) drain() {
+	if p.cmd.Submits && !process.IsTerminal(os.Stdin) {
+		p.reading.Store(true) // a signal ends this too
+		io.Copy(io.Discard, os.Stdin)
+		p.reading.Store(false)
+	}
+}
+
+// fail says what went wrong, and returns the exit code. The sendmail face
+// answers a fault of the account with 75: its callers take any other code as
+// the message's fault, and drop the message.
+func (p *program) fail(err error) int {
+	code := status.Exit(err)
+	if errors.As(err, new(process.Stopped)) {
+		code = status.Temporary.Exit() // whatever it stopped
+	}
+	if p.cmd != nil && p.cmd.Face == cmdline.Sendmail && status.KindOf(err).Scope() == status.Account {
+		code = status.Temporary.Exit()
+	}
+	if errors.Is(err, syscall.EPIPE) && !p.submits() {
+		return code // whoever reads a list has seen enough
+	}
+	p.sayLines(err.Error())
+	if code == status.Temporary.Exit() && p.submits() && !p.reading.Load() && !interrupted(err) {
+		why := ""
+		if report := new(submit.Report); errors.As(err, &report) && report.NotQueued != "" {
+			why = ": " + report.NotQueued
+		}
+		p.say("not queued" + why + ", so whoever called must try again")
+	}
+	if status.KindOf(err).Scope() == status.Account && p.cmd.Mode != cmdline.Doctor { // which has told
+		p.warnUnread()
+	}
+	if hint := p.hint(err); hint != "" && !errors.As(err, new(process.Stopped)) {
+		p.say(hint)
+	}
+	return code
+}
+
+// hint is what to do about err, if that is known.
+func (p *program) hint(err error) string {
+	account := p.account
+	if account == config.OfEnvironment || account == "command-line" {
+		account = "" // no file has it
+	}
+	hint := status.HintFor(err, account)
+	if hint == "" {
+		return ""
+	}
+	return "hint: " + hint
+}
+
+// sayLines says each line of text, with the account's name before it.
+func (p *program) sayLines(text string) {
+	prefix := ""
+	if p.account != "" {
+		prefix = p.account + ": "
+	}
+	for line := range strings.Lines(text) {
+		p.say(prefix + strings.TrimSuffix(line, "\n"))
+	}
+}
+
+// tell says to a person what was queued, and what can be done about it.
+func (p *program) tell(text string, fault error) {
+	p.sayLines(text)
+	if fault == nil {
+		return
+	}
+	if hint := p.hint(fault); hint != "" {
+		p.say(hint)
+	}
+}
+
+// submits reports whether the mail of this invocation matters to anyone.
+func (p *program) submits() bool {
+	return p.cmd.Submits && !p.cmd.DryRun && !p.cmd.Rehearse
+}
+
+// interrupted reports whether a person changed their mind.
+func interrupted(err error) bool {
+	var s process.Stopped
+	return errors.As(err, &s) && s.Signal == os.Interrupt
+}
+
+// say writes one line to stderr, unless the caller wants none (-oeq).
+func (p *program) say(line string) {
+	if p.cmd != nil && p.cmd.ErrorMode == 'q' {
+		return
+	}
+	fmt.Fprintf(os.Stderr, "sendoff: %s\n", status.Printable(line))
+}

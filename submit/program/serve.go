@@ -1,0 +1,94 @@
+package program
+
+import (
+	"context"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"sendoff/config"
+	"sendoff/submit"
+	"sendoff/submit/process"
+	"sendoff/submit/status"
+)
+
+// serve takes mail by SMTP from whoever has started us. Until a message is
+// whole nothing has begun with it, and a signal ends the process.
+func (p *program) serve(ctx context.Context) error {
+	s, fault := p.submitter()
+	if fault != nil && !p.postpones(fault) {
+		return fault
+	}
+	debug.SetMemoryLimit(memory)
+	p.openQueue(s)
+	defer s.Wake()
+	v := p.service(s, fault)
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	p.settle = func(cause error) {
+		stop(cause)
+		v.Wait()
+	}
+	v.Busy = func(busy bool) { p.reading.Store(!busy) }
+	p.reading.Store(true)
+	defer p.reading.Store(false)
+	var conn io.ReadWriter = struct {
+		io.Reader
+		io.Writer
+	}{os.Stdin, os.Stdout}
+	switch process.SocketOf(os.Stdin) {
+	case process.InternetSocket:
+		return status.Usage.Errorf("-bs: whoever is at the other end of a network connection may not send; see --listen")
+	case process.NamedSocket:
+		c, err := net.FileConn(os.Stdin)
+		if err != nil {
+			return status.Temporary.Wrap(err)
+		}
+		conn = c
+	default:
+		v.Pipe, v.Timeout = true, -1 // a mail program may be open for days
+	}
+	return v.Serve(ctx, conn)
+}
+
+// stateDirectory is where a service keeps what it needs later.
+const stateDirectory = "STATE_DIRECTORY"
+
+// idleTime is how long a server that a socket unit has started waits for
+// another client.
+const idleTime = 30 * time.Second
+
+// listen takes mail by SMTP from many, on a socket.
+func (p *program) listen(ctx context.Context) error {
+	s, err := p.submitter()
+	if err != nil {
+		return err
+	}
+	debug.SetMemoryLimit(memoryOfMany)
+	s.Sendmail = true // its clients cannot mend an account
+	s.Patience = time.Minute
+	s.Start, s.Outlives = func(string) error { return nil }, nil // it runs the queue itself
+	if state := strings.Split(os.Getenv(stateDirectory), ":")[0]; filepath.IsAbs(state) && s.Config.Queue == "" {
+		s.Config.Queue = filepath.Join(state, "queue")
+	}
+	p.openQueue(s)
+	sockets, activated, err := submit.Sockets(p.cmd.Entry)
+	if err != nil {
+		return err
+	}
+	var idle time.Duration
+	if activated {
+		idle = idleTime
+	}
+	return p.service(s, nil).Listen(ctx, sockets, idle)
+}
+
+// service is what submits for clients of ours.
+func (p *program) service(s *submit.Submitter, fault error) *submit.Service {
+	by := config.Choice{CommandLine: p.overrides(), Environment: config.Environment(os.Getenv)}
+	return &submit.Service{Submitter: s, By: by, Fault: fault, QueueOnly: p.cmd.QueueOnly, NoAliases: p.cmd.NoAliases}
+}
