@@ -60,7 +60,7 @@ type Command struct {
 	// These are never set in the sendmail face.
 	Config, Account, Server string
 	User, Secret            string // Secret is a source, not a password
-	Flow                    string // of Login and Setup: one of flows
+	Flow                    string // of Login and Setup: one of ways
 	For                     string // likewise: what the account is for
 	DryRun, Rehearse        bool
 	JSON                    bool // of the mode Doctor

@@ -23,7 +23,7 @@ var choices = [...]struct{ value, words string }{
 	{"SHELL", "bash zsh fish"},
 	{source, "keyring command: file: systemd: oauth2: none"},
 	{"USE", "desktop cron service container"},
-	{"WAY", strings.Join(flows[:], " ")},
+	{"WAY", ways},
 	{"EVENTS", "never success failure delay"},
 	{"PART", "full hdrs"},
 	{"TYPE", "7BIT 8BITMIME"},

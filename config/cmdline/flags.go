@@ -188,12 +188,12 @@ func doctor(c *Command, v string) error {
 func writing(c *Command, _ string) error { c.Write = "--write"; return nil }
 func adding(c *Command, _ string) error  { c.Write = "--add"; return nil }
 
-// flows is the ways to a person's consent (OAuth2).
-var flows = [...]string{"browser", "device", "paste"}
+// ways is the ways to a person's consent (OAuth2).
+const ways = "browser device paste"
 
 func flow(c *Command, v string) error {
-	if !slices.Contains(flows[:], v) {
-		return fmt.Errorf("there is no way %q; it is %s", v, strings.Join(flows[:], ", "))
+	if !slices.Contains(strings.Fields(ways), v) {
+		return fmt.Errorf("there is no way %q; it is %s", v, strings.ReplaceAll(ways, " ", ", "))
 	}
 	c.Flow = v
 	return nil
