@@ -118,8 +118,9 @@ var steps = [...]func(*conversation, context.Context) error{
 	(*conversation).spare,
 }
 
-// Run has the conversation, until ctx ends. When it returns nil, the account has worked, or
-// Force is set, and it is where its use wants it; otherwise nothing was written.
+// Run has the conversation, until ctx ends. When it returns nil, the account has
+// worked, or Force is set, and it is where its use wants it; otherwise nothing was
+// written.
 func (s *Setup) Run(ctx context.Context) error {
 	c := &conversation{Setup: s, file: s.Paths.User}
 	var err error

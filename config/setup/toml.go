@@ -1,9 +1,11 @@
 // Package setup writes a working account, from a person's answers or from
-// another program's files.
+// another program's files, and keeps its secret where the use of the account can
+// get at it.
 //
 //	msmtp, ssmtp, nullmailer, dma ── Import ── draft ─┐
 //	                                                  ├─ document ── config.toml
-//	a person's answers ───────────────────────────────┘
+//	a person's answers ── Run ── find, login, use ────┘                  │
+//	an account's new secret ── Login ── use ── change ───────────────────┘
 //
 // Each program is a table of its keys, with what is done about each: a setting
 // of ours, or a line that says why there is none. What is not said was done.
@@ -422,8 +424,8 @@ func (t target) folder() (string, error) {
 
 // save replaces the target by text, or makes it. When it returns nil, text is
 // on the disk; else what was there is as it was, unless only the sync of its
-// folder failed. A file that is there keeps its mode, and a link is followed. A new file below home is the user's alone;
-// elsewhere everybody can read it.
+// folder failed. A file that is there keeps its mode, and a link is followed. A
+// new file below home is the user's alone; elsewhere everybody can read it.
 func (t target) save(text string) error {
 	folder, err := t.folder()
 	if err != nil {
