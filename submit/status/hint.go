@@ -65,7 +65,7 @@ var hints = [...]struct {
 
 	{Credential, "client-secret: |file:|no such file", "write the provider's client secret into that file, mode 600"},
 	{Credential, "client-secret: |file:|the secret is empty", "write the provider's client secret into that file, mode 600"},
-	{Credential, "client-secret: |keyring: ", `keep the provider's client secret in a file: client-secret = "file:PATH" in its table`},
+	{Credential, "client-secret: |keyring: ", "keep the provider's client secret in a file, and name that in client-secret of the provider's table"},
 	{Credential, "oauth2:|keyring: ", "keep the refresh token in a file, by sendoff --login ACCOUNT --for cron (or service)"},
 	{Credential, "oauth2:|gives no refresh token", "add that scope to scopes in the provider's table; at Google auth-url asks for it with access_type=offline"},
 	{Credential, "keyring: no password stored", "store it: sendoff --login ACCOUNT"},

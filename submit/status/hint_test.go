@@ -37,7 +37,7 @@ func TestHint(t *testing.T) {
 		{Credential.Errorf("file:/etc/sendoff/work.secret: open: permission denied"), "sendoff --setup"},
 		{Credential.Errorf("command pass: permission denied"), ""},
 		{Credential.Errorf("oauth2:google: client-secret: file:~/google.client: open: no such file or directory"), "mode 600"},
-		{Credential.Errorf("oauth2:google: client-secret: keyring: no password stored"), "client-secret = \"file:"},
+		{Credential.Errorf("oauth2:google: client-secret: keyring: no password stored"), "client-secret of"},
 		{Credential.Errorf("file:~/pw: the secret is empty"), "sendoff --login ACCOUNT"},
 		{Credential.Errorf("command pass: the secret is empty"), "by hand"},
 		{Credential.Errorf("systemd:pw: the secret is empty"), "systemd"},
