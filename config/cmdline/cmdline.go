@@ -269,6 +269,9 @@ func (p *parser) finishWithoutSending(end asked) error {
 	if why := end.mode.refusal(); why != "" {
 		return status.Usage.Errorf("%s: %s", end.form, why)
 	}
+	if err := p.checkJSON(); err != nil {
+		return err
+	}
 	switch {
 	case end.mode == Setup && len(p.Recipients) > 0:
 		return p.takeOperand(end.form, "an address", &p.Entry)
@@ -283,7 +286,7 @@ func (p *parser) finishWithoutSending(end asked) error {
 	case end.mode != Verify && len(p.Recipients) > 0:
 		return status.Usage.Errorf("%s sends nothing, so it takes no recipient: %s", end.form, legible(p.Recipients[0]))
 	}
-	return p.checkJSON()
+	return nil
 }
 
 func notWithoutSetup(form string) error {

@@ -297,6 +297,7 @@ func TestParseErrors(t *testing.T) {
 		{"sendoff a@example.org --setup", `--setup must come first: write --setup before any other option`},
 		{"sendmail --setup", `--setup is refused under the name sendmail: it belongs to the sendoff command`},
 		{"sendoff --for cron x", `--for stands only with --login ACCOUNT or --setup`},
+		{"!sendoff --setup --json ann@example.org", `--json belongs to --doctor; a list of the queue is --queue-json`},
 		{"!sendoff --logout work --for cron", `--for stands only with --login ACCOUNT or --setup`},
 		{"!sendoff --login work --for cron --yes", `--yes is an answer to --setup, and stands only with it`},
 		{"!sendoff --yes --login work", `--yes is an answer to --setup, and stands only with it`},

@@ -489,6 +489,9 @@ func (c *conversation) prove(ctx context.Context) error {
 			if err := row.get(c, ctx, row.what); err != nil {
 				return err
 			}
+			if err := c.ready(); err != nil {
+				return err
+			}
 		}
 		_, err := c.Try(ctx, Trial{Account: c.account(), Secret: c.secret, To: c.who.address, Mail: c.mail()})
 		typed := c.There && c.PasswordFile == "" && !c.secret.IsZero()
@@ -506,6 +509,15 @@ func (c *conversation) prove(ctx context.Context) error {
 		}
 		return nil
 	}
+}
+
+// ready says, before anything is sent, what would keep the secret from a place
+// that was named; the others are known to be good.
+func (c *conversation) ready() error {
+	if c.Secret == "" || c.secret.IsZero() || c.isElsewhere() {
+		return nil
+	}
+	return c.Store.Ready(c.ref, c.item())
 }
 
 func (c *conversation) mail() string {

@@ -390,3 +390,18 @@ func TestConsentWithdrawn(t *testing.T) {
 		}
 	}
 }
+
+// A place that cannot take the secret is found before a mail is sent.
+func TestSetupPlaceFirst(t *testing.T) {
+	s := newStage(t)
+	s.There = false
+	given, folder := filepath.Join(s.Paths.Home, "given"), filepath.Join(s.Paths.Home, "file")
+	if err := errors.Join(os.WriteFile(given, []byte("right\n"), 0o600), os.WriteFile(folder, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	s.Address, s.Server, s.PasswordFile, s.Yes = "ann@example.org", "smtps://smtp.example.org", given, true
+	s.Setup.Secret = "file:" + filepath.ToSlash(folder) + "/secret" // in what is no folder
+	if err := s.Run(t.Context()); status.KindOf(err) != status.Credential || len(s.trials) > 0 {
+		t.Errorf("got %v after %q", err, s.trials)
+	}
+}
