@@ -432,7 +432,7 @@ func (t target) save(text string) error {
 		return err
 	}
 	path, mode := t.real()
-	made, err := write(folder, text, mode)
+	made, err := write(path, text, mode)
 	if err == nil {
 		err = os.Rename(made, path)
 	}
@@ -469,12 +469,16 @@ func makeFolder(folder string, mode fs.FileMode) error {
 	return process.SyncFolder(filepath.Dir(folder))
 }
 
-// write writes a new file in folder, synced, and returns its path.
-func write(folder, text string, mode fs.FileMode) (path string, err error) {
-	f, err := os.CreateTemp(folder, temporary)
+// write writes a new file beside path, synced, and returns its path. It has the
+// group of a file that is there: who could read that still can.
+func write(path, text string, mode fs.FileMode) (made string, err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), temporary)
 	if err != nil {
 		return "", err
 	}
 	_, err = f.WriteString(text)
+	if old, statErr := os.Stat(path); statErr == nil {
+		process.LikeFile(f, old)
+	}
 	return f.Name(), errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
 }
