@@ -249,12 +249,16 @@ func survey(text string) (has map[string]bool, tablesAt int) {
 }
 
 // changeIn returns the text old with s in place of what its account has, or
-// behind that. Every other line, and each comment, stays as it is.
+// behind that. Every other line, and each comment, stays as it is: those in a list
+// to which one is added in front, too, but not in one of which others go.
 func (s settings) changeIn(old, account string) (text string, err error) {
 	text = old
 	for _, x := range s {
 		value, end := placeOf(text, account, x.key)
+		list, _ := x.value.([]string)
 		switch {
+		case value > 0 && len(list) > 1 && isList(text[value:end], list[1:]):
+			text = text[:value+1] + toml(list[0]) + ", " + strings.TrimLeft(text[value+1:], " \t")
 		case value > 0:
 			text = text[:value] + toml(x.value) + text[end:]
 		case end > 0:
@@ -264,6 +268,20 @@ func (s settings) changeIn(old, account string) (text string, err error) {
 		}
 	}
 	return text, nil
+}
+
+// isList reports whether the value that text is, as TOML writes it, is that list.
+func isList(text string, list []string) bool {
+	var p unstable.Parser
+	p.Reset([]byte("x = " + text))
+	if text[0] != '[' || !p.NextExpression() {
+		return false
+	}
+	var has []string
+	for it := p.Expression().Value().Children(); it.Next(); {
+		has = append(has, string(it.Node().Data))
+	}
+	return slices.Equal(has, list)
 }
 
 // placeOf returns where the value of the account's setting begins and ends; if
