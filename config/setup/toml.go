@@ -371,13 +371,14 @@ func (t target) edit(edit func(old string) (string, error)) (string, *config.Con
 	return text, c, err
 }
 
-// writable finds out whether save would be let into the target's folder, or
-// into the one where that is to be made.
+// writable finds out whether save could replace the target, and would be let into
+// its folder, or into the one where that is to be made.
 func (t target) writable() error {
-	folder := filepath.Dir(t.path)
-	if real, err := filepath.EvalSymlinks(t.path); err == nil {
-		folder = filepath.Dir(real)
+	path, _ := t.real()
+	if process.IsMountPoint(path) {
+		return status.Config.Errorf("%s cannot be written to: it is a mount of this one file, which cannot be replaced: mount its folder", t.path)
 	}
+	folder := filepath.Dir(path)
 	for {
 		_, err := os.Stat(folder)
 		if up := filepath.Dir(folder); errors.Is(err, fs.ErrNotExist) && up != folder {
