@@ -291,3 +291,26 @@ func TestManyRecipients(t *testing.T) {
 		t.Errorf("transactions of %s recipients", got)
 	}
 }
+
+// TestKeptTogether holds, under the race detector, that of several mails at once
+// only one has a session, however soon it is kept for the next.
+func TestKeptTogether(t *testing.T) {
+	h := newSmarthost(t)
+	s, a := h.submitter(t, "swordfish")
+	s.Kept = new(Kept)
+	defer s.Kept.Close()
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for range 20 {
+				if err := s.Submit(t.Context(), request(t, a, nil, "Subject: x\n", "bob@example.net")); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if len(h.mails) != 80 {
+		t.Errorf("%d mails", len(h.mails))
+	}
+}

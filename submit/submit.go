@@ -153,8 +153,9 @@ func (s *Submitter) deliver(ctx context.Context, j *job) (*Report, error) {
 	if err == nil && s.stay {
 		s.along(ctx, v.Session, j.account)
 	}
+	again := v.again // v may be another's from here on
 	s.part(v, err)
-	if v.again && report.untouched() && ctx.Err() == nil {
+	if again && report.untouched() && ctx.Err() == nil {
 		return s.deliver(ctx, j)
 	}
 	if err == nil && report.total() != len(j.envelope.To) {
