@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"sendoff/config"
@@ -432,7 +433,12 @@ func addressesOf(to []envelope.Recipient) []envelope.Address {
 
 // deliverOrKeep sends j now, and queues what of it has to wait.
 func (s *Submitter) deliverOrKeep(ctx context.Context, r *Request, j *job) error {
-	over := s.keepMeanwhile(r, j)
+	over := sync.OnceValue(s.keepMeanwhile(r, j))
+	defer func() { // after a panic, too
+		if t := over(); t != nil {
+			t.claim.Release()
+		}
+	}()
 	report, err := s.deliver(ctx, j)
 	if t := over(); t != nil {
 		t.end(report, err)

@@ -95,9 +95,8 @@ func (s *Submitter) enqueueClaimed(r *Request, j *job) *queue.Claim {
 	return c
 }
 
-// end writes down what came of the session.
+// end writes down what came of the session. The entry stays claimed.
 func (t *attempt) end(report *Report, err error) {
-	defer t.claim.Release()
 	if err != nil {
 		t.again(oneLine(err))
 		return

@@ -16,6 +16,7 @@ import (
 
 	"sendoff/submit/process"
 	"sendoff/submit/queue"
+	"sendoff/submit/smtp"
 	"sendoff/submit/status"
 )
 
@@ -264,5 +265,37 @@ func TestReplyToPanic(t *testing.T) {
 	v.Wait()
 	if status.KindOf(err) != status.Bug || !strings.Contains(err.Error(), "TestReplyToPanic") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestReplyThenPanic holds that nothing goes on with a message that has met a bug:
+// a client that has heard so sends it again, and if it waits, others may take it.
+func TestReplyThenPanic(t *testing.T) {
+	for took, want := range map[time.Duration]string{time.Second: "554 5.3.5", time.Minute: "250"} {
+		bubble(t, func(t *testing.T) {
+			p := &post{dot: after(took, "250 taken")}
+			s := office(t, p)
+			var conn net.Conn
+			s.Dial = func(ctx context.Context, network, address string) (_ net.Conn, err error) {
+				conn, err = p.dial(ctx, network, address)
+				return conn, err
+			}
+			s.Trace = func(l smtp.Line) {
+				if l.Text == "250 taken" {
+					panic("some bug")
+				}
+			}
+			reply, _, leave := handOver(t, t.Context(), &Service{Submitter: s}, "bob@example.net")
+			if !strings.HasPrefix(reply, want) {
+				t.Errorf("%s: %q", took, reply)
+			}
+			leave()
+			conn.Close() // a bug may leave it open
+			if n, _ := left(t, s); n > 0 != (want == "250") {
+				t.Errorf("%s: %d wait", took, n)
+			} else if n > 0 && s.Queue.Busy(only(t, s).ID) {
+				t.Errorf("%s: nobody else can send it", took)
+			}
+		})
 	}
 }
