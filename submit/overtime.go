@@ -79,8 +79,7 @@ func (s *Submitter) enqueueClaimed(r *Request, j *job) *queue.Claim {
 	}
 	e := s.wholeEntry(r, j)
 	e.Next = time.Now().Add(s.backoff(1))
-	e.Reason = "the server has not answered yet"
-	e.Unknown = true // if this process ends
+	e.Reason, e.Unknown = "the server has not answered yet", true // if this process ends
 	var c *queue.Claim
 	err := s.store(r, e, func(e *queue.Entry, content io.Reader) (err error) {
 		c, err = s.Queue.AddClaimed(e, content)
@@ -90,7 +89,7 @@ func (s *Submitter) enqueueClaimed(r *Request, j *job) *queue.Claim {
 		s.logFault(err)
 		return nil
 	}
-	e.Unknown = false
+	e.Reason, e.Unknown = "", false
 	s.queued(e)
 	return c
 }

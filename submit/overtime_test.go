@@ -153,7 +153,7 @@ func TestReplyInTime(t *testing.T) {
 					return
 				}
 				e := only(t, s)
-				if s.Queue.Busy(e.ID) || e.Unknown != tt.unknown || !e.Notice.IsZero() != tt.notice || tt.notice == (e.Attempts == 1) {
+				if s.Queue.Busy(e.ID) || e.Reason != "" || e.Unknown != tt.unknown || !e.Notice.IsZero() != tt.notice || tt.notice == (e.Attempts == 1) {
 					t.Errorf("in the end it is %+v", e)
 				}
 			})
