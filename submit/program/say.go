@@ -46,10 +46,12 @@ func (p *program) print(text string) error {
 func (p *program) interruptible() context.Context {
 	return process.Interruptible(func(cause error) {
 		if p.reading.Load() {
+			text := "%w before the end of the message; nothing was sent"
 			if p.settle != nil {
 				p.settle(cause)
+				text = "%w; only what was answered with 250 is sent or queued"
 			}
-			os.Exit(p.fail(status.Temporary.Errorf("%w before the end of the message; nothing was sent", cause)))
+			os.Exit(p.fail(status.Temporary.Errorf(text, cause)))
 		}
 	})
 }
