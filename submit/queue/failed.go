@@ -42,8 +42,15 @@ func (q *Queue) Retry(id ID) (*Entry, error) {
 	return e, q.erase(failed, id)
 }
 
-// DiscardFailed removes an entry that failed, even one that cannot be read.
-func (q *Queue) DiscardFailed(id ID) error { return q.discard(failed, id) }
+// DiscardFailed removes an entry that failed, even one that cannot be read, or
+// whose message a person has removed.
+func (q *Queue) DiscardFailed(id ID) error {
+	err := q.discard(failed, id)
+	if errors.Is(err, ErrGone) && q.disk.exists(failed+string(id)+envelopeEnd) {
+		return q.erase(failed, id)
+	}
+	return err
+}
 
 func (q *Queue) discard(folder string, id ID) error {
 	f, err := q.seize(folder, id)

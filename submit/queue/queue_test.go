@@ -495,6 +495,12 @@ func TestFailed(t *testing.T) {
 	if got := listed(); !slices.Equal(got, ids[2:]) {
 		t.Errorf("%v, want %v", got, ids[2:])
 	}
+	if err := os.Remove(filepath.Join(q.path, failed, string(ids[2])+messageEnd)); err != nil {
+		t.Fatal(err)
+	}
+	if err := q.DiscardFailed(ids[2]); err != nil || len(listed()) > 0 {
+		t.Errorf("without a message: %v, listed are %v", err, listed())
+	}
 	if got, _ := q.IDs(); !slices.Equal(got, []ID{e.ID}) {
 		t.Errorf("%v wait", got)
 	}
