@@ -176,7 +176,7 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
 		p.counts = make(map[string]int)
 	}
 	p.counts[grant]++
-	intercept := p.Intercept
+	intercept, after := p.Intercept, p.After
 	p.mu.Unlock()
 	if intercept != nil && intercept(w, grant) {
 		return
@@ -186,8 +186,8 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
 	if f, ok := w.(http.Flusher); ok {
 		f.Flush()
 	}
-	if p.After != nil {
-		p.After(grant)
+	if after != nil {
+		after(grant)
 	}
 }
 
