@@ -61,7 +61,7 @@ func (c *conversation) forgetOld(ctx context.Context) {
 		return
 	}
 	for _, a := range c.config.Accounts {
-		if a.Name != c.name && a.User == c.user && slices.Contains(a.Secret, c.source) && cmp.Or(a.RefreshToken, "keyring") == c.renewal.old {
+		if a.Name != c.name && c.sharesOld(a) {
 			return
 		}
 	}
@@ -72,6 +72,16 @@ func (c *conversation) forgetOld(ctx context.Context) {
 	if err := c.Store.Delete(ctx, ref, item); err != nil {
 		c.show("the old refresh token is left: %v", err)
 	}
+}
+
+// sharesOld reports whether an account, too, has its refresh token in the old
+// place: in a file it is nobody's by name.
+func (c *conversation) sharesOld(a *config.Account) bool {
+	old, has := c.renewal.old, cmp.Or(a.RefreshToken, "keyring")
+	if strings.HasPrefix(old, "file:") {
+		return strings.HasPrefix(has, "file:") && c.shelf().path(has) == c.shelf().path(old)
+	}
+	return has == old && a.User == c.user && slices.Contains(a.Secret, c.source)
 }
 
 // findSource finds the source of the account whose secret is to be renewed: one

@@ -231,6 +231,31 @@ func TestLoginForgetsOld(t *testing.T) {
 	}
 }
 
+// Who shares a file shares the refresh token in it, whatever the user, and however
+// the path is written.
+func TestLoginLeavesSharedFile(t *testing.T) {
+	const account = "[accounts.%s]\nserver = \"smtps://smtp.example.org\"\nuser = %[1]q\nsecret = \"oauth2:own\"\nrefresh-token = %q\n"
+	for _, tt := range []struct {
+		other string // its refresh token's path
+		left  bool
+	}{{"~/other.secret", false}, {"~/token.secret", true}, {"HOME/token.secret", true}} {
+		s := newStage(t)
+		s.There, s.For = false, "desktop"
+		s.Authorise = func(context.Context, *config.Account) error { return nil }
+		path := filepath.Join(s.Paths.Home, "token.secret")
+		if err := os.WriteFile(path, []byte("old\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		other := "file:" + strings.Replace(tt.other, "HOME", s.Paths.Home, 1)
+		if _, err := s.relogin(t, own+fmt.Sprintf(account, "ann", "file:~/token.secret")+fmt.Sprintf(account, "bob", other)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(path); (err == nil) != tt.left {
+			t.Errorf("beside %s: left %v, want %v", other, err == nil, tt.left)
+		}
+	}
+}
+
 // Whoever holds the folder's lock for ever keeps nobody waiting that long.
 func TestLockedFolder(t *testing.T) {
 	folder := t.TempDir()
