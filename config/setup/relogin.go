@@ -138,10 +138,10 @@ func (c *conversation) chooseMove(ctx context.Context) (err error) {
 }
 
 // move settles where the secret, or the refresh token, goes for the use. The
-// sources that an account has stay, behind the new one, for whom they serve; but
-// not a file behind the keyring: where that is closed, as for cron, the file's
-// password would be used, which nobody renews. Of refresh tokens there can be only
-// one.
+// sources that an account has stay, behind that one, for whom they serve: before
+// it they would give a password that is not renewed. Nor does a file stay behind the
+// keyring, which would be used where that is closed, as for cron. Of refresh tokens
+// there can be only one.
 func (c *conversation) move(ctx context.Context) (err error) {
 	a, stays := c.renewal.account, false
 	if c.ref.IsOAuth2() {
@@ -158,7 +158,9 @@ func (c *conversation) move(ctx context.Context) (err error) {
 	}
 	c.source, stays = c.settle(ctx, a.Sources())
 	isFile := func(source string) bool { return strings.HasPrefix(source, "file:") }
-	stays = stays && !(c.source == "keyring" && slices.ContainsFunc(a.Secret, isFile))
+	isKept := func(source string) bool { return source == "keyring" || isFile(source) }
+	before := a.Secret[:max(0, slices.Index(a.Secret, c.source))]
+	stays = stays && !slices.ContainsFunc(before, isKept) && !(c.source == "keyring" && slices.ContainsFunc(a.Secret, isFile))
 	if c.ref, err = credential.ParseRef(c.source); err != nil || stays || c.isElsewhere() {
 		return err
 	}
