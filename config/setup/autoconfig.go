@@ -125,7 +125,7 @@ func (f *finder) fetch(ctx context.Context, address, domain string) (*finding, e
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return nil, errors.New(response.Status)
+		return nil, fmt.Errorf("HTTP status %d", response.StatusCode)
 	}
 	found, err := parseAutoconfig(response.Body, f.who)
 	led := response.Request.Response != nil

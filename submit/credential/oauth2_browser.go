@@ -72,7 +72,7 @@ func openWith(path string, args []string, address string) error {
 
 // Limits of the listener.
 const (
-	visitLimit = 10 * time.Second
+	visitLimit = 3 * time.Second // a browser asks as soon as it is connected
 	maxVisit   = 32 << 10
 	maxVisits  = 16                    // at once
 	acceptWait = 50 * time.Millisecond // after an error
