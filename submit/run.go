@@ -185,9 +185,9 @@ func (s *Submitter) accountOf(e *queue.Entry) (*Submitter, *config.Account, erro
 	worker := *s
 	worker.Config = c
 	worker.Log = s.Log.like(c)
-	if by.CommandLine.Home != "" && s.Store != nil {
+	if s.Store != nil { // whose home may be that of whoever runs the queue
 		store := *s.Store
-		store.Home = by.CommandLine.Home
+		store.Home = by.CommandLine.Paths(s.Identity).Home
 		worker.Store = &store
 	}
 	worker.Load = func(config.Override) (*config.Config, error) { return c, nil }
