@@ -79,12 +79,22 @@ func (s *Submitter) Authorise(ctx context.Context, a *config.Account, again bool
 	if err != nil {
 		return err
 	}
-	if !again {
+	if !again && s.consented(ctx, refs[0], item) {
 		if _, err := s.Store.Get(ctx, refs, item); err == nil {
 			return nil
 		}
 	}
 	return s.Store.Authorise(ctx, refs[0], item, who)
+}
+
+// consented reports whether what brings access tokens is in its place. An access
+// token that is kept from another account brings no other.
+func (s *Submitter) consented(ctx context.Context, ref credential.Ref, item credential.Item) bool {
+	if item.OAuth2.Providers[ref.Provider()].ByClient {
+		return true
+	}
+	_, err := s.Store.Get(ctx, []credential.Ref{item.OAuth2.Refresh}, ref.RefreshItem(item))
+	return err == nil
 }
 
 // Withdraw forgets the tokens that Authorise has kept for a.

@@ -183,6 +183,14 @@ func testSetup(t *testing.T, bin string) {
 	if !strings.HasSuffix(string(text), "secret = \"oauth2:test\"\nrefresh-token = \"file:~/new.secret\"\n") {
 		t.Errorf("written:\n%s", text)
 	}
+	// Another account needs a refresh token of its own, although an access token is
+	// kept that would do for now.
+	l = b.start("--setup=ann@example.org", "--account", "newer", "--server", "smtp+plain://"+b.mail, "--secret", "oauth2:test", "--for", "cron", "--yes")
+	b.provider.Enter(b.await(l, `enter the code (\S+)`), true)
+	b.ends(0, l)
+	if _, err := os.Stat(b.path("newer.secret")); err != nil {
+		t.Error(err)
+	}
 }
 
 // testSetupFails: of a consent that leads to no login nothing is left, so that
