@@ -156,16 +156,17 @@ func (c *conversation) move(ctx context.Context) (err error) {
 		c.renewal.moved.set("refresh-token", c.refresh)
 		return c.usable(ctx)
 	}
-	c.source, stays = c.settle(ctx, a.Sources())
+	had := a.Sources()
+	c.source, stays = c.settle(ctx, had)
 	isFile := func(source string) bool { return strings.HasPrefix(source, "file:") }
 	isKept := func(source string) bool { return source == "keyring" || isFile(source) }
-	before := a.Secret[:max(0, slices.Index(a.Secret, c.source))]
-	stays = stays && !slices.ContainsFunc(before, isKept) && !(c.source == "keyring" && slices.ContainsFunc(a.Secret, isFile))
+	before := had[:max(0, slices.Index(had, c.source))]
+	stays = stays && !slices.ContainsFunc(before, isKept) && !(c.source == "keyring" && slices.ContainsFunc(had, isFile))
 	if c.ref, err = credential.ParseRef(c.source); err != nil || stays || c.isElsewhere() {
 		return err
 	}
 	has := []string{c.source}
-	for _, source := range a.Secret {
+	for _, source := range had {
 		switch {
 		case source == c.source:
 		case c.source == "keyring" && isFile(source):

@@ -51,7 +51,7 @@ func TestLoginFor(t *testing.T) {
 		{"as it is, said", `secret = "keyring"`, "", "-", `secret = "keyring"`, "right", "", "the keyring is open only while", ""},
 		{"a desktop", "", "", "desktop", "", "right", "", "keyring serves for that", ""},
 		{"whatever is there", "", "", "-", "", "right", "", "what is the account for [desktop]", ""},
-		{"cron, asked", "", "", "cron", `secret = "file:~/.config/sendoff/work.secret"`, "", "right", "no keyring is open when cron runs", "changed: account work"},
+		{"cron, asked", "", "", "cron", `secret = ["file:~/.config/sendoff/work.secret", "keyring"]`, "", "right", "no keyring is open when cron runs", "changed: account work"},
 		{"cron", `secret = "keyring" # x`, "cron", "", `secret = ["file:~/.config/sendoff/work.secret", "keyring"] # x`, "", "right", "no keyring is open when cron runs", "stored: file:~/.config/sendoff/work.secret, for ann"},
 		{"cron, there", `secret = ["keyring", "file:~/.config/sendoff/work.secret"]`, "cron", "", `secret = ["file:~/.config/sendoff/work.secret", "keyring"]`, "", "right", "work.secret serves for that", "changed: account work"},
 		{"cron, there behind others' ways", `secret = ["systemd:x", "file:~/.config/sendoff/work.secret"]`, "cron", "", `secret = ["systemd:x", "file:~/.config/sendoff/work.secret"]`, "", "right", "work.secret serves for that", ""},
@@ -144,7 +144,7 @@ func TestLoginForFails(t *testing.T) {
 		words           string
 	}{
 		{"no such use", work, "laptop", false, status.Usage, "--for takes desktop"},
-		{"not a table", "accounts.work.server = \"smtps://smtp.example.org\"\naccounts.work.user = \"ann\"\n", "cron", false, status.Config, `write into the account secret = "file:~/.config/sendoff/work.secret"`},
+		{"not a table", "accounts.work.server = \"smtps://smtp.example.org\"\naccounts.work.user = \"ann\"\n", "cron", false, status.Config, `write into the account secret = ["file:~/.config/sendoff/work.secret", "keyring"]`},
 		{"no keyring", work + "secret = \"command:pass\"\n", "desktop", true, status.Credential, "--for cron keeps the secret in a file"},
 		{"nothing to write to", work + "secret = \"command:pass\"\n", "", false, status.Credential, "cannot be written"},
 	}
