@@ -58,7 +58,7 @@ func (h *wireHeader) advance() bool {
 		h.piece, h.owed = crlf, false
 		return true
 	case len(h.rest) > 0:
-		h.cut()
+		h.cut(0)
 		return true
 	}
 	for len(h.fields) > 0 {
@@ -68,8 +68,9 @@ func (h *wireHeader) advance() bool {
 			continue
 		}
 		if h.piece = f.raw; f.long && !h.keepLong {
-			h.rest = f.raw
-			h.cut()
+			raw, colon := f.tight()
+			h.rest = raw
+			h.cut(colon + 1)
 		}
 		return true
 	}
@@ -84,8 +85,9 @@ func (h *wireHeader) advance() bool {
 // cut moves one line from rest to piece, and owes its end. A line too
 // long is folded where white space begins; else behind a comma or the like,
 // where an address list is not harmed by white space; else between any two
-// characters. No line of white space alone comes of it.
-func (h *wireHeader) cut() {
+// characters; but nowhere before least, since a name without its colon would be
+// no field. No line of white space alone comes of it.
+func (h *wireHeader) cut(least int) {
 	limit := maxLine
 	if h.broken {
 		limit--
@@ -103,7 +105,7 @@ func (h *wireHeader) cut() {
 			return
 		}
 	}
-	n := foldPoint(h.rest[:limit+1], limit)
+	n := foldPoint(h.rest[:limit+1], limit, least)
 	h.piece, h.rest = h.rest[:n], h.rest[n:]
 	space := leadingSpace(h.rest)
 	switch {
@@ -122,14 +124,14 @@ func leadingSpace(b []byte) int {
 	return n
 }
 
-// foldPoint returns where to break a line that is over limit.
-func foldPoint(line []byte, limit int) int {
+// foldPoint returns where to break a line that is over limit, not before least.
+func foldPoint(line []byte, limit, least int) int {
 	indent := leadingSpace(line)
 	head := line[:limit]
-	if i := bytes.LastIndexAny(head, " \t"); i > indent {
+	if i := bytes.LastIndexAny(head, " \t"); i > indent && i >= least {
 		return len(bytes.TrimRight(head[:i], " \t"))
 	}
-	if i := bytes.LastIndexAny(head, ",;>"); i > indent {
+	if i := bytes.LastIndexAny(head, ",;>"); i > indent && i >= least {
 		return i + 1
 	}
 	n := limit

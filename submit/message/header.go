@@ -76,6 +76,16 @@ func (f field) value() []byte {
 	return f.raw[bytes.IndexByte(f.raw[f.name:], ':')+f.name+1:]
 }
 
+// tight returns the field's text and where its colon is, without the white space
+// before the colon if no line could hold both.
+func (f field) tight() (raw []byte, colon int) {
+	colon = f.name + bytes.IndexByte(f.raw[f.name:], ':')
+	if colon < maxLine {
+		return f.raw, colon
+	}
+	return slices.Concat(f.raw[:f.name], f.raw[colon:]), f.name
+}
+
 func (f field) isBlank() bool { return isBlank(f.value()) }
 
 func isBlank(b []byte) bool { return len(bytes.Trim(b, " \t\r\n")) == 0 }
@@ -94,7 +104,8 @@ func find(fields []field, name string) *field {
 
 // nameLength returns the length of the field name that line begins with, or 0
 // if it is not the first line of a field. White space may stand between name
-// and colon (RFC 5322 section 4.5).
+// and colon (RFC 5322 section 4.5). A name that fits no line with its colon is
+// none (section 2.1.1).
 func nameLength(line []byte) int {
 	n := 0
 	for n < len(line) && line[n] > ' ' && line[n] < 0x7f && line[n] != ':' {
@@ -104,7 +115,7 @@ func nameLength(line []byte) int {
 	for colon < len(line) && isSpace(line[colon]) {
 		colon++
 	}
-	if colon == len(line) || line[colon] != ':' {
+	if colon == len(line) || line[colon] != ':' || n >= maxLine {
 		return 0
 	}
 	return n

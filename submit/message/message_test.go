@@ -395,7 +395,8 @@ func FuzzRead(f *testing.F) {
 	for _, s := range []string{
 		"From x\nSubject: a\rBcc: b\r\n c\n\n.\r\n\r.\r\n", "a\rb: c\r\rd", "A: \n \n\x00", "B\xff: x\n\ty\n\rz",
 		"Bcc : x\n\n", ">From x\nbcc: y\n z", "A: " + strings.Repeat(" x", 700) + "\n", "A:" + strings.Repeat("é,", 700),
-		"A:" + strings.Repeat(" ", 2000) + "x", "\r\n0\r\n \r\n0\r\n", "Content-Type: multipart/mixed; boundary=b\n\n--b\n\n\x80\n--b--",
+		"A:" + strings.Repeat(" ", 2000) + "x", "A" + strings.Repeat(" ", 2000) + ": x", "A,b:" + strings.Repeat("x", 2000), "A ,:\nB :" + strings.Repeat(" x", 700),
+		strings.Repeat("n", 997) + ":" + strings.Repeat("x", 900), strings.Repeat("n", 998) + ": x\n", strings.Repeat("n;", 498) + " :x", "\r\n0\r\n \r\n0\r\n", "Content-Type: multipart/mixed; boundary=b\n\n--b\n\n\x80\n--b--",
 	} {
 		f.Add([]byte(s), false)
 	}
