@@ -112,18 +112,12 @@ func (c *conversation) findSource(context.Context) error {
 // configuration does not say where the secret is.
 func (c *conversation) chooseMove(ctx context.Context) (err error) {
 	a, isToken := c.renewal.account, c.ref.IsOAuth2()
-	of := func(u *use) *place {
-		if isToken {
-			return &u.token
-		}
-		return &u.password
-	}
 	unsaid := len(a.Secret) == 0 || isToken && a.RefreshToken == "" && !c.byClient()
 	switch {
 	case c.For != "":
 		err = c.nameUse(ctx)
 	case unsaid && c.There && a.File != "":
-		err = c.askUse(ctx, of)
+		err = c.askUse(ctx, isToken)
 	default:
 		c.place = &place{keep: (*conversation).write}
 		return nil
@@ -131,7 +125,7 @@ func (c *conversation) chooseMove(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if c.place = of(c.use); c.place.source == nil {
+	if c.place = c.use.place(isToken); c.place.source == nil {
 		return status.Usage.Errorf("%s", c.place.why)
 	}
 	return c.move(ctx)

@@ -372,12 +372,7 @@ func (c *conversation) chooseUse(ctx context.Context) error {
 		c.use = &uses[0]
 		return nil
 	}
-	return c.askUse(ctx, func(u *use) *place {
-		if isToken {
-			return &u.token
-		}
-		return &u.password
-	})
+	return c.askUse(ctx, isToken)
 }
 
 // askName finds a name that the configuration does not have yet.

@@ -62,6 +62,14 @@ var uses = [...]use{
 	},
 }
 
+// place returns where the use has a refresh token, or else a password.
+func (u *use) place(isToken bool) *place {
+	if isToken {
+		return &u.token
+	}
+	return &u.password
+}
+
 // serves reports whether the source does for the use.
 func (p *place) serves(source string) bool {
 	kind, _, _ := strings.Cut(source, ":")
@@ -100,7 +108,7 @@ func useNamed(name string) (*use, error) {
 }
 
 // askUse asks what the account is for. What suits this machine is offered.
-func (c *conversation) askUse(ctx context.Context, place func(*use) *place) error {
+func (c *conversation) askUse(ctx context.Context, isToken bool) error {
 	standard := uses[0].name
 	if c.There {
 		if !hasKeyring(ctx, c.Store, c.item()) {
@@ -108,7 +116,7 @@ func (c *conversation) askUse(ctx context.Context, place func(*use) *place) erro
 			c.show("no keyring is open here, so the desktop is not for now")
 		}
 		for i := range uses {
-			c.show("  %-10s %s: %s", uses[i].name, uses[i].about, place(&uses[i]).why)
+			c.show("  %-10s %s: %s", uses[i].name, uses[i].about, uses[i].place(isToken).why)
 		}
 	}
 	_, err := c.ask(question{text: "what is the account for", standard: standard, flag: "--for desktop, cron, service or container", check: func(name string) (err error) {
