@@ -148,9 +148,16 @@ func stickyRoot(info fs.FileInfo) bool {
 	return uid == 0 && info.Mode()&fs.ModeSticky != 0
 }
 
+// owner returns whose file info is about. The overflow uid is root's where root
+// has no other: its files are judged by their mode like any of root's, and so
+// nobody inside the user namespace can write them.
 func owner(info fs.FileInfo) (uid, gid int) {
 	st := info.Sys().(*syscall.Stat_t)
-	return int(st.Uid), int(st.Gid)
+	uid, gid = int(st.Uid), int(st.Gid)
+	if uid == unmapped() && uid != os.Geteuid() {
+		uid = 0
+	}
+	return uid, gid
 }
 
 // below reports whether path, with its links followed, lies in folder.
