@@ -2,8 +2,8 @@
 
 package process
 
-// KeepWriting does nothing: no write ends a process here.
-func KeepWriting() {}
+// CatchSignals does nothing: no write ends a process here.
+func CatchSignals() {}
 
 // Harden does nothing: there are no set-id programs here.
 func Harden() (privileged bool) { return false }

@@ -3,6 +3,7 @@
 //
 //	descriptors 0 to 2      the Go runtime opens /dev/null where one is closed
 //	SIGPIPE, SIGXFSZ        become errors of the write that caused them
+//	SIGQUIT                 ends the process as SIGTERM does, without a dump
 //	core dumps, ptrace      off: a secret in memory stays there
 //	euid ≠ uid, egid ≠ gid  the environment is cleared: it is the caller's, not ours
 //	files of others         judged by Trust before they are believed

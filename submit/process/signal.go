@@ -13,8 +13,10 @@ type Stopped struct{ Signal os.Signal }
 func (s Stopped) Error() string { return "stopped by a signal (" + s.Signal.String() + ")" }
 
 // Interruptible returns a context that the first SIGINT, SIGTERM or SIGHUP
-// ends, after first was called with its cause. Signals that the caller had
-// ignored (nohup, a job in the background) stay ignored.
+// ends, after first was called with its cause. A SIGINT or SIGHUP that the caller
+// has ignored (nohup, a job in the background) stays ignored. A SIGTERM does not:
+// the Go runtime takes it over before main, and keeps of these two alone how they
+// were.
 func Interruptible(first func(cause error)) context.Context {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	c := endings()

@@ -112,7 +112,7 @@ func (p *program) main(argv []string) (code int) {
 	cmd, err := cmdline.Parse(argv)
 	p.cmd = cmd
 	if cmd.Mode != cmdline.Version || err != nil {
-		process.KeepWriting()
+		process.CatchSignals()
 	}
 	for _, w := range cmd.Warnings {
 		p.say("warning: " + w)
