@@ -73,12 +73,14 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -91,10 +93,17 @@ import (
 // names are the program's names that are on the scripts' PATH.
 var names = [...]string{"sendoff", "sendmail", "mailq", "newaliases", "runq", "rmail", "hoststat", "purgestat", "smtpd"}
 
-// TestMain lets the test binary be the program play as well.
+// TestMain lets the test binary be the program play as well. Signals that are
+// ignored here (nohup, a job in the background) are caught instead: the programs
+// that the tests start shall not ignore them.
 func TestMain(m *testing.M) {
 	if filepath.Base(os.Args[0]) == "play" {
 		play(os.Args[1:])
+	}
+	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGHUP} {
+		if signal.Ignored(sig) {
+			signal.Notify(make(chan os.Signal, 1), sig)
+		}
 	}
 	os.Exit(m.Run())
 }
