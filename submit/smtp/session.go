@@ -279,6 +279,10 @@ func (s *Session) handshake(ctx context.Context) error {
 // maxChallenges is more than any mechanism needs.
 const maxChallenges = 16
 
+// maxCommand is how long a command line may be with its end, in octets (RFC 5321
+// section 4.5.3.1.4).
+const maxCommand = 512
+
 // authenticate runs one SASL exchange (RFC 4954).
 func (s *Session) authenticate(ctx context.Context) error {
 	if s.o.Auth == nil {
@@ -294,10 +298,20 @@ func (s *Session) authenticate(ctx context.Context) error {
 	}
 	s.hide(login.Secret)
 	st := step{phase: auth, name: "AUTH " + mechanism, send: "AUTH " + mechanism}
+	later := "" // the initial response, where the command has no room for it
 	if first != nil {
-		st.send += " " + cmp.Or(s.encode(first), "=")
+		response := cmp.Or(s.encode(first), "=")
+		if command := st.send + " " + response; len(command)+len("\r\n") <= maxCommand {
+			st.send = command
+		} else {
+			later = response
+		}
 	}
 	reply, err := s.command(st)
+	if err == nil && reply.Class() == 3 && later != "" { // RFC 4954 section 4
+		st.send = later
+		reply, err = s.command(st)
+	}
 	for n := 0; err == nil && reply.Class() == 3; n++ {
 		if n == maxChallenges {
 			return status.AuthFailed.Errorf("%s: the server asks without end (%s)", st, s.o.Host)
