@@ -92,12 +92,12 @@ func TestOwnSenderRefused(t *testing.T) {
 		err  error
 		kind status.Kind
 	}{
-		{"ann@example.org", refusal(status.NoUser, "550 5.1.8 bad sender"), status.Config},
-		{"ann@example.org", refusal(status.NoUser, "550 5.1.7 bad sender"), status.Config},
+		{"ann@example.org", refusal(status.NotAllowed, "550 5.1.8 bad sender"), status.Config},
+		{"ann@example.org", refusal(status.NotAllowed, "550 5.1.7 bad sender"), status.Config},
 		{"ann@example.org", refusal(status.NotAllowed, "553 5.7.1 <ann@example.org> is not yours"), status.Config},
 		{"ann@example.org", refusal(status.NotAllowed, "554 5.7.1 spam"), status.NotAllowed},
 		{"ann@example.org", refusal(status.NoUser, "550 5.1.1 no such user"), status.NoUser},
-		{"bob@example.net", refusal(status.NoUser, "550 5.1.8 bad sender"), status.NoUser},
+		{"bob@example.net", refusal(status.NotAllowed, "550 5.1.8 bad sender"), status.NotAllowed},
 		{"bob@example.net", refusal(status.NotAllowed, "553 5.7.1 <bob@example.net> is not yours"), status.NotAllowed},
 	}
 	for _, tt := range tests {

@@ -60,14 +60,20 @@ func (r Reply) kind(p phase) status.Kind {
 		return status.Deferred
 	case c.Subject == 3 && c.Detail == 4, c.Subject == 2 && c.Detail == 3, c.Subject == 0 && r.Code == 552:
 		return status.TooBig
+	case c.Subject == 7, r.badSender():
+		return status.NotAllowed
 	case c.Subject == 1:
 		return status.NoUser
-	case c.Subject == 7:
-		return status.NotAllowed
 	case p == rcpt && c.Subject == 0 && (r.Code == 550 || r.Code == 551 || r.Code == 553):
 		return status.NoUser
 	}
 	return status.Refused
+}
+
+// badSender reports whether r says by its code that the sender's address is no
+// good (RFC 3463 section 3.2).
+func (r Reply) badSender() bool {
+	return r.Status.Subject == 1 && (r.Status.Detail == 7 || r.Status.Detail == 8)
 }
 
 // tooMany reports whether r refuses a recipient only because the transaction

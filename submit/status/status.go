@@ -76,7 +76,7 @@ var table = [...]row{
 	Connection: {"connection", Account, Code{4, 4, 1}, 75, "server not reached, or not ready to take mail"},
 	Deferred:   {"deferred", Recipient, Code{4, 0, 0}, 75, "server refused for now"},
 	Lost:       {"lost", Message, Code{4, 4, 2}, 75, "connection or protocol broke while sending"},
-	NotAllowed: {"not allowed", Recipient, Code{5, 7, 1}, 77, "server's policy refused the message or recipient"},
+	NotAllowed: {"not allowed", Recipient, Code{5, 7, 1}, 77, "server's policy refused the message, its sender or a recipient"},
 	AuthFailed: {"login failed", Account, Code{4, 7, 8}, 77, "server refused the login"},
 	Insecure:   {"insecure", Account, Code{4, 7, 5}, 77, "TLS, a certificate or a mechanism was not good enough"},
 	Credential: {"credential", Account, Code{4, 7, 0}, 77, "secret not to be had"},
