@@ -42,11 +42,32 @@ func mailSize(s *Session, e *envelope.Envelope) (string, error) {
 	if e.Size == 0 {
 		return "", nil
 	}
-	var limit int64
-	if n, _ := fmt.Sscan(s.offered["SIZE"], &limit); n == 1 && limit > 0 && e.Size > limit {
+	if limit := sizeLimit(s.offered["SIZE"]); limit > 0 && e.Size > limit {
 		return "", status.TooBig.Errorf("the message has %d octets, the server takes %d", e.Size, limit)
 	}
 	return fmt.Sprintf("SIZE=%d", e.Size), nil
+}
+
+// sizeUnits are what servers write behind a number of octets, which RFC 1870 has
+// no unit for.
+var sizeUnits = map[string]int64{
+	"": 1, "B": 1, "BYTES": 1, "OCTETS": 1,
+	"K": 1 << 10, "KB": 1 << 10, "KIB": 1 << 10,
+	"M": 1 << 20, "MB": 1 << 20, "MIB": 1 << 20,
+	"G": 1 << 30, "GB": 1 << 30, "GIB": 1 << 30,
+}
+
+// sizeLimit reads the argument of SIZE, a decimal number whatever it begins
+// with; 0 means that there is no limit, or none that we understand.
+func sizeLimit(arg string) int64 {
+	arg = strings.TrimSpace(arg)
+	digits := len(arg) - len(strings.TrimLeft(arg, "0123456789"))
+	n, err := strconv.ParseInt(arg[:digits], 10, 64)
+	unit := sizeUnits[strings.ToUpper(strings.TrimSpace(arg[digits:]))]
+	if err != nil || unit == 0 || n > math.MaxInt64/unit {
+		return 0
+	}
+	return n * unit
 }
 
 func mailBody(_ *Session, e *envelope.Envelope) (string, error) {
@@ -226,17 +247,17 @@ func (s *Session) offers(keyword string) bool {
 }
 
 // parseExtensions reads the lines of an EHLO reply after the first. Keywords
-// are kept in upper case; "AUTH=LOGIN", the form of old servers, is read as
-// "AUTH LOGIN" where the right one is missing.
+// are kept in upper case. No keyword has a "=" (RFC 5321 section 4.1.1.1): old
+// servers write "AUTH=LOGIN", often beside the right form, and some "SIZE=99".
 func parseExtensions(lines []string) map[string]string {
 	m := make(map[string]string)
 	for _, line := range lines {
-		keyword, args, _ := strings.Cut(strings.TrimSpace(line), " ")
-		keyword = strings.ToUpper(keyword)
-		if old, ok := strings.CutPrefix(keyword, "AUTH="); ok {
-			args = strings.TrimSpace(old + " " + args)
-			keyword = "AUTH"
+		line = strings.TrimSpace(line)
+		n := len(line)
+		if i := strings.IndexAny(line, " ="); i >= 0 {
+			n = i
 		}
+		keyword, args := strings.ToUpper(line[:n]), strings.TrimLeft(line[n:], " =")
 		if keyword == "" {
 			continue
 		}
@@ -250,7 +271,7 @@ func parseExtensions(lines []string) map[string]string {
 
 // mechanisms returns the SASL mechanisms the server offers, in upper case.
 func (s *Session) mechanisms() []string {
-	names := strings.Fields(strings.ToUpper(s.offered["AUTH"]))
+	names := strings.FieldsFunc(strings.ToUpper(s.offered["AUTH"]), func(r rune) bool { return r == ' ' || r == ',' })
 	slices.Sort(names)
 	return slices.Compact(names)
 }

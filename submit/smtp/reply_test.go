@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"math"
 	"strings"
 	"testing"
 
@@ -140,8 +141,8 @@ func FuzzReadReply(f *testing.F) {
 }
 
 func TestParseExtensions(t *testing.T) {
-	m := parseExtensions([]string{"pipelining", "SIZE 1000", "Auth PLAIN", "AUTH=LOGIN PLAIN", "", "8BITMIME ", "X-FOO a  b"})
-	want := map[string]string{"PIPELINING": "", "SIZE": "1000", "AUTH": "PLAIN LOGIN PLAIN", "8BITMIME": "", "X-FOO": "a  b"}
+	m := parseExtensions([]string{"pipelining", "SIZE 1000", "Auth PLAIN", "AUTH=LOGIN PLAIN", "AUTH=", "auth=cram-md5,XOAUTH2", "", "8BITMIME ", "X-FOO a  b"})
+	want := map[string]string{"PIPELINING": "", "SIZE": "1000", "AUTH": "PLAIN LOGIN PLAIN cram-md5,XOAUTH2", "8BITMIME": "", "X-FOO": "a  b"}
 	for k, v := range want {
 		if got, ok := m[k]; !ok || got != v {
 			t.Errorf("%s: %q, %t; want %q", k, got, ok, v)
@@ -151,8 +152,42 @@ func TestParseExtensions(t *testing.T) {
 		t.Errorf("%v", m)
 	}
 	s := &Session{offered: m}
-	if got := strings.Join(s.mechanisms(), " "); got != "LOGIN PLAIN" {
+	if got := strings.Join(s.mechanisms(), " "); got != "CRAM-MD5 LOGIN PLAIN XOAUTH2" {
 		t.Errorf("mechanisms: %q", got)
+	}
+}
+
+// The limit is what a server's administrator meant.
+func TestSizeLimit(t *testing.T) {
+	tests := []struct {
+		line string
+		want int64
+	}{
+		{"SIZE", 0},
+		{"SIZE 0", 0},
+		{"SIZE 35882577", 35882577},
+		{"SIZE 0035882577", 35882577},
+		{"SIZE 0077", 77},
+		{"SIZE=1000", 1000},
+		{"size = 1000", 1000},
+		{"SIZE 35M", 35 << 20},
+		{"SIZE 35 MB", 35 << 20},
+		{"SIZE 10240k", 10 << 20},
+		{"SIZE 1GiB", 1 << 30},
+		{"SIZE 1000 octets", 1000},
+		{"SIZE 0x100", 0},
+		{"SIZE 1_000", 0},
+		{"SIZE 35.5M", 0},
+		{"SIZE -1", 0},
+		{"SIZE unlimited", 0},
+		{"SIZE 9223372036854775807", math.MaxInt64},
+		{"SIZE 9223372036854775808", 0},
+		{"SIZE 9999999999G", 0},
+	}
+	for _, tt := range tests {
+		if got := sizeLimit(parseExtensions([]string{tt.line})["SIZE"]); got != tt.want {
+			t.Errorf("%s: %d, want %d", tt.line, got, tt.want)
+		}
 	}
 }
 
