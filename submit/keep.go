@@ -42,7 +42,7 @@ func (s *Submitter) waits(err error) bool {
 		return false
 	case !status.Of(err).Temporary():
 		return false
-	case k.Scope() == status.Account && k != status.Connection: // a person has to mend it
+	case k.Scope() == status.Account && k != status.Connection && k != status.Limited: // a person has to mend it
 		return s.Sendmail
 	}
 	return true

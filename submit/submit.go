@@ -261,7 +261,7 @@ func (r *Report) add(result smtp.Result) {
 // the fault is not the message's, and no recipient's.
 func (j *job) blame(err error) error {
 	var refusal *smtp.Refusal
-	if !errors.As(err, &refusal) || !j.account.Matches(j.envelope.From) && !j.ownSender() {
+	if status.KindOf(err) == status.Limited || !errors.As(err, &refusal) || !j.account.Matches(j.envelope.From) && !j.ownSender() {
 		return err
 	}
 	c := status.Of(err)

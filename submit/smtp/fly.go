@@ -311,7 +311,10 @@ func (s *Session) outOfStep(st step, err error) error {
 // fault of the account or the way to its server, never of a message, and so
 // temporary whatever the reply says.
 func (s *Session) refusal(st step, r Reply) error {
-	err := &Refusal{st.String(), r, s.o.Host}
+	err := &Refusal{st.String(), r, s.o.Host, st.phase}
+	if s.o.LMTP && st.phase == dot && r.Code != 421 { // it is about one recipient
+		return r.failureAs(r.ownKind(dot), err)
+	}
 	if st.phase < mail {
 		c := r.Status
 		c.Class = 4

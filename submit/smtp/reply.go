@@ -49,13 +49,24 @@ func (r Reply) String() string {
 	return s
 }
 
-// kind says what a refusal in phase p means (RFC 3463, RFC 5321 section
-// 4.2.2). The enhanced code decides before the basic one.
+// kind says what a refusal in phase p means: a fault of the account, or the
+// message's own.
 func (r Reply) kind(p phase) status.Kind {
-	c := r.Status
 	switch {
 	case r.Code == 530 || r.Code == 534 || r.Code == 535 || r.Code == 538:
 		return status.AuthFailed
+	case r.limited(p):
+		return status.Limited
+	}
+	return r.ownKind(p)
+}
+
+// ownKind says what a refusal in phase p means for the message or the recipient
+// (RFC 3463, RFC 5321 section 4.2.2). The enhanced code decides before the basic
+// one.
+func (r Reply) ownKind(p phase) status.Kind {
+	c := r.Status
+	switch {
 	case c.Temporary(), c.Subject == 4 && c.Detail == 5, r.Code == 552 && p == rcpt:
 		return status.Deferred
 	case c.Subject == 3 && c.Detail == 4, c.Subject == 2 && c.Detail == 3, c.Subject == 0 && r.Code == 552:
@@ -86,8 +97,10 @@ func (r Reply) tooMany() bool {
 }
 
 // failure is the error of a refusal in phase p.
-func (r Reply) failure(p phase, err error) error {
-	k := r.kind(p)
+func (r Reply) failure(p phase, err error) error { return r.failureAs(r.kind(p), err) }
+
+// failureAs is the error of a refusal that means k.
+func (r Reply) failureAs(k status.Kind, err error) error {
 	c := r.Status
 	if k.Scope() == status.Account || k == status.Deferred {
 		c.Class = 4 // RFC 5321 section 4.5.3.1.10 and the like: worth another try, whatever the class
@@ -103,6 +116,7 @@ type Refusal struct {
 	Command string // without parameters
 	Reply   Reply
 	Host    string
+	phase   phase
 }
 
 // Error returns the command, the server's words, and the server.

@@ -99,7 +99,36 @@ func TestKind(t *testing.T) {
 		{dot, "552 5.7.0 content", status.NotAllowed, "5.7.0"},
 		{dot, "554 spam", status.Refused, "5.0.0"},
 		{dot, "554 5.6.0 bad", status.Refused, "5.6.0"},
-		{dot, "451 4.7.1 greylisted", status.Deferred, "4.7.1"},
+
+		// Limits. Words about a recipient are the recipient's.
+		{mail, "421 4.3.0 bye", status.Limited, "4.3.0"},
+		{rcpt, "421 bye", status.Limited, "4.0.0"},
+		{mail, "450 4.7.1 slow down", status.Limited, "4.7.1"},
+		{mail, "432 4.3.2 thread limit", status.Limited, "4.3.2"},
+		{data, "451 4.4.5 busy", status.Limited, "4.4.5"},
+		{dot, "451 4.7.1 slow down", status.Limited, "4.7.1"},
+		{mail, "450 busy", status.Deferred, "4.0.0"},
+		{dot, "452 4.3.1 disk", status.Deferred, "4.3.1"},
+		{dot, "454 Throttling failure: Maximum sending rate exceeded.", status.Limited, "4.0.0"},
+		{rcpt, "450 4.7.1 greylisted", status.Deferred, "4.7.1"},
+		{rcpt, "450 4.3.2 not now", status.Deferred, "4.3.2"},
+		{rcpt, "450 4.7.1 Error: too much mail from 192.0.2.1", status.Limited, "4.7.1"},
+		{rcpt, "450 4.7.1 Error: too many recipients from 192.0.2.1", status.Limited, "4.7.1"},
+		{rcpt, "451 4.7.1 sender rate limit exceeded", status.Limited, "4.7.1"},
+		{rcpt, "450 4.2.1 The user you are trying to contact is receiving mail at a rate that is too high", status.Deferred, "4.2.1"},
+		{rcpt, "451 4.7.1 recipient rate limit exceeded", status.Deferred, "4.7.1"},
+		{rcpt, "452 4.2.2 over quota, too many messages in the mailbox", status.Deferred, "4.2.2"},
+		{dot, "554 5.2.0 STOREDRV.Submission.Exception:SubmissionQuotaExceededException; Failed to process message", status.Limited, "4.2.0"},
+		{rcpt, "550 5.1.90 Your message can't be sent because you've reached your daily limit for message recipients", status.Limited, "4.1.90"},
+		{dot, "550-5.4.5 Daily user sending limit exceeded. For more information on Gmail\r\n550 5.4.5 sending limits go to https://example.org", status.Limited, "4.4.5"},
+		{dot, "550 5.4.6 Unusual sending activity detected. Please try after sometime", status.Limited, "4.4.6"},
+		{rcpt, "550 Domain example.org has exceeded the max emails per hour (200/200 (100%)) allowed. Message discarded.", status.Limited, "4.0.0"},
+		{dot, "554 5.2.0 STOREDRV.Deliver: quota exceeded", status.Refused, "5.2.0"},
+		{rcpt, "554 5.2.0 SubmissionQuotaExceeded", status.Refused, "5.2.0"},
+		{dot, "550 5.4.6 routing loop detected", status.Refused, "5.4.6"},
+		{rcpt, "552 5.2.2 mailbox full, over quota", status.Deferred, "4.2.2"},
+		{dot, "552 5.2.2 The email account that you tried to reach is over quota", status.Refused, "5.2.2"},
+		{rcpt, "550 5.7.1 sending rate limit exceeded", status.NotAllowed, "5.7.1"},
 	}
 	for _, tt := range tests {
 		r, err := readString(tt.reply + "\r\n")
@@ -110,6 +139,35 @@ func TestKind(t *testing.T) {
 		if status.KindOf(err) != tt.kind || status.Of(err).String() != tt.code {
 			t.Errorf("%q in phase %d: %v %v; want %v %s", tt.reply, tt.phase, status.KindOf(err), status.Of(err), tt.kind, tt.code)
 		}
+	}
+}
+
+// TestOwn holds what the words of a limit mean once they turn out to be about the
+// message, because others pass.
+func TestOwn(t *testing.T) {
+	for _, tt := range []struct {
+		phase phase
+		reply string
+		kind  status.Kind
+		code  string
+	}{
+		{mail, "450 4.7.1 slow down", status.Deferred, "4.7.1"},
+		{dot, "421 4.7.0 bye", status.Deferred, "4.7.0"},
+		{dot, "554 5.2.0 SubmissionQuotaExceededException", status.Refused, "5.2.0"},
+		{rcpt, "550 5.1.90 you've reached your daily limit for message recipients", status.NoUser, "5.1.90"},
+		{rcpt, "550 5.1.1 no such user", status.NoUser, "5.1.1"},
+	} {
+		r, err := readString(tt.reply + "\r\n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = Own(r.failure(tt.phase, &Refusal{"X", r, "mx", tt.phase}))
+		if status.KindOf(err) != tt.kind || status.Of(err).String() != tt.code {
+			t.Errorf("%q: %v %v; want %v %s", tt.reply, status.KindOf(err), status.Of(err), tt.kind, tt.code)
+		}
+	}
+	if other := errors.New("x"); Own(other) != other {
+		t.Error("another error has become something else")
 	}
 }
 

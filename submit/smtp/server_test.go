@@ -22,7 +22,7 @@ func TestTrySender(t *testing.T) {
 		"taken":      {head + "S: 250 8BITMIME\nC: MAIL FROM:<a@example.org>\nS: 250 ok\nC: RSET\nS: 250 ok\nC: QUIT\n", "<nil>"},
 		"refused":    {head + "S: 250 8BITMIME\nC: MAIL FROM:<a@example.org>\nS: 550 5.7.1 not you\nC: RSET\nS: 250 ok\nC: QUIT\n", "not allowed: MAIL FROM:<a@example.org>: 550 5.7.1 not you (mx)"},
 		"pipelining": {head + "S: 250 PIPELINING\nC: MAIL FROM:<a@example.org>\nC: RSET\nS: 450 later\nS: 250 ok\nC: QUIT\n", "deferred: MAIL FROM:<a@example.org>: 450 later (mx)"},
-		"lost":       {head + "S: 250 8BITMIME\nC: MAIL FROM:<a@example.org>\nS: 421 4.3.2 going down\n", "deferred: MAIL FROM:<a@example.org>: 421 4.3.2 going down (mx)"},
+		"lost":       {head + "S: 250 8BITMIME\nC: MAIL FROM:<a@example.org>\nS: 421 4.3.2 going down\n", "limit: MAIL FROM:<a@example.org>: 421 4.3.2 going down (mx)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

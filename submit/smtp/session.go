@@ -24,8 +24,8 @@
 //
 // Errors: before MAIL everything is of scope Account: Connection, Insecure,
 // AuthFailed, or what Options.Auth returns. From MAIL on, a refusal is NoUser,
-// Refused, NotAllowed, TooBig, Deferred or AuthFailed by its reply, and a broken
-// connection or protocol is Lost. A session whose Deliver returned an error can
+// Refused, NotAllowed, TooBig, Deferred, Limited or AuthFailed by its reply, and a
+// broken connection or protocol is Lost. A session whose Deliver returned an error can
 // only be closed.
 package smtp
 
@@ -341,7 +341,7 @@ func (s *Session) authenticate(ctx context.Context) error {
 func (s *Session) loginRefused(st step, r Reply, v Verifier) error {
 	c := r.Status
 	c.Class = 4
-	err := error(&Refusal{st.String(), r, s.o.Host})
+	err := error(&Refusal{st.String(), r, s.o.Host, st.phase})
 	if v != nil && v.Reason() != nil {
 		err = fmt.Errorf("%w: %s", err, s.mask(status.Printable(v.Reason().Error())))
 	}

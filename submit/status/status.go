@@ -51,6 +51,7 @@ const (
 	Credential
 	Connection
 	Deferred
+	Limited
 	Lost
 )
 
@@ -75,6 +76,7 @@ var table = [...]row{
 	Temporary:  {"temporary", Message, Code{4, 3, 0}, 75, "not sent now, but worth another try"},
 	Connection: {"connection", Account, Code{4, 4, 1}, 75, "server not reached, or not ready to take mail"},
 	Deferred:   {"deferred", Recipient, Code{4, 0, 0}, 75, "server refused for now"},
+	Limited:    {"limit", Account, Code{4, 7, 0}, 75, "server takes no more of the account's mail for now"},
 	Lost:       {"lost", Message, Code{4, 4, 2}, 75, "connection or protocol broke while sending"},
 	NotAllowed: {"not allowed", Recipient, Code{5, 7, 1}, 77, "server's policy refused the message, its sender or a recipient"},
 	AuthFailed: {"login failed", Account, Code{4, 7, 8}, 77, "server refused the login"},
@@ -102,7 +104,7 @@ func (k Kind) Means() string { return table[k].means }
 // Kinds returns every kind, in the order of its exit code.
 func Kinds() []Kind {
 	return []Kind{Usage, Data, TooBig, NoInput, NoUser, Refused, Bug, Temporary,
-		Connection, Deferred, Lost, NotAllowed, AuthFailed, Insecure, Credential, Config}
+		Connection, Deferred, Limited, Lost, NotAllowed, AuthFailed, Insecure, Credential, Config}
 }
 
 // failure is an error that has a kind.

@@ -50,7 +50,7 @@ func TestTable(t *testing.T) {
 		if k.Scope() == Account && !k.Code().Temporary() {
 			t.Errorf("%v is the account's fault, and yet permanent", k)
 		}
-		if (k.Exit() == 75) != (k.Code().Temporary() && (k.Scope() != Account || k == Connection)) {
+		if (k.Exit() == 75) != (k.Code().Temporary() && (k.Scope() != Account || k == Connection || k == Limited)) {
 			t.Errorf("%v: %v exits with %d", k, k.Code(), k.Exit())
 		}
 		if k.Exit() < 64 || k.Exit() > 78 {
