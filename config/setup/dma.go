@@ -12,7 +12,7 @@ import (
 // dmaFields is every key of dma.conf, with those of older versions.
 func dmaFields() []field {
 	return []field{
-		{"SMARTHOST", str(func(d *draft) *string { return &d.host })},
+		{"SMARTHOST", host},
 		{"PORT", str(func(d *draft) *string { return &d.port })},
 		{"SECURETRANSFER", func(_ *reading, d *draft, _ entry) string { d.tls = true; return "" }},
 		{"SECURETRANS", func(_ *reading, d *draft, _ entry) string { d.tls = true; return "" }},
@@ -87,9 +87,7 @@ func readDma(r *reading) error {
 		return status.Config.Errorf("%s: without SMARTHOST, dma takes mail to each domain's own server; sendoff needs a smarthost", r.path)
 	}
 	if authPath != "" {
-		if err := r.dmaAuth(d, authPath); err != nil {
-			return err
-		}
+		r.dmaAuth(d, authPath)
 	}
 	if d.starttls && !d.tls {
 		d.tls = true
@@ -104,14 +102,11 @@ func readDma(r *reading) error {
 // dmaAuth finds the login in the file at path, or in the file of that name
 // beside dma.conf, which may have been copied together with it. The last line
 // of a host counts.
-func (r *reading) dmaAuth(d *draft, path string) error {
+func (r *reading) dmaAuth(d *draft, path string) {
 	if _, err := os.Stat(path); err != nil {
 		path = filepath.Join(filepath.Dir(r.path), filepath.Base(path))
 	}
-	text, there, err := optional(path)
-	if err != nil {
-		return err
-	}
+	text, there := r.beside(path)
 	if !there {
 		r.remark(path + ": not there, so the account does not log in")
 	}
@@ -123,7 +118,7 @@ func (r *reading) dmaAuth(d *draft, path string) error {
 			continue
 		}
 		e.key, e.value = "the login", rest[i+1:]
-		if !strings.EqualFold(rest[:i], d.host) {
+		if !strings.EqualFold(undotted(rest[:i]), d.host) {
 			r.dropped(e, "it is for another server than SMARTHOST")
 			continue
 		}
@@ -132,7 +127,6 @@ func (r *reading) dmaAuth(d *draft, path string) error {
 		}
 		d.login, d.user, d.password = true, user, e
 	}
-	return nil
 }
 
 // dmaMailname takes the name of the host, or a file that has it.
@@ -145,6 +139,7 @@ func dmaMailname(r *reading, d *draft, e entry) string {
 		e.value, _, _ = strings.Cut(text, "\n")
 		e.value = strings.TrimSpace(e.value)
 	}
+	e.value = undotted(e.value)
 	d.machine = e
 	return global("hostname")(r, d, e)
 }

@@ -98,6 +98,15 @@ func str(field func(*draft) *string) func(*reading, *draft, entry) string {
 	}
 }
 
+// host is for a key whose value is the server's name.
+func host(_ *reading, d *draft, e entry) string {
+	d.host = undotted(e.value)
+	return ""
+}
+
+// undotted returns a name without the dot at its end that says that it is whole.
+func undotted(name string) string { return strings.TrimSuffix(name, ".") }
+
 // plain is for a key whose value is that of a setting.
 func plain(setting string, as encoding.TextUnmarshaler) func(*reading, *draft, entry) string {
 	return func(_ *reading, d *draft, e entry) string { return d.put(setting, e.value, as) }
@@ -397,6 +406,7 @@ func (d *draft) own() string {
 
 // addFrom adds a sender, an address or a pattern.
 func (d *draft) addFrom(value string) string {
+	value = undotted(value)
 	if why := check(new(config.Pattern), value); why != "" {
 		return why
 	}

@@ -372,7 +372,7 @@ func readFile(path string) (string, error) {
 	if len(text) > maxFile {
 		return "", fmt.Errorf("%s: larger than 1 MiB, so not a configuration", path)
 	}
-	return string(text), err
+	return strings.TrimPrefix(string(text), "\ufeff"), err // a byte order mark
 }
 
 // optional is readFile for a file that need not be there.
@@ -382,6 +382,19 @@ func optional(path string) (text string, there bool, err error) {
 		return "", false, nil
 	}
 	return text, err == nil, status.Config.Wrap(err)
+}
+
+// beside returns the text of a file that another one may have beside it. One that
+// cannot be read keeps nothing else from being carried over.
+func (r *reading) beside(path string) (text string, there bool) {
+	text, there, err := optional(path)
+	if e := new(fs.PathError); errors.As(err, &e) {
+		err = fmt.Errorf("%s: %w", path, e.Err)
+	}
+	if err != nil {
+		r.remark(err.Error() + "; nothing of it is carried over")
+	}
+	return text, there || err != nil
 }
 
 // trusted returns why nobody should run a command that stands in the file at

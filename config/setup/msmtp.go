@@ -2,6 +2,7 @@ package setup
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -15,7 +16,7 @@ import (
 // versions. Those that decide about the file as a whole are in msmtpFile.
 func msmtpFields() []field {
 	return []field{
-		{"host", str(func(d *draft) *string { return &d.host })},
+		{"host", host},
 		{"port", str(func(d *draft) *string { return &d.port })},
 		{"socket", msmtpSocket},
 		{"protocol", msmtpProtocol},
@@ -130,10 +131,7 @@ func readMsmtp(r *reading) error {
 	if err != nil {
 		return status.Config.Wrap(err)
 	}
-	accounts, err := r.msmtpAccounts(text)
-	if err != nil {
-		return err
-	}
+	accounts := r.msmtpAccounts(text)
 	standard := "" // the account that is taken by default
 	drafts := 0
 	for _, a := range accounts {
@@ -180,8 +178,9 @@ func (r *reading) remarkShared(accounts int) {
 	}
 }
 
-// msmtpAccounts splits the file into its accounts.
-func (r *reading) msmtpAccounts(text string) ([]*msmtpAccount, error) {
+// msmtpAccounts splits the file into its accounts. One that cannot be begun is left
+// out with its lines.
+func (r *reading) msmtpAccounts(text string) []*msmtpAccount {
 	defaults := &msmtpAccount{}
 	var accounts []*msmtpAccount
 	var current *msmtpAccount
@@ -195,10 +194,12 @@ func (r *reading) msmtpAccounts(text string) ([]*msmtpAccount, error) {
 			current = defaults
 		case e.key == "account":
 			a, err := newMsmtpAccount(e, defaults, accounts)
-			if err != nil {
-				return nil, err
+			if current = a; err != nil {
+				r.remark(e.at + ": this account is not carried over: " + err.Error())
+				current = new(msmtpAccount)
+				continue
 			}
-			accounts, current = append(accounts, a), a
+			accounts = append(accounts, a)
 		case e.key == "eval":
 			r.dropped(e, "it is a command that prints a line of this file; put what it prints in its place, or write passwordeval if that is the password")
 		case !exactly(msmtpFields(), e.key):
@@ -211,7 +212,7 @@ func (r *reading) msmtpAccounts(text string) ([]*msmtpAccount, error) {
 			r.setMsmtp(current, e)
 		}
 	}
-	return accounts, nil
+	return accounts
 }
 
 // newMsmtpAccount begins an account, with the defaults and what it inherits.
@@ -222,10 +223,10 @@ func newMsmtpAccount(e entry, defaults *msmtpAccount, accounts []*msmtpAccount) 
 		return slices.IndexFunc(accounts, func(a *msmtpAccount) bool { return a.name == name })
 	}
 	if a.name == "" {
-		return nil, status.Config.Errorf("%s: an account without a name", e.at)
+		return nil, errors.New("it has no name")
 	}
 	if find(a.name) >= 0 {
-		return nil, status.Config.Errorf("%s: there is another account %q before", e.at, a.name)
+		return nil, fmt.Errorf("there is another account %q before", a.name)
 	}
 	heirs := 0
 	for parent := range strings.SplitSeq(parents, ",") {
@@ -234,7 +235,7 @@ func newMsmtpAccount(e entry, defaults *msmtpAccount, accounts []*msmtpAccount) 
 		}
 		i := find(parent)
 		if i < 0 {
-			return nil, status.Config.Errorf("%s: there is no account %q before this line", e.at, parent)
+			return nil, fmt.Errorf("there is no account %q before this line", parent)
 		}
 		for _, inherited := range accounts[i].entries {
 			a.inherit(inherited)

@@ -29,7 +29,7 @@ func nullmailerFiles() []field {
 			return ""
 		}},
 		{"adminaddr", func(_ *reading, d *draft, e entry) string {
-			if !isOwn(e.value) {
+			if e.value = undotted(e.value); !isOwn(e.value) {
 				return "it is not one address with a domain"
 			}
 			d.local = e
@@ -91,9 +91,7 @@ func readNullmailer(r *reading) error {
 		return status.Config.Wrap(err)
 	}
 	common := &draft{}
-	if err := r.nullmailerFolder(common); err != nil {
-		return err
-	}
+	r.nullmailerFolder(common)
 	var all []*draft
 	for _, e := range lines(remotes, text) {
 		if d := r.remote(common, e); d != nil {
@@ -113,14 +111,11 @@ func readNullmailer(r *reading) error {
 }
 
 // nullmailerFolder reads the files beside remotes, which are about all servers.
-func (r *reading) nullmailerFolder(d *draft) error {
+func (r *reading) nullmailerFolder(d *draft) {
 	says := make(map[string]entry)
 	for _, f := range nullmailerFiles() {
 		path := filepath.Join(r.path, f.key)
-		text, _, err := optional(path)
-		if err != nil {
-			return err
-		}
+		text, _ := r.beside(path)
 		first, _, _ := strings.Cut(text, "\n")
 		if e := (entry{f.key, strings.TrimSpace(first), path + ":1"}); e.value != "" {
 			says[f.key] = e
@@ -129,7 +124,7 @@ func (r *reading) nullmailerFolder(d *draft) error {
 	}
 	folder, err := os.ReadDir(r.path)
 	if err != nil {
-		return status.Config.Wrap(err)
+		r.remark(r.path + ": other files in it are not carried over: " + err.Error())
 	}
 	for _, file := range folder {
 		if name := file.Name(); name != "remotes" && !knows(nullmailerFiles(), name) {
@@ -138,13 +133,13 @@ func (r *reading) nullmailerFolder(d *draft) error {
 	}
 	r.nullmailerNames(d, says)
 	r.nullmailerPauses(says)
-	return nil
 }
 
 // nullmailerNames makes names of the host and of its domain from four files.
 func (r *reading) nullmailerNames(d *draft, says map[string]entry) {
 	complete := func(key string) entry {
 		e := says[key]
+		e.value = undotted(e.value)
 		if suffix := says["defaultdomain"].value; e.value != "" && !strings.Contains(e.value, ".") && suffix != "" {
 			e.value += "." + suffix
 		}
@@ -196,7 +191,7 @@ func (r *reading) remote(common *draft, e entry) *draft {
 		return nil
 	}
 	d := *common
-	d.name, d.at, d.host = "default", e.at, words[0]
+	d.name, d.at, d.host = "default", e.at, undotted(words[0])
 	d.from, d.rest = slices.Clone(common.from), slices.Clone(common.rest)
 	words = words[1:]
 	if len(words) > 0 && !strings.HasPrefix(words[0], "-") && !strings.Contains(words[0], "=") {

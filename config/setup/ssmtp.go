@@ -2,6 +2,7 @@ package setup
 
 import (
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"sendoff/submit/status"
@@ -10,14 +11,21 @@ import (
 // ssmtpFields is every key of ssmtp.conf, whose case does not matter.
 func ssmtpFields() []field {
 	return []field{
-		{"mailhub", func(_ *reading, d *draft, e entry) string {
-			host, port := splitPort(e.value)
-			if d.host = host; port != "" {
-				d.port = port
+		{"mailhub", func(r *reading, d *draft, e entry) string {
+			d.at = e.at
+			name, number := splitPort(e.value)
+			d.host = undotted(name)
+			if number != "" && !d.setPort(number) {
+				r.note(e, "what is behind the name is no port; the usual one is taken")
 			}
 			return ""
 		}},
-		{"RemotePort", str(func(d *draft) *string { return &d.port })},
+		{"RemotePort", func(_ *reading, d *draft, e entry) string {
+			if e.value != "" && !d.setPort(e.value) {
+				return "it is no port; the usual one is taken"
+			}
+			return ""
+		}},
 		{"UseTLS", yesNo(func(d *draft, yes bool) { d.tls, d.starttls = yes, d.starttls && yes })},
 		{"UseSTARTTLS", yesNo(func(d *draft, yes bool) { d.tls, d.starttls = d.tls || yes, yes })},
 		{"TLS_CA_File", path("tls-ca")},
@@ -26,12 +34,25 @@ func ssmtpFields() []field {
 		{"TLSCert", path("tls-cert")},
 		{"TLSKey", path("tls-key")},
 
-		{"AuthUser", func(_ *reading, d *draft, e entry) string { d.user, d.login = e.value, e.value != ""; return "" }},
+		{"AuthUser", func(_ *reading, d *draft, e entry) string {
+			why := notText(e.value)
+			if why == "" {
+				d.user, d.login = e.value, e.value != ""
+			}
+			return why
+		}},
 		{"AuthPass", func(_ *reading, d *draft, e entry) string { d.password = e; return "" }},
-		{"AuthMethod", str(func(d *draft) *string { return &d.auth })},
+		{"AuthMethod", func(r *reading, d *draft, e entry) string {
+			if e.value != "" && r.mechanism(strings.ToUpper(e.value)) != nil {
+				return "sendoff does not know it, and takes any that it knows"
+			}
+			d.auth = e.value
+			return ""
+		}},
 		{"UseOldAUTH", ifYes("the name is sent as the server asks for it")},
 
 		{"hostname", func(r *reading, d *draft, e entry) string {
+			e.value = undotted(e.value)
 			d.machine = e
 			return global("hostname")(r, d, e)
 		}},
@@ -58,6 +79,16 @@ func isSsmtp(path string) bool {
 	})
 }
 
+// setPort takes a port, if s is one.
+func (d *draft) setPort(s string) bool {
+	n, err := strconv.ParseUint(s, 10, 16)
+	if err != nil || n == 0 {
+		return false
+	}
+	d.port = strconv.FormatUint(n, 10)
+	return true
+}
+
 // yesNo is for a key of which everything but YES is no.
 func yesNo(set func(*draft, bool)) func(*reading, *draft, entry) string {
 	return func(_ *reading, d *draft, e entry) string {
@@ -81,7 +112,7 @@ func ifYes(why string) func(*reading, *draft, entry) string {
 // the top.
 func global(setting string) func(*reading, *draft, entry) string {
 	return func(r *reading, d *draft, e entry) string {
-		if e.value == "" {
+		if e.value = undotted(e.value); e.value == "" {
 			return ""
 		}
 		if why := check(hostName{}, e.value); why != "" {
@@ -93,7 +124,7 @@ func global(setting string) func(*reading, *draft, entry) string {
 
 // bare is for a key whose value is the domain that bare names get.
 func bare(_ *reading, d *draft, e entry) string {
-	if e.value != "" {
+	if e.value = undotted(e.value); e.value != "" {
 		if why := check(hostName{}, e.value); why != "" {
 			return why
 		}
@@ -104,7 +135,7 @@ func bare(_ *reading, d *draft, e entry) string {
 
 // ssmtpRoot takes the address that gets the mail for the system's users.
 func ssmtpRoot(r *reading, d *draft, e entry) string {
-	if e.value == "" {
+	if e.value = undotted(e.value); e.value == "" {
 		return ""
 	}
 	if !isOwn(e.value) {
@@ -128,13 +159,10 @@ func readSsmtp(r *reading) error {
 			r.unknown(e.at)
 			continue
 		}
-		// Some builds end a value at # or =, others do not; a password that
-		// works does so as a whole.
 		name := strings.ToLower(e.key)
 		login := name == "authuser" || name == "authpass"
-		if e.value = strings.TrimSpace(value); !login {
-			e.value, _, _ = strings.Cut(e.value, "#")
-			e.value = strings.TrimSpace(e.value)
+		if e.value, _ = ssmtpValue(value, login); name == "authpass" {
+			r.notePassword(e, value)
 		}
 		if before, twice := says[name]; twice && login {
 			r.dropped(e, "an earlier line counts")
@@ -150,10 +178,7 @@ func readSsmtp(r *reading) error {
 		d.rest.set("tls-key", "")
 		r.dropped(says["tlscert"], "UseTLSCert is not YES")
 	}
-	others, err := r.revaliases(d)
-	if err != nil {
-		return err
-	}
+	others := r.revaliases(d)
 	r.protect(d)
 	r.settle(d)
 	if r.add(d) != nil && len(others) > 0 {
@@ -166,25 +191,55 @@ func readSsmtp(r *reading) error {
 	return nil
 }
 
+// ssmtpValue returns a value without the comment behind it and the quotes around
+// it, and what of these there was. Some builds end a value at any # or =, others do
+// not; a login that works does so as a whole, so its comment begins behind a blank.
+func ssmtpValue(text string, login bool) (value, without string) {
+	value = strings.TrimSpace(text)
+	if value == "" {
+		return "", ""
+	}
+	if quote := value[0]; quote == '"' || quote == '\'' {
+		inner, rest, closed := strings.Cut(value[1:], string(quote))
+		switch rest = strings.TrimSpace(rest); {
+		case closed && rest == "":
+			return inner, "the quotes around it"
+		case closed && rest[0] == '#':
+			return inner, "the quotes around it and the comment behind it"
+		}
+	}
+	for i := range len(value) {
+		if value[i] == '#' && (!login || i > 0 && strings.IndexByte(" \t", value[i-1]) >= 0) {
+			return strings.TrimSpace(value[:i]), "the comment behind it"
+		}
+	}
+	return value, ""
+}
+
+// notePassword says what was taken off a password, of which it might be a part.
+func (r *reading) notePassword(e entry, text string) {
+	if _, without := ssmtpValue(text, true); without != "" {
+		r.note(e, "taken without "+without+"; if that is part of the password, sendoff --login puts the whole one in its place")
+	}
+}
+
 // revaliases reads the senders of local users. An address that goes through
 // the same server is one more of d; for another server an account is returned.
-func (r *reading) revaliases(d *draft) (others []*draft, err error) {
+func (r *reading) revaliases(d *draft) (others []*draft) {
 	path := filepath.Join(filepath.Dir(r.path), "revaliases")
-	text, _, err := optional(path)
-	if err != nil {
-		return nil, err
-	}
+	text, _ := r.beside(path)
 	for _, e := range lines(path, text) {
-		parts := strings.SplitN(strings.TrimSpace(strings.SplitN(e.value, "#", 2)[0]), ":", 4)
+		value, _ := ssmtpValue(e.value, false)
+		parts := strings.SplitN(value, ":", 4)
 		if len(parts) < 2 {
 			r.unknown(e.at)
 			continue
 		}
-		login, address := strings.TrimSpace(parts[0]), strings.TrimSpace(parts[1])
+		login, address := strings.TrimSpace(parts[0]), undotted(strings.TrimSpace(parts[1]))
 		e.key = "the sender"
 		o := *d
 		if len(parts) > 2 && strings.TrimSpace(parts[2]) != "" {
-			o.host = strings.TrimSpace(parts[2]) // on the same port, if none is given
+			o.host = undotted(strings.TrimSpace(parts[2])) // on the same port, if none is given
 		}
 		if len(parts) > 3 {
 			o.port = strings.TrimSpace(parts[3])
@@ -205,5 +260,5 @@ func (r *reading) revaliases(d *draft) (others []*draft, err error) {
 			r.note(e, "who sends with this address says so in From or with -f; a bare sender becomes the default account's own address")
 		}
 	}
-	return others, nil
+	return others
 }
