@@ -39,6 +39,7 @@ type Account struct {
 	TLSCert        string        `toml:"tls-cert" doc:"A PEM file with the certificate that shows the server who we are."`
 	TLSKey         string        `toml:"tls-key" doc:"A PEM file with the key of that certificate."`
 	TLSName        string        `toml:"tls-name" doc:"The name that must be in the server's certificate, instead of its host name."`
+	TLSLegacy      bool          `toml:"tls-legacy" doc:"Whether a server may agree on keys by RSA, which gives no forward secrecy."`
 	Proxy          Proxy         `toml:"proxy" doc:"A SOCKS5 proxy to connect through."`
 	SourceAddress  Source        `toml:"source-address" doc:"The IP address to connect from."`
 	AddressFamily  Family        `toml:"address-family" doc:"Which addresses of the server to use."`

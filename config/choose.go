@@ -257,7 +257,7 @@ func (a *Account) moveTo(servers List[Server]) (left string) {
 			left = a.Servers[0].Name()
 		}
 		a.User, a.UserFrom, a.Secret, a.RefreshToken = "", "", nil, ""
-		a.TLSCert, a.TLSKey, a.TLSName, a.TLSFingerprint = "", "", "", nil
+		a.TLSCert, a.TLSKey, a.TLSName, a.TLSFingerprint, a.TLSLegacy = "", "", "", nil, false
 		a.OneFlight = false // was said of the old host
 	}
 	a.Servers = servers

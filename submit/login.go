@@ -22,7 +22,8 @@ import (
 type login struct {
 	account *config.Account
 	secret  func(context.Context) (credential.Secret, error)
-	local   bool // the server is on this machine: nobody reads along
+	local   bool     // the server is on this machine: nobody reads along
+	tried   []string // the mechanisms of the last session, of which the server knew none but the last
 
 	// Of an access token, which is asked for elsewhere; else nil.
 	done   chan fetched
@@ -271,6 +272,7 @@ func (l *login) auth(ctx context.Context, offered []string, cs *tls.ConnectionSt
 	}
 	m, err := auth.Choose(offered, l.account.Auth, auth.Needs{
 		Protected:   cs != nil || l.local,
+		Recorded:    cs != nil && l.account.TLSLegacy,
 		State:       cs,
 		Certificate: l.account.TLSCert != "",
 		User:        l.account.User,
@@ -280,7 +282,18 @@ func (l *login) auth(ctx context.Context, offered []string, cs *tls.ConnectionSt
 	if err != nil {
 		return nil, err
 	}
+	l.tried = append(l.tried, m.Name)
 	return &smtp.Login{Client: m.Client(l.account.User, secret.Reveal()), Secret: secret.Reveal()}, nil
+}
+
+// passedOver says of a login that has succeeded which mechanisms the server offers
+// and does not know; "" if there was none.
+func (l *login) passedOver() string {
+	if l == nil || len(l.tried) < 2 {
+		return ""
+	}
+	last := len(l.tried) - 1
+	return fmt.Sprintf("the server offers AUTH %s and refuses it; set auth = %q to spare that", strings.Join(l.tried[:last], ", "), l.tried[last])
 }
 
 // Values says of the settings that config leaves open what they may be.

@@ -160,7 +160,7 @@ func (o *opening) start(ctx context.Context, h hop, conn net.Conn, options smtp.
 	options.Patience = o.s.Patience
 	options.Trace = o.s.Trace
 	if o.login != nil {
-		o.login.local = h.local()
+		o.login.local, o.login.tried = h.local(), nil
 		options.Auth = o.login.auth
 	}
 	options.Auth = o.s.watched(h, options.Auth)
@@ -172,6 +172,9 @@ func (o *opening) start(ctx context.Context, h hop, conn net.Conn, options smtp.
 	session, err := smtp.Open(ctx, conn, options)
 	if p, ok := conn.(*pipe); ok && err != nil {
 		err = p.explain(err)
+	}
+	if text := o.login.passedOver(); err == nil && text != "" && !o.s.Sendmail {
+		o.s.warn(text)
 	}
 	return session, err
 }

@@ -2,7 +2,7 @@
 //
 //	server offers      account allows     connection, user, secret
 //	       └──────────────┬┴─────────────────────┘
-//	                   Choose          the first row of mechanisms that is in
+//	                   Choose          the first mechanism that is in
 //	                      │            all of them
 //	              Mechanism.Client     a sasl.Client, one for each login
 //	                      │
@@ -66,30 +66,36 @@ const (
 	byToken    = aUser | aSecret | aToken
 )
 
-// mechanisms is what we know, the strongest first.
+// mechanisms is what we know, in order of preference where nobody else can read
+// the connection.
 //
 //   - EXTERNAL: a private key has signed this very TLS handshake; there is
 //     nothing to guess, and nothing that works on another connection.
+//   - OAUTHBEARER, XOAUTH2: the token is sent, but it expires. They compete
+//     with nothing else: what takes a token takes no password.
+//   - PLAIN, LOGIN: both send the password, inside TLS to a server whose
+//     certificate has been verified, or to this machine. Every server can check
+//     it, however it keeps passwords; many offer SCRAM for users of whom they
+//     have no SCRAM keys, and refuse them. PLAIN takes fewer round trips.
 //   - SCRAM: the password is not sent, and the server proves that it knows it.
 //     With -PLUS nobody can sit between the two, whatever certificate they
 //     have; that is worth more than the better hash.
-//   - OAUTHBEARER, XOAUTH2: the token is sent, but it expires. They compete
-//     with nothing else: what takes a token takes no password.
-//   - PLAIN, LOGIN: both send the password; PLAIN in fewer round trips.
 //   - CRAM-MD5 is last although it sends none. Who reads the exchange can try
 //     passwords on it as fast as MD5 is, and the server must keep passwords
-//     readable. Inside TLS nobody reads it and PLAIN is the lesser evil, so it
-//     counts only where the rows above may not be used, or are not offered.
+//     readable.
+//
+// Where others can read the connection those that are Clear are never chosen;
+// where they may read it later (Needs.Recorded), the others come first.
 var mechanisms = [...]Mechanism{
 	{Name: "EXTERNAL", Initial: true, wants: aCertificate, client: newExternal},
-	{Name: "SCRAM-SHA-256-PLUS", Initial: true, wants: byPassword | aBinding, client: newSCRAM256},
-	{Name: "SCRAM-SHA-1-PLUS", Initial: true, wants: byPassword | aBinding, client: newSCRAM1},
-	{Name: "SCRAM-SHA-256", Initial: true, wants: byPassword, client: newSCRAM256},
-	{Name: "SCRAM-SHA-1", Initial: true, wants: byPassword, client: newSCRAM1},
 	{Name: "OAUTHBEARER", Clear: true, Initial: true, wants: byToken, client: newOAuthBearer},
 	{Name: "XOAUTH2", Clear: true, Initial: true, wants: byToken, client: newXOAuth2},
 	{Name: "PLAIN", Clear: true, Initial: true, wants: byPassword, client: newPlain},
 	{Name: "LOGIN", Clear: true, wants: byPassword, client: newLogin},
+	{Name: "SCRAM-SHA-256-PLUS", Initial: true, wants: byPassword | aBinding, client: newSCRAM256},
+	{Name: "SCRAM-SHA-1-PLUS", Initial: true, wants: byPassword | aBinding, client: newSCRAM1},
+	{Name: "SCRAM-SHA-256", Initial: true, wants: byPassword, client: newSCRAM256},
+	{Name: "SCRAM-SHA-1", Initial: true, wants: byPassword, client: newSCRAM1},
 	{Name: "CRAM-MD5", wants: byPassword, client: newCRAMMD5},
 }
 
@@ -107,6 +113,9 @@ type Needs struct {
 	// Protected says that nobody can read the connection: it has TLS, or
 	// is a loopback or Unix socket.
 	Protected bool
+	// Recorded says that who records the connection may be able to read it
+	// later, when the server's key is stolen: TLS without forward secrecy.
+	Recorded bool
 	// State is that of the TLS connection, which a login can be bound to;
 	// nil without TLS.
 	State *tls.ConnectionState
@@ -139,9 +148,26 @@ func (have Needs) grants(named bool, c channel) wants {
 	return w
 }
 
-// Choose returns the strongest mechanism that the server offers, the account
-// allows and connection, user and secret suffice for. No name in allowed means
-// all; names are compared without regard to case.
+// preference returns the mechanisms in the order in which to choose: that of
+// allowed, if it names any, else ours.
+func preference(allowed []string, recorded bool) []Mechanism {
+	list := slices.Clone(mechanisms[:])
+	rank := func(m Mechanism) int {
+		switch {
+		case len(allowed) > 0:
+			return slices.IndexFunc(allowed, func(name string) bool { return strings.EqualFold(name, m.Name) })
+		case recorded && m.Clear:
+			return 1
+		}
+		return 0
+	}
+	slices.SortStableFunc(list, func(a, b Mechanism) int { return rank(a) - rank(b) })
+	return list
+}
+
+// Choose returns the first mechanism that the server offers, the account allows
+// and connection, user and secret suffice for. allowed is in order of preference;
+// no name in it means all. Names are compared without regard to case.
 func Choose(offered, allowed []string, have Needs) (Mechanism, error) {
 	for _, name := range allowed {
 		if !contains(Known(), name) {
@@ -152,7 +178,7 @@ func Choose(offered, allowed []string, have Needs) (Mechanism, error) {
 	r.password = have.HasSecret && !have.Token && tokensOnly(allowed) == nil
 	channel := channelOf(have.State)
 	channel.offered = slices.ContainsFunc(offered, isPlus)
-	for _, m := range mechanisms {
+	for _, m := range preference(allowed, have.Recorded) {
 		named := contains(allowed, m.Name)
 		lacks := m.wants &^ have.grants(named, channel)
 		switch {

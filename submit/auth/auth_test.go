@@ -3,6 +3,7 @@ package auth
 import (
 	"crypto/tls"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,6 +22,7 @@ func TestChoose(t *testing.T) {
 		noBind  = Needs{Protected: true, State: unbound, User: "ann", HasSecret: true}
 		bearer  = Needs{Protected: true, State: tls13, User: "ann", HasSecret: true, Token: true}
 		cert    = Needs{Protected: true, State: tls13, Certificate: true}
+		legacy  = Needs{Protected: true, Recorded: true, State: tls13, User: "ann", HasSecret: true}
 		both    = Needs{Protected: true, State: tls13, Certificate: true, User: "ann", HasSecret: true}
 		noUser  = Needs{Protected: true, State: tls13, HasSecret: true}
 		noWord  = Needs{Protected: true, State: tls13, User: "ann"}
@@ -39,7 +41,9 @@ func TestChoose(t *testing.T) {
 		{"login", "", local, "LOGIN"},
 		{"CRAM-MD5 plain", "", local, "PLAIN"},
 		{"PLAIN LOGIN", "login", local, "LOGIN"},
-		{"PLAIN LOGIN", "LOGIN PLAIN", local, "PLAIN"},
+		{"PLAIN LOGIN", "LOGIN PLAIN", local, "LOGIN"},
+		{"LOGIN CRAM-MD5", "PLAIN cram-md5 LOGIN", local, "CRAM-MD5"},
+		{"PLAIN SCRAM-SHA-256 SCRAM-SHA-1", "PLAIN SCRAM-SHA-1", open, "SCRAM-SHA-1"},
 		{"XPLAIN PLAIN-CLIENTTOKEN LOGIN", "", local, "LOGIN"},
 		{"PLAIN LOGIN", "", open, "insecure: login: PLAIN, LOGIN would send the secret in clear without TLS"},
 		{"CRAM-MD5 LOGIN", "LOGIN", open, "insecure: login: LOGIN would send the secret in clear without TLS"},
@@ -53,14 +57,21 @@ func TestChoose(t *testing.T) {
 
 		{all, "", both, "EXTERNAL"},
 		{all, "", cert, "EXTERNAL"},
-		{all, "", over, "SCRAM-SHA-256-PLUS"},
-		{all, "", noBind, "SCRAM-SHA-256"},
-		{all, "", local, "SCRAM-SHA-256"},
+		{all, "", over, "PLAIN"},
+		{all, "", noBind, "PLAIN"},
+		{all, "", local, "PLAIN"},
+		{all, "", legacy, "SCRAM-SHA-256-PLUS"},
+		{"PLAIN SCRAM-SHA-1", "", legacy, "SCRAM-SHA-1"},
+		{"PLAIN LOGIN", "", legacy, "PLAIN"},
+		{"PLAIN SCRAM-SHA-1", "PLAIN SCRAM-SHA-1", legacy, "PLAIN"},
+		{plus, "", noBind, "SCRAM-SHA-256"},
 		{all, "", open, "SCRAM-SHA-256"},
 		{all, "", openKey, "SCRAM-SHA-256"},
 		{all, "", bearer, "OAUTHBEARER"},
 		{"SCRAM-SHA-256 SCRAM-SHA-1-PLUS", "", over, "SCRAM-SHA-1-PLUS"},
-		{"scram-sha-1 PLAIN", "", over, "SCRAM-SHA-1"},
+		{"scram-sha-1 LOGIN", "", over, "LOGIN"},
+		{"scram-sha-1 PLAIN", "SCRAM-SHA-1 PLAIN", over, "SCRAM-SHA-1"},
+		{"scram-sha-1 cram-md5", "", over, "SCRAM-SHA-1"},
 		{plus, "SCRAM-SHA-1", over, "SCRAM-SHA-1"},
 		{"SCRAM-SHA-256-PLUS PLAIN", "", noBind, "PLAIN"},
 		{"SCRAM-SHA-256-PLUS", "", local, "insecure: login: for SCRAM-SHA-256-PLUS there must be a TLS connection to bind it to"},
@@ -99,6 +110,37 @@ func TestChoose(t *testing.T) {
 			t.Errorf("Choose(%q, %q, %+v):\n got %s\nwant %s", tt.offered, tt.allowed, tt.have, got, tt.want)
 		}
 	}
+}
+
+// No order of preference, the account's or ours, lets a password or a token go
+// where others can read it: what is chosen without protection sends neither, and
+// a server that knows only the others gets nothing.
+func TestChooseUnprotected(t *testing.T) {
+	known := Known()
+	orders := [][]string{nil}
+	for i := range known {
+		orders = append(orders, known[i:i+1], slices.Concat(known[i:], known[:i]), reversed(slices.Concat(known[i:], known[:i])))
+		for j := range known {
+			orders = append(orders, []string{known[i], known[j]})
+		}
+	}
+	offers := slices.Clone(orders[1:])
+	for _, allowed := range orders {
+		for _, offered := range offers {
+			for n := range 8 {
+				have := Needs{User: "ann", HasSecret: true, Recorded: n&1 != 0, Token: n&2 != 0, Certificate: n&4 != 0}
+				m, err := Choose(offered, allowed, have)
+				if err == nil && (m.Clear || !contains([]string{"SCRAM-SHA-256", "SCRAM-SHA-1", "CRAM-MD5"}, m.Name)) {
+					t.Errorf("Choose(%q, %q, %+v): %s", offered, allowed, have, m.Name)
+				}
+			}
+		}
+	}
+}
+
+func reversed(names []string) []string {
+	slices.Reverse(names)
+	return names
 }
 
 // row returns the mechanism of a name, as Choose would without TLS.

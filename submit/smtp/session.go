@@ -35,6 +35,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -89,7 +90,8 @@ type Options struct {
 	// means as many as the server takes.
 	MaxRecipients int
 	// Auth chooses a mechanism among those offered. A nil Login means that
-	// none is needed. It is called at most once, after TLS; nil means no Login.
+	// none is needed. It is called after TLS, and again for each mechanism that
+	// the server offers but does not know; nil means no Login.
 	Auth func(ctx context.Context, offered []string, cs *tls.ConnectionState) (*Login, error)
 	// Timeout bounds every wait but the one for the reply to the final dot;
 	// 0 means the limits of RFC 5321 section 4.5.3.2.
@@ -283,18 +285,45 @@ const maxChallenges = 16
 // section 4.5.3.1.4).
 const maxCommand = 512
 
-// authenticate runs one SASL exchange (RFC 4954).
+// authenticate logs in. A mechanism that the server offers but does not know
+// (504 or 5.5.4, RFC 4954 section 4) gives way to the next one that Auth chooses.
 func (s *Session) authenticate(ctx context.Context) error {
 	if s.o.Auth == nil {
 		return nil
 	}
-	login, err := s.o.Auth(ctx, s.mechanisms(), s.tls)
-	if err != nil || login == nil {
-		return err
+	offered := s.mechanisms()
+	var unknown error
+	for {
+		login, err := s.o.Auth(ctx, offered, s.tls)
+		switch {
+		case err != nil:
+			return cmp.Or(unknown, err)
+		case login == nil:
+			return nil
+		}
+		mechanism, err := s.login(login)
+		at := slices.Index(offered, mechanism)
+		if !unknownMechanism(err) || at < 0 {
+			return err
+		}
+		unknown = cmp.Or(unknown, err)
+		offered = slices.Delete(offered, at, at+1)
 	}
+}
+
+// unknownMechanism reports whether err is a server's word that it does not know
+// the mechanism, and not that the secret is wrong.
+func unknownMechanism(err error) bool {
+	var r *Refusal
+	return errors.As(err, &r) && r.Reply.Class() == 5 &&
+		(r.Reply.Code == 504 || r.Reply.Status == status.Code{Class: 5, Subject: 5, Detail: 4})
+}
+
+// login runs one SASL exchange (RFC 4954) with the mechanism that it returns.
+func (s *Session) login(login *Login) (mechanism string, err error) {
 	mechanism, first, err := login.Client.Start()
 	if err != nil {
-		return status.AuthFailed.Wrap(fmt.Errorf("AUTH: %w", err))
+		return "", status.AuthFailed.Wrap(fmt.Errorf("AUTH: %w", err))
 	}
 	s.hide(login.Secret)
 	st := step{phase: auth, name: "AUTH " + mechanism, send: "AUTH " + mechanism}
@@ -314,7 +343,7 @@ func (s *Session) authenticate(ctx context.Context) error {
 	}
 	for n := 0; err == nil && reply.Class() == 3; n++ {
 		if n == maxChallenges {
-			return status.AuthFailed.Errorf("%s: the server asks without end (%s)", st, s.o.Host)
+			return mechanism, status.AuthFailed.Errorf("%s: the server asks without end (%s)", st, s.o.Host)
 		}
 		st.send = s.answer(login.Client, reply)
 		reply, err = s.command(st)
@@ -322,18 +351,18 @@ func (s *Session) authenticate(ctx context.Context) error {
 	verifier, _ := login.Client.(Verifier)
 	switch {
 	case err != nil:
-		return err
+		return mechanism, err
 	case reply.Class() == 4:
-		return s.refusal(st, reply)
+		return mechanism, s.refusal(st, reply)
 	case reply.Class() == 5:
-		return s.loginRefused(st, reply, verifier)
+		return mechanism, s.loginRefused(st, reply, verifier)
 	case verifier != nil:
 		if err := verifier.Verify(); err != nil {
 			s.broken = true // who knows who that is
-			return status.Insecure.Wrap(fmt.Errorf("%s: %w (%s)", st, err, s.o.Host))
+			return mechanism, status.Insecure.Wrap(fmt.Errorf("%s: %w (%s)", st, err, s.o.Host))
 		}
 	}
-	return nil
+	return mechanism, nil
 }
 
 // loginRefused is the error of a login that the server refused for good, with

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -47,6 +48,54 @@ func TestVerifier(t *testing.T) {
 			})
 			if got := fmt.Sprintf("%s: %v", status.KindOf(err), err); err == nil || got != want {
 				t.Errorf("%s: %q, want %q", reply, got, want)
+			}
+			<-served
+		})
+	}
+}
+
+// TestNextMechanism: a mechanism that the server offers and does not know gives
+// way to the next, in the same session; a password that is refused is not tried
+// again in another way. The first refusal is told if nothing else is left.
+func TestNextMechanism(t *testing.T) {
+	const plain, login = "C: AUTH PLAIN AGFubgBzZWNyZXQ=\nS: ", "C: AUTH LOGIN YW5u\nS: "
+	tests := []struct{ dialogue, want string }{
+		{plain + "504 5.7.4 Unrecognized authentication type\n" + login + "235 2.7.0 ok\n", ""},
+		{plain + "504 no\n" + login + "235 ok\n", ""},
+		{plain + "501 5.5.4 no such mechanism\n" + login + "235 ok\n", ""},
+		{plain + "504 5.5.4 no\n" + login + "504 5.5.4 neither\n", "AUTH PLAIN: 504 5.5.4 no (mx)"},
+		{plain + "504 5.5.4 no\n" + login + "535 5.7.8 wrong\n", "AUTH LOGIN: 535 5.7.8 wrong (mx)"},
+		{plain + "535 5.7.8 wrong\n", "AUTH PLAIN: 535 5.7.8 wrong (mx)"},
+		{plain + "501 5.5.2 what?\n", "AUTH PLAIN: 501 5.5.2 what? (mx)"},
+		{plain + "454 4.5.4 later\n", "AUTH PLAIN: 454 4.5.4 later (mx)"},
+	}
+	for _, tt := range tests {
+		synctest.Test(t, func(t *testing.T) {
+			tr, err := smtptest.Parse("next", "S: 220 mx\nC: EHLO client\nS: 250-mx\nS: 250 AUTH PLAIN LOGIN\n"+tt.dialogue)
+			if err != nil {
+				t.Fatal(err)
+			}
+			client, server := net.Pipe()
+			served := make(chan error, 1)
+			go func() { served <- tr.Serve(server) }()
+			session, err := Open(context.Background(), client, Options{
+				Security: None, Host: "mx", Name: "client",
+				Auth: func(_ context.Context, offered []string, _ *tls.ConnectionState) (*Login, error) {
+					switch {
+					case slices.Contains(offered, "PLAIN"):
+						return &Login{Client: sasl.NewPlainClient("", "ann", "secret"), Secret: "secret"}, nil
+					case slices.Contains(offered, "LOGIN"):
+						return &Login{Client: sasl.NewLoginClient("ann", "secret"), Secret: "secret"}, nil
+					}
+					return nil, status.AuthFailed.Errorf("nothing left")
+				},
+			})
+			if err == nil {
+				session.quit = true // the dialogue ends here
+				session.Close()
+			}
+			if got := fmt.Sprint(err); err != nil && got != tt.want || err == nil && tt.want != "" {
+				t.Errorf("%s: %v, want %q", tt.dialogue, err, tt.want)
 			}
 			<-served
 		})
