@@ -23,6 +23,8 @@ type Override struct {
 	User     string
 	Secret   string // a source, never a password
 	From     string // an address or pattern, as in a file; the environment's alone
+	Queue    string // as in a file; the environment's alone, and not for one account
+	Runner   string // likewise
 }
 
 // Locate returns where the files are, given the explicit path of an option or of

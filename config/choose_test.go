@@ -259,6 +259,8 @@ func TestEnvironment(t *testing.T) {
 		{"SENDOFF_USER", Override{User: "x"}},
 		{"SENDOFF_SECRET", Override{Secret: "x"}},
 		{"SENDOFF_FROM", Override{From: "x"}},
+		{"SENDOFF_QUEUE", Override{Queue: "x"}},
+		{"SENDOFF_RUNNER", Override{Runner: "x"}},
 		{"SENDOFF_PASSWORD", Override{}},
 	} {
 		got := Environment(func(name string) string {
@@ -269,6 +271,29 @@ func TestEnvironment(t *testing.T) {
 		})
 		if got != row.want {
 			t.Errorf("%s: %+v", row.variable, got)
+		}
+	}
+}
+
+func TestSettle(t *testing.T) {
+	for _, row := range []struct {
+		queue, runner, wantQueue, wantRunner, err string
+	}{
+		{"", "", "/file", "on", ""},
+		{"/data", "off", "/data", "off", ""},
+		{"off", "auto", "off", "auto", ""},
+		{"~/mail", "", "/home/ann/mail", "on", ""},
+		{"data", "", "/file", "on", "SENDOFF_QUEUE is the absolute path"},
+		{"/a\nb", "", "/file", "on", "SENDOFF_QUEUE is the absolute path"},
+		{"/data", "yes", "/file", "on", "SENDOFF_RUNNER is "},
+	} {
+		c := &Config{Queue: "/file", Runner: "on"}
+		err := c.Settle(Override{Queue: row.queue, Runner: row.runner}, "/home/ann")
+		if c.Queue != row.wantQueue || c.Runner != row.wantRunner {
+			t.Errorf("%+v: %q, %q", row, c.Queue, c.Runner)
+		}
+		if (err == nil) != (row.err == "") || err != nil && !strings.HasPrefix(err.Error(), row.err) || err != nil && status.KindOf(err) != status.Config {
+			t.Errorf("%+v: %v", row, err)
 		}
 	}
 }
@@ -303,7 +328,7 @@ func TestUnread(t *testing.T) {
 		{"SENDOFF_FORM", "SENDOFF_FORM is not read; did you mean SENDOFF_FROM?"},
 		{"SENDOFF_PASSWORD", "SENDOFF_PASSWORD is not read, as the environment is no place for a password; SENDOFF_SECRET says where it is, as in file:PATH"},
 		{"SENDOFF_SMTP_PASS", "SENDOFF_SMTP_PASS is not read, as the environment is no place for a password; SENDOFF_SECRET says where it is, as in file:PATH"},
-		{"SENDOFF_TRANSPORT", "SENDOFF_TRANSPORT is not read; the variables are SENDOFF_CONFIG, SENDOFF_ACCOUNT, SENDOFF_SERVER, SENDOFF_USER, SENDOFF_SECRET, SENDOFF_FROM"},
+		{"SENDOFF_TRANSPORT", "SENDOFF_TRANSPORT is not read; the variables are SENDOFF_CONFIG, SENDOFF_ACCOUNT, SENDOFF_SERVER, SENDOFF_USER, SENDOFF_SECRET, SENDOFF_FROM, SENDOFF_QUEUE, SENDOFF_RUNNER"},
 		{"SENDOFF_", "SENDOFF_ is not read; the variables are …"},
 		{"SENDOFF_SERVER", ""},
 		{"SENDOFF_REASON", ""}, // notify-command gets it, and may run sendoff

@@ -342,7 +342,7 @@ func (c *Config) checkTop(o *outline, home string) error {
 		return o.errorf(o.find("retry"), `retry is two times, the first wait and the longest, as in ["1m", "1h"]`)
 	case o.has("sessions") && c.Sessions < 1:
 		return o.errorf(o.find("sessions"), "sessions must be 1 or more")
-	case o.has("runner") && c.Runner != "auto" && c.Runner != "on" && c.Runner != Off:
+	case o.has("runner") && !isRunner(c.Runner):
 		return o.errorf(o.find("runner"), `runner is "auto", "on" or "off"`)
 	}
 	if _, err := process.Argv(c.NotifyCommand, home); o.has("notify-command") && err != nil {

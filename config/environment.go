@@ -1,9 +1,12 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
+	"unicode"
 
 	"sendoff/submit/status"
 )
@@ -23,6 +26,8 @@ var variables = [...]struct {
 	{"USER", func(o *Override) *string { return &o.User }},
 	{"SECRET", func(o *Override) *string { return &o.Secret }},
 	{"FROM", func(o *Override) *string { return &o.From }},
+	{"QUEUE", func(o *Override) *string { return &o.Queue }},
+	{"RUNNER", func(o *Override) *string { return &o.Runner }},
 }
 
 // Environment returns what the variables SENDOFF_* say.
@@ -33,6 +38,26 @@ func Environment(getenv func(string) string) Override {
 	}
 	return o
 }
+
+// Settle puts what env says of the settings at the top in place of what the files
+// say. home is what ~ means.
+func (c *Config) Settle(env Override, home string) error {
+	queue := env.Queue
+	if queue != "" && queue != Off {
+		queue = resolve(queue, "", home)
+		if !filepath.IsAbs(queue) || strings.ContainsFunc(queue, unicode.IsControl) {
+			return status.Config.Errorf(`SENDOFF_QUEUE is the absolute path of a folder, or "off"`)
+		}
+	}
+	if env.Runner != "" && !isRunner(env.Runner) {
+		return status.Config.Errorf(`SENDOFF_RUNNER is "auto", "on" or "off"`)
+	}
+	c.Queue, c.Runner = cmp.Or(queue, c.Queue), cmp.Or(env.Runner, c.Runner)
+	return nil
+}
+
+// isRunner reports whether s is a value of runner.
+func isRunner(s string) bool { return s == "auto" || s == "on" || s == Off }
 
 // Unread says of each variable SENDOFF_* of environ that nobody reads, in the
 // order of their names, what may have been meant. What they hold is not told: it

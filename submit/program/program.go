@@ -198,6 +198,7 @@ func (p *program) submitter() (*submit.Submitter, error) {
 	if err != nil {
 		c = config.Default()
 	}
+	err = cmp.Or(err, c.Settle(config.Environment(os.Getenv), s.Store.Home))
 	s.Config = c
 	s.Log = &submit.Log{Place: c.Log, Format: c.LogFormat, Tag: cmp.Or(p.cmd.SyslogTag, "sendoff")}
 	if p.privileged && s.Log.Place != config.Off {
