@@ -17,7 +17,7 @@ type Identity struct {
 	Login    string // the number of a user who has no name
 	FullName string
 	Home     string // as the system knows it, whatever $HOME says
-	Hostname string
+	Hostname string // if it can be a domain: "(none)" cannot
 	FQDN     string // the host's full name, with a dot in it
 	Mailname string // from /etc/mailname
 	Sendmail string // what the system's programs run to send mail, there or not
@@ -52,9 +52,8 @@ func Identify() Identity {
 		id.Sendmail = filepath.Join(id.Home, sendmail)
 	}
 	if host, err := os.Hostname(); err == nil {
-		id.Hostname = host
 		hosts, _ := os.ReadFile("/etc/hosts")
-		id.FQDN = fqdn(host, string(hosts))
+		id.Hostname, id.FQDN = hostNames(host, string(hosts))
 	}
 	mailname, _ := os.ReadFile("/etc/mailname")
 	id.Mailname = firstDomain(string(mailname))
@@ -83,6 +82,13 @@ func fullName(gecos, login string) string {
 		return r
 	}
 	return strings.TrimSpace(strings.Map(printable, name))
+}
+
+// hostNames returns the name that the system has for this host, if it can be a
+// domain, and the full one.
+func hostNames(host, hosts string) (name, full string) {
+	name = firstDomain(host)
+	return name, fqdn(name, hosts)
 }
 
 // fqdn returns the full name of host: host itself if it has a dot, else the

@@ -55,6 +55,26 @@ func TestFQDN(t *testing.T) {
 	}
 }
 
+// TestHostNames has names as containers and small systems have them, which are no
+// reason to fail.
+func TestHostNames(t *testing.T) {
+	for _, row := range []struct{ host, name, full string }{
+		{"(none)", "", ""},
+		{"", "", ""},
+		{"host.", "host", "host.example.org"},
+		{"my_host", "my_host", ""},
+		{"web.my_project_default", "web.my_project_default", "web.my_project_default"},
+		{"-x.example.org", "-x.example.org", "-x.example.org"},
+		{"bad name", "bad", ""},
+		{"<bad>", "", ""},
+	} {
+		name, full := hostNames(row.host, "127.0.1.1 host.example.org host\n")
+		if name != row.name || full != row.full {
+			t.Errorf("%q: %q, %q, want %q, %q", row.host, name, full, row.name, row.full)
+		}
+	}
+}
+
 func TestFirstDomain(t *testing.T) {
 	for _, row := range []struct{ text, want string }{
 		{"example.org\n", "example.org"}, {"\n a.example. \nb", "a.example"}, {"", ""}, {"a@b\n", ""}, {"a\r\n", "a"},

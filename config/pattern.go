@@ -14,7 +14,7 @@ type Pattern struct{ local, domain string }
 // UnmarshalText reads an address that has a domain, with any number of *.
 func (p *Pattern) UnmarshalText(text []byte) error {
 	// An address may hold a * as it is, in its local part only.
-	s := string(text)
+	s := strings.TrimSuffix(string(text), ".")
 	at := strings.LastIndexByte(s, '@')
 	if at < 0 {
 		return errors.New("an address or pattern needs an @, as in *@example.org")

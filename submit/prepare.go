@@ -102,14 +102,10 @@ func (j *job) addRecipients(r *Request, rules *rules) error {
 func (j *job) complete(r *Request, rules *rules) error {
 	author, _ := j.message.From()
 	var failure error
-	changes, err := j.message.RewriteAddresses(func(field string, b message.Mailbox) (envelope.Address, string) {
-		rule := rules.recipient
-		if isSenderField(field) {
-			rule = rules.sender
-		}
-		address, why, err := rule(b.Address)
+	changes, err := j.message.RewriteAddresses(func(field string, b message.Mailbox) (message.Mailbox, string) {
+		to, why, err := rules.mailbox(field, b.Address)
 		failure = cmp.Or(failure, err)
-		return address, why
+		return to, why
 	})
 	if err := cmp.Or(failure, err); err != nil {
 		return err
@@ -122,10 +118,10 @@ func (j *job) complete(r *Request, rules *rules) error {
 	}
 	id := rules.s.Identity
 	defaults := message.Defaults{
-		From: message.Mailbox{Name: cmp.Or(r.FullName, r.Account.FullName, r.UserName, id.FullName), Address: from},
+		From: message.Mailbox{Name: cmp.Or(r.FullName, r.Account.FullName, r.UserName, id.FullName, rules.nameOf(r.Sender)), Address: from},
 	}
 	r.stamp(&defaults, cmp.Or(from.Domain(), rules.fallback()))
-	if rules.forced(author.Address) && !j.message.Survey().Signed && !rules.s.isLocal(author.Address, id.Mailname) {
+	if rules.forced(author.Address) && !j.message.Survey().Signed && !rules.s.isLocalSender(author.Address) {
 		defaults.ReplyTo = author
 	}
 	for _, c := range append(changes, j.message.Complete(defaults)...) {
@@ -141,6 +137,29 @@ func (r *Request) stamp(d *message.Defaults, domain string) {
 		r.date, r.id = time.Now(), message.NewID(domain)
 	}
 	d.Date, d.ID = r.date, r.id
+}
+
+// mailbox returns what is to stand in a field of the header in place of a, and
+// why: an address, and the name for it where there is none.
+func (u *rules) mailbox(field string, a envelope.Address) (to message.Mailbox, why string, err error) {
+	if !isSenderField(field) {
+		to.Address, why, err = u.recipient(a)
+		return to, why, err
+	}
+	to.Address, why, err = u.sender(a)
+	if to.Address != a && strings.HasSuffix(strings.ToLower(field), "from") {
+		to.Name = u.nameOf(&a)
+	}
+	return to, why, err
+}
+
+// nameOf returns the name for a sender whose address is replaced, if that says
+// which host it is; sender may be nil.
+func (u *rules) nameOf(sender *envelope.Address) string {
+	if sender == nil || u.s.Config.Domain != "" {
+		return ""
+	}
+	return u.s.nameHere(*sender)
 }
 
 // isSenderField reports whether a field says who sends, rather than to whom.
@@ -271,7 +290,7 @@ func (u *rules) sender(a envelope.Address) (_ envelope.Address, why string, _ er
 		return a, "", nil
 	case u.forced(a):
 		return u.own, "force-sender", nil
-	case u.s.Config.Domain == "" && !u.own.IsNull() && u.s.isLocal(a, u.s.Identity.Mailname) && !u.known(a):
+	case u.s.Config.Domain == "" && !u.own.IsNull() && u.s.isLocalSender(a) && !u.known(a):
 		return u.own, "a local name, which becomes the account's own address", nil
 	}
 	return u.qualify(a)
@@ -284,7 +303,7 @@ func (u *rules) forced(a envelope.Address) bool {
 
 // local reports whether a as a recipient is a name of this host.
 func (u *rules) local(a envelope.Address) bool {
-	return !a.IsNull() && u.s.isLocal(a, "") && !u.knownDomain(a.Domain())
+	return !a.IsNull() && u.s.isLocal(a) && !u.knownDomain(a.Domain())
 }
 
 // recipient applies the rules to one that receives.
@@ -314,19 +333,6 @@ func (u *rules) fallback() string {
 	return cmp.Or(u.s.Config.Domain, id.Mailname, id.FQDN, id.Hostname, "localhost")
 }
 
-// isLocal reports whether a is an address that means something on this host
-// only.
-func (s *Submitter) isLocal(a envelope.Address, mailname string) bool {
-	d := strings.ToLower(a.Domain())
-	switch {
-	case d == "", d == "localhost":
-		return true
-	case strings.HasPrefix(d, "["):
-		return false
-	}
-	return !strings.Contains(d, ".") || strings.EqualFold(d, s.Identity.FQDN) || strings.EqualFold(d, mailname)
-}
-
 // known reports whether a is a sender of some account.
 func (u *rules) known(a envelope.Address) bool {
 	for _, account := range append([]*config.Account{u.account}, u.s.Config.Accounts...) {
@@ -347,31 +353,4 @@ func (u *rules) knownDomain(domain string) bool {
 		}
 	}
 	return false
-}
-
-// private are the ends of host names that mean nothing to others.
-var private = [...]string{".local", ".localdomain", ".localhost", ".lan", ".home", ".internal", ".home.arpa", ".intranet", ".private"}
-
-// helloName is our name in EHLO: the one that is set, else this host's if it
-// looks public, else the sender's domain or, for the null sender, that of the
-// account's own address. No name server is asked.
-func (s *Submitter) helloName(sender, own envelope.Address) string {
-	host := strings.ToLower(s.Identity.FQDN)
-	for _, end := range private {
-		if strings.HasSuffix(host, end) {
-			host = ""
-		}
-	}
-	for _, name := range []string{s.Config.Hostname, host, sender.Domain(), own.Domain(), s.Identity.Hostname} {
-		if name != "" && isASCIIDomain(name) {
-			return name
-		}
-	}
-	return "localhost"
-}
-
-// isASCIIDomain reports whether name may stand in EHLO.
-func isASCIIDomain(name string) bool {
-	a, err := envelope.Parse("x@" + name)
-	return err == nil && !a.UTF8() && !strings.HasPrefix(name, "[")
 }

@@ -115,13 +115,3 @@ func (v *Service) handle(ctx context.Context, s *Submitter, e *envelope.Envelope
 	}
 	return err
 }
-
-// hostname is our name where it need not be a public one.
-func (s *Submitter) hostname() string {
-	for _, name := range []string{s.Config.Hostname, s.Identity.FQDN, s.Identity.Hostname} {
-		if name != "" && isASCIIDomain(name) {
-			return name
-		}
-	}
-	return "localhost"
-}

@@ -24,15 +24,19 @@ const maxLength = 512
 // Parse reads an addr-spec: local@domain, or a bare local name, which still
 // has to be qualified. The empty string and "<>" are the null reverse-path;
 // one pair of angle brackets and a source route (RFC 5321 appendix C) are
-// dropped. Local parts that the world uses against the grammar (a..b@x, a.@x)
-// are kept as they are; a quoted local part stays quoted unless it need not be.
+// dropped, and so is what Mend drops. Local parts that the world uses against
+// the grammar (a..b@x, a.@x) are kept as they are; a quoted local part stays
+// quoted unless it need not be.
 func Parse(s string) (Address, error) {
-	t := strings.Trim(s, " \t")
+	t := trimMarks(strings.Trim(s, " \t"))
 	if strings.HasPrefix(t, "<") && strings.HasSuffix(t, ">") {
 		t = t[1 : len(t)-1]
 	}
-	if t == "" {
+	if t == "" && !hasMark(s) {
 		return Address{}, nil
+	}
+	if t = Mend(t); t == "" {
+		return Address{}, fmt.Errorf("address %q has no local part", s)
 	}
 	if len(t) > maxLength {
 		return Address{}, fmt.Errorf("address %.40q… is longer than %d octets", t, maxLength)
@@ -57,6 +61,34 @@ func Parse(s string) (Address, error) {
 	}
 	a.local = local
 	return a, nil
+}
+
+// Mend returns an address without what surrounds it in the world but is no part
+// of it: typographic quotes, white space outside ASCII and invisible characters
+// at its ends, as texts have them that were copied from a page or a word
+// processor, and one dot behind its domain, as name servers write it.
+func Mend(s string) string {
+	s = trimMarks(s)
+	if strings.HasSuffix(s, ".") && atSign(s) >= 0 {
+		s = s[:len(s)-1]
+	}
+	return s
+}
+
+func trimMarks(s string) string { return strings.TrimFunc(s, IsMark) }
+
+func hasMark(s string) bool { return strings.ContainsFunc(s, IsMark) }
+
+// IsMark reports whether r is a typographic quote, white space outside ASCII or
+// an invisible character, which no address begins or ends with.
+func IsMark(r rune) bool {
+	switch {
+	case r < utf8.RuneSelf:
+		return false
+	case '\u2018' <= r && r <= '\u201f', r == '\u00ab', r == '\u00bb', r == '\u2039', r == '\u203a':
+		return true
+	}
+	return unicode.IsSpace(r) || unicode.Is(unicode.Cf, r)
 }
 
 // atSign returns the place of the @ between local part and domain: the last

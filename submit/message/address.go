@@ -15,14 +15,17 @@ type Mailbox struct {
 	Name    string // display name or comment, decoded, without control characters
 	Address envelope.Address
 
-	start, end int // where the address proper stands in what was parsed
+	start, end int  // where the address proper stands in what was parsed
+	open       int  // where the bracket before it does; -1 for none
+	after      int  // where marks behind the closing bracket end; 0 for none
+	mended     bool // the address stands there with what is no part of it
 }
 
 // ParseAddressList reads one header value or one command-line argument, which
 // sendmail lets hold several addresses with names and comments (RFC 5322
 // section 3.4, its obsolete forms, and what the world writes: bare names, ";"
-// between addresses, dots and "@" in names). Empty members and groups are no
-// error. When a member is no address, the others are still returned, and the
+// between addresses, dots and "@" in names). Empty members and groups, in angle
+// brackets too, are no error. When a member is no address, the others are still returned, and the
 // error names the first such member and says what is wrong with it.
 func ParseAddressList(s string) ([]Mailbox, error) {
 	var boxes []Mailbox
@@ -245,26 +248,31 @@ func (p *parser) member(end int) {
 		p.fail(end, errors.New("too long for an address"))
 		return
 	}
-	phrase, spec, angle, err := split(p.tokens)
+	phrase, spec, angle, after, err := p.split(p.tokens)
 	if err != nil {
 		p.fail(end, err)
 		return
 	}
-	box := Mailbox{Name: p.name(phrase)}
+	box := Mailbox{Name: p.name(phrase), after: after, open: angle - 1}
 	if len(phrase) == 0 {
 		box.Name = p.lastComment()
 	}
 	spec = slices.DeleteFunc(spec, func(t token) bool { return t.kind == '(' })
-	if len(spec) == 0 {
-		if angle > 0 {
+	proper := p.trim(spec)
+	switch {
+	case len(proper) > 0 && p.isEmptyGroup(proper):
+		return
+	case len(proper) == 0:
+		if angle > 0 && !isUndisclosed(box.Name) {
 			box.start, box.end = angle, angle
 			p.found(box)
 		}
 		return
 	}
 	box.start, box.end = spec[0].start, spec[len(spec)-1].end
-	text, err := p.spec(spec)
+	text, err := p.spec(proper)
 	if err == nil {
+		box.mended = after > 0 || len(proper) < len(spec) || envelope.Mend(text) != text
 		box.Address, err = envelope.Parse(text)
 	}
 	if err != nil {
@@ -277,28 +285,72 @@ func (p *parser) member(end int) {
 	p.found(box)
 }
 
+// trim returns ts without the marks at both ends.
+func (p *parser) trim(ts []token) []token {
+	for len(ts) > 0 && p.isMarks(ts[0]) {
+		ts = ts[1:]
+	}
+	for len(ts) > 0 && p.isMarks(ts[len(ts)-1]) {
+		ts = ts[:len(ts)-1]
+	}
+	return ts
+}
+
+// isMarks reports whether t is nothing but marks, which are no part of an
+// address.
+func (p *parser) isMarks(t token) bool {
+	return t.kind == 'a' && strings.TrimFunc(p.of(t), envelope.IsMark) == ""
+}
+
+// isEmptyGroup reports whether ts, of angle brackets, are a group without
+// members, as some programs write undisclosed recipients, or are the quoted
+// form of one, which servers have made an address of.
+func (p *parser) isEmptyGroup(ts []token) bool {
+	if ts[0].kind == 'q' {
+		name := strings.TrimSpace(unquote(p.of(ts[0])))
+		return strings.HasSuffix(name, ":;") && isUndisclosed(name)
+	}
+	colon := slices.IndexFunc(ts, func(t token) bool { return t.kind != 'a' })
+	if colon <= 0 || ts[colon].kind != ':' {
+		return false
+	}
+	return !slices.ContainsFunc(ts[colon+1:], func(t token) bool { return t.kind != ';' })
+}
+
+// isUndisclosed reports whether empty angle brackets behind that name stand for
+// recipients who are not to be shown, rather than for an address that is missing.
+func isUndisclosed(name string) bool {
+	name = strings.ToLower(name)
+	return strings.Contains(name, "undisclosed") || strings.Contains(name, "recipient")
+}
+
 // split parts a member into the phrase before the angle brackets and what is
-// in them; angle is the place behind the opening one. Without brackets, all is
-// spec.
-func split(ts []token) (phrase, spec []token, angle int, err error) {
+// in them; angle is the place behind the opening one, and after the end of the
+// marks behind the closing one, or 0. Without brackets, all is spec.
+func (p *parser) split(ts []token) (phrase, spec []token, angle, after int, err error) {
 	kind := func(k byte) func(token) bool { return func(t token) bool { return t.kind == k } }
 	open, end := slices.IndexFunc(ts, kind('<')), slices.IndexFunc(ts, kind('>'))
 	switch {
 	case open < 0 && end < 0:
-		return nil, ts, 0, nil
+		return nil, ts, 0, 0, nil
 	case open < 0 || 0 <= end && end < open:
-		return nil, nil, 0, errors.New(`">" without "<"`)
+		return nil, nil, 0, 0, errors.New(`">" without "<"`)
 	case end < 0:
-		return nil, nil, 0, errors.New(`"<" without ">"`)
+		return nil, nil, 0, 0, errors.New(`"<" without ">"`)
 	}
-	after := ts[end+1:]
+	behind := ts[end+1:]
+	for _, t := range behind {
+		if p.isMarks(t) {
+			after = t.end
+		}
+	}
 	switch {
-	case slices.ContainsFunc(after, func(t token) bool { return t.kind == '<' || t.kind == '@' }):
-		return nil, nil, 0, errors.New("two addresses without a comma between them")
-	case slices.ContainsFunc(after, func(t token) bool { return t.kind != '(' }):
-		return nil, nil, 0, errors.New("text behind the angle brackets")
+	case slices.ContainsFunc(behind, func(t token) bool { return t.kind == '<' || t.kind == '@' }):
+		return nil, nil, 0, 0, errors.New("two addresses without a comma between them")
+	case slices.ContainsFunc(behind, func(t token) bool { return t.kind != '(' && !p.isMarks(t) }):
+		return nil, nil, 0, 0, errors.New("text behind the angle brackets")
 	}
-	return ts[:open], ts[open+1 : end], ts[open].end, nil
+	return ts[:open], ts[open+1 : end], ts[open].end, after, nil
 }
 
 // spec returns the address that ts, which are neither empty nor hold comments,

@@ -81,6 +81,15 @@ func TestParseAddressList(t *testing.T) {
 		{"<a@b> (x)", "x|a@b"},
 		{"(only a comment)", ""},
 		{"a+b=c@x, bounce-1=x=y@z", "a+b=c@x, bounce-1=x=y@z"},
+		{"<undisclosed-recipients:;>", ""},
+		{"\"Undisclosed\" <Undisclosed-Recipient:;>, a@b", "a@b"},
+		{"\"Undisclosed recipients\" <>", ""},
+		{"Recipient list suppressed:; <>", ""},
+		{"<unlisted recipients: ; >", ""},
+		{"\"Undisclosed-Recipient:;\"@host.example, <\"undisclosed-recipients:; \">", ""},
+		{"a@b., Ann <c@d.>, e @ f . , <@r.:g@h.>", "a@b, Ann|c@d, e@f, g@h"},
+		{"\u201ca@b\u201d, \u00a0c@d\u200b , \u00ab e@f \u00bb, \ufeff, Ann <\u2018g@h\u2019>\u00a0, \u201c<i@j>\u201d", "a@b, c@d, e@f, Ann|g@h, \u201c|i@j"},
+		{"\u200eroot\u200e", "root"},
 	} {
 		boxes, err := ParseAddressList(test.in)
 		if err != nil {
@@ -116,6 +125,9 @@ func TestParseAddressListErrors(t *testing.T) {
 		{`"a"b@c`, "", `"\"a\"b@c": text beside a quoted string`},
 		{"\xff@b", "", `"\xff@b": invalid UTF-8`},
 		{"a\x1b@b", "", `"a\x1b@b": '\x1b' is not allowed`},
+		{"a@b..", "", `"a@b..": domain "b." has an empty label`},
+		{"<a@b> \u00a0Ann", "", `"<a@b> \u00a0Ann": text behind the angle brackets`},
+		{"<a:b;>", "", `"<a:b;>": misplaced ':'`},
 		{"a b, c d, e@f, g h", "e@f", `"a b": white space inside the address (and 2 more)`},
 		{strings.Repeat("x ", 1000), "", `"` + strings.Repeat("x ", 40) + `"…: too long for an address`},
 	} {
@@ -200,13 +212,13 @@ func TestMailboxString(t *testing.T) {
 func TestRewriteAddresses(t *testing.T) {
 	in := "From: root (Cron Daemon)\nTo: \"B, A\" <bob>, x: root,\n\tc@d (bob); <@r:root>, \"a b\" . x @ host\nCc: bad one, root\nSubject: root\nReply-To:\n"
 	want := "From: ann@example.org (Cron Daemon)\r\nTo: \"B, A\" <bob@example.org>, x: ann@example.org,\r\n\tc@d (bob); <ann@example.org>, \"x y\"@z\r\nCc: bad one, ann@example.org\r\nSubject: root\r\nReply-To:\r\n\r\n"
-	to := func(field string, b Mailbox) (envelope.Address, string) {
+	to := func(field string, b Mailbox) (Mailbox, string) {
 		s := map[string]string{"root": "ann@example.org", "bob": "bob@example.org", `"a b.x"@host`: `"x y"@z`}[b.Address.String()]
 		a, err := envelope.Parse(s)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return a, "a test"
+		return Mailbox{Address: a}, "a test"
 	}
 	m := mustRead(t, in, Options{})
 	changes, err := m.RewriteAddresses(to)
@@ -226,12 +238,35 @@ func TestRewriteAddresses(t *testing.T) {
 	}
 }
 
+// TestMendedAddresses shows that what is no part of an address is not sent, and
+// all else of the field is.
+func TestMendedAddresses(t *testing.T) {
+	in := "From: \u201cu@example.org\u201d\nTo: Ann <a@example.net.>\u00a0, (x) b@example.net.\u200b ,\n\t\u2018Bob\u2019 <c@example.net>; d@example.net\n"
+	want := "From: u@example.org\r\nTo: Ann <a@example.net>, (x) b@example.net ,\r\n\t\u2018Bob\u2019 <c@example.net>; d@example.net\r\n\r\n"
+	asIs := func(_ string, b Mailbox) (Mailbox, string) { return b, "" }
+	m := mustRead(t, in, Options{})
+	changes, err := m.RewriteAddresses(asIs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := wire(t, m, everything); got != want {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	if want := `[From: "“u@example.org”" rewritten to u@example.org: the rest is no part of the address`; !strings.HasPrefix(fmt.Sprint(changes), want) || len(changes) != 3 {
+		t.Errorf("got  %v\nwant %s", changes, want)
+	}
+	m = mustRead(t, "DKIM-Signature: x\n"+in, Options{})
+	if changes, _ := m.RewriteAddresses(asIs); changes != nil || !strings.Contains(wire(t, m, everything), "<a@example.net.>\u00a0") {
+		t.Errorf("signed mail changed: %v", changes)
+	}
+}
+
 // TestMaxHeader refuses a header that is too long, or gets too long when each of
 // its addresses becomes a longer one.
 func TestMaxHeader(t *testing.T) {
 	const limit = 4 << 10
 	long, _ := envelope.Parse(strings.Repeat("x", 40) + "@example.org")
-	to := func(string, Mailbox) (envelope.Address, string) { return long, "" }
+	to := func(string, Mailbox) (Mailbox, string) { return Mailbox{Address: long}, "" }
 	for _, test := range []struct {
 		name, in     string
 		read, change status.Kind // of errors; 0: none
@@ -270,7 +305,7 @@ func TestManyRecipients(t *testing.T) {
 		t.Fatalf("%d recipients, %v", len(boxes), err)
 	}
 	other, _ := envelope.Parse("b@x")
-	if c, _ := m.RewriteAddresses(func(string, Mailbox) (envelope.Address, string) { return other, "" }); len(c) != maxChanges+1 {
+	if c, _ := m.RewriteAddresses(func(string, Mailbox) (Mailbox, string) { return Mailbox{Address: other}, "" }); len(c) != maxChanges+1 {
 		t.Errorf("%d changes told", len(c))
 	}
 	for line := range strings.Lines(wire(t, m, everything)) {
@@ -287,6 +322,7 @@ func TestManyRecipients(t *testing.T) {
 var listSeeds = []string{
 	`"A B" <a@b>, c@d;e (x(y)) , g: h@i, "j k"@l;`, "<@a,@b:c@d>", "a . b @ c . d", "=?utf-8?q?=C3?= <x>",
 	"a@[IPv6:::1]", "\"\\\"@\" <x@y>(\\))", "a@b\r\n ,\r\n c", "[x <a>, \x80\xff@b, <>", "@x:y@z:;", "a:b:c:;d",
+	"\u201ca@b.\u201d, <c@d>\u00a0(x), \u200b, <u:;>", "\"Undisclosed:;\"@h., \u00ab a \u00bb",
 }
 
 func FuzzParseAddressList(f *testing.F) {
@@ -314,6 +350,9 @@ func FuzzParseAddressList(f *testing.F) {
 			return
 		}
 		boxes = slices.DeleteFunc(boxes, func(b Mailbox) bool { return b.Address.IsNull() })
+		theirs = slices.DeleteFunc(theirs, func(a *mail.Address) bool {
+			return strings.Contains(a.Address, ":;") && isUndisclosed(a.Address)
+		})
 		if len(boxes) != len(theirs) {
 			t.Fatalf("%d mailboxes, net/mail has %d", len(boxes), len(theirs))
 		}
@@ -322,7 +361,7 @@ func FuzzParseAddressList(f *testing.F) {
 			if strings.HasPrefix(local, `"`) {
 				local = unquote(local)
 			}
-			if got := local + "@" + b.Address.Domain(); got != theirs[i].Address {
+			if got := local + "@" + b.Address.Domain(); got != envelope.Mend(theirs[i].Address) {
 				t.Errorf("%s, net/mail has %s", got, theirs[i].Address)
 			}
 		}
@@ -343,12 +382,12 @@ func FuzzRewrite(f *testing.F) {
 		to, _ := envelope.Parse(`"x, y"@z`)
 		want := slices.Clone(before)
 		n := 0
-		m.RewriteAddresses(func(_ string, b Mailbox) (envelope.Address, string) {
+		m.RewriteAddresses(func(_ string, b Mailbox) (Mailbox, string) {
 			n++
 			if n&which == 0 {
-				return envelope.Address{}, ""
+				return Mailbox{}, ""
 			}
-			return to, ""
+			return Mailbox{Name: "n, m"[:which&4], Address: to}, ""
 		})
 		n = 0
 		for i := range want {

@@ -93,11 +93,11 @@ const maxChanges = 50
 
 // RewriteAddresses shows f every address of the header's sender and recipient
 // fields, and puts the address that f returns in its place unless that is the
-// null address; why goes into the Change.
+// null address, with its name where there is none; why goes into the Change.
 // Names, comments, folding and everything else stay as they are; so do signed
 // mail, and members that are no addresses. An error, of kind TooBig, says that
 // the header has grown by more than it may be long.
-func (m *Message) RewriteAddresses(f func(field string, b Mailbox) (a envelope.Address, why string)) ([]Change, error) {
+func (m *Message) RewriteAddresses(f func(field string, b Mailbox) (to Mailbox, why string)) ([]Change, error) {
 	if m.signed {
 		return nil, nil
 	}
@@ -108,7 +108,7 @@ func (m *Message) RewriteAddresses(f func(field string, b Mailbox) (a envelope.A
 		if n < 0 {
 			continue
 		}
-		w := rewriting{field: old, room: room, to: func(b Mailbox) (envelope.Address, string) { return f(rewrittenFields[n], b) }}
+		w := rewriting{field: old, room: room, to: func(b Mailbox) (Mailbox, string) { return f(rewrittenFields[n], b) }}
 		w.run()
 		if room = w.room; room < 0 {
 			return nil, status.TooBig.Errorf("the header grows by more than %d KiB with the addresses that have to stand in it", m.maxHeader>>10)
@@ -130,7 +130,7 @@ func (m *Message) RewriteAddresses(f func(field string, b Mailbox) (a envelope.A
 // A rewriting puts other addresses into a field.
 type rewriting struct {
 	field   field
-	to      func(Mailbox) (a envelope.Address, why string)
+	to      func(Mailbox) (to Mailbox, why string)
 	room    int    // octets that the field may still grow by
 	value   string // of field
 	end     int    // of what of value is in raw
@@ -149,20 +149,41 @@ func (w *rewriting) next(b Mailbox) {
 	if b.Address.IsNull() || w.room < 0 {
 		return
 	}
-	a, why := w.to(b)
-	if a.IsNull() || a == b.Address {
+	to, why := w.to(b)
+	if to.Address.IsNull() || to.Address == b.Address && !b.mended {
 		return
 	}
 	if w.changed == 0 {
 		head := w.field.raw[:len(w.field.raw)-len(w.value)]
 		w.raw = append(make([]byte, 0, len(w.field.raw)+len(w.field.raw)/4), head...)
 	}
-	text := a.String()
+	text := to.Address.String()
+	switch name := phrase(to.Name); {
+	case b.Name != "" || name == "":
+	case b.open < 0:
+		text = name + " <" + text + ">"
+	default:
+		w.raw = append(w.raw, w.value[w.end:b.open]...)
+		w.raw = append(w.raw, name+" "...)
+		w.end, w.room = b.open, w.room-len(name)-1
+	}
 	w.room -= len(text) - (b.end - b.start)
 	w.raw = append(w.raw, w.value[w.end:b.start]...)
 	w.raw = append(w.raw, text...)
 	w.end = b.end
-	if w.changed++; w.changed <= maxChanges {
-		w.done = append(w.done, fmt.Sprintf("%s rewritten to %s: %s", b.Address, a, why))
+	if b.after > 0 {
+		w.raw = append(w.raw, '>')
+		w.end = b.after
 	}
+	if w.changed++; w.changed <= maxChanges {
+		w.done = append(w.done, w.tell(b, to.Address, why))
+	}
+}
+
+// tell says what was put in place of b, and why.
+func (w *rewriting) tell(b Mailbox, to envelope.Address, why string) string {
+	if to == b.Address {
+		return fmt.Sprintf("%s rewritten to %s: the rest is no part of the address", clip(w.value[b.start:b.end]), to)
+	}
+	return fmt.Sprintf("%s rewritten to %s: %s", b.Address, to, why)
 }
