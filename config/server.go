@@ -213,6 +213,19 @@ func (s Server) Way() Scheme {
 	return Scheme{Name: s.Scheme, TLS: ImplicitTLS} // a zero Server: nothing goes in clear by mistake
 }
 
+// IsLocalhost reports whether name is this machine's by its meaning, which no
+// name server changes (RFC 6761 section 6.3).
+func IsLocalhost(name string) bool {
+	return name == "localhost" || strings.HasSuffix(name, ".localhost")
+}
+
+// Local reports whether the server is on this machine, by what the configuration
+// says of it: a socket, a loopback address or localhost.
+func (s Server) Local() bool {
+	ip, err := netip.ParseAddr(s.Host)
+	return s.Path != "" || IsLocalhost(s.Host) || err == nil && ip.IsLoopback()
+}
+
 // String returns the server as a URL, with its port; of a command only the
 // program, because its other words may be secret.
 func (s Server) String() string {

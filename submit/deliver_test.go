@@ -242,6 +242,53 @@ func TestAddressesInOrder(t *testing.T) {
 	}
 }
 
+// TestSRVPortInUse: a server that speaks as its port says, and not as its SRV
+// record does, gets the mail.
+func TestSRVPortInUse(t *testing.T) {
+	h := newSmarthost(t)
+	certificate, roots, err := smtpd.Certificate("127.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	begins := h.server // without TLS
+	begins.TLSConfig = &tls.Config{Certificates: []tls.Certificate{certificate}}
+	go func() {
+		for conn, err := l.Accept(); err == nil; conn, err = l.Accept() {
+			go begins.Serve(context.Background(), conn)
+		}
+	}()
+	for i, tt := range []struct {
+		server  string
+		port    uint16
+		address string
+		roots   *x509.CertPool
+	}{
+		{"smtp://_submission._tcp.example.org", 465, h.address, h.roots},
+		{"smtps://_submissions._tcp.example.org", 587, l.Addr().String(), roots},
+	} {
+		s, a := h.submitter(t, "swordfish")
+		s.rehearsal.roots = tt.roots
+		a.Servers, a.TLSName = []config.Server{server(t, tt.server)}, "127.0.0.1"
+		s.LookupSRV = func(context.Context, string) ([]*net.SRV, error) {
+			return []*net.SRV{{Target: "mail.example.org.", Port: tt.port}}, nil
+		}
+		s.Lookup = func(context.Context, string, string) ([]netip.Addr, error) {
+			return []netip.Addr{netip.MustParseAddr("192.0.2.1")}, nil
+		}
+		s.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, tt.address)
+		}
+		if err := s.Submit(context.Background(), request(t, a, nil, "Subject: x\n", "bob@example.net")); err != nil || len(h.mails) != i+1 {
+			t.Errorf("%s, port %d: %v, %d mails", tt.server, tt.port, err, len(h.mails))
+		}
+	}
+}
+
 func TestNobodyThere(t *testing.T) {
 	s, a := newSmarthost(t).submitter(t, "swordfish")
 	dead := deadPort(t)

@@ -39,8 +39,11 @@ func (h hop) String() string {
 	return fmt.Sprintf("%s by the proxy", h.server)
 }
 
-// local reports whether what is sent to h stays on this machine.
-func (h hop) local() bool { return h.server.Path != "" || h.address.Addr().IsLoopback() }
+// local reports whether what is sent to h stays on this machine. What a name
+// server says does not make it so.
+func (h hop) local() bool {
+	return h.server.Local() && (h.server.Path != "" || h.address.Addr().IsLoopback())
+}
 
 // hostPort is what to dial of h's host where its address is not known.
 func (t target) hostPort() string { return net.JoinHostPort(t.name, strconv.Itoa(t.port)) }
@@ -67,7 +70,7 @@ const (
 )
 
 func (f *failure) note(rank int, err error) {
-	if errors.Is(err, syscall.ENETUNREACH) {
+	if errors.Is(err, syscall.ENETUNREACH) || errors.Is(err, syscall.EADDRNOTAVAIL) {
 		rank += rankUnreachable
 	}
 	if err != nil && (f.err == nil || rank < f.rank) {
@@ -113,7 +116,7 @@ func (s *Submitter) race(ctx context.Context, a *config.Account, w *ways) (net.C
 		}
 		select {
 		case <-expired(ctx, running):
-			failed.note(rankLookup, status.Connection.Errorf("look up %s: no answer from the name servers (%w)", w.name, context.Cause(ctx)))
+			failed.note(rankLookup, status.Connection.Errorf("look up %s: the name server does not answer (%w)", w.name, context.Cause(ctx)))
 			return nil, hop{}, failed.err
 		case <-due:
 			h, rank := w.next(), tried

@@ -184,7 +184,7 @@ func TestHappyEyeballs(t *testing.T) {
 			"connect to mx.example:25 at 2001:db8::1: network is unreachable"},
 		{"no such host", nil, nil, nil, "look up mx.example: no such host"},
 		{"one family does not exist, the other does not answer", map[string]zone{"ip4:mx.example": {after: time.Hour}}, nil, nil,
-			"look up mx.example: no answer from the name servers"},
+			"look up mx.example: the name server does not answer"},
 		{"black holes only", both, nil,
 			[]string{"0s dial [2001:db8::1]:25", "250ms dial 192.0.2.1:25", "500ms dial [2001:db8::2]:25", "750ms dial 192.0.2.2:25"},
 			"connect to mx.example:25 at 2001:db8::1: no answer within 30s"},
@@ -273,6 +273,107 @@ func TestSRV(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestSRVPort: where a record's port hardly goes with the service, both ways to
+// speak are tried, TLS from the start first; neither is without TLS, unless the
+// account is.
+func TestSRVPort(t *testing.T) {
+	for _, tt := range []struct {
+		server string
+		port   uint16
+		want   string
+	}{
+		{"smtps://_submissions._tcp.example.org", 465, "smtps:465"},
+		{"smtps://_submissions._tcp.example.org", 2465, "smtps:2465"},
+		{"smtps://_submissions._tcp.example.org", 587, "smtps:587 smtp:587"},
+		{"smtp://_submission._tcp.example.org", 587, "smtp:587"},
+		{"smtp://_submission._tcp.example.org", 465, "smtps:465 smtp:465"},
+		{"smtp+plain://_submission._tcp.example.org", 25, "smtp+plain:25"},
+		{"smtp+plain://_submission._tcp.example.org", 465, "smtps:465 smtp+plain:465"},
+	} {
+		s := &Submitter{LookupSRV: func(context.Context, string) ([]*net.SRV, error) {
+			return []*net.SRV{{Target: "mail.example.org.", Port: tt.port}}, nil
+		}}
+		targets, err := s.targets(context.Background(), &config.Account{}, server(t, tt.server))
+		var got []string
+		for _, t := range targets {
+			got = append(got, fmt.Sprintf("%s:%d", t.server.Scheme, t.port))
+		}
+		if err != nil || strings.Join(got, " ") != tt.want {
+			t.Errorf("%s, port %d: %s, %v; want %s", tt.server, tt.port, got, err, tt.want)
+		}
+	}
+}
+
+// TestLocalhost: no name server is asked for localhost, nor for what is below it.
+func TestLocalhost(t *testing.T) {
+	for _, name := range []string{"localhost", "mail.localhost"} {
+		synctest.Test(t, func(t *testing.T) {
+			n := &network{began: time.Now(), hosts: map[string]peer{at("::1"): {err: syscall.ECONNREFUSED}, at("127.0.0.1"): {}},
+				names: map[string]zone{"ip4:" + name: {found: []string{four1}}}}
+			if err := n.submit(t, "smtp+plain://"+name); err != nil {
+				t.Error(err)
+			}
+			if want := []string{"0s dial [::1]:25", "0s dial 127.0.0.1:25", "0s reach 127.0.0.1:25"}; !slices.Equal(n.notes, want) {
+				t.Errorf("got %q", n.notes)
+			}
+		})
+	}
+}
+
+// TestLocalByWord: what a name server says makes no way one that nobody reads.
+func TestLocalByWord(t *testing.T) {
+	for _, tt := range []struct {
+		server, address string
+		want            bool
+	}{
+		{"smtp+plain://127.0.0.1", "127.0.0.1:25", true},
+		{"smtp+plain://[::1]", "[::1]:25", true},
+		{"smtp+plain://localhost", "127.0.0.1:25", true},
+		{"smtp+plain://mail.localhost", "[::1]:25", true},
+		{"unix:/run/mail.sock", "", true},
+		{"smtp+plain://mx.example", "127.0.0.1:25", false},
+		{"smtp+plain://_submission._tcp.example.org", "[::1]:25", false},
+		{"smtp+plain://localhost", "", false}, // a proxy's
+		{"smtp+plain://192.0.2.1", "192.0.2.1:25", false},
+		{"pipe:ssh host sendmail -bs", "", false},
+	} {
+		h := hop{target: target{server: server(t, tt.server)}}
+		if tt.address != "" {
+			h.address = netip.MustParseAddrPort(tt.address)
+		}
+		if h.local() != tt.want {
+			t.Errorf("%s at %q: %v", tt.server, tt.address, h.local())
+		}
+	}
+}
+
+// TestLookupFailure: a person reads which name server it is, and not Go's words.
+func TestLookupFailure(t *testing.T) {
+	dns := func(text string) *net.DNSError { return &net.DNSError{Err: text, Name: "mx.example", Server: "192.0.2.53:53"} }
+	missing, late, nobody := dns("no such host"), dns("i/o timeout"), dns("no such host")
+	missing.IsNotFound, late.IsTimeout, nobody.IsNotFound, nobody.Server = true, true, true, ""
+	for _, tt := range []struct {
+		err  error
+		want string
+	}{
+		{missing, "no such host, says the name server 192.0.2.53"},
+		{nobody, "no such host"},
+		{nil, "no such host"},
+		{late, "the name server 192.0.2.53 does not answer"},
+		{dns("server misbehaving"), "the name server 192.0.2.53 fails, or gives an answer that makes no sense"},
+		{dns("cannot unmarshal DNS message"), "the name server 192.0.2.53 fails, or gives an answer that makes no sense"},
+		{dns("lame referral"), "the name server 192.0.2.53 fails, or gives an answer that makes no sense"},
+		{dns("no answer from DNS server"), "the name server 192.0.2.53 gives an empty answer"},
+		{dns("read udp 127.0.0.1:36123->192.0.2.53:53: read: connection refused"), "the name server 192.0.2.53 refuses to answer: connection refused"},
+		{dns("dial udp 192.0.2.53:53: connect: network is unreachable"), "the name server 192.0.2.53 cannot be reached: network is unreachable"},
+		{&net.DNSError{Err: "Temporary failure in name resolution"}, "the name server fails, or gives an answer that makes no sense"},
+	} {
+		if got := lookupFailure("mx.example", tt.err); got.Error() != "look up mx.example: "+tt.want || status.Hint(got) == "" {
+			t.Errorf("%v: %v; hint: %s", tt.err, got, status.Hint(got))
+		}
 	}
 }
 

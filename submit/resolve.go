@@ -23,13 +23,14 @@ type target struct {
 	name   string // what errors call it; a host's is looked up
 	port   int
 	prove  string // the name that its certificate must have
+	try    bool   // whether it speaks as server says is found out by trying
 }
 
 // targets returns the target of server, or those of its SRV records in the
 // order of their priority and weight (RFC 2782).
 func (s *Submitter) targets(ctx context.Context, a *config.Account, server config.Server) ([]target, error) {
 	if server.Port != 0 || server.Host == "" {
-		return []target{{server, server.Name(), server.Port, server.Host}}, nil
+		return []target{{server: server, name: server.Name(), port: server.Port, prove: server.Host}}, nil
 	}
 	lookup := s.LookupSRV
 	if lookup == nil {
@@ -43,7 +44,7 @@ func (s *Submitter) targets(ctx context.Context, a *config.Account, server confi
 		return nil, lookupFailure(server.Host, err)
 	}
 	domain := srvDomain(server.Host)
-	var targets []target
+	var all []target
 	for _, r := range records[:min(len(records), maxTargets)] {
 		host := strings.ToLower(strings.TrimSuffix(r.Target, "."))
 		if host == "" || r.Port == 0 {
@@ -53,12 +54,27 @@ func (s *Submitter) targets(ctx context.Context, a *config.Account, server confi
 		if host == domain || strings.HasSuffix(host, "."+domain) {
 			prove = host
 		}
-		targets = append(targets, target{server, host, int(r.Port), prove})
+		all = append(all, target{server: server, name: host, port: int(r.Port), prove: prove}.spoken()...)
 	}
-	if len(targets) == 0 {
+	if len(all) == 0 {
 		return nil, status.Connection.Errorf("look up %s: the domain does not offer this service", server.Host)
 	}
-	return targets, nil
+	return all, nil
+}
+
+// spoken returns t, or the ways to speak with it where its SRV record has a port
+// that hardly goes with the service: TLS from the start comes first, because a
+// server that begins without it says so at once.
+func (t target) spoken() []target {
+	if t.server.Way().Odd(t.port) == "" {
+		return []target{t}
+	}
+	tls := t
+	tls.server.Scheme, tls.try = config.SchemeTLS, true
+	if t.server.Scheme == config.SchemeTLS {
+		t.server.Scheme = config.SchemeStartTLS
+	}
+	return []target{tls, t}
 }
 
 // srvDomain returns the domain of _service._proto.domain.
@@ -99,11 +115,25 @@ func (s *Submitter) ways(ctx context.Context, a *config.Account, t target) *ways
 		return w
 	}
 	families := families(a)
+	if config.IsLocalhost(t.name) {
+		for _, six := range families {
+			w.todo = append(w.todo, hop{t, netip.AddrPortFrom(loopback(six), uint16(t.port))})
+		}
+		return w
+	}
 	w.answers, w.asked = make(chan answer, len(families)), len(families)
 	for _, six := range families {
 		go func() { w.answers <- s.lookup(ctx, t.name, six) }()
 	}
 	return w
+}
+
+// loopback is the address of this machine to itself.
+func loopback(six bool) netip.Addr {
+	if six {
+		return netip.IPv6Loopback()
+	}
+	return netip.AddrFrom4([4]byte{127, 0, 0, 1})
 }
 
 // patience is how long to wait after the first answer for the other one, which
@@ -195,19 +225,44 @@ func (s *Submitter) lookup(ctx context.Context, host string, six bool) answer {
 	return an
 }
 
+// lookupFailures says in a person's words what Go says of a name server; "" is
+// anything else.
+var lookupFailures = [...]struct{ says, words string }{
+	{"connection refused", "refuses to answer: connection refused"},
+	{"unreachable", "cannot be reached: network is unreachable"},
+	{"no route to host", "cannot be reached: no route to host"},
+	{"not permitted", "may not be asked: operation not permitted"},
+	{"no answer from DNS server", "gives an empty answer"},
+	{"", "fails, or gives an answer that makes no sense"},
+}
+
+// lookupFailure is the error of a name that was not found. It names the name
+// server, where that is known.
 func lookupFailure(host string, err error) error {
 	code := status.Code{Class: 4, Subject: 4, Detail: 3}
-	words := "no such host"
-	var e *net.DNSError
-	switch {
-	case err == nil || errors.As(err, &e) && e.IsNotFound:
-	case e != nil && e.IsTimeout:
-		words = "no answer from the name servers"
-	case e != nil:
-		words = e.Err
-	case errors.As(err, new(*net.AddrError)): // there is one, but of the other family
-	default:
-		return status.Connection.With(code, fmt.Errorf("look up %s: %w", host, err))
+	fail := func(format string, args ...any) error {
+		return status.Connection.With(code, fmt.Errorf("look up %s: %w", host, fmt.Errorf(format, args...)))
 	}
-	return status.Connection.With(code, fmt.Errorf("look up %s: %s", host, words))
+	var e *net.DNSError
+	whom := "the name server"
+	if errors.As(err, &e) && e.Server != "" {
+		whom += " " + strings.TrimSuffix(e.Server, ":53")
+	}
+	switch {
+	case e != nil && e.IsNotFound && e.Server != "":
+		return fail("no such host, says %s", whom)
+	case err == nil || e != nil && e.IsNotFound:
+		return fail("no such host")
+	case e != nil && e.IsTimeout:
+		return fail("%s does not answer", whom)
+	case e != nil:
+		for _, row := range lookupFailures {
+			if strings.Contains(e.Err, row.says) {
+				return fail("%s %s", whom, row.words)
+			}
+		}
+	case errors.As(err, new(*net.AddrError)): // there is one, but of the other family
+		return fail("no such host")
+	}
+	return fail("%w", err)
 }

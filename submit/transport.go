@@ -3,6 +3,7 @@ package submit
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"time"
@@ -125,7 +126,8 @@ func (o *opening) try(ctx context.Context, t target, others int) (*smtp.Session,
 		part, done = share(ctx, others+len(w.todo)+w.asked+1)
 		session, err := o.start(part, h, conn, smtp.Options{TLS: tlsConfig})
 		done()
-		if status.KindOf(err) != status.Connection || ctx.Err() != nil {
+		guessed := t.try && errors.Is(err, smtp.ErrNoTLS)
+		if status.KindOf(err) != status.Connection && !guessed || ctx.Err() != nil {
 			return session, err
 		}
 		o.s.remark(err.Error())

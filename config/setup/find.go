@@ -116,6 +116,7 @@ var services = [...]struct{ name, scheme string }{
 func (f *finder) srv(ctx context.Context) (*finding, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookupTime)
 	defer cancel()
+	var odd *finding
 	for _, service := range services {
 		_, records, err := resolver().LookupSRV(ctx, service.name, "tcp", f.ascii)
 		if err != nil && !notFound(err) {
@@ -130,10 +131,34 @@ func (f *finder) srv(ctx context.Context) (*finding, error) {
 			if !within(host, f.ascii) {
 				found.unproven = fmt.Sprintf("the SRV records of %s name %s, outside the domain, and nothing proves that nobody has changed them on the way", f.ascii, host)
 			}
-			return found, nil
+			if f.spoken(ctx, found) {
+				return found, nil
+			}
+			odd = cmp.Or(odd, found)
 		}
 	}
+	if odd != nil {
+		return odd, nil // the person sees what is wrong with it
+	}
 	return nil, errNothing
+}
+
+// spoken finds out by trying how a server speaks whose SRV record has a port that
+// hardly goes with the service, and reports whether it can be had. Without TLS
+// from the start a server says at once that it has none.
+func (f *finder) spoken(ctx context.Context, found *finding) bool {
+	if found.server.Way().Odd(found.server.Port) == "" {
+		return true
+	}
+	for _, scheme := range []string{config.SchemeTLS, config.SchemeStartTLS} {
+		server := found.server
+		server.Scheme = scheme
+		if f.try(ctx, server) == nil {
+			found.server = server
+			return true
+		}
+	}
+	return false
 }
 
 func (f *finder) autoconfig(ctx context.Context) (*finding, error) {

@@ -11,6 +11,9 @@ import (
 	"sendoff/submit/status"
 )
 
+// ErrNoTLS is that of a server that speaks something else.
+var ErrNoTLS = errors.New("the server does not answer with TLS")
+
 // tlsFailure gives the error of a TLS handshake its kind and its words: a
 // network that broke is Connection, anything that a person must look at is
 // Insecure. What is wrong with a certificate is said by who verified it.
@@ -23,7 +26,7 @@ func tlsFailure(err error, host string) error {
 		op     *net.OpError
 	)
 	if errors.As(err, &record) && record.Conn != nil {
-		return status.Insecure.Errorf("TLS: the server does not answer with TLS%s (%s)", insteadOfTLS(record.RecordHeader[:]), host)
+		return status.Insecure.Errorf("TLS: %w%s (%s)", ErrNoTLS, insteadOfTLS(record.RecordHeader[:]), host)
 	}
 	if text := alert(err); text != "" {
 		return status.Insecure.Errorf("TLS: %s (%s)", describeAlert(text), host)
