@@ -34,6 +34,17 @@ func (q *Queue) SetState(name string, text []byte) error {
 	return q.disk.write(account+name, text)
 }
 
+// Note keeps text under name as SetState does, but in the file that is there: no
+// runner is woken by what changes with each message. Whoever reads it meanwhile
+// may find it broken.
+func (q *Queue) Note(name string, text []byte) error {
+	err := q.disk.overwrite(account+name, text)
+	if errors.Is(err, fs.ErrNotExist) {
+		return q.SetState(name, text)
+	}
+	return err
+}
+
 // Lock takes the lock that name stands for, if nobody has it: ErrBusy if
 // somebody does. It is held until it is released or the process ends.
 func (q *Queue) Lock(name string) (release func(), err error) {

@@ -24,7 +24,8 @@ type disk interface {
 
 	// These need not survive a crash.
 	read(name string) ([]byte, error)
-	write(name string, data []byte) error // replaces it, for a reader at once or not at all
+	write(name string, data []byte) error     // replaces it, for a reader at once or not at all
+	overwrite(name string, data []byte) error // in the file that is there, or fs.ErrNotExist
 	exists(name string) bool
 	size(name string) int64
 	modified(name string) time.Time // zero if it is not there
@@ -156,6 +157,18 @@ func (d rooted) write(name string, data []byte) error {
 	}
 	if err != nil {
 		d.root.Remove(temporary)
+	}
+	return err
+}
+
+func (d rooted) overwrite(name string, data []byte) error {
+	f, err := d.regular(name, os.O_WRONLY)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if _, err = f.WriteAt(data, 0); err == nil {
+		err = f.Truncate(int64(len(data)))
 	}
 	return err
 }

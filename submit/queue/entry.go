@@ -37,6 +37,7 @@ type Entry struct {
 	Tried    time.Time // when the last attempt began; zero if there was none
 	Next     time.Time // when the next may be made
 	Reason   string    // why it waits, where no recipient's own reason says it
+	Limited  time.Time // when it was first refused for a limit of its account's; zero if it never was
 	Unknown  bool      // an attempt ended without an answer: the server may have it
 
 	// Notice is when the entry became a notice of what had failed, to its
@@ -112,6 +113,7 @@ var keys = [...]key{
 	{"tried", func(e *Entry) string { return stamp(e.Tried) }, moment(func(e *Entry) *time.Time { return &e.Tried })},
 	{"next", func(e *Entry) string { return stamp(e.Next) }, moment(func(e *Entry) *time.Time { return &e.Next })},
 	{"reason", func(e *Entry) string { return e.Reason }, text(func(e *Entry) *string { return &e.Reason })},
+	{"limited", func(e *Entry) string { return stamp(e.Limited) }, moment(func(e *Entry) *time.Time { return &e.Limited })},
 	{"unknown", func(e *Entry) string { return yes(e.Unknown) }, flag(func(e *Entry) *bool { return &e.Unknown })},
 	{"notice", func(e *Entry) string { return stamp(e.Notice) }, moment(func(e *Entry) *time.Time { return &e.Notice })},
 	{"account", nil, func(e *Entry, v string) error {

@@ -32,6 +32,7 @@ func (q *Queue) Retry(id ID) (*Entry, error) {
 	if err != nil {
 		return nil, err
 	}
+	e.Limited = time.Time{}
 	e.ID, e.Attempts, e.Tried, e.Next, e.Reason, e.Notice = "", 0, time.Time{}, time.Now(), "", time.Time{}
 	for i, to := range e.To {
 		e.To[i] = Recipient{Recipient: to.Recipient, NoAliases: to.NoAliases}

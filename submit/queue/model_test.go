@@ -229,6 +229,13 @@ func (m *model) read(name string) ([]byte, error) {
 	return slices.Clone(node.data), nil
 }
 
+func (m *model) overwrite(name string, data []byte) error {
+	if !m.exists(name) {
+		return fs.ErrNotExist
+	}
+	return m.write(name, data)
+}
+
 func (m *model) write(name string, data []byte) error {
 	if m.stopped {
 		return errStopped

@@ -51,6 +51,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -86,6 +87,9 @@ type Queue struct {
 	MaxBytes int64 // the ceiling on all messages together; 0 for none
 	disk     disk
 	path     string
+
+	mu      sync.Mutex
+	dropped []*Entry // that left failed by its bounds, and nobody has been told of
 }
 
 // String returns the queue's folder.

@@ -294,6 +294,9 @@ func TestFailedIsBounded(t *testing.T) {
 	if err := q.Sweep(); err != nil {
 		t.Fatal(err)
 	}
+	if dropped := q.TakeDropped(); len(dropped) != 2 || dropped[0].ID != old || len(q.TakeDropped()) != 0 {
+		t.Errorf("dropped: %v", dropped)
+	}
 	names, _ := q.disk.list(failed)
 	if len(names) != maxFailed || slices.Contains(names, string(old)+messageEnd) {
 		t.Errorf("%d files are left", len(names))
@@ -313,6 +316,19 @@ func TestState(t *testing.T) {
 	}
 	if err := q.SetState("work", nil); err != nil || q.State("work") != nil {
 		t.Errorf("%v %q", err, q.State("work"))
+	}
+	if err := q.Note("work", []byte("a line\n")); err != nil || string(q.State("work")) != "a line\n" {
+		t.Errorf("%v %q", err, q.State("work"))
+	}
+	before, err := q.Changed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := q.Note("work", []byte("short\n")); err != nil || string(q.State("work")) != "short\n" {
+		t.Errorf("%v %q", err, q.State("work"))
+	}
+	if after, err := q.Changed(); err != nil || after != before {
+		t.Errorf("a note has changed the queue: %v, %v", after.Sub(before), err)
 	}
 	release, err := q.Lock("slot")
 	if err != nil {

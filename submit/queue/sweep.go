@@ -128,10 +128,33 @@ func (q *Queue) trim(newest ID) {
 		tooOld := left > minFailed && time.Since(all[id].at) > maxAge
 		tooMuch := q.MaxBytes > 0 && octets > q.MaxBytes
 		if id != newest && (left > maxFailed || tooOld || tooMuch) {
-			q.remove(failed, id)
+			q.drop(id)
 			octets -= all[id].octets
 		}
 	}
+}
+
+// drop removes an entry from failed, and remembers it for TakeDropped.
+func (q *Queue) drop(id ID) {
+	e, err := q.read(failed, id)
+	if err != nil {
+		e = &Entry{ID: id}
+	}
+	q.remove(failed, id)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.dropped = append(q.dropped, e)
+}
+
+// TakeDropped returns the entries that this process has removed from those that a
+// person must look at, because there were too many, or they were too old; each
+// once. Of one that could not be read only the ID is known.
+func (q *Queue) TakeDropped() []*Entry {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	all := q.dropped
+	q.dropped = nil
+	return all
 }
 
 // remove removes the files of an entry that is nobody's.
