@@ -60,8 +60,11 @@ type Choice struct {
 	Environment Override
 }
 
-// OfEnvironment is the name of the account that SENDOFF_SERVER makes.
-const OfEnvironment = "environment"
+// The names of the accounts that --server and SENDOFF_SERVER make.
+const (
+	OfCommandLine = "command-line"
+	OfEnvironment = "environment"
+)
 
 // Choose returns the account for by, and in words why it is that one: the one
 // named, else one that the sender given with -f selects, else the address in
@@ -162,7 +165,7 @@ func (c *Config) choose(by Choice) (*Account, string, error) {
 	}
 	switch {
 	case by.CommandLine.Server != "":
-		return &Account{Name: "command-line"}, "made from --server", nil
+		return &Account{Name: OfCommandLine}, "made from --server", nil
 	case by.Environment.Server != "":
 		return &Account{Name: OfEnvironment}, madeOfServer, nil
 	case len(c.Accounts) == 0:

@@ -76,6 +76,7 @@ auth = ["plain", "LOGIN"]
 force-sender = true
 max-size = "25M"
 max-recipients = 7
+rate = "30/1m"
 tls-ca = "ca.pem"
 tls-fingerprint = "00:11223344556677889900112233445566778899001122334455667788990011"
 tls-cert = "~/cert.pem"

@@ -74,6 +74,29 @@ func (d *Duration) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// A Rate is how many messages may be sent in a time; the zero Rate is no bound.
+type Rate struct {
+	Messages int
+	Time     time.Duration
+}
+
+var errRate = errors.New(`a rate is a number of messages and a time, such as "30/1m" or "500/1d"`)
+
+// UnmarshalText reads MESSAGES/TIME, where a unit alone is one of it.
+func (r *Rate) UnmarshalText(text []byte) error {
+	messages, length, _ := strings.Cut(string(text), "/")
+	n, err := strconv.ParseUint(messages, 10, 31)
+	if length != "" && (length[0] < '0' || length[0] > '9') {
+		length = "1" + length
+	}
+	var d Duration
+	if err != nil || n == 0 || d.UnmarshalText([]byte(length)) != nil || d.Duration < time.Second {
+		return errRate
+	}
+	r.Messages, r.Time = int(n), d.Duration
+	return nil
+}
+
 // A Family says which IP addresses to use: 4, 6, or 0 for any.
 type Family int
 

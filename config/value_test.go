@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestServer(t *testing.T) {
@@ -265,6 +266,25 @@ func TestSize(t *testing.T) {
 		got := Size(-1)
 		if err := got.UnmarshalText([]byte(row.text)); (err != nil) != (row.want < 0) || got != row.want {
 			t.Errorf("%q: %d, %v", row.text, got, err)
+		}
+	}
+}
+
+func TestRate(t *testing.T) {
+	for _, row := range []struct {
+		text string
+		want Rate
+	}{
+		{"30/1m", Rate{30, time.Minute}},
+		{"30/m", Rate{30, time.Minute}},
+		{"500/1d", Rate{500, 24 * time.Hour}},
+		{"1/90s", Rate{1, 90 * time.Second}},
+		{"", Rate{}}, {"30", Rate{}}, {"30/", Rate{}}, {"0/1m", Rate{}}, {"-1/1m", Rate{}}, {"30/1ms", Rate{}}, {"30/1m/1", Rate{}}, {"x/1m", Rate{}}, {"30/-1m", Rate{}},
+	} {
+		var r Rate
+		err := r.UnmarshalText([]byte(row.text))
+		if r != row.want || (err == nil) != (row.want != Rate{}) {
+			t.Errorf("%q: %v, %v", row.text, r, err)
 		}
 	}
 }

@@ -27,10 +27,15 @@ import (
 //	                     terminal, or somebody with another secret
 //	anything else        runs of the queue try again in its time
 //
-// It is forgotten when a session is ready for mail.
+//	a limit              all obey it, as limit.go says
+//
+// A limit is forgotten when a message is taken, anything else when a session is
+// ready for mail, for whatever server and user the account has then.
 type fault struct {
 	account  string // its name
 	login    bool   // a login failed
+	limit    bool   // a limit was met, which ends when a message is taken
+	by       string // the only message that has met it; "" if there are others
 	reason   string
 	failures int       // so many, one after the other
 	since    time.Time // the first of them
@@ -39,6 +44,7 @@ type fault struct {
 	next     time.Time // no attempt before
 	salt     string    // with it and the secret that failed,
 	hash     string    // hashSecret gives this; several are separated by spaces
+	file     string    // its name in the queue's folder, if it was read from there
 }
 
 // iterations make guessing a secret from its hash slow: some 30 ms each.
@@ -59,6 +65,8 @@ var faultKeys = [...]struct {
 }{
 	{"account", func(f *fault) any { return &f.account }},
 	{"login", func(f *fault) any { return &f.login }},
+	{"limit", func(f *fault) any { return &f.limit }},
+	{"by", func(f *fault) any { return &f.by }},
 	{"reason", func(f *fault) any { return &f.reason }},
 	{"failures", func(f *fault) any { return &f.failures }},
 	{"since", func(f *fault) any { return &f.since }},
@@ -231,6 +239,25 @@ func (s *Submitter) forget(key string) {
 	}
 }
 
+// ready forgets all faults of a, which is ready for mail, but a limit. Those of the
+// same name are of a server, or a user, that the account had before.
+func (s *Submitter) ready(a *config.Account) {
+	if s.Queue == nil {
+		return
+	}
+	if key := accountKey(a); s.limit(key) == nil {
+		s.forget(key)
+	}
+	if a.File == "" {
+		return // its name is that of others, too
+	}
+	for _, f := range faults(s.Queue) {
+		if f.account == a.Name && !f.limit {
+			s.Queue.SetState(f.file, nil)
+		}
+	}
+}
+
 // forgetAfter is how long a fault is remembered of an account that nobody tries
 // any more.
 const forgetAfter = 30 * 24 * time.Hour
@@ -238,7 +265,7 @@ const forgetAfter = 30 * 24 * time.Hour
 // forgetOld removes the faults of accounts that are gone, or have another name.
 func (s *Submitter) forgetOld() {
 	for _, name := range s.Queue.States() {
-		if !strings.HasPrefix(name, faultPrefix) {
+		if !strings.HasPrefix(name, faultPrefix) && !strings.HasPrefix(name, takenPrefix) {
 			continue
 		}
 		if f := readFault(s.Queue, name); f == nil || time.Since(f.at) > forgetAfter {
@@ -335,8 +362,10 @@ func (s *Submitter) opened(ctx context.Context, a *config.Account, l *login, err
 	key := accountKey(a)
 	switch {
 	case err == nil:
-		s.forget(key)
+		s.ready(a)
 	case errors.As(err, new(*rests)), ctx.Err() != nil:
+	case leaves(err) && s.Queue != nil:
+		s.meetLimit(key, a.Name, err, sessionMark+string(queue.NewID(time.Now())))
 	case status.KindOf(err) == status.AuthFailed && l != nil:
 		secret, _ := l.secret(ctx) // none: no access token was to be had
 		s.note(key, a.Name, err, &secret)
@@ -351,6 +380,7 @@ func faults(q *queue.Queue) []*fault {
 	for _, name := range q.States() {
 		if strings.HasPrefix(name, faultPrefix) {
 			if f := readFault(q, name); f != nil {
+				f.file = name
 				all = append(all, f)
 			}
 		}

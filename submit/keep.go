@@ -69,9 +69,9 @@ func (s *Submitter) keep(r *Request, report *Report, whom func(Failure) []Wanted
 		}
 	}
 	if len(wait.To) > 0 {
-		wait.Attempts, wait.Tried = 1, r.logID().Time()
+		due := s.attempted(r, report, wait)
 		refused.ID = "" // it is another entry
-		if err := s.enqueue(r, wait, false); err != nil {
+		if err := s.enqueue(r, wait, due); err != nil {
 			report.NotQueued = err.Error()
 			for i := range report.Failures {
 				report.Failures[i].queued = false
@@ -89,6 +89,30 @@ func (s *Submitter) keep(r *Request, report *Report, whom func(Failure) []Wanted
 		s.tell(report.Error(), report.Failures[0].Err)
 	}
 	return err
+}
+
+// attempted notes in an entry what its first attempt came to. It reports whether
+// the entry is due, because it was not tried at all.
+func (s *Submitter) attempted(r *Request, report *Report, wait *queue.Entry) (due bool) {
+	due = true
+	for _, f := range report.Failures {
+		until, notTried := untried(f.Err)
+		switch {
+		case !f.queued:
+		case notTried && due:
+			wait.Next = until
+		case !notTried:
+			due = false
+			if status.KindOf(f.Err) == status.Limited {
+				wait.Limited = time.Now()
+				s.meetLimit(accountKey(r.Account), r.Account.Name, f.Err, string(wait.ID))
+			}
+		}
+	}
+	if !due {
+		wait.Attempts, wait.Tried, wait.Next = 1, r.logID().Time(), time.Time{}
+	}
+	return due
 }
 
 // tellSender queues a notice to the sender of r of what was refused while others
@@ -227,15 +251,17 @@ func (s *Submitter) mayQueue() error {
 	return nil
 }
 
-// enqueue puts an entry for r into the queue, to be tried at once or after the
-// first wait, and sees to it that something will.
+// enqueue puts an entry for r into the queue, to be tried when it says, or else at
+// once or after the first wait, and sees to it that something will.
 func (s *Submitter) enqueue(r *Request, e *queue.Entry, due bool) error {
 	if err := s.mayQueue(); err != nil {
 		return err
 	}
-	e.Next = time.Now()
-	if !due {
-		e.Next = e.Next.Add(s.backoff(1))
+	if e.Next.IsZero() {
+		e.Next = time.Now()
+		if !due {
+			e.Next = e.Next.Add(s.backoff(1))
+		}
 	}
 	if err := s.store(r, e, s.Queue.Add); err != nil {
 		return err

@@ -28,6 +28,7 @@ import (
 type post struct {
 	up     func() bool
 	login  func() string          // the reply to AUTH; nil: none is offered
+	mail   func() string          // the reply to MAIL; nil: 250
 	rcpt   func(to string) string // the reply to RCPT; nil: 250
 	dot    func() string          // the reply to the final dot; nil: 250
 	mails  []string               // whole messages that were taken
@@ -68,6 +69,15 @@ func (p *post) serve(conn net.Conn) {
 		case "AUTH":
 			p.logins++
 			say(p.login())
+		case "MAIL":
+			reply := "250 ok"
+			if p.mail != nil {
+				reply = p.mail()
+			}
+			say(reply)
+			if strings.HasPrefix(reply, "421") {
+				return
+			}
 		case "RCPT":
 			reply := "250 ok"
 			if p.rcpt != nil {

@@ -144,11 +144,12 @@ func (s *Submitter) deliver(ctx context.Context, j *job) (*Report, error) {
 		host.stay = true
 		s = &host
 	}
-	v, err := s.enter(ctx, j.account, j.hello, slotTime)
+	v, done, err := s.admitted(ctx, j)
 	if err != nil {
 		report.add(smtp.Result{To: j.envelope.To, Err: err})
 		return report, nil
 	}
+	defer done()
 	err = v.Deliver(ctx, func(yield func(smtp.Mail) bool) { yield(s.mail(j, report)) })
 	if err == nil && s.stay {
 		s.along(ctx, v.Session, j.account)
@@ -164,9 +165,32 @@ func (s *Submitter) deliver(ctx context.Context, j *job) (*Report, error) {
 	return report, nil
 }
 
+// admitted returns a session for j, if the account takes another message now: no
+// limit of the server's stands against that, and no rate. done is to be called
+// when j has had its outcome.
+func (s *Submitter) admitted(ctx context.Context, j *job) (v *visit, done func(), err error) {
+	if err := s.paced(j.account, false); err != nil {
+		return nil, nil, err
+	}
+	if done, err = s.admit(j.account, ""); err != nil {
+		return nil, nil, err
+	}
+	if v, err = s.enter(ctx, j.account, j.hello, slotTime); err == nil {
+		if err = s.paced(j.account, true); err != nil {
+			s.part(v, nil)
+		}
+	}
+	if err != nil {
+		done()
+		return nil, nil, err
+	}
+	return v, done, nil
+}
+
 // mail is the job as a session takes it.
 func (s *Submitter) mail(j *job, report *Report) smtp.Mail {
 	var lines []*progress // one for each transaction
+	begun := time.Now()
 	return smtp.Mail{
 		Envelope: &j.envelope,
 		Open: func(f envelope.Form) (io.Reader, int64, error) {
@@ -186,6 +210,9 @@ func (s *Submitter) mail(j *job, report *Report) smtp.Mail {
 				p.clear()
 			}
 			report.add(r)
+			if r.Err == nil {
+				s.taken(j.account, begun)
+			}
 		},
 	}
 }
@@ -226,13 +253,17 @@ func (r *Report) total() int {
 // that it leaves, and has no whole message.
 func (r *Report) untouched() bool {
 	for _, f := range r.Failures {
-		refusal := new(smtp.Refusal)
-		leaves := errors.As(f.Err, &refusal) && refusal.Reply.Code == 421
-		if f.Unknown || status.KindOf(f.Err) != status.Lost && !leaves {
+		if f.Unknown || status.KindOf(f.Err) != status.Lost && !leaves(f.Err) {
 			return false
 		}
 	}
 	return len(r.Accepted) == 0 && len(r.Failures) > 0
+}
+
+// leaves reports whether err is a server's word that it ends the session.
+func leaves(err error) bool {
+	refusal := new(smtp.Refusal)
+	return errors.As(err, &refusal) && refusal.Reply.Code == 421
 }
 
 // add enters a result. Failures of several transactions for one reason are one

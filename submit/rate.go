@@ -1,0 +1,129 @@
+package submit
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"time"
+
+	"sendoff/config"
+	"sendoff/submit/queue"
+	"sendoff/submit/status"
+)
+
+// A pace is how many messages of an account were begun lately, in each of the
+// steps that the time of its rate has. What is older than that time is over. In no
+// such time, whenever it begins, are there more than the rate allows.
+type pace struct {
+	last   int64 // the number of the newest step, since 1970
+	counts [paceSteps + 1]int64
+}
+
+// paceSteps is how exactly a rate is kept.
+const paceSteps = 60
+
+// The names of the file of a pace and of its lock begin so.
+const (
+	pacePrefix     = "rate-"
+	paceLockPrefix = "pace-"
+)
+
+// paceLockTime is how long to wait for others who look at a pace.
+const paceLockTime = time.Second
+
+// paced returns a held error if the rate of a allows no message now. Otherwise,
+// if begin says so, one more counts.
+func (s *Submitter) paced(a *config.Account, begin bool) error {
+	if a.Rate.Messages == 0 || s.Queue == nil || s.rehearsal != nil {
+		return nil
+	}
+	key := accountKey(a)
+	release, err := s.lock(paceLockPrefix + key)
+	if err != nil {
+		return nil // better one message too many than none
+	}
+	defer release()
+	step := a.Rate.Time / paceSteps
+	p := readPace(s.Queue.State(pacePrefix + key))
+	p.advance(time.Now().UnixNano() / int64(step))
+	if p.sum() >= int64(a.Rate.Messages) {
+		until := time.Unix(0, p.over()*int64(step))
+		text := "%d messages in %s is the rate of account %s; more from %s"
+		return &held{status.Limited.Errorf(text, a.Rate.Messages, a.Rate.Time, a.Name, until.Local().Format("15:04:05")), until}
+	}
+	if begin {
+		p.counts[paceSteps]++
+		s.Queue.Note(pacePrefix+key, p.marshal())
+	}
+	return nil
+}
+
+// lock takes a lock that others have for a moment only.
+func (s *Submitter) lock(name string) (release func(), err error) {
+	for deadline := time.Now().Add(paceLockTime); ; time.Sleep(2 * time.Millisecond) {
+		release, err = s.Queue.Lock(name)
+		if !errors.Is(err, queue.ErrBusy) || time.Now().After(deadline) {
+			return release, err
+		}
+	}
+}
+
+// advance lets time go on to a step. A step in the future was written by a clock
+// that was wrong.
+func (p *pace) advance(to int64) {
+	by := to - p.last
+	switch {
+	case by < 0 || by > paceSteps:
+		p.counts = [paceSteps + 1]int64{}
+	default:
+		copy(p.counts[:], p.counts[by:])
+		clear(p.counts[paceSteps+1-by:])
+	}
+	p.last = to
+}
+
+func (p *pace) sum() (n int64) {
+	for _, c := range p.counts {
+		n += c
+	}
+	return n
+}
+
+// over returns the step in which the oldest messages are over.
+func (p *pace) over() int64 {
+	for i, c := range p.counts {
+		if c > 0 {
+			return p.last + int64(i) + 1
+		}
+	}
+	return p.last
+}
+
+func (p *pace) marshal() []byte {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "%d", p.last)
+	for _, c := range p.counts {
+		fmt.Fprintf(&b, " %d", c)
+	}
+	b.WriteString(" end\n")
+	return b.Bytes()
+}
+
+// readPace reads what marshal wrote; anything else is no pace.
+func readPace(text []byte) *pace {
+	text, whole := bytes.CutSuffix(text, []byte(" end\n"))
+	words := bytes.Fields(text)
+	p := new(pace)
+	if !whole || len(words) != len(p.counts)+1 {
+		return p
+	}
+	if _, err := fmt.Sscan(string(words[0]), &p.last); err != nil {
+		return new(pace)
+	}
+	for i := range p.counts {
+		if _, err := fmt.Sscan(string(words[i+1]), &p.counts[i]); err != nil || p.counts[i] < 0 {
+			return new(pace)
+		}
+	}
+	return p
+}
