@@ -59,7 +59,7 @@ func (s *Submitter) apply(r *Request, j *job) error {
 	if j.envelope.RequireTLS && j.message.TLSOptional() {
 		return status.Data.Errorf("the message says TLS-Required: No, and --require-tls the opposite")
 	}
-	j.envelope.UTF8 = survey.UTF8Header || j.envelope.From.UTF8()
+	j.envelope.UTF8 = survey.UTF8 || j.envelope.From.UTF8()
 	for _, to := range j.envelope.To {
 		j.envelope.UTF8 = j.envelope.UTF8 || to.Address.UTF8()
 	}
@@ -124,7 +124,7 @@ func (j *job) complete(r *Request, rules *rules) error {
 	if rules.forced(author.Address) && !j.message.Survey().Signed && !rules.s.isLocalSender(author.Address) {
 		defaults.ReplyTo = author
 	}
-	for _, c := range append(changes, j.message.Complete(defaults)...) {
+	for _, c := range slices.Concat(changes, j.message.Complete(defaults), j.message.EncodeHeader()) {
 		j.changes = append(j.changes, c.String())
 	}
 	return nil

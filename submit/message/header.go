@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"io"
 	"slices"
-	"unicode/utf8"
 
 	"sendoff/submit/status"
 )
@@ -53,7 +52,11 @@ func (f field) is(name string) bool {
 // isResent reports whether f is of a block of Resent- fields (RFC 5322 section
 // 3.6.6).
 func (f field) isResent() bool {
-	const prefix = "Resent-"
+	return f.begins("Resent-")
+}
+
+// begins reports whether f has a name that is prefix and more.
+func (f field) begins(prefix string) bool {
 	return f.name > len(prefix) && field{f.raw, len(prefix), false}.is(prefix)
 }
 
@@ -121,17 +124,14 @@ func nameLength(line []byte) int {
 	return n
 }
 
-// eightBitHeader reports whether fields hold octets over 127, and whether all
-// of them are valid UTF-8.
-func eightBitHeader(fields []field) (eight, valid bool) {
-	valid = true
+// eightBitHeader reports whether fields hold octets over 127, and whether an
+// address among them needs SMTPUTF8.
+func eightBitHeader(fields []field) (eight, address bool) {
 	for _, f := range fields {
-		if f.isSent() && hasEightBit(f.raw) {
-			eight = true
-			valid = valid && utf8.Valid(f.raw)
-		}
+		eight = eight || f.isSent() && hasEightBit(f.raw)
+		address = address || f.needsUTF8()
 	}
-	return eight, valid
+	return eight, address
 }
 
 // A headerReader reads the header of a message, and hands back the first piece

@@ -54,6 +54,7 @@ type Message struct {
 	long      bool // the body has a line over maxLine
 	signed    bool
 	copied    bool         // the body is another's
+	parts     bool         // the header of a part is not ASCII, and is to be
 	maxHeader int          // octets by which the header may grow
 	recoded   [2]*recoding // the body re-encoded, without and with 8BITMIME
 }
@@ -167,25 +168,24 @@ func (m *Message) isSigned() bool {
 // A Survey is what a server must be able to take, or the message be changed
 // for it.
 type Survey struct {
-	Size       int64 // octets of the wire form, before any re-encoding
-	EightBit   bool  // an octet over 127 in body or header
-	UTF8Header bool  // the header has characters outside ASCII, all valid UTF-8
-	NUL        bool  // a NUL in the body
-	LongLine   bool  // a line of the body is over 998 octets
-	Signed     bool  // signed or encrypted: never changed
+	Size     int64 // octets of the wire form, before any re-encoding
+	EightBit bool  // an octet over 127 in body or header
+	UTF8     bool  // an address in the header is not ASCII, and needs SMTPUTF8
+	NUL      bool  // a NUL in the body
+	LongLine bool  // a line of the body is over 998 octets
+	Signed   bool  // signed or encrypted: never changed
 }
 
-// Survey returns what the message is like, with what Complete and
-// RewriteAddresses did to its header.
+// Survey returns what the message is like, with what was done to its header.
 func (m *Message) Survey() Survey {
-	eight, valid := eightBitHeader(m.fields)
+	eight, address := eightBitHeader(m.fields)
 	return Survey{
-		Size:       m.size(),
-		EightBit:   eight || m.body.eight,
-		UTF8Header: eight && valid,
-		NUL:        m.body.nul,
-		LongLine:   m.long,
-		Signed:     m.signed,
+		Size:     m.size(),
+		EightBit: eight || m.body.eight,
+		UTF8:     address,
+		NUL:      m.body.nul,
+		LongLine: m.long,
+		Signed:   m.signed,
 	}
 }
 
@@ -198,8 +198,8 @@ func (m *Message) size() int64 {
 // size of that in octets. Every line of it ends in CRLF and no CR or LF stands
 // alone, so with dot-stuffing, which is the caller's, nothing in it can end it
 // early. The readers of several calls are independent. The body is re-encoded
-// where it has a NUL or a line over 998 octets, or is 8-bit and f is not; a
-// raw 8-bit header goes as it is.
+// where it has a NUL or a line over 998 octets, or is 8-bit and f is not, or the
+// header of a part is 8-bit.
 func (m *Message) Open(f envelope.Form) (io.Reader, int64, error) {
 	fields, body := m.fields, m.body
 	if m.needsRecoding(f) {
@@ -229,7 +229,7 @@ func (m *Message) AsIs(f envelope.Form) string {
 // Copy returns a message with a header of its own and m's body. It must be
 // closed before m.
 func (m *Message) Copy() *Message {
-	return &Message{fields: slices.Clone(m.fields), body: m.body, long: m.long, signed: m.signed, copied: true, maxHeader: m.maxHeader}
+	return &Message{fields: slices.Clone(m.fields), body: m.body, long: m.long, signed: m.signed, copied: true, parts: m.parts, maxHeader: m.maxHeader}
 }
 
 // Close forgets the message and the files it was kept in.

@@ -231,7 +231,13 @@ func TestSurvey(t *testing.T) {
 		want Survey
 	}{
 		{"A: b\n\nx\n", Survey{}},
-		{"A: é\n\nx\n", Survey{EightBit: true, UTF8Header: true}},
+		{"A: é\n\nx\n", Survey{EightBit: true}},
+		{"To: é <x@y>\n\nx\n", Survey{EightBit: true}},
+		{"To: x@é.example\n\nx\n", Survey{EightBit: true, UTF8: true}},
+		{"To: x, é@y (z)\nDKIM-Signature: z\n\nx\n", Survey{EightBit: true, UTF8: true, Signed: true}},
+		{"Received: from x for <é@y>; z\n\nx\n", Survey{EightBit: true, UTF8: true}},
+		{"Received: from x (é); z\n\nx\n", Survey{EightBit: true}},
+		{"Subject: é@y\nDKIM-Signature: z\n\nx\n", Survey{EightBit: true, Signed: true}},
 		{"A: \xe9\n\nx\n", Survey{EightBit: true}},
 		{"Bcc: é\n\nx\n", Survey{}},
 		{"A: b\n\né", Survey{EightBit: true}},

@@ -39,7 +39,7 @@ type recoding struct {
 
 // needsRecoding reports whether f cannot take the body as it is.
 func (m *Message) needsRecoding(f envelope.Form) bool {
-	return !m.signed && (m.body.nul || m.long || m.body.eight && !f.EightBit)
+	return !m.signed && (m.body.nul || m.long || m.parts || m.body.eight && !f.EightBit)
 }
 
 // recoding returns the body in a form that f can take.
@@ -71,8 +71,9 @@ func (m *Message) recoding(f envelope.Form) (*recoding, error) {
 // in err, and ends the copying when the source does.
 type recoder struct {
 	src, scout *source
-	out        *store
+	out        *store   // nil to look only
 	eight      bool     // 8-bit text may stay
+	found      bool     // a part had a header that was not ASCII
 	bounds     []string // delimiters of the multiparts around, the outermost first
 	depth      int
 	column     int // of clean
@@ -80,7 +81,7 @@ type recoder struct {
 }
 
 func (r *recoder) write(p []byte) {
-	if r.err == nil {
+	if r.err == nil && r.out != nil {
 		_, r.err = r.out.Write(p)
 	}
 }
@@ -108,15 +109,34 @@ func (r *recoder) part(byDefault string, message bool) {
 	r.depth++
 	p := r.plan(fields, byDefault)
 	p.message = message
-	h.fields = p.apply(fields)
+	h.fields = r.inASCII(p.apply(fields), message)
 	r.copyHeader(h)
 	r.content(p)
 	r.depth--
 }
 
+// inASCII encodes the fields of a part. A message within the message stays as
+// it is, where it can: its signature may matter to somebody.
+func (r *recoder) inASCII(fields []field, message bool) []field {
+	if message && r.eight {
+		return fields
+	}
+	charset := legacyCharset(fields)
+	for i, f := range fields {
+		if f.is("Content-ID") { // what the text of another part names
+			continue
+		}
+		e, how := f.encoded(charset)
+		if fields[i] = e; how != "" {
+			r.found = true
+		}
+	}
+	return fields
+}
+
 func (r *recoder) copyHeader(h wireHeader) {
-	if _, err := io.Copy(r.out, &h); err != nil && r.err == nil {
-		r.err = err
+	for h.advance() {
+		r.write(h.piece)
 	}
 }
 

@@ -55,7 +55,7 @@ func TestReencode(t *testing.T) {
 			"MIME-Version: 1\r\nContent-Type: multipart/mixed; boundary=o\r\n\r\n--o\r\nContent-Type: multipart/alternative; boundary=i\r\n\r\n--i\r\n" + utf8Text + qp + "\r\n=C3=A9\r\n--o\r\nContent-Type: multipart/signed; boundary=s\r\n\r\n--s\r\n\r\né\r\n--s--\r\n--o--\r\n"},
 		{"message within a message",
 			"MIME-Version: 1\nContent-Type: message/rfc822\nContent-Transfer-Encoding: 8bit\n\nSubject: é\nBcc: kept\n\né\n", envelope.Form{},
-			"MIME-Version: 1\r\nContent-Type: message/rfc822\r\nContent-Transfer-Encoding: 7bit\r\n\r\nSubject: é\r\nBcc: kept\r\n" + mimeVersion + utf8Text + qp + "\r\n=C3=A9\r\n"},
+			"MIME-Version: 1\r\nContent-Type: message/rfc822\r\nContent-Transfer-Encoding: 7bit\r\n\r\nSubject: =?utf-8?q?=C3=A9?=\r\nBcc: kept\r\n" + mimeVersion + utf8Text + qp + "\r\n=C3=A9\r\n"},
 		{"digest", "MIME-Version: 1\nContent-Type: multipart/digest; boundary=d\n\n--d\n\nSubject: x\n\n\xe9\n--d--\n", envelope.Form{},
 			"MIME-Version: 1\r\nContent-Type: multipart/digest; boundary=d\r\n\r\n--d\r\n\r\nSubject: x\r\n" + mimeVersion + "Content-Type: text/plain; charset=unknown-8bit\r\n" + qp + "\r\n=E9\r\n--d--\r\n"},
 		{"part without a blank line", "MIME-Version: 1\nContent-Type: multipart/mixed; boundary=d\n\n--d\nA: b\n--d\n\né\n--d--\n", envelope.Form{},

@@ -78,7 +78,7 @@ func (r *recoder) plan(fields []field, byDefault string) plan {
 // labelled with, when parts of it may lose their 8-bit text.
 func (r *recoder) compositeEncoding(old encoding) string {
 	switch {
-	case old == "" || old == "7bit":
+	case old == "" || old == "7bit", r.eight && old == "8bit":
 		return ""
 	case r.eight:
 		return "8bit"
@@ -117,7 +117,7 @@ func (p *plan) decide(r *recoder, seen sight, old encoding) {
 	if seen.eight && p.media.charset == "" && text && !strings.HasPrefix(p.media.name, "message/") {
 		p.charset = "utf-8"
 		if seen.other {
-			p.charset = "unknown-8bit" // RFC 1428
+			p.charset = unknownCharset
 		}
 	}
 }

@@ -26,6 +26,8 @@ type store struct {
 	size   int64
 	nul    bool // there is a NUL
 	eight  bool // there is an octet over 127
+	other  bool // there are some that are not UTF-8
+	runes  runeChecker
 }
 
 // Write implements io.Writer. Its errors are of kind Temporary.
@@ -75,13 +77,17 @@ func (s *store) finish() error {
 	}
 	err := s.flush()
 	s.tail = nil
+	s.other = s.other || s.runes.held > 0
 	return err
 }
 
 // inspect notes what tail holds.
 func (s *store) inspect() {
 	s.nul = s.nul || bytes.IndexByte(s.tail, 0) >= 0
-	s.eight = s.eight || hasEightBit(s.tail)
+	if hasEightBit(s.tail) || s.runes.held > 0 {
+		s.eight = true
+		s.other = s.other || !s.runes.valid(s.tail, false)
+	}
 }
 
 // hasEightBit reports whether b has an octet over 127.

@@ -1,0 +1,399 @@
+package message
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"sendoff/submit/envelope"
+)
+
+// A syntax is what the value of a header field is made of, and so where
+// encoded words may stand in it (RFC 2047 section 5).
+type syntax struct {
+	how    string // as a Change tells it
+	encode func(w *wordWriter, value string)
+}
+
+// Most fields are text: those that no RFC knows as well.
+var (
+	freeText  = syntax{encoded, (*wordWriter).words}
+	mailboxes = syntax{encoded, (*wordWriter).addresses}
+	brackets  = syntax{encoded, (*wordWriter).brackets}
+	comments  = syntax{encoded, (*wordWriter).comments}
+	typed     = syntax{"its parameters encoded (RFC 2231), they were not ASCII", (*wordWriter).parameters}
+)
+
+// maxStructured is how many octets of a structured field are worth being looked
+// at; address lists are as long as they like.
+const maxStructured = 8 << 10
+
+const encoded = "encoded (RFC 2047), it was not ASCII"
+
+// fieldSyntax are the fields that are more than text. A name that ends in "-"
+// stands for all that begin with it.
+var fieldSyntax = []struct {
+	name   string
+	syntax *syntax
+}{
+	{"Delivered-To", &mailboxes},
+	{"Keywords", &brackets},
+	{"Message-ID", &brackets},
+	{"In-Reply-To", &brackets},
+	{"References", &brackets},
+	{"Resent-Message-ID", &brackets},
+	{"Content-ID", &brackets},
+	{"List-", &brackets},
+	{"Received", &comments},
+	{"Received-SPF", &comments},
+	{"Authentication-Results", &comments},
+	{"ARC-", &comments},
+	{"Content-Type", &typed},
+	{"Content-Disposition", &typed},
+}
+
+// syntax returns what f is made of.
+func (f field) syntax() *syntax {
+	if slices.ContainsFunc(rewrittenFields[:], f.is) {
+		return &mailboxes
+	}
+	for _, row := range fieldSyntax {
+		if f.is(row.name) || strings.HasSuffix(row.name, "-") && f.begins(row.name) {
+			return row.syntax
+		}
+	}
+	return &freeText
+}
+
+// EncodeHeader makes the header of unsigned mail ASCII, but for addresses: a
+// next hop that does not offer SMTPUTF8 then has nothing to bounce it for (RFC
+// 6531 section 3.4). A body of 8-bit text gets the MIME fields that say so, if
+// it has none. It tells what it did.
+func (m *Message) EncodeHeader() []Change {
+	if m.signed {
+		return nil
+	}
+	changes := m.labelBody()
+	charset := legacyCharset(m.fields)
+	count := 0
+	for i, f := range m.fields {
+		if !f.isSent() {
+			continue
+		}
+		e, how := f.encoded(charset)
+		if how == "" {
+			continue
+		}
+		m.fields[i] = e
+		if count++; count <= maxChanges {
+			changes = append(changes, Change{string(f.raw[:f.name]), how})
+		}
+	}
+	if count > maxChanges {
+		changes = append(changes, Change{"header", fmt.Sprintf("%d more fields encoded", count-maxChanges)})
+	}
+	return append(changes, m.encodeParts()...)
+}
+
+// encoded returns f in ASCII, as far as it can be, and how that was done; "" if
+// f is as it was. charset is that of what is not UTF-8.
+func (f field) encoded(charset string) (field, string) {
+	if f.name == 0 || !hasEightBit(f.raw) {
+		return f, ""
+	}
+	s, value := f.syntax(), f.value()
+	if len(value) > maxStructured && s != &freeText && s != &mailboxes {
+		return f, ""
+	}
+	w := wordWriter{charset: "utf-8"}
+	if !utf8.Valid(value) {
+		w.charset = charset
+	}
+	w.raw = append(make([]byte, 0, len(f.raw)+len(f.raw)/2), f.raw[:len(f.raw)-len(value)]...)
+	s.encode(&w, string(value))
+	w.flush()
+	if string(w.raw) == string(f.raw) {
+		return f, ""
+	}
+	return field{w.raw, f.name, hasLongLine(w.raw)}, s.how
+}
+
+// legacyCharset is the character set of header text that is not UTF-8: the
+// body's, since one program wrote both, or none that is known (RFC 1428).
+func legacyCharset(fields []field) string {
+	charset := strings.ToLower(contentType(fields, "text/plain").charset)
+	token := charset != "" && len(charset) <= 20 && strings.Trim(charset, "abcdefghijklmnopqrstuvwxyz0123456789-_") == ""
+	if !token || strings.HasPrefix(charset, "utf") || charset == "us-ascii" {
+		return unknownCharset
+	}
+	return charset
+}
+
+// unknownCharset labels 8-bit text that is not UTF-8 (RFC 1428).
+const unknownCharset = "unknown-8bit"
+
+// labelBody adds MIME fields for 8-bit text that has none.
+func (m *Message) labelBody() (changes []Change) {
+	if !m.body.eight || find(m.fields, "Content-Type") != nil || !transferEncoding(m.fields).isIdentity() {
+		return nil
+	}
+	charset := "utf-8"
+	if m.body.other {
+		charset = unknownCharset
+	}
+	for _, f := range [...]field{
+		newField("MIME-Version", "1.0"),
+		newField("Content-Type", "text/plain; charset="+charset),
+		newField("Content-Transfer-Encoding", "8bit"),
+	} {
+		name := string(f.raw[:f.name])
+		if find(m.fields, name) != nil {
+			continue
+		}
+		m.fields = append(m.fields, f)
+		changes = append(changes, Change{name, fmt.Sprintf("added %s, for the 8-bit text in the body", strings.TrimSpace(string(f.value())))})
+	}
+	return changes
+}
+
+// encodeParts finds out whether the header of a part of the body is 8-bit, which
+// Open will encode then.
+func (m *Message) encodeParts() []Change {
+	name := contentType(m.fields, "text/plain").name
+	if !m.body.eight || !strings.HasPrefix(name, "multipart/") {
+		return nil
+	}
+	r := recoder{src: newSource(m.body), scout: newSource(m.body), eight: true}
+	r.content(r.plan(m.fields, name))
+	if m.parts = r.found; !m.parts {
+		return nil
+	}
+	return []Change{{"MIME parts", "their header fields encoded (RFC 2047, RFC 2231), they were not ASCII"}}
+}
+
+// needsUTF8 reports whether an address in f is not ASCII, so that f can only be
+// sent with SMTPUTF8.
+func (f field) needsUTF8() bool {
+	if !f.isSent() || !hasEightBit(f.raw) {
+		return false
+	}
+	switch s := f.syntax(); {
+	case s == &mailboxes:
+		found := false
+		eachAddress(string(f.value()), func(b Mailbox) { found = found || b.Address.UTF8() })
+		return found
+	case s == &comments && len(f.raw) <= maxStructured: // the addresses and domains of a trace
+		return hasEightBitText(withoutComments(string(f.value())))
+	}
+	return false
+}
+
+// addresses takes the value of an address field: names, quoted strings and
+// comments are text, addresses are not.
+func (w *wordWriter) addresses(value string) {
+	p := parser{text: value}
+	member := memberWriter{w: w, p: &p}
+	angle := false
+	for {
+		t, err := p.lex()
+		if err != nil {
+			member.write(false)
+			w.words(value[member.end:])
+			return
+		}
+		switch {
+		case t.kind == 0:
+			member.write(false)
+			w.flush()
+			w.text(value[member.end:])
+			return
+		case t.kind == '<':
+			angle = true
+		case t.kind == '>':
+			angle = false
+		case angle:
+		case t.kind == ',' || t.kind == ';' || t.kind == ':' && p.isGroupName():
+			member.write(t.kind == ':')
+			member.raw(t)
+			continue
+		}
+		if len(p.tokens) == maxWords { // no address: a name that goes on and on
+			member.write(true)
+		}
+		p.tokens = append(p.tokens, t)
+	}
+}
+
+// A memberWriter writes the members of an address list to w.
+type memberWriter struct {
+	w   *wordWriter
+	p   *parser // holds the tokens of the member
+	end int     // of what was written
+}
+
+// write writes the tokens of p and forgets them. group says that they name a
+// group.
+func (m *memberWriter) write(group bool) {
+	ts := m.p.tokens
+	isKind := func(k byte) func(token) bool { return func(t token) bool { return t.kind == k } }
+	open, end := slices.IndexFunc(ts, isKind('<')), slices.IndexFunc(ts, isKind('>'))
+	if end < 0 {
+		end = len(ts)
+	}
+	bare := open < 0 && !group // an address without brackets, or what is none
+	sound := bare && m.isAddress(ts)
+	for i := 0; i < len(ts); {
+		t := ts[i]
+		beside := i > 0 && ts[i-1].kind == '@' || i+1 < len(ts) && ts[i+1].kind == '@'
+		switch {
+		case t.kind == '(':
+			m.w.comment(m.space(t), m.p.of(t))
+			m.end = t.end
+			i++
+		case sound, open >= 0 && open <= i && i <= end, bare && (beside || t.kind != 'a' && t.kind != 'q'):
+			m.raw(t)
+			i++
+		default:
+			i = m.word(ts, i)
+		}
+	}
+	m.w.flush()
+	m.p.tokens = ts[:0]
+}
+
+// isAddress reports whether tokens without brackets are an address.
+func (m *memberWriter) isAddress(ts []token) bool {
+	spec := make([]token, 0, len(ts))
+	at := false
+	for _, t := range ts {
+		at = at || t.kind == '@'
+		if t.kind != '(' {
+			spec = append(spec, t)
+		}
+	}
+	if !at {
+		return false
+	}
+	text, err := m.p.spec(spec)
+	if err == nil {
+		_, err = envelope.Parse(text)
+	}
+	return err == nil
+}
+
+// word writes the word of a name that begins at ts[i], and returns where the
+// next token is. Tokens without white space between them are one word.
+func (m *memberWriter) word(ts []token, i int) int {
+	start := ts[i]
+	n := i + 1
+	for n < len(ts) && ts[n].start == ts[n-1].end && (ts[n].kind == 'a' || ts[n].kind == 'q') {
+		n++
+	}
+	raw := m.p.text[start.start:ts[n-1].end]
+	text := raw
+	if hasEightBitText(raw) {
+		var b strings.Builder
+		for _, t := range ts[i:n] {
+			if t.kind == 'q' {
+				b.WriteString(unquote(m.p.of(t)))
+			} else {
+				b.WriteString(m.p.of(t))
+			}
+		}
+		text = b.String()
+	}
+	m.w.word(m.space(start), raw, text)
+	m.end = ts[n-1].end
+	return n
+}
+
+// space is the white space before t.
+func (m *memberWriter) space(t token) string { return m.p.text[m.end:t.start] }
+
+// raw writes t as it is.
+func (m *memberWriter) raw(t token) {
+	m.w.flush()
+	m.w.text(m.p.text[m.end:t.end])
+	m.end = t.end
+}
+
+// brackets takes words and comments, and between angle brackets what is the
+// same to everybody only while it is the same octets: message IDs and the
+// addresses of mailing lists. There each octet outside ASCII becomes %XX, as in
+// a URI (RFC 3986).
+func (w *wordWriter) brackets(value string) {
+	p := parser{text: value}
+	m := memberWriter{w: w, p: &p}
+	angle := false
+	for {
+		t, err := p.lex()
+		if err != nil || t.kind == 0 {
+			w.words(value[m.end:])
+			return
+		}
+		switch {
+		case t.kind == '<':
+			angle = true
+			m.raw(t)
+		case t.kind == '>':
+			angle = false
+			m.raw(t)
+		case angle:
+			w.flush()
+			w.text(m.space(t) + percent(p.of(t)))
+			m.end = t.end
+		case t.kind == '(':
+			w.comment(m.space(t), p.of(t))
+			m.end = t.end
+		case t.kind == 'a' || t.kind == 'q':
+			m.word([]token{t}, 0)
+		default:
+			m.raw(t)
+		}
+	}
+}
+
+// percent writes the octets of s that are not ASCII as %XX.
+func percent(s string) string {
+	if !hasEightBitText(s) {
+		return s
+	}
+	var b strings.Builder
+	for _, c := range []byte(s) {
+		if c < utf8.RuneSelf {
+			b.WriteByte(c)
+		} else {
+			b.Write([]byte{'%', hexDigits[c>>4], hexDigits[c&15]})
+		}
+	}
+	return b.String()
+}
+
+// comments takes the value of a structured field in which only comments are
+// text.
+func (w *wordWriter) comments(value string) {
+	end := 0
+	for i := 0; i < len(value); {
+		switch value[i] {
+		case '(':
+			n := commentEnd(value, i)
+			if n < 0 {
+				w.text(value[end:])
+				return
+			}
+			w.comment(value[end:i], value[i:n])
+			i, end = n, n
+		case '"':
+			n := quotedEnd(value, i)
+			if n < 0 {
+				w.text(value[end:])
+				return
+			}
+			i = n
+		default:
+			i++
+		}
+	}
+	w.text(value[end:])
+}

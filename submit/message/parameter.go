@@ -1,0 +1,148 @@
+package message
+
+import (
+	"strconv"
+	"strings"
+)
+
+// parameters takes the value of a MIME field (RFC 2045 section 5.1). The values
+// of parameters are encoded as RFC 2231 says, each in lines of its own.
+func (w *wordWriter) parameters(value string) {
+	pieces := splitParameters(value)
+	extended := extendedKeys(pieces)
+	for i, piece := range pieces {
+		if i > 0 {
+			w.text(";")
+		}
+		key, text, ok := asParameter(piece)
+		switch {
+		case !hasEightBitText(piece):
+			w.text(piece)
+		case !ok || i == 0 || key == "boundary" || key == "charset":
+			w.comments(piece)
+		case strings.HasSuffix(key, "*"):
+			w.text(percent(piece))
+		case strings.Contains(key, "*"): // a part of one, which cannot name its charset
+			w.text(piece)
+		case extended[key]:
+			w.raw = w.raw[:len(w.raw)-1] // the same in ASCII is there already
+		default:
+			w.extended(key, text)
+		}
+	}
+	if strings.HasSuffix(string(w.raw), "\r\n") {
+		return
+	}
+	w.text("\r\n")
+}
+
+// extended writes a parameter in the form of RFC 2231, in as many sections as
+// lines of the usual length make.
+func (w *wordWriter) extended(key, text string) {
+	const room = maxWithWord - len(" *0*=;")
+	start := w.charset + "''"
+	size := 0
+	for _, c := range []byte(text) {
+		size += extendedSize(c)
+	}
+	if len(key)+len(start)+size <= room {
+		w.text("\r\n " + key + "*=" + start)
+		w.raw = appendExtended(w.raw, text)
+		return
+	}
+	for section := 0; text != ""; section++ {
+		head := "\r\n " + key + "*" + strconv.Itoa(section) + "*=" + start
+		if section > 0 {
+			w.text(";")
+		}
+		w.text(head)
+		n, left := 0, max(maxWithWord-len(head)+len("\r\n")-len(";"), 12)
+		for n < len(text) {
+			unit, need := w.unit(text[n:]), 0
+			for _, c := range []byte(text[n : n+unit]) {
+				need += extendedSize(c)
+			}
+			if left -= need; left < 0 && n > 0 {
+				break
+			}
+			n += unit
+		}
+		w.raw = appendExtended(w.raw, text[:n])
+		text, start = text[n:], ""
+	}
+}
+
+func appendExtended(b []byte, s string) []byte {
+	for _, c := range []byte(s) {
+		if extendedSize(c) == 1 {
+			b = append(b, c)
+		} else {
+			b = append(b, '%', hexDigits[c>>4], hexDigits[c&15])
+		}
+	}
+	return b
+}
+
+// extendedSize is how many octets c has in the value of an extended parameter:
+// one if it is an attribute-char of RFC 2231.
+func extendedSize(c byte) int {
+	switch {
+	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.IndexByte("!#$&+-.^_`{|}~", c) >= 0:
+		return 1
+	}
+	return 3
+}
+
+// extendedKeys are the parameters that are there in the form of RFC 2231.
+func extendedKeys(pieces []string) map[string]bool {
+	keys := make(map[string]bool)
+	for _, piece := range pieces {
+		key, _, _ := strings.Cut(piece, "=")
+		if name, _, ok := strings.Cut(key, "*"); ok {
+			keys[strings.ToLower(strings.Trim(name, " \t\r\n"))] = true
+		}
+	}
+	return keys
+}
+
+// asParameter reads one piece of splitParameters. key is in lower case.
+func asParameter(piece string) (key, value string, ok bool) {
+	key, value, ok = strings.Cut(piece, "=")
+	key = strings.ToLower(strings.Trim(key, " \t\r\n"))
+	if !ok || key == "" || strings.ContainsAny(key, " \t\r\n\"()") || hasEightBitText(key) {
+		return "", "", false
+	}
+	value = strings.Trim(value, " \t\r\n")
+	if strings.HasPrefix(value, `"`) {
+		if end := quotedEnd(value, 0); end > 0 {
+			return key, unquote(value[:end]), true
+		}
+	}
+	return key, unescape(value), true
+}
+
+// splitParameters parts the value of a MIME field at its semicolons.
+func splitParameters(s string) []string {
+	var pieces []string
+	open := true // a quoted string or comment may still end
+	start := 0
+	for i := 0; i < len(s); i++ {
+		end := -1
+		switch {
+		case s[i] == ';':
+			pieces = append(pieces, s[start:i])
+			start = i + 1
+			continue
+		case s[i] == '"' && open:
+			end = quotedEnd(s, i)
+		case s[i] == '(' && open:
+			end = commentEnd(s, i)
+		default:
+			continue
+		}
+		if open = end > 0; open {
+			i = end - 1
+		}
+	}
+	return append(pieces, s[start:])
+}

@@ -1,0 +1,288 @@
+package message
+
+import (
+	"encoding/base64"
+	"strings"
+	"unicode/utf8"
+)
+
+const (
+	maxEncoded  = 75 // octets of an encoded word (RFC 2047 section 2)
+	maxWithWord = 76 // octets of a header line that has one
+	leastRoom   = 30 // octets of a line that are worth an encoded word
+)
+
+// A wordWriter writes the value of a field anew, with encoded words (RFC 2047)
+// for the words that are not ASCII. All other text stays as it is, folding
+// included, but that a line with an encoded word is folded where it gets too
+// long for one.
+//
+// Words that follow each other become one text, because readers drop the white
+// space between two encoded words.
+type wordWriter struct {
+	raw     []byte // the field so far
+	charset string // of the words
+	escaped bool   // a backslash quotes in them, as they stand in a comment
+
+	line    int    // where the last line of raw begins
+	encoded bool   // that line has an encoded word
+	tight   bool   // raw ends with an encoded word
+	space   string // before run
+	run     []byte // words to be encoded together
+	after   bool   // the last word was an encoded one that had been there
+}
+
+// word takes the next word, which stands behind the white space in space. text
+// is what raw means.
+func (w *wordWriter) word(space, raw, text string) {
+	if hasEightBitText(raw) {
+		if len(w.run) == 0 {
+			w.space = space
+		}
+		if len(w.run) > 0 || w.after {
+			w.run = append(w.run, unfolded(space)...)
+		}
+		w.run = append(w.run, text...)
+		w.after = false
+		return
+	}
+	known := encodedEnd(raw, 0) == len(raw)
+	if known && len(w.run) > 0 {
+		w.run = append(w.run, unfolded(space)...)
+	}
+	w.flush()
+	w.text(space + raw)
+	w.after = known
+}
+
+// words takes text that has no syntax but white space.
+func (w *wordWriter) words(s string) {
+	for s != "" {
+		n := 0
+		for n < len(s) && isFolding(s[n]) {
+			n++
+		}
+		end := n
+		for end < len(s) && !isFolding(s[end]) {
+			end++
+		}
+		if end == n {
+			w.flush()
+			w.text(s)
+			return
+		}
+		text := s[n:end]
+		if w.escaped {
+			text = unescape(text)
+		}
+		w.word(s[:n], s[n:end], text)
+		s = s[end:]
+	}
+}
+
+// comment takes a comment with its parentheses.
+func (w *wordWriter) comment(space, s string) {
+	w.flush()
+	w.text(space)
+	w.escaped = true
+	for start, i := 0, 0; i < len(s); i++ {
+		switch s[i] {
+		case '\\':
+			i++
+		case '(', ')':
+			w.words(s[start:i])
+			w.flush()
+			w.text(s[i : i+1])
+			start = i + 1
+		}
+	}
+	w.escaped = false
+}
+
+// flush writes the words that were taken and not yet written.
+func (w *wordWriter) flush() {
+	w.after = false
+	if len(w.run) == 0 {
+		return
+	}
+	run, space := string(w.run), w.space
+	w.run = w.run[:0]
+	if last := w.raw[len(w.raw)-1]; space == "" && !isFolding(last) && last != '(' {
+		space = " "
+	}
+	e := w.encoding(run)
+	if room := maxWithWord - w.column() - len(space); room < leastRoom && e.size(run) > room && !strings.Contains(space, "\n") {
+		space = "\r\n" + first(space, " ")
+	}
+	w.add(space)
+	w.encode(e, run)
+	w.encoded, w.tight = true, true
+}
+
+// first returns the first octet of s, or other if it is empty.
+func first(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s[:1]
+}
+
+// A wordEncoding is B or Q.
+type wordEncoding struct {
+	start string // of a word
+	b     bool
+}
+
+// encoding returns the encoding that s is best read in.
+func (w *wordWriter) encoding(s string) wordEncoding {
+	high := 0
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			high++
+		}
+	}
+	if 2*high > len(s)+4 {
+		return wordEncoding{"=?" + w.charset + "?b?", true}
+	}
+	return wordEncoding{"=?" + w.charset + "?q?", false}
+}
+
+// size is the length of s as one encoded word.
+func (e wordEncoding) size(s string) int {
+	n := len(e.start) + len("?=")
+	if e.b {
+		return n + base64.StdEncoding.EncodedLen(len(s))
+	}
+	for i := range len(s) {
+		n += qSize(s[i])
+	}
+	return n
+}
+
+// encode writes s as encoded words, in lines of their own but for the first.
+func (w *wordWriter) encode(e wordEncoding, s string) {
+	for {
+		room := max(min(maxEncoded, maxWithWord-w.column()), len(e.start)+len("?=")+12)
+		n := w.fit(e, s, room)
+		w.raw = append(w.raw, e.start...)
+		if e.b {
+			w.raw = base64.StdEncoding.AppendEncode(w.raw, []byte(s[:n]))
+		} else {
+			w.raw = appendQ(w.raw, s[:n])
+		}
+		w.raw = append(w.raw, "?="...)
+		if s = s[n:]; s == "" {
+			return
+		}
+		w.add("\r\n ")
+	}
+}
+
+// fit returns how many octets of s fit an encoded word of at most room octets.
+// No character is cut.
+func (w *wordWriter) fit(e wordEncoding, s string, room int) int {
+	n, size := 0, e.size("")
+	for n < len(s) {
+		unit := w.unit(s[n:])
+		if e.b {
+			size = e.size("") + base64.StdEncoding.EncodedLen(n+unit)
+		} else {
+			size += e.size(s[n:n+unit]) - e.size("")
+		}
+		if size > room && n > 0 {
+			break
+		}
+		n += unit
+	}
+	return n
+}
+
+// unit returns the length of the character that s begins with. What is not
+// UTF-8 has one octet for each, or two that begin with a high one.
+func (w *wordWriter) unit(s string) int {
+	if w.charset == "utf-8" {
+		_, n := utf8.DecodeRuneInString(s)
+		return n
+	}
+	if s[0] >= utf8.RuneSelf {
+		return min(2, len(s))
+	}
+	return 1
+}
+
+// appendQ writes s in the Q encoding as it may stand anywhere, in a phrase and
+// a comment as well (RFC 2047 section 5).
+func appendQ(b []byte, s string) []byte {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == ' ':
+			b = append(b, '_')
+		case qSize(c) == 1:
+			b = append(b, c)
+		default:
+			b = append(b, '=', hexDigits[c>>4], hexDigits[c&15])
+		}
+	}
+	return b
+}
+
+func qSize(c byte) int {
+	switch {
+	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.IndexByte("!*+-/ ", c) >= 0:
+		return 1
+	}
+	return 3
+}
+
+// text writes s as it is, but for folds that an encoded word on the same line
+// makes necessary.
+func (w *wordWriter) text(s string) {
+	if s == "" {
+		return
+	}
+	if w.tight && !isFolding(s[0]) && s[0] != ')' {
+		s = " " + s
+	}
+	w.tight = false
+	for w.encoded && s != "" {
+		n := 0
+		for n < len(s) && isFolding(s[n]) {
+			n++
+		}
+		end := n
+		for end < len(s) && !isFolding(s[end]) {
+			end++
+		}
+		if n > 0 && end > n && !strings.Contains(s[:n], "\n") && w.column()+end > maxWithWord {
+			w.add("\r\n")
+		}
+		w.add(s[:end])
+		s = s[end:]
+	}
+	w.add(s)
+}
+
+// add writes s and notes where the last line begins.
+func (w *wordWriter) add(s string) {
+	w.raw = append(w.raw, s...)
+	if i := strings.LastIndexByte(s, '\n'); i >= 0 {
+		w.line = len(w.raw) - len(s) + i + 1
+		w.encoded = false
+	}
+}
+
+func (w *wordWriter) column() int { return len(w.raw) - w.line }
+
+// unfolded returns white space without its line ends.
+func unfolded(space string) string {
+	return strings.NewReplacer("\r", "", "\n", "").Replace(space)
+}
+
+func hasEightBitText(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return true
+		}
+	}
+	return false
+}
