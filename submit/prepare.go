@@ -100,6 +100,16 @@ func (j *job) addRecipients(r *Request, rules *rules) error {
 // complete gives the message the fields it must have, and the addresses in
 // them the form they have in the envelope.
 func (j *job) complete(r *Request, rules *rules) error {
+	from, err := j.envelope.From, error(nil)
+	if from.IsNull() {
+		if from, _, err = rules.defaultSender(); err != nil {
+			return err
+		}
+	}
+	tidied := j.message.Tidy(from)
+	for _, c := range tidied {
+		rules.s.remark(c.String())
+	}
 	author, _ := j.message.From()
 	var failure error
 	changes, err := j.message.RewriteAddresses(func(field string, b message.Mailbox) (message.Mailbox, string) {
@@ -110,12 +120,6 @@ func (j *job) complete(r *Request, rules *rules) error {
 	if err := cmp.Or(failure, err); err != nil {
 		return err
 	}
-	from := j.envelope.From
-	if from.IsNull() {
-		if from, _, err = rules.defaultSender(); err != nil {
-			return err
-		}
-	}
 	id := rules.s.Identity
 	defaults := message.Defaults{
 		From: message.Mailbox{Name: cmp.Or(r.FullName, r.Account.FullName, r.UserName, id.FullName, rules.nameOf(r.Sender)), Address: from},
@@ -124,7 +128,7 @@ func (j *job) complete(r *Request, rules *rules) error {
 	if rules.forced(author.Address) && !j.message.Survey().Signed && !rules.s.isLocalSender(author.Address) {
 		defaults.ReplyTo = author
 	}
-	for _, c := range slices.Concat(changes, j.message.Complete(defaults), j.message.EncodeHeader()) {
+	for _, c := range slices.Concat(tidied, changes, j.message.Complete(defaults), j.message.EncodeHeader()) {
 		j.changes = append(j.changes, c.String())
 	}
 	return nil

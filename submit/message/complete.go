@@ -80,7 +80,7 @@ func (m *Message) lacks(name string) bool {
 	missing := true
 	for _, f := range m.fields {
 		if f.is(name) {
-			if f.isBlank() && !m.signed {
+			if f.isEmpty() && !m.signed {
 				continue
 			}
 			missing = false
