@@ -1,6 +1,7 @@
 package submit
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -24,13 +26,40 @@ import (
 // it returns nil, the message is in the queue; otherwise the error is fault, in
 // a Report that says why it was not queued.
 func (s *Submitter) Postpone(r *Request, fault error) error {
+	if len(r.To) == 0 && len(r.Bad) > 0 {
+		return s.Refuse(r, nil)
+	}
 	s.logSubmission(r)
 	return s.keep(r, &Report{Failures: []Failure{{Err: fault}}}, everyone(r))
 }
 
-// everyone is all that r wants, each for the same reason.
+// Refuse leaves a trace of r, which cannot be submitted: lines in the log and, in
+// the sendmail face, a copy, unless r is not whole. The error is why, in a
+// Report; err may be nil if r.Bad says it all.
+func (s *Submitter) Refuse(r *Request, err error) error {
+	var d message.Defaults
+	r.stamp(&d, s.Identity.FQDN)
+	s.logSubmission(r)
+	report := new(Report)
+	if err != nil {
+		report.addBad(r)
+		report.Failures = append([]Failure{{Err: err}}, report.Failures...)
+	}
+	if k := status.KindOf(err); r.Message == nil && (k == status.NoInput || status.Of(err).Temporary()) {
+		s.logReport(r.logID(), r.Account, r.logID().Time(), report)
+		return err
+	}
+	return s.keep(r, report, everyone(r))
+}
+
+// everyone maps any failure to all recipients of r.
 func everyone(r *Request) func(Failure) []Wanted {
-	return func(Failure) []Wanted { return r.To }
+	return func(f Failure) []Wanted {
+		if f.bad {
+			return nil
+		}
+		return r.To
+	}
 }
 
 // waits reports whether a message that failed with err is to be tried again
@@ -49,28 +78,20 @@ func (s *Submitter) waits(err error) bool {
 }
 
 // keep queues what is worth another try, and in the sendmail face keeps a copy
-// of what was refused for good. It returns what is left for the caller to know.
-// whom gives the recipients of a failure, as the caller named them.
+// of what was refused for good, what is no address among it. It returns what is
+// left for the caller to know. whom gives the recipients of a failure, as the
+// caller named them.
 func (s *Submitter) keep(r *Request, report *Report, whom func(Failure) []Wanted) error {
+	if !slices.ContainsFunc(report.Failures, func(f Failure) bool { return f.bad }) {
+		report.addBad(r)
+	}
 	s.logReport(r.logID(), r.Account, r.logID().Time(), report)
 	for i := range report.Failures {
 		report.Failures[i].queued = s.waits(report.Failures[i].Err)
 	}
-	wait, refused := s.entry(r), s.entry(r)
-	for _, f := range report.Failures {
-		e := refused
-		if f.queued {
-			e, wait.Unknown = wait, wait.Unknown || f.Unknown
-		} else if status.Of(f.Err).Temporary() {
-			continue
-		}
-		for _, to := range whom(f) {
-			e.To = append(e.To, failedRecipient(to, f.Err, !f.queued))
-		}
-	}
+	wait, refused := s.entriesOf(r, report, whom)
 	if len(wait.To) > 0 {
 		due := s.attempted(r, report, wait)
-		refused.ID = "" // it is another entry
 		if err := s.enqueue(r, wait, due); err != nil {
 			report.NotQueued = err.Error()
 			for i := range report.Failures {
@@ -79,10 +100,17 @@ func (s *Submitter) keep(r *Request, report *Report, whom func(Failure) []Wanted
 		}
 		report.id = wait.ID
 	}
-	if r.OneReply && len(refused.To) > 0 && (len(report.Accepted) > 0 || len(wait.To) > 0) && report.NotQueued == "" {
+	if report.id != "" {
+		refused.ID = "" // it is another entry
+	}
+	some := len(report.Accepted) > 0 || len(wait.To) > 0
+	switch {
+	case r.OneReply && len(refused.To) > 0 && some && report.NotQueued == "":
 		s.tellSender(r, report, refused)
-	} else if s.Sendmail && s.Queue != nil && len(refused.To) > 0 && s.store(r, refused, s.Queue.AddFailed) == nil {
-		report.copy = filepath.Join(s.Queue.String(), "failed", string(refused.ID)+".eml")
+	case s.Sendmail && s.Queue != nil && (len(refused.To) > 0 || refused.Reason != ""):
+		if s.store(r, refused, s.Queue.AddFailed) == nil {
+			report.copy = filepath.Join(s.Queue.String(), "failed", string(refused.ID)+".eml")
+		}
 	}
 	err := report.err()
 	if err == nil && len(report.Failures) > 0 {
@@ -113,6 +141,42 @@ func (s *Submitter) attempted(r *Request, report *Report, wait *queue.Entry) (du
 		wait.Attempts, wait.Tried, wait.Next = 1, r.logID().Time(), time.Time{}
 	}
 	return due
+}
+
+// addBad puts what is no address before the other failures.
+func (r *Report) addBad(of *Request) {
+	var bad []Failure
+	for _, err := range of.Bad {
+		bad = append(bad, Failure{Err: err, bad: true})
+	}
+	r.Failures = append(bad, r.Failures...)
+}
+
+// entriesOf returns an entry for those that report says are to be tried again,
+// and one for those that were refused for good; a refusal that is about no
+// recipient is the reason of that.
+func (s *Submitter) entriesOf(r *Request, report *Report, whom func(Failure) []Wanted) (wait, refused *queue.Entry) {
+	wait, refused = s.entry(r), s.entry(r)
+	var reasons []string
+	for _, f := range report.Failures {
+		e := refused
+		if f.queued {
+			e, wait.Unknown = wait, wait.Unknown || f.Unknown
+		} else if status.Of(f.Err).Temporary() {
+			continue
+		}
+		named := whom(f)
+		for _, to := range named {
+			e.To = append(e.To, failedRecipient(to, f.Err, !f.queued))
+		}
+		if len(f.To)+len(named) == 0 && e == refused {
+			reasons = append(reasons, f.Err.Error())
+		}
+	}
+	if len(reasons) > 0 {
+		refused.Reason = oneLine(errors.New(strings.Join(reasons, "; ")))
+	}
+	return wait, refused
 }
 
 // tellSender queues a notice to the sender of r of what was refused while others
@@ -289,6 +353,9 @@ func (s *Submitter) warn(text string) {
 
 // store writes the message of r as it was read, with an entry, to the queue.
 func (s *Submitter) store(r *Request, e *queue.Entry, add func(*queue.Entry, io.Reader) error) error {
+	if r.Message == nil {
+		return add(e, bytes.NewReader(r.Unread))
+	}
 	original := r.Message.Copy()
 	defer original.Close()
 	var d message.Defaults
@@ -425,18 +492,18 @@ func (s *Submitter) request(c *queue.Claim) (*Request, error) {
 }
 
 // submitLater queues r without an attempt, if that is what caller or account
-// want. Where it cannot be done, it reports false.
-func (s *Submitter) submitLater(r *Request, j *job) bool {
+// want, and returns the entry's ID. Where it cannot be done, it reports false.
+func (s *Submitter) submitLater(r *Request, j *job) (id queue.ID, queued bool) {
 	background := r.Account.Deliver == config.DeliverBackground
 	if s.Queue == nil || !background && !r.QueueOnly && r.Account.Deliver != config.DeliverQueue {
-		return false
+		return "", false
 	}
 	e := s.wholeEntry(r, j)
 	if err := s.enqueue(r, e, background && !r.QueueOnly); err != nil {
-		return false
+		return "", false
 	}
 	s.tell("queued as "+string(e.ID), nil)
-	return true
+	return e.ID, true
 }
 
 // wholeEntry makes an entry of r, which is j, for all of its recipients.

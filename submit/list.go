@@ -140,6 +140,9 @@ func writeEntry(out *bufio.Writer, e *queue.Entry, mark rune, why func(queue.Rec
 			said = reason
 		}
 	}
+	if len(e.To) == 0 {
+		say(why(queue.Recipient{}))
+	}
 	for _, to := range e.To {
 		say(why(to))
 		fmt.Fprintf(out, "%*s%s\n", indent, "", to.Address)
@@ -260,6 +263,7 @@ func listedOf(e *queue.Entry) listed {
 	l := listed{
 		ID: e.ID, Arrival: e.ID.Time().Unix(), Size: e.Size, MessageID: e.MessageID, Account: choiceOf(e).CommandLine.Account,
 		Notice: !e.Notice.IsZero(), Unknown: e.Unknown, Attempts: e.Attempts, Reason: e.Reason,
+		Recipients: []listedRecipient{},
 	}
 	if e.Sender != nil {
 		sender := e.Sender.String()

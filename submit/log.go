@@ -173,9 +173,12 @@ func (s *Submitter) logSubmission(r *Request) {
 			from = own
 		}
 	}
-	id := r.Message.MessageID()
-	if id == "" && r.id != "" {
-		id = "<" + r.id + ">" // is added
+	var size, id any
+	if r.Message != nil {
+		size, id = r.Message.Survey().Size, r.Message.MessageID()
+		if id == "" && r.id != "" {
+			id = "<" + r.id + ">" // is added
+		}
 	}
 	uid, caller, dir := r.Peer.UID, r.Peer.Program(), ""
 	if r.Peer == (process.Peer{}) {
@@ -188,7 +191,7 @@ func (s *Submitter) logSubmission(r *Request) {
 		field{"login", r.Login},
 		field{"caller", caller},
 		field{"dir", dir},
-		field{"size", r.Message.Survey().Size},
+		field{"size", size},
 		field{"message-id", id})
 }
 
@@ -238,7 +241,7 @@ func (s *Submitter) logReport(id queue.ID, a *config.Account, since time.Time, r
 			line(to, word, code, text, bad)
 		}
 		if len(f.To) == 0 {
-			s.Log.line(id, bad, field{"account", name}, field{"dsn", code}, field{"status", word}, field{"reply", text})
+			s.Log.line(id, bad || !code.Temporary(), field{"account", name}, field{"dsn", code}, field{"status", word}, field{"reply", text})
 		}
 	}
 }

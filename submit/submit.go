@@ -32,6 +32,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -55,8 +56,10 @@ type Request struct {
 	FullName string            // -F, for a From field that has to be added
 	UserName string            // likewise, if neither -F nor the account has one; before the system's
 	To       []Wanted
+	Bad      []error           // why others that the caller named are no addresses; To get the message all the same
 	Envelope envelope.Envelope // the parameters; From and To play no part
 	Message  *message.Message
+	Unread   []byte // the beginning of what could not be read as Message; plays no part beside that
 
 	QueueOnly bool // the first attempt is the queue's
 
@@ -122,14 +125,17 @@ type Submitter struct {
 // recipient's mail was taken by the smarthost or is in the queue; otherwise the
 // error is a Report, or that of a Request that cannot be sent.
 func (s *Submitter) Submit(ctx context.Context, r *Request) error {
+	if len(r.To) == 0 && len(r.Bad) > 0 {
+		return s.Refuse(r, nil)
+	}
 	j, err := s.prepare(r)
 	s.logSubmission(r)
 	if err != nil {
 		return s.keep(r, &Report{Failures: []Failure{{Err: err}}}, everyone(r))
 	}
 	defer j.message.Close()
-	if s.submitLater(r, j) {
-		return nil
+	if id, later := s.submitLater(r, j); later {
+		return s.keep(r, &Report{id: id}, everyone(r))
 	}
 	return s.deliverOrKeep(ctx, r, j)
 }
@@ -239,6 +245,7 @@ type Failure struct {
 	Unknown bool // they may have got it (RFC 1047)
 	queued  bool // they will be tried again
 	told    bool // a notice tells the sender
+	bad     bool // it is about what the caller named as a recipient, and is no address
 }
 
 func (r *Report) total() int {
@@ -329,7 +336,7 @@ func (r *Report) Error() string {
 		line := f.Err.Error()
 		if f.Unknown {
 			line += "; it may have been delivered to " + addresses(f.To)
-		} else if len(r.Accepted)+len(r.Failures) > 1 && !strings.Contains(line, f.To[0].String()) {
+		} else if len(f.To) > 0 && len(r.Accepted)+len(r.Failures) > 1 && !strings.Contains(line, f.To[0].String()) {
 			line += "; not sent to " + addresses(f.To)
 		}
 		if f.queued {
@@ -339,6 +346,9 @@ func (r *Report) Error() string {
 	}
 	if len(r.Accepted) > 0 {
 		lines = append(lines, "sent to "+addresses(r.Accepted)+" all the same; do not send it to them again")
+	}
+	if r.id != "" && r.NotQueued == "" && r.Failures[0].bad && !slices.ContainsFunc(r.Failures, func(f Failure) bool { return f.queued }) {
+		lines = append(lines, "the other recipients' mail is queued as "+string(r.id))
 	}
 	if r.copy != "" {
 		lines = append(lines, "a copy is in "+r.copy)

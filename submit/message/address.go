@@ -36,12 +36,45 @@ func ParseAddressList(s string) ([]Mailbox, error) {
 // eachAddress is ParseAddressList, one address after the other: all of a long
 // header's together take a hundred times its memory.
 func eachAddress(s string, found func(Mailbox)) error {
-	p := parser{text: s, found: found}
+	var bad faults
+	eachMember(s, found, bad.add)
+	return bad.err()
+}
+
+// eachMember is eachAddress with each fault as it is found.
+func eachMember(s string, found func(Mailbox), failed func(error)) {
+	p := parser{text: s, found: found, failed: failed}
 	p.list()
-	if p.bad > 1 {
-		return fmt.Errorf("%w (and %d more)", p.err, p.bad-1)
+}
+
+// faults are why members of lists are no addresses.
+type faults struct {
+	first []error
+	more  int // that are only counted
+}
+
+// maxFaults is how many faults of a header are kept: they take more memory than
+// what they speak of.
+const maxFaults = 50
+
+func (f *faults) add(err error) {
+	if len(f.first) < maxFaults {
+		f.first = append(f.first, err)
+	} else {
+		f.more++
 	}
-	return p.err
+}
+
+// err returns the first fault, and how many others there are; nil if there is
+// none.
+func (f *faults) err() error {
+	switch n := len(f.first) - 1 + f.more; {
+	case n < 0:
+		return nil
+	case n > 0:
+		return fmt.Errorf("%w (and %d more)", f.first[0], n)
+	}
+	return f.first[0]
 }
 
 // maxWords is how many tokens a member may have: no person's name has so many,
@@ -63,13 +96,12 @@ type parser struct {
 	words  int     // how many it has
 	start  int     // of the member begun
 	found  func(Mailbox)
-	err    error // the first
-	bad    int   // how many
+	failed func(error)
 }
 
 func (p *parser) fail(end int, err error) {
-	if p.bad++; p.err == nil {
-		p.err = fmt.Errorf("%s: %w", clip(p.text[p.start:end]), err)
+	if p.failed != nil {
+		p.failed(fmt.Errorf("%s: %w", clip(p.text[p.start:end]), err))
 	}
 }
 

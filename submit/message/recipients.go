@@ -26,31 +26,35 @@ var rewrittenFields = [...]string{
 
 // Recipients returns the addresses that -t sends to, in the order of the
 // header, repeated ones included. A header that names nobody, or only empty
-// groups, gives none and no error; an address that cannot be parsed is an error
-// of kind Data that names it and its field.
-func (m *Message) Recipients() ([]Mailbox, error) {
+// groups, gives none and no error. Of members of it that are no addresses bad
+// has an error each, of kind Data, that names the member and its field; where
+// there are very many, the last one says how many more.
+func (m *Message) Recipients() (all []Mailbox, bad []error) {
 	names := recipientFields[:]
 	for _, name := range resentRecipientFields {
 		if find(m.fields, name) != nil {
 			names = resentRecipientFields[:]
 		}
 	}
-	var all []Mailbox
+	var wrong faults
 	for _, f := range m.fields {
 		i := slices.IndexFunc(names, f.is)
 		if i < 0 {
 			continue
 		}
-		boxes, err := ParseAddressList(string(f.value()))
-		if err == nil && slices.ContainsFunc(boxes, func(b Mailbox) bool { return b.Address.IsNull() }) {
-			err = errors.New(`"<>": no address`)
-		}
-		if err != nil {
-			return nil, status.Data.Errorf("%s: %w", names[i], err)
-		}
-		all = append(all, boxes...)
+		fail := func(err error) { wrong.add(status.Data.Errorf("%s: %w", names[i], err)) }
+		eachMember(string(f.value()), func(b Mailbox) {
+			if b.Address.IsNull() {
+				fail(errors.New(`"<>": no address`))
+				return
+			}
+			all = append(all, b)
+		}, fail)
 	}
-	return all, nil
+	if wrong.more > 0 {
+		wrong.first = append(wrong.first, status.Data.Errorf("and %d more that are no addresses", wrong.more))
+	}
+	return all, wrong.first
 }
 
 // From returns the author's mailbox: the first of Resent-From if the message

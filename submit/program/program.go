@@ -4,6 +4,7 @@
 //	argv → Command → account → message + envelope → transaction → exit code
 //
 //	send.go      a message on stdin, which is what it is for
+//	refuse.go    one that cannot be submitted
 //	serve.go     -bs, --listen: messages by SMTP
 //	queue.go     mailq, -q, --queue-…
 //	account.go   --setup, --import, --login, --logout
@@ -117,8 +118,11 @@ func (p *program) main(argv []string) (code int) {
 	for _, w := range cmd.Warnings {
 		p.say("warning: " + w)
 	}
-	if err == nil {
+	switch {
+	case err == nil:
 		err = p.run()
+	case p.leavesTrace():
+		err = p.refuseCommand(err)
 	}
 	if err != nil {
 		p.drain()

@@ -1,14 +1,16 @@
 package program
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
-	"runtime/debug"
+	"slices"
 	"strings"
 	"unicode"
 
 	"sendoff/config"
+	"sendoff/config/cmdline"
 	"sendoff/submit"
 	"sendoff/submit/envelope"
 	"sendoff/submit/message"
@@ -24,20 +26,16 @@ func (p *program) send(ctx context.Context) error {
 	if fault != nil && !p.postpones(fault) {
 		return fault
 	}
-	r, by, err := p.request(s.Config)
-	if err != nil {
-		return err
+	r, by, wrong := p.request(s.Config)
+	if wrong != nil && !p.leavesTrace() {
+		return wrong
 	}
-	debug.SetMemoryLimit(memory)
-	p.reading.Store(true)
-	r.Message, err = message.Read(os.Stdin, message.Options{Dot: !p.cmd.IgnoreDots})
-	p.reading.Store(false)
-	if err != nil {
+	if err := p.read(s, r, wrong); err != nil {
 		return err
 	}
 	defer r.Message.Close()
 	if err := p.addHeader(r, &by); err != nil {
-		return err
+		return p.refuse(s, r, err)
 	}
 	if fault == nil {
 		fault = p.choose(s.Config, r, by)
@@ -60,37 +58,41 @@ func (p *program) send(ctx context.Context) error {
 	return s.Submit(ctx, r)
 }
 
-// request puts together what the command line and the environment ask for.
+// request puts together what the command line and the environment ask for. In
+// the sendmail face recipients that are no addresses stop nobody else's mail.
+// After an error, too, there is a request, for a trace of what was refused.
 func (p *program) request(c *config.Config) (*submit.Request, config.Choice, error) {
 	r := &submit.Request{FullName: p.cmd.FullName, UserName: os.Getenv("NAME")}
 	r.Envelope = envelope.Envelope{Body: p.cmd.Body, Return: p.cmd.Return, ID: p.cmd.EnvID, RequireTLS: p.cmd.RequireTLS}
 	by := config.Choice{CommandLine: p.overrides(), Environment: config.Environment(os.Getenv)}
 	r.QueueOnly = p.cmd.QueueOnly
-	if p.cmd.From != nil {
-		sender, err := oneAddress(*p.cmd.From)
-		if err != nil {
-			return nil, by, status.Usage.Errorf("-f: %w", err)
-		}
-		r.Sender, by.Sender = &sender, sender
-	}
+	r.By = by
+	var bad error
 	for _, word := range p.cmd.Recipients {
-		list, err := addresses(word)
+		list, err := recipients(word)
 		if err != nil {
-			return nil, by, status.Usage.Errorf("recipient: %w", err)
-		}
-		for _, b := range list {
-			if b.Address.IsNull() {
-				return nil, by, status.Usage.Errorf("recipient: %q holds the null address", word)
-			}
+			bad = cmp.Or(bad, status.Usage.Errorf("recipient: %w", err))
+			r.Bad = append(r.Bad, status.Data.Errorf("recipient: %w", err))
 		}
 		p.add(r, list, "argument")
 	}
-	if len(r.To) == 0 && !p.cmd.Extract {
-		return nil, by, status.Usage.Errorf("no recipients; name them, or use -t to take them from the header")
+	if bad != nil && (p.cmd.Face == cmdline.Sendoff || len(r.To) == 0 && !p.cmd.Extract) {
+		r.Bad = r.Bad[1:]
+		return r, by, bad
+	}
+	if p.cmd.From != nil {
+		sender, err := oneAddress(*p.cmd.From)
+		if err != nil {
+			return r, by, status.Usage.Errorf("-f: %w", err)
+		}
+		r.Sender, by.Sender = &sender, sender
+	}
+	if len(r.To)+len(r.Bad) == 0 && !p.cmd.Extract {
+		return r, by, status.Usage.Errorf("no recipients; name them, or use -t to take them from the header")
 	}
 	if by.CommandLine.Account != "" { // a name that is wrong whatever the message says
 		if _, _, err := c.Choose(by); err != nil {
-			return nil, by, err
+			return r, by, err
 		}
 	}
 	return r, by, nil
@@ -112,12 +114,17 @@ func (p *program) addHeader(r *submit.Request, by *config.Choice) error {
 	if !p.cmd.Extract {
 		return nil
 	}
-	list, err := r.Message.Recipients()
-	if err != nil {
-		return err
+	list, bad := r.Message.Recipients()
+	if len(bad) > 0 && p.cmd.Face == cmdline.Sendoff {
+		more := ""
+		if len(bad) > 1 {
+			more = fmt.Sprintf(" (and %d more)", len(bad)-1)
+		}
+		return fmt.Errorf("%w%s; nothing was sent: mend the address, and send the message again", bad[0], more)
 	}
+	r.Bad = append(r.Bad, bad...)
 	p.add(r, list, "header, by -t")
-	if len(r.To) == 0 {
+	if len(r.To)+len(r.Bad) == 0 {
 		return status.Usage.Errorf("no recipients in To, Cc or Bcc")
 	}
 	return nil
@@ -145,6 +152,17 @@ func addresses(s string) ([]message.Mailbox, error) {
 		return nil, fmt.Errorf("%q holds a control character", s)
 	}
 	return message.ParseAddressList(s)
+}
+
+// recipients reads an argument that names recipients. After an error it returns
+// those that are addresses.
+func recipients(word string) ([]message.Mailbox, error) {
+	list, err := addresses(word)
+	good := slices.DeleteFunc(list, func(b message.Mailbox) bool { return b.Address.IsNull() })
+	if err == nil && len(good) < len(list) {
+		err = fmt.Errorf("%q: no address", word)
+	}
+	return good, err
 }
 
 // oneAddress reads the argument of -f, which may have a display form; nothing

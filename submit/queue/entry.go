@@ -194,7 +194,8 @@ func (e *Entry) marshal() []byte {
 	return b.Bytes()
 }
 
-// unmarshal reads the lines of an envelope's file.
+// unmarshal reads the lines of an envelope's file. Whether an entry may be without
+// recipients is for the reader to know.
 func unmarshal(id ID, data []byte) (*Entry, error) {
 	e := &Entry{ID: id}
 	body, whole := strings.CutSuffix(string(data), "\n"+endLine+"\n")
@@ -210,9 +211,6 @@ func unmarshal(id ID, data []byte) (*Entry, error) {
 		if err != nil {
 			return nil, fmt.Errorf("line %.40q: %w", status.Printable(line), err)
 		}
-	}
-	if len(e.To) == 0 {
-		return nil, errors.New("it has no recipient")
 	}
 	return e, nil
 }

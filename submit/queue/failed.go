@@ -15,6 +15,10 @@ func (q *Queue) Failed() iter.Seq2[*Entry, error] { return q.entries(failed) }
 // FailedAt returns when an entry came to those that a person must look at.
 func (q *Queue) FailedAt(id ID) time.Time { return q.disk.modified(failed + string(id) + envelopeEnd) }
 
+// errNobody is why an entry that was refused before it had a recipient cannot be
+// tried again.
+var errNobody = errors.New("none of its recipients is an address; mend its header, and send it with sendmail -t")
+
 // Retry puts an entry that failed into the queue again, as a new one, which it
 // returns, for all of its recipients and to be tried at once. When it returns
 // an entry, that survives any crash; an error beside it says that it is among
@@ -26,6 +30,9 @@ func (q *Queue) Retry(id ID) (*Entry, error) {
 	}
 	defer f.Close()
 	e, err := q.read(failed, id)
+	if err == nil && len(e.To) == 0 {
+		err = errNobody
+	}
 	if err == nil {
 		err = q.whole(failed, e)
 	}

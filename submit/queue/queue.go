@@ -313,7 +313,10 @@ func (q *Queue) read(folder string, id ID) (*Entry, error) {
 	}
 	if err == nil {
 		var e *Entry
-		if e, err = unmarshal(id, text); err == nil {
+		if e, err = unmarshal(id, text); err == nil && len(e.To) == 0 && folder != failed {
+			err = errors.New("it has no recipient")
+		}
+		if err == nil {
 			return e, nil
 		}
 	}

@@ -521,3 +521,32 @@ func TestFailed(t *testing.T) {
 		t.Errorf("%v wait", got)
 	}
 }
+
+// TestNobody has entries without recipients: what was refused before it had any is
+// kept for a person, and cannot be tried again.
+func TestNobody(t *testing.T) {
+	q := openTest(t)
+	e := testEntry(t)
+	e.Reason = "no recipients"
+	if err := q.AddFailed(e, strings.NewReader(content)); err != nil {
+		t.Fatal(err)
+	}
+	for f, err := range q.Failed() {
+		if err != nil || f.Reason != e.Reason || len(f.To) != 0 {
+			t.Errorf("%+v %v", f, err)
+		}
+	}
+	if again, err := q.Retry(e.ID); again != nil || !errors.Is(err, errNobody) {
+		t.Errorf("%+v %v", again, err)
+	}
+	if err := q.DiscardFailed(e.ID); err != nil {
+		t.Error(err)
+	}
+	w := testEntry(t)
+	if err := q.Add(w, strings.NewReader(content)); err != nil {
+		t.Fatal(err)
+	}
+	if e, err := q.Read(w.ID); !errors.As(err, new(*Bad)) {
+		t.Errorf("one that waits for nobody: %+v %v", e, err)
+	}
+}
