@@ -3,7 +3,6 @@ package submit
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"strings"
@@ -41,7 +40,7 @@ func (s *Submitter) targets(ctx context.Context, a *config.Account, server confi
 	}
 	records, err := lookup(ctx, server.Host)
 	if err != nil && len(records) == 0 {
-		return nil, lookupFailure(server.Host, err)
+		return nil, status.LookUp(server.Host, err)
 	}
 	domain := srvDomain(server.Host)
 	var all []target
@@ -218,51 +217,9 @@ func (s *Submitter) lookup(ctx context.Context, host string, six bool) answer {
 	if len(an.found) > 0 {
 		return an
 	}
-	an.err, an.rank = lookupFailure(host, err), rankLookup
+	an.err, an.rank = status.LookUp(host, err), rankLookup
 	if err == nil || errors.As(err, &notFound) && notFound.IsNotFound {
 		an.rank = rankNoSuchHost
 	}
 	return an
-}
-
-// lookupFailures says in a person's words what Go says of a name server; "" is
-// anything else.
-var lookupFailures = [...]struct{ says, words string }{
-	{"connection refused", "refuses to answer: connection refused"},
-	{"unreachable", "cannot be reached: network is unreachable"},
-	{"no route to host", "cannot be reached: no route to host"},
-	{"not permitted", "may not be asked: operation not permitted"},
-	{"no answer from DNS server", "gives an empty answer"},
-	{"", "fails, or gives an answer that makes no sense"},
-}
-
-// lookupFailure is the error of a name that was not found. It names the name
-// server, where that is known.
-func lookupFailure(host string, err error) error {
-	code := status.Code{Class: 4, Subject: 4, Detail: 3}
-	fail := func(format string, args ...any) error {
-		return status.Connection.With(code, fmt.Errorf("look up %s: %w", host, fmt.Errorf(format, args...)))
-	}
-	var e *net.DNSError
-	whom := "the name server"
-	if errors.As(err, &e) && e.Server != "" {
-		whom += " " + strings.TrimSuffix(e.Server, ":53")
-	}
-	switch {
-	case e != nil && e.IsNotFound && e.Server != "":
-		return fail("no such host, says %s", whom)
-	case err == nil || e != nil && e.IsNotFound:
-		return fail("no such host")
-	case e != nil && e.IsTimeout:
-		return fail("%s does not answer", whom)
-	case e != nil:
-		for _, row := range lookupFailures {
-			if strings.Contains(e.Err, row.says) {
-				return fail("%s %s", whom, row.words)
-			}
-		}
-	case errors.As(err, new(*net.AddrError)): // there is one, but of the other family
-		return fail("no such host")
-	}
-	return fail("%w", err)
 }

@@ -120,7 +120,7 @@ func (f *finder) srv(ctx context.Context) (*finding, error) {
 	for _, service := range services {
 		_, records, err := resolver().LookupSRV(ctx, service.name, "tcp", f.ascii)
 		if err != nil && !notFound(err) {
-			return nil, err
+			return nil, status.LookUp("_"+service.name+"._tcp."+f.ascii, err)
 		}
 		for _, r := range records {
 			host := strings.ToLower(strings.TrimSuffix(r.Target, "."))
@@ -169,10 +169,15 @@ func (f *finder) autoconfig(ctx context.Context) (*finding, error) {
 			return found, nil
 		}
 		host, _, _ := strings.Cut(strings.TrimPrefix(address, "https://"), "/")
-		if notFound(err) {
-			err = errors.New("no such host")
+		host = strings.ReplaceAll(host, "DOMAIN", f.ascii)
+		text := host + ": " + err.Error()
+		switch {
+		case notFound(err):
+			text = host + ": no such host"
+		case errors.As(err, new(*net.DNSError)):
+			text = status.LookUp(host, err).Error()
 		}
-		errs = append(errs, strings.ReplaceAll(host, "DOMAIN", f.ascii)+": "+err.Error())
+		errs = append(errs, text)
 	}
 	return nil, errors.New(strings.Join(errs, "; "))
 }
@@ -197,7 +202,7 @@ func (f *finder) mx(ctx context.Context) (*finding, error) {
 	defer cancel()
 	records, err := resolver().LookupMX(ctx, f.ascii)
 	if err != nil && !notFound(err) {
-		return nil, err
+		return nil, status.LookUp(f.ascii, err)
 	}
 	for _, r := range records {
 		host := strings.ToLower(strings.TrimSuffix(r.Host, "."))

@@ -124,6 +124,9 @@ func (r *Refusal) Error() string {
 	return fmt.Sprintf("%s: %s (%s)", r.Command, r.Reply, r.Host)
 }
 
+// Whole returns all that the server has said, however long it is.
+func (r *Refusal) Whole() string { return strings.Join(r.Reply.Lines, " ") }
+
 // errGarbage is a reply that is none.
 var errGarbage = errors.New("the answer is not SMTP")
 

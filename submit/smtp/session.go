@@ -296,6 +296,8 @@ func (s *Session) authenticate(ctx context.Context) error {
 	for {
 		login, err := s.o.Auth(ctx, offered, s.tls)
 		switch {
+		case err != nil && len(offered) == 0 && s.tls == nil && s.offers("STARTTLS"):
+			return fmt.Errorf("%w; it offers STARTTLS", err)
 		case err != nil:
 			return cmp.Or(unknown, err)
 		case login == nil:

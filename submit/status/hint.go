@@ -1,6 +1,9 @@
 package status
 
-import "strings"
+import (
+	"errors"
+	"strings"
+)
 
 // hints is the table of remedies: for an error of a kind whose text holds all
 // the words between bars, in any case. The first row that fits counts. ACCOUNT
@@ -61,8 +64,8 @@ var hints = [...]struct {
 	{Config, "is of another certificate", "set tls-key to the key that the certificate was made with"},
 	{Config, "client certificate|clock says", "get a new one, or set this machine's clock, if it is wrong"},
 	{Config, "mail for root", "set the account's from, or give root an alias"},
-	{Config, "5.1.", "the server does not let this login send as the account's address: check from and user"},
-	{Config, "5.7.", "the server does not let this login send as the account's address: check from and user"},
+	{Config, "5.1.", ownSender},
+	{Config, "5.7.", ownSender},
 
 	{Credential, "client-secret: |file:|no such file", "write the provider's client secret into that file, mode 600"},
 	{Credential, "client-secret: |file:|the secret is empty", "write the provider's client secret into that file, mode 600"},
@@ -88,6 +91,7 @@ var hints = [...]struct {
 	{Credential, "belongs to uid", "give it to yourself or to root: chown"},
 	{Credential, "not a regular file", `use secret = "command:cat FILE"`},
 	{Credential, "file:|permission denied", "it is for its owner: let your group read it, or have an account of your own: sendoff --setup"},
+	{Credential, "systemd:|no such file", "systemd has not loaded that credential: add LoadCredential=NAME:PATH to the service's unit, with the name of the secret"},
 	{Credential, "open: no such file", "store it: sendoff --login ACCOUNT"},
 	{Credential, "$credentials_directory|as cron", "only the service has it; if cron is to send too, keep it in a file as well, by sendoff --login ACCOUNT --for cron"},
 	{Credential, "$credentials_directory", "add LoadCredential= to the service's unit"},
@@ -134,9 +138,6 @@ var hints = [...]struct {
 
 	{NotAllowed, "(requiretls)", "without --require-tls the mail goes, over TLS as far as this server"},
 	{NotAllowed, "(smtputf8)", "the address has to be one in ASCII, or the server another"},
-	{NotAllowed, "mail from:", "use an address that this login may send as: -f, the account's from, or force-sender"},
-	{Refused, "mail from:", "use an address that this login may send as: -f, the account's from, or force-sender"},
-	{NoUser, "mail from:", "use an address that this login may send as: -f, the account's from, or force-sender"},
 
 	{AuthFailed, "auth xoauth2: |from command", "run the command by hand, as the same user: its token has to be of the account's user, for SMTP, and not expired; at Microsoft, Authenticated SMTP has to be on for the mailbox"},
 	{AuthFailed, "auth oauthbearer: |from command", "run the command by hand, as the same user: its token has to be of the account's user, for SMTP, and not expired"},
@@ -147,18 +148,18 @@ var hints = [...]struct {
 	{AuthFailed, "oauth2:|_client", "check client-id and client-secret in the provider's table, [oauth2.NAME]"},
 	{AuthFailed, "oauth2:|_scope", "check scopes in the provider's table, [oauth2.NAME], and what the registration allows"},
 	{AuthFailed, "oauth2:", "that is what the provider of access tokens says: check its table, [oauth2.NAME], and the registration"},
-	{AuthFailed, "5.7.9|application-specific", "Google wants an app password: myaccount.google.com/apppasswords"},
 	{AuthFailed, "5.7.8|gmail", "Google wants an app password: myaccount.google.com/apppasswords"},
 	{AuthFailed, "5.7.139", "Microsoft has switched password login off for this mailbox or tenant; its administrator can allow SMTP AUTH"},
 	{AuthFailed, "5.7.30", "Microsoft no longer takes passwords here; it wants OAuth2"},
-	{AuthFailed, "535|the user is from --user", "check --user, and that the secret is that user's"},
-	{AuthFailed, "535|the user is from sendoff_user", "check SENDOFF_USER, and that the secret is that user's"},
-	{AuthFailed, "535|is from command", "run the command by hand, as the same user: it has to print the password of the account's user"},
-	{AuthFailed, "535|is from systemd:", "check user, and give systemd the right password"},
+	{AuthFailed, "auth |the user is from --user", "check --user, and that the secret is that user's"},
+	{AuthFailed, "auth |the user is from sendoff_user", "check SENDOFF_USER, and that the secret is that user's"},
+	{AuthFailed, "auth |is from command", "run the command by hand, as the same user: it has to print the password of the account's user"},
+	{AuthFailed, "auth |is from systemd:", "check user, and give systemd the right password"},
+	{AuthFailed, "no auth|it offers starttls", `the server lets nobody log in without TLS: write server = "smtp://…"`},
 	{AuthFailed, "no auth", "is it the right port, 465 or 587? If the server wants no login, leave out user"},
-	{AuthFailed, "530", "the server wants a login: set user and secret"},
-	{AuthFailed, "nothing is written|535", "check --user and the password; many providers want one that they make for a program"},
-	{AuthFailed, "535", "check user, and store the password anew: sendoff --login ACCOUNT"},
+	{AuthFailed, "nothing is written|auth ", "check --user and the password; many providers want one that they make for a program"},
+	{AuthFailed, "auth scram-", `check user, and store the password anew: sendoff --login ACCOUNT; if it is right, the server has no SCRAM keys of this user: set auth = "PLAIN", with TLS`},
+	{AuthFailed, "auth ", "check user, and store the password anew: sendoff --login ACCOUNT"},
 
 	{Connection, "oauth2:", "that is the provider of access tokens: is it reached from here, perhaps by a proxy (HTTPS_PROXY)?"},
 	{Connection, "look up|.local: ", "names in .local are found by multicast DNS, which sendoff does not speak: write the server's IP address, and its name in tls-name, or put both into /etc/hosts"},
@@ -182,7 +183,8 @@ var hints = [...]struct {
 	{Connection, "tls: |:25)", `port 25 begins without TLS: write server = "smtp://HOST:25"`},
 	{Connection, "broke off the handshake", "a firewall may forbid TLS there: check server and port, and try another network"},
 	{Connection, "while waiting for the greeting|:465)", `port 465 is for TLS from the start: write server = "smtps://…"`},
-	{Connection, "while waiting for the greeting", "a server that waits for TLS says nothing: try server = \"smtps://…\""},
+	{Connection, "while waiting for the greeting", `a server that waits for TLS says nothing: try server = "smtps://…"; one that is slow needs a longer timeout`},
+	{Connection, "not ready for mail within", "the server or the network is slow: set a longer timeout, or try another network"},
 	{Connection, "not smtp", "something other than a mail server answers there: check server and port"},
 }
 
@@ -218,18 +220,36 @@ var unwritten = strings.NewReplacer(
 func Hint(err error) string {
 	text := strings.ToLower(err.Error())
 	kind := KindOf(err)
+	hint := find(err, kind, text)
+	if strings.HasPrefix(text, "nothing is written") {
+		hint = unwritten.Replace(hint)
+		if kind == Insecure && (strings.Contains(hint, "tls-") || strings.Contains(hint, "auth = ")) {
+			hint += "; --force writes the account for you to add that"
+		}
+	}
+	return hint
+}
+
+// find looks a hint up: what a server has answered says more than the kind of
+// failure that it is.
+func find(err error, kind Kind, text string) string {
+	if a, ok := answerIn(text); ok {
+		var whole interface{ Whole() string }
+		if errors.As(err, &whole) { // the end of a long reply says what to do
+			a.words += " " + strings.ToLower(whole.Whole())
+		}
+		hint, ok := replyHint(a)
+		switch {
+		case ok && hint == otherSender && kind == Config:
+			return ownSender
+		case ok:
+			return hint
+		}
+	}
 	for _, row := range hints {
-		if row.kind != kind || !holds(text, row.words) {
-			continue
+		if row.kind == kind && holds(text, row.words) {
+			return row.hint
 		}
-		hint := row.hint
-		if strings.HasPrefix(text, "nothing is written") {
-			hint = unwritten.Replace(hint)
-			if kind == Insecure && (strings.Contains(hint, "tls-") || strings.Contains(hint, "auth = ")) {
-				hint += "; --force writes the account for you to add that"
-			}
-		}
-		return hint
 	}
 	return ""
 }

@@ -66,6 +66,122 @@ func TestHint(t *testing.T) {
 	}
 }
 
+// TestReplyHint holds what servers and providers say, at each step, against the
+// remedy that a person has to read in it.
+func TestReplyHint(t *testing.T) {
+	const (
+		sender  = "use an address that this login may send as"
+		login   = "set user and secret"
+		tls     = `server = "smtp://…"`
+		name    = "set hostname = "
+		machine = "this machine's address"
+	)
+	tests := []struct {
+		kind Kind
+		text string
+		hint string // some words of it; "" for none
+	}{
+		{AuthFailed, "AUTH PLAIN: 534 5.7.14 <https://accounts.google.com/signin/continue?sarp=1 Please log in via your web browser and then try again. (smtp.gmail.com)", "web browser"},
+		{AuthFailed, "AUTH PLAIN: 526 Authentication failure (smtpdm.aliyun.com)", "check user"},
+		{AuthFailed, "AUTH PLAIN: 504 5.7.4 Unrecognized authentication type (mx)", "auth = "},
+		{AuthFailed, "AUTH PLAIN: 535 5.7.139 Authentication unsuccessful, the user credentials were incorrect. (mx)", "store the password"},
+		{AuthFailed, "AUTH LOGIN: 535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant. (mx)", "Microsoft"},
+		{AuthFailed, "AUTH LOGIN: 535 5.7.139 Authentication unsuccessful, user is locked by your organization's security defaults policy. (mx)", "security defaults"},
+		{AuthFailed, "AUTH LOGIN: 535 Login Fail. Please enter your authorization code to login. (smtp.qq.com)", "authorization code in place"},
+		{AuthFailed, "AUTH PLAIN: 535 5.7.8 Error: authentication failed: This user does not have access rights to this service (smtp.yandex.ru)", "switch on"},
+		{AuthFailed, "AUTH SCRAM-SHA-256: 535 5.7.8 Authentication failed. (mx)", `auth = "PLAIN"`},
+		{AuthFailed, "AUTH PLAIN: 538 5.7.11 Encryption required for requested authentication mechanism (mx)", tls},
+		{AuthFailed, "AUTH PLAIN: 530 5.7.0 Must issue a STARTTLS command first (mx)", tls},
+		{AuthFailed, "AUTH XOAUTH2: 535 5.7.139 the user credentials were incorrect (mx)", "of another user"},
+		{AuthFailed, "login: server offers no AUTH; it offers STARTTLS", tls},
+		{AuthFailed, "login: server offers no AUTH", "right port"},
+
+		{AuthFailed, "MAIL FROM:<ann@example.org>: 530 5.7.0 Must issue a STARTTLS command first (mx)", tls},
+		{AuthFailed, "MAIL FROM:<ann@example.org>: 530 5.7.57 Client not authenticated to send mail. (mx)", login},
+		{NoUser, "MAIL FROM:<ann@example.org>: 553 authentication is required (mx)", login},
+		{NotAllowed, "RCPT TO:<bob@example.net>: 553 5.7.1 <ann@example.org>: Sender address rejected: not logged in (mx)", login},
+		{NotAllowed, "RCPT TO:<bob@example.net>: 554 5.7.1 <bob@example.net>: Relay access denied (mx)", login},
+		{NotAllowed, "RCPT TO:<bob@example.net>: 550 5.7.54 SMTP; Unable to relay recipient in non-accepted domain (mx)", login},
+		{NoUser, "RCPT TO:<bob@example.net>: 550 5.1.1 <bob@example.net>: Recipient address rejected: User unknown in relay recipient table (smtp-relay.example)", ""},
+		{Refused, "end of message: 550 Unauthenticated senders not allowed (smtp.sendgrid.net)", login},
+
+		{NotAllowed, "end of message: 550 5.7.60 SMTP; Client does not have permissions to send as this sender (mx)", sender},
+		{Refused, "end of message: 554 5.2.252 SendAsDenied; ann@example.org not allowed to send as bob@example.org; STOREDRV.Submission.Exception:SendAsDeniedException (mx)", sender},
+		{Refused, "end of message: 554 Message rejected: Email address is not verified. The following identities failed the check in region EU-WEST-1: ann@example.org (mx)", sender},
+		{NotAllowed, "end of message: 550 5.7.0 From address is not one of your addresses (mx)", sender},
+		{Refused, "end of message: 550 The from address does not match a verified Sender Identity. (mx)", sender},
+		{NotAllowed, "RCPT TO:<bob@example.net>: 553 5.7.1 <ann@example.org>: Sender address rejected: not owned by user ann (mx)", sender},
+		{Refused, "MAIL FROM:<ann@example.org>: 501 Mail from address must be same as authorization user. (smtp.qq.com)", sender},
+		{Refused, "RCPT TO:<bob@example.net>: 553 Relaying disallowed as ann@example.org (smtp.zoho.com)", sender},
+		{Refused, "RCPT TO:<bob@example.net>: 550 not local sender over smtp (smtp.mail.ru)", sender},
+		{NotAllowed, "MAIL FROM:<ann@example.org>: 550 5.7.1 policy (mx)", sender},
+		{NotAllowed, "MAIL FROM:<ann@example.org>: 550 5.1.8 bad sender (mx)", sender},
+		{Config, "MAIL FROM:<ann@example.org>: 553 5.7.1 <ann@example.org>: not yours (mx)", "check from and user"},
+		{Config, "RCPT TO:<bob@example.net>: 553 5.7.1 <ann@example.org>: Sender address rejected: not logged in (mx)", login},
+		{NotAllowed, "end of message: 550 5.7.26 Unauthenticated email from example.org is not accepted due to domain's DMARC policy. (mx)", "DMARC"},
+
+		{Refused, "MAIL FROM:<ann@example.org>: 555 5.5.4 Unsupported option: SIZE=155 (mx)", ""},
+		{NotAllowed, "MAIL FROM:<ann@example.org>: 550 5.7.1 Service unavailable, Client host [192.0.2.1] blocked using Spamhaus. (mx)", machine},
+		{NotAllowed, "RCPT TO:<bob@example.net>: 550 5.7.25 The IP address sending this message does not have a PTR record (mx)", machine},
+		{Connection, "greeting: 554 5.7.1 no SMTP service here (mx)", machine},
+		{Deferred, "MAIL FROM:<ann@example.org>: 451 4.3.0 later (mx)", ""},
+		{Deferred, "RCPT TO:<bob@example.net>: 450 4.2.0 greylisted (mx)", ""},
+
+		{Connection, "EHLO: 421 4.7.0 Try again later, closing connection. (EHLO) https://support.example x - gsmtp (mx)", name},
+		{Refused, "RCPT TO:<bob@example.net>: 504 5.5.2 <debian>: Helo command rejected: need fully-qualified hostname (mx)", name},
+		{Connection, "HELO: 550 Access denied - Invalid HELO name (See RFC2821 4.1.1.1) (mx)", name},
+
+		{Connection, "not ready for mail within 2s while waiting for the greeting (mx)", "timeout"},
+		{Connection, "not ready for mail within 2s while logging in (mx)", "timeout"},
+		{Credential, "systemd:smtp: open: no such file or directory", "LoadCredential"},
+	}
+	for _, tt := range tests {
+		got := Hint(tt.kind.Errorf("%s", tt.text))
+		if (got == "") != (tt.hint == "") || !strings.Contains(got, tt.hint) {
+			t.Errorf("%v: %q, want %q in it", tt.text, got, tt.hint)
+		}
+	}
+}
+
+// long is a refusal whose error shows only the begin of it.
+type long struct{ error }
+
+func (long) Whole() string { return "Please log in with your web browser: Sender Address Rejected" }
+
+// A hint knows the end of a reply that is too long to be shown.
+func TestHintWhole(t *testing.T) {
+	err := NotAllowed.With(Code{5, 7, 1}, long{fmt.Errorf("RCPT TO:<bob@example.net>: 553 5.7.1 Please log in… (mx)")})
+	if got := Hint(err); got != otherSender {
+		t.Errorf("%q", got)
+	}
+}
+
+// TestReplyTable looks for rows that can never be reached, because one before
+// them takes all they could.
+func TestReplyTable(t *testing.T) {
+	for i, row := range replies {
+		step := row.step
+		switch step {
+		case "":
+			step = "mail"
+		case "transaction":
+			step = "rcpt"
+		}
+		a := answer{step: step, code: "550", words: strings.ReplaceAll(row.words, "|", " ")}
+		if code, _, _ := strings.Cut(row.code, " "); strings.Contains(code, ".") {
+			a.enhanced = code
+		} else if code != "" {
+			a.code = (code + "99")[:3]
+		}
+		if strings.ToLower(row.words) != row.words || strings.Contains(row.hint, "\n") {
+			t.Errorf("row %d: %q, %q", i, row.words, row.hint)
+		}
+		if got, ok := replyHint(a); !ok || got != row.hint {
+			t.Errorf("row %d, %q, is hidden by another: %q", i, row.words, got)
+		}
+	}
+}
+
 // Before --setup has written an account there are no settings to change: a hint
 // names the option that says the same, or the one that writes the account.
 func TestHintUnwritten(t *testing.T) {

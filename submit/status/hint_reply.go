@@ -1,0 +1,200 @@
+package status
+
+import (
+	"slices"
+	"strings"
+)
+
+// What a person does about the sender: another one, or, where it is the
+// account's own, that of the configuration.
+const (
+	otherSender = "use an address that this login may send as: -f, the account's from, or force-sender"
+	ownSender   = "the server does not let this login send as the account's address: check from and user"
+	wantsLogin  = "the server wants a login: set user and secret"
+	wantsTLS    = `the server wants TLS first: write server = "smtp://…"`
+	betterName  = `the server does not like our name in EHLO: set hostname = "HOST.DOMAIN", a name that DNS knows, at the top of the configuration`
+	noRelay     = "the server sends to other domains only after a login: set user and secret"
+	notFromHere = "the server refuses this machine's address, and not the mail: send through a provider that you log in to, on port 465 or 587"
+)
+
+// replies is the table of remedies for what a server answers: at a step of a
+// mail (any one: ""), with a code (any one: ""), in a text that holds all the
+// words between bars, in any case. A code is a basic one or its begin, or an
+// enhanced one, or several with spaces between. The first row that fits counts;
+// a hint "" says that nothing is to be said.
+var replies = [...]struct{ step, code, words, hint string }{
+	// TLS
+	{"", "530 538 550 554 5.7.10 5.7.11", "starttls", wantsTLS},
+	{"", "530 538 5.7.10 5.7.11", "encryption", wantsTLS},
+	{"", "530 538 5.7.10", "tls", wantsTLS},
+
+	// our name
+	{"ehlo", "421 4.7.0", "try again later", betterName},
+	{"", "", "helo command rejected", betterName},
+	{"", "", "need fully-qualified hostname", betterName},
+	{"", "", "invalid helo", betterName},
+	{"", "", "helo name", betterName},
+	{"", "", "helo invalid", betterName},
+	{"ehlo", "5", "", betterName},
+
+	// the login itself
+	{"auth", "5.7.9", "", "Google wants an app password: myaccount.google.com/apppasswords"},
+	{"auth", "5.7.14", "", "log in once with a web browser, at the address in the server's words; after that use an app password"},
+	{"auth", "504 5.5.4", "", `the server offers a mechanism that it does not know: name another, such as auth = "LOGIN"`},
+	{"auth", "5.7.139", "credentials were incorrect", "check user, and store the password anew: sendoff --login ACCOUNT"},
+	{"auth", "5.7.139", "security defaults", "Microsoft's security defaults forbid password login for this tenant: use OAuth2, or let its administrator change them"},
+	{"auth", "", "authorization code", "this provider wants an authorization code in place of the password: make one in its mail settings, and store it: sendoff --login ACCOUNT"},
+	{"auth", "", "application password", "this provider wants a password for programs: make one in its settings, and store it: sendoff --login ACCOUNT"},
+	{"auth", "", "app password", "this provider wants a password for programs: make one in its settings, and store it: sendoff --login ACCOUNT"},
+	{"auth", "", "app-specific password", "this provider wants a password for programs: make one in its settings, and store it: sendoff --login ACCOUNT"},
+	{"auth", "", "does not have access rights to this service", "switch on access by mail programs in the provider's settings, and use the password for programs that it makes"},
+	{"auth", "525 5.7.13", "", "the provider has disabled this user: log in to its web site"},
+	{"auth", "534 5.7.12", "transition", "log in once with a web browser: the provider wants the password anew"},
+
+	// a login that was not made
+	{"transaction", "", "authentication required", wantsLogin},
+	{"transaction", "", "authentication is required", wantsLogin},
+	{"transaction", "", "not logged in", wantsLogin},
+	{"transaction", "", "not authenticated", wantsLogin},
+	{"transaction", "", "must authenticate", wantsLogin},
+	{"transaction", "", "must be authenticated", wantsLogin},
+	{"transaction", "", "authenticate first", wantsLogin},
+	{"transaction", "", "login first", wantsLogin},
+	{"transaction", "", "log in first", wantsLogin},
+	{"transaction", "", "need auth", wantsLogin},
+	{"transaction", "", "smtp authentication", wantsLogin},
+	{"transaction", "", "unauthenticated senders", wantsLogin},
+	{"transaction", "530", "", wantsLogin},
+
+	// a domain that the sender must prove
+	{"transaction", "", "dmarc", "the sender's domain lets only some servers send for it (SPF, DKIM, DMARC): send through the domain's own provider, or use another sender"},
+
+	// this machine's address
+	{"transaction", "", "spamhaus", notFromHere},
+	{"transaction", "", "blocked using", notFromHere},
+	{"transaction", "", "blocklist", notFromHere},
+	{"transaction", "", "block list", notFromHere},
+	{"transaction", "", "blacklist", notFromHere},
+	{"transaction", "", "client host rejected", notFromHere},
+	{"transaction", "", "dynamic ip", notFromHere},
+	{"transaction", "", "ptr record", notFromHere},
+	{"transaction", "", "reverse dns", notFromHere},
+	{"transaction", "", "poor reputation", notFromHere},
+	{"greeting", "5", "", notFromHere},
+
+	// the sender
+	{"transaction", "5.7.60 5.2.252 5.1.7 5.1.8", "", otherSender},
+	{"transaction", "", "sendasdenied", otherSender},
+	{"transaction", "", "send as ", otherSender},
+	{"transaction", "", "sender identity", otherSender},
+	{"transaction", "", "sender signature", otherSender},
+	{"transaction", "", "address is not verified", otherSender},
+	{"transaction", "", "from: address not verified", otherSender},
+	{"transaction", "", "identities failed the check", otherSender},
+	{"transaction", "", "not one of your addresses", otherSender},
+	{"transaction", "", "not owned by", otherSender},
+	{"transaction", "", "relaying disallowed as", otherSender},
+	{"transaction", "", "authorization user", otherSender},
+	{"transaction", "", "authorized user", otherSender},
+	{"transaction", "", "doesn't conform with authentication", otherSender},
+	{"transaction", "", "not local sender", otherSender},
+	{"transaction", "", "unauthorized sender", otherSender},
+	{"transaction", "", "sender is not allowed", otherSender},
+	{"transaction", "", "sender address is not", otherSender},
+	{"transaction", "", "sender address rejected", otherSender},
+	{"transaction", "", "from address is not", otherSender},
+	{"transaction", "", "sender verify failed", otherSender},
+	{"transaction", "", "sender not allowed", otherSender},
+	{"transaction", "", "sender not auth", otherSender},
+
+	// where it may go
+	{"transaction", "", "relay access denied", noRelay},
+	{"transaction", "", "relaying denied", noRelay},
+	{"transaction", "", "relaying not", noRelay},
+	{"transaction", "", "relay denied", noRelay},
+	{"transaction", "", "relay not", noRelay},
+	{"transaction", "", "to relay", noRelay},
+	{"transaction", "", "not relay", noRelay},
+
+	// MAIL says no more than that it is the sender
+	{"mail", "555 501 503 504 5.5.", "", ""},
+	{"mail", "550 551 553 554", "", otherSender},
+}
+
+// steps are the words with which an error names the step that a server refused,
+// by the name of the step in replies.
+var steps = [...]struct{ step, words string }{
+	{"greeting", "greeting: "},
+	{"ehlo", "ehlo: "},
+	{"ehlo", "helo: "},
+	{"token", "auth xoauth2: "},
+	{"token", "auth oauthbearer: "},
+	{"auth", "auth "},
+	{"mail", "mail from:<"},
+	{"rcpt", "rcpt to:<"},
+	{"data", "data: "},
+	{"end", "end of message: "},
+}
+
+// An answer is what a server said at a step, in lower case.
+type answer struct{ step, code, enhanced, words string }
+
+// answerIn finds the first answer of a server in an error's text, which names the
+// step before it.
+func answerIn(text string) (a answer, ok bool) {
+	first := len(text)
+	for _, s := range steps {
+		i := strings.Index(text, s.words)
+		if i < 0 || i >= first || i > 0 && isAlnum(text[i-1]) {
+			continue
+		}
+		_, rest, _ := strings.Cut(text[i:], ": ")
+		code, rest, _ := strings.Cut(rest, " ")
+		if end := strings.LastIndex(rest, " ("); end >= 0 { // the server's name
+			rest = rest[:end]
+		}
+		if len(code) != 3 || strings.Trim(code, "0123456789") != "" {
+			continue
+		}
+		first, ok = i, true
+		a = answer{s.step, code, "", rest}
+		if c, _, said := ParseCode(rest); said {
+			a.enhanced = c.String()
+		}
+	}
+	return a, ok
+}
+
+// replyHint returns what to do about a server's answer; ok is false if the table
+// knows nothing of it.
+func replyHint(a answer) (hint string, ok bool) {
+	for _, row := range replies {
+		if a.at(row.step) && a.has(row.code) && holds(a.words, row.words) {
+			return row.hint, true
+		}
+	}
+	return "", false
+}
+
+// at reports whether a is of a step that a row names. A transaction is all from
+// MAIL on.
+func (a answer) at(step string) bool {
+	if step == "transaction" {
+		return slices.Contains([]string{"mail", "rcpt", "data", "end"}, a.step)
+	}
+	return step == "" || step == a.step
+}
+
+// has reports whether a has one of the codes.
+func (a answer) has(codes string) bool {
+	for code := range strings.FieldsSeq(codes) {
+		part := a.code
+		if strings.Contains(code, ".") {
+			part = a.enhanced
+		}
+		if part == code || strings.HasPrefix(part, code) && (strings.HasSuffix(code, ".") || len(code) < 3) {
+			return true
+		}
+	}
+	return codes == ""
+}

@@ -1,0 +1,49 @@
+package status
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+)
+
+// lookups says in a person's words what Go says of a name server; "" is anything
+// else.
+var lookups = [...]struct{ says, words string }{
+	{"connection refused", "refuses to answer: connection refused"},
+	{"unreachable", "cannot be reached: network is unreachable"},
+	{"no route to host", "cannot be reached: no route to host"},
+	{"not permitted", "may not be asked: operation not permitted"},
+	{"no answer from DNS server", "gives an empty answer"},
+	{"", "fails, or gives an answer that makes no sense"},
+}
+
+// LookUp is the error of a name that was not found: err is what the net package
+// says of it, or nil if nothing was found. It names the name server, where that is
+// known.
+func LookUp(host string, err error) error {
+	return Connection.With(Code{4, 4, 3}, fmt.Errorf("look up %s: %w", host, lookupFailure(err)))
+}
+
+func lookupFailure(err error) error {
+	e := new(net.DNSError)
+	isDNS := errors.As(err, &e)
+	whom := "the name server"
+	if e.Server != "" {
+		whom += " " + strings.TrimSuffix(e.Server, ":53")
+	}
+	switch {
+	case e.IsNotFound && e.Server != "":
+		return fmt.Errorf("no such host, says %s", whom)
+	case err == nil, e.IsNotFound, errors.As(err, new(*net.AddrError)): // the last: there is one, but of the other family
+		return errors.New("no such host")
+	case e.IsTimeout:
+		return fmt.Errorf("%s does not answer", whom)
+	}
+	for _, row := range lookups {
+		if isDNS && strings.Contains(e.Err, row.says) {
+			return fmt.Errorf("%s %s", whom, row.words)
+		}
+	}
+	return err
+}
