@@ -50,7 +50,7 @@ func TestDoctorAddresses(t *testing.T) {
 			"note  EHLO      192.0.2.2:25: greeting: 421 4.3.2 busy (mx.example)",
 		}},
 		{"one is mute", mute, hello, []string{
-			"note  EHLO      192.0.2.1:25: not ready for mail within 1m0s while waiting for the greeting (mx.example); hint: a server that waits for TLS says nothing: try server = \"smtps://…\"",
+			"note  EHLO      192.0.2.1:25: not ready for mail within 1m0s while waiting for the greeting (mx.example); hint: a server that waits for TLS says nothing: try server = \"smtps://…\"; one that is slow needs a longer timeout",
 			"ok    EHLO      192.0.2.2:25: mx; offers SIZE 1000",
 		}},
 		{"both refuse", "", "", []string{

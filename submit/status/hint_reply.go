@@ -80,7 +80,7 @@ var replies = [...]struct{ step, code, words, hint string }{
 	{"transaction", "", "ptr record", notFromHere},
 	{"transaction", "", "reverse dns", notFromHere},
 	{"transaction", "", "poor reputation", notFromHere},
-	{"greeting", "5", "", notFromHere},
+	{"greeting", "5", "", "the server takes no mail from this machine: check server; providers that you log in to take it on port 465 or 587"},
 
 	// the sender
 	{"transaction", "5.7.60 5.2.252 5.1.7 5.1.8", "", otherSender},

@@ -123,7 +123,7 @@ func TestReplyHint(t *testing.T) {
 		{Refused, "MAIL FROM:<ann@example.org>: 555 5.5.4 Unsupported option: SIZE=155 (mx)", ""},
 		{NotAllowed, "MAIL FROM:<ann@example.org>: 550 5.7.1 Service unavailable, Client host [192.0.2.1] blocked using Spamhaus. (mx)", machine},
 		{NotAllowed, "RCPT TO:<bob@example.net>: 550 5.7.25 The IP address sending this message does not have a PTR record (mx)", machine},
-		{Connection, "greeting: 554 5.7.1 no SMTP service here (mx)", machine},
+		{Connection, "greeting: 554 5.7.1 no SMTP service here (mx)", "from this machine"},
 		{Deferred, "MAIL FROM:<ann@example.org>: 451 4.3.0 later (mx)", ""},
 		{Deferred, "RCPT TO:<bob@example.net>: 450 4.2.0 greylisted (mx)", ""},
 
