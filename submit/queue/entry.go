@@ -20,6 +20,7 @@ type Entry struct {
 	Size int64 // of the message, in octets
 
 	Sender    *envelope.Address // nil if nobody named one
+	Author    *envelope.Address // of the message's From field, null if it has none; nil: an older version wrote the entry
 	FullName  string            // for a From field that has to be added
 	UserName  string            // likewise, if nothing better is known
 	Body      envelope.Body
@@ -34,11 +35,12 @@ type Entry struct {
 	Account []string
 
 	Attempts int
-	Tried    time.Time // when the last attempt began; zero if there was none
-	Next     time.Time // when the next may be made
-	Reason   string    // why it waits, where no recipient's own reason says it
-	Limited  time.Time // when it was first refused for a limit of its account's; zero if it never was
-	Unknown  bool      // an attempt ended without an answer: the server may have it
+	Tried    time.Time   // when the last attempt ended; zero if there was none
+	Next     time.Time   // when the next may be made
+	Tries    []time.Time // some of the attempts, for whoever decides when there were enough
+	Reason   string      // why it waits, where no recipient's own reason says it
+	Limited  time.Time   // when it was first refused for a limit of its account's; zero if it never was
+	Unknown  bool        // an attempt ended without an answer: the server may have it
 
 	// Notice is when the entry became a notice of what had failed, to its
 	// sender; zero if it is none. To are then those that it speaks of.
@@ -83,16 +85,8 @@ var keys = [...]key{
 		e.Size, err = strconv.ParseInt(v, 10, 64)
 		return err
 	}},
-	{"sender", func(e *Entry) string {
-		if e.Sender == nil {
-			return ""
-		}
-		return "<" + e.Sender.String() + ">"
-	}, func(e *Entry, v string) error {
-		a, err := envelope.Parse(v)
-		e.Sender = &a
-		return err
-	}},
+	{"sender", func(e *Entry) string { return bracketed(e.Sender) }, address(func(e *Entry) **envelope.Address { return &e.Sender })},
+	{"author", func(e *Entry) string { return bracketed(e.Author) }, address(func(e *Entry) **envelope.Address { return &e.Author })},
 	{"full-name", func(e *Entry) string { return e.FullName }, text(func(e *Entry) *string { return &e.FullName })},
 	{"user-name", func(e *Entry) string { return e.UserName }, text(func(e *Entry) *string { return &e.UserName })},
 	{"message-id", func(e *Entry) string { return e.MessageID }, text(func(e *Entry) *string { return &e.MessageID })},
@@ -111,6 +105,10 @@ var keys = [...]key{
 		return err
 	}},
 	{"tried", func(e *Entry) string { return stamp(e.Tried) }, moment(func(e *Entry) *time.Time { return &e.Tried })},
+	{"tries", func(e *Entry) string { return FormatTimes(e.Tries) }, func(e *Entry, v string) (err error) {
+		e.Tries, err = ParseTimes(v)
+		return err
+	}},
 	{"next", func(e *Entry) string { return stamp(e.Next) }, moment(func(e *Entry) *time.Time { return &e.Next })},
 	{"reason", func(e *Entry) string { return e.Reason }, text(func(e *Entry) *string { return &e.Reason })},
 	{"limited", func(e *Entry) string { return stamp(e.Limited) }, moment(func(e *Entry) *time.Time { return &e.Limited })},
@@ -251,6 +249,21 @@ func unquote(s string) (string, error) {
 	return s, nil
 }
 
+func bracketed(a *envelope.Address) string {
+	if a == nil {
+		return ""
+	}
+	return "<" + a.String() + ">"
+}
+
+func address(field func(*Entry) **envelope.Address) func(*Entry, string) error {
+	return func(e *Entry, v string) error {
+		a, err := envelope.Parse(v)
+		*field(e) = &a
+		return err
+	}
+}
+
 func text(field func(*Entry) *string) func(*Entry, string) error {
 	return func(e *Entry, v string) error { *field(e) = v; return nil }
 }
@@ -271,6 +284,27 @@ func stamp(t time.Time) string {
 		return ""
 	}
 	return t.UTC().Format(time.RFC3339Nano)
+}
+
+// FormatTimes writes times as the words of a line.
+func FormatTimes(times []time.Time) string {
+	var words []string
+	for _, t := range times {
+		words = append(words, stamp(t))
+	}
+	return strings.Join(words, " ")
+}
+
+// ParseTimes reads what FormatTimes wrote.
+func ParseTimes(line string) (times []time.Time, err error) {
+	for word := range strings.FieldsSeq(line) {
+		t, err := time.Parse(time.RFC3339Nano, word)
+		if err != nil {
+			return nil, err
+		}
+		times = append(times, t)
+	}
+	return times, nil
 }
 
 func moment(field func(*Entry) *time.Time) func(*Entry, string) error {

@@ -40,7 +40,7 @@ func (q *Queue) Retry(id ID) (*Entry, error) {
 		return nil, err
 	}
 	e.Limited = time.Time{}
-	e.ID, e.Attempts, e.Tried, e.Next, e.Reason, e.Notice = "", 0, time.Time{}, time.Now(), "", time.Time{}
+	e.ID, e.Attempts, e.Tried, e.Tries, e.Next, e.Reason, e.Notice = "", 0, time.Time{}, nil, time.Now(), "", time.Time{}
 	for i, to := range e.To {
 		e.To[i] = Recipient{Recipient: to.Recipient, NoAliases: to.NoAliases}
 	}

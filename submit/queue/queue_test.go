@@ -196,10 +196,10 @@ func TestEntryRoundTrip(t *testing.T) {
 	}
 	now := time.Now().UTC().Round(0)
 	e := &Entry{
-		ID: NewID(now), Size: 12, Sender: &sender, FullName: "\"quoted\" \t Ünï\nend", MessageID: "<x@y>",
+		ID: NewID(now), Size: 12, Sender: &sender, Author: &odd, FullName: "\"quoted\" \t Ünï\nend", MessageID: "<x@y>",
 		Body: envelope.Body8BitMIME, Return: envelope.ReturnHeaders, Envelope: "id 1", TLS: true,
 		Account:  []string{"name=work", "server=smtps://h:1", "from=a\tb"},
-		Attempts: 3, Tried: now, Next: now.Add(time.Hour), Reason: "connect to h:1: refused", Unknown: true, Notice: now,
+		Attempts: 3, Tried: now, Tries: []time.Time{now.Add(-time.Hour), now}, Next: now.Add(time.Hour), Reason: "connect to h:1: refused", Unknown: true, Notice: now,
 		To: []Recipient{
 			{Recipient: envelope.Recipient{Address: odd, Notify: envelope.NotifyFailure | envelope.NotifyDelay, Original: "x y"}, NoAliases: true},
 			{Recipient: envelope.Recipient{Address: sender, Notify: envelope.NotifyNever}, Refused: true, Code: status.Code{Class: 5, Subject: 1, Detail: 1}, Reason: "550 5.1.1 no"},
