@@ -37,14 +37,14 @@ type fault struct {
 	limit    bool   // a limit was met, which ends when a message is taken
 	by       string // the only message that has met it; "" if there are others
 	reason   string
-	failures int       // so many, one after the other
-	since    time.Time // the first of them
-	tried    time.Time // the last but one, and
-	at       time.Time // the last
-	next     time.Time // no attempt before
-	salt     string    // with it and the secret that failed,
-	hash     string    // hashSecret gives this; several are separated by spaces
-	file     string    // its name in the queue's folder, if it was read from there
+	failures int         // so many, one after the other
+	since    time.Time   // the first of them
+	tries    []time.Time // some of them, for tooOld
+	at       time.Time   // the last
+	next     time.Time   // no attempt before
+	salt     string      // with it and the secret that failed,
+	hash     string      // hashSecret gives this; several are separated by spaces
+	file     string      // its name in the queue's folder, if it was read from there
 }
 
 // iterations make guessing a secret from its hash slow: some 30 ms each.
@@ -61,7 +61,7 @@ func hashSecret(secret credential.Secret, salt string) string {
 // faultKeys are the lines of the file of a fault.
 var faultKeys = [...]struct {
 	key   string
-	field func(*fault) any // a pointer to a string, int, bool or time
+	field func(*fault) any // a pointer to a string, int, bool, time or times
 }{
 	{"account", func(f *fault) any { return &f.account }},
 	{"login", func(f *fault) any { return &f.login }},
@@ -70,7 +70,7 @@ var faultKeys = [...]struct {
 	{"reason", func(f *fault) any { return &f.reason }},
 	{"failures", func(f *fault) any { return &f.failures }},
 	{"since", func(f *fault) any { return &f.since }},
-	{"tried", func(f *fault) any { return &f.tried }},
+	{"tries", func(f *fault) any { return &f.tries }},
 	{"at", func(f *fault) any { return &f.at }},
 	{"next", func(f *fault) any { return &f.next }},
 	{"salt", func(f *fault) any { return &f.salt }},
@@ -93,6 +93,8 @@ func (f *fault) marshal() []byte {
 			value = strconv.FormatBool(*p)
 		case *time.Time:
 			value = p.UTC().Format(time.RFC3339Nano)
+		case *[]time.Time:
+			value = queue.FormatTimes(*p)
 		}
 		fmt.Fprintf(&b, "%s %s\n", k.key, status.Printable(value))
 	}
@@ -122,18 +124,16 @@ func readFault(q *queue.Queue, name string) *fault {
 				*p = value == "true"
 			case *time.Time:
 				*p, _ = time.Parse(time.RFC3339Nano, value)
+			case *[]time.Time:
+				*p, _ = queue.ParseTimes(value)
 			}
 		}
 	}
 	return f
 }
 
-// due reports whether an attempt may be made. A time further away than the
-// longest wait was written by a clock that was wrong.
-func (s *Submitter) due(next time.Time) bool {
-	wait := time.Until(next)
-	return wait <= 0 || wait > 2*s.Config.Retry[1].Duration
-}
+// isDue reports whether an attempt may be made with the account.
+func (f *fault) isDue(s *Submitter) bool { return s.dueAfter(f.at, f.next) }
 
 // backoff returns how long to wait after so many failures.
 func (s *Submitter) backoff(failures int) time.Duration {
@@ -178,8 +178,8 @@ func (s *Submitter) note(key, name string, err error, secret *credential.Secret)
 	if f == nil {
 		f = &fault{account: name, since: now}
 	}
-	due := s.due(f.next)
-	f.tried, f.at = f.at, now
+	due := f.isDue(s)
+	f.tries, f.at = tried(f.tries, now), now
 	switch {
 	case secret != nil:
 		f.addHash(*secret)
@@ -259,8 +259,8 @@ func (s *Submitter) ready(a *config.Account) {
 }
 
 // forgetAfter is how long a fault is remembered of an account that nobody tries
-// any more.
-const forgetAfter = 30 * 24 * time.Hour
+// any more: what waits is tried each day at least.
+const forgetAfter = 7 * 24 * time.Hour
 
 // forgetOld removes the faults of accounts that are gone, or have another name.
 func (s *Submitter) forgetOld() {
@@ -298,7 +298,7 @@ func (s *Submitter) failedLogin(a *config.Account) *fault {
 		return nil
 	}
 	f := s.fault(accountKey(a))
-	if f == nil || !f.login || s.due(f.next) {
+	if f == nil || !f.login || f.isDue(s) {
 		return nil
 	}
 	return f

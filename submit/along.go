@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"sendoff/config"
-	"sendoff/submit/queue"
 	"sendoff/submit/smtp"
 )
 
@@ -33,6 +32,8 @@ func (s *Submitter) along(ctx context.Context, session *smtp.Session, a *config.
 	defer cancel()
 	ids, _ := s.Queue.IDs()
 	key := accountKey(a)
+	r := s.newRun(Selection{})
+	r.begin()
 	until := time.Now().Add(alongTime)
 	session.Deliver(ctx, func(yield func(smtp.Mail) bool) {
 		for _, id := range ids {
@@ -40,15 +41,14 @@ func (s *Submitter) along(ctx context.Context, session *smtp.Session, a *config.
 				return
 			}
 			e, err := s.Queue.Read(id)
-			if err != nil || !s.due(e.Next) || e.Size > alongSize {
+			if err != nil || !s.isDue(e) || e.Size > alongSize {
 				continue
 			}
-			worker, account, err := s.accountOf(e)
-			if err != nil || accountKey(account) != key {
+			g := r.group(s.choice(e), false)
+			if g.account == nil || g.key.account != key {
 				continue
 			}
-			g := &group{s: worker, account: account, key: key, ids: []queue.ID{id}}
-			if t := g.next(); t != nil && !yield(t.mail()) {
+			if t := g.try(id); t != nil && !yield(t.mail()) {
 				return
 			}
 		}

@@ -3,6 +3,7 @@ package submit
 import (
 	"time"
 
+	"sendoff/submit/process"
 	"sendoff/submit/queue"
 	"sendoff/submit/smtp"
 	"sendoff/submit/status"
@@ -16,14 +17,14 @@ type attempt struct {
 	request *Request
 	job     *job
 	report  *Report
-	started time.Time
+	over    bool // it was settled, or given back
 }
 
 // attempt prepares an entry to be sent. If that cannot be done, the entry is
 // settled.
 func (g *group) attempt(c *queue.Claim) *attempt {
-	t := &attempt{g: g, s: g.s, claim: c, started: time.Now()}
-	err := t.prepare()
+	t := &attempt{g: g, s: g.s, claim: c}
+	err := guarded(t.prepare)
 	t.report = &Report{job: t.job}
 	if err != nil {
 		t.report.Failures = []Failure{{Err: err}}
@@ -35,6 +36,7 @@ func (g *group) attempt(c *queue.Claim) *attempt {
 
 // release gives the entry back as it was, to be tried in this run or another.
 func (t *attempt) release() {
+	t.over = true
 	t.close()
 	t.claim.Release()
 	t.g.push(t.claim.ID)
@@ -77,6 +79,7 @@ func (t *attempt) close() {
 
 // settle writes down what came of an attempt, which is over.
 func (t *attempt) settle() {
+	t.over = true
 	defer t.close()
 	defer t.claim.Release()
 	t.record()
@@ -94,10 +97,10 @@ func (t *attempt) record() {
 		return
 	}
 	e.To = t.outcome()
-	if e.Waiting() > 0 && t.s.tooOld(e, t.started) && t.s.tooOld(e, e.Tried) {
+	if e.Waiting() > 0 && t.tooOld() {
 		for i := range e.To {
 			if to := &e.To[i]; !to.Refused {
-				to.Refused, to.Reason = true, "given up after "+t.s.age(e)+": "+to.Reason
+				to.Refused, to.Reason = true, "given up after "+age(e)+": "+to.Reason
 			}
 		}
 	}
@@ -109,8 +112,33 @@ func (t *attempt) record() {
 		t.giveUp()
 	default:
 		t.s.Tally.countSent()
-		t.s.record(e.ID, t.claim.Done(), true)
+		t.g.record(e.ID, t.claim.Done(), true)
 	}
+}
+
+// tooOld counts the attempt, and reports whether it was one too many.
+func (t *attempt) tooOld() bool {
+	e := t.claim.Entry
+	e.Tries = tried(e.Tries, time.Now())
+	return t.s.tooOld(born(e), e.Tries)
+}
+
+// abort ends an attempt that has met a bug: nobody knows what became of it.
+func (t *attempt) abort(err error) {
+	if t.over {
+		return
+	}
+	t.s.logFault(err)
+	t.over = true
+	defer t.close()
+	defer t.claim.Release()
+	if t.tooOld() {
+		t.claim.Reason = "given up: " + oneLine(err)
+		t.g.fail(t.claim)
+		return
+	}
+	t.claim.Unknown = true
+	t.again(oneLine(err))
 }
 
 // broken reports whether the session ended in the middle.
@@ -138,7 +166,7 @@ func (t *attempt) outcome() []queue.Recipient {
 	}
 	for _, f := range t.report.Failures {
 		e.Unknown = e.Unknown || f.Unknown
-		refused := !status.Of(f.Err).Temporary()
+		refused := !status.Of(f.Err).Temporary() && status.KindOf(f.Err) != status.Bug // which says nothing about the message
 		if named == nil {
 			for _, to := range e.To {
 				if !to.Refused {
@@ -159,8 +187,17 @@ func (t *attempt) outcome() []queue.Recipient {
 func (t *attempt) again(reason string) {
 	e := t.claim.Entry
 	e.Attempts++
-	e.Tried = t.started
+	e.Tried = time.Now()
 	e.Reason = reason
 	e.Next = time.Now().Add(t.s.backoff(e.Attempts))
-	t.s.record(e.ID, t.claim.Update(), false)
+	t.g.record(e.ID, t.claim.Update(), false)
+}
+
+// guarded runs f, and returns a panic of it as a bug, which is no one's fault but
+// ours.
+func guarded(f func() error) (err error) {
+	if p := process.Guarded(func() { err = f() }); p != nil {
+		err = status.Bug.Wrap(p)
+	}
+	return err
 }

@@ -26,14 +26,14 @@ import (
 func (t *attempt) giveUp() {
 	e := t.claim.Entry
 	if t.job == nil || !wantsNotice(e, t.job.envelope.From) || t.accountsFault() {
-		t.s.fail(t.claim)
+		t.g.fail(t.claim)
 		return
 	}
 	from := t.job.envelope.From
 	e.Sender, e.Notice = &from, time.Now()
-	e.Attempts, e.Tried, e.Next, e.Unknown = 0, time.Time{}, e.Notice, false
+	e.Attempts, e.Tried, e.Tries, e.Next, e.Unknown = 0, time.Time{}, nil, e.Notice, false
 	err := t.claim.Update()
-	t.s.record(e.ID, err, false)
+	t.g.record(e.ID, err, false)
 	if err != nil {
 		return
 	}
@@ -67,28 +67,28 @@ func (t *attempt) accountsFault() bool {
 func (t *attempt) settleNotice() {
 	e := t.claim.Entry
 	if len(t.report.Failures) == 0 {
-		t.s.record(e.ID, t.claim.Done(), true)
+		t.g.record(e.ID, t.claim.Done(), true)
 		return
 	}
 	err := t.report.Failures[0].Err
 	e.Reason = oneLine(err)
-	if !status.Of(err).Temporary() || t.s.tooOld(e, t.started) && t.s.tooOld(e, e.Tried) {
-		t.s.fail(t.claim)
+	if !status.Of(err).Temporary() || t.tooOld() {
+		t.g.fail(t.claim)
 		return
 	}
 	t.again(e.Reason)
 }
 
 // fail puts an entry among those that a person must look at, and tells one.
-func (s *Submitter) fail(c *queue.Claim) {
+func (g *group) fail(c *queue.Claim) {
 	err := cmp.Or(c.Update(), c.Fail())
-	s.record(c.ID, err, false)
+	g.record(c.ID, err, false)
 	if err != nil {
 		return
 	}
-	s.logFailed(c.Entry)
-	if !s.memory.addFailed(c.Entry) {
-		s.notifyCommand(c.Entry)
+	g.s.logFailed(c.Entry)
+	if !g.s.memory.addFailed(loss{g.s, c.Entry}) {
+		g.s.notifyCommand(c.Entry)
 	}
 }
 
@@ -185,8 +185,7 @@ func (s *Submitter) notice(c *queue.Claim) (*Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	by := choiceOf(e)
-	by.Sender = *e.Sender
+	by := s.choice(e)
 	loaded, err := s.load(by.CommandLine)
 	r := &Request{By: by, Message: m, Sender: &envelope.Address{}}
 	if err == nil {

@@ -138,7 +138,7 @@ func (s *Submitter) attempted(r *Request, report *Report, wait *queue.Entry) (du
 		}
 	}
 	if !due {
-		wait.Attempts, wait.Tried, wait.Next = 1, r.logID().Time(), time.Time{}
+		wait.Attempts, wait.Tried, wait.Next = 1, time.Now(), time.Time{}
 	}
 	return due
 }
@@ -375,9 +375,14 @@ func (s *Submitter) store(r *Request, e *queue.Entry, add func(*queue.Entry, io.
 
 // entry makes an entry of r, without recipients.
 func (s *Submitter) entry(r *Request) *queue.Entry {
+	author := envelope.Address{}
+	if from, ok := r.Message.From(); ok {
+		author = from.Address
+	}
 	return &queue.Entry{
 		ID:       r.logID(),
 		Sender:   r.Sender,
+		Author:   &author,
 		FullName: r.FullName,
 		UserName: r.UserName,
 		Body:     r.Envelope.Body,
@@ -432,7 +437,36 @@ func accountLines(r *Request) []string {
 	return lines
 }
 
-// choiceOf reads what accountLines wrote, and the sender of the entry.
+// choice returns what an entry has its account by.
+func (s *Submitter) choice(e *queue.Entry) config.Choice {
+	if e.Author == nil {
+		e.Author = s.authorOf(e.ID)
+	}
+	return choiceOf(e)
+}
+
+// authorOf returns the author of a message whose entry is of a version that did
+// not say so.
+func (s *Submitter) authorOf(id queue.ID) *envelope.Address {
+	author := new(envelope.Address)
+	_, content, err := s.Queue.Files(id)
+	if err != nil {
+		return author
+	}
+	defer content.Close()
+	var header bytes.Buffer
+	copyHeader(&header, content)
+	if m, err := message.Read(&header, message.Options{}); err == nil {
+		if from, ok := m.From(); ok {
+			*author = from.Address
+		}
+		m.Close()
+	}
+	return author
+}
+
+// choiceOf reads what accountLines wrote, and the sender and the author of the
+// entry.
 func choiceOf(e *queue.Entry) config.Choice {
 	var by config.Choice
 	for _, line := range e.Account {
@@ -459,6 +493,9 @@ func choiceOf(e *queue.Entry) config.Choice {
 	if e.Sender != nil {
 		by.Sender = *e.Sender
 	}
+	if e.Author != nil {
+		by.Header = *e.Author
+	}
 	return by
 }
 
@@ -475,10 +512,7 @@ func (s *Submitter) request(c *queue.Claim) (*Request, error) {
 			r.To = append(r.To, Wanted{to.Recipient, "queue", to.NoAliases})
 		}
 	}
-	by := choiceOf(c.Entry)
-	if from, ok := m.From(); ok {
-		by.Header = from.Address
-	}
+	by := s.choice(c.Entry)
 	loaded, err := s.load(by.CommandLine)
 	if err == nil {
 		r.By = by

@@ -82,14 +82,14 @@ func (s *Submitter) meetLimit(key, account string, err error, by string) bool {
 	if sure {
 		f.by = ""
 	}
-	if due := s.due(f.next); first || due {
+	if due := f.isDue(s); first || due {
 		f.failures++
 	} else if !sure {
 		f.reason = oneLine(err)
 		s.setFault(key, f)
 		return f.by == ""
 	}
-	f.tried, f.at = f.at, now
+	f.tries, f.at = tried(f.tries, now), now
 	f.next = now.Add(s.limitRest(f.failures, err))
 	f.reason = oneLine(err)
 	s.setFault(key, f)
@@ -114,7 +114,7 @@ func (s *Submitter) admit(a *config.Account, by string) (done func(), err error)
 	if f == nil || f.by == by && by != "" {
 		return func() {}, nil
 	}
-	if f.by == "" && !s.due(f.next) {
+	if f.by == "" && !f.isDue(s) {
 		return nil, f.holds()
 	}
 	release, err := s.Queue.Lock(probePrefix + key)

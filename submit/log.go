@@ -256,8 +256,11 @@ func (s *Submitter) logRetry(e *queue.Entry, was queue.ID) {
 	s.Log.line(e.ID, false, field{"status", "queued"}, field{"reply", "again; it was given up as " + string(was)})
 }
 
-// logFault writes what is wrong with the queue itself.
+// logFault writes what is wrong with the queue itself, once in a while.
 func (s *Submitter) logFault(err error) {
+	if !s.memory.untold(err.Error()) {
+		return
+	}
 	id := queue.ID("queue")
 	if bad := new(queue.Bad); errors.As(err, &bad) {
 		id = bad.ID

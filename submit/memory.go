@@ -14,8 +14,15 @@ type memory struct {
 	mu     sync.Mutex
 	holds  map[queue.ID]hold
 	faults map[string]*fault
-	bad    map[queue.ID]bool // entries that were said to be unreadable
-	failed []*queue.Entry    // of which a person is still to be told
+	told   map[string]time.Time // when the log was told of a fault of the queue
+	failed []loss               // of which a person is still to be told
+}
+
+// A loss is an entry that was given up, with who has the configuration that
+// says whom to tell.
+type loss struct {
+	s     *Submitter
+	entry *queue.Entry
 }
 
 // A hold keeps an entry from being tried, because what became of the last
@@ -23,7 +30,8 @@ type memory struct {
 type hold struct {
 	until    time.Time
 	failures int
-	done     bool // every recipient is settled: it need only be removed
+	busy     time.Duration // somebody else is at work on it: how long it was left alone
+	done     bool          // every recipient is settled: it need only be removed
 }
 
 func (m *memory) hold(id queue.ID) hold {
@@ -57,8 +65,16 @@ func (m *memory) record(id queue.ID, err error, done bool, until func(failures i
 	m.holds[id] = h
 }
 
-// rest keeps an entry from being tried until then.
-func (m *memory) rest(id queue.ID, until time.Time) {
+// How long an entry is left alone that somebody else is at work on: at first,
+// and at most.
+const (
+	minBusy = time.Second
+	maxBusy = 10 * time.Second
+)
+
+// rest keeps an entry from being tried for a moment, and for longer if that was
+// so before.
+func (m *memory) rest(id queue.ID, now time.Time) {
 	if m == nil {
 		return
 	}
@@ -68,12 +84,13 @@ func (m *memory) rest(id queue.ID, until time.Time) {
 		m.holds = make(map[queue.ID]hold)
 	}
 	for other, h := range m.holds {
-		if h.failures == 0 && time.Now().After(h.until) { // its rest is over
+		if h.failures == 0 && now.After(h.until.Add(maxBusy)) { // that is long ago
 			delete(m.holds, other)
 		}
 	}
 	h := m.holds[id]
-	h.until = until
+	h.busy = min(max(2*h.busy, minBusy), maxBusy)
+	h.until = now.Add(h.busy)
 	m.holds[id] = h
 }
 
@@ -104,31 +121,47 @@ func (m *memory) setFault(key string, f *fault) {
 	m.faults[key] = f
 }
 
-// firstBad reports whether an entry was not yet said to be unreadable.
-func (m *memory) firstBad(id queue.ID) bool {
+// tellAgain is when the log is told again of a fault of the queue.
+const tellAgain = 30 * time.Minute
+
+// untold reports whether the log is to be told of that, and remembers it.
+func (m *memory) untold(text string) bool {
+	if m == nil {
+		return true
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	first := !m.bad[id]
-	if m.bad == nil {
-		m.bad = make(map[queue.ID]bool)
+	if at, ok := m.told[text]; ok && time.Since(at) < tellAgain {
+		return false
 	}
-	m.bad[id] = true
-	return first
+	for other, at := range m.told {
+		if time.Since(at) >= tellAgain {
+			delete(m.told, other)
+		}
+	}
+	if m.told == nil {
+		m.told = make(map[string]time.Time)
+	}
+	m.told[text] = time.Now()
+	return true
 }
 
 // addFailed remembers to tell of an entry; false if nobody will ask.
-func (m *memory) addFailed(e *queue.Entry) bool {
+func (m *memory) addFailed(f loss) bool {
 	if m == nil {
 		return false
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.failed = append(m.failed, e)
+	m.failed = append(m.failed, f)
 	return true
 }
 
 // takeFailed returns the entries of which to tell.
-func (m *memory) takeFailed() []*queue.Entry {
+func (m *memory) takeFailed() []loss {
+	if m == nil {
+		return nil
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	failed := m.failed

@@ -50,7 +50,6 @@ func (s *Submitter) keepMeanwhile(r *Request, j *job) (over func() *attempt) {
 	if r.kept == nil {
 		return func() *attempt { return nil }
 	}
-	started := time.Now()
 	entered := make(chan *queue.Claim, 1)
 	timer := time.AfterFunc(replyTime, func() {
 		c := s.enqueueClaimed(r, j)
@@ -67,7 +66,7 @@ func (s *Submitter) keepMeanwhile(r *Request, j *job) (over func() *attempt) {
 		if c == nil {
 			return nil
 		}
-		return &attempt{g: new(group), s: s, claim: c, request: r, job: j, started: started}
+		return &attempt{g: &group{r: s.newRun(Selection{}), s: s}, s: s, claim: c, request: r, job: j}
 	}
 }
 

@@ -186,42 +186,52 @@ func (s *Submitter) reign() (release func(), err error) {
 	return release, err
 }
 
-// maxPoll is how long the runner does not look for new entries: the shortest
-// wait that it can be sure of.
-const maxPoll = 10 * time.Second
+// maxPoll is how long the runner does not look for new entries.
+const maxPoll = time.Second
 
+// runUntilEmpty is a run without an end but that of the queue: it looks again
+// whenever something may have become due.
 func (s *Submitter) runUntilEmpty(ctx context.Context) error {
+	r := s.newRun(Selection{})
+	defer r.all.Wait()
 	for {
 		seen, err := s.Queue.Changed()
 		if err != nil {
 			return err
 		}
-		next, left, err := s.Run(ctx, Selection{})
+		next, left, err := r.look(ctx, true)
 		if err != nil || left == 0 || ctx.Err() != nil {
 			return err
 		}
-		if err := s.sleep(ctx, next, seen); err != nil {
+		if err := r.sleep(ctx, next, seen); err != nil {
 			return err
 		}
 	}
 }
 
-// sleep waits until next, or until something in the queue's folder has changed
-// since it was seen.
-func (s *Submitter) sleep(ctx context.Context, next, seen time.Time) error {
-	poll := min(maxPoll, max(s.Config.Retry[0].Duration/4, 50*time.Millisecond))
+// sleep waits until next, if that is not zero, or until a group has ended or
+// something in the queue's folder has changed since it was seen. The time that
+// it waits is not the clock's, which may be set back meanwhile.
+func (r *run) sleep(ctx context.Context, next, seen time.Time) error {
+	poll := min(maxPoll, max(r.s.Config.Retry[0].Duration/4, 50*time.Millisecond))
+	begin, whole := time.Now(), time.Until(next)
 	for {
-		wait := min(poll, max(time.Until(next), 10*time.Millisecond))
+		wait := poll
+		if !next.IsZero() {
+			wait = min(poll, max(whole-time.Since(begin), 10*time.Millisecond))
+		}
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-r.ended:
+			return nil
 		case <-time.After(wait):
 		}
-		now, err := s.Queue.Changed()
+		now, err := r.s.Queue.Changed()
 		if err != nil {
 			return err // the folder is gone
 		}
-		if now != seen || s.due(next) {
+		if now != seen || !next.IsZero() && (time.Since(begin) >= whole || !time.Now().Before(next)) {
 			return nil
 		}
 	}

@@ -23,3 +23,15 @@ func PanicPlace() string {
 		}
 	}
 }
+
+// Guarded runs f, and returns a panic of it as an error: in a goroutine of its
+// own nothing else would keep one message's bug from ending the whole process.
+func Guarded(f func()) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("internal error in %s: %v", PanicPlace(), p)
+		}
+	}()
+	f()
+	return nil
+}

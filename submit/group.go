@@ -1,0 +1,271 @@
+package submit
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"sendoff/config"
+	"sendoff/submit/process"
+	"sendoff/submit/queue"
+	"sendoff/submit/smtp"
+	"sendoff/submit/status"
+)
+
+// A group is the entries of one account that are to be tried.
+type group struct {
+	r       *run
+	s       *Submitter      // with the entries' configuration
+	account *config.Account // nil if it is not to be had now
+	key     groupKey
+	waits   time.Time // the account's fault forbids an attempt before
+
+	// r.mu is over these.
+	waiting  []pending // those not tried yet, in the order in which they will be
+	sessions int       // that are at work, or on their way
+	open     bool      // one of them was ready for mail
+	sent     int       // messages that got an answer
+}
+
+// A groupKey tells groups apart: two configurations may each have an account
+// that logs in as the other's does.
+type groupKey struct {
+	place   config.Override
+	account string // accountKey, or keyOf
+}
+
+// pending is an entry of a group that is not tried yet.
+type pending struct {
+	id       queue.ID
+	attempts int
+}
+
+// before puts mail with few attempts before a backlog.
+func (w pending) before(other pending) int {
+	return cmp.Or(cmp.Compare(w.attempts, other.attempts), cmp.Compare(w.id, other.id))
+}
+
+// perSession is how many entries are worth another session.
+const perSession = 5
+
+// take gives the group an entry that is due. The lock is held.
+func (g *group) take(ctx context.Context, id queue.ID, k *known) {
+	k.taken = true
+	g.insert(pending{id, k.attempts})
+	switch {
+	case g.sessions == 0:
+		g.r.groups[g.key] = g
+		g.sessions++
+		g.r.all.Go(func() { g.run(ctx, slotTime) })
+	case g.open: // a login that fails, fails once
+		g.grow(ctx)
+	}
+}
+
+func (g *group) insert(w pending) {
+	at, _ := slices.BinarySearchFunc(g.waiting, w, pending.before)
+	g.waiting = slices.Insert(g.waiting, at, w)
+}
+
+// grow begins further sessions if there are entries for them. The lock is held.
+func (g *group) grow(ctx context.Context) {
+	g.open = true
+	for g.sessions < min(g.s.Config.Sessions, (len(g.waiting)+perSession-1)/perSession) {
+		g.sessions++
+		g.r.all.Go(func() { g.run(ctx, 0) })
+	}
+}
+
+// ready is called when a session is.
+func (g *group) ready(ctx context.Context) {
+	g.r.mu.Lock()
+	defer g.r.mu.Unlock()
+	g.grow(ctx)
+}
+
+func (g *group) pop() (queue.ID, bool) {
+	g.r.mu.Lock()
+	defer g.r.mu.Unlock()
+	if len(g.waiting) == 0 {
+		return "", false
+	}
+	id := g.waiting[0].id
+	g.waiting = g.waiting[1:]
+	return id, true
+}
+
+func (g *group) push(id queue.ID) {
+	g.r.mu.Lock()
+	defer g.r.mu.Unlock()
+	g.insert(pending{id: id})
+}
+
+func (g *group) progress(n int) int {
+	g.r.mu.Lock()
+	defer g.r.mu.Unlock()
+	g.sent += n
+	return g.sent
+}
+
+// run tries entries of the group over sessions, one after the other. With the
+// last who does so the group ends: what it has left is for another look.
+func (g *group) run(ctx context.Context, patience time.Duration) {
+	defer g.end()
+	if g.account == nil {
+		g.rest()
+	}
+	for on := g.account != nil; on && ctx.Err() == nil; {
+		on = g.session(ctx, patience)
+	}
+}
+
+func (g *group) end() {
+	for _, f := range g.s.memory.takeFailed() {
+		f.s.notifyCommand(f.entry)
+	}
+	g.r.mu.Lock()
+	defer g.r.mu.Unlock()
+	if g.sessions--; g.sessions > 0 {
+		return
+	}
+	for _, w := range g.waiting {
+		if k := g.r.known[w.id]; k != nil {
+			k.taken = false
+		}
+	}
+	delete(g.r.groups, g.key)
+	select {
+	case g.r.ended <- struct{}{}:
+	default:
+	}
+}
+
+// rest is called when the account could not be used: its entries wait, or are
+// too old for that.
+func (g *group) rest() {
+	f := g.s.fault(g.key.account)
+	g.r.mu.Lock()
+	all := slices.Clone(g.waiting)
+	alone := g.sessions == 1
+	g.r.mu.Unlock()
+	if f == nil || !alone { // what one session was refused for is no fault of another
+		return
+	}
+	for _, w := range all {
+		if !g.s.tooOld(w.id.Time(), f.tries) { // nor is a notice
+			continue
+		}
+		c, err := g.s.Queue.Claim(w.id)
+		if err != nil {
+			continue
+		}
+		if !g.s.tooOld(born(c.Entry), f.tries) {
+			c.Release()
+			continue
+		}
+		c.Reason = "given up: " + f.reason
+		g.s.Tally.countGivenUp()
+		g.fail(c)
+	}
+}
+
+// session sends entries over one session. It reports whether another one is
+// worth while.
+func (g *group) session(ctx context.Context, patience time.Duration) (again bool) {
+	first := g.next() // before a session is opened for nothing
+	if first == nil {
+		return false
+	}
+	var v *visit
+	begun := []*attempt{first}
+	defer func() {
+		p := recover()
+		if p == nil {
+			return
+		}
+		err := status.Bug.Errorf("internal error in %s: %v", process.PanicPlace(), p)
+		for _, t := range begun {
+			t.abort(err) // the others' mail must not suffer
+		}
+		if v != nil {
+			v.end()
+		}
+	}()
+	own, _ := g.account.Address()
+	v, err := g.s.enter(ctx, g.account, g.s.helloName(own, own), patience)
+	if err != nil {
+		first.release()
+		if !errors.As(err, new(*busy)) {
+			g.rest()
+		}
+		return false
+	}
+	g.ready(ctx)
+	before := g.progress(0)
+	err = v.Deliver(ctx, func(yield func(smtp.Mail) bool) {
+		for t := first; t != nil && ctx.Err() == nil && yield(t.mail()); t = g.next() {
+			begun = append(begun[max(0, len(begun)-maxBegun):], t)
+		}
+	})
+	g.s.part(v, err)
+	return err == nil || g.progress(0) > before
+}
+
+// maxBegun is more than the attempts that a session has at once.
+const maxBegun = 100
+
+// next returns an attempt at the next entry that is nobody else's; nil if there
+// is none.
+func (g *group) next() *attempt {
+	for {
+		id, ok := g.pop()
+		if !ok {
+			return nil
+		}
+		if t := g.try(id); t != nil {
+			return t
+		}
+	}
+}
+
+// try begins an attempt at an entry, unless there is a reason not to.
+func (g *group) try(id queue.ID) *attempt {
+	c, err := g.s.Queue.Claim(id)
+	switch {
+	case errors.Is(err, queue.ErrBusy), errors.Is(err, queue.ErrGone): // perhaps for minutes, or until it is swept
+		g.s.memory.rest(id, time.Now())
+		g.r.forget(id)
+		return nil
+	case err != nil:
+		g.record(id, err, false)
+		return nil
+	}
+	if !g.r.which.Now && !g.s.isDue(c.Entry) {
+		c.Release() // somebody else was faster
+		g.r.forget(id)
+		return nil
+	}
+	if g.s.memory.hold(id).done {
+		g.record(id, c.Done(), true)
+		return nil
+	}
+	if err := c.Ready(); err != nil {
+		c.Release()
+		g.record(id, err, false)
+		return nil
+	}
+	return g.attempt(c)
+}
+
+// record notes whether what became of an entry is on the disk. If it is not, the
+// entry is still there, and is left alone for a while.
+func (g *group) record(id queue.ID, err error, done bool) {
+	if err != nil {
+		g.s.logFault(fmt.Errorf("queue entry %s: %w", id, err))
+	}
+	g.s.memory.record(id, err, done, func(failures int) time.Time { return time.Now().Add(g.s.backoff(failures)) })
+	g.r.forget(id)
+}

@@ -1,0 +1,153 @@
+//go:build !race && unix
+
+package submit
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"sendoff/config"
+	"sendoff/submit/envelope"
+	"sendoff/submit/queue"
+)
+
+// postpone queues a message by a Choice that names no account of a file, as
+// --server and SENDOFF_SERVER do.
+func postpone(t *testing.T, s *Submitter, by config.Choice, text string) *queue.Entry {
+	t.Helper()
+	r := request(t, s.Config.Accounts[0], nil, text, "bob@example.net")
+	defer r.Message.Close()
+	account := *r.Account
+	account.File = ""
+	r.Account, r.By = &account, by
+	e := s.entry(r)
+	e.To = []queue.Recipient{{Recipient: r.To[0].Recipient}}
+	e.Next = time.Now()
+	if err := s.store(r, e, s.Queue.Add); err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// TestRunnerRestsWithoutName holds that the runner sleeps while the server is
+// down of an account that no file names.
+func TestRunnerRestsWithoutName(t *testing.T) {
+	for name, by := range map[string]config.Choice{
+		"--server":       {CommandLine: config.Override{Server: "smtp+plain://127.0.0.1:25"}},
+		"SENDOFF_SERVER": {Environment: config.Override{Server: "smtp+plain://127.0.0.1:25"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				p := &post{up: func() bool { return false }}
+				s := office(t, p)
+				loads := 0
+				s.Load = func(config.Override) (*config.Config, error) { loads++; return s.Config, nil }
+				postpone(t, s, by, "From: ann@example.org\nSubject: x\n\nbody\n")
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				defer cancel()
+				if err := s.Runner(ctx); err != nil {
+					t.Fatal(err)
+				}
+				if len(p.dials) < 4 || len(p.dials) > 10 || loads > 3*len(p.dials) {
+					t.Errorf("%d sessions, for which the configuration was read %d times", len(p.dials), loads)
+				}
+			})
+		})
+	}
+}
+
+// TestBusyEntryStopsNoOther holds that an entry that somebody else is at work on
+// keeps no other from being sent, and is no account's fault.
+func TestBusyEntryStopsNoOther(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := &post{}
+		s := office(t, p)
+		first := postpone(t, s, config.Choice{}, "From: ann@example.org\nSubject: first\n\nbody\n")
+		postpone(t, s, config.Choice{}, "From: ann@example.org\nSubject: second\n\nbody\n")
+		c, err := s.Queue.Claim(first.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, n, err := s.Run(t.Context(), Selection{}); err != nil || n != 1 || len(p.mails) != 1 || !strings.Contains(p.mails[0], "second") {
+			t.Errorf("%d left, %q taken: %v", n, p.mails, err)
+		}
+		var b strings.Builder
+		if _, err := List(&b, s.Queue); err != nil || strings.HasPrefix(b.String(), "(") {
+			t.Errorf("%v\n%s", err, b.String())
+		}
+		c.Release()
+		if err := s.Runner(t.Context()); err != nil || len(p.mails) != 2 {
+			t.Errorf("%d taken: %v", len(p.mails), err)
+		}
+	})
+}
+
+// TestAuthorOfOldEntry reads the author of a message from the message where the
+// entry does not say who it is, as one of an older version.
+func TestAuthorOfOldEntry(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := &post{}
+		s := office(t, p)
+		other := *s.Config.Accounts[0]
+		other.Name, other.From = "home", nil
+		if err := other.From.UnmarshalText([]byte("ann@home.example")); err != nil {
+			t.Fatal(err)
+		}
+		s.Config.Accounts = append(s.Config.Accounts, &other)
+		s.Config.Account = "work"
+		e := postpone(t, s, config.Choice{}, "From: Ann <ann@home.example>\nSubject: x\n\nbody\n")
+		path := filepath.Join(s.Queue.String(), string(e.ID)+".env")
+		text, err := os.ReadFile(path)
+		if err != nil || !strings.Contains(string(text), "\nauthor <ann@home.example>\n") {
+			t.Fatalf("%v\n%s", err, text)
+		}
+		old := strings.Replace(string(text), "author <ann@home.example>\n", "", 1)
+		if err := os.WriteFile(path, []byte(old), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r := s.newRun(Selection{})
+		r.begin()
+		read, err := s.Queue.Read(e.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if g := r.group(s.choice(read), true); g.account == nil || g.account.Name != "home" {
+			t.Errorf("account %+v", g.account)
+		}
+	})
+}
+
+// TestNotifyCommandOfTheEntry holds that the configuration of an entry says whom
+// to tell that it was given up, and not that of whoever runs the queue.
+func TestNotifyCommandOfTheEntry(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := office(t, &post{rcpt: func(string) string { return "550 5.1.1 no such user" }})
+		told := filepath.Join(t.TempDir(), "told")
+		c := *s.Config
+		c.NotifyCommand = "touch " + told
+		s.Load = func(config.Override) (*config.Config, error) { return &c, nil }
+		e := postpone(t, s, config.Choice{}, "Subject: x\n\nbody\n")
+		claim, err := s.Queue.Claim(e.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		claim.Sender = &envelope.Address{} // who gets no notice
+		if err := claim.Update(); err != nil {
+			t.Fatal(err)
+		}
+		claim.Release()
+		if err := s.Runner(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, failed := left(t, s); failed != 1 {
+			t.Errorf("%d failed", failed)
+		}
+		if _, err := os.Stat(told); err != nil {
+			t.Error(err)
+		}
+	})
+}
