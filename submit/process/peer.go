@@ -1,11 +1,16 @@
 package process
 
-// A Peer is the process at the other end of a Unix socket, when it connected.
+// A Peer is the process at the other end of a connection within this machine,
+// when it connected.
 // The zero Peer stands for nobody: no client of ours has process 0.
 type Peer struct {
 	UID int
 	PID int // -1 where the system does not say; it may be gone, or another process by now
 }
+
+// noPID stands for a process that the system does not say. It makes a Peer of
+// uid 0 differ from nobody.
+const noPID = -1
 
 // Program returns the program that the peer runs, as well as it is known.
 func (p Peer) Program() string {

@@ -8,9 +8,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// noPID makes a Peer of uid 0 differ from nobody.
-const noPID = -1
-
 // PeerOf returns who has connected to a Unix socket (LOCAL_PEERCRED).
 func PeerOf(conn *net.UnixConn) (peer Peer, err error) {
 	raw, err := conn.SyscallConn()

@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -207,6 +208,53 @@ func TestSessionLimit(t *testing.T) {
 		}
 		near[<-greeted].Close()
 		near[<-greeted].Close()
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestStrangers holds few sessions at once with clients that have not logged in,
+// and is open for others as soon as one of them has, or has left.
+func TestStrangers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		l := make(pipes, 4)
+		var greeted atomic.Int32
+		var near [4]net.Conn
+		for i := range near {
+			var far net.Conn
+			near[i], far = net.Pipe()
+			l <- far
+			go func() {
+				buffer := make([]byte, 1000)
+				for n, err := near[i].Read(buffer); err == nil; n, err = near[i].Read(buffer) {
+					if strings.HasPrefix(string(buffer[:n]), "220 ") {
+						greeted.Add(1)
+					}
+				}
+			}()
+		}
+		s := &Server{RequireAuth: true, Auth: anybody, LoginTime: 10 * time.Second, MaxStrangers: 1}
+		done := make(chan error)
+		go func() { done <- s.ServeListener(ctx, once{l, sync.OnceValue(l.Close)}) }()
+		want := func(n int32, why string) {
+			t.Helper()
+			if synctest.Wait(); greeted.Load() != n {
+				t.Fatalf("%s: %d clients are greeted, not %d", why, greeted.Load(), n)
+			}
+		}
+		want(1, "nobody has logged in")
+		io.WriteString(near[0], "EHLO x\r\nAUTH PLAIN AGEAYg==\r\n")
+		want(2, "one has logged in")
+		near[1].Close()
+		want(3, "another has left")
+		time.Sleep(10 * time.Second)
+		want(4, "a third has taken its time")
+		for _, c := range near {
+			c.Close()
+		}
 		cancel()
 		if err := <-done; err != nil {
 			t.Error(err)

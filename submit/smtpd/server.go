@@ -50,6 +50,13 @@ type Server struct {
 	Auth        func(user, password string) error
 	RequireAuth bool // no mail before AUTH has succeeded
 
+	// With RequireAuth, LoginTime is how long a client may take to log in; 0: as
+	// long as its commands may. MaxStrangers is how many sessions ServeListener
+	// holds at once that have not logged in, so that those who cannot log in
+	// keep nobody out for long: the others wait to be accepted. 0: MaxSessions.
+	LoginTime    time.Duration
+	MaxStrangers int
+
 	// AllowUnqualified takes addresses without a domain, and without angle
 	// brackets. Otherwise only RCPT TO:<postmaster> may lack a domain.
 	AllowUnqualified bool
@@ -115,11 +122,10 @@ func (s *Server) ServeListener(ctx context.Context, l net.Listener) error {
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { l.Close() })()
 	defer l.Close()
-	slots := make(chan struct{}, cmp.Or(s.MaxSessions, defaultSessions))
+	sessionsAtOnce := cmp.Or(s.MaxSessions, defaultSessions)
+	slots, strangers := make(places, sessionsAtOnce), make(places, cmp.Or(s.MaxStrangers, sessionsAtOnce))
 	for {
-		select {
-		case slots <- struct{}{}:
-		case <-ctx.Done():
+		if !slots.take(ctx) || !strangers.take(ctx) {
 			return nil
 		}
 		conn, err := l.Accept()
@@ -130,7 +136,8 @@ func (s *Server) ServeListener(ctx context.Context, l net.Listener) error {
 			return nil
 		}
 		if err != nil && isShortage(err) {
-			<-slots
+			slots.leave()
+			strangers.leave()
 			select {
 			case <-time.After(100 * time.Millisecond):
 			case <-ctx.Done():
@@ -141,7 +148,9 @@ func (s *Server) ServeListener(ctx context.Context, l net.Listener) error {
 			return err
 		}
 		sessions.Go(func() {
-			defer func() { <-slots }()
+			defer slots.leave()
+			known := sync.OnceFunc(strangers.leave)
+			defer known()
 			defer conn.Close()
 			mine := *s
 			if s.Greet != nil {
@@ -150,10 +159,30 @@ func (s *Server) ServeListener(ctx context.Context, l net.Listener) error {
 					return
 				}
 			}
-			_ = mine.Serve(ctx, conn) // the client's troubles are not the listener's
+			if !mine.RequireAuth {
+				known()
+			}
+			session := newSession(ctx, &mine, conn)
+			session.known = known
+			_ = session.run() // the client's troubles are not the listener's
 		})
 	}
 }
+
+// places are how many sessions of a kind there may be at once.
+type places chan struct{}
+
+// take waits for a free place; false if ctx ends first.
+func (p places) take(ctx context.Context) bool {
+	select {
+	case p <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (p places) leave() { <-p }
 
 // isShortage reports whether err is of a connection that could not be accepted
 // for want of something that may be there again in a moment.

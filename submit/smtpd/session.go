@@ -33,6 +33,7 @@ type session struct {
 	born   time.Time
 	until  time.Time // when the current command must be complete
 	client Client
+	known  func()             // is called when the client has logged in
 	ending string             // how this session's lines end; "" before the first
 	mail   *envelope.Envelope // nil outside a transaction
 	octets int                // of the arguments of its RCPTs
@@ -43,7 +44,7 @@ type session struct {
 }
 
 func newSession(ctx context.Context, server *Server, conn io.ReadWriter) *session {
-	s := &session{Server: server, ctx: ctx, born: time.Now()}
+	s := &session{Server: server, ctx: ctx, born: time.Now(), known: func() {}}
 	if !server.Pipe {
 		s.ending = "\r\n"
 	}
@@ -90,7 +91,16 @@ func (s *session) allow() {
 	if limit := cmp.Or(s.Timeout, defaultTimeout); limit > 0 {
 		s.until = time.Now().Add(limit)
 	}
-	if end := s.born.Add(s.Lifetime); s.Lifetime > 0 && (s.until.IsZero() || end.Before(s.until)) {
+	s.endBy(s.Lifetime)
+	if s.RequireAuth && s.client.User == "" {
+		s.endBy(s.LoginTime)
+	}
+}
+
+// endBy lets the time of the current command end with the first so much of the
+// session, if that is not 0.
+func (s *session) endBy(limit time.Duration) {
+	if end := s.born.Add(limit); limit > 0 && (s.until.IsZero() || end.Before(s.until)) {
 		s.until = end
 	}
 }

@@ -140,6 +140,8 @@ func TestTimeouts(t *testing.T) {
 		{"silence in a message", Server{Timeout: time.Minute}, mail + "one", 0, time.Minute},
 		{"a trickling message", Server{Timeout: time.Minute, Lifetime: time.Hour}, mail + "one", 10 * time.Second, time.Hour},
 		{"a patient server", Server{Timeout: -1, Lifetime: 24 * time.Hour}, "", 0, 24 * time.Hour},
+		{"no login", Server{RequireAuth: true, LoginTime: 10 * time.Second}, "NOOP\r\n", 0, 10 * time.Second},
+		{"a login", Server{RequireAuth: true, LoginTime: 10 * time.Second, Auth: anybody, Timeout: time.Minute}, "EHLO x\r\nAUTH PLAIN AGEAYg==\r\n", 0, time.Minute},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -175,6 +177,9 @@ func TestTimeouts(t *testing.T) {
 		})
 	}
 }
+
+// anybody may log in.
+func anybody(user, password string) error { return nil }
 
 // TestContext ends sessions that wait for the client.
 func TestContext(t *testing.T) {

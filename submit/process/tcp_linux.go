@@ -1,0 +1,167 @@
+package process
+
+import (
+	"bufio"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// The kernel's tables of TCP sockets (proc(5)). They cover the network
+// namespace of the reader.
+var tcpTables = [...]string{"/proc/self/net/tcp", "/proc/self/net/tcp6"}
+
+// A tcpSocket is one line of a table.
+type tcpSocket struct {
+	local, remote netip.AddrPort
+	state         uint64
+	uid           int
+}
+
+// The states that matter here (include/net/tcp_states.h).
+const (
+	tcpEstablished = 1
+	tcpListen      = 10
+)
+
+// PeerOfTCP returns the user whose process is at the other end of a connection
+// within this machine, as far as the kernel tells: Linux does, for sockets of
+// the same network namespace.
+func PeerOfTCP(conn net.Conn) (Peer, error) {
+	near, far, err := ends(conn)
+	if err != nil {
+		return Peer{}, err
+	}
+	for s, err := range tcpSockets() {
+		if err != nil {
+			return Peer{}, err
+		}
+		if s.state == tcpEstablished && s.local == far && s.remote == near {
+			return Peer{UID: s.uid, PID: noPID}, nil
+		}
+	}
+	return Peer{}, errors.New("the client's socket is not in the kernel's table")
+}
+
+// ListenerOf returns the users whose processes listen where a connection
+// within this machine leads to. The owner of the connection's other end would
+// not do: that socket is root's until the listener accepts it.
+func ListenerOf(conn net.Conn) (uids []int, err error) {
+	_, far, err := ends(conn)
+	if err != nil {
+		return nil, err
+	}
+	for s, err := range tcpSockets() {
+		if err != nil {
+			return nil, err
+		}
+		here := s.local.Addr() == far.Addr() || s.local.Addr().IsUnspecified()
+		if s.state == tcpListen && here && s.local.Port() == far.Port() {
+			uids = append(uids, s.uid)
+		}
+	}
+	if len(uids) == 0 {
+		return nil, errors.New("the server's socket is not in the kernel's table")
+	}
+	return uids, nil
+}
+
+// ends returns the two addresses of a TCP connection.
+func ends(conn net.Conn) (near, far netip.AddrPort, err error) {
+	a, ok1 := conn.LocalAddr().(*net.TCPAddr)
+	b, ok2 := conn.RemoteAddr().(*net.TCPAddr)
+	if !ok1 || !ok2 {
+		return near, far, errors.New("this is no TCP connection")
+	}
+	plain := func(a *net.TCPAddr) netip.AddrPort {
+		p := a.AddrPort()
+		return netip.AddrPortFrom(p.Addr().Unmap().WithZone(""), p.Port())
+	}
+	return plain(a), plain(b), nil
+}
+
+// tcpSockets yields the sockets of all tables. A table that is not there, as
+// without IPv6, is empty; without any there is an error.
+func tcpSockets() func(yield func(tcpSocket, error) bool) {
+	return func(yield func(tcpSocket, error) bool) {
+		opened := false
+		for _, table := range tcpTables {
+			f, err := os.Open(table)
+			if errors.Is(err, os.ErrNotExist) {
+				continue
+			}
+			if err != nil {
+				yield(tcpSocket{}, err)
+				return
+			}
+			opened = true
+			more := tcpLines(f, yield)
+			f.Close()
+			if !more {
+				return
+			}
+		}
+		if !opened {
+			yield(tcpSocket{}, errors.New("there is no table of TCP sockets in /proc"))
+		}
+	}
+}
+
+// tcpLines yields the sockets of one table; false if no more are wanted.
+func tcpLines(table io.Reader, yield func(tcpSocket, error) bool) bool {
+	lines := bufio.NewScanner(table)
+	lines.Scan() // the heading
+	for lines.Scan() {
+		s, err := parseTCPLine(lines.Text())
+		if !yield(s, err) || err != nil {
+			return false
+		}
+	}
+	if err := lines.Err(); err != nil {
+		yield(tcpSocket{}, err)
+		return false
+	}
+	return true
+}
+
+// parseTCPLine reads a line such as
+//
+//	0: 0100007F:0CEA 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000 …
+func parseTCPLine(line string) (s tcpSocket, err error) {
+	words := strings.Fields(line)
+	if len(words) < 8 {
+		return s, fmt.Errorf("a line of the kernel's table of sockets has %d words", len(words))
+	}
+	var errs [4]error
+	s.local, errs[0] = parseTCPAddress(words[1])
+	s.remote, errs[1] = parseTCPAddress(words[2])
+	s.state, errs[2] = strconv.ParseUint(words[3], 16, 8)
+	s.uid, errs[3] = strconv.Atoi(words[7])
+	return s, errors.Join(errs[:]...)
+}
+
+// parseTCPAddress reads an address, whose octets the kernel writes as numbers
+// of 32 bits in the machine's order, and a port.
+func parseTCPAddress(text string) (netip.AddrPort, error) {
+	address, port, _ := strings.Cut(text, ":")
+	octets, err := hex.DecodeString(address)
+	number, perr := strconv.ParseUint(port, 16, 16)
+	if err = errors.Join(err, perr); err != nil {
+		return netip.AddrPort{}, err
+	}
+	for i := 0; i+4 <= len(octets); i += 4 {
+		binary.BigEndian.PutUint32(octets[i:], binary.NativeEndian.Uint32(octets[i:]))
+	}
+	ip, ok := netip.AddrFromSlice(octets)
+	if !ok {
+		return netip.AddrPort{}, fmt.Errorf("%q is no address", text)
+	}
+	return netip.AddrPortFrom(ip.Unmap(), uint16(number)), nil
+}
