@@ -28,12 +28,15 @@ import (
 
 // Bounds of what the clients of Listen may do; of their number smtpd has one.
 const (
-	sessionTime   = time.Hour   // that one may stay
-	badCommands   = 3           // that one may give on a TCP port
-	wrongPassword = time.Second // that all have to wait
-	perUser       = 20          // sessions of one user at once
-	maxGuests     = 1000        // recipients of a message
-	maxHeader     = 256 << 10   // octets of the header of one, and by which it may grow
+	sessionTime   = time.Hour        // that one may stay
+	loginTime     = 10 * time.Second // that one may take to log in on a TCP port
+	maxStrangers  = 10               // sessions at once without a login there
+	userStrangers = 3                // those of one user
+	badCommands   = 3                // that one may give on a TCP port
+	wrongPassword = time.Second      // that all have to wait
+	perUser       = 20               // sessions of one user at once
+	maxGuests     = 1000             // recipients of a message
+	maxHeader     = 256 << 10        // octets of the header of one, and by which it may grow
 )
 
 // Sockets opens the socket at address, or takes those that a socket unit has
@@ -111,11 +114,11 @@ func (v *Service) Listen(ctx context.Context, sockets []net.Listener, idle time.
 	s.memory = new(memory) // shared by those that submit and the one that runs the queue
 	defer s.Kept.Close()
 	defer v.Wait()
-	door := &door{last: time.Now()}
+	door := &door{last: time.Now(), guests: make(map[kind]int)}
 	var all sync.WaitGroup
 	failures := make([]error, len(sockets))
 	for i, l := range sockets {
-		d := v.listener(ctx, &s)
+		d := v.listener(ctx, &s, l)
 		all.Go(func() {
 			failures[i] = d.ServeListener(ctx, &counter{l, door})
 			cancel(nil)
@@ -136,8 +139,9 @@ func (v *Service) Listen(ctx context.Context, sockets []net.Listener, idle time.
 }
 
 // listener is the server for the clients of one socket.
-func (v *Service) listener(ctx context.Context, s *Submitter) *smtpd.Server {
-	return &smtpd.Server{
+func (v *Service) listener(ctx context.Context, s *Submitter, l net.Listener) *smtpd.Server {
+	_, tcp := l.Addr().(*net.TCPAddr)
+	d := &smtpd.Server{
 		Hostname: s.hostname(), AllowUnqualified: true, Lifetime: sessionTime,
 		MaxSize: int64(s.Config.QueueLimit), MaxRecipients: maxGuests,
 		Greet: func(conn net.Conn, d *smtpd.Server) error {
@@ -146,12 +150,17 @@ func (v *Service) listener(ctx context.Context, s *Submitter) *smtpd.Server {
 			if err != nil {
 				return err
 			}
-			if peer != (process.Peer{}) && !guest.isOneOf(peer.UID) {
-				return status.Temporary.Errorf("uid %d has %d sessions already", peer.UID, perUser)
+			if err := guest.identify(peer, tcp); err != nil {
+				return err
 			}
-			if _, ok := conn.LocalAddr().(*net.TCPAddr); ok {
-				d.RequireAuth, d.MaxErrors = true, badCommands
-				d.Auth = func(user, password string) error { return v.login(ctx, user, password) }
+			if tcp {
+				d.Auth = func(user, password string) error {
+					err := v.login(ctx, guest.Conn, user, password)
+					if err == nil {
+						guest.loggedIn()
+					}
+					return err
+				}
 			}
 			d.Handle = func(ctx context.Context, c smtpd.Client, e *envelope.Envelope, content io.Reader) error {
 				mine, fault := v.renewed(s)
@@ -167,6 +176,10 @@ func (v *Service) listener(ctx context.Context, s *Submitter) *smtpd.Server {
 			return nil
 		},
 	}
+	if tcp {
+		d.RequireAuth, d.MaxErrors, d.LoginTime, d.MaxStrangers = true, badCommands, loginTime, maxStrangers
+	}
+	return d
 }
 
 // renewed returns s with the configuration as it is now.
@@ -183,7 +196,8 @@ func (v *Service) renewed(s *Submitter) (*Submitter, error) {
 func (v *Service) admit(conn net.Conn) (process.Peer, error) {
 	unix, ok := conn.(*net.UnixConn)
 	if !ok {
-		return process.Peer{}, nil
+		peer, _ := process.PeerOfTCP(conn) // nobody where the kernel does not tell; the login decides
+		return peer, nil
 	}
 	s, err := v.renewed(v.Submitter)
 	if err != nil {
@@ -204,34 +218,86 @@ func (v *Service) admit(conn net.Conn) (process.Peer, error) {
 }
 
 // login checks a login on a TCP port, where any program of this machine may
-// connect: user and password are those of an account.
-func (v *Service) login(ctx context.Context, user, password string) error {
+// connect: user and password are those of an account. Whoever gave a wrong
+// password waits for its answer, unless the client leaves.
+func (v *Service) login(ctx context.Context, conn net.Conn, user, password string) error {
 	s, err := v.renewed(v.Submitter)
 	if err != nil {
 		return err
 	}
 	for _, a := range s.Config.Accounts {
-		refs, item, err := Item(a)
-		if err != nil || a.User != user {
-			continue
-		}
-		secret, err := s.Store.Get(ctx, refs, item)
-		if err != nil || secret.IsZero() {
-			continue
-		}
-		want, got := sha256.Sum256([]byte(secret.Reveal())), sha256.Sum256([]byte(password))
-		if subtle.ConstantTimeCompare(want[:], got[:]) == 1 {
+		if a.User == user && v.secrets.fits(ctx, s, a, password) {
 			return nil
 		}
 	}
 	s.logFault(fmt.Errorf("a wrong login as %s", status.Printable(user)))
-	v.guessing.Lock() // so that many connections guess no faster than one
-	defer v.guessing.Unlock()
-	select {
-	case <-ctx.Done():
-	case <-time.After(wrongPassword):
-	}
+	v.punish(ctx, conn)
 	return errors.New("no account has that user and password")
+}
+
+// punish returns after the time that a wrong password costs, or when the client
+// has left. The clients of many connections wait one after the other, so that
+// they guess no faster than one.
+func (v *Service) punish(ctx context.Context, conn net.Conn) {
+	over := func() bool { return ctx.Err() != nil || process.Left(conn) }
+	for !v.guessing.TryLock() {
+		if over() {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	defer v.guessing.Unlock()
+	for begun := time.Now(); time.Since(begun) < wrongPassword && !over(); {
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// A keyhole checks passwords against the secrets of accounts. A secret is
+// fetched by one login at a time, and its hash serves those of the next
+// seconds: a fetch may run a command, which many clients must not start at once.
+type keyhole struct {
+	mu    sync.Mutex
+	known map[string]heldSecret // by the account's key
+}
+
+// A heldSecret is a secret that was fetched, by its hash; the hash is zero if the
+// secret could not be read.
+type heldSecret struct {
+	hash [sha256.Size]byte
+	at   time.Time
+}
+
+// How long a fetched secret serves for passwords that fit it, and how long for
+// those that do not: it may have been changed meanwhile.
+const (
+	fitsFor   = 10 * time.Second
+	refuseFor = time.Second
+)
+
+// fits reports whether password is the secret of a.
+func (k *keyhole) fits(ctx context.Context, s *Submitter, a *config.Account, password string) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	key, got := accountKey(a), sha256.Sum256([]byte(password))
+	f := k.known[key]
+	if age := time.Since(f.at); age < fitsFor && f.is(got) || age < refuseFor {
+		return f.is(got)
+	}
+	f = heldSecret{at: time.Now()}
+	if refs, item, err := Item(a); err == nil {
+		if secret, err := s.Store.Get(ctx, refs, item); err == nil && !secret.IsZero() {
+			f.hash = sha256.Sum256([]byte(secret.Reveal()))
+		}
+	}
+	if k.known == nil {
+		k.known = make(map[string]heldSecret)
+	}
+	k.known[key] = f
+	return f.is(got)
+}
+
+func (f *heldSecret) is(hash [sha256.Size]byte) bool {
+	return f.hash != [sha256.Size]byte{} && subtle.ConstantTimeCompare(f.hash[:], hash[:]) == 1
 }
 
 // refuseOwn returns an error if mail for a would come back to us.
@@ -323,27 +389,35 @@ func (s *Submitter) waitIdle(ctx context.Context, d *door, idle time.Duration) {
 
 // A door counts the clients that are in.
 type door struct {
-	mu    sync.Mutex
-	open  int
-	users map[int]int // how many of them are one user's
-	last  time.Time   // when one came or went
+	mu     sync.Mutex
+	open   int
+	guests map[kind]int
+	last   time.Time // when one came or went
 }
 
-// enter counts a guest as a user's, or takes that back; false if there are too
-// many.
-func (d *door) enter(uid, by int) bool {
+// A kind is what a user's sessions are counted by.
+type kind struct {
+	uid      int
+	stranger bool // without a login where one is wanted
+}
+
+// enter counts a guest of a kind; false if there are limit of them already.
+func (d *door) enter(k kind, limit int) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if by > 0 && d.users[uid] == perUser {
+	if d.guests[k] >= limit {
 		return false
 	}
-	if d.users == nil {
-		d.users = make(map[int]int)
-	}
-	if d.users[uid] += by; d.users[uid] == 0 {
-		delete(d.users, uid)
-	}
+	d.guests[k]++
 	return true
+}
+
+func (d *door) leave(k kind) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.guests[k]--; d.guests[k] == 0 {
+		delete(d.guests, k)
+	}
 }
 
 func (d *door) move(by int) {
@@ -379,24 +453,66 @@ type guest struct {
 	net.Conn
 	door *door
 	once sync.Once
-	uid  *int // whose it is counted as
+
+	mu    sync.Mutex
+	kinds []kind // that it is counted as
 }
 
-// isOneOf counts the guest among those of a user.
-func (g *guest) isOneOf(uid int) bool {
-	if !g.door.enter(uid, 1) {
+// identify counts the guest among the sessions of its user, if that is known.
+// Users whom this machine does not know share one place among users: whoever has
+// subordinate uids has thousands of them.
+func (g *guest) identify(peer process.Peer, mustLogIn bool) error {
+	if peer == (process.Peer{}) {
+		return nil
+	}
+	uid := peer.UID
+	if process.UserName(uid) == strconv.Itoa(uid) {
+		uid = unknownUser
+	}
+	if mustLogIn && !g.countAs(kind{uid, true}, userStrangers) {
+		return status.Temporary.Errorf("uid %d has %d sessions without a login already", peer.UID, userStrangers)
+	}
+	if !g.countAs(kind{uid, false}, perUser) {
+		return status.Temporary.Errorf("uid %d has %d sessions already", peer.UID, perUser)
+	}
+	return nil
+}
+
+// unknownUser stands for all users that have no name here.
+const unknownUser = -1
+
+func (g *guest) countAs(k kind, limit int) bool {
+	if !g.door.enter(k, limit) {
 		return false
 	}
-	g.uid = &uid
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.kinds = append(g.kinds, k)
 	return true
+}
+
+// loggedIn ends the guest's being a stranger.
+func (g *guest) loggedIn() {
+	g.forget(func(k kind) bool { return k.stranger })
+}
+
+// forget takes back what the guest is counted as.
+func (g *guest) forget(which func(kind) bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.kinds = slices.DeleteFunc(g.kinds, func(k kind) bool {
+		if which(k) {
+			g.door.leave(k)
+			return true
+		}
+		return false
+	})
 }
 
 func (g *guest) Close() error {
 	g.once.Do(func() {
 		g.door.move(-1)
-		if g.uid != nil {
-			g.door.enter(*g.uid, -1)
-		}
+		g.forget(func(kind) bool { return true })
 	})
 	return g.Conn.Close()
 }

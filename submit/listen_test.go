@@ -3,16 +3,21 @@
 package submit
 
 import (
+	"bufio"
 	"context"
+	"fmt"
 	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"sendoff/config"
+	"sendoff/submit/credential"
 )
 
 // TestSockets opens nothing that another machine could reach, and replaces
@@ -88,5 +93,127 @@ func TestListenIdle(t *testing.T) {
 	client.Close()
 	if err := <-ended; err != nil {
 		t.Error(err)
+	}
+}
+
+// TestListenStrangers lets a user have few sessions without a login on a port,
+// and others as soon as one of them has ended.
+func TestListenStrangers(t *testing.T) {
+	sockets, _, err := Sockets("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	v := &Service{Submitter: &Submitter{Config: config.Default()}}
+	ended := make(chan error, 1)
+	go func() { ended <- v.Listen(ctx, sockets, 0) }()
+	connect := func() (net.Conn, string) {
+		client, err := net.Dial("tcp", sockets[0].Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		greeting, err := bufio.NewReader(client).ReadString('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		return client, greeting
+	}
+	var clients []net.Conn
+	for range userStrangers {
+		client, greeting := connect()
+		if !strings.HasPrefix(greeting, "220 ") {
+			t.Fatal(greeting)
+		}
+		clients = append(clients, client)
+	}
+	known := runtime.GOOS == "linux" // who a client on a port is
+	if client, greeting := connect(); known != strings.HasPrefix(greeting, "421 ") {
+		t.Errorf("one more client of this user hears %q", greeting)
+	} else {
+		client.Close()
+	}
+	clients[0].Close()
+	for greeting := "421"; strings.HasPrefix(greeting, "421"); { // until the server has seen that
+		clients[0], greeting = connect()
+		clients[0].Close()
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	for _, c := range clients {
+		c.Close()
+	}
+}
+
+// TestPunishedClientLeaves gives the place of a client back that does not wait
+// for the answer to a wrong password.
+func TestPunishedClientLeaves(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	client, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	v := new(Service)
+	v.guessing.Lock() // another client is punished for as long as this test lasts
+	done := make(chan bool)
+	go func() {
+		v.punish(t.Context(), conn)
+		close(done)
+	}()
+	select {
+	case <-done:
+		t.Fatal("a client that waits is not punished")
+	case <-time.After(100 * time.Millisecond):
+	}
+	client.Close()
+	<-done
+}
+
+// TestKeyhole fetches a secret once for many logins, and again when a password
+// does not fit it any more.
+func TestKeyhole(t *testing.T) {
+	dir := t.TempDir()
+	secret, runs := filepath.Join(dir, "secret"), filepath.Join(dir, "runs")
+	write := func(text string) {
+		if err := os.WriteFile(secret, []byte(text+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("one")
+	a := &config.Account{Name: "work", User: "user", Secret: []string{fmt.Sprintf("command:sh -c 'echo >>%s; cat %s'", runs, secret)}}
+	s := &Submitter{Config: config.Default(), Store: &credential.Store{}}
+	k := new(keyhole)
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() {
+			if !k.fits(t.Context(), s, a, "one") {
+				t.Error("the password does not fit")
+			}
+		})
+	}
+	all.Wait()
+	if text, _ := os.ReadFile(runs); len(text) != 1 {
+		t.Errorf("20 logins have fetched the secret %d times", len(text))
+	}
+	write("two")
+	for key, f := range k.known {
+		f.at = f.at.Add(-refuseFor)
+		k.known[key] = f
+	}
+	if !k.fits(t.Context(), s, a, "two") || k.fits(t.Context(), s, a, "one") {
+		t.Error("the old password fits, and not the new one")
+	}
+	if text, _ := os.ReadFile(runs); len(text) != 2 {
+		t.Errorf("the secret was fetched %d times", len(text))
 	}
 }

@@ -36,6 +36,7 @@ type Service struct {
 	// or a message waited for; may be nil.
 	Busy func(bool)
 
+	secrets  keyhole        // what clients on a TCP port log in with
 	guessing sync.Mutex     // is held while whoever gave a wrong password waits
 	pending  sync.WaitGroup // messages that are being submitted
 }

@@ -35,3 +35,23 @@ func SocketOf(f *os.File) SocketKind {
 	}
 	return NamedSocket
 }
+
+// Left reports whether the other side of a connection has closed it, and has
+// left nothing to read. It waits for nothing.
+func Left(conn net.Conn) bool {
+	c, ok := conn.(syscall.Conn)
+	if !ok {
+		return false
+	}
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return true
+	}
+	left := false
+	err = raw.Control(func(fd uintptr) {
+		var b [1]byte
+		n, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		left = n == 0 && err == nil || err == syscall.ECONNRESET
+	})
+	return left || err != nil
+}
