@@ -379,10 +379,15 @@ func (s *Submitter) entry(r *Request) *queue.Entry {
 	if from, ok := r.Message.From(); ok {
 		author = from.Address
 	}
+	var client *int
+	if r.Peer != (process.Peer{}) {
+		client = &r.Peer.UID
+	}
 	return &queue.Entry{
 		ID:       r.logID(),
 		Sender:   r.Sender,
 		Author:   &author,
+		Client:   client,
 		FullName: r.FullName,
 		UserName: r.UserName,
 		Body:     r.Envelope.Body,

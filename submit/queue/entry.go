@@ -21,6 +21,7 @@ type Entry struct {
 
 	Sender    *envelope.Address // nil if nobody named one
 	Author    *envelope.Address // of the message's From field, null if it has none; nil: an older version wrote the entry
+	Client    *int              // uid of the user who handed the message to the service whose queue this is; nil: the queue's own
 	FullName  string            // for a From field that has to be added
 	UserName  string            // likewise, if nothing better is known
 	Body      envelope.Body
@@ -87,6 +88,16 @@ var keys = [...]key{
 	}},
 	{"sender", func(e *Entry) string { return bracketed(e.Sender) }, address(func(e *Entry) **envelope.Address { return &e.Sender })},
 	{"author", func(e *Entry) string { return bracketed(e.Author) }, address(func(e *Entry) **envelope.Address { return &e.Author })},
+	{"client", func(e *Entry) string {
+		if e.Client == nil {
+			return ""
+		}
+		return strconv.Itoa(*e.Client)
+	}, func(e *Entry, v string) error {
+		uid, err := strconv.Atoi(v)
+		e.Client = &uid
+		return err
+	}},
 	{"full-name", func(e *Entry) string { return e.FullName }, text(func(e *Entry) *string { return &e.FullName })},
 	{"user-name", func(e *Entry) string { return e.UserName }, text(func(e *Entry) *string { return &e.UserName })},
 	{"message-id", func(e *Entry) string { return e.MessageID }, text(func(e *Entry) *string { return &e.MessageID })},

@@ -90,6 +90,7 @@ type Queue struct {
 
 	mu      sync.Mutex
 	dropped []*Entry // that left failed by its bounds, and nobody has been told of
+	shares  shares
 }
 
 // String returns the queue's folder.
@@ -154,7 +155,7 @@ func (q *Queue) Add(e *Entry, message io.Reader) error {
 // AddClaimed does what Add does, and leaves the entry claimed: nobody else works
 // on it while this process does, and a crash leaves it to others.
 func (q *Queue) AddClaimed(e *Entry, message io.Reader) (*Claim, error) {
-	if err := q.room(e.Size); err != nil {
+	if err := q.room(e); err != nil {
 		return nil, err
 	}
 	f, err := q.add("", e, message)

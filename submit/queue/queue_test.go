@@ -272,6 +272,49 @@ func TestCeilings(t *testing.T) {
 	}
 }
 
+// TestShares leaves room in a crowded queue for other clients than the one that
+// fills it, for root, and for the queue's owner.
+func TestShares(t *testing.T) {
+	q := openTest(t)
+	q.MaxBytes = 100 * int64(len(content))
+	add := func(client *int) error {
+		os.Remove(filepath.Join(q.path, usageFile)) // or it is believed for a while
+		e := testEntry(t, "b@example.org")
+		e.Size, e.Client = int64(len(content)), client
+		return q.Add(e, strings.NewReader(content))
+	}
+	mallory, victim, root := 1000, 1001, 0
+	n := 0
+	for err := error(nil); err == nil && n < 100; n++ {
+		err = add(&mallory)
+	}
+	if n != 51 { // the 51st is the first in a queue of which half is taken
+		t.Errorf("a client is refused at message %d", n)
+	}
+	if ids, _ := q.IDs(); len(ids) != 50 {
+		t.Errorf("%d entries", len(ids))
+	}
+	for name, client := range map[string]*int{"another client": &victim, "root": &root, "the owner": nil} {
+		if err := add(client); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := add(&mallory); !errors.Is(err, ErrFull) {
+		t.Errorf("the client that has filled the queue: %v", err)
+	}
+	q.shares.at = q.shares.at.Add(-countedIn) // counted anew, it is the same
+	if err := add(&mallory); !errors.Is(err, ErrFull) {
+		t.Errorf("counted anew: %v", err)
+	}
+	n = 0
+	for err := error(nil); err == nil && n < 100; n++ {
+		err = add(&victim)
+	}
+	if n != 25 { // of its 25 messages one was there
+		t.Errorf("another client is refused at its message %d", n+1)
+	}
+}
+
 type small struct{ *model }
 
 func (small) space() (free, total int64) { return 1 << 20, 1 << 30 }

@@ -185,8 +185,10 @@ func (q *Queue) fits(size int64) error {
 	return nil
 }
 
-// room reports ErrFull if there is no room for another entry of that size.
-func (q *Queue) room(size int64) error {
+// room reports ErrFull if there is no room for another entry, or none for one
+// of its client's.
+func (q *Queue) room(e *Entry) error {
+	size := e.Size
 	if err := q.fits(size); err != nil {
 		return err
 	}
@@ -197,7 +199,7 @@ func (q *Queue) room(size int64) error {
 	case q.MaxBytes > 0 && octets+size > q.MaxBytes:
 		return fmt.Errorf("%w: %s holds %d MB, and queue-limit allows no more", ErrFull, q.path, octets>>20)
 	}
-	return nil
+	return q.shared(e, room{entries, octets})
 }
 
 // usage returns how much the queue holds, or held a moment ago.

@@ -1,0 +1,61 @@
+package queue
+
+import (
+	"fmt"
+	"time"
+)
+
+// A queue that many users fill through one service has a share for each of
+// them: while more than half of its room is taken, nobody but root (uid 0) may
+// have more than a quarter of all.
+const (
+	crowded   = 2 // a queue is crowded if the part that is taken is larger than 1/crowded
+	shareOf   = 4 // a client's share of a crowded queue is 1/shareOf
+	countedIn = 5 * time.Second
+)
+
+// shares is how much room each client takes, as it was counted at a time, with
+// what was added since.
+type shares struct {
+	at      time.Time
+	clients map[int]room
+}
+
+// A room is what a queue, or a part of it, holds.
+type room struct{ entries, octets int64 }
+
+func (r room) add(octets int64) room { return room{r.entries + 1, r.octets + octets} }
+
+// over reports whether r is more than 1/part of what q may hold.
+func (r room) over(q *Queue, part int64) bool {
+	return r.entries > maxEntries/part || q.MaxBytes > 0 && r.octets > q.MaxBytes/part
+}
+
+// shared reports ErrFull if e is more than the share of its client in a queue
+// that holds all.
+func (q *Queue) shared(e *Entry, all room) error {
+	if e.Client == nil || *e.Client == 0 || !all.add(e.Size).over(q, crowded) {
+		return nil
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.shares.clients == nil || time.Since(q.shares.at) > countedIn {
+		q.count()
+	}
+	mine := q.shares.clients[*e.Client].add(e.Size)
+	if mine.over(q, shareOf) {
+		return fmt.Errorf("%w: it is crowded, and uid %d has its share", ErrFull, *e.Client)
+	}
+	q.shares.clients[*e.Client] = mine
+	return nil
+}
+
+// count counts anew what each client has in the queue.
+func (q *Queue) count() {
+	q.shares = shares{time.Now(), make(map[int]room)}
+	for e, err := range q.Entries() {
+		if err == nil && e.Client != nil {
+			q.shares.clients[*e.Client] = q.shares.clients[*e.Client].add(e.Size)
+		}
+	}
+}
