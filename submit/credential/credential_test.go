@@ -238,6 +238,21 @@ func TestWriteFile(t *testing.T) {
 		"file:~/link: open: no such file or directory")
 	fails(t, store.Delete(t.Context(), refs(t, "file:~/notes")[0], item),
 		"file:~/notes: left alone, because it has more than one line")
+	must(os.Mkdir(filepath.Join(home, "shared"), 0o700))
+	must(os.Chmod(filepath.Join(home, "shared"), 0o777))
+	must(os.Symlink(filepath.Join(home, "real", "pw"), filepath.Join(home, "shared", "link")))
+	must(os.WriteFile(filepath.Join(home, "real", "pw"), []byte("old\n"), 0o600))
+	for ref, text := range map[string]string{"file:~/shared/new": "shared: others can write it (mode 0777)", "file:~/shared/a/b": "shared: others can write it (mode 0777)", "file:~/shared/link": "shared: others can write it (mode 0777)"} {
+		if err := store.Put(t.Context(), refs(t, ref)[0], item, secret); err == nil || !strings.Contains(err.Error(), text) {
+			t.Errorf("%s in a folder of everybody's: %v", ref, err)
+		}
+	}
+	if err := store.Delete(t.Context(), refs(t, "file:~/shared/link")[0], item); err == nil || !strings.Contains(err.Error(), "shared: others can write it (mode 0777)") {
+		t.Errorf("removed: %v", err)
+	}
+	if text, err := os.ReadFile(filepath.Join(home, "real", "pw")); string(text) != "old\n" {
+		t.Errorf("behind a link that others could have made: %q, %v", text, err)
+	}
 	left, err := filepath.Glob(filepath.Join(home, "*", ".*.*"))
 	if len(left) > 0 || err != nil {
 		t.Errorf("left behind: %v, %v", left, err)

@@ -168,12 +168,37 @@ func (p place) destination() (string, error) {
 	if process.IsMountPoint(path) {
 		return "", errors.New("a mount of this one file, which cannot be replaced: mount its folder")
 	}
+	if err := p.judgeWay(); err != nil {
+		return "", err
+	}
 	return path, plain(os.MkdirAll(filepath.Dir(path), 0o700))
+}
+
+// judgeWay says why the file must not be written or removed: somebody else could
+// choose which file that is.
+func (p place) judgeWay() error {
+	path, err := p.path()
+	if err != nil {
+		return err
+	}
+	for ; path != "/"; path = filepath.Dir(path) {
+		err := process.TrustWay(path)
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return unusable{err}
+		}
+	}
+	return nil
 }
 
 func (p place) deleteFile(context.Context) error {
 	path, err := p.target()
-	if path != "" {
+	if err == nil {
+		err = p.judgeWay()
+	}
+	if path != "" && !errors.As(err, new(unusable)) {
 		sweep(path, 0)
 	}
 	if err != nil {

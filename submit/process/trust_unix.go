@@ -3,12 +3,14 @@
 package process
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"os/user"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -27,37 +29,88 @@ func Trust(f *os.File, path string) error {
 	if err != nil {
 		return err
 	}
-	if wrong := writable(info); wrong != "" {
+	if wrong := writable(info, aclOf(f)); wrong != "" {
 		return errors.New(wrong)
 	}
+	return TrustWay(path)
+}
+
+// TrustWay judges the way to path as Trust does: each folder and link.
+func TrustWay(path string) error {
 	return walk(path, func(name string, info fs.FileInfo) error {
 		if info.IsDir() && (stickyRoot(info) || readOnly(name)) {
 			return nil
 		}
-		if wrong := writable(info); wrong != "" {
+		if wrong := writable(info, aclAt(name)); wrong != "" {
 			return fmt.Errorf("%s: %s", name, wrong)
 		}
 		return nil
 	})
 }
 
+// TrustProgram judges the program at path as one that root is to run for ever: it
+// and each folder and link on the way to it is root's, and nobody else can write in
+// it, or make it anew when it has gone.
+func TrustProgram(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	judge := func(name string, info fs.FileInfo) error {
+		uid, gid := owner(info)
+		mode := info.Mode().Perm()
+		switch {
+		case uid != 0:
+			return fmt.Errorf("%s belongs to uid %d", name, uid)
+		case info.Mode()&fs.ModeSymlink != 0:
+		case mode&0o002 != 0, mode&0o020 != 0 && (aclAt(name) || !ofStore(info, gid)):
+			return fmt.Errorf("others can write in %s (mode %04o)", name, mode)
+		}
+		return nil
+	}
+	return cmp.Or(judge(path, info), walk(path, judge))
+}
+
+// ofStore reports whether a folder may be written by its group, which is that of
+// who installs programs: the store of a package manager is sticky, and other such
+// folders have a group of the system's (on Debian, staff).
+func ofStore(info fs.FileInfo, gid int) bool {
+	const firstUsers, users = 1000, 100
+	return gid == 0 || info.IsDir() && (info.Mode()&fs.ModeSticky != 0 || runtime.GOOS == "linux" && gid < firstUsers && gid != users)
+}
+
 // TrustSecret judges the open file f, found at path, as one that holds a
 // secret. When it returns nil, f belongs to root or the user and nobody else
-// can write it; and if it is the user's own below home, nobody else can read
-// it either. Elsewhere the reading rights are their administrator's choice: the
+// can write it, nor have they made a link on the way to it; and if it is the
+// user's own below home, nobody else can read it either. Elsewhere the reading rights are their administrator's choice: the
 // secrets of a container or a service are often readable by all inside.
 func TrustSecret(f *os.File, path, home string) error {
 	info, err := f.Stat()
 	if err != nil {
 		return err
 	}
-	if wrong := writable(info); wrong != "" {
+	acl := aclOf(f)
+	if wrong := writable(info, acl); wrong != "" {
 		return errors.New(wrong)
 	}
+	if err := trustLinks(path); err != nil {
+		return err
+	}
 	if uid, _ := owner(info); uid == os.Geteuid() && below(path, home) {
-		return private(info)
+		return private(info, acl)
 	}
 	return nil
+}
+
+// trustLinks judges the links on the way to path: by one of somebody else's, they
+// would choose which file it is.
+func trustLinks(path string) error {
+	return walk(path, func(name string, info fs.FileInfo) error {
+		if wrong := writable(info, false); info.Mode()&fs.ModeSymlink != 0 && wrong != "" {
+			return fmt.Errorf("the link %s: %s", name, wrong)
+		}
+		return nil
+	})
 }
 
 // TrustPrivate judges the file at path as TrustSecret does, and then its reading
@@ -80,7 +133,7 @@ func TrustPrivate(path, home string) (loose, err error) {
 	if uid == 0 && info.Mode().Perm()&0o004 == 0 && !below(path, home) {
 		return nil, nil
 	}
-	return private(info), nil
+	return private(info, aclOf(f)), nil
 }
 
 // TrustAll says what keeps others than the owner and the group from reading the
@@ -102,10 +155,10 @@ func TrustAll(path string) error {
 }
 
 // private says that others than root and the owner can read what info is about.
-func private(info fs.FileInfo) error {
+func private(info fs.FileInfo, acl bool) error {
 	uid, gid := owner(info)
 	mode := info.Mode().Perm()
-	if mode&0o004 != 0 || mode&0o040 != 0 && !privateGroup(uid, gid) {
+	if mode&0o004 != 0 || mode&0o040 != 0 && (acl || !privateGroup(uid, gid)) {
 		return fmt.Errorf("others can read it (mode %04o)", mode)
 	}
 	return nil
@@ -113,7 +166,7 @@ func private(info fs.FileInfo) error {
 
 // writable says who besides root and the user can write what info is about,
 // or "".
-func writable(info fs.FileInfo) string {
+func writable(info fs.FileInfo, acl bool) string {
 	uid, gid := owner(info)
 	mode := info.Mode().Perm()
 	isLink := info.Mode()&fs.ModeSymlink != 0 // whose own mode means nothing
@@ -124,6 +177,8 @@ func writable(info fs.FileInfo) string {
 		return ""
 	case mode&0o002 != 0:
 		return fmt.Sprintf("others can write it (mode %04o)", mode)
+	case mode&0o020 != 0 && acl:
+		return fmt.Sprintf("others can write it, by an access control list (mode %04o)", mode)
 	case mode&0o020 != 0 && !privateGroup(uid, gid):
 		return fmt.Sprintf("others in its group %d can write it (mode %04o)", gid, mode)
 	}
@@ -177,9 +232,12 @@ const maxLinks = 40
 // walk calls visit for every folder and link that the kernel goes through to
 // open path: what decides which file that is.
 func walk(path string, visit func(name string, info fs.FileInfo) error) error {
-	path, err := filepath.Abs(path)
-	if err != nil {
-		return err
+	if !filepath.IsAbs(path) { // and no Abs, which takes link/.. for the folder of the link
+		folder, err := os.Getwd()
+		if err != nil {
+			return err
+		}
+		path = folder + "/" + path
 	}
 	here, left, links := "/", strings.Split(path, "/"), 0
 	for {

@@ -281,3 +281,88 @@ func TestTrustAll(t *testing.T) {
 		}
 	}
 }
+
+// TestTrustSecretLink refuses a secret that somebody else has chosen by a link.
+func TestTrustSecretLink(t *testing.T) {
+	path := place(t, 0o700, 0o600)
+	for _, row := range []struct {
+		name, path string
+		foreign    string // what is somebody else's
+	}{
+		{"the file is a link", link(t, path), "/link"},
+		{"a folder is one", filepath.Join(link(t, filepath.Dir(path)), "file"), "/link"},
+	} {
+		f, err := os.Open(row.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if err := TrustSecret(f, row.path, "/"); err != nil {
+			t.Errorf("%s, one's own: %v", row.name, err)
+		}
+		chown(t, strings.TrimSuffix(row.path, "/file"), nobodys, nobodys)
+		if err := TrustSecret(f, row.path, "/"); err == nil || !strings.Contains(err.Error(), row.foreign+": it belongs to uid 4242") {
+			t.Errorf("%s, another's: %v", row.name, err)
+		}
+	}
+}
+
+// TestTrustProgram judges what root's timer is to run.
+func TestTrustProgram(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root has a program that is root's")
+	}
+	const staff, builders = 50, 30000
+	for _, row := range []struct {
+		name         string
+		folder, file os.FileMode
+		uid, gid     int // of both
+		want         string
+	}{
+		{"root's", 0o755, 0o755, 0, 0, ""},
+		{"another's", 0o755, 0o755, nobodys, 0, "belongs to uid 4242"},
+		{"folder of everybody's", 0o777, 0o755, 0, 0, "/folder (mode 0777)"},
+		{"file of everybody's", 0o755, 0o757, 0, 0, "/file (mode 0757)"},
+		{"file of a group", 0o755, 0o775, 0, staff, "/file (mode 0775)"},
+		{"folder of a group of users", 0o775, 0o755, 0, nobodys, "/folder (mode 0775)"},
+		{"folder of the system's group", 0o775, 0o755, 0, staff, ""},
+		{"folder of all users' group", 0o775, 0o755, 0, 100, "/folder (mode 0775)"},
+		{"a store", 0o775 | os.ModeSticky, 0o755, 0, builders, ""},
+		{"a folder for temporary files", 0o777 | os.ModeSticky, 0o755, 0, 0, "/folder (mode 0777)"},
+	} {
+		above, err := os.MkdirTemp("/", "sendoff-test")
+		if err != nil {
+			t.Skip(err)
+		}
+		defer os.RemoveAll(above)
+		if err := os.Chmod(above, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		folder := filepath.Join(above, "folder")
+		if err := os.Mkdir(folder, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(folder, "file")
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		chown(t, path, row.uid, row.gid)
+		chown(t, folder, row.uid, row.gid)
+		if err := errors.Join(os.Chmod(path, row.file), os.Chmod(folder, row.folder)); err != nil {
+			t.Fatal(err)
+		}
+		err = TrustProgram(path)
+		if row.want == "" && err != nil || row.want != "" && (err == nil || !strings.Contains(err.Error(), row.want)) {
+			t.Errorf("%s: got %v, want %q", row.name, err, row.want)
+		}
+	}
+}
+
+// TestWalkUp follows a link before it goes up from there, as the kernel does.
+func TestWalkUp(t *testing.T) {
+	path := place(t, 0o700, 0o600) // FOLDER/file
+	t.Chdir(filepath.Dir(link(t, filepath.Dir(path))))
+	if err := TrustWay("link/../folder/file"); err != nil {
+		t.Error(err)
+	}
+}
