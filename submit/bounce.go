@@ -119,7 +119,7 @@ func (s *Submitter) notifyCommand(e *queue.Entry) {
 		"SENDOFF_REASON="+reasonOf(e))
 	process.OwnGroup(cmd)
 	cmd.WaitDelay = time.Second
-	if err := cmd.Run(); err != nil {
+	if err := process.RunCommand(cmd); err != nil {
 		s.logFault(fmt.Errorf("notify-command: %w", err))
 	}
 }

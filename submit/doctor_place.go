@@ -254,7 +254,6 @@ func (d *doctor) secretAsCron(ctx context.Context) []finding {
 // names, and writes to w why none of the ways can be gone, or nothing. The
 // secrets themselves go nowhere.
 func SecretAsCron(r io.Reader, w io.Writer) error {
-	process.NewKeyring()
 	var ways [][]wantedSecret
 	if err := json.NewDecoder(r).Decode(&ways); err != nil {
 		return status.Usage.Wrap(err)
@@ -355,36 +354,38 @@ func (d *doctor) runner(context.Context) []finding {
 	}
 	locked, _ := s.Queue.Locked(runnerLock)
 	trouble, try := s.runnerTrouble()
-	who, once := "nothing", ""
-	if at := s.onlyBeat(); !at.IsZero() {
-		who, once = "no timer", fmt.Sprintf("; one run was seen at %s, and a second one, %s to %s later, shows that there is a timer", at.Format("15:04"), lasted(minBeat), lasted(2*TimerInterval))
-	}
 	switch {
-	case s.beats():
+	case s.timed():
 		return one(fine("a timer runs the queue"))
 	case s.Config.Runner == config.Off && locked:
 		return one(fine("a process runs the queue"))
 	case s.Config.Runner == config.Off:
-		return one(noted(status.Temporary.Errorf(`runner = "off", but %s has run the queue lately%s`, who, once)))
+		return one(noted(status.Temporary.Errorf(`runner = "off", but no timer runs the queue, and no process`)))
 	case !try && !locked:
-		return one(failing(status.Temporary.Errorf("nothing runs the queue: %s%s", trouble, once)))
+		return one(failing(status.Temporary.Errorf("nothing runs the queue: %s", trouble)))
 	case trouble != "":
-		return one(noted(status.Temporary.Errorf("there is no timer, and %s%s", trouble, once)))
+		return one(noted(status.Temporary.Errorf("there is no timer, and %s", trouble)))
 	}
-	return one(noted(status.Temporary.Errorf("there is no timer: after a restart of the machine, mail waits for the next mail%s", once)))
+	return one(noted(status.Temporary.Errorf("there is no timer: after a restart of the machine, mail waits for the next mail")))
 }
 
 // old is the age at which a message waits for longer than a server that is down
 // for a moment explains.
 const old = 4 * time.Hour
 
-// waiting looks at what is in the queue.
-func (d *doctor) waiting(context.Context) []finding {
+// waiting looks at what is in the queue, and for root at whose mail waits for an
+// account that has expired.
+func (d *doctor) waiting(ctx context.Context) []finding {
 	if len(d.s.queues()) == 0 {
 		return nil
 	}
 	var oldest *queue.Entry
 	var found []finding
+	if d.s.Identity.UID == 0 && d.By.CommandLine.Config == "" {
+		for _, text := range LockedOut(ctx) {
+			found = append(found, noted(status.Temporary.Errorf("%s", text)))
+		}
+	}
 	entries, octets := 0, int64(0)
 	for _, q := range d.s.queues() {
 		for e, err := range q.Entries() {

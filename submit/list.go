@@ -205,6 +205,8 @@ type listed struct {
 	MessageID  string            `json:"message_id,omitempty"`
 	Sender     *string           `json:"sender"` // null: the account's own
 	Account    string            `json:"account,omitempty"`
+	User       string            `json:"user"` // whose queue it is in
+	UID        int               `json:"uid"`
 	Notice     bool              `json:"notice,omitempty"`
 	Active     bool              `json:"active,omitempty"`
 	Unknown    bool              `json:"unknown,omitempty"`
@@ -228,12 +230,10 @@ const (
 	stateFailed = "failed" // it was given up
 )
 
-// ListJSON writes the queue to w, and then what was given up, one JSON object a
-// line; times are in seconds since 1970.
-func ListJSON(w io.Writer, q *queue.Queue) error {
+// ListJSON writes the queue of a user to w, and then what was given up, one JSON
+// object a line; times are in seconds since 1970.
+func ListJSON(w io.Writer, q *queue.Queue, user string, uid int) error {
 	out := bufio.NewWriter(w)
-	encoder := json.NewEncoder(out)
-	encoder.SetEscapeHTML(false)
 	var bad []error
 	for _, part := range [...]struct {
 		state   string
@@ -245,17 +245,24 @@ func ListJSON(w io.Writer, q *queue.Queue) error {
 				continue
 			}
 			l := listedOf(e)
+			l.User, l.UID = user, uid
 			if l.State = part.state; part.state == stateQueued {
 				l.Active, l.Next = q.Busy(e.ID), e.Next.Unix()
 			} else {
 				l.Failed = q.FailedAt(e.ID).Unix()
 			}
-			if err := encoder.Encode(l); err != nil {
+			if err := writeJSON(out, l); err != nil {
 				return err
 			}
 		}
 	}
 	return errors.Join(out.Flush(), status.Temporary.Wrap(errors.Join(bad...)))
+}
+
+func writeJSON(w io.Writer, l listed) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(l)
 }
 
 // listedOf is what an entry itself says.

@@ -47,7 +47,7 @@ func (s *Submitter) run(server config.Server) (net.Conn, error) {
 	}
 	conn, started, ended, err := attach(cmd)
 	if err == nil {
-		err = cmd.Start()
+		err = process.StartCommand(cmd)
 		started()
 	}
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -503,20 +504,32 @@ func TestHeartbeat(t *testing.T) {
 		}
 		queueOne(0, "a runner has the lock")
 		release()
-		s.Beat()
-		queueOne(1, "somebody has run the queue once")
-		time.Sleep(time.Second)
-		s.Beat()
-		queueOne(1, "somebody has run the queue twice in a row")
-		time.Sleep(TimerInterval)
-		s.Beat()
+		for range 2 {
+			if _, err := s.Do(t.Context(), io.Discard, TaskDue, nil); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(TimerInterval)
+		}
+		queueOne(1, "somebody has run the queue twice, and has not said that it is a timer")
+		mark := func(every time.Duration) {
+			t.Helper()
+			if err := s.MarkTimer(every, false); err != nil {
+				t.Fatal(err)
+			}
+		}
+		mark(TimerInterval)
 		queueOne(0, "a timer has just run")
-		time.Sleep(2*TimerInterval + time.Second)
+		time.Sleep(2 * TimerInterval)
+		queueOne(0, "the timer is late")
+		time.Sleep(timerSlack + time.Second)
 		queueOne(1, "the timer has stopped")
-		s.Beat()
-		queueOne(1, "the timer has run again, but who knows")
-		s.Queue.SetState(heartbeatState, fmt.Appendf(nil, "%d %d end\n", time.Now().Add(time.Hour).Unix(), time.Now().Add(time.Hour+TimerInterval).Unix()))
-		queueOne(1, "a heartbeat of the future")
+		mark(time.Hour)
+		time.Sleep(90 * time.Minute)
+		queueOne(0, "a timer runs each hour")
+		s.Queue.SetState(timerState, noteOf(time.Now().Add(time.Hour), TimerInterval))
+		queueOne(1, "a timer of the future")
+		s.Queue.SetState(timerState, noteOf(time.Now(), TimerInterval)[:12])
+		queueOne(1, "half a note")
 		s.Config.Runner = config.Off
 		queueOne(0, `runner = "off"`)
 

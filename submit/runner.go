@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
 	"sendoff/config"
@@ -25,55 +23,10 @@ import (
 // no runner and starts one.
 const runnerLock = "runner"
 
-// A heartbeat tells of a timer that runs the queue, so that nobody starts a
-// runner. It has the times of the last two runs: one alone may have been
-// anybody's.
-const heartbeatState = "heartbeat"
-
-// TimerInterval is how often a timer should run the queue, and half as long as
-// its last run counts.
-const TimerInterval = 5 * time.Minute
-
-// minBeat is the least time between two runs of a timer.
-const minBeat = 30 * time.Second
-
-// Beat notes that a timer, perhaps, has run the queue.
-func (s *Submitter) Beat() {
-	_, last := s.lastBeats()
-	s.Queue.SetState(heartbeatState, fmt.Appendf(nil, "%d %d end\n", last.Unix(), time.Now().Unix()))
-}
-
-func (s *Submitter) lastBeats() (before, last time.Time) {
-	words := strings.Fields(string(s.Queue.State(heartbeatState)))
-	if len(words) != 3 {
-		return time.Unix(0, 0), time.Unix(0, 0)
-	}
-	n1, _ := strconv.ParseInt(words[0], 10, 64)
-	n2, _ := strconv.ParseInt(words[1], 10, 64)
-	return time.Unix(n1, 0), time.Unix(n2, 0)
-}
-
-// beats reports whether a timer runs the queue. A run in the future is none.
-func (s *Submitter) beats() bool {
-	before, last := s.lastBeats()
-	apart, ago := last.Sub(before), time.Since(last)
-	return minBeat <= apart && apart <= 2*TimerInterval && 0 <= ago && ago <= 2*TimerInterval
-}
-
-// onlyBeat returns the time of a run that counts as a timer's if another follows
-// it; the zero time if there was none lately.
-func (s *Submitter) onlyBeat() time.Time {
-	_, last := s.lastBeats()
-	if ago := time.Since(last); s.beats() || ago < 0 || ago > 2*TimerInterval {
-		return time.Time{}
-	}
-	return last
-}
-
 // runs reports whether something runs the queue already, or an administrator
 // has said so. An error says why nothing could.
 func (s *Submitter) runs() (bool, error) {
-	if s.Config.Runner == config.Off || s.beats() {
+	if s.Config.Runner == config.Off || s.timed() {
 		return true, nil
 	}
 	return s.Queue.Locked(runnerLock)
@@ -106,7 +59,7 @@ func (s *Submitter) startRunner() string {
 		}
 	}
 	if trouble != "" {
-		trouble += `; run "sendoff --queue-run" from a timer`
+		trouble += `; run "sendoff --queue-run=5m" from a timer`
 	}
 	return trouble
 }

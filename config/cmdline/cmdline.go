@@ -67,6 +67,7 @@ type Command struct {
 	RequireTLS              bool // REQUIRETLS (RFC 8689)
 
 	Run     QueueRun // of the mode Run
+	As      int      // of a mode of the queue: the uid of another user, who the process is to become; 0: none
 	Entry   string   // what Show, Delete, Retry, Runner, Listen, Setup, Import and Completions are about
 	Answers Answers  // of the mode Setup
 	Write   string   // of the mode Import: "", --write or --add
@@ -233,6 +234,9 @@ func (p *parser) finish() error {
 
 // checkJSON refuses --json where it means nothing.
 func (p *parser) checkJSON() error {
+	if p.As != 0 && !p.Mode.ofQueue() {
+		return status.Usage.Errorf("--queue-as is for the process of another user's queue")
+	}
 	if p.JSON && p.Mode != Doctor {
 		return status.Usage.Errorf("--json belongs to --doctor; a list of the queue is --queue-json")
 	}

@@ -49,7 +49,7 @@ var flags = [...]Flag{
 	{0, "secret", Required, "SOURCE", "log in with the secret from this source", first, secret},
 	{0, "dry-run", None, "", "show what would be sent, and why; send nothing", first, dryRun},
 	{0, "rehearse", None, "", "send to a server of our own; show what it got", first, rehearse},
-	{0, "queue-run", None, "", "try what waits and is due: for a timer", first, queueRun},
+	{0, "queue-run", Attached, "INTERVAL", "try what waits and is due: for a timer", first, queueRun},
 	{0, "queue-json", None, "", "list what waits and what was given up, in JSON", first, become(ListJSON)},
 	{0, "queue-show", Required, "ID", "print a message that waits or was given up", first, entry(Show)},
 	{0, "queue-delete", Required, "ID", "remove such a message, or ALL that wait", first, entry(Delete)},
@@ -119,7 +119,8 @@ var flags = [...]Flag{
 	{'6', "", None, "", "ssmtp: IPv6 only", anywhere, nil},
 
 	{0, "queue-runner", Required, "FOLDER", "", first, entry(Runner)},
-	{0, "queue-of-user", Required, "TASK", "", first, ofUser},
+	{0, "queue-as", Required, "UID", "", first, queueAs},
+	{0, "queue-tend", None, "", "", first, become(Tend)},
 	{0, "secret-as-cron", None, "", "", first, become(AsCron)},
 }
 

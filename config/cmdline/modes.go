@@ -29,7 +29,7 @@ const (
 	Retry                       // try the entry Entry, or ALL, now
 	Run                         // run the queue as Run says
 	Runner                      // run the queue in the folder Entry until it is empty
-	OfUser                      // do Entry in the queue that the user has in the folder for all
+	Tend                        // run the queues of users that no service runs
 	MakeSpool                   // make the folder of all users' queues
 	Server                      // take mail by SMTP on stdin and stdout
 	Listen                      // take it on the socket Entry, or on those of a socket unit if that is empty

@@ -2,6 +2,8 @@ package cmdline
 
 import (
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -15,14 +17,41 @@ type QueueRun struct {
 	Not    bool          // or holds it not
 	Text   string
 	None   bool // it is about entries that there are never, such as quarantined ones
+
+	Timer time.Duration // a timer asks for this run, and for another one each Timer; 0: who knows
 }
 
 // defaultEvery is how often -qp runs the queue.
 const defaultEvery = 30 * time.Minute
 
-func queueRun(c *Command, _ string) error {
+// maxTimer is the longest time between two runs of a timer that counts as one.
+const maxTimer = 24 * time.Hour
+
+// queueRun takes nothing, or how often a timer asks for it.
+func queueRun(c *Command, v string) (err error) {
 	c.Mode, c.Run = Run, QueueRun{Due: true}
+	if v == "" {
+		return nil
+	}
+	if c.Run.Timer, err = queueTime(v); err != nil || c.Run.Timer > maxTimer {
+		return fmt.Errorf("%q is not how often a timer runs, such as 5m, and a day at most", v)
+	}
 	return nil
+}
+
+// queueAs takes the uid of whom it is done for.
+func queueAs(c *Command, v string) error {
+	uid, err := strconv.ParseUint(v, 10, 31)
+	if err != nil || uid == 0 {
+		return fmt.Errorf("%q is no uid", v)
+	}
+	c.As = int(uid)
+	return nil
+}
+
+// ofQueue reports whether m is about a queue, and may be done for another user.
+func (m Mode) ofQueue() bool {
+	return slices.Contains([]Mode{List, Count, ListJSON, Show, Delete, Retry, Run}, m)
 }
 
 // queueNow takes what stands behind -q: nothing, f, a time, p and perhaps a
@@ -50,16 +79,6 @@ func queueNow(c *Command, v string) error {
 		c.Run.Every = every
 	}
 	return nil
-}
-
-// ofUser takes a task, and perhaps behind a space what stands behind -q.
-func ofUser(c *Command, v string) (err error) {
-	task, filter, _ := strings.Cut(v, " ")
-	if filter != "" {
-		err = queueNow(c, filter)
-	}
-	c.Mode, c.Entry = OfUser, task
-	return err
 }
 
 // String returns what stands behind -q for the filter of r, or "".

@@ -60,7 +60,7 @@ func (p place) getCommand(ctx context.Context) (string, error) {
 	if !p.store.Interactive {
 		process.OwnGroup(cmd) // else it must share the terminal's, to read from it
 	}
-	err = cmd.Run()
+	err = process.RunCommand(cmd)
 	secret := firstLine(stdout.Bytes())
 	switch {
 	case err == nil, errors.Is(err, exec.ErrWaitDelay) && ctx.Err() == nil:

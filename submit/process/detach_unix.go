@@ -27,7 +27,7 @@ func Start(args ...string) (ended <-chan struct{}, err error) {
 	cmd.Args[0] = "sendoff"
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := cmd.Start(); err != nil {
+	if err := StartCommand(cmd); err != nil {
 		return nil, err
 	}
 	end := make(chan struct{})

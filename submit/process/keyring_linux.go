@@ -1,7 +1,19 @@
 package process
 
-import "golang.org/x/sys/unix"
+import (
+	"errors"
+	"fmt"
 
-// NewKeyring gives this process a kernel keyring of its own, so that it has no
-// key of whoever started it.
-func NewKeyring() { unix.KeyctlJoinSessionKeyring("") }
+	"golang.org/x/sys/unix"
+)
+
+// newKeyring gives this thread, and what it starts, a session keyring without a
+// key. A kernel without keyrings has no key to hide.
+func newKeyring() error {
+	// Not KeyctlJoinSessionKeyring, which cannot say that the keyring is to have no name.
+	_, err := unix.KeyctlInt(unix.KEYCTL_JOIN_SESSION_KEYRING, 0, 0, 0, 0)
+	if err == nil || errors.Is(err, unix.ENOSYS) {
+		return nil
+	}
+	return fmt.Errorf("no session keyring of its own can be had: %w", err)
+}

@@ -1,6 +1,6 @@
-//go:build !linux
+//go:build unix && !linux
 
 package process
 
-// NewKeyring does nothing: there is none.
-func NewKeyring() {}
+// newKeyring does nothing: there is none.
+func newKeyring() error { return nil }

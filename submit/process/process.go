@@ -18,6 +18,7 @@ package process
 import (
 	"errors"
 	"os"
+	"os/exec"
 	"runtime"
 )
 
@@ -32,4 +33,12 @@ func SyncFolder(folder string) error {
 		return err
 	}
 	return errors.Join(f.Sync(), f.Close())
+}
+
+// RunCommand starts cmd as StartCommand does, and waits for it.
+func RunCommand(cmd *exec.Cmd) error {
+	if err := StartCommand(cmd); err != nil {
+		return err
+	}
+	return cmd.Wait()
 }

@@ -3,79 +3,12 @@
 package process
 
 import (
-	"context"
-	"fmt"
-	"io"
 	"os"
-	"os/exec"
 	"os/user"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 )
-
-// RunAs runs this program with the given arguments as another user: with that
-// user's groups only, in a session of its own, in the root folder, with an
-// empty environment and nothing open but what w gets, its output and its
-// errors. It is told to end with ctx, and killed after limit.
-func RunAs(ctx context.Context, as User, w io.Writer, limit time.Duration, args ...string) error {
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	credential := &syscall.Credential{Uid: uint32(as.UID), Gid: uint32(as.GID)}
-	if u, err := user.LookupId(strconv.Itoa(as.UID)); err == nil {
-		if n, err := strconv.ParseUint(u.Gid, 10, 32); err == nil {
-			credential.Gid = uint32(n)
-		}
-		groups, _ := u.GroupIds()
-		for _, g := range groups {
-			if n, err := strconv.ParseUint(g, 10, 32); err == nil {
-				credential.Groups = append(credential.Groups, uint32(n))
-			}
-		}
-	}
-	limited, cancel := context.WithTimeout(context.Background(), limit)
-	defer cancel()
-	cmd := alone(limited, self, args)
-	cmd.Stdout = w
-	cmd.SysProcAttr.Credential = credential
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	defer context.AfterFunc(ctx, func() { syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) })()
-	return cmd.Wait()
-}
-
-// RunAsCron runs this program with the given arguments as cron would: in a
-// session of its own, and so without a terminal, with no environment but env, in
-// the root folder, and with nothing open but pipes for stdin and its output. It
-// is killed when ctx ends.
-func RunAsCron(ctx context.Context, stdin string, env []string, args ...string) (output string, err error) {
-	self, err := os.Executable()
-	if err != nil {
-		return "", err
-	}
-	cmd := alone(ctx, self, args)
-	cmd.Stdin, cmd.Env = strings.NewReader(stdin), env
-	out, err := cmd.Output()
-	return string(out), err
-}
-
-// alone returns a command that has nothing of ours, and all of which is killed
-// when ctx ends.
-func alone(ctx context.Context, program string, args []string) *exec.Cmd {
-	closeOnExec()
-	cmd := exec.CommandContext(ctx, program, args...)
-	cmd.Args[0] = "sendoff"
-	cmd.Dir = "/"
-	cmd.Env = []string{}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = time.Second
-	return cmd
-}
 
 // IsKnown reports whether passwd(5) has a user of that number.
 func IsKnown(uid int) bool {
@@ -88,7 +21,7 @@ func UserName(uid int) string {
 	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
 		return u.Username
 	}
-	return fmt.Sprintf("%d", uid)
+	return strconv.Itoa(uid)
 }
 
 // Users returns the numbers of all users that passwd(5) has, and their groups.
@@ -106,4 +39,39 @@ func Users() (users [][2]int, err error) {
 		}
 	}
 	return users, err
+}
+
+// Expired returns the users whose accounts have expired, by shadow(5), which only
+// root can read. A password that is locked is not looked at: many users who are
+// meant to have mail have none.
+func Expired(now time.Time) map[int]bool {
+	shadow, err := os.ReadFile("/etc/shadow")
+	if err != nil {
+		return nil
+	}
+	expired := make(map[int]bool)
+	for _, name := range expiredNames(string(shadow), now) {
+		if u, err := user.Lookup(name); err == nil {
+			if uid, err := strconv.Atoi(u.Uid); err == nil && uid != 0 {
+				expired[uid] = true
+			}
+		}
+	}
+	return expired
+}
+
+// expiredNames returns whose eighth field in a text of shadow(5) is a day that has
+// come.
+func expiredNames(shadow string, now time.Time) (names []string) {
+	today := now.Unix() / (24 * 60 * 60)
+	for line := range strings.Lines(shadow) {
+		words := strings.Split(strings.TrimRight(line, "\n"), ":")
+		if len(words) < 8 {
+			continue
+		}
+		if day, err := strconv.ParseInt(words[7], 10, 64); err == nil && 0 <= day && day <= today {
+			names = append(names, words[0])
+		}
+	}
+	return names
 }

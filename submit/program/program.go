@@ -75,7 +75,7 @@ var modes = [...]struct {
 	{cmdline.Retry, (*program).queue, false, true},
 	{cmdline.Run, (*program).queue, false, true},
 	{cmdline.Runner, (*program).queue, false, true},
-	{cmdline.OfUser, (*program).queue, false, true},
+	{cmdline.Tend, (*program).queue, false, true},
 
 	{cmdline.Setup, (*program).setup, false, true},
 	{cmdline.Import, (*program).takeOver, false, false},
@@ -164,6 +164,31 @@ func (p *program) openQueue(s *submit.Submitter) {
 // submitter loads the configuration and connects the outside world. After an
 // error the Submitter has the configuration that holds without any file.
 func (p *program) submitter() (*submit.Submitter, error) {
+	s := p.outside()
+	explicit := cmp.Or(p.cmd.Config, os.Getenv("SENDOFF_CONFIG"))
+	here := p.place
+	here.Config = explicit // errors name it as it was given
+	c, err := s.Load(here)
+	if err != nil {
+		c = config.Default()
+	}
+	err = cmp.Or(err, c.Settle(config.Environment(os.Getenv), s.Store.Home))
+	p.configure(s, c)
+	return s, err
+}
+
+// configure lets s have the configuration c.
+func (p *program) configure(s *submit.Submitter, c *config.Config) {
+	s.Config = c
+	s.Log = &submit.Log{Place: c.Log, Format: c.LogFormat, Tag: cmp.Or(p.cmd.SyslogTag, "sendoff")}
+	if p.privileged && s.Log.Place != config.Off {
+		s.Log.Place = config.LogSyslog // a file would be written with rights that the caller has not
+	}
+}
+
+// outside returns a Submitter without a configuration, for which no file of the
+// user's has been read.
+func (p *program) outside() *submit.Submitter {
 	id := config.Identify()
 	explicit := cmp.Or(p.cmd.Config, os.Getenv("SENDOFF_CONFIG"))
 	p.place = config.Locate(explicit, os.Getenv, id)
@@ -196,19 +221,7 @@ func (p *program) submitter() (*submit.Submitter, error) {
 	if p.cmd.Verbose {
 		s.Trace = func(l smtp.Line) { fmt.Fprintf(os.Stderr, "%c: %s\n", l.From, l.Text) }
 	}
-	here := p.place
-	here.Config = explicit // errors name it as it was given
-	c, err := load(here)
-	if err != nil {
-		c = config.Default()
-	}
-	err = cmp.Or(err, c.Settle(config.Environment(os.Getenv), s.Store.Home))
-	s.Config = c
-	s.Log = &submit.Log{Place: c.Log, Format: c.LogFormat, Tag: cmp.Or(p.cmd.SyslogTag, "sendoff")}
-	if p.privileged && s.Log.Place != config.Off {
-		s.Log.Place = config.LogSyslog // a file would be written with rights that the caller has not
-	}
-	return s, err
+	return s
 }
 
 // startOnce returns what starts a runner, but no second one while the first is

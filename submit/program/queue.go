@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"time"
 
+	"sendoff/config"
 	"sendoff/config/cmdline"
 	"sendoff/submit"
 	"sendoff/submit/process"
@@ -17,8 +17,11 @@ import (
 
 // queue does what a mode that is about the queue asks for.
 func (p *program) queue(ctx context.Context) error {
-	if p.cmd.Mode == cmdline.MakeSpool {
+	switch {
+	case p.cmd.Mode == cmdline.MakeSpool:
 		return submit.MakeSpool(os.Stdout)
+	case p.cmd.As != 0:
+		return p.queueAs(ctx)
 	}
 	s, err := p.submitter()
 	switch p.cmd.Mode {
@@ -28,17 +31,8 @@ func (p *program) queue(ctx context.Context) error {
 			return status.Usage.Wrap(err)
 		}
 		return s.Runner(ctx)
-	case cmdline.OfUser:
-		process.NewKeyring()
-		if s.Queue, err = queue.Existing(queue.Shared, s.Identity.UID); err != nil {
-			return status.Usage.Wrap(err)
-		}
-		run := p.cmd.Run
-		n, err := s.Do(ctx, os.Stdout, p.cmd.Entry, submit.Matching(run.Filter, run.Text, run.Not))
-		if p.cmd.Entry == submit.TaskCount {
-			err = errors.Join(err, p.print(fmt.Sprintln(n)))
-		}
-		return err
+	case cmdline.Tend:
+		return submit.Tend(ctx)
 	}
 	if err != nil {
 		p.sayLines("warning: " + err.Error())
@@ -50,9 +44,40 @@ func (p *program) queue(ctx context.Context) error {
 	if s.Old = submit.OldQueues(s.Identity, s.Queue); s.Queue == nil && len(s.Old) > 0 {
 		s.Queue, s.Old = s.Old[0], s.Old[1:] // what was queued before queue = "off"
 	}
+	return p.inQueue(ctx, s, err)
+}
+
+// queueAs does it in the queue that another user has in the folder of all, as that
+// user. What only looks at entries, or removes them, reads nothing else of
+// the user's, and runs nothing.
+func (p *program) queueAs(ctx context.Context) (err error) {
+	sends := p.cmd.Mode == cmdline.Run || p.cmd.Mode == cmdline.Retry
+	if err := process.Become(p.cmd.As, !sends); err != nil {
+		return status.Usage.Wrap(err)
+	}
+	s := p.outside()
+	if sends {
+		if s, err = p.submitter(); err != nil {
+			p.sayLines("warning: " + err.Error())
+		}
+	} else {
+		s.Start, s.Store.NoCommands = nil, true
+		p.configure(s, config.Default())
+		s.Log = nil
+	}
+	queues, err := queue.Shares(p.cmd.As)
+	if len(queues) == 0 {
+		return status.Usage.Wrap(err)
+	}
+	s.Queue, s.Old = queues[0], queues[1:]
+	return p.inQueue(ctx, s, nil)
+}
+
+// inQueue does it in the queues of s, if there is one; else noQueue says why not.
+func (p *program) inQueue(ctx context.Context, s *submit.Submitter, noQueue error) error {
 	for _, row := range []struct {
 		mode cmdline.Mode
-		task string
+		task submit.Task
 	}{
 		{cmdline.List, submit.TaskList}, {cmdline.ListJSON, submit.TaskJSON}, {cmdline.Count, submit.TaskCount}, {cmdline.Run, runTask(p.cmd.Run)},
 	} {
@@ -61,7 +86,7 @@ func (p *program) queue(ctx context.Context) error {
 		}
 	}
 	if s.Queue == nil && !p.servesAll() {
-		return status.Usage.Errorf("there is no queue: %w", err)
+		return status.Usage.Errorf("there is no queue: %w", noQueue)
 	}
 	return p.entry(ctx, s)
 }
@@ -72,22 +97,25 @@ func (p *program) servesAll() bool { return os.Geteuid() == 0 && p.cmd.Config ==
 // entry shows, removes or tries one entry, or all; for root, one of another user,
 // too.
 func (p *program) entry(ctx context.Context, s *submit.Submitter) (err error) {
-	defer s.Wake()
-	var task string
+	errand := submit.Errand{Entry: true}
+	if p.cmd.As == 0 {
+		defer s.Wake()
+	}
 	switch p.cmd.Mode {
 	case cmdline.Show:
-		task, err = submit.TaskShow, s.Show(os.Stdout, p.cmd.Entry)
+		errand.Args, err = []string{"--queue-show=" + p.cmd.Entry}, s.Show(os.Stdout, p.cmd.Entry)
 	case cmdline.Delete:
 		n, failure := s.Delete(p.cmd.Entry)
-		task, err = submit.TaskDelete, p.done("removed", n, failure)
+		errand.Args, err = []string{"--queue-delete=" + p.cmd.Entry}, p.done("removed", n, failure)
 	default:
 		n, failure := s.Retry(ctx, p.cmd.Entry)
-		task, err = submit.TaskRetry, p.done("tried", n, failure)
+		errand.Args, err = []string{"--queue-retry=" + p.cmd.Entry}, p.done("tried", n, failure)
+		errand.Sends = true
 	}
 	if !errors.Is(err, queue.ErrGone) || !p.servesAll() {
 		return err
 	}
-	n, others := submit.EachUser(ctx, os.Stdout, task+p.cmd.Entry, p.say)
+	n, others := submit.EachUser(ctx, os.Stdout, errand, p.say)
 	if n == 0 {
 		return errors.Join(status.Usage.Errorf("%w, in root's queue or below %s", err, queue.Shared), others)
 	}
@@ -102,7 +130,7 @@ func (p *program) done(what string, n int, err error) error {
 	return errors.Join(err, p.print(fmt.Sprintf("%s: %d\n", what, n)))
 }
 
-func runTask(run cmdline.QueueRun) string {
+func runTask(run cmdline.QueueRun) submit.Task {
 	if run.Due {
 		return submit.TaskDue
 	}
@@ -110,40 +138,83 @@ func runTask(run cmdline.QueueRun) string {
 }
 
 // everywhere does a task in the user's queue, and for root in all users'.
-func (p *program) everywhere(ctx context.Context, s *submit.Submitter, task string) (err error) {
+func (p *program) everywhere(ctx context.Context, s *submit.Submitter, task submit.Task) (err error) {
 	run := p.cmd.Run
-	some := 0
 	s.Tally = new(submit.Tally)
+	matching := submit.Matching(run.Filter, run.Text, run.Not)
 	switch {
 	case run.None:
 		return nil
 	case s.Queue != nil && run.Every > 0:
 		s.Patience = time.Minute
-		return s.Repeat(ctx, run.Every, submit.Matching(run.Filter, run.Text, run.Not))
-	case s.Queue != nil:
-		defer s.Wake()
-		some, err = s.Do(ctx, os.Stdout, task, submit.Matching(run.Filter, run.Text, run.Not))
+		return s.Repeat(ctx, run.Every, matching)
 	}
+	errs := []error(nil)
+	if run.Timer > 0 {
+		errs = append(errs, s.MarkTimer(run.Timer, p.servesAll()))
+	}
+	if p.servesAll() {
+		errs = append(errs, p.before(ctx, s, task))
+	}
+	if p.cmd.As == 0 {
+		defer s.Wake()
+	}
+	some, err := s.Do(ctx, os.Stdout, task, matching)
+	errs = append(errs, err)
 	if p.cmd.Mode == cmdline.Run && err == nil && process.IsTerminal(os.Stderr) {
 		p.say(whose() + s.Tally.Words(some))
 	}
-	if p.servesAll() {
-		n, others := submit.EachUser(ctx, os.Stdout, strings.TrimSpace(task+" "+run.String()), p.say)
+	if p.servesAll() && task != submit.TaskDue {
+		n, err := submit.EachUser(ctx, os.Stdout, p.errand(task), p.say)
 		some += n
-		err = errors.Join(err, others)
+		errs = append(errs, err)
 	}
 	switch {
 	case task == submit.TaskCount:
-		return errors.Join(err, p.print(fmt.Sprintln(some)))
-	case task == submit.TaskList:
-		if some == 0 && err == nil {
-			err = p.print("Mail queue is empty\n")
+		errs = append(errs, p.print(fmt.Sprintln(some)))
+	case task == submit.TaskList && some == 0 && p.cmd.As == 0 && errors.Join(errs...) == nil:
+		errs = append(errs, p.print("Mail queue is empty\n"))
+	}
+	if task == submit.TaskList && p.looks() { // programs count what waits, and know no more
+		_, err := s.Do(ctx, os.Stdout, submit.TaskFailed, nil)
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// looks reports whether a person wants to see what was given up, too.
+func (p *program) looks() bool { return p.cmd.Verbose || process.IsTerminal(os.Stdout) }
+
+// errand is a task as others' processes do it.
+func (p *program) errand(task submit.Task) submit.Errand {
+	switch task {
+	case submit.TaskList:
+		if p.looks() {
+			return submit.Errand{Args: []string{"-bp", "-v"}}
 		}
-		if p.cmd.Verbose || process.IsTerminal(os.Stdout) { // programs count what waits, and know no more
-			err = errors.Join(err, p.everywhere(ctx, s, submit.TaskFailed))
+		return submit.Errand{Args: []string{"-bp"}}
+	case submit.TaskJSON:
+		return submit.Errand{Args: []string{"--queue-json"}, Shape: submit.JSON}
+	case submit.TaskCount:
+		return submit.Errand{Args: []string{"-bP"}, Shape: submit.Number}
+	}
+	return submit.Errand{Args: []string{"-q" + p.cmd.Run.String()}, Sends: true}
+}
+
+// before is what root's process does for others before it looks at its own queue:
+// it has theirs run, for which it does not wait, or says who is locked out.
+func (p *program) before(ctx context.Context, s *submit.Submitter, task submit.Task) error {
+	switch task {
+	case submit.TaskDue:
+		return s.StartEach(ctx, p.say)
+	case submit.TaskList:
+		for _, text := range submit.LockedOut(ctx) {
+			if err := p.print("(" + text + ")\n"); err != nil {
+				return err
+			}
 		}
 	}
-	return err
+	return nil
 }
 
 // whose says whose queue was run, where others' are as well.

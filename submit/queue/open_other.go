@@ -29,7 +29,16 @@ func IsShared(string) bool { return false }
 type User struct{ UID, GID int }
 
 // Users returns none.
-func Users() ([]User, []error) { return nil, nil }
+func Users() ([]User, error) { return nil, nil }
+
+// Shares returns errors.ErrUnsupported.
+func Shares(int) ([]*Queue, error) { return nil, errors.ErrUnsupported }
 
 // MakeShared returns errors.ErrUnsupported.
-func MakeShared([]User) error { return errors.ErrUnsupported }
+func MakeShared([]User) ([]string, error) { return nil, errors.ErrUnsupported }
+
+// MarkTimer returns errors.ErrUnsupported.
+func MarkTimer([]byte) error { return errors.ErrUnsupported }
+
+// TimerMark returns nothing.
+func (q *Queue) TimerMark() []byte { return nil }

@@ -3,11 +3,14 @@
 package queue
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -20,15 +23,17 @@ const Shared = "/var/spool/sendoff"
 
 // Open opens the queue of the user uid in folder, and makes it if there is
 // none. A folder that is root's, sticky and open to all holds a queue for each
-// user. What is not a real folder, the user's alone, is refused.
+// user: UID, or UID.RANDOM where somebody else has taken that name. What is not a
+// real folder, the user's alone, is refused.
 func Open(folder string, uid int) (*Queue, error) {
 	folder, err := filepath.Abs(folder)
 	if err != nil {
 		return nil, err
 	}
 	if IsShared(folder) {
-		folder = filepath.Join(folder, strconv.Itoa(uid))
-	} else if err := os.MkdirAll(filepath.Dir(folder), 0o700); err != nil {
+		return openShare(folder, uid)
+	}
+	if err := os.MkdirAll(filepath.Dir(folder), 0o700); err != nil {
 		return nil, err
 	}
 	err = os.Mkdir(folder, 0o700)
@@ -43,12 +48,75 @@ func Open(folder string, uid int) (*Queue, error) {
 	return q, process.SyncFolder(filepath.Dir(folder)) // or a crash takes the queue with all that is in it
 }
 
+// openShare is Open for a folder of all.
+func openShare(folder string, uid int) (*Queue, error) {
+	q, err := Existing(folder, uid)
+	path := filepath.Join(folder, strconv.Itoa(uid))
+	switch {
+	case err == nil:
+		return q, nil
+	case errors.Is(err, os.ErrNotExist):
+		err = os.Mkdir(path, 0o700)
+	case taken(path, uid):
+		path, err = os.MkdirTemp(folder, strconv.Itoa(uid)+".")
+	default:
+		return nil, err
+	}
+	if err != nil && !errors.Is(err, os.ErrExist) {
+		return nil, err
+	}
+	if q, err = open(path, uid); err != nil {
+		return nil, err
+	}
+	return q, process.SyncFolder(folder)
+}
+
+// taken reports whether what is at path is somebody else's.
+func taken(path string, uid int) bool {
+	info, err := os.Lstat(path)
+	return err == nil && info.Sys().(*syscall.Stat_t).Uid != uint32(uid)
+}
+
 // Existing opens the queue that a user has in folder; it makes none.
 func Existing(folder string, uid int) (*Queue, error) {
-	if IsShared(folder) {
-		folder = filepath.Join(folder, strconv.Itoa(uid))
+	if !IsShared(folder) {
+		return open(folder, uid)
 	}
-	return open(folder, uid)
+	path := filepath.Join(folder, strconv.Itoa(uid))
+	q, err := open(path, uid)
+	if errors.Is(err, os.ErrNotExist) || err != nil && taken(path, uid) {
+		if others, _ := seconds(folder, uid); len(others) > 0 {
+			return others[0], nil
+		}
+	}
+	return q, err
+}
+
+// Shares opens all queues that a user has in Shared. Without an error there is one.
+func Shares(uid int) ([]*Queue, error) {
+	first, err := open(filepath.Join(Shared, strconv.Itoa(uid)), uid)
+	others, errOthers := seconds(Shared, uid)
+	if err == nil {
+		return append([]*Queue{first}, others...), nil
+	}
+	if len(others) == 0 {
+		return nil, errors.Join(err, errOthers)
+	}
+	return others, nil
+}
+
+// seconds opens the queues that a user has in folder under second names.
+func seconds(folder string, uid int) (queues []*Queue, err error) {
+	entries, err := os.ReadDir(folder)
+	for _, entry := range entries {
+		if first, _, second := strings.Cut(entry.Name(), "."); !second || first != strconv.Itoa(uid) {
+			continue
+		}
+		if q, err := open(filepath.Join(folder, entry.Name()), uid); err == nil {
+			queues = append(queues, q)
+		}
+	}
+	return queues, err
 }
 
 // IsShared reports whether folder is a real folder of root's in which anybody
@@ -129,56 +197,90 @@ func removed(info os.FileInfo) bool { return info.Sys().(*syscall.Stat_t).Nlink 
 // A User is one who has a folder in Shared.
 type User struct{ UID, GID int }
 
-// Users returns who has a queue in Shared, but for root, and what is wrong with
-// folders there that are not what their names say.
-func Users() (users []User, strange []error) {
+// Users returns who has a queue in Shared, but for root. odd says how many names
+// there are no user's folders.
+func Users() (users []User, odd error) {
 	if !IsShared(Shared) {
 		return nil, nil
 	}
 	entries, err := os.ReadDir(Shared)
 	if err != nil {
-		return nil, []error{err}
+		return nil, err
 	}
+	var strange []string
+	seen := make(map[int]bool)
 	for _, entry := range entries {
-		path := filepath.Join(Shared, entry.Name())
-		uid, err := strconv.ParseUint(entry.Name(), 10, 31)
-		if err != nil || strconv.FormatUint(uid, 10) != entry.Name() {
-			strange = append(strange, fmt.Errorf("%q is no user's folder; skipped", path))
-			continue
-		}
-		info, err := os.Lstat(path)
-		if err != nil {
-			continue // it has just gone
-		}
-		st := info.Sys().(*syscall.Stat_t)
+		uid, ok := ownerOf(entry.Name())
 		switch {
-		case !info.IsDir():
-			strange = append(strange, fmt.Errorf("%s is not a folder; skipped", path))
-		case st.Uid != uint32(uid):
-			strange = append(strange, fmt.Errorf("%s belongs to uid %d; skipped", path, st.Uid))
-		case uid != 0:
-			users = append(users, User{int(uid), int(st.Gid)})
+		case entry.Name() == timerFile:
+		case !ok:
+			strange = append(strange, entry.Name())
+		case uid != 0 && !seen[uid]:
+			seen[uid] = true
+			users = append(users, User{UID: uid})
 		}
 	}
-	return users, strange
+	return users, oddNames(strange)
+}
+
+// ownerOf returns whose folder a name in Shared is: UID or UID.RANDOM, and that
+// user's.
+func ownerOf(name string) (uid int, ok bool) {
+	first, _, _ := strings.Cut(name, ".")
+	n, err := strconv.ParseUint(first, 10, 31)
+	if err != nil || strconv.FormatUint(n, 10) != first {
+		return 0, false
+	}
+	info, err := os.Lstat(filepath.Join(Shared, name))
+	if err != nil {
+		return 0, true // it has just gone
+	}
+	return int(n), info.IsDir() && info.Sys().(*syscall.Stat_t).Uid == uint32(n)
+}
+
+// oddNames counts names, and shows a few of them.
+func oddNames(names []string) error {
+	const shown = 3
+	if len(names) == 0 {
+		return nil
+	}
+	some := ""
+	for _, name := range names[:min(shown, len(names))] {
+		some += fmt.Sprintf(" %q", name)
+	}
+	if more := len(names) - shown; more > 0 {
+		some += fmt.Sprintf(" and %d more", more)
+	}
+	return fmt.Errorf("in %s, skipped as they are no folders of the users that they name:%s", Shared, some)
 }
 
 // MakeShared makes Shared, and in it a folder for each of users. It changes
-// nothing that is there and good.
-func MakeShared(users []User) error {
+// nothing that is there and good; what has the name of a user's folder and is not
+// that user's is moved away, to the names that it returns.
+func MakeShared(users []User) (moved []string, err error) {
 	if err := os.Mkdir(Shared, 0o700); err == nil {
 		if err := os.Chmod(Shared, 0o777|os.ModeSticky); err != nil {
-			return err
+			return nil, err
 		}
 	} else if !errors.Is(err, os.ErrExist) {
-		return err
+		return nil, err
 	}
 	if !IsShared(Shared) {
-		return fmt.Errorf("%s is not root's, sticky and open to all (mode 1777); remove it first", Shared)
+		return nil, fmt.Errorf("%s is not root's, sticky and open to all (mode 1777); remove it first", Shared)
 	}
 	for _, u := range users {
 		path := filepath.Join(Shared, strconv.Itoa(u.UID))
-		err := os.Mkdir(path, 0o700)
+		if info, err := os.Lstat(path); err == nil && (!info.IsDir() || taken(path, u.UID)) {
+			away, err := moveAway(path)
+			if err != nil {
+				return moved, err
+			}
+			moved = append(moved, path+" to "+away)
+		}
+		if others, _ := seconds(Shared, u.UID); len(others) > 0 {
+			continue
+		}
+		err = os.Mkdir(path, 0o700)
 		if errors.Is(err, os.ErrExist) {
 			continue
 		}
@@ -186,8 +288,60 @@ func MakeShared(users []User) error {
 			err = os.Lchown(path, u.UID, u.GID)
 		}
 		if err != nil {
-			return err
+			return moved, err
 		}
 	}
-	return process.SyncFolder(Shared)
+	return moved, process.SyncFolder(Shared)
+}
+
+// moveAway gives what is at path, in Shared, a name that means nothing.
+func moveAway(path string) (away string, err error) {
+	away = filepath.Join(Shared, "moved-"+filepath.Base(path)+"-"+rand.Text()[:8])
+	return away, os.Rename(path, away)
+}
+
+// timerFile is root's note, in Shared, of a timer that runs all queues there.
+const timerFile = ".timer"
+
+// MarkTimer keeps root's note of a timer, for everybody to read.
+func MarkTimer(text []byte) error {
+	if !IsShared(Shared) {
+		return nil
+	}
+	path := filepath.Join(Shared, timerFile)
+	f, err := os.OpenFile(path+rand.Text(), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	if err = errors.Join(err, f.Chmod(0o644), f.Close()); err == nil {
+		if err = os.Rename(f.Name(), path); err != nil { // somebody has made a folder of that name
+			if _, err = moveAway(path); err == nil {
+				err = os.Rename(f.Name(), path)
+			}
+		}
+	}
+	if err != nil {
+		os.Remove(f.Name())
+	}
+	return err
+}
+
+// TimerMark returns root's note of a timer for the queue q; nothing if there is
+// none, or if it may be somebody else's.
+func (q *Queue) TimerMark() []byte {
+	if filepath.Dir(q.path) != Shared || !IsShared(Shared) {
+		return nil
+	}
+	f, err := os.OpenFile(filepath.Join(Shared, timerFile), os.O_RDONLY|syscall.O_NOFOLLOW|nonblock, 0)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() || info.Mode().Perm()&0o022 != 0 || info.Sys().(*syscall.Stat_t).Uid != 0 {
+		return nil
+	}
+	text, _ := io.ReadAll(io.LimitReader(f, 100))
+	return text
 }

@@ -65,8 +65,37 @@ func TestOpen(t *testing.T) {
 	if err := os.Chown(filepath.Join(shared, "0"), 4242, -1); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(shared, 0); err == nil || !strings.Contains(err.Error(), "belongs to uid 4242") {
-		t.Errorf("in a folder of somebody else's: %v", err)
+	second, err := Open(shared, 0)
+	if err != nil || !strings.HasPrefix(second.String(), filepath.Join(shared, "0.")) {
+		t.Fatalf("where somebody else has taken the name: %v %v", second, err)
+	}
+	for name, mode := range map[string]os.FileMode{"0.a": 0o750, "0.b": 0o700} { // neither is good
+		if err := os.Mkdir(filepath.Join(shared, name), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chown(filepath.Join(shared, "0.b"), 4242, -1); err != nil {
+		t.Fatal(err)
+	}
+	for _, open := range []func(string, int) (*Queue, error){Open, Existing} {
+		if q, err := open(shared, 0); err != nil || q.String() != second.String() {
+			t.Errorf("the second time: %v %v, want %v", q, err, second)
+		}
+	}
+	if err := os.Remove(filepath.Join(shared, "0")); err != nil {
+		t.Fatal(err)
+	}
+	if q, err := Open(shared, 0); err != nil || q.String() != second.String() {
+		t.Errorf("when the name is free again: %v %v, want %v", q, err, second)
+	}
+	if err := os.RemoveAll(second.String()); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(t.TempDir(), filepath.Join(shared, "0")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(shared, 0); err == nil || !strings.Contains(err.Error(), "is not a folder") {
+		t.Errorf("a link of one's own: %v", err)
 	}
 	if info, err := os.Lstat(shared); err != nil || info.Sys().(*syscall.Stat_t).Uid != 0 {
 		t.Fatal(err)

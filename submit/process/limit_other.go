@@ -1,0 +1,6 @@
+//go:build unix && !linux
+
+package process
+
+// limitMemory leaves it at Go's own limit.
+func limitMemory(bool) {}

@@ -1,0 +1,52 @@
+package submit
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"sendoff/submit/process"
+	"sendoff/submit/queue"
+	"sendoff/submit/status"
+)
+
+// A Task is something to do in all of a user's queue.
+type Task uint8
+
+// The tasks.
+const (
+	TaskList   Task = iota
+	TaskFailed      // ListFailed
+	TaskJSON
+	TaskCount
+	TaskNow // -q
+	TaskDue // --queue-run
+)
+
+// Do does task in the queue, and in the old ones, with those of their entries that
+// match. It returns how many entries there are; what becomes of the mail of a run
+// is for a list to say.
+func (s *Submitter) Do(ctx context.Context, w io.Writer, task Task, match func(*queue.Entry) bool) (entries int, err error) {
+	for _, q := range s.queues() {
+		n, failure := s.with(q).do(ctx, w, task, match)
+		entries += n
+		err = errors.Join(err, failure)
+	}
+	return entries, err
+}
+
+func (s *Submitter) do(ctx context.Context, w io.Writer, task Task, match func(*queue.Entry) bool) (entries int, err error) {
+	switch task {
+	case TaskList:
+		return List(w, s.Queue)
+	case TaskFailed:
+		return ListFailed(w, s.Queue)
+	case TaskJSON:
+		return 0, ListJSON(w, s.Queue, process.UserName(s.Identity.UID), s.Identity.UID)
+	case TaskCount:
+		ids, err := s.Queue.IDs()
+		return len(ids), err
+	}
+	_, entries, err = s.Run(ctx, Selection{Now: task == TaskNow, Match: match})
+	return entries, status.Temporary.Wrap(err)
+}
