@@ -35,6 +35,9 @@ func (s *Submitter) Explain(w io.Writer, r *Request) error {
 	for _, w := range j.warnings {
 		fmt.Fprintf(out, "warning:   %s\n", w)
 	}
+	if input, _ := j.message.Input(); input != "" {
+		fmt.Fprintf(out, "input:     %s\n", input)
+	}
 	for _, c := range j.changes {
 		fmt.Fprintf(out, "change:    %s\n", c)
 	}

@@ -106,6 +106,9 @@ func (j *job) complete(r *Request, rules *rules) error {
 			return err
 		}
 	}
+	if input, odd := j.message.Input(); odd {
+		rules.s.remark("the input is " + input)
+	}
 	tidied := j.message.Tidy(from)
 	for _, c := range tidied {
 		rules.s.remark(c.String())

@@ -34,6 +34,9 @@ func (m *Message) Complete(d Defaults) []Change {
 		d.Date = time.Now()
 	}
 	var changes []Change
+	if m.marked {
+		changes = append(changes, Change{"input", "byte order mark at its start left out"})
+	}
 	add := func(prefix string) []field {
 		var added []field
 		for _, name := range [...]string{"From", "Date", "Message-ID"} {

@@ -2,10 +2,7 @@ package message
 
 import (
 	"bytes"
-	"io"
 	"slices"
-
-	"sendoff/submit/status"
 )
 
 // A field is one header field as it was read, its line ends made CRLF.
@@ -132,89 +129,6 @@ func eightBitHeader(fields []field) (eight, address bool) {
 		address = address || f.needsUTF8()
 	}
 	return eight, address
-}
-
-// A headerReader reads the header of a message, and hands back the first piece
-// of the body if it had to look at it.
-type headerReader struct {
-	*scanner
-	fields []field
-	dot    bool // a lone dot ends the message
-	ended  bool // the message ended in the header
-	total  int
-	limit  int         // of total
-	kind   status.Kind // of the error of a header that is longer
-	build  fieldBuilder
-	held   []byte // a piece of the body, if holds
-	holds  bool
-	ends   bool
-}
-
-// next is scanner.next, with the piece that the header did not want.
-func (h *headerReader) next() (piece []byte, end bool, err error) {
-	if h.holds {
-		h.holds = false
-		return h.held, h.ends, nil
-	}
-	return h.scanner.next()
-}
-
-// isDot reports whether the piece just read is the line that ends the message.
-func (h *headerReader) isDot(piece []byte, end bool) bool {
-	return h.dot && end && h.first && len(piece) == 1 && piece[0] == '.'
-}
-
-// read reads up to the blank line, the first line that cannot be of a header,
-// or the message's end. The lines that separate messages in an mbox file are
-// skipped at the start.
-func (h *headerReader) read() error {
-	skip := false
-	for {
-		piece, end, err := h.scanner.next()
-		switch {
-		case err == io.EOF || err == nil && h.isDot(piece, end):
-			h.ended = true
-			return h.endField()
-		case err != nil:
-			return status.NoInput.Errorf("reading the message: %w", err)
-		case !h.first && skip:
-			continue
-		case !h.first:
-		case len(piece) == 0:
-			return h.endField()
-		case len(h.fields) == 0 && h.build.isEmpty() && isMboxLine(piece):
-			skip = true
-			continue
-		case isSpace(piece[0]) && !h.build.isEmpty():
-		case nameLength(piece) > 0:
-			skip = false
-			if err := h.endField(); err != nil {
-				return err
-			}
-		default:
-			h.held, h.ends, h.holds = piece, end, true
-			return h.endField()
-		}
-		if h.first && !isSpace(piece[0]) {
-			h.total += fieldCost
-		}
-		if h.total += len(piece) + 2; h.total > h.limit {
-			return h.kind.Errorf("header too long: it is over %d KiB", h.limit>>10)
-		}
-		h.build.add(piece, end)
-	}
-}
-
-func (h *headerReader) endField() error {
-	if h.build.isEmpty() {
-		return nil
-	}
-	f := h.build.field()
-	if bytes.IndexByte(f.raw, 0) >= 0 {
-		return status.Data.Errorf("NUL character in the header field %s", f.raw[:f.name])
-	}
-	h.fields = append(h.fields, f)
-	return nil
 }
 
 // isMboxLine reports whether line is the "From " that begins a message in an

@@ -25,6 +25,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 
 	"sendoff/submit/envelope"
 	"sendoff/submit/status"
@@ -44,6 +45,10 @@ type Options struct {
 	// again after changes; 0 for 16 MiB. One that is too long is Data, or
 	// TooBig if this is set.
 	MaxHeader int
+	// Text allows for input without a header: if the lines before the first
+	// blank line are not all header fields, or none is a field that mail knows,
+	// all of it is the body.
+	Text bool
 }
 
 // A Message is a message that has been read. It is changed by Complete and
@@ -55,6 +60,8 @@ type Message struct {
 	signed    bool
 	copied    bool         // the body is another's
 	parts     bool         // the header of a part is not ASCII, and is to be
+	marked    bool         // a byte order mark stood before the header
+	input     string       // what the input was taken for, where Options left that open
 	maxHeader int          // octets by which the header may grow
 	recoded   [2]*recoding // the body re-encoded, without and with 8BITMIME
 }
@@ -65,7 +72,7 @@ type Message struct {
 // device, so that whoever writes to it is not killed by a broken pipe.
 func Read(r io.Reader, o Options) (*Message, error) {
 	s := newScanner(r)
-	m := &Message{body: new(store), maxHeader: cmp.Or(o.MaxHeader, maxHeader)}
+	m := &Message{body: new(store), maxHeader: cmp.Or(o.MaxHeader, maxHeader), marked: s.skipMark()}
 	err := m.read(s, o)
 	if err == nil {
 		err = m.check(o)
@@ -87,11 +94,20 @@ func (m *Message) read(s *scanner, o Options) error {
 	if o.MaxHeader > 0 {
 		h.kind = status.TooBig
 	}
+	b := bodyWriter{store: m.body, limit: o.MaxSize}
+	if o.Text {
+		h.text = &b
+	}
 	if err := h.read(); err != nil {
 		return err
 	}
-	m.fields = h.fields
-	b := bodyWriter{store: m.body, limit: o.MaxSize}
+	if m.input = h.verdict(); m.input == "" || m.input == withHeader {
+		m.fields = h.fields
+		b.length, b.long = 0, false
+		if err := m.body.reset(); err != nil || h.fault != nil {
+			return cmp.Or(h.fault, err)
+		}
+	}
 	for !h.ended {
 		piece, end, err := h.next()
 		if err == io.EOF {
@@ -109,6 +125,12 @@ func (m *Message) read(s *scanner, o Options) error {
 	}
 	m.long = b.long
 	return m.body.finish()
+}
+
+// Input says what the input was taken for, if Options.Text left that open. odd
+// says that the first line looks like a header field, and is none.
+func (m *Message) Input() (what string, odd bool) {
+	return m.input, strings.HasPrefix(m.input, noHeader)
 }
 
 // check refuses what can be told only from the whole message.
@@ -229,7 +251,7 @@ func (m *Message) AsIs(f envelope.Form) string {
 // Copy returns a message with a header of its own and m's body. It must be
 // closed before m.
 func (m *Message) Copy() *Message {
-	return &Message{fields: slices.Clone(m.fields), body: m.body, long: m.long, signed: m.signed, copied: true, parts: m.parts, maxHeader: m.maxHeader}
+	return &Message{fields: slices.Clone(m.fields), body: m.body, long: m.long, signed: m.signed, copied: true, parts: m.parts, marked: m.marked, input: m.input, maxHeader: m.maxHeader}
 }
 
 // Close forgets the message and the files it was kept in.

@@ -462,3 +462,81 @@ func BenchmarkReadOpen(b *testing.B) {
 		}
 	}
 }
+
+// TestReadText holds which input is text, where that is open.
+func TestReadText(t *testing.T) {
+	long := strings.Repeat("x", 2*blockSize)
+	tests := []struct{ name, in, want, input string }{
+		{"a header", "From: a\nx: y\n\nbody\n", "From: a\r\nx: y\r\n\r\nbody\r\n", "with a header"},
+		{"a header alone", "Subject: a", "Subject: a\r\n\r\n", "with a header"},
+		{"folded, CRLF", "Subject: a\r\n b\r\n\r\nbody\r\n", "Subject: a\r\n b\r\n\r\nbody\r\n", "with a header"},
+		{"by its beginning", "x-a: b\n\nc\n", "x-a: b\r\n\r\nc\r\n", "with a header"},
+		{"Bcc", "Bcc: a\n\nb\n", "\r\nb\r\n", "with a header"},
+		{"mbox", "From x\n>From y\nTo: a\n\nFrom z\n", "To: a\r\n\r\nFrom z\r\n", "with a header"},
+		{"byte order mark", "\xef\xbb\xbfTo: a\n\n\xef\xbb\xbfb\n", "To: a\r\n\r\n\xef\xbb\xbfb\r\n", "with a header"},
+		{"no field known", "ERROR: disk full\n", "\r\nERROR: disk full\r\n", "no line"},
+		{"no field known, and more", "ERROR: disk full\n /var\n\nTo: x\n", "\r\nERROR: disk full\r\n /var\r\n\r\nTo: x\r\n", "no line"},
+		{"a line that is no field", "Subject: x\nhello\n\nb\n", "\r\nSubject: x\r\nhello\r\n\r\nb\r\n", "not all"},
+		{"words", "hello\n\n  Subject: x\n", "\r\nhello\r\n\r\n  Subject: x\r\n", "without a header"},
+		{"an indented line", " Subject: x\n", "\r\n Subject: x\r\n", "without a header"},
+		{"text that begins as mbox", "From here on\nTo: be\nor not\n", "\r\nFrom here on\r\nTo: be\r\nor not\r\n", "not all"},
+		{"one line that begins as mbox", "From here on", "\r\nFrom here on\r\n", "without a header"},
+		{"empty", "", "\r\n", "without a header"},
+		{"a blank line first", "\nSubject: x\n", "\r\nSubject: x\r\n", "without a header"},
+		{"byte order mark before text", "\xef\xbb\xbfhello\n", "\r\nhello\r\n", "without a header"},
+		{"NUL", "a: \x00\n", "\r\na: \x00\r\n", "no line"},
+		{"dot", "a: b\n.\nc: d\n", "\r\na: b\r\n", "no line"},
+		{"old Macintosh", "a: b\rc", "\r\na: b\r\nc\r\n", "not all"},
+		{"long first line", "a: " + long, "\r\na: " + long + "\r\n", "no line"},
+		{"long word", long + "\nb\n", "\r\n" + long + "\r\nb\r\n", "without a header"},
+		{"white space before the header's end", "a: b\n \n\nc\n", "\r\na: b\r\n \r\n\r\nc\r\n", "no line"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			m := mustRead(t, test.in, Options{Text: true, Dot: true})
+			got := new(strings.Builder)
+			io.Copy(got, &wireHeader{fields: m.fields})
+			io.Copy(got, m.body.open())
+			if got.String() != test.want {
+				t.Errorf("got  %.200q\nwant %.200q", got, test.want)
+			}
+			if input, odd := m.Input(); !strings.HasSuffix(input, test.input) && (!odd || !strings.Contains(input, test.input)) {
+				t.Errorf("Input() = %q, %t, want %q", input, odd, test.input)
+			}
+		})
+	}
+	if m := mustRead(t, "a: b\n", Options{}); m.input != "" || len(m.fields) != 1 {
+		t.Errorf("where it is not open: %q", m.input)
+	}
+	if _, err := Read(strings.NewReader("To: \x00\n"), Options{Text: true}); status.KindOf(err) != status.Data {
+		t.Errorf("NUL in a header: %v", err)
+	}
+	broken := iotest.ErrReader(errors.New("gone"))
+	if _, err := Read(io.MultiReader(strings.NewReader("a: b\n"), broken), Options{Text: true}); status.KindOf(err) != status.NoInput {
+		t.Errorf("broken input: %v", err)
+	}
+}
+
+// TestReadLongText keeps text in constant memory, and a header that is too long
+// an error.
+func TestReadLongText(t *testing.T) {
+	const limit = 256 << 10
+	log := strings.Repeat("ERROR: disk full on /var\n", 200_000)
+	m := mustRead(t, log, Options{Text: true, MaxHeader: limit})
+	if want := strings.ReplaceAll(log, "\n", "\r\n"); wire(t, m, everything) != "\r\n"+want {
+		t.Error("the text changed")
+	}
+	if m.body.file == nil || len(m.fields) > 0 {
+		t.Error("5 MB of text are in memory")
+	}
+	one := "ERROR: " + strings.Repeat("x", 1<<20)
+	m = mustRead(t, one, Options{Text: true, MaxHeader: limit})
+	if m.body.size != int64(len(one))+2 {
+		t.Errorf("a long line: %d octets", m.body.size)
+	}
+	for _, in := range []string{"Subject: " + strings.Repeat("x", limit), "To: x\n" + log} {
+		if _, err := Read(strings.NewReader(in), Options{Text: true, MaxHeader: limit}); status.KindOf(err) != status.TooBig {
+			t.Errorf("%.20q: %v", in, err)
+		}
+	}
+}

@@ -36,6 +36,16 @@ func newScanner(r io.Reader) *scanner {
 	return s
 }
 
+// skipMark leaves out the byte order mark that editors put at the start of a
+// file in UTF-8, and reports whether there was one.
+func (s *scanner) skipMark() (found bool) {
+	for bytes.HasPrefix(s.buf[s.from:s.to], []byte("\xef\xbb\xbf")) {
+		s.from += 3
+		found = true
+	}
+	return found
+}
+
 // fill makes room and reads once.
 func (s *scanner) fill() {
 	if s.from > 0 {

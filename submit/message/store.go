@@ -81,6 +81,16 @@ func (s *store) finish() error {
 	return err
 }
 
+// reset forgets what was written.
+func (s *store) reset() error {
+	if s.size == 0 {
+		return nil
+	}
+	err := s.close()
+	*s = store{}
+	return err
+}
+
 // inspect notes what tail holds.
 func (s *store) inspect() {
 	s.nul = s.nul || bytes.IndexByte(s.tail, 0) >= 0

@@ -26,7 +26,9 @@ func (p *program) read(s *submit.Submitter, r *submit.Request, wrong error) (err
 		in = &keeping{from: os.Stdin, text: &r.Unread}
 	}
 	p.reading.Store(true)
-	r.Message, err = message.Read(in, message.Options{Dot: !p.cmd.IgnoreDots})
+	r.Message, err = message.Read(in, message.Options{
+		Dot: !p.cmd.IgnoreDots, Text: p.cmd.Face == cmdline.Sendoff && !p.cmd.Extract,
+	})
 	p.reading.Store(false)
 	if err != nil && wrong == nil {
 		wrong = err

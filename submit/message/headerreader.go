@@ -1,0 +1,168 @@
+package message
+
+import (
+	"bytes"
+	"io"
+	"slices"
+	"strings"
+
+	"sendoff/submit/status"
+)
+
+// A headerReader reads the header of a message, and hands back the first piece
+// of the body if it had to look at it. Where it is open whether there is a
+// header at all, it also writes what it reads to text, as a body.
+type headerReader struct {
+	*scanner
+	fields []field
+	dot    bool // a lone dot ends the message
+	ended  bool // the message ended in the header
+	total  int
+	limit  int         // of total
+	kind   status.Kind // of the error of a header that is longer
+	build  fieldBuilder
+	held   []byte // a piece of the body, if holds
+	holds  bool
+	ends   bool
+
+	text  *bodyWriter // nil if there is a header, if only an empty one
+	known bool        // there is a field that mail knows
+	alien bool        // there is a line that is of no field
+	fault error       // of the header, if it is one
+}
+
+// knownFields are the fields by one of which a header is told from text. A name
+// that ends in "-" stands for all that begin with it.
+var knownFields = [...]string{
+	"From", "To", "Cc", "Bcc", "Subject", "Date", "MIME-Version", "Content-", "Message-ID", "Reply-To", "Received", "Resent-", "List-", "X-",
+}
+
+// isKnown reports whether f is one of knownFields.
+func (f field) isKnown() bool {
+	return slices.ContainsFunc(knownFields[:], func(name string) bool {
+		return f.is(name) || strings.HasSuffix(name, "-") && f.begins(name)
+	})
+}
+
+// What input is taken for, where that is open.
+const (
+	withHeader = "a message with a header"
+	plainText  = "text without a header"
+	noHeader   = "text without a header, all of it body: " // though it looks like one
+)
+
+// verdict says what the input is, "" where that was not open.
+func (h *headerReader) verdict() string {
+	switch {
+	case h.text == nil:
+		return ""
+	case h.known && !h.alien:
+		return withHeader
+	case h.text.size == 0 || len(h.fields) == 0:
+		return plainText
+	case h.alien:
+		return noHeader + "not all lines before the first blank one are header fields"
+	}
+	return noHeader + "no line before the first blank one is a field such as From, To or Subject"
+}
+
+// next is scanner.next, with the piece that the header did not want.
+func (h *headerReader) next() (piece []byte, end bool, err error) {
+	if h.holds {
+		h.holds = false
+		return h.held, h.ends, nil
+	}
+	return h.scanner.next()
+}
+
+// isDot reports whether the piece just read is the line that ends the message.
+func (h *headerReader) isDot(piece []byte, end bool) bool {
+	return h.dot && end && h.first && len(piece) == 1 && piece[0] == '.'
+}
+
+// read reads up to the blank line, the first line that cannot be of a header,
+// or the message's end. The lines that separate messages in an mbox file are
+// skipped at the start. A blank line is of the body if what stands before it is.
+func (h *headerReader) read() error {
+	skip := false
+	for {
+		piece, end, err := h.scanner.next()
+		switch {
+		case err == io.EOF || err == nil && h.isDot(piece, end):
+			h.ended = true
+			return h.endField()
+		case err != nil:
+			return status.NoInput.Errorf("reading the message: %w", err)
+		case !h.first:
+		case len(piece) == 0:
+			return h.endHeader()
+		case len(h.fields) == 0 && h.build.isEmpty() && isMboxLine(piece):
+			skip = true
+		case isSpace(piece[0]) && !h.build.isEmpty():
+		case nameLength(piece) > 0:
+			skip = false
+			if err := h.endField(); err != nil {
+				return err
+			}
+		default:
+			h.held, h.ends, h.holds, h.alien = piece, end, true, true
+			return h.endField()
+		}
+		if h.text != nil {
+			if err := h.text.write(piece, end); err != nil {
+				return err
+			}
+		}
+		if skip {
+			continue
+		}
+		if err := h.count(piece); err != nil || h.alien {
+			return err
+		}
+		h.build.add(piece, end)
+	}
+}
+
+// count adds piece to what the header takes. Without a known field, what is too
+// long for a header is text, which may be as long as it likes.
+func (h *headerReader) count(piece []byte) error {
+	if h.first && !isSpace(piece[0]) {
+		h.total += fieldCost
+	}
+	if h.total += len(piece) + 2; h.total <= h.limit {
+		return nil
+	}
+	begun := field{raw: h.build.raw, name: nameLength(h.build.raw)}
+	if h.text != nil && !h.known && !begun.isKnown() {
+		h.alien = true
+		return nil
+	}
+	return h.kind.Errorf("header too long: it is over %d KiB", h.limit>>10)
+}
+
+// endHeader ends the header at a blank line.
+func (h *headerReader) endHeader() error {
+	if err := h.endField(); err != nil {
+		return err
+	}
+	if h.text != nil && !h.known && h.text.size > 0 {
+		return h.text.write(nil, true)
+	}
+	return nil
+}
+
+func (h *headerReader) endField() error {
+	if h.build.isEmpty() {
+		return nil
+	}
+	f := h.build.field()
+	h.known = h.known || f.isKnown()
+	if bytes.IndexByte(f.raw, 0) >= 0 && h.fault == nil {
+		h.fault = status.Data.Errorf("NUL character in the header field %s", f.raw[:f.name])
+		if h.text == nil {
+			return h.fault
+		}
+	}
+	h.fields = append(h.fields, f)
+	return nil
+}
