@@ -376,7 +376,8 @@ func (s *Submitter) store(r *Request, e *queue.Entry, add func(*queue.Entry, io.
 // entry makes an entry of r, without recipients.
 func (s *Submitter) entry(r *Request) *queue.Entry {
 	author := envelope.Address{}
-	if from, ok := r.Message.From(); ok {
+	if r.Message != nil { // else it could not be read
+		from, _ := r.Message.From()
 		author = from.Address
 	}
 	var client *int
