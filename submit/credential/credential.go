@@ -13,8 +13,9 @@
 // there and must not be used (a file that others can write, a NUL in it): that
 // is for a person to mend.
 //
-// Every wait is bounded: 3 seconds for the keyring and 10 for a command, and 2
-// minutes for either when a person is there who may be typing a passphrase.
+// Every wait is bounded: 3 seconds for the keyring, after 10 in which its service
+// may start, and 10 for a command; 2 minutes for either when a person is there who
+// may be typing a passphrase.
 //
 // An access token is got with a refresh token, which Authorise has put into one
 // of the places that can be written to; oauth2.go has the picture.
@@ -62,10 +63,11 @@ func (i Item) username() (string, error) {
 // A Store fetches and keeps secrets. Its fields are the outside world; the zero
 // Store is the system's, for a process without a person or a privilege.
 type Store struct {
-	Keyring     Keyring // nil: the system's
-	Interactive bool    // a person is at the terminal, and may be asked to unlock something
-	NoCommands  bool    // the process has rights that its caller has not: run nothing
-	Home        string  // for "~/"; "" means the environment's
+	Keyring     Keyring           // nil: the system's
+	Interactive bool              // a person is at the terminal, and may be asked to unlock something
+	NoCommands  bool              // the process has rights that its caller has not: run nothing
+	Home        string            // for "~/"; "" means the environment's
+	Tell        func(line string) // tells the person why nothing happens; may be nil
 
 	dial func(ctx context.Context, network, address string) (net.Conn, error) // to a provider; nil: the system's
 }

@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"maps"
 	"net"
+	pathpkg "path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -25,8 +26,11 @@ type fakeBus struct {
 	alias       dbus.ObjectPath // the default collection; "" for none
 	locked      dbus.ObjectPath // a collection or an item
 	items       []map[string]string
+	elsewhere   map[dbus.ObjectPath]map[string]string // items of other collections; the secret of each is its path
+	hides       bool                                  // items of a locked collection are not found
 
 	noService string // the error that every call to the service gets
+	starting  func() // has the service started, when this returns; nil: it cannot be
 	garbage   bool   // no D-Bus at all
 	dies      string // hang up at this member
 	diesAfter string // hang up when this member is answered
@@ -163,11 +167,20 @@ func (b *fakeBus) answer(member string, m *dbus.Message) (body []any, failure st
 	switch {
 	case member == "Hello":
 		return []any{":1.1"}, ""
-	case path == "/org/freedesktop/DBus":
+	case member == "StartServiceByName" && b.starting != nil:
+		b.starting()
+		b.mu.Lock()
+		b.noService = ""
+		b.mu.Unlock()
+		return []any{uint32(1)}, ""
+	case path == "/org/freedesktop/DBus" && (member != "StartServiceByName" || b.noService == ""):
 		return nil, ""
 	}
-	if b.noService != "" {
-		return []any{"who?"}, b.noService
+	b.mu.Lock()
+	noService := b.noService
+	b.mu.Unlock()
+	if noService != "" {
+		return []any{"who?"}, noService
 	}
 	switch member {
 	case "Get":
@@ -181,11 +194,7 @@ func (b *fakeBus) answer(member string, m *dbus.Message) (body []any, failure st
 		}
 		return []any{b.alias}, ""
 	case "SearchItems":
-		want := m.Body[0].(map[string]string)
-		if slices.ContainsFunc(b.items, func(has map[string]string) bool { return maps.Equal(has, want) }) {
-			return []any{[]dbus.ObjectPath{theItem}}, ""
-		}
-		return []any{[]dbus.ObjectPath{}}, ""
+		return b.search(m.Body[0].(map[string]string)), ""
 	case "OpenSession":
 		return []any{dbus.MakeVariant(""), dbus.ObjectPath("/s")}, ""
 	case "Unlock":
@@ -195,6 +204,9 @@ func (b *fakeBus) answer(member string, m *dbus.Message) (body []any, failure st
 		}
 		return []any{paths, noPrompt}, ""
 	case "GetSecret":
+		if path != theItem {
+			return []any{ss.NewSecret("/s", string(path))}, ""
+		}
 		return []any{ss.NewSecret("/s", "hunter2")}, ""
 	case "CreateItem":
 		return []any{dbus.ObjectPath(theItem), noPrompt}, ""
@@ -202,4 +214,27 @@ func (b *fakeBus) answer(member string, m *dbus.Message) (body []any, failure st
 		return []any{noPrompt}, ""
 	}
 	return nil, ""
+}
+
+// search returns the items with these attributes, the unlocked and the locked.
+func (b *fakeBus) search(want map[string]string) []any {
+	open, locked := []dbus.ObjectPath{}, []dbus.ObjectPath{}
+	all := maps.Clone(b.elsewhere)
+	if slices.ContainsFunc(b.items, func(has map[string]string) bool { return maps.Equal(has, want) }) {
+		if all == nil {
+			all = make(map[dbus.ObjectPath]map[string]string)
+		}
+		all[theItem] = want
+	}
+	for item, has := range all {
+		isLocked := item == b.locked || dbus.ObjectPath(pathpkg.Dir(string(item))) == b.locked
+		switch {
+		case !maps.Equal(has, want), isLocked && b.hides:
+		case isLocked:
+			locked = append(locked, item)
+		default:
+			open = append(open, item)
+		}
+	}
+	return []any{open, locked}
 }

@@ -42,56 +42,99 @@ const service = "sendoff"
 const keyringLimit = 3 * time.Second
 
 func (p place) getKeyring(ctx context.Context) (string, error) {
-	return p.guarded(ctx, func(k Keyring, username string) (string, error) {
+	return p.guarded(ctx, false, func(k Keyring, username string) (string, error) {
 		return k.Get(service, username)
 	})
 }
 
 func (p place) putKeyring(ctx context.Context, secret string) error {
-	_, err := p.guarded(ctx, func(k Keyring, username string) (string, error) {
+	_, err := p.guarded(ctx, true, func(k Keyring, username string) (string, error) {
 		return "", k.Set(service, username, secret)
 	})
 	return err
 }
 
 func (p place) deleteKeyring(ctx context.Context) error {
-	_, err := p.guarded(ctx, func(k Keyring, username string) (string, error) {
+	_, err := p.guarded(ctx, true, func(k Keyring, username string) (string, error) {
 		return "", k.Delete(service, username)
 	})
 	return err
 }
 
+// startLimit is how long the system may take to start the keyring, and startTold
+// when a person is told that it does.
+const (
+	startLimit = 10 * time.Second
+	startTold  = time.Second
+)
+
 // guarded calls the keyring so that whatever it does, an answer comes in time:
 //
 //	look    is there a bus, a service, a collection? is it locked?   3 s
+//	start   if there is no service that runs; then look again        10 s
 //	call    if locked, and nobody is there to unlock it: not at all
 //	        if locked, or the system may ask:                        2 min
 //	        else the rest of the 3 s
-func (p place) guarded(ctx context.Context, call func(Keyring, string) (string, error)) (string, error) {
+func (p place) guarded(ctx context.Context, write bool, call func(Keyring, string) (string, error)) (string, error) {
 	username, err := p.item.username()
 	if err != nil {
 		return "", err
 	}
-	short, cancel := limited(ctx, keyringLimit)
+	wait, cancel := limited(ctx, keyringLimit)
 	defer cancel()
-	k, wait := p.store.Keyring, short
+	k := p.store.Keyring
 	if k == nil {
 		k = system{}
-		locked, err := attempt(short, func() (bool, error) { return look(short, username) })
+		locked, err := attempt(wait, func() (bool, error) { return look(wait, username, write) })
+		if err = explain(username, err); errors.Is(err, ErrNoService) {
+			if err = explain(username, p.store.startKeyring(ctx)); err == nil {
+				wait, cancel = limited(ctx, keyringLimit)
+				defer cancel()
+				locked, err = attempt(wait, func() (bool, error) { return lookAgain(wait, username, write) })
+				err = explain(username, err)
+			}
+		}
 		if err != nil {
-			return "", explain(username, err)
+			return "", err
 		}
 		if locked && !p.store.Interactive {
 			return "", ErrLocked
 		}
 		if locked || mayAsk && p.store.Interactive {
-			long, cancel := limited(ctx, personLimit)
+			wait, cancel = limited(ctx, personLimit)
 			defer cancel()
-			wait = long
 		}
 	}
 	text, err := attempt(wait, func() (string, error) { return call(k, username) })
 	return text, explain(username, err)
+}
+
+// startKeyring has the system start the keyring's service.
+func (s *Store) startKeyring(ctx context.Context) error {
+	ctx, cancel := limited(ctx, startLimit)
+	defer cancel()
+	if s.Tell != nil {
+		late := time.AfterFunc(startTold, func() { s.Tell("waiting for the keyring service, which is being started") })
+		defer late.Stop()
+	}
+	_, err := attempt(ctx, func() (struct{}, error) { return struct{}{}, startService(ctx) })
+	return err
+}
+
+// lookAgain looks until the service that has just been started has its collections,
+// or ctx ends.
+func lookAgain(ctx context.Context, username string, write bool) (locked bool, err error) {
+	for {
+		locked, err = look(ctx, username, write)
+		if !errors.Is(err, ErrNoCollection) {
+			return locked, err
+		}
+		select {
+		case <-ctx.Done():
+			return locked, err
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
 }
 
 func limited(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {

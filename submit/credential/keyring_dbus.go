@@ -9,7 +9,9 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -28,46 +30,77 @@ const mayAsk = false
 type system struct{}
 
 // Get returns our item's secret, or failing that one that msmtp has stored.
-func (system) Get(service, username string) (string, error) {
-	secret, err := keyring.Get(service, username)
-	if !errors.Is(err, keyring.ErrNotFound) {
-		return secret, err
-	}
+func (system) Get(_, username string) (string, error) {
 	svc, err := ss.NewSecretService()
 	if err != nil {
 		return "", err
+	}
+	all, err := collections(context.Background(), svc.Conn)
+	if err != nil {
+		return "", err
+	}
+	found, err := all.find(context.Background(), schemes(username)...)
+	if err != nil {
+		return "", err
+	}
+	if len(found) == 0 { // a collection may show its items only when it is unlocked
+		if err := svc.Unlock(all.ours); err != nil {
+			return "", err
+		}
+		if found, err = all.find(context.Background(), schemes(username)...); err != nil {
+			return "", err
+		}
+	}
+	if len(found) == 0 {
+		return "", ErrNotFound
 	}
 	session, err := svc.OpenSession()
 	if err != nil {
 		return "", err
 	}
 	defer svc.Close(session)
-	for _, attributes := range schemes(username)[1:] {
-		items, err := svc.SearchItems(svc.GetLoginCollection(), attributes)
-		if err != nil {
-			return "", err
-		}
-		if len(items) == 0 {
-			continue
-		}
-		if err := svc.Unlock(items[0]); err != nil {
-			return "", err
-		}
-		s, err := svc.GetSecret(items[0], session.Path())
-		if err != nil {
-			return "", err
-		}
-		return string(s.Value), nil
+	if err := svc.Unlock(found[0].path); err != nil {
+		return "", err
 	}
-	return "", ErrNotFound
+	secret, err := svc.GetSecret(found[0].path, session.Path())
+	if err != nil {
+		return "", err
+	}
+	return string(secret.Value), nil
 }
 
 func (system) Set(service, username, secret string) error {
 	return keyring.Set(service, username, secret)
 }
 
-// Delete removes our item. What msmtp stored is msmtp's.
-func (system) Delete(service, username string) error { return keyring.Delete(service, username) }
+// Delete removes our item, from each collection that has one. What msmtp stored is
+// msmtp's.
+func (system) Delete(_, username string) error {
+	svc, err := ss.NewSecretService()
+	if err != nil {
+		return err
+	}
+	all, err := collections(context.Background(), svc.Conn)
+	if err != nil {
+		return err
+	}
+	if err := svc.Unlock(all.ours); err != nil {
+		return err
+	}
+	found, err := all.find(context.Background(), schemes(username)[0])
+	if err != nil {
+		return err
+	}
+	for _, item := range found {
+		if err := errors.Join(svc.Unlock(item.path), svc.Delete(item.path)); err != nil {
+			return err
+		}
+	}
+	if len(found) == 0 {
+		return ErrNotFound
+	}
+	return nil
+}
 
 // schemes returns the attributes by which a password can be found, our own
 // first, then those of msmtp and of msmtp before 1.8 (the old gnome-keyring's).
@@ -91,62 +124,122 @@ const (
 
 // look finds out on a connection of its own, which ends with ctx, whether
 // go-keyring can be called, and whether it would have to ask a person to unlock
-// the collection or the item of username.
-func look(ctx context.Context, username string) (locked bool, err error) {
-	address, err := busAddress(os.Getenv("XDG_RUNTIME_DIR"), "/run/user/"+strconv.Itoa(os.Geteuid()))
+// the item of username, or the collection where it may be; to write, both. It
+// starts no service.
+func look(ctx context.Context, username string, write bool) (locked bool, err error) {
+	conn, err := connect(ctx)
 	if err != nil {
 		return false, err
 	}
-	if err := os.Setenv("DBUS_SESSION_BUS_ADDRESS", address); err != nil {
+	defer conn.Close()
+	all, err := collections(ctx, conn)
+	if err != nil {
 		return false, err
+	}
+	found, err := all.find(ctx, schemes(username)...)
+	if err != nil {
+		return false, err
+	}
+	if len(found) > 0 && (found[0].locked || !write) {
+		return found[0].locked, nil
+	}
+	return isLocked(ctx, conn.Object(secrets, all.ours), "Collection")
+}
+
+// connect connects to the session bus, and names it where go-keyring looks.
+func connect(ctx context.Context) (*dbus.Conn, error) {
+	address, err := busAddress(os.Getenv("XDG_RUNTIME_DIR"), "/run/user/"+strconv.Itoa(os.Geteuid()))
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Setenv("DBUS_SESSION_BUS_ADDRESS", address); err != nil {
+		return nil, err
 	}
 	conn, err := dbus.Connect(address, dbus.WithContext(ctx))
 	if err != nil {
-		return false, fmt.Errorf("%w: %s", ErrNoBus, printable(err.Error(), 200))
+		return nil, fmt.Errorf("%w: %s", ErrNoBus, printable(err.Error(), 200))
 	}
-	defer conn.Close()
-	collection, err := defaultCollection(ctx, conn)
-	if err != nil {
-		return false, err
-	}
-	locked, err = isLocked(ctx, conn.Object(secrets, collection), "Collection")
-	if err != nil || locked {
-		return locked, err
-	}
-	for _, attributes := range schemes(username) {
-		var items []dbus.ObjectPath
-		call := conn.Object(secrets, collection).CallWithContext(ctx, iface+"Collection.SearchItems", 0, attributes)
-		if err := call.Store(&items); err != nil {
-			return false, err
-		}
-		if len(items) > 0 {
-			return isLocked(ctx, conn.Object(secrets, items[0]), "Item")
-		}
-	}
-	return false, nil
+	return conn, nil
 }
 
-// defaultCollection returns the collection that go-keyring uses: the one called
-// login, else the default one.
-func defaultCollection(ctx context.Context, conn *dbus.Conn) (dbus.ObjectPath, error) {
+// startService returns when the bus has started the service.
+func startService(ctx context.Context) error {
+	conn, err := connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	return conn.BusObject().CallWithContext(ctx, "org.freedesktop.DBus.StartServiceByName", 0, secrets, uint32(0)).Err
+}
+
+// shelves is the collections of the service, on a connection.
+type shelves struct {
+	conn *dbus.Conn
+	ours dbus.ObjectPath // where go-keyring stores: the one called login, else the default one
+	next dbus.ObjectPath // the default one
+}
+
+// collections asks for them.
+func collections(ctx context.Context, conn *dbus.Conn) (shelves, error) {
+	s := shelves{conn: conn}
 	svc := conn.Object(secrets, secretsObj)
 	all, err := property[[]dbus.ObjectPath](ctx, svc, "Service", "Collections")
 	if err != nil {
-		return "", err
+		return s, err
 	}
-	for _, path := range all {
-		if path == loginObj {
-			return path, nil
+	if err := svc.CallWithContext(ctx, iface+"Service.ReadAlias", dbus.FlagNoAutoStart, "default").Store(&s.next); err != nil {
+		return s, err
+	}
+	switch {
+	case slices.Contains(all, loginObj):
+		s.ours = loginObj
+	case s.next == "/":
+		return s, ErrNoCollection
+	default:
+		s.ours = s.next
+	}
+	return s, nil
+}
+
+// A found is an item of the service.
+type found struct {
+	path   dbus.ObjectPath
+	locked bool
+}
+
+// find returns the items of all collections with one of these sets of attributes:
+// those of the first set first, and of one set those in our collection, in the
+// default one, and in the others.
+func (s shelves) find(ctx context.Context, sets ...map[string]string) (all []found, err error) {
+	svc := s.conn.Object(secrets, secretsObj)
+	for _, attributes := range sets {
+		var open, locked []dbus.ObjectPath
+		call := svc.CallWithContext(ctx, iface+"Service.SearchItems", dbus.FlagNoAutoStart, attributes)
+		if err := call.Store(&open, &locked); err != nil {
+			return nil, err
 		}
+		var of []found
+		for _, path := range open {
+			of = append(of, found{path, false})
+		}
+		for _, path := range locked {
+			of = append(of, found{path, true})
+		}
+		slices.SortStableFunc(of, func(a, b found) int { return s.rank(a.path) - s.rank(b.path) })
+		all = append(all, of...)
 	}
-	var path dbus.ObjectPath
-	if err := svc.CallWithContext(ctx, iface+"Service.ReadAlias", 0, "default").Store(&path); err != nil {
-		return "", err
+	return all, nil
+}
+
+// rank orders items by their collection.
+func (s shelves) rank(item dbus.ObjectPath) int {
+	switch dbus.ObjectPath(path.Dir(string(item))) {
+	case s.ours:
+		return 0
+	case s.next:
+		return 1
 	}
-	if path == "/" {
-		return "", ErrNoCollection
-	}
-	return path, nil
+	return 2
 }
 
 func isLocked(ctx context.Context, object dbus.BusObject, of string) (bool, error) {
@@ -154,7 +247,7 @@ func isLocked(ctx context.Context, object dbus.BusObject, of string) (bool, erro
 }
 
 func property[T any](ctx context.Context, object dbus.BusObject, of, name string) (value T, err error) {
-	err = object.CallWithContext(ctx, "org.freedesktop.DBus.Properties.Get", 0, iface+of, name).Store(&value)
+	err = object.CallWithContext(ctx, "org.freedesktop.DBus.Properties.Get", dbus.FlagNoAutoStart, iface+of, name).Store(&value)
 	return value, err
 }
 

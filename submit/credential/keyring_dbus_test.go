@@ -105,6 +105,97 @@ func TestSecretServiceWrites(t *testing.T) {
 	}
 }
 
+// TestCollections: items are found in every collection, ours before msmtp's, and
+// those where go-keyring stores before those of the default and of other ones.
+func TestCollections(t *testing.T) {
+	const home = "/org/freedesktop/secrets/collection/"
+	ours := map[string]string{"service": "sendoff", "username": username}
+	msmtp := map[string]string{"service": "smtp", "host": "smtp.example.org", "user": "ann@example.org"}
+	type in = map[dbus.ObjectPath]map[string]string
+	for _, tt := range []struct {
+		name  string
+		bus   *fakeBus
+		want  string // the secret, or
+		wrong string // the error
+	}{
+		{"beside login", &fakeBus{collections: login(), alias: home + "Default", elsewhere: in{home + "Default/7": msmtp}}, home + "Default/7", ""},
+		{"neither login nor default", &fakeBus{collections: login(), alias: loginObj, elsewhere: in{home + "work/7": ours}}, home + "work/7", ""},
+		{"login before default", &fakeBus{collections: login(), alias: home + "Default", elsewhere: in{
+			home + "Default/1": ours, home + "login/2": ours, home + "work/3": ours}}, home + "login/2", ""},
+		{"default before others", &fakeBus{collections: login(), alias: home + "Default", elsewhere: in{
+			home + "Default/1": ours, home + "a/2": ours, home + "work/3": ours}}, home + "Default/1", ""},
+		{"ours before msmtp's", &fakeBus{collections: login(), alias: loginObj, elsewhere: in{
+			home + "login/1": msmtp, home + "work/3": ours}}, home + "work/3", ""},
+		{"login is locked and others are not", &fakeBus{collections: login(), alias: loginObj, locked: loginObj, elsewhere: in{home + "work/3": msmtp}}, home + "work/3", ""},
+		{"locked in login goes before", &fakeBus{collections: login(), alias: loginObj, locked: loginObj, elsewhere: in{
+			home + "login/1": ours, home + "work/3": ours}}, "", "keyring: locked"},
+		{"locked elsewhere", &fakeBus{collections: login(), alias: loginObj, locked: home + "work", elsewhere: in{home + "work/3": ours}}, "", "keyring: locked"},
+		{"hidden while locked", &fakeBus{collections: login(), alias: loginObj, locked: loginObj, hides: true, elsewhere: in{home + "login/1": ours}}, "", "keyring: locked"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			trapLaunch(t)
+			tt.bus.listen(t)
+			secret, err := (&Store{}).Get(t.Context(), refs(t, "keyring"), item)
+			if tt.wrong != "" {
+				fails(t, err, tt.wrong)
+				return
+			}
+			if secret.Reveal() != tt.want || err != nil {
+				t.Errorf("got %q, %v", secret.Reveal(), err)
+			}
+		})
+	}
+}
+
+// TestCollectionsWrite: where go-keyring stores must be open, wherever an item is,
+// and what is forgotten is so everywhere.
+func TestCollectionsWrite(t *testing.T) {
+	const home = "/org/freedesktop/secrets/collection/"
+	ours := map[string]string{"service": "sendoff", "username": username}
+	type in = map[dbus.ObjectPath]map[string]string
+	newBus := func(t *testing.T, locked dbus.ObjectPath) *fakeBus {
+		b := &fakeBus{collections: login(), alias: home + "Default", locked: locked, elsewhere: in{home + "Default/1": ours}}
+		b.listen(t)
+		return b
+	}
+	t.Run("put", func(t *testing.T) {
+		newBus(t, loginObj)
+		secret, _ := NewSecret("x")
+		fails(t, (&Store{}).Put(t.Context(), refs(t, "keyring")[0], item, secret), "keyring: locked")
+	})
+	t.Run("delete", func(t *testing.T) {
+		bus := newBus(t, "")
+		if err := (&Store{}).Delete(t.Context(), refs(t, "keyring")[0], item); err != nil || !bus.called("Delete") {
+			t.Errorf("Delete: %v", err)
+		}
+	})
+}
+
+// TestServiceStarts: the bus starts the service for whoever asks, and a person is
+// told if that takes a while.
+func TestServiceStarts(t *testing.T) {
+	const unknown = "org.freedesktop.DBus.Error.ServiceUnknown"
+	ours := map[string]string{"service": "sendoff", "username": username}
+	told := make(chan string, 1)
+	bus := &fakeBus{collections: login(), items: []map[string]string{ours}, noService: unknown, starting: func() { <-told }}
+	bus.listen(t)
+	store := &Store{Tell: func(line string) { told <- line }}
+	secret, err := store.Get(t.Context(), refs(t, "keyring"), item)
+	if secret.Reveal() != "hunter2" || err != nil {
+		t.Errorf("got %q, %v", secret.Reveal(), err)
+	}
+}
+
+// TestServiceStartsNever: whoever loses patience is not held.
+func TestServiceStartsNever(t *testing.T) {
+	const unknown = "org.freedesktop.DBus.Error.ServiceUnknown"
+	ctx, cancel := context.WithCancel(t.Context())
+	never := &fakeBus{noService: unknown, mute: "StartServiceByName", muted: cancel}
+	never.listen(t)
+	_, err := (&Store{}).Get(ctx, refs(t, "keyring"), item)
+	fails(t, err, "keyring: context canceled")
+}
+
 // TestSecretServiceMute takes 3 seconds, because no deadline of a socket can be
 // faked.
 func TestSecretServiceMute(t *testing.T) {

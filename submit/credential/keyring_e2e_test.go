@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/godbus/dbus/v5"
+	ss "github.com/zalando/go-keyring/secret_service"
 )
 
 // The tests of this file run real programs: dbus-daemon, gnome-keyring-daemon
@@ -111,11 +112,11 @@ func (d *desktop) wait(t *testing.T, socket string) {
 	conn := d.connect(t, socket)
 	defer conn.Close()
 	for start := time.Now(); time.Since(start) < 20*time.Second; time.Sleep(20 * time.Millisecond) {
-		path, err := defaultCollection(t.Context(), conn)
+		all, err := collections(t.Context(), conn)
 		if err != nil {
 			continue
 		}
-		if locked, err := isLocked(t.Context(), conn.Object(secrets, path), "Collection"); err == nil && !locked {
+		if locked, err := isLocked(t.Context(), conn.Object(secrets, all.ours), "Collection"); err == nil && !locked {
 			return
 		}
 	}
@@ -210,6 +211,80 @@ func TestRealMsmtpItems(t *testing.T) {
 	wantSecret(t, "new")
 	secretTool(t, "own", "store", "--label=x", "service", "sendoff", "username", username)
 	wantSecret(t, "own")
+}
+
+// TestRealCollections: an item in a keyring beside the one called login, which is
+// the default one.
+func TestRealCollections(t *testing.T) {
+	d := newDesktop(t, "", false)
+	use(t, d.socket())
+	conn := d.connect(t, d.socket())
+	defer conn.Close()
+	svc := conn.Object(secrets, secretsObj)
+	var none dbus.Variant
+	var session, made dbus.ObjectPath
+	if err := svc.Call(iface+"Service.OpenSession", 0, "plain", dbus.MakeVariant("")).Store(&none, &session); err != nil {
+		t.Fatal(err)
+	}
+	label := map[string]dbus.Variant{iface + "Collection.Label": dbus.MakeVariant("Default")}
+	err := svc.Call("org.gnome.keyring.InternalUnsupportedGuiltRiddenInterface.CreateWithMasterPassword", 0, label, ss.NewSecret(session, "pw")).Store(&made)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := svc.Call(iface+"Service.SetAlias", 0, "default", made).Err; err != nil {
+		t.Fatal(err)
+	}
+	secretTool(t, "msmtp's", "store", "--label=x", "--collection="+string(made), "host", item.Host, "service", "smtp", "user", item.User)
+	wantSecret(t, "msmtp's")
+	secretTool(t, "own", "store", "--label=x", "service", "sendoff", "username", username)
+	wantSecret(t, "own")
+	secret, _ := NewSecret("by login")
+	if err := (&Store{}).Put(t.Context(), refs(t, "keyring")[0], item, secret); err != nil {
+		t.Fatal(err)
+	}
+	wantSecret(t, "by login")
+	if err := (&Store{}).Delete(t.Context(), refs(t, "keyring")[0], item); err != nil {
+		t.Fatal(err)
+	}
+	wantSecret(t, "msmtp's")
+}
+
+// TestRealSlowStart: the bus starts the keyring for the first question, and it takes
+// longer than the service may take for an answer.
+func TestRealSlowStart(t *testing.T) {
+	d := newDesktop(t, "", true)
+	services := filepath.Join(d.dir, "services")
+	slow := filepath.Join(d.dir, "slow")
+	for file, text := range map[string]string{
+		slow: "#!/bin/sh\nsleep 4\nprintf pw | exec gnome-keyring-daemon --foreground --unlock --components=secrets >/dev/null\n",
+		filepath.Join(services, "org.freedesktop.secrets.service"): "[D-BUS Service]\nName=org.freedesktop.secrets\nExec=" + slow + "\n",
+		filepath.Join(d.dir, "slow.conf"): "<busconfig><type>session</type><listen>unix:path=" + filepath.Join(d.dir, "slow-bus") + "</listen><servicedir>" + services +
+			`</servicedir><policy context="default"><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/></policy></busconfig>`,
+	} {
+		os.MkdirAll(filepath.Dir(file), 0o700)
+		if err := os.WriteFile(file, []byte(text), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	bus := exec.Command("dbus-daemon", "--nofork", "--print-address", "--config-file="+filepath.Join(d.dir, "slow.conf"))
+	out, err := bus.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	start(t, bus)
+	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	use(t, filepath.Join(d.dir, "slow-bus"))
+	told := 0
+	store := &Store{Tell: func(string) { told++ }}
+	within(t, startLimit, func() {
+		_, err := store.Get(t.Context(), refs(t, "keyring"), item)
+		fails(t, err, "keyring: no password stored for "+username)
+	})
+	if told != 1 {
+		t.Errorf("told %d times", told)
+	}
 }
 
 func TestRealLocked(t *testing.T) {

@@ -63,7 +63,9 @@ func TestTrustInNamespace(t *testing.T) {
 		chown(t, path, uid, uid)
 		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: nobodys, Gid: nobodys, NoSetGroups: true}
 	}
-	one := func(id int) []syscall.SysProcIDMap { return []syscall.SysProcIDMap{{ContainerID: id, HostID: id, Size: 1}} }
+	one := func(id int) []syscall.SysProcIDMap {
+		return []syscall.SysProcIDMap{{ContainerID: id, HostID: id, Size: 1}}
+	}
 	cmd.SysProcAttr.UidMappings, cmd.SysProcAttr.GidMappings = one(uid), one(gidOf(t, path))
 	cmd.SysProcAttr.GidMappingsEnableSetgroups = false
 	out, err := cmd.CombinedOutput()

@@ -157,7 +157,7 @@ func (p *program) takeOver(ctx context.Context) error {
 		ConfigHome: filepath.Dir(filepath.Dir(paths.User)),
 		Identity:   id,
 		Values:     submit.Values(),
-		Store:      &credential.Store{Interactive: process.IsTerminal(os.Stderr), Home: paths.Home},
+		Store:      &credential.Store{Interactive: process.IsTerminal(os.Stderr), Home: paths.Home, Tell: p.say},
 	}
 	return job.Run(ctx, os.Stdout, p.say)
 }

@@ -217,6 +217,7 @@ func (p *program) outside() *submit.Submitter {
 	}
 	if person || p.cmd.Verbose {
 		s.Tell = p.tell
+		s.Store.Tell = p.say
 	}
 	if p.cmd.Verbose {
 		s.Trace = func(l smtp.Line) { fmt.Fprintf(os.Stderr, "%c: %s\n", l.From, l.Text) }
