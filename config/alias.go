@@ -20,27 +20,35 @@ import (
 //	staff: :include:/etc/staff           a file of addresses, one or more a line
 //	"jane doe":                          quoted as in an address
 //	  jane@example.org                   a line that begins with white space goes on
+//	noreply: /dev/null                   the mail is thrown away
 //	*: ann@example.org                   every local name without an entry
 //
-// Pipes and files have no place here: what is not an address is left out, and
-// an entry of which nothing is left is as if it were not there.
+// Pipes and other files have no place here: what is not an address is left out,
+// and an entry of which nothing is left is as if it were not there.
 type Aliases struct {
 	File   string   // which file this is
 	Faults []string // what was left out, and why, in lines that begin with FILE:LINE
+	Notes  []string // what is taken as it is meant, in such lines
 
-	entries map[string][]member // by the name in lower case
-	octets  int                 // read so far
+	entries  map[string][]member // by the name in lower case
+	catchAll string              // the name of the entry for those without one
+	octets   int                 // read so far
 }
 
 // A member is one of the addresses in an entry.
 type member struct {
 	address envelope.Address
+	discard bool   // it is /dev/null instead
 	final   bool   // \name: it is not looked up
 	from    string // the file that was included for it, if there was one
 }
 
-// catchAll is the name of the entry for those without one.
-const catchAll = "*"
+// The names of the entry for those without one: ours, and msmtp's, which is any
+// name where ours is there.
+const (
+	catchAll      = "*"
+	msmtpCatchAll = "default"
+)
 
 // Bounds on what an alias file can cost.
 const (
@@ -128,6 +136,10 @@ func parseAliases(file string, data []byte) *Aliases {
 			delete(a.entries, name)
 		}
 	}
+	if a.catchAll = catchAll; a.entries[catchAll] == nil && a.entries[msmtpCatchAll] != nil {
+		a.catchAll = msmtpCatchAll
+		a.Notes = append(a.Notes, status.Printable(places[msmtpCatchAll]+": default is for every local name without an entry, as in msmtp; * is the usual name for it"))
+	}
 	return a
 }
 
@@ -212,12 +224,17 @@ func (a *Aliases) include(path string) ([]member, error) {
 	return list, nil
 }
 
+// nowhere is the file that mail goes to which is to be thrown away.
+const nowhere = "/dev/null"
+
 // parseMember reads one address, perhaps with a name before it, or refuses
 // what is none.
 func parseMember(text string) (member, error) {
 	switch plain := unquoted(text); {
 	case strings.HasPrefix(plain, "|"):
 		return member{}, fmt.Errorf("%s: an alias runs no command here; name an address", clip(text))
+	case plain == nowhere:
+		return member{discard: true}, nil
 	case strings.HasPrefix(plain, "/"):
 		return member{}, fmt.Errorf("%s: an alias writes no file here; name an address", clip(text))
 	case strings.HasPrefix(strings.ToLower(plain), ":include:"):
@@ -317,6 +334,7 @@ func clip(s string) string {
 // A Target is one of the addresses that mail for a name goes to.
 type Target struct {
 	Address envelope.Address
+	Discard bool   // the mail is thrown away instead
 	Why     string // the aliases that led to it, in words
 }
 
@@ -339,7 +357,7 @@ func (a *Aliases) Expand(name envelope.Address, isLocal func(envelope.Address) b
 
 // entry returns the name of the entry for a local address; "" if there is none.
 func (a *Aliases) entry(address envelope.Address) string {
-	for _, name := range []string{strings.ToLower(address.Local()), catchAll} {
+	for _, name := range []string{strings.ToLower(address.Local()), a.catchAll} {
 		if a.entries[name] != nil {
 			return name
 		}
@@ -361,7 +379,7 @@ type expansion struct {
 // itself is a local name like others.
 func (x *expansion) follow(m member) {
 	name := ""
-	if !m.final && x.isLocal(m.address) {
+	if !m.final && !m.discard && x.isLocal(m.address) {
 		name = x.a.entry(m.address)
 	}
 	switch {
@@ -379,13 +397,17 @@ func (x *expansion) follow(m member) {
 }
 
 func (x *expansion) add(m member) {
-	if x.have[m.address.Key()] {
+	key := m.address.Key()
+	if m.discard {
+		key = nowhere
+	}
+	if x.have[key] {
 		return
 	}
-	x.have[m.address.Key()] = true
+	x.have[key] = true
 	why := "alias " + strings.Join(x.path, ", then ") + " in " + x.a.File
 	if m.from != "" {
 		why += ", by " + m.from
 	}
-	x.to = append(x.to, Target{m.address, why})
+	x.to = append(x.to, Target{m.address, m.discard, why})
 }

@@ -30,7 +30,11 @@ func expand(t testing.TB, a *Aliases, name string) string {
 	}
 	var words []string
 	for _, to := range list {
-		words = append(words, to.Address.String())
+		word := to.Address.String()
+		if to.Discard {
+			word = "nowhere"
+		}
+		words = append(words, word)
 	}
 	return strings.Join(words, " ")
 }
@@ -40,6 +44,13 @@ func TestAliases(t *testing.T) {
 		{"one", "root: ann@example.org\n", "root", "ann@example.org"},
 		{"no line end", "root: ann@example.org", "root", "ann@example.org"},
 		{"CRLF", "# x\r\nroot: ann@example.org\r\n\r\nbob: b@x\r\n", "root", "ann@example.org"},
+		{"thrown away", "root: /dev/null\n", "root", "nowhere"},
+		{"thrown away in quotes, once, by a chain", "root: a, b, x@y\na: \"/dev/null\"\nb: /dev/null # x\n", "root", "nowhere x@y"},
+		{"no other file of that name", "root: /dev/null/x, |/dev/null, a@x\n", "root", "a@x"},
+		{"msmtp's catch-all", "default: a@x\nbob: b@x\n", "root", "a@x"},
+		{"msmtp's catch-all and an entry", "default: a@x\nbob: b@x\n", "bob", "b@x"},
+		{"default beside a catch-all is a name", "default: a@x\n*: b@x\n", "root", "b@x"},
+		{"default as a name", "default: a@x\n*: b@x\n", "default", "a@x"},
 		{"no entry", "root: ann@example.org\n", "bob", ""},
 		{"empty file", "", "bob", ""},
 		{"a list", "root: a@x, b@y,,c@z ,\n", "root", "a@x b@y c@z"},
@@ -372,6 +383,20 @@ func keysOf(a *Aliases) func(func(string) bool) {
 			if n++; n > 20 || !yield(name) {
 				return
 			}
+		}
+	}
+}
+
+// TestAliasNotes has what is said of a file in which nothing is wrong.
+func TestAliasNotes(t *testing.T) {
+	for text, want := range map[string]string{
+		"root: a@x\nDefault: b@x\n": "[f:2: default is for every local name without an entry, as in msmtp; * is the usual name for it]",
+		"default: a@x\n*: b@x\n":    "[]",
+		"root: a@x\n":               "[]",
+	} {
+		a := parseAliases("f", []byte(text))
+		if got := fmt.Sprint(a.Notes); got != want || len(a.Faults) > 0 {
+			t.Errorf("%q: %s, faults %q, want %s", text, got, a.Faults, want)
 		}
 	}
 }

@@ -31,6 +31,11 @@ func (g *group) attempt(c *queue.Claim) *attempt {
 		t.settle()
 		return nil
 	}
+	if len(t.job.envelope.To) == 0 { // aliases throw it away by now
+		t.s.logDiscarded(c.ID, t.job)
+		t.settle()
+		return nil
+	}
 	return t
 }
 

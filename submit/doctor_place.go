@@ -299,6 +299,10 @@ func (d *doctor) rootsMail(context.Context) []finding {
 	}
 	var found []finding
 	for _, t := range to {
+		if t.discard {
+			found = append(found, noted(status.Config.Errorf("mail for root is thrown away%s", t.why)))
+			continue
+		}
 		if isPrivate(t.address) && !d.rules.knownDomain(t.address.Domain()) {
 			found = append(found, failing(status.Config.Errorf("mail for root goes to <%s>, which means nothing to a server elsewhere", t.address)))
 			continue

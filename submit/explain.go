@@ -32,6 +32,9 @@ func (s *Submitter) Explain(w io.Writer, r *Request) error {
 	for i, to := range j.envelope.To {
 		fmt.Fprintf(out, "RCPT TO:   <%s> (%s)\n", to.Address, j.origins[i])
 	}
+	for _, d := range j.discarded {
+		fmt.Fprintf(out, "discarded: <%s> (%s)\n", d.address, d.why)
+	}
 	for _, w := range j.warnings {
 		fmt.Fprintf(out, "warning:   %s\n", w)
 	}
@@ -71,6 +74,10 @@ func (s *Submitter) Verify(w io.Writer, r *Request) error {
 			return err
 		}
 		for _, to := range list {
+			if to.discard {
+				fmt.Fprintf(out, "%s... deliverable: mailer *file*, user /dev/null (discarded)\n", wanted.Address)
+				continue
+			}
 			fmt.Fprintf(out, "%s... deliverable: mailer %s, host %s, user %s\n", wanted.Address, mailer, server.Name(), to.address)
 		}
 	}

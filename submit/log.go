@@ -246,6 +246,16 @@ func (s *Submitter) logReport(id queue.ID, a *config.Account, since time.Time, r
 	}
 }
 
+// logDiscarded writes what was thrown away, as an alias wants it.
+func (s *Submitter) logDiscarded(id queue.ID, j *job) {
+	if s.Log == nil || s.rehearsal != nil {
+		return
+	}
+	for _, d := range j.discarded {
+		s.Log.line(id, false, field{"to", d.address}, field{"account", j.account.Name}, field{"status", "sent"}, field{"reply", "discarded"})
+	}
+}
+
 // logQueued writes that a message waits.
 func (s *Submitter) logQueued(e *queue.Entry) {
 	s.Log.line(e.ID, false, field{"status", "queued"}, field{"reply", fmt.Sprintf("%d recipients, next attempt at %s", len(e.To), e.Next.Format(time.RFC3339))})

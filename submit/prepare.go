@@ -15,15 +15,16 @@ import (
 
 // A job is a Request after the account's rules: what will be sent.
 type job struct {
-	account  *config.Account
-	envelope envelope.Envelope
-	message  *message.Message
-	hello    string   // our name in EHLO
-	sender   string   // where the sender came from, in words
-	origins  []string // likewise for each of envelope.To
-	wanted   [][]int  // which of Request.To each of envelope.To is for
-	changes  []string // what was changed in the message, and why
-	warnings []string // what is wrong with the alias file
+	account   *config.Account
+	envelope  envelope.Envelope
+	message   *message.Message
+	hello     string     // our name in EHLO
+	sender    string     // where the sender came from, in words
+	origins   []string   // likewise for each of envelope.To
+	wanted    [][]int    // which of Request.To each of envelope.To is for
+	discarded []resolved // what aliases throw away
+	changes   []string   // what was changed in the message, and why
+	warnings  []string   // what is wrong with the alias file
 }
 
 // prepare applies aliases and the account's rules to r: sender, local names,
@@ -77,6 +78,10 @@ func (j *job) addRecipients(r *Request, rules *rules) error {
 			return err
 		}
 		for _, to := range list {
+			if to.discard {
+				j.discarded = append(j.discarded, resolved{address: w.Address, why: w.Origin + to.why, discard: true})
+				continue
+			}
 			n, again := at[to.address.Key()]
 			if !again {
 				n = len(j.envelope.To)
@@ -91,10 +96,26 @@ func (j *job) addRecipients(r *Request, rules *rules) error {
 		}
 	}
 	j.warnings = rules.warnings
-	if len(j.envelope.To) == 0 {
+	if len(j.envelope.To)+len(j.discarded) == 0 {
 		return status.Usage.Errorf("no recipients")
 	}
+	rules.show(r, j)
 	return nil
+}
+
+// show lets the header have the address that an alias stands for in place of the
+// alias, if that address is the only one that the message goes to: no other
+// recipient learns of it.
+func (u *rules) show(r *Request, j *job) {
+	if len(j.envelope.To) != 1 || len(j.discarded) > 0 {
+		return
+	}
+	for _, w := range r.To {
+		if !u.aliased[w.Address.Key()] || !strings.EqualFold(w.Address.Local(), r.To[0].Address.Local()) {
+			return
+		}
+	}
+	u.alias, u.shown = r.To[0].Address, j.envelope.To[0].Address
 }
 
 // complete gives the message the fields it must have, and the addresses in
@@ -149,7 +170,11 @@ func (r *Request) stamp(d *message.Defaults, domain string) {
 // mailbox returns what is to stand in a field of the header in place of a, and
 // why: an address, and the name for it where there is none.
 func (u *rules) mailbox(field string, a envelope.Address) (to message.Mailbox, why string, err error) {
-	if !isSenderField(field) {
+	switch {
+	case isSenderField(field):
+	case !u.shown.IsNull() && isRecipientField(field) && u.local(a) && strings.EqualFold(a.Local(), u.alias.Local()):
+		return message.Mailbox{Address: u.shown}, "an alias, and nobody else gets the message", nil
+	default:
 		to.Address, why, err = u.recipient(a)
 		return to, why, err
 	}
@@ -175,6 +200,16 @@ func isSenderField(field string) bool {
 	return name == "from" || name == "sender"
 }
 
+// isRecipientField reports whether a field says to whom the message goes, rather
+// than who sends it or hears of it.
+func isRecipientField(field string) bool {
+	switch strings.TrimPrefix(strings.ToLower(field), "resent-") {
+	case "to", "cc", "apparently-to":
+		return true
+	}
+	return false
+}
+
 // rules are what an account does to local names, so that cron's mail passes a
 // provider that takes only the account's own address. With a domain set, a
 // bare name becomes NAME@domain, and nothing is replaced. Before that the
@@ -184,17 +219,22 @@ type rules struct {
 	account  *config.Account
 	own      envelope.Address // the account's own address; null if it has none
 	warnings []string         // what is wrong with the alias file
+
+	aliased map[string]bool  // the keys of what has an alias, of what was resolved
+	alias   envelope.Address // what stands in the header as shown; see show
+	shown   envelope.Address // null: nothing does
 }
 
 func newRules(s *Submitter, a *config.Account) *rules {
 	own, _ := a.Address()
-	return &rules{s: s, account: a, own: own}
+	return &rules{s: s, account: a, own: own, aliased: make(map[string]bool)}
 }
 
 // A resolved recipient is one that a server is to be given.
 type resolved struct {
 	address envelope.Address
 	why     string // it is that one, as the end of its origin
+	discard bool   // none is: the mail is thrown away
 }
 
 // resolve returns whom the mail for w goes to, through aliases and the rules.
@@ -207,15 +247,20 @@ func (u *rules) resolve(w Wanted) ([]resolved, error) {
 		}
 		if len(to) > 0 {
 			targets = to
+			u.aliased[w.Address.Key()] = true
 		}
 	}
 	var list []resolved
 	for _, t := range targets {
+		if t.Discard {
+			list = append(list, resolved{why: instead(w.Address, t.Why), discard: true})
+			continue
+		}
 		address, why, err := u.recipient(t.Address)
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, resolved{address, instead(w.Address, t.Why) + instead(t.Address, why)})
+		list = append(list, resolved{address: address, why: instead(w.Address, t.Why) + instead(t.Address, why)})
 	}
 	return list, nil
 }

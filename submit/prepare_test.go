@@ -269,6 +269,42 @@ func words(to []envelope.Recipient) string {
 	return strings.Join(words, " ")
 }
 
+// TestAliasShown has an alias in the header: the address that it stands for is
+// shown where nobody else gets the message.
+func TestAliasShown(t *testing.T) {
+	const file = "root: bob@example.net\nadmin: root\nall: bob@example.net, carol@example.net\nsome: bob@example.net, /dev/null\n"
+	for _, tt := range []struct {
+		name, domain, header, to, want string
+	}{
+		{"one address", "", "To: root", "root", "To: bob@example.net"},
+		{"its name stays", "", "To: The Boss <Root@localhost>", "root", "To: The Boss <bob@example.net>"},
+		{"a chain", "", "Cc: admin", "admin", "Cc: bob@example.net"},
+		{"the same name twice", "", "To: root, root@vm", "root root@vm", "To: bob@example.net, bob@example.net"},
+		{"with a domain", "corp.example", "To: root", "root", "To: bob@example.net"},
+		{"a name that it is not about", "", "To: root, admin", "root", "To: bob@example.net, ann@example.org"},
+		{"not who sends, nor whom answers go to", "", "From: root\nReply-To: root\nTo: root", "root", "From: ann@example.org\r\nReply-To: ann@example.org\r\nTo: bob@example.net"},
+		{"several addresses", "", "To: all", "all", "To: ann@example.org"},
+		{"another recipient", "", "To: root", "root dave@example.net", "To: ann@example.org"},
+		{"another name for the same", "", "To: root, admin", "root admin", "To: ann@example.org, ann@example.org"},
+		{"an address and nowhere", "", "To: some", "some", "To: ann@example.org"},
+		{"no alias", "", "To: nobody", "nobody", "To: ann@example.org"},
+		{"signed", "", "DKIM-Signature: x\nTo: root", "root", "To: root"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			a := work(t, "ann@example.org")
+			s := aliased(t, file, a)
+			s.Config.Domain = tt.domain
+			j, err := s.prepare(request(t, a, nil, tt.header+"\n", strings.Fields(tt.to)...))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if content := text(t, j.message); !strings.Contains(content, tt.want+"\r\n") {
+				t.Errorf("no %q in\n%s", tt.want, content)
+			}
+		})
+	}
+}
+
 // TestAliases holds who is looked up in the alias file, and what becomes of the
 // results.
 func TestAliases(t *testing.T) {

@@ -134,6 +134,11 @@ func (s *Submitter) Submit(ctx context.Context, r *Request) error {
 		return s.keep(r, &Report{Failures: []Failure{{Err: err}}}, everyone(r))
 	}
 	defer j.message.Close()
+	s.logDiscarded(r.logID(), j)
+	if len(j.envelope.To) == 0 {
+		s.tell("nothing was sent: "+j.discarded[0].why+": the mail is thrown away", nil)
+		return s.keep(r, new(Report), everyone(r))
+	}
 	if id, later := s.submitLater(r, j); later {
 		return s.keep(r, &Report{id: id}, everyone(r))
 	}

@@ -451,7 +451,6 @@ func msmtpAliases(r *reading, _ *draft, e entry) string {
 	if why := notPath(e.value); why != "" {
 		return why
 	}
-	r.note(e, "what the entry default says there, an entry * says here")
 	return r.share(e, "aliases", e.value)
 }
 

@@ -74,6 +74,11 @@ func (p *program) checkAliases(context.Context) error {
 		kind = status.Data // for whoever installs, as sendmail's own
 	}
 	aliases, err := s.Config.LocalAliases()
+	if aliases != nil {
+		for _, text := range aliases.Notes {
+			p.say("note: " + text)
+		}
+	}
 	switch {
 	case err != nil:
 		return kind.Errorf("%s", err)
