@@ -68,6 +68,7 @@ type Config struct {
 	NotifyCommand string         `toml:"notify-command" doc:"A command to run when a message was given up and nobody could be told by mail."`
 
 	ListenUsers List[string] `toml:"listen-users" doc:"Who may submit to the Unix socket of --listen, by name or number; everybody if there is none."`
+	UserRate    Rate         `toml:"user-rate" doc:"How many messages a user may submit to --listen in a time, except root; the others wait in the queue."`
 
 	// Accounts holds the user's accounts before the system's, and those of
 	// one file in its order.

@@ -252,6 +252,14 @@ func (g *group) try(id queue.ID) *attempt {
 		g.record(id, c.Done(), true)
 		return nil
 	}
+	if c.Client != nil && c.Attempts == 0 { // later attempts are not the user's doing
+		if until, ok := g.s.userPaced(*c.Client, true); !ok {
+			c.Release()
+			g.s.memory.keepUntil(id, until)
+			g.r.forget(id)
+			return nil
+		}
+	}
 	if err := c.Ready(); err != nil {
 		c.Release()
 		g.record(id, err, false)

@@ -261,6 +261,13 @@ func (s *Submitter) logQueued(e *queue.Entry) {
 	s.Log.line(e.ID, false, field{"status", "queued"}, field{"reply", fmt.Sprintf("%d recipients, next attempt at %s", len(e.To), e.Next.Format(time.RFC3339))})
 }
 
+// logUserRate writes that a user has submitted more than user-rate allows.
+func (s *Submitter) logUserRate(r *Request, until time.Time) {
+	text := fmt.Sprintf("uid %d has submitted %d messages in %s, which is user-rate; it waits until %s",
+		r.Peer.UID, s.Config.UserRate.Messages, s.Config.UserRate.Time, until.Format(time.RFC3339))
+	s.Log.line(r.logID(), true, field{"status", "held"}, field{"reply", text})
+}
+
 // logRetry writes that what was given up waits again, as another entry.
 func (s *Submitter) logRetry(e *queue.Entry, was queue.ID) {
 	s.Log.line(e.ID, false, field{"status", "queued"}, field{"reply", "again; it was given up as " + string(was)})

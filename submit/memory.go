@@ -94,6 +94,21 @@ func (m *memory) rest(id queue.ID, now time.Time) {
 	m.holds[id] = h
 }
 
+// keepUntil keeps an entry from being tried before a time.
+func (m *memory) keepUntil(id queue.ID, until time.Time) {
+	if m == nil {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.holds == nil {
+		m.holds = make(map[queue.ID]hold)
+	}
+	h := m.holds[id]
+	h.until = until
+	m.holds[id] = h
+}
+
 // fault returns the fault of an account that could not be written, or nil.
 func (m *memory) fault(key string) *fault {
 	if m == nil {

@@ -34,28 +34,47 @@ const paceLockTime = time.Second
 // paced returns a held error if the rate of a allows no message now. Otherwise,
 // if begin says so, one more counts.
 func (s *Submitter) paced(a *config.Account, begin bool) error {
-	if a.Rate.Messages == 0 || s.Queue == nil || s.rehearsal != nil {
+	if s.rehearsal != nil {
 		return nil
 	}
-	key := accountKey(a)
+	until, ok := s.pace(accountKey(a), a.Rate, begin)
+	if ok {
+		return nil
+	}
+	text := "%d messages in %s is the rate of account %s; more from %s"
+	return &held{status.Limited.Errorf(text, a.Rate.Messages, a.Rate.Time, a.Name, until.Local().Format("15:04:05")), until}
+}
+
+// userPaced is the same for a client of --listen, and the setting user-rate.
+func (s *Submitter) userPaced(uid int, begin bool) (until time.Time, ok bool) {
+	if uid == 0 {
+		return time.Time{}, true
+	}
+	return s.pace(fmt.Sprintf("uid-%d", uid), s.Config.UserRate, begin)
+}
+
+// pace reports whether what key stands for may begin a message now, or when it
+// may. If it may, and begin says so, one more counts.
+func (s *Submitter) pace(key string, rate config.Rate, begin bool) (until time.Time, ok bool) {
+	if rate.Messages == 0 || s.Queue == nil {
+		return time.Time{}, true
+	}
 	release, err := s.lock(paceLockPrefix + key)
 	if err != nil {
-		return nil // better one message too many than none
+		return time.Time{}, true // better one message too many than none
 	}
 	defer release()
-	step := a.Rate.Time / paceSteps
+	step := rate.Time / paceSteps
 	p := readPace(s.Queue.State(pacePrefix + key))
 	p.advance(time.Now().UnixNano() / int64(step))
-	if p.sum() >= int64(a.Rate.Messages) {
-		until := time.Unix(0, p.over()*int64(step))
-		text := "%d messages in %s is the rate of account %s; more from %s"
-		return &held{status.Limited.Errorf(text, a.Rate.Messages, a.Rate.Time, a.Name, until.Local().Format("15:04:05")), until}
+	if p.sum() >= int64(rate.Messages) {
+		return time.Unix(0, p.over()*int64(step)), false
 	}
 	if begin {
 		p.counts[paceSteps]++
 		s.Queue.Note(pacePrefix+key, p.marshal())
 	}
-	return nil
+	return time.Time{}, true
 }
 
 // lock takes a lock that others have for a moment only.

@@ -10,6 +10,7 @@ import (
 	"sendoff/config"
 	"sendoff/submit/envelope"
 	"sendoff/submit/message"
+	"sendoff/submit/process"
 	"sendoff/submit/smtpd"
 	"sendoff/submit/status"
 )
@@ -97,6 +98,12 @@ func (v *Service) handle(ctx context.Context, s *Submitter, e *envelope.Envelope
 	r.By.Sender = e.From
 	if from, ok := r.Message.From(); ok {
 		r.By.Header = from.Address
+	}
+	if r.Peer != (process.Peer{}) && !r.QueueOnly {
+		if until, ok := s.userPaced(r.Peer.UID, true); !ok {
+			s.logUserRate(r, until)
+			r.QueueOnly = true
+		}
 	}
 	err := v.Fault
 	if err == nil {
