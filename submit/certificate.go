@@ -267,6 +267,17 @@ func shorten(s string) string {
 	return s
 }
 
+// negativeSerial is the fault of a certificate, among those sent, whose serial
+// number no authority may give.
+func negativeSerial(sent []*x509.Certificate, c *x509.Certificate) error {
+	whose := "its"
+	if c != sent[0] {
+		whose = "that of " + called(c) + " above it has a"
+		return fmt.Errorf("%s negative serial number; SHA-256 of its own %x", whose, sha256.Sum256(sent[0].Raw))
+	}
+	return fmt.Errorf("its serial number is negative; SHA-256 %x", sha256.Sum256(c.Raw))
+}
+
 // otherFingerprint is the fault of a certificate that tls-fingerprint does not
 // allow. It shows both that would, to be compared with what the administrator
 // says they are.

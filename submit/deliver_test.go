@@ -2,6 +2,7 @@ package submit
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -113,6 +114,7 @@ type smarthost struct {
 	server  smtpd.Server
 	address string
 	roots   *x509.CertPool
+	pin     config.Fingerprint
 	mu      sync.Mutex
 	mails   []string
 }
@@ -123,7 +125,7 @@ func newSmarthost(t testing.TB) *smarthost {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &smarthost{roots: roots}
+	h := &smarthost{roots: roots, pin: sha256.Sum256(certificate.Certificate[0])}
 	h.server = smtpd.Server{
 		Auth: func(user, password string) error {
 			if user != "ann@example.org" || password != "swordfish" {

@@ -26,6 +26,7 @@ const attemptDelay = 250 * time.Millisecond
 type hop struct {
 	target
 	address netip.AddrPort // not valid: a socket, a command, or a host that a proxy looks up
+	last    bool           // it is to be tried when no other is left
 }
 
 // String returns what to connect to, for people to read.
@@ -108,7 +109,7 @@ func (s *Submitter) race(ctx context.Context, a *config.Account, w *ways) (net.C
 			learn(<-w.answers)
 		}
 		var due <-chan time.Time
-		if len(w.todo) > 0 {
+		if len(w.todo) > 0 && !(running > 0 && w.onlyLast()) {
 			due = delay.C
 		}
 		if running == 0 && due == nil && w.asked == 0 {

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"slices"
@@ -115,7 +116,7 @@ func (n *network) dial(ctx context.Context, _, address string) (net.Conn, error)
 	n.mu.Unlock()
 	go func() {
 		if h.mute {
-			there.Read(make([]byte, 1))
+			io.Copy(io.Discard, there)
 			there.Close()
 			return
 		}

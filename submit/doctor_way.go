@@ -99,6 +99,7 @@ type meeting struct {
 	reached step
 	err     error       // why not further; nil if the server is ready for a login
 	facts   smtp.Server // as far as one came
+	shares  bool        // TLS works only with classical key shares
 	lines   []smtp.Line // the dialogue
 }
 
@@ -129,6 +130,10 @@ func (d *doctor) connections(ctx context.Context) []finding {
 		}
 		if m.err != nil && m.reached == toConnect {
 			found = append(found, failing(m.err))
+			continue
+		}
+		if d.s.is(m.hop, stalls) {
+			found = append(found, noted(status.Connection.Errorf("%s: a mail got stuck there within the last hour, so this address comes last", m.hop)))
 			continue
 		}
 		found = append(found, fine("%s", m.hop))
@@ -172,7 +177,8 @@ func (d *doctor) meet(ctx context.Context, h hop) *meeting {
 		}
 	}
 	o := &opening{s: &s, account: d.account, hello: d.hello}
-	session, err := o.start(ctx, h, conn, smtp.Options{TLS: c})
+	session, err := o.begin(ctx, h, conn, c)
+	m.shares = o.classical
 	if err != nil {
 		m.err = err
 		if text := err.Error(); !strings.HasPrefix(text, "TLS: ") && !strings.HasPrefix(text, "STARTTLS: ") {
@@ -238,6 +244,8 @@ func (f finding) of(whom string) finding {
 func (d *doctor) certificates(context.Context) []finding {
 	return d.each(toSecure, func(m *meeting) finding {
 		switch {
+		case m.facts.TLS != nil && m.shares:
+			return noted(status.Insecure.Errorf("%s; %s", d.certificate(m.facts.TLS).words(), onlyClassical))
 		case m.facts.TLS != nil:
 			return d.certificate(m.facts.TLS)
 		case m.server.Way().TLS != config.NoTLS: // it did not come to that

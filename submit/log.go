@@ -292,6 +292,13 @@ func (s *Submitter) logWarning(text string) {
 	}
 }
 
+// logAddress writes what was found out about an address.
+func (s *Submitter) logAddress(h hop, text string) {
+	if s.rehearsal == nil {
+		s.Log.line("address", false, field{"relay", h.name}, field{"address", h.place()}, field{"warning", text})
+	}
+}
+
 func (s *Submitter) logAttempt(t *attempt) {
 	var a *config.Account
 	if t.request != nil {

@@ -88,6 +88,10 @@ func srvDomain(name string) string {
 	return name
 }
 
+// lastDelay is how long the other answer is waited for where all addresses of the
+// first one come last.
+const lastDelay = 2 * time.Second
+
 // resolutionDelay is how long the answer about IPv6 is waited for when that
 // about IPv4 is there (RFC 8305 section 3).
 const resolutionDelay = 50 * time.Millisecond
@@ -99,25 +103,27 @@ type ways struct {
 	answers chan answer // of name servers
 	asked   int         // of them that are still to come
 	six     bool        // IPv6 has its turn
+	s       *Submitter
 }
 
 // ways begins to find the hops to t. Both families are asked for at once.
 func (s *Submitter) ways(ctx context.Context, a *config.Account, t target) *ways {
-	w := &ways{target: t, six: true}
+	w := &ways{target: t, six: true, s: s}
 	ip, err := netip.ParseAddr(t.name)
 	switch {
 	case t.server.Host == "", s.proxied(a):
 		w.todo = []hop{{target: t}}
 		return w
 	case err == nil:
-		w.todo = []hop{{t, netip.AddrPortFrom(ip, uint16(t.port))}}
+		w.todo = []hop{w.hop(ip)}
 		return w
 	}
 	families := families(a)
 	if config.IsLocalhost(t.name) {
 		for _, six := range families {
-			w.todo = append(w.todo, hop{t, netip.AddrPortFrom(loopback(six), uint16(t.port))})
+			w.todo = append(w.todo, w.hop(loopback(six)))
 		}
+		w.sort()
 		return w
 	}
 	w.answers, w.asked = make(chan answer, len(families)), len(families)
@@ -138,10 +144,25 @@ func loopback(six bool) netip.Addr {
 // patience is how long to wait after the first answer for the other one, which
 // may have addresses that are to be tried before.
 func (w *ways) patience(an answer) time.Duration {
-	if w.asked > 0 && !an.six {
+	switch {
+	case w.asked == 0:
+		return 0
+	case w.onlyLast():
+		return lastDelay
+	case !an.six:
 		return resolutionDelay
 	}
 	return 0
+}
+
+// onlyLast reports whether all hops that are left come last.
+func (w *ways) onlyLast() bool { return len(w.todo) > 0 && w.todo[0].last }
+
+// hop returns the hop to an address of the target.
+func (w *ways) hop(ip netip.Addr) hop {
+	h := hop{target: w.target, address: netip.AddrPortFrom(ip, uint16(w.port))}
+	h.last = w.s.is(h, stalls)
+	return h
 }
 
 // add puts the addresses of an answer among those that are to be tried, the
@@ -149,14 +170,22 @@ func (w *ways) patience(an answer) time.Duration {
 func (w *ways) add(an answer, failed *failure) {
 	w.asked--
 	failed.note(an.rank, an.err)
-	var four, six []hop
 	for _, ip := range an.found {
-		w.todo = append(w.todo, hop{w.target, netip.AddrPortFrom(ip, uint16(w.port))})
+		w.todo = append(w.todo, w.hop(ip))
 	}
+	w.sort()
+}
+
+// sort puts the families in turn, and behind them what comes last.
+func (w *ways) sort() {
+	var four, six, last []hop
 	for _, h := range w.todo {
-		if h.address.Addr().Is6() {
+		switch {
+		case h.last:
+			last = append(last, h)
+		case h.address.Addr().Is6():
 			six = append(six, h)
-		} else {
+		default:
 			four = append(four, h)
 		}
 	}
@@ -169,6 +198,7 @@ func (w *ways) add(an answer, failed *failure) {
 		w.todo = append(w.todo, first[min(i, len(first)):min(i+1, len(first))]...)
 		w.todo = append(w.todo, second[min(i, len(second)):min(i+1, len(second))]...)
 	}
+	w.todo = append(w.todo, last...)
 }
 
 // next takes the hop whose turn it is.

@@ -78,6 +78,9 @@ func (s *Submitter) tlsConfig(a *config.Account, t target) (*tls.Config, error) 
 		InsecureSkipVerify: true,
 		VerifyConnection:   v.verify,
 	}
+	if a.TLSLegacy {
+		c.CipherSuites = legacySuites()
+	}
 	if a.TLSCert != "" {
 		pair, err := clientCertificate(a.TLSCert, a.TLSKey)
 		if err != nil {
@@ -89,6 +92,37 @@ func (s *Submitter) tlsConfig(a *config.Account, t target) (*tls.Config, error) 
 		go systemRoots()
 	}
 	return c, nil
+}
+
+// legacySuites are the ciphers of TLS 1.2 with those that agree on keys by RSA: of
+// these the ones with AES, which nobody breaks who lacks the server's key.
+func legacySuites() []uint16 {
+	suites := []uint16{tls.TLS_RSA_WITH_AES_256_GCM_SHA384, tls.TLS_RSA_WITH_AES_128_GCM_SHA256,
+		tls.TLS_RSA_WITH_AES_256_CBC_SHA, tls.TLS_RSA_WITH_AES_128_CBC_SHA}
+	for _, suite := range tls.CipherSuites() {
+		suites = append(suites, suite.ID)
+	}
+	return suites
+}
+
+// withClassicalShares returns c with a ClientHello of one packet: without the key
+// shares of post-quantum algorithms, which take more than a thousand octets. done
+// is called when the server's certificate has verified; it may be nil.
+func withClassicalShares(c *tls.Config, done func()) *tls.Config {
+	if c == nil {
+		return nil
+	}
+	c = c.Clone()
+	c.CurvePreferences = []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384, tls.CurveP521}
+	verify := c.VerifyConnection
+	c.VerifyConnection = func(cs tls.ConnectionState) error {
+		err := verify(cs)
+		if err == nil && done != nil {
+			done()
+		}
+		return err
+	}
+	return c
 }
 
 // authorities reads the file of tls-ca.
@@ -171,7 +205,9 @@ type verifier struct {
 
 // verify is tls.Config.VerifyConnection. A fingerprint is all the proof there
 // is to give; otherwise the chain must lead to an authority, be for servers,
-// be valid today and bear the name (RFC 5280, RFC 9525).
+// be valid today and bear the name (RFC 5280, RFC 9525). A negative serial number,
+// which the library takes only because main says so, is as good as a fingerprint
+// that is known.
 func (v *verifier) verify(cs tls.ConnectionState) error {
 	leaf := cs.PeerCertificates[0]
 	if len(v.fingerprints) > 0 {
@@ -179,6 +215,11 @@ func (v *verifier) verify(cs tls.ConnectionState) error {
 			return v.fault(cs.PeerCertificates, otherFingerprint(leaf))
 		}
 		return nil
+	}
+	for _, c := range cs.PeerCertificates {
+		if c.SerialNumber.Sign() < 0 {
+			return v.fault(cs.PeerCertificates, negativeSerial(cs.PeerCertificates, c))
+		}
 	}
 	options := x509.VerifyOptions{DNSName: v.name, Roots: v.given, Intermediates: x509.NewCertPool()}
 	for _, c := range cs.PeerCertificates[1:] {

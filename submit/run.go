@@ -85,6 +85,7 @@ func (r *run) tidy() {
 		r.s.logFault(err) // what it left is in nobody's way
 	}
 	r.s.forgetOld()
+	r.s.forgetAddresses()
 }
 
 // look reads what it does not know of the queue, and starts work on what is due

@@ -1,13 +1,18 @@
 package submit_test
 
 import (
+	"bytes"
 	"context"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -427,10 +432,19 @@ func tlsConfig(ts *testscript.TestScript, name string, words []string) *tls.Conf
 			row.fault(template)
 		}
 	}
+	var key crypto.Signer
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if slices.Contains(words, "rsa-exchange") {
+		key, err = rsa.GenerateKey(rand.Reader, 2048)
+		template.KeyUsage |= x509.KeyUsageKeyEncipherment
+	}
 	ts.Check(err)
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	ts.Check(err)
+	if slices.Contains(words, "negative-serial") {
+		der = negated(ts, der, key)
+	}
+	ts.Setenv(name+"_PIN", fmt.Sprintf("%x", sha256.Sum256(der)))
 	authority := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 	ts.Check(os.WriteFile(ts.MkAbs(name+".pem"), authority, 0o600))
 	private, err := x509.MarshalPKCS8PrivateKey(key)
@@ -440,8 +454,33 @@ func tlsConfig(ts *testscript.TestScript, name string, words []string) *tls.Conf
 	if slices.Contains(words, "asks") {
 		config.ClientAuth = tls.RequireAnyClientCert
 	}
+	if slices.Contains(words, "rsa-exchange") {
+		config.MaxVersion = tls.VersionTLS12
+		config.CipherSuites = []uint16{tls.TLS_RSA_WITH_AES_128_GCM_SHA256, tls.TLS_RSA_WITH_AES_256_CBC_SHA}
+	}
 	if slices.Contains(words, "old") {
 		config.MinVersion, config.MaxVersion = tls.VersionTLS10, tls.VersionTLS11
 	}
 	return config
+}
+
+// negated returns a certificate that key has signed, with the serial number 1, as
+// one with -1, which the library does not make.
+func negated(ts *testscript.TestScript, der []byte, key crypto.Signer) []byte {
+	var c struct {
+		TBS       asn1.RawValue
+		Algorithm pkix.AlgorithmIdentifier
+		Signature asn1.BitString
+	}
+	_, err := asn1.Unmarshal(der, &c)
+	ts.Check(err)
+	const version = "\xa0\x03\x02\x01\x02"
+	c.TBS.FullBytes = bytes.Replace(c.TBS.FullBytes, []byte(version+"\x02\x01\x01"), []byte(version+"\x02\x01\xff"), 1)
+	sum := sha256.Sum256(c.TBS.FullBytes)
+	c.Signature.Bytes, err = key.Sign(rand.Reader, sum[:], crypto.SHA256)
+	c.Signature.BitLength = 8 * len(c.Signature.Bytes)
+	ts.Check(err)
+	der, err = asn1.Marshal(c)
+	ts.Check(err)
+	return der
 }

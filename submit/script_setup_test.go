@@ -2,6 +2,7 @@ package submit_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"log"
@@ -49,15 +50,16 @@ func nameserver(ts *testscript.TestScript, args []string) {
 			if err != nil {
 				return
 			}
-			if reply := answer(buf[:n], records); reply != nil {
+			if reply := answer(buf[:n], records, len(args) == 1); reply != nil {
 				conn.WriteTo(reply, peer)
 			}
 		}
 	}()
 }
 
-// answer returns the reply to a query; nil if it is none.
-func answer(query []byte, records []record) []byte {
+// answer returns the reply to a query; nil if it is none. Without EDNS0 anything
+// behind the question is an error (RFC 6891 section 7).
+func answer(query []byte, records []record, edns bool) []byte {
 	var p dnsmessage.Parser
 	header, err := p.Start(query)
 	if err != nil {
@@ -70,6 +72,9 @@ func answer(query []byte, records []record) []byte {
 	reply := dnsmessage.Message{
 		Header:    dnsmessage.Header{ID: header.ID, Response: true, RCode: dnsmessage.RCodeNameError, RecursionAvailable: true},
 		Questions: []dnsmessage.Question{q},
+	}
+	if binary.BigEndian.Uint16(query[10:]) > 0 && !edns {
+		reply.RCode, records = dnsmessage.RCodeFormatError, nil
 	}
 	for _, r := range records {
 		if !strings.EqualFold(r[0]+".", q.Name.String()) {

@@ -31,8 +31,8 @@
 //	                            standard input and output, and notes the outcome in
 //	                            FILE.outcome; with a second word it does not end then
 //
-//	nameserver FILE             start a name server with the records NAME TYPE DATA of
-//	                            the file, for --setup
+//	nameserver FILE [no-edns]   start a name server with the records NAME TYPE DATA of
+//	                            the file, for --setup; perhaps one that knows no EDNS0
 //	website NAME FILE           start an HTTPS server with the pages HOST PATH FILE of the
 //	                            file, or with HOST PATH URL to lead on; NAME.asked is what
 //	                            it was asked for
@@ -53,11 +53,12 @@
 //
 // The words say how a server speaks (tls: from the start, which smarthost does
 // unless told starttls, plain or unix; unix: on a socket whose path is $NAME_ADDR;
-// noauth: without a login; old: TLS 1.1; asks: wants a client certificate;
+// noauth: without a login; old: TLS 1.1; rsa-exchange: TLS 1.2 without forward
+// secrecy; asks: wants a client certificate;
 // leaves: hangs up after the final dot; refuses: takes no mail; for:HOST: its
 // certificate is for HOST too) and what is wrong with its certificate (see
 // certificates). It has the address $NAME_ADDR, the port $NAME_PORT, and the
-// authority NAME.pem, with its key in NAME.key. The condition [pristine] is a
+// authority NAME.pem, with its key in NAME.key, and the fingerprint $NAME_PIN. The condition [pristine] is a
 // machine without a configuration of the system's, [init] one whose first
 // process outlives others. The system's sendmail and, but on Windows, its
 // configuration are looked for below $WORK.

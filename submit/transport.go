@@ -3,6 +3,7 @@ package submit
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -19,6 +20,7 @@ const (
 	connectTime = 30 * time.Second
 	readyTime   = 60 * time.Second // all of it together
 	oddTime     = 5 * time.Second  // until a person hears that the port is odd
+	silentTime  = 10 * time.Second // until a TLS handshake is tried in another way
 )
 
 // securities says in terms of a session what config.Schemes says of TLS.
@@ -98,6 +100,7 @@ type opening struct {
 	hello              string // our name in EHLO
 	login              *login
 	failure, unreached error // the first of each: that of the way which should have worked
+	classical          bool  // the last handshake was made with classical key shares only
 }
 
 // missed notes that nobody was reached.
@@ -124,7 +127,7 @@ func (o *opening) try(ctx context.Context, t target, others int) (*smtp.Session,
 			break
 		}
 		part, done = share(ctx, others+len(w.todo)+w.asked+1)
-		session, err := o.start(part, h, conn, smtp.Options{TLS: tlsConfig})
+		session, err := o.begin(part, h, conn, tlsConfig)
 		done()
 		guessed := t.try && errors.Is(err, smtp.ErrNoTLS)
 		if status.KindOf(err) != status.Connection && !guessed || ctx.Err() != nil {
@@ -147,6 +150,39 @@ func notReady(limit time.Duration) error {
 	return fmt.Errorf("not ready for mail within %s", limit.Round(time.Second/10))
 }
 
+// begin makes a session of a connection. Where the TLS handshake is lost, it is
+// tried once more over another connection, with a ClientHello of one packet: some
+// firewalls and old servers take no longer one, as post-quantum key shares make
+// it. That this has worked is remembered for a day.
+func (o *opening) begin(ctx context.Context, h hop, conn net.Conn, c *tls.Config) (*smtp.Session, error) {
+	if o.classical = c != nil && o.s.is(h, classicalOnly); c == nil || o.classical {
+		return o.start(ctx, h, conn, smtp.Options{TLS: withClassicalShares(c, nil)})
+	}
+	silence := silentTime
+	if deadline, ok := ctx.Deadline(); ok {
+		silence = min(silence, time.Until(deadline)/2)
+	}
+	session, err := o.start(ctx, h, conn, smtp.Options{TLS: c, Silence: silence})
+	if !errors.As(err, new(*smtp.LostHandshake)) || ctx.Err() != nil {
+		return session, err
+	}
+	o.s.remark(err.Error() + "; again, with classical key shares")
+	conn, unreached := o.s.connect(ctx, o.account, h)
+	if unreached != nil {
+		return nil, err
+	}
+	session, again := o.start(ctx, h, conn, smtp.Options{TLS: withClassicalShares(c, func() { o.classical = true })})
+	if o.classical {
+		o.s.remember(h, classicalOnly)
+		o.s.logAddress(h, "TLS works "+onlyClassical)
+		return session, again
+	}
+	return nil, err
+}
+
+// onlyClassical says how TLS works where a longer ClientHello is lost.
+const onlyClassical = "only with classical key shares: something on the way takes no ClientHello of more than one packet"
+
 // start makes a session of a connection.
 func (o *opening) start(ctx context.Context, h hop, conn net.Conn, options smtp.Options) (*smtp.Session, error) {
 	a := o.account
@@ -161,6 +197,10 @@ func (o *opening) start(ctx context.Context, h hop, conn net.Conn, options smtp.
 	options.Timeout = a.Timeout.Duration
 	options.Patience = o.s.Patience
 	options.Trace = o.s.Trace
+	options.Stalled = func() {
+		o.s.remark("no more gets through: " + h.place() + " comes last for an hour")
+		o.s.remember(h, stalls)
+	}
 	if o.login != nil {
 		o.login.local, o.login.tried = h.local(), nil
 		options.Auth = o.login.auth
@@ -175,8 +215,9 @@ func (o *opening) start(ctx context.Context, h hop, conn net.Conn, options smtp.
 	if p, ok := conn.(*pipe); ok && err != nil {
 		err = p.explain(err)
 	}
-	if text := o.login.passedOver(); err == nil && text != "" && !o.s.Sendmail {
+	if text := o.login.passedOver(); err == nil && text != "" && !o.s.Sendmail && !o.s.is(h, toldOfLogins) {
 		o.s.warn(text)
+		o.s.remember(h, toldOfLogins)
 	}
 	return session, err
 }

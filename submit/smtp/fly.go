@@ -103,6 +103,7 @@ func (s *Session) flight(steps []step) (done, sent int, err error) {
 			case s.interrupted():
 				err = s.outOfStep(st, os.ErrDeadlineExceeded) // which writing or reading was stopped says nothing
 			case failed && errors.Is(w.err, os.ErrDeadlineExceeded):
+				s.stalled(st)
 				err = s.outOfStep(st, fmt.Errorf("the server took nothing for %s", s.limit(block)))
 			}
 			return i, int(w.answerable.Load()), err
@@ -178,6 +179,9 @@ func (s *Session) handle(st step, reply Reply, early bool) error {
 	case reply.Class() >= 4:
 	case st.want != 0 && st.want != reply.Class():
 		return s.outOfStep(st, fmt.Errorf("%w: %s", errGarbage, reply))
+	}
+	if st.phase > rcpt && reply.timedOut() {
+		s.stalled(st)
 	}
 	err := st.got(st, reply)
 	if err == nil && (early || reply.Code == 421) { // it wants no more of it, or is going away
@@ -294,6 +298,9 @@ func (s *Session) outOfStep(st step, err error) error {
 	if st.phase < mail {
 		kind = status.Connection
 	}
+	if network := net.Error(nil); errors.As(err, &network) && network.Timeout() && !s.interrupted() {
+		s.stalled(st)
+	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return kind.Errorf("%w (%s)", s.overdue(st.phase), s.o.Host)
 	}
@@ -305,6 +312,20 @@ func (s *Session) outOfStep(st step, err error) error {
 		err = op.Err // the addresses are said elsewhere
 	}
 	return kind.Errorf("%s: %w (%s)", st, err, s.o.Host)
+}
+
+// stalled tells that nothing more went one way or the other at st.
+func (s *Session) stalled(st step) {
+	if st.phase >= mail && st.phase <= dot && s.o.Stalled != nil {
+		s.o.Stalled()
+	}
+}
+
+// timedOut reports whether r says that nothing more has come from us.
+func (r Reply) timedOut() bool {
+	text := strings.ToLower(strings.Join(r.Lines, " "))
+	return r.Code == 421 && (r.Status == status.Code{Class: 4, Subject: 4, Detail: 2} ||
+		strings.Contains(text, "timeout") || strings.Contains(text, "timed out"))
 }
 
 // refusal is the error of a step that the server refused. Before MAIL it is a

@@ -78,7 +78,10 @@ type Options struct {
 	Name     string // our name, for EHLO
 	Security Security
 	TLS      *tls.Config
-	LMTP     bool
+	// Silence is how long the server may say nothing at all in a TLS handshake;
+	// 0 means as long as the handshake may take.
+	Silence time.Duration
+	LMTP    bool
 	// OneFlight lets a small message go out before the replies to its
 	// recipients are in. The server must be known to skip a chunk that it
 	// refuses: one that does not would take the message for commands.
@@ -100,7 +103,10 @@ type Options struct {
 	// final dot that is sent, because the message may be taken; 0 means 5 s, as
 	// a person may be waiting.
 	Patience time.Duration
-	Trace    func(Line) // sees the dialogue, secrets already hidden, line by line; may be nil
+	// Stalled is called when nothing more comes from the server, or leaves for
+	// it, between MAIL and the reply to the final dot; may be nil.
+	Stalled func()
+	Trace   func(Line) // sees the dialogue, secrets already hidden, line by line; may be nil
 }
 
 // A Line is one line of the dialogue.
@@ -260,16 +266,29 @@ func (s *Session) startTLS(ctx context.Context) error {
 func (s *Session) handshake(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, s.limit(handshake))
 	defer cancel()
-	conn := tls.Client(s.conn, s.o.TLS)
-	if err := conn.HandshakeContext(limited); err != nil {
+	answered, giveUp := context.WithCancel(limited)
+	defer giveUp()
+	h := &hearing{Conn: s.conn}
+	if s.o.Silence > 0 {
+		defer time.AfterFunc(s.o.Silence, func() {
+			if !h.heard.Load() {
+				giveUp()
+			}
+		}).Stop()
+	}
+	conn := tls.Client(h, s.o.TLS)
+	if err := conn.HandshakeContext(answered); err != nil {
 		s.broken = true
 		switch {
 		case ctx.Err() != nil: // a watch may not have seen it yet
 			return status.Connection.Errorf("TLS: %w while %s (%s)", context.Cause(ctx), phases[handshake].doing, s.o.Host)
 		case limited.Err() != nil:
 			return status.Connection.Errorf("TLS: %w (%s)", s.overdue(handshake), s.o.Host)
+		case answered.Err() != nil:
+			return &LostHandshake{status.Connection.Errorf("TLS: no answer within %s while %s (%s)",
+				s.o.Silence.Round(time.Second/10), phases[handshake].doing, s.o.Host)}
 		}
-		return tlsFailure(err, s.o.Host)
+		return lost(err, tlsFailure(err, s.o.Host))
 	}
 	s.use(conn)
 	cs := conn.ConnectionState()

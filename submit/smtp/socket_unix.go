@@ -3,7 +3,6 @@
 package smtp
 
 import (
-	"crypto/tls"
 	"net"
 	"syscall"
 )
@@ -21,7 +20,11 @@ func pending(conn net.Conn) bool {
 // control calls f with the descriptor of the socket below conn, if there is
 // one.
 func control(conn net.Conn, f func(fd int)) {
-	if c, ok := conn.(*tls.Conn); ok {
+	for {
+		c, ok := conn.(interface{ NetConn() net.Conn })
+		if !ok {
+			break
+		}
 		conn = c.NetConn()
 	}
 	if c, ok := conn.(syscall.Conn); ok {

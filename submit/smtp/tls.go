@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync/atomic"
 	"syscall"
 
 	"sendoff/submit/status"
@@ -46,6 +47,41 @@ func tlsFailure(err error, host string) error {
 		text = oldTLS
 	}
 	return status.Insecure.Errorf("TLS: %s (%s)", status.Printable(text), host)
+}
+
+// A LostHandshake is the error of a TLS handshake that the network has reset, or
+// in which nothing came from the server. Something on the way may be unable to
+// take a ClientHello of more than one packet.
+type LostHandshake struct{ error }
+
+func (l *LostHandshake) Unwrap() error { return l.error }
+
+// hearing is a connection that notes whether anything has come.
+type hearing struct {
+	net.Conn
+	heard atomic.Bool
+}
+
+func (h *hearing) Read(p []byte) (int, error) {
+	n, err := h.Conn.Read(p)
+	if n > 0 {
+		h.heard.Store(true)
+	}
+	return n, err
+}
+
+// NetConn returns the connection below, as tls.Conn does.
+func (h *hearing) NetConn() net.Conn { return h.Conn }
+
+// lost returns failure, which is what a handshake came to with err, as a
+// LostHandshake if the network has reset it. A server that ends the connection in
+// good order has read what it ends it for.
+func lost(err, failure error) error {
+	ended := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.ErrClosedPipe)
+	if status.KindOf(failure) == status.Connection && !ended {
+		return &LostHandshake{failure}
+	}
+	return failure
 }
 
 // oldTLS is said of a server whose newest version has known weaknesses (RFC

@@ -1,0 +1,178 @@
+//go:build !race && unix
+
+package submit
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"sendoff/config"
+	"sendoff/submit/status"
+)
+
+// dualStack is a Submitter whose smarthost has an address of each family, with a
+// post at each; the returned function tells which were dialled since it was called
+// last.
+func dualStack(t *testing.T, six, four *post) (s *Submitter, dialled func() string) {
+	s = office(t, four)
+	s.Config.Accounts[0].Servers = config.List[config.Server]{server(t, "smtp+plain://mx.example")}
+	s.Lookup = func(_ context.Context, network, _ string) ([]netip.Addr, error) {
+		if network == "ip6" {
+			return []netip.Addr{netip.MustParseAddr(six1)}, nil
+		}
+		return []netip.Addr{netip.MustParseAddr(four1)}, nil
+	}
+	var list []string
+	s.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if address == at(six1) {
+			list = append(list, "six")
+			return six.dial(ctx, network, address)
+		}
+		list = append(list, "four")
+		return four.dial(ctx, network, address)
+	}
+	return s, func() string {
+		words := strings.Join(list, " ")
+		list = nil
+		return words
+	}
+}
+
+// TestStalledAddress: where large packets are lost on the way over IPv6, the next
+// attempt goes over IPv4, and so do all within an hour.
+func TestStalledAddress(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		six, four := &post{dot: after(24*time.Hour, "250 ok")}, &post{}
+		s, dialled := dualStack(t, six, four)
+		if err := submit(t, s, "bob@example.net"); err != nil { // it waits in the queue
+			t.Fatal(err)
+		}
+		if got := dialled(); got != "six" {
+			t.Errorf("first: %s", got)
+		}
+		if err := s.Runner(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := dialled(); got != "four" || len(four.mails) != 1 {
+			t.Errorf("then: %s, %d mails", got, len(four.mails))
+		}
+		if err := submit(t, s, "bob@example.net"); err != nil || dialled() != "four" {
+			t.Errorf("within the hour: %v", err)
+		}
+		four.up = func() bool { return false } // and if nobody is there, IPv6 after all
+		six.dot = nil
+		if err := submit(t, s, "bob@example.net"); err != nil {
+			t.Errorf("IPv4 is down: %v", err)
+		}
+		if got := dialled(); got != "four six" || len(six.mails) != 1 {
+			t.Errorf("IPv4 is down: %s, %d mails", got, len(six.mails))
+		}
+		time.Sleep(time.Hour)
+		if err := submit(t, s, "bob@example.net"); err != nil || dialled() != "six" {
+			t.Errorf("later: %v", err)
+		}
+		s.forgetAddresses()
+		if names := s.Queue.States(); slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(n, addressPrefix) }) {
+			t.Errorf("left: %q", names)
+		}
+		time.Sleep(48 * time.Hour) // until the silent one has noticed
+	})
+}
+
+// TestStalls: what is a stall of the address, and what the server's own word or
+// the network's.
+func TestStalls(t *testing.T) {
+	hang := func() string { time.Sleep(24 * time.Hour); return "250 ok" }
+	for _, tt := range []struct {
+		name string
+		six  *post
+		want bool
+	}{
+		{"MAIL", &post{mail: hang}, true},
+		{"RCPT", &post{rcpt: func(string) string { return hang() }}, true},
+		{"the dot", &post{dot: hang}, true},
+		{"the server's clock", &post{dot: func() string { return "421 4.4.2 mx Error: timeout exceeded" }}, true},
+		{"the server's clock, in words", &post{dot: func() string { return "421 mx: SMTP incoming data timeout - closing connection." }}, true},
+		{"refused", &post{dot: func() string { return "451 4.3.0 later" }}, false},
+		{"too busy", &post{dot: func() string { return "421 4.3.2 busy" }}, false},
+		{"idle for too long", &post{mail: func() string { return "421 4.4.2 timeout exceeded" }}, false},
+		{"taken", &post{}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				s, dialled := dualStack(t, tt.six, &post{})
+				if err := submit(t, s, "bob@example.net"); err != nil {
+					t.Error(err)
+				}
+				dialled()
+				h := hop{target: target{server: s.Config.Accounts[0].Servers[0]}, address: netip.MustParseAddrPort(at(six1))}
+				if got := s.is(h, stalls); got != tt.want {
+					t.Errorf("%v", got)
+				}
+				time.Sleep(48 * time.Hour)
+			})
+		})
+	}
+}
+
+// TestStalledClock: a time in the future, which a wrong clock wrote, is none.
+func TestStalledClock(t *testing.T) {
+	s, _ := dualStack(t, &post{}, &post{})
+	h := hop{target: target{server: s.Config.Accounts[0].Servers[0]}, address: netip.MustParseAddrPort(at(six1))}
+	for _, tt := range []struct {
+		ago  time.Duration
+		want bool
+	}{{time.Minute, true}, {61 * time.Minute, false}, {-time.Minute, false}} {
+		s.Queue.SetState(addressFile(h), fmt.Appendf(nil, "stalled %s\n", time.Now().Add(-tt.ago).Format(time.RFC3339Nano)))
+		if got := s.is(h, stalls); got != tt.want {
+			t.Errorf("%s ago: %v", tt.ago, got)
+		}
+	}
+}
+
+// TestLateAnswerAfterStall: the other family has a moment to be known.
+func TestLateAnswerAfterStall(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s, dialled := dualStack(t, &post{}, &post{})
+		lookup := s.Lookup
+		s.Lookup = func(ctx context.Context, network, host string) ([]netip.Addr, error) {
+			if network == "ip4" {
+				time.Sleep(time.Second)
+			}
+			return lookup(ctx, network, host)
+		}
+		s.remember(hop{target: target{server: s.Config.Accounts[0].Servers[0]}, address: netip.MustParseAddrPort(at(six1))}, stalls)
+		if err := submit(t, s, "bob@example.net"); err != nil {
+			t.Error(err)
+		}
+		if got := dialled(); got != "four" {
+			t.Errorf("%s", got)
+		}
+	})
+}
+
+// TestSilentHandshake: a server that says nothing to a ClientHello gets another
+// one after 10 s, within the same minute.
+func TestSilentHandshake(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n := &network{began: time.Now(), names: map[string]zone{"ip4:mx.example": {found: []string{four1}}},
+			hosts: map[string]peer{four1 + ":465": {mute: true}}}
+		err := n.submit(t, "smtps://mx.example")
+		want := []string{"0s dial 192.0.2.1:465", "0s reach 192.0.2.1:465", "10s dial 192.0.2.1:465", "10s reach 192.0.2.1:465"}
+		if !slices.Equal(n.notes, want) {
+			t.Errorf("got %q", n.notes)
+		}
+		if words := "TLS: no answer within 10s while shaking hands for TLS (mx.example)"; err == nil || err.Error() != words || status.Hint(err) == "" {
+			t.Errorf("%v, want %s", err, words)
+		}
+		if took := time.Since(n.began); took != time.Minute {
+			t.Errorf("it took %s", took)
+		}
+	})
+}
