@@ -97,6 +97,9 @@ func (c *conversation) document() *document {
 	a.set("user", c.user)
 	a.set("from", c.who.address.String())
 	a.set("secret", c.source)
+	if c.auth != "" {
+		a.set("auth", c.auth)
+	}
 	if c.refresh != "keyring" {
 		a.set("refresh-token", c.refresh)
 	}

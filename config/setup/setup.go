@@ -81,7 +81,9 @@ type conversation struct {
 	who       who
 	server    config.Server
 	user      string
-	anonymous bool // the server wants no login
+	anonymous bool     // the server wants no login
+	offered   []string // the server's mechanisms
+	auth      string   // the mechanism to name; "" leaves the choice open
 	login     login
 	tokens    string // where access tokens for this server are had; "" is not known
 	use       *use
@@ -310,6 +312,7 @@ func (c *conversation) connect(ctx context.Context) error {
 	if c.tokens == "" && len(seen.Mechanisms) > 0 && !slices.ContainsFunc(seen.Mechanisms, func(m string) bool { return !takesToken(m) }) {
 		c.login = oauth2
 	}
+	c.offered = seen.Mechanisms
 	c.anonymous = len(seen.Mechanisms) == 0 && c.User == ""
 	return nil
 }
@@ -502,7 +505,30 @@ func (c *conversation) prove(ctx context.Context) error {
 		case !c.NoTest:
 			c.show("a test mail is on its way to %s", c.who.address)
 		}
+		if err == nil {
+			c.bind(ctx)
+		}
 		return nil
+	}
+}
+
+// bound are the mechanisms that bind a login to its TLS connection, so that nobody
+// can stand between, whatever certificate they have. Many servers that offer them
+// have no keys for them of most users.
+var bound = [...]string{"SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS"}
+
+// bind tries once, with a password that is right, whether a login can be bound to
+// its TLS connection; then the account names that mechanism.
+func (c *conversation) bind(ctx context.Context) {
+	i := slices.IndexFunc(bound[:], func(m string) bool { return slices.Contains(c.offered, m) })
+	if i < 0 || c.user == "" || c.renewal != nil || c.ref.IsOAuth2() || c.isElsewhere() {
+		return
+	}
+	a := c.account()
+	a.Auth = config.List[string]{bound[i]}
+	if _, err := c.Try(ctx, Trial{Account: a, Secret: c.secret, To: c.who.address}); err == nil {
+		c.auth = bound[i]
+		c.show("the login works by %s, too, which nobody on the way can misuse: it is what auth names", c.auth)
 	}
 }
 

@@ -35,6 +35,8 @@ type stage struct {
 	out       strings.Builder
 	passwords []string // that are typed, one after the other
 	trials    []string
+	offered   []string // mechanisms, if not only PLAIN
+	keyless   bool     // the server has no SCRAM keys of the user
 }
 
 func newStage(t *testing.T, answers ...string) *stage {
@@ -64,11 +66,14 @@ func (s *stage) try(_ context.Context, t Trial) (Seen, error) {
 	if a.Servers[0].Host == "token.example" {
 		seen.Mechanisms = []string{"XOAUTH2"}
 	}
+	if s.offered != nil {
+		seen.Mechanisms = s.offered
+	}
 	if a.User == "" {
 		return seen, nil
 	}
-	s.trials = append(s.trials, a.User+" "+t.Secret.Reveal())
-	if t.Secret.Reveal() != "right" {
+	s.trials = append(s.trials, strings.TrimSpace(a.User+" "+t.Secret.Reveal()+" "+strings.Join(a.Auth, ",")))
+	if t.Secret.Reveal() != "right" || s.keyless && len(a.Auth) > 0 {
 		return seen, status.AuthFailed.Errorf("535 wrong")
 	}
 	return seen, nil
@@ -107,6 +112,36 @@ func TestPerson(t *testing.T) {
 	}
 	if strings.Contains(s.shown.String()+s.out.String(), "right") {
 		t.Error("the password is shown")
+	}
+}
+
+// A login that can be bound to its TLS connection is tried once, when the password
+// has proved to be right, and named if it works.
+func TestBoundLogin(t *testing.T) {
+	const both = "SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS SCRAM-SHA-256 SCRAM-SHA-1 PLAIN"
+	for _, tt := range []struct {
+		offered string
+		keyless bool
+		auth    string // as it is written; "" if it is not
+		trials  string
+	}{
+		{both, false, "SCRAM-SHA-256-PLUS", "ann@gmail.com wrong; ann@gmail.com right; ann@gmail.com right SCRAM-SHA-256-PLUS"},
+		{both, true, "", "ann@gmail.com wrong; ann@gmail.com right; ann@gmail.com right SCRAM-SHA-256-PLUS"},
+		{"SCRAM-SHA-1-PLUS PLAIN", false, "SCRAM-SHA-1-PLUS", "ann@gmail.com wrong; ann@gmail.com right; ann@gmail.com right SCRAM-SHA-1-PLUS"},
+		{"SCRAM-SHA-256 PLAIN", false, "", "ann@gmail.com wrong; ann@gmail.com right"},
+	} {
+		s := newStage(t, "ann@gmail.com", "y", "", "password", "desktop", "work")
+		s.passwords, s.offered, s.keyless = []string{"wrong", "right"}, strings.Fields(tt.offered), tt.keyless
+		if err := s.Run(t.Context()); err != nil {
+			t.Fatalf("%v\n%s", err, s.shown.String())
+		}
+		if got := strings.Join(s.trials, "; "); got != tt.trials {
+			t.Errorf("%s: trials: %s", tt.offered, got)
+		}
+		_, after, named := strings.Cut(s.file(t), "auth = \"")
+		if auth, _, _ := strings.Cut(after, "\""); named != (tt.auth != "") || auth != tt.auth {
+			t.Errorf("%s: written:\n%s", tt.offered, s.file(t))
+		}
 	}
 }
 
