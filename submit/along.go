@@ -35,7 +35,7 @@ func (s *Submitter) along(ctx context.Context, session *smtp.Session, a *config.
 	r := s.newRun(Selection{})
 	r.begin()
 	until := time.Now().Add(alongTime)
-	session.Deliver(ctx, func(yield func(smtp.Mail) bool) {
+	rest, _ := session.Deliver(ctx, func(yield func(smtp.Mail) bool) {
 		for _, id := range ids {
 			if ctx.Err() != nil || time.Now().After(until) {
 				return
@@ -53,4 +53,5 @@ func (s *Submitter) along(ctx context.Context, session *smtp.Session, a *config.
 			}
 		}
 	})
+	fail(rest, errLeft)
 }

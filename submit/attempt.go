@@ -3,6 +3,7 @@ package submit
 import (
 	"time"
 
+	"sendoff/submit/envelope"
 	"sendoff/submit/process"
 	"sendoff/submit/queue"
 	"sendoff/submit/smtp"
@@ -17,7 +18,8 @@ type attempt struct {
 	request *Request
 	job     *job
 	report  *Report
-	over    bool // it was settled, or given back
+	left    []envelope.Recipient // whom no server was asked for
+	over    bool                 // it was settled, or given back
 }
 
 // attempt prepares an entry to be sent. If that cannot be done, the entry is
@@ -47,18 +49,33 @@ func (t *attempt) release() {
 	t.g.push(t.claim.ID)
 }
 
+// errLeft is the outcome of a mail that a server left to a new session, and for
+// which there was none.
+var errLeft = error(&held{error: status.Lost.Errorf("the server took no more mails in the session")})
+
 // mail is the attempt as a session takes it. When it is over, the entry is
-// settled.
+// settled; or given back, if no server was asked for anybody.
 func (t *attempt) mail() smtp.Mail {
-	mail := t.s.mail(t.job, t.report)
-	done := mail.Done
-	mail.Done = func(r smtp.Result) {
-		done(r)
-		if t.report.total() == len(t.job.envelope.To) {
+	return t.s.mail(t.job, func(from envelope.Address, r smtp.Result) {
+		if t.over { // after a bug
+			return
+		}
+		if r.Err == errLeft {
+			t.left = append(t.left, r.To...)
+		} else {
+			t.report.add(from, r)
+		}
+		switch {
+		case t.report.total()+len(t.left) < len(t.job.envelope.To):
+		case t.report.total() == 0:
+			t.release()
+		default:
+			if len(t.left) > 0 {
+				t.report.add(from, smtp.Result{To: t.left, Err: errLeft})
+			}
 			t.settle()
 		}
-	}
-	return mail
+	})
 }
 
 func (t *attempt) prepare() (err error) {
@@ -75,7 +92,7 @@ func (t *attempt) prepare() (err error) {
 
 func (t *attempt) close() {
 	if t.job != nil {
-		t.job.message.Close()
+		t.job.close()
 	}
 	if t.request != nil {
 		t.request.Message.Close()

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,7 +26,7 @@ import (
 // mail, the entry goes to the failed ones.
 func (t *attempt) giveUp() {
 	e := t.claim.Entry
-	if t.job == nil || !wantsNotice(e, t.job.envelope.From) || t.accountsFault() {
+	if !t.job.wantsNotice(e) || t.accountsFault() {
 		t.g.fail(t.claim)
 		return
 	}
@@ -41,14 +42,16 @@ func (t *attempt) giveUp() {
 	t.g.push(e.ID)
 }
 
-// wantsNotice reports whether from is to be told that a message has failed.
-func wantsNotice(e *queue.Entry, from envelope.Address) bool {
-	for _, to := range e.To {
-		if to.Notify == 0 || to.Notify&envelope.NotifyFailure != 0 {
-			return !from.IsNull()
-		}
+// wantsNotice reports whether the sender of e is to be told that the message has
+// failed: not if the caller named the null sender, whoever stood in for it, and
+// not of what is a notice itself.
+func (j *job) wantsNotice(e *queue.Entry) bool {
+	if j == nil || j.envelope.From.IsNull() || e.Sender != nil && e.Sender.IsNull() || j.message.IsReport() {
+		return false
 	}
-	return false
+	return slices.ContainsFunc(e.To, func(to queue.Recipient) bool {
+		return to.Notify == 0 || to.Notify&envelope.NotifyFailure != 0
+	})
 }
 
 // accountsFault reports whether the account is to blame, which could not send

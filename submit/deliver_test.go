@@ -62,7 +62,7 @@ func TestReport(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			r := &Report{job: &job{account: work(t), envelope: envelope.Envelope{From: parse(t, "x@example.net")}}}
 			for _, result := range tt.results {
-				r.add(result)
+				r.add(envelope.Address{}, result)
 			}
 			err := r.err()
 			if status.Exit(err) != tt.exit {
@@ -102,8 +102,8 @@ func TestOwnSenderRefused(t *testing.T) {
 		{"bob@example.net", refusal(status.NotAllowed, "553 5.7.1 <bob@example.net> is not yours"), status.NotAllowed},
 	}
 	for _, tt := range tests {
-		j := &job{account: work(t, "ann@example.org"), envelope: envelope.Envelope{From: parse(t, tt.from)}}
-		if got := j.blame(tt.err); status.KindOf(got) != tt.kind || tt.kind == status.Config && !status.Of(got).Temporary() {
+		j := &job{account: work(t, "ann@example.org")}
+		if got := j.blame(parse(t, tt.from), tt.err); status.KindOf(got) != tt.kind || tt.kind == status.Config && !status.Of(got).Temporary() {
 			t.Errorf("from %s, %v: %v %v, want %v", tt.from, tt.err, status.KindOf(got), status.Of(got), tt.kind)
 		}
 	}

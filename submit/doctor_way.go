@@ -362,7 +362,7 @@ func (d *doctor) senderTaken(ctx context.Context) []finding {
 	defer cancel()
 	j := &job{account: d.account, envelope: envelope.Envelope{From: d.sender, UTF8: d.sender.UTF8()}}
 	if err := d.session.TrySender(ctx, &j.envelope); err != nil {
-		return one(failing(j.blame(err)))
+		return one(failing(j.blame(j.envelope.From, err)))
 	}
 	return one(fine("MAIL FROM:<%s>, %s", d.sender, d.origin))
 }

@@ -117,8 +117,10 @@ func (g *group) run(ctx context.Context, patience time.Duration) {
 	if g.account == nil {
 		g.rest()
 	}
+	var rest []smtp.Mail // that a server left to a new session
+	defer func() { fail(rest, errLeft) }()
 	for on := g.account != nil; on && ctx.Err() == nil; {
-		on = g.session(ctx, patience)
+		on = g.session(ctx, patience, &rest)
 	}
 }
 
@@ -172,15 +174,18 @@ func (g *group) rest() {
 	}
 }
 
-// session sends entries over one session. It reports whether another one is
-// worth while.
-func (g *group) session(ctx context.Context, patience time.Duration) (again bool) {
-	first := g.next() // before a session is opened for nothing
-	if first == nil {
-		return false
+// session sends what rest has and entries over one session. It reports whether
+// another one is worth while, for what then is in rest, among others.
+func (g *group) session(ctx context.Context, patience time.Duration, rest *[]smtp.Mail) (again bool) {
+	var first *attempt
+	var begun []*attempt
+	if len(*rest) == 0 {
+		if first = g.next(); first == nil { // before a session is opened for nothing
+			return false
+		}
+		begun = append(begun, first)
 	}
 	var v *visit
-	begun := []*attempt{first}
 	defer func() {
 		p := recover()
 		if p == nil {
@@ -197,7 +202,9 @@ func (g *group) session(ctx context.Context, patience time.Duration) (again bool
 	own, _ := g.account.Address()
 	v, err := g.s.enter(ctx, g.account, g.s.helloName(own, own), patience)
 	if err != nil {
-		first.release()
+		if first != nil {
+			first.release()
+		}
 		if !errors.As(err, new(*busy)) {
 			g.rest()
 		}
@@ -205,13 +212,19 @@ func (g *group) session(ctx context.Context, patience time.Duration) (again bool
 	}
 	g.ready(ctx)
 	before := g.progress(0)
-	err = v.Deliver(ctx, func(yield func(smtp.Mail) bool) {
-		for t := first; t != nil && ctx.Err() == nil && yield(t.mail()); t = g.next() {
-			begun = append(begun[max(0, len(begun)-maxBegun):], t)
+	*rest, err = v.send(ctx, *rest, func() (smtp.Mail, bool) {
+		t := first
+		if first = nil; t == nil && ctx.Err() == nil {
+			t = g.next()
 		}
+		if t == nil {
+			return smtp.Mail{}, false
+		}
+		begun = append(begun[max(0, len(begun)-maxBegun):], t)
+		return t.mail(), true
 	})
 	g.s.part(v, err)
-	return err == nil || g.progress(0) > before
+	return err == nil || g.progress(0) > before || len(*rest) > 0
 }
 
 // maxBegun is more than the attempts that a session has at once.

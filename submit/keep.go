@@ -110,6 +110,9 @@ func (s *Submitter) keep(r *Request, report *Report, whom func(Failure) []Wanted
 	case s.Sendmail && s.Queue != nil && (len(refused.To) > 0 || refused.Reason != ""):
 		if s.store(r, refused, s.Queue.AddFailed) == nil {
 			report.copy = filepath.Join(s.Queue.String(), "failed", string(refused.ID)+".eml")
+			if r.Sender != nil && r.Sender.IsNull() { // so its caller hears of no failure by mail, and cron of none at all
+				s.notifyCommand(refused)
+			}
 		}
 	}
 	err := report.err()
@@ -183,20 +186,18 @@ func (s *Submitter) entriesOf(r *Request, report *Report, whom func(Failure) []W
 // did well, or keeps a copy where nobody is to be told. Where it cannot be
 // done, the caller has to hear of the failure.
 func (s *Submitter) tellSender(r *Request, report *Report, refused *queue.Entry) {
-	from := envelope.Address{}
-	if report.job != nil {
-		from = report.job.envelope.From
-	}
 	err := error(errNoQueue("nowhere"))
 	switch {
 	case s.Queue == nil:
-	case wantsNotice(refused, from):
-		refused.Sender, refused.Notice = &from, time.Now()
+	case report.job.wantsNotice(refused):
+		refused.Sender, refused.Notice = &report.job.envelope.From, time.Now()
 		if err = s.enqueue(r, refused, true); err == nil {
 			s.logNotice(refused)
 		}
 	default:
-		err = s.store(r, refused, s.Queue.AddFailed)
+		if err = s.store(r, refused, s.Queue.AddFailed); err == nil {
+			s.notifyCommand(refused)
+		}
 	}
 	for i := range report.Failures {
 		f := &report.Failures[i]

@@ -138,10 +138,30 @@ func (s *Submitter) enter(ctx context.Context, a *config.Account, hello string, 
 	}
 }
 
+// send sends the mails that wait, and then those that more returns, if it is not
+// nil, until it has none. It returns those that are for a new session.
+func (v *visit) send(ctx context.Context, waiting []smtp.Mail, more func() (smtp.Mail, bool)) (rest []smtp.Mail, err error) {
+	asked := 0
+	rest, err = v.Deliver(ctx, func(yield func(smtp.Mail) bool) {
+		for asked < len(waiting) {
+			asked++
+			if !yield(waiting[asked-1]) {
+				return
+			}
+		}
+		for more != nil {
+			if m, ok := more(); !ok || !yield(m) {
+				return
+			}
+		}
+	})
+	return append(rest, waiting[asked:]...), err
+}
+
 // part ends a visit, or keeps its session for the next mail if nothing went
-// wrong and its time is not over.
+// wrong, the server may take it, and its time is not over.
 func (s *Submitter) part(v *visit, err error) {
-	if s.Kept == nil || err != nil || time.Now().After(v.until) {
+	if s.Kept == nil || err != nil || !v.More() || time.Now().After(v.until) {
 		v.end()
 		return
 	}

@@ -25,6 +25,15 @@ type job struct {
 	discarded []resolved // what aliases throw away
 	changes   []string   // what was changed in the message, and why
 	warnings  []string   // what is wrong with the alias file
+
+	instead *substitute // where the server refuses the null sender; may be nil
+}
+
+func (j *job) close() {
+	if j.instead != nil {
+		j.instead.message.Close()
+	}
+	j.message.Close()
 }
 
 // prepare applies aliases and the account's rules to r: sender, local names,
@@ -32,7 +41,7 @@ type job struct {
 func (s *Submitter) prepare(r *Request) (*job, error) {
 	j := &job{account: r.Account, envelope: r.Envelope, message: r.Message.Copy()}
 	if err := s.apply(r, j); err != nil {
-		j.message.Close()
+		j.close()
 		return nil, err
 	}
 	return j, nil
@@ -65,6 +74,7 @@ func (s *Submitter) apply(r *Request, j *job) error {
 		j.envelope.UTF8 = j.envelope.UTF8 || to.Address.UTF8()
 	}
 	j.hello = s.helloName(j.envelope.From, rules.own)
+	rules.replaceNull(j)
 	return nil
 }
 

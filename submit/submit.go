@@ -133,7 +133,7 @@ func (s *Submitter) Submit(ctx context.Context, r *Request) error {
 	if err != nil {
 		return s.keep(r, &Report{Failures: []Failure{{Err: err}}}, everyone(r))
 	}
-	defer j.message.Close()
+	defer j.close()
 	s.logDiscarded(r.logID(), j)
 	if len(j.envelope.To) == 0 {
 		s.tell("nothing was sent: "+j.discarded[0].why+": the mail is thrown away", nil)
@@ -147,7 +147,7 @@ func (s *Submitter) Submit(ctx context.Context, r *Request) error {
 
 // deliver sends j over one session, in which what else waits for the account
 // may follow. A session that was kept, and that the server has left since, is
-// replaced by a new one.
+// replaced by a new one; and so is one whose server takes no more mails in it.
 func (s *Submitter) deliver(ctx context.Context, j *job) (*Report, error) {
 	report := &Report{job: j}
 	if s.takesAlong() {
@@ -155,20 +155,30 @@ func (s *Submitter) deliver(ctx context.Context, j *job) (*Report, error) {
 		host.stay = true
 		s = &host
 	}
+	mails := []smtp.Mail{s.mail(j, report.add)}
 	v, done, err := s.admitted(ctx, j)
 	if err != nil {
-		report.add(smtp.Result{To: j.envelope.To, Err: err})
+		fail(mails, err)
 		return report, nil
 	}
 	defer done()
-	err = v.Deliver(ctx, func(yield func(smtp.Mail) bool) { yield(s.mail(j, report)) })
-	if err == nil && s.stay {
-		s.along(ctx, v.Session, j.account)
-	}
-	again := v.again // v may be another's from here on
-	s.part(v, err)
-	if again && report.untouched() && ctx.Err() == nil {
-		return s.deliver(ctx, j)
+	for {
+		mails, err = v.send(ctx, mails, nil)
+		if err == nil && len(mails) == 0 && s.stay {
+			s.along(ctx, v.Session, j.account)
+		}
+		again := v.again // v may be another's from here on
+		s.part(v, err)
+		if again && report.untouched() && ctx.Err() == nil {
+			return s.deliver(ctx, j)
+		}
+		if len(mails) == 0 {
+			break
+		}
+		if v, err = s.enter(ctx, j.account, j.hello, slotTime); err != nil {
+			fail(mails, err)
+			return report, nil
+		}
 	}
 	if err == nil && report.total() != len(j.envelope.To) {
 		return nil, status.Bug.Errorf("%d recipients have %d outcomes", len(j.envelope.To), report.total())
@@ -198,17 +208,40 @@ func (s *Submitter) admitted(ctx context.Context, j *job) (v *visit, done func()
 	return v, done, nil
 }
 
-// mail is the job as a session takes it.
-func (s *Submitter) mail(j *job, report *Report) smtp.Mail {
-	var lines []*progress // one for each transaction
+// fail gives all mails the same outcome.
+func fail(mails []smtp.Mail, err error) {
+	for _, m := range mails {
+		m.Done(smtp.Result{To: m.Envelope.To, Err: err})
+	}
+}
+
+// mail is the job as a session takes it. done gets each result, and from whom the
+// mail was.
+func (s *Submitter) mail(j *job, done func(from envelope.Address, r smtp.Result)) smtp.Mail {
 	begun := time.Now()
+	noted := func(from envelope.Address, r smtp.Result) {
+		done(from, r)
+		if r.Err == nil {
+			s.taken(j.account, begun)
+		}
+	}
+	m := s.mailOf(&j.envelope, j.message, noted)
+	if in := j.instead; in != nil {
+		other := s.mailOf(&in.envelope, in.message, noted)
+		m.Instead = &other
+	}
+	return m
+}
+
+func (s *Submitter) mailOf(e *envelope.Envelope, m *message.Message, done func(envelope.Address, smtp.Result)) smtp.Mail {
+	var lines []*progress // one for each transaction
 	return smtp.Mail{
-		Envelope: &j.envelope,
+		Envelope: e,
 		Open: func(f envelope.Form) (io.Reader, int64, error) {
-			if why := j.message.AsIs(f); why != "" {
+			if why := m.AsIs(f); why != "" {
 				s.remark("the message is signed, so it goes as it is: " + why)
 			}
-			message, size, err := j.message.Open(f)
+			message, size, err := m.Open(f)
 			if err != nil || s.Terminal == nil {
 				return message, size, err
 			}
@@ -220,10 +253,7 @@ func (s *Submitter) mail(j *job, report *Report) smtp.Mail {
 			for _, p := range lines {
 				p.clear()
 			}
-			report.add(r)
-			if r.Err == nil {
-				s.taken(j.account, begun)
-			}
+			done(e.From, r)
 		},
 	}
 }
@@ -278,9 +308,9 @@ func leaves(err error) bool {
 	return errors.As(err, &refusal) && refusal.Reply.Code == 421
 }
 
-// add enters a result. Failures of several transactions for one reason are one
-// failure.
-func (r *Report) add(result smtp.Result) {
+// add enters a result of a mail from that sender. Failures of several transactions
+// for one reason are one failure.
+func (r *Report) add(from envelope.Address, result smtp.Result) {
 	var to []envelope.Address
 	for _, recipient := range result.To {
 		to = append(to, recipient.Address)
@@ -290,7 +320,7 @@ func (r *Report) add(result smtp.Result) {
 		r.taken = append(r.taken, result)
 		return
 	}
-	f := Failure{To: to, Err: r.job.blame(result.Err), Unknown: result.Unknown}
+	f := Failure{To: to, Err: r.job.blame(from, result.Err), Unknown: result.Unknown}
 	if n := len(r.Failures); n > 0 {
 		if last := &r.Failures[n-1]; last.Unknown == f.Unknown && last.Err.Error() == f.Err.Error() {
 			last.To = append(last.To, to...)
@@ -302,14 +332,14 @@ func (r *Report) add(result smtp.Result) {
 
 // blame puts the refusal of a sender that is the account's own on the account:
 // the fault is not the message's, and no recipient's.
-func (j *job) blame(err error) error {
+func (j *job) blame(from envelope.Address, err error) error {
 	var refusal *smtp.Refusal
-	if status.KindOf(err) == status.Limited || !errors.As(err, &refusal) || !j.account.Matches(j.envelope.From) && !j.ownSender() {
+	if status.KindOf(err) == status.Limited || !errors.As(err, &refusal) || !j.account.Matches(from) && !j.isOwn(from) {
 		return err
 	}
 	c := status.Of(err)
 	badSender := c.Subject == 1 && (c.Detail == 7 || c.Detail == 8)
-	named := c.Subject == 7 && strings.Contains(refusal.Reply.String(), j.envelope.From.String())
+	named := c.Subject == 7 && strings.Contains(refusal.Reply.String(), from.String())
 	if !badSender && !named {
 		return err
 	}
@@ -317,10 +347,10 @@ func (j *job) blame(err error) error {
 	return status.Config.With(c, err)
 }
 
-// ownSender reports whether the sender is the account's own address.
-func (j *job) ownSender() bool {
+// isOwn reports whether a is the account's own address.
+func (j *job) isOwn(a envelope.Address) bool {
 	own, ok := j.account.Address()
-	return ok && own.Key() == j.envelope.From.Key()
+	return ok && own.Key() == a.Key()
 }
 
 // err returns r as an error, or nil if nothing failed that the caller has to

@@ -42,7 +42,7 @@ func answerable(t *testing.T, chunked, quit bool, size int) {
 	defer conn.Close()
 	defer other.Close()
 	s := &Session{conn: conn}
-	tr := &transaction{s: s, message: strings.NewReader(text), size: int64(size), chunked: chunked, open: true, ready: true, accepted: []int{0}}
+	tr := &transaction{mail: new(Mail), s: s, message: strings.NewReader(text), size: int64(size), chunked: chunked, open: true, ready: true, accepted: []int{0}}
 	s.offered = map[string]string{"PIPELINING": ""}
 	steps := tr.end(!quit)
 	w := newWriter(steps)

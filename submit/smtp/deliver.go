@@ -20,6 +20,18 @@ type Mail struct {
 	// Done is called with each Result as soon as it is certain; nothing that
 	// happens later changes it.
 	Done func(Result)
+	// Instead, if not nil, is for those of its recipients, all of them this
+	// mail's too, for whom the server refuses the sender of this one for good:
+	// they get it in a transaction of its own, in the same session.
+	Instead *Mail
+}
+
+// with returns m for some of its recipients.
+func (m *Mail) with(to []envelope.Recipient) Mail {
+	some, e := *m, *m.Envelope
+	e.To = to
+	some.Envelope = &e
+	return some
 }
 
 // A Result says what the server did for some recipients of a Mail. Each
@@ -48,23 +60,36 @@ const maxWhole = 64 << 10
 // it ends the last one, so that the next MAIL, or QUIT, rides in the flight of
 // the final dot. A mail with more recipients than the server takes at once is
 // sent again to those left. Each recipient of a mail that was asked for gets
-// its Result; an error is why the session could go no further. After Deliver
-// only Close may follow, or with Options.Stay and without an error another one,
-// whose first mail rides in no flight.
-func (s *Session) Deliver(ctx context.Context, mails iter.Seq[Mail]) error {
+// its Result, or is in rest; an error is why the session could go no further.
+//
+// In rest are mails, with those of their recipients, that the server was not
+// asked to take, because it has taken others before: it may have as many of a
+// session as it announced (LIMITS MAILMAX, RFC 9422), or it answered their MAIL
+// with 421, or by closing the connection. A new session may take them.
+//
+// After Deliver only Close may follow, or with Options.Stay and without an error
+// another one, if More says so, whose first mail rides in no flight.
+func (s *Session) Deliver(ctx context.Context, mails iter.Seq[Mail]) (rest []Mail, err error) {
 	defer s.watch(ctx)()
 	next, stop := iter.Pull(mails)
 	defer stop()
 	d := &delivery{s: s, next: next}
-	for !d.ended {
+	for !d.ended || len(d.left) > 0 && s.More() {
 		if err := s.fly(d.flight()...); err != nil {
-			d.abandon(err)
-			return err
+			return d.abandon(err), err
+		}
+		if d.ended {
+			d.forget(len(d.open))
 		}
 	}
-	d.forget(len(d.open))
-	return nil
+	for _, p := range d.left {
+		rest = append(rest, p.mail.with(p.to))
+	}
+	return rest, nil
 }
+
+// More reports whether the server may take another mail in this session.
+func (s *Session) More() bool { return s.transactions < s.announced("MAILMAX") }
 
 // A delivery is what a session has to do.
 type delivery struct {
@@ -103,8 +128,11 @@ func (d *delivery) flight() []step {
 }
 
 // take makes a transaction of what is left of a mail, or of the next mail; nil
-// if there is none.
+// if there is none, or the server takes no more.
 func (d *delivery) take() *transaction {
+	if !d.s.More() {
+		return nil
+	}
 	if len(d.left) == 0 {
 		m, ok := d.next()
 		if !ok {
@@ -123,9 +151,11 @@ func (d *delivery) take() *transaction {
 
 // putBack leaves a recipient for another transaction.
 func (d *delivery) putBack(m *Mail, to envelope.Recipient) {
-	if n := len(d.left); n > 0 && d.left[n-1].mail == m {
-		d.left[n-1].to = append(slices.Clip(d.left[n-1].to), to)
-		return
+	for i := range d.left {
+		if p := &d.left[i]; p.mail == m {
+			p.to = append(slices.Clip(p.to), to)
+			return
+		}
 	}
 	d.left = append(d.left, part{m, []envelope.Recipient{to}})
 }
@@ -139,12 +169,24 @@ func (d *delivery) forget(n int) {
 	d.open = slices.Clone(d.open[n:])
 }
 
-// abandon settles everything with err, which ended the session.
-func (d *delivery) abandon(err error) {
+// abandon settles everything with err, which ended the session, but what a new
+// session may take.
+func (d *delivery) abandon(err error) (rest []Mail) {
+	again := d.s.served && d.s.left && !d.s.interrupted()
 	for _, t := range d.open {
-		t.settle(err)
+		to := t.undone()
+		if again = again && (len(to) == 0 || !t.asked); again && len(to) > 0 {
+			rest = append(rest, t.mail.with(to))
+		} else {
+			t.settle(err)
+		}
 	}
 	for _, p := range d.left {
-		p.mail.Done(Result{To: p.to, Err: err})
+		if again {
+			rest = append(rest, p.mail.with(p.to))
+		} else {
+			p.mail.Done(Result{To: p.to, Err: err})
+		}
 	}
+	return rest
 }

@@ -33,6 +33,7 @@ import (
 //	one-flight                          as the option of that name
 //	recipients 2                        in a transaction at most
 //	mail a@example.org b@example.org,c@example.org message.eml
+//	instead d@example.org b@example.org other.eml     of the mail before
 //	-- outcome --
 //	what outcome() says
 type dialogue struct {
@@ -98,8 +99,11 @@ func newDialogue(t *testing.T, tr *smtptest.Transcript) *dialogue {
 			d.options.Auth = func(_ context.Context, offered []string, _ *tls.ConnectionState) (*Login, error) {
 				return &Login{Client: sasl.NewPlainClient("", w[1], w[2]), Secret: w[2]}, nil
 			}
-		case "mail":
+		case "mail", "instead":
 			d.addMail(t, w[1], strings.Split(w[2], ","), strings.Join(tr.Section(w[3]), "\r\n")+"\r\n")
+			if n := len(d.mails) - 1; w[0] == "instead" {
+				d.mails[n-1].Instead = d.instead(n)
+			}
 		default:
 			t.Fatalf("%s: client: %q", tr.Name, line)
 		}
@@ -131,6 +135,20 @@ func (d *dialogue) addMail(t *testing.T, from string, to []string, text string) 
 	})
 }
 
+// instead takes mail n, which goes in place of the one before, out of the mails.
+func (d *dialogue) instead(n int) *Mail {
+	m := d.mails[n]
+	d.mails = d.mails[:n]
+	m.Done = func(r Result) { d.results = append(d.results, outcome{n, r}) }
+	for i := range m.Envelope.To {
+		m.Envelope.To[i].Notify = envelope.NotifyNever
+	}
+	return &m
+}
+
+// errRest stands for the outcome of a mail that Deliver returned.
+var errRest = errors.New("left to a new session")
+
 // play runs client and server against each other, and returns what the server
 // found wrong.
 func (d *dialogue) play() error {
@@ -140,7 +158,8 @@ func (d *dialogue) play() error {
 	s, err := Open(context.Background(), client, d.options)
 	d.openErr = err
 	if err == nil {
-		d.err = s.Deliver(context.Background(), func(yield func(Mail) bool) {
+		var rest []Mail
+		rest, d.err = s.Deliver(context.Background(), func(yield func(Mail) bool) {
 			for _, m := range d.mails {
 				d.sent++
 				if !yield(m) {
@@ -148,6 +167,9 @@ func (d *dialogue) play() error {
 				}
 			}
 		})
+		for _, m := range rest {
+			m.Done(Result{To: m.Envelope.To, Err: status.Lost.Errorf("%w, from %s", errRest, m.Envelope.From)})
+		}
 		s.Close()
 	}
 	return <-served
@@ -285,8 +307,9 @@ func checkResults(t *testing.T, d *dialogue) {
 // resultsOf counts the results of a mail for a recipient.
 func (d *dialogue) resultsOf(mail int, to envelope.Recipient) int {
 	n := 0
+	same := func(r envelope.Recipient) bool { return r.Address == to.Address }
 	for _, r := range d.results {
-		if r.mail == mail && slices.Contains(r.To, to) {
+		if r.mail == mail && slices.ContainsFunc(r.To, same) {
 			n++
 		}
 	}
@@ -305,11 +328,22 @@ func checkFault(t *testing.T, d *dialogue) {
 	}
 	verb, _, _ := strings.Cut(f.Command, " ")
 	lost := !f.Again && f.Kind != "421" && f.Kind != "bare" && f.Kind != "bare LF"
-	unknown := 0
+	unknown, rest := 0, 0
 	for _, r := range d.results {
 		if r.Unknown {
 			unknown++
 		}
+		if errors.Is(r.Err, errRest) {
+			rest++
+		}
+	}
+	next := verb == "MAIL" && f.Nth > 1 || verb == "RSET" // there was a mail before
+	gone := f.Kind == "cut" || f.Kind == "torn"
+	left := next && (f.Kind == "421" || gone)
+	may := f.Again || d.options.OneFlight && gone || // what was sent whole is unknown, what was refused before is not
+		strings.Contains(strings.Join(d.Section("outcome"), "\n"), errRest.Error())
+	if left != (rest > 0) && !may {
+		t.Errorf("%d mails are left to a new session", rest)
 	}
 	switch verb {
 	case "", "EHLO", "HELO", "STARTTLS", "S+", "AUTH":
@@ -324,7 +358,7 @@ func checkFault(t *testing.T, d *dialogue) {
 			t.Error("the session goes on")
 		}
 	case ".", "BDAT":
-		if f.Kind == "bare LF" && (d.options.LMTP || d.options.OneFlight) {
+		if f.Kind == "bare LF" && (d.options.LMTP || d.options.OneFlight) || f.Kind == "421" && d.options.LMTP {
 			break // that reply is good, but others are lost behind it
 		}
 		if lost != (unknown > 0) && !d.refusedAll() {

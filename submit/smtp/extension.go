@@ -34,7 +34,7 @@ var extensions = []extension{
 	{"AUTH", nil, nil, nil},                                // RFC 4954: session.go
 	{"PIPELINING", nil, nil, nil},                          // RFC 2920: fly.go
 	{"CHUNKING", nil, nil, nil},                            // RFC 3030: transaction.go
-	{"LIMITS", nil, nil, nil},                              // RFC 9422: maxRecipients
+	{"LIMITS", nil, nil, nil},                              // RFC 9422: announced
 	{"ENHANCEDSTATUSCODES", nil, nil, nil},                 // RFC 2034: reply.go, which reads them from servers that do not offer it, too
 }
 
@@ -221,18 +221,24 @@ func (s *Session) mailbox(a envelope.Address) (string, error) {
 	return ascii.String(), nil
 }
 
-// maxRecipients is how many recipients the next transaction may have: as many
-// as we want, the server announced (RFC 9422), or has let pass before.
-func (s *Session) maxRecipients() int {
+// announced is the limit of that name that the server has said (RFC 9422).
+func (s *Session) announced(name string) int {
 	most := math.MaxInt
-	if s.o.MaxRecipients > 0 {
-		most = s.o.MaxRecipients
-	}
 	for _, limit := range strings.Fields(strings.ToUpper(s.offered["LIMITS"])) {
-		value, ok := strings.CutPrefix(limit, "RCPTMAX=")
+		value, ok := strings.CutPrefix(limit, name+"=")
 		if n, err := strconv.Atoi(value); ok && err == nil && n > 0 {
 			most = min(most, n)
 		}
+	}
+	return most
+}
+
+// maxRecipients is how many recipients the next transaction may have: as many
+// as we want, the server announced, or has let pass before.
+func (s *Session) maxRecipients() int {
+	most := s.announced("RCPTMAX")
+	if s.o.MaxRecipients > 0 {
+		most = min(most, s.o.MaxRecipients)
 	}
 	if s.mostRecipients > 0 {
 		most = min(most, s.mostRecipients)

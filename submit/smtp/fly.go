@@ -20,6 +20,7 @@ type step struct {
 	send  string                     // a command without CRLF
 	body  func() error               // writes a message and its final dot, instead of send
 	mute  bool                       // nothing is written; a reply comes all the same
+	waits bool                       // nothing follows in its flight
 	final bool                       // it ends the session; its reply is not waited for
 	want  int                        // the reply's class, unless it is a refusal; 0: any
 	skip  func() bool                // asked just before writing; nil means never
@@ -43,7 +44,9 @@ func (s *Session) fly(steps ...step) error {
 	for len(steps) > 0 {
 		n := 1
 		if s.offers("PIPELINING") {
-			n = len(steps)
+			for n < len(steps) && !steps[n-1].waits {
+				n++
+			}
 		}
 		flight := make([]step, 0, n)
 		for _, st := range steps[:n] {
@@ -88,12 +91,14 @@ func (s *Session) flight(steps []step) (done, sent int, err error) {
 		s.await(st.phase)
 		acknowledge(s.conn)
 		reply, err := s.read()
+		ended := hasEnded(err)
 		if err == nil {
 			err = s.handle(st, reply, !st.mute && w.early(i))
 		} else {
 			err = s.outOfStep(st, err)
 		}
 		if err != nil {
+			s.leave(st, reply, ended)
 			failed := s.writerFailed()
 			s.stop() // the writer too
 			<-w.done
@@ -214,13 +219,30 @@ func (s *Session) silent(next step) error {
 		case err != nil:
 			return errors.New("the server spoke before it was asked")
 		case reply.Code == 421:
+			s.leave(next, reply, false)
 			return errors.New(reply.String())
 		}
 		return errUnasked(reply)
 	case !errors.Is(err, os.ErrDeadlineExceeded):
+		s.leave(next, Reply{}, true)
 		return err
 	}
 	return nil
+}
+
+// leave takes note of a server that ended the session instead of beginning with
+// another mail.
+func (s *Session) leave(st step, r Reply, ended bool) {
+	if st.phase == mail || st.phase == reset {
+		s.dismissed = r.Code == 421
+		s.left = s.dismissed || ended
+	}
+}
+
+// hasEnded reports whether err, of a read, says that there is no connection any
+// more.
+func hasEnded(err error) bool {
+	return err != nil && !errors.Is(err, errGarbage) && !errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 // write writes the steps.

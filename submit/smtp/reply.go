@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -85,6 +86,27 @@ func (r Reply) ownKind(p phase) status.Kind {
 // good (RFC 3463 section 3.2).
 func (r Reply) badSender() bool {
 	return r.Status.Subject == 1 && (r.Status.Detail == 7 || r.Status.Detail == 8)
+}
+
+// senderWords are what servers say of a sender that they refuse, in lower case.
+var senderWords = [...]string{
+	"<>", "sender", "send as", "sendas", "mail from", "from address", "envelope from", "return path", "return-path",
+	"reverse path", "reverse-path", "originator", "bounce", "null", "identit",
+}
+
+// refusesSender reports whether r, in phase p, refuses the sender for good, so
+// that another one may do. Nothing but the sender is known at MAIL. At RCPT many
+// servers say first what they think of a sender, and not always in words; after
+// the message only words tell it from what else may be wrong.
+func (r Reply) refusesSender(p phase) bool {
+	k := r.kind(p)
+	if r.Class() != 5 || k.Scope() == status.Account || k == status.Deferred || k == status.TooBig {
+		return false
+	}
+	text := strings.ToLower(strings.Join(r.Lines, " "))
+	return p == mail || r.badSender() ||
+		p == rcpt && (k == status.NotAllowed || k == status.Refused && r.Status.Subject == 0) ||
+		slices.ContainsFunc(senderWords[:], func(word string) bool { return strings.Contains(text, word) })
 }
 
 // tooMany reports whether r refuses a recipient only because the transaction

@@ -131,6 +131,11 @@ type Session struct {
 	begun    bool                 // there was a transaction
 	remarks  []string             // that were made
 
+	transactions int  // that were begun
+	served       bool // the server has taken part in one
+	left         bool // it ended the session instead of beginning with another mail
+	dismissed    bool // by 421, so that it has taken nothing of what was in flight behind
+
 	mostRecipients int // that the server has let pass where it refused more; 0: it never did
 
 	tracing sync.Mutex // guards Trace, which may block

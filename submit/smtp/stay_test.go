@@ -41,7 +41,7 @@ func TestStay(t *testing.T) {
 				}
 				for n := range 3 {
 					var results []Result
-					if err := s.Deliver(context.Background(), mailing(t, 1, "text\r\n", &results)); err != nil {
+					if _, err := s.Deliver(context.Background(), mailing(t, 1, "text\r\n", &results)); err != nil {
 						t.Fatalf("delivery %d: %v", n, err)
 					}
 					if len(results) != 1 || (results[0].Err != nil) != (n == tt.refused) {

@@ -14,6 +14,8 @@ import (
 //	usual           MAIL RCPT… DATA        message .
 //	large, chunked  MAIL RCPT…             BDAT message
 //	whole           MAIL RCPT… BDAT message
+//
+// Where there is Instead, MAIL is a flight of its own.
 type transaction struct {
 	d        *delivery
 	s        *Session
@@ -24,7 +26,9 @@ type transaction struct {
 	size     int64
 	chunked  bool  // BDAT (RFC 3030) instead of DATA
 	whole    bool  // the message is in the flight of MAIL
+	asked    bool  // MAIL was answered, and not by 421
 	open     bool  // MAIL was accepted
+	heard    int   // replies to RCPT
 	accepted []int // of to
 	full     bool  // the server wants no more recipients
 	ready    bool  // DATA was answered with 3yz
@@ -61,17 +65,21 @@ func (t *transaction) begin() []step {
 		steps = append(steps, s.rset())
 	}
 	s.begun = true
+	s.transactions++
 	steps = append(steps, step{
 		phase: mail, send: command, name: "MAIL FROM:<" + e.From.String() + ">", want: 2, got: t.gotMail,
+		waits: t.mail.Instead != nil, // the sender is likely to be refused, and not every server then refuses what follows
 	})
 	steps = append(steps, recipients...)
 	switch {
 	case t.whole:
-		steps = append(steps, t.contents(t.send))
+		contents := t.contents(t.send)
+		contents.skip = func() bool { return t.settled }
+		steps = append(steps, contents)
 	case !t.chunked:
 		steps = append(steps, step{
 			phase: data, send: "DATA", want: 3, got: t.gotData,
-			skip: func() bool { return t.settled || t.open && len(t.accepted) == 0 },
+			skip: func() bool { return t.settled || t.heard == len(recipients) && len(t.accepted) == 0 },
 		})
 	}
 	return steps
@@ -118,7 +126,8 @@ func (t *transaction) end(more bool) []step {
 			steps = append(steps, step{phase: dot, name: st.name, mute: true, want: 2, got: t.gotEnd, lost: t.lost})
 		}
 	}
-	if !more && !t.s.o.Stay && t.s.offers("PIPELINING") {
+	last := !more && (t.mail.Instead == nil || !t.s.More())
+	if last && !t.s.o.Stay && t.s.offers("PIPELINING") {
 		steps = append(steps, step{send: "QUIT", final: true})
 	}
 	return steps
@@ -135,13 +144,50 @@ func (s *Session) rset() step {
 }
 
 func (t *transaction) gotMail(st step, r Reply) error {
-	if t.open = r.Class() == 2; !t.open {
-		t.settle(t.s.refusal(st, r))
+	if r.Code == 421 { // which ends the session: see abandon
+		return nil
 	}
+	t.asked = true
+	if t.open = r.Class() == 2; !t.open {
+		t.refused(st, r, Result{})
+	}
+	t.s.served = t.s.served || t.open
 	return nil
 }
 
+// refused finishes the recipients that are not done with a refusal of the whole
+// mail, unless it is the sender that is refused, and Instead has another.
+func (t *transaction) refused(st step, r Reply, result Result) {
+	for i := range t.to {
+		if !t.done[i] {
+			t.replaced(i, st, r)
+		}
+	}
+	result.Err = t.s.refusal(st, r)
+	t.finish(result)
+}
+
+// replaced reports whether r refuses the sender for good, and the recipient gets
+// the mail that is there instead.
+func (t *transaction) replaced(i int, st step, r Reply) bool {
+	m := t.mail.Instead
+	if m == nil || !r.refusesSender(st.phase) {
+		return false
+	}
+	for _, to := range m.Envelope.To {
+		if to.Address == t.to[i].Address {
+			t.s.remark("the server refuses <" + t.mail.Envelope.From.String() + "> as the sender; once more with <" + m.Envelope.From.String() + ">")
+			t.s.served = true // so a server that hangs up on the sender is asked again
+			t.done[i] = true
+			t.d.putBack(m, to)
+			return true
+		}
+	}
+	return false
+}
+
 func (t *transaction) gotRcpt(i int, st step, r Reply) error {
+	t.heard++
 	switch {
 	case r.Class() == 2:
 		t.accepted = append(t.accepted, i)
@@ -150,7 +196,7 @@ func (t *transaction) gotRcpt(i int, st step, r Reply) error {
 		t.full = true
 		t.s.mostRecipients = len(t.accepted)
 		t.putBack(i)
-	default:
+	case !t.replaced(i, st, r):
 		t.report(i, Result{Err: t.s.refusal(st, r)})
 	}
 	return nil
@@ -174,7 +220,7 @@ func (t *transaction) gotData(st step, r Reply) error {
 	case r.Class() == 3:
 		t.ready = true
 	case len(t.accepted) > 0:
-		t.settle(t.s.refusal(st, r))
+		t.refused(st, r, Result{})
 	}
 	return nil
 }
@@ -184,24 +230,42 @@ func (t *transaction) gotData(st step, r Reply) error {
 func (t *transaction) gotEnd(st step, r Reply) error {
 	t.answered = true
 	result := Result{Reply: r}
-	if r.Class() != 2 {
-		result.Err = t.s.refusal(st, r)
-	}
 	switch {
 	case !t.open && r.Class() == 2:
 		return t.s.outOfStep(st, fmt.Errorf("the server refused MAIL, and now says %q", r))
 	case t.s.o.LMTP && len(t.accepted) > 0:
-		t.report(t.accepted[0], result)
+		i := t.accepted[0]
 		t.accepted = t.accepted[1:]
+		if r.Class() != 2 {
+			result.Err = t.s.refusal(st, r)
+		}
+		if !t.replaced(i, st, r) {
+			t.report(i, result)
+		}
+	case r.Class() != 2:
+		t.refused(st, r, result)
 	default:
 		t.finish(result)
 	}
 	return nil
 }
 
-// lost is told that the session broke before a reply to the message came.
+// lost is told that the session broke before a reply to the message came. If the
+// server may have the message, that is the outcome; else see abandon.
 func (t *transaction) lost(err error, sent bool) {
-	t.finish(Result{Err: err, Unknown: sent || t.answered})
+	if (sent || t.answered) && !t.s.dismissed {
+		t.finish(Result{Err: err, Unknown: true})
+	}
+}
+
+// undone are the recipients that have no Result yet.
+func (t *transaction) undone() (to []envelope.Recipient) {
+	for i := range t.to {
+		if !t.done[i] {
+			to = append(to, t.to[i])
+		}
+	}
+	return to
 }
 
 // settle gives the recipients that are not done a failure.
@@ -213,11 +277,9 @@ func (t *transaction) finish(r Result) {
 		return
 	}
 	t.settled = true
-	for i, to := range t.to {
-		if !t.done[i] {
-			t.done[i] = true
-			r.To = append(r.To, to)
-		}
+	r.To = t.undone()
+	for i := range t.done {
+		t.done[i] = true
 	}
 	if len(r.To) > 0 {
 		t.mail.Done(r)

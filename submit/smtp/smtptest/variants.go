@@ -15,6 +15,7 @@ type Fault struct {
 	Command string // the C line it would have answered; "" for the greeting, "S+ TLS" for the handshake
 	Within  bool   // not the first line of its reply: an answer of another class breaks the reply
 	Again   bool   // the session goes on after it
+	Nth     int    // Command is the first, second … with its verb that is answered
 	step    int
 }
 
@@ -55,6 +56,7 @@ func (t *Transcript) Variants() iter.Seq2[string, *Transcript] {
 			return
 		}
 		commands := t.commands()
+		seen := make(map[string]int) // replies to each verb
 		for i, s := range t.steps {
 			if s.kind != 'S' && s.kind != 'T' {
 				continue
@@ -63,6 +65,11 @@ func (t *Transcript) Variants() iter.Seq2[string, *Transcript] {
 			if s.kind == 'S' {
 				f.Command, f.Within = commands[i], i > 0 && continues(t.steps[i-1])
 			}
+			verb, _, _ := strings.Cut(f.Command, " ")
+			if !f.Within {
+				seen[verb]++
+			}
+			f.Nth = seen[verb]
 			for _, row := range faults {
 				if s.kind == 'T' && !row.tls {
 					continue

@@ -1,0 +1,62 @@
+package submit
+
+import (
+	"sendoff/submit/envelope"
+	"sendoff/submit/message"
+)
+
+// A substitute is how the mail of the null sender goes where a server refuses that
+// sender: from the account's own address. Many providers take no other from a
+// login, and cron names the null sender for all its mail (cronie 1.7).
+//
+// Whoever named the null sender wants no notices: NOTIFY=NEVER, and a mark in the
+// header for vacation programs. To what is automatic an answer must not come
+// either, or two vacation programs would answer each other for ever: it goes to
+// the account's own address only, whoever else it is for.
+type substitute struct {
+	envelope envelope.Envelope // for those of the recipients who may get it
+	message  *message.Message
+	changes  []message.Change
+}
+
+// substitute returns how the mail of j goes in place of the null sender; nil if
+// that is not its sender, or nobody may get it.
+func (u *rules) substitute(j *job) *substitute {
+	if !j.envelope.From.IsNull() || u.own.IsNull() {
+		return nil
+	}
+	automatic := j.message.Automatic()
+	e := j.envelope
+	e.From, e.To = u.own, nil
+	e.UTF8 = e.UTF8 || u.own.UTF8()
+	for _, to := range j.envelope.To {
+		if automatic && to.Address.Key() != u.own.Key() {
+			continue
+		}
+		to.Notify = envelope.NotifyNever
+		e.To = append(e.To, to)
+	}
+	if len(e.To) == 0 {
+		return nil
+	}
+	m := j.message.Copy()
+	return &substitute{envelope: e, message: m, changes: m.MarkAutomatic()}
+}
+
+// replaceNull sends j from the account's own address at once, if the account
+// insists on that and all of its recipients may get it so.
+func (u *rules) replaceNull(j *job) {
+	j.instead = u.substitute(j)
+	in := j.instead
+	if in == nil || !u.account.ForceSender || len(in.envelope.To) < len(j.envelope.To) {
+		return
+	}
+	j.instead = nil
+	j.sender = "the account's own address" + instead(j.envelope.From, "force-sender")
+	j.envelope = in.envelope
+	for _, c := range in.changes {
+		j.changes = append(j.changes, c.String())
+	}
+	in.message.Close()
+	j.message.MarkAutomatic()
+}
