@@ -35,6 +35,7 @@ type Account struct {
 	MaxSize        Size          `toml:"max-size" doc:"The largest message that is sent, in octets."`
 	MaxRecipients  int           `toml:"max-recipients" doc:"How many recipients one transaction has at most."`
 	Rate           Rate          `toml:"rate" doc:"How many messages are sent in a time, by all of a user's processes together."`
+	ServerUser     string        `toml:"server-user" doc:"The user whose program serves a port of this machine, if a secret may go there without TLS."`
 	TLSCA          string        `toml:"tls-ca" doc:"A PEM file of the certificate authorities to trust, instead of the system's."`
 	TLSFingerprint Fingerprints  `toml:"tls-fingerprint" doc:"The SHA-256 fingerprint of the certificate to trust, or of its public key, whoever signed it: one, or several of which one must fit."`
 	TLSCert        string        `toml:"tls-cert" doc:"A PEM file with the certificate that shows the server who we are."`

@@ -263,7 +263,7 @@ func (a *Account) moveTo(servers List[Server]) (left string) {
 		}
 		a.User, a.UserFrom, a.Secret, a.RefreshToken = "", "", nil, ""
 		a.TLSCert, a.TLSKey, a.TLSName, a.TLSFingerprint, a.TLSLegacy = "", "", "", nil, false
-		a.OneFlight = false // was said of the old host
+		a.ServerUser, a.OneFlight = "", false // were said of the old host
 	}
 	a.Servers = servers
 	return left

@@ -26,6 +26,7 @@ secret = "keyring"
 from = ["*@work.example", "*@shared.example"]
 tls-cert = "c.pem"
 tls-name = "n.example"
+server-user = "davmail"
 tls-legacy = true
 tls-fingerprint = "0011223344556677889900112233445566778899001122334455667788990011"
 tls-ca = "/ca.pem"

@@ -82,6 +82,7 @@ tls-fingerprint = "00:1122334455667788990011223344556677889900112233445566778899
 tls-cert = "~/cert.pem"
 tls-key = "/key.pem"
 tls-name = "mail.example.org"
+server-user = "davmail"
 tls-legacy = true
 source-address = "192.0.2.1"
 address-family = 4

@@ -319,7 +319,7 @@ func (d *doctor) mechanism(ctx context.Context) []finding {
 	if d.login == nil {
 		return one(fine("not needed; offered: %s", offered))
 	}
-	d.login.local = m.local()
+	d.login.local, d.login.port = m.local(), m.address
 	name := ""
 	l, err := d.login.auth(ctx, m.facts.Mechanisms, m.facts.TLS)
 	if err == nil {
@@ -331,6 +331,9 @@ func (d *doctor) mechanism(ctx context.Context) []finding {
 	words := fmt.Sprintf("%s; offered: %s", name, offered)
 	if len(d.account.Auth) > 0 {
 		words += "; allowed: " + strings.Join(d.account.Auth, ", ")
+	}
+	if known, _ := trustPort(d.account, m.address, netip.AddrPort{}); m.facts.TLS == nil && m.local() && !known {
+		return one(noted(status.Insecure.Errorf("%s; this system does not tell whose port %d is, which gets the secret", words, m.address.Port())))
 	}
 	return one(fine("%s", words))
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -22,8 +23,10 @@ import (
 type login struct {
 	account *config.Account
 	secret  func(context.Context) (credential.Secret, error)
-	local   bool     // the server is on this machine: nobody reads along
-	tried   []string // the mechanisms of the last session, of which the server knew none but the last
+	local   bool           // the server is on this machine: nobody reads along
+	port    netip.AddrPort // of this machine, if that is where the server is
+	from    netip.AddrPort // our end of the connection to that port
+	tried   []string       // the mechanisms of the last session, of which the server knew none but the last
 
 	// Of an access token, which is asked for elsewhere; else nil.
 	done   chan fetched
@@ -269,6 +272,11 @@ func (l *login) auth(ctx context.Context, offered []string, cs *tls.ConnectionSt
 	secret, err := l.secret(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if cs == nil && l.local {
+		if _, err := trustPort(l.account, l.port, l.from); err != nil {
+			return nil, err
+		}
 	}
 	m, err := auth.Choose(offered, l.account.Auth, auth.Needs{
 		Protected:   cs != nil || l.local,

@@ -202,7 +202,10 @@ func (o *opening) start(ctx context.Context, h hop, conn net.Conn, options smtp.
 		o.s.remember(h, stalls)
 	}
 	if o.login != nil {
-		o.login.local, o.login.tried = h.local(), nil
+		o.login.local, o.login.port, o.login.tried = h.local(), h.address, nil
+		if near, ok := conn.LocalAddr().(*net.TCPAddr); ok {
+			o.login.from = near.AddrPort()
+		}
 		options.Auth = o.login.auth
 	}
 	options.Auth = o.s.watched(h, options.Auth)

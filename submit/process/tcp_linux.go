@@ -50,20 +50,19 @@ func PeerOfTCP(conn net.Conn) (Peer, error) {
 	return Peer{}, errors.New("the client's socket is not in the kernel's table")
 }
 
-// ListenerOf returns the users whose processes listen where a connection
-// within this machine leads to. The owner of the connection's other end would
-// not do: that socket is root's until the listener accepts it.
-func ListenerOf(conn net.Conn) (uids []int, err error) {
-	_, far, err := ends(conn)
-	if err != nil {
-		return nil, err
-	}
+// ServersOf returns the users who serve a TCP address of this machine: who
+// listens there and, if from is valid, who has accepted the connection from it.
+// A listener may be gone since it accepted the connection. The connection must
+// have been accepted: until then the kernel calls it root's.
+func ServersOf(address, from netip.AddrPort) (uids []int, err error) {
+	address, from = plain(address), plain(from)
 	for s, err := range tcpSockets() {
 		if err != nil {
 			return nil, err
 		}
-		here := s.local.Addr() == far.Addr() || s.local.Addr().IsUnspecified()
-		if s.state == tcpListen && here && s.local.Port() == far.Port() {
+		here := s.local.Addr() == address.Addr() || s.local.Addr().IsUnspecified()
+		listens := s.state == tcpListen && here && s.local.Port() == address.Port()
+		if listens || from.IsValid() && s.local == address && s.remote == from {
 			uids = append(uids, s.uid)
 		}
 	}
@@ -73,6 +72,11 @@ func ListenerOf(conn net.Conn) (uids []int, err error) {
 	return uids, nil
 }
 
+// plain writes an address as the table has it.
+func plain(a netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())
+}
+
 // ends returns the two addresses of a TCP connection.
 func ends(conn net.Conn) (near, far netip.AddrPort, err error) {
 	a, ok1 := conn.LocalAddr().(*net.TCPAddr)
@@ -80,11 +84,7 @@ func ends(conn net.Conn) (near, far netip.AddrPort, err error) {
 	if !ok1 || !ok2 {
 		return near, far, errors.New("this is no TCP connection")
 	}
-	plain := func(a *net.TCPAddr) netip.AddrPort {
-		p := a.AddrPort()
-		return netip.AddrPortFrom(p.Addr().Unmap().WithZone(""), p.Port())
-	}
-	return plain(a), plain(b), nil
+	return plain(a.AddrPort()), plain(b.AddrPort()), nil
 }
 
 // tcpSockets yields the sockets of all tables. A table that is not there, as

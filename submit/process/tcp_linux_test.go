@@ -2,7 +2,9 @@ package process
 
 import (
 	"net"
+	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -27,9 +29,15 @@ func TestTCPOwners(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if uids, err := ListenerOf(near); err != nil || len(uids) != 1 || uids[0] != os.Getuid() {
-			t.Errorf("%s: listeners %v, %v", address, uids, err)
+		here, from := netip.MustParseAddrPort(target), near.LocalAddr().(*net.TCPAddr).AddrPort()
+		servers := func(when string, from netip.AddrPort, want int) {
+			t.Helper()
+			uids, err := ServersOf(here, from)
+			if len(uids) != want || (err != nil) != (want == 0) || slices.ContainsFunc(uids, func(uid int) bool { return uid != os.Getuid() }) {
+				t.Errorf("%s, %s: %v, %v", address, when, uids, err)
+			}
 		}
+		servers("by the address", netip.AddrPort{}, 1)
 		far, err := l.Accept()
 		if err != nil {
 			t.Fatal(err)
@@ -38,9 +46,8 @@ func TestTCPOwners(t *testing.T) {
 			t.Errorf("%s: client %v, %v", address, peer, err)
 		}
 		l.Close()
-		if uids, err := ListenerOf(near); err == nil {
-			t.Errorf("%s: nobody listens, and yet %v do", address, uids)
-		}
+		servers("nobody listens any more", netip.AddrPort{}, 0)
+		servers("the connection is accepted", from, 1)
 		near.Close()
 		far.Close()
 	}
@@ -71,6 +78,18 @@ func TestParseTCPLine(t *testing.T) {
 		}
 		if err == nil && (s.local.String() != test.local || s.remote.String() != test.remote || s.uid != test.uid) {
 			t.Errorf("%s: %v", test.name, s)
+		}
+	}
+}
+
+func TestUIDMin(t *testing.T) {
+	for text, want := range map[string]int{
+		"": 1000,
+		"# UID_MIN 5\nUID_MIN\t\t\t  500\nUID_MAX 60000\n": 500,
+		"UID_MIN x\n": 1000,
+	} {
+		if got := uidMin(text); got != want {
+			t.Errorf("%q: %d, not %d", text, got, want)
 		}
 	}
 }

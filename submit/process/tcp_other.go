@@ -5,12 +5,13 @@ package process
 import (
 	"errors"
 	"net"
+	"net/netip"
 )
 
 // PeerOfTCP returns the user at the other end of a connection within this
 // machine, which nobody says here.
 func PeerOfTCP(net.Conn) (Peer, error) { return Peer{}, errors.ErrUnsupported }
 
-// ListenerOf returns the users who listen where a connection leads to, which
-// nobody says here.
-func ListenerOf(net.Conn) ([]int, error) { return nil, errors.ErrUnsupported }
+// ServersOf returns the users who serve an address of this machine, which nobody
+// says here.
+func ServersOf(address, from netip.AddrPort) ([]int, error) { return nil, errors.ErrUnsupported }

@@ -101,6 +101,8 @@ var hints = [...]struct {
 	{Credential, "cannot be written", `set secret = "keyring" or "file:…" to store it with --login`},
 
 	{Insecure, "no tls: everybody", "use smtps:// or smtp:// as server"},
+	{Insecure, "who could read the secret", "if that user's program is meant (DavMail, stunnel, a bridge), set server-user to the user; otherwise find out what has taken the port"},
+	{Insecure, "does not tell whose port", "no port below 1024 can be another user's: use one, or a Unix socket, or TLS"},
 	{Insecure, "in clear", "use smtps:// or smtp:// as server"},
 	{Insecure, "but with plain smtp", "the server speaks STARTTLS there, perhaps: try server = \"smtp://…\""},
 	{Insecure, "does not answer with tls", "smtps:// speaks TLS from the start, mostly on port 465; for STARTTLS, mostly on 587, use smtp://"},

@@ -1,0 +1,9 @@
+//go:build !unix
+
+package process
+
+// IsOurs reports whether a uid is of whoever runs us. There are no uids here.
+func IsOurs(int) bool { return false }
+
+// IsSystemUser reports whether a uid is of a service. There are no uids here.
+func IsSystemUser(int) bool { return false }
