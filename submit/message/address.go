@@ -19,6 +19,7 @@ type Mailbox struct {
 	open       int  // where the bracket before it does; -1 for none
 	after      int  // where marks behind the closing bracket end; 0 for none
 	mended     bool // the address stands there with what is no part of it
+	nobody     bool // it stands for recipients who are not named, and is no address
 }
 
 // ParseAddressList reads one header value or one command-line argument, which
@@ -37,11 +38,16 @@ func ParseAddressList(s string) ([]Mailbox, error) {
 // header's together take a hundred times its memory.
 func eachAddress(s string, found func(Mailbox)) error {
 	var bad faults
-	eachMember(s, found, bad.add)
+	eachMember(s, func(b Mailbox) {
+		if !b.nobody {
+			found(b)
+		}
+	}, bad.add)
 	return bad.err()
 }
 
-// eachMember is eachAddress with each fault as it is found.
+// eachMember is eachAddress with each fault as it is found, and with what stands
+// for nobody. failed may be nil.
 func eachMember(s string, found func(Mailbox), failed func(error)) {
 	p := parser{text: s, found: found, failed: failed}
 	p.list()
@@ -292,10 +298,11 @@ func (p *parser) member(end int) {
 	spec = slices.DeleteFunc(spec, func(t token) bool { return t.kind == '(' })
 	proper := p.trim(spec)
 	switch {
-	case len(proper) > 0 && p.isEmptyGroup(proper):
+	case len(proper) > 0 && p.isEmptyGroup(proper), len(proper) == 0 && angle > 0 && isUndisclosed(box.Name):
+		p.found(Mailbox{start: p.tokens[0].start, end: p.tokens[len(p.tokens)-1].end, nobody: true})
 		return
 	case len(proper) == 0:
-		if angle > 0 && !isUndisclosed(box.Name) {
+		if angle > 0 {
 			box.start, box.end = angle, angle
 			p.found(box)
 		}

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"sendoff/submit/envelope"
 	"sendoff/submit/status"
 )
 
@@ -44,6 +43,9 @@ func (m *Message) Recipients() (all []Mailbox, bad []error) {
 		}
 		fail := func(err error) { wrong.add(status.Data.Errorf("%s: %w", names[i], err)) }
 		eachMember(string(f.value()), func(b Mailbox) {
+			if b.nobody {
+				return
+			}
 			if b.Address.IsNull() {
 				fail(errors.New(`"<>": no address`))
 				return
@@ -145,21 +147,24 @@ type rewriting struct {
 
 func (w *rewriting) run() {
 	w.value = string(w.field.value())
-	eachAddress(w.value, w.next)
+	eachMember(w.value, w.next, nil)
 	w.raw = append(w.raw, w.value[w.end:]...)
 }
 
 func (w *rewriting) next(b Mailbox) {
-	if b.Address.IsNull() || w.room < 0 {
+	switch {
+	case w.room < 0:
+		return
+	case b.nobody:
+		w.put(b, undisclosed)
+		w.tell(clip(w.value[b.start:b.end]), undisclosed, "it names nobody")
+		return
+	case b.Address.IsNull():
 		return
 	}
 	to, why := w.to(b)
 	if to.Address.IsNull() || to.Address == b.Address && !b.mended {
 		return
-	}
-	if w.changed == 0 {
-		head := w.field.raw[:len(w.field.raw)-len(w.value)]
-		w.raw = append(make([]byte, 0, len(w.field.raw)+len(w.field.raw)/4), head...)
 	}
 	text := to.Address.String()
 	switch name := phrase(to.Name); {
@@ -167,27 +172,37 @@ func (w *rewriting) next(b Mailbox) {
 	case b.open < 0:
 		text = name + " <" + text + ">"
 	default:
-		w.raw = append(w.raw, w.value[w.end:b.open]...)
-		w.raw = append(w.raw, name+" "...)
-		w.end, w.room = b.open, w.room-len(name)-1
+		w.put(Mailbox{start: b.open, end: b.open}, name+" ")
 	}
-	w.room -= len(text) - (b.end - b.start)
-	w.raw = append(w.raw, w.value[w.end:b.start]...)
-	w.raw = append(w.raw, text...)
-	w.end = b.end
+	w.put(b, text)
+	was := b.Address.String()
+	if to.Address == b.Address {
+		was, why = clip(w.value[b.start:b.end]), "the rest is no part of the address"
+	}
 	if b.after > 0 {
-		w.raw = append(w.raw, '>')
-		w.end = b.after
+		w.put(Mailbox{start: b.end, end: b.after}, ">")
 	}
-	if w.changed++; w.changed <= maxChanges {
-		w.done = append(w.done, w.tell(b, to.Address, why))
-	}
+	w.tell(was, to.Address.String(), why)
 }
 
-// tell says what was put in place of b, and why.
-func (w *rewriting) tell(b Mailbox, to envelope.Address, why string) string {
-	if to == b.Address {
-		return fmt.Sprintf("%s rewritten to %s: the rest is no part of the address", clip(w.value[b.start:b.end]), to)
+// undisclosed is the group that stands for recipients who are not named (RFC 5322
+// appendix A.1.3); servers refuse it in angle brackets.
+const undisclosed = "undisclosed-recipients:;"
+
+// put puts text in the place of b.
+func (w *rewriting) put(b Mailbox, text string) {
+	if w.raw == nil {
+		head := w.field.raw[:len(w.field.raw)-len(w.value)]
+		w.raw = append(make([]byte, 0, len(w.field.raw)+len(w.field.raw)/4), head...)
 	}
-	return fmt.Sprintf("%s rewritten to %s: %s", b.Address, to, why)
+	w.room -= len(text) - (b.end - b.start)
+	w.raw = append(append(w.raw, w.value[w.end:b.start]...), text...)
+	w.end = b.end
+}
+
+// tell notes a change.
+func (w *rewriting) tell(was, is, why string) {
+	if w.changed++; w.changed <= maxChanges {
+		w.done = append(w.done, fmt.Sprintf("%s rewritten to %s: %s", was, is, why))
+	}
 }
