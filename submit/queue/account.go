@@ -4,8 +4,46 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"time"
 )
+
+// What is in the folder account belongs to an account, or a secret, of which
+// nobody says when it is gone, if there is a hyphen in its name. So what nobody
+// has used for long is removed: a lock, which is an empty file, or a state.
+const (
+	maxLock  = 24 * time.Hour
+	maxState = 7 * 24 * time.Hour
+)
+
+// sweepStates removes what nobody has used for long.
+func (q *Queue) sweepStates() {
+	names, _ := q.disk.list(account)
+	for _, name := range names {
+		if !strings.Contains(name, "-") {
+			continue
+		}
+		name = account + name
+		switch age, size := time.Since(q.disk.modified(name)), q.disk.size(name); {
+		case size > 0 && age > maxState:
+			q.disk.remove(name)
+		case size == 0 && age > maxLock:
+			q.sweepLock(name)
+		}
+	}
+}
+
+// sweepLock removes a lock that nobody has.
+func (q *Queue) sweepLock(name string) {
+	f, err := q.lock(name)
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	if q.disk.same(name, f) {
+		q.disk.remove(name)
+	}
+}
 
 // State returns what SetState kept under name, or nothing.
 func (q *Queue) State(name string) []byte {
@@ -52,6 +90,20 @@ func (q *Queue) Lock(name string) (release func(), err error) {
 		return nil, err
 	}
 	name = account + name
+	for {
+		f, err := q.lock(name)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		if q.disk.same(name, f) {
+			return func() { f.Close() }, nil
+		}
+		f.Close() // it was swept before it was locked
+	}
+}
+
+// lock locks a file of account, and makes it if there is none.
+func (q *Queue) lock(name string) (file, error) {
 	f, err := q.disk.open(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		if f, err = q.disk.create(name); errors.Is(err, fs.ErrExist) {
@@ -67,9 +119,9 @@ func (q *Queue) Lock(name string) (release func(), err error) {
 	}
 	if err != nil {
 		f.Close()
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, err
 	}
-	return func() { f.Close() }, nil
+	return f, nil
 }
 
 // Locked reports whether somebody has the lock that name stands for, and an error

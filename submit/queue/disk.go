@@ -27,6 +27,7 @@ type disk interface {
 	write(name string, data []byte) error     // replaces it, for a reader at once or not at all
 	overwrite(name string, data []byte) error // in the file that is there, or fs.ErrNotExist
 	exists(name string) bool
+	same(name string, f file) bool // the file of that name is f
 	size(name string) int64
 	modified(name string) time.Time // zero if it is not there
 	space() (free, total int64)     // octets; 0 if it is not known
@@ -176,6 +177,12 @@ func (d rooted) overwrite(name string, data []byte) error {
 func (d rooted) exists(name string) bool {
 	_, err := d.root.Lstat(name)
 	return err == nil
+}
+
+func (d rooted) same(name string, f file) bool {
+	named, err := d.root.Lstat(name)
+	opened, err2 := f.(rootedFile).Stat()
+	return err == nil && err2 == nil && os.SameFile(named, opened)
 }
 
 func (d rooted) size(name string) int64 {

@@ -250,6 +250,11 @@ func (m *model) exists(name string) bool {
 	return err == nil && !m.stopped
 }
 
+func (m *model) same(name string, f file) bool {
+	node, err := m.find(name)
+	return err == nil && node == f.(*modelFile).node
+}
+
 func (m *model) size(name string) int64 {
 	node, err := m.find(name)
 	if err != nil {

@@ -52,6 +52,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -84,7 +85,7 @@ func (b *Bad) Unwrap() error { return b.Err }
 
 // A Queue is a folder of entries. Several processes may use one at once.
 type Queue struct {
-	MaxBytes int64 // the ceiling on all messages together; 0 for none
+	MaxBytes atomic.Int64 // the ceiling on all messages together; 0 for none
 	disk     disk
 	path     string
 

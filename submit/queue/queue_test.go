@@ -255,7 +255,7 @@ func TestParseID(t *testing.T) {
 
 func TestCeilings(t *testing.T) {
 	q := openTest(t)
-	q.MaxBytes = 60
+	q.MaxBytes.Store(60)
 	var err error
 	for n := 0; err == nil && n < 10; n++ {
 		os.Remove(filepath.Join(q.path, usageFile)) // or it is believed for a while
@@ -388,6 +388,83 @@ func TestState(t *testing.T) {
 	release()
 }
 
+// TestSweepStates removes locks and states that nobody has used for long, but none
+// that somebody has, and none that is the queue's own.
+func TestSweepStates(t *testing.T) {
+	q := openTest(t)
+	old := time.Now().Add(-30 * 24 * time.Hour)
+	for _, name := range []string{"slot-old-0", "slot-held-0", "slot-new-0", "runner"} {
+		release, err := q.Lock(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if name == "slot-held-0" {
+			defer release()
+			continue
+		}
+		release()
+	}
+	for _, name := range []string{"fault-old", "fault-new", "heartbeat"} {
+		if err := q.SetState(name, []byte("x end\n")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"slot-old-0", "slot-held-0", "runner", "fault-old", "heartbeat"} {
+		if err := os.Chtimes(filepath.Join(q.path, account, name), old, old); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := q.Sweep(); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"fault-new", "heartbeat", "runner", "slot-held-0", "slot-new-0"}
+	names := q.States()
+	slices.Sort(names)
+	if !slices.Equal(names, want) {
+		t.Errorf("left: %q, want %q", names, want)
+	}
+	if _, err := q.Lock("slot-held-0"); !errors.Is(err, ErrBusy) {
+		t.Errorf("a lock that somebody has: %v", err)
+	}
+}
+
+// swept is a disk on which a lock is swept between its opening and its locking.
+type swept struct {
+	disk
+	times int
+}
+
+func (d *swept) open(name string) (file, error) {
+	f, err := d.disk.open(name)
+	if d.times--; d.times >= 0 {
+		d.disk.remove(name)
+	}
+	return f, err
+}
+
+// TestLockWhileSwept holds that nobody has a lock without a name: another would
+// take it as well.
+func TestLockWhileSwept(t *testing.T) {
+	q := openTest(t)
+	release, err := q.Lock("slot-1-0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	release()
+	slow := &Queue{disk: &swept{q.disk, 2}, path: q.path}
+	if release, err = slow.Lock("slot-1-0"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := q.Lock("slot-1-0"); !errors.Is(err, ErrBusy) {
+		t.Errorf("a second one has it: %v", err)
+	}
+	q.sweepLock(account + "slot-1-0")
+	if _, err := q.Lock("slot-1-0"); !errors.Is(err, ErrBusy) {
+		t.Errorf("it was swept: %v", err)
+	}
+	release()
+}
+
 // TestTruncated keeps a message that is shorter than it was, and names it.
 func TestTruncated(t *testing.T) {
 	q := openTest(t)
@@ -414,7 +491,7 @@ func TestTruncated(t *testing.T) {
 // has been there longest, not what was queued first.
 func TestFailedOctets(t *testing.T) {
 	q := openTest(t)
-	q.MaxBytes = 600
+	q.MaxBytes.Store(600)
 	add := func(born time.Time) *Entry {
 		e := testEntry(t, "b@example.org")
 		e.ID = NewID(born)
@@ -442,11 +519,11 @@ func TestFailedOctets(t *testing.T) {
 	for _, name := range names {
 		octets += q.disk.size(failed + name)
 	}
-	if octets > q.MaxBytes {
+	if octets > q.MaxBytes.Load() {
 		t.Errorf("%d octets", octets)
 	}
 	e := testEntry(t, "b@example.org")
-	e.Size = q.MaxBytes + 1
+	e.Size = q.MaxBytes.Load() + 1
 	if err := q.AddFailed(e, strings.NewReader(content)); !errors.Is(err, ErrFull) {
 		t.Errorf("too large: %v", err)
 	}

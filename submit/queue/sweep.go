@@ -47,6 +47,7 @@ func (q *Queue) Sweep() error {
 		}
 	}
 	q.trim("")
+	q.sweepStates()
 	for _, folder := range [...]string{"", account} {
 		q.sweepWrites(folder)
 	}
@@ -126,7 +127,7 @@ func (q *Queue) trim(newest ID) {
 	for i, id := range ids {
 		left := len(ids) - i
 		tooOld := left > minFailed && time.Since(all[id].at) > maxAge
-		tooMuch := q.MaxBytes > 0 && octets > q.MaxBytes
+		tooMuch := q.MaxBytes.Load() > 0 && octets > q.MaxBytes.Load()
 		if id != newest && (left > maxFailed || tooOld || tooMuch) {
 			q.drop(id)
 			octets -= all[id].octets
@@ -179,8 +180,8 @@ func (q *Queue) fits(size int64) error {
 	switch {
 	case total > 0 && free-size < min(minFree, total/minPart):
 		return fmt.Errorf("%w: only %d MB are free on the disk of %s", ErrFull, free>>20, q.path)
-	case q.MaxBytes > 0 && size > q.MaxBytes:
-		return fmt.Errorf("%w: queue-limit allows %d MB", ErrFull, q.MaxBytes>>20)
+	case q.MaxBytes.Load() > 0 && size > q.MaxBytes.Load():
+		return fmt.Errorf("%w: queue-limit allows %d MB", ErrFull, q.MaxBytes.Load()>>20)
 	}
 	return nil
 }
@@ -196,7 +197,7 @@ func (q *Queue) room(e *Entry) error {
 	switch {
 	case entries >= maxEntries:
 		return fmt.Errorf("%w: %s has %d entries", ErrFull, q.path, entries)
-	case q.MaxBytes > 0 && octets+size > q.MaxBytes:
+	case q.MaxBytes.Load() > 0 && octets+size > q.MaxBytes.Load():
 		return fmt.Errorf("%w: %s holds %d MB, and queue-limit allows no more", ErrFull, q.path, octets>>20)
 	}
 	return q.shared(e, room{entries, octets})
