@@ -258,22 +258,6 @@ func (s *Submitter) ready(a *config.Account) {
 	}
 }
 
-// forgetAfter is how long a fault is remembered of an account that nobody tries
-// any more: what waits is tried each day at least.
-const forgetAfter = 7 * 24 * time.Hour
-
-// forgetOld removes the faults of accounts that are gone, or have another name.
-func (s *Submitter) forgetOld() {
-	for _, name := range s.Queue.States() {
-		if !strings.HasPrefix(name, faultPrefix) && !strings.HasPrefix(name, takenPrefix) {
-			continue
-		}
-		if f := readFault(s.Queue, name); f == nil || time.Since(f.at) > forgetAfter {
-			s.Queue.SetState(name, nil)
-		}
-	}
-}
-
 // resting returns an error if the account must not log in now, because a login
 // with the same secret failed a short while ago.
 func (s *Submitter) resting(ctx context.Context, a *config.Account, l *login) error {

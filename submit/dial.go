@@ -124,7 +124,11 @@ func (s *Submitter) race(ctx context.Context, a *config.Account, w *ways) (net.C
 			tried, running = tried+1, running+1
 			delay.Reset(attemptDelay)
 			go func() {
-				conn, err := s.connect(ctx, a, h)
+				var conn net.Conn
+				err := guarded(func() (err error) {
+					conn, err = s.connect(ctx, a, h)
+					return err
+				})
 				arrivals <- arrival{h, rank, conn, err}
 			}()
 		case an := <-w.answers:

@@ -114,13 +114,18 @@ func (g *group) progress(n int) int {
 // last who does so the group ends: what it has left is for another look.
 func (g *group) run(ctx context.Context, patience time.Duration) {
 	defer g.end()
-	if g.account == nil {
-		g.rest()
-	}
-	var rest []smtp.Mail // that a server left to a new session
-	defer func() { fail(rest, errLeft) }()
-	for on := g.account != nil; on && ctx.Err() == nil; {
-		on = g.session(ctx, patience, &rest)
+	bug := process.Guarded(func() {
+		if g.account == nil {
+			g.rest()
+		}
+		var rest []smtp.Mail // that a server left to a new session
+		defer func() { fail(rest, errLeft) }()
+		for on := g.account != nil; on && ctx.Err() == nil; {
+			on = g.session(ctx, patience, &rest)
+		}
+	})
+	if bug != nil {
+		g.s.logFault(bug)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sendoff/config"
+	"sendoff/submit/process"
 	"sendoff/submit/smtp"
 )
 
@@ -90,7 +91,7 @@ func (k *Kept) keep(v *visit) {
 	k.idle = append(k.idle, v)
 	v.timer = time.AfterFunc(keepTime, func() {
 		if k.remove(func(other *visit) bool { return other == v }) != nil {
-			v.end()
+			_ = process.Guarded(v.end) // the others' sessions must not suffer
 		}
 	})
 }

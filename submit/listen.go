@@ -126,7 +126,14 @@ func (v *Service) Listen(ctx context.Context, sockets []net.Listener, idle time.
 	}
 	if s.Queue != nil {
 		runner := s // it uses the sessions that are kept, or it would never get a slot
-		all.Go(func() { runner.tend(ctx) })
+		all.Go(func() {
+			for ctx.Err() == nil {
+				if bug := process.Guarded(func() { runner.tend(ctx) }); bug != nil {
+					runner.logFault(bug)
+					rest(ctx, time.Second)
+				}
+			}
+		})
 	}
 	if idle > 0 {
 		all.Go(func() {
@@ -152,6 +159,9 @@ func (v *Service) listener(ctx context.Context, s *Submitter, l net.Listener) *s
 			}
 			if err := guest.identify(peer, tcp); err != nil {
 				return err
+			}
+			if mine, err := v.renewed(s); err == nil {
+				d.MaxSize = int64(mine.Config.QueueLimit)
 			}
 			if tcp {
 				d.Auth = func(user, password string) error {
@@ -188,6 +198,9 @@ func (v *Service) renewed(s *Submitter) (*Submitter, error) {
 	c, err := s.load(v.By.CommandLine)
 	if err == nil {
 		mine.Config, mine.Log = c, s.Log.like(c)
+		if s.Queue != nil {
+			s.Queue.MaxBytes.Store(int64(c.QueueLimit))
+		}
 	}
 	return &mine, err
 }
@@ -344,12 +357,7 @@ func (s *Submitter) received(r *Request, c smtpd.Client) string {
 // tend is the runner of the queue until ctx ends, whether anything is in it or
 // not.
 func (s *Submitter) tend(ctx context.Context) {
-	pause := func() {
-		select {
-		case <-ctx.Done():
-		case <-time.After(time.Second):
-		}
-	}
+	pause := func() { rest(ctx, time.Second) }
 	release, err := s.Queue.Lock(runnerLock)
 	for ; err != nil && ctx.Err() == nil; release, err = s.Queue.Lock(runnerLock) {
 		pause() // somebody else's runner has to end
@@ -362,10 +370,20 @@ func (s *Submitter) tend(ctx context.Context) {
 		seen, _ := s.Queue.Changed()
 		if err := s.runUntilEmpty(ctx); err != nil {
 			s.logFault(err)
+			rest(ctx, maxBusy)
+			continue
 		}
 		for now := seen; now == seen && ctx.Err() == nil; now, _ = s.Queue.Changed() {
 			pause()
 		}
+	}
+}
+
+// rest waits for d, or until ctx ends.
+func rest(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
 	}
 }
 

@@ -1,6 +1,7 @@
 package submit
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -30,6 +31,9 @@ type Log struct {
 	Format string // config.LogJSON, or text
 	Tag    string // the program's name in the system's log
 
+	family *Log            // the first of those that like has returned; nil: this one
+	others map[string]*Log // of the first one
+
 	mu     sync.Mutex
 	closed time.Time // when it could not be written to
 	write  func(line string, bad bool) error
@@ -48,12 +52,26 @@ const (
 	logRest = 10 * time.Second
 )
 
-// like returns the log that c wants.
+// like returns the log that c wants; the same one each time, so that it is opened
+// once.
 func (l *Log) like(c *config.Config) *Log {
 	if l == nil || l.Place == c.Log && l.Format == c.LogFormat {
 		return l
 	}
-	return &Log{Place: c.Log, Format: c.LogFormat, Tag: l.Tag}
+	first := cmp.Or(l.family, l)
+	if first.Place == c.Log && first.Format == c.LogFormat {
+		return first
+	}
+	first.mu.Lock()
+	defer first.mu.Unlock()
+	key := c.LogFormat + " " + c.Log
+	if first.others[key] == nil {
+		if first.others == nil {
+			first.others = make(map[string]*Log)
+		}
+		first.others[key] = &Log{Place: c.Log, Format: c.LogFormat, Tag: l.Tag, family: first}
+	}
+	return first.others[key]
 }
 
 // line writes one line about the message that id stands for.
@@ -75,7 +93,11 @@ func (l *Log) line(id queue.ID, bad bool, fields ...field) {
 		text = jsonLine(id, fields)
 	}
 	write, done := l.write, make(chan error, 1)
-	go func() { done <- write(text, bad) }()
+	go func() {
+		var err error
+		bug := process.Guarded(func() { err = write(text, bad) })
+		done <- cmp.Or(bug, err)
+	}()
 	select {
 	case err := <-done:
 		if err == nil {

@@ -189,8 +189,13 @@ func (s *Submitter) newLogin(ctx context.Context, a *config.Account, refused cre
 		fetching, l.cancel = context.WithCancel(ctx)
 	}
 	fetch := func() {
-		secret, err := s.Store.Get(fetching, refs, item)
-		done <- fetched{secret, err}
+		var f fetched
+		bug := guarded(func() (err error) {
+			f.secret, err = s.Store.Get(fetching, refs, item)
+			return err
+		})
+		f.err = bug
+		done <- f
 	}
 	prompts := slices.ContainsFunc(refs, credential.Ref.Prompts) || item.OAuth2 != nil && item.OAuth2.Refresh.Prompts()
 	if s.Store.Interactive && prompts {

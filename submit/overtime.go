@@ -52,7 +52,10 @@ func (s *Submitter) keepMeanwhile(r *Request, j *job) (over func() *attempt) {
 	}
 	entered := make(chan *queue.Claim, 1)
 	timer := time.AfterFunc(replyTime, func() {
-		c := s.enqueueClaimed(r, j)
+		var c *queue.Claim
+		if bug := process.Guarded(func() { c = s.enqueueClaimed(r, j) }); bug != nil {
+			s.logFault(bug)
+		}
 		if c != nil {
 			r.kept()
 		}

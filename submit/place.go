@@ -36,7 +36,7 @@ func OpenQueue(c *config.Config, id config.Identity, warn func(text string)) (*q
 	for _, folder := range places {
 		q, err := openQueue(folder, id.UID)
 		if err == nil {
-			q.MaxBytes = int64(c.QueueLimit)
+			q.MaxBytes.Store(int64(c.QueueLimit))
 			if first != nil {
 				warn(fmt.Sprintf("%v; the queue is in %s", first, q))
 			}

@@ -84,7 +84,6 @@ func (r *run) tidy() {
 	if err := r.s.Queue.Sweep(); err != nil {
 		r.s.logFault(err) // what it left is in nobody's way
 	}
-	r.s.forgetOld()
 	r.s.forgetAddresses()
 }
 

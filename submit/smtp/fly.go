@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sendoff/submit/process"
 	"sendoff/submit/status"
 )
 
@@ -246,8 +247,10 @@ func hasEnded(err error) bool {
 }
 
 // write writes the steps.
-func (s *Session) write(steps []step, w *writer) error {
-	err := s.writeSteps(steps, w)
+func (s *Session) write(steps []step, w *writer) (err error) {
+	if bug := process.Guarded(func() { err = s.writeSteps(steps, w) }); bug != nil { // one message's must not end other sessions
+		err = status.Bug.Wrap(bug)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.writing, s.failed = false, err != nil

@@ -33,6 +33,7 @@ import (
 	"time"
 
 	"sendoff/submit/envelope"
+	"sendoff/submit/process"
 )
 
 // A Server holds what all sessions have in common. It must not change while
@@ -152,21 +153,27 @@ func (s *Server) ServeListener(ctx context.Context, l net.Listener) error {
 			known := sync.OnceFunc(strangers.leave)
 			defer known()
 			defer conn.Close()
-			mine := *s
-			if s.Greet != nil {
-				if err := s.Greet(conn, &mine); err != nil {
-					newSession(ctx, s, conn).turnAway(err)
-					return
-				}
-			}
-			if !mine.RequireAuth {
-				known()
-			}
-			session := newSession(ctx, &mine, conn)
-			session.known = known
-			_ = session.run() // the client's troubles are not the listener's
+			_ = process.Guarded(func() { s.welcome(ctx, conn, known) }) // a client's troubles are not the listener's
 		})
 	}
+}
+
+// welcome holds a session with a client that has connected to a listener. It calls
+// known when the client is no stranger.
+func (s *Server) welcome(ctx context.Context, conn net.Conn, known func()) {
+	mine := *s
+	if s.Greet != nil {
+		if err := s.Greet(conn, &mine); err != nil {
+			newSession(ctx, s, conn).turnAway(err)
+			return
+		}
+	}
+	if !mine.RequireAuth {
+		known()
+	}
+	session := newSession(ctx, &mine, conn)
+	session.known = known
+	_ = session.run()
 }
 
 // places are how many sessions of a kind there may be at once.
