@@ -211,7 +211,7 @@ func TestRepeatReigns(t *testing.T) {
 		s.Config.Runner = "auto"
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error)
-		go func() { ended <- s.Repeat(ctx, 10*7*24*time.Hour, nil) }()
+		go func() { ended <- s.Repeat(ctx, 10*7*24*time.Hour, true, func() error { return nil }) }()
 		time.Sleep(time.Minute)
 		if running, err := s.runs(); !running || err != nil {
 			t.Errorf("while it runs: %v, %v", running, err)

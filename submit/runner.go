@@ -190,9 +190,9 @@ func (r *run) sleep(ctx context.Context, next, seen time.Time) error {
 	}
 }
 
-// Repeat runs the queue each interval until ctx ends. If it is about all
-// entries it takes the place of a runner meanwhile.
-func (s *Submitter) Repeat(ctx context.Context, interval time.Duration, match func(*queue.Entry) bool) error {
+// Repeat calls pass, which runs the queue, each interval until ctx ends. If it is
+// about all entries it takes the place of a runner meanwhile.
+func (s *Submitter) Repeat(ctx context.Context, interval time.Duration, all bool, pass func() error) error {
 	var release func()
 	defer func() {
 		if release != nil {
@@ -200,10 +200,10 @@ func (s *Submitter) Repeat(ctx context.Context, interval time.Duration, match fu
 		}
 	}()
 	for {
-		if release == nil && match == nil {
+		if release == nil && all && s.Queue != nil {
 			release, _ = s.Queue.Lock(runnerLock) // or a runner is still there
 		}
-		if _, _, err := s.Run(ctx, Selection{Now: true, Match: match}); err != nil {
+		if err := pass(); err != nil {
 			return err
 		}
 		select {

@@ -95,6 +95,12 @@ other=$("$1/sendoff" --queue-json | sed -n '2s/.*queue_id":"\([^"]*\).*/\1/p')
 flock -n /var/spool/sendoff/*/$other.eml "$1/sendoff" --queue-delete $other || echo busy $?
 "$1/sendoff" --queue-delete $other
 "$1/sendoff" --queue-delete $other || echo gone $?
+tried() { sed -n 's/^at //p' /var/spool/sendoff/1/account/fault-*; }
+before=$(tried)
+"$1/sendmail" -q1h 2>/dev/null & every=$!
+while [ "$(tried)" = "$before" ]; do sleep 0.1; done
+kill $every
+wait $every && echo every hour, for all users
 "$1/sendoff" --queue-delete ALL
 "$1/sendmail" -q
 "$1/sendoff" --queue-run
@@ -126,7 +132,7 @@ from = "ann@example.org"
 		`-- 1 Kbytes in 1 Request\.`,
 		`\{"queue_id":"[0-9a-z]{16}",.*`,
 		`attempts 1`, `Subject: x`, `text`, `tried: 1`,
-		`sendoff: [0-9a-z]{16}: somebody else is at work on it`, `busy 75`, `removed: 1`, `gone 64`, `removed: 0`,
+		`sendoff: [0-9a-z]{16}: somebody else is at work on it`, `busy 75`, `removed: 1`, `gone 64`, `every hour, for all users`, `removed: 0`,
 	} {
 		if !regexp.MustCompile("(?m)^" + line + "$").Match(out) {
 			t.Errorf("no line like %s in\n%s", line, out)

@@ -145,9 +145,9 @@ func (p *program) everywhere(ctx context.Context, s *submit.Submitter, task subm
 	switch {
 	case run.None:
 		return nil
-	case s.Queue != nil && run.Every > 0:
+	case run.Every > 0:
 		s.Patience = time.Minute
-		return s.Repeat(ctx, run.Every, matching)
+		return s.Repeat(ctx, run.Every, matching == nil, func() error { return p.again(ctx, s, task, matching) })
 	}
 	errs := []error(nil)
 	if run.Timer > 0 {
@@ -180,6 +180,18 @@ func (p *program) everywhere(ctx context.Context, s *submit.Submitter, task subm
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+// again does once more what is repeated, in the user's queue, and for root in all
+// users'.
+func (p *program) again(ctx context.Context, s *submit.Submitter, task submit.Task, matching func(*queue.Entry) bool) error {
+	_, err := s.Do(ctx, os.Stdout, task, matching)
+	if p.servesAll() {
+		if _, err := submit.EachUser(ctx, os.Stdout, p.errand(task), p.say); err != nil && ctx.Err() == nil {
+			p.sayLines(err.Error()) // theirs is no reason to end
+		}
+	}
+	return err
 }
 
 // looks reports whether a person wants to see what was given up, too.

@@ -276,7 +276,7 @@ func TestCeilings(t *testing.T) {
 // fills it, for root, and for the queue's owner.
 func TestShares(t *testing.T) {
 	q := openTest(t)
-	q.MaxBytes = 100 * int64(len(content))
+	q.MaxBytes.Store(100 * int64(len(content)))
 	add := func(client *int) error {
 		os.Remove(filepath.Join(q.path, usageFile)) // or it is believed for a while
 		e := testEntry(t, "b@example.org")

@@ -28,7 +28,7 @@ func (r room) add(octets int64) room { return room{r.entries + 1, r.octets + oct
 
 // over reports whether r is more than 1/part of what q may hold.
 func (r room) over(q *Queue, part int64) bool {
-	return r.entries > maxEntries/part || q.MaxBytes > 0 && r.octets > q.MaxBytes/part
+	return r.entries > maxEntries/part || q.MaxBytes.Load() > 0 && r.octets > q.MaxBytes.Load()/part
 }
 
 // shared reports ErrFull if e is more than the share of its client in a queue
