@@ -65,6 +65,13 @@ func TestStalledAddress(t *testing.T) {
 		if err := submit(t, s, "bob@example.net"); err != nil || dialled() != "four" {
 			t.Errorf("within the hour: %v", err)
 		}
+		s.Config.Queue = s.Queue.String()
+		var found strings.Builder
+		s.Doctor(t.Context(), &found, Checkup{})
+		if !strings.Contains(found.String(), "\nnote  connect   smtp+plain://mx.example:25 ([2001:db8::1]:25): a mail got stuck there") {
+			t.Errorf("the doctor says:\n%s", found.String())
+		}
+		dialled()
 		four.up = func() bool { return false } // and if nobody is there, IPv6 after all
 		six.dot = nil
 		if err := submit(t, s, "bob@example.net"); err != nil {

@@ -1,6 +1,8 @@
 package submit
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
@@ -288,6 +290,56 @@ func TestSRVPortInUse(t *testing.T) {
 		if err := s.Submit(context.Background(), request(t, a, nil, "Subject: x\n", "bob@example.net")); err != nil || len(h.mails) != i+1 {
 			t.Errorf("%s, port %d: %v, %d mails", tt.server, tt.port, err, len(h.mails))
 		}
+	}
+}
+
+// TestPasswordUnprotected: whatever auth says, and wherever a name server says that
+// a server is, no password goes to one by name without TLS.
+func TestPasswordUnprotected(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	var mu sync.Mutex
+	var heard bytes.Buffer
+	go func() {
+		for conn, err := l.Accept(); err == nil; conn, err = l.Accept() {
+			go func() {
+				defer conn.Close()
+				io.WriteString(conn, "220 mx\r\n")
+				for r := bufio.NewScanner(conn); r.Scan(); {
+					mu.Lock()
+					heard.WriteString(r.Text() + "\n")
+					mu.Unlock()
+					switch verb, _, _ := strings.Cut(r.Text(), " "); verb {
+					case "EHLO":
+						io.WriteString(conn, "250-mx\r\n250 AUTH PLAIN LOGIN XOAUTH2 OAUTHBEARER\r\n")
+					default:
+						io.WriteString(conn, "334 \r\n")
+					}
+				}
+			}()
+		}
+	}()
+	for _, order := range []config.List[string]{nil, {"PLAIN"}, {"LOGIN"}, {"LOGIN", "PLAIN"}, {"XOAUTH2", "PLAIN"}, {"OAUTHBEARER"}, {"SCRAM-SHA-256", "PLAIN"}} {
+		s, a := newSmarthost(t).submitter(t, "swordfish")
+		a.Servers, a.Auth = []config.Server{server(t, "smtp+plain://mx.example")}, order
+		s.Lookup = func(context.Context, string, string) ([]netip.Addr, error) {
+			return []netip.Addr{netip.MustParseAddr("127.0.0.1")}, nil
+		}
+		s.Dial = func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, l.Addr().String())
+		}
+		err := s.Submit(context.Background(), request(t, a, nil, "Subject: x\n", "bob@example.net"))
+		if status.KindOf(err) != status.Insecure {
+			t.Errorf("%q: %v", order, err)
+		}
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if text := heard.String(); strings.Contains(text, "AUTH") || !strings.Contains(text, "EHLO") {
+		t.Errorf("the server heard\n%s", text)
 	}
 }
 

@@ -245,6 +245,9 @@ func (h hop) dialName() string {
 
 // unreached is why there is no connection to name.
 func unreached(ctx context.Context, name string, err error, limit time.Duration) error {
+	if dns := new(net.DNSError); errors.As(err, &dns) { // the proxy's name
+		return status.LookUp(dns.Name, dns)
+	}
 	var op *net.OpError
 	if errors.As(err, &op) {
 		err = op.Err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -179,6 +180,9 @@ func (d *doctor) meet(ctx context.Context, h hop) *meeting {
 	o := &opening{s: &s, account: d.account, hello: d.hello}
 	session, err := o.begin(ctx, h, conn, c)
 	m.shares = o.classical
+	if h.try && errors.Is(err, smtp.ErrNoTLS) { // a delivery then speaks in the other way
+		err = status.Connection.With(status.Connection.Code(), err)
+	}
 	if err != nil {
 		m.err = err
 		if text := err.Error(); !strings.HasPrefix(text, "TLS: ") && !strings.HasPrefix(text, "STARTTLS: ") {

@@ -139,6 +139,14 @@ func TestLongClientHello(t *testing.T) {
 			if err := send(); err != nil || box.sizes() != "short" {
 				t.Errorf("again: %v", err)
 			}
+			s.Config.Queue = s.Queue.String()
+			s.Config.Accounts = []*config.Account{a}
+			var found strings.Builder
+			s.Doctor(context.Background(), &found, Checkup{})
+			if !strings.Contains(found.String(), "\nnote  TLS       TLS 1.3, ") || !strings.Contains(found.String(), onlyClassical+"; hint: ") {
+				t.Errorf("the doctor says:\n%s", found.String())
+			}
+			box.sizes()
 			name := addressFile(hop{target: target{server: a.Servers[0]}, address: box.Addr().(*net.TCPAddr).AddrPort()})
 			s.Queue.SetState(name, fmt.Appendf(nil, "classical %s\n", time.Now().Add(-25*time.Hour).Format(time.RFC3339Nano)))
 			if err := send(); err != nil || box.sizes() != "long short" {

@@ -226,6 +226,9 @@ func wayError(err error) string {
 	if r, ok := errors.AsType[*proxyRefusal](err); ok {
 		return r.Error()
 	}
+	if dns, ok := errors.AsType[*net.DNSError](err); ok {
+		return status.LookUp(dns.Name, dns).Error()
+	}
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "proxyconnect" {
 		return "the proxy: " + op.Err.Error()
 	} else if ok {
