@@ -54,9 +54,10 @@ func (m *middlebox) serve(conn net.Conn) {
 	size := len(head) + int(binary.BigEndian.Uint16(head[3:]))
 	m.mu.Lock()
 	m.hellos = append(m.hellos, size)
+	passes := size <= 1200 && !m.all
 	m.mu.Unlock()
 	switch {
-	case size <= 1200 && !m.all:
+	case passes:
 	case m.resets:
 		conn.(*net.TCPConn).SetLinger(0)
 		return
@@ -123,6 +124,8 @@ func TestLongClientHello(t *testing.T) {
 			s, a := h.queued(t, box.Addr().String())
 			a.TLSFingerprint = config.Fingerprints{h.pin}
 			log := filepath.Join(t.TempDir(), "log")
+			var warned []string
+			s.Warn = func(text string) { warned = append(warned, text) }
 			s.Log = &Log{Place: log, Tag: "sendoff"}
 			send := func() error {
 				return s.Submit(context.Background(), request(t, a, nil, "Subject: x\n\nbody\n", "bob@example.net"))
@@ -138,6 +141,9 @@ func TestLongClientHello(t *testing.T) {
 			}
 			if err := send(); err != nil || box.sizes() != "short" {
 				t.Errorf("again: %v", err)
+			}
+			if len(warned) != 2 || !strings.Contains(warned[0], onlyClassical) || !strings.HasPrefix(warned[1], "hint: ") {
+				t.Errorf("warned: %q", warned)
 			}
 			s.Config.Queue = s.Queue.String()
 			s.Config.Accounts = []*config.Account{a}
@@ -164,7 +170,9 @@ func TestLostClientHello(t *testing.T) {
 	s, a := h.queued(t, box.Addr().String())
 	send := func() { s.Submit(context.Background(), request(t, a, nil, "Subject: x\n", "bob@example.net")) }
 	for _, all := range []bool{true, false} { // in the second one the certificate is bad
+		box.mu.Lock()
 		box.all = all
+		box.mu.Unlock()
 		send()
 		if got := box.sizes(); got != "long short" {
 			t.Errorf("%v: %s", all, got)

@@ -175,6 +175,7 @@ func (o *opening) begin(ctx context.Context, h hop, conn net.Conn, c *tls.Config
 	if o.classical {
 		o.s.remember(h, classicalOnly)
 		o.s.logAddress(h, "TLS works "+onlyClassical)
+		o.s.caution(status.Insecure.Errorf("TLS with %s works %s", h, onlyClassical))
 		return session, again
 	}
 	return nil, err
@@ -218,11 +219,23 @@ func (o *opening) start(ctx context.Context, h hop, conn net.Conn, options smtp.
 	if p, ok := conn.(*pipe); ok && err != nil {
 		err = p.explain(err)
 	}
-	if text := o.login.passedOver(); err == nil && text != "" && !o.s.Sendmail && !o.s.is(h, toldOfLogins) {
-		o.s.warn(text)
+	if text := o.login.passedOver(); err == nil && text != "" && !o.s.is(h, toldOfLogins) {
+		o.s.caution(errors.New(text))
 		o.s.remember(h, toldOfLogins)
 	}
 	return session, err
+}
+
+// caution says what costs time with each mail, and what a person can do about it.
+// sendmail's callers can do nothing.
+func (s *Submitter) caution(err error) {
+	if s.Sendmail {
+		return
+	}
+	s.warn(err.Error())
+	if hint := status.Hint(err); hint != "" {
+		s.warn("hint: " + hint)
+	}
 }
 
 // tellLate tells a person text in oddTime, unless the returned function is called

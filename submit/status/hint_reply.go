@@ -12,7 +12,7 @@ const (
 	ownSender   = "the server does not let this login send as the account's address: check from and user"
 	wantsLogin  = "the server wants a login: set user and secret"
 	wantsTLS    = `the server wants TLS first: write server = "smtp://…"`
-	betterName  = `the server does not like our name in EHLO: set hostname = "HOST.DOMAIN", a name that DNS knows, at the top of the configuration`
+	betterName  = `the server does not accept the name of this machine in EHLO: set hostname = "HOST.DOMAIN", a name that DNS knows, at the top of the configuration`
 	noRelay     = "the server sends to other domains only after a login: set user and secret"
 	notFromHere = "the server refuses this machine's address, and not the mail: send through a provider that you log in to, on port 465 or 587"
 )
@@ -43,10 +43,10 @@ var replies = [...]struct{ step, code, words, hint string }{
 	{"auth", "504 5.5.4", "", `the server offers a mechanism that it does not know: name another, such as auth = "LOGIN"`},
 	{"auth", "5.7.139", "credentials were incorrect", "check user, and store the password anew: sendoff --login ACCOUNT"},
 	{"auth", "5.7.139", "security defaults", "Microsoft's security defaults forbid password login for this tenant: use OAuth2, or let its administrator change them"},
-	{"auth", "", "authorization code", "this provider wants an authorization code in place of the password: make one in its mail settings, and store it: sendoff --login ACCOUNT"},
-	{"auth", "", "application password", "this provider wants a password for programs: make one in its settings, and store it: sendoff --login ACCOUNT"},
-	{"auth", "", "app password", "this provider wants a password for programs: make one in its settings, and store it: sendoff --login ACCOUNT"},
-	{"auth", "", "app-specific password", "this provider wants a password for programs: make one in its settings, and store it: sendoff --login ACCOUNT"},
+	{"auth", "", "authorization code", "this provider wants an authorization code in place of the password: make one in its mail settings, and store it, by sendoff --login ACCOUNT"},
+	{"auth", "", "application password", "this provider wants a password for programs: make one in its settings, and store it, by sendoff --login ACCOUNT"},
+	{"auth", "", "app password", "this provider wants a password for programs: make one in its settings, and store it, by sendoff --login ACCOUNT"},
+	{"auth", "", "app-specific password", "this provider wants a password for programs: make one in its settings, and store it, by sendoff --login ACCOUNT"},
 	{"auth", "", "does not have access rights to this service", "switch on access by mail programs in the provider's settings, and use the password for programs that it makes"},
 	{"auth", "525 5.7.13", "", "the provider has disabled this user: log in to its web site"},
 	{"auth", "534 5.7.12", "transition", "log in once with a web browser: the provider wants the password anew"},
