@@ -80,7 +80,7 @@ func homeFolder(id config.Identity) string {
 
 func openQueue(folder string, uid int) (*queue.Queue, error) {
 	q, err := queue.Existing(folder, uid)
-	if errors.Is(err, fs.ErrNotExist) && (folder != queue.Shared || queue.IsShared(folder)) {
+	if queue.IsShared(folder) && err != nil || errors.Is(err, fs.ErrNotExist) && folder != queue.Shared {
 		q, err = queue.Open(folder, uid)
 		if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
 			return nil, errNoQueue(err.Error()) // nor does anything wait there

@@ -195,19 +195,19 @@ func (c *crowd) run(ctx context.Context, e Errand, a *saying) error {
 	}
 	err := child.Run(ctx, &a.said)
 	if exit := new(process.ExitError); e.Entry && errors.As(err, exit) && exit.Code == status.Usage.Exit() {
-		a.said.Reset() // it is not there
+		a.said.kept.Reset() // it is not there
 		return nil
 	}
 	if err == nil && a.said.cut {
-		err = fmt.Errorf("all but the first %d KB is not shown", a.said.Len()>>10)
+		err = fmt.Errorf("all but the first %d KB is not shown", a.said.kept.Len()>>10)
 	}
 	return err
 }
 
 // relay writes what the process of one user has said.
 func (e Errand) relay(w io.Writer, a *saying) (sum int, err error) {
-	defer func() { a.said.Buffer = bytes.Buffer{} }()
-	if a.said.Len() == 0 {
+	defer func() { a.said.kept = bytes.Buffer{} }()
+	if a.said.kept.Len() == 0 {
 		return 0, nil
 	}
 	switch e.Shape {
@@ -220,7 +220,7 @@ func (e Errand) relay(w io.Writer, a *saying) (sum int, err error) {
 		return 0, err
 	}
 	for {
-		line, end := a.said.ReadString('\n')
+		line, end := a.said.kept.ReadString('\n')
 		if line = status.Printable(strings.TrimRight(line, "\r\n")); strings.HasPrefix(line, "(user ") {
 			line = ""
 		} else if line != "" || end == nil {
@@ -234,7 +234,7 @@ func (e Errand) relay(w io.Writer, a *saying) (sum int, err error) {
 
 // number is how many entries a user has. A billion is no number of entries.
 func (a *saying) number() (n int) {
-	fmt.Sscanf(a.said.String(), "%9d", &n)
+	fmt.Sscanf(a.said.kept.String(), "%9d", &n)
 	return max(n, 0)
 }
 
@@ -242,7 +242,7 @@ func (a *saying) number() (n int) {
 func relayJSON(w io.Writer, a *saying) error {
 	name := process.UserName(a.UID)
 	for {
-		line, end := a.said.ReadBytes('\n')
+		line, end := a.said.kept.ReadBytes('\n')
 		l := listed{}
 		err := json.Unmarshal(line, &l)
 		if _, ok := queue.ParseID(string(l.ID)); ok && err == nil && (l.State == stateQueued || l.State == stateFailed) {
@@ -257,9 +257,10 @@ func relayJSON(w io.Writer, a *saying) error {
 	}
 }
 
-// bounded keeps so many octets, and drops the rest.
+// bounded keeps so many octets, and drops the rest. The buffer is not embedded: it
+// has a way to read without a bound.
 type bounded struct {
-	bytes.Buffer
+	kept      bytes.Buffer
 	own, most int           // octets: that are there for it alone, and in all
 	pool      *atomic.Int64 // those that are there for whoever comes first
 	cut       bool          // something was dropped
@@ -272,7 +273,7 @@ func (b *bounded) Write(p []byte) (int, error) {
 			break
 		}
 		n := min(len(rest), b.own)
-		b.Buffer.Write(rest[:n])
+		b.kept.Write(rest[:n])
 		b.own -= n
 		rest = rest[n:]
 	}
@@ -282,7 +283,7 @@ func (b *bounded) Write(p []byte) (int, error) {
 // refill takes a piece from the pool.
 func (b *bounded) refill() bool {
 	const piece = 64 << 10
-	if b.Len()+piece > b.most {
+	if b.kept.Len()+piece > b.most {
 		return false
 	}
 	if b.pool.Add(-piece) < 0 {

@@ -46,6 +46,7 @@ var lab struct {
 }
 
 func TestMain(m *testing.M) {
+	runTownsman()
 	os.Exit(func() int {
 		if err := prepare(); err != nil {
 			fmt.Fprintln(os.Stderr, "e2e:", err)

@@ -28,7 +28,7 @@ const (
 // Become makes this process, which must be root's and alone with itself, that of
 // the user uid, with that user's groups only and limits of its own. A list is
 // held to its limits for good; else what is run by StartCommand has the ordinary
-// ones.
+// ones, and the little environment that cron would give it.
 func Become(uid int, list bool) error {
 	if os.Geteuid() != 0 || uid <= 0 {
 		return fmt.Errorf("only root can become another user, and no more root: uid %d", uid)
@@ -49,6 +49,13 @@ func Become(uid int, list bool) error {
 		return err
 	}
 	undumpable()
+	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil && !list {
+		os.Setenv("HOME", u.HomeDir)
+		os.Setenv("LOGNAME", u.Username)
+	}
+	if !list {
+		os.Setenv("PATH", "/usr/local/bin:/usr/bin:/bin")
+	}
 	if os.Getuid() != uid || os.Geteuid() != uid || os.Getegid() != gid || syscall.Setuid(0) == nil {
 		return fmt.Errorf("this process could not become uid %d", uid)
 	}

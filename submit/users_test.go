@@ -1,0 +1,103 @@
+package submit
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"sendoff/submit/process"
+	"sendoff/submit/queue"
+	"sendoff/submit/status"
+)
+
+const goodLine = `{"queue_id":"1k1e4e264xefx4yc","user":"root","uid":0,"state":"queued","recipients":[{"address":"bob@example.net"}]}`
+
+// TestRelay reads what a hostile user's process may say.
+func TestRelay(t *testing.T) {
+	uid := 987654 // without a name
+	for _, row := range []struct {
+		name, said string
+		shape      Shape
+		want       string
+		sum        int
+	}{
+		{"nothing", "", Text, "", 0},
+		{"a list", "one\r\ntwo\n", Text, "(user 987654)\none\ntwo\n", 1},
+		{"no line's end", "one", Text, "(user 987654)\none\n", 1},
+		{"another user's", "one\n(user victim)\n(user \x1b[0mvictim)\ntwo\n", Text, "(user 987654)\none\ntwo\n", 1},
+		{"escapes", "a\x1b[2Jb\n", Text, "(user 987654)\n" + status.Printable("a\x1b[2Jb") + "\n", 1},
+
+		{"an entry", goodLine + "\n", JSON, strings.Replace(listedLine, "USER", "987654", 1), 1},
+		{"twice the user", strings.Replace(goodLine, `"state"`, `"user":"victim","USER":"x","uid":1,"state"`, 1) + "\n", JSON, strings.Replace(listedLine, "USER", "987654", 1), 1},
+		{"too deep", strings.Repeat("[", 20000) + "\n" + goodLine, JSON, strings.Replace(listedLine, "USER", "987654", 1), 1},
+		{"no entry", "7\n\"x\"\nnull\n{}\n[]\n" + strings.Replace(goodLine, "queued", "eaten", 1) + "\n" + strings.Replace(goodLine, "1k1e", "/../", 1), JSON, "", 1},
+
+		{"a number", "17\n", Number, "", 17},
+		{"a negative one", "-17\n", Number, "", 0},
+		{"a giant", "9223372036854775807\n", Number, "", 922337203},
+	} {
+		a := &saying{User: queue.User{UID: uid}, said: bounded{own: 1 << 20, pool: new(atomic.Int64)}}
+		a.said.Write([]byte(row.said))
+		var out bytes.Buffer
+		sum, err := Errand{Shape: row.shape}.relay(&out, a)
+		if out.String() != row.want || sum != row.sum || err != nil {
+			t.Errorf("%s: %d, %v, got\n%swant\n%s", row.name, sum, err, out.String(), row.want)
+		}
+	}
+}
+
+const listedLine = `{"queue_id":"1k1e4e264xefx4yc","state":"queued","arrival_time":` + listedTime + `,"message_size":0,"sender":null,"user":"USER","uid":987654,"attempts":0,"recipients":[{"address":"bob@example.net"}]}` + "\n"
+
+const listedTime = "0"
+
+// TestBounded shares what there is: each has something of its own, and more as
+// long as it lasts.
+func TestBounded(t *testing.T) {
+	pool := new(atomic.Int64)
+	pool.Store(100 << 10) // a piece, and not another one
+	first := bounded{own: 10, most: 1 << 20, pool: pool}
+	second := bounded{own: 10, most: 1 << 20, pool: pool}
+	long := make([]byte, 200<<10)
+	for _, b := range []*bounded{&first, &second} {
+		if n, err := b.Write(long); n != len(long) || err != nil {
+			t.Errorf("%d, %v", n, err)
+		}
+	}
+	if first.kept.Len() != 10+64<<10 || second.kept.Len() != 10 || !first.cut || !second.cut {
+		t.Errorf("%d and %d octets", first.kept.Len(), second.kept.Len())
+	}
+	pool.Store(1 << 30)
+	third := bounded{most: 100 << 10, pool: pool}
+	third.Write(long)
+	if third.kept.Len() != 64<<10 || !third.cut {
+		t.Errorf("%d octets of more than it may have", third.kept.Len())
+	}
+}
+
+// TestManyErrors names a few and counts the rest.
+func TestManyErrors(t *testing.T) {
+	var m manyErrors
+	for i := range 25 {
+		m.add(fmt.Errorf("number %d", i))
+	}
+	text := m.join().Error()
+	if strings.Count(text, "\n") != maxErrors || !strings.HasSuffix(text, "\nand 15 more") {
+		t.Error(text)
+	}
+	if new(manyErrors).join() != nil {
+		t.Error("no error is one")
+	}
+}
+
+// TestNoChild holds that nobody but root has children for others.
+func TestNoChild(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Skip("root has")
+	}
+	if process.Become(os.Getuid()+1, true) == nil {
+		t.Error("an ordinary user has become another")
+	}
+}
