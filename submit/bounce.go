@@ -101,7 +101,7 @@ const commandTime = 30 * time.Second
 // notifyCommand runs the command that tells a person. The message and its
 // envelope are in the folder; no word of the command is made of them.
 func (s *Submitter) notifyCommand(e *queue.Entry) {
-	if s.Config.NotifyCommand == "" || s.Store.NoCommands {
+	if s.Config.NotifyCommand == "" {
 		return
 	}
 	argv, err := process.Argv(s.Config.NotifyCommand, s.Store.Home)

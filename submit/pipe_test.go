@@ -51,13 +51,6 @@ func TestPipeLastWords(t *testing.T) {
 	conn.Close()
 }
 
-func TestPipeNotRun(t *testing.T) {
-	s := &Submitter{Store: &credential.Store{NoCommands: true}}
-	if _, err := s.run(server(t, "pipe:true")); status.KindOf(err) != status.Config {
-		t.Errorf("%v; it has rights that its caller has not", err)
-	}
-}
-
 func TestTail(t *testing.T) {
 	for _, tt := range []struct{ in, want string }{
 		{"", ""},

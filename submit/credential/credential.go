@@ -65,7 +65,6 @@ func (i Item) username() (string, error) {
 type Store struct {
 	Keyring     Keyring           // nil: the system's
 	Interactive bool              // a person is at the terminal, and may be asked to unlock something
-	NoCommands  bool              // the process has rights that its caller has not: run nothing
 	Home        string            // for "~/"; "" means the environment's
 	Tell        func(line string) // tells the person why nothing happens; may be nil
 

@@ -5,6 +5,7 @@ package process
 import (
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 )
 
@@ -25,16 +26,29 @@ func CatchSignals() {
 }
 
 // Harden does what the package comment says of core dumps, files and the
-// environment. It reports whether the process has rights that its caller has
-// not: then no command may be run for the caller, and nothing but a submission
-// done.
-func Harden() (privileged bool) {
+// environment. raised says that the process has rights that its caller has not,
+// or would have them by its file: it must do nothing then. unsure says that the
+// kernel takes the caller for one who may not steer it (AT_SECURE), as where
+// SELinux or AppArmor gives it another domain: then what would steer it is no more
+// in the environment.
+func Harden() (raised, unsure bool) {
 	syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{})
 	undumpable()
 	syscall.Umask(0o077)
-	privileged = os.Geteuid() != os.Getuid() || os.Getegid() != os.Getgid()
-	if privileged {
-		os.Clearenv()
+	raised = os.Geteuid() != os.Getuid() || os.Getegid() != os.Getgid() || hasCapabilities("/proc/self/exe")
+	if unsure = secureExec(); unsure {
+		distrustEnvironment()
 	}
-	return privileged
+	return raised, unsure
+}
+
+// distrustEnvironment removes the variables that say where secrets are, and who
+// keeps them.
+func distrustEnvironment() {
+	for _, variable := range os.Environ() {
+		name, _, _ := strings.Cut(variable, "=")
+		if strings.HasPrefix(name, "SENDOFF_") || name == "DBUS_SESSION_BUS_ADDRESS" {
+			os.Unsetenv(name)
+		}
+	}
 }

@@ -5,7 +5,7 @@
 //	SIGPIPE, SIGXFSZ        become errors of the write that caused them
 //	SIGQUIT                 ends the process as SIGTERM does, without a dump
 //	core dumps, ptrace      off: a secret in memory stays there
-//	euid ≠ uid, egid ≠ gid  the environment is cleared: it is the caller's, not ours
+//	rights of its own       none: set-uid, set-gid or with capabilities it does nothing
 //	files of others         judged by Trust before they are believed
 //	commands to run         Argv: no shell; OwnGroup: nothing of them is left
 //	a process of our own    Start: it has nothing of ours, and outlives us

@@ -131,7 +131,11 @@ func (p *program) verify(context.Context) error {
 func (p *program) doctor(ctx context.Context) error {
 	s, fault := p.submitter()
 	by := config.Choice{CommandLine: p.overrides(), Environment: config.Environment(os.Getenv)}
-	return s.Doctor(ctx, os.Stdout, submit.Checkup{By: by, Fault: fault, Unread: config.Unread(os.Environ()), JSON: p.cmd.JSON})
+	unread := config.Unread(os.Environ())
+	if p.unsure {
+		unread = append(unread, unsteered)
+	}
+	return s.Doctor(ctx, os.Stdout, submit.Checkup{By: by, Fault: fault, Unread: unread, JSON: p.cmd.JSON})
 }
 
 // secretAsCron is what the doctor runs as cron would.

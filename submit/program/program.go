@@ -45,60 +45,70 @@ const (
 
 // A program is one invocation.
 type program struct {
-	cmd        *cmdline.Command
-	privileged bool
-	reading    atomic.Bool     // stdin is not yet at its end: the message is not whole
-	settle     func(error)     // ends what goes on while reading; nil: nothing does
-	account    string          // named in errors, once it is known
-	place      config.Override // of the configuration; nothing else of it is set
+	cmd     *cmdline.Command
+	unsure  bool            // the kernel says that the environment may not steer it
+	reading atomic.Bool     // stdin is not yet at its end: the message is not whole
+	settle  func(error)     // ends what goes on while reading; nil: nothing does
+	account string          // named in errors, once it is known
+	place   config.Override // of the configuration; nothing else of it is set
 }
 
-// modes is what each mode does. One that is harmless may be asked of a process
-// with rights that its caller has not: it submits, or prints what everybody knows.
-// One that is gentle ends by its steps when a signal comes; the others are ended as
-// any program is.
+// modes is what each mode does. One that is gentle ends by its steps when a signal
+// comes; the others are ended as any program is.
 var modes = [...]struct {
-	mode             cmdline.Mode
-	run              func(*program, context.Context) error
-	harmless, gentle bool
+	mode   cmdline.Mode
+	run    func(*program, context.Context) error
+	gentle bool
 }{
-	{cmdline.Submit, (*program).send, true, true},
-	{cmdline.Server, (*program).serve, true, true},
-	{cmdline.Listen, (*program).listen, false, true},
+	{cmdline.Submit, (*program).send, true},
+	{cmdline.Server, (*program).serve, true},
+	{cmdline.Listen, (*program).listen, true},
 
-	{cmdline.List, (*program).queue, false, false},
-	{cmdline.ListJSON, (*program).queue, false, false},
-	{cmdline.Count, (*program).queue, false, false},
-	{cmdline.Show, (*program).queue, false, false},
-	{cmdline.Delete, (*program).queue, false, false},
-	{cmdline.MakeSpool, (*program).queue, false, false},
-	{cmdline.Retry, (*program).queue, false, true},
-	{cmdline.Run, (*program).queue, false, true},
-	{cmdline.Runner, (*program).queue, false, true},
-	{cmdline.Tend, (*program).queue, false, true},
+	{cmdline.List, (*program).queue, false},
+	{cmdline.ListJSON, (*program).queue, false},
+	{cmdline.Count, (*program).queue, false},
+	{cmdline.Show, (*program).queue, false},
+	{cmdline.Delete, (*program).queue, false},
+	{cmdline.MakeSpool, (*program).queue, false},
+	{cmdline.Retry, (*program).queue, true},
+	{cmdline.Run, (*program).queue, true},
+	{cmdline.Runner, (*program).queue, true},
+	{cmdline.Tend, (*program).queue, true},
 
-	{cmdline.Setup, (*program).setup, false, true},
-	{cmdline.Import, (*program).takeOver, false, false},
-	{cmdline.Login, (*program).login, false, false},
-	{cmdline.Logout, (*program).logout, false, false},
+	{cmdline.Setup, (*program).setup, true},
+	{cmdline.Import, (*program).takeOver, false},
+	{cmdline.Login, (*program).login, false},
+	{cmdline.Logout, (*program).logout, false},
 
-	{cmdline.Doctor, (*program).doctor, false, true},
-	{cmdline.AsCron, (*program).secretAsCron, false, false},
-	{cmdline.CheckConfig, (*program).checkConfig, false, false},
-	{cmdline.Aliases, (*program).checkAliases, false, false},
-	{cmdline.Verify, (*program).verify, false, false},
+	{cmdline.Doctor, (*program).doctor, true},
+	{cmdline.AsCron, (*program).secretAsCron, false},
+	{cmdline.CheckConfig, (*program).checkConfig, false},
+	{cmdline.Aliases, (*program).checkAliases, false},
+	{cmdline.Verify, (*program).verify, false},
 
-	{cmdline.Completions, (*program).completions, false, false},
-	{cmdline.Version, (*program).version, true, false},
-	{cmdline.Help, (*program).help, true, false},
-	{cmdline.Nothing, (*program).nothing, true, false},
+	{cmdline.Completions, (*program).completions, false},
+	{cmdline.Version, (*program).version, false},
+	{cmdline.Help, (*program).help, false},
+	{cmdline.Nothing, (*program).nothing, false},
 }
 
 // Main runs the program as argv calls it, and returns the exit code. It has said
 // why on stderr unless that is 0.
 func Main(argv []string) int {
-	p := &program{privileged: process.Harden()}
+	raised, unsure := process.Harden()
+	p := &program{unsure: unsure}
+	if raised {
+		return p.decline(argv)
+	}
 	return p.main(argv)
+}
+
+// decline ends a process with rights that its caller has not: it could read what is
+// not the caller's, and give it to a server of the caller's.
+func (p *program) decline(argv []string) int {
+	p.cmd, _ = cmdline.Parse(argv)
+	p.drain()
+	return p.fail(status.Config.Errorf("not made to be set-uid or set-gid, or to have capabilities"))
 }
 
 func (p *program) main(argv []string) (code int) {
@@ -107,9 +117,6 @@ func (p *program) main(argv []string) (code int) {
 			code = p.fail(status.Bug.Errorf("internal error in %s: %v", process.PanicPlace(), r))
 		}
 	}()
-	if p.privileged {
-		argv = append([]string{"sendmail"}, argv[min(1, len(argv)):]...) // whatever its name, the face that obeys nobody
-	}
 	cmd, err := cmdline.Parse(argv)
 	p.cmd = cmd
 	if cmd.Mode != cmdline.Version || err != nil {
@@ -136,8 +143,6 @@ func (p *program) run() error {
 		switch {
 		case m.mode != p.cmd.Mode:
 			continue
-		case p.privileged && !m.harmless:
-			return status.Usage.Errorf("this process has rights that its caller has not; it only submits")
 		case m.gentle:
 			return m.run(p, p.interruptible())
 		}
@@ -165,6 +170,9 @@ func (p *program) openQueue(s *submit.Submitter) {
 // error the Submitter has the configuration that holds without any file.
 func (p *program) submitter() (*submit.Submitter, error) {
 	s := p.outside()
+	if p.unsure && p.cmd.Verbose {
+		p.say("note: " + unsteered)
+	}
 	explicit := cmp.Or(p.cmd.Config, os.Getenv("SENDOFF_CONFIG"))
 	here := p.place
 	here.Config = explicit // errors name it as it was given
@@ -177,13 +185,14 @@ func (p *program) submitter() (*submit.Submitter, error) {
 	return s, err
 }
 
+// unsteered is what -v and --doctor say where the kernel says that the environment
+// is not to be believed.
+const unsteered = "the variables SENDOFF_* and DBUS_SESSION_BUS_ADDRESS have no effect, because the kernel has changed the rights or the domain of this process (AT_SECURE)"
+
 // configure lets s have the configuration c.
 func (p *program) configure(s *submit.Submitter, c *config.Config) {
 	s.Config = c
 	s.Log = &submit.Log{Place: c.Log, Format: c.LogFormat, Tag: cmp.Or(p.cmd.SyslogTag, "sendoff")}
-	if p.privileged && s.Log.Place != config.Off {
-		s.Log.Place = config.LogSyslog // a file would be written with rights that the caller has not
-	}
 }
 
 // outside returns a Submitter without a configuration, for which no file of the
@@ -203,14 +212,11 @@ func (p *program) outside() *submit.Submitter {
 		Warned:   new(sync.Map),
 		Store: &credential.Store{
 			Interactive: process.IsTerminal(os.Stderr),
-			NoCommands:  p.privileged,
 			Home:        p.place.Paths(id).Home,
 		},
 	}
-	if !p.privileged {
-		s.Start = startOnce()
-		s.Outlives = process.Outlives
-	}
+	s.Start = startOnce()
+	s.Outlives = process.Outlives
 	person := process.IsTerminal(os.Stderr)
 	if person && !p.cmd.Verbose && p.cmd.ErrorMode != 'q' {
 		s.Terminal = os.Stderr

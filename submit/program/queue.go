@@ -61,7 +61,7 @@ func (p *program) queueAs(ctx context.Context) (err error) {
 			p.sayLines("warning: " + err.Error())
 		}
 	} else {
-		s.Start, s.Store.NoCommands = nil, true
+		s.Start = nil
 		p.configure(s, config.Default())
 		s.Log = nil
 	}

@@ -39,6 +39,7 @@ var hints = [...]struct {
 
 	{Config, "no account configured", "set one up: sendoff --setup; or write ~/.config/sendoff/config.toml, or set SENDOFF_SERVER; --rehearse works without"},
 	{Config, "no default account", `set account = "NAME" at the top of the configuration, or use --account`},
+	{Config, "not made to be set-uid", "take the rights away: chmod ug-s PROGRAM, setcap -r PROGRAM; for one password of many users see --listen"},
 	{Config, "can write it", "take the right away: chmod go-w"},
 	{Config, "others cannot read it", "whoever cannot read it cannot send: chmod a+r"},
 	{Config, "others cannot enter it", "whoever cannot read it cannot send: chmod a+rx"},
@@ -85,7 +86,6 @@ var hints = [...]struct {
 	{Credential, "no such program", "write the program's full path: cron's PATH is short"},
 	{Credential, "exit status|as cron", `cron's environment is nearly empty: let the command do without yours, or use secret = "file:…"`},
 	{Credential, "exit status", "run the command by hand, as the same user"},
-	{Credential, "rights that its caller has not", `use secret = "file:…" or "systemd:…"`},
 	{Credential, "others can read it", "take the right away: chmod 600"},
 	{Credential, "can write it", "take the right away: chmod 600"},
 	{Credential, "belongs to uid", "give it to yourself or to root: chown"},
