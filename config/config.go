@@ -300,6 +300,17 @@ func (c *Config) providersWith(o *outline, table map[string]*OAuth2, where strin
 	return providers, nil
 }
 
+// Secrets returns the sources of secrets that the files name.
+func (c *Config) Secrets() (sources []string) {
+	for _, a := range c.Accounts {
+		sources = append(sources, a.Secret...)
+	}
+	for _, p := range c.Providers {
+		sources = append(sources, p.ClientSecret...)
+	}
+	return sources
+}
+
 // resolve returns the path that p means in a file of the given folder.
 func resolve(p, folder, home string) string {
 	if rest, ok := strings.CutPrefix(p, "~/"); ok && home != "" {

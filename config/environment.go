@@ -74,7 +74,7 @@ func Unread(environ []string) []string {
 		switch {
 		case !ours, slices.Contains(known, name), others(name, value):
 		case strings.Contains(name, "PASS"), strings.Contains(name, "PWD"):
-			unread = append(unread, variable+" is not read, as the environment is no place for a password; SENDOFF_SECRET says where it is, as in file:PATH")
+			unread = append(unread, variable+" is not read, as the environment is no place for a password; SENDOFF_SECRET says where it is, as in file:PATH or env:NAME")
 		case near != "":
 			unread = append(unread, fmt.Sprintf("%s is not read; did you mean %s%s?", variable, variablePrefix, near))
 		default:

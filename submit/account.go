@@ -45,6 +45,7 @@ type fault struct {
 	salt     string      // with it and the secret that failed,
 	hash     string      // hashSecret gives this; several are separated by spaces
 	file     string      // its name in the queue's folder, if it was read from there
+	lack     bool        // this process lacks what another one may have; never in the folder
 }
 
 // iterations make guessing a secret from its hash slow: some 30 ms each.
@@ -195,6 +196,18 @@ func (s *Submitter) note(key, name string, err error, secret *credential.Secret)
 	}
 	f.login, f.reason = secret != nil, oneLine(err)
 	s.setFault(key, f)
+}
+
+// noteLack remembers that this process lacks what another one may have: it is not
+// the account's fault, and no other process shall know of it.
+func (s *Submitter) noteLack(key, name string, err error) {
+	f := &fault{account: name, reason: oneLine(err), since: time.Now(), at: time.Now(), lack: true}
+	if before := s.memory.fault(key); before != nil {
+		f.since, f.failures = before.since, before.failures
+	}
+	f.failures++
+	f.next = f.at.Add(s.backoff(f.failures))
+	s.memory.setFault(key, f)
 }
 
 // maxHashes is how many secrets that failed are known one beside the other: two
@@ -353,6 +366,8 @@ func (s *Submitter) opened(ctx context.Context, a *config.Account, l *login, err
 	case status.KindOf(err) == status.AuthFailed && l != nil:
 		secret, _ := l.secret(ctx) // none: no access token was to be had
 		s.note(key, a.Name, err, &secret)
+	case errors.Is(err, credential.ErrNoVariable):
+		s.noteLack(key, a.Name, err)
 	default:
 		s.note(key, a.Name, err, nil)
 	}

@@ -134,6 +134,7 @@ func (d *doctor) secret(ctx context.Context) []finding {
 	if d.account == nil {
 		return nil
 	}
+	var got credential.Secret
 	var err error
 	d.login, err = d.s.newLogin(ctx, d.account, credential.Secret{})
 	switch {
@@ -145,13 +146,17 @@ func (d *doctor) secret(ctx context.Context) []finding {
 	case byCertificate(d.account):
 		return one(fine("not needed, as the certificate logs in"))
 	default:
-		_, err = d.login.secret(ctx)
+		got, err = d.login.secret(ctx)
 	}
 	if d.stuck = err != nil; d.stuck {
 		return one(failing(err))
 	}
 	d.s.fetched = d.login // a command runs, and a person is asked, no second time
-	return one(fine("%s", sourceWords(d.account)))
+	words := sourceWords(d.account)
+	if strings.HasPrefix(got.Source(), "env:") {
+		words += "; a process that is started without that variable cannot send, and leaves its mail in the queue"
+	}
+	return one(fine("%s", words))
 }
 
 // A wantedSecret is one that a child that stands for cron is to fetch. It is told
@@ -243,9 +248,11 @@ func (d *doctor) secretAsCron(ctx context.Context) []finding {
 		return one(fine("can have it too"))
 	}
 	err = status.Credential.Errorf("%s, as cron runs it", strings.TrimSpace(said))
-	systemd := func(source string) bool { return strings.HasPrefix(source, "systemd:") }
-	if slices.ContainsFunc(slices.Concat(ways...), func(w wantedSecret) bool { return slices.ContainsFunc(w.Sources, systemd) }) {
-		return one(noted(err)) // it is meant for a service
+	given := func(source string) bool { // to one process, a service or a container's
+		return strings.HasPrefix(source, "systemd:") || strings.HasPrefix(source, "env:")
+	}
+	if slices.ContainsFunc(slices.Concat(ways...), func(w wantedSecret) bool { return slices.ContainsFunc(w.Sources, given) }) {
+		return one(noted(err))
 	}
 	return one(failing(err))
 }

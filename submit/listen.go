@@ -368,7 +368,7 @@ func (s *Submitter) tend(ctx context.Context) {
 	defer release()
 	for ctx.Err() == nil {
 		seen, _ := s.Queue.Changed()
-		if err := s.runUntilEmpty(ctx); err != nil {
+		if _, err := s.runUntilEmpty(ctx); err != nil {
 			s.logFault(err)
 			rest(ctx, maxBusy)
 			continue

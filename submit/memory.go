@@ -119,6 +119,18 @@ func (m *memory) fault(key string) *fault {
 	return m.faults[key]
 }
 
+// lacks reports whether the process lacks what an account needs.
+func (m *memory) lacks() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, f := range m.faults {
+		if f.lack {
+			return true
+		}
+	}
+	return false
+}
+
 // setFault remembers a fault that could not be written; nil is none.
 func (m *memory) setFault(key string, f *fault) {
 	if m == nil {

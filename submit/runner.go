@@ -76,9 +76,12 @@ func (s *Submitter) Wake() {
 
 // waiting reports whether there is an entry for a runner. One that cannot be
 // read is for a person.
-func waiting(q *queue.Queue) bool {
-	for _, err := range q.Entries() {
-		if err == nil {
+func waiting(q *queue.Queue) bool { return waitingBut(q, nil) }
+
+// waitingBut is waiting but for some entries.
+func waitingBut(q *queue.Queue, some map[queue.ID]bool) bool {
+	for e, err := range q.Entries() {
+		if err == nil && !some[e.ID] {
 			return true
 		}
 	}
@@ -117,12 +120,12 @@ func (s *Submitter) Runner(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
-		err = s.runUntilEmpty(ctx)
+		left, err := s.runUntilEmpty(ctx)
 		release()
 		if err != nil || ctx.Err() != nil {
 			return err
 		}
-		if !waiting(s.Queue) {
+		if !waitingBut(s.Queue, left) {
 			return nil
 		}
 	}
@@ -143,23 +146,40 @@ func (s *Submitter) reign() (release func(), err error) {
 const maxPoll = time.Second
 
 // runUntilEmpty is a run without an end but that of the queue: it looks again
-// whenever something may have become due.
-func (s *Submitter) runUntilEmpty(ctx context.Context) error {
+// whenever something may have become due. It leaves entries for which only another
+// process can have the secret, so that such a one can start a runner.
+func (s *Submitter) runUntilEmpty(ctx context.Context) (left map[queue.ID]bool, err error) {
 	r := s.newRun(Selection{})
 	defer r.all.Wait()
 	for {
 		seen, err := s.Queue.Changed()
 		if err != nil {
-			return err
+			return nil, err
 		}
-		next, left, err := r.look(ctx, true)
-		if err != nil || left == 0 || ctx.Err() != nil {
-			return err
+		next, n, err := r.look(ctx, true)
+		if left := r.lacking(); err != nil || n == len(left) || ctx.Err() != nil {
+			return left, err
 		}
 		if err := r.sleep(ctx, next, seen); err != nil {
-			return err
+			return nil, err
 		}
 	}
+}
+
+// lacking returns the entries for which this process lacks something.
+func (r *run) lacking() map[queue.ID]bool {
+	if !r.s.memory.lacks() {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	entries := make(map[queue.ID]bool)
+	for id, k := range r.known {
+		if f := r.s.memory.fault(r.group(k.by, false).key.account); f != nil && f.lack && !k.taken {
+			entries[id] = true
+		}
+	}
+	return entries
 }
 
 // sleep waits until next, if that is not zero, or until a group has ended or

@@ -3,6 +3,7 @@
 //
 //	keyring          Secret Service, macOS Keychain, Windows credentials   get put delete
 //	command:WORDS    first line that a program prints                      get
+//	env:NAME         variable of the environment, which Hide takes out     get
 //	file:PATH        first line of a file                                  get put delete
 //	systemd:NAME     first line of $CREDENTIALS_DIRECTORY/NAME             get
 //	oauth2:NAME      access token of the provider NAME                     get     delete
@@ -93,6 +94,7 @@ type source struct {
 var sources = [...]source{
 	{"keyring", "", nil, place.getKeyring, place.putKeyring, place.deleteKeyring, nil},
 	{"command", ":WORDS", parseCommand, place.getCommand, nil, nil, nil},
+	{"env", ":NAME", parseVariable, place.getVariable, nil, nil, nil},
 	{"file", ":PATH", parseFile, place.getFile, place.putFile, place.deleteFile, place.readyFile},
 	{"systemd", ":NAME", parseSystemd, place.getSystemd, nil, nil, nil},
 	{"oauth2", ":NAME", parseOAuth2, place.getOAuth2, nil, place.deleteOAuth2, nil},

@@ -46,7 +46,7 @@ func fails(t *testing.T, err error, want string) {
 }
 
 func TestParseRef(t *testing.T) {
-	const unknown = "unknown secret source; known are keyring, command:WORDS, file:PATH, systemd:NAME, oauth2:NAME, none; a password itself cannot stand here"
+	const unknown = "unknown secret source; known are keyring, command:WORDS, env:NAME, file:PATH, systemd:NAME, oauth2:NAME, none; a password itself cannot stand here"
 	tests := []struct{ in, want string }{ // String, or the error
 		{"keyring", "keyring"},
 		{"none", "none"},

@@ -2,10 +2,16 @@
 
 package process
 
-import "errors"
+import (
+	"errors"
+	"os"
+)
 
 // Start returns errors.ErrUnsupported.
 func Start(...string) (ended <-chan struct{}, err error) { return nil, errors.ErrUnsupported }
+
+// closeStdin closes stdin.
+func closeStdin() { os.Stdin.Close() }
 
 // Outlives says that nothing can be started here.
 func Outlives() (why string, try bool) {

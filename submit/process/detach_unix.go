@@ -15,8 +15,9 @@ import (
 
 // Start starts this program anew with the given arguments, so that it outlives
 // this process and nobody notices: in a session and a process group of its own,
-// in the root folder, with nothing open but /dev/null. ended is closed when that
-// process has ended, if this one is still there.
+// in the root folder, with nothing open but /dev/null, and at first a pipe from which
+// ReceiveVariables reads. ended is closed when that process has ended, if this one
+// is still there.
 func Start(args ...string) (ended <-chan struct{}, err error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -27,7 +28,16 @@ func Start(args ...string) (ended <-chan struct{}, err error) {
 	cmd.Args[0] = "sendoff"
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := StartCommand(cmd); err != nil {
+	pipe, write, err := handOver()
+	if err != nil {
+		return nil, err
+	}
+	if pipe != nil {
+		cmd.Stdin = pipe
+	}
+	err = StartCommand(cmd)
+	write()
+	if err != nil {
 		return nil, err
 	}
 	end := make(chan struct{})
@@ -36,6 +46,14 @@ func Start(args ...string) (ended <-chan struct{}, err error) {
 		close(end)
 	}()
 	return end, nil
+}
+
+// closeStdin opens /dev/null in the place of stdin.
+func closeStdin() {
+	if null, err := os.Open(os.DevNull); err == nil {
+		unix.Dup2(int(null.Fd()), 0)
+		null.Close()
+	}
 }
 
 // closeOnExec keeps what our caller has opened, a lock or a pipe, from a

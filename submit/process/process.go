@@ -4,6 +4,7 @@
 //	descriptors 0 to 2      the Go runtime opens /dev/null where one is closed
 //	SIGPIPE, SIGXFSZ        become errors of the write that caused them
 //	SIGQUIT                 ends the process as SIGTERM does, without a dump
+//	secrets in variables    TakeVariable: nobody inherits them
 //	core dumps, ptrace      off: a secret in memory stays there
 //	rights of its own       none: set-uid, set-gid or with capabilities it does nothing
 //	files of others         judged by Trust before they are believed

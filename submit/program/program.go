@@ -202,8 +202,13 @@ func (p *program) outside() *submit.Submitter {
 	explicit := cmp.Or(p.cmd.Config, os.Getenv("SENDOFF_CONFIG"))
 	p.place = config.Locate(explicit, os.Getenv, id)
 	load := func(place config.Override) (*config.Config, error) {
-		return config.Load(place.Paths(id), submit.Values())
+		c, err := config.Load(place.Paths(id), submit.Values())
+		if err == nil {
+			credential.Hide(c.Secrets()...)
+		}
+		return c, err
 	}
+	credential.Hide(os.Getenv("SENDOFF_SECRET"), p.cmd.Secret)
 	s := &submit.Submitter{
 		Identity: id,
 		Load:     load,

@@ -23,6 +23,9 @@ func (p *program) queue(ctx context.Context) error {
 	case p.cmd.As != 0:
 		return p.queueAs(ctx)
 	}
+	if p.cmd.Mode == cmdline.Runner {
+		process.ReceiveVariables()
+	}
 	s, err := p.submitter()
 	switch p.cmd.Mode {
 	case cmdline.Runner:

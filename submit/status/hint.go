@@ -94,6 +94,8 @@ var hints = [...]struct {
 	{Credential, "systemd:|no such file", "systemd has not loaded that credential: add LoadCredential=NAME:PATH to the service's unit, with the name of the secret"},
 	{Credential, "open: no such file", "store it: sendoff --login ACCOUNT"},
 	{Credential, "$credentials_directory|as cron", "only the service has it; if cron is to send too, keep it in a file as well, by sendoff --login ACCOUNT --for cron"},
+	{Credential, "no such variable|as cron", "only processes that are started with it have it; if cron is to send too, keep it in a file as well, by sendoff --login ACCOUNT --for cron"},
+	{Credential, "no such variable", "start the process with that variable, as the container's first one is (a shell in the container may lack it), or keep the secret in a file: file:PATH"},
 	{Credential, "$credentials_directory", "add LoadCredential= to the service's unit"},
 	{Credential, "command |the secret is empty", "run the command by hand, as the same user: it has to print the secret"},
 	{Credential, "systemd:|the secret is empty", "give systemd the secret, by systemd-creds encrypt"},
