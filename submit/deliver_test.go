@@ -343,6 +343,25 @@ func TestPasswordUnprotected(t *testing.T) {
 	}
 }
 
+// TestOtherLocalhost: who listens at one address of localhost is no reason not to
+// try the other.
+func TestOtherLocalhost(t *testing.T) {
+	h, other := newSmarthost(t), newSmarthost(t)
+	s, a := h.submitter(t, "swordfish")
+	a.Servers, a.TLSFingerprint = []config.Server{server(t, "smtps://localhost:2465")}, config.Fingerprints{h.pin}
+	s.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if address == "[::1]:2465" {
+			address = other.address
+		} else {
+			address = h.address
+		}
+		return new(net.Dialer).DialContext(ctx, network, address)
+	}
+	if err := s.Submit(context.Background(), request(t, a, nil, "Subject: x\n", "bob@example.net")); err != nil || len(h.mails) != 1 {
+		t.Errorf("%v, %d mails", err, len(h.mails))
+	}
+}
+
 func TestNobodyThere(t *testing.T) {
 	s, a := newSmarthost(t).submitter(t, "swordfish")
 	dead := deadPort(t)

@@ -129,14 +129,25 @@ func (o *opening) try(ctx context.Context, t target, others int) (*smtp.Session,
 		part, done = share(ctx, others+len(w.todo)+w.asked+1)
 		session, err := o.begin(part, h, conn, tlsConfig)
 		done()
-		guessed := t.try && errors.Is(err, smtp.ErrNoTLS)
-		if status.KindOf(err) != status.Connection && !guessed || ctx.Err() != nil {
+		if err == nil || !o.goesOn(t, err) || ctx.Err() != nil {
 			return session, err
 		}
 		o.s.remark(err.Error())
 		o.failure = cmp.Or(o.failure, err)
 	}
 	return nil, nil
+}
+
+// goesOn reports whether another address of t may do better than one that failed
+// with err. At each of localhost's there may be somebody else.
+func (o *opening) goesOn(t target, err error) bool {
+	switch status.KindOf(err) {
+	case status.Connection:
+		return true
+	case status.Insecure:
+		return t.try && errors.Is(err, smtp.ErrNoTLS) || config.IsLocalhost(t.name)
+	}
+	return false
 }
 
 // share gives one of several addresses its part of the time that is left.
