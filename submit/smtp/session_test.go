@@ -6,11 +6,13 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/emersion/go-sasl"
 
@@ -98,6 +100,33 @@ func TestNextMechanism(t *testing.T) {
 				t.Errorf("%s: %v, want %q", tt.dialogue, err, tt.want)
 			}
 			<-served
+		})
+	}
+}
+
+// TestSilence: a server that says nothing to a ClientHello is given up before the
+// handshake's time is over; one that has begun to answer is not.
+func TestSilence(t *testing.T) {
+	for _, tt := range []struct {
+		says  string
+		lost  bool
+		words string
+	}{
+		{"", true, "TLS: no answer within 10s while shaking hands for TLS (mx)"},
+		{"\x16", false, "TLS: no answer within 1m0s while shaking hands for TLS (mx)"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			client, server := net.Pipe()
+			go func() {
+				server.Read(make([]byte, 4096))
+				io.WriteString(server, tt.says)
+				io.Copy(io.Discard, server)
+			}()
+			_, err := Open(context.Background(), client, Options{Host: "mx", Name: "client",
+				TLS: &tls.Config{ServerName: "mx"}, Silence: 10 * time.Second, Timeout: time.Minute})
+			if lost := errors.As(err, new(*LostHandshake)); lost != tt.lost || err == nil || err.Error() != tt.words {
+				t.Errorf("%q: %v, lost %v", tt.says, err, lost)
+			}
 		})
 	}
 }

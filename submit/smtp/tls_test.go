@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -101,6 +102,9 @@ func TestTLSFailure(t *testing.T) {
 			t.Run(fmt.Sprint(tt.name, ", ", map[Security]string{Implicit: "implicit", StartTLS: "STARTTLS"}[security]), func(t *testing.T) {
 				client := &tls.Config{ServerName: "mx.example", RootCAs: roots, Certificates: tt.client}
 				err := openTo(t, security, client, tt.serve)
+				if lost := errors.As(err, new(*LostHandshake)); lost != (tt.name == "reset") {
+					t.Errorf("%v: lost is %v", err, lost)
+				}
 				if tt.words == "" {
 					if status.KindOf(err) == status.Insecure {
 						t.Errorf("%v", err)
