@@ -2,7 +2,6 @@ package submit
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 
@@ -201,9 +200,7 @@ func (d *doctor) write(w io.Writer, check string, f finding) error {
 		line.Exit = status.Exit(f.err)
 	}
 	if d.JSON {
-		encoder := json.NewEncoder(w)
-		encoder.SetEscapeHTML(false)
-		return encoder.Encode(line)
+		return status.WriteJSON(w, line)
 	}
 	if line.Hint != "" {
 		line.Text += "; hint: " + line.Hint

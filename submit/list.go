@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -251,18 +250,12 @@ func ListJSON(w io.Writer, q *queue.Queue, user string, uid int) error {
 			} else {
 				l.Failed = q.FailedAt(e.ID).Unix()
 			}
-			if err := writeJSON(out, l); err != nil {
+			if err := status.WriteJSON(out, l); err != nil {
 				return err
 			}
 		}
 	}
 	return errors.Join(out.Flush(), status.Temporary.Wrap(errors.Join(bad...)))
-}
-
-func writeJSON(w io.Writer, l listed) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetEscapeHTML(false)
-	return encoder.Encode(l)
 }
 
 // listedOf is what an entry itself says.

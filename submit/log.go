@@ -2,11 +2,11 @@ package submit
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -123,18 +123,29 @@ func textLine(id queue.ID, fields []field) string {
 		switch {
 		case text == "":
 		case f.key == "reply":
-			words[len(words)-1] += " (" + text + ")"
+			words[len(words)-1] += " (" + quoted(text, "), ") + ")"
 		default:
-			words = append(words, f.key+"="+text)
+			words = append(words, f.key+"="+quoted(text, ", ", "="))
 		}
 	}
 	return status.Printable(string(id) + ": " + strings.Join(words, ", "))
 }
 
+// quoted returns text in quotes if it holds one of marks, with which it could
+// pass for other fields.
+func quoted(text string, marks ...string) string {
+	for _, mark := range marks {
+		if strings.Contains(text, mark) {
+			return strconv.Quote(text)
+		}
+	}
+	return text
+}
+
 func jsonLine(id queue.ID, fields []field) string {
 	var b strings.Builder
 	add := func(key string, value any) {
-		text, err := json.Marshal(value)
+		text, err := status.JSON(value)
 		if err == nil && string(text) != `""` {
 			fmt.Fprintf(&b, ",%q:%s", key, text)
 		}

@@ -247,7 +247,7 @@ func relayJSON(w io.Writer, a *saying) error {
 		err := json.Unmarshal(line, &l)
 		if _, ok := queue.ParseID(string(l.ID)); ok && err == nil && (l.State == stateQueued || l.State == stateFailed) {
 			l.User, l.UID = name, a.UID
-			if err := writeJSON(w, l); err != nil {
+			if err := status.WriteJSON(w, l); err != nil {
 				return err
 			}
 		}

@@ -106,7 +106,7 @@ func (p *program) entry(ctx context.Context, s *submit.Submitter) (err error) {
 	}
 	switch p.cmd.Mode {
 	case cmdline.Show:
-		errand.Args, err = []string{"--queue-show=" + p.cmd.Entry}, s.Show(os.Stdout, p.cmd.Entry)
+		errand.Args, err = []string{"--queue-show=" + p.cmd.Entry}, s.Show(stdout(), p.cmd.Entry)
 	case cmdline.Delete:
 		n, failure := s.Delete(p.cmd.Entry)
 		errand.Args, err = []string{"--queue-delete=" + p.cmd.Entry}, p.done("removed", n, failure)
@@ -118,7 +118,7 @@ func (p *program) entry(ctx context.Context, s *submit.Submitter) (err error) {
 	if !errors.Is(err, queue.ErrGone) || !p.servesAll() {
 		return err
 	}
-	n, others := submit.EachUser(ctx, os.Stdout, errand, p.say)
+	n, others := submit.EachUser(ctx, stdout(), errand, p.say)
 	if n == 0 {
 		return errors.Join(status.Usage.Errorf("%w, in root's queue or below %s", err, queue.Shared), others)
 	}

@@ -34,6 +34,14 @@ func (p *program) completions(context.Context) error {
 	return p.print(text)
 }
 
+// stdout is for messages, whoever wrote them: on a terminal nothing in them acts.
+func stdout() io.Writer {
+	if process.IsTerminal(os.Stdout) {
+		return status.ForTerminal(os.Stdout)
+	}
+	return os.Stdout
+}
+
 // print writes what was asked for to stdout. Nothing else goes there.
 func (p *program) print(text string) error {
 	_, err := io.WriteString(os.Stdout, text)

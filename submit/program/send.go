@@ -51,9 +51,9 @@ func (p *program) send(ctx context.Context) error {
 	case fault != nil:
 		return fault
 	case p.cmd.DryRun:
-		return s.Explain(os.Stdout, r)
+		return s.Explain(stdout(), r)
 	case p.cmd.Rehearse:
-		return s.Rehearse(ctx, os.Stdout, r)
+		return s.Rehearse(ctx, stdout(), r)
 	}
 	return s.Submit(ctx, r)
 }

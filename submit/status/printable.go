@@ -1,8 +1,14 @@
 package status
 
 import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
 	"strings"
 	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // Printable returns s with what could act on a terminal or break a line of a
@@ -17,4 +23,69 @@ func Printable(s string) string {
 		}
 		return unicode.ReplacementChar
 	}, s)
+}
+
+// JSON returns v as one line, in which nothing could act on a terminal: what is
+// not printable is escaped. HTML is not.
+func JSON(v any) ([]byte, error) {
+	var plain bytes.Buffer
+	encoder := json.NewEncoder(&plain)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(v); err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	for _, r := range strings.TrimSuffix(plain.String(), "\n") {
+		if unicode.IsPrint(r) {
+			b.WriteRune(r)
+			continue
+		}
+		for _, unit := range utf16.AppendRune(nil, r) {
+			fmt.Fprintf(&b, "\\u%04x", unit)
+		}
+	}
+	return b.Bytes(), nil
+}
+
+// WriteJSON writes v to w as JSON has it, and ends the line.
+func WriteJSON(w io.Writer, v any) error {
+	line, err := JSON(v)
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(append(line, '\n'))
+	return err
+}
+
+// ForTerminal returns a writer that replaces what could act on the terminal that
+// w is. Lines and tabs stay.
+func ForTerminal(w io.Writer) io.Writer { return &forTerminal{w: w} }
+
+type forTerminal struct {
+	w    io.Writer
+	rest []byte // what cannot be judged yet: a part of a character, or a CR
+}
+
+func (t *forTerminal) Write(p []byte) (int, error) {
+	text := append(t.rest, p...)
+	shown := make([]byte, 0, len(text))
+	for len(text) > 0 && utf8.FullRune(text) {
+		r, size := utf8.DecodeRune(text)
+		if r == '\r' && len(text) == 1 {
+			break
+		}
+		switch {
+		case r == '\r' && text[1] == '\n': // a line end of SMTP's
+		case r == '\n', r == '\t', unicode.IsPrint(r) && (r != utf8.RuneError || size > 1):
+			shown = append(shown, text[:size]...)
+		default:
+			shown = utf8.AppendRune(shown, unicode.ReplacementChar)
+		}
+		text = text[size:]
+	}
+	t.rest = append([]byte(nil), text...)
+	if _, err := t.w.Write(shown); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }
