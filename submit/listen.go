@@ -224,7 +224,7 @@ func (v *Service) admit(conn net.Conn) (process.Peer, error) {
 	if err != nil {
 		return peer, status.NotAllowed.Errorf("who you are cannot be known: %w", err)
 	}
-	if !slices.Contains(allowed, strconv.Itoa(peer.UID)) && !slices.Contains(allowed, process.UserName(peer.UID)) {
+	if !slices.ContainsFunc(allowed, func(name string) bool { return process.IsUser(name, peer.UID) }) {
 		return peer, status.NotAllowed.Errorf("uid %d is not among listen-users", peer.UID)
 	}
 	return peer, nil

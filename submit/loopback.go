@@ -2,8 +2,6 @@ package submit
 
 import (
 	"net/netip"
-	"slices"
-	"strconv"
 
 	"sendoff/config"
 	"sendoff/submit/process"
@@ -37,6 +35,5 @@ func trustPort(a *config.Account, port, from netip.AddrPort) (known bool, err er
 }
 
 func trustedOwner(a *config.Account, uid int) bool {
-	names := []string{strconv.Itoa(uid), process.UserName(uid)}
-	return process.IsOurs(uid) || process.IsSystemUser(uid) || slices.Contains(names, a.ServerUser)
+	return process.IsOurs(uid) || process.IsSystemUser(uid) || process.IsUser(a.ServerUser, uid)
 }

@@ -93,3 +93,22 @@ func TestUIDMin(t *testing.T) {
 		}
 	}
 }
+
+func TestIsUser(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		uid  int
+		want bool
+	}{
+		{"root", 0, true},
+		{"0", 0, true},
+		{"root", 1, false},
+		{"0", 1000, false}, // even if that user is called 0
+		{"", 60001, false},
+		{"60001", 60001, true},
+	} {
+		if got := IsUser(test.name, test.uid); got != test.want {
+			t.Errorf("%q, %d: %v", test.name, test.uid, got)
+		}
+	}
+}

@@ -7,3 +7,6 @@ func IsOurs(int) bool { return false }
 
 // IsSystemUser reports whether a uid is of a service. There are no uids here.
 func IsSystemUser(int) bool { return false }
+
+// IsUser reports whether name is a uid. There are no uids here.
+func IsUser(string, int) bool { return false }

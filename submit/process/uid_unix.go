@@ -13,6 +13,15 @@ import (
 // a user whom this user namespace does not know may be root's, and counts as it.
 func IsOurs(uid int) bool { return uid == 0 || uid == os.Geteuid() || uid == unmapped() }
 
+// IsUser reports whether name, of a user or a uid, is that uid. A number is
+// always a uid, though a user may have it as a name.
+func IsUser(name string, uid int) bool {
+	if n, err := strconv.Atoi(name); err == nil {
+		return n == uid
+	}
+	return name == UserName(uid)
+}
+
 // IsSystemUser reports whether a uid is of a service, and not of a person.
 func IsSystemUser(uid int) bool { return uid < firstUser() }
 
