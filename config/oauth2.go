@@ -38,6 +38,7 @@ type OAuth2 struct {
 	AuthURL      Endpoint     `toml:"auth-url" doc:"The page where a person consents."`
 	DeviceURL    Endpoint     `toml:"device-url" doc:"Where a code is had that a person enters on another device."`
 	TokenURL     Endpoint     `toml:"token-url" doc:"Where tokens are had."`
+	RedirectURL  Redirect     `toml:"redirect-url" doc:"The address to which the provider sends the browser, as it was registered."`
 }
 
 // providers are those that need no more than a registration. No program's
@@ -82,6 +83,18 @@ func (e *Endpoint) UnmarshalText(text []byte) error {
 		return errors.New("an address of a provider begins with https://, unless it is on this machine")
 	}
 	e.URL = string(text)
+	return nil
+}
+
+// A Redirect is an address that a provider sends a browser to.
+type Redirect struct{ URL string }
+
+// UnmarshalText reads an address, of any scheme.
+func (r *Redirect) UnmarshalText(text []byte) error {
+	if u, err := url.Parse(string(text)); err != nil || u.Scheme == "" || u.Fragment != "" || u.Host == "" && u.Opaque == "" && u.Path == "" {
+		return errors.New("the address to which a provider sends the browser is written http://localhost:PORT/PATH, or as it was registered")
+	}
+	r.URL = string(text)
 	return nil
 }
 

@@ -117,7 +117,7 @@ func (s *Submitter) provider(name string) (credential.Provider, error) {
 		return credential.Provider{}, status.Config.Errorf("secret: oauth2:%s: %w", name, err)
 	}
 	c := credential.Provider{
-		AuthURL: p.AuthURL.URL, DeviceURL: p.DeviceURL.URL, TokenURL: p.TokenURL.URL,
+		AuthURL: p.AuthURL.URL, DeviceURL: p.DeviceURL.URL, TokenURL: p.TokenURL.URL, RedirectURL: p.RedirectURL.URL,
 		ClientID: p.ClientID, Scopes: p.Scopes, ByClient: p.Grant == config.GrantClient,
 	}
 	for _, source := range p.ClientSecret {

@@ -133,7 +133,7 @@ func testNoConsent(t *testing.T, bin string) {
 	l := b.login("--flow", "browser")
 	page := b.await(l, pageLine)
 	visit(t, strings.Replace(page, "login_hint=ann", "login_hint=nobody", 1))
-	if out := b.ends(77, l); !strings.Contains(out, "sendoff: work: oauth2:test: the provider refuses: access_denied\n") {
+	if out := b.ends(77, l); !strings.Contains(out, "sendoff: work: oauth2:test: the consent was refused: access_denied\n") {
 		t.Errorf("it says:\n%s", out)
 	}
 	if _, err := os.Stat(b.path("refresh")); err == nil {

@@ -41,6 +41,7 @@ type OAuth2 struct {
 // A Provider is an authorization server, and who we are to it.
 type Provider struct {
 	AuthURL, DeviceURL, TokenURL string // "": it has none
+	RedirectURL                  string // where it sends the browser; "": localhost, at any port
 	ClientID                     string
 	ClientSecret                 []Ref // none: the client is a public one
 	Scopes                       []string

@@ -36,7 +36,11 @@ type tokens struct {
 type refusal struct{ code, description string }
 
 func (r *refusal) Error() string {
-	text := "the provider refuses: " + printable(r.code, 100)
+	text := "the provider refuses: "
+	if r.code == "access_denied" {
+		text = "the consent was refused: "
+	}
+	text += printable(r.code, 100)
 	if r.description != "" {
 		text += " (" + printable(r.description, 200) + ")"
 	}

@@ -2,6 +2,7 @@ package credential
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
@@ -15,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -85,6 +87,7 @@ const (
 type loopback struct {
 	url       string
 	listeners []net.Listener
+	path      string // where the answer comes
 	page      string // the address of the request; "": there is nowhere to send to
 	start     string // the path that leads there
 	started   atomic.Bool
@@ -95,17 +98,19 @@ func (l *loopback) startURL() string {
 	return "http://" + l.listeners[0].Addr().String() + l.start
 }
 
-// listenLoopback listens on one port of both loopback addresses: which of them
-// localhost is, the browser decides.
-func listenLoopback() (*loopback, error) {
+// listenLoopback listens for back on one port of both loopback addresses: which of
+// them localhost is, the browser decides. Where back has no port, it is any.
+func listenLoopback(back *url.URL) (*loopback, error) {
 	var last error
 	for range 5 {
-		four, err := net.Listen("tcp", "127.0.0.1:0")
+		four, err := net.Listen("tcp", "127.0.0.1:"+cmp.Or(back.Port(), "0"))
 		if err != nil {
 			return nil, fmt.Errorf("waiting for the browser: %w", err)
 		}
 		port := four.Addr().(*net.TCPAddr).Port
-		l := &loopback{url: fmt.Sprintf("http://localhost:%d", port), listeners: []net.Listener{four}, start: "/" + rand.Text()}
+		here := *back
+		here.Host = net.JoinHostPort(back.Hostname(), strconv.Itoa(port))
+		l := &loopback{url: here.String(), path: cmp.Or(back.Path, "/"), listeners: []net.Listener{four}, start: "/" + rand.Text()}
 		six, err := net.Listen("tcp", fmt.Sprintf("[::1]:%d", port))
 		if err == nil {
 			l.listeners = append(l.listeners, six)
@@ -190,7 +195,7 @@ func (l *loopback) receive(conn net.Conn, r request) (string, error) {
 		return "", errOther
 	}
 	q, err := url.ParseQuery(visit.URL.RawQuery)
-	if err != nil || visit.Method != http.MethodGet || visit.URL.Path != "/" || !same(q.Get("state"), r.state) {
+	if err != nil || visit.Method != http.MethodGet || visit.URL.Path != l.path || !same(q.Get("state"), r.state) {
 		respond(conn, "404 Not Found", "This is not what sendoff waits for.")
 		return "", errOther
 	}

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -34,7 +35,7 @@ type flow struct {
 
 // flows is every way, the most comfortable first.
 var flows = [...]flow{
-	{"browser", func(g *grant) bool { return g.AuthURL != "" && opener() != nil }, (*grant).byBrowser},
+	{"browser", func(g *grant) bool { return g.AuthURL != "" && g.returns() && opener() != nil }, (*grant).byBrowser},
 	{"device", func(g *grant) bool { return g.DeviceURL != "" }, (*grant).byDevice},
 	{"paste", func(g *grant) bool { return g.AuthURL != "" }, (*grant).byPaste},
 }
@@ -175,9 +176,31 @@ func (r request) exchange(ctx context.Context, g *grant, code string) (tokens, e
 	})
 }
 
+// returns reports whether the provider sends the browser to this machine.
+func (g *grant) returns() bool {
+	_, err := redirection(g.RedirectURL)
+	return err == nil
+}
+
+// redirection reads the address on this machine to which a provider sends the
+// browser.
+func redirection(address string) (*url.URL, error) {
+	u, err := url.Parse(cmp.Or(address, "http://localhost"))
+	if err == nil && u.Scheme == "http" {
+		if ip, no := netip.ParseAddr(u.Hostname()); u.Hostname() == "localhost" || no == nil && ip.IsLoopback() {
+			return u, nil
+		}
+	}
+	return nil, status.Config.Errorf("redirect-url is not on this machine; try --flow paste")
+}
+
 // byBrowser waits for the browser of this machine to come back from the page.
 func (g *grant) byBrowser(ctx context.Context, who Person) (tokens, error) {
-	l, err := listenLoopback()
+	back, err := redirection(g.RedirectURL)
+	if err != nil {
+		return tokens{}, err
+	}
+	l, err := listenLoopback(back)
 	if err != nil {
 		return tokens{}, err
 	}
@@ -203,13 +226,13 @@ func (g *grant) byBrowser(ctx context.Context, who Person) (tokens, error) {
 // byPaste lets the person carry the answer here from the browser of another
 // machine. Nobody listens there at the address that it is sent to.
 func (g *grant) byPaste(ctx context.Context, who Person) (tokens, error) {
-	r := newRequest("http://localhost")
+	r := newRequest(cmp.Or(g.RedirectURL, "http://localhost"))
 	address, err := r.address(g)
 	if err != nil {
 		return tokens{}, err
 	}
 	who.Say("open this address in any browser: " + address)
-	who.Say("in the end the browser fails to open an address that begins with " + r.redirect + "; copy that address from it, and paste it here")
+	who.Say("in the end the browser goes to an address that begins with " + r.redirect + ", which may fail; copy that address from it, and paste it here")
 	for n := 1; ; n++ {
 		line, err := who.Ask("address: ")
 		if err != nil {
@@ -229,13 +252,26 @@ func (g *grant) byPaste(ctx context.Context, who Person) (tokens, error) {
 // tries is how often a person may paste something else.
 const tries = 3
 
+// errCut is the error of an address that lacks its end.
+var errCut = errors.New("the address is cut off: its end is missing; copy all of it")
+
 // pasted is code for an address as a person has pasted it.
 func (r request) pasted(line string) (string, error) {
-	u, err := url.Parse(strings.TrimSpace(line))
+	line = strings.Trim(line, " \t\"'`<>“”‘’")
+	u, err := url.Parse(line)
 	if err != nil || u.RawQuery == "" {
 		return "", errors.New("what was pasted is no address with a code in it")
 	}
-	return r.code(u.Query())
+	q := u.Query()
+	if state := q.Get("state"); len(state) < len(r.state) && strings.HasPrefix(r.state, state) {
+		switch {
+		case q.Get("error") != "":
+			q.Set("state", r.state) // nobody gains anything by that
+		case q.Has("code") || q.Has("state"):
+			return "", errCut
+		}
+	}
+	return r.code(q)
 }
 
 // A device is the answer of the device endpoint (RFC 8628 section 3.2).

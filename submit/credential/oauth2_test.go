@@ -357,7 +357,7 @@ func TestOAuth2Device(t *testing.T) {
 			time.AfterFunc(2*Interval, func() { s.down.Store(false) })
 		}, Interval + 2*Interval, 1, ""},
 		{"refused", func(s *tokenStore, code string) { s.provider.Enter(code, false) }, Interval, 1,
-			"oauth2:test: the provider refuses: access_denied (no:)"},
+			"oauth2:test: the consent was refused: access_denied (no:)"},
 		{"never", func(*tokenStore, string) {}, oauth2test.CodeLife, 300, "oauth2:test: the code was not entered within 5m0s"},
 	}
 	for _, tt := range tests {
@@ -393,7 +393,8 @@ const Interval = oauth2test.Interval
 // TestOAuth2Paste asks a person at a terminal again who has pasted what cannot be
 // the answer, but not for ever, and not one who has said no.
 func TestOAuth2Paste(t *testing.T) {
-	const right, no = "right", "http://localhost/?state=STATE&error=access_denied"
+	const right, quoted, cut = "right", "quoted", "http://localhost/?code=abc&state=CUT"
+	const no = "http://localhost/?state=STATE&error=access_denied"
 	tests := []struct {
 		there  bool
 		pasted []string
@@ -402,7 +403,12 @@ func TestOAuth2Paste(t *testing.T) {
 		{true, []string{right}, ""},
 		{true, []string{"", "http://localhost/?state=other&code=x", right}, ""},
 		{true, []string{"x", "x", "x"}, "oauth2:test: what was pasted is no address with a code in it"},
-		{true, []string{no}, "oauth2:test: the provider refuses: access_denied"},
+		{true, []string{no}, "oauth2:test: the consent was refused: access_denied"},
+		{true, []string{"http://localhost/?error=access_denied&error_description=no"}, "oauth2:test: the consent was refused: access_denied (no)"},
+		{true, []string{quoted}, ""},
+		{false, []string{"http://localhost/?code=abc"}, "oauth2:test: " + errCut.Error()},
+		{false, []string{cut}, "oauth2:test: " + errCut.Error()},
+		{false, []string{"http://localhost/?code=abc&state=OTHER"}, "oauth2:test: " + errOther.Error()},
 		{false, []string{"x"}, "oauth2:test: what was pasted is no address with a code in it"},
 	}
 	for _, tt := range tests {
@@ -419,13 +425,17 @@ func TestOAuth2Paste(t *testing.T) {
 				if asked > len(tt.pasted) {
 					return "", errors.New("asked too often")
 				}
-				if tt.pasted[asked-1] == right {
+				if answer := tt.pasted[asked-1]; answer == right || answer == quoted {
 					w := httptest.NewRecorder()
 					s.provider.ServeHTTP(w, httptest.NewRequest(http.MethodGet, page, nil))
+					if answer == quoted {
+						return ` "` + w.Header().Get("Location") + `" `, nil
+					}
 					return w.Header().Get("Location"), nil
 				}
 				u, err := url.Parse(page)
-				return strings.Replace(tt.pasted[asked-1], "STATE", u.Query().Get("state"), 1), err
+				state := u.Query().Get("state")
+				return strings.NewReplacer("STATE", state, "CUT", state[:5]).Replace(tt.pasted[asked-1]), err
 			}}
 			err := s.Authorise(t.Context(), refs(t, "oauth2:test")[0], s.item(), who)
 			if tt.err == "" && err != nil || tt.err != "" && fmt.Sprint(err) != tt.err || asked != len(tt.pasted) {
@@ -493,13 +503,49 @@ func (k *knocking) Accept() (net.Conn, error) {
 func (k *knocking) Close() error   { close(k.closed); return nil }
 func (k *knocking) Addr() net.Addr { return nil }
 
+// TestRedirection: where the provider sends the browser may be told, and if that is
+// here, it is waited for there.
+func TestRedirection(t *testing.T) {
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	free.Close()
+	port := free.Addr().(*net.TCPAddr).Port
+	for _, row := range []struct{ address, begin, path string }{
+		{"", "http://localhost:", "/"},
+		{"http://127.0.0.1/callback", "http://127.0.0.1:", "/callback"},
+		{fmt.Sprintf("http://localhost:%d/a/b", port), fmt.Sprintf("http://localhost:%d/a/b", port), "/a/b"},
+		{"https://localhost/", "", ""},
+		{"http://sendoff.example/", "", ""},
+		{"urn:ietf:wg:oauth:2.0:oob", "", ""},
+	} {
+		back, err := redirection(row.address)
+		if row.begin == "" {
+			if status.KindOf(err) != status.Config {
+				t.Errorf("%s: %v", row.address, err)
+			}
+			continue
+		}
+		l, err := listenLoopback(back)
+		if err != nil {
+			t.Errorf("%s: %v", row.address, err)
+			continue
+		}
+		if !strings.HasPrefix(l.url, row.begin) || !strings.HasSuffix(l.url+"/", strings.TrimSuffix(row.path, "/")+"/") || l.path != row.path {
+			t.Errorf("%s: %s, %s", row.address, l.url, l.path)
+		}
+		l.Close()
+	}
+}
+
 // TestLoopback: the browser is heard although accepting fails for a while, and
 // although many say nothing, of whom only so many are listened to at once.
 func TestLoopback(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := &knocking{visitors: make(chan net.Conn), closed: make(chan struct{})}
 		k.troubles.Store(3)
-		l := &loopback{url: "http://localhost", listeners: []net.Listener{k}}
+		l := &loopback{url: "http://localhost", path: "/", listeners: []net.Listener{k}}
 		r := newRequest(l.url)
 		begin := time.Now()
 		var silent atomic.Int32

@@ -49,12 +49,60 @@ func AskSecret(prompt string) (string, error) {
 }
 
 // Ask reads one line from stdin, from a terminal after the prompt. The line is
-// returned without its end. A signal is returned as Stopped.
+// returned without its end. A signal is returned as Stopped. A terminal gives its
+// lines up at 4095 octets, or 1023, so it is read as it is typed or pasted.
 func Ask(prompt string) (string, error) {
-	if IsTerminal(os.Stdin) {
-		fmt.Fprint(os.Stderr, prompt)
+	if !IsTerminal(os.Stdin) {
+		return untilStopped(readLine)
 	}
-	return untilStopped(readLine)
+	fmt.Fprint(os.Stderr, prompt)
+	in := int(os.Stdin.Fd())
+	before, err := term.MakeRaw(in)
+	if err != nil {
+		return untilStopped(readLine)
+	}
+	line, err := untilStopped(func() (string, error) { return readTyped(os.Stdin, os.Stderr) })
+	return line, errors.Join(err, term.Restore(in, before))
+}
+
+// What a terminal sends for keys that it does not deal with itself.
+const (
+	keyInterrupt = 'C' - '@'
+	keyEnd       = 'D' - '@'
+	keyErase     = 'H' - '@'
+	keyKill      = 'U' - '@'
+	keyDelete    = 0x7f
+)
+
+// readTyped reads a line from a raw terminal, and shows it. What was pasted behind
+// its end is dropped.
+func readTyped(in io.Reader, shown io.Writer) (string, error) {
+	var line []rune
+	erase := func(n int) {
+		io.WriteString(shown, strings.Repeat("\b \b", n))
+		line = line[:len(line)-n]
+	}
+	keys := bufio.NewReader(io.LimitReader(in, maxTyped))
+	for {
+		key, _, err := keys.ReadRune()
+		switch {
+		case err == io.EOF, key == keyEnd && len(line) == 0, key == '\r', key == '\n':
+			io.WriteString(shown, "\r\n")
+			return string(line), nil
+		case err != nil:
+			return "", err
+		case key == keyInterrupt:
+			io.WriteString(shown, "\r\n")
+			return "", Stopped{os.Interrupt}
+		case key == keyKill:
+			erase(len(line))
+		case key == keyErase, key == keyDelete:
+			erase(min(1, len(line)))
+		case key >= ' ':
+			line = append(line, key)
+			io.WriteString(shown, string(key))
+		}
+	}
 }
 
 // untilStopped returns what do does, or Stopped as soon as there is a signal; then
