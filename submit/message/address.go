@@ -96,13 +96,14 @@ type token struct {
 }
 
 type parser struct {
-	text   string
-	pos    int
-	tokens []token // of the member begun
-	words  int     // how many it has
-	start  int     // of the member begun
-	found  func(Mailbox)
-	failed func(error)
+	text    string
+	pos     int
+	tokens  []token // of the member begun
+	words   int     // how many it has
+	start   int     // of the member begun
+	special bool    // it has an "@" or an angle bracket
+	found   func(Mailbox)
+	failed  func(error)
 }
 
 func (p *parser) fail(end int, err error) {
@@ -146,26 +147,25 @@ func (p *parser) list() {
 			p.restart()
 			continue
 		}
-		if p.words++; p.words <= maxWords {
-			p.tokens = append(p.tokens, t)
-		}
+		p.push(t)
 	}
 }
 
 func (p *parser) restart() {
-	p.tokens, p.words, p.start = p.tokens[:0], 0, p.pos
+	p.tokens, p.words, p.start, p.special = p.tokens[:0], 0, p.pos, false
+}
+
+// push takes t into the member begun, if there is room for it.
+func (p *parser) push(t token) {
+	p.special = p.special || t.kind == '@' || t.kind == '<' || t.kind == '>'
+	if p.words++; p.words <= maxWords {
+		p.tokens = append(p.tokens, t)
+	}
 }
 
 // isGroupName reports whether the tokens before a colon name a group; else
 // they begin a source route without brackets, or are wrong.
-func (p *parser) isGroupName() bool {
-	for _, t := range p.tokens {
-		if t.kind == '@' || t.kind == '<' || t.kind == '>' {
-			return false
-		}
-	}
-	return true
-}
+func (p *parser) isGroupName() bool { return !p.special }
 
 // lex returns the next token; its kind is 0 at the end.
 func (p *parser) lex() (token, error) {
@@ -207,10 +207,13 @@ func (p *parser) lex() (token, error) {
 	return t, nil
 }
 
+// maxLiteral is the length of the longest domain literal.
+const maxLiteral = 256
+
 // literalEnd returns the end of the domain literal that begins at i; i if none
 // does.
 func literalEnd(s string, i int) int {
-	if n := strings.IndexAny(s[i:], "]<>,; \t\r\n"); n > 0 && s[i+n] == ']' {
+	if n := strings.IndexAny(s[i:min(len(s), i+maxLiteral)], "]<>,; \t\r\n"); n > 0 && s[i+n] == ']' {
 		return i + n + 1
 	}
 	return i

@@ -25,10 +25,6 @@ var (
 	typed     = syntax{"its parameters encoded (RFC 2231), they were not ASCII", (*wordWriter).parameters}
 )
 
-// maxStructured is how many octets of a structured field are worth being looked
-// at; address lists are as long as they like.
-const maxStructured = 8 << 10
-
 const encoded = "encoded (RFC 2047), it was not ASCII"
 
 // fieldSyntax are the fields that are more than text. A name that ends in "-"
@@ -221,7 +217,7 @@ func (w *wordWriter) addresses(value string) {
 		if len(p.tokens) == maxWords { // no address: a name that goes on and on
 			member.write(true)
 		}
-		p.tokens = append(p.tokens, t)
+		p.push(t)
 	}
 }
 
@@ -259,7 +255,7 @@ func (m *memberWriter) write(group bool) {
 		}
 	}
 	m.w.flush()
-	m.p.tokens = ts[:0]
+	m.p.restart()
 }
 
 // isAddress reports whether tokens without brackets are an address.

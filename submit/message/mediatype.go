@@ -10,7 +10,13 @@ type mediaType struct {
 	name              string // in lower case
 	boundary, charset string
 	bad               bool // there is a Content-Type that names no type
+	long              bool // there is one that is too long to be read
 }
+
+// maxStructured is how many octets of a structured field are read. A longer one
+// is nobody's but an attacker's, and what it describes is left as it is.
+// Address lists may be as long as they like.
+const maxStructured = 8 << 10
 
 // contentType returns the type that a header gives its content.
 func contentType(fields []field, byDefault string) mediaType {
@@ -18,15 +24,17 @@ func contentType(fields []field, byDefault string) mediaType {
 	if f == nil {
 		return mediaType{name: byDefault}
 	}
-	name, rest, _ := strings.Cut(withoutComments(string(f.value())), ";")
-	t := mediaType{name: strings.ToLower(strings.TrimSpace(name))}
+	if len(f.raw) > maxStructured {
+		return mediaType{name: byDefault, long: true}
+	}
+	pieces := splitParameters(withoutComments(string(f.value())))
+	t := mediaType{name: strings.ToLower(strings.TrimSpace(pieces[0]))}
 	if !strings.Contains(t.name, "/") {
 		return mediaType{name: byDefault, bad: true}
 	}
-	for rest != "" {
-		var key, value string
-		key, value, rest = parameter(rest)
-		switch {
+	for _, piece := range pieces[1:] {
+		key, value, _ := asParameter(piece)
+		switch key, _, _ = strings.Cut(key, "*"); { // of the form of RFC 2231 only the name counts
 		case key == "boundary" && t.boundary == "":
 			t.boundary = value
 		case key == "charset" && t.charset == "":
@@ -45,6 +53,9 @@ func transferEncoding(fields []field) encoding {
 	if f == nil {
 		return ""
 	}
+	if len(f.raw) > maxStructured {
+		return "x-unknown"
+	}
 	return encoding(strings.ToLower(strings.Trim(withoutComments(string(f.value())), " \t;")))
 }
 
@@ -55,46 +66,30 @@ func (e encoding) isIdentity() bool {
 	return e != "quoted-printable" && e != "base64" && !strings.HasPrefix(string(e), "x-") && !strings.HasPrefix(string(e), "uu")
 }
 
-// parameter reads the parameter that s begins with. Of a key in the form of
-// RFC 2231 only the name is looked at.
-func parameter(s string) (key, value, rest string) {
-	key, rest, _ = strings.Cut(s, "=")
-	if i := strings.IndexByte(key, ';'); i >= 0 {
-		return "", "", s[i+1:]
-	}
-	key, _, _ = strings.Cut(strings.ToLower(strings.TrimSpace(key)), "*")
-	rest = strings.TrimLeft(rest, " \t")
-	if strings.HasPrefix(rest, `"`) {
-		if end := quotedEnd(rest, 0); end > 0 {
-			value = unquote(rest[:end])
-			_, rest, _ = strings.Cut(rest[end:], ";")
-			return key, value, rest
-		}
-	}
-	value, rest, _ = strings.Cut(rest, ";")
-	return key, strings.Trim(value, " \t"), rest
-}
-
 // withoutComments returns the value of a structured field unfolded and without
-// its comments.
+// its comments. A comment or quoted string that does not end is text, with all
+// that follows.
 func withoutComments(s string) string {
 	var b strings.Builder
+	open := true // a comment or string may still end
 	for i := 0; i < len(s); {
 		end := i + 1
-		switch s[i] {
-		case '\r', '\n':
+		switch {
+		case s[i] == '\r' || s[i] == '\n':
 			i = end
 			continue
-		case '(':
-			if end = commentEnd(s, i); end > 0 {
+		case s[i] == '(' && open:
+			if n := commentEnd(s, i); n > 0 {
 				b.WriteByte(' ')
-				i = end
+				i = n
 				continue
 			}
-			end = i + 1
-		case '"':
-			if end = quotedEnd(s, i); end < 0 {
-				end = i + 1
+			open = false
+		case s[i] == '"' && open:
+			if n := quotedEnd(s, i); n > 0 {
+				end = n
+			} else {
+				open = false
 			}
 		}
 		b.WriteString(s[i:end])

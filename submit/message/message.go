@@ -179,7 +179,7 @@ func (m *Message) isSigned() bool {
 			return true
 		}
 	}
-	if opaque(contentType(m.fields, "text/plain").name, true) {
+	if t := contentType(m.fields, "text/plain"); t.long || opaque(t.name, true) {
 		return true
 	}
 	start := make([]byte, 512)

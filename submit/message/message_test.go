@@ -249,6 +249,7 @@ func TestSurvey(t *testing.T) {
 		{"Content-Type: application/pkcs7-mime; smime-type=enveloped-data\n\n", Survey{Signed: true}},
 		{"Content-Type: multipart/encrypted\n\n", Survey{Signed: true}},
 		{"A: b\n\n\n-----BEGIN PGP SIGNED MESSAGE-----\n", Survey{Signed: true}},
+		{"Content-Type: text/plain; x=" + strings.Repeat("x", maxStructured) + "\n\n", Survey{Signed: true}},
 		{"A: b\n\nHe wrote -----BEGIN PGP SIGNED MESSAGE-----\n", Survey{}},
 	} {
 		m := mustRead(t, test.in, Options{})

@@ -63,6 +63,12 @@ func TestReencode(t *testing.T) {
 		{"a broken line does not become a delimiter",
 			"MIME-Version: 1\nContent-Type: multipart/mixed; boundary=d\n\n--d\n\n\x00" + long[:69] + "--d\n--d--\n", everything,
 			"MIME-Version: 1\r\nContent-Type: multipart/mixed; boundary=d\r\n\r\n--d\r\n" + qp + "\r\n=00" + long[:69] + "=\r\n=2D-d\r\n--d--\r\n"},
+		{"part with an over-long type", "MIME-Version: 1\nContent-Type: multipart/mixed; boundary=d\n\n--d\nContent-Type: a/b;" + strings.Repeat(" "+long[:900]+"\n", 10) + "\né\n--d--\n", envelope.Form{},
+			"MIME-Version: 1\r\nContent-Type: multipart/mixed; boundary=d\r\n\r\n--d\r\nContent-Type: a/b;" + strings.Repeat(" "+long[:900]+"\r\n", 10) + "\r\né\r\n--d--\r\n"},
+		{"over-long encoding", "Content-Transfer-Encoding: 8bit;" + strings.Repeat(" "+long[:900]+"\n", 10) + "\né\n", envelope.Form{},
+			"Content-Transfer-Encoding: 8bit;" + strings.Repeat(" "+long[:900]+"\r\n", 10) + "\r\né\r\n"},
+		{"comment that does not end", "Content-Type: text/plain (x; charset=y\n\né\n", envelope.Form{},
+			"Content-Type: text/plain (x; charset=y\r\n" + mimeVersion + qp + "\r\n=C3=A9\r\n"},
 		{"long preamble", "MIME-Version: 1\nContent-Type: multipart/mixed; boundary=d\n\n" + long[:998] + "--d\n--d--\n", everything,
 			"MIME-Version: 1\r\nContent-Type: multipart/mixed; boundary=d\r\n\r\n" + long[:998] + "\r\n --d\r\n--d--\r\n"},
 	}

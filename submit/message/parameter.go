@@ -118,7 +118,7 @@ func asParameter(piece string) (key, value string, ok bool) {
 			return key, unquote(value[:end]), true
 		}
 	}
-	return key, unescape(value), true
+	return key, unfolded(value), true
 }
 
 // splitParameters parts the value of a MIME field at its semicolons.

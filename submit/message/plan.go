@@ -41,7 +41,7 @@ func (r *recoder) plan(fields []field, byDefault string) plan {
 	p := plan{media: contentType(fields, byDefault), start: r.src.pos}
 	encoding := transferEncoding(fields)
 	multipart := encoding.isIdentity() && strings.HasPrefix(p.media.name, "multipart/")
-	sealed := opaque(p.media.name, false)
+	sealed := p.media.long || opaque(p.media.name, false)
 	switch {
 	case sealed || r.depth >= maxDepth:
 	case encoding.isIdentity() && p.media.name == "message/rfc822":

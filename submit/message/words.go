@@ -275,6 +275,9 @@ func (w *wordWriter) column() int { return len(w.raw) - w.line }
 
 // unfolded returns white space without its line ends.
 func unfolded(space string) string {
+	if !strings.ContainsAny(space, "\r\n") {
+		return space
+	}
 	return strings.NewReplacer("\r", "", "\n", "").Replace(space)
 }
 
