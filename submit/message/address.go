@@ -213,8 +213,8 @@ const maxLiteral = 256
 // literalEnd returns the end of the domain literal that begins at i; i if none
 // does.
 func literalEnd(s string, i int) int {
-	if n := strings.IndexAny(s[i:min(len(s), i+maxLiteral)], "]<>,; \t\r\n"); n > 0 && s[i+n] == ']' {
-		return i + n + 1
+	if n := strings.IndexAny(s[i+1:min(len(s), i+maxLiteral)], "[]<>,; \t\r\n"); n >= 0 && s[i+1+n] == ']' {
+		return i + n + 2
 	}
 	return i
 }
