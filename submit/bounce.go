@@ -241,11 +241,17 @@ func (s *Submitter) deliveryStatus(line func(string, ...any), boundary string, e
 	line("")
 }
 
-// wrap breaks text at spaces into parts of some 70 characters.
+// wrap breaks text at spaces into parts of some 70 characters. What is longer, such
+// as a link, stays whole as long as a line of a message can hold it.
 func wrap(text string) []string {
+	const longest = 800
 	var parts []string
 	part := ""
 	for word := range strings.FieldsSeq(text) {
+		for len(word) > longest {
+			head := strings.ToValidUTF8(word[:longest], "")
+			parts, part, word = append(parts, strings.TrimSpace(part+" "+head)), "", word[len(head):]
+		}
 		if part != "" && len(part)+len(word) > 70 {
 			parts = append(parts, part)
 			part = ""

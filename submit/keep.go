@@ -220,16 +220,13 @@ func failedRecipient(to Wanted, err error, refused bool) queue.Recipient {
 	return queue.Recipient{Recipient: to.Recipient, NoAliases: to.NoAliases, Refused: refused, Code: c, Reason: oneLine(err)}
 }
 
-// maxReason is how much of what an error says is kept, in octets.
-const maxReason = 600
+// maxReason is how much of what an error says is kept, in octets: a server's reply,
+// and to what it was one.
+const maxReason = 1600
 
 // oneLine returns what err says as one line of a file.
 func oneLine(err error) string {
-	text := status.Printable(strings.ReplaceAll(err.Error(), "\n", "; "))
-	if len(text) > maxReason {
-		text = strings.ToValidUTF8(text[:maxReason], "") + "..."
-	}
-	return text
+	return status.Clip(status.Printable(strings.ReplaceAll(err.Error(), "\n", "; ")), maxReason)
 }
 
 // asNamed returns what maps the recipients of a failure, one of report's, back

@@ -368,7 +368,7 @@ func (r *Report) err() error {
 func (r *Report) Error() string {
 	var lines []string
 	for _, f := range r.Failures {
-		line := f.Err.Error()
+		line := smtp.Brief(f.Err)
 		if f.Unknown {
 			line += "; it may have been delivered to " + addresses(f.To)
 		} else if len(f.To) > 0 && len(r.Accepted)+len(r.Failures) > 1 && !strings.Contains(line, f.To[0].String()) {

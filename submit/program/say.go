@@ -14,6 +14,7 @@ import (
 	"sendoff/config/cmdline"
 	"sendoff/submit"
 	"sendoff/submit/process"
+	"sendoff/submit/smtp"
 	"sendoff/submit/status"
 )
 
@@ -88,7 +89,7 @@ func (p *program) fail(err error) int {
 	if errors.Is(err, syscall.EPIPE) && !p.submits() {
 		return code // whoever reads a list has seen enough
 	}
-	p.sayLines(err.Error())
+	p.sayLines(smtp.Brief(err))
 	if code == status.Temporary.Exit() && p.submits() && !p.reading.Load() && !interrupted(err) {
 		why := ""
 		if report := new(submit.Report); errors.As(err, &report) && report.NotQueued != "" {

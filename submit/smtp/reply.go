@@ -18,7 +18,8 @@ const (
 	maxReplyLine  = 4096
 	maxReplyLines = 128
 	maxReply      = 64 << 10
-	maxShown      = 200 // characters of a reply that an error shows
+	maxShown      = 1000 // octets of a reply in an error, for the log and for notices
+	maxBrief      = 500  // likewise for a person's eyes
 )
 
 // A Reply is what the server answered to one command (RFC 5321 section 4.2).
@@ -33,7 +34,7 @@ type Reply struct {
 // section 4.2.1).
 func (r Reply) Class() int { return r.Code / 100 }
 
-// String returns the reply on one line, cut to what a person reads.
+// String returns the reply on one line, with its end where it is very long.
 func (r Reply) String() string {
 	s := strconv.Itoa(r.Code)
 	if r.said {
@@ -44,10 +45,7 @@ func (r Reply) String() string {
 			s += " " + l
 		}
 	}
-	if runes := []rune(s); len(runes) > maxShown {
-		s = string(runes[:maxShown]) + "…"
-	}
-	return s
+	return status.Clip(s, maxShown)
 }
 
 // kind says what a refusal in phase p means: a fault of the account, or the
@@ -149,6 +147,16 @@ func (r *Refusal) Error() string {
 // Whole returns all that the server has said, however long it is.
 func (r *Refusal) Whole() string { return strings.Join(r.Reply.Lines, " ") }
 
+// Brief is what err says to a person: less of a long reply than goes into the log.
+func Brief(err error) string {
+	text := err.Error()
+	if refusal := new(Refusal); errors.As(err, &refusal) {
+		reply := refusal.Reply.String()
+		text = strings.Replace(text, reply, status.Clip(reply, maxBrief), 1)
+	}
+	return text
+}
+
 // errGarbage is a reply that is none.
 var errGarbage = errors.New("the answer is not SMTP")
 
@@ -168,7 +176,7 @@ func readReply(r *bufio.Reader, hide func(string) string, trace func(string)) (R
 		total += len(raw)
 		switch {
 		case !ok:
-			return Reply{}, fmt.Errorf("%w: %.*q", errGarbage, maxShown, head+text)
+			return Reply{}, fmt.Errorf("%w: %q", errGarbage, status.Clip(head+text, maxBrief))
 		case n > maxReplyLines || total > maxReply:
 			return Reply{}, fmt.Errorf("%w: a reply of more than %d lines or %d octets", errGarbage, maxReplyLines, maxReply)
 		case n > 1 && head[:3] != strconv.Itoa(reply.Code):

@@ -8,6 +8,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"sendoff/submit/status"
 )
@@ -35,7 +36,8 @@ func TestReadReply(t *testing.T) {
 		{"554 esc\x1b[2Jape\tbell\a\r\n", "554 esc�[2Jape bell�", status.Code{Class: 5}},
 		{"554 \xff\xfe latin\r\n", "554 �� latin", status.Code{Class: 5}},
 		{"554 cr\rin it\r\n", "554 cr�in it", status.Code{Class: 5}},
-		{"554 " + strings.Repeat("é", 300) + "\r\n", "554 " + strings.Repeat("é", 196) + "…", status.Code{Class: 5}},
+		{"554 " + strings.Repeat("é", 498) + "\r\n", "554 " + strings.Repeat("é", 498), status.Code{Class: 5}},
+		{"554 " + strings.Repeat("é", 499) + " see https://mx.example/why\r\n", "554 " + strings.Repeat("é", 246) + " … " + strings.Repeat("é", 235) + " see https://mx.example/why", status.Code{Class: 5}},
 
 		{"", "error: EOF", status.Code{}},
 		{"25", "error: unexpected EOF", status.Code{}},
@@ -192,8 +194,8 @@ func FuzzReadReply(f *testing.F) {
 		if len(r.Lines) != shown || shown > maxReplyLines {
 			t.Fatalf("%d lines, %d shown", len(r.Lines), shown)
 		}
-		if n := len([]rune(r.String())); n > maxShown+1 {
-			t.Fatalf("%d characters", n)
+		if n := len(r.String()); n > maxShown || utf8.ValidString(r.String()) != utf8.ValidString(strings.Join(r.Lines, "")) {
+			t.Fatalf("%d octets: %q", n, r)
 		}
 	})
 }

@@ -266,11 +266,10 @@ func (s *session) refuse(err error, permanent int) {
 // printable makes text fit for one line of a reply (RFC 5321 section 4.5.3.1.5).
 func printable(text string) string {
 	const limit = 400
-	text = strings.Map(func(r rune) rune {
+	return strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' {
 			return '?'
 		}
 		return r
-	}, text)
-	return text[:min(len(text), limit)]
+	}, status.Clip(text, limit))
 }

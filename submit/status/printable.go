@@ -89,3 +89,21 @@ func (t *forTerminal) Write(p []byte) (int, error) {
 	}
 	return len(p), nil
 }
+
+// Clip returns s if it has at most n octets, else its beginning and its end: servers
+// put last what can be done, mostly a link.
+func Clip(s string, n int) string {
+	const gap = " … "
+	if len(s) <= n {
+		return s
+	}
+	head := (n - len(gap)) / 2
+	tail := len(s) - (n - len(gap) - head)
+	for head > 0 && !utf8.RuneStart(s[head]) {
+		head--
+	}
+	for tail < len(s) && !utf8.RuneStart(s[tail]) {
+		tail++
+	}
+	return strings.TrimRight(s[:head], " ") + gap + strings.TrimLeft(s[tail:], " ")
+}

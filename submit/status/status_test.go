@@ -89,3 +89,24 @@ func TestParseCode(t *testing.T) {
 		}
 	}
 }
+
+func TestClip(t *testing.T) {
+	tests := []struct {
+		in   string
+		n    int
+		want string
+	}{
+		{"", 10, ""},
+		{"0123456789", 10, "0123456789"},
+		{"0123456789abcdefghij", 15, "01234 … fghij"},
+		{"0123 456789abcdef ghij", 15, "0123 … ghij"},
+		{"ééééééééééé", 15, "éé … éé"},
+		{"ééééééééééé", 16, "éé … ééé"},
+		{"日本語日本語", 12, "日 … 語"},
+	}
+	for _, tt := range tests {
+		if got := Clip(tt.in, tt.n); got != tt.want || len(got) > tt.n {
+			t.Errorf("%q in %d octets: %q", tt.in, tt.n, got)
+		}
+	}
+}
