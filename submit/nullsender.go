@@ -52,7 +52,7 @@ func (u *rules) replaceNull(j *job) {
 		return
 	}
 	j.instead = nil
-	j.sender = "the account's own address" + instead(j.envelope.From, "force-sender")
+	j.sender = "the account's own address; for <>: force-sender"
 	j.envelope = in.envelope
 	for _, c := range in.changes {
 		j.changes = append(j.changes, c.String())

@@ -9,6 +9,7 @@ import (
 // account's own, that of the configuration.
 const (
 	otherSender = "use an address that this login may send as: -f, the account's from, or force-sender"
+	nullSender  = "the server refuses the null sender: set from to the account's address, which then takes its place; reports, automatic answers and bulk mail go from it to nobody else"
 	ownSender   = "the server does not let this login send as the account's address: check from and user"
 	wantsLogin  = "the server wants a login: set user and secret"
 	wantsTLS    = `the server wants TLS first: write server = "smtp://…"`
@@ -83,6 +84,8 @@ var replies = [...]struct{ step, code, words, hint string }{
 	{"greeting", "5", "", "the server takes no mail from this machine: check server; providers that you log in to take it on port 465 or 587"},
 
 	// the sender
+	{"null", "5", "", nullSender},
+	{"transaction", "", "<>", nullSender},
 	{"transaction", "5.7.60 5.2.252 5.1.7 5.1.8", "", otherSender},
 	{"transaction", "", "sendasdenied", otherSender},
 	{"transaction", "", "send as ", otherSender},
@@ -130,6 +133,7 @@ var steps = [...]struct{ step, words string }{
 	{"token", "auth xoauth2: "},
 	{"token", "auth oauthbearer: "},
 	{"auth", "auth "},
+	{"null", "mail from:<>"}, // the same step
 	{"mail", "mail from:<"},
 	{"rcpt", "rcpt to:<"},
 	{"data", "data: "},
@@ -180,7 +184,7 @@ func replyHint(a answer) (hint string, ok bool) {
 // MAIL on.
 func (a answer) at(step string) bool {
 	if step == "transaction" {
-		return slices.Contains([]string{"mail", "rcpt", "data", "end"}, a.step)
+		return slices.Contains([]string{"null", "mail", "rcpt", "data", "end"}, a.step)
 	}
 	return step == "" || step == a.step
 }

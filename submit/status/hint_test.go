@@ -118,6 +118,8 @@ func TestReplyHint(t *testing.T) {
 		{NotAllowed, "MAIL FROM:<ann@example.org>: 550 5.1.8 bad sender (mx)", sender},
 		{Config, "MAIL FROM:<ann@example.org>: 553 5.7.1 <ann@example.org>: not yours (mx)", "check from and user"},
 		{Config, "RCPT TO:<bob@example.net>: 553 5.7.1 <ann@example.org>: Sender address rejected: not logged in (mx)", login},
+		{Refused, "MAIL FROM:<>: 501 Invalid MAIL FROM address provided (mx)", "null sender"},
+		{NotAllowed, "RCPT TO:<b@example.org>: 553 5.7.1 <>: Sender address rejected: not owned by user ann (mx)", "null sender"},
 		{NotAllowed, "end of message: 550 5.7.26 Unauthenticated email from example.org is not accepted due to domain's DMARC policy. (mx)", "DMARC"},
 
 		{Refused, "MAIL FROM:<ann@example.org>: 555 5.5.4 Unsupported option: SIZE=155 (mx)", ""},
