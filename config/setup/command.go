@@ -1,6 +1,7 @@
 package setup
 
 import (
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -236,15 +237,20 @@ func stages(command string) (pipeline [][]string, ok bool) {
 }
 
 // programOf returns the name of the program that a command begins with. What
-// is assigned to a variable before that may be a secret.
+// is assigned to a variable before that may be a secret, and so may a word that
+// is no program here.
 func programOf(command string) string {
 	for _, word := range strings.Fields(command) {
 		if strings.ContainsAny(word, "\"'$`\\|&;<>(){}") {
 			break
 		}
-		if !strings.Contains(word, "=") {
+		if strings.Contains(word, "=") {
+			continue
+		}
+		if _, err := exec.LookPath(word); err == nil {
 			return filepath.Base(word)
 		}
+		break
 	}
 	return "this command"
 }

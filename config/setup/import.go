@@ -101,6 +101,7 @@ func (i *Import) read(say func(string)) (*reading, error) {
 	if err := p.read(r); err != nil {
 		return nil, err
 	}
+	r.distrust()
 	if len(r.accounts) == 0 {
 		for _, remark := range r.remarks {
 			say(remark)
@@ -406,6 +407,41 @@ func trusted(path string) error {
 	}
 	defer f.Close()
 	return process.Trust(f, path)
+}
+
+// believed are the settings that a file may give that others could have written:
+// who wrote it chooses at most to whom the mail goes, and no password, file or
+// command of ours.
+var believed = [...]string{"server", "user", "from"}
+
+// distrust takes all but the believed settings out of what came of a file that
+// others could have written.
+func (r *reading) distrust() {
+	err := trusted(r.path)
+	if err == nil {
+		return
+	}
+	var left []string
+	only := func(all settings, keep ...string) settings {
+		return slices.DeleteFunc(all, func(s setting) bool {
+			taken := slices.Contains(keep, s.key)
+			if !taken && s.key != "secret" && !slices.Contains(left, s.key) {
+				left = append(left, s.key)
+			}
+			return !taken
+		})
+	}
+	r.top = only(r.top, "account")
+	r.providers, r.passwords = nil, nil
+	r.accounts = slices.DeleteFunc(r.accounts, func(a *table) bool {
+		a.settings = only(a.settings, believed[:]...)
+		return slices.ContainsFunc(a.servers(), func(s string) bool { return strings.Contains(s, "unix:") })
+	})
+	text := "others could have written this file (" + err.Error() + "): host, port, user and from are carried over, nothing else; of a copy of your own, all is"
+	if len(left) > 0 {
+		text += " (" + strings.Join(left, ", ") + ")"
+	}
+	r.remark(r.path + ": " + text)
 }
 
 // lines returns the lines of text that are not empty and no comments, and

@@ -372,6 +372,41 @@ func TestImportSpares(t *testing.T) {
 	}
 }
 
+// TestDistrust takes host, port, user and from of a file that others can write, and
+// nothing else: no password, no file, no command, no way round TLS's checks.
+func TestDistrust(t *testing.T) {
+	if os.PathSeparator == '\\' {
+		t.Skip("modes are of no account")
+	}
+	home, file := msmtprc(t, "defaults\naliases /etc/aliases.evil\nlogfile /etc/cron.d/evil\ntls on\ntls_trust_file /home/mallory/ca.pem\n"+
+		"tls_key_file /etc/shadow\ntls_cert_file /home/mallory/cert\nproxy_host 192.0.2.1\nproxy_port 1080\n"+
+		"account work\nhost smtp.example.org\nport 2525\nauth plain\nuser ann\nfrom ann@example.org\npassword "+marker+"\n"+
+		"account other\nsocket /home/mallory/s\naccount default : work\n")
+	if err := os.Chmod(file, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	i := newImport(home, file, ring{})
+	toml, says, err := outcome(t, i)
+	const want = "account = \"work\"\n\n[accounts.work]\nserver = \"smtp://smtp.example.org:2525\"\nuser = \"ann\"\nfrom = \"ann@example.org\"\n"
+	if err != nil || toml != want || strings.Contains(says, marker) || strings.Contains(says, "goes to") {
+		t.Errorf("%v\n%s\n%s", err, toml, says)
+	}
+	if !strings.Contains(says, "host, port, user and from are carried over, nothing else; of a copy of your own, all is (aliases, log") {
+		t.Errorf("it says\n%s", says)
+	}
+}
+
+// TestProgramOf names nothing that could be a password.
+func TestProgramOf(t *testing.T) {
+	for command, want := range map[string]string{
+		"Tr0ub4dor3": "this command", "x=y Tr0ub4dor3 z": "this command", "sh -c x": "sh", "/bin/sh": "sh", "A=b sh": "sh", "$(x)": "this command",
+	} {
+		if got := programOf(command); got != want && (os.PathSeparator == '/' || want == "this command") {
+			t.Errorf("%q: %q, want %q", command, got, want)
+		}
+	}
+}
+
 // A command in a file that others can write is not believed.
 func TestUntrustedCommand(t *testing.T) {
 	if os.PathSeparator == '\\' {
@@ -610,7 +645,7 @@ func fuzz(f *testing.F, at string, names ...string) {
 // secretIn reports whether the marker stands in text only where a program has
 // its passwords.
 func secretIn(text string) bool {
-	places := regexp.MustCompile(`(?i)^(password|passwordeval echo|authpass=|machine \S+ login ann password|[a-z. ]+ pass=|[a-z]+\|[a-z.]+:)\s*$`)
+	places := regexp.MustCompile(`(?i)^((password|passwordeval echo|machine \S+ login ann password)\s+|(authpass=|[a-z. ]+ pass=|[a-z]+\|[a-z.]+:)\s*)$`)
 	for line := range strings.Lines(strings.ReplaceAll(text, "\f", "\n")) {
 		before, after, found := strings.Cut(line, marker)
 		if found && (!places.MatchString(before) || strings.Contains(after, marker)) {
