@@ -2,15 +2,17 @@
 // memory, and gives it back as SMTP wants it: CRLF line ends and no others, no
 // Bcc, and the fields a submitted message must have (RFC 6409 section 8).
 //
-//	stdin ─ lines ─┬─ header: fields in memory ── Complete, RewriteAddresses ─┐
+//	stdin ─ lines ─┬─ header: fields in memory ── Tidy … EncodeHeader ────────┐
 //	               │                                                          ├─ Open
 //	               └─ body: CRLF already, in memory or in a file ─ re-encoded ┘
 //	                                            only where the server needs it
 //
-// The header keeps its bytes but for what SMTP forbids: lone CRs become folds,
-// lines over 998 octets are folded, continuation lines of nothing but white
-// space go. Signed mail is never changed beyond line ends; it only loses Bcc
-// and its like, and gains what is missing.
+// As it is read, the header keeps its bytes but for what SMTP forbids: lone CRs
+// become folds, lines over 998 octets are folded, continuation lines of nothing
+// but white space go. Then Tidy, RewriteAddresses, Complete and EncodeHeader, in
+// that order, make of it a header that every server takes. Signed mail is never
+// changed beyond line ends; it only loses Bcc and its like, and gains what is
+// missing.
 //
 // Errors: NoInput when the input broke off, Data when the message cannot be
 // sent as it is (header too long, NUL where none may be, an address of a -t
@@ -51,8 +53,8 @@ type Options struct {
 	Text bool
 }
 
-// A Message is a message that has been read. It is changed by Complete and
-// RewriteAddresses only, and must be closed.
+// A Message is a message that has been read. Only its header is ever changed. It
+// must be closed.
 type Message struct {
 	fields    []field
 	body      *store
