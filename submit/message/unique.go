@@ -49,11 +49,11 @@ func (m *Message) Tidy(author envelope.Address) []Change {
 		}
 		if row.join {
 			m.fields[group[0]] = m.joined(group)
-			changes = append(changes, Change{row.name, fmt.Sprintf("%d fields joined, one may stand", len(group))})
+			changes = append(changes, Change{row.name, fmt.Sprintf("%d fields joined, since RFC 5322 allows one", len(group))})
 		} else {
 			best := m.best(row.name, group)
 			m.fields[group[0]] = m.fields[best]
-			changes = append(changes, Change{row.name, fmt.Sprintf("the first of %d fields stays, one may stand", len(group))})
+			changes = append(changes, Change{row.name, fmt.Sprintf("the first of %d fields kept, since RFC 5322 allows one", len(group))})
 		}
 		for _, at := range group[1:] {
 			m.fields[at] = field{}
@@ -162,7 +162,7 @@ func (m *Message) authored(author envelope.Address) []Change {
 	}
 	from := Mailbox{Name: nameIn(string(f.value()), author), Address: author}
 	*f = newField("From", from.String())
-	return []Change{{"From", fmt.Sprintf("it had no address, now it is %s", from)}}
+	return []Change{{"From", fmt.Sprintf("had no address, changed to %s", from)}}
 }
 
 // maxName is how much of a text becomes a name.
