@@ -19,24 +19,24 @@ import (
 )
 
 // A middlebox passes on connections whose ClientHello fits into one packet. The
-// others it resets, or forgets.
+// others it resets, ends or forgets.
 type middlebox struct {
 	net.Listener
 	to     string
-	resets bool
-	all    bool // none passes
+	does   string // reset, end or forget
+	all    bool   // none passes
 	mu     sync.Mutex
 	hellos []int // their sizes
 }
 
-func newMiddlebox(t *testing.T, to string, resets bool) *middlebox {
+func newMiddlebox(t *testing.T, to, does string) *middlebox {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
-	m := &middlebox{Listener: l, to: to, resets: resets}
+	m := &middlebox{Listener: l, to: to, does: does}
 	go func() {
 		for conn, err := l.Accept(); err == nil; conn, err = l.Accept() {
 			go m.serve(conn)
@@ -58,8 +58,11 @@ func (m *middlebox) serve(conn net.Conn) {
 	m.mu.Unlock()
 	switch {
 	case passes:
-	case m.resets:
+	case m.does == "reset":
 		conn.(*net.TCPConn).SetLinger(0)
+		return
+	case m.does == "end":
+		io.ReadFull(conn, make([]byte, size-len(head))) // or it would be a reset
 		return
 	default:
 		io.Copy(io.Discard, conn)
@@ -117,10 +120,10 @@ func (h *smarthost) queued(t *testing.T, address string) (*Submitter, *config.Ac
 // TestLongClientHello: where a ClientHello of more than one packet is lost, one of
 // one packet is sent, which is remembered for a day, and logged.
 func TestLongClientHello(t *testing.T) {
-	for _, resets := range []bool{true, false} {
-		t.Run(fmt.Sprintf("resets %v", resets), func(t *testing.T) {
+	for _, does := range []string{"reset", "end", "forget"} {
+		t.Run(does, func(t *testing.T) {
 			h := newSmarthost(t)
-			box := newMiddlebox(t, h.address, resets)
+			box := newMiddlebox(t, h.address, does)
 			s, a := h.queued(t, box.Addr().String())
 			a.TLSFingerprint = config.Fingerprints{h.pin}
 			log := filepath.Join(t.TempDir(), "log")
@@ -166,7 +169,7 @@ func TestLongClientHello(t *testing.T) {
 // succeeds.
 func TestLostClientHello(t *testing.T) {
 	h := newSmarthost(t)
-	box := newMiddlebox(t, h.address, true)
+	box := newMiddlebox(t, h.address, "reset")
 	s, a := h.queued(t, box.Addr().String())
 	send := func() { s.Submit(context.Background(), request(t, a, nil, "Subject: x\n", "bob@example.net")) }
 	for _, all := range []bool{true, false} { // in the second one the certificate is bad

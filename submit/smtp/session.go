@@ -293,7 +293,7 @@ func (s *Session) handshake(ctx context.Context) error {
 			return &LostHandshake{status.Connection.Errorf("TLS: no answer within %s while %s (%s)",
 				s.o.Silence.Round(time.Second/10), phases[handshake].doing, s.o.Host)}
 		}
-		return lost(err, tlsFailure(err, s.o.Host))
+		return h.lost(err, tlsFailure(err, s.o.Host))
 	}
 	s.use(conn)
 	cs := conn.ConnectionState()

@@ -74,11 +74,11 @@ func (h *hearing) Read(p []byte) (int, error) {
 func (h *hearing) NetConn() net.Conn { return h.Conn }
 
 // lost returns failure, which is what a handshake came to with err, as a
-// LostHandshake if the network has reset it. A server that ends the connection in
-// good order has read what it ends it for.
-func lost(err, failure error) error {
-	ended := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.ErrClosedPipe)
-	if status.KindOf(failure) == status.Connection && !ended {
+// LostHandshake if the network has reset it, or ended it before anything came.
+func (h *hearing) lost(err, failure error) error {
+	ended := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+	unsent := errors.Is(err, io.ErrClosedPipe) // there was nobody from the start
+	if status.KindOf(failure) == status.Connection && !unsent && !(ended && h.heard.Load()) {
 		return &LostHandshake{failure}
 	}
 	return failure
