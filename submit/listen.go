@@ -319,8 +319,7 @@ func refuseOwn(a *config.Account, sockets []net.Listener) error {
 		for _, l := range sockets {
 			own := server.Path != "" && sameFile(server.Path, l.Addr().String())
 			if tcp, ok := l.Addr().(*net.TCPAddr); ok && tcp.Port == server.Port {
-				ip, err := netip.ParseAddr(server.Host)
-				own = server.Host == "localhost" || err == nil && ip.IsLoopback()
+				own = server.Local()
 			}
 			if own {
 				return status.Config.Errorf("account %s: its server, %s, is the socket that is served here", a.Name, server)

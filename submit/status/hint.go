@@ -246,10 +246,17 @@ func Hint(err error) string {
 // find looks a hint up: what a server has answered says more than the kind of
 // failure that it is.
 func find(err error, kind Kind, text string) string {
-	if a, ok := answerIn(text); ok {
-		var whole interface{ Whole() string }
-		if errors.As(err, &whole) { // the end of a long reply says what to do
-			a.words += " " + strings.ToLower(whole.Whole())
+	var refusal interface {
+		error
+		Whole() string // the end of a long reply says what to do
+	}
+	said := text
+	if errors.As(err, &refusal) {
+		said = strings.ToLower(refusal.Error()) // err may speak of others, too
+	}
+	if a, ok := answerIn(said); ok {
+		if refusal != nil {
+			a.words += " " + strings.ToLower(refusal.Whole())
 		}
 		hint, ok := replyHint(a)
 		switch {
