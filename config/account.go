@@ -43,6 +43,7 @@ type Account struct {
 	TLSName        string        `toml:"tls-name" doc:"The name that must be in the server's certificate, instead of its host name."`
 	TLSLegacy      bool          `toml:"tls-legacy" doc:"Whether a server may agree on keys by RSA, which gives no forward secrecy."`
 	Proxy          Proxy         `toml:"proxy" doc:"A SOCKS5 proxy to connect through."`
+	ProxySecret    List[string]  `toml:"proxy-secret" doc:"Where the password for the proxy is kept: one source, or several that are tried in order."`
 	SourceAddress  Source        `toml:"source-address" doc:"The IP address to connect from."`
 	AddressFamily  Family        `toml:"address-family" doc:"Which addresses of the server to use."`
 	Timeout        Duration      `toml:"timeout" doc:"How long connecting and logging in may take together, and after that each answer but the last."`
@@ -73,6 +74,8 @@ func (a *Account) check(o *outline, v Values) error {
 		return o.errorf(at("tls-name"), "tls-name is not a host name")
 	case has("tls-fingerprint") && len(a.TLSFingerprint) == 0:
 		return o.errorf(at("tls-fingerprint"), "tls-fingerprint has none")
+	case has("proxy-secret") && a.Proxy.User == "":
+		return o.errorf(at("proxy-secret"), "proxy-secret is of no use without a user in proxy")
 	case a.TLSKey != "" && a.TLSCert == "":
 		return o.errorf(at("tls-key"), "tls-key is of no use without tls-cert")
 	}
@@ -83,6 +86,9 @@ func (a *Account) check(o *outline, v Values) error {
 		return err
 	}
 	if err := o.checkValues(a.Secret, v.Secret, accountsTable, a.Name, "secret"); err != nil {
+		return err
+	}
+	if err := o.checkValues(a.ProxySecret, v.Secret, accountsTable, a.Name, "proxy-secret"); err != nil {
 		return err
 	}
 	if has("refresh-token") {

@@ -250,8 +250,10 @@ func (c *Config) add(path string, data []byte, home string, v Values) error {
 		for _, p := range []*string{&a.TLSCA, &a.TLSCert, &a.TLSKey} {
 			*p = resolve(*p, filepath.Dir(where), home)
 		}
-		for i, source := range a.Secret {
-			a.Secret[i] = resolveSecret(source, filepath.Dir(where))
+		for _, list := range []List[string]{a.Secret, a.ProxySecret} {
+			for i, source := range list {
+				list[i] = resolveSecret(source, filepath.Dir(where))
+			}
 		}
 		a.RefreshToken = resolveSecret(a.RefreshToken, filepath.Dir(where))
 		if err := a.check(o, v); err != nil {
@@ -303,7 +305,7 @@ func (c *Config) providersWith(o *outline, table map[string]*OAuth2, where strin
 // Secrets returns the sources of secrets that the files name.
 func (c *Config) Secrets() (sources []string) {
 	for _, a := range c.Accounts {
-		sources = append(sources, a.Secret...)
+		sources = append(append(sources, a.Secret...), a.ProxySecret...)
 	}
 	for _, p := range c.Providers {
 		sources = append(sources, p.ClientSecret...)

@@ -87,7 +87,8 @@ tls-legacy = true
 source-address = "192.0.2.1"
 address-family = 4
 timeout = "90s"
-proxy = "socks5://127.0.0.1:9050"
+proxy = "socks5://iso@127.0.0.1:9050"
+proxy-secret = "file:proxy"
 one-flight = true
 `
 
@@ -123,7 +124,8 @@ func TestLoadEverySetting(t *testing.T) {
 		{a.AddressFamily, Family(4)},
 		{a.TLSFingerprint[0], Fingerprint([]byte("\x00\x11\x22\x33\x44\x55\x66\x77\x88\x99\x00\x11\x22\x33\x44\x55\x66\x77\x88\x99\x00\x11\x22\x33\x44\x55\x66\x77\x88\x99\x00\x11"))},
 		{a.Timeout.Seconds(), 90.0},
-		{a.Proxy.Address, "127.0.0.1:9050"},
+		{a.Proxy, Proxy{"127.0.0.1:9050", "iso"}},
+		{a.ProxySecret[0], "file:" + filepath.Join(filepath.Dir(where), "proxy")},
 		{c.Accounts[0].MaxRecipients, 100},
 	} {
 		if row.got != row.want {
@@ -219,6 +221,9 @@ func TestLoadErrors(t *testing.T) {
 		{"[oauth2.google]\nclient-id = \"x\"\ngrant = \"password\"\n", "f:1:2: oauth2.google has a grant that is not"},
 		{"[oauth2.google]\nclient-id = \"x\"\nscopes = \"a b\"\n", "f:1:2: oauth2.google has a scope that is empty or more than one"},
 		{"[oauth2.google]\nclient-id = \"x\"\nclient-secret = \"hunter2\"\n", "f:3:17: oauth2.google.client-secret: unknown source"},
+		{"[oauth2.google]\nredirect-url = \"x\"\n", "f:2:16: oauth2.google.redirect-url: the address to which a provider sends the browser is written http://localhost:PORT/PATH, or as it was registered"},
+		{"[accounts.x]\nserver = \"smtps://h\"\nproxy = \"socks5://h\"\nproxy-secret = \"keyring\"\n", "f:4:1: proxy-secret is of no use without a user in proxy"},
+		{"[accounts.x]\nserver = \"smtps://h\"\nproxy = \"socks5://u:hunter2@h\"\n", "f:3:9: accounts.x.proxy: a password cannot stand in proxy: proxy-secret says where it is"},
 		{"[oauth2.google]\ntoken-url = \"http://x.example/t\"\n", "f:2:13: oauth2.google.token-url: an address of a provider begins with https://, unless it is on this machine"},
 		{"[oauth2.google]\ntoken-url = \"https://ann:hunter2@x.example/t\"\n", "f:2:13: oauth2.google.token-url: an address of a provider is written https://HOST/PATH"},
 		{account("refresh-token = \"none\""), "f:2:17: accounts.a.refresh-token: it must be written to"},

@@ -9,9 +9,11 @@ import (
 	"math"
 	"net"
 	"net/netip"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // A List is what one value or a list of values gives.
@@ -121,16 +123,29 @@ func (f *Family) UnmarshalText(text []byte) error {
 
 func (f Family) valid() bool { return f == 4 || f == 6 || f == anyFamily }
 
-// A Proxy is a SOCKS5 proxy (RFC 1928), as HOST:PORT; the zero Proxy is none.
-type Proxy struct{ Address string }
+// A Proxy is a SOCKS5 proxy (RFC 1928); the zero Proxy is none.
+type Proxy struct {
+	Address string // HOST:PORT
+	User    string // to log in with (RFC 1929); "": there is no login
+}
 
-var errProxy = errors.New("a proxy is written socks5://HOST or socks5://HOST:PORT; one that wants a password is not supported")
+var errProxy = errors.New("a proxy is written socks5://HOST or socks5://HOST:PORT, with USER@ before the host if it wants a login")
 
-// UnmarshalText reads socks5://HOST or socks5://HOST:PORT.
+// UnmarshalText reads socks5://USER@HOST:PORT, without the user, the port, or both.
 func (p *Proxy) UnmarshalText(text []byte) error {
 	rest, ok := strings.CutPrefix(string(text), "socks5://")
-	if !ok || strings.Contains(rest, "@") {
+	if !ok {
 		return errProxy
+	}
+	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
+		user, err := url.PathUnescape(rest[:at])
+		switch {
+		case strings.Contains(rest[:at], ":"):
+			return errors.New("a password cannot stand in proxy: proxy-secret says where it is")
+		case err != nil || user == "" || len(user) > 255 || strings.ContainsFunc(user, unicode.IsControl):
+			return errProxy
+		}
+		p.User, rest = user, rest[at+1:]
 	}
 	host, port, err := hostPort(strings.TrimSuffix(rest, "/"), 1080)
 	if err != nil || port == 0 {

@@ -126,19 +126,24 @@ func TestServerName(t *testing.T) {
 }
 
 func TestProxy(t *testing.T) {
-	for _, row := range []struct{ in, want string }{
-		{"socks5://127.0.0.1", "127.0.0.1:1080"},
-		{"socks5://proxy.example:9050/", "proxy.example:9050"},
-		{"socks5://[::1]:9050", "[::1]:9050"},
-		{"socks5://u:hunter2@h", ""},
-		{"http://h", ""},
-		{"socks5://", ""},
-		{"socks5://h:x", ""},
-		{"h:1080", ""},
+	for _, row := range []struct{ in, want, user string }{
+		{"socks5://127.0.0.1", "127.0.0.1:1080", ""},
+		{"socks5://proxy.example:9050/", "proxy.example:9050", ""},
+		{"socks5://[::1]:9050", "[::1]:9050", ""},
+		{"socks5://ann@h", "h:1080", "ann"},
+		{"socks5://ann%40example.org@[::1]:9050", "[::1]:9050", "ann@example.org"},
+		{"socks5://ann@example.org@h", "h:1080", "ann@example.org"},
+		{"socks5://u:hunter2@h", "", ""},
+		{"socks5://@h", "", ""},
+		{"socks5://a%00b@h", "", "b"},
+		{"http://h", "", ""},
+		{"socks5://", "", ""},
+		{"socks5://h:x", "", ""},
+		{"h:1080", "", ""},
 	} {
 		var p Proxy
 		err := p.UnmarshalText([]byte(row.in))
-		if p.Address != row.want || (err == nil) != (row.want != "") {
+		if p.Address != row.want || err == nil && p.User != row.user || (err == nil) != (row.want != "") {
 			t.Errorf("%s: %q, %v", row.in, p.Address, err)
 		}
 		if err != nil && strings.Contains(err.Error(), "hunter2") {

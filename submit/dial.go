@@ -14,6 +14,7 @@ import (
 	"golang.org/x/net/proxy"
 
 	"sendoff/config"
+	"sendoff/submit/credential"
 	"sendoff/submit/status"
 )
 
@@ -186,9 +187,12 @@ func (s *Submitter) connect(ctx context.Context, a *config.Account, h hop) (net.
 	conn, err := s.dial(dialing, a, network, address)
 	if err == nil && s.proxied(a) && h.server.Host != "" {
 		name = h.hostPort() + " by " + name
-		err = throughProxy(dialing, conn, a.Proxy.Address, h.hostPort())
+		err = s.throughProxy(dialing, a, conn, h.hostPort())
 	}
-	if err != nil {
+	switch {
+	case status.KindOf(err) == status.Credential: // the proxy's
+		return nil, err
+	case err != nil:
 		return nil, unreached(ctx, name, err, limit)
 	}
 	return conn, nil
@@ -206,11 +210,47 @@ func (s *Submitter) dial(ctx context.Context, a *config.Account, network, addres
 	return d.DialContext(ctx, network, address)
 }
 
+// dialProxy connects to address through the proxy of a.
+func (s *Submitter) dialProxy(ctx context.Context, a *config.Account, address string) (net.Conn, error) {
+	conn, err := s.dial(ctx, a, "tcp", a.Proxy.Address)
+	if err == nil {
+		err = s.throughProxy(ctx, a, conn, address)
+	}
+	if err != nil {
+		return nil, &net.OpError{Op: "proxyconnect", Net: "tcp", Err: err}
+	}
+	return conn, nil
+}
+
+// proxyLogin returns with what to log in to the proxy of a; nil if there is no login.
+func (s *Submitter) proxyLogin(ctx context.Context, a *config.Account) (*proxy.Auth, error) {
+	if a.Proxy.User == "" {
+		return nil, nil
+	}
+	login := &proxy.Auth{User: a.Proxy.User}
+	if len(a.ProxySecret) == 0 {
+		return login, nil
+	}
+	host, _, _ := net.SplitHostPort(a.Proxy.Address)
+	refs, _, err := Item(&config.Account{Secret: a.ProxySecret})
+	if err == nil {
+		var secret credential.Secret
+		secret, err = s.Store.Get(ctx, refs, credential.Item{User: a.Proxy.User, Host: host})
+		login.Password = secret.Reveal()
+	}
+	return login, err
+}
+
 // throughProxy asks the SOCKS5 proxy at the other end of conn to connect to
 // address, and closes conn if it does not. conn stays what it is, a socket of
 // which the kernel can be asked what has arrived.
-func throughProxy(ctx context.Context, conn net.Conn, proxyAddress, address string) error {
-	socks, err := proxy.SOCKS5("tcp", proxyAddress, nil, nil)
+func (s *Submitter) throughProxy(ctx context.Context, a *config.Account, conn net.Conn, address string) error {
+	login, err := s.proxyLogin(ctx, a)
+	if err != nil {
+		conn.Close()
+		return fmt.Errorf("proxy-secret: %w", err)
+	}
+	socks, err := proxy.SOCKS5("tcp", a.Proxy.Address, login, nil)
 	if err == nil {
 		asker := socks.(interface {
 			DialWithConn(ctx context.Context, conn net.Conn, network, address string) (net.Addr, error)

@@ -87,7 +87,7 @@ func (d *doctor) private() []privateFile {
 	if d.account == nil {
 		return nil
 	}
-	sources := slices.Concat(d.account.Secret, []string{d.account.RefreshToken})
+	sources := slices.Concat(d.account.Secret, d.account.ProxySecret, []string{d.account.RefreshToken})
 	for _, source := range d.account.Secret {
 		if ref, err := credential.ParseRef(source); err == nil && ref.IsOAuth2() {
 			if p, err := d.s.Config.Provider(ref.Provider()); err == nil {

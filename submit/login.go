@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -70,6 +71,9 @@ func (s *Submitter) Credentials(a *config.Account) (refs []credential.Ref, item 
 	}
 	if err != nil {
 		return nil, item, err
+	}
+	if s.proxied(a) {
+		o.Dial = func(ctx context.Context, _, address string) (net.Conn, error) { return s.dialProxy(ctx, a, address) }
 	}
 	item.OAuth2 = o
 	o.Refresh, err = credential.ParseRef(cmp.Or(a.RefreshToken, "keyring"))

@@ -261,7 +261,13 @@ func socks(ts *testscript.TestScript, args []string) {
 		if _, err := io.ReadFull(client, head[:3]); err != nil {
 			return err
 		}
-		client.Write([]byte{5, 0})
+		if len(args) > 1 {
+			if err := socksLogin(client, args[1]); err != nil {
+				return err
+			}
+		} else {
+			client.Write([]byte{5, 0})
+		}
 		if _, err := io.ReadFull(client, head); err != nil {
 			return err
 		}
@@ -288,6 +294,28 @@ func socks(ts *testscript.TestScript, args []string) {
 		io.Copy(client, server)
 		return nil
 	})
+}
+
+// socksLogin wants a login, as USER:PASSWORD (RFC 1929), and the client to offer one.
+func socksLogin(client net.Conn, want string) error {
+	if _, err := io.ReadFull(client, make([]byte, 1)); err != nil { // the second method
+		return err
+	}
+	client.Write([]byte{5, 2})
+	field := func() string {
+		n := make([]byte, 1)
+		io.ReadFull(client, n)
+		text := make([]byte, n[0])
+		io.ReadFull(client, text)
+		return string(text)
+	}
+	io.ReadFull(client, make([]byte, 1)) // its version
+	if got := field() + ":" + field(); got != want {
+		client.Write([]byte{1, 1})
+		return fmt.Errorf("logged in as %s", got)
+	}
+	client.Write([]byte{1, 0})
+	return nil
 }
 
 // refusing takes a port that an open connection has at its other end: it

@@ -22,7 +22,7 @@
 //	served NAME                 wait for the end of a session; it went as the transcript
 //	refusing NAME               find a port that refuses connections
 //	idle NAME...                nobody has connected to it
-//	proxy NAME                  start a SOCKS5 proxy, which leads every name to this machine
+//	proxy NAME [USER:PASSWORD]  start a SOCKS5 proxy, which leads every name to this machine
 //
 //	activate NAME ARG...        start sendoff with a loopback port that is already
 //	                            open, as a socket unit does, until the script ends

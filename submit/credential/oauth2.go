@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/url"
 	"strings"
 	"time"
@@ -36,6 +37,9 @@ type OAuth2 struct {
 	Refresh   Ref                 // where the refresh token is kept: a place that can be written to
 	Shelf     *Shelf              // has the lock, and the access tokens if there is no runtime folder of ours; may be nil
 	Refused   Secret              // an access token that is good no more, whatever the cache says
+
+	// Dial connects to a provider through the account's proxy; nil: there is none.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // A Provider is an authorization server, and who we are to it.

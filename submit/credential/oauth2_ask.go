@@ -178,9 +178,13 @@ func (g *grant) post(ctx context.Context, endpoint string, form url.Values) (int
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	request.Header.Set("Accept", "application/json")
 	request.Header.Set("User-Agent", "sendoff")
+	dial, proxy := g.store.dial, http.ProxyFromEnvironment
+	if g.Dial != nil {
+		dial, proxy = g.Dial, nil
+	}
 	// The transport itself follows no redirection.
 	transport := &http.Transport{
-		Proxy: http.ProxyFromEnvironment, DialContext: g.store.dial,
+		Proxy: proxy, DialContext: dial,
 		TLSClientConfig:   &tls.Config{MinVersion: tls.VersionTLS12},
 		DisableKeepAlives: true, DisableCompression: true, MaxResponseHeaderBytes: maxHeader,
 		OnProxyConnectResponse: func(_ context.Context, proxy *url.URL, _ *http.Request, r *http.Response) error {

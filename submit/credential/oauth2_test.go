@@ -445,6 +445,24 @@ func TestOAuth2Paste(t *testing.T) {
 	}
 }
 
+// TestOAuth2Proxy: the account's proxy goes before the environment's, and there is no
+// way past it.
+func TestOAuth2Proxy(t *testing.T) {
+	t.Setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+	s := newTokenStore(t)
+	s.test(func(t *testing.T) {
+		item := s.item()
+		item.OAuth2.Dial = func(_ context.Context, _, address string) (net.Conn, error) {
+			return nil, &net.OpError{Op: "proxyconnect", Net: "tcp", Err: errors.New("no way to " + address)}
+		}
+		who := Person{Flow: "device", Say: func(string) {}}
+		err := s.Authorise(t.Context(), refs(t, "oauth2:test")[0], item, who)
+		if err == nil || !strings.Contains(err.Error(), ": the proxy: no way to ") {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
 // TestOAuth2Place: a place that cannot be used is found before a person has
 // done anything.
 func TestOAuth2Place(t *testing.T) {
