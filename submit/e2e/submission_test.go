@@ -67,7 +67,7 @@ func TestMessage(t *testing.T) {
 		{"lines with dots", "-i", header + "\n.\n..\n.x\n...\n", header + "\n.\n..\n.x\n...\n"},
 		{"a lone dot ends it", "", header + "\n..\nbefore\n.\nafter\n", header + "\n..\nbefore\n"},
 		{"8-bit body", "", header + latin + "\nGr\xfc\xdfe\n", header + latin + "\nGr\xfc\xdfe\n"},
-		{"8-bit header", "", header + "X-Place: Zürich\n\nx\n", header + "X-Place: Zürich\n\nx\n"},
+		{"8-bit header", "", header + "X-Place: Zürich\n\nx\n", header + "X-Place: =?utf-8?q?Z=C3=BCrich?=\n\nx\n"},
 		{"CRLF", "", strings.ReplaceAll(header+"\none\ntwo\n", "\n", "\r\n"), header + "\none\ntwo\n"},
 		{"CR alone", "", header + "\none\rtwo\r\n\rthree\n", header + "\none\ntwo\n\nthree\n"},
 		{"end-of-data look-alikes", "-i", header + "\na\r.\rb\n.\r\nMAIL FROM:<x@y>\r\n", header + "\na\n.\nb\n.\nMAIL FROM:<x@y>\n"},
