@@ -22,7 +22,7 @@ func (p *program) leavesTrace() bool {
 func (p *program) read(s *submit.Submitter, r *submit.Request, wrong error) (err error) {
 	debug.SetMemoryLimit(memory)
 	var in io.Reader = os.Stdin
-	if p.leavesTrace() {
+	if info, err := os.Stdin.Stat(); err == nil && info.Mode()&os.ModeCharDevice == 0 && p.leavesTrace() {
 		in = &keeping{from: os.Stdin, text: &r.Unread}
 	}
 	p.reading.Store(true)

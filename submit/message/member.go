@@ -1,0 +1,213 @@
+package message
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"sendoff/submit/envelope"
+)
+
+// member reads the member of the list that ends at end. One of comments and
+// white space alone is none.
+func (p *parser) member(end int) {
+	if p.words > maxWords {
+		p.fail(end, errors.New("too long for an address"))
+		return
+	}
+	phrase, spec, angle, after, err := p.split(p.tokens)
+	if err != nil {
+		p.fail(end, err)
+		return
+	}
+	box := Mailbox{Name: p.name(phrase), after: after, open: angle - 1}
+	if len(phrase) == 0 {
+		box.Name = p.lastComment()
+	}
+	spec = slices.DeleteFunc(spec, func(t token) bool { return t.kind == '(' })
+	proper := p.trim(spec)
+	switch {
+	case len(proper) > 0 && p.isEmptyGroup(proper), len(proper) == 0 && angle > 0 && isUndisclosed(box.Name):
+		p.found(Mailbox{start: p.tokens[0].start, end: p.tokens[len(p.tokens)-1].end, nobody: true})
+		return
+	case len(proper) == 0:
+		if angle > 0 {
+			box.start, box.end = angle, angle
+			p.found(box)
+		}
+		return
+	}
+	box.start, box.end = spec[0].start, spec[len(spec)-1].end
+	text, err := p.spec(proper)
+	if err == nil {
+		box.mended = after > 0 || len(proper) < len(spec) || envelope.Mend(text) != text
+		box.Address, err = envelope.Parse(text)
+	}
+	if err != nil {
+		if reason := errors.Unwrap(err); reason != nil {
+			err = reason // without the address, which fail adds
+		}
+		p.fail(end, err)
+		return
+	}
+	p.found(box)
+}
+
+// trim returns ts without the marks at both ends.
+func (p *parser) trim(ts []token) []token {
+	for len(ts) > 0 && p.isMarks(ts[0]) {
+		ts = ts[1:]
+	}
+	for len(ts) > 0 && p.isMarks(ts[len(ts)-1]) {
+		ts = ts[:len(ts)-1]
+	}
+	return ts
+}
+
+// isMarks reports whether t is nothing but marks, which are no part of an
+// address.
+func (p *parser) isMarks(t token) bool {
+	return t.kind == 'a' && strings.TrimFunc(p.of(t), envelope.IsMark) == ""
+}
+
+// isEmptyGroup reports whether ts, of angle brackets, are a group without
+// members, as some programs write undisclosed recipients, or are the quoted
+// form of one, which servers have made an address of.
+func (p *parser) isEmptyGroup(ts []token) bool {
+	if ts[0].kind == 'q' {
+		name := strings.TrimSpace(unquote(p.of(ts[0])))
+		return strings.HasSuffix(name, ":;") && isUndisclosed(name)
+	}
+	colon := slices.IndexFunc(ts, func(t token) bool { return t.kind != 'a' })
+	if colon <= 0 || ts[colon].kind != ':' {
+		return false
+	}
+	return !slices.ContainsFunc(ts[colon+1:], func(t token) bool { return t.kind != ';' })
+}
+
+// isUndisclosed reports whether empty angle brackets behind that name stand for
+// recipients who are not to be shown, rather than for an address that is missing.
+func isUndisclosed(name string) bool {
+	name = strings.ToLower(name)
+	return strings.Contains(name, "undisclosed") || strings.Contains(name, "recipient")
+}
+
+// split parts a member into the phrase before the angle brackets and what is
+// in them; angle is the place behind the opening one, and after the end of the
+// marks behind the closing one, or 0. Without brackets, all is spec.
+func (p *parser) split(ts []token) (phrase, spec []token, angle, after int, err error) {
+	kind := func(k byte) func(token) bool { return func(t token) bool { return t.kind == k } }
+	open, end := slices.IndexFunc(ts, kind('<')), slices.IndexFunc(ts, kind('>'))
+	switch {
+	case open < 0 && end < 0:
+		return nil, ts, 0, 0, nil
+	case open < 0 || 0 <= end && end < open:
+		return nil, nil, 0, 0, errors.New(`">" without "<"`)
+	case end < 0:
+		return nil, nil, 0, 0, errors.New(`"<" without ">"`)
+	}
+	behind := ts[end+1:]
+	for _, t := range behind {
+		if p.isMarks(t) {
+			after = t.end
+		}
+	}
+	switch {
+	case slices.ContainsFunc(behind, func(t token) bool { return t.kind == '<' || t.kind == '@' }):
+		return nil, nil, 0, 0, errors.New("two addresses without a comma between them")
+	case slices.ContainsFunc(behind, func(t token) bool { return t.kind != '(' && !p.isMarks(t) }):
+		return nil, nil, 0, 0, errors.New("text behind the angle brackets")
+	}
+	return ts[:open], ts[open+1 : end], ts[open].end, after, nil
+}
+
+// spec returns the address that ts, which are neither empty nor hold comments,
+// make: a local part and perhaps a domain, behind a source route that is
+// dropped. White space may stand around "@" and the dots of a domain (RFC 5322
+// section 4.4), nowhere else: glued together, two words are nobody's address.
+func (p *parser) spec(ts []token) (string, error) {
+	isKind := func(k byte) func(token) bool { return func(t token) bool { return t.kind == k } }
+	if ts[0].kind == '@' {
+		ts = ts[slices.IndexFunc(ts, isKind(':'))+1:]
+		if len(ts) == 0 || ts[0].kind == '@' {
+			return "", errors.New("no local part")
+		}
+	}
+	at := slices.IndexFunc(ts, isKind('@'))
+	if at < 0 {
+		at = len(ts)
+	}
+	simple := true
+	for i, t := range ts {
+		switch t.kind {
+		case 'a', '[':
+		case 'q':
+			simple = false
+		case '@':
+			if i != at {
+				return "", errors.New(`more than one "@"`)
+			}
+		default:
+			return "", fmt.Errorf("misplaced %q", t.kind)
+		}
+		if i == 0 || t.start == ts[i-1].end {
+			continue
+		}
+		simple = false
+		if i != at && i-1 != at && !p.isDotted(ts[i-1], t, i > at) {
+			return "", errors.New("white space inside the address")
+		}
+	}
+	if simple {
+		return p.text[ts[0].start:ts[len(ts)-1].end], nil
+	}
+	var b strings.Builder
+	if err := p.local(&b, ts[:at]); err != nil {
+		return "", err
+	}
+	for _, t := range ts[at:] {
+		b.WriteString(p.of(t))
+	}
+	return b.String(), nil
+}
+
+// of returns the text of t.
+func (p *parser) of(t token) string { return p.text[t.start:t.end] }
+
+// isDotted reports whether a dot joins a and b, which white space parts. In a
+// local part it must stand alone, so that "Mr. Smith@x" is not taken for
+// Mr.Smith@x.
+func (p *parser) isDotted(a, b token, domain bool) bool {
+	if domain {
+		return strings.HasSuffix(p.of(a), ".") || strings.HasPrefix(p.of(b), ".")
+	}
+	return p.of(a) == "." || p.of(b) == "."
+}
+
+// local writes the local part that words make. Where one of them is quoted,
+// all of it will be (RFC 5322 has words in obsolete local parts, RFC 5321 has
+// only whole strings).
+func (p *parser) local(b *strings.Builder, words []token) error {
+	var plain strings.Builder
+	quoted := false
+	for i, w := range words {
+		if w.kind != 'q' {
+			plain.WriteString(p.of(w))
+			continue
+		}
+		before := i == 0 || strings.HasSuffix(p.of(words[i-1]), ".")
+		after := i == len(words)-1 || strings.HasPrefix(p.of(words[i+1]), ".")
+		if !before || !after {
+			return errors.New("text beside a quoted string")
+		}
+		quoted = true
+		plain.WriteString(unquote(p.of(w)))
+	}
+	if !quoted {
+		b.WriteString(plain.String())
+		return nil
+	}
+	b.WriteString(quote(plain.String()))
+	return nil
+}
