@@ -2,6 +2,7 @@ package submit
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -125,6 +126,20 @@ func (s *Submitter) admit(a *config.Account, by string) (done func(), err error)
 		return func() {}, nil
 	}
 	return release, nil
+}
+
+// Rests says of each account that rests until when, and why. Even a run that does
+// not wait for the times of entries leaves it alone, or asks once.
+func (s *Submitter) Rests() (lines []string) {
+	for _, q := range s.queues() {
+		for _, f := range faults(q) {
+			if f.isDue(s) || f.suspected() || !f.login && !f.limit {
+				continue
+			}
+			lines = append(lines, fmt.Sprintf("account %s rests until %s: %s", f.account, f.next.Local().Format("15:04:05"), f.reason))
+		}
+	}
+	return lines
 }
 
 // probePrefix begins the names of the locks of those who find out whether a limit

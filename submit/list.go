@@ -44,6 +44,9 @@ func List(w io.Writer, q *queue.Queue) (entries int, err error) {
 		if entries == 1 {
 			out.Flush()
 		}
+		if _, err := out.Write(nil); err != nil { // whoever reads has seen enough
+			return entries, err
+		}
 	}
 	if entries > 0 {
 		fmt.Fprintf(out, "-- %d Kbytes in %d Request%s.\n", (octets+1023)/1024, entries, plural(entries))
@@ -61,24 +64,42 @@ func plural(n int) string {
 // headlines are what List says of faults on which something waits: others were a
 // caller's, who has been told, or are of accounts that are gone.
 func headlines(q *queue.Queue) []string {
-	all := faults(q)
-	if len(all) == 0 {
-		return nil
-	}
-	names := make(map[string]bool)
-	for e, err := range q.Entries() {
-		if err == nil {
-			names[choiceOf(e).CommandLine.Account] = true
-		}
-	}
+	all := slices.DeleteFunc(faults(q), (*fault).suspected)
+	waited := waitedFor(q, all)
 	var lines []string
 	for _, f := range all {
-		// An entry without a name has its account from a message or the environment.
-		if line := f.headline(); (names[f.account] || names[""]) && !slices.Contains(lines, line) {
+		if line := f.headline(); waited(f) && !slices.Contains(lines, line) {
 			lines = append(lines, line)
 		}
 	}
 	return lines
+}
+
+// maxSearched is how many entries are read for those that wait for an account with
+// a fault, before the first line of a list: so many more may be anybody's.
+const maxSearched = 2000
+
+// waitedFor returns what reports whether something waits for the account of a
+// fault. An entry without a name has its account from a message or the environment.
+func waitedFor(q *queue.Queue, all []*fault) func(*fault) bool {
+	names := make(map[string]bool)
+	waited := func(f *fault) bool { return names[f.account] || names[""] }
+	if len(all) == 0 {
+		return waited
+	}
+	n := 0
+	for e, err := range q.Entries() {
+		if n++; n > maxSearched {
+			names[""] = true
+		}
+		if err == nil {
+			names[accountName(e)] = true
+		}
+		if !slices.ContainsFunc(all, func(f *fault) bool { return !waited(f) }) {
+			break
+		}
+	}
+	return waited
 }
 
 // headline is what List says of a fault.

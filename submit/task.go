@@ -19,8 +19,10 @@ const (
 	TaskFailed      // ListFailed
 	TaskJSON
 	TaskCount
-	TaskNow // -q
-	TaskDue // --queue-run
+	TaskStatus // StatusJSON
+	TaskLost   // the number of entries that were given up
+	TaskNow    // -q
+	TaskDue    // --queue-run
 )
 
 // Do does task in the queue, and in the old ones, with those of their entries that
@@ -46,6 +48,10 @@ func (s *Submitter) do(ctx context.Context, w io.Writer, task Task, match func(*
 	case TaskCount:
 		ids, err := s.Queue.IDs()
 		return len(ids), err
+	case TaskStatus:
+		return 0, StatusJSON(w, s.Queue)
+	case TaskLost:
+		return s.Queue.CountFailed()
 	}
 	_, entries, err = s.Run(ctx, Selection{Now: task == TaskNow, Match: match})
 	return entries, status.Temporary.Wrap(err)

@@ -45,6 +45,7 @@ const (
 	Text Shape = iota
 	JSON       // an entry a line, as ListJSON writes it
 	Number
+	Overviews // as StatusJSON writes them
 )
 
 // Bounds of the time of a user's process, and of that of all users together.
@@ -215,6 +216,8 @@ func (e Errand) relay(w io.Writer, a *saying) (sum int, err error) {
 		return a.number(), nil
 	case JSON:
 		return 1, relayJSON(w, a)
+	case Overviews:
+		return 1, relayStatus(w, a)
 	}
 	if _, err := fmt.Fprintf(w, "(user %s)\n", process.UserName(a.UID)); err != nil {
 		return 0, err
@@ -248,6 +251,24 @@ func relayJSON(w io.Writer, a *saying) error {
 		if _, ok := queue.ParseID(string(l.ID)); ok && err == nil && (l.State == stateQueued || l.State == stateFailed) {
 			l.User, l.UID = name, a.UID
 			if err := status.WriteJSON(w, l); err != nil {
+				return err
+			}
+		}
+		if end != nil {
+			return nil
+		}
+	}
+}
+
+// relayStatus writes those lines that are an Overview, and says whose each is.
+func relayStatus(w io.Writer, a *saying) error {
+	name := process.UserName(a.UID)
+	for {
+		line, end := a.said.kept.ReadBytes('\n')
+		var o Overview
+		if err := json.Unmarshal(line, &o); err == nil {
+			o.User = name
+			if err := o.JSON(w); err != nil {
 				return err
 			}
 		}

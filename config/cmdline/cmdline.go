@@ -63,7 +63,7 @@ type Command struct {
 	Flow                    string // of Login and Setup: one of ways
 	For                     string // likewise: what the account is for
 	DryRun, Rehearse        bool
-	JSON                    bool // of the mode Doctor
+	JSON                    bool // of the modes Doctor and Status
 	RequireTLS              bool // REQUIRETLS (RFC 8689)
 
 	Run     QueueRun // of the mode Run
@@ -237,8 +237,8 @@ func (p *parser) checkJSON() error {
 	if p.As != 0 && !p.Mode.ofQueue() {
 		return status.Usage.Errorf("--queue-as is for the process of another user's queue")
 	}
-	if p.JSON && p.Mode != Doctor {
-		return status.Usage.Errorf("--json belongs to --doctor; a list of the queue is --queue-json")
+	if p.JSON && p.Mode != Doctor && p.Mode != Status {
+		return status.Usage.Errorf("--json belongs to --doctor and --status; a list of the queue is --queue-json")
 	}
 	return nil
 }

@@ -24,6 +24,7 @@ const (
 	List                        // list the queue as mailq does
 	Count                       // print how many entries it has
 	ListJSON                    // list it, a JSON object a line
+	Status                      // say how each account does, for a monitor
 	Show                        // print the entry Entry
 	Delete                      // remove the entry Entry, or ALL
 	Retry                       // try the entry Entry, or ALL, now

@@ -51,7 +51,7 @@ func queueAs(c *Command, v string) error {
 
 // ofQueue reports whether m is about a queue, and may be done for another user.
 func (m Mode) ofQueue() bool {
-	return slices.Contains([]Mode{List, Count, ListJSON, Show, Delete, Retry, Run}, m)
+	return slices.Contains([]Mode{List, Count, Status, ListJSON, Show, Delete, Retry, Run}, m)
 }
 
 // queueNow takes what stands behind -q: nothing, f, a time, p and perhaps a

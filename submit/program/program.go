@@ -67,6 +67,7 @@ var modes = [...]struct {
 	{cmdline.List, (*program).queue, false},
 	{cmdline.ListJSON, (*program).queue, false},
 	{cmdline.Count, (*program).queue, false},
+	{cmdline.Status, (*program).queue, false},
 	{cmdline.Show, (*program).queue, false},
 	{cmdline.Delete, (*program).queue, false},
 	{cmdline.MakeSpool, (*program).queue, false},

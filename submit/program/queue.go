@@ -78,6 +78,9 @@ func (p *program) queueAs(ctx context.Context) (err error) {
 
 // inQueue does it in the queues of s, if there is one; else noQueue says why not.
 func (p *program) inQueue(ctx context.Context, s *submit.Submitter, noQueue error) error {
+	if p.cmd.Mode == cmdline.Status {
+		return p.status(ctx, s)
+	}
 	for _, row := range []struct {
 		mode cmdline.Mode
 		task submit.Task
@@ -164,8 +167,8 @@ func (p *program) everywhere(ctx context.Context, s *submit.Submitter, task subm
 	}
 	some, err := s.Do(ctx, os.Stdout, task, matching)
 	errs = append(errs, err)
-	if p.cmd.Mode == cmdline.Run && err == nil && process.IsTerminal(os.Stderr) {
-		p.say(whose() + s.Tally.Words(some))
+	if p.cmd.Mode == cmdline.Run && err == nil {
+		p.sayRun(s, task, some)
 	}
 	if p.servesAll() && task != submit.TaskDue {
 		n, err := submit.EachUser(ctx, os.Stdout, p.errand(task), p.say)
@@ -181,6 +184,8 @@ func (p *program) everywhere(ctx context.Context, s *submit.Submitter, task subm
 	if task == submit.TaskList && p.looks() { // programs count what waits, and know no more
 		_, err := s.Do(ctx, os.Stdout, submit.TaskFailed, nil)
 		errs = append(errs, err)
+	} else if task == submit.TaskList && p.cmd.As == 0 && errors.Join(errs...) == nil {
+		p.sayFailed(ctx, s)
 	}
 	return errors.Join(errs...)
 }
@@ -195,6 +200,19 @@ func (p *program) again(ctx context.Context, s *submit.Submitter, task submit.Ta
 		}
 	}
 	return err
+}
+
+// sayRun tells a person what a run of the queue has done, and everybody what -q
+// could not do: an account that rests was not asked.
+func (p *program) sayRun(s *submit.Submitter, task submit.Task, left int) {
+	if process.IsTerminal(os.Stderr) {
+		p.say(whose() + s.Tally.Words(left))
+	}
+	if task == submit.TaskNow && left > 0 {
+		for _, line := range s.Rests() {
+			p.say(line)
+		}
+	}
 }
 
 // looks reports whether a person wants to see what was given up, too.

@@ -79,6 +79,9 @@ func (p *program) drain() {
 // answers a fault of the account with 75: its callers take any other code as
 // the message's fault, and drop the message.
 func (p *program) fail(err error) int {
+	if o := outcome(0); errors.As(err, &o) {
+		return int(o)
+	}
 	code := status.Exit(err)
 	if errors.As(err, new(process.Stopped)) {
 		code = status.Temporary.Exit() // whatever it stopped

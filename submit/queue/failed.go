@@ -12,6 +12,12 @@ import (
 // that wait.
 func (q *Queue) Failed() iter.Seq2[*Entry, error] { return q.entries(failed) }
 
+// CountFailed returns how many there are.
+func (q *Queue) CountFailed() (int, error) {
+	ids, err := q.ids(failed)
+	return len(ids), err
+}
+
 // FailedAt returns when an entry came to those that a person must look at.
 func (q *Queue) FailedAt(id ID) time.Time { return q.disk.modified(failed + string(id) + envelopeEnd) }
 

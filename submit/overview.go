@@ -1,0 +1,198 @@
+package submit
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"sendoff/config"
+	"sendoff/submit/queue"
+	"sendoff/submit/status"
+)
+
+// alarmTime is how long mail may wait, or an account have a fault, before somebody
+// is to learn of it; and failedTime how long what was given up is a reason to
+// alarm a person, who may have left it in failed on purpose.
+const (
+	alarmTime  = time.Hour
+	failedTime = 7 * 24 * time.Hour
+)
+
+// An Overview is what a monitor wants to know of one account, or of the entries
+// that say of none. Times are in seconds since 1970; 0 is never.
+type Overview struct {
+	User       string `json:"user,omitempty"` // whose queue it is, if root asks
+	Account    string `json:"account"`
+	State      State  `json:"state"`
+	Entries    int    `json:"entries"`
+	Oldest     int64  `json:"oldest,omitempty"` // when the oldest of them came
+	Fault      string `json:"fault,omitempty"`
+	Since      int64  `json:"fault_since,omitempty"`
+	Next       int64  `json:"next_attempt,omitempty"` // of an account with a fault
+	Taken      int64  `json:"last_accepted,omitempty"`
+	Failed     int    `json:"failed,omitempty"` // that were given up lately
+	LastFailed int64  `json:"last_failed,omitempty"`
+	Unreadable int    `json:"unreadable,omitempty"` // entries that only a person can mend
+}
+
+// A State is how an account does; the worst of them is the last.
+type State string
+
+// The states.
+const (
+	StateFine   State = "ok"
+	StateLate   State = "late"   // something waits for too long
+	StateFailed State = "failed" // something was given up, or cannot be read
+)
+
+// States are all of them, the worst last.
+var States = [...]State{StateFine, StateLate, StateFailed}
+
+// judge sets the State.
+func (o *Overview) judge() {
+	long := func(since int64) bool { return since > 0 && time.Since(time.Unix(since, 0)) >= alarmTime }
+	switch {
+	case o.Failed > 0 || o.Unreadable > 0:
+		o.State = StateFailed
+	case o.Entries > 0 && (long(o.Oldest) || long(o.Since)):
+		o.State = StateLate
+	default:
+		o.State = StateFine
+	}
+}
+
+// overviews returns an Overview of each account of which the queue knows
+// something, by its name. It keeps nothing of single entries.
+func overviews(q *queue.Queue) map[string]*Overview {
+	all := make(map[string]*Overview)
+	of := func(name string) *Overview {
+		if all[name] == nil {
+			all[name] = &Overview{Account: name}
+		}
+		return all[name]
+	}
+	for e, err := range q.Entries() {
+		if err != nil {
+			of("").Unreadable++
+			continue
+		}
+		o := of(accountName(e))
+		o.Entries++
+		if at := born(e).Unix(); o.Oldest == 0 || at < o.Oldest {
+			o.Oldest = at
+		}
+	}
+	for e, err := range q.Failed() {
+		if err != nil {
+			continue // FailedAt does not tell of these, and a person has been told
+		}
+		if at := q.FailedAt(e.ID); time.Since(at) < failedTime {
+			o := of(accountName(e))
+			o.Failed++
+			o.LastFailed = max(o.LastFailed, at.Unix())
+		}
+	}
+	for _, f := range faults(q) {
+		if o := of(f.account); !f.suspected() && (o.Since == 0 || f.since.Unix() < o.Since) {
+			o.Fault, o.Since, o.Next = f.reason, f.since.Unix(), f.next.Unix()
+		}
+	}
+	for _, name := range q.States() {
+		if strings.HasPrefix(name, takenPrefix) {
+			if t := readFault(q, name); t != nil {
+				o := of(t.account)
+				o.Taken = max(o.Taken, t.at.Unix())
+			}
+		}
+	}
+	return all
+}
+
+// accountName is the name of the account that an entry has, as its faults have it,
+// as far as the entry says it; "" if it says nothing.
+func accountName(e *queue.Entry) string {
+	by := choiceOf(e)
+	switch {
+	case by.CommandLine.Account != "":
+		return by.CommandLine.Account
+	case by.CommandLine.Server != "":
+		return config.OfCommandLine
+	case by.Environment.Server != "":
+		return config.OfEnvironment
+	}
+	return by.Environment.Account
+}
+
+// StatusJSON writes the Overviews of the queue to w, one JSON object a line.
+func StatusJSON(w io.Writer, q *queue.Queue) error {
+	all := overviews(q)
+	out := bufio.NewWriter(w)
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if err := all[name].JSON(out); err != nil {
+			return err
+		}
+	}
+	return out.Flush()
+}
+
+// JSON writes o to w, as a JSON object in a line.
+func (o *Overview) JSON(w io.Writer) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(o)
+}
+
+// ReadStatus returns the Overviews that StatusJSON has written, by whomever: the
+// State is judged anew, and what could act on a terminal is replaced.
+func ReadStatus(r io.Reader) ([]*Overview, error) {
+	var all []*Overview
+	for d := json.NewDecoder(r); ; {
+		o := new(Overview)
+		err := d.Decode(o)
+		if errors.Is(err, io.EOF) {
+			return all, nil
+		}
+		if err != nil {
+			return all, status.Temporary.Wrap(err)
+		}
+		o.User, o.Account, o.Fault = status.Printable(o.User), status.Printable(o.Account), status.Printable(o.Fault)
+		o.judge()
+		all = append(all, o)
+	}
+}
+
+// String says for a person how the account does, in a line or two.
+func (o *Overview) String() string {
+	name := "account " + o.Account
+	if o.Account == "" {
+		name = "no account named"
+	}
+	if o.User != "" {
+		name = "user " + o.User + ", " + name
+	}
+	at := func(seconds int64) string { return time.Unix(seconds, 0).Local().Format("Jan _2 15:04") }
+	parts := []string{fmt.Sprintf("%s: %s; %d waiting", name, o.State, o.Entries)}
+	if o.Oldest > 0 {
+		parts[0] += fmt.Sprintf(", the oldest for %s", lasted(max(0, time.Since(time.Unix(o.Oldest, 0)))))
+	}
+	if o.Taken > 0 {
+		parts = append(parts, "last accepted "+at(o.Taken))
+	}
+	if o.Failed > 0 {
+		parts = append(parts, fmt.Sprintf("%d given up, the last %s", o.Failed, at(o.LastFailed)))
+	}
+	if o.Unreadable > 0 {
+		parts = append(parts, fmt.Sprintf("%d unreadable", o.Unreadable))
+	}
+	text := strings.Join(parts, "; ") + "\n"
+	if o.Fault != "" {
+		text += fmt.Sprintf("  fault since %s: %s; %s\n", at(o.Since), o.Fault, nextAttempt(time.Unix(o.Next, 0)))
+	}
+	return text
+}

@@ -1,0 +1,137 @@
+//go:build !race && unix
+
+package submit
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"sendoff/submit/queue"
+	"sendoff/submit/status"
+)
+
+// TestOverview holds what a monitor hears, from the first message that waits to
+// the last that was given up.
+func TestOverview(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		down := true
+		p := &post{up: func() bool { return !down }}
+		s := office(t, p)
+		state := func() (text string) {
+			t.Helper()
+			var b bytes.Buffer
+			if err := StatusJSON(&b, s.Queue); err != nil {
+				t.Fatal(err)
+			}
+			all, err := ReadStatus(&b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, o := range all {
+				text += fmt.Sprintf("%s %s %d %t %d ", o.Account, o.State, o.Entries, o.Fault != "", o.Failed)
+			}
+			return strings.TrimSpace(text)
+		}
+		expect := func(want string) {
+			t.Helper()
+			if got := state(); got != want {
+				t.Errorf("got %q, want %q", got, want)
+			}
+		}
+		expect("")
+		if err := submit(t, s, "bob@example.net"); err != nil {
+			t.Fatal(err)
+		}
+		expect("work ok 1 true 0")
+		time.Sleep(59 * time.Minute)
+		expect("work ok 1 true 0")
+		time.Sleep(time.Minute)
+		expect("work late 1 true 0")
+		down = false
+		if _, _, err := s.Run(t.Context(), Selection{Now: true}); err != nil {
+			t.Fatal(err)
+		}
+		expect("work ok 0 false 0")
+		if last := s.lastTaken(accountKey(s.Config.Accounts[0])); time.Since(last) > time.Minute {
+			t.Errorf("last taken %s ago", time.Since(last))
+		}
+
+		p.rcpt = func(string) string { return "550 5.1.1 no such user" }
+		if err := submit(t, s, "bob@example.net"); status.KindOf(err) != status.NoUser {
+			t.Fatal(err)
+		}
+		files, _ := filepath.Glob(filepath.Join(s.Queue.String(), "failed", "*.env"))
+		for _, old := range []struct {
+			days int
+			want string
+		}{{0, "work failed 0 false 1"}, {6, "work failed 0 false 1"}, {8, "work ok 0 false 0"}} {
+			at := time.Now().AddDate(0, 0, -old.days)
+			if err := os.Chtimes(files[0], at, at); err != nil {
+				t.Fatal(err)
+			}
+			expect(old.want)
+		}
+	})
+}
+
+// TestOverviewOfOthers holds that what a user's process says of their queue cannot
+// act on root's terminal, nor make a state of its own.
+func TestOverviewOfOthers(t *testing.T) {
+	text := `{"account":"a\u001b[2Jb","state":"ok","entries":1,"oldest":5,"fault":"x\ny","fault_since":9}`
+	var b strings.Builder
+	said := &saying{User: queue.User{UID: os.Getuid()}}
+	said.said.kept.WriteString(text + "\nnonsense\n{\"entries\":\n")
+	if _, err := (Errand{Shape: Overviews}).relay(&b, said); err != nil {
+		t.Fatal(err)
+	}
+	all, err := ReadStatus(strings.NewReader(b.String()))
+	if err != nil || len(all) != 1 || all[0].State != StateLate || all[0].User == "" {
+		t.Fatalf("%v, %v", all, err)
+	}
+	if text := all[0].String(); strings.ContainsAny(text, "\x1b") || strings.Count(text, "\n") != 2 {
+		t.Errorf("%q", text)
+	}
+	if _, err := ReadStatus(strings.NewReader("{")); err == nil {
+		t.Error("half an object is no error")
+	}
+}
+
+// TestListStops holds that a list ends when nobody reads any more, and that a fault
+// is looked for in a part of a large queue only.
+func TestListStops(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := office(t, &post{up: func() bool { return false }})
+		for range 50 {
+			if err := submit(t, s, "bob@example.net"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w := &closing{left: 1000}
+		n, err := List(w, s.Queue)
+		if err == nil || n > 30 {
+			t.Errorf("%d entries, %v", n, err)
+		}
+		if !strings.HasPrefix(w.text, "(account work: connect") {
+			t.Errorf("%q", w.text)
+		}
+	})
+}
+
+// closing is a pipe whose reader leaves after so many octets.
+type closing struct {
+	left int
+	text string
+}
+
+func (c *closing) Write(p []byte) (int, error) {
+	if c.left -= len(p); c.left < 0 {
+		return 0, queue.ErrGone
+	}
+	c.text += string(p)
+	return len(p), nil
+}
