@@ -44,6 +44,7 @@ type fault struct {
 	next     time.Time   // no attempt before
 	salt     string      // with it and the secret that failed,
 	hash     string      // hashSecret gives this; several are separated by spaces
+	alone    string      // of the last message that was taken: others that have met a limit alone
 	file     string      // its name in the queue's folder, if it was read from there
 	lack     bool        // this process lacks what another one may have; never in the folder
 }
@@ -75,6 +76,7 @@ var faultKeys = [...]struct {
 	{"at", func(f *fault) any { return &f.at }},
 	{"next", func(f *fault) any { return &f.next }},
 	{"salt", func(f *fault) any { return &f.salt }},
+	{"alone", func(f *fault) any { return &f.alone }},
 	{"hash", func(f *fault) any { return &f.hash }},
 }
 

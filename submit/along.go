@@ -40,6 +40,9 @@ func (s *Submitter) along(ctx context.Context, session *smtp.Session, a *config.
 			if ctx.Err() != nil || time.Now().After(until) {
 				return
 			}
+			if s.limit(key) != nil || s.paced(a, false) != nil {
+				return
+			}
 			e, err := s.Queue.Read(id)
 			if err != nil || !s.isDue(e) || e.Size > alongSize {
 				continue
@@ -48,7 +51,12 @@ func (s *Submitter) along(ctx context.Context, session *smtp.Session, a *config.
 			if g.account == nil || g.key.account != key {
 				continue
 			}
-			if t := g.try(id); t != nil && !yield(t.mail()) {
+			t := g.try(id)
+			if t == nil {
+				continue
+			}
+			s.paced(a, true)
+			if !yield(t.mail()) {
 				return
 			}
 		}

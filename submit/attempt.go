@@ -46,7 +46,7 @@ func (t *attempt) release() {
 	t.over = true
 	t.close()
 	t.claim.Release()
-	t.g.push(t.claim.ID)
+	t.g.push(t.claim.Entry)
 }
 
 // errLeft is the outcome of a mail that a server left to a new session, and for
@@ -64,6 +64,9 @@ func (t *attempt) mail() smtp.Mail {
 			t.left = append(t.left, r.To...)
 		} else {
 			t.report.add(from, r)
+		}
+		if r.Err == nil {
+			t.g.passed()
 		}
 		switch {
 		case t.report.total()+len(t.left) < len(t.job.envelope.To):
@@ -110,6 +113,7 @@ func (t *attempt) settle() {
 // record writes down what came of an attempt.
 func (t *attempt) record() {
 	e := t.claim.Entry
+	t.judge()
 	t.s.logAttempt(t)
 	if !t.broken() {
 		t.g.progress(1)
@@ -136,6 +140,46 @@ func (t *attempt) record() {
 		t.s.Tally.countSent()
 		t.g.record(e.ID, t.claim.Done(), true)
 	}
+}
+
+// judge tells a limit of the account's, for which the group comes to rest, from
+// words of a limit that are about this message.
+func (t *attempt) judge() {
+	e := t.claim.Entry
+	for i := range t.report.Failures {
+		f := &t.report.Failures[i]
+		if status.KindOf(f.Err) != status.Limited || t.job == nil {
+			continue
+		}
+		a := t.job.account
+		switch {
+		case !t.s.isAlone(accountKey(a), e.ID):
+			if t.s.meetLimit(accountKey(a), a.Name, f.Err, string(e.ID)) {
+				t.g.halt()
+			}
+		case time.Since(e.Limited) < aloneTime && !e.Limited.IsZero():
+			f.Err = deferred(smtp.Own(f.Err))
+		default:
+			f.Err = smtp.Own(f.Err)
+		}
+		if e.Limited.IsZero() {
+			e.Limited = time.Now()
+		}
+	}
+}
+
+// aloneTime is how long a message may meet permanent words of a limit, while others
+// pass, until it fails.
+const aloneTime = 24 * time.Hour
+
+// deferred makes a refusal a temporary one.
+func deferred(err error) error {
+	c := status.Of(err)
+	if c.Temporary() {
+		return err
+	}
+	c.Class = 4
+	return status.Deferred.With(c, err)
 }
 
 // tooOld counts the attempt, and reports whether it was one too many.

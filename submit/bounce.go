@@ -39,7 +39,7 @@ func (t *attempt) giveUp() {
 		return
 	}
 	t.s.logNotice(e)
-	t.g.push(e.ID)
+	t.g.push(e)
 }
 
 // wantsNotice reports whether the sender of e is to be told that the message has

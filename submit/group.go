@@ -27,6 +27,9 @@ type group struct {
 	waiting  []pending // those not tried yet, in the order in which they will be
 	sessions int       // that are at work, or on their way
 	open     bool      // one of them was ready for mail
+	halted   bool      // the account takes no more now
+	probing  bool      // one message at a time finds out whether a limit is over
+	release  func()    // the lock of who does so; nil if it is not had
 	sent     int       // messages that got an answer
 }
 
@@ -40,11 +43,25 @@ type groupKey struct {
 // pending is an entry of a group that is not tried yet.
 type pending struct {
 	id       queue.ID
+	backlog  bool // it has waited for long
 	attempts int
 }
 
-// before puts mail with few attempts before a backlog.
+// freshTime is how long an entry waits until it belongs to the backlog.
+const freshTime = time.Hour
+
+func newPending(id queue.ID, attempts int) pending {
+	return pending{id, time.Since(id.Time()) > freshTime, attempts}
+}
+
+// before puts fresh mail before a backlog, and mail with few attempts before other.
 func (w pending) before(other pending) int {
+	if w.backlog != other.backlog {
+		if w.backlog {
+			return 1
+		}
+		return -1
+	}
 	return cmp.Or(cmp.Compare(w.attempts, other.attempts), cmp.Compare(w.id, other.id))
 }
 
@@ -54,13 +71,13 @@ const perSession = 5
 // take gives the group an entry that is due. The lock is held.
 func (g *group) take(ctx context.Context, id queue.ID, k *known) {
 	k.taken = true
-	g.insert(pending{id, k.attempts})
+	g.insert(newPending(id, k.attempts))
 	switch {
 	case g.sessions == 0:
 		g.r.groups[g.key] = g
 		g.sessions++
 		g.r.all.Go(func() { g.run(ctx, slotTime) })
-	case g.open: // a login that fails, fails once
+	case g.open && !g.probing: // a login that fails, fails once
 		g.grow(ctx)
 	}
 }
@@ -73,23 +90,60 @@ func (g *group) insert(w pending) {
 // grow begins further sessions if there are entries for them. The lock is held.
 func (g *group) grow(ctx context.Context) {
 	g.open = true
-	for g.sessions < min(g.s.Config.Sessions, (len(g.waiting)+perSession-1)/perSession) {
+	for !g.probing && g.sessions < min(g.s.Config.Sessions, (len(g.waiting)+perSession-1)/perSession) {
 		g.sessions++
 		g.r.all.Go(func() { g.run(ctx, 0) })
 	}
 }
 
-// ready is called when a session is.
-func (g *group) ready(ctx context.Context) {
+// ready is called when a session is, before each message. It reports whether
+// there may be no other in this session, because this one is a probe.
+func (g *group) ready(ctx context.Context) (one bool) {
 	g.r.mu.Lock()
 	defer g.r.mu.Unlock()
 	g.grow(ctx)
+	return g.probing
+}
+
+// restrain begins a group as a limit that was met, f, and the account's rate
+// permit.
+func (g *group) restrain(f *fault) {
+	if h := new(held); errors.As(g.s.paced(g.account, false), &h) {
+		g.waits = h.until
+		return
+	}
+	if f == nil || !f.limit {
+		return
+	}
+	release, err := g.s.Queue.Lock(probePrefix + g.key.account)
+	if errors.Is(err, queue.ErrBusy) {
+		g.waits = time.Now().Add(probeWait)
+		return
+	}
+	g.probing, g.release = true, release
+}
+
+// probeWait is how long to leave it to others to find out whether a limit is over.
+const probeWait = 5 * time.Second
+
+// halt lets the sessions of the group end: the account takes no more now.
+func (g *group) halt() {
+	g.r.mu.Lock()
+	defer g.r.mu.Unlock()
+	g.halted = true
+}
+
+// passed is called when the server has taken a message: a limit is over.
+func (g *group) passed() {
+	g.r.mu.Lock()
+	defer g.r.mu.Unlock()
+	g.probing = false
 }
 
 func (g *group) pop() (queue.ID, bool) {
 	g.r.mu.Lock()
 	defer g.r.mu.Unlock()
-	if len(g.waiting) == 0 {
+	if len(g.waiting) == 0 || g.halted {
 		return "", false
 	}
 	id := g.waiting[0].id
@@ -97,10 +151,10 @@ func (g *group) pop() (queue.ID, bool) {
 	return id, true
 }
 
-func (g *group) push(id queue.ID) {
+func (g *group) push(e *queue.Entry) {
 	g.r.mu.Lock()
 	defer g.r.mu.Unlock()
-	g.insert(pending{id: id})
+	g.insert(newPending(e.ID, e.Attempts))
 }
 
 func (g *group) progress(n int) int {
@@ -137,6 +191,9 @@ func (g *group) end() {
 	defer g.r.mu.Unlock()
 	if g.sessions--; g.sessions > 0 {
 		return
+	}
+	if g.release != nil {
+		g.release()
 	}
 	for _, w := range g.waiting {
 		if k := g.r.known[w.id]; k != nil {
@@ -205,7 +262,9 @@ func (g *group) session(ctx context.Context, patience time.Duration, rest *[]smt
 		}
 	}()
 	own, _ := g.account.Address()
-	v, err := g.s.enter(ctx, g.account, g.s.helloName(own, own), patience)
+	s := *g.s
+	s.stay = s.stay || g.isProbing() // for what follows, once the outcome of one is known
+	v, err := s.enter(ctx, g.account, g.s.helloName(own, own), patience)
 	if err != nil {
 		if first != nil {
 			first.release()
@@ -215,21 +274,34 @@ func (g *group) session(ctx context.Context, patience time.Duration, rest *[]smt
 		}
 		return false
 	}
-	g.ready(ctx)
 	before := g.progress(0)
-	*rest, err = v.send(ctx, *rest, func() (smtp.Mail, bool) {
-		t := first
-		if first = nil; t == nil && ctx.Err() == nil {
-			t = g.next()
+	one := false // because it is a probe
+	for on := true; on; {
+		*rest, err = v.send(ctx, *rest, func() (smtp.Mail, bool) {
+			t := first
+			if first = nil; t == nil && !one && ctx.Err() == nil {
+				t = g.next()
+			}
+			if t == nil {
+				return smtp.Mail{}, false
+			}
+			begun = append(begun[max(0, len(begun)-maxBegun):], t)
+			one = g.ready(ctx)
+			return t.mail(), true
+		})
+		if on = s.stay && err == nil && len(*rest) == 0 && v.More(); on {
+			first, one = g.next(), false
+			on = first != nil
 		}
-		if t == nil {
-			return smtp.Mail{}, false
-		}
-		begun = append(begun[max(0, len(begun)-maxBegun):], t)
-		return t.mail(), true
-	})
-	g.s.part(v, err)
+	}
+	s.part(v, err)
 	return err == nil || g.progress(0) > before || len(*rest) > 0
+}
+
+func (g *group) isProbing() bool {
+	g.r.mu.Lock()
+	defer g.r.mu.Unlock()
+	return g.probing
 }
 
 // maxBegun is more than the attempts that a session has at once.
@@ -243,9 +315,16 @@ func (g *group) next() *attempt {
 		if !ok {
 			return nil
 		}
-		if t := g.try(id); t != nil {
-			return t
+		t := g.try(id)
+		if t == nil {
+			continue
 		}
+		if g.s.paced(g.account, true) != nil {
+			t.release()
+			g.halt()
+			return nil
+		}
+		return t
 	}
 }
 

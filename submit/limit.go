@@ -3,6 +3,7 @@ package submit
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,7 +29,7 @@ import (
 
 // longestLimit is how long an account rests at most for a limit in temporary
 // words, which is one of a minute or an hour.
-const longestLimit = 15 * time.Minute
+const longestLimit = 5 * time.Minute
 
 // A held is the error of a message that was not tried, because its account takes
 // none before a time.
@@ -158,28 +159,44 @@ const takenPrefix = "taken-"
 const takenStep = 5 * time.Second
 
 // taken notes that the server has taken a message from a that was begun at that
-// time: a limit met before is over, and so is any other fault.
+// time: a limit met before is over. If only one message has met it, that was the
+// message's own fault.
 func (s *Submitter) taken(a *config.Account, begun time.Time) {
 	if s.Queue == nil || s.rehearsal != nil {
 		return
 	}
-	key := accountKey(a)
+	key, now, alone := accountKey(a), time.Now(), ""
 	if f := s.limit(key); f != nil && (f.by != "" || !begun.Before(f.at)) {
+		if f.suspected() {
+			alone = f.by
+		}
 		s.forget(key)
 	}
-	now := time.Now()
-	if last := s.lastTaken(key); now.Sub(last).Abs() < takenStep {
+	t := s.lastTaken(key)
+	if alone == "" && now.Sub(t.at).Abs() < takenStep {
 		return
 	}
-	t := fault{account: a.Name, at: now}
+	t.account, t.at = a.Name, now
+	if words := strings.Fields(t.alone); alone != "" && !slices.Contains(words, alone) {
+		t.alone = strings.Join(append(words[max(0, len(words)-maxAlone+1):], alone), " ")
+	}
 	s.Queue.Note(takenPrefix+key, t.marshal())
 }
 
-// lastTaken returns when a message was last taken, as far as it was noted; the
-// zero time if none was.
-func (s *Submitter) lastTaken(key string) time.Time {
-	if t := readFault(s.Queue, takenPrefix+key); t != nil {
-		return t.at
+// maxAlone is how many messages are known that met a limit alone.
+const maxAlone = 100
+
+// isAlone reports whether a message has met a limit before that others did not.
+func (s *Submitter) isAlone(key string, id queue.ID) bool {
+	return slices.Contains(strings.Fields(s.lastTaken(key).alone), string(id))
+}
+
+// lastTaken returns what is known of the last message that was taken.
+func (s *Submitter) lastTaken(key string) *fault {
+	if s.Queue != nil {
+		if t := readFault(s.Queue, takenPrefix+key); t != nil {
+			return t
+		}
 	}
-	return time.Time{}
+	return new(fault)
 }

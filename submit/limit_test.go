@@ -4,16 +4,17 @@
 package submit
 
 import (
+	"context"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"sendoff/config"
-	"sendoff/submit/envelope"
-	"sendoff/submit/message"
-	"sendoff/submit/process"
 	"sendoff/submit/queue"
 	"sendoff/submit/status"
 )
@@ -193,54 +194,297 @@ func TestRate(t *testing.T) {
 	})
 }
 
-// TestUserRate lets a user submit no more to a service in a time than user-rate
-// allows: what exceeds it waits in the queue, and keeps others from nothing.
-func TestUserRate(t *testing.T) {
+// backlog puts n entries into the queue, as they are after a weekend.
+func backlog(t *testing.T, s *Submitter, n int) {
+	t.Helper()
+	for range n {
+		r := request(t, s.Config.Accounts[0], nil, "Subject: x\n\nbody\n", "bob@example.net")
+		e := s.entry(r)
+		e.To = []queue.Recipient{{Recipient: r.To[0].Recipient}}
+		e.Attempts, e.Tried, e.Next = 1, time.Now(), time.Now()
+		if err := s.store(r, e, s.Queue.Add); err != nil {
+			t.Fatal(err)
+		}
+		r.Message.Close()
+	}
+}
+
+// TestLimitOfBacklog holds what a provider hears that takes thirty messages a
+// minute, of a backlog that takes hours: beyond the limit a handful of refused
+// messages and logins, of whatever words it has for that. Fresh mail goes first,
+// and what was not tried is as it was.
+func TestLimitOfBacklog(t *testing.T) {
+	for _, refusals := range [][]string{{"450 4.7.1 slow down"}, {"421 4.7.0 slow down"}, {"450 4.7.1 slow down", "421 4.3.2 slow down"}} {
+		bubble(t, func(t *testing.T) {
+			const n = 300
+			p := newProvider(30, refusals...)
+			s := office(t, &p.post)
+			backlog(t, s, n)
+			time.Sleep(2 * time.Hour)
+			start := time.Now()
+			ctx, cancel := context.WithCancel(t.Context())
+			ended := make(chan error, 1)
+			go func() { ended <- s.Runner(ctx) }()
+			time.Sleep(5*time.Minute + 30*time.Second)
+			if err := submit(t, s, "fresh@example.net"); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(3 * time.Minute)
+			if to := strings.Join(p.to, " "); !strings.Contains(to, "fresh@") {
+				t.Errorf("%v: fresh mail is behind the backlog", refusals)
+			}
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+			cancel()
+			if took := time.Since(start); took > time.Hour {
+				t.Errorf("%v: it took %s", refusals, took)
+			}
+			if waiting, failed := left(t, s); waiting+failed > 0 || len(p.mails) != n+1 {
+				t.Errorf("%v: %d wait, %d failed, %d are taken", refusals, waiting, failed, len(p.mails))
+			}
+			if most := p.refusedIn(time.Minute); most > 8 {
+				t.Errorf("%v: %d refused in a minute", refusals, most)
+			}
+			if most := busiest(p.dials, time.Minute); most > 10 {
+				t.Errorf("%v: %d sessions in a minute", refusals, most)
+			}
+		})
+	}
+}
+
+// written returns the files of the queue, each with when it was last written.
+func written(t *testing.T, s *Submitter) map[string]time.Time {
+	t.Helper()
+	all := make(map[string]time.Time)
+	err := filepath.WalkDir(s.Queue.String(), func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil && !d.IsDir() {
+			all[path] = info.ModTime()
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// TestLimitOfMany holds that a large backlog, most of which can only wait, costs a
+// minute what the provider takes in it: of the rest nothing is written, and hardly
+// anything asked.
+func TestLimitOfMany(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		const n, minutes = 20_000, 10
+		p := newProvider(30, "450 4.7.1 slow down", "421 4.3.2 slow down")
+		s := office(t, &p.post)
+		backlog(t, s, 1)
+		like := entries(t, s)[0].ID
+		for i := range n - 1 { // without a sync for each
+			id := queue.NewID(like.Time().Add(time.Duration(i+1) * time.Microsecond))
+			for _, end := range []string{".eml", ".env"} {
+				text, err := os.ReadFile(filepath.Join(s.Queue.String(), string(like)+end))
+				if err == nil {
+					err = os.WriteFile(filepath.Join(s.Queue.String(), string(id)+end), text, 0o600)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		time.Sleep(2 * time.Hour)
+		before := written(t, s)
+		ctx, cancel := context.WithTimeout(t.Context(), minutes*time.Minute)
+		defer cancel()
+		if err := s.Runner(ctx); err != nil {
+			t.Fatal(err)
+		}
+		rewritten := 0
+		for path, at := range written(t, s) {
+			if was, ok := before[path]; ok && !at.Equal(was) {
+				rewritten++
+			}
+		}
+		taken := len(p.mails)
+		if taken < 30*minutes/3 || taken > 30*(minutes+1) {
+			t.Errorf("%d taken", taken)
+		}
+		if most := p.refusedIn(time.Minute); most > 8 || len(p.refused) > 4*minutes {
+			t.Errorf("%d refused in a minute, %d in all", most, len(p.refused))
+		}
+		if most := busiest(p.dials, time.Minute); most > 10 || len(p.dials) > 5*minutes {
+			t.Errorf("%d sessions in a minute, %d in all", most, len(p.dials))
+		}
+		if rewritten > len(p.refused)+minutes {
+			t.Errorf("%d files were rewritten, %d messages refused", rewritten, len(p.refused))
+		}
+		var list closing
+		list.left = 4096
+		if n, _ := List(&list, s.Queue); n > 100 || !strings.HasPrefix(list.text, "(account work: ") {
+			t.Errorf("the list came after %d entries: %.100s", n, list.text)
+		}
+	})
+}
+
+// TestDailyLimit holds that what a provider says of a day in permanent words gives
+// up nothing, and makes no notice.
+func TestDailyLimit(t *testing.T) {
+	for _, refusal := range []string{"550 5.4.5 Daily user sending limit exceeded.", "554 5.2.0 STOREDRV.Submission.Exception:SubmissionQuotaExceededException"} {
+		bubble(t, func(t *testing.T) {
+			p := newProvider(10, refusal)
+			p.every = 24 * time.Hour
+			s := office(t, &p.post)
+			for range 35 {
+				if err := submit(t, s, "bob@example.net"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			start := time.Now()
+			if err := s.Runner(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if took := time.Since(start); took < 3*24*time.Hour || took > 3*24*time.Hour+8*time.Hour {
+				t.Errorf("it took %s", took)
+			}
+			if waiting, failed := left(t, s); waiting+failed > 0 || len(p.mails) != 35 {
+				t.Errorf("%d wait, %d failed, %d are taken", waiting, failed, len(p.mails))
+			}
+			for _, m := range p.mails {
+				if strings.Contains(m, "MAILER-DAEMON") {
+					t.Errorf("a notice:\n%s", m)
+				}
+			}
+			if most := busiest(p.refused, time.Hour); most > 12 {
+				t.Errorf("%d refused in an hour", most)
+			}
+		})
+	}
+}
+
+// TestLimitOfOneMessage holds that a message which meets the words of a limit while
+// others pass is put off alone, and fails after a day if the words are permanent.
+func TestLimitOfOneMessage(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := &post{}
+		p.rcpt = func(line string) string {
+			if strings.Contains(line, "many@") {
+				return "550 5.1.90 Your message can't be sent because you've reached your daily limit for message recipients"
+			}
+			return "250 ok"
+		}
 		s := office(t, p)
-		s.Config.UserRate = config.Rate{Messages: 5, Time: time.Minute}
-		v := &Service{Submitter: s}
-		hand := func(uid int) {
-			t.Helper()
-			to, err := envelope.Parse("bob@example.net")
-			if err != nil {
+		submit(t, s, "many@example.net")
+		start := time.Now()
+		ended := make(chan error, 1)
+		go func() { ended <- s.Runner(t.Context()) }()
+		for range 30 {
+			time.Sleep(time.Hour)
+			if len(entries(t, s)) == 0 {
+				break
+			}
+			before := len(p.mails)
+			if err := submit(t, s, "bob@example.net"); err != nil {
 				t.Fatal(err)
 			}
-			m, err := message.Read(strings.NewReader("Subject: x\n\nbody\n"), message.Options{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			e := &envelope.Envelope{To: []envelope.Recipient{{Address: to}}}
-			if e.From, err = envelope.Parse("ann@example.org"); err != nil {
-				t.Fatal(err)
-			}
-			r := &Request{Message: m, Peer: process.Peer{UID: uid, PID: 4711}}
-			if err := v.handle(t.Context(), s, e, r); err != nil {
-				t.Fatal(err)
+			if len(p.mails) != before+1 {
+				t.Errorf("after %s a message was held back", time.Since(start))
 			}
 		}
-		for range 12 {
-			hand(1000)
+		if err := <-ended; err != nil {
+			t.Error(err)
 		}
-		if waiting, _ := left(t, s); len(p.mails) != 5 || waiting != 7 {
-			t.Errorf("of 12 messages %d are sent and %d wait", len(p.mails), waiting)
+		if took := time.Since(start); took < 24*time.Hour || took > 28*time.Hour {
+			t.Errorf("it took %s", took)
 		}
-		for range 3 {
-			hand(1001)
+		if last := p.mails[len(p.mails)-1]; !strings.Contains(last, "5.1.90") {
+			t.Errorf("no notice, but\n%s", last)
 		}
-		for range 9 {
-			hand(0)
+	})
+}
+
+// TestHealthyMailPasses holds that greylisting, dead mailboxes, recipients over
+// quota and verdicts of spam hold back nobody else's mail of the same account.
+func TestHealthyMailPasses(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		start := time.Now()
+		p := &post{}
+		p.rcpt = func(line string) string {
+			switch {
+			case strings.Contains(line, "grey") && time.Since(start) < 10*time.Minute:
+				return "450 4.7.1 greylisted, come back later"
+			case strings.Contains(line, "dead"):
+				return "550 5.1.1 no such user"
+			case strings.Contains(line, "full"):
+				return "452 4.2.2 mailbox over quota"
+			case strings.Contains(line, "many"):
+				return "452 4.5.3 too many recipients"
+			}
+			return "250 ok"
 		}
-		if len(p.mails) != 17 {
-			t.Errorf("%d messages are sent, with those of others", len(p.mails))
+		p.dotFor = func(to string) string {
+			if strings.Contains(to, "spam") {
+				return "451 4.7.1 looks like spam"
+			}
+			return "250 ok"
 		}
-		begun := time.Now()
+		s := office(t, p)
+		var all []string
+		for i := range 60 {
+			all = append(all, fmt.Sprintf("%s%d@example.net", []string{"grey", "spam", "good", "dead", "spam", "full", "many"}[i%7], i))
+		}
+		for _, to := range all {
+			s.Config.Accounts[0].Deliver = config.DeliverQueue
+			if err := submit(t, s, to); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.Config.Accounts[0].Deliver = config.DeliverNow
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- s.Runner(ctx) }()
+		time.Sleep(15 * time.Minute)
+		to := strings.Join(p.to, " ")
+		for _, one := range all {
+			if strings.HasPrefix(one, "good") && !strings.Contains(to, one) {
+				t.Errorf("%s was held back", one)
+			}
+		}
+		for i := range 20 {
+			time.Sleep(10 * time.Minute)
+			one := fmt.Sprintf("later%d@example.net", i)
+			if err := submit(t, s, one); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(6 * time.Minute)
+			if !strings.Contains(strings.Join(p.to, " "), one) {
+				t.Errorf("%s was held back", one)
+			}
+		}
+		cancel()
+		<-ended
+	})
+}
+
+// TestRateOfRunner holds that the runner keeps the rate as well, and that what
+// waits for it is not written to.
+func TestRateOfRunner(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := newProvider(30, "450 4.7.1 slow down")
+		s := office(t, &p.post)
+		s.Config.Accounts[0].Rate = config.Rate{Messages: 30, Time: time.Minute}
+		backlog(t, s, 300)
+		start := time.Now()
 		if err := s.Runner(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if took := time.Since(begun); len(p.mails) != 24 || took < 2*time.Minute-5*time.Second || took > 4*time.Minute {
-			t.Errorf("after %s %d messages are sent", took, len(p.mails))
+		if took := time.Since(start); took > 11*time.Minute {
+			t.Errorf("it took %s", took)
+		}
+		if len(p.mails) != 300 || len(p.dials) > 40 || len(p.refused) > 2 {
+			t.Errorf("%d taken, in %d sessions; %d refused", len(p.mails), len(p.dials), len(p.refused))
 		}
 	})
 }

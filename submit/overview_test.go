@@ -57,7 +57,7 @@ func TestOverview(t *testing.T) {
 			t.Fatal(err)
 		}
 		expect("work ok 0 false 0")
-		if last := s.lastTaken(accountKey(s.Config.Accounts[0])); time.Since(last) > time.Minute {
+		if last := s.lastTaken(accountKey(s.Config.Accounts[0])).at; time.Since(last) > time.Minute {
 			t.Errorf("last taken %s ago", time.Since(last))
 		}
 

@@ -207,11 +207,16 @@ func (r *run) find(by config.Choice, begin bool) *group {
 		return at
 	}
 	f := g.s.fault(g.key.account)
+	if f != nil && f.suspected() {
+		f = nil // what one message was refused for holds back no other
+	}
 	switch {
 	case begin && (r.which.Now || f == nil || f.isDue(g.s)):
 		if err != nil {
 			g.account = nil
 			g.s.note(g.key.account, by.CommandLine.Account, err, nil)
+		} else {
+			g.restrain(f)
 		}
 	case f != nil && !f.isDue(g.s):
 		g.waits = f.next

@@ -32,6 +32,7 @@ type post struct {
 	mail   func() string          // the reply to MAIL; nil: 250
 	rcpt   func(to string) string // the reply to RCPT; nil: 250
 	dot    func() string          // the reply to the final dot; nil: 250
+	dotFor func(to string) string // likewise, for the last recipient
 	mails  []string               // whole messages that were taken
 	to     []string               // the recipients that were taken
 	dials  []time.Time            // when somebody came, or tried to
@@ -53,6 +54,7 @@ func (p *post) serve(conn net.Conn) {
 	r := bufio.NewReader(conn)
 	say := func(text string) { fmt.Fprintf(conn, "%s\r\n", text) }
 	say("220 mx ESMTP")
+	last := ""
 	for {
 		line, err := r.ReadString('\n')
 		if err != nil {
@@ -84,7 +86,7 @@ func (p *post) serve(conn net.Conn) {
 			if p.rcpt != nil {
 				reply = p.rcpt(line)
 			}
-			if reply[0] == '2' {
+			if last = line; reply[0] == '2' {
 				p.to = append(p.to, line)
 			}
 			say(reply)
@@ -100,6 +102,9 @@ func (p *post) serve(conn net.Conn) {
 			reply := "250 ok"
 			if p.dot != nil {
 				reply = p.dot()
+			}
+			if p.dotFor != nil {
+				reply = p.dotFor(last)
 			}
 			if reply[0] == '2' {
 				p.mails = append(p.mails, b.String())

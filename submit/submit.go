@@ -170,6 +170,7 @@ func (s *Submitter) deliver(ctx context.Context, j *job) (*Report, error) {
 		again := v.again // v may be another's from here on
 		s.part(v, err)
 		if again && report.untouched() && ctx.Err() == nil {
+			done()
 			return s.deliver(ctx, j)
 		}
 		if len(mails) == 0 {
