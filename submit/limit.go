@@ -160,13 +160,13 @@ const takenStep = 5 * time.Second
 
 // taken notes that the server has taken a message from a that was begun at that
 // time: a limit met before is over. If only one message has met it, that was the
-// message's own fault.
+// message's own fault. Of a message that was on its way already nothing follows.
 func (s *Submitter) taken(a *config.Account, begun time.Time) {
 	if s.Queue == nil || s.rehearsal != nil {
 		return
 	}
 	key, now, alone := accountKey(a), time.Now(), ""
-	if f := s.limit(key); f != nil && (f.by != "" || !begun.Before(f.at)) {
+	if f := s.limit(key); f != nil && !begun.Before(f.at) {
 		if f.suspected() {
 			alone = f.by
 		}

@@ -216,7 +216,7 @@ func backlog(t *testing.T, s *Submitter, n int) {
 func TestLimitOfBacklog(t *testing.T) {
 	for _, refusals := range [][]string{{"450 4.7.1 slow down"}, {"421 4.7.0 slow down"}, {"450 4.7.1 slow down", "421 4.3.2 slow down"}} {
 		bubble(t, func(t *testing.T) {
-			const n = 300
+			const n = 200
 			p := newProvider(30, refusals...)
 			s := office(t, &p.post)
 			backlog(t, s, n)
@@ -278,7 +278,7 @@ func written(t *testing.T, s *Submitter) map[string]time.Time {
 // anything asked.
 func TestLimitOfMany(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		const n, minutes = 20_000, 10
+		const n, minutes = 5_000, 10
 		p := newProvider(30, "450 4.7.1 slow down", "421 4.3.2 slow down")
 		s := office(t, &p.post)
 		backlog(t, s, 1)

@@ -73,6 +73,7 @@ func (p *post) serve(conn net.Conn) {
 			p.logins++
 			say(p.login())
 		case "MAIL":
+			time.Sleep(time.Millisecond) // so that there is a before and an after
 			reply := "250 ok"
 			if p.mail != nil {
 				reply = p.mail()

@@ -219,16 +219,24 @@ func fail(mails []smtp.Mail, err error) {
 // mail is the job as a session takes it. done gets each result, and from whom the
 // mail was.
 func (s *Submitter) mail(j *job, done func(from envelope.Address, r smtp.Result)) smtp.Mail {
-	begun := time.Now()
+	var begun time.Time // the last transaction
 	noted := func(from envelope.Address, r smtp.Result) {
 		done(from, r)
 		if r.Err == nil {
 			s.taken(j.account, begun)
 		}
 	}
-	m := s.mailOf(&j.envelope, j.message, noted)
+	begins := func(m smtp.Mail) smtp.Mail {
+		open := m.Open
+		m.Open = func(f envelope.Form) (io.Reader, int64, error) {
+			begun = time.Now()
+			return open(f)
+		}
+		return m
+	}
+	m := begins(s.mailOf(&j.envelope, j.message, noted))
 	if in := j.instead; in != nil {
-		other := s.mailOf(&in.envelope, in.message, noted)
+		other := begins(s.mailOf(&in.envelope, in.message, noted))
 		m.Instead = &other
 	}
 	return m
