@@ -35,7 +35,7 @@ type fault struct {
 	account  string // its name
 	login    bool   // a login failed
 	limit    bool   // a limit was met, which ends when a message is taken
-	by       string // the only message that has met it; "" if there are others
+	by       string // the messages that have met it, while they are too few to be sure
 	reason   string
 	failures int         // so many, one after the other
 	since    time.Time   // the first of them

@@ -18,7 +18,8 @@ import (
 //
 //	refused ── suspicion ──── another message is taken ──> it was that message's
 //	               │          fault: no limit
-//	               │ another message is refused
+//	               │ another message is refused, or three more, if the words
+//	               │ may be a verdict on the message
 //	           limit: the account rests, its entries are left as they are
 //	               │ the rest is over: one probe, whoever comes first
 //	               ├─ refused: the account rests, for longer
@@ -45,8 +46,13 @@ func (f *fault) suspected() bool {
 	return f.limit && f.by != "" && !strings.HasPrefix(f.by, sessionMark)
 }
 
+// halts reports whether the account takes nothing now for a limit that it has met.
+func (f *fault) halts(s *Submitter) bool {
+	return f.limit && f.by == "" && f.failures > 0 && !f.isDue(s)
+}
+
 // sessionMark begins the by of a limit that a session has met before any message.
-const sessionMark = "session "
+const sessionMark = "session-"
 
 // untried reports whether err says that the message was not tried: its session or
 // its account was not free. until is when it may be, if that is known.
@@ -76,27 +82,40 @@ func (s *Submitter) meetLimit(key, account string, err error, by string) bool {
 	}
 	now := time.Now()
 	f := s.fault(key)
-	first := f == nil || !f.limit
-	if first {
-		f = &fault{account: account, since: now, limit: true, by: by}
+	if f == nil || !f.limit {
+		f = &fault{account: account, since: now, limit: true}
 	}
-	sure := f.by != "" && f.by != by
+	if f.halts(s) {
+		return true // on its way when others met it
+	}
+	most := enough
+	switch probed := f.failures > 0 && f.by == ""; {
+	case smtp.Doubtful(err):
+		most = enoughInDoubt
+	case probed:
+		most = 1
+	}
+	met := strings.Fields(f.by)
+	if !slices.Contains(met, by) {
+		met = append(met, by)
+	}
+	f.by, f.at, f.reason = strings.Join(met, " "), now, oneLine(err)
+	sure := len(met) >= most
 	if sure {
 		f.by = ""
-	}
-	if due := f.isDue(s); first || due {
 		f.failures++
-	} else if !sure {
-		f.reason = oneLine(err)
-		s.setFault(key, f)
-		return f.by == ""
 	}
-	f.tries, f.at = tried(f.tries, now), now
-	f.next = now.Add(s.limitRest(f.failures, err))
-	f.reason = oneLine(err)
+	f.next = now.Add(s.limitRest(max(1, f.failures), err))
 	s.setFault(key, f)
-	return f.by == ""
+	return sure
 }
+
+// How many messages in a row must be refused, where another limit has not just been
+// met, for what they are refused for to be a limit.
+const (
+	enough        = 2
+	enoughInDoubt = 4
+)
 
 // limitRest returns how long an account rests that has met a limit so often.
 func (s *Submitter) limitRest(failures int, err error) time.Duration {
@@ -108,15 +127,15 @@ func (s *Submitter) limitRest(failures int, err error) time.Duration {
 }
 
 // admit reports by a held error that the account rests, and returns otherwise what
-// is to be called when the message, by, has had its outcome. Where a limit was met,
-// one message at a time finds out whether it is over.
-func (s *Submitter) admit(a *config.Account, by string) (done func(), err error) {
+// is to be called when the message has had its outcome. Where a limit was met, one
+// message at a time finds out whether it is over.
+func (s *Submitter) admit(a *config.Account) (done func(), err error) {
 	key := accountKey(a)
 	f := s.limit(key)
-	if f == nil || f.by == by && by != "" {
+	if f == nil || f.by != "" {
 		return func() {}, nil
 	}
-	if f.by == "" && !f.isDue(s) {
+	if f.halts(s) {
 		return nil, f.holds()
 	}
 	release, err := s.Queue.Lock(probePrefix + key)
@@ -177,9 +196,8 @@ func (s *Submitter) taken(a *config.Account, begun time.Time) {
 		return
 	}
 	t.account, t.at = a.Name, now
-	if words := strings.Fields(t.alone); alone != "" && !slices.Contains(words, alone) {
-		t.alone = strings.Join(append(words[max(0, len(words)-maxAlone+1):], alone), " ")
-	}
+	all := append(strings.Fields(t.alone), strings.Fields(alone)...)
+	t.alone = strings.Join(all[max(0, len(all)-maxAlone):], " ")
 	s.Queue.Note(takenPrefix+key, t.marshal())
 }
 

@@ -154,7 +154,7 @@ func TestReadyEndsFaults(t *testing.T) {
 		s := office(t, p)
 		s.note("0123", "work", status.Connection.Errorf("connect to old:25: refused"), nil)
 		s.note("4567", "other", status.Connection.Errorf("connect to other:25: refused"), nil)
-		s.meetLimit("89ab", "work", status.Limited.Errorf("450 slow"), "")
+		s.meetLimit("89ab", "work", status.Limited.Errorf("450 slow"), "x")
 		if err := submit(t, s, "bob@example.net"); err != nil {
 			t.Fatal(err)
 		}

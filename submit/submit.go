@@ -194,7 +194,7 @@ func (s *Submitter) admitted(ctx context.Context, j *job) (v *visit, done func()
 	if err := s.paced(j.account, false); err != nil {
 		return nil, nil, err
 	}
-	if done, err = s.admit(j.account, ""); err != nil {
+	if done, err = s.admit(j.account); err != nil {
 		return nil, nil, err
 	}
 	if v, err = s.enter(ctx, j.account, j.hello, slotTime); err == nil {
