@@ -59,6 +59,9 @@ func (d *doctor) lookUp(ctx context.Context, server config.Server) []finding {
 			continue
 		}
 		d.hops = append(d.hops, w.todo...)
+		if t.second {
+			continue
+		}
 		found = append(found, fine("%s", d.addresses(w)))
 	}
 	return found
@@ -113,17 +116,15 @@ const (
 	toGreet
 )
 
-// connections meets every hop, all at once.
+// connections meets every hop: all at once, but what may be the same server in
+// another way only if it is not.
 func (d *doctor) connections(ctx context.Context) []finding {
 	if len(d.hops) == 0 {
 		return nil
 	}
-	d.met = make([]*meeting, len(d.hops))
-	var all sync.WaitGroup
-	for i, h := range d.hops {
-		all.Go(func() { d.met[i] = d.meet(ctx, h) })
+	for _, second := range []bool{false, true} {
+		d.meetAll(ctx, func(h hop) bool { return h.second == second && !(second && d.speaks(h)) })
 	}
-	all.Wait()
 	var found []finding
 	for _, m := range d.met {
 		for _, l := range m.lines {
@@ -140,6 +141,25 @@ func (d *doctor) connections(ctx context.Context) []finding {
 		found = append(found, fine("%s", m.hop))
 	}
 	return soften(found, d.anybody() != nil)
+}
+
+// meetAll meets those hops that which reports, all at once.
+func (d *doctor) meetAll(ctx context.Context, which func(hop) bool) {
+	var all sync.WaitGroup
+	met := make([]*meeting, len(d.hops))
+	for i, h := range d.hops {
+		if which(h) {
+			all.Go(func() { met[i] = d.meet(ctx, h) })
+		}
+	}
+	all.Wait()
+	d.met = append(d.met, slices.DeleteFunc(met, func(m *meeting) bool { return m == nil })...)
+}
+
+// speaks reports whether somebody was met at the address of h, so that it need not
+// be tried in another way.
+func (d *doctor) speaks(h hop) bool {
+	return slices.ContainsFunc(d.met, func(m *meeting) bool { return m.err == nil && m.address == h.address })
 }
 
 // anybody returns a meeting that went well, or nil.

@@ -23,6 +23,7 @@ type target struct {
 	port   int
 	prove  string // the name that its certificate must have
 	try    bool   // whether it speaks as server says is found out by trying
+	second bool   // it is for what speaks otherwise
 }
 
 // targets returns the target of server, or those of its SRV records in the
@@ -73,6 +74,7 @@ func (t target) spoken() []target {
 	if t.server.Scheme == config.SchemeTLS {
 		t.server.Scheme = config.SchemeStartTLS
 	}
+	t.second = true
 	return []target{tls, t}
 }
 
