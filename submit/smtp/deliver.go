@@ -138,7 +138,7 @@ func (d *delivery) take() *transaction {
 		if !ok {
 			return nil
 		}
-		d.left = []part{{&m, m.Envelope.To}}
+		d.left = d.s.parts(&m, m.Envelope.To)
 	}
 	p := &d.left[0]
 	n := min(len(p.to), d.s.maxRecipients())
@@ -147,6 +147,38 @@ func (d *delivery) take() *transaction {
 		d.left = d.left[1:]
 	}
 	return t
+}
+
+// parts are the mails that the recipients of m get: where the server has refused its
+// sender in this session, it is not asked again.
+func (s *Session) parts(m *Mail, to []envelope.Recipient) []part {
+	if m.Instead == nil || !slices.Contains(s.senders, m.Envelope.From) {
+		return []part{{m, to}}
+	}
+	instead := make(map[envelope.Address]envelope.Recipient)
+	for _, r := range m.Instead.Envelope.To {
+		instead[r.Address] = r
+	}
+	one, other := part{mail: m}, part{mail: m.Instead}
+	for _, r := range to {
+		if changed, ok := instead[r.Address]; ok {
+			other.to = append(other.to, changed)
+		} else {
+			one.to = append(one.to, r)
+		}
+	}
+	return slices.DeleteFunc([]part{one, other}, func(p part) bool { return len(p.to) == 0 })
+}
+
+// senderRefused takes note that the server refuses the sender of m, which goes for
+// the recipients that it has not heard of, too.
+func (d *delivery) senderRefused(m *Mail) {
+	d.s.senders = append(d.s.senders, m.Envelope.From)
+	var left []part
+	for _, p := range d.left {
+		left = append(left, d.s.parts(p.mail, p.to)...)
+	}
+	d.left = left
 }
 
 // putBack leaves a recipient for another transaction.

@@ -45,6 +45,7 @@ import (
 
 	"github.com/emersion/go-sasl"
 
+	"sendoff/submit/envelope"
 	"sendoff/submit/status"
 )
 
@@ -130,6 +131,8 @@ type Session struct {
 	quit     bool                 // QUIT is sent
 	begun    bool                 // there was a transaction
 	remarks  []string             // that were made
+
+	senders []envelope.Address // that the server has refused
 
 	transactions int  // that were begun
 	served       bool // the server has taken part in one

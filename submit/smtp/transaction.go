@@ -149,6 +149,9 @@ func (t *transaction) gotMail(st step, r Reply) error {
 	}
 	t.asked = true
 	if t.open = r.Class() == 2; !t.open {
+		if t.mail.Instead != nil && r.refusesSender(mail) {
+			t.d.senderRefused(t.mail)
+		}
 		t.refused(st, r, Result{})
 	}
 	t.s.served = t.s.served || t.open
