@@ -114,25 +114,30 @@ func waitingOf(ctx context.Context, expired []queue.User) (texts []string) {
 	return texts
 }
 
-// StartEach has the queue of each other user run, and waits for none. warn hears of
-// what is odd.
-func (s *Submitter) StartEach(ctx context.Context, warn func(string)) error {
-	users, odd := queue.Users()
-	if odd != nil {
-		warn(odd.Error())
-	}
+// StartEach has the queue of each other user run, and waits for none; but where all
+// that we start ends with us, as in some containers, tend is not nil, and has to
+// be called, which takes a while. Odd names in the folder are for lists to tell.
+func (s *Submitter) StartEach(ctx context.Context) (tend func(), err error) {
+	users, _ := queue.Users()
 	users, expired := valid(users)
 	for _, text := range waitingOf(ctx, expired) {
 		s.logFault(fmt.Errorf("%s", text))
 	}
 	units, rest := byUnit(users)
-	if len(rest) > 0 {
+	if _, lasts := s.Outlives(); len(rest) > 0 && !lasts {
+		tend = func() { Tend(ctx) }
+	} else if len(rest) > 0 {
 		if _, err := process.Start("--queue-tend"); err != nil {
-			return status.Temporary.Wrap(err)
+			return nil, status.Temporary.Wrap(err)
 		}
 	}
+	return tend, startUnits(ctx, units)
+}
+
+// startUnits starts the units of those users who have mail.
+func startUnits(ctx context.Context, users []queue.User) error {
 	var failures manyErrors
-	countErrand.ask(ctx, units, func(a *saying) {
+	countErrand.ask(ctx, users, func(a *saying) {
 		if a.err == nil && a.number() == 0 {
 			return
 		}
@@ -157,6 +162,20 @@ func byUnit(users []queue.User) (units, rest []queue.User) {
 		}
 	}
 	return units, rest
+}
+
+// StartOwn starts a runner for each of the queues that has mail, so that a timer
+// need not wait for it. It reports false where none would outlive us.
+func (s *Submitter) StartOwn() bool {
+	if _, lasts := s.Outlives(); !lasts {
+		return false
+	}
+	for _, q := range s.queues() {
+		if running, err := q.Locked(runnerLock); waiting(q) && !running && err == nil {
+			s.Start(q.String())
+		}
+	}
+	return true
 }
 
 // Tend runs the queues of the users that StartEach leaves to it. Nobody is kept

@@ -103,9 +103,6 @@ func EachUser(ctx context.Context, w io.Writer, e Errand, warn func(string)) (su
 		}
 	}
 	answers := e.ask(ctx, users, nil)
-	if ctx.Err() != nil {
-		return 0, nil
-	}
 	var failures manyErrors
 	for i := range answers {
 		a := &answers[i]
@@ -114,7 +111,7 @@ func EachUser(ctx context.Context, w io.Writer, e Errand, warn func(string)) (su
 		if err != nil {
 			return sum, err // nobody reads it
 		}
-		if a.err != nil {
+		if a.err != nil && ctx.Err() == nil {
 			failures.add(fmt.Errorf("queue of user %s: %w", process.UserName(a.UID), a.err))
 		}
 	}

@@ -38,7 +38,13 @@ cat /home/mallory/found
 // TestNeighbourStops holds that a user who stops the process that root has started
 // does not stop root, nor the mail of others.
 func TestNeighbourStops(t *testing.T) {
-	stdout, stderr := inTown(t, `
+	for _, first := range []string{"init", "sleep"} { // where processes outlive who has started them, and where not
+		t.Run(first, func(t *testing.T) { stops(t, first) })
+	}
+}
+
+func stops(t *testing.T, first string) {
+	stdout, stderr := inTownOf(t, first, `
 /opt/sendoff --make-spool
 account mallory "sh -c 'echo \$PPID >>/home/mallory/stopped; kill -STOP \$PPID; exec sleep 5'"
 account victim 'touch /home/victim/tried'
@@ -58,6 +64,26 @@ as eve /opt/sendoff --queue-run; echo as eve: $(as eve /opt/sendoff --doctor | g
 	has(t, stdout, "-q 75", "--queue-run 0", "after [0-3] s", "as victim: ok runner a timer runs the queue", "as eve: ok runner a timer runs the queue")
 	lacks(t, stdout, "never: .*")
 	has(t, stderr, "sendoff: queue of user mallory: killed")
+}
+
+// TestNeighbourWaits holds that the timer waits neither for root's own mail, nor for
+// users whose servers are slow, and that a mail can be all that it takes.
+func TestNeighbourWaits(t *testing.T) {
+	stdout, _ := inTown(t, `
+/opt/sendoff --make-spool
+printf 'log = "off"\nretry = ["1s", "1s"]\n[accounts.work]\nserver = "pipe:sh -c %stouch /opt/root; exec sleep 15%s"\nfrom = "r@example.org"\n' "'" "'" >/etc/sendoff/config.toml
+printf 'Subject: x\n\ntext\n' | SENDOFF_RUNNER=off /opt/sendoff -odq bob@example.net
+account mallory "sh -c 'touch /home/mallory/tried; exec sleep 15'"
+account victim 'touch /home/victim/tried'
+mail mallory; mail victim; due
+begin=$(date +%s)
+/opt/sendoff --queue-run=5m; echo --queue-run $?
+echo after $(($(date +%s) - begin)) s
+until_ test -e /home/victim/tried; until_ test -e /home/mallory/tried; until_ test -e /opt/root
+echo all after $(($(date +%s) - begin)) s
+`)
+	has(t, stdout, "--queue-run 0", "after [0-3] s", "all after ([0-9]|1[0-4]) s")
+	lacks(t, stdout, "never: .*")
 }
 
 // TestNeighbourMark holds that a user cannot speak for root's timer, and root not
@@ -149,7 +175,8 @@ func TestNeighbourNames(t *testing.T) {
 	stdout, stderr := inTown(t, `
 /opt/sendoff --make-spool
 as mallory sh -c 'cd /var/spool/sendoff; for i in $(seq 3000); do : >x$i; done; mkfifo 60007; ln -s /etc 60008'
-timeout 20 /opt/sendoff --queue-run >/dev/null; echo $?
+timeout 20 /opt/sendoff --queue-run=5m; echo $?
+timeout 20 /opt/sendoff -bP; echo $?
 `)
 	has(t, stdout, "0")
 	if strings.Count(stderr, "\n") != 1 {

@@ -19,7 +19,7 @@ import (
 )
 
 // A town is a machine with the users mallory, who is hostile, victim and eve, in a
-// mount namespace of its own: /etc, /home, /opt, /run, /tmp, root's home and
+// mount and process namespace of its own: /etc, /home, /opt, /run, /tmp, root's home and
 // /var/spool are made for the test, and the machine's stay as they are.
 //
 //	/opt/sendoff, /opt/sendmail   the program
@@ -88,6 +88,12 @@ func runTownsman() {
 // and stderr.
 func inTown(t *testing.T, script string) (stdout, stderr string) {
 	t.Helper()
+	return inTownOf(t, "init", script)
+}
+
+// inTownOf has a first process of that name, with which all others end.
+func inTownOf(t *testing.T, name, script string) (stdout, stderr string) {
+	t.Helper()
 	needRoot(t)
 	self, err := os.Executable()
 	if err != nil {
@@ -97,7 +103,15 @@ func inTown(t *testing.T, script string) (stdout, stderr string) {
 	for name := range townsfolk {
 		names = append(names, name)
 	}
-	cmd := exec.Command("unshare", "-m", "sh", "-c", townMade+script, "sh", lab.dir, self, strings.Join(names, " "))
+	sh, err := filepath.EvalSymlinks("/bin/sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := filepath.Join(folder(t), name)
+	if err := copyFile(sh, first); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("unshare", "-m", "-p", "-f", "--mount-proc", first, "-c", townMade+script, "sh", lab.dir, self, strings.Join(names, " "))
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
 	cmd.Dir = "/"
 	var out, errs bytes.Buffer
@@ -106,6 +120,15 @@ func inTown(t *testing.T, script string) (stdout, stderr string) {
 		t.Fatalf("%v\n%s%s", err, out.String(), errs.String())
 	}
 	return out.String(), errs.String()
+}
+
+// copyFile copies a program.
+func copyFile(from, to string) error {
+	text, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, text, 0o755)
 }
 
 // has says which of the lines, regular expressions, a text lacks.

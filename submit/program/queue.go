@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 
 	"sendoff/config"
@@ -160,7 +161,10 @@ func (p *program) everywhere(ctx context.Context, s *submit.Submitter, task subm
 		errs = append(errs, s.MarkTimer(run.Timer, p.servesAll()))
 	}
 	if p.servesAll() {
-		errs = append(errs, p.before(ctx, s, task))
+		errs = append(errs, p.before(ctx, task))
+	}
+	if task == submit.TaskDue && p.servesAll() {
+		return errors.Join(append(errs, p.timer(ctx, s))...)
 	}
 	if p.cmd.As == 0 {
 		defer s.Wake()
@@ -170,7 +174,7 @@ func (p *program) everywhere(ctx context.Context, s *submit.Submitter, task subm
 	if p.cmd.Mode == cmdline.Run && err == nil {
 		p.sayRun(s, task, some)
 	}
-	if p.servesAll() && task != submit.TaskDue {
+	if p.servesAll() {
 		n, err := submit.EachUser(ctx, os.Stdout, p.errand(task), p.say)
 		some += n
 		errs = append(errs, err)
@@ -234,20 +238,37 @@ func (p *program) errand(task submit.Task) submit.Errand {
 	return submit.Errand{Args: []string{"-q" + p.cmd.Run.String()}, Sends: true}
 }
 
-// before is what root's process does for others before it looks at its own queue:
-// it has theirs run, for which it does not wait, or says who is locked out.
-func (p *program) before(ctx context.Context, s *submit.Submitter, task submit.Task) error {
-	switch task {
-	case submit.TaskDue:
-		return s.StartEach(ctx, p.say)
-	case submit.TaskList:
-		for _, text := range submit.LockedOut(ctx) {
-			if err := p.print("(" + text + ")\n"); err != nil {
-				return err
-			}
+// before says, at the head of root's list, who is locked out.
+func (p *program) before(ctx context.Context, task submit.Task) error {
+	if task != submit.TaskList {
+		return nil
+	}
+	for _, text := range submit.LockedOut(ctx) {
+		if err := p.print("(" + text + ")\n"); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// timer has root's and all others' queues run, and waits for no mail if it need not:
+// root's own mail is waited for where it is not known to be a timer that asks.
+func (p *program) timer(ctx context.Context, s *submit.Submitter) error {
+	tend, err := s.StartEach(ctx)
+	var others sync.WaitGroup
+	if tend != nil {
+		others.Go(tend)
+	}
+	defer others.Wait()
+	if p.cmd.Run.Timer > 0 && s.StartOwn() {
+		return err
+	}
+	defer s.Wake()
+	some, failure := s.Do(ctx, os.Stdout, submit.TaskDue, nil)
+	if failure == nil && process.IsTerminal(os.Stderr) {
+		p.say(whose() + s.Tally.Words(some))
+	}
+	return errors.Join(err, failure)
 }
 
 // whose says whose queue was run, where others' are as well.

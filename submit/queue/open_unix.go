@@ -212,7 +212,7 @@ func Users() (users []User, odd error) {
 	for _, entry := range entries {
 		uid, ok := ownerOf(entry.Name())
 		switch {
-		case entry.Name() == timerFile:
+		case entry.Name() == timerFile, strings.HasPrefix(entry.Name(), movedName):
 		case !ok:
 			strange = append(strange, entry.Name())
 		case uid != 0 && !seen[uid]:
@@ -294,9 +294,12 @@ func MakeShared(users []User) (moved []string, err error) {
 	return moved, process.SyncFolder(Shared)
 }
 
+// movedName is how the names begin that moveAway gives.
+const movedName = "moved-"
+
 // moveAway gives what is at path, in Shared, a name that means nothing.
 func moveAway(path string) (away string, err error) {
-	away = filepath.Join(Shared, "moved-"+filepath.Base(path)+"-"+rand.Text()[:8])
+	away = filepath.Join(Shared, movedName+filepath.Base(path)+"-"+rand.Text()[:8])
 	return away, os.Rename(path, away)
 }
 
