@@ -90,6 +90,7 @@ var hints = [...]struct {
 	{Credential, "exit status", "run the command by hand, as the same user"},
 	{Credential, "others can read it", "take the right away: chmod 600"},
 	{Credential, "can write it", "take the right away: chmod 600"},
+	{Credential, "file:|belongs to uid", `give it to yourself or to root: chown; in a container, where it has the owner that it has on the host: secret = "command:cat FILE", or env:NAME`},
 	{Credential, "belongs to uid", "give it to yourself or to root: chown"},
 	{Credential, "not a regular file", `use secret = "command:cat FILE"`},
 	{Credential, "file:|permission denied", "it is for its owner: let your group read it, or have an account of your own: sendoff --setup"},
