@@ -78,7 +78,7 @@ func (p *program) request(c *config.Config) (*submit.Request, config.Choice, err
 	}
 	if bad != nil && (p.cmd.Face == cmdline.Sendoff || len(r.To) == 0 && !p.cmd.Extract) {
 		r.Bad = r.Bad[1:]
-		return r, by, bad
+		return r, by, p.mend(bad)
 	}
 	if p.cmd.From != nil {
 		sender, err := oneAddress(*p.cmd.From)
@@ -115,12 +115,11 @@ func (p *program) addHeader(r *submit.Request, by *config.Choice) error {
 		return nil
 	}
 	list, bad := r.Message.Recipients()
-	if len(bad) > 0 && p.cmd.Face == cmdline.Sendoff {
-		more := ""
-		if len(bad) > 1 {
-			more = fmt.Sprintf(" (and %d more)", len(bad)-1)
-		}
-		return fmt.Errorf("%w%s; nothing was sent: mend the address, and send the message again", bad[0], more)
+	switch sendoff := p.cmd.Face == cmdline.Sendoff; {
+	case sendoff && len(bad) > 1:
+		return p.mend(fmt.Errorf("%w (and %d more)", bad[0], len(bad)-1))
+	case sendoff && len(bad) > 0:
+		return p.mend(bad[0])
 	}
 	r.Bad = append(r.Bad, bad...)
 	p.add(r, list, "header, by -t")
@@ -128,6 +127,14 @@ func (p *program) addHeader(r *submit.Request, by *config.Choice) error {
 		return status.Usage.Errorf("no recipients in To, Cc or Bcc")
 	}
 	return nil
+}
+
+// mend asks a person to mend the address that err is about.
+func (p *program) mend(err error) error {
+	if p.cmd.Face == cmdline.Sendoff {
+		err = fmt.Errorf("%w; nothing was sent: mend the address, and send the message again", err)
+	}
+	return err
 }
 
 // choose finds the account. A rehearsal can do without one.
