@@ -3,11 +3,13 @@
 package credential
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"os"
 	"path"
 	"path/filepath"
@@ -19,6 +21,8 @@ import (
 	"github.com/godbus/dbus/v5"
 	"github.com/zalando/go-keyring"
 	ss "github.com/zalando/go-keyring/secret_service"
+
+	"sendoff/submit/process"
 )
 
 // mayAsk says that the system may ask the person although nothing is locked.
@@ -152,6 +156,9 @@ func connect(ctx context.Context) (*dbus.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	if address, err = ourBus(ctx, address); err != nil {
+		return nil, fmt.Errorf("%w: %s", ErrNoBus, printable(err.Error(), 200))
+	}
 	if err := os.Setenv("DBUS_SESSION_BUS_ADDRESS", address); err != nil {
 		return nil, err
 	}
@@ -266,6 +273,78 @@ func busAddress(folders ...string) (string, error) {
 		}
 	}
 	return "", ErrNoBus
+}
+
+// ourBus returns the first of the addresses where a bus of ours or root's listens:
+// that of another user, which su and sudo -E leave in the environment, would get
+// what we store, and choose what we find.
+func ourBus(ctx context.Context, addresses string) (string, error) {
+	var first error
+	for address := range strings.SplitSeq(addresses, ";") {
+		err := judgeBus(ctx, address)
+		if err == nil {
+			return address, nil
+		}
+		first = cmp.Or(first, err)
+	}
+	return "", first
+}
+
+// judgeBus says why no bus of ours or root's listens at an address.
+func judgeBus(ctx context.Context, address string) error {
+	socket := socketOf(address)
+	if socket == "" {
+		return errors.New("whose bus it is cannot be known, as it is not on a Unix socket")
+	}
+	conn, err := new(net.Dialer).DialContext(ctx, "unix", socket)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	peer, err := process.PeerOf(conn.(*net.UnixConn))
+	if err != nil && strings.HasPrefix(socket, "@") {
+		return err // nothing else says whose it is
+	}
+	if err == nil && !oursOrRoots(peer.UID) {
+		return fmt.Errorf("that of the environment belongs to uid %d", peer.UID)
+	}
+	if strings.HasPrefix(socket, "@") {
+		return nil
+	}
+	info, err := os.Stat(socket)
+	if err != nil {
+		return err
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok && !oursOrRoots(int(st.Uid)) {
+		return fmt.Errorf("%s belongs to uid %d", socket, st.Uid)
+	}
+	return process.TrustWay(socket)
+}
+
+func oursOrRoots(uid int) bool { return uid == 0 || uid == os.Geteuid() }
+
+// socketOf returns the Unix socket of a bus's address (D-Bus specification, "Server
+// Addresses"), with @ before an abstract name; "" if it has none.
+func socketOf(address string) string {
+	rest, _ := strings.CutPrefix(address, "unix:")
+	if rest == address {
+		return ""
+	}
+	for pair := range strings.SplitSeq(rest, ",") {
+		key, text, _ := strings.Cut(pair, "=")
+		value, err := dbus.UnescapeBusAddressValue(text)
+		switch {
+		case err != nil:
+			return ""
+		case key == "path":
+			return value
+		case key == "abstract":
+			return "@" + value
+		case key == "runtime" && value == "yes":
+			return filepath.Join(os.Getenv("XDG_RUNTIME_DIR"), "bus")
+		}
+	}
+	return ""
 }
 
 func ourSocket(path string) bool {

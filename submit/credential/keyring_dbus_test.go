@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/godbus/dbus/v5"
@@ -269,6 +270,50 @@ func TestBusAddress(t *testing.T) {
 		got, err := busAddress(tt.folders...)
 		if got != tt.want || (err == nil) != (tt.want != "") {
 			t.Errorf("%q, %q: got %s, %v; want %s", tt.set, tt.folders, got, err, tt.want)
+		}
+	}
+}
+
+// TestOurBus: a bus is believed if it is known to be ours or root's.
+func TestOurBus(t *testing.T) {
+	dir := t.TempDir()
+	listen := func(name string) string {
+		l, err := net.Listen("unix", name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { l.Close() })
+		return name
+	}
+	ours, open := listen(filepath.Join(dir, "ours")), filepath.Join(dir, "open")
+	if err := errors.Join(os.Mkdir(open, 0o700), os.Chmod(open, 0o777)); err != nil {
+		t.Fatal(err)
+	}
+	replaced := listen(filepath.Join(open, "bus"))
+	abstract := listen("@" + filepath.Join(dir, "abstract"))
+	foreign := listen(filepath.Join(dir, "foreign"))
+	if os.Geteuid() == 0 {
+		os.Chown(foreign, 12345, -1)
+	}
+	for _, row := range []struct{ addresses, want, wrong string }{
+		{"unix:path=" + ours + ",guid=1234", "unix:path=" + ours + ",guid=1234", ""},
+		{"unix:path=" + dir + "/o%75rs", "unix:path=" + dir + "/o%75rs", ""},
+		{"unix:abstract=" + abstract[1:], "unix:abstract=" + abstract[1:], ""},
+		{"unix:path=/nowhere;unix:path=" + ours, "unix:path=" + ours, ""},
+		{"unix:path=" + foreign, "", foreign + " belongs to uid 12345"},
+		{"unix:path=" + replaced, "", "others can write it"},
+		{"unix:path=/nowhere;tcp:host=localhost,port=1", "", "no such file"},
+		{"tcp:host=localhost,port=1", "", "whose bus it is cannot be known"},
+		{"unixexec:path=/bin/true", "", "whose bus it is cannot be known"},
+		{"unix:tmpdir=/tmp", "", "whose bus it is cannot be known"},
+		{"unix:path=%zz", "", "whose bus it is cannot be known"},
+	} {
+		if row.wrong != "" && strings.Contains(row.wrong, "12345") && os.Geteuid() != 0 {
+			continue // only root can give a socket away
+		}
+		got, err := ourBus(t.Context(), row.addresses)
+		if got != row.want || (err == nil) != (row.wrong == "") || err != nil && !strings.Contains(err.Error(), row.wrong) {
+			t.Errorf("%s: %s, %v", row.addresses, got, err)
 		}
 	}
 }

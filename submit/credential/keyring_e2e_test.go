@@ -369,6 +369,29 @@ func TestRealFrozenService(t *testing.T) {
 	})
 }
 
+// TestRealForeignBus: another user listens where the environment says that the bus is.
+func TestRealForeignBus(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can be another user")
+	}
+	trapLaunch(t)
+	name := "sendoff-" + filepath.Base(t.TempDir()) + fmt.Sprint(os.Getpid())
+	const listen = "import socket, sys\ns = socket.socket(socket.AF_UNIX); s.bind('\\0' + sys.argv[1]); s.listen(); print('ready', flush=True)\nwhile True: s.accept()"
+	other := exec.Command("setpriv", "--reuid", "4242", "--regid", "4242", "--clear-groups", "/usr/bin/python3", "-c", listen, name)
+	out, err := other.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	start(t, other)
+	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("DBUS_SESSION_BUS_ADDRESS", "unix:abstract="+name)
+	secret, _ := NewSecret("x")
+	err = (&Store{}).Put(t.Context(), refs(t, "keyring")[0], item, secret)
+	fails(t, err, "keyring: no D-Bus session bus: that of the environment belongs to uid 4242")
+}
+
 func TestRealDeadBus(t *testing.T) {
 	d := newDesktop(t, "", false)
 	use(t, d.socket())

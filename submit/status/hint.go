@@ -76,6 +76,7 @@ var hints = [...]struct {
 	{Credential, "oauth2:|keyring: ", "keep the refresh token in a file, by sendoff --login ACCOUNT --for cron (or service)"},
 	{Credential, "oauth2:|gives no refresh token", "add that scope to scopes in the provider's table; at Google auth-url asks for it with access_type=offline"},
 	{Credential, "keyring: no password stored", "store it: sendoff --login ACCOUNT"},
+	{Credential, "no d-bus session bus|belongs to uid", "the environment is another user's, as su and sudo -E leave it: begin a session of your own (su -, sudo -i)"},
 	{Credential, "no d-bus session bus", "nobody is logged in here, as under cron: keep the secret in a file, by sendoff --login ACCOUNT --for cron (or service)"},
 	{Credential, "no keyring service", `start gnome-keyring or KeePassXC, or use secret = "file:…" or "command:…"`},
 	{Credential, "no default keyring", "log in to the desktop once, or make a default keyring with seahorse"},

@@ -44,6 +44,7 @@ func TestHint(t *testing.T) {
 		{AuthFailed.Errorf("oauth2:google: the provider refuses: invalid_client"), "client-id"},
 		{Credential.Errorf("file:/etc/sendoff/work.secret: open: permission denied"), "sendoff --setup"},
 		{Credential.Errorf("command pass: permission denied"), ""},
+		{Credential.Errorf("keyring: no D-Bus session bus: that of the environment belongs to uid 1000"), "su -"},
 		{Credential.Errorf("file:/run/secrets/smtp: it belongs to uid 1000, neither root nor the user (mode 0644)"), "env:NAME"},
 		{Credential.Errorf("env:PASS: this process has no such variable"), "file:PATH"},
 		{Credential.Errorf("env:PASS: this process has no such variable, as cron runs it"), "--for cron"},
