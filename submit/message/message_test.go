@@ -427,6 +427,14 @@ func FuzzRead(f *testing.F) {
 				t.Errorf("a line of white space in the header %q", header)
 			}
 		}
+		text, err := Read(bytes.NewReader(in), Options{Dot: dot, Text: true})
+		if err != nil {
+			t.Fatalf("reading it as what may be text: %v", err)
+		}
+		defer text.Close()
+		if input, _ := text.Input(); input == withHeader && wire(t, text, everything) != got || input != withHeader && (len(text.fields) > 0 || text.body.size < m.body.size) {
+			t.Errorf("%q was taken for %s", in, input)
+		}
 		again, err := Read(strings.NewReader(got), Options{})
 		if err != nil {
 			t.Fatalf("reading the wire form: %v", err)
