@@ -65,7 +65,7 @@ type Config struct {
 	Runner        string         `toml:"runner" doc:"Whether a process is started that sends what waits: auto, on or off."`
 	Log           string         `toml:"log" doc:"Where it is written what becomes of mail: syslog, stderr, off or a file."`
 	LogFormat     string         `toml:"log-format" doc:"How: text or json."`
-	NotifyCommand string         `toml:"notify-command" doc:"A command to run when a message was given up and nobody could be told by mail."`
+	NotifyCommand string         `toml:"notify-command" doc:"A command to run when a person should know: a message was given up and nobody could be told by mail, or mail has not left for an hour."`
 
 	ListenUsers List[string] `toml:"listen-users" doc:"Who may submit to the Unix socket of --listen, by name or number; everybody if there is none."`
 	UserRate    Rate         `toml:"user-rate" doc:"How many messages a user may submit to --listen in a time, except root; the others wait in the queue."`

@@ -90,7 +90,7 @@ func Unread(environ []string) []string {
 // service called sendoff; and what tests have us obey.
 func others(name, value string) bool {
 	switch {
-	case slices.Contains([]string{"ID", "FOLDER", "SENDER", "REASON"}, name):
+	case slices.Contains([]string{"ID", "FOLDER", "SENDER", "REASON", "EVENT", "EVENT_ACCOUNT", "EVENT_SINCE", "EVENT_COUNT"}, name):
 		return true
 	case strings.Contains(name, "SERVICE_"), strings.Contains(name, "PORT_"), strings.HasSuffix(name, "PORT") && strings.Contains(value, "://"):
 		return true

@@ -45,6 +45,7 @@ type fault struct {
 	salt     string      // with it and the secret that failed,
 	hash     string      // hashSecret gives this; several are separated by spaces
 	alone    string      // of the last message that was taken: others that have met a limit alone
+	place    string      // of what a person was told: where the configuration is
 	file     string      // its name in the queue's folder, if it was read from there
 	lack     bool        // this process lacks what another one may have; never in the folder
 }
@@ -77,6 +78,7 @@ var faultKeys = [...]struct {
 	{"next", func(f *fault) any { return &f.next }},
 	{"salt", func(f *fault) any { return &f.salt }},
 	{"alone", func(f *fault) any { return &f.alone }},
+	{"place", func(f *fault) any { return &f.place }},
 	{"hash", func(f *fault) any { return &f.hash }},
 }
 

@@ -98,9 +98,13 @@ func (g *group) fail(c *queue.Claim) {
 // commandTime is how long the notify-command may take.
 const commandTime = 30 * time.Second
 
-// notifyCommand runs the command that tells a person. The message and its
-// envelope are in the folder; no word of the command is made of them.
-func (s *Submitter) notifyCommand(e *queue.Entry) {
+// notifyCommand tells a person that an entry was given up. The message and its
+// envelope are in the folder.
+func (s *Submitter) notifyCommand(e *queue.Entry) { s.notify(eventFailed, aboutEntry(e)...) }
+
+// notify runs the command that tells a person. No word of the command is made of
+// what it hears in its environment.
+func (s *Submitter) notify(event string, about ...string) {
 	if s.Config.NotifyCommand == "" {
 		return
 	}
@@ -111,15 +115,8 @@ func (s *Submitter) notifyCommand(e *queue.Entry) {
 	ctx, cancel := context.WithTimeout(context.Background(), commandTime)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	sender := ""
-	if e.Sender != nil {
-		sender = e.Sender.String()
-	}
-	cmd.Env = append(os.Environ(),
-		"SENDOFF_ID="+string(e.ID),
-		"SENDOFF_FOLDER="+s.Queue.String()+"/failed",
-		"SENDOFF_SENDER="+sender,
-		"SENDOFF_REASON="+reasonOf(e))
+	cmd.Env = append(os.Environ(), "SENDOFF_EVENT="+event, "SENDOFF_FOLDER="+s.Queue.String()+"/failed")
+	cmd.Env = append(cmd.Env, about...)
 	process.OwnGroup(cmd)
 	cmd.WaitDelay = time.Second
 	if err := process.RunCommand(cmd); err != nil {

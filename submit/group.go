@@ -187,6 +187,7 @@ func (g *group) end() {
 	for _, f := range g.s.memory.takeFailed() {
 		f.s.notifyCommand(f.entry)
 	}
+	g.s.dropped()
 	g.r.mu.Lock()
 	defer g.r.mu.Unlock()
 	if g.sessions--; g.sessions > 0 {

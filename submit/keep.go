@@ -115,6 +115,7 @@ func (s *Submitter) keep(r *Request, report *Report, whom func(Failure) []Wanted
 			}
 		}
 	}
+	s.dropped()
 	err := report.err()
 	if err == nil && len(report.Failures) > 0 {
 		s.tell(report.Error(), report.Failures[0].Err)

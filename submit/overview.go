@@ -116,8 +116,9 @@ func overviews(q *queue.Queue) map[string]*Overview {
 
 // accountName is the name of the account that an entry has, as its faults have it,
 // as far as the entry says it; "" if it says nothing.
-func accountName(e *queue.Entry) string {
-	by := choiceOf(e)
+func accountName(e *queue.Entry) string { return nameOf(choiceOf(e)) }
+
+func nameOf(by config.Choice) string {
 	switch {
 	case by.CommandLine.Account != "":
 		return by.CommandLine.Account

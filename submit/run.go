@@ -28,7 +28,11 @@ func (s *Submitter) Run(ctx context.Context, which Selection) (next time.Time, l
 		return next, left, err
 	}
 	r.all.Wait()
-	return r.look(ctx, false)
+	if next, left, err = r.look(ctx, false); err == nil {
+		r.alarm(true)
+		r.all.Wait()
+	}
+	return next, left, err
 }
 
 // A run is work on what is due. The entries of an account are a group, which
@@ -37,11 +41,12 @@ func (s *Submitter) Run(ctx context.Context, which Selection) (next time.Time, l
 //
 //	look ── known entry ── its choice of an account ── group ── sessions
 type run struct {
-	s      *Submitter
-	which  Selection
-	tidied time.Time
-	all    sync.WaitGroup // sessions of groups
-	ended  chan struct{}  // has a value if a group has ended
+	s       *Submitter
+	which   Selection
+	alarmed time.Time // a person was told of what there is to tell
+	tidied  time.Time
+	all     sync.WaitGroup // sessions of groups
+	ended   chan struct{}  // has a value if a group has ended
 
 	mu       sync.Mutex // is over all that follows, and over the groups
 	known    map[queue.ID]*known
@@ -53,6 +58,7 @@ type run struct {
 // known is what a run has read of an entry that it has not tried since.
 type known struct {
 	by       config.Choice
+	born     time.Time
 	attempts int
 	last     time.Time // see dueAfter
 	next     time.Time
@@ -84,6 +90,7 @@ func (r *run) tidy() {
 	if err := r.s.Queue.Sweep(); err != nil {
 		r.s.logFault(err) // what it left is in nobody's way
 	}
+	r.s.dropped()
 	r.s.forgetAddresses()
 }
 
@@ -139,7 +146,7 @@ func (r *run) read(id queue.ID) *known {
 		return nil
 	}
 	return &known{
-		by: r.s.choice(e), attempts: e.Attempts, last: lastOf(e), next: e.Next,
+		by: r.s.choice(e), born: born(e), attempts: e.Attempts, last: lastOf(e), next: e.Next,
 		other: r.which.Match != nil && !r.which.Match(e),
 	}
 }
@@ -182,8 +189,7 @@ func (r *run) group(by config.Choice, begin bool) *group {
 }
 
 func (r *run) find(by config.Choice, begin bool) *group {
-	o := by.CommandLine
-	place := config.Override{Config: o.Config, UserFile: o.UserFile, Home: o.Home}
+	place := placeOf(by)
 	c := r.configs[place]
 	if c == nil {
 		c = r.s.configured(place)

@@ -157,6 +157,9 @@ func (s *Submitter) runUntilEmpty(ctx context.Context) (left map[queue.ID]bool, 
 			return nil, err
 		}
 		next, n, err := r.look(ctx, true)
+		if err == nil {
+			r.alarm(n == 0)
+		}
 		if left := r.lacking(); err != nil || n == len(left) || ctx.Err() != nil {
 			return left, err
 		}
@@ -200,6 +203,7 @@ func (r *run) sleep(ctx context.Context, next, seen time.Time) error {
 			return nil
 		case <-time.After(wait):
 		}
+		r.alarm(false)
 		now, err := r.s.Queue.Changed()
 		if err != nil {
 			return err // the folder is gone

@@ -1,0 +1,148 @@
+package submit
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"sendoff/config"
+	"sendoff/submit/queue"
+)
+
+// Somebody learns of it when mail does not leave: once when the fault of an account
+// for which something waits, or the oldest message that waits for it, passes
+// alarmTime, and once when neither is so any more. What was told is in a file of the
+// account's name, so that all runs of the queue together tell it once.
+
+// The events for which notify-command runs, as SENDOFF_EVENT has them.
+const (
+	eventFailed    = "failed"    // a message was given up, and nobody could be told by mail
+	eventDropped   = "dropped"   // what was given up is removed, because there is too much of it
+	eventFault     = "fault"     // an account has had a fault for an hour
+	eventWaiting   = "waiting"   // a message has waited for an hour
+	eventRecovered = "recovered" // neither is so any more
+)
+
+// toldPrefix begins the names of the files of what a person was told; they are like
+// those of faults.
+const toldPrefix = "told-"
+
+// toldStep is after what time the file is written again.
+const toldStep = 24 * time.Hour
+
+// alarmStep is how often a runner looks for what a person should be told.
+const alarmStep = time.Minute
+
+// late is what waits for an account, as far as it is a reason to tell of it.
+type late struct {
+	event  string
+	since  time.Time
+	reason string
+	place  config.Override // of the configuration
+}
+
+// alarm tells what is new to a person, once a minute or if now says so. Nothing
+// waits for that.
+func (r *run) alarm(now bool) {
+	if r.which.Match != nil || !now && time.Since(r.alarmed).Abs() < alarmStep {
+		return
+	}
+	r.alarmed = time.Now()
+	news, told := r.late(), make(map[string]bool)
+	for _, name := range r.s.Queue.States() {
+		if !strings.HasPrefix(name, toldPrefix) {
+			continue
+		}
+		f := readFault(r.s.Queue, name)
+		if f != nil && news[f.account] != nil {
+			if told[f.account] = true; time.Since(f.at) > toldStep { // or it would be swept
+				f.at = time.Now()
+				r.s.Queue.SetState(name, f.marshal())
+			}
+			continue
+		}
+		r.s.Queue.SetState(name, nil)
+		if f != nil {
+			var place config.Override
+			json.Unmarshal([]byte(f.place), &place)
+			r.tell(f.account, late{eventRecovered, f.since, f.reason, place})
+		}
+	}
+	for account, l := range news {
+		if told[account] {
+			continue
+		}
+		place, _ := json.Marshal(l.place)
+		f := fault{account: account, since: l.since, at: time.Now(), reason: l.reason, place: string(place)}
+		if r.s.Queue.SetState(toldPrefix+keyOf(account), f.marshal()) == nil { // or it would be told again and again
+			r.tell(account, *l)
+		}
+	}
+}
+
+// late returns what there is to tell, by the account's name.
+func (r *run) late() map[string]*late {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	long := func(since time.Time) bool { return !since.IsZero() && time.Since(since) >= alarmTime }
+	oldest, places := make(map[string]time.Time), make(map[string]config.Override)
+	for _, k := range r.known {
+		name := nameOf(k.by)
+		if at, ok := oldest[name]; !ok || k.born.Before(at) {
+			oldest[name], places[name] = k.born, placeOf(k.by)
+		}
+	}
+	all := make(map[string]*late)
+	for name, at := range oldest {
+		if long(at) {
+			all[name] = &late{eventWaiting, at, "the oldest message has waited since " + at.Local().Format("Jan _2 15:04"), places[name]}
+		}
+	}
+	for _, f := range faults(r.s.Queue) {
+		if _, waits := oldest[f.account]; waits && !f.suspected() && (long(f.since) || all[f.account] != nil) {
+			all[f.account] = &late{eventFault, f.since, f.reason, places[f.account]}
+		}
+	}
+	return all
+}
+
+// tell writes a line to the log and runs the command, as the configuration of the
+// account says.
+func (r *run) tell(account string, l late) {
+	s := r.s.configured(l.place).s
+	s.Log.line("account", l.event != eventRecovered, field{"account", account}, field{"status", l.event}, field{"reply", l.reason})
+	r.all.Go(func() {
+		s.notify(l.event, "SENDOFF_EVENT_ACCOUNT="+account, "SENDOFF_EVENT_SINCE="+l.since.Format(time.RFC3339), "SENDOFF_REASON="+l.reason)
+	})
+}
+
+// placeOf is where the configuration is of what has its account by that choice.
+func placeOf(by config.Choice) config.Override {
+	o := by.CommandLine
+	return config.Override{Config: o.Config, UserFile: o.UserFile, Home: o.Home}
+}
+
+// dropped tells of what has left failed by its bounds: a line of the log each, and
+// one command for all.
+func (s *Submitter) dropped() {
+	if s.Queue == nil {
+		return
+	}
+	all := s.Queue.TakeDropped()
+	for _, e := range all {
+		s.Log.line(e.ID, true, field{"status", eventDropped}, field{"reply", "from failed, where there is too much, or it is too old: " + reasonOf(e)})
+	}
+	if len(all) > 0 {
+		s.notify(eventDropped, append(aboutEntry(all[0]), fmt.Sprintf("SENDOFF_EVENT_COUNT=%d", len(all)))...)
+	}
+}
+
+// aboutEntry is what a command hears of an entry.
+func aboutEntry(e *queue.Entry) []string {
+	sender := ""
+	if e.Sender != nil {
+		sender = e.Sender.String()
+	}
+	return []string{"SENDOFF_ID=" + string(e.ID), "SENDOFF_SENDER=" + sender, "SENDOFF_REASON=" + reasonOf(e)}
+}
