@@ -15,23 +15,31 @@ const (
 	alongSize = 1 << 20         // octets of the largest
 )
 
-// takesAlong reports whether a session for one message is to take along others:
-// where nothing else ever would.
+// maxAlong is how many of the oldest entries are looked at, and how many of the
+// newest, which nobody had a session for.
+const maxAlong = 100
+
+// takesAlong reports whether a session for one message is to take along others.
 func (s *Submitter) takesAlong() bool {
 	if s.Queue == nil || s.rehearsal != nil || s.Kept != nil {
 		return false
 	}
-	trouble, _ := s.runnerTrouble()
-	return trouble != "" && waiting(s.Queue)
+	return waiting(s.Queue)
 }
 
 // along sends what waits for an account, as far as it does not keep the caller
-// of another message waiting, whose outcome is known by now.
+// of another message waiting, whose outcome is known by now. Where there is a
+// runner, it is only what has found all sessions busy: the runner may be asleep,
+// and the smarthost would be idle until it looks.
 func (s *Submitter) along(ctx context.Context, session *smtp.Session, a *config.Account) {
 	ctx, cancel := context.WithTimeout(ctx, alongEnd)
 	defer cancel()
 	ids, _ := s.Queue.IDs()
+	if n := len(ids); n > 2*maxAlong {
+		ids = append(ids[:maxAlong], ids[n-maxAlong:]...)
+	}
 	key := accountKey(a)
+	running, _ := s.Queue.Locked(runnerLock)
 	r := s.newRun(Selection{})
 	r.begin()
 	until := time.Now().Add(alongTime)
@@ -44,7 +52,7 @@ func (s *Submitter) along(ctx context.Context, session *smtp.Session, a *config.
 				return
 			}
 			e, err := s.Queue.Read(id)
-			if err != nil || !s.isDue(e) || e.Size > alongSize {
+			if err != nil || !s.isDue(e) || e.Size > alongSize || running && e.Attempts > 0 {
 				continue
 			}
 			g := r.group(s.choice(e), false)

@@ -337,6 +337,9 @@ func (s *Submitter) enqueue(r *Request, e *queue.Entry, due bool) error {
 // that.
 func (s *Submitter) queued(e *queue.Entry) {
 	s.logQueued(e)
+	if s.isDue(e) {
+		s.hasten()
+	}
 	if trouble := s.startRunner(); trouble != "" {
 		s.logFault(errors.New(trouble))
 		s.warn("queued as " + string(e.ID) + ", but " + trouble)

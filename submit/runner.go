@@ -41,12 +41,33 @@ func (s *Submitter) runnerTrouble() (trouble string, try bool) {
 		return "", false
 	case err != nil:
 		return "its folder does not let a process run it: " + err.Error(), false
+	}
+	return s.startTrouble()
+}
+
+// startTrouble says of what would be started what runnerTrouble says.
+func (s *Submitter) startTrouble() (trouble string, try bool) {
+	switch {
 	case s.Start == nil:
 		return "nothing can be started here that runs the queue", false
 	case s.Config.Runner == "auto" && s.Outlives != nil:
 		return s.Outlives()
 	}
 	return "", true
+}
+
+// hasten starts a runner for what is due now if only a timer runs the queue: in a
+// burst of mail the smarthost would be idle until it comes.
+func (s *Submitter) hasten() {
+	if s.Config.Runner == config.Off || !s.timed() {
+		return
+	}
+	if running, err := s.Queue.Locked(runnerLock); running || err != nil {
+		return
+	}
+	if _, try := s.startTrouble(); try {
+		s.Start(s.Queue.String()) // or the timer does it
+	}
 }
 
 // startRunner sees to it that something runs the queue. If it cannot, it says
