@@ -13,6 +13,7 @@ const (
 	alongTime = 2 * time.Second // no other is begun after
 	alongEnd  = 4 * time.Second // no command is waited for after
 	alongSize = 1 << 20         // octets of the largest
+	alongAge  = time.Minute     // of the oldest that is not left to whoever runs the queue
 )
 
 // maxAlong is how many of the oldest entries are looked at, and how many of the
@@ -28,9 +29,9 @@ func (s *Submitter) takesAlong() bool {
 }
 
 // along sends what waits for an account, as far as it does not keep the caller
-// of another message waiting, whose outcome is known by now. Where there is a
-// runner, it is only what has found all sessions busy: the runner may be asleep,
-// and the smarthost would be idle until it looks.
+// of another message waiting, whose outcome is known by now. Where something runs
+// the queue, it is only what has found all sessions busy a moment ago: until
+// somebody looks the smarthost would be idle.
 func (s *Submitter) along(ctx context.Context, session *smtp.Session, a *config.Account) {
 	ctx, cancel := context.WithTimeout(ctx, alongEnd)
 	defer cancel()
@@ -39,7 +40,7 @@ func (s *Submitter) along(ctx context.Context, session *smtp.Session, a *config.
 		ids = append(ids[:maxAlong], ids[n-maxAlong:]...)
 	}
 	key := accountKey(a)
-	running, _ := s.Queue.Locked(runnerLock)
+	trouble, _ := s.runnerTrouble()
 	r := s.newRun(Selection{})
 	r.begin()
 	until := time.Now().Add(alongTime)
@@ -52,7 +53,7 @@ func (s *Submitter) along(ctx context.Context, session *smtp.Session, a *config.
 				return
 			}
 			e, err := s.Queue.Read(id)
-			if err != nil || !s.isDue(e) || e.Size > alongSize || running && e.Attempts > 0 {
+			if err != nil || !s.isDue(e) || e.Size > alongSize || trouble == "" && (e.Attempts > 0 || time.Since(e.ID.Time()) > alongAge) {
 				continue
 			}
 			g := r.group(s.choice(e), false)

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"sendoff/config"
 	"sendoff/submit/queue"
 	"sendoff/submit/status"
 )
@@ -28,6 +29,7 @@ func List(w io.Writer, q *queue.Queue) (entries int, err error) {
 	out := bufio.NewWriter(w)
 	var bad []error
 	octets := int64(0)
+	rests := restsOf(q)
 	for e, err := range q.Entries() {
 		if err != nil {
 			bad = append(bad, err)
@@ -40,7 +42,7 @@ func List(w io.Writer, q *queue.Queue) (entries int, err error) {
 			out.WriteString("-Queue ID-------- --Size-- ----Arrival Time---- -Sender/Recipient-------\n")
 		}
 		octets += e.Size
-		writeEntry(out, e, markOf(q, e), whyWaits(e))
+		writeEntry(out, e, markOf(q, e), whyWaits(e, rests))
 		if entries == 1 {
 			out.Flush()
 		}
@@ -109,12 +111,39 @@ func (f *fault) headline() string {
 		name = "configuration"
 	}
 	return fmt.Sprintf("(%s: %s; %d failure%s since %s, %s)\n", name, f.reason, f.failures, plural(f.failures),
-		f.since.Local().Format("Jan _2 15:04"), nextAttempt(f.next))
+		f.since.Local().Format("Jan _2 15:04"), nextAttempt(f.at, f.next))
 }
 
-func nextAttempt(at time.Time) string {
-	wait := time.Until(at).Round(time.Second)
-	if wait <= 0 {
+// restsOf returns until when accounts rest, by their names.
+func restsOf(q *queue.Queue) map[string]*fault {
+	rests := make(map[string]*fault)
+	for _, f := range faults(q) {
+		if known := rests[f.account]; !f.suspected() && (known == nil || known.at.Before(f.at)) {
+			rests[f.account] = f
+		}
+	}
+	return rests
+}
+
+// accountOf returns the name of the account that an entry has, as far as the entry
+// says so by itself.
+func accountOf(e *queue.Entry) string {
+	by := choiceOf(e)
+	switch {
+	case by.CommandLine.Account != "":
+		return by.CommandLine.Account
+	case by.CommandLine.Server != "":
+		return config.OfCommandLine
+	case by.Environment.Server != "":
+		return config.OfEnvironment
+	}
+	return ""
+}
+
+// nextAttempt says when the next attempt is made, as dueAfter has it.
+func nextAttempt(last, next time.Time) string {
+	wait := time.Until(next).Round(time.Second)
+	if wait <= 0 || time.Now().Before(last) {
 		return "next attempt is due"
 	}
 	return "next attempt in " + wait.String()
@@ -138,15 +167,19 @@ func markOf(q *queue.Queue, e *queue.Entry) rune {
 }
 
 // whyWaits returns what says why an entry has not reached a recipient yet.
-func whyWaits(e *queue.Entry) func(queue.Recipient) string {
+func whyWaits(e *queue.Entry, rests map[string]*fault) func(queue.Recipient) string {
+	wait := nextAttempt(lastOf(e), e.Next)
+	if f := rests[accountOf(e)]; f != nil && time.Now().Before(f.next) && !time.Now().Before(f.at) && (f.next.After(e.Next) || time.Now().Before(lastOf(e))) {
+		wait = nextAttempt(f.at, f.next)
+	}
 	return func(to queue.Recipient) string {
 		switch {
 		case !e.Notice.IsZero():
-			return join(to.Reason, e.Reason, nextAttempt(e.Next))
+			return join(to.Reason, e.Reason, wait)
 		case to.Refused:
 			return "refused: " + to.Reason
 		}
-		return join(cmp.Or(to.Reason, e.Reason), nextAttempt(e.Next))
+		return join(cmp.Or(to.Reason, e.Reason), wait)
 	}
 }
 

@@ -32,9 +32,6 @@ type post struct {
 	to     []string               // the recipients that were taken
 	dials  []time.Time            // when somebody came, or tried to
 	logins int
-
-	open int // sessions
-	most int // of open, at once
 }
 
 // posting is held by whoever counts.
@@ -59,8 +56,6 @@ func (p *post) dial(context.Context, string, string) (net.Conn, error) {
 
 func (p *post) serve(conn net.Conn) {
 	defer conn.Close()
-	defer func() { p.count(func() { p.open-- }) }()
-	p.count(func() { p.open++; p.most = max(p.most, p.open) })
 	r := bufio.NewReader(conn)
 	say := func(text string) { fmt.Fprintf(conn, "%s\r\n", text) }
 	say("220 mx ESMTP")

@@ -193,7 +193,7 @@ func (o *Overview) String() string {
 	}
 	text := strings.Join(parts, "; ") + "\n"
 	if o.Fault != "" {
-		text += fmt.Sprintf("  fault since %s: %s; %s\n", at(o.Since), o.Fault, nextAttempt(time.Unix(o.Next, 0)))
+		text += fmt.Sprintf("  fault since %s: %s; %s\n", at(o.Since), o.Fault, nextAttempt(time.Time{}, time.Unix(o.Next, 0)))
 	}
 	return text
 }
