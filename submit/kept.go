@@ -25,8 +25,8 @@ type visit struct {
 }
 
 func (v *visit) end() {
+	defer v.leave()
 	v.Close()
-	v.leave()
 }
 
 // Kept holds sessions that have carried a mail, for a moment: whoever sends

@@ -3,9 +3,7 @@
 package submit
 
 import (
-	"bufio"
 	"context"
-	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -15,7 +13,6 @@ import (
 	"time"
 
 	"sendoff/submit/process"
-	"sendoff/submit/queue"
 	"sendoff/submit/smtp"
 	"sendoff/submit/status"
 )
@@ -35,47 +32,6 @@ func handOver(t *testing.T, ctx context.Context, v *Service, to ...string) (repl
 		}
 		time.Sleep(2 * time.Hour) // until the smarthost has noticed
 	}
-}
-
-// dialogue hands a message over by SMTP.
-func dialogue(t *testing.T, client net.Conn, to ...string) (reply string, took time.Duration, hangUp func()) {
-	t.Helper()
-	r := bufio.NewReader(client)
-	say := func(text, want string) string {
-		t.Helper()
-		if text != "" {
-			fmt.Fprintf(client, "%s\r\n", text)
-		}
-		line, err := r.ReadString('\n')
-		if err != nil || !strings.HasPrefix(line, want) {
-			t.Fatalf("%s: %q, %v", text, line, err)
-		}
-		return strings.TrimSpace(line)
-	}
-	say("", "220")
-	say("HELO client.example", "250")
-	say("MAIL FROM:<ann@example.org>", "250")
-	for _, a := range to {
-		say("RCPT TO:<"+a+">", "250")
-	}
-	say("DATA", "354")
-	begin := time.Now()
-	reply = say("Subject: x\r\n\r\nbody\r\n.", "")
-	return reply, time.Since(begin), func() { client.Close() }
-}
-
-// only returns the one entry of the queue.
-func only(t *testing.T, s *Submitter) *queue.Entry {
-	t.Helper()
-	ids, err := s.Queue.IDs()
-	if err != nil || len(ids) != 1 {
-		t.Fatalf("%d entries, %v", len(ids), err)
-	}
-	e, err := s.Queue.Read(ids[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	return e
 }
 
 // after waits that long before it answers.

@@ -1,0 +1,258 @@
+//go:build unix
+
+package submit
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"sendoff/config"
+	"sendoff/submit/envelope"
+	"sendoff/submit/queue"
+	"sendoff/submit/smtp"
+	"sendoff/submit/status"
+)
+
+// These tests hold in real time, with short waits, and so under the race detector,
+// what others hold with a faked one.
+
+// quick is an office whose waits are short.
+func quick(t *testing.T, p *post) *Submitter {
+	t.Helper()
+	s := office(t, p)
+	s.Config.Retry = config.List[config.Duration]{{Duration: 20 * time.Millisecond}, {Duration: 100 * time.Millisecond}}
+	s.memory = new(memory)
+	return s
+}
+
+// TestRunnerInRealTime has a runner send what waits for an account that is down at
+// first, over several sessions, while others submit.
+func TestRunnerInRealTime(t *testing.T) {
+	up := make(chan struct{})
+	p := &post{up: func() bool {
+		select {
+		case <-up:
+			return true
+		default:
+			return false
+		}
+	}}
+	s := quick(t, p)
+	for range 12 {
+		if err := submit(t, s, "bob@example.net"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var all sync.WaitGroup
+	all.Go(func() {
+		if err := s.Runner(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+	close(up)
+	for range 4 {
+		all.Go(func() {
+			process := *s
+			if err := submit(t, &process, "carol@example.net"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if err := s.Runner(t.Context()); err != nil { // what came when the first was at its end
+		t.Fatal(err)
+	}
+	if n, _ := left(t, s); n > 0 || len(p.mails) != 16 {
+		t.Errorf("%d wait, %d are taken", n, len(p.mails))
+	}
+}
+
+// TestSessionsThatFailAtOnce has several sessions of an account fail together.
+func TestSessionsThatFailAtOnce(t *testing.T) {
+	var came sync.Map
+	p := &post{}
+	p.mail = func() string {
+		came.Store(time.Now(), true)
+		return "421 4.3.2 closing"
+	}
+	s := quick(t, p)
+	s.Config.Accounts[0].Deliver = config.DeliverQueue
+	for range 12 {
+		if err := submit(t, s, "bob@example.net"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 3 {
+		if _, n, err := s.Run(t.Context(), Selection{Now: true}); err != nil || n != 12 {
+			t.Fatalf("%d wait: %v", n, err)
+		}
+	}
+}
+
+// TestListenInRealTime has clients come at once to a server for many, whose
+// configuration changes meanwhile, while its queue is run.
+func TestListenInRealTime(t *testing.T) {
+	p := &post{}
+	s := quick(t, p)
+	s.Config.Accounts[0].Deliver = config.DeliverQueue
+	if err := submit(t, s, "waiting@example.net"); err != nil {
+		t.Fatal(err)
+	}
+	s.Config.Accounts[0].Deliver = config.DeliverNow
+	var mu sync.Mutex
+	limit := 0
+	s.Load = func(config.Override) (*config.Config, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		c := *s.Config
+		limit += 1 << 20
+		c.QueueLimit = config.Size(limit)
+		return &c, nil
+	}
+	socket := filepath.Join(t.TempDir(), "s")
+	sockets, _, err := Sockets(socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	v := &Service{Submitter: s}
+	var all, clients sync.WaitGroup
+	all.Go(func() {
+		if err := v.Listen(ctx, sockets, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	for range 6 {
+		clients.Go(func() {
+			conn, err := net.Dial("unix", socket)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if reply, _, hangUp := dialogue(t, conn, "bob@example.net"); !strings.HasPrefix(reply, "250") {
+				t.Error(reply)
+			} else {
+				hangUp()
+			}
+		})
+	}
+	clients.Wait()
+	for n := 1; n > 0; n, _ = left(t, s) {
+		time.Sleep(5 * time.Millisecond)
+	}
+	cancel()
+	all.Wait()
+	if len(p.mails) != 7 {
+		t.Errorf("%d are taken", len(p.mails))
+	}
+}
+
+// TestSizeIsRenewed announces the size that the configuration allows now.
+func TestSizeIsRenewed(t *testing.T) {
+	s := quick(t, &post{})
+	c := *s.Config
+	c.QueueLimit = 12345678
+	s.Load = func(config.Override) (*config.Config, error) { return &c, nil }
+	v := &Service{Submitter: s}
+	client, theirs := net.Pipe()
+	defer client.Close()
+	sockets, _, err := Sockets(filepath.Join(t.TempDir(), "s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sockets[0].Close()
+	d := v.listener(t.Context(), s, sockets[0])
+	if err := d.Greet(&guest{Conn: theirs, door: &door{guests: make(map[kind]int)}}, d); err != nil {
+		t.Fatal(err)
+	}
+	if d.MaxSize != 12345678 || s.Queue.MaxBytes.Load() != 12345678 {
+		t.Errorf("SIZE %d, %d octets in the queue", d.MaxSize, s.Queue.MaxBytes.Load())
+	}
+}
+
+// TestBugs holds that a bug that a message or a session meets in a timer's or a
+// writer's goroutine ends nothing else.
+func TestBugs(t *testing.T) {
+	t.Run("the timer of a kept session", func(t *testing.T) {
+		k := new(Kept)
+		left := make(chan bool)
+		k.keep(&visit{leave: func() { close(left) }}) // it has no session to close, which is a bug
+		<-left
+	})
+	t.Run("the writer of a message", func(t *testing.T) {
+		client, server := net.Pipe()
+		go new(post).serve(server)
+		session, err := smtp.Open(t.Context(), client, smtp.Options{Name: "client.example", Host: "mx", Security: smtp.None})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer session.Close()
+		var got error
+		e := envelope.Envelope{From: parse(t, "ann@example.org"), To: []envelope.Recipient{{Address: parse(t, "bob@example.net")}}}
+		mail := smtp.Mail{
+			Envelope: &e,
+			Open:     func(envelope.Form) (io.Reader, int64, error) { return buggy{}, 10, nil },
+			Done:     func(r smtp.Result) { got = r.Err },
+		}
+		session.Deliver(t.Context(), func(yield func(smtp.Mail) bool) { yield(mail) })
+		if status.KindOf(got) != status.Bug {
+			t.Errorf("%v", got)
+		}
+	})
+}
+
+// buggy is a message that cannot be read for a bug.
+type buggy struct{}
+
+func (buggy) Read([]byte) (int, error) { panic("of no use") }
+
+// TestLogIsOpenedOnce writes many lines to a log that is not the process's first
+// through one file.
+func TestLogIsOpenedOnce(t *testing.T) {
+	c := config.Default()
+	first := &Log{Place: config.Off, Format: c.LogFormat, Tag: "sendoff"}
+	c.Log = filepath.Join(t.TempDir(), "log")
+	one := first.like(c)
+	one.line(queue.ID("a"), false)
+	if err := os.Rename(c.Log, c.Log+".old"); err != nil {
+		t.Fatal(err)
+	}
+	if again := one.like(c); again != one || first.like(c) != one {
+		t.Error("another log")
+	}
+	first.like(c).line(queue.ID("b"), false)
+	text, err := os.ReadFile(c.Log + ".old")
+	if err != nil || !bytes.Contains(text, []byte("b: ")) {
+		t.Errorf("%q, %v", text, err)
+	}
+	d := *c
+	d.Log = config.Off
+	if one.like(&d) != first {
+		t.Error("the first log is another one")
+	}
+}
+
+// TestFaultIsToldOnce tells the log of a fault of the queue once in a while, however
+// often the queue is looked at.
+func TestFaultIsToldOnce(t *testing.T) {
+	s := quick(t, &post{up: func() bool { return false }})
+	place := filepath.Join(t.TempDir(), "log")
+	s.Config.Log = place
+	s.Log = &Log{Place: place, Format: s.Config.LogFormat, Tag: "sendoff"}
+	for range 5 {
+		s.logFault(errors.New("no space left"))
+	}
+	text, err := os.ReadFile(place)
+	if n := strings.Count(string(text), "no space left"); n != 1 || err != nil {
+		t.Errorf("told %d times, %v", n, err)
+	}
+}
