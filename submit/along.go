@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"sendoff/config"
+	"sendoff/submit/queue"
 	"sendoff/submit/smtp"
 )
 
@@ -25,7 +26,24 @@ func (s *Submitter) takesAlong() bool {
 	if s.Queue == nil || s.rehearsal != nil || s.Kept != nil {
 		return false
 	}
-	return waiting(s.Queue)
+	if trouble, _ := s.runnerTrouble(); trouble != "" {
+		return waiting(s.Queue)
+	}
+	ids, _ := s.Queue.IDs()
+	for _, id := range ids[max(0, len(ids)-maxAlong):] {
+		if time.Since(id.Time()) > alongAge {
+			continue
+		}
+		if e, err := s.Queue.Read(id); err == nil && s.hadNoSession(e) {
+			return true
+		}
+	}
+	return false
+}
+
+// hadNoSession reports whether an entry has found all sessions busy a moment ago.
+func (s *Submitter) hadNoSession(e *queue.Entry) bool {
+	return e.Attempts == 0 && s.isDue(e) && time.Since(e.ID.Time()) <= alongAge
 }
 
 // along sends what waits for an account, as far as it does not keep the caller
@@ -53,7 +71,7 @@ func (s *Submitter) along(ctx context.Context, session *smtp.Session, a *config.
 				return
 			}
 			e, err := s.Queue.Read(id)
-			if err != nil || !s.isDue(e) || e.Size > alongSize || trouble == "" && (e.Attempts > 0 || time.Since(e.ID.Time()) > alongAge) {
+			if err != nil || !s.isDue(e) || e.Size > alongSize || trouble == "" && !s.hadNoSession(e) {
 				continue
 			}
 			g := r.group(s.choice(e), false)

@@ -224,7 +224,7 @@ func (r *run) find(by config.Choice, begin bool) *group {
 		} else {
 			g.restrain(f)
 		}
-	case f != nil && !f.suspected() && !f.isDue(g.s): // of what one message has met the others know nothing
+	case f != nil && !f.isDue(g.s):
 		g.waits = f.next
 	}
 	return g
