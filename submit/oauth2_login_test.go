@@ -3,12 +3,12 @@
 package submit_test
 
 import (
-	"bytes"
 	"fmt"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -57,43 +57,74 @@ func testBrowser(t *testing.T, bin string) {
 	b.works(t)
 }
 
-// testOpened: $BROWSER is opened where there is a display, with an address that
-// leads to the provider's page.
+// testOpened: $BROWSER is opened where there is a display, with a page that leads to
+// the provider's.
 func testOpened(t *testing.T, bin string) {
 	b := newTokenBench(t, bin)
-	script := "#!/bin/sh\nprintf '%s\\n' \"$2\" >" + b.path("part") + " && mv " + b.path("part") + " " + b.path("opened") + "\n"
-	if err := os.WriteFile(b.path("browser"), []byte(script), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	cmd := b.command("", "sendoff", "--login", "work")
-	cmd.Env = append(cmd.Env, "DISPLAY=:0", "BROWSER=no-such-browser:"+b.path("browser")+" --new %s")
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	var page []byte
-	for len(page) == 0 {
-		time.Sleep(10 * time.Millisecond)
-		page, _ = os.ReadFile(b.path("opened"))
-	}
-	// The request itself is among nobody's arguments, and is had once.
-	start := strings.TrimSpace(string(page))
-	if strings.Contains(start, "?") || !strings.HasPrefix(start, "http://127.0.0.1:") {
-		t.Errorf("opened: %s", start)
-	}
+	l, page, start := b.opened(t)
 	request := redirected(t, start)
-	if r := visit(t, start); r.StatusCode != http.StatusGone {
-		t.Errorf("when it is opened again: %s", r.Status)
-	}
 	if !strings.HasPrefix(request, b.url+"/authorize?") || !strings.Contains(request, "state=") {
 		t.Fatalf("it leads to %s", request)
 	}
 	visit(t, request)
-	if err := cmd.Wait(); err != nil {
-		t.Fatalf("%v\n%s", err, out.String())
+	b.ends(0, l)
+	if _, err := os.Stat(page); err == nil {
+		t.Errorf("%s is left", page)
 	}
 	b.works(t)
+}
+
+// testOpenedTwice: one of two visitors of the address where a browser begins may have
+// come to answer with a code of their own.
+func testOpenedTwice(t *testing.T, bin string) {
+	b := newTokenBench(t, bin)
+	l, page, start := b.opened(t)
+	request := redirected(t, start)
+	if r := visit(t, start); r.StatusCode != http.StatusGone {
+		t.Errorf("the second visitor sees %s", r.Status)
+	}
+	if out := b.ends(77, l); !strings.Contains(out, "was opened twice, perhaps by somebody else") {
+		t.Errorf("it says:\n%s", out)
+	}
+	if _, err := http.Get(request); err == nil {
+		t.Error("the answer of the first visitor is still taken")
+	}
+	for _, path := range []string{page, b.path("refresh")} {
+		if _, err := os.Stat(path); err == nil {
+			t.Errorf("%s is left", path)
+		}
+	}
+}
+
+// opened starts a login with a display. It returns the file that the browser is
+// started with, and the address to which that leads. All users of the machine can
+// read the arguments of a browser.
+func (b *tokenBench) opened(t *testing.T) (l *tokenLogin, page, start string) {
+	t.Helper()
+	script := "#!/bin/sh\nprintf '%s\\n' \"$2\" >" + b.path("part") + " && mv " + b.path("part") + " " + b.path("opened") + "\n"
+	if err := os.WriteFile(b.path("browser"), []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	l = b.startWith([]string{"DISPLAY=:0", "BROWSER=no-such-browser:" + b.path("browser") + " --new %s"}, "--login", "work")
+	var argument []byte
+	for len(argument) == 0 {
+		time.Sleep(10 * time.Millisecond)
+		argument, _ = os.ReadFile(b.path("opened"))
+	}
+	address, err := url.Parse(strings.TrimSpace(string(argument)))
+	if err != nil || address.Scheme != "file" || address.RawQuery != "" {
+		t.Fatalf("opened: %s", argument)
+	}
+	info, err := os.Stat(address.Path)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Fatalf("%s: %v, mode %v", address.Path, err, info)
+	}
+	text, _ := os.ReadFile(address.Path)
+	found := regexp.MustCompile(`content="0; url=(http://127\.0\.0\.1:\d+/\w+)"`).FindSubmatch(text)
+	if found == nil {
+		t.Fatalf("%s:\n%s", address.Path, text)
+	}
+	return l, address.Path, string(found[1])
 }
 
 // testDevice: without a display it is a code, if the provider has such.

@@ -27,7 +27,7 @@ func TestOAuth2(t *testing.T) {
 		run  func(t *testing.T, bin string)
 	}{
 		{"browser", testBrowser},
-		{"a browser that is opened", testOpened},
+		{"a browser that is opened", testOpened}, {"a browser that somebody else was before", testOpenedTwice},
 		{"device", testDevice},
 		{"paste", testPaste},
 		{"paste of another request's", testPasteOther},

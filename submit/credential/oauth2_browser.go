@@ -81,9 +81,13 @@ const (
 )
 
 // A loopback waits on this machine for the browser to come back (RFC 8252
-// section 7.3), once. It also sends the browser off, once: what opens a browser
-// gets an address that all users of the machine can see among its arguments, and
-// that shall not be the request itself.
+// section 7.3), once. It also sends the browser off, once: all users of the machine
+// can read the arguments of a browser, and whoever has the request could answer it
+// with a code of their own.
+//
+//	argument     file:///run/user/1000/sendoff/login-1.html, which only the user can read
+//	the file     leads to the start, http://127.0.0.1:PORT/RANDOM
+//	the start    leads its first visitor to the provider's page; a second one ends the flow
 type loopback struct {
 	url       string
 	listeners []net.Listener
@@ -93,9 +97,24 @@ type loopback struct {
 	started   atomic.Bool
 }
 
-// startURL returns the address to open.
-func (l *loopback) startURL() string {
-	return "http://" + l.listeners[0].Addr().String() + l.start
+// open opens a file in the browser that leads to the start. done removes the file.
+func (l *loopback) open(browser func(address string) error) (done func(), err error) {
+	f, err := os.CreateTemp(privateFolder(), "login-*.html") // 0600
+	if err != nil {
+		return nil, err
+	}
+	done = func() { os.Remove(f.Name()) }
+	start := "http://" + l.listeners[0].Addr().String() + l.start
+	const page = `<!DOCTYPE html><meta charset="utf-8"><meta http-equiv="refresh" content="0; url=%s"><a href="%[1]s">Go to the provider</a>`
+	_, err = fmt.Fprintf(f, page+"\n", start)
+	address := url.URL{Scheme: "file", Path: "/" + strings.TrimPrefix(filepath.ToSlash(f.Name()), "/")}
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = browser(address.String())
+	}
+	if err != nil {
+		done()
+	}
+	return done, err
 }
 
 // listenLoopback listens for back on one port of both loopback addresses: which of
@@ -182,6 +201,9 @@ func accept(l net.Listener, visits chan struct{}, visit func(net.Conn)) {
 	}
 }
 
+// errTwice is the error of a second visitor of the start.
+var errTwice = errors.New("the page of the browser was opened twice, perhaps by somebody else; nothing is stored. Log in once more, or with --flow paste")
+
 // receive reads one request of a browser, and answers it. What is not the
 // answer to r is errOther.
 func (l *loopback) receive(conn net.Conn, r request) (string, error) {
@@ -191,8 +213,7 @@ func (l *loopback) receive(conn net.Conn, r request) (string, error) {
 		return "", errOther
 	}
 	if l.page != "" && visit.Method == http.MethodGet && same(visit.URL.Path, l.start) {
-		l.sendOff(conn)
-		return "", errOther
+		return "", l.sendOff(conn)
 	}
 	q, err := url.ParseQuery(visit.URL.RawQuery)
 	if err != nil || visit.Method != http.MethodGet || visit.URL.Path != l.path || !same(q.Get("state"), r.state) {
@@ -212,12 +233,13 @@ func (l *loopback) receive(conn net.Conn, r request) (string, error) {
 func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
 
 // sendOff sends a browser to the provider's page, unless one has been.
-func (l *loopback) sendOff(conn net.Conn) {
+func (l *loopback) sendOff(conn net.Conn) error {
 	if l.started.Swap(true) {
-		respond(conn, "410 Gone", "This address has been opened already. If that was not you, stop sendoff and begin anew; else open the one that it shows.")
-		return
+		respond(conn, "410 Gone", "This address was opened before. sendoff has stopped, and says why.")
+		return errTwice
 	}
 	respond(conn, "302 Found", "The provider asks for your consent.", "Location: "+l.page)
+	return errOther
 }
 
 func respond(conn net.Conn, status, text string, headers ...string) {

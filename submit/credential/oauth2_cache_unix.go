@@ -16,15 +16,24 @@ import (
 // runtimeShelf is a folder in the runtime folder of the user, which is in
 // memory and gone when the user is; nil if there is none of ours.
 func runtimeShelf() *Shelf {
-	folder := runtimeFolder()
-	if !isOurs(folder) {
-		return nil
-	}
-	folder = filepath.Join(folder, "sendoff")
-	if err := os.Mkdir(folder, 0o700); err != nil && !errors.Is(err, os.ErrExist) || !isOurs(folder) {
+	folder := privateFolder()
+	if folder == "" {
 		return nil
 	}
 	return shelfIn(folder)
+}
+
+// privateFolder is the path of that folder; "" if there is none.
+func privateFolder() string {
+	folder := runtimeFolder()
+	if !isOurs(folder) {
+		return ""
+	}
+	folder = filepath.Join(folder, "sendoff")
+	if err := os.Mkdir(folder, 0o700); err != nil && !errors.Is(err, os.ErrExist) || !isOurs(folder) {
+		return ""
+	}
+	return folder
 }
 
 // runtimeFolder returns the user's runtime folder. cron does not name it, su

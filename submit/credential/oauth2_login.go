@@ -211,11 +211,14 @@ func (g *grant) byBrowser(ctx context.Context, who Person) (tokens, error) {
 		return tokens{}, err
 	}
 	l.page = address
-	if open := opener(); open != nil && open(l.startURL()) == nil {
-		who.Say("a browser opens; if it does not, open this address on this machine: " + address)
-	} else {
-		who.Say("open this address in a browser on this machine: " + address)
+	text := "open this address in a browser on this machine: "
+	if browser := opener(); browser != nil {
+		if done, err := l.open(browser); err == nil {
+			defer done()
+			text = "a browser opens; if it does not, or cannot read its page, open this address on this machine: "
+		}
 	}
+	who.Say(text + address)
 	code, err := l.await(ctx, r)
 	if err != nil {
 		return tokens{}, err
