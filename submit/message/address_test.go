@@ -66,6 +66,7 @@ func TestParseAddressList(t *testing.T) {
 		{"Ann\r\n <a@b>,\r\n\tc@d", "Ann|a@b, c@d"},
 		{"a..b@example.jp, a.@x, .a@x", "a..b@example.jp, a.@x, .a@x"},
 		{`"john doe"@x, "a@b"@c, "ann"@x, "a,b;c"@x`, `"john doe"@x, "a@b"@c, ann@x, "a,b;c"@x`},
+		{`"a@b", <"c@d.">, x <"e\@f">, "g@", "h i"`, `a@b, c@d, x|e@f, "g@", "h i"`},
 		{`"a b".c@x, "a"."b"@x`, `"a b.c"@x, a.b@x`},
 		{"\"x\r\n y\"@z", `"x y"@z`},
 		{"a@[127.0.0.1], <b@[IPv6:::1]>", "a@[127.0.0.1], b@[IPv6:::1]"},
@@ -260,6 +261,10 @@ func TestMendedAddresses(t *testing.T) {
 	}
 	if want := `[From: "“u@example.org”" rewritten to u@example.org: the rest is no part of the address`; !strings.HasPrefix(fmt.Sprint(changes), want) || len(changes) != 5 {
 		t.Errorf("got  %v\nwant %s", changes, want)
+	}
+	m = mustRead(t, "To: \"a@b\", <\"c@d\">\n", Options{})
+	if changes, err = m.RewriteAddresses(asIs); err != nil || wire(t, m, everything) != "To: a@b, <c@d>\r\n\r\n" || len(changes) != 2 {
+		t.Errorf("addresses in quotes: %v, %v", changes, err)
 	}
 	m = mustRead(t, "DKIM-Signature: x\n"+in, Options{})
 	if changes, _ := m.RewriteAddresses(asIs); changes != nil || !strings.Contains(wire(t, m, everything), "<a@example.net.>\u00a0") {

@@ -1,6 +1,7 @@
 package message
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -41,8 +42,9 @@ func (p *parser) member(end int) {
 	box.start, box.end = spec[0].start, spec[len(spec)-1].end
 	text, err := p.spec(proper)
 	if err == nil {
-		box.mended = after > 0 || len(proper) < len(spec) || envelope.Mend(text) != text
-		box.Address, err = envelope.Parse(text)
+		quoted := p.quotedAddress(proper)
+		box.mended = after > 0 || len(proper) < len(spec) || envelope.Mend(text) != text || quoted != ""
+		box.Address, err = envelope.Parse(cmp.Or(quoted, text))
 	}
 	if err != nil {
 		if reason := errors.Unwrap(err); reason != nil {
@@ -69,6 +71,19 @@ func (p *parser) trim(ts []token) []token {
 // address.
 func (p *parser) isMarks(t token) bool {
 	return t.kind == 'a' && strings.TrimFunc(p.of(t), envelope.IsMark) == ""
+}
+
+// quotedAddress returns the address that stands in quotes as a whole, "" if ts are
+// anything else: a local part with a domain in it is nobody's login.
+func (p *parser) quotedAddress(ts []token) string {
+	if len(ts) != 1 || ts[0].kind != 'q' {
+		return ""
+	}
+	text := unquote(p.of(ts[0]))
+	if a, err := envelope.Parse(text); err != nil || a.Domain() == "" {
+		return ""
+	}
+	return text
 }
 
 // isEmptyGroup reports whether ts, of angle brackets, are a group without
