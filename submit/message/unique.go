@@ -143,13 +143,17 @@ func (m *Message) joined(group []int) field {
 	return field{raw, f.name, hasLongLine(raw)}
 }
 
-// hasAddress reports whether f has an address. A bare name that needs quotes,
-// or is not ASCII, is nobody's login, but a name.
+// hasAddress reports whether f has an address. A bare name that is encoded or
+// not ASCII is nobody's login, but a name; so is what stands in quotes.
 func (f field) hasAddress() bool {
 	found := false
-	eachAddress(string(f.value()), func(b Mailbox) {
+	value := string(f.value())
+	eachAddress(value, func(b Mailbox) {
 		a := b.Address
-		found = found || !a.IsNull() && (a.Domain() != "" || !a.UTF8() && !strings.HasPrefix(a.Local(), `"`))
+		if a.IsNull() || value[b.start] == '"' && value[b.end-1] == '"' {
+			return
+		}
+		found = found || a.Domain() != "" || !a.UTF8() && encodedEnd(value, b.start) == b.start
 	})
 	return found
 }
