@@ -34,14 +34,21 @@ func (m *Message) says(name string, values ...string) bool {
 	return false
 }
 
-// MarkAutomatic says in the header of a message, unless that says something
-// already or is signed, that a program has made it, so that no vacation program
-// answers.
+// MarkAutomatic says in the header of a message, unless that says so already or is
+// signed, that a program has made it, so that no vacation program answers: what
+// says "no", that a person has made it, would get an answer.
 func (m *Message) MarkAutomatic() []Change {
 	const value = "auto-generated"
-	if m.signed || !m.lacks(autoSubmitted) {
+	if m.signed {
+		return nil
+	}
+	how := "added " + value + ", there was none"
+	if m.says(autoSubmitted, "no") {
+		how = "changed from no to " + value
+		m.fields = slices.DeleteFunc(m.fields, func(f field) bool { return f.is(autoSubmitted) })
+	} else if !m.lacks(autoSubmitted) {
 		return nil
 	}
 	m.fields = append(m.fields, newField(autoSubmitted, value))
-	return []Change{{autoSubmitted, "added " + value + ", there was none"}}
+	return []Change{{autoSubmitted, how}}
 }
