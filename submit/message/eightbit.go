@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
-
-	"sendoff/submit/envelope"
 )
 
 // A syntax is what the value of a header field is made of, and so where
@@ -185,135 +183,6 @@ func (f field) needsUTF8() bool {
 	return false
 }
 
-// addresses takes the value of an address field: names, quoted strings and
-// comments are text, addresses are not.
-func (w *wordWriter) addresses(value string) {
-	p := parser{text: value}
-	member := memberWriter{w: w, p: &p}
-	angle := false
-	for {
-		t, err := p.lex()
-		if err != nil {
-			member.write(false)
-			w.words(value[member.end:])
-			return
-		}
-		switch {
-		case t.kind == 0:
-			member.write(false)
-			w.flush()
-			w.text(value[member.end:])
-			return
-		case t.kind == '<':
-			angle = true
-		case t.kind == '>':
-			angle = false
-		case angle:
-		case t.kind == ',' || t.kind == ';' || t.kind == ':' && p.isGroupName():
-			member.write(t.kind == ':')
-			member.raw(t)
-			continue
-		}
-		if len(p.tokens) == maxWords { // no address: a name that goes on and on
-			member.write(true)
-		}
-		p.push(t)
-	}
-}
-
-// A memberWriter writes the members of an address list to w.
-type memberWriter struct {
-	w   *wordWriter
-	p   *parser // holds the tokens of the member
-	end int     // of what was written
-}
-
-// write writes the tokens of p and forgets them. group says that they name a
-// group.
-func (m *memberWriter) write(group bool) {
-	ts := m.p.tokens
-	isKind := func(k byte) func(token) bool { return func(t token) bool { return t.kind == k } }
-	open, end := slices.IndexFunc(ts, isKind('<')), slices.IndexFunc(ts, isKind('>'))
-	if end < 0 {
-		end = len(ts)
-	}
-	bare := open < 0 && !group // an address without brackets, or what is none
-	sound := bare && m.isAddress(ts)
-	for i := 0; i < len(ts); {
-		t := ts[i]
-		beside := i > 0 && ts[i-1].kind == '@' || i+1 < len(ts) && ts[i+1].kind == '@'
-		switch {
-		case t.kind == '(':
-			m.w.comment(m.space(t), m.p.of(t))
-			m.end = t.end
-			i++
-		case sound, open >= 0 && open <= i && i <= end, bare && (beside || t.kind != 'a' && t.kind != 'q'):
-			m.raw(t)
-			i++
-		default:
-			i = m.word(ts, i)
-		}
-	}
-	m.w.flush()
-	m.p.restart()
-}
-
-// isAddress reports whether tokens without brackets are an address.
-func (m *memberWriter) isAddress(ts []token) bool {
-	spec := make([]token, 0, len(ts))
-	at := false
-	for _, t := range ts {
-		at = at || t.kind == '@'
-		if t.kind != '(' {
-			spec = append(spec, t)
-		}
-	}
-	if !at {
-		return false
-	}
-	text, err := m.p.spec(spec)
-	if err == nil {
-		_, err = envelope.Parse(text)
-	}
-	return err == nil
-}
-
-// word writes the word of a name that begins at ts[i], and returns where the
-// next token is. Tokens without white space between them are one word.
-func (m *memberWriter) word(ts []token, i int) int {
-	start := ts[i]
-	n := i + 1
-	for n < len(ts) && ts[n].start == ts[n-1].end && (ts[n].kind == 'a' || ts[n].kind == 'q') {
-		n++
-	}
-	raw := m.p.text[start.start:ts[n-1].end]
-	text := raw
-	if hasEightBitText(raw) {
-		var b strings.Builder
-		for _, t := range ts[i:n] {
-			if t.kind == 'q' {
-				b.WriteString(unquote(m.p.of(t)))
-			} else {
-				b.WriteString(m.p.of(t))
-			}
-		}
-		text = b.String()
-	}
-	m.w.word(m.space(start), raw, text)
-	m.end = ts[n-1].end
-	return n
-}
-
-// space is the white space before t.
-func (m *memberWriter) space(t token) string { return m.p.text[m.end:t.start] }
-
-// raw writes t as it is.
-func (m *memberWriter) raw(t token) {
-	m.w.flush()
-	m.w.text(m.p.text[m.end:t.end])
-	m.end = t.end
-}
-
 // brackets takes words and comments, and between angle brackets what is the
 // same to everybody only while it is the same octets: message IDs and the
 // addresses of mailing lists. There each octet outside ASCII becomes %XX, as in
@@ -340,8 +209,7 @@ func (w *wordWriter) brackets(value string) {
 			w.text(m.space(t) + percent(p.of(t)))
 			m.end = t.end
 		case t.kind == '(':
-			w.comment(m.space(t), p.of(t))
-			m.end = t.end
+			m.comment(t)
 		case t.kind == 'a' || t.kind == 'q':
 			m.word([]token{t}, 0)
 		default:

@@ -52,6 +52,10 @@ func TestEncodeHeader(t *testing.T) {
 		{"addresses stay", "To: jürgen@bücher.example, ä <ö@ü>, \"é é\"@x", "To: jürgen@bücher.example, =?utf-8?q?=C3=A4?= <ö@ü>, \"é é\"@x"},
 		{"no address", "To: Jürgen Groß, bob", "To: =?utf-8?q?J=C3=BCrgen_Gro=C3=9F?= , bob"},
 		{"no brackets", "To: Jürgen bob@x", "To: =?utf-8?q?J=C3=BCrgen?= bob@x"},
+		{"text that is no address", "To: a\u200bb@c, <ä b@c>, Jürgen jürgen@bücher.example, d@e",
+			"To: =?utf-8?q?a=E2=80=8Bb=40c?= , =?utf-8?q?=3C=C3=A4?= b@c>,\r\n =?utf-8?q?J=C3=BCrgen_j=C3=BCrgen=40b=C3=BCcher=2Eexample?= , d@e"},
+		{"a fold before an address", "To: " + strings.Repeat("x", 40) + " é <abcdefghij@example.org>, abcdefghijklmnopqrstuvwxyz@" + strings.Repeat("y", 40) + ".example",
+			"To: " + strings.Repeat("x", 40) + " =?utf-8?q?=C3=A9?=\r\n <abcdefghij@example.org>, abcdefghijklmnopqrstuvwxyz@" + strings.Repeat("y", 40) + ".example"},
 		{"unfinished", "To: é <a@b>, \"ü <c@d>", "To: =?utf-8?q?=C3=A9?= <a@b>, =?utf-8?q?=22=C3=BC?= <c@d>"},
 		{"resent", "Resent-From: é <a@b>", "Resent-From: =?utf-8?q?=C3=A9?= <a@b>"},
 
