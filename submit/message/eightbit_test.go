@@ -70,6 +70,8 @@ func TestEncodeHeader(t *testing.T) {
 		{"file name without quotes", "Content-Disposition: attachment; filename=Prüfung 1.pdf", "Content-Disposition: attachment;\r\n filename*=utf-8''Pr%C3%BCfung%201.pdf"},
 		{"file name twice", `Content-Disposition: attachment; filename="ü"; filename*=utf-8''%C3%BC`, "Content-Disposition: attachment; filename*=utf-8''%C3%BC"},
 		{"raw text in RFC 2231", "Content-Disposition: attachment; filename*=utf-8''ü", "Content-Disposition: attachment; filename*=utf-8''%C3%BC"},
+		{"sections of a file name", "Content-Disposition: a; filename*0=\"P 1\"; filename*1=\"rü\"; filename*2=x; b*0*=utf-8''%20; b*1=ü; c*1=ü",
+			"Content-Disposition: a;\r\n filename*0*=utf-8''P%201;\r\n filename*1*=r%C3%BC; filename*2=x; b*0*=utf-8''%20;\r\n b*1*=%C3%BC; c*1=ü"},
 		{"long file name", "Content-Type: a/b; name=\"" + strings.Repeat("ü", 20) + "\"; x=y",
 			"Content-Type: a/b;\r\n name*0*=utf-8''" + strings.Repeat("%C3%BC", 9) + ";\r\n name*1*=" + strings.Repeat("%C3%BC", 11) + "; x=y"},
 		{"comment of a type", "Content-Type: a/b (ä); x=\"(;\"", "Content-Type: a/b (=?utf-8?q?=C3=A4?=); x=\"(;\""},

@@ -9,20 +9,27 @@ import (
 // of parameters are encoded as RFC 2231 says, each in lines of its own.
 func (w *wordWriter) parameters(value string) {
 	pieces := splitParameters(value)
-	extended := extendedKeys(pieces)
+	extended, sections := extendedKeys(pieces), sectionedKeys(pieces)
 	for i, piece := range pieces {
 		if i > 0 {
 			w.text(";")
 		}
 		key, text, ok := asParameter(piece)
+		name, number, _ := strings.Cut(key, "*")
 		switch {
+		case sections[name] && number == "0": // which names the charset of all
+			w.text("\r\n " + key + "*=" + w.charset + "''")
+			w.raw = appendExtended(w.raw, text)
 		case !hasEightBitText(piece):
 			w.text(piece)
 		case !ok || i == 0 || key == "boundary" || key == "charset":
 			w.comments(piece)
 		case strings.HasSuffix(key, "*"):
 			w.text(percent(piece))
-		case strings.Contains(key, "*"): // a part of one, which cannot name its charset
+		case sections[name]:
+			w.text("\r\n " + key + "*=")
+			w.raw = appendExtended(w.raw, text)
+		case strings.Contains(key, "*"): // nothing names its charset
 			w.text(piece)
 		case extended[key]:
 			w.raw = w.raw[:len(w.raw)-1] // the same in ASCII is there already
@@ -101,6 +108,25 @@ func extendedKeys(pieces []string) map[string]bool {
 		if name, _, ok := strings.Cut(key, "*"); ok {
 			keys[strings.ToLower(strings.Trim(name, " \t\r\n"))] = true
 		}
+	}
+	return keys
+}
+
+// sectionedKeys are the parameters in several sections, without the form of RFC
+// 2231 for them, of which one is not ASCII. One without its first section is left
+// out.
+func sectionedKeys(pieces []string) map[string]bool {
+	keys, first := make(map[string]bool), make(map[string]bool)
+	for _, piece := range pieces {
+		key, _, _ := asParameter(piece)
+		name, number, _ := strings.Cut(key, "*")
+		first[name] = first[name] || number == "0" || number == "0*"
+		if number != "" && !strings.HasSuffix(number, "*") && hasEightBitText(piece) {
+			keys[name] = true
+		}
+	}
+	for name := range keys {
+		keys[name] = first[name]
 	}
 	return keys
 }
