@@ -129,7 +129,7 @@ const unknownCharset = "unknown-8bit"
 
 // labelBody adds MIME fields for 8-bit text that has none.
 func (m *Message) labelBody() (changes []Change) {
-	if !m.body.eight || find(m.fields, "Content-Type") != nil || !transferEncoding(m.fields).isIdentity() {
+	if !m.body.eight || !transferEncoding(m.fields).isIdentity() || !m.lacks("Content-Type") {
 		return nil
 	}
 	charset := "utf-8"
@@ -142,7 +142,7 @@ func (m *Message) labelBody() (changes []Change) {
 		newField("Content-Transfer-Encoding", "8bit"),
 	} {
 		name := string(f.raw[:f.name])
-		if find(m.fields, name) != nil {
+		if !m.lacks(name) {
 			continue
 		}
 		m.fields = append(m.fields, f)

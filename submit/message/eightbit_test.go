@@ -124,6 +124,7 @@ func TestLabelBody(t *testing.T) {
 		{"\né\xc3", version + "Content-Type: text/plain; charset=unknown-8bit\r\n" + eight + "\r\né\xc3\r\n"},
 		{"A: b\n\ne\n", "A: b\r\n\r\ne\r\n"},
 		{"MIME-Version: 1.0\n\né\n", version + kind + eight + "\r\né\r\n"},
+		{"Content-Type: \nMIME-Version:\n\né\n", version + kind + eight + "\r\né\r\n"},
 		{"Content-Transfer-Encoding: 8bit\n\né\n", eight + version + kind + "\r\né\r\n"},
 		{"Content-Transfer-Encoding: base64\n\né\n", "Content-Transfer-Encoding: base64\r\n\r\né\r\n"},
 		{"Content-Type: text/html\n\né\n", "Content-Type: text/html\r\n\r\né\r\n"},
