@@ -69,6 +69,7 @@ var townsfolk = map[string]func(args []string) error{
 	"peak":      peak,
 	"setcap":    setCapability,
 	"acl":       setList,
+	"swap":      swap,
 }
 
 // runTownsman is called by TestMain.

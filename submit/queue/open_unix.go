@@ -51,30 +51,30 @@ func Open(folder string, uid int) (*Queue, error) {
 // openShare is Open for a folder of all.
 func openShare(folder string, uid int) (*Queue, error) {
 	q, err := Existing(folder, uid)
-	path := filepath.Join(folder, strconv.Itoa(uid))
-	switch {
-	case err == nil:
+	if err == nil {
 		return q, nil
-	case errors.Is(err, os.ErrNotExist):
-		err = os.Mkdir(path, 0o700)
-	case taken(path, uid):
-		path, err = os.MkdirTemp(folder, strconv.Itoa(uid)+".")
-	default:
-		return nil, err
 	}
-	if err != nil && !errors.Is(err, os.ErrExist) {
-		return nil, err
+	path := filepath.Join(folder, strconv.Itoa(uid))
+	if errors.Is(err, os.ErrNotExist) {
+		os.Mkdir(path, 0o700)
+		q, err = open(path, uid)
 	}
-	if q, err = open(path, uid); err != nil {
+	if err != nil && !owns(path, uid) {
+		if path, err = os.MkdirTemp(folder, strconv.Itoa(uid)+"."); err == nil {
+			q, err = open(path, uid)
+		}
+	}
+	if err != nil {
 		return nil, err
 	}
 	return q, process.SyncFolder(folder)
 }
 
-// taken reports whether what is at path is somebody else's.
-func taken(path string, uid int) bool {
+// owns reports whether what is at path is that user's. If not, somebody else has
+// taken the name, though perhaps only for a moment.
+func owns(path string, uid int) bool {
 	info, err := os.Lstat(path)
-	return err == nil && info.Sys().(*syscall.Stat_t).Uid != uint32(uid)
+	return err == nil && info.Sys().(*syscall.Stat_t).Uid == uint32(uid)
 }
 
 // Existing opens the queue that a user has in folder; it makes none.
@@ -84,7 +84,7 @@ func Existing(folder string, uid int) (*Queue, error) {
 	}
 	path := filepath.Join(folder, strconv.Itoa(uid))
 	q, err := open(path, uid)
-	if errors.Is(err, os.ErrNotExist) || err != nil && taken(path, uid) {
+	if err != nil && !owns(path, uid) {
 		if others, _ := seconds(folder, uid); len(others) > 0 {
 			return others[0], nil
 		}
@@ -139,7 +139,7 @@ func open(folder string, uid int) (*Queue, error) {
 	if !named.IsDir() {
 		return nil, fmt.Errorf("%s is not a folder", folder)
 	}
-	root, err := os.OpenRoot(folder)
+	root, err := openFolder(folder)
 	if err != nil {
 		return nil, err
 	}
@@ -161,6 +161,10 @@ func open(folder string, uid int) (*Queue, error) {
 	}
 	return &Queue{disk: rooted{root}, path: folder}, nil
 }
+
+// openFolder opens folder. A FIFO that has taken its place since it was looked at
+// would keep us waiting, but for the dot, which only a folder has.
+func openFolder(folder string) (*os.Root, error) { return os.OpenRoot(folder + "/.") }
 
 // nonblock is for opening what may be a FIFO; the ways to lock a file.
 const (
@@ -270,7 +274,7 @@ func MakeShared(users []User) (moved []string, err error) {
 	}
 	for _, u := range users {
 		path := filepath.Join(Shared, strconv.Itoa(u.UID))
-		if info, err := os.Lstat(path); err == nil && (!info.IsDir() || taken(path, u.UID)) {
+		if info, err := os.Lstat(path); err == nil && (!info.IsDir() || !owns(path, u.UID)) {
 			away, err := moveAway(path)
 			if err != nil {
 				return moved, err

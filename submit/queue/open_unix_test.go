@@ -151,3 +151,25 @@ func TestLocked(t *testing.T) {
 		t.Error("nobody could take it, and no error")
 	}
 }
+
+// TestOpenFIFO holds that a FIFO that takes the place of a folder while it is opened
+// keeps nobody waiting.
+func TestOpenFIFO(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "q")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	opened := make(chan error, 1)
+	go func() {
+		_, err := openFolder(path)
+		opened <- err
+	}()
+	select {
+	case err := <-opened:
+		if !errors.Is(err, syscall.ENOTDIR) {
+			t.Error(err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("it waits for somebody who writes to the FIFO")
+	}
+}

@@ -1,0 +1,29 @@
+//go:build e2e && linux
+
+package e2e
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestNeighbourSwaps holds that a user who puts another thing in the place of a folder
+// while it is opened keeps nobody's mail.
+func TestNeighbourSwaps(t *testing.T) {
+	stdout, _ := inTown(t, `
+/opt/sendoff --make-spool >/dev/null
+echo 'daemon10:x:60010:60010::/nonexistent:/bin/false' >>/etc/passwd
+echo 'daemon10:x:60010:' >>/etc/group
+as mallory /opt/town/swap /var/spool/sendoff/60010 & swapper=$!
+sleep 0.1
+for i in $(seq 150); do
+	printf 'Subject: x\n\ntext\n' | timeout -s KILL 5 setpriv --reuid 60010 --regid 60010 --clear-groups /opt/sendmail -odq -f d@example.org bob@example.net
+	echo queued $?
+	for old in /var/spool/sendoff/60010.*; do test -d "$old" && mv $old /var/spool/old-$i; done # or the second name serves from now on
+done
+kill $swapper
+`)
+	if n := strings.Count(stdout, "queued 0\n"); n != 150 {
+		t.Errorf("%d of 150 mails were queued:\n%s", n, clip(strings.ReplaceAll(stdout, "queued 0\n", "")))
+	}
+}
