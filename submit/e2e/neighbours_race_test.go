@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"os"
 	"strings"
 	"testing"
 )
@@ -26,4 +27,27 @@ kill $swapper
 	if n := strings.Count(stdout, "queued 0\n"); n != 150 {
 		t.Errorf("%d of 150 mails were queued:\n%s", n, clip(strings.ReplaceAll(stdout, "queued 0\n", "")))
 	}
+}
+
+// TestNeighbourHangs holds that root waits for no process that cannot be killed, as
+// a file system of mallory's has its question.
+func TestNeighbourHangs(t *testing.T) {
+	if _, err := os.Stat("/dev/fuse"); err != nil {
+		t.Skip("no FUSE here")
+	}
+	stdout, stderr := inTown(t, `
+mkdir -p /run/systemd/system /etc/systemd/system /opt/bin
+printf '#!/bin/sh\necho systemctl "$@" >>/tmp/systemctl\n' >/opt/bin/systemctl; chmod 755 /opt/bin/systemctl
+PATH=/opt/bin:$PATH
+/opt/sendoff --make-spool >/dev/null
+for user in mallory victim; do account $user 'echo x'; mail $user; done
+/opt/town/hang /var/spool/sendoff/60001/*.env >/tmp/mounted & hanger=$!
+until_ grep -q mounted /tmp/mounted
+timeout -s KILL 60 /opt/sendoff -bp; echo list $?
+timeout -s KILL 60 /opt/sendoff --queue-run=5m; echo run $?
+cat /tmp/systemctl
+kill $hanger
+`)
+	has(t, stdout, "list 75", `\(user victim\)`, "run 0", `systemctl start --no-block sendoff-queue@60002\.service`)
+	has(t, stderr, "sendoff: queue of user mallory: killed, but it does not end.*")
 }

@@ -70,6 +70,7 @@ var townsfolk = map[string]func(args []string) error{
 	"setcap":    setCapability,
 	"acl":       setList,
 	"swap":      swap,
+	"hang":      hang,
 }
 
 // runTownsman is called by TestMain.

@@ -3,6 +3,8 @@
 package e2e
 
 import (
+	"encoding/binary"
+	"fmt"
 	"os"
 	"time"
 
@@ -23,4 +25,35 @@ func swap(args []string) error {
 		os.Rename(path+"-away", path)
 	}
 	return nil
+}
+
+// hang mounts a file system of a user's (FUSE) on a file. It takes all questions and
+// never answers, so that not even SIGKILL ends a process that has asked one.
+func hang(args []string) error {
+	device, err := unix.Open("/dev/fuse", unix.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	options := fmt.Sprintf("fd=%d,rootmode=100600,user_id=60001,group_id=60001", device)
+	if err := unix.Mount("hang", args[0], "fuse", unix.MS_NOSUID|unix.MS_NODEV, options); err != nil {
+		return err
+	}
+	in := make([]byte, 256<<10)
+	if _, err := unix.Read(device, in); err != nil {
+		return err
+	}
+	out := make([]byte, 16+64) // fuse_out_header, fuse_init_out
+	copy(out[8:16], in[8:16])
+	binary.NativeEndian.PutUint32(out, uint32(len(out)))
+	copy(out[16:24], in[40:48]) // the version
+	binary.NativeEndian.PutUint32(out[16+20:], 4096)
+	if _, err := unix.Write(device, out); err != nil {
+		return err
+	}
+	fmt.Println("mounted")
+	for {
+		if _, err := unix.Read(device, in); err != nil {
+			return err
+		}
+	}
 }

@@ -28,7 +28,7 @@ type Child struct {
 	UID    int
 	Args   []string      // what it is to do
 	Errors bool          // its stderr is part of its output
-	Limit  time.Duration // how long it may take; 0: it is not waited for
+	Limit  time.Duration // how long it may take
 	Grace  time.Duration // from SIGTERM, at the limit or at the end of the context, to SIGKILL
 }
 
@@ -110,30 +110,48 @@ func withoutKeys(start func() error, always bool) (keyring, err error) {
 	return keyring, err
 }
 
+// deathTime is how long a process may take to end when it is killed. One that has
+// asked a file system of its user's (FUSE), or a server of files that is gone, does
+// not end before the answer.
+const deathTime = 5 * time.Second
+
+// errLasts says that a process could not be killed.
+var errLasts = errors.New("killed, but it does not end: it waits for a file system")
+
 // wait waits for the end of child, and kills it, with its process group, when it
-// is stopped, late, or not to go on.
+// is stopped, late, or not to go on. It does not wait for one that outlives that.
 func (c Child) wait(ctx context.Context, child *os.Process) error {
 	pid := child.Pid
 	child.Release()
 	kill := func(sig syscall.Signal) { syscall.Kill(-pid, sig) }
-	ended := make(chan struct{})
-	defer close(ended)
-	go func() {
-		limit := time.NewTimer(c.Limit)
-		defer limit.Stop()
-		select {
-		case <-ended:
-			return
-		case <-ctx.Done():
-		case <-limit.C:
-		}
-		kill(syscall.SIGTERM)
-		select {
-		case <-ended:
-		case <-time.After(c.Grace):
-			kill(syscall.SIGKILL)
-		}
-	}()
+	ended := make(chan error, 1)
+	go func() { ended <- await(pid, func() { kill(syscall.SIGKILL) }) }()
+	limit := time.NewTimer(c.Limit)
+	defer limit.Stop()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	case <-limit.C:
+	}
+	kill(syscall.SIGTERM)
+	select {
+	case err := <-ended:
+		return err
+	case <-time.After(c.Grace):
+	}
+	kill(syscall.SIGKILL)
+	select {
+	case err := <-ended:
+		return err
+	case <-time.After(deathTime):
+		return errLasts
+	}
+}
+
+// await waits for the end of the process pid, and calls stopped when its user has
+// stopped it: we stop nothing.
+func await(pid int, stopped func()) error {
 	for {
 		var status syscall.WaitStatus
 		_, err := syscall.Wait4(pid, &status, syscall.WUNTRACED, nil)
@@ -142,7 +160,7 @@ func (c Child) wait(ctx context.Context, child *os.Process) error {
 		case err != nil:
 			return err
 		case status.Stopped():
-			kill(syscall.SIGKILL) // by the user: we stop nothing
+			stopped()
 		case status.Signaled():
 			return ExitError{-1}
 		case status.ExitStatus() != 0:
