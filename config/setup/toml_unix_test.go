@@ -6,11 +6,74 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"sendoff/config"
+	"sendoff/submit/process"
 )
+
+// Everybody can open /etc/sendoff, and lock what they have opened. That keeps nobody
+// from changing what is in it: the lock is a file that only its owner can open, and
+// it is no file that a link chooses.
+func TestFolderLockedByOthers(t *testing.T) {
+	folder := t.TempDir()
+	f, err := os.Open(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	release, ok := process.LockFolder(folder, 0)
+	if !ok {
+		t.Fatal("a lock of the folder keeps others out")
+	}
+	files, _ := os.ReadDir(folder)
+	if len(files) != 1 {
+		t.Fatalf("there are %v", files)
+	}
+	if info, err := files[0].Info(); err != nil || info.Mode() != 0o600 {
+		t.Errorf("the lock: %v, %v", info.Mode(), err)
+	}
+	lock := filepath.Join(folder, files[0].Name())
+	release()
+	if _, err := os.Lstat(lock); err == nil {
+		t.Error("the lock's file is left")
+	}
+	if err := os.Symlink(filepath.Join(folder, "elsewhere"), lock); err != nil {
+		t.Fatal(err)
+	}
+	release, ok = process.LockFolder(folder, 0)
+	release()
+	if _, err := os.Lstat(filepath.Join(folder, "elsewhere")); err == nil || !ok {
+		t.Errorf("a link was followed, or keeps others out: %v", ok)
+	}
+}
+
+// However many wait for it, and although its file goes with each of them, one at a
+// time has the lock.
+func TestFolderLockedOnce(t *testing.T) {
+	folder := t.TempDir()
+	var inside atomic.Int32
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() {
+			release, ok := process.LockFolder(folder, time.Minute)
+			if n := inside.Add(1); n != 1 || !ok {
+				t.Errorf("%d have the lock; %v", n, ok)
+			}
+			time.Sleep(time.Millisecond)
+			inside.Add(-1)
+			release()
+		})
+	}
+	all.Wait()
+}
 
 // A configuration that a group reads is still read by it when it was changed.
 func TestSaveKeepsGroup(t *testing.T) {
