@@ -196,9 +196,13 @@ func writeEntry(out *bufio.Writer, e *queue.Entry, mark rune, why func(queue.Rec
 	if len(e.To) == 0 {
 		say(why(queue.Recipient{}))
 	}
-	for _, to := range e.To {
+	shown, more := shownOf(e)
+	for _, to := range shown {
 		say(why(to))
 		fmt.Fprintf(out, "%*s%s\n", indent, "", to.Address)
+	}
+	if more > 0 {
+		fmt.Fprintf(out, "%*sand %d more recipient%s\n", indent, "", more, plural(more))
 	}
 	if e.Unknown && mark != busyMark { // or the answer may be on its way
 		say("an attempt ended without an answer: it may have been delivered")
@@ -224,6 +228,16 @@ func ListFailed(w io.Writer, q *queue.Queue) (entries int, err error) {
 		writeEntry(out, e, ' ', func(to queue.Recipient) string { return join(at, to.Reason, e.Reason) })
 	}
 	return entries, errors.Join(out.Flush(), status.Temporary.Wrap(errors.Join(bad...)))
+}
+
+// maxShown is how many recipients of an entry a list shows: there may be more than
+// anybody reads, and root lists what others have.
+const maxShown = 1000
+
+// shownOf returns the recipients of e that a list shows, and how many more it has.
+func shownOf(e *queue.Entry) (shown []queue.Recipient, more int) {
+	n := min(len(e.To), maxShown)
+	return e.To[:n], len(e.To) - n
 }
 
 func join(words ...string) string {
@@ -267,7 +281,8 @@ type listed struct {
 	Next       int64             `json:"next_attempt,omitempty"`
 	Failed     int64             `json:"failed_time,omitempty"`
 	Reason     string            `json:"reason,omitempty"`
-	Recipients []listedRecipient `json:"recipients"`
+	Recipients []listedRecipient `json:"recipients"` // the first of them
+	More       int               `json:"more_recipients,omitempty"`
 }
 
 type listedRecipient struct {
@@ -319,11 +334,13 @@ func listedOf(e *queue.Entry) listed {
 		Notice: !e.Notice.IsZero(), Unknown: e.Unknown, Attempts: e.Attempts, Reason: e.Reason,
 		Recipients: []listedRecipient{},
 	}
+	shown, more := shownOf(e)
+	l.More = more
 	if e.Sender != nil {
 		sender := e.Sender.String()
 		l.Sender = &sender
 	}
-	for _, to := range e.To {
+	for _, to := range shown {
 		r := listedRecipient{Address: to.Address.String(), Refused: to.Refused, Reason: to.Reason}
 		if to.Reason != "" {
 			r.Status = to.Code.String()

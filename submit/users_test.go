@@ -1,13 +1,16 @@
 package submit
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
+	"sendoff/submit/envelope"
 	"sendoff/submit/process"
 	"sendoff/submit/queue"
 	"sendoff/submit/status"
@@ -74,6 +77,43 @@ func TestBounded(t *testing.T) {
 	third.Write(long)
 	if third.kept.Len() != 64<<10 || !third.cut {
 		t.Errorf("%d octets of more than it may have", third.kept.Len())
+	}
+}
+
+// TestListManyRecipients: a list shows the first recipients of an entry and says how
+// many more there are: an entry may have more than anybody reads, and root reads what
+// others have.
+func TestListManyRecipients(t *testing.T) {
+	const more = 1234
+	e := &queue.Entry{ID: queue.NewID(time.Now())}
+	for i := range maxShown + more {
+		address, err := envelope.Parse(fmt.Sprintf("r%d@example.net", i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		to := queue.Recipient{Recipient: envelope.Recipient{Address: address}}
+		if i > maxShown {
+			to.Reason = "another reason"
+		}
+		e.To = append(e.To, to)
+	}
+	var b strings.Builder
+	out := bufio.NewWriter(&b)
+	writeEntry(out, e, ' ', func(to queue.Recipient) string { return to.Reason })
+	out.Flush()
+	if lines := strings.Split(b.String(), "\n"); len(lines) != maxShown+4 || strings.TrimSpace(lines[maxShown]) != "r999@example.net" || strings.TrimSpace(lines[maxShown+1]) != "and 1234 more recipients" {
+		t.Errorf("%d lines, the last ones %q", len(lines), lines[len(lines)-4:])
+	}
+	l := listedOf(e)
+	if len(l.Recipients) != maxShown || l.More != more {
+		t.Errorf("%d recipients and %d more", len(l.Recipients), l.More)
+	}
+	e.To = e.To[:maxShown]
+	b.Reset()
+	writeEntry(out, e, ' ', func(to queue.Recipient) string { return "" })
+	out.Flush()
+	if l := listedOf(e); strings.Contains(b.String(), "more") || l.More != 0 {
+		t.Errorf("of %d recipients, %d more:\n%.2000s", maxShown, l.More, b.String())
 	}
 }
 
