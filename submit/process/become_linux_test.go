@@ -14,6 +14,9 @@ import (
 // become is what a process says that has become another user.
 func become(what string) {
 	uid := 987654
+	if what == "bare" {
+		undumpable = func() error { return unix.EPERM }
+	}
 	if err := Become(uid, what == "list"); err != nil {
 		fmt.Println(err)
 		return
@@ -54,6 +57,7 @@ func TestBecome(t *testing.T) {
 	for what, want := range map[string]string{
 		"list": "ids 987654 987654 65534 65534 [] dumpable 0\nmemory true false cpu true true\n",
 		"run":  "ids 987654 987654 65534 65534 [] dumpable 0\nmemory true true cpu false false\ncommand unlimited unlimited\nafterwards true\n",
+		"bare": unix.EPERM.Error() + "\n",
 	} {
 		cmd := exec.Command(os.Args[0], "-test.run=^TestBecome$")
 		cmd.Env, cmd.Dir = []string{"BECOME=" + what}, "/"

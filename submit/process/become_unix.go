@@ -34,7 +34,9 @@ func Become(uid int, list bool) error {
 		return fmt.Errorf("only root can become another user, and no more root: uid %d", uid)
 	}
 	debug.SetMemoryLimit(childHeap)
-	limitMemory(list)
+	if err := limitMemory(list); err != nil {
+		return err
+	}
 	if list {
 		limit := syscall.Rlimit{Cur: childCPU, Max: childCPU}
 		if err := syscall.Setrlimit(syscall.RLIMIT_CPU, &limit); err != nil {
@@ -48,7 +50,9 @@ func Become(uid int, list bool) error {
 	if err := syscall.Setuid(uid); err != nil {
 		return err
 	}
-	undumpable()
+	if err := undumpable(); err != nil { // the user would read, or steer, what root started
+		return err
+	}
 	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil && !list {
 		os.Setenv("HOME", u.HomeDir)
 		os.Setenv("LOGNAME", u.Username)
@@ -92,7 +96,9 @@ type ceiling struct {
 // memory is set where StartCommand has to lift it.
 var memory *ceiling
 
-// StartCommand starts cmd with the limits that this process was started with.
+// StartCommand starts cmd with the limits that this process was started with. Where
+// the limit cannot be lifted, cmd has ours, which is the smaller one; to lower it again
+// is always allowed.
 func StartCommand(cmd *exec.Cmd) error {
 	if memory == nil {
 		return cmd.Start()

@@ -71,9 +71,12 @@ func closeOnExec() {
 		}
 		return
 	}
-	var limit syscall.Rlimit
-	syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit)
-	for fd := 3; fd < int(min(limit.Cur, 65536)); fd++ {
+	const most = 65536
+	limit := syscall.Rlimit{Cur: most}
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil {
+		limit.Cur = most // rather too many than one left open
+	}
+	for fd := 3; fd < int(min(limit.Cur, most)); fd++ {
 		unix.CloseOnExec(fd)
 	}
 }

@@ -6,4 +6,4 @@ package process
 func CatchSignals() {}
 
 // Harden does nothing: there are no set-id programs here.
-func Harden() (raised, unsure bool) { return false, false }
+func Harden() Hardened { return Hardened{} }

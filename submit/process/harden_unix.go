@@ -3,6 +3,7 @@
 package process
 
 import (
+	"errors"
 	"os"
 	"os/signal"
 	"strings"
@@ -26,20 +27,17 @@ func CatchSignals() {
 }
 
 // Harden does what the package comment says of core dumps, files and the
-// environment. raised says that the process has rights that its caller has not,
-// or would have them by its file: it must do nothing then. unsure says that the
-// kernel takes the caller for one who may not steer it (AT_SECURE), as where
-// SELinux or AppArmor gives it another domain: then what would steer it is no more
-// in the environment.
-func Harden() (raised, unsure bool) {
-	syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{})
-	undumpable()
-	syscall.Umask(0o077)
-	raised = os.Geteuid() != os.Getuid() || os.Getegid() != os.Getgid() || hasCapabilities("/proc/self/exe")
-	if unsure = secureExec(); unsure {
+// environment. Where a call is refused, as by a filter of system calls, the mail still
+// leaves, and the caller can say that the process is exposed: only the user's own
+// processes gain by that. Becoming another user does not go on without it.
+func Harden() (h Hardened) {
+	h.Exposed = errors.Join(syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{}), undumpable())
+	syscall.Umask(0o077) // which cannot fail
+	h.Raised = os.Geteuid() != os.Getuid() || os.Getegid() != os.Getgid() || hasCapabilities("/proc/self/exe")
+	if h.Unsure = secureExec(); h.Unsure {
 		distrustEnvironment()
 	}
-	return raised, unsure
+	return h
 }
 
 // distrustEnvironment removes the variables that say where secrets are, and who

@@ -23,6 +23,21 @@ import (
 	"runtime"
 )
 
+// Hardened is what Harden has found and done.
+type Hardened struct {
+	// Raised says that the process has rights that its caller has not, or would have
+	// them by its file: it must do nothing then.
+	Raised bool
+
+	// Unsure says that the kernel takes the caller for one who may not steer the process
+	// (AT_SECURE), as where SELinux or AppArmor gives it another domain: then what would
+	// steer it is no more in the environment.
+	Unsure bool
+
+	// Exposed says why others could read our memory, in a core dump or at once.
+	Exposed error
+}
+
 // SyncFolder makes what came and went in folder survive a crash. Windows has no
 // such call and needs none.
 func SyncFolder(folder string) error {

@@ -131,10 +131,7 @@ func (p *program) verify(context.Context) error {
 func (p *program) doctor(ctx context.Context) error {
 	s, fault := p.submitter()
 	by := config.Choice{CommandLine: p.overrides(), Environment: config.Environment(os.Getenv)}
-	unread := config.Unread(os.Environ())
-	if p.unsure {
-		unread = append(unread, unsteered)
-	}
+	unread := append(config.Unread(os.Environ()), p.unprotected()...)
 	return s.Doctor(ctx, os.Stdout, submit.Checkup{By: by, Fault: fault, Unread: unread, JSON: p.cmd.JSON})
 }
 

@@ -45,12 +45,12 @@ const (
 
 // A program is one invocation.
 type program struct {
-	cmd     *cmdline.Command
-	unsure  bool            // the kernel says that the environment may not steer it
-	reading atomic.Bool     // stdin is not yet at its end: the message is not whole
-	settle  func(error)     // ends what goes on while reading; nil: nothing does
-	account string          // named in errors, once it is known
-	place   config.Override // of the configuration; nothing else of it is set
+	cmd      *cmdline.Command
+	hardened process.Hardened
+	reading  atomic.Bool     // stdin is not yet at its end: the message is not whole
+	settle   func(error)     // ends what goes on while reading; nil: nothing does
+	account  string          // named in errors, once it is known
+	place    config.Override // of the configuration; nothing else of it is set
 }
 
 // modes is what each mode does. One that is gentle ends by its steps when a signal
@@ -96,9 +96,8 @@ var modes = [...]struct {
 // Main runs the program as argv calls it, and returns the exit code. It has said
 // why on stderr unless that is 0.
 func Main(argv []string) int {
-	raised, unsure := process.Harden()
-	p := &program{unsure: unsure}
-	if raised {
+	p := &program{hardened: process.Harden()}
+	if p.hardened.Raised {
 		return p.decline(argv)
 	}
 	return p.main(argv)
@@ -171,8 +170,10 @@ func (p *program) openQueue(s *submit.Submitter) {
 // error the Submitter has the configuration that holds without any file.
 func (p *program) submitter() (*submit.Submitter, error) {
 	s := p.outside()
-	if p.unsure && p.cmd.Verbose {
-		p.say("note: " + unsteered)
+	if p.cmd.Verbose || p.cmd.Mode == cmdline.Listen {
+		for _, text := range p.unprotected() {
+			p.say("note: " + text)
+		}
 	}
 	explicit := cmp.Or(p.cmd.Config, os.Getenv("SENDOFF_CONFIG"))
 	here := p.place
@@ -186,8 +187,18 @@ func (p *program) submitter() (*submit.Submitter, error) {
 	return s, err
 }
 
-// unsteered is what -v and --doctor say where the kernel says that the environment
-// is not to be believed.
+// unprotected returns what -v, --listen and --doctor say of what Harden has found.
+func (p *program) unprotected() (notes []string) {
+	if p.hardened.Unsure {
+		notes = append(notes, unsteered)
+	}
+	if err := p.hardened.Exposed; err != nil {
+		notes = append(notes, fmt.Sprintf("other processes of this user could read the memory of this one, and the password in it: the system refused to prevent it (%v)", err))
+	}
+	return notes
+}
+
+// unsteered is said where the kernel says that the environment is not to be believed.
 const unsteered = "the variables SENDOFF_* and DBUS_SESSION_BUS_ADDRESS have no effect, because the kernel has changed the rights or the domain of this process (AT_SECURE)"
 
 // configure lets s have the configuration c.

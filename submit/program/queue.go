@@ -57,6 +57,9 @@ func (p *program) queue(ctx context.Context) error {
 func (p *program) queueAs(ctx context.Context) (err error) {
 	sends := p.cmd.Mode == cmdline.Run || p.cmd.Mode == cmdline.Retry
 	if err := process.Become(p.cmd.As, !sends); err != nil {
+		if os.Geteuid() == 0 { // a call was refused; 64 would say that there is no such entry
+			return status.Temporary.Wrap(err)
+		}
 		return status.Usage.Wrap(err)
 	}
 	s := p.outside()

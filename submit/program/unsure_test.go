@@ -3,29 +3,44 @@ package program
 import (
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
 	"sendoff/config/cmdline"
+	"sendoff/submit/process"
 )
 
-// TestUnsure holds that -v says so where the environment has no effect, and nothing
-// else does beside a mail.
-func TestUnsure(t *testing.T) {
+// TestHardened holds that -v says so where the environment has no effect, or where
+// others could read our memory, and nothing else does beside a mail.
+func TestHardened(t *testing.T) {
 	stderr := os.Stderr
 	defer func() { os.Stderr = stderr }()
-	for _, row := range []struct{ unsure, verbose, said bool }{{true, true, true}, {true, false, false}, {false, true, false}} {
+	const secure, bare = "AT_SECURE", "could read the memory"
+	for _, row := range []struct {
+		hardened process.Hardened
+		verbose  bool
+		said     []string
+	}{
+		{process.Hardened{Unsure: true}, true, []string{secure}},
+		{process.Hardened{Exposed: io.EOF}, true, []string{bare}},
+		{process.Hardened{Unsure: true, Exposed: io.EOF}, true, []string{secure, bare}},
+		{process.Hardened{Unsure: true, Exposed: io.EOF}, false, nil},
+		{process.Hardened{}, true, nil},
+	} {
 		r, w, err := os.Pipe()
 		if err != nil {
 			t.Fatal(err)
 		}
 		os.Stderr = w
-		p := &program{unsure: row.unsure, cmd: &cmdline.Command{Face: cmdline.Sendoff, Name: "sendoff", Verbose: row.verbose}}
+		p := &program{hardened: row.hardened, cmd: &cmdline.Command{Face: cmdline.Sendoff, Name: "sendoff", Verbose: row.verbose}}
 		p.submitter()
 		w.Close()
 		said, err := io.ReadAll(r)
-		if err != nil || strings.Contains(string(said), "AT_SECURE") != row.said {
-			t.Errorf("%+v: %q, %v", row, said, err)
+		for _, text := range []string{secure, bare} {
+			if err != nil || strings.Contains(string(said), text) != slices.Contains(row.said, text) {
+				t.Errorf("%+v: %q, %v", row, said, err)
+			}
 		}
 	}
 }
