@@ -355,7 +355,7 @@ func TestTLSFiles(t *testing.T) {
 		{"", "good.pem", "", "tls-key: good.pem: no key in it", "set tls-key"},
 		{"", "good.pem", "text", "tls-key: text: no key in it", "set tls-key"},
 		{"", "good.key", "good.key", "tls-cert: good.key: no certificate in it", "a PEM file has lines"},
-		{"", "good.pem", "locked.key", "tls-key: locked.key: the key is encrypted with a passphrase", "there is nobody to ask"},
+		{"", "good.pem", "locked.key", "tls-key: locked.key: the key is encrypted with a passphrase", "nobody is there to give it"},
 		{"", "good.pem", "old.key", "tls-cert: good.pem: the key in old.key is of another certificate", "set tls-key to the key"},
 		{"", "broken.pem", "good.key", "tls-cert: broken.pem: x509: malformed certificate", ""},
 		{"", "old.pem", "old.key", expand(`tls-cert: old.pem: the client certificate "CN=client": expired on 2001-02-03, and this machine's clock says TODAY`, pair.certificate), "get a new one"},

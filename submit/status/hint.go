@@ -7,7 +7,7 @@ import (
 
 // hints is the table of remedies: for an error of a kind whose text holds all
 // the words between bars, in any case. The first row that fits counts. ACCOUNT
-// stands for the account's name.
+// stands for the account's name, FILE for the file that the error names.
 var hints = [...]struct {
 	kind  Kind
 	words string
@@ -17,11 +17,11 @@ var hints = [...]struct {
 	{Usage, "is refused under the name", "see THE TWO FACES in sendoff(1)"},
 	{Usage, "sends nothing, so it", "see THE TWO FACES in sendoff(1)"},
 	{Usage, "option", "see sendoff --help"},
-	{Usage, "white space inside the address", "separate addresses by commas, and quote a name that has one"},
+	{Usage, "white space inside the address", "separate addresses by commas, and put a name with a comma in quotes, as in \"Doe, Ann\" <ann@example.org>"},
 
 	{Data, "header too long", "is there an empty line between header and body?"},
 	{Data, "nul", "a NUL can only be sent in base64"},
-	{Data, "white space inside the address", "separate addresses by commas, and quote a name that has one"},
+	{Data, "white space inside the address", "separate addresses by commas, and put a name with a comma in quotes, as in \"Doe, Ann\" <ann@example.org>"},
 	{TooBig, "", "send a link to it instead, or split it"},
 	{NoInput, "reading the message", "the program that wrote the message stopped before its end"},
 	{Temporary, "cannot keep a large message", "set TMPDIR to a folder that has space"},
@@ -29,24 +29,24 @@ var hints = [...]struct {
 	{Temporary, "; the queue is in", "mend that folder, or remove it"},
 	{Temporary, "can be queued|full", "mailq shows what waits, sendoff -q tries it now; queue-limit is the ceiling"},
 	{Temporary, "can be queued", "make the folder yours and writable, on a disk that has space"},
-	{Temporary, "runs the queue:", "run \"sendoff --queue-run=5m\" from a timer every 5 minutes, or set runner = \"on\" if a process does outlive its caller here"},
+	{Temporary, "runs the queue:", "run \"sendoff --queue-run=5m\" from a timer every 5 minutes, or set runner = \"on\" (SENDOFF_RUNNER=on) if a process does outlive its caller here"},
 	{Temporary, "but no timer runs the queue", "run \"sendoff --queue-run=5m\" from a timer every 5 minutes"},
 	{Temporary, "there is no timer", "root makes one with sendoff --make-spool"},
 	{Temporary, "the oldest for", "mailq says why it waits, and sendoff -q tries it now"},
 	{Temporary, "given up", "mailq -v lists all; sendoff --queue-show ID prints one, --queue-retry ID tries it again, --queue-delete ID removes it"},
-	{Temporary, "is another program", "remove its package, and make that path a link to sendoff"},
-	{Temporary, "not there, so cron", "make it a link to sendoff: ln -s"},
+	{Temporary, "is another program", "remove its package, then link it: sudo ln -s /usr/local/bin/sendoff /usr/sbin/sendmail"},
+	{Temporary, "not there, so cron", "link it: sudo ln -s /usr/local/bin/sendoff /usr/sbin/sendmail"},
 
-	{Config, "no account configured", "set one up: sendoff --setup; or write ~/.config/sendoff/config.toml, or set SENDOFF_SERVER; --rehearse works without"},
+	{Config, "no account configured", "run sendoff --setup to create one; in a container set SENDOFF_SERVER; to try without an account: --rehearse"},
 	{Config, "no default account", `set account = "NAME" at the top of the configuration, or use --account`},
 	{Usage, "which others could replace", "install it for root alone: sudo install -m 755 sendoff /usr/local/bin/sendoff, and run that"},
 	{Temporary, "no session keyring of its own", "allow keyctl in the seccomp profile of this container, or run \"sendoff --queue-run=5m\" as each user"},
 	{Config, "not made to be set-uid", "take the rights away: chmod ug-s PROGRAM, setcap -r PROGRAM; for one password of many users see --listen"},
-	{Config, "can write it", "take the right away: chmod go-w"},
-	{Config, "others cannot read it", "whoever cannot read it cannot send: chmod a+r"},
-	{Config, "others cannot enter it", "whoever cannot read it cannot send: chmod a+rx"},
-	{Config, ".toml: permission denied", "whoever it belongs to has to let you read it (chmod a+r) and enter its folder (chmod a+x)"},
-	{Config, "it belongs to uid", "give it to yourself or to root: chown"},
+	{Config, "can write it", "take that right away: chmod go-w FILE"},
+	{Config, "others cannot read it", "whoever cannot read it cannot send: chmod a+r FILE"},
+	{Config, "others cannot enter it", "whoever cannot read it cannot send: chmod a+rx FILE"},
+	{Config, ".toml: permission denied", "its owner has to let you read it (chmod a+r FILE) and enter the folders above it (chmod a+x)"},
+	{Config, "it belongs to uid", "give it to root, or to yourself: sudo chown root FILE"},
 	{Config, "aliases: |no such file", `write the file, or set aliases = "off"`},
 	{Config, "the configuration has no [oauth2.", "register sendoff with the provider; see Provider settings in sendoff.toml(5)"},
 	{Config, "nothing is written|cannot be written to", "do it as the user whose file it is, or name one of your own with --config"},
@@ -62,7 +62,7 @@ var hints = [...]struct {
 	{Config, "the secret is not a token", "get a new token where the secret comes from"},
 	{Config, "no certificate in it", "a PEM file has lines with BEGIN CERTIFICATE and END CERTIFICATE"},
 	{Config, "is der, not pem", "convert it: openssl x509 -inform der -in FILE -out FILE.pem"},
-	{Config, "encrypted with a passphrase", "there is nobody to ask for it: openssl pkey -in FILE -out FILE.plain, and chmod 600"},
+	{Config, "encrypted with a passphrase", "nobody is there to give it: openssl pkey -in FILE -out FILE.plain && chmod 600 FILE.plain"},
 	{Config, "tls-key|no key in it", "set tls-key to the file with the certificate's key"},
 	{Config, "is of another certificate", "set tls-key to the key that the certificate was made with"},
 	{Config, "client certificate|clock says", "get a new one, or set this machine's clock, if it is wrong"},
@@ -77,7 +77,7 @@ var hints = [...]struct {
 	{Credential, "oauth2:|gives no refresh token", "add that scope to scopes in the provider's table; at Google auth-url asks for it with access_type=offline"},
 	{Credential, "keyring: no password stored", "store it: sendoff --login ACCOUNT"},
 	{Credential, "no d-bus session bus|belongs to uid", "the environment is another user's, as su and sudo -E leave it: begin a session of your own (su -, sudo -i)"},
-	{Credential, "no d-bus session bus", "nobody is logged in here, as under cron: keep the secret in a file, by sendoff --login ACCOUNT --for cron (or service)"},
+	{Credential, "no d-bus session bus", "this session has no keyring, as under cron: keep the secret in a file, by sendoff --login ACCOUNT --for cron"},
 	{Credential, "no keyring service", `start gnome-keyring or KeePassXC, or use secret = "file:…" or "command:…"`},
 	{Credential, "no default keyring", "log in to the desktop once, or make a default keyring with seahorse"},
 	{Credential, "keyring: locked", "log in to the desktop, or run sendoff once in a terminal; for cron keep the secret in a file, by sendoff --login ACCOUNT --for cron"},
@@ -89,11 +89,11 @@ var hints = [...]struct {
 	{Credential, "no such program", "write the program's full path: cron's PATH is short"},
 	{Credential, "exit status|as cron", `cron's environment is nearly empty: let the command do without yours, or use secret = "file:…"`},
 	{Credential, "exit status", "run the command by hand, as the same user"},
-	{Credential, "others can read it", "take the right away: chmod 600"},
-	{Credential, "can write it", "take the right away: chmod 600"},
-	{Credential, "file:|belongs to uid", `give it to yourself or to root: chown; in a container, where it has the owner that it has on the host: secret = "command:cat FILE", or env:NAME`},
-	{Credential, "belongs to uid", "give it to yourself or to root: chown"},
-	{Credential, "not a regular file", `use secret = "command:cat FILE"`},
+	{Credential, "others can read it", "take that right away: chmod 600 FILE"},
+	{Credential, "can write it", "take that right away: chmod 600 FILE"},
+	{Credential, "file:|belongs to uid", `give it to yourself: sudo chown "$(id -un)" FILE; in a container, where it has the owner that it has on the host: secret = "command:cat PATH", or env:NAME`},
+	{Credential, "belongs to uid", `give it to yourself: sudo chown "$(id -un)" FILE`},
+	{Credential, "not a regular file", `use secret = "command:cat PATH"`},
 	{Credential, "file:|permission denied", "it is for its owner: let your group read it, or have an account of your own: sendoff --setup"},
 	{Credential, "systemd:|no such file", "systemd has not loaded that credential: add LoadCredential=NAME:PATH to the service's unit, with the name of the secret"},
 	{Credential, "open: no such file", "store it: sendoff --login ACCOUNT"},
@@ -216,7 +216,7 @@ var unwritten = strings.NewReplacer(
 	`secret = "keyring"`, "--secret keyring",
 	`secret = "file:…"`, "--secret file:…",
 	`secret = "command:…"`, "--secret command:…",
-	`secret = "command:cat FILE"`, "--secret 'command:cat FILE'",
+	`secret = "command:cat PATH"`, "--secret 'command:cat PATH'",
 	`"file:…"`, "file:…",
 	`"command:…"`, "command:…",
 	`"systemd:…"`, "systemd:…",
@@ -225,7 +225,7 @@ var unwritten = strings.NewReplacer(
 	"leave out user", "leave out --user",
 	"check user", "check --user",
 	"check from and user", "check the address and --user",
-	"as: -f, the account's from, or force-sender", "as, in --setup=ADDRESS",
+	"as: -f ADDRESS, or the account's from, with force-sender = true", "as, in --setup=ADDRESS",
 	"token, name the mechanism", "token, --force writes the account for you to name the mechanism",
 	"client-id and client-secret in the provider's table, [oauth2.NAME]", "the client id and its secret, --client-id and --client-secret-file, or those in a table [oauth2.NAME] that is there",
 	"scopes in the provider's table, [oauth2.NAME], and what the registration allows", "what scopes the registration allows, and those in a table [oauth2.NAME] that is there",
@@ -238,6 +238,9 @@ func Hint(err error) string {
 	text := strings.ToLower(err.Error())
 	kind := KindOf(err)
 	hint := find(err, kind, text)
+	if path := pathIn(err.Error()); path != "" {
+		hint = strings.ReplaceAll(hint, "FILE", path)
+	}
 	if strings.HasPrefix(text, "nothing is written") {
 		hint = unwritten.Replace(hint)
 		if kind == Insecure && (strings.Contains(hint, "tls-") || strings.Contains(hint, "auth = ")) {
@@ -286,10 +289,38 @@ func HintFor(err error, account string) string {
 		return strings.ReplaceAll(hint, "ACCOUNT", account)
 	}
 	hint, _, _ = strings.Cut(hint, ", by sendoff --login")
+	if strings.HasSuffix(hint, "keep the secret in a file") {
+		return hint + ": SENDOFF_SECRET=file:/PATH, or --secret file:/PATH"
+	}
 	if strings.Contains(hint, "--login ACCOUNT") {
 		return ""
 	}
 	return hint
+}
+
+// pathIn returns the last path that stands in text before a colon and a space, as a
+// shell takes it; "" if there is none, or none that is easily quoted.
+func pathIn(text string) (path string) {
+	for i := range text {
+		at, begins := text[i:], i == 0 || text[i-1] == ':' || text[i-1] == ' '
+		if !begins || !strings.HasPrefix(at, "/") && !strings.HasPrefix(at, "~/") || strings.HasPrefix(at, "//") {
+			continue
+		}
+		if word, _, ends := strings.Cut(at, ": "); ends {
+			path = word
+		}
+	}
+	plain := func(r rune) bool { return r < 0x80 && (isAlnum(byte(r|0x20)) || strings.ContainsRune("/~._-+@", r)) }
+	rest, home := strings.CutPrefix(path, "~/")
+	switch {
+	case strings.ContainsAny(path, "'\n"):
+		return ""
+	case strings.IndexFunc(path, func(r rune) bool { return !plain(r) }) < 0:
+		return path
+	case home:
+		return "~/'" + rest + "'"
+	}
+	return "'" + path + "'"
 }
 
 // holds reports whether text holds all words, each not just as the end of

@@ -8,8 +8,8 @@ import (
 // What a person does about the sender: another one, or, where it is the
 // account's own, that of the configuration.
 const (
-	otherSender = "use an address that this login may send as: -f, the account's from, or force-sender"
-	nullSender  = "the server refuses the null sender: set from to the account's address, which then takes its place; reports, automatic answers and bulk mail go from it to nobody else"
+	otherSender = "use an address that this login may send as: -f ADDRESS, or the account's from, with force-sender = true"
+	nullSender  = "the server refuses the null sender: name another with -f ADDRESS; by itself the account's own address (from) takes its place, but not for reports, automatic answers and bulk mail"
 	ownSender   = "the server does not let this login send as the account's address: check from and user"
 	wantsLogin  = "the server wants a login: set user and secret"
 	wantsTLS    = `the server wants TLS first: write server = "smtp://…"`

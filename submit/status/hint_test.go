@@ -57,8 +57,15 @@ func TestHint(t *testing.T) {
 		{Connection.Errorf("AUTH XOAUTH2: 454 4.7.0 Temporary authentication failure"), ""},
 		{Connection.Errorf("oauth2:google: oauth2.googleapis.com: connection refused"), "provider"},
 		{Insecure.Errorf("TLS: certificate of mx: expired on 2026-01-01, and this machine's clock says 2026-02-01"), "clock"},
-		{Config.Errorf("no account configured"), "config.toml"},
-		{Config.Errorf("/etc/sendoff/config.toml: permission denied"), "enter its folder"},
+		{Config.Errorf("no account configured"), "sendoff --setup"},
+		{Config.Errorf("/etc/sendoff/config.toml: permission denied"), "enter the folders above it"},
+		{Config.Errorf("/etc/sendoff/config.toml: others can write it (mode 0666)"), "chmod go-w /etc/sendoff/config.toml"},
+		{Config.Errorf("/etc/a/config.toml: /etc/a: others cannot enter it (mode 0700)"), "chmod a+rx /etc/a"},
+		{Credential.Errorf("nothing is written: file:~/my pw: others can read it (mode 0644)"), "chmod 600 ~/'my pw'"},
+		{Credential.Errorf("file:/a b: others can read it (mode 0644)"), "chmod 600 '/a b'"},
+		{Credential.Errorf("file:/it's: others can read it (mode 0644)"), "chmod 600 FILE"},
+		{Credential.Errorf("tls-key: mx.key: others can read it (mode 0644)"), "chmod 600 FILE"},
+		{Credential.Errorf("file:~/pw: not a regular file"), "command:cat PATH"},
 		{Deferred.Errorf("RCPT TO:<b@example.org>: 450 4.2.0 greylisted"), ""},
 		{Refused.Errorf("connect to"), ""},
 	}
@@ -244,8 +251,8 @@ func TestHintFor(t *testing.T) {
 		err           error
 		account, want string
 	}{
-		{Credential.Errorf("keyring: no D-Bus session bus"), "work", "nobody is logged in here, as under cron: keep the secret in a file, by sendoff --login work --for cron (or service)"},
-		{Credential.Errorf("keyring: no D-Bus session bus"), "", "nobody is logged in here, as under cron: keep the secret in a file"},
+		{Credential.Errorf("keyring: no D-Bus session bus"), "work", "this session has no keyring, as under cron: keep the secret in a file, by sendoff --login work --for cron"},
+		{Credential.Errorf("keyring: no D-Bus session bus"), "", "this session has no keyring, as under cron: keep the secret in a file: SENDOFF_SECRET=file:/PATH, or --secret file:/PATH"},
 		{Credential.Errorf("keyring: no password stored"), "work", "store it: sendoff --login work"},
 		{Credential.Errorf("keyring: no password stored"), "", ""},
 		{Credential.Errorf("x"), "work", ""},
