@@ -161,7 +161,7 @@ func (c *conversation) load() (*config.Config, error) {
 			return config.Default(), nil
 		}
 	}
-	if c.file == "" {
+	if c.file == "" && c.For != "container" { // for which no file is written
 		return nil, status.Config.Errorf("there is no home for a configuration; name a file with --config")
 	}
 	return config.Load(c.Paths, c.Values)

@@ -440,3 +440,27 @@ func TestSetupPlaceFirst(t *testing.T) {
 		t.Errorf("got %v after %q", err, s.trials)
 	}
 }
+
+// For a container no file is written, so no home is needed.
+func TestContainerWithoutHome(t *testing.T) {
+	s := newStage(t)
+	s.Paths, s.Store.Home = config.Paths{}, ""
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte("right\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.Address, s.Yes, s.For, s.PasswordFile = "ann@gmail.com", true, "container", secret
+	if err := s.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	const want = "SENDOFF_SERVER=smtps://smtp.gmail.com\nSENDOFF_USER=ann@gmail.com\nSENDOFF_SECRET=file:/run/secrets/sendoff\nSENDOFF_FROM=ann@gmail.com\n"
+	if s.out.String() != want {
+		t.Errorf("got:\n%swant:\n%s", s.out.String(), want)
+	}
+	s = newStage(t)
+	s.Paths = config.Paths{}
+	s.Address, s.Yes, s.For = "ann@gmail.com", true, "cron"
+	if err := s.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "no home") {
+		t.Errorf("for cron: %v", err)
+	}
+}
