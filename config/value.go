@@ -99,6 +99,17 @@ func (r *Rate) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// String is the rate as it is written.
+func (r Rate) String() string {
+	length := r.Time.String()
+	for _, zero := range []string{"m0s", "h0m"} {
+		if short, ok := strings.CutSuffix(length, zero); ok {
+			length = short + zero[:1]
+		}
+	}
+	return strconv.Itoa(r.Messages) + "/" + length
+}
+
 // A Family says which IP addresses to use: 4, 6, or 0 for any.
 type Family int
 

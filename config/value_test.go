@@ -294,6 +294,15 @@ func TestRate(t *testing.T) {
 	}
 }
 
+func TestRateString(t *testing.T) {
+	for text, want := range map[string]string{"30/m": "30/1m", "500/1d": "500/24h", "1/90s": "1/1m30s", "2/90m": "2/1h30m", "3/10s": "3/10s"} {
+		var r Rate
+		if err := r.UnmarshalText([]byte(text)); err != nil || r.String() != want {
+			t.Errorf("%s: %s, %v, want %s", text, r, err, want)
+		}
+	}
+}
+
 func TestFingerprint(t *testing.T) {
 	const (
 		base = "sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="

@@ -296,8 +296,7 @@ func (s *Submitter) logQueued(e *queue.Entry) {
 
 // logUserRate writes that a user has submitted more than user-rate allows.
 func (s *Submitter) logUserRate(r *Request, until time.Time) {
-	text := fmt.Sprintf("uid %d has submitted %d messages in %s, which is user-rate; it waits until %s",
-		r.Peer.UID, s.Config.UserRate.Messages, s.Config.UserRate.Time, until.Format(time.RFC3339))
+	text := fmt.Sprintf("uid %d has reached user-rate, %s; the message waits until %s", r.Peer.UID, s.Config.UserRate, until.Format(time.RFC3339))
 	s.Log.line(r.logID(), true, field{"status", "held"}, field{"reply", text})
 }
 

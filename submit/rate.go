@@ -41,8 +41,8 @@ func (s *Submitter) paced(a *config.Account, begin bool) error {
 	if ok {
 		return nil
 	}
-	text := "%d messages in %s is the rate of account %s; more from %s"
-	return &held{status.Limited.Errorf(text, a.Rate.Messages, a.Rate.Time, a.Name, until.Local().Format("15:04:05")), until}
+	text := "account %s has reached its rate, %s; more from %s"
+	return &held{status.Limited.Errorf(text, a.Name, a.Rate, until.Local().Format("15:04:05")), until}
 }
 
 // userPaced is the same for a client of --listen, and the setting user-rate.
