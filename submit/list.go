@@ -222,7 +222,7 @@ func ListFailed(w io.Writer, q *queue.Queue) (entries int, err error) {
 			continue
 		}
 		if entries++; entries == 1 {
-			fmt.Fprintf(out, "-Given up, in %s: --queue-retry ID tries it again, --queue-delete ID removes it-\n", filepath.Join(q.String(), "failed"))
+			fmt.Fprintf(out, "-Given up, in %s: sendoff --queue-retry ID tries it again, sendoff --queue-delete ID removes it-\n", filepath.Join(q.String(), "failed"))
 		}
 		at := "given up " + q.FailedAt(e.ID).Local().Format("Jan _2 15:04")
 		writeEntry(out, e, ' ', func(to queue.Recipient) string { return join(at, to.Reason, e.Reason) })
@@ -354,7 +354,7 @@ func listedOf(e *queue.Entry) listed {
 func (s *Submitter) Show(w io.Writer, name string) error {
 	id, ok := queue.ParseID(strings.ToLower(name))
 	if !ok {
-		return status.Usage.Errorf("%q is no queue ID", name)
+		return status.Usage.Errorf("%q is no queue ID; mailq lists them", name)
 	}
 	err := queue.ErrGone
 	for _, q := range s.queues() {
@@ -425,7 +425,7 @@ func (s *Submitter) each(name string, do, ifFailed func(*queue.Queue, queue.ID) 
 	if !strings.EqualFold(name, "ALL") {
 		id, ok := queue.ParseID(strings.ToLower(name))
 		if !ok {
-			return 0, status.Usage.Errorf("%q is no queue ID, and not ALL", name)
+			return 0, status.Usage.Errorf("%q is no queue ID, and not ALL; mailq lists the IDs", name)
 		}
 		err := queue.ErrGone
 		for _, q := range s.queues() {

@@ -37,6 +37,12 @@ func (s *Submitter) Do(ctx context.Context, w io.Writer, task Task, match func(*
 	return entries, err
 }
 
+// Left returns how many entries wait.
+func (s *Submitter) Left() int {
+	n, _ := s.Do(context.Background(), io.Discard, TaskCount, nil)
+	return n
+}
+
 func (s *Submitter) do(ctx context.Context, w io.Writer, task Task, match func(*queue.Entry) bool) (entries int, err error) {
 	switch task {
 	case TaskList:

@@ -118,8 +118,12 @@ func (p *program) entry(ctx context.Context, s *submit.Submitter) (err error) {
 		n, failure := s.Delete(p.cmd.Entry)
 		errand.Args, err = []string{"--queue-delete=" + p.cmd.Entry}, p.done("removed", n, failure)
 	default:
+		s.Tally = new(submit.Tally)
 		n, failure := s.Retry(ctx, p.cmd.Entry)
 		errand.Args, err = []string{"--queue-retry=" + p.cmd.Entry}, p.done("tried", n, failure)
+		if n > 0 && p.cmd.As == 0 {
+			p.sayRun(s, submit.TaskNow, s.Left())
+		}
 		errand.Sends = true
 	}
 	if !errors.Is(err, queue.ErrGone) || !p.servesAll() {
