@@ -47,7 +47,7 @@ func OpenQueue(c *config.Config, id config.Identity, warn func(text string)) (*q
 		}
 	}
 	if first == nil {
-		first = errNoQueue("there is no folder for a queue: no /var/spool/sendoff, and no home")
+		first = errNoQueue("there is no folder for a queue: no /var/spool/sendoff, and no home; SENDOFF_QUEUE=/FOLDER names one")
 	}
 	return nil, first
 }

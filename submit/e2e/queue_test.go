@@ -185,7 +185,7 @@ from = "ann@example.org"
 	if m == nil || m[1] != m[2] || m[1] == "0" {
 		t.Errorf("queued, listed and left:\n%s", out)
 	}
-	for _, words := range []string{"sendoff: not queued: ", ", so whoever called must try again", "connection refused"} {
+	for _, words := range []string{"sendoff: not queued: ", "; send the message again later", "connection refused"} {
 		if !strings.Contains(stderr.String(), words) {
 			t.Errorf("stderr lacks %q:\n%s", words, stderr.String())
 		}

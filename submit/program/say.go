@@ -98,7 +98,7 @@ func (p *program) fail(err error) int {
 		if report := new(submit.Report); errors.As(err, &report) && report.NotQueued != "" {
 			why = ": " + report.NotQueued
 		}
-		p.say("not queued" + why + ", so whoever called must try again")
+		p.say("not queued" + why + "; send the message again later")
 	}
 	if status.KindOf(err).Scope() == status.Account && p.cmd.Mode != cmdline.Doctor { // which has told
 		p.warnUnread()
