@@ -51,11 +51,14 @@ func TestEncodeHeader(t *testing.T) {
 		{"group", "To: Ä Gruppe: Ö <a@b>, c@d;, é <e@f>", "To: =?utf-8?q?=C3=84?= Gruppe: =?utf-8?q?=C3=96?= <a@b>, c@d;,\r\n =?utf-8?q?=C3=A9?= <e@f>"},
 		{"addresses stay", "To: jürgen@bücher.example, ä <ö@ü>, \"é é\"@x", "To: jürgen@bücher.example, =?utf-8?q?=C3=A4?= <ö@ü>, \"é é\"@x"},
 		{"no address", "To: Jürgen Groß, bob", "To: =?utf-8?q?J=C3=BCrgen_Gro=C3=9F?= , bob"},
+		{"square brackets", "To: [Büro], [Büro] Ann <a@b>", "To: =?utf-8?q?=5BB=C3=BCro=5D?= , =?utf-8?q?=5BB=C3=BCro=5D?= Ann <a@b>"},
 		{"no brackets", "To: Jürgen bob@x", "To: =?utf-8?q?J=C3=BCrgen?= bob@x"},
 		{"text that is no address", "To: a\u200bb@c, <ä b@c>, Jürgen jürgen@bücher.example, d@e",
 			"To: =?utf-8?q?a=E2=80=8Bb=40c?= , =?utf-8?q?=3C=C3=A4?= b@c>,\r\n =?utf-8?q?J=C3=BCrgen_j=C3=BCrgen=40b=C3=BCcher=2Eexample?= , d@e"},
 		{"a fold before an address", "To: " + strings.Repeat("x", 40) + " é <abcdefghij@example.org>, abcdefghijklmnopqrstuvwxyz@" + strings.Repeat("y", 40) + ".example",
 			"To: " + strings.Repeat("x", 40) + " =?utf-8?q?=C3=A9?=\r\n <abcdefghij@example.org>, abcdefghijklmnopqrstuvwxyz@" + strings.Repeat("y", 40) + ".example"},
+		{"a fold before words that belong together", "References: é é xxxxxxxxxxxxxxxxxxxxxxxxxxx@yyyyyyyyyyyyyyyyyyyyyyyyyy@zz",
+			"References: =?utf-8?q?=C3=A9_=C3=A9?=\r\n xxxxxxxxxxxxxxxxxxxxxxxxxxx@yyyyyyyyyyyyyyyyyyyyyyyyyy@zz"},
 		{"unfinished", "To: é <a@b>, \"ü <c@d>", "To: =?utf-8?q?=C3=A9?= <a@b>, =?utf-8?q?=22=C3=BC?= <c@d>"},
 		{"resent", "Resent-From: é <a@b>", "Resent-From: =?utf-8?q?=C3=A9?= <a@b>"},
 
@@ -185,11 +188,13 @@ func TestEncodeParts(t *testing.T) {
 }
 
 // FuzzEncodeHeader holds that no text is lost or added as readers decode it, no
-// line with an encoded word is too long, and the addresses stay the same.
+// line with an encoded word is too long, and the addresses stay the same. Only for
+// an address 8-bit text stays in an address field.
 func FuzzEncodeHeader(f *testing.F) {
 	for _, s := range []string{
 		"Prüfung", "a é é b", "=?utf-8?q?x?= é", "é =?utf-8?q?x?=", strings.Repeat("ü", 200), strings.Repeat("ü ", 200), "\"Groß, J\" <a@b>, é", "(é (ü) \\)) a@b",
 		"é: a@b, ü <c@d>;", "jörg@bücher.example", "<é", "\"é", "a\x00é", "é\r\n ü", strings.Repeat("x", 80) + "é" + strings.Repeat("y", 80), "attachment; filename=\"é\"; x", "<é@x> (ü)",
+		"a@b (é, <é@", "[é]", "<é@b> é@x", "x@é@b, c@d", "<é@b (x>, [é]@b", "“é”@b",
 	} {
 		f.Add(s)
 	}
@@ -236,6 +241,9 @@ func FuzzEncodeHeader(f *testing.F) {
 				now, _ := ParseAddressList(strings.TrimPrefix(after, "To:"))
 				if validCharset(s) && whole(old) != whole(now) {
 					t.Errorf("%q became %q", before, after)
+				}
+				if routed := strings.Contains(s, ":"); !routed && hasEightBit([]byte(after)) && !m.fields[0].needsUTF8() {
+					t.Errorf("8-bit text, and no address that needs it, in %q", after)
 				}
 			}
 			m.Close()

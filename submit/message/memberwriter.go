@@ -3,8 +3,6 @@ package message
 import (
 	"slices"
 	"strings"
-
-	"sendoff/submit/envelope"
 )
 
 // addresses takes the value of an address field: names, quoted strings and
@@ -16,7 +14,7 @@ func (w *wordWriter) addresses(value string) {
 	for {
 		t, err := p.lex()
 		if err != nil {
-			member.write(false)
+			member.write(true)
 			w.words(value[member.end:])
 			return
 		}
@@ -50,28 +48,30 @@ type memberWriter struct {
 	end int     // of what was written
 }
 
-// write writes the tokens of p and forgets them. group says that they name a
-// group. What is not ASCII where an address should be, and is none, is text.
-func (m *memberWriter) write(group bool) {
-	ts := m.p.tokens
+// write writes the tokens of p and forgets them. named says that they are the name
+// of a group, or of a member that does not end, and no address. What is not ASCII
+// where an address should be, and is none, is text.
+func (m *memberWriter) write(named bool) {
+	ts := slices.Clone(m.p.tokens) // member, in isAddress, takes comments out of them
 	isKind := func(k byte) func(token) bool { return func(t token) bool { return t.kind == k } }
 	open, end := slices.IndexFunc(ts, isKind('<')), slices.IndexFunc(ts, isKind('>'))
-	if end < 0 {
-		end = len(ts) - 1
+	start := open // of the address
+	switch {
+	case open < 0 && !named && slices.ContainsFunc(ts, isKind('@')):
+		start, end = 0, len(ts)
+	case end < open:
+		end = len(ts)
+	default:
+		end++
 	}
-	bare := open < 0 && !group // an address without brackets, or what is none
-	addressed := bare && slices.ContainsFunc(ts, isKind('@'))
+	known := !named && m.isAddress()
 	for i := 0; i < len(ts); {
 		switch {
-		case addressed:
-			i = m.address(ts, 0, len(ts))
-		case open >= 0 && i == open && open <= end:
-			i = m.address(ts, open, end+1)
+		case i == start:
+			m.address(ts[start:end], known)
+			i = end
 		case ts[i].kind == '(':
 			m.comment(ts[i])
-			i++
-		case bare && ts[i].kind != 'a' && ts[i].kind != 'q':
-			m.raw(ts[i])
 			i++
 		default:
 			i = m.word(ts, i)
@@ -81,55 +81,41 @@ func (m *memberWriter) write(group bool) {
 	m.p.restart()
 }
 
-// address writes the tokens from start up to end, which are an address with its
-// comments, or with brackets around it; if they are none, as text if they are
-// not ASCII. It returns end.
-func (m *memberWriter) address(ts []token, start, end int) int {
-	inner := ts[start:end]
-	if inner[0].kind == '<' {
-		inner = inner[1:]
-		if n := len(inner); n > 0 && inner[n-1].kind == '>' {
-			inner = inner[:n-1]
-		}
-	}
-	if all := m.p.text[ts[start].start:ts[end-1].end]; hasEightBitText(all) && !m.isAddress(inner) {
-		m.w.words(m.p.text[m.end:ts[end-1].end])
+// isAddress reports whether the tokens of p are an address.
+func (m *memberWriter) isAddress() (found bool) {
+	m.p.found = func(Mailbox) { found = true }
+	m.p.member(m.p.pos)
+	return found
+}
+
+// address writes tokens that are an address with its comments and brackets, or,
+// unless they are known for one, as text if they are not ASCII.
+func (m *memberWriter) address(ts []token, known bool) {
+	last := ts[len(ts)-1].end
+	if !known && hasEightBitText(m.p.text[ts[0].start:last]) {
+		m.w.words(m.p.text[m.end:last])
 		m.w.flush()
-		m.end = ts[end-1].end
-		return end
+		m.end = last
+		return
 	}
-	for i := start; i < end; {
-		n := i + 1
-		if ts[i].kind == '(' {
-			m.comment(ts[i])
+	for len(ts) > 0 {
+		n := 1
+		if ts[0].kind == '(' {
+			m.comment(ts[0])
 		} else {
-			for n < end && ts[n].start == ts[n-1].end && ts[n].kind != '(' {
+			for n < len(ts) && ts[n].start == ts[n-1].end && ts[n].kind != '(' {
 				n++
 			}
-			m.raw(token{start: ts[i].start, end: ts[n-1].end})
+			m.raw(token{start: ts[0].start, end: ts[n-1].end})
 		}
-		i = n
+		ts = ts[n:]
 	}
-	return end
 }
 
 // comment writes a comment.
 func (m *memberWriter) comment(t token) {
 	m.w.comment(m.space(t), m.p.of(t))
 	m.end = t.end
-}
-
-// isAddress reports whether tokens without brackets are an address.
-func (m *memberWriter) isAddress(ts []token) bool {
-	spec := m.p.trim(slices.DeleteFunc(slices.Clone(ts), func(t token) bool { return t.kind == '(' }))
-	if len(spec) == 0 {
-		return false
-	}
-	text, err := m.p.spec(spec)
-	if err == nil {
-		_, err = envelope.Parse(text)
-	}
-	return err == nil
 }
 
 // word writes the word of a name that begins at ts[i], and returns where the

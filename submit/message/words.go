@@ -1,7 +1,9 @@
 package message
 
 import (
+	"bytes"
 	"encoding/base64"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -235,7 +237,7 @@ func qSize(c byte) int {
 }
 
 // text writes s as it is, but for folds that an encoded word on the same line
-// makes necessary.
+// makes necessary. Where s begins with white space, a word ends before it.
 func (w *wordWriter) text(s string) {
 	if s == "" {
 		return
@@ -253,13 +255,30 @@ func (w *wordWriter) text(s string) {
 		for end < len(s) && !isFolding(s[end]) {
 			end++
 		}
-		if n > 0 && end > n && !strings.Contains(s[:n], "\n") && w.column()+end > maxWithWord {
+		switch {
+		case w.column()+end <= maxWithWord:
+		case n == 0:
+			w.foldBefore()
+		case end > n && !strings.Contains(s[:n], "\n"):
 			w.add("\r\n")
 		}
 		w.add(s[:end])
 		s = s[end:]
 	}
 	w.add(s)
+}
+
+// foldBefore folds the last line, which gets too long by what comes now, before
+// its last word, which that belongs to.
+func (w *wordWriter) foldBefore() {
+	line := w.raw[w.line:]
+	i := len(bytes.TrimRight(line[:bytes.LastIndexAny(line, " \t")+1], " \t"))
+	if len(line) > maxWithWord || i == 0 || isBlank(line[:i]) || line[i-1] == ':' {
+		return
+	}
+	w.raw = slices.Insert(w.raw, w.line+i, crlf...)
+	w.line += i + len(crlf)
+	w.encoded = bytes.Contains(w.raw[w.line:], []byte("=?"))
 }
 
 // add writes s and notes where the last line begins.
