@@ -190,7 +190,7 @@ func (s *Submitter) connect(ctx context.Context, a *config.Account, h hop) (net.
 		err = s.throughProxy(dialing, a, conn, h.hostPort())
 	}
 	switch {
-	case status.KindOf(err) == status.Credential: // the proxy's
+	case status.KindOf(err) == status.Credential || status.KindOf(err) == status.Insecure: // the proxy's
 		return nil, err
 	case err != nil:
 		return nil, unreached(ctx, name, err, limit)
@@ -255,7 +255,7 @@ func (s *Submitter) throughProxy(ctx context.Context, a *config.Account, conn ne
 		asker := socks.(interface {
 			DialWithConn(ctx context.Context, conn net.Conn, network, address string) (net.Addr, error)
 		})
-		_, err = asker.DialWithConn(ctx, conn, "tcp", address)
+		_, err = asker.DialWithConn(ctx, &proxyConn{conn, a}, "tcp", address)
 	}
 	if err == nil {
 		return nil

@@ -3,15 +3,19 @@
 package submit
 
 import (
+	"bufio"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 
 	"sendoff/config"
+	"sendoff/submit/credential"
 	"sendoff/submit/process"
 	"sendoff/submit/status"
 )
@@ -59,60 +63,96 @@ func init() {
 	if err != nil {
 		os.Exit(1)
 	}
-	if os.Getenv(listenAsEnv) == "leaves" {
+	switch os.Getenv(listenAsEnv) {
+	case "leaves":
 		l.Close()
+	case "proxy": // it asks for a password (RFC 1929), and tells what it hears
+		said := make([]byte, 100)
+		conn.Read(said)
+		conn.Write([]byte{5, 2})
+		n, _ := conn.Read(said)
+		fmt.Printf("heard %q\n", said[:n])
 	}
 	conn.Write([]byte("220 hello\r\n"))
 	os.Stdin.Read(make([]byte, 1))
 	os.Exit(0)
 }
 
-// TestTrustPort gives no secret to another user who has a port of this machine,
-// nor to one who does not listen there any more, but has accepted us.
-func TestTrustPort(t *testing.T) {
+// listenAs60001 starts that program, and returns its address and what else it says.
+func listenAs60001(t *testing.T, how string) (address string, said *bufio.Scanner) {
+	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("only root can be another user")
 	}
+	// The other user need not be able to read the program.
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
+	program, err := os.Open(self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer program.Close()
+	cmd := exec.Command("/proc/self/fd/3")
+	cmd.ExtraFiles = []*os.File{program}
+	cmd.Env, cmd.Dir = []string{listenAsEnv + "=" + how}, "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 60001, Gid: 60001}}
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { in.Close(); cmd.Wait() })
+	said = bufio.NewScanner(out)
+	said.Scan()
+	return said.Text(), said
+}
+
+// TestTrustProxy gives no password to another user who has the port of the proxy.
+func TestTrustProxy(t *testing.T) {
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte("s3kr1t\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, known := range []string{"", "60001"} {
+		address, said := listenAs60001(t, "proxy")
+		a := work(t, "ann@example.org")
+		a.User, a.ServerUser = "", known
+		a.Servers = []config.Server{server(t, "smtp+plain://mx.example:2525")}
+		a.Proxy.Address, a.Proxy.User, a.ProxySecret = address, "ann", config.List[string]{"file:" + secret}
+		s := &Submitter{Config: &config.Config{}, Store: new(credential.Store)}
+		err := s.Submit(t.Context(), request(t, a, nil, "Subject: x\n", "bob@example.net"))
+		said.Scan()
+		switch heard := strings.Contains(said.Text(), "s3kr1t"); {
+		case known != "":
+			if !heard {
+				t.Errorf("the server-user %s: %v", said.Text(), err)
+			}
+		case heard || status.KindOf(err) != status.Insecure || !strings.Contains(status.Hint(err), "server-user"):
+			t.Errorf("%s: %v; hint: %s", said.Text(), err, status.Hint(err))
+		}
+	}
+}
+
+// TestTrustPort gives no secret to another user who has a port of this machine,
+// nor to one who does not listen there any more, but has accepted us.
+func TestTrustPort(t *testing.T) {
 	for _, how := range []string{"stays", "leaves"} {
 		t.Run(how, func(t *testing.T) {
-			// The other user need not be able to read the program.
-			program, err := os.Open(self)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer program.Close()
-			cmd := exec.Command("/proc/self/fd/3")
-			cmd.ExtraFiles = []*os.File{program}
-			cmd.Env, cmd.Dir = []string{listenAsEnv + "=" + how}, "/"
-			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 60001, Gid: 60001}}
-			in, err := cmd.StdinPipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			out, err := cmd.StdoutPipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			defer cmd.Wait()
-			defer in.Close()
-			text := make([]byte, 100)
-			n, err := out.Read(text)
-			if err != nil {
-				t.Fatal(err)
-			}
-			conn, err := net.Dial("tcp", strings.TrimSpace(string(text[:n])))
+			address, _ := listenAs60001(t, how)
+			conn, err := net.Dial("tcp", address)
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer conn.Close()
-			if _, err := conn.Read(text); err != nil {
+			if _, err := conn.Read(make([]byte, 100)); err != nil {
 				t.Fatal(err)
 			}
 			port, from := conn.RemoteAddr().(*net.TCPAddr).AddrPort(), conn.LocalAddr().(*net.TCPAddr).AddrPort()
