@@ -49,6 +49,10 @@ func eachAddress(s string, found func(Mailbox)) error {
 // for nobody. failed may be nil.
 func eachMember(s string, found func(Mailbox), failed func(error)) {
 	p := parser{text: s, found: found, failed: failed}
+	if b, ok := hostOfNobody(s); ok {
+		found(b)
+		return
+	}
 	p.list()
 }
 

@@ -83,6 +83,8 @@ func TestParseAddressList(t *testing.T) {
 		{"(only a comment)", ""},
 		{"a+b=c@x, bounce-1=x=y@z", "a+b=c@x, bounce-1=x=y@z"},
 		{"<undisclosed-recipients:;>", ""},
+		{" undisclosed recipients:;@host.example\r\n", ""},
+		{"Undisclosed-Recipient:@host.example;", ""},
 		{"\"Undisclosed\" <Undisclosed-Recipient:;>, a@b", "a@b"},
 		{"\"Undisclosed recipients\" <>", ""},
 		{"Recipient list suppressed:; <>", ""},
@@ -265,6 +267,10 @@ func TestMendedAddresses(t *testing.T) {
 	m = mustRead(t, "To: \"a@b\", <\"c@d\">\n", Options{})
 	if changes, err = m.RewriteAddresses(asIs); err != nil || wire(t, m, everything) != "To: a@b, <c@d>\r\n\r\n" || len(changes) != 2 {
 		t.Errorf("addresses in quotes: %v, %v", changes, err)
+	}
+	m = mustRead(t, "To: undisclosed-recipients:;@host.example\nCc:\tUndisclosed-Recipient:@host.example;\n", Options{})
+	if changes, err = m.RewriteAddresses(asIs); err != nil || wire(t, m, everything) != "To: undisclosed-recipients:;\r\nCc:\tundisclosed-recipients:;\r\n\r\n" || len(changes) != 2 {
+		t.Errorf("a host behind a group: %v, %v", changes, err)
 	}
 	m = mustRead(t, "DKIM-Signature: x\n"+in, Options{})
 	if changes, _ := m.RewriteAddresses(asIs); changes != nil || !strings.Contains(wire(t, m, everything), "<a@example.net.>\u00a0") {

@@ -101,6 +101,19 @@ func (p *parser) isEmptyGroup(ts []token) bool {
 	return !slices.ContainsFunc(ts[colon+1:], func(t token) bool { return t.kind != ';' })
 }
 
+// hostOfNobody returns what stands in s if that is a group of undisclosed
+// recipients to which a server has added its name, as if to a local part.
+func hostOfNobody(s string) (Mailbox, bool) {
+	text := strings.Trim(s, " \t\r\n")
+	name, host, _ := strings.Cut(text, ":")
+	host = strings.Trim(host, "; \t")
+	if !isUndisclosed(name) || !strings.HasPrefix(host, "@") || strings.ContainsAny(name, "@;,<>\"") || strings.ContainsAny(host[1:], "@:;,<>\" \t\r\n") {
+		return Mailbox{}, false
+	}
+	start := strings.Index(s, text)
+	return Mailbox{start: start, end: start + len(text), nobody: true}, true
+}
+
 // isUndisclosed reports whether empty angle brackets behind that name stand for
 // recipients who are not to be shown, rather than for an address that is missing.
 func isUndisclosed(name string) bool {
