@@ -50,13 +50,13 @@ func announces(note []byte) bool {
 }
 
 // MarkTimer notes that a timer runs the queues each interval; if it is root's, for
-// all, the note is for everybody.
+// all, the note is for everybody, unless nothing can be done for them.
 func (s *Submitter) MarkTimer(every time.Duration, all bool) error {
 	note := noteOf(time.Now(), every)
 	for _, q := range s.queues() {
 		q.SetState(timerState, note)
 	}
-	if all {
+	if users, _ := queue.Users(); all && canAsk(users) == nil {
 		return status.Temporary.Wrap(queue.MarkTimer(note))
 	}
 	return nil
@@ -119,6 +119,9 @@ func waitingOf(ctx context.Context, expired []queue.User) (texts []string) {
 // be called, which takes a while. Odd names in the folder are for lists to tell.
 func (s *Submitter) StartEach(ctx context.Context) (tend func(), err error) {
 	users, _ := queue.Users()
+	if err := canAsk(users); err != nil {
+		return nil, err
+	}
 	users, expired := valid(users)
 	for _, text := range waitingOf(ctx, expired) {
 		s.logFault(fmt.Errorf("%s", text))

@@ -95,6 +95,9 @@ func EachUser(ctx context.Context, w io.Writer, e Errand, warn func(string)) (su
 	if odd != nil {
 		warn(odd.Error())
 	}
+	if err := canAsk(users); err != nil {
+		return 0, err
+	}
 	if e.Sends {
 		var expired []queue.User
 		users, expired = valid(users)
@@ -116,6 +119,18 @@ func EachUser(ctx context.Context, w io.Writer, e Errand, warn func(string)) (su
 		}
 	}
 	return sum, status.Temporary.Wrap(failures.join())
+}
+
+// canAsk says why nothing can be done in the queues of users: only a process that
+// has no key of root's may become one of them.
+func canAsk(users []queue.User) error {
+	if len(users) == 0 {
+		return nil
+	}
+	if err := process.KeepsKeys(); err != nil {
+		return status.Temporary.Errorf("the queues of other users are left out: %w", err)
+	}
+	return nil
 }
 
 // ask does e for each of users, and calls each, if it is not nil, with each

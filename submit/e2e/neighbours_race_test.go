@@ -51,3 +51,30 @@ kill $hanger
 	has(t, stdout, "list 75", `\(user victim\)`, "run 0", `systemctl start --no-block sendoff-queue@60002\.service`)
 	has(t, stderr, "sendoff: queue of user mallory: killed, but it does not end.*")
 }
+
+// TestNeighbourNoKeyring holds what root can do where there is no new session keyring
+// to be had, as in many containers: its own queue is served, nobody's process is
+// started, and it is said once, by the timer, too, which then speaks for root alone.
+func TestNeighbourNoKeyring(t *testing.T) {
+	stdout, stderr := inTown(t, `
+/opt/sendoff --make-spool >/dev/null; rm -f /var/spool/sendoff/.timer
+printf 'log = "off"\nrunner = "off"\nretry = ["1s", "1s"]\n[accounts.work]\nserver = "pipe:touch /opt/root"\nfrom = "r@example.org"\n' >/etc/sendoff/config.toml
+printf 'Subject: x\n\ntext\n' | /opt/sendoff -odq bob@example.net
+account victim 'touch /home/victim/tried'; mail victim; due
+for mode in -bp -bP --queue-json --queue-run=5m; do /opt/town/no-keys /opt/sendoff $mode; echo "done: $mode $?"; done
+until_ test -e /opt/root; rm /opt/root
+/opt/town/no-keys /opt/sendoff -q; echo "done: -q $?"
+test -e /opt/root && echo root has tried
+test -e /home/victim/tried && echo victim has tried
+echo as victim: $(as victim /opt/sendoff --doctor 2>/dev/null | grep runner)
+`)
+	for _, mode := range []string{"-bp", "-bP", "--queue-json", "--queue-run=5m", "-q"} {
+		has(t, stdout, "done: "+mode+" 75")
+	}
+	has(t, stdout, `-- 1 Kbytes in 1 Request\.`, "1", `\{"queue_id".*"user":"root".*`, "root has tried", "as victim: note .*")
+	lacks(t, stdout, "victim has tried", "never: .*")
+	has(t, stderr, `sendoff: the queues of other users are left out: .*keyctl: operation not permitted`, `sendoff: hint: allow keyctl .*`)
+	if n := strings.Count(stderr, "\n"); n != 10 {
+		t.Errorf("%d lines on stderr:\n%s", n, clip(stderr))
+	}
+}

@@ -71,6 +71,7 @@ var townsfolk = map[string]func(args []string) error{
 	"acl":       setList,
 	"swap":      swap,
 	"hang":      hang,
+	"no-keys":   noKeys,
 }
 
 // runTownsman is called by TestMain.

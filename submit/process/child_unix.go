@@ -93,6 +93,12 @@ func (c Child) start(out *os.File) (*os.Process, error) {
 	return child, nil
 }
 
+// KeepsKeys says why no Child can be started without keys of ours; nil if one can.
+func KeepsKeys() error {
+	keyring, _ := withoutKeys(func() error { return nil }, false)
+	return keyring
+}
+
 // withoutKeys calls start in a thread with a session keyring of its own, so that
 // what it starts has no key of ours. If there can be no such keyring, keyring
 // says why, and start is only called if always is set.

@@ -15,5 +15,5 @@ func newKeyring() error {
 	if err == nil || errors.Is(err, unix.ENOSYS) {
 		return nil
 	}
-	return fmt.Errorf("no session keyring of its own can be had: %w", err)
+	return fmt.Errorf("their processes cannot be kept from root's session keyring: keyctl: %w", err)
 }

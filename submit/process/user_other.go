@@ -27,6 +27,9 @@ func (e ExitError) Error() string { return "exit status " + strconv.Itoa(e.Code)
 // Run returns errors.ErrUnsupported.
 func (c Child) Run(context.Context, io.Writer) error { return errors.ErrUnsupported }
 
+// KeepsKeys returns nil.
+func KeepsKeys() error { return nil }
+
 // Become returns errors.ErrUnsupported.
 func Become(int, bool) error { return errors.ErrUnsupported }
 

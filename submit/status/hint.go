@@ -40,7 +40,7 @@ var hints = [...]struct {
 	{Config, "no account configured", "run sendoff --setup to create one; in a container set SENDOFF_SERVER; to try without an account: --rehearse"},
 	{Config, "no default account", `set account = "NAME" at the top of the configuration, or use --account`},
 	{Usage, "which others could replace", "install it for root alone: sudo install -m 755 sendoff /usr/local/bin/sendoff, and run that"},
-	{Temporary, "no session keyring of its own", "allow keyctl in the seccomp profile of this container, or run \"sendoff --queue-run=5m\" as each user"},
+	{Temporary, "root's session keyring", "allow keyctl in the seccomp profile of this container, or run \"sendoff --queue-run=5m\" as each user"},
 	{Config, "not made to be set-uid", "take the rights away: chmod ug-s PROGRAM, setcap -r PROGRAM; for one password of many users see --listen"},
 	{Config, "can write it", "take that right away: chmod go-w FILE"},
 	{Config, "others cannot read it", "whoever cannot read it cannot send: chmod a+r FILE"},
