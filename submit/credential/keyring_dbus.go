@@ -277,22 +277,26 @@ func busAddress(folders ...string) (string, error) {
 
 // ourBus returns the first of the addresses where a bus of ours or root's listens:
 // that of another user, which su and sudo -E leave in the environment, would get
-// what we store, and choose what we find.
+// what we store, and choose what we find. The address that it returns says nothing
+// but the socket that was judged, whatever else godbus would have found in it.
 func ourBus(ctx context.Context, addresses string) (string, error) {
 	var first error
 	for address := range strings.SplitSeq(addresses, ";") {
-		err := judgeBus(ctx, address)
+		socket := socketOf(address)
+		err := judgeBus(ctx, socket)
+		if name, abstract := strings.CutPrefix(socket, "@"); err == nil && abstract {
+			return "unix:abstract=" + dbus.EscapeBusAddressValue(name), nil
+		}
 		if err == nil {
-			return address, nil
+			return "unix:path=" + dbus.EscapeBusAddressValue(socket), nil
 		}
 		first = cmp.Or(first, err)
 	}
 	return "", first
 }
 
-// judgeBus says why no bus of ours or root's listens at an address.
-func judgeBus(ctx context.Context, address string) error {
-	socket := socketOf(address)
+// judgeBus says why no bus of ours or root's listens at a socket.
+func judgeBus(ctx context.Context, socket string) error {
 	if socket == "" {
 		return errors.New("whose bus it is cannot be known, as it is not on a Unix socket")
 	}

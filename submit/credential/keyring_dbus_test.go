@@ -295,9 +295,18 @@ func TestOurBus(t *testing.T) {
 	if os.Geteuid() == 0 {
 		os.Chown(foreign, 12345, -1)
 	}
+	runtime := filepath.Join(dir, "runtime")
+	if err := os.Mkdir(runtime, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("XDG_RUNTIME_DIR", runtime)
+	bus := listen(filepath.Join(runtime, "bus"))
 	for _, row := range []struct{ addresses, want, wrong string }{
-		{"unix:path=" + ours + ",guid=1234", "unix:path=" + ours + ",guid=1234", ""},
-		{"unix:path=" + dir + "/o%75rs", "unix:path=" + dir + "/o%75rs", ""},
+		{"unix:path=" + ours + ",guid=1234", "unix:path=" + ours, ""},
+		{"unix:path=" + dir + "/o%75rs", "unix:path=" + ours, ""},
+		{"unix:runtime=yes", "unix:path=" + bus, ""},
+		{"unix:runtime=yes,path=" + foreign, "unix:path=" + bus, ""},
+		{"unix:path=" + ours + ",abstract=foreign,path=" + foreign, "unix:path=" + ours, ""},
 		{"unix:abstract=" + abstract[1:], "unix:abstract=" + abstract[1:], ""},
 		{"unix:path=/nowhere;unix:path=" + ours, "unix:path=" + ours, ""},
 		{"unix:path=" + foreign, "", foreign + " belongs to uid 12345"},
