@@ -34,7 +34,7 @@ func queueRun(c *Command, v string) (err error) {
 		return nil
 	}
 	if c.Run.Timer, err = queueTime(v); err != nil || c.Run.Timer > maxTimer {
-		return fmt.Errorf("%q is not how often a timer runs, such as 5m, and a day at most", v)
+		return fmt.Errorf("%q is no interval such as 5m, of a day at most", v)
 	}
 	return nil
 }
