@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sendoff/config"
+	"sendoff/submit/process"
 	"sendoff/submit/queue"
 )
 
@@ -113,7 +114,11 @@ func (r *run) tell(account string, l late) {
 	s := r.s.configured(l.place).s
 	s.Log.line("account", l.event != eventRecovered, field{"account", account}, field{"status", l.event}, field{"reply", l.reason})
 	r.all.Go(func() {
-		s.notify(l.event, "SENDOFF_EVENT_ACCOUNT="+account, "SENDOFF_EVENT_SINCE="+l.since.Format(time.RFC3339), "SENDOFF_REASON="+l.reason)
+		if bug := process.Guarded(func() {
+			s.notify(l.event, "SENDOFF_EVENT_ACCOUNT="+account, "SENDOFF_EVENT_SINCE="+l.since.Format(time.RFC3339), "SENDOFF_REASON="+l.reason)
+		}); bug != nil {
+			s.logFault(bug)
+		}
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"sendoff/config"
 	"sendoff/submit/queue"
 )
 
@@ -145,5 +146,17 @@ func TestAlarmOfRunner(t *testing.T) {
 		if got := events(); got != "fault recovered " {
 			t.Errorf("told %q", got)
 		}
+	})
+}
+
+// A bug on the way to the command that tells of an account ends nothing else.
+func TestTellBug(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := office(t, new(post))
+		s.Config.NotifyCommand = "tell"
+		s.Store = nil // the bug
+		r := s.newRun(Selection{})
+		r.tell("work", late{eventFault, time.Now(), "a reason", config.Override{}})
+		r.all.Wait()
 	})
 }

@@ -503,3 +503,12 @@ func TestProxyKeepsSocket(t *testing.T) {
 		t.Errorf("the connection is a %T", conn)
 	}
 }
+
+// A bug that a name server's answer finds is an answer, and ends no other mail's
+// process.
+func TestLookupBug(t *testing.T) {
+	s := &Submitter{Lookup: func(context.Context, string, string) ([]netip.Addr, error) { panic("some bug") }}
+	if an := s.lookup(t.Context(), "mx.example", false); status.KindOf(an.err) != status.Bug || an.rank != rankLookup {
+		t.Errorf("%+v", an)
+	}
+}

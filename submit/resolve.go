@@ -238,8 +238,16 @@ func (s *Submitter) lookup(ctx context.Context, host string, six bool) answer {
 	if six {
 		network = "ip6"
 	}
-	found, err := lookup(ctx, network, host)
+	var found []netip.Addr
+	err := guarded(func() (err error) { // in a goroutine of its own
+		found, err = lookup(ctx, network, host)
+		return err
+	})
 	an := answer{six: six}
+	if status.KindOf(err) == status.Bug {
+		an.err, an.rank = err, rankLookup
+		return an
+	}
 	var notFound *net.DNSError
 	for _, ip := range found {
 		if ip = ip.Unmap(); ip.Is6() == six {
