@@ -2,6 +2,7 @@ package submit
 
 import (
 	"cmp"
+	"container/heap"
 	"context"
 	"errors"
 	"fmt"
@@ -24,13 +25,13 @@ type group struct {
 	waits   time.Time // the account's fault forbids an attempt before
 
 	// r.mu is over these.
-	waiting  []pending // those not tried yet, in the order in which they will be
-	sessions int       // that are at work, or on their way
-	open     bool      // one of them was ready for mail
-	halted   bool      // the account takes no more now
-	probing  bool      // one message at a time finds out whether a limit is over
-	release  func()    // the lock of who does so; nil if it is not had
-	sent     int       // messages that got an answer
+	waiting  line   // those not tried yet
+	sessions int    // that are at work, or on their way
+	open     bool   // one of them was ready for mail
+	halted   bool   // the account takes no more now
+	probing  bool   // one message at a time finds out whether a limit is over
+	release  func() // the lock of who does so; nil if it is not had
+	sent     int    // messages that got an answer
 }
 
 // A groupKey tells groups apart: two configurations may each have an account
@@ -71,7 +72,7 @@ const perSession = 5
 // take gives the group an entry that is due. The lock is held.
 func (g *group) take(ctx context.Context, id queue.ID, k *known) {
 	k.taken = true
-	g.insert(newPending(id, k.attempts))
+	heap.Push(&g.waiting, newPending(id, k.attempts))
 	switch {
 	case g.sessions == 0:
 		g.r.groups[g.key] = g
@@ -82,9 +83,21 @@ func (g *group) take(ctx context.Context, id queue.ID, k *known) {
 	}
 }
 
-func (g *group) insert(w pending) {
-	at, _ := slices.BinarySearchFunc(g.waiting, w, pending.before)
-	g.waiting = slices.Insert(g.waiting, at, w)
+// A line has the entry first that is to be tried first. It is a heap, because there
+// may be many, in any order.
+type line []pending
+
+func (l line) Len() int           { return len(l) }
+func (l line) Less(i, j int) bool { return l[i].before(l[j]) < 0 }
+func (l line) Swap(i, j int)      { l[i], l[j] = l[j], l[i] }
+func (l *line) Push(w any)        { *l = append(*l, w.(pending)) }
+
+// Pop is for the package heap.
+func (l *line) Pop() any {
+	last := len(*l) - 1
+	w := (*l)[last]
+	*l = (*l)[:last]
+	return w
 }
 
 // grow begins further sessions if there are entries for them. The lock is held.
@@ -146,15 +159,13 @@ func (g *group) pop() (queue.ID, bool) {
 	if len(g.waiting) == 0 || g.halted {
 		return "", false
 	}
-	id := g.waiting[0].id
-	g.waiting = g.waiting[1:]
-	return id, true
+	return heap.Pop(&g.waiting).(pending).id, true
 }
 
 func (g *group) push(e *queue.Entry) {
 	g.r.mu.Lock()
 	defer g.r.mu.Unlock()
-	g.insert(newPending(e.ID, e.Attempts))
+	heap.Push(&g.waiting, newPending(e.ID, e.Attempts))
 }
 
 func (g *group) progress(n int) int {
