@@ -157,7 +157,7 @@ func (t *attempt) judge() {
 			if t.s.meetLimit(accountKey(a), a.Name, f.Err, string(e.ID)) {
 				t.g.halt()
 			}
-		case time.Since(e.Limited) < aloneTime && !e.Limited.IsZero():
+		case (time.Since(e.Limited) < aloneTime || e.Attempts < lateTries) && !e.Limited.IsZero():
 			f.Err = deferred(smtp.Own(f.Err))
 		default:
 			f.Err = smtp.Own(f.Err)
@@ -169,7 +169,7 @@ func (t *attempt) judge() {
 }
 
 // aloneTime is how long a message may meet permanent words of a limit, while others
-// pass, until it fails.
+// pass, until it fails. A clock alone makes it fail no sooner than lateTries allow.
 const aloneTime = 24 * time.Hour
 
 // deferred makes a refusal a temporary one.

@@ -165,3 +165,53 @@ func TestClocks(t *testing.T) {
 		}
 	}
 }
+
+// TestLimitOfTheFuture holds that a limit which was met by a clock that was wrong is
+// over when a message is taken.
+func TestLimitOfTheFuture(t *testing.T) {
+	for _, by := range []time.Duration{time.Hour, 48 * time.Hour, 5 * 365 * 24 * time.Hour} {
+		s := office(t, new(post))
+		a := s.Config.Accounts[0]
+		then := time.Now().Add(by)
+		s.setFault(accountKey(a), &fault{account: a.Name, limit: true, failures: 1, since: then, at: then, next: then.Add(time.Minute)})
+		if err := submit(t, s, "bob@example.net"); err != nil {
+			t.Fatal(err)
+		}
+		if s.limit(accountKey(a)) != nil {
+			t.Errorf("the limit of %s from now is not over", by)
+		}
+	}
+}
+
+// TestClockAgainstOneMessage holds that a clock which is set forward makes no message
+// fail that has met permanent words of a limit once.
+func TestClockAgainstOneMessage(t *testing.T) {
+	s := office(t, &post{dotFor: func(to string) string {
+		if strings.Contains(to, "bob@") {
+			return "550 5.1.90 You have reached your daily limit for message recipients"
+		}
+		return "250 ok"
+	}})
+	for _, to := range []string{"bob@example.net", "carol@example.net"} {
+		if err := submit(t, s, to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range lateTries - 1 {
+		claim, err := s.Queue.Claim(entries(t, s)[0].ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		claim.Limited = time.Now().Add(-48 * time.Hour)
+		if err := claim.Update(); err != nil {
+			t.Fatal(err)
+		}
+		claim.Release()
+		if _, _, err := s.Run(t.Context(), Selection{Now: true}); err != nil {
+			t.Fatal(err)
+		}
+		if all := entries(t, s); len(all) != 1 || !all[0].Notice.IsZero() {
+			t.Fatalf("%d wait", len(all))
+		}
+	}
+}

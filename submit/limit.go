@@ -185,7 +185,7 @@ func (s *Submitter) taken(a *config.Account, begun time.Time) {
 		return
 	}
 	key, now, alone := accountKey(a), time.Now(), ""
-	if f := s.limit(key); f != nil && !begun.Before(f.at) {
+	if f := s.limit(key); f != nil && (!begun.Before(f.at) || f.at.After(now)) { // by a clock that was wrong
 		if f.suspected() {
 			alone = f.by
 		}
