@@ -114,6 +114,9 @@ func EachUser(ctx context.Context, w io.Writer, e Errand, warn func(string)) (su
 		if err != nil {
 			return sum, err // nobody reads it
 		}
+		if a.faulty() {
+			a.err = errors.New("it takes more memory than it may, or met a fault")
+		}
 		if a.err != nil && ctx.Err() == nil {
 			failures.add(fmt.Errorf("queue of user %s: %w", process.UserName(a.UID), a.err))
 		}
@@ -236,7 +239,11 @@ func (e Errand) relay(w io.Writer, a *saying) (sum int, err error) {
 	}
 	for {
 		line, end := a.said.kept.ReadString('\n')
-		if line = status.Printable(strings.TrimRight(line, "\r\n")); strings.HasPrefix(line, "(user ") {
+		line = status.Printable(strings.TrimRight(line, "\r\n"))
+		if a.faulty() && (strings.HasPrefix(line, "runtime: ") || strings.HasPrefix(line, "fatal error: ")) {
+			return 1, nil
+		}
+		if strings.HasPrefix(line, "(user ") {
 			line = ""
 		} else if line != "" || end == nil {
 			line += "\n"
@@ -245,6 +252,14 @@ func (e Errand) relay(w io.Writer, a *saying) (sum int, err error) {
 			return 1, err
 		}
 	}
+}
+
+// faulty reports whether Go's runtime has ended the process, as where there was no
+// memory left. It says so with all that the process was doing.
+func (a *saying) faulty() bool {
+	const byGo = 2
+	exit := process.ExitError{}
+	return errors.As(a.err, &exit) && exit.Code == byGo
 }
 
 // number is how many entries a user has. A billion is no number of entries.

@@ -78,3 +78,16 @@ echo as victim: $(as victim /opt/sendoff --doctor 2>/dev/null | grep runner)
 		t.Errorf("%d lines on stderr:\n%s", n, clip(stderr))
 	}
 }
+
+// TestNeighbourFloods holds that a list that takes too much memory ends in a line, and
+// not in all that Go says then.
+func TestNeighbourFloods(t *testing.T) {
+	stdout, stderr := inTown(t, `
+/opt/sendoff --make-spool >/dev/null
+as mallory sh -c 'cd /var/spool/sendoff/60001; echo x >1000000000000000.eml; { echo size 1; yes "to <a@b>" | head -n 3000000; echo end; } >1000000000000000.env'
+/opt/sendoff -bp; echo list $?
+`)
+	has(t, stdout, "list 75")
+	lacks(t, stdout, "goroutine .*", ".*runtime/.*")
+	has(t, stderr, "sendoff: queue of user mallory: .*memory.*")
+}
