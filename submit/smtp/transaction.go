@@ -179,7 +179,7 @@ func (t *transaction) replaced(i int, st step, r Reply) bool {
 	}
 	for _, to := range m.Envelope.To {
 		if to.Address == t.to[i].Address {
-			t.s.remark("the server refuses <" + t.mail.Envelope.From.String() + "> as the sender; once more with <" + m.Envelope.From.String() + ">")
+			t.s.remark("the server refuses <" + t.mail.Envelope.From.String() + "> as the sender; trying again with <" + m.Envelope.From.String() + ">")
 			t.s.served = true // so a server that hangs up on the sender is asked again
 			t.done[i] = true
 			t.d.putBack(m, to)
