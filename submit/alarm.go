@@ -1,8 +1,10 @@
 package submit
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -45,7 +47,8 @@ type late struct {
 
 // alarm tells what is new to a person, once a minute or if now says so. Nothing
 // waits for that.
-func (r *run) alarm(now bool) {
+func (r *run) alarm(ctx context.Context, now bool) {
+	defer r.spread(ctx)
 	if r.which.Match != nil || !now && time.Since(r.alarmed).Abs() < alarmStep {
 		return
 	}
@@ -108,18 +111,54 @@ func (r *run) late() map[string]*late {
 	return all
 }
 
-// tell writes a line to the log and runs the command, as the configuration of the
+// spread runs the commands that tell a person what there is to tell, apart from the
+// sessions: others' mail waits for no command.
+func (r *run) spread(ctx context.Context) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.spreading && r.s.memory.hasNews() {
+		r.spreading = true
+		r.all.Go(func() { r.tellAll(ctx) })
+	}
+}
+
+// tellAll tells one thing after the other. After a command that hangs, or at our
+// end, the rest is only counted: each would take as long.
+func (r *run) tellAll(ctx context.Context) {
+	for late := false; ; {
+		r.mu.Lock()
+		some := r.s.memory.takeNews(1)
+		r.spreading = len(some) > 0
+		r.mu.Unlock()
+		if len(some) == 0 {
+			r.wake()
+			return
+		}
+		n := some[0]
+		if late || ctx.Err() != nil {
+			rest := r.s.memory.takeNews(math.MaxInt)
+			n.s.logFault(fmt.Errorf("notify-command was not run for %d more events; they are in the log", 1+len(rest)))
+			continue
+		}
+		if bug := process.Guarded(func() { late = n.s.notify(n.event, n.about...) }); bug != nil {
+			n.s.logFault(bug)
+		}
+	}
+}
+
+// isSpreading reports whether a person is still to be told of something.
+func (r *run) isSpreading() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.spreading
+}
+
+// tell writes a line to the log and has the command run, as the configuration of the
 // account says.
 func (r *run) tell(account string, l late) {
 	s := r.s.configured(l.place).s
 	s.Log.line("account", l.event != eventRecovered, field{"account", account}, field{"status", l.event}, field{"reply", l.reason})
-	r.all.Go(func() {
-		if bug := process.Guarded(func() {
-			s.notify(l.event, "SENDOFF_EVENT_ACCOUNT="+account, "SENDOFF_EVENT_SINCE="+l.since.Format(time.RFC3339), "SENDOFF_REASON="+l.reason)
-		}); bug != nil {
-			s.logFault(bug)
-		}
-	})
+	s.announce(l.event, "SENDOFF_EVENT_ACCOUNT="+account, "SENDOFF_EVENT_SINCE="+l.since.Format(time.RFC3339), "SENDOFF_REASON="+l.reason)
 }
 
 // placeOf is where the configuration is of what has its account by that choice.
@@ -139,7 +178,7 @@ func (s *Submitter) dropped() {
 		s.Log.line(e.ID, true, field{"status", eventDropped}, field{"reply", "from failed, where there is too much, or it is too old: " + reasonOf(e)})
 	}
 	if len(all) > 0 {
-		s.notify(eventDropped, append(aboutEntry(all[0]), fmt.Sprintf("SENDOFF_EVENT_COUNT=%d", len(all)))...)
+		s.announce(eventDropped, append(aboutEntry(all[0]), fmt.Sprintf("SENDOFF_EVENT_COUNT=%d", len(all)))...)
 	}
 }
 

@@ -89,4 +89,6 @@ func (s *Submitter) along(ctx context.Context, session *smtp.Session, a *config.
 		}
 	})
 	fail(rest, errLeft)
+	r.spread(ctx)
+	r.all.Wait()
 }

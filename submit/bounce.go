@@ -90,9 +90,7 @@ func (g *group) fail(c *queue.Claim) {
 		return
 	}
 	g.s.logFailed(c.Entry)
-	if !g.s.memory.addFailed(loss{g.s, c.Entry}) {
-		g.s.notifyCommand(c.Entry)
-	}
+	g.s.announce(eventFailed, aboutEntry(c.Entry)...)
 }
 
 // commandTime is how long the notify-command may take.
@@ -102,15 +100,23 @@ const commandTime = 30 * time.Second
 // envelope are in the folder.
 func (s *Submitter) notifyCommand(e *queue.Entry) { s.notify(eventFailed, aboutEntry(e)...) }
 
+// announce has a person told of an event: by the run that this belongs to, apart
+// from its sessions, or now.
+func (s *Submitter) announce(event string, about ...string) {
+	if s.Config.NotifyCommand != "" && !s.memory.addNews(news{s, event, about}) {
+		s.notify(event, about...)
+	}
+}
+
 // notify runs the command that tells a person. No word of the command is made of
-// what it hears in its environment.
-func (s *Submitter) notify(event string, about ...string) {
+// what it hears in its environment. It reports whether the command took too long.
+func (s *Submitter) notify(event string, about ...string) (late bool) {
 	if s.Config.NotifyCommand == "" {
-		return
+		return false
 	}
 	argv, err := process.Argv(s.Config.NotifyCommand, s.Store.Home)
 	if err != nil {
-		return // the configuration has been checked
+		return false // the configuration has been checked
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), commandTime)
 	defer cancel()
@@ -122,6 +128,7 @@ func (s *Submitter) notify(event string, about ...string) {
 	if err := process.RunCommand(cmd); err != nil {
 		s.logFault(fmt.Errorf("notify-command: %w", err))
 	}
+	return ctx.Err() != nil
 }
 
 // reasonOf returns why an entry is where it is, in a line.

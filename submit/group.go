@@ -178,7 +178,7 @@ func (g *group) progress(n int) int {
 // run tries entries of the group over sessions, one after the other. With the
 // last who does so the group ends: what it has left is for another look.
 func (g *group) run(ctx context.Context, patience time.Duration) {
-	defer g.end()
+	defer g.end(ctx)
 	bug := process.Guarded(func() {
 		if g.account == nil {
 			g.rest()
@@ -194,11 +194,9 @@ func (g *group) run(ctx context.Context, patience time.Duration) {
 	}
 }
 
-func (g *group) end() {
-	for _, f := range g.s.memory.takeFailed() {
-		f.s.notifyCommand(f.entry)
-	}
+func (g *group) end(ctx context.Context) {
 	g.s.dropped()
+	g.r.spread(ctx)
 	g.r.mu.Lock()
 	defer g.r.mu.Unlock()
 	if g.sessions--; g.sessions > 0 {
@@ -213,10 +211,7 @@ func (g *group) end() {
 		}
 	}
 	delete(g.r.groups, g.key)
-	select {
-	case g.r.ended <- struct{}{}:
-	default:
-	}
+	g.r.wake()
 }
 
 // rest is called when the account could not be used: its entries wait, or are

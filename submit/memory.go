@@ -15,14 +15,14 @@ type memory struct {
 	holds  map[queue.ID]hold
 	faults map[string]*fault
 	told   map[string]time.Time // when the log was told of a fault of the queue
-	failed []loss               // of which a person is still to be told
+	news   []news               // of which a person is still to be told
 }
 
-// A loss is an entry that was given up, with who has the configuration that
-// says whom to tell.
-type loss struct {
+// A news is an event, with who has the configuration that says whom to tell.
+type news struct {
 	s     *Submitter
-	entry *queue.Entry
+	event string
+	about []string
 }
 
 // A hold keeps an entry from being tried, because what became of the last
@@ -173,25 +173,36 @@ func (m *memory) untold(text string) bool {
 	return true
 }
 
-// addFailed remembers to tell of an entry; false if nobody will ask.
-func (m *memory) addFailed(f loss) bool {
+// addNews remembers to tell a person of something; false if nobody will ask.
+func (m *memory) addNews(n news) bool {
 	if m == nil {
 		return false
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.failed = append(m.failed, f)
+	m.news = append(m.news, n)
 	return true
 }
 
-// takeFailed returns the entries of which to tell.
-func (m *memory) takeFailed() []loss {
+// takeNews returns what there is to tell, up to a number.
+func (m *memory) takeNews(most int) []news {
 	if m == nil {
 		return nil
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	failed := m.failed
-	m.failed = nil
-	return failed
+	n := min(most, len(m.news))
+	taken := m.news[:n:n]
+	m.news = m.news[n:]
+	return taken
+}
+
+// hasNews reports whether there is something to tell.
+func (m *memory) hasNews() bool {
+	if m == nil {
+		return false
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.news) > 0
 }

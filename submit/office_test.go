@@ -209,3 +209,21 @@ func only(t *testing.T, s *Submitter) *queue.Entry {
 	}
 	return e
 }
+
+// postpone queues a message by a Choice that names no account of a file, as
+// --server and SENDOFF_SERVER do.
+func postpone(t *testing.T, s *Submitter, by config.Choice, text string) *queue.Entry {
+	t.Helper()
+	r := request(t, s.Config.Accounts[0], nil, text, "bob@example.net")
+	defer r.Message.Close()
+	account := *r.Account
+	account.File = ""
+	r.Account, r.By = &account, by
+	e := s.entry(r)
+	e.To = []queue.Recipient{{Recipient: r.To[0].Recipient}}
+	e.Next = time.Now()
+	if err := s.store(r, e, s.Queue.Add); err != nil {
+		t.Fatal(err)
+	}
+	return e
+}

@@ -1,6 +1,7 @@
 package submit
 
 import (
+	"context"
 	"io"
 	"time"
 
@@ -69,7 +70,8 @@ func (s *Submitter) keepMeanwhile(r *Request, j *job) (over func() *attempt) {
 		if c == nil {
 			return nil
 		}
-		return &attempt{g: &group{r: s.newRun(Selection{}), s: s}, s: s, claim: c, request: r, job: j}
+		own := *s // others use s meanwhile
+		return &attempt{g: &group{r: own.newRun(Selection{}), s: &own}, s: &own, claim: c, request: r, job: j}
 	}
 }
 
@@ -104,4 +106,6 @@ func (t *attempt) end(report *Report, err error) {
 	}
 	t.report = report
 	t.record()
+	t.g.r.spread(context.Background())
+	t.g.r.all.Wait()
 }

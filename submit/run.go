@@ -29,7 +29,7 @@ func (s *Submitter) Run(ctx context.Context, which Selection) (next time.Time, l
 	}
 	r.all.Wait()
 	if next, left, err = r.look(ctx, false); err == nil {
-		r.alarm(true)
+		r.alarm(ctx, true)
 		r.all.Wait()
 	}
 	return next, left, err
@@ -46,13 +46,15 @@ type run struct {
 	alarmed time.Time // a person was told of what there is to tell
 	tidied  time.Time
 	all     sync.WaitGroup // sessions of groups
-	ended   chan struct{}  // has a value if a group has ended
+	ended   chan struct{}  // has a value if a group has ended, or all is told
 
 	mu       sync.Mutex // is over all that follows, and over the groups
 	known    map[queue.ID]*known
 	groups   map[groupKey]*group         // that are at work
 	configs  map[config.Override]*loaded // of this look, by their place
 	accounts map[config.Choice]*group    // of this look, by what an entry says of its account
+
+	spreading bool // a person is being told of what there is to tell
 }
 
 // known is what a run has read of an entry that it has not tried since.
@@ -77,6 +79,14 @@ func (s *Submitter) newRun(which Selection) *run {
 		s.memory = new(memory)
 	}
 	return &run{s: s, which: which, ended: make(chan struct{}, 1), groups: make(map[groupKey]*group)}
+}
+
+// wake ends the sleep of whoever runs r.
+func (r *run) wake() {
+	select {
+	case r.ended <- struct{}{}:
+	default:
+	}
 }
 
 // tidyTime is how often a run removes what crashes and former accounts left.

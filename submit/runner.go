@@ -179,9 +179,9 @@ func (s *Submitter) runUntilEmpty(ctx context.Context) (left map[queue.ID]bool, 
 		}
 		next, n, err := r.look(ctx, true)
 		if err == nil {
-			r.alarm(n == 0)
+			r.alarm(ctx, n == 0)
 		}
-		if left := r.lacking(); err != nil || n == len(left) || ctx.Err() != nil {
+		if left := r.lacking(); err != nil || n == len(left) && !r.isSpreading() || ctx.Err() != nil {
 			return left, err
 		}
 		if err := r.sleep(ctx, next, seen); err != nil {
@@ -224,7 +224,7 @@ func (r *run) sleep(ctx context.Context, next, seen time.Time) error {
 			return nil
 		case <-time.After(wait):
 		}
-		r.alarm(false)
+		r.alarm(ctx, false)
 		now, err := r.s.Queue.Changed()
 		if err != nil {
 			return err // the folder is gone
