@@ -31,6 +31,9 @@ const (
 // those of faults.
 const toldPrefix = "told-"
 
+// alarmLock is the lock of the run that tells what there is to tell.
+const alarmLock = "alarm"
+
 // toldStep is after what time the file is written again.
 const toldStep = 24 * time.Hour
 
@@ -53,6 +56,11 @@ func (r *run) alarm(ctx context.Context, now bool) {
 		return
 	}
 	r.alarmed = time.Now()
+	release, err := r.s.lock(alarmLock)
+	if err != nil {
+		return // another run tells it, or nothing could be kept of what is told
+	}
+	defer release()
 	news, told := r.late(), make(map[string]bool)
 	for _, name := range r.s.Queue.States() {
 		if !strings.HasPrefix(name, toldPrefix) {
@@ -66,8 +74,7 @@ func (r *run) alarm(ctx context.Context, now bool) {
 			}
 			continue
 		}
-		r.s.Queue.SetState(name, nil)
-		if f != nil {
+		if err := r.s.Queue.SetState(name, nil); err == nil && f != nil { // or it would be told again and again
 			var place config.Override
 			json.Unmarshal([]byte(f.place), &place)
 			r.tell(f.account, late{eventRecovered, f.since, f.reason, place})

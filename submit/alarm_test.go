@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -157,6 +158,45 @@ func TestTellBug(t *testing.T) {
 		s.Store = nil // the bug
 		r := s.newRun(Selection{})
 		r.tell("work", late{eventFault, time.Now(), "a reason", config.Override{}})
+		r.spread(t.Context())
 		r.all.Wait()
 	})
+}
+
+// TestAlarmOfSeveralRuns holds that several runs at the same moment tell once of what
+// there is to tell.
+func TestAlarmOfSeveralRuns(t *testing.T) {
+	s := office(t, &post{up: func() bool { return false }})
+	place := filepath.Join(t.TempDir(), "log")
+	s.Config.Log = place
+	s.Log = &Log{Place: place, Format: s.Config.LogFormat, Tag: "sendoff"}
+	if err := submit(t, s, "bob@example.net"); err != nil {
+		t.Fatal(err)
+	}
+	key := accountKey(s.Config.Accounts[0])
+	f := s.fault(key)
+	f.since = time.Now().Add(-time.Hour)
+	s.setFault(key, f)
+	for n, event := range []string{eventFault, eventRecovered} {
+		var all sync.WaitGroup
+		begin := make(chan struct{})
+		for range 8 {
+			process := *s
+			r := process.newRun(Selection{})
+			if _, _, err := r.look(t.Context(), false); err != nil {
+				t.Fatal(err)
+			}
+			all.Go(func() {
+				<-begin
+				r.alarm(t.Context(), true)
+			})
+		}
+		close(begin)
+		all.Wait()
+		text, _ := os.ReadFile(place)
+		if got := strings.Count(string(text), "status="+event); got != 1 {
+			t.Errorf("%d times %s in round %d", got, event, n)
+		}
+		s.forget(key)
+	}
 }
