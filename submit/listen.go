@@ -12,7 +12,6 @@ import (
 	"net/netip"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -476,16 +475,11 @@ type guest struct {
 }
 
 // identify counts the guest among the sessions of its user, if that is known.
-// Users whom this machine does not know share one place among users: whoever has
-// subordinate uids has thousands of them.
 func (g *guest) identify(peer process.Peer, mustLogIn bool) error {
 	if peer == (process.Peer{}) {
 		return nil
 	}
-	uid := peer.UID
-	if process.UserName(uid) == strconv.Itoa(uid) {
-		uid = unknownUser
-	}
+	uid := process.CountedAs(peer.UID)
 	if mustLogIn && !g.countAs(kind{uid, true}, userStrangers) {
 		return status.Temporary.Errorf("uid %d has %d sessions without a login already", peer.UID, userStrangers)
 	}
@@ -494,9 +488,6 @@ func (g *guest) identify(peer process.Peer, mustLogIn bool) error {
 	}
 	return nil
 }
-
-// unknownUser stands for all users that have no name here.
-const unknownUser = -1
 
 func (g *guest) countAs(k kind, limit int) bool {
 	if !g.door.enter(k, limit) {

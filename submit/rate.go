@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sendoff/config"
+	"sendoff/submit/process"
 	"sendoff/submit/queue"
 	"sendoff/submit/status"
 )
@@ -50,7 +51,7 @@ func (s *Submitter) userPaced(uid int, begin bool) (until time.Time, ok bool) {
 	if uid == 0 {
 		return time.Time{}, true
 	}
-	return s.pace(fmt.Sprintf("uid-%d", uid), s.Config.UserRate, begin)
+	return s.pace(fmt.Sprintf("uid-%d", process.CountedAs(uid)), s.Config.UserRate, begin)
 }
 
 // pace reports whether what key stands for may begin a message now, or when it

@@ -33,3 +33,16 @@ const (
 	NamedSocket
 	InternetSocket
 )
+
+// unknownUser stands for all users that passwd(5) does not have.
+const unknownUser = -1
+
+// CountedAs returns the number by which a user's share of anything is counted. Those
+// whom this machine does not know share one: whoever has subordinate uids has thousands
+// of them.
+func CountedAs(uid int) int {
+	if uid == 0 || IsKnown(uid) {
+		return uid
+	}
+	return unknownUser
+}

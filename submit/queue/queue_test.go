@@ -283,7 +283,14 @@ func TestShares(t *testing.T) {
 		e.Size, e.Client = int64(len(content)), client
 		return q.Add(e, strings.NewReader(content))
 	}
-	mallory, victim, root := 1000, 1001, 0
+	mallory, victim, root, subordinate := 1000, 1001, 0, 200000
+	defer func(old func(int) int) { countedAs = old }(countedAs)
+	countedAs = func(uid int) int { // as where mallory has subordinate uids
+		if uid >= subordinate {
+			return -1
+		}
+		return uid
+	}
 	n := 0
 	for err := error(nil); err == nil && n < 100; n++ {
 		err = add(&mallory)
@@ -312,6 +319,15 @@ func TestShares(t *testing.T) {
 	}
 	if n != 25 { // of its 25 messages one was there
 		t.Errorf("another client is refused at its message %d", n+1)
+	}
+	q = openTest(t)
+	q.MaxBytes.Store(100 * int64(len(content)))
+	n = 0
+	for uid := subordinate; uid < subordinate+100 && add(&uid) == nil; uid++ {
+		n++
+	}
+	if n != 50 {
+		t.Errorf("users whom nobody knows have %d entries", n)
 	}
 }
 
