@@ -216,8 +216,9 @@ type buggy struct{}
 func (buggy) Read([]byte) (int, error) { panic("of no use") }
 
 // TestLogIsOpenedOnce writes many lines to a log that is not the process's first
-// through one file.
+// through one file, until it has been renamed for a second: then it is made anew.
 func TestLogIsOpenedOnce(t *testing.T) {
+	begin := time.Now()
 	c := config.Default()
 	first := &Log{Place: config.Off, Format: c.LogFormat, Tag: "sendoff"}
 	c.Log = filepath.Join(t.TempDir(), "log")
@@ -231,14 +232,29 @@ func TestLogIsOpenedOnce(t *testing.T) {
 	}
 	first.like(c).line(queue.ID("b"), false)
 	text, err := os.ReadFile(c.Log + ".old")
-	if err != nil || !bytes.Contains(text, []byte("b: ")) {
+	if err != nil || !bytes.Contains(text, []byte("b: ")) && time.Since(begin) < time.Second {
 		t.Errorf("%q, %v", text, err)
+	}
+	lines := 2
+	for ; !exists(c.Log); lines++ {
+		time.Sleep(20 * time.Millisecond)
+		one.line(queue.ID("c"), false)
+	}
+	one.line(queue.ID("d"), false)
+	fresh, _ := os.ReadFile(c.Log)
+	if text, _ = os.ReadFile(c.Log + ".old"); !bytes.Contains(fresh, []byte("d: ")) || bytes.Count(text, []byte("\n"))+bytes.Count(fresh, []byte("\n")) != lines+1 {
+		t.Errorf("of %d lines:\n%s\n%s", lines+1, text, fresh)
 	}
 	d := *c
 	d.Log = config.Off
 	if one.like(&d) != first {
 		t.Error("the first log is another one")
 	}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // TestFaultIsToldOnce tells the log of a fault of the queue once in a while, however

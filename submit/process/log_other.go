@@ -7,8 +7,7 @@ import "os"
 // Syslog returns nil: there is no such log.
 func Syslog(string) func(string, bool) error { return nil }
 
-// OpenLog opens a file to append lines to, and makes it if there is none.
-func OpenLog(path string) (*os.File, error) {
+func openLog(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
 }
 

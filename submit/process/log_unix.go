@@ -26,9 +26,8 @@ func Syslog(tag string) func(line string, bad bool) error {
 	}
 }
 
-// OpenLog opens a file to append lines to, and makes it if there is none, for
-// the user alone. It waits for nobody.
-func OpenLog(path string) (*os.File, error) {
+// openLog waits for nobody, not even for the reader of a FIFO.
+func openLog(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|syscall.O_NONBLOCK, 0o600)
 }
 
