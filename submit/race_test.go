@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	mathrand "math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -270,5 +271,87 @@ func TestFaultIsToldOnce(t *testing.T) {
 	text, err := os.ReadFile(place)
 	if n := strings.Count(string(text), "no space left"); n != 1 || err != nil {
 		t.Errorf("told %d times, %v", n, err)
+	}
+}
+
+// shortReply lets clients wait for d at most, until the test is over.
+func shortReply(t *testing.T, d time.Duration) {
+	was := replyTime
+	replyTime = d
+	t.Cleanup(func() { replyTime = was })
+}
+
+// TestReplyInRealTime answers a client before the smarthost does, while others look
+// at the queue, and run it.
+func TestReplyInRealTime(t *testing.T) {
+	shortReply(t, 20*time.Millisecond)
+	for reply, mails := range map[string]int{"250 ok": 1, "450 no": 0, "550 no": 0} {
+		asked, answer := make(chan struct{}), make(chan struct{})
+		p := &post{dot: func() string {
+			close(asked)
+			<-answer
+			return reply
+		}}
+		s := quick(t, p)
+		v := &Service{Submitter: s}
+		client, theirs := net.Pipe()
+		var all sync.WaitGroup
+		all.Go(func() {
+			if err := v.Serve(t.Context(), theirs); err != nil {
+				t.Error(err)
+			}
+		})
+		if got, _, hangUp := dialogue(t, client, "bob@example.net"); !strings.HasPrefix(got, "250") {
+			t.Errorf("%s: %s", reply, got)
+		} else {
+			hangUp()
+		}
+		<-asked
+		if e := only(t, s); !s.Queue.Busy(e.ID) || !e.Unknown {
+			t.Errorf("%s: meanwhile it is %+v", reply, e)
+		}
+		other := *s
+		other.memory = nil
+		if _, n, err := other.Run(t.Context(), Selection{Now: true}); n != 1 || err != nil || len(p.dials) != 1 {
+			t.Errorf("%s: %d wait, %v, after %d sessions", reply, n, err, len(p.dials))
+		}
+		close(answer)
+		all.Wait()
+		v.Wait()
+		if n, _ := left(t, s); n != 1-mails || len(p.mails) != mails {
+			t.Errorf("%s: %d wait, %d are taken", reply, n, len(p.mails))
+		}
+	}
+}
+
+// TestReplyAtTheLastMoment has messages get their outcome when the time of the
+// client is just over: each is delivered once, and none is left.
+func TestReplyAtTheLastMoment(t *testing.T) {
+	shortReply(t, time.Millisecond)
+	const n = 30
+	p := &post{dot: func() string { time.Sleep(mathrand.N(2 * time.Millisecond)); return "250 ok" }}
+	s := quick(t, p)
+	s.Config.Sessions = n
+	v := &Service{Submitter: s}
+	var all sync.WaitGroup
+	for range n {
+		all.Go(func() {
+			client, theirs := net.Pipe()
+			all.Go(func() {
+				if err := v.Serve(t.Context(), theirs); err != nil {
+					t.Error(err)
+				}
+			})
+			if reply, _, hangUp := dialogue(t, client, "bob@example.net"); !strings.HasPrefix(reply, "250") {
+				t.Error(reply)
+			} else {
+				hangUp()
+			}
+		})
+	}
+	all.Wait()
+	v.Wait()
+	if waiting, failed := left(t, s); waiting+failed > 0 || len(p.mails) != n {
+		t.Errorf("%d wait, %d failed, %d are taken", waiting, failed, len(p.mails))
 	}
 }
