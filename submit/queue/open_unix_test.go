@@ -173,3 +173,52 @@ func TestOpenFIFO(t *testing.T) {
 		t.Error("it waits for somebody who writes to the FIFO")
 	}
 }
+
+// TestOpenFails returns no queue where the folder that was made is not the user's.
+func TestOpenFails(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "queue")
+	for range 2 { // made, and there
+		if q, err := Open(folder, os.Geteuid()+1); err == nil || q != nil {
+			t.Errorf("%v, %v", q, err)
+		}
+	}
+}
+
+// TestIsShared takes a folder for everybody's only if it is root's, and nobody can
+// remove another's there.
+func TestIsShared(t *testing.T) {
+	dir := t.TempDir()
+	folder, file, link := filepath.Join(dir, "folder"), filepath.Join(dir, "file"), filepath.Join(dir, "link")
+	err := errors.Join(os.Mkdir(folder, 0o700), os.WriteFile(file, nil, 0o600), os.Symlink(folder, link))
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := os.Geteuid() == 0
+	for _, tt := range []struct {
+		path string
+		mode os.FileMode
+		want bool
+	}{
+		{folder, 0o777, false},
+		{folder, 0o775 | os.ModeSticky, false},
+		{folder, 0o776 | os.ModeSticky, false},
+		{folder, 0o770 | os.ModeSticky, false},
+		{folder, 0o773 | os.ModeSticky, root},
+		{folder, 0o777 | os.ModeSticky, root},
+		{link, 0o777 | os.ModeSticky, false},
+		{file, 0o777 | os.ModeSticky, false},
+	} {
+		if err := os.Chmod(tt.path, tt.mode); err != nil {
+			t.Fatal(err)
+		}
+		if got := IsShared(tt.path); got != tt.want {
+			t.Errorf("%s, %s: %v", filepath.Base(tt.path), tt.mode, got)
+		}
+	}
+	if !root {
+		return
+	}
+	if err := os.Chown(folder, 4242, -1); err == nil && os.Chmod(folder, 0o777|os.ModeSticky) == nil && IsShared(folder) {
+		t.Error("it is not root's")
+	}
+}

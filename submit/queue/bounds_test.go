@@ -1,0 +1,133 @@
+package queue
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// TestExactCeiling takes what fills a queue to the octet, and nothing after it.
+func TestExactCeiling(t *testing.T) {
+	q := openTest(t)
+	q.MaxBytes.Store(2 * int64(len(content)))
+	for i, want := range []error{nil, nil, ErrFull} {
+		os.Remove(filepath.Join(q.path, usageFile)) // or it is believed for a while
+		e := testEntry(t, "b@example.org")
+		e.Size = int64(len(content))
+		if err := q.Add(e, strings.NewReader(content)); !errors.Is(err, want) {
+			t.Errorf("message %d: %v, want %v", i+1, err, want)
+		}
+	}
+}
+
+// TestUsage believes what was counted a moment ago, but nothing that is older, of
+// another clock, or not whole.
+func TestUsage(t *testing.T) {
+	q := openTest(t)
+	for _, tt := range []struct {
+		ago     time.Duration
+		format  string
+		entries int64
+	}{
+		{0, "%d 7 70 end\n", 7},
+		{usageValid + time.Second, "%d 7 70 end\n", 0},
+		{-time.Minute, "%d 7 70 end\n", 0},
+		{0, "%d 7 70 en", 0},
+		{0, "%d 7 70", 0},
+		{0, "%d 7 70 end end\n", 0},
+		{0, "%d 7 70 nine end\n", 0},
+	} {
+		text := fmt.Sprintf(tt.format, time.Now().Add(-tt.ago).UnixMicro())
+		if err := os.WriteFile(filepath.Join(q.path, usageFile), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if entries, octets := q.usage(); entries != tt.entries || octets != 10*tt.entries {
+			t.Errorf("%q, %s ago: %d entries, %d octets", tt.format, tt.ago, entries, octets)
+		}
+	}
+}
+
+// TestWriteFails leaves nothing behind where a file cannot be replaced.
+func TestWriteFails(t *testing.T) {
+	q := openTest(t)
+	if err := os.MkdirAll(filepath.Join(q.path, account, "work", "x"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := q.SetState("work", []byte("down\n")); err == nil {
+		t.Error("it was written into a folder")
+	}
+	if names := q.States(); !slices.Equal(names, []string{"work"}) {
+		t.Errorf("left: %q", names)
+	}
+}
+
+// TestGone says so when the queue's folder is removed, or cannot be asked.
+func TestGone(t *testing.T) {
+	q := openTest(t)
+	if err := os.RemoveAll(q.path); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := q.Changed(); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("removed: %v", err)
+	}
+	q.disk.(rooted).root.Close()
+	if _, err := q.Changed(); err == nil || errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("closed: %v", err)
+	}
+	if err := q.Sweep(); err == nil {
+		t.Error("swept")
+	}
+}
+
+// late is a disk on which somebody makes a file between our looking for it and our
+// making it.
+type late struct {
+	disk
+	opened int
+}
+
+func (d *late) open(name string) (file, error) {
+	if d.opened++; d.opened == 1 {
+		return nil, fs.ErrNotExist
+	}
+	return d.disk.open(name)
+}
+
+// TestLockMadeMeanwhile takes a lock that another process has made a moment
+// before, if that one does not have it.
+func TestLockMadeMeanwhile(t *testing.T) {
+	q := openTest(t)
+	release, err := q.Lock("runner")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := (&Queue{disk: &late{disk: q.disk}, path: q.path}).Lock("runner"); !errors.Is(err, ErrBusy) {
+		t.Errorf("somebody has it: %v", err)
+	}
+	release()
+	if release, err = (&Queue{disk: &late{disk: q.disk}, path: q.path}).Lock("runner"); err != nil {
+		t.Fatalf("nobody has it: %v", err)
+	}
+	release()
+}
+
+// TestQuote writes any text as one line of good UTF-8 that comes back as it was.
+func TestQuote(t *testing.T) {
+	for _, text := range []string{"", "x y", "Ünï", `"quoted"`, `"`, `in "the" middle`, "a\nb", "a\rb", "\x00", "\x7f", "\u0085", "\x80", "a\xffb", "\ufffd"} {
+		line := quote(text)
+		if again, err := unquote(line); again != text || err != nil {
+			t.Errorf("%q became %q, then %q: %v", text, line, again, err)
+		}
+		if !utf8.ValidString(line) || strings.ContainsFunc(line, unicode.IsControl) {
+			t.Errorf("%q became %q", text, line)
+		}
+	}
+}
