@@ -1,0 +1,72 @@
+//go:build unix
+
+package smtp
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"sendoff/submit/status"
+)
+
+// patientConn is a connection that waits for longer than it is told, so that what
+// has come is read, however slow this machine is.
+type patientConn struct{ *net.TCPConn }
+
+func (c patientConn) SetReadDeadline(t time.Time) error {
+	if time.Until(t) > 0 {
+		t = t.Add(5 * time.Second)
+	}
+	return c.TCPConn.SetReadDeadline(t)
+}
+
+// TestUnasked has a server say something between two mails, which waits in the
+// kernel when it is not asked for: it is no reply to what comes next.
+func TestUnasked(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	ready, served := make(chan bool), make(chan bool)
+	go func() {
+		defer close(served)
+		conn, err := l.Accept()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		io.WriteString(conn, "220 mx\r\n")
+		r := bufio.NewReader(conn)
+		r.ReadString('\n')
+		io.WriteString(conn, "250 mx\r\n")
+		<-ready
+		io.WriteString(conn, "250 taken\r\n")
+		drain(conn, r)
+	}()
+	conn, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open(context.Background(), patientConn{conn.(*net.TCPConn)}, Options{Security: None, Host: "mx", Name: "client", Timeout: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	close(ready)
+	for !pending(conn) {
+		time.Sleep(time.Millisecond)
+	}
+	var r Result
+	s.Deliver(context.Background(), one(testEnvelope(t), strings.NewReader("x\r\n"), &r))
+	s.Close()
+	<-served
+	if r.Err == nil || status.KindOf(r.Err) != status.Lost || !strings.Contains(r.Err.Error(), `the server answered "250 taken" before it was asked`) {
+		t.Errorf("got %v", r.Err)
+	}
+}
