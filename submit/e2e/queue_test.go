@@ -76,6 +76,9 @@ mount -t tmpfs -o mode=755 tmpfs /opt
 mount -t tmpfs -o mode=700 tmpfs "$(getent passwd root | cut -d: -f6)"
 mount -t tmpfs -o mode=755 tmpfs /run
 cp "$1/sendoff" /opt
+mkdir /var/spool/sendoff
+/opt/sendoff --make-spool || echo refused $?
+rmdir /var/spool/sendoff
 /opt/sendoff --make-spool
 stat -c '%a %u' /var/spool/sendoff /var/spool/sendoff/65534
 mkdir /var/spool/sendoff/foo /var/spool/sendoff/77777
@@ -127,7 +130,7 @@ from = "ann@example.org"
 	}
 	for _, line := range []string{
 		`/var/spool/sendoff holds a queue for each of \d+ users`,
-		`1777 0`, `700 65534`, `2`,
+		`refused \d+`, `1777 0`, `700 65534`, `2`,
 		`\(user daemon\)`, `\(user nobody\)`,
 		`-- 1 Kbytes in 1 Request\.`,
 		`\{"queue_id":"[0-9a-z]{16}",.*`,
@@ -138,7 +141,7 @@ from = "ann@example.org"
 			t.Errorf("no line like %s in\n%s", line, out)
 		}
 	}
-	for _, words := range []string{`skipped as they are no folders of the users that they name: "77777" "77778" "foo"`, ": no such entry, in root's queue or below /var/spool/sendoff"} {
+	for _, words := range []string{"/var/spool/sendoff is not root's, sticky and open to all (mode 1777); remove it first", `skipped as they are no folders of the users that they name: "77777" "77778" "foo"`, ": no such entry, in root's queue or below /var/spool/sendoff"} {
 		if !strings.Contains(stderr.String(), words) {
 			t.Errorf("stderr lacks %q:\n%s", words, stderr.String())
 		}
