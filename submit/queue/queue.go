@@ -92,6 +92,7 @@ type Queue struct {
 	mu      sync.Mutex
 	dropped []*Entry // that left failed by its bounds, and nobody has been told of
 	shares  shares
+	added   addition
 }
 
 // String returns the queue's folder.

@@ -331,6 +331,27 @@ func TestShares(t *testing.T) {
 	}
 }
 
+// TestBurst lets nobody pass the ceilings by being quick: what a process has added
+// since the queue was counted counts as well.
+func TestBurst(t *testing.T) {
+	defer func(old func(int) int) { countedAs = old }(countedAs)
+	countedAs = func(uid int) int { return uid }
+	q := openTest(t)
+	q.MaxBytes.Store(100 * int64(len(content)))
+	mallory, victim := 1000, 1001
+	n := 0
+	for err := error(nil); err == nil && n < 200; n++ {
+		e := testEntry(t, "b@example.org")
+		e.Size, e.Client = int64(len(content)), &mallory
+		err = q.Add(e, strings.NewReader(content))
+	}
+	e := testEntry(t, "b@example.org")
+	e.Size, e.Client = int64(len(content)), &victim
+	if err := q.Add(e, strings.NewReader(content)); err != nil || n != 51 {
+		t.Errorf("a burst is refused at message %d; another client's: %v", n, err)
+	}
+}
+
 type small struct{ *model }
 
 func (small) space() (free, total int64) { return 1 << 20, 1 << 30 }

@@ -167,7 +167,7 @@ func (q *Queue) remove(folder string, id ID) {
 
 // usageFile holds what the queue held when it was last counted: how many
 // entries and octets. It is only believed for a moment, so the ceilings are
-// passed by what comes in that moment at most.
+// passed by what other processes add in that moment at most.
 const (
 	usageFile  = "usage"
 	usageValid = 5 * time.Second
@@ -200,7 +200,29 @@ func (q *Queue) room(e *Entry) error {
 	case q.MaxBytes.Load() > 0 && octets+size > q.MaxBytes.Load():
 		return fmt.Errorf("%w: %s holds %d MB, and queue-limit allows no more", ErrFull, q.path, octets>>20)
 	}
-	return q.shared(e, room{entries, octets})
+	if err := q.shared(e, room{entries, octets}); err != nil {
+		return err
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.added.room = q.added.room.add(size)
+	return nil
+}
+
+// An addition is what this process has added since the queue was counted.
+type addition struct {
+	counted int64 // when that was, in microseconds
+	room
+}
+
+// since returns how much the queue holds that held so much when it was counted.
+func (q *Queue) since(counted, entries, octets int64) (int64, int64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.added.counted != counted {
+		q.added = addition{counted: counted}
+	}
+	return entries + q.added.entries, octets + q.added.octets
 }
 
 // usage returns how much the queue holds, or held a moment ago.
@@ -212,7 +234,7 @@ func (q *Queue) usage() (entries, octets int64) {
 			entries, _ = strconv.ParseInt(words[1], 10, 64)
 			octets, _ = strconv.ParseInt(words[2], 10, 64)
 			if age := time.Since(time.UnixMicro(at)); age >= 0 && age < usageValid {
-				return entries, octets
+				return q.since(at, entries, octets)
 			}
 		}
 	}
@@ -221,6 +243,7 @@ func (q *Queue) usage() (entries, octets int64) {
 	for _, id := range ids {
 		octets += q.disk.size(string(id) + messageEnd)
 	}
-	q.disk.write(usageFile, fmt.Appendf(nil, "%d %d %d %s\n", time.Now().UnixMicro(), entries, octets, endLine))
-	return entries, octets
+	at := time.Now().UnixMicro()
+	q.disk.write(usageFile, fmt.Appendf(nil, "%d %d %d %s\n", at, entries, octets, endLine))
+	return q.since(at, entries, octets)
 }
