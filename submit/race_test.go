@@ -332,13 +332,12 @@ func TestReplyAtTheLastMoment(t *testing.T) {
 	p := &post{dot: func() string { time.Sleep(mathrand.N(2 * time.Millisecond)); return "250 ok" }}
 	s := quick(t, p)
 	s.Config.Sessions = n
-	v := &Service{Submitter: s}
 	var all sync.WaitGroup
 	for range n {
 		all.Go(func() {
 			client, theirs := net.Pipe()
 			all.Go(func() {
-				if err := v.Serve(t.Context(), theirs); err != nil {
+				if err := (&Service{Submitter: s}).Serve(t.Context(), theirs); err != nil {
 					t.Error(err)
 				}
 			})
@@ -350,7 +349,6 @@ func TestReplyAtTheLastMoment(t *testing.T) {
 		})
 	}
 	all.Wait()
-	v.Wait()
 	if waiting, failed := left(t, s); waiting+failed > 0 || len(p.mails) != n {
 		t.Errorf("%d wait, %d failed, %d are taken", waiting, failed, len(p.mails))
 	}
