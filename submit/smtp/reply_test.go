@@ -10,6 +10,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"sendoff/submit/smtp/smtptest"
 	"sendoff/submit/status"
 )
 
@@ -197,6 +198,24 @@ func FuzzReadReply(f *testing.F) {
 		if n := len(r.String()); n > maxShown || utf8.ValidString(r.String()) != utf8.ValidString(strings.Join(r.Lines, "")) {
 			t.Fatalf("%d octets: %q", n, r)
 		}
+	})
+}
+
+// FuzzLinear holds that no reply, and no list of extensions, takes more time than
+// its octets may.
+func FuzzLinear(f *testing.F) {
+	for _, pattern := range []string{"250-x\r\n", "250-AUTH PLAIN LOGIN\r\n", "250-AUTH=A,B\r\n", "a", "\r", "\r\n", "550-5.1.1 ", "250-SIZE 1\r\n", "é\x00"} {
+		f.Add(pattern)
+	}
+	f.Fuzz(func(t *testing.T, pattern string) {
+		smtptest.Linear(t, pattern, func(in string) {
+			if r, err := readString(in); err == nil {
+				_ = r.String()
+			}
+			s := &Session{offered: parseExtensions(strings.Split(in, "\r\n"))}
+			s.mechanisms()
+			sizeLimit(s.offered["SIZE"])
+		})
 	})
 }
 

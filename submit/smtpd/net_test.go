@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/smtp"
 	"runtime"
@@ -18,6 +19,7 @@ import (
 	"time"
 
 	"sendoff/submit/envelope"
+	"sendoff/submit/smtp/smtptest"
 )
 
 // secure returns configurations for both sides of TLS with this host.
@@ -315,6 +317,23 @@ func FuzzServe(f *testing.F) {
 			if rest, ok = find(m, rest); !ok {
 				t.Errorf("message %q is not in the input", m)
 			}
+		}
+	})
+}
+
+// FuzzLinear holds that neither commands nor a message take more time than their
+// octets may.
+func FuzzLinear(f *testing.F) {
+	for _, pattern := range []string{"NOOP\r\n", "RCPT TO:<a@b>\r\n", "RCPT TO:<a@b> NOTIFY=", "<", "\"", "\\", "(", ".\r\n", "\r", "a\n", "AUTH PLAIN =\r\n", "\r\n.\r\nMAIL FROM:<>\r\nDATA\r\n"} {
+		f.Add(pattern)
+	}
+	f.Fuzz(func(t *testing.T, pattern string) {
+		for _, head := range []string{"EHLO x\r\n", "EHLO x\r\nMAIL FROM:<", "EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<b@example.org>\r\nDATA\r\n"} {
+			smtptest.Linear(t, pattern, func(in string) {
+				var b box
+				s := &Server{Handle: b.handle, Auth: ann, AllowUnqualified: true, MaxErrors: math.MaxInt}
+				_ = s.Serve(t.Context(), readWriter{strings.NewReader(head + in), io.Discard}) // why it ended depends on the input
+			})
 		}
 	})
 }

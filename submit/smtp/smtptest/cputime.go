@@ -1,0 +1,36 @@
+package smtptest
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// CPUTime returns how much processor time f takes, however busy the machine is.
+func CPUTime(f func()) time.Duration {
+	begun := processorTime()
+	f()
+	return processorTime() - begun
+}
+
+// perOctet is what no octet of an input may cost on the average, and what only
+// squares of the input's size can. A slow machine takes a twentieth of it.
+const perOctet = 20 * time.Microsecond
+
+// Linear fails t if work with a pattern, repeated until the input has 128 KiB,
+// takes more time than its octets may.
+func Linear(t *testing.T, pattern string, work func(in string)) {
+	t.Helper()
+	if pattern == "" || len(pattern) > 1000 {
+		return
+	}
+	const size = 128 << 10
+	in := strings.Repeat(pattern, size/len(pattern))
+	took := time.Duration(0)
+	for range 3 {
+		if took = CPUTime(func() { work(in) }); took < time.Duration(len(in))*perOctet {
+			return
+		}
+	}
+	t.Errorf("%d octets of %q take %v", len(in), pattern, took)
+}
