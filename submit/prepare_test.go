@@ -514,19 +514,23 @@ func FuzzPrepare(f *testing.F) {
 }
 
 // checkHeader holds that the addresses of the header are as many as before, and
-// each as valid.
+// each as valid. A list that is none has no number of them: its text is encoded,
+// and may be read as anything.
 func checkHeader(t *testing.T, r *Request, j *job) {
 	t.Helper()
 	if r.Message.Survey().Signed {
 		return // nothing was changed
 	}
-	before, _ := r.Message.Recipients()
+	before, bad := r.Message.Recipients()
 	again, err := message.Read(strings.NewReader(text(t, j.message)), message.Options{})
 	if err != nil {
 		t.Fatalf("the message cannot be read any more: %v", err)
 	}
 	defer again.Close()
 	after, _ := again.Recipients()
+	if len(bad) > 0 {
+		return
+	}
 	if len(before) != len(after) {
 		t.Errorf("%d addresses in To became %d: %v, %v\n%s", len(before), len(after), before, after, text(t, j.message))
 		return
