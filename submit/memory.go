@@ -25,8 +25,8 @@ type news struct {
 	about []string
 }
 
-// A hold keeps an entry from being tried, because what became of the last
-// attempt is not in its file.
+// A hold keeps an entry from being tried: what became of the last attempt is not
+// in its file, somebody else is at work on it, or its user has submitted too much.
 type hold struct {
 	until    time.Time
 	failures int
@@ -51,17 +51,22 @@ func (m *memory) record(id queue.ID, err error, done bool, until func(failures i
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	h := m.holds[id]
 	if err == nil {
 		delete(m.holds, id)
 		return
 	}
-	if m.holds == nil {
-		m.holds = make(map[queue.ID]hold)
-	}
+	h := m.holds[id]
 	h.failures++
 	h.done = h.done || done
 	h.until = until(h.failures)
+	m.setHold(id, h)
+}
+
+// setHold keeps a hold. The lock is held.
+func (m *memory) setHold(id queue.ID, h hold) {
+	if m.holds == nil {
+		m.holds = make(map[queue.ID]hold)
+	}
 	m.holds[id] = h
 }
 
@@ -80,9 +85,6 @@ func (m *memory) rest(id queue.ID, now time.Time) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.holds == nil {
-		m.holds = make(map[queue.ID]hold)
-	}
 	for other, h := range m.holds {
 		if h.failures == 0 && now.After(h.until.Add(maxBusy)) { // that is long ago
 			delete(m.holds, other)
@@ -91,7 +93,7 @@ func (m *memory) rest(id queue.ID, now time.Time) {
 	h := m.holds[id]
 	h.busy = min(max(2*h.busy, minBusy), maxBusy)
 	h.until = now.Add(h.busy)
-	m.holds[id] = h
+	m.setHold(id, h)
 }
 
 // keepUntil keeps an entry from being tried before a time.
@@ -101,12 +103,9 @@ func (m *memory) keepUntil(id queue.ID, until time.Time) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.holds == nil {
-		m.holds = make(map[queue.ID]hold)
-	}
 	h := m.holds[id]
 	h.until = until
-	m.holds[id] = h
+	m.setHold(id, h)
 }
 
 // fault returns the fault of an account that could not be written, or nil.
@@ -121,6 +120,9 @@ func (m *memory) fault(key string) *fault {
 
 // lacks reports whether the process lacks what an account needs.
 func (m *memory) lacks() bool {
+	if m == nil {
+		return false
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, f := range m.faults {
