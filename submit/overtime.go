@@ -7,7 +7,6 @@ import (
 
 	"sendoff/submit/process"
 	"sendoff/submit/queue"
-	"sendoff/submit/status"
 )
 
 // replyTime is how long the smarthost has before a client of ours is answered
@@ -29,14 +28,7 @@ var replyTime = 20 * time.Second // less only in tests
 func (v *Service) reply(r *Request, submit func() error) error {
 	reply := make(chan error, 2) // nobody may wait for the second
 	r.kept = func() { reply <- nil }
-	v.pending.Go(func() {
-		defer func() {
-			if p := recover(); p != nil { // one client's message must not end the others' sessions
-				reply <- status.Bug.Errorf("internal error in %s: %v", process.PanicPlace(), p)
-			}
-		}()
-		reply <- submit()
-	})
+	v.pending.Go(func() { reply <- guarded(submit) }) // one client's message must not end the others' sessions
 	return <-reply
 }
 
