@@ -356,8 +356,10 @@ func (d *doctor) mechanism(ctx context.Context) []finding {
 	if len(d.account.Auth) > 0 {
 		words += "; allowed: " + strings.Join(d.account.Auth, ", ")
 	}
-	if known, _ := trustPort(d.account, m.address, netip.AddrPort{}); m.facts.TLS == nil && m.local() && !known {
-		return one(noted(status.Insecure.Errorf("%s; this system does not tell whose port %d is, which gets the secret", words, m.address.Port())))
+	if m.facts.TLS == nil && m.local() {
+		if known, _ := trustPort(d.account, m.address, netip.AddrPort{}); !known {
+			return one(noted(status.Insecure.Errorf("%s; this system does not tell whose port %d is, which gets the secret", words, m.address.Port())))
+		}
 	}
 	return one(fine("%s", words))
 }

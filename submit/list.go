@@ -13,7 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"sendoff/config"
 	"sendoff/submit/queue"
 	"sendoff/submit/status"
 )
@@ -129,15 +128,8 @@ func restsOf(q *queue.Queue) map[string]*fault {
 // says so by itself.
 func accountOf(e *queue.Entry) string {
 	by := choiceOf(e)
-	switch {
-	case by.CommandLine.Account != "":
-		return by.CommandLine.Account
-	case by.CommandLine.Server != "":
-		return config.OfCommandLine
-	case by.Environment.Server != "":
-		return config.OfEnvironment
-	}
-	return ""
+	by.Environment.Account = "" // the fault of a configuration that cannot be loaded has no name, either
+	return nameOf(by)
 }
 
 // nextAttempt says when the next attempt is made, as dueAfter has it.
