@@ -57,17 +57,22 @@ func (w *wordWriter) word(space, raw, text string) {
 	w.after = known
 }
 
+// nextWord returns where the first word of s begins, behind white space, and where
+// it ends.
+func nextWord(s string) (begin, end int) {
+	for begin < len(s) && isFolding(s[begin]) {
+		begin++
+	}
+	for end = begin; end < len(s) && !isFolding(s[end]); {
+		end++
+	}
+	return begin, end
+}
+
 // words takes text that has no syntax but white space.
 func (w *wordWriter) words(s string) {
 	for s != "" {
-		n := 0
-		for n < len(s) && isFolding(s[n]) {
-			n++
-		}
-		end := n
-		for end < len(s) && !isFolding(s[end]) {
-			end++
-		}
+		n, end := nextWord(s)
 		if end == n {
 			w.flush()
 			w.text(s)
@@ -247,14 +252,7 @@ func (w *wordWriter) text(s string) {
 	}
 	w.tight = false
 	for w.encoded && s != "" {
-		n := 0
-		for n < len(s) && isFolding(s[n]) {
-			n++
-		}
-		end := n
-		for end < len(s) && !isFolding(s[end]) {
-			end++
-		}
+		n, end := nextWord(s)
 		switch {
 		case w.column()+end <= maxWithWord:
 		case n == 0:
