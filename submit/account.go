@@ -8,7 +8,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	mathrand "math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
@@ -138,26 +137,11 @@ func readFault(q *queue.Queue, name string) *fault {
 }
 
 // isDue reports whether an attempt may be made with the account.
-func (f *fault) isDue(s *Submitter) bool { return s.dueAfter(f.at, f.next) }
+func (f *fault) isDue(s *Submitter) bool { return s.schedule().Due(f.at, f.next) }
 
-// backoff returns how long to wait after so many failures.
-func (s *Submitter) backoff(failures int) time.Duration {
-	wait, longest := s.Config.Retry[0].Duration, s.Config.Retry[1].Duration
-	for range failures - 1 {
-		if wait *= 2; wait >= longest {
-			break
-		}
-	}
-	return jitter(min(wait, longest))
-}
-
-// jitter leaves a part of a wait to chance, so that what failed together does
-// not come back together.
-func jitter(d time.Duration) time.Duration {
-	if d <= 0 {
-		return d
-	}
-	return d*4/5 + mathrand.N(d*2/5+1)
+// schedule is when things are tried again, as the configuration has it.
+func (s *Submitter) schedule() queue.Schedule {
+	return queue.Schedule{First: s.Config.Retry[0].Duration, Longest: s.Config.Retry[1].Duration, Lifetime: s.Config.Lifetime.Duration}
 }
 
 // accountKey returns what stands for an account among files: whom it logs in
@@ -184,7 +168,7 @@ func (s *Submitter) note(key, name string, err error, secret *credential.Secret)
 		f = &fault{account: name, since: now}
 	}
 	due := f.isDue(s)
-	f.tries, f.at = tried(f.tries, now), now
+	f.tries, f.at = queue.AddTry(f.tries, now), now
 	switch {
 	case secret != nil:
 		f.addHash(*secret)
@@ -196,7 +180,7 @@ func (s *Submitter) note(key, name string, err error, secret *credential.Secret)
 	}
 	if due || secret != nil {
 		f.failures++
-		f.next = now.Add(s.backoff(f.failures))
+		f.next = now.Add(s.schedule().Backoff(f.failures))
 	}
 	f.login, f.reason = secret != nil, oneLine(err)
 	s.setFault(key, f)
@@ -210,7 +194,7 @@ func (s *Submitter) noteLack(key, name string, err error) {
 		f.since, f.failures = before.since, before.failures
 	}
 	f.failures++
-	f.next = f.at.Add(s.backoff(f.failures))
+	f.next = f.at.Add(s.schedule().Backoff(f.failures))
 	s.memory.setFault(key, f)
 }
 

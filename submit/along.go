@@ -43,7 +43,7 @@ func (s *Submitter) takesAlong() bool {
 
 // hadNoSession reports whether an entry has found all sessions busy a moment ago.
 func (s *Submitter) hadNoSession(e *queue.Entry) bool {
-	return e.Attempts == 0 && s.isDue(e) && time.Since(e.ID.Time()) <= alongAge
+	return e.Attempts == 0 && s.schedule().IsDue(e) && time.Since(e.ID.Time()) <= alongAge
 }
 
 // along sends what waits for an account, as far as it does not keep the caller
@@ -71,7 +71,7 @@ func (s *Submitter) along(ctx context.Context, session *smtp.Session, a *config.
 				return
 			}
 			e, err := s.Queue.Read(id)
-			if err != nil || !s.isDue(e) || e.Size > alongSize || trouble == "" && !s.hadNoSession(e) {
+			if err != nil || !s.schedule().IsDue(e) || e.Size > alongSize || trouble == "" && !s.hadNoSession(e) {
 				continue
 			}
 			g := r.group(s.choice(e), false)

@@ -126,7 +126,7 @@ func (t *attempt) record() {
 	if e.Waiting() > 0 && t.tooOld() {
 		for i := range e.To {
 			if to := &e.To[i]; !to.Refused {
-				to.Refused, to.Reason = true, "given up after "+age(e)+": "+to.Reason
+				to.Refused, to.Reason = true, "given up after "+e.Age().String()+": "+to.Reason
 			}
 		}
 	}
@@ -157,7 +157,7 @@ func (t *attempt) judge() {
 			if t.s.meetLimit(accountKey(a), a.Name, f.Err, string(e.ID)) {
 				t.g.halt()
 			}
-		case (time.Since(e.Limited) < aloneTime || e.Attempts < lateTries) && !e.Limited.IsZero():
+		case (time.Since(e.Limited) < aloneTime || queue.TooFew(e.Attempts)) && !e.Limited.IsZero():
 			f.Err = deferred(smtp.Own(f.Err))
 		default:
 			f.Err = smtp.Own(f.Err)
@@ -169,7 +169,7 @@ func (t *attempt) judge() {
 }
 
 // aloneTime is how long a message may meet permanent words of a limit, while others
-// pass, until it fails. A clock alone makes it fail no sooner than lateTries allow.
+// pass, until it fails. Only after several attempts: the clock may be wrong.
 const aloneTime = 24 * time.Hour
 
 // deferred makes a refusal a temporary one.
@@ -185,8 +185,8 @@ func deferred(err error) error {
 // tooOld counts the attempt, and reports whether it was one too many.
 func (t *attempt) tooOld() bool {
 	e := t.claim.Entry
-	e.Tries = tried(e.Tries, time.Now())
-	return t.s.tooOld(born(e), e.Tries)
+	e.Tries = queue.AddTry(e.Tries, time.Now())
+	return t.s.schedule().TooOld(e.Born(), e.Tries)
 }
 
 // abort ends an attempt that has met a bug: nobody knows what became of it.
@@ -255,7 +255,7 @@ func (t *attempt) again(reason string) {
 	e.Attempts++
 	e.Tried = time.Now()
 	e.Reason = reason
-	e.Next = time.Now().Add(t.s.backoff(e.Attempts))
+	e.Next = time.Now().Add(t.s.schedule().Backoff(e.Attempts))
 	t.g.record(e.ID, t.claim.Update(), false)
 }
 

@@ -197,7 +197,7 @@ func TestClockAgainstOneMessage(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for range lateTries - 1 {
+	for n := 0; queue.TooFew(n + 1); n++ {
 		claim, err := s.Queue.Claim(entries(t, s)[0].ID)
 		if err != nil {
 			t.Fatal(err)

@@ -405,7 +405,7 @@ func (d *doctor) waiting(ctx context.Context) []finding {
 				continue
 			}
 			entries, octets = entries+1, octets+e.Size
-			if oldest == nil || born(e).Before(born(oldest)) {
+			if oldest == nil || e.Born().Before(oldest.Born()) {
 				oldest = e
 			}
 		}
@@ -413,7 +413,7 @@ func (d *doctor) waiting(ctx context.Context) []finding {
 	if oldest == nil {
 		return append(found, fine("nothing"))
 	}
-	age := time.Since(born(oldest))
+	age := time.Since(oldest.Born())
 	size := inUnits(octets)
 	if most := int64(d.s.Config.QueueLimit); most > 0 {
 		size += " of " + inUnits(most)

@@ -226,14 +226,14 @@ func (g *group) rest() {
 		return
 	}
 	for _, w := range all {
-		if !g.s.tooOld(w.id.Time(), f.tries) { // nor is a notice
+		if !g.s.schedule().TooOld(w.id.Time(), f.tries) { // nor is a notice
 			continue
 		}
 		c, err := g.s.Queue.Claim(w.id)
 		if err != nil {
 			continue
 		}
-		if !g.s.tooOld(born(c.Entry), f.tries) {
+		if !g.s.schedule().TooOld(c.Entry.Born(), f.tries) {
 			c.Release()
 			continue
 		}
@@ -347,7 +347,7 @@ func (g *group) try(id queue.ID) *attempt {
 		g.record(id, err, false)
 		return nil
 	}
-	if !g.r.which.Now && !g.s.isDue(c.Entry) {
+	if !g.r.which.Now && !g.s.schedule().IsDue(c.Entry) {
 		c.Release() // somebody else was faster
 		g.r.forget(id)
 		return nil
@@ -378,6 +378,6 @@ func (g *group) record(id queue.ID, err error, done bool) {
 	if err != nil {
 		g.s.logFault(fmt.Errorf("queue entry %s: %w", id, err))
 	}
-	g.s.memory.record(id, err, done, func(failures int) time.Time { return time.Now().Add(g.s.backoff(failures)) })
+	g.s.memory.record(id, err, done, func(failures int) time.Time { return time.Now().Add(g.s.schedule().Backoff(failures)) })
 	g.r.forget(id)
 }

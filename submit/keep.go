@@ -323,7 +323,7 @@ func (s *Submitter) enqueue(r *Request, e *queue.Entry, due bool) error {
 	if e.Next.IsZero() {
 		e.Next = time.Now()
 		if !due {
-			e.Next = e.Next.Add(s.backoff(1))
+			e.Next = e.Next.Add(s.schedule().Backoff(1))
 		}
 	}
 	if err := s.store(r, e, s.Queue.Add); err != nil {
@@ -337,7 +337,7 @@ func (s *Submitter) enqueue(r *Request, e *queue.Entry, due bool) error {
 // that.
 func (s *Submitter) queued(e *queue.Entry) {
 	s.logQueued(e)
-	if s.isDue(e) {
+	if s.schedule().IsDue(e) {
 		s.hasten()
 	}
 	if trouble := s.startRunner(); trouble != "" {

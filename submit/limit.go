@@ -119,9 +119,9 @@ const (
 
 // limitRest returns how long an account rests that has met a limit so often.
 func (s *Submitter) limitRest(failures int, err error) time.Duration {
-	rest := s.backoff(failures)
+	rest := s.schedule().Backoff(failures)
 	if refusal := new(smtp.Refusal); !errors.As(err, &refusal) || refusal.Reply.Class() == 4 {
-		rest = min(rest, jitter(longestLimit))
+		rest = min(rest, queue.Jitter(longestLimit))
 	}
 	return rest
 }

@@ -160,8 +160,8 @@ func markOf(q *queue.Queue, e *queue.Entry) rune {
 
 // whyWaits returns what says why an entry has not reached a recipient yet.
 func whyWaits(e *queue.Entry, rests map[string]*fault) func(queue.Recipient) string {
-	wait := nextAttempt(lastOf(e), e.Next)
-	if f := rests[accountOf(e)]; f != nil && time.Now().Before(f.next) && !time.Now().Before(f.at) && (f.next.After(e.Next) || time.Now().Before(lastOf(e))) {
+	wait := nextAttempt(e.LastTried(), e.Next)
+	if f := rests[accountOf(e)]; f != nil && time.Now().Before(f.next) && !time.Now().Before(f.at) && (f.next.After(e.Next) || time.Now().Before(e.LastTried())) {
 		wait = nextAttempt(f.at, f.next)
 	}
 	return func(to queue.Recipient) string {

@@ -336,7 +336,7 @@ func (s *Submitter) logAttempt(t *attempt) {
 	if t.request != nil {
 		a = t.request.Account
 	}
-	s.logReport(t.claim.ID, a, born(t.claim.Entry), t.report)
+	s.logReport(t.claim.ID, a, t.claim.Entry.Born(), t.report)
 }
 
 func (s *Submitter) logNotice(e *queue.Entry) {

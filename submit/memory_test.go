@@ -73,7 +73,7 @@ func TestHolds(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		ids, _ := s.Queue.IDs()
 		s.memory = new(memory)
-		s.memory.record(ids[0], errors.New("no space"), true, func(n int) time.Time { return time.Now().Add(s.backoff(n)) })
+		s.memory.record(ids[0], errors.New("no space"), true, func(n int) time.Time { return time.Now().Add(s.schedule().Backoff(n)) })
 		next, n, err := s.Run(t.Context(), Selection{Now: true})
 		if wait := time.Until(next); err != nil || n != 1 || len(p.dials) > 0 || wait < 40*time.Second || wait > 80*time.Second {
 			t.Errorf("%d left, %d sessions, next in %s: %v", n, len(p.dials), wait, err)

@@ -74,7 +74,7 @@ func (s *Submitter) enqueueClaimed(r *Request, j *job) *queue.Claim {
 		return nil
 	}
 	e := s.wholeEntry(r, j)
-	e.Next = time.Now().Add(s.backoff(1))
+	e.Next = time.Now().Add(s.schedule().Backoff(1))
 	e.Reason, e.Unknown = "the server has not answered yet", true // if this process ends
 	var c *queue.Claim
 	err := s.store(r, e, func(e *queue.Entry, content io.Reader) (err error) {

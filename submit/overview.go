@@ -84,7 +84,7 @@ func overviews(q *queue.Queue) map[string]*Overview {
 		}
 		o := of(accountName(e))
 		o.Entries++
-		if at := born(e).Unix(); o.Oldest == 0 || at < o.Oldest {
+		if at := e.Born().Unix(); o.Oldest == 0 || at < o.Oldest {
 			o.Oldest = at
 		}
 	}

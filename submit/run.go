@@ -156,7 +156,7 @@ func (r *run) read(id queue.ID) *known {
 		return nil
 	}
 	return &known{
-		by: r.s.choice(e), born: born(e), attempts: e.Attempts, last: lastOf(e), next: e.Next,
+		by: r.s.choice(e), born: e.Born(), attempts: e.Attempts, last: e.LastTried(), next: e.Next,
 		other: r.which.Match != nil && !r.which.Match(e),
 	}
 }
@@ -164,7 +164,7 @@ func (r *run) read(id queue.ID) *known {
 // due returns the group of an entry that is due, or when it will be.
 func (r *run) due(id queue.ID, k *known, begin bool) (at time.Time, g *group) {
 	now := begin && r.which.Now
-	if !now && !r.s.dueAfter(k.last, k.next) {
+	if !now && !r.s.schedule().Due(k.last, k.next) {
 		return k.next, nil
 	}
 	if held := r.s.memory.hold(id).until; time.Now().Before(held) {
