@@ -6,13 +6,14 @@ import (
 	"slices"
 	"strings"
 
+	"sendoff/config/edit"
 	"sendoff/submit/process"
 )
 
 // addCommand makes a source of a command that prints the password. One that
 // has the password among its words is that password, not a command; and one of
 // which that cannot be told is not copied, or shown.
-func (r *reading) addCommand(d *draft, a *table) {
+func (r *reading) addCommand(d *draft, a *edit.Table) {
 	e := d.command
 	if why := notText(e.value); why != "" {
 		r.dropped(e, why)
@@ -28,11 +29,11 @@ func (r *reading) addCommand(d *draft, a *table) {
 		return
 	}
 	if !known(e.value) {
-		r.dropped(e, "the password may be among the words of "+programOf(e.value)+"; if it is not, write the command into secret yourself, after command:, else store the password with sendoff --login "+a.name)
-		a.set("secret", "keyring")
+		r.dropped(e, "the password may be among the words of "+programOf(e.value)+"; if it is not, write the command into secret yourself, after command:, else store the password with sendoff --login "+a.Name)
+		a.Set("secret", "keyring")
 		return
 	}
-	a.set("secret", "command:"+words(e.value))
+	a.Set("secret", "command:"+words(e.value))
 }
 
 // words returns a command for a shell as one without: as it is if it is

@@ -37,7 +37,7 @@ func dmaFields() []field {
 		{"NULLCLIENT", settled}, // sendoff is nothing else
 
 		{"DEFER", func(r *reading, d *draft, e entry) string {
-			d.rest.set("deliver", config.DeliverQueue)
+			d.rest.Set("deliver", config.DeliverQueue)
 			r.note(e, `the queue is run by itself, unless runner = "off" leaves that to sendoff -q`)
 			return ""
 		}},

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"sendoff/config"
+	"sendoff/config/edit"
 	"sendoff/submit/credential"
 	"sendoff/submit/envelope"
 )
@@ -38,7 +39,7 @@ type draft struct {
 	local   entry    // who gets the mail of local names
 	domain  entry    // what bare names get
 	machine entry    // the host's own name, which they get if nothing else is known
-	rest    settings // what is written as it stands
+	rest    edit.Settings // what is written as it stands
 }
 
 // A field is a key of another program's configuration, and what is done with
@@ -122,7 +123,7 @@ func (d *draft) put(setting, value string, as encoding.TextUnmarshaler) string {
 	if why := notText(value); why != "" {
 		return why
 	}
-	d.rest.set(setting, value)
+	d.rest.Set(setting, value)
 	return ""
 }
 
@@ -156,14 +157,14 @@ func notPath(s string) string {
 }
 
 // add makes an account of d, or says why that cannot be. It returns nil then.
-func (r *reading) add(d *draft) *table {
+func (r *reading) add(d *draft) *edit.Table {
 	url, why := d.server()
 	if why != "" {
 		r.remark(d.at + ": the account " + strconv.Quote(d.name) + " is not carried over: " + why)
 		return nil
 	}
-	a := newAccount(r.name(d))
-	a.set("server", url)
+	a := edit.NewAccount(r.name(d))
+	a.Set("server", url)
 	if d.login {
 		r.addLogin(d, a)
 	} else {
@@ -173,30 +174,25 @@ func (r *reading) add(d *draft) *table {
 			}
 		}
 	}
-	a.set("from", d.from)
+	a.Set("from", d.from)
 	for _, s := range d.rest {
-		a.set(s.key, s.value)
+		a.Set(s.Key, s.Value)
 	}
 	if d.socket != "" && d.tls {
 		r.remark(d.at + ": tls is not carried over: none is spoken on a socket")
 	}
-	if a.has("tls-key") && !a.has("tls-cert") {
-		a.set("tls-key", "")
+	if a.Get("tls-key") != nil && a.Get("tls-cert") == nil {
+		a.Set("tls-key", "")
 		r.remark(d.at + ": the key is not carried over: it is of no use without its certificate")
 	}
-	if a.has("force-sender") && d.own() == "" {
-		a.set("force-sender", "")
+	if a.Get("force-sender") != nil && d.own() == "" {
+		a.Set("force-sender", "")
 		r.remark(d.at + ": a sender given with -f or in From is not replaced: the account has no address of its own")
-	} else if a.has("force-sender") {
+	} else if a.Get("force-sender") != nil {
 		r.remark(d.at + ": every sender is replaced, and so is the address in From")
 	}
-	r.accounts = append(r.accounts, a)
+	r.Accounts = append(r.Accounts, a)
 	return a
-}
-
-// has reports whether key has a value.
-func (s settings) has(key string) bool {
-	return slices.ContainsFunc(s, func(x setting) bool { return x.key == key })
 }
 
 // server returns the setting of that name, or why there is none.
@@ -268,18 +264,18 @@ func (r *reading) protect(d *draft) {
 }
 
 // addLogin gives a the user, the mechanism, and the source of the password.
-func (r *reading) addLogin(d *draft, a *table) {
+func (r *reading) addLogin(d *draft, a *edit.Table) {
 	if why := notText(d.user); why != "" {
 		r.dropped(entry{key: "user", at: d.at}, why)
 		return
 	}
-	a.set("user", d.user)
+	a.Set("user", d.user)
 	if d.auth != "" {
 		mechanism := strings.ToUpper(d.auth)
 		if err := r.mechanism(mechanism); err != nil {
 			r.dropped(entry{key: "the login mechanism", at: d.at}, "sendoff does not know it, and takes any that it knows")
 		} else {
-			a.set("auth", mechanism)
+			a.Set("auth", mechanism)
 		}
 	}
 	switch {
@@ -299,8 +295,8 @@ func (r *reading) addLogin(d *draft, a *table) {
 	case d.command.value != "":
 		r.addCommand(d, a)
 	default:
-		a.set("secret", "keyring")
-		r.remark(d.at + ": no password is here for " + strconv.Quote(a.name) + ", so it is looked for in the keyring; sendoff --login " + a.name + " stores one there")
+		a.Set("secret", "keyring")
+		r.remark(d.at + ": no password is here for " + strconv.Quote(a.Name) + ", so it is looked for in the keyring; sendoff --login " + a.Name + " stores one there")
 	}
 }
 
@@ -312,7 +308,7 @@ func (r *reading) mechanism(name string) error {
 }
 
 // addPassword notes a password that has to be stored.
-func (r *reading) addPassword(d *draft, a *table, e entry) {
+func (r *reading) addPassword(d *draft, a *edit.Table, e entry) {
 	secret, err := credential.NewSecret(e.value)
 	if err != nil {
 		r.dropped(e, err.Error())
@@ -324,7 +320,7 @@ func (r *reading) addPassword(d *draft, a *table, e entry) {
 		r.dropped(e, err.Error())
 		return
 	}
-	a.set("secret", "keyring") // until its place is known
+	a.Set("secret", "keyring") // until its place is known
 	item := credential.Item{User: d.user, Host: server.Identity()}
 	r.passwords = append(r.passwords, passwordAt{account: a, item: item, secret: secret, at: e.at})
 }
@@ -342,7 +338,7 @@ func (r *reading) name(d *draft) string {
 		name = "account"
 	}
 	base := name
-	for n := 2; slices.ContainsFunc(r.accounts, func(a *table) bool { return a.name == name }); n++ {
+	for n := 2; slices.ContainsFunc(r.Accounts, func(a *edit.Table) bool { return a.Name == name }); n++ {
 		name = base + "-" + strconv.Itoa(n)
 	}
 	if name != d.name {

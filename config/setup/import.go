@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"sendoff/config"
+	"sendoff/config/edit"
 	"sendoff/submit/credential"
 	"sendoff/submit/process"
 	"sendoff/submit/status"
@@ -65,14 +66,17 @@ func (i *Import) Run(ctx context.Context, out io.Writer, say func(string)) error
 	if err != nil {
 		return err
 	}
-	text := r.document.String()
+	text := r.Document.String()
 	as := r.program + "'s configuration as TOML"
 	if _, err := config.Check(config.Paths{Explicit: as, Home: i.Home}, i.Values, as, text); err != nil {
 		return err
 	}
-	file := only(i.Target, i.Home, i.Values)
+	file := edit.Only(i.Target, i.Home, i.Values)
 	if i.Write {
-		if _, err := i.compose(file, r); err != nil {
+		if err := i.absent(file); err != nil {
+			return err
+		}
+		if _, err := file.Check(i.adding(file, r)); err != nil {
 			return err
 		}
 	}
@@ -83,7 +87,7 @@ func (i *Import) Run(ctx context.Context, out io.Writer, say func(string)) error
 		return err
 	}
 	if i.Write {
-		return file.locked(func() error { return i.write(ctx, file, r, places, say) })
+		return i.write(ctx, file, r, places, say)
 	}
 	for _, p := range places {
 		say(fmt.Sprintf("the password in %s: with --write it goes to %s, for %s at %s", p.at, p.ref, p.item.User, p.item.Host))
@@ -102,7 +106,7 @@ func (i *Import) read(say func(string)) (*reading, error) {
 		return nil, err
 	}
 	r.distrust()
-	if len(r.accounts) == 0 {
+	if len(r.Accounts) == 0 {
 		for _, remark := range r.remarks {
 			say(remark)
 		}
@@ -178,7 +182,7 @@ func (i *Import) place(ctx context.Context, r *reading) ([]placed, error) {
 			}
 		}
 		if folder, ok := strings.CutPrefix(source, "file:"); ok && strings.HasSuffix(folder, "/") {
-			source = shelf.free(ctx, source+p.account.name+".secret", p.secret)
+			source = shelf.free(ctx, source+p.account.Name+".secret", p.secret)
 			shelf.accounts = append(shelf.accounts, &config.Account{Secret: config.List[string]{source}})
 		}
 		ref, err := credential.ParseRef(source)
@@ -188,7 +192,7 @@ func (i *Import) place(ctx context.Context, r *reading) ([]placed, error) {
 		if _, err := credential.Writable([]credential.Ref{ref}); err != nil {
 			return nil, status.Usage.Errorf("--secret: %w", err)
 		}
-		p.account.set("secret", source)
+		p.account.Set("secret", source)
 		isFile := strings.HasPrefix(source, "file:")
 		i := slices.IndexFunc(all, func(o placed) bool { return o.ref == ref && (isFile || o.item == p.item) })
 		switch {
@@ -196,7 +200,7 @@ func (i *Import) place(ctx context.Context, r *reading) ([]placed, error) {
 			return nil, status.Usage.Errorf("--secret: %s cannot hold the passwords in %s and in %s; with file:FOLDER/ each account has a file", ref, all[i].at, p.at)
 		case i >= 0:
 		case shelf.other(ctx, ref, p.item, p.secret):
-			r.remark(fmt.Sprintf("the password in %s is not stored: %s holds another one, for %s at %s; sendoff --login %s replaces it", p.at, ref, p.item.User, p.item.Host, p.account.name))
+			r.remark(fmt.Sprintf("the password in %s is not stored: %s holds another one, for %s at %s; sendoff --login %s replaces it", p.at, ref, p.item.User, p.item.Host, p.account.Name))
 		default:
 			all = append(all, placed{p, ref})
 		}
@@ -225,69 +229,62 @@ func (i *Import) folder() string {
 	return folder + "/"
 }
 
-// compose returns the text of the configuration that is to be written. To one
-// that is there only accounts are added: what the settings at the top say would
-// be for the other accounts, too.
-func (i *Import) compose(file target, r *reading) (string, error) {
-	d := document{top: r.top, accounts: r.accounts}
-	old, there, err := optional(file.path)
-	switch {
-	case err != nil:
-		return "", err
-	case there && !i.Add:
-		return "", status.Usage.Errorf("%s is there already; with --add in place of --write the accounts are added to it", file.path)
-	case there:
-		d.top = standing(old)
-		for _, s := range r.top {
-			r.remark(fmt.Sprintf("%s = %s is not added: it would be for the other accounts, too", s.key, toml(s.value)))
-		}
+// absent returns an error if there is a configuration, unless accounts are to be
+// added to it.
+func (i *Import) absent(file edit.File) error {
+	if _, err := os.Stat(file.Path); err == nil && !i.Add {
+		return status.Usage.Errorf("%s is there already; with --add in place of --write the accounts are added to it", file.Path)
 	}
-	text, _, err := file.add(&d)
-	return text, err
+	return nil
+}
+
+// adding returns what Write does to the configuration. To one that is there only
+// accounts are added: what the settings at the top say would be for the other
+// accounts, too.
+func (i *Import) adding(file edit.File, r *reading) edit.Change {
+	return func(old string) (string, error) {
+		d := edit.Document{Top: r.Top, Accounts: r.Accounts}
+		if _, err := os.Stat(file.Path); err == nil {
+			for _, s := range r.Top {
+				r.remark(fmt.Sprintf("%s is not added: it would be for the other accounts, too", s))
+			}
+			d.Top = nil
+			c, err := config.Check(file.Paths, file.Values, file.Path, old)
+			if err != nil {
+				return "", err
+			}
+			if only := c.Standard(); only != nil && c.Account == "" {
+				d.Top.Set("account", only.Name)
+			}
+		}
+		return d.AddTo(old)
+	}
 }
 
 // write stores the passwords and writes the configuration, which may have changed
 // by now.
-func (i *Import) write(ctx context.Context, file target, r *reading, places []placed, say func(string)) error {
-	text, err := i.compose(file, r)
-	if err != nil {
-		return err
-	}
-	for _, p := range places {
-		if err := i.Store.Put(ctx, p.ref, p.item, p.secret); err != nil {
+func (i *Import) write(ctx context.Context, file edit.File, r *reading, places []placed, say func(string)) error {
+	err := file.Change(i.adding(file, r), func() error {
+		if err := i.absent(file); err != nil {
 			return err
 		}
-		say(fmt.Sprintf("the password in %s is in %s now, for %s at %s; take it out there once the account works", p.at, p.ref, p.item.User, p.item.Host))
-	}
-	if err := file.save(text); err != nil {
-		return err
-	}
-	say("written: " + file.path)
-	return nil
-}
-
-// standing returns the setting by which the account that a configuration has
-// without it, as its only one, stays the default.
-func standing(text string) settings {
-	has, _ := survey(text)
-	only := ""
-	for key := range has {
-		name, isAccount := strings.CutPrefix(key, "accounts.")
-		if isAccount && only != "" {
-			return nil
-		} else if isAccount {
-			only = name
+		for _, p := range places {
+			if err := i.Store.Put(ctx, p.ref, p.item, p.secret); err != nil {
+				return err
+			}
+			say(fmt.Sprintf("the password in %s is in %s now, for %s at %s; take it out there once the account works", p.at, p.ref, p.item.User, p.item.Host))
 		}
-	}
-	if only == "" || has["account"] {
 		return nil
+	})
+	if err == nil {
+		say("written: " + file.Path)
 	}
-	return settings{{"account", only}}
+	return err
 }
 
 // A reading is what becomes of one program's files.
 type reading struct {
-	document
+	edit.Document
 	program   string
 	path      string // the file or folder
 	home      string
@@ -306,7 +303,7 @@ type shared struct {
 
 // A passwordAt is a password that stands in the program's files.
 type passwordAt struct {
-	account *table
+	account *edit.Table
 	item    credential.Item
 	secret  credential.Secret
 	at      string // FILE:LINE
@@ -343,12 +340,12 @@ func (r *reading) remark(text string) {
 
 // global sets a setting at the top, of which there is one for all accounts.
 func (r *reading) global(key, value string) string {
-	for _, s := range r.top {
-		if s.key == key && s.value != value {
+	for _, s := range r.Top {
+		if s.Key == key && s.Value != value {
 			return key + " is one for all accounts, and another account has it already"
 		}
 	}
-	r.top.set(key, value)
+	r.Top.Set(key, value)
 	return ""
 }
 
@@ -422,20 +419,20 @@ func (r *reading) distrust() {
 		return
 	}
 	var left []string
-	only := func(all settings, keep ...string) settings {
-		return slices.DeleteFunc(all, func(s setting) bool {
-			taken := slices.Contains(keep, s.key)
-			if !taken && s.key != "secret" && !slices.Contains(left, s.key) {
-				left = append(left, s.key)
+	only := func(all edit.Settings, keep ...string) edit.Settings {
+		return slices.DeleteFunc(all, func(s edit.Setting) bool {
+			taken := slices.Contains(keep, s.Key)
+			if !taken && s.Key != "secret" && !slices.Contains(left, s.Key) {
+				left = append(left, s.Key)
 			}
 			return !taken
 		})
 	}
-	r.top = only(r.top, "account")
-	r.providers, r.passwords = nil, nil
-	r.accounts = slices.DeleteFunc(r.accounts, func(a *table) bool {
-		a.settings = only(a.settings, believed[:]...)
-		return slices.ContainsFunc(a.servers(), func(s string) bool { return strings.Contains(s, "unix:") })
+	r.Top = only(r.Top, "account")
+	r.passwords = nil
+	r.Accounts = slices.DeleteFunc(r.Accounts, func(a *edit.Table) bool {
+		a.Settings = only(a.Settings, believed[:]...)
+		return slices.ContainsFunc(servers(a), func(s string) bool { return strings.Contains(s, "unix:") })
 	})
 	text := "others could have written this file (" + err.Error() + "): host, port, user and from are carried over, nothing else; of a copy of your own, all is"
 	if len(left) > 0 {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"sendoff/config"
+	"sendoff/config/edit"
 )
 
 // write stores the secret, and writes the account if that changes. Whether the
@@ -16,22 +17,19 @@ func (c *conversation) write() error {
 	if c.renewal != nil && len(c.renewal.moved) == 0 {
 		return c.store()
 	}
-	return c.target().locked(func() error {
-		text, err := c.edited()
-		if err == nil {
-			err = c.store()
-		}
-		if err != nil {
-			return err
-		}
-		if err := c.save(text); err != nil {
-			if c.secret.IsZero() {
-				return err
-			}
-			return fmt.Errorf("%w; the password is in %s already", err, c.ref)
-		}
-		return nil
+	isStored := false
+	err := c.target().Change(c.change(), func() error {
+		err := c.store()
+		isStored = err == nil && !c.secret.IsZero()
+		return err
 	})
+	if err != nil && isStored {
+		err = fmt.Errorf("%w; the password is in %s already", err, c.ref)
+	}
+	if err != nil {
+		return err
+	}
+	return c.written()
 }
 
 // store stores the secret, unless it is where it is.
@@ -67,56 +65,56 @@ func (c *conversation) where() string {
 	return "its refresh token is in " + cmp.Or(c.account().RefreshToken, "keyring")
 }
 
-// edited returns the text of the configuration, which may have changed since the
-// conversation began, with the account in it.
-func (c *conversation) edited() (text string, err error) {
+// change returns what is done to the configuration, which may have changed since the
+// conversation began.
+func (c *conversation) change() edit.Change {
 	if c.renewal != nil {
-		text, _, err = c.target().change(c.name, c.renewal.moved)
-		return text, err
+		return func(old string) (string, error) { return c.renewal.moved.ChangeIn(old, c.name) }
 	}
-	if c.config, err = c.load(); err != nil {
-		return "", err
+	return func(old string) (text string, err error) {
+		if c.config, err = c.load(); err != nil {
+			return "", err
+		}
+		return c.document().AddTo(old)
 	}
-	text, _, err = c.target().add(c.document())
-	return text, err
 }
 
 // document returns what is to be added to the configuration. The account that
 // was the default because there was no other stays the default.
-func (c *conversation) document() *document {
-	d := &document{}
+func (c *conversation) document() *edit.Document {
+	d := &edit.Document{}
 	if old := c.config.Standard(); old != nil && c.config.Account == "" {
 		first := old.Name
 		if old.File != c.file {
 			first = c.name // a file can only speak of its own
 		}
-		d.top.set("account", first)
+		d.Top.Set("account", first)
 	}
-	a := newAccount(c.name)
-	a.set("server", c.url())
-	a.set("user", c.user)
-	a.set("from", c.who.address.String())
-	a.set("secret", c.source)
+	a := edit.NewAccount(c.name)
+	a.Set("server", c.url())
+	a.Set("user", c.user)
+	a.Set("from", c.who.address.String())
+	a.Set("secret", c.source)
 	if c.auth != "" {
-		a.set("auth", c.auth)
+		a.Set("auth", c.auth)
 	}
 	if c.refresh != "keyring" {
-		a.set("refresh-token", c.refresh)
+		a.Set("refresh-token", c.refresh)
 	}
-	d.accounts = append(d.accounts, a)
+	d.Accounts = append(d.Accounts, a)
 	if c.registration != nil {
-		d.providers = append(d.providers, c.registration)
+		d.Providers = append(d.Providers, c.registration)
 	}
 	return d
 }
 
 // target returns the file that is changed.
-func (c *conversation) target() target {
+func (c *conversation) target() edit.File {
 	paths := c.Paths
 	if paths.Explicit != "" {
 		paths.Explicit = c.file
 	}
-	return target{c.file, paths, c.Values}
+	return edit.File{Path: c.file, Paths: paths, Values: c.Values}
 }
 
 // draft finds out, before anything is asked for or sent, whether the
@@ -125,27 +123,24 @@ func (c *conversation) draft(context.Context) error {
 	if c.isElsewhere() {
 		return nil
 	}
-	_, made, err := c.target().add(c.document())
+	made, err := c.target().Check(c.change())
 	if err == nil && c.registration != nil {
 		var p *config.OAuth2
-		if p, err = made.Provider(c.registration.name); err == nil {
+		if p, err = made.Provider(c.registration.Name); err == nil {
 			c.Provide(p)
 		}
 	}
 	if err == nil && c.ref.IsOAuth2() { // what consent leaves may be kept there first
-		_, err = c.target().folder()
+		_, err = c.target().MakeFolder()
 	}
 	if err != nil {
 		return err
 	}
-	return c.target().writable()
+	return c.target().Writable()
 }
 
-// save writes the configuration with the account in it, as it is by now.
-func (c *conversation) save(text string) error {
-	if err := c.target().save(text); err != nil {
-		return err
-	}
+// written says what the configuration has now.
+func (c *conversation) written() error {
 	if c.renewal != nil {
 		c.printf("changed: account %s, in %s: %s", c.name, c.file, c.renewal.moved)
 		return nil
@@ -156,7 +151,7 @@ func (c *conversation) save(text string) error {
 		where = "; " + c.where()
 	}
 	c.printf("written: account %s, in %s%s\n", c.name, c.file, where)
-	if first := c.document().top.get("account"); first != "" {
+	if first := c.document().Top.Text("account"); first != "" {
 		c.printf("the default account is %s\n", first)
 	}
 	if _, err := config.Load(c.Paths, c.Values); err != nil {
@@ -181,13 +176,10 @@ func (c *conversation) writeForService() error {
 	if c.Secret != "" {
 		return c.write()
 	}
-	err := c.target().locked(func() error {
-		text, err := c.edited()
-		if err == nil {
-			err = c.save(text)
-		}
-		return err
-	})
+	err := c.target().Change(c.change(), func() error { return nil })
+	if err == nil {
+		err = c.written()
+	}
 	if err != nil || c.user == "" {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"sendoff/config"
+	"sendoff/config/edit"
 	"sendoff/submit/status"
 )
 
@@ -146,7 +147,7 @@ func readMsmtp(r *reading) error {
 		d := r.msmtpDraft(a, a.name == standard || len(accounts) == 1)
 		if made := r.add(d); made != nil && a.name == standard {
 			standard = ""
-			r.top = append(settings{{"account", made.name}}, r.top...)
+			r.Top = append(edit.Settings{{Key: "account", Value: made.Name}}, r.Top...)
 		}
 		drafts++
 	}
@@ -171,7 +172,7 @@ func (r *reading) remarkShared(accounts int) {
 		have[s.setting]++
 	}
 	for _, s := range r.shared {
-		if n := have[s.setting]; 0 < n && n < accounts && len(r.accounts) > 1 {
+		if n := have[s.setting]; 0 < n && n < accounts && len(r.Accounts) > 1 {
 			r.note(s.by, s.setting+" is for all accounts here, also for those that did not have it")
 		}
 		have[s.setting] = 0 // said once
@@ -353,7 +354,7 @@ func msmtpFrom(r *reading, d *draft, e entry) string {
 			continue
 		}
 		domain, each := strings.CutPrefix(value, "%U@")
-		if domain = r.expand(e, domain); each && d.standard && !strings.Contains(domain, "*") && r.top.accepts("domain", domain) {
+		if domain = r.expand(e, domain); each && d.standard && !strings.Contains(domain, "*") && (r.Top.Get("domain") == nil || r.Top.Get("domain") == domain) {
 			if why := d.addFrom("*@" + domain); why == "" {
 				r.share(e, "domain", domain)
 			} else {
@@ -366,11 +367,6 @@ func msmtpFrom(r *reading, d *draft, e entry) string {
 		}
 	}
 	return strings.Join(all, "; ")
-}
-
-// accepts reports whether key could have value: it has none, or this one.
-func (s settings) accepts(key, value string) bool {
-	return !slices.ContainsFunc(s, func(x setting) bool { return x.key == key && x.value != value })
 }
 
 // expand puts values in place of msmtp's patterns for them, and says so.
@@ -402,7 +398,7 @@ func msmtpOverride(_ *reading, d *draft, e entry) string {
 	if isOn(e.value) {
 		return ""
 	}
-	d.rest.set("force-sender", true)
+	d.rest.Set("force-sender", true)
 	return ""
 }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"sendoff/config"
+	"sendoff/config/edit"
 	"sendoff/submit/status"
 )
 
@@ -25,7 +26,7 @@ func nullmailerFiles() []field {
 			if why := d.addFrom(e.value); why != "" {
 				return why
 			}
-			d.rest.set("force-sender", true)
+			d.rest.Set("force-sender", true)
 			return ""
 		}},
 		{"adminaddr", func(_ *reading, d *draft, e entry) string {
@@ -180,7 +181,7 @@ func (r *reading) nullmailerPauses(says map[string]entry) {
 		}
 		return
 	}
-	r.top.set("retry", pauses)
+	r.Top.Set("retry", pauses)
 }
 
 // remote makes a draft of a line in remotes.
@@ -223,30 +224,26 @@ func (r *reading) addRemotes(all []*draft) {
 		url, why := d.server()
 		same := d.user == first.user && d.password.value == first.password.value && d.auth == first.auth &&
 			d.rest.String() == first.rest.String()
-		if why != "" || !same || len(r.accounts) != 1 {
+		if why != "" || !same || len(r.Accounts) != 1 {
 			r.add(d)
-			if n := len(r.accounts); n > 1 {
-				r.remark(fmt.Sprintf("%s: the account %q is not tried when another server fails: its login or its settings are others", d.at, r.accounts[n-1].name))
+			if n := len(r.Accounts); n > 1 {
+				r.remark(fmt.Sprintf("%s: the account %q is not tried when another server fails: its login or its settings are others", d.at, r.Accounts[n-1].Name))
 			}
 			continue
 		}
-		r.accounts[0].set("server", append(r.accounts[0].servers(), url))
+		r.Accounts[0].Set("server", append(servers(r.Accounts[0]), url))
 	}
-	if len(r.accounts) > 1 {
-		r.top = append(settings{{"account", r.accounts[0].name}}, r.top...)
+	if len(r.Accounts) > 1 {
+		r.Top = append(edit.Settings{{Key: "account", Value: r.Accounts[0].Name}}, r.Top...)
 	}
 }
 
 // servers returns the account's servers.
-func (a *table) servers() []string {
-	for _, s := range a.settings {
-		if list, ok := s.value.([]string); ok && s.key == "server" {
-			return list
-		} else if s.key == "server" {
-			return []string{s.value.(string)}
-		}
+func servers(a *edit.Table) []string {
+	if list, ok := a.Get("server").([]string); ok {
+		return list
 	}
-	return nil
+	return []string{a.Text("server")}
 }
 
 // shellWords splits a line as nullmailer does: quotes and backslashes are a

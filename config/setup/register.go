@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"sendoff/config"
+	"sendoff/config/edit"
 	"sendoff/submit/credential"
 	"sendoff/submit/status"
 )
@@ -34,12 +35,12 @@ func (c *conversation) register(ctx context.Context) error {
 	if c.ClientID == "" && c.There {
 		c.show("%s gives access tokens to programs that it knows: you need a registration (a client id) of your own; the README says how to get one", name)
 	}
-	c.registration = newProvider(name)
+	c.registration = edit.NewProvider(name)
 	id, err := c.answer(c.ClientID, question{text: "the client id", flag: "--client-id ID", check: visible})
 	if err != nil {
 		return err
 	}
-	c.registration.set("client-id", id)
+	c.registration.Set("client-id", id)
 	if err := c.askClientSecret(ctx); err != nil {
 		return err
 	}
@@ -51,7 +52,7 @@ func (c *conversation) register(ctx context.Context) error {
 		tenant, err = c.ask(question{text: "the tenant, if the registration is for one organisation", standard: provider.Tenant, flag: "--tenant NAME", check: visible})
 	}
 	if tenant != provider.Tenant {
-		c.registration.set("tenant", tenant)
+		c.registration.Set("tenant", tenant)
 	}
 	return err
 }
@@ -88,7 +89,7 @@ func (c *conversation) askClientSecret(ctx context.Context) (err error) {
 	}
 	shelf := c.shelf()
 	shelf.accounts = append(slices.Clip(shelf.accounts), c.account()) // whose refresh token it must not be
-	c.registration.set("client-secret", shelf.free(ctx, c.fileBeside("oauth2-"+c.registration.name), c.clientSecret))
+	c.registration.Set("client-secret", shelf.free(ctx, c.fileBeside("oauth2-"+c.registration.Name), c.clientSecret))
 	return nil
 }
 
@@ -98,7 +99,7 @@ func (c *conversation) keepClientSecret(ctx context.Context) error {
 	if c.clientSecret.IsZero() {
 		return nil
 	}
-	ref, err := credential.ParseRef(c.registration.get("client-secret"))
+	ref, err := credential.ParseRef(c.registration.Text("client-secret"))
 	if err != nil {
 		return err
 	}
@@ -123,7 +124,7 @@ func (c *conversation) authorise(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		ref, err := credential.ParseRef(c.registration.get("client-secret"))
+		ref, err := credential.ParseRef(c.registration.Text("client-secret"))
 		if err == nil {
 			err = c.Store.Put(ctx, ref, c.item(), secret)
 		}

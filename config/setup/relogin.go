@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"sendoff/config"
+	"sendoff/config/edit"
 	"sendoff/submit/credential"
 	"sendoff/submit/status"
 )
@@ -16,7 +17,7 @@ import (
 // A renewal is what --login is about: the secret of an account that is there.
 type renewal struct {
 	account *config.Account
-	moved   settings // what changes in it, for its secret to be elsewhere
+	moved   edit.Settings // what changes in it, for its secret to be elsewhere
 	old     string   // where its refresh token was before
 	left    []string // the files where it looks no more
 }
@@ -147,7 +148,7 @@ func (c *conversation) move(ctx context.Context) (err error) {
 			return nil
 		}
 		c.renewal.old = old
-		c.renewal.moved.set("refresh-token", c.refresh)
+		c.renewal.moved.Set("refresh-token", c.refresh)
 		return c.usable(ctx)
 	}
 	had := a.Sources()
@@ -169,7 +170,7 @@ func (c *conversation) move(ctx context.Context) (err error) {
 			has = append(has, source)
 		}
 	}
-	c.renewal.moved.set("secret", has)
+	c.renewal.moved.Set("secret", has)
 	return c.usable(ctx)
 }
 
@@ -204,10 +205,10 @@ func (c *conversation) draftMove(context.Context) error {
 	if c.renewal.account.File == "" {
 		return status.Usage.Errorf("no file has this account; give it the source %s where it is defined", cmp.Or(c.refresh, c.source))
 	}
-	if _, _, err := c.target().change(c.name, c.renewal.moved); err != nil {
+	if _, err := c.target().Check(c.change()); err != nil {
 		return err
 	}
-	return c.target().writable()
+	return c.target().Writable()
 }
 
 // renew gets the secret, if it is for us to keep.

@@ -1,3 +1,18 @@
+// Package setup writes a working account, from a person's answers or from
+// another program's files, and keeps its secret where the use of the account can
+// get at it.
+//
+//	msmtp, ssmtp, nullmailer, dma ── Import ── draft ─┐
+//	                                                  ├─ document ── config.toml
+//	a person's answers ── Run ── find, login, use ────┘                  │
+//	an account's new secret ── Login ── use ── change ───────────────────┘
+//
+// Each program is a table of its keys, with what is done about each: a setting
+// of ours, or a line that says why there is none. What is not said was done.
+//
+// Errors: what is wrong with a file that is read is of kind status.Config; one
+// that cannot be written is status.Temporary. No error, and nothing that is
+// printed, holds a password.
 package setup
 
 import (
@@ -13,6 +28,7 @@ import (
 	"strings"
 
 	"sendoff/config"
+	"sendoff/config/edit"
 	"sendoff/submit/credential"
 	"sendoff/submit/envelope"
 	"sendoff/submit/status"
@@ -96,7 +112,7 @@ type conversation struct {
 	renewal   *renewal                      // nil: the account is new
 	undo      []func(context.Context) error // what was kept for an account that is not written yet
 
-	registration *table            // what a provider of access tokens needs
+	registration *edit.Table            // what a provider of access tokens needs
 	clientSecret credential.Secret // zero: there is none
 
 	typedClientSecret bool // a person may have mistyped it

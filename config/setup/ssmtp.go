@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"sendoff/config/edit"
 	"sendoff/submit/status"
 )
 
@@ -173,16 +174,16 @@ func readSsmtp(r *reading) error {
 		says[name] = e
 		apply(ssmtpFields(), r, d, e)
 	}
-	if !strings.EqualFold(says["usetlscert"].value, "yes") && d.rest.has("tls-cert") {
-		d.rest.set("tls-cert", "")
-		d.rest.set("tls-key", "")
+	if !strings.EqualFold(says["usetlscert"].value, "yes") && d.rest.Get("tls-cert") != nil {
+		d.rest.Set("tls-cert", "")
+		d.rest.Set("tls-key", "")
 		r.dropped(says["tlscert"], "UseTLSCert is not YES")
 	}
 	others := r.revaliases(d)
 	r.protect(d)
 	r.settle(d)
 	if r.add(d) != nil && len(others) > 0 {
-		r.top = append(settings{{"account", r.accounts[0].name}}, r.top...)
+		r.Top = append(edit.Settings{{Key: "account", Value: r.Accounts[0].Name}}, r.Top...)
 	}
 	for _, o := range others {
 		r.protect(o)

@@ -1,6 +1,6 @@
 //go:build unix
 
-package setup
+package edit
 
 import (
 	"errors"
@@ -90,11 +90,11 @@ func TestSaveKeepsGroup(t *testing.T) {
 	if group < 0 {
 		t.Skip("this user has one group only")
 	}
-	file := only(filepath.Join(t.TempDir(), "config.toml"), "", config.Values{})
-	if err := errors.Join(os.WriteFile(file.path, nil, 0o600), os.Chown(file.path, -1, group), os.Chmod(file.path, 0o640), file.save(asFile)); err != nil {
+	file := Only(filepath.Join(t.TempDir(), "config.toml"), "", config.Values{})
+	if err := errors.Join(os.WriteFile(file.Path, nil, 0o600), os.Chown(file.Path, -1, group), os.Chmod(file.Path, 0o640), file.save(asFile)); err != nil {
 		t.Fatal(err)
 	}
-	info, err := os.Stat(file.path)
+	info, err := os.Stat(file.Path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,306 @@
+package edit
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/pelletier/go-toml/v2/unstable"
+
+	"sendoff/submit/status"
+)
+
+// A Document is what is to stand in a configuration: settings at its top, and
+// tables below them.
+type Document struct {
+	Top       Settings
+	Providers []*Table // [oauth2.NAME]
+	Accounts  []*Table // [accounts.NAME]
+}
+
+// tables returns all tables in the order in which they are written.
+func (d *Document) tables() []*Table { return append(slices.Clone(d.Providers), d.Accounts...) }
+
+// A Table is [kind.NAME].
+type Table struct {
+	kind, Name string
+	Settings
+}
+
+// NewAccount returns a table [accounts.NAME] without settings.
+func NewAccount(name string) *Table { return &Table{kind: "accounts", Name: name} }
+
+// NewProvider returns a table [oauth2.NAME] without settings.
+func NewProvider(name string) *Table { return &Table{kind: "oauth2", Name: name} }
+
+// Settings are lines of TOML, in the order in which they are written.
+type Settings []Setting
+
+// A Setting is a line KEY = VALUE. The value is a string, a bool, an int, or a
+// []string, which is written as a string if it has one element.
+type Setting struct {
+	Key   string
+	Value any
+}
+
+// String returns the line, without its end.
+func (s Setting) String() string { return s.Key + " = " + toml(s.Value) }
+
+// String returns the lines.
+func (s Settings) String() string {
+	var b strings.Builder
+	for _, x := range s {
+		b.WriteString(x.String() + "\n")
+	}
+	return b.String()
+}
+
+func (s Settings) index(key string) int {
+	return slices.IndexFunc(s, func(x Setting) bool { return x.Key == key })
+}
+
+// Set gives key a value, in place of an earlier one. An empty string or list takes
+// the key away.
+func (s *Settings) Set(key string, value any) {
+	list, isList := value.([]string)
+	i := s.index(key)
+	switch isEmpty := value == "" || isList && len(list) == 0; {
+	case isEmpty && i >= 0:
+		*s = slices.Delete(*s, i, i+1)
+	case isEmpty:
+	case i >= 0:
+		(*s)[i].Value = value
+	default:
+		*s = append(*s, Setting{key, value})
+	}
+}
+
+// Get returns the value of key, nil if it has none.
+func (s Settings) Get(key string) any {
+	if i := s.index(key); i >= 0 {
+		return s[i].Value
+	}
+	return nil
+}
+
+// Text returns the value of key if that is a string, else "".
+func (s Settings) Text(key string) string {
+	text, _ := s.Get(key).(string)
+	return text
+}
+
+// String returns the document as a file of its own.
+func (d *Document) String() string { return join(d.Top.String(), written(d.tables())) }
+
+// written returns tables with an empty line between two.
+func written(tables []*Table) string {
+	texts := make([]string, len(tables))
+	for i, t := range tables {
+		texts[i] = "[" + t.kind + "." + toml(key(t.Name)) + "]\n" + t.Settings.String()
+	}
+	return join(texts...)
+}
+
+// join returns those of parts that are not empty, with an empty line between two.
+func join(parts ...string) string {
+	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), "\n")
+}
+
+// A key is a part of a dotted key, in quotes if need be.
+type key string
+
+// toml returns a value, or a key, as TOML writes it.
+func toml(value any) string {
+	switch v := value.(type) {
+	case key:
+		const bare = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
+		if v != "" && strings.Trim(string(v), bare) == "" {
+			return string(v)
+		}
+		return quote(string(v))
+	case bool:
+		return strconv.FormatBool(v)
+	case int:
+		return strconv.Itoa(v)
+	case []string:
+		if len(v) == 1 {
+			return quote(v[0])
+		}
+		parts := make([]string, len(v))
+		for i, s := range v {
+			parts[i] = quote(s)
+		}
+		return "[" + strings.Join(parts, ", ") + "]"
+	}
+	return quote(value.(string))
+}
+
+// quote returns s as a string of TOML: between single quotes if it would need
+// backslashes and can do without. Characters that cannot be seen, or that make a
+// terminal show another order, are written by their numbers.
+func quote(s string) string {
+	unseen := func(r rune) bool { return !unicode.IsPrint(r) }
+	if strings.ContainsAny(s, `"\`) && !strings.Contains(s, "'") && !strings.ContainsFunc(s, unseen) {
+		return "'" + s + "'"
+	}
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			b.WriteString(`\` + string(r))
+		case unseen(r) && r > 0xffff:
+			fmt.Fprintf(&b, `\U%08X`, r)
+		case unseen(r):
+			fmt.Fprintf(&b, `\u%04X`, r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
+}
+
+// AddTo returns the text old with d added: its tables at the end, and its settings
+// behind those at the top of old, before the comment that belongs to the first
+// table. A setting that old has at its top stays as it is. A table that old has is
+// an error.
+func (d *Document) AddTo(old string) (string, error) {
+	has, first := make(map[string]bool), len(old)
+	for _, e := range expressions(old) {
+		has[e.path[0]] = true
+		has[strings.Join(e.path[:min(len(e.path), 2)], ".")] = true
+		if e.isHeader && first == len(old) {
+			first = beforeComment(old, e.key)
+		}
+	}
+	for _, t := range d.tables() {
+		if has[t.kind+"."+t.Name] {
+			return "", status.Config.Errorf("there is a table [%s.%s] already", t.kind, toml(key(t.Name)))
+		}
+	}
+	top := slices.DeleteFunc(slices.Clone(d.Top), func(s Setting) bool { return has[s.Key] })
+	head, rest := old[:first], old[first:]
+	if head != "" && len(top) > 0 && !strings.HasSuffix(head, "\n") {
+		head += "\n"
+	}
+	if rest != "" && len(top) > 0 {
+		head = strings.TrimRight(head, "\n")
+		head = strings.TrimPrefix(head+"\n", "\n")
+		rest = "\n" + rest
+	}
+	head += top.String() + rest
+	if head != "" && !strings.HasSuffix(head, "\n") {
+		head += "\n"
+	}
+	return join(head, written(d.tables())), nil
+}
+
+// ChangeIn returns the text old with s in the table of an account that it has: each
+// value in place of the one that is there, or in a line behind that table's others.
+func (s Settings) ChangeIn(old, account string) (string, error) {
+	for _, x := range s {
+		value, end := find(old, account, x.Key)
+		list, _ := x.Value.([]string)
+		switch {
+		case value > 0 && len(list) > 1 && isList(old[value:end], list[1:]):
+			old = old[:value+1] + toml(list[0]) + ", " + strings.TrimLeft(old[value+1:], " \t")
+		case value > 0:
+			old = old[:value] + toml(x.Value) + old[end:]
+		case end > 0:
+			old = old[:end] + "\n" + x.String() + old[end:]
+		default:
+			return "", status.Config.Errorf("there is no table [accounts.%s] of its own; write into the account %s", toml(key(account)), x)
+		}
+	}
+	return old, nil
+}
+
+// isList reports whether the value that text is, as TOML writes it, is that list.
+func isList(text string, list []string) bool {
+	var p unstable.Parser
+	p.Reset([]byte("x = " + text))
+	if text[0] != '[' || !p.NextExpression() {
+		return false
+	}
+	var has []string
+	for it := p.Expression().Value().Children(); it.Next(); {
+		has = append(has, string(it.Node().Data))
+	}
+	return slices.Equal(has, list)
+}
+
+// find returns where the value of an account's setting begins and ends; if the
+// account has none, 0 and where the last line of its table ends; if there is no such
+// table, 0 and 0.
+func find(text, account, setting string) (value, end int) {
+	for _, e := range expressions(text) {
+		if !slices.Equal(e.table, []string{"accounts", account}) {
+			continue
+		}
+		if !e.isHeader && slices.Equal(e.path[2:], []string{setting}) {
+			return e.value, e.end
+		}
+		end = e.end + strings.IndexByte(text[e.end:]+"\n", '\n')
+	}
+	return 0, end
+}
+
+// An expression is a line KEY = VALUE of a TOML text, or the header of a table.
+type expression struct {
+	isHeader bool
+	table    []string // that of the last header
+	path     []string // the whole key, with that of its table
+	key      int      // where the key begins,
+	value    int      // the value, if this is no header,
+	end      int      // and where the value, or the header's key, ends
+}
+
+// expressions returns those of text, up to its first error of syntax.
+func expressions(text string) (all []expression) {
+	var p unstable.Parser
+	p.Reset([]byte(text))
+	var table []string
+	for p.NextExpression() {
+		node := p.Expression()
+		e := expression{isHeader: node.Kind != unstable.KeyValue, key: -1}
+		if !e.isHeader {
+			e.path = slices.Clone(table)
+		}
+		for it := node.Key(); it.Next(); {
+			part := it.Node()
+			e.path = append(e.path, string(part.Data))
+			e.end = int(part.Raw.Offset + part.Raw.Length)
+			if e.key < 0 {
+				e.key = int(part.Raw.Offset)
+			}
+		}
+		if e.isHeader {
+			table = e.path
+		} else {
+			start := int(node.Raw.Offset)
+			e.end = start + int(node.Raw.Length)
+			start += strings.IndexByte(text[start:e.end], '=') + 1
+			e.value = e.end - len(strings.TrimLeft(text[start:e.end], " \t"))
+		}
+		e.table = table
+		all = append(all, e)
+	}
+	return all
+}
+
+// beforeComment returns the start of the line that has the offset at, or of the
+// comment right above that line.
+func beforeComment(text string, at int) int {
+	start := strings.LastIndexByte(text[:at], '\n') + 1
+	for start > 0 {
+		above := strings.LastIndexByte(text[:start-1], '\n') + 1
+		if !strings.HasPrefix(strings.TrimSpace(text[above:start]), "#") {
+			break
+		}
+		start = above
+	}
+	return start
+}
