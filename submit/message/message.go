@@ -16,8 +16,9 @@
 //
 // Errors: NoInput when the input broke off, Data when the message cannot be
 // sent as it is (header too long, NUL where none may be, an address of a -t
-// header that cannot be parsed), TooBig, Refused 5.4.6 for a mail loop,
-// Temporary when the body could not be kept.
+// header that cannot be parsed), TooBig when the header is longer than
+// Options.MaxHeader, Refused 5.4.6 for a mail loop, Temporary when the body
+// could not be kept.
 package message
 
 import (
@@ -41,8 +42,7 @@ const (
 
 // Options say how a message is read.
 type Options struct {
-	Dot     bool  // a line of a single dot ends the message (no -i)
-	MaxSize int64 // the largest wire form taken, in octets; 0 for any
+	Dot bool // a line of a single dot ends the message (no -i)
 	// MaxHeader is how many octets of memory the header may take, and as many
 	// again after changes; 0 for 16 MiB. One that is too long is Data, or
 	// TooBig if this is set.
@@ -77,7 +77,7 @@ func Read(r io.Reader, o Options) (*Message, error) {
 	m := &Message{body: new(store), maxHeader: cmp.Or(o.MaxHeader, maxHeader), marked: s.skipMark()}
 	err := m.read(s, o)
 	if err == nil {
-		err = m.check(o)
+		err = m.check()
 	}
 	if !isDevice(r) {
 		s.drain()
@@ -96,7 +96,7 @@ func (m *Message) read(s *scanner, o Options) error {
 	if o.MaxHeader > 0 {
 		h.kind = status.TooBig
 	}
-	b := bodyWriter{store: m.body, limit: o.MaxSize}
+	b := bodyWriter{store: m.body}
 	if o.Text {
 		h.text = &b
 	}
@@ -136,7 +136,7 @@ func (m *Message) Input() (what string, odd bool) {
 }
 
 // check refuses what can be told only from the whole message.
-func (m *Message) check(o Options) error {
+func (m *Message) check() error {
 	received := 0
 	for _, f := range m.fields {
 		if f.is("Received") {
@@ -151,14 +151,7 @@ func (m *Message) check(o Options) error {
 	if m.signed && m.body.nul {
 		return status.Data.Errorf("the body of signed mail has a NUL character, which no server takes")
 	}
-	if o.MaxSize > 0 && m.size() > o.MaxSize {
-		return tooBig(o.MaxSize)
-	}
 	return nil
-}
-
-func tooBig(limit int64) error {
-	return status.TooBig.Errorf("the message is larger than %d octets", limit)
 }
 
 // isDevice reports whether r is a terminal or another device. Nobody at its

@@ -191,9 +191,8 @@ func (s *store) close() error {
 // A bodyWriter writes the lines of a body to a store, with CRLF at their ends.
 type bodyWriter struct {
 	*store
-	limit  int64 // 0 for none
-	length int   // of the line begun
-	long   bool  // a line was over maxLine
+	length int  // of the line begun
+	long   bool // a line was over maxLine
 }
 
 var crlf = []byte("\r\n")
@@ -210,13 +209,7 @@ func (b *bodyWriter) write(piece []byte, end bool) error {
 		}
 		piece = piece[cr+1:]
 	}
-	if err := b.writeLine(piece, end); err != nil {
-		return err
-	}
-	if b.limit > 0 && b.size > b.limit {
-		return tooBig(b.limit)
-	}
-	return nil
+	return b.writeLine(piece, end)
 }
 
 func (b *bodyWriter) writeLine(p []byte, end bool) error {
