@@ -24,6 +24,7 @@ package message
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -74,13 +75,32 @@ type Message struct {
 // device, so that whoever writes to it is not killed by a broken pipe.
 func Read(r io.Reader, o Options) (*Message, error) {
 	s := newScanner(r)
-	m := &Message{body: new(store), maxHeader: cmp.Or(o.MaxHeader, maxHeader), marked: s.skipMark()}
-	err := m.read(s, o)
-	if err == nil {
-		err = m.check()
-	}
+	m, err := read(s, o, nil)
 	if !isDevice(r) {
 		s.drain()
+	}
+	return m, err
+}
+
+// Open reads the message of size octets that r holds, as Read does. A large body
+// of CRLF lines, which is what a queue holds, is not copied: the Message reads it
+// from r, which must neither change nor be closed before the Message is.
+func Open(r io.ReaderAt, size int64) (*Message, error) {
+	whole := io.NewSectionReader(r, 0, size)
+	m, err := read(newScanner(whole), Options{}, whole)
+	if errors.Is(err, errChanged) {
+		return Read(io.NewSectionReader(r, 0, size), Options{})
+	}
+	return m, err
+}
+
+// read makes a Message of what s reads, which is in whole, too, unless that is
+// nil.
+func read(s *scanner, o Options, whole *io.SectionReader) (*Message, error) {
+	m := &Message{body: new(store), maxHeader: cmp.Or(o.MaxHeader, maxHeader), marked: s.skipMark()}
+	err := m.read(s, o, whole)
+	if err == nil {
+		err = m.check()
 	}
 	if err != nil {
 		m.Close()
@@ -90,8 +110,8 @@ func Read(r io.Reader, o Options) (*Message, error) {
 }
 
 // read reads header and body, up to the end of s or the line that ends the
-// message.
-func (m *Message) read(s *scanner, o Options) error {
+// message. The body stays in whole, if that is not nil.
+func (m *Message) read(s *scanner, o Options, whole *io.SectionReader) error {
 	h := headerReader{scanner: s, dot: o.Dot, limit: m.maxHeader, kind: status.Data}
 	if o.MaxHeader > 0 {
 		h.kind = status.TooBig
@@ -109,6 +129,9 @@ func (m *Message) read(s *scanner, o Options) error {
 		if err := m.body.reset(); err != nil || h.fault != nil {
 			return cmp.Or(h.fault, err)
 		}
+	}
+	if whole != nil {
+		m.body.from = &original{SectionReader: io.NewSectionReader(whole, s.offset(), whole.Size()-s.offset())}
 	}
 	for !h.ended {
 		piece, end, err := h.next()

@@ -16,6 +16,7 @@ type scanner struct {
 	r        io.Reader
 	buf      []byte
 	from, to int   // buf[from:to] is unread
+	total    int64 // octets that r has given
 	err      error // why r ended
 	eol      byte  // what ends a line: LF, or CR of a Macintosh
 	open     bool  // the last piece did not end its line
@@ -56,12 +57,16 @@ func (s *scanner) fill() {
 		var n int
 		n, s.err = s.r.Read(s.buf[s.to:])
 		s.to += n
+		s.total += int64(n)
 		if n > 0 || s.err != nil {
 			return
 		}
 	}
 	s.err = io.ErrNoProgress
 }
+
+// offset returns where the next piece begins, in octets from the start of r.
+func (s *scanner) offset() int64 { return s.total - int64(s.to-s.from) }
 
 // drain reads the rest of the input and forgets it.
 func (s *scanner) drain() {

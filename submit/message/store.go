@@ -3,6 +3,7 @@ package message
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"io"
 	"os"
 
@@ -11,24 +12,58 @@ import (
 
 const (
 	chunkSize  = 64 << 10
-	maxInCore  = 1 << 20 // a larger body goes to a file
+	maxInCore  = 1 << 20 // octets; a larger body is in a file
 	everyEight = 0x8080808080808080
 )
 
 // A store keeps a body, written once and read any number of times: in memory
-// while it is small, then in a file that has no name, so that nothing is left
-// of it whatever happens.
+// while it is small; if it is large, in the file that it comes from, or in one
+// that has no name, so that nothing is left of it whatever happens.
 type store struct {
 	chunks [][]byte // in memory: all full but the last
 	tail   []byte   // not yet among chunks or in file
-	file   *os.File
-	name   string // of file, where an open file cannot be removed
+	file   file
+	name   string    // of file, where an open file cannot be removed
+	from   *original // becomes file, instead of a new one; nil if the body comes from no file
 	size   int64
 	nul    bool // there is a NUL
 	eight  bool // there is an octet over 127
 	other  bool // there are some that are not UTF-8
 	runes  runeChecker
 }
+
+// A file holds a body that is not in memory.
+type file interface {
+	io.Writer
+	io.ReaderAt
+	io.Closer
+}
+
+// An original is the part of a file in which the body stands already: writing
+// only compares.
+type original struct {
+	*io.SectionReader
+	buf []byte
+}
+
+// errChanged is that of a body that differs from its original.
+var errChanged = errors.New("the body is not as it was written")
+
+// Write implements io.Writer. It returns errChanged if p does not come next.
+func (o *original) Write(p []byte) (int, error) {
+	if cap(o.buf) < len(p) {
+		o.buf = make([]byte, len(p))
+	}
+	buf := o.buf[:len(p)]
+	n, err := io.ReadFull(o, buf)
+	if err == io.EOF || err == io.ErrUnexpectedEOF || err == nil && !bytes.Equal(buf, p) {
+		return 0, errChanged
+	}
+	return n, err
+}
+
+// Close implements io.Closer. The file is another's, and stays open.
+func (o *original) Close() error { return nil }
 
 // Write implements io.Writer. Its errors are of kind Temporary.
 func (s *store) Write(p []byte) (int, error) {
@@ -78,6 +113,12 @@ func (s *store) finish() error {
 	err := s.flush()
 	s.tail = nil
 	s.other = s.other || s.runes.held > 0
+	if s.file != nil && s.from != nil {
+		s.from.buf = nil
+		if s.size != s.from.Size() {
+			err = errChanged
+		}
+	}
 	return err
 }
 
@@ -117,13 +158,17 @@ func hasEightBit(b []byte) bool {
 
 // spill moves what is in memory to a file.
 func (s *store) spill() error {
-	f, name, err := createSpill()
-	if err != nil {
-		return err
+	if s.from != nil {
+		s.file = s.from
+	} else {
+		f, name, err := createSpill()
+		if err != nil {
+			return err
+		}
+		s.file, s.name = f, name
 	}
-	s.file, s.name = f, name
 	for _, c := range s.chunks {
-		if _, err := f.Write(c); err != nil {
+		if _, err := s.file.Write(c); err != nil {
 			return err
 		}
 	}
