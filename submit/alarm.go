@@ -182,7 +182,7 @@ func (s *Submitter) dropped() {
 	}
 	all := s.Queue.TakeDropped()
 	for _, e := range all {
-		s.Log.line(e.ID, true, field{"status", eventDropped}, field{"reply", "from failed, where there is too much, or it is too old: " + reasonOf(e)})
+		s.Log.line(e.ID, true, field{"status", eventDropped}, field{"reply", "from failed, where there is too much, or it is too old: " + e.Why()})
 	}
 	if len(all) > 0 {
 		s.announce(eventDropped, append(aboutEntry(all[0]), fmt.Sprintf("SENDOFF_EVENT_COUNT=%d", len(all)))...)
@@ -195,5 +195,5 @@ func aboutEntry(e *queue.Entry) []string {
 	if e.Sender != nil {
 		sender = e.Sender.String()
 	}
-	return []string{"SENDOFF_ID=" + string(e.ID), "SENDOFF_SENDER=" + sender, "SENDOFF_REASON=" + reasonOf(e)}
+	return []string{"SENDOFF_ID=" + string(e.ID), "SENDOFF_SENDER=" + sender, "SENDOFF_REASON=" + e.Why()}
 }

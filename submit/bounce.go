@@ -131,19 +131,6 @@ func (s *Submitter) notify(event string, about ...string) (late bool) {
 	return ctx.Err() != nil
 }
 
-// reasonOf returns why an entry is where it is, in a line.
-func reasonOf(e *queue.Entry) string {
-	if e.Reason != "" {
-		return e.Reason
-	}
-	for _, to := range e.To {
-		if to.Reason != "" {
-			return to.Reason
-		}
-	}
-	return ""
-}
-
 // maxReturned is how much of a header a notice returns, in octets.
 const maxReturned = 64 << 10
 
@@ -188,7 +175,7 @@ func (s *Submitter) notice(c *queue.Claim) (*Request, error) {
 	copyHeader(&b, c.Message())
 	line("")
 	line("--%s--", boundary)
-	m, err := message.Read(&b, message.Options{})
+	m, err := message.Open(bytes.NewReader(b.Bytes()), int64(b.Len()))
 	if err != nil {
 		return nil, err
 	}

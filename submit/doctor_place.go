@@ -422,7 +422,7 @@ func (d *doctor) waiting(ctx context.Context) []finding {
 	if age < old {
 		return append(found, fine("%s", words))
 	}
-	return append(found, noted(status.Temporary.Errorf("%s (%s): %s", words, oldest.ID, cmp.Or(reasonOf(oldest), "no attempt yet"))))
+	return append(found, noted(status.Temporary.Errorf("%s (%s): %s", words, oldest.ID, cmp.Or(oldest.Why(), "no attempt yet"))))
 }
 
 // failed counts what was given up and waits for a person.

@@ -509,7 +509,7 @@ func choiceOf(e *queue.Entry) config.Choice {
 
 // request makes of an entry what its caller asked for.
 func (s *Submitter) request(c *queue.Claim) (*Request, error) {
-	m, err := message.Read(c.Message(), message.Options{})
+	m, err := message.Open(c.Message(), c.Size)
 	if err != nil {
 		return nil, err
 	}

@@ -344,5 +344,5 @@ func (s *Submitter) logNotice(e *queue.Entry) {
 }
 
 func (s *Submitter) logFailed(e *queue.Entry) {
-	s.Log.line(e.ID, true, field{"status", "failed"}, field{"reply", "in " + s.Queue.String() + "/failed: " + reasonOf(e)})
+	s.Log.line(e.ID, true, field{"status", "failed"}, field{"reply", "in " + s.Queue.String() + "/failed: " + e.Why()})
 }

@@ -70,6 +70,20 @@ func (e *Entry) Waiting() int {
 	return n
 }
 
+// Why returns why e is where it is, in a line: its own reason, or the first of a
+// recipient; "" if nothing has failed yet.
+func (e *Entry) Why() string {
+	if e.Reason != "" {
+		return e.Reason
+	}
+	for _, to := range e.To {
+		if to.Reason != "" {
+			return to.Reason
+		}
+	}
+	return ""
+}
+
 // endLine is the last line of an envelope that is whole.
 const endLine = "end"
 

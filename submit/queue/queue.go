@@ -412,8 +412,8 @@ const (
 	maxSpare = 1 << 20
 )
 
-// Message returns the message, from its start.
-func (c *Claim) Message() io.Reader { return io.NewSectionReader(c.file, 0, c.Size) }
+// Message returns the message, from its start, for as long as the claim is held.
+func (c *Claim) Message() *io.SectionReader { return io.NewSectionReader(c.file, 0, c.Size) }
 
 // Update writes back what was changed in the Entry. When it returns nil, that
 // survives any crash.
