@@ -227,7 +227,7 @@ type home struct {
 func newHome(t *testing.T) *home {
 	h := &home{dir: t.TempDir(), binary: filepath.Join(build(t), "sendmail"), provider: new(provider)}
 	ctx, cancel := context.WithCancel(context.Background())
-	d := &smtpd.Server{Hostname: "mx.example", Recipient: h.provider.recipient, Handle: h.provider.handle}
+	d := &smtpd.Server{Hostname: "mx.example", Handle: h.provider.handle}
 	address, wait, err := d.Loopback(ctx, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -345,11 +345,17 @@ func (p *provider) taken() []arrival {
 	return mails
 }
 
-func (p *provider) recipient(_ context.Context, e *envelope.Envelope, r envelope.Recipient) error {
+// addressed returns why no mail has e, if any.
+func addressed(e *envelope.Envelope) error {
 	if e.From.String() != "ann@example.org" {
 		return status.NotAllowed.Errorf("the sender <%s> is not yours", e.From)
 	}
-	return whole(r.Address)
+	for _, to := range e.To {
+		if err := whole(to.Address); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func whole(a envelope.Address) error {
@@ -360,6 +366,9 @@ func whole(a envelope.Address) error {
 }
 
 func (p *provider) handle(_ context.Context, c smtpd.Client, e *envelope.Envelope, content io.Reader) error {
+	if err := addressed(e); err != nil {
+		return err
+	}
 	b, err := io.ReadAll(content)
 	if err != nil {
 		return err

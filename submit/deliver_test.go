@@ -23,6 +23,7 @@ import (
 	"sendoff/submit/credential"
 	"sendoff/submit/envelope"
 	"sendoff/submit/smtp"
+	"sendoff/submit/smtp/smtptest"
 	"sendoff/submit/smtpd"
 	"sendoff/submit/status"
 )
@@ -260,10 +261,13 @@ func TestSRVPortInUse(t *testing.T) {
 	}
 	defer l.Close()
 	begins := h.server // without TLS
-	begins.TLSConfig = &tls.Config{Certificates: []tls.Certificate{certificate}}
 	go func() {
 		for conn, err := l.Accept(); err == nil; conn, err = l.Accept() {
-			go begins.Serve(context.Background(), conn)
+			go func() {
+				if inside, err := smtptest.StartTLS(conn, &tls.Config{Certificates: []tls.Certificate{certificate}}); err == nil {
+					begins.Serve(context.Background(), inside)
+				}
+			}()
 		}
 	}()
 	for i, tt := range []struct {

@@ -113,7 +113,7 @@ func smarthost(ts *testscript.TestScript, args []string) {
 	case slices.Contains(words, "plain"):
 		scheme = "smtp+plain"
 	case slices.Contains(words, "starttls"):
-		scheme, d.TLSConfig = "smtp", config
+		scheme = "smtp"
 	case slices.Contains(words, "unix"):
 		scheme = "unix"
 	}
@@ -128,6 +128,13 @@ func smarthost(ts *testscript.TestScript, args []string) {
 			}
 			s.mails.Add(1)
 			return errors.Join(os.WriteFile(file+".envelope", []byte(describe(c, e)), 0o600), keep(file+".eml", content))
+		}
+		if scheme == "smtp" {
+			inside, err := smtptest.StartTLS(conn, config)
+			if err != nil {
+				return err
+			}
+			conn = inside
 		}
 		if scheme == "smtps" {
 			return mine.Serve(context.Background(), tls.Server(conn, config))

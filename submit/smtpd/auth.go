@@ -25,20 +25,16 @@ func offerAuth(s *session) (string, bool) {
 	for _, m := range mechanisms {
 		names = append(names, m.name)
 	}
-	return strings.Join(names, " "), s.Auth != nil && (s.client.TLS || s.TLSConfig == nil)
+	return strings.Join(names, " "), s.Auth != nil
 }
 
 // auth logs the client in (RFC 4954 section 4).
 func (s *session) auth(args string) {
 	name, initial, given := strings.Cut(args, " ")
 	i := slices.IndexFunc(mechanisms, func(m mechanism) bool { return strings.EqualFold(m.name, name) })
-	_, offered := offerAuth(s)
 	switch {
 	case s.Auth == nil:
 		s.fault(502, "5.5.1", "AUTH is not offered")
-		return
-	case !offered:
-		s.fault(538, "5.7.11", "say STARTTLS first")
 		return
 	case !s.client.Extended || s.mail != nil || s.client.User != "":
 		s.fault(503, "5.5.1", "AUTH comes once, after EHLO and before MAIL")

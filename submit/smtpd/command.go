@@ -41,7 +41,6 @@ func commands() []command {
 		{"VRFY", required, true, func(s *session, _ string) { s.reply(252, "2.1.5", "send it and see") }},
 		{"HELP", optional, false, (*session).help},
 		{"QUIT", forbidden, false, func(s *session, _ string) { s.end(221, "2.0.0", "bye", nil) }},
-		{"STARTTLS", forbidden, false, (*session).startTLS},
 		{"AUTH", required, false, (*session).auth},
 	}
 }
@@ -84,8 +83,8 @@ func (s *session) obey(line string) {
 	}
 }
 
-func (s *session) ehlo(args string) {
-	s.hello(args, true)
+func (s *session) ehlo(string) {
+	s.greeted(true)
 	text := s.hostname()
 	for _, x := range extensions {
 		if param, ok := x.offered(s); ok {
@@ -95,15 +94,13 @@ func (s *session) ehlo(args string) {
 	s.reply(250, "", text)
 }
 
-func (s *session) helo(args string) {
-	s.hello(args, false)
+func (s *session) helo(string) {
+	s.greeted(false)
 	s.reply(250, "", s.hostname())
 }
 
-func (s *session) hello(args string, extended bool) {
-	s.client.Hello, _, _ = strings.Cut(args, " ")
-	s.client.Extended = extended
-	s.mail = nil
+func (s *session) greeted(extended bool) {
+	s.hello, s.client.Extended, s.mail = true, extended, nil
 }
 
 func (s *session) rset(string) {
@@ -121,7 +118,7 @@ func (s *session) help(string) {
 
 func (s *session) mailFrom(args string) {
 	switch {
-	case s.client.Hello == "":
+	case !s.hello:
 		s.fault(503, "5.5.1", "say EHLO first")
 		return
 	case s.mail != nil:
@@ -178,13 +175,6 @@ func (s *session) rcptTo(args string) {
 	case s.hasEnough(args):
 		s.reply(452, "4.5.3", "too many recipients; send the rest in another mail")
 	default:
-		if s.Recipient != nil {
-			err = s.Recipient(s.ctx, s.mail, e.To[0])
-		}
-		if err != nil {
-			s.refuse(err, 550)
-			return
-		}
 		s.mail.To = append(s.mail.To, e.To[0])
 		s.octets += len(args)
 		s.reply(250, "2.1.5", "ok")

@@ -50,65 +50,51 @@ func TestCertificate(t *testing.T) {
 	}
 }
 
-// TestLoopback sends with Go's own client over TCP, by STARTTLS and by TLS from
-// the start, while another client hangs; the end of ctx ends both.
+// TestLoopback sends with Go's own client over TCP and TLS, while another client
+// hangs; the end of ctx ends both.
 func TestLoopback(t *testing.T) {
 	server, client := secure(t)
-	for _, implicit := range []bool{false, true} {
-		got := make(chan string, 1)
-		s := &Server{Auth: ann, RequireAuth: true, Handle: func(_ context.Context, c Client, e *envelope.Envelope, r io.Reader) error {
-			text, err := io.ReadAll(r)
-			got <- fmt.Sprintf("%+v %s %s %q", c, e.From, e.To[0].Address, text)
-			return err
-		}}
-		config := server
-		if !implicit {
-			s.TLSConfig, config = server, nil
-		}
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		address, wait, err := s.Loopback(ctx, config)
-		if err != nil {
-			t.Fatal(err)
-		}
-		idle, err := net.Dial("tcp", address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer idle.Close()
-		if err := send(address, client, implicit); err != nil {
-			t.Error(err)
-		} else if text, want := <-got, `{Hello:localhost Extended:true TLS:true User:ann} a@example.org b@example.org "one\r\n.\r\n"`; text != want {
-			t.Errorf("got %s, want %s", text, want)
-		}
-		cancel()
-		if err := wait(); err != nil {
-			t.Error(err)
-		}
-		if c, err := net.Dial("tcp", address); err == nil {
-			c.Close()
-			t.Error("still listening")
-		}
+	got := make(chan string, 1)
+	s := &Server{Auth: ann, RequireAuth: true, Handle: func(_ context.Context, c Client, e *envelope.Envelope, r io.Reader) error {
+		text, err := io.ReadAll(r)
+		got <- fmt.Sprintf("%+v %s %s %q", c, e.From, e.To[0].Address, text)
+		return err
+	}}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	address, wait, err := s.Loopback(ctx, server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	idle, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer idle.Close()
+	if err := send(address, client); err != nil {
+		t.Error(err)
+	} else if text, want := <-got, `{Extended:true User:ann} a@example.org b@example.org "one\r\n.\r\n"`; text != want {
+		t.Errorf("got %s, want %s", text, want)
+	}
+	cancel()
+	if err := wait(); err != nil {
+		t.Error(err)
+	}
+	if c, err := net.Dial("tcp", address); err == nil {
+		c.Close()
+		t.Error("still listening")
 	}
 }
 
-func send(address string, config *tls.Config, implicit bool) error {
-	conn, err := net.Dial("tcp", address)
+func send(address string, config *tls.Config) error {
+	conn, err := tls.Dial("tcp", address, config)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	if implicit {
-		conn = tls.Client(conn, config)
-	}
 	c, err := smtp.NewClient(conn, "127.0.0.1")
 	if err != nil {
 		return err
-	}
-	if !implicit {
-		if err := c.StartTLS(config); err != nil {
-			return err
-		}
 	}
 	if err := c.Auth(smtp.PlainAuth("", "ann", "secret", "127.0.0.1")); err != nil {
 		return err
@@ -130,48 +116,6 @@ func send(address string, config *tls.Config, implicit bool) error {
 		return err
 	}
 	return c.Quit()
-}
-
-// TestSTARTTLS checks that nothing of before survives TLS.
-func TestSTARTTLS(t *testing.T) {
-	config, trust := secure(t)
-	s := &Server{TLSConfig: config, Auth: ann}
-	near, far := net.Pipe()
-	defer near.Close()
-	go func() {
-		s.Serve(t.Context(), far)
-		far.Close()
-	}()
-	near.SetDeadline(time.Now().Add(time.Minute))
-	var conn net.Conn = near
-	for _, step := range []struct{ say, want, lacks string }{
-		{"", "220 localhost ESMTP\r\n", ""},
-		{"EHLO x\r\nMAIL FROM:<a@example.org>\r\nSTARTTLS\r\n", "250 STARTTLS\r\n250 2.1.0 ok\r\n220 2.0.0 go ahead\r\n", "AUTH"},
-		{"TLS", "", ""},
-		{"RCPT TO:<b@example.org>\r\nMAIL FROM:<a@example.org>\r\n", "503 5.5.1 say MAIL first\r\n503 5.5.1 say EHLO first\r\n", "250"},
-		{"EHLO x\r\nSTARTTLS\r\n", "250 AUTH PLAIN LOGIN\r\n503 5.5.1 TLS is already in use\r\n", "STARTTLS"},
-		{"AUTH PLAIN AGFubgBzZWNyZXQ=\r\n", "235 2.7.0 welcome\r\n", ""},
-	} {
-		if step.say == "TLS" {
-			inside := tls.Client(conn, trust)
-			if err := inside.Handshake(); err != nil {
-				t.Fatal(err)
-			}
-			conn = inside
-			continue
-		}
-		if step.say != "" {
-			if _, err := io.WriteString(conn, step.say); err != nil {
-				t.Fatal(err)
-			}
-		}
-		buf := make([]byte, 4096)
-		n, err := conn.Read(buf)
-		got := string(buf[:n])
-		if err != nil || !strings.HasSuffix(got, step.want) || step.lacks != "" && strings.Contains(got, step.lacks) {
-			t.Errorf("after %q: %q, %v; want %q without %q", step.say, got, err, step.want, step.lacks)
-		}
-	}
 }
 
 // pipes is a listener whose clients are in the same process.

@@ -1,9 +1,9 @@
 package smtpd
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -37,7 +37,6 @@ var extensions = []extension{
 		[]parameter{{"NOTIFY", setNotify}, {"ORCPT", setOriginal}}},
 	{"REQUIRETLS", offerRequireTLS, []parameter{{"REQUIRETLS", setRequireTLS}}, nil},
 	{"ENHANCEDSTATUSCODES", nil, nil, nil},
-	{"STARTTLS", offerTLS, nil, nil},
 	{"AUTH", offerAuth, []parameter{{"AUTH", setAuth}}, nil},
 }
 
@@ -130,13 +129,11 @@ var errValue = errors.New("the value is malformed")
 
 func offerSize(s *session) (string, bool) { return strconv.FormatInt(s.MaxSize, 10), true }
 
-func offerTLS(s *session) (string, bool) {
-	_, ok := s.conn.(net.Conn)
-	return "", ok && s.TLSConfig != nil && !s.client.TLS
-}
-
 // offerRequireTLS is for sessions with TLS only (RFC 8689 section 2).
-func offerRequireTLS(s *session) (string, bool) { return "", s.client.TLS }
+func offerRequireTLS(s *session) (string, bool) {
+	_, ok := s.conn.(*tls.Conn)
+	return "", ok
+}
 
 func setSize(e *envelope.Envelope, v string) error {
 	n, err := strconv.ParseInt(v, 10, 64)

@@ -1,7 +1,7 @@
 // Package smtpd speaks SMTP as a server (RFC 5321) and hands each message to a
 // function.
 //
-//	conn ── greeting · EHLO · STARTTLS · EHLO · AUTH ── ready for mail
+//	conn ── greeting · EHLO · AUTH ── ready for mail
 //	          │
 //	          ├── MAIL RCPT RCPT …      fill an envelope.Envelope
 //	          ├── DATA                  Handle(ctx, client, envelope, message)
@@ -42,12 +42,8 @@ type Server struct {
 	// Hostname is the server's name in its greeting; "localhost" if empty.
 	Hostname string
 
-	// TLSConfig makes the server offer STARTTLS on a net.Conn. For TLS from
-	// the start, Serve is given a *tls.Conn.
-	TLSConfig *tls.Config
-
-	// Auth checks a login. nil means that AUTH is not offered; with a TLSConfig
-	// it is offered only inside TLS. Any error is the reply 535, without its text.
+	// Auth checks a login. nil means that AUTH is not offered. Any error is the
+	// reply 535, without its text.
 	Auth        func(user, password string) error
 	RequireAuth bool // no mail before AUTH has succeeded
 
@@ -80,9 +76,6 @@ type Server struct {
 	// all that the client hears, as 554 or 421 by its status.
 	Greet func(conn net.Conn, s *Server) error
 
-	// Recipient, if not nil, may refuse a recipient. e is the envelope so far.
-	Recipient func(ctx context.Context, e *envelope.Envelope, r envelope.Recipient) error
-
 	// Handle takes a message. The reader is good until Handle returns; when it
 	// returns io.EOF the message is whole, and whatever error it returns
 	// instead, the message must be dropped. What Handle leaves unread is
@@ -92,9 +85,7 @@ type Server struct {
 
 // A Client is what the session knows about the other side.
 type Client struct {
-	Hello    string // the name it gave in EHLO or HELO
 	Extended bool   // it said EHLO
-	TLS      bool
 	User     string // as which it logged in; "" if it did not
 }
 
@@ -106,7 +97,7 @@ const (
 )
 
 // Serve holds one session on conn and returns when it is over; the caller
-// closes conn. If conn has deadlines (a net.Conn, an *os.File that is a pipe),
+// closes conn. TLS is a *tls.Conn's: there is no STARTTLS. If conn has deadlines (a net.Conn, an *os.File that is a pipe),
 // time limits hold and the end of ctx ends the session at once; otherwise it is
 // noticed at the next command.
 func (s *Server) Serve(ctx context.Context, conn io.ReadWriter) error {

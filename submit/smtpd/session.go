@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"strings"
 	"time"
@@ -33,6 +32,7 @@ type session struct {
 	born   time.Time
 	until  time.Time // when the current command must be complete
 	client Client
+	hello  bool               // it said EHLO or HELO
 	known  func()             // is called when the client has logged in
 	ending string             // how this session's lines end; "" before the first
 	mail   *envelope.Envelope // nil outside a transaction
@@ -48,16 +48,10 @@ func newSession(ctx context.Context, server *Server, conn io.ReadWriter) *sessio
 	if !server.Pipe {
 		s.ending = "\r\n"
 	}
-	_, s.client.TLS = conn.(*tls.Conn)
-	s.use(conn)
-	return s
-}
-
-// use makes conn the connection, with nothing read from it yet.
-func (s *session) use(conn io.ReadWriter) {
 	s.conn = conn
 	s.in = bufio.NewReaderSize(wire{s}, maxResponse+len("\r\n"))
 	s.out = bufio.NewWriterSize(conn, 1<<13)
+	return s
 }
 
 // wire reads from the connection. What has been written goes out first, so
@@ -227,34 +221,4 @@ func (s *session) fault(code int, enhanced, text string) {
 	if s.errors >= cmp.Or(s.MaxErrors, defaultErrors) && !s.over {
 		s.end(421, "4.7.0", "too many errors", errors.New("client made too many errors"))
 	}
-}
-
-// startTLS goes on inside TLS, with all that the client said forgotten (RFC
-// 3207 section 4.2).
-func (s *session) startTLS(string) {
-	conn, ok := s.conn.(net.Conn)
-	switch {
-	case s.client.TLS:
-		s.fault(503, "5.5.1", "TLS is already in use")
-		return
-	case s.TLSConfig == nil || !ok:
-		s.fault(502, "5.5.1", "TLS is not offered")
-		return
-	case s.in.Buffered() > 0:
-		s.end(554, "5.5.1", "nothing may follow STARTTLS", errors.New("client sent data after STARTTLS"))
-		return
-	}
-	s.reply(220, "2.0.0", "go ahead")
-	s.arm()
-	if err := s.out.Flush(); err != nil {
-		s.broke(err)
-		return
-	}
-	inside := tls.Server(conn, s.TLSConfig)
-	if err := inside.HandshakeContext(s.ctx); err != nil {
-		s.over, s.err = true, fmt.Errorf("TLS handshake: %w", err)
-		return
-	}
-	s.use(inside)
-	s.client, s.mail = Client{TLS: true}, nil
 }

@@ -24,13 +24,13 @@ type box struct {
 	errs []error // what the reader said instead of io.EOF
 }
 
-func (b *box) handle(_ context.Context, c Client, e *envelope.Envelope, message io.Reader) error {
+func (b *box) handle(_ context.Context, _ Client, e *envelope.Envelope, message io.Reader) error {
 	text, err := io.ReadAll(message)
 	if err != nil {
 		b.errs = append(b.errs, err)
 		return err
 	}
-	line := fmt.Sprintf("%s <%s>", c.Hello, e.From)
+	line := fmt.Sprintf("<%s>", e.From)
 	for _, r := range e.To {
 		line += fmt.Sprintf(" <%s>", r.Address)
 	}
