@@ -226,7 +226,7 @@ func (s *Submitter) fault(key string) *fault {
 func (s *Submitter) setFault(key string, f *fault) {
 	if err := s.Queue.SetState(faultPrefix+key, f.marshal()); err != nil {
 		s.memory.setFault(key, f)
-		s.logFault(fmt.Errorf("account %s: %w", f.account, err))
+		s.Log.Fault(fmt.Errorf("account %s: %w", f.account, err))
 		return
 	}
 	s.memory.setFault(key, nil)

@@ -144,11 +144,11 @@ func (r *run) tellAll(ctx context.Context) {
 		n := some[0]
 		if late || ctx.Err() != nil {
 			rest := r.s.memory.takeNews(math.MaxInt)
-			n.s.logFault(fmt.Errorf("notify-command was not run for %d more events; they are in the log", 1+len(rest)))
+			n.s.Log.Fault(fmt.Errorf("notify-command was not run for %d more events; they are in the log", 1+len(rest)))
 			continue
 		}
 		if bug := process.Guarded(func() { late = n.s.notify(n.event, n.about...) }); bug != nil {
-			n.s.logFault(bug)
+			n.s.Log.Fault(bug)
 		}
 	}
 }
@@ -164,7 +164,7 @@ func (r *run) isSpreading() bool {
 // account says.
 func (r *run) tell(account string, l late) {
 	s := r.s.configured(l.place).s
-	s.Log.line("account", l.event != eventRecovered, field{"account", account}, field{"status", l.event}, field{"reply", l.reason})
+	s.Log.Line("account", l.event != eventRecovered, "account", account, "status", l.event, "reply", l.reason)
 	s.announce(l.event, "SENDOFF_EVENT_ACCOUNT="+account, "SENDOFF_EVENT_SINCE="+l.since.Format(time.RFC3339), "SENDOFF_REASON="+l.reason)
 }
 
@@ -182,7 +182,7 @@ func (s *Submitter) dropped() {
 	}
 	all := s.Queue.TakeDropped()
 	for _, e := range all {
-		s.Log.line(e.ID, true, field{"status", eventDropped}, field{"reply", "from failed, where there is too much, or it is too old: " + e.Why()})
+		s.Log.Line(e.ID, true, "status", eventDropped, "reply", "from failed, where there is too much, or it is too old: "+e.Why())
 	}
 	if len(all) > 0 {
 		s.announce(eventDropped, append(aboutEntry(all[0]), fmt.Sprintf("SENDOFF_EVENT_COUNT=%d", len(all)))...)

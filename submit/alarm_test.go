@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sendoff/config"
+	"sendoff/submit/maillog"
 	"sendoff/submit/queue"
 )
 
@@ -88,7 +89,7 @@ func TestDropped(t *testing.T) {
 	s := office(t, p)
 	events := told(t, s)
 	place := filepath.Join(t.TempDir(), "log")
-	s.Log = &Log{Place: place, Format: "text", Tag: "sendoff"}
+	s.Log = &maillog.Log{Place: place, Format: "text", Tag: "sendoff"}
 	s.Queue.MaxBytes.Store(500)
 	for range 3 {
 		submit(t, s, "bob@example.net")
@@ -114,7 +115,7 @@ func TestAlarmOfRunner(t *testing.T) {
 		s := office(t, &post{up: func() bool { return up }})
 		place := filepath.Join(t.TempDir(), "log")
 		s.Config.Log = place
-		s.Log = &Log{Place: place, Format: s.Config.LogFormat, Tag: "sendoff"}
+		s.Log = &maillog.Log{Place: place, Format: s.Config.LogFormat, Tag: "sendoff"}
 		if err := submit(t, s, "bob@example.net"); err != nil {
 			t.Fatal(err)
 		}
@@ -169,7 +170,7 @@ func TestAlarmOfSeveralRuns(t *testing.T) {
 	s := office(t, &post{up: func() bool { return false }})
 	place := filepath.Join(t.TempDir(), "log")
 	s.Config.Log = place
-	s.Log = &Log{Place: place, Format: s.Config.LogFormat, Tag: "sendoff"}
+	s.Log = &maillog.Log{Place: place, Format: s.Config.LogFormat, Tag: "sendoff"}
 	if err := submit(t, s, "bob@example.net"); err != nil {
 		t.Fatal(err)
 	}

@@ -194,7 +194,7 @@ func (t *attempt) abort(err error) {
 	if t.over {
 		return
 	}
-	t.s.logFault(err)
+	t.s.Log.Fault(err)
 	t.over = true
 	defer t.close()
 	defer t.claim.Release()

@@ -126,7 +126,7 @@ func (s *Submitter) notify(event string, about ...string) (late bool) {
 	process.OwnGroup(cmd)
 	cmd.WaitDelay = time.Second
 	if err := process.RunCommand(cmd); err != nil {
-		s.logFault(fmt.Errorf("notify-command: %w", err))
+		s.Log.Fault(fmt.Errorf("notify-command: %w", err))
 	}
 	return ctx.Err() != nil
 }

@@ -190,7 +190,7 @@ func (g *group) run(ctx context.Context, patience time.Duration) {
 		}
 	})
 	if bug != nil {
-		g.s.logFault(bug)
+		g.s.Log.Fault(bug)
 	}
 }
 
@@ -376,7 +376,7 @@ func (g *group) try(id queue.ID) *attempt {
 // entry is still there, and is left alone for a while.
 func (g *group) record(id queue.ID, err error, done bool) {
 	if err != nil {
-		g.s.logFault(fmt.Errorf("queue entry %s: %w", id, err))
+		g.s.Log.Fault(fmt.Errorf("queue entry %s: %w", id, err))
 	}
 	g.s.memory.record(id, err, done, func(failures int) time.Time { return time.Now().Add(g.s.schedule().Backoff(failures)) })
 	g.r.forget(id)

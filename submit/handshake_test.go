@@ -15,6 +15,7 @@ import (
 
 	"sendoff/config"
 	"sendoff/submit/credential"
+	"sendoff/submit/maillog"
 	"sendoff/submit/queue"
 )
 
@@ -129,7 +130,7 @@ func TestLongClientHello(t *testing.T) {
 			log := filepath.Join(t.TempDir(), "log")
 			var warned []string
 			s.Warn = func(text string) { warned = append(warned, text) }
-			s.Log = &Log{Place: log, Tag: "sendoff"}
+			s.Log = &maillog.Log{Place: log, Tag: "sendoff"}
 			send := func() error {
 				return s.Submit(context.Background(), request(t, a, nil, "Subject: x\n\nbody\n", "bob@example.net"))
 			}

@@ -18,7 +18,7 @@ var rows = [][]string{
 	{"sendoff"},
 	{"sendoff/submit/program"},
 	{"sendoff/config/cmdline", "sendoff/config/setup", "sendoff/submit"},
-	{"sendoff/config/edit"},
+	{"sendoff/config/edit", "sendoff/submit/maillog"},
 	{"sendoff/config", "sendoff/submit/message", "sendoff/submit/smtp", "sendoff/submit/smtpd",
 		"sendoff/submit/auth", "sendoff/submit/credential", "sendoff/submit/queue"},
 	{"sendoff/submit/envelope", "sendoff/submit/process", "sendoff/submit/status"},

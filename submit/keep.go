@@ -341,7 +341,7 @@ func (s *Submitter) queued(e *queue.Entry) {
 		s.hasten()
 	}
 	if trouble := s.startRunner(); trouble != "" {
-		s.logFault(errors.New(trouble))
+		s.Log.Fault(errors.New(trouble))
 		s.warn("queued as " + string(e.ID) + ", but " + trouble)
 	}
 }

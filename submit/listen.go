@@ -128,7 +128,7 @@ func (v *Service) Listen(ctx context.Context, sockets []net.Listener, idle time.
 		all.Go(func() {
 			for ctx.Err() == nil {
 				if bug := process.Guarded(func() { runner.tend(ctx) }); bug != nil {
-					runner.logFault(bug)
+					runner.Log.Fault(bug)
 					rest(ctx, time.Second)
 				}
 			}
@@ -196,7 +196,7 @@ func (v *Service) renewed(s *Submitter) (*Submitter, error) {
 	mine := *s
 	c, err := s.load(v.By.CommandLine)
 	if err == nil {
-		mine.Config, mine.Log = c, s.Log.like(c)
+		mine.Config, mine.Log = c, s.Log.Like(c)
 		if s.Queue != nil {
 			s.Queue.MaxBytes.Store(int64(c.QueueLimit))
 		}
@@ -242,7 +242,7 @@ func (v *Service) login(ctx context.Context, conn net.Conn, user, password strin
 			return nil
 		}
 	}
-	s.logFault(fmt.Errorf("a wrong login as %s", status.Printable(user)))
+	s.Log.Fault(fmt.Errorf("a wrong login as %s", status.Printable(user)))
 	v.punish(ctx, conn)
 	return errors.New("no account has that user and password")
 }
@@ -367,7 +367,7 @@ func (s *Submitter) tend(ctx context.Context) {
 	for ctx.Err() == nil {
 		seen, _ := s.Queue.Changed()
 		if _, err := s.runUntilEmpty(ctx); err != nil {
-			s.logFault(err)
+			s.Log.Fault(err)
 			rest(ctx, maxBusy)
 			continue
 		}

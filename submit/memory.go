@@ -14,8 +14,7 @@ type memory struct {
 	mu     sync.Mutex
 	holds  map[queue.ID]hold
 	faults map[string]*fault
-	told   map[string]time.Time // when the log was told of a fault of the queue
-	news   []news               // of which a person is still to be told
+	news   []news // of which a person is still to be told
 }
 
 // A news is an event, with who has the configuration that says whom to tell.
@@ -148,31 +147,6 @@ func (m *memory) setFault(key string, f *fault) {
 		m.faults = make(map[string]*fault)
 	}
 	m.faults[key] = f
-}
-
-// tellAgain is when the log is told again of a fault of the queue.
-const tellAgain = 30 * time.Minute
-
-// untold reports whether the log is to be told of that, and remembers it.
-func (m *memory) untold(text string) bool {
-	if m == nil {
-		return true
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if at, ok := m.told[text]; ok && time.Since(at) < tellAgain {
-		return false
-	}
-	for other, at := range m.told {
-		if time.Since(at) >= tellAgain {
-			delete(m.told, other)
-		}
-	}
-	if m.told == nil {
-		m.told = make(map[string]time.Time)
-	}
-	m.told[text] = time.Now()
-	return true
 }
 
 // addNews remembers to tell a person of something; false if nobody will ask.

@@ -14,6 +14,7 @@ import (
 
 	"sendoff/config"
 	"sendoff/submit/credential"
+	"sendoff/submit/maillog"
 	"sendoff/submit/queue"
 	"sendoff/submit/status"
 )
@@ -124,7 +125,7 @@ func TestTruncated(t *testing.T) {
 		s := office(t, p)
 		log := filepath.Join(t.TempDir(), "log")
 		s.Config.Log = log
-		s.Log = &Log{Place: log, Format: s.Config.LogFormat, Tag: "sendoff"}
+		s.Log = &maillog.Log{Place: log, Format: s.Config.LogFormat, Tag: "sendoff"}
 		s.Config.Accounts[0].Deliver = config.DeliverQueue
 		if err := submit(t, s, "bob@example.net"); err != nil {
 			t.Fatal(err)

@@ -47,7 +47,7 @@ func (s *Submitter) keepMeanwhile(r *Request, j *job) (over func() *attempt) {
 	timer := time.AfterFunc(replyTime, func() {
 		var c *queue.Claim
 		if bug := process.Guarded(func() { c = s.enqueueClaimed(r, j) }); bug != nil {
-			s.logFault(bug)
+			s.Log.Fault(bug)
 		}
 		if c != nil {
 			r.kept()
@@ -82,7 +82,7 @@ func (s *Submitter) enqueueClaimed(r *Request, j *job) *queue.Claim {
 		return err
 	})
 	if err != nil {
-		s.logFault(err)
+		s.Log.Fault(err)
 		return nil
 	}
 	e.Reason, e.Unknown = "", false

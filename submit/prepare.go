@@ -307,7 +307,7 @@ func (u *rules) warn(text string) {
 			return
 		}
 	}
-	u.s.logWarning(text)
+	u.s.Log.Warning(text)
 	u.s.tell("warning: "+text, nil)
 }
 

@@ -3,13 +3,10 @@
 package submit
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"io"
 	mathrand "math/rand/v2"
 	"net"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -18,7 +15,6 @@ import (
 
 	"sendoff/config"
 	"sendoff/submit/envelope"
-	"sendoff/submit/queue"
 	"sendoff/submit/smtp"
 	"sendoff/submit/status"
 )
@@ -215,64 +211,6 @@ func TestBugs(t *testing.T) {
 type buggy struct{}
 
 func (buggy) Read([]byte) (int, error) { panic("of no use") }
-
-// TestLogIsOpenedOnce writes many lines to a log that is not the process's first
-// through one file, until it has been renamed for a second: then it is made anew.
-func TestLogIsOpenedOnce(t *testing.T) {
-	begin := time.Now()
-	c := config.Default()
-	first := &Log{Place: config.Off, Format: c.LogFormat, Tag: "sendoff"}
-	c.Log = filepath.Join(t.TempDir(), "log")
-	one := first.like(c)
-	one.line(queue.ID("a"), false)
-	if err := os.Rename(c.Log, c.Log+".old"); err != nil {
-		t.Fatal(err)
-	}
-	if again := one.like(c); again != one || first.like(c) != one {
-		t.Error("another log")
-	}
-	first.like(c).line(queue.ID("b"), false)
-	text, err := os.ReadFile(c.Log + ".old")
-	if err != nil || !bytes.Contains(text, []byte("b: ")) && time.Since(begin) < time.Second {
-		t.Errorf("%q, %v", text, err)
-	}
-	lines := 2
-	for ; !exists(c.Log); lines++ {
-		time.Sleep(20 * time.Millisecond)
-		one.line(queue.ID("c"), false)
-	}
-	one.line(queue.ID("d"), false)
-	fresh, _ := os.ReadFile(c.Log)
-	if text, _ = os.ReadFile(c.Log + ".old"); !bytes.Contains(fresh, []byte("d: ")) || bytes.Count(text, []byte("\n"))+bytes.Count(fresh, []byte("\n")) != lines+1 {
-		t.Errorf("of %d lines:\n%s\n%s", lines+1, text, fresh)
-	}
-	d := *c
-	d.Log = config.Off
-	if one.like(&d) != first {
-		t.Error("the first log is another one")
-	}
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
-}
-
-// TestFaultIsToldOnce tells the log of a fault of the queue once in a while, however
-// often the queue is looked at.
-func TestFaultIsToldOnce(t *testing.T) {
-	s := quick(t, &post{up: func() bool { return false }})
-	place := filepath.Join(t.TempDir(), "log")
-	s.Config.Log = place
-	s.Log = &Log{Place: place, Format: s.Config.LogFormat, Tag: "sendoff"}
-	for range 5 {
-		s.logFault(errors.New("no space left"))
-	}
-	text, err := os.ReadFile(place)
-	if n := strings.Count(string(text), "no space left"); n != 1 || err != nil {
-		t.Errorf("told %d times, %v", n, err)
-	}
-}
 
 // shortReply lets clients wait for d at most, until the test is over.
 func shortReply(t *testing.T, d time.Duration) {

@@ -71,7 +71,7 @@ func (s *Submitter) Rehearse(ctx context.Context, w io.Writer, r *Request) error
 		return err
 	}
 	actor := *s
-	actor.rehearsal = &rehearsal{roots, secret}
+	actor.rehearsal, actor.Log = &rehearsal{roots, secret}, nil
 	actor.Trace = traceTo(w)
 	rehearsed := *r
 	rehearsed.Account = &account

@@ -98,7 +98,7 @@ func (r *run) tidy() {
 	}
 	r.tidied = time.Now()
 	if err := r.s.Queue.Sweep(); err != nil {
-		r.s.logFault(err) // what it left is in nobody's way
+		r.s.Log.Fault(err) // what it left is in nobody's way
 	}
 	r.s.dropped()
 	r.s.forgetAddresses()
@@ -151,7 +151,7 @@ func (r *run) read(id queue.ID) *known {
 	e, err := r.s.Queue.Read(id)
 	if err != nil {
 		if errors.As(err, new(*queue.Bad)) {
-			r.s.logFault(err)
+			r.s.Log.Fault(err)
 		}
 		return nil
 	}
@@ -256,7 +256,7 @@ func (s *Submitter) configured(place config.Override) *loaded {
 	}
 	worker := *s
 	worker.Config = c
-	worker.Log = s.Log.like(c)
+	worker.Log = s.Log.Like(c)
 	if s.Store != nil { // whose home may be that of whoever runs the queue
 		store := *s.Store
 		store.Home = place.Paths(s.Identity).Home

@@ -130,7 +130,7 @@ func (s *Submitter) with(q *queue.Queue) *Submitter {
 func (s *Submitter) Runner(ctx context.Context) (err error) {
 	defer func() {
 		if err != nil {
-			s.logFault(fmt.Errorf("the runner has ended: %w", err))
+			s.Log.Fault(fmt.Errorf("the runner has ended: %w", err))
 		}
 	}()
 	for {

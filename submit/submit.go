@@ -40,6 +40,7 @@ import (
 	"sendoff/config"
 	"sendoff/submit/credential"
 	"sendoff/submit/envelope"
+	"sendoff/submit/maillog"
 	"sendoff/submit/message"
 	"sendoff/submit/process"
 	"sendoff/submit/queue"
@@ -107,7 +108,7 @@ type Submitter struct {
 	Outlives func() (why string, try bool)                       // says why a process would not outlive its caller here, and whether to start it all the same; "" if it would
 	Kept     *Kept                                               // sessions that wait for the next mail; nil: none does
 	Tally    *Tally                                              // counts what runs of the queue do; may be nil
-	Log      *Log                                                // may be nil
+	Log      *maillog.Log                                        // may be nil
 	Tell     func(text string, fault error)                      // says what a person at a terminal may want to know, and what is to blame, if anything; may be nil
 	Warn     func(text string)                                   // says what whoever called has to know; may be nil
 	Warned   *sync.Map                                           // what is wrong with alias files and has been told; nil: it is told each time

@@ -124,7 +124,7 @@ func (s *Submitter) StartEach(ctx context.Context) (tend func(), err error) {
 	}
 	users, expired := valid(users)
 	for _, text := range waitingOf(ctx, expired) {
-		s.logFault(fmt.Errorf("%s", text))
+		s.Log.Fault(fmt.Errorf("%s", text))
 	}
 	units, rest := byUnit(users)
 	if _, lasts := s.Outlives(); len(rest) > 0 && !lasts {

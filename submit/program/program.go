@@ -28,6 +28,7 @@ import (
 	"sendoff/config/cmdline"
 	"sendoff/submit"
 	"sendoff/submit/credential"
+	"sendoff/submit/maillog"
 	"sendoff/submit/process"
 	"sendoff/submit/smtp"
 	"sendoff/submit/status"
@@ -204,7 +205,7 @@ const unsteered = "the variables SENDOFF_* and DBUS_SESSION_BUS_ADDRESS have no 
 // configure lets s have the configuration c.
 func (p *program) configure(s *submit.Submitter, c *config.Config) {
 	s.Config = c
-	s.Log = &submit.Log{Place: c.Log, Format: c.LogFormat, Tag: cmp.Or(p.cmd.SyslogTag, "sendoff")}
+	s.Log = &maillog.Log{Place: c.Log, Format: c.LogFormat, Tag: cmp.Or(p.cmd.SyslogTag, "sendoff")}
 }
 
 // outside returns a Submitter without a configuration, for which no file of the
