@@ -223,8 +223,7 @@ func TestClients(t *testing.T) {
 	}
 }
 
-// TestMechanisms holds what a row says about masking against what its client
-// does.
+// TestMechanisms holds each row of mechanisms against what its client does.
 func TestMechanisms(t *testing.T) {
 	for _, m := range mechanisms {
 		said, err := converse(m.Client("ann", "pw"))
@@ -237,8 +236,9 @@ func TestMechanisms(t *testing.T) {
 		if sent := strings.Contains(strings.Join(said[1:], ""), "pw"); sent && !m.Clear {
 			t.Errorf("%s sends the secret", m.Name)
 		}
-		if initial := len(said) > 1; initial != m.Initial {
-			t.Errorf("%s: Initial is %v, initial response %q", m.Name, m.Initial, said[1:])
+		serverFirst := m.Name == "LOGIN" || m.Name == "CRAM-MD5"
+		if initial := len(said) > 1; initial == serverFirst {
+			t.Errorf("%s: initial response %q", m.Name, said[1:])
 		}
 		for _, bad := range [][2]string{{"a\x00b", "pw"}, {"ann", "p\x00w"}} {
 			if m.wants&aSecret == 0 && bad[0] == "ann" {
