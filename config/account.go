@@ -1,6 +1,8 @@
 package config
 
 import (
+	"reflect"
+	"slices"
 	"strings"
 
 	"sendoff/submit/envelope"
@@ -19,35 +21,43 @@ const (
 
 // An Account is a way to send: a smarthost, who we are there, and which
 // senders go through it.
+//
+// To add a setting: a field here with its three tags, and an item in
+// sendoff.toml(5). bound says what the setting was said of, and so what it goes
+// with (TestBound):
+//
+//	host   this one host: gone where --server names another
+//	way    how that host is reached: kept for another host, gone for a rehearsal
+//	no     the account's mail: always kept
 type Account struct {
 	Name string `toml:"-"`
 	File string `toml:"-"` // absolute; "" if no file defines the account
 
-	Servers        List[Server]  `toml:"server" doc:"Where mail goes: one server, or several that are tried in order."`
-	User           string        `toml:"user" doc:"The name to log in with; without it there is no login."`
-	From           List[Pattern] `toml:"from" doc:"The addresses that select this account, as senders; the first that is no pattern is the account's own address."`
-	FullName       string        `toml:"full-name" doc:"The name put before the address when a message has no From field."`
-	Secret         List[string]  `toml:"secret" doc:"Where the password is kept: one source, or several that are tried in order."`
-	RefreshToken   string        `toml:"refresh-token" doc:"Where the refresh token of OAuth2 is kept: keyring or file:PATH."`
-	Auth           List[string]  `toml:"auth" doc:"The login mechanisms that may be used."`
-	Deliver        string        `toml:"deliver" doc:"When a message is sent: now, background or queue."`
-	ForceSender    bool          `toml:"force-sender" doc:"Whether every sender is replaced by the account's own address."`
-	MaxSize        Size          `toml:"max-size" doc:"The largest message that is sent, in octets."`
-	MaxRecipients  int           `toml:"max-recipients" doc:"How many recipients one transaction has at most."`
-	Rate           Rate          `toml:"rate" doc:"How many messages are sent in a time, by all of a user's processes together."`
-	ServerUser     string        `toml:"server-user" doc:"The user whose program serves a port of this machine, if a secret may go there without TLS."`
-	TLSCA          string        `toml:"tls-ca" doc:"A PEM file of the certificate authorities to trust, instead of the system's."`
-	TLSFingerprint Fingerprints  `toml:"tls-fingerprint" doc:"The SHA-256 fingerprint of the certificate to trust, or of its public key, whoever signed it: one, or several of which one must fit."`
-	TLSCert        string        `toml:"tls-cert" doc:"A PEM file with the certificate that shows the server who we are."`
-	TLSKey         string        `toml:"tls-key" doc:"A PEM file with the key of that certificate."`
-	TLSName        string        `toml:"tls-name" doc:"The name that must be in the server's certificate, instead of its host name."`
-	TLSLegacy      bool          `toml:"tls-legacy" doc:"Whether a server may agree on keys by RSA, which gives no forward secrecy."`
-	Proxy          Proxy         `toml:"proxy" doc:"A SOCKS5 proxy to connect through."`
-	ProxySecret    List[string]  `toml:"proxy-secret" doc:"Where the password for the proxy is kept: one source, or several that are tried in order."`
-	SourceAddress  Source        `toml:"source-address" doc:"The IP address to connect from."`
-	AddressFamily  Family        `toml:"address-family" doc:"Which addresses of the server to use."`
-	Timeout        Duration      `toml:"timeout" doc:"How long connecting and logging in may take together, and after that each answer but the last."`
-	OneFlight      bool          `toml:"one-flight" doc:"Whether a small message goes out before the answers about its recipients are in."`
+	Servers        List[Server]  `toml:"server" bound:"host" doc:"Where mail goes: one server, or several that are tried in order."`
+	User           string        `toml:"user" bound:"host" doc:"The name to log in with; without it there is no login."`
+	From           List[Pattern] `toml:"from" bound:"no" doc:"The addresses that select this account, as senders; the first that is no pattern is the account's own address."`
+	FullName       string        `toml:"full-name" bound:"no" doc:"The name put before the address when a message has no From field."`
+	Secret         List[string]  `toml:"secret" bound:"host" doc:"Where the password is kept: one source, or several that are tried in order."`
+	RefreshToken   string        `toml:"refresh-token" bound:"host" doc:"Where the refresh token of OAuth2 is kept: keyring or file:PATH."`
+	Auth           List[string]  `toml:"auth" bound:"way" doc:"The login mechanisms that may be used."`
+	Deliver        string        `toml:"deliver" bound:"no" doc:"When a message is sent: now, background or queue."`
+	ForceSender    bool          `toml:"force-sender" bound:"no" doc:"Whether every sender is replaced by the account's own address."`
+	MaxSize        Size          `toml:"max-size" bound:"no" doc:"The largest message that is sent, in octets."`
+	MaxRecipients  int           `toml:"max-recipients" bound:"no" doc:"How many recipients one transaction has at most."`
+	Rate           Rate          `toml:"rate" bound:"no" doc:"How many messages are sent in a time, by all of a user's processes together."`
+	ServerUser     string        `toml:"server-user" bound:"host" doc:"The user whose program serves a port of this machine, if a secret may go there without TLS."`
+	TLSCA          string        `toml:"tls-ca" bound:"way" doc:"A PEM file of the certificate authorities to trust, instead of the system's."`
+	TLSFingerprint Fingerprints  `toml:"tls-fingerprint" bound:"host" doc:"The SHA-256 fingerprint of the certificate to trust, or of its public key, whoever signed it: one, or several of which one must fit."`
+	TLSCert        string        `toml:"tls-cert" bound:"host" doc:"A PEM file with the certificate that shows the server who we are."`
+	TLSKey         string        `toml:"tls-key" bound:"host" doc:"A PEM file with the key of that certificate."`
+	TLSName        string        `toml:"tls-name" bound:"host" doc:"The name that must be in the server's certificate, instead of its host name."`
+	TLSLegacy      bool          `toml:"tls-legacy" bound:"host" doc:"Whether a server may agree on keys by RSA, which gives no forward secrecy."`
+	Proxy          Proxy         `toml:"proxy" bound:"way" doc:"A SOCKS5 proxy to connect through."`
+	ProxySecret    List[string]  `toml:"proxy-secret" bound:"way" doc:"Where the password for the proxy is kept: one source, or several that are tried in order."`
+	SourceAddress  Source        `toml:"source-address" bound:"way" doc:"The IP address to connect from."`
+	AddressFamily  Family        `toml:"address-family" bound:"way" doc:"Which addresses of the server to use."`
+	Timeout        Duration      `toml:"timeout" bound:"no" doc:"How long connecting and logging in may take together, and after that each answer but the last."`
+	OneFlight      bool          `toml:"one-flight" bound:"host" doc:"Whether a small message goes out before the answers about its recipients are in."`
 
 	UserFrom string `toml:"-"` // what has put another User in place of the file's; "" if nothing has
 
@@ -111,6 +121,24 @@ func (a *Account) setDefaults() {
 	}
 	if a.MaxRecipients == 0 {
 		a.MaxRecipients = defaultRecipients
+	}
+}
+
+// Bare returns a copy of a without what is bound to its server or the way there:
+// to send to another one that shares nothing with it.
+func (a *Account) Bare() *Account {
+	bare := *a
+	bare.unset("host", "way")
+	return &bare
+}
+
+// unset empties the settings that are bound to one of what.
+func (a *Account) unset(what ...string) {
+	v := reflect.ValueOf(a).Elem()
+	for _, f := range fields(v.Type()) {
+		if slices.Contains(what, f.Tag.Get("bound")) {
+			v.FieldByIndex(f.Index).SetZero()
+		}
 	}
 }
 

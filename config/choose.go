@@ -252,18 +252,17 @@ func (a *Account) apply(o Override, by origin) (left string, err error) {
 	return left, nil
 }
 
-// moveTo makes servers the account's. What proves to its old hosts who we are,
-// or proves theirs, goes unless the new host is one of them. It returns the
-// first old host if a user or secret for it is gone.
+// moveTo makes servers the account's. What is bound to its old hosts goes unless
+// the new host is one of them. It returns the first old host if a user or secret
+// for it is gone.
 func (a *Account) moveTo(servers List[Server]) (left string) {
 	known := slices.ContainsFunc(a.Servers, func(s Server) bool { return s.Identity() == servers[0].Identity() })
 	if !known {
 		if len(a.Servers) > 0 && (a.User != "" || a.Secret != nil) {
 			left = a.Servers[0].Name()
 		}
-		a.User, a.UserFrom, a.Secret, a.RefreshToken = "", "", nil, ""
-		a.TLSCert, a.TLSKey, a.TLSName, a.TLSFingerprint, a.TLSLegacy = "", "", "", nil, false
-		a.ServerUser, a.OneFlight = "", false // were said of the old host
+		a.unset("host")
+		a.UserFrom = ""
 	}
 	a.Servers = servers
 	return left

@@ -1,8 +1,11 @@
 package config
 
 import (
+	"encoding"
 	"fmt"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -348,4 +351,78 @@ func TestUnread(t *testing.T) {
 	if got := Unread([]string{"SENDOFF_PORT=tcp://10.0.0.1:25", "SENDOFF_PORT=587"}); len(got) != 1 {
 		t.Errorf("got %q", got)
 	}
+}
+
+// TestBound: each setting of an account says what it is bound to, and is gone
+// where that is gone.
+func TestBound(t *testing.T) {
+	full := func() *Account {
+		a := new(Account)
+		v := reflect.ValueOf(a).Elem()
+		for _, f := range fields(v.Type()) {
+			v.FieldByIndex(f.Index).Set(filled(t, f.Type))
+		}
+		return a
+	}
+	left := func(a *Account) (names []string) {
+		v := reflect.ValueOf(a).Elem()
+		for _, f := range fields(v.Type()) {
+			if !v.FieldByIndex(f.Index).IsZero() && f.Tag.Get("toml") != "server" {
+				names = append(names, f.Tag.Get("toml"))
+			}
+		}
+		return names
+	}
+	want := map[string][]string{}
+	for _, f := range fields(reflect.TypeFor[Account]()) {
+		name, bound := f.Tag.Get("toml"), f.Tag.Get("bound")
+		if !slices.Contains([]string{"host", "way", "no"}, bound) {
+			t.Errorf("%s is bound to %q", name, bound)
+		}
+		if name != "server" {
+			want[bound] = append(want[bound], name)
+		}
+	}
+	for _, secret := range []string{"user", "secret", "refresh-token", "tls-cert", "tls-key", "tls-name", "tls-fingerprint", "server-user"} {
+		if !slices.Contains(want["host"], secret) {
+			t.Errorf("%s would go to another host", secret)
+		}
+	}
+	a := full()
+	if bare := left(a.Bare()); !slices.Equal(bare, want["no"]) {
+		t.Errorf("a rehearsal has %q, want %q", bare, want["no"])
+	}
+	all := left(a)
+	if a.moveTo(a.Servers); !slices.Equal(left(a), all) {
+		t.Errorf("the same host leaves %q of %q", left(a), all)
+	}
+	a.moveTo(List[Server]{{Scheme: SchemeTLS, Host: "elsewhere.example"}})
+	if moved := left(a); slices.ContainsFunc(want["host"], func(name string) bool { return slices.Contains(moved, name) }) ||
+		len(moved) != len(want["way"])+len(want["no"]) {
+		t.Errorf("another host leaves %q", moved)
+	}
+}
+
+// filled returns a value of type t that is not its zero.
+func filled(t *testing.T, of reflect.Type) reflect.Value {
+	t.Helper()
+	v := reflect.New(of).Elem()
+	switch of.Kind() {
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.Int, reflect.Int64:
+		v.SetInt(4)
+	case reflect.String:
+		v.SetString("x")
+	case reflect.Slice:
+		v = reflect.MakeSlice(of, 1, 1)
+	case reflect.Struct:
+		for _, text := range []string{"1m", "5/1m", "socks5://h", "127.0.0.1"} {
+			if u, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok && u.UnmarshalText([]byte(text)) == nil {
+				return v
+			}
+		}
+		t.Fatalf("a setting is of the type %s", of)
+	}
+	return v
 }

@@ -50,10 +50,8 @@ func (h hop) local() bool {
 // hostPort is what to dial of h's host where its address is not known.
 func (t target) hostPort() string { return net.JoinHostPort(t.name, strconv.Itoa(t.port)) }
 
-// proxied reports whether a goes through a proxy; a rehearsal never does.
-func (s *Submitter) proxied(a *config.Account) bool {
-	return a.Proxy.Address != "" && s.rehearsal == nil
-}
+// proxied reports whether a goes through a proxy.
+func proxied(a *config.Account) bool { return a.Proxy.Address != "" }
 
 // A failure is why no hop could be connected to, as far as is known. The one
 // with the lowest rank says most: that of the first hop. A hop that could not
@@ -181,11 +179,11 @@ func (s *Submitter) connect(ctx context.Context, a *config.Account, h hop) (net.
 	switch {
 	case h.server.Path != "":
 		network, address = "unix", h.server.Path
-	case s.proxied(a):
+	case proxied(a):
 		address, name = a.Proxy.Address, "the proxy "+a.Proxy.Address
 	}
 	conn, err := s.dial(dialing, a, network, address)
-	if err == nil && s.proxied(a) && h.server.Host != "" {
+	if err == nil && proxied(a) && h.server.Host != "" {
 		name = h.hostPort() + " by " + name
 		err = s.throughProxy(dialing, a, conn, h.hostPort())
 	}

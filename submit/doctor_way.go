@@ -73,7 +73,7 @@ func (d *doctor) addresses(w *ways) string {
 	switch {
 	case w.server.Host == "":
 		return w.server.String() + ": no name to look up"
-	case d.s.proxied(d.account):
+	case proxied(d.account):
 		return w.name + ": the proxy looks it up"
 	case noName == nil:
 		return w.name + ": an address already"

@@ -72,7 +72,7 @@ func (s *Submitter) Credentials(a *config.Account) (refs []credential.Ref, item 
 	if err != nil {
 		return nil, item, err
 	}
-	if s.proxied(a) {
+	if proxied(a) {
 		o.Dial = func(ctx context.Context, _, address string) (net.Conn, error) { return s.dialProxy(ctx, a, address) }
 	}
 	item.OAuth2 = o

@@ -41,10 +41,8 @@ func (s *Submitter) Rehearse(ctx context.Context, w io.Writer, r *Request) error
 	if err != nil {
 		return fmt.Errorf("rehearsal: %w", err)
 	}
-	account := *r.Account
-	account.User = cmp.Or(account.User, "rehearsal")
-	account.Auth, account.TLSName, account.TLSCA, account.TLSCert = nil, "", "", ""
-	account.TLSFingerprint, account.SourceAddress, account.OneFlight = nil, config.Source{}, false
+	account := r.Account.Bare()
+	account.User = cmp.Or(r.Account.User, "rehearsal")
 	received, forget := scratch()
 	defer forget()
 	server := &smtpd.Server{
@@ -74,7 +72,7 @@ func (s *Submitter) Rehearse(ctx context.Context, w io.Writer, r *Request) error
 	actor.rehearsal, actor.Log = &rehearsal{roots, secret}, nil
 	actor.Trace = traceTo(w)
 	rehearsed := *r
-	rehearsed.Account = &account
+	rehearsed.Account = account
 	err = actor.Submit(ctx, &rehearsed)
 	cancel()
 	if werr := wait(); err == nil {

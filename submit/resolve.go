@@ -113,7 +113,7 @@ func (s *Submitter) ways(ctx context.Context, a *config.Account, t target) *ways
 	w := &ways{target: t, six: true, s: s}
 	ip, err := netip.ParseAddr(t.name)
 	switch {
-	case t.server.Host == "", s.proxied(a):
+	case t.server.Host == "", proxied(a):
 		w.todo = []hop{{target: t}}
 		return w
 	case err == nil:
