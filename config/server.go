@@ -22,18 +22,31 @@ type Server struct {
 	Scheme  string // a row of Schemes
 	Host    string // in lower case and ASCII, an IPv6 address without brackets; a name that begins with _ is one of SRV records
 	Port    int    // 0: the SRV records say
-	Path    string // of a Unix socket, instead of Host and Port
-	Command string // to run, likewise: process.Argv splits it
+	Path    string // of a Socket
+	Command string // of a Command, which process.Argv splits
 }
+
+// A Kind is what sort of thing a Server is.
+type Kind uint8
+
+// The kinds of servers.
+const (
+	Host    Kind = iota // Host and Port, which name servers and proxies know
+	Socket              // a Unix socket at Path, on this machine
+	Command             // Command, which speaks on its standard input and output
+)
+
+// readers is how each kind reads what stands behind the colon.
+var readers = [...]func(s *Server, rest string) error{Host: host, Socket: path, Command: command}
 
 // A Scheme is a way to a next hop.
 type Scheme struct {
-	Name   string
-	Port   int // if none is given; 0: the scheme has no host
-	TLS    TLS
-	LMTP   bool
-	target func(s *Server, rest string) error // reads what stands behind the colon
-	Help   string
+	Name string
+	Kind Kind
+	Port int // of a Host, if none is given
+	TLS  TLS
+	LMTP bool
+	Help string
 }
 
 // TLS says how a Scheme protects a connection.
@@ -54,14 +67,18 @@ const (
 
 // Schemes is the table of ways to a next hop. Nothing but a network scheme
 // with NoTLS sends mail in clear where others may read along.
+//
+// To add a scheme: a row here, and its line in sendoff.toml(5), which
+// TestManualSchemes holds against the rows. If it is of a new kind as well: a
+// constant and a reader above, and a row where kinds are dialled.
 var Schemes = [...]Scheme{
-	{SchemeTLS, 465, ImplicitTLS, false, host, "TLS from the start"},
-	{SchemeStartTLS, 587, StartTLS, false, host, "STARTTLS, which the server must offer"},
-	{"smtp+plain", 25, NoTLS, false, host, "no TLS"},
-	{"unix", 0, NoTLS, false, path, "SMTP on a Unix socket"},
-	{"lmtp", 24, NoTLS, true, host, "LMTP, no TLS"},
-	{"lmtp+unix", 0, NoTLS, true, path, "LMTP on a Unix socket"},
-	{"pipe", 0, NoTLS, false, command, "SMTP on a command's input and output"},
+	{SchemeTLS, Host, 465, ImplicitTLS, false, "TLS from the start"},
+	{SchemeStartTLS, Host, 587, StartTLS, false, "STARTTLS, which the server must offer"},
+	{"smtp+plain", Host, 25, NoTLS, false, "no TLS"},
+	{"unix", Socket, 0, NoTLS, false, "SMTP on a Unix socket"},
+	{"lmtp", Host, 24, NoTLS, true, "LMTP, no TLS"},
+	{"lmtp+unix", Socket, 0, NoTLS, true, "LMTP on a Unix socket"},
+	{"pipe", Command, 0, NoTLS, false, "SMTP on a command's input and output"},
 }
 
 // Odd returns, for people, why a server at port hardly speaks as s says; "" where
@@ -86,7 +103,7 @@ func (s *Server) UnmarshalText(text []byte) error {
 	for _, row := range Schemes {
 		if colon && strings.EqualFold(scheme, row.Name) {
 			made := Server{Scheme: row.Name, Port: row.Port}
-			if err := row.target(&made, rest); err != nil {
+			if err := readers[row.Kind](&made, rest); err != nil {
 				return err
 			}
 			*s = made
@@ -213,6 +230,9 @@ func (s Server) Way() Scheme {
 	return Scheme{Name: s.Scheme, TLS: ImplicitTLS} // a zero Server: nothing goes in clear by mistake
 }
 
+// Kind returns what sort of thing the server is, by its scheme.
+func (s Server) Kind() Kind { return s.Way().Kind }
+
 // IsLocalhost reports whether name is this machine's by its meaning, which no
 // name server changes (RFC 6761 section 6.3).
 func IsLocalhost(name string) bool {
@@ -223,13 +243,13 @@ func IsLocalhost(name string) bool {
 // says of it: a socket, a loopback address or localhost.
 func (s Server) Local() bool {
 	ip, err := netip.ParseAddr(s.Host)
-	return s.Path != "" || IsLocalhost(s.Host) || err == nil && ip.IsLoopback()
+	return s.Kind() == Socket || IsLocalhost(s.Host) || err == nil && ip.IsLoopback()
 }
 
 // String returns the server as a URL, with its port; of a command only the
 // program, because its other words may be secret.
 func (s Server) String() string {
-	if s.Host == "" {
+	if s.Kind() != Host {
 		return s.Scheme + ":" + s.Name()
 	}
 	return s.Scheme + "://" + s.Address()
@@ -246,7 +266,7 @@ func (s Server) Address() string {
 // Identity returns whom the server is trusted as: its host, whatever the port,
 // or its socket or command. A secret for one is not for another.
 func (s Server) Identity() string {
-	if s.Host == "" {
+	if s.Kind() != Host {
 		return s.Scheme + ":" + s.Path + s.Command
 	}
 	return s.Host
@@ -255,7 +275,7 @@ func (s Server) Identity() string {
 // Name returns what the server is called in a few words: its host, its socket,
 // or the program of its command.
 func (s Server) Name() string {
-	if s.Command != "" {
+	if s.Kind() == Command {
 		argv, _ := process.Argv(s.Command, "")
 		return filepath.Base(argv[0])
 	}

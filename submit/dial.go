@@ -33,7 +33,7 @@ type hop struct {
 // String returns what to connect to, for people to read.
 func (h hop) String() string {
 	switch {
-	case h.server.Host == "":
+	case h.server.Kind() != config.Host:
 		return h.server.String()
 	case h.address.IsValid():
 		return fmt.Sprintf("%s (%s)", h.server, h.address)
@@ -44,7 +44,7 @@ func (h hop) String() string {
 // local reports whether what is sent to h stays on this machine. What a name
 // server says does not make it so.
 func (h hop) local() bool {
-	return h.server.Local() && (h.server.Path != "" || h.address.Addr().IsLoopback())
+	return h.server.Local() && (h.server.Kind() == config.Socket || h.address.Addr().IsLoopback())
 }
 
 // hostPort is what to dial of h's host where its address is not known.
@@ -166,7 +166,7 @@ func expired(ctx context.Context, running int) <-chan struct{} {
 
 // connect dials one hop.
 func (s *Submitter) connect(ctx context.Context, a *config.Account, h hop) (net.Conn, error) {
-	if h.server.Command != "" {
+	if h.server.Kind() == config.Command {
 		return s.run(h.server)
 	}
 	limit := connectTime
@@ -177,13 +177,13 @@ func (s *Submitter) connect(ctx context.Context, a *config.Account, h hop) (net.
 	defer cancel()
 	network, address, name := "tcp", h.address.String(), h.dialName()
 	switch {
-	case h.server.Path != "":
+	case h.server.Kind() == config.Socket:
 		network, address = "unix", h.server.Path
 	case proxied(a):
 		address, name = a.Proxy.Address, "the proxy "+a.Proxy.Address
 	}
 	conn, err := s.dial(dialing, a, network, address)
-	if err == nil && proxied(a) && h.server.Host != "" {
+	if err == nil && proxied(a) && h.server.Kind() == config.Host {
 		name = h.hostPort() + " by " + name
 		err = s.throughProxy(dialing, a, conn, h.hostPort())
 	}
@@ -271,7 +271,7 @@ func (s *Submitter) throughProxy(ctx context.Context, a *config.Account, conn ne
 
 // dialName is what errors call what is dialled for h.
 func (h hop) dialName() string {
-	if h.server.Host == "" {
+	if h.server.Kind() != config.Host {
 		return h.name
 	}
 	name := h.hostPort()

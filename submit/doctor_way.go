@@ -71,7 +71,7 @@ func (d *doctor) lookUp(ctx context.Context, server config.Server) []finding {
 func (d *doctor) addresses(w *ways) string {
 	_, noName := netip.ParseAddr(w.name)
 	switch {
-	case w.server.Host == "":
+	case w.server.Kind() != config.Host:
 		return w.server.String() + ": no name to look up"
 	case proxied(d.account):
 		return w.name + ": the proxy looks it up"
@@ -276,7 +276,7 @@ func (d *doctor) certificates(context.Context) []finding {
 			return finding{}
 		case m.local():
 			return fine("none, and none is needed: the way does not leave this machine")
-		case m.server.Command != "":
+		case m.server.Kind() == config.Command:
 			return fine("none of ours: the command sees to it")
 		}
 		return noted(status.Insecure.Errorf("no TLS: everybody on the way to %s can read the mail", m.name))

@@ -316,7 +316,7 @@ func (f *heldSecret) is(hash [sha256.Size]byte) bool {
 func refuseOwn(a *config.Account, sockets []net.Listener) error {
 	for _, server := range a.Servers {
 		for _, l := range sockets {
-			own := server.Path != "" && sameFile(server.Path, l.Addr().String())
+			own := server.Kind() == config.Socket && sameFile(server.Path, l.Addr().String())
 			if tcp, ok := l.Addr().(*net.TCPAddr); ok && tcp.Port == server.Port {
 				own = server.Local()
 			}

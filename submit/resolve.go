@@ -29,7 +29,7 @@ type target struct {
 // targets returns the target of server, or those of its SRV records in the
 // order of their priority and weight (RFC 2782).
 func (s *Submitter) targets(ctx context.Context, a *config.Account, server config.Server) ([]target, error) {
-	if server.Port != 0 || server.Host == "" {
+	if server.Port != 0 || server.Kind() != config.Host {
 		return []target{{server: server, name: server.Name(), port: server.Port, prove: server.Host}}, nil
 	}
 	lookup := s.LookupSRV
@@ -113,7 +113,7 @@ func (s *Submitter) ways(ctx context.Context, a *config.Account, t target) *ways
 	w := &ways{target: t, six: true, s: s}
 	ip, err := netip.ParseAddr(t.name)
 	switch {
-	case t.server.Host == "", proxied(a):
+	case t.server.Kind() != config.Host, proxied(a):
 		w.todo = []hop{{target: t}}
 		return w
 	case err == nil:
