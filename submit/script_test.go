@@ -184,8 +184,8 @@ func command(least int, do func(*testscript.TestScript, []string)) func(*testscr
 
 // linked are the variables that only the tests' binary obeys.
 const linked = "-X sendoff/config.homeVariable=SENDOFF_TEST_HOME" +
-	" -X sendoff/config/setup.resolverVariable=" + resolverVariable +
-	" -X sendoff/config/setup.routesVariable=" + routesVariable
+	" -X sendoff/config/discover.resolverVariable=" + resolverVariable +
+	" -X sendoff/config/discover.routesVariable=" + routesVariable
 
 // build builds the binary under all its names and returns their folder.
 func build(t *testing.T) string {

@@ -36,9 +36,9 @@ type draft struct {
 	command  entry  // that prints it
 
 	from    []string
-	local   entry    // who gets the mail of local names
-	domain  entry    // what bare names get
-	machine entry    // the host's own name, which they get if nothing else is known
+	local   entry         // who gets the mail of local names
+	domain  entry         // what bare names get
+	machine entry         // the host's own name, which they get if nothing else is known
 	rest    edit.Settings // what is written as it stands
 }
 

@@ -93,7 +93,7 @@ func (c *conversation) document() *edit.Document {
 	a := edit.NewAccount(c.name)
 	a.Set("server", c.url())
 	a.Set("user", c.user)
-	a.Set("from", c.who.address.String())
+	a.Set("from", c.who.Address.String())
 	a.Set("secret", c.source)
 	if c.auth != "" {
 		a.Set("auth", c.auth)
@@ -230,8 +230,8 @@ func (c *conversation) printVariables() error {
 	if c.user != "" {
 		c.printf("SENDOFF_USER=%s\nSENDOFF_SECRET=%s\n", c.user, c.source)
 	}
-	if !c.who.address.IsNull() {
-		c.printf("SENDOFF_FROM=%s\n", c.who.address)
+	if !c.who.Address.IsNull() {
+		c.printf("SENDOFF_FROM=%s\n", c.who.Address)
 	}
 	if c.source == "file:"+containerSecret {
 		c.show(`give the container these variables, and the password as its secret sendoff; with podman:

@@ -7,20 +7,9 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"sendoff/config/discover"
 	"sendoff/submit/credential"
 	"sendoff/submit/status"
-)
-
-// A login is a way to prove who one is.
-type login int
-
-// The ways, which are the rows of logins.
-const (
-	password login = iota
-	appPassword
-	oauth2
-	google
-	microsoft
 )
 
 // sourceOAuth2 begins a source of access tokens.
@@ -34,11 +23,11 @@ var logins = [...]struct {
 	tokens   string // where access tokens are had, for those who want them; "" is not known
 	standard string // what a person does who has no wish, where there is a choice
 }{
-	password:    {"password", (*conversation).askPassword, "", ""},
-	appPassword: {"app password, token or key", (*conversation).askPassword, "", ""},
-	oauth2:      {"token", (*conversation).askToken, "", ""},
-	google:      {"app password", (*conversation).askPassword, sourceOAuth2 + "google", byPassword},
-	microsoft:   {"token", (*conversation).askToken, sourceOAuth2 + "microsoft", byTokens},
+	discover.Password:    {"password", (*conversation).askPassword, "", ""},
+	discover.AppPassword: {"app password, token or key", (*conversation).askPassword, "", ""},
+	discover.OAuth2:      {"token", (*conversation).askToken, "", ""},
+	discover.Google:      {"app password", (*conversation).askPassword, sourceOAuth2 + "google", byPassword},
+	discover.Microsoft:   {"token", (*conversation).askToken, sourceOAuth2 + "microsoft", byTokens},
 }
 
 // The answers of a person who may choose.
@@ -73,7 +62,7 @@ func (c *conversation) chooseLogin(context.Context) error {
 	case answer == byTokens:
 		c.source = row.tokens
 	case row.standard == byTokens:
-		c.login = password
+		c.login = discover.Password
 	}
 	return nil
 }

@@ -18,8 +18,8 @@ import (
 type renewal struct {
 	account *config.Account
 	moved   edit.Settings // what changes in it, for its secret to be elsewhere
-	old     string   // where its refresh token was before
-	left    []string // the files where it looks no more
+	old     string        // where its refresh token was before
+	left    []string      // the files where it looks no more
 }
 
 // Login gets the secret of an account of the configuration, and keeps it where
@@ -28,7 +28,7 @@ type renewal struct {
 // account will find it, or Out has what is left to do.
 func (s *Setup) Login(ctx context.Context, all *config.Config, a *config.Account) error {
 	c := &conversation{Setup: s, config: all, file: cmp.Or(a.File, s.Paths.User), name: a.Name, user: a.User, renewal: &renewal{account: a}}
-	c.who.address, _ = a.Address()
+	c.who.Address, _ = a.Address()
 	if len(a.Servers) > 0 {
 		c.server = a.Servers[0]
 	}

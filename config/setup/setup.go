@@ -4,7 +4,7 @@
 //
 //	msmtp, ssmtp, nullmailer, dma ── Import ── draft ─┐
 //	                                                  ├─ document ── config.toml
-//	a person's answers ── Run ── find, login, use ────┘                  │
+//	a person's answers ── Run ── discover, login, use ┘                  │
 //	an account's new secret ── Login ── use ── change ───────────────────┘
 //
 // Each program is a table of its keys, with what is done about each: a setting
@@ -28,6 +28,7 @@ import (
 	"strings"
 
 	"sendoff/config"
+	"sendoff/config/discover"
 	"sendoff/config/edit"
 	"sendoff/submit/credential"
 	"sendoff/submit/envelope"
@@ -94,13 +95,13 @@ type conversation struct {
 	config *config.Config // as it is before
 	file   string         // to write; absolute
 
-	who       who
+	who       discover.Address
 	server    config.Server
 	user      string
 	anonymous bool     // the server wants no login
 	offered   []string // the server's mechanisms
 	auth      string   // the mechanism to name; "" leaves the choice open
-	login     login
+	login     discover.Login
 	tokens    string // where access tokens for this server are had; "" is not known
 	use       *use
 	name      string
@@ -112,7 +113,7 @@ type conversation struct {
 	renewal   *renewal                      // nil: the account is new
 	undo      []func(context.Context) error // what was kept for an account that is not written yet
 
-	registration *edit.Table            // what a provider of access tokens needs
+	registration *edit.Table       // what a provider of access tokens needs
 	clientSecret credential.Secret // zero: there is none
 
 	typedClientSecret bool // a person may have mistyped it
@@ -209,7 +210,7 @@ func (c *conversation) askAddress(context.Context) error {
 	check := func(text string) (err error) {
 		a, err := envelope.Parse(text)
 		if err == nil {
-			c.who, err = newWho(a)
+			c.who, err = discover.NewAddress(a)
 		}
 		return err
 	}
@@ -223,27 +224,27 @@ func (c *conversation) askAddress(context.Context) error {
 // findServer asks one source after the other, and the person at last.
 func (c *conversation) findServer(ctx context.Context) error {
 	if c.Server != "" {
-		server, err := parseServer(c.Server)
+		server, err := discover.ParseServer(c.Server)
 		if err != nil {
 			return status.Usage.Errorf("--server: %w", err)
 		}
-		return c.take(&finding{server: server})
+		return c.take(&discover.Finding{Server: server})
 	}
-	f := &finder{who: c.who, try: func(ctx context.Context, s config.Server) error {
+	f := &discover.Finder{Address: c.who, Try: func(ctx context.Context, s config.Server) error {
 		_, err := c.Try(ctx, Trial{Account: c.unnamed(s)})
 		return err
 	}}
-	var unproven *finding
-	for _, source := range sources {
+	var unproven *discover.Finding
+	for _, source := range discover.Sources {
 		found, err := c.consult(ctx, f, source)
 		if status.KindOf(err) == status.Config || status.KindOf(err) == status.NoInput {
 			return err
 		}
 		if err != nil {
-			c.show("%s: %v", source.name, err)
+			c.show("%s: %v", source.Name, err)
 			continue
 		}
-		found.from = source.name
+		c.show("%s: %s", source.Name, found.Server)
 		ok, err := c.agree(found)
 		if err != nil {
 			return err
@@ -251,30 +252,30 @@ func (c *conversation) findServer(ctx context.Context) error {
 		if ok {
 			return c.take(found)
 		}
-		if unproven == nil && found.unproven != "" {
+		if unproven == nil && found.Unproven != "" {
 			unproven = found
 		}
 	}
 	if unproven != nil && !c.There {
-		return status.Insecure.Errorf("%s; if it is right, say --server %s", unproven.unproven, unproven.server)
+		return status.Insecure.Errorf("%s; if it is right, say --server %s", unproven.Unproven, unproven.Server)
 	}
 	_, err := c.ask(question{text: "the server for sending, such as smtps://HOST, or a provider such as sendgrid", flag: "--server URL", check: func(text string) error {
-		server, err := parseServer(text)
+		server, err := discover.ParseServer(text)
 		if err != nil {
 			return err
 		}
-		return c.take(&finding{server: server})
+		return c.take(&discover.Finding{Server: server})
 	}})
 	return err
 }
 
 // consult asks one source, with the person's consent where it takes that.
-func (c *conversation) consult(ctx context.Context, f *finder, s source) (*finding, error) {
-	if s.ask != "" && !c.ISPDB {
+func (c *conversation) consult(ctx context.Context, f *discover.Finder, s discover.Source) (*discover.Finding, error) {
+	if s.Ask != "" && !c.ISPDB {
 		if !c.There {
 			return nil, errors.New("not asked, without --ispdb")
 		}
-		ok, err := c.yes(strings.ReplaceAll(s.ask, "DOMAIN", c.who.ascii), false, "--ispdb")
+		ok, err := c.yes(strings.ReplaceAll(s.Ask, "DOMAIN", c.who.ASCII), false, "--ispdb")
 		if err != nil {
 			return nil, err
 		}
@@ -282,18 +283,17 @@ func (c *conversation) consult(ctx context.Context, f *finder, s source) (*findi
 			return nil, errors.New("not asked")
 		}
 	}
-	return s.look(f, ctx)
+	return s.Look(f, ctx)
 }
 
-// agree shows a finding and reports whether it is to be taken.
-func (c *conversation) agree(f *finding) (bool, error) {
-	c.show("%s: %s", f.from, f.server)
+// agree reports whether a finding, which the person has seen, is to be taken.
+func (c *conversation) agree(f *discover.Finding) (bool, error) {
 	switch {
-	case f.unproven != "" && c.There:
-		c.show("%s", f.unproven)
-		return c.yes("is "+f.server.Name()+" the right server?", false, "--server URL")
-	case f.unproven != "":
-		c.show("%s", f.unproven)
+	case f.Unproven != "" && c.There:
+		c.show("%s", f.Unproven)
+		return c.yes("is "+f.Server.Name()+" the right server?", false, "--server URL")
+	case f.Unproven != "":
+		c.show("%s", f.Unproven)
 		return false, nil
 	case c.Yes:
 		return true, nil
@@ -302,14 +302,13 @@ func (c *conversation) agree(f *finding) (bool, error) {
 }
 
 // take makes a finding the account's server.
-func (c *conversation) take(f *finding) error {
-	f.adopt()
-	c.server, c.login, c.tokens = f.server, f.login, logins[f.login].tokens
-	c.user = c.who.fill(f.user)
-	if f.remark != "" && !c.ref.IsOAuth2() { // it is about the password
-		c.show("%s", f.remark)
+func (c *conversation) take(f *discover.Finding) error {
+	f.Complete(c.who)
+	c.server, c.login, c.tokens, c.user = f.Server, f.Login, logins[f.Login].tokens, f.User
+	if f.Remark != "" && !c.ref.IsOAuth2() { // it is about the password
+		c.show("%s", f.Remark)
 	}
-	if f.server.Port == 0 || f.server.Way().LMTP {
+	if f.Server.Port == 0 || f.Server.Way().LMTP {
 		return status.Usage.Errorf("only an account that sends by SMTP to a host with a port can be set up; sendoff.toml(5) shows the others")
 	}
 	return nil
@@ -326,7 +325,7 @@ func (c *conversation) connect(ctx context.Context) error {
 	}
 	takesToken := func(m string) bool { return m == "XOAUTH2" || m == "OAUTHBEARER" }
 	if c.tokens == "" && len(seen.Mechanisms) > 0 && !slices.ContainsFunc(seen.Mechanisms, func(m string) bool { return !takesToken(m) }) {
-		c.login = oauth2
+		c.login = discover.OAuth2
 	}
 	c.offered = seen.Mechanisms
 	c.anonymous = len(seen.Mechanisms) == 0 && c.User == ""
@@ -415,7 +414,7 @@ func (c *conversation) askName(context.Context) error {
 	if a := c.twin(); a != nil && !c.isElsewhere() {
 		return status.Usage.Errorf("account %s, in %s, logs in there as %s already; if only the password has changed: sendoff --login %s; for another account give --account NAME", a.Name, c.file, a.User, a.Name)
 	}
-	label, _, _ := strings.Cut(c.who.ascii, ".")
+	label, _, _ := strings.Cut(c.who.ASCII, ".")
 	standard := label
 	for n := 2; c.taken(standard); n++ {
 		standard = fmt.Sprintf("%s-%d", label, n)
@@ -507,7 +506,7 @@ func (c *conversation) prove(ctx context.Context) error {
 				return err
 			}
 		}
-		_, err := c.Try(ctx, Trial{Account: c.account(), Secret: c.secret, To: c.who.address, Mail: c.mail()})
+		_, err := c.Try(ctx, Trial{Account: c.account(), Secret: c.secret, To: c.who.Address, Mail: c.mail()})
 		typed := c.There && c.PasswordFile == "" && !c.secret.IsZero()
 		if status.KindOf(err) == status.AuthFailed && typed && n < tries && !c.Force {
 			c.show("%v", err)
@@ -519,7 +518,7 @@ func (c *conversation) prove(ctx context.Context) error {
 		case err != nil:
 			return c.forced(err)
 		case !c.NoTest:
-			c.show("a test mail is on its way to %s", c.who.address)
+			c.show("a test mail is on its way to %s", c.who.Address)
 		}
 		if err == nil {
 			c.bind(ctx)
@@ -542,7 +541,7 @@ func (c *conversation) bind(ctx context.Context) {
 	}
 	a := c.account()
 	a.Auth = config.List[string]{bound[i]}
-	if _, err := c.Try(ctx, Trial{Account: a, Secret: c.secret, To: c.who.address}); err == nil {
+	if _, err := c.Try(ctx, Trial{Account: a, Secret: c.secret, To: c.who.Address}); err == nil {
 		c.auth = bound[i]
 		c.show("the login works by %s, too, which nobody on the way can misuse: it is what auth names", c.auth)
 	}
@@ -561,7 +560,7 @@ func (c *conversation) mail() string {
 	if c.NoTest {
 		return ""
 	}
-	return fmt.Sprintf("From: <%s>\nTo: <%[1]s>\nSubject: sendoff works\n\nThis is the test mail of sendoff --setup. It went through %s.\n", c.who.address, c.server)
+	return fmt.Sprintf("From: <%s>\nTo: <%[1]s>\nSubject: sendoff works\n\nThis is the test mail of sendoff --setup. It went through %s.\n", c.who.Address, c.server)
 }
 
 // account returns the account as far as it is known.
@@ -584,7 +583,7 @@ func (c *conversation) account() *config.Account {
 func (c *conversation) unnamed(server config.Server) *config.Account {
 	a := &config.Account{Name: "setup", Servers: config.List[config.Server]{server}}
 	var own config.Pattern
-	if own.UnmarshalText([]byte(c.who.address.String())) == nil {
+	if own.UnmarshalText([]byte(c.who.Address.String())) == nil {
 		a.From = config.List[config.Pattern]{own}
 	}
 	return a

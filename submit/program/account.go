@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"sendoff/config"
+	"sendoff/config/discover"
 	"sendoff/config/setup"
 	"sendoff/submit"
 	"sendoff/submit/credential"
@@ -98,7 +99,7 @@ func (p *program) unrest(s *submit.Submitter, a *config.Account) {
 // setup makes an account, with a person or with the answers that options give.
 func (p *program) setup(ctx context.Context) error {
 	s, _ := p.submitter() // whose error comes again
-	if lookup, connect := setup.Outside(); lookup != nil {
+	if lookup, connect := discover.Outside(); lookup != nil {
 		s.Lookup, s.Dial = lookup.LookupNetIP, connect
 	}
 	job := p.conversation(s)

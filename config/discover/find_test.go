@@ -1,4 +1,4 @@
-package setup
+package discover
 
 import (
 	"context"
@@ -38,7 +38,7 @@ func TestProviders(t *testing.T) {
 		if strings.Contains(p.server, regionPart) {
 			word += ":eu-west-1"
 		}
-		if got, err := parseServer(word); err != nil || strings.Contains(got.Host, "region") {
+		if got, err := ParseServer(word); err != nil || strings.Contains(got.Host, "region") {
 			t.Errorf("%s: by its name: %s, %v", p.name, got, err)
 		} else if row := providerAt(got); row == nil || row.server != p.server {
 			t.Errorf("%s: its server is not found again: %+v", p.name, row)
@@ -59,7 +59,7 @@ func TestParseServer(t *testing.T) {
 		{"", ""},
 	}
 	for _, tt := range tests {
-		got, err := parseServer(tt.text)
+		got, err := ParseServer(tt.text)
 		if err == nil && got.String() != tt.want || err != nil && tt.want != "" {
 			t.Errorf("%q: got %s, %v; want %s", tt.text, got, err, tt.want)
 		}
@@ -103,16 +103,16 @@ func TestTable(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w, err := newWho(a)
+		w, err := NewAddress(a)
 		if err != nil {
 			t.Fatal(err)
 		}
-		found, err := (&finder{who: w}).table(context.Background())
+		found, err := (&Finder{Address: w}).table(context.Background())
 		switch {
 		case err != nil && tt.server != "":
 			t.Errorf("%s: %v", tt.address, err)
-		case err == nil && (found.server.String() != tt.server || w.fill(found.user) != tt.user):
-			t.Errorf("%s: got %s, user %q", tt.address, found.server, w.fill(found.user))
+		case err == nil && (found.Server.String() != tt.server || w.fill(found.User) != tt.user):
+			t.Errorf("%s: got %s, user %q", tt.address, found.Server, w.fill(found.User))
 		}
 	}
 }
@@ -128,7 +128,7 @@ func TestProbe(t *testing.T) {
 		{"", "", "nothing"},
 	}
 	for _, tt := range tests {
-		f := &finder{who: who{ascii: "example.org"}, try: func(_ context.Context, s config.Server) error {
+		f := &Finder{Address: Address{ASCII: "example.org"}, Try: func(_ context.Context, s config.Server) error {
 			switch {
 			case slices.Contains(strings.Fields(tt.good), s.String()):
 				return nil
@@ -142,7 +142,7 @@ func TestProbe(t *testing.T) {
 		if err != nil {
 			got = err.Error()
 		} else {
-			got = found.server.String()
+			got = found.Server.String()
 		}
 		if got != tt.want {
 			t.Errorf("got %s, want %s", got, tt.want)

@@ -1,4 +1,4 @@
-package setup
+package discover
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"sendoff/config"
+	"sendoff/submit/status"
 )
 
 // Bounds of what is asked for over HTTPS.
@@ -36,7 +37,7 @@ const (
 	ispdb       = "https://" + ispdbHost + "/v1.1/DOMAIN"
 )
 
-// An outgoing is a server for submission in an autoconfig document.
+// An outgoing is an element outgoingServer of an autoconfig document.
 type outgoing struct {
 	Type           string   `xml:"type,attr"`
 	Host           string   `xml:"hostname"`
@@ -50,7 +51,7 @@ type outgoing struct {
 // that speaks TLS from the start, else the first with STARTTLS; one in clear
 // is not used. The user name has no character that acts on a terminal or a
 // shell, but may have placeholders still.
-func parseAutoconfig(r io.Reader, w who) (*finding, error) {
+func parseAutoconfig(r io.Reader, a Address) (*Finding, error) {
 	var document struct {
 		XMLName   xml.Name `xml:"clientConfig"`
 		Providers []struct {
@@ -61,11 +62,11 @@ func parseAutoconfig(r io.Reader, w who) (*finding, error) {
 	if err := d.Decode(&document); err != nil {
 		return nil, errors.New("not an autoconfig document")
 	}
-	var best *finding
+	var best *Finding
 	for _, p := range document.Providers {
 		for _, o := range p.Servers {
-			f := o.finding(w)
-			if f != nil && (best == nil || f.server.Scheme == config.SchemeTLS && best.server.Scheme != config.SchemeTLS) {
+			f := o.finding(a)
+			if f != nil && (best == nil || f.Server.Scheme == config.SchemeTLS && best.Server.Scheme != config.SchemeTLS) {
 				best = f
 			}
 		}
@@ -76,46 +77,46 @@ func parseAutoconfig(r io.Reader, w who) (*finding, error) {
 	return best, nil
 }
 
-// finding returns what o says; nil if it is not of use.
-func (o outgoing) finding(w who) *finding {
+// finding returns the server that o describes; nil if sendoff cannot use it.
+func (o outgoing) finding(a Address) *Finding {
 	scheme := map[string]string{"SSL": config.SchemeTLS, "STARTTLS": config.SchemeStartTLS}[strings.ToUpper(strings.TrimSpace(o.Socket))]
 	user := strings.TrimSpace(o.User)
-	if o.Type != "smtp" || scheme == "" || !printable(user) || strings.ContainsAny(user, " ;&|<>()$`\"'#") {
+	if o.Type != "smtp" || scheme == "" || status.Printable(user) != user || strings.ContainsAny(user, " ;&|<>()$`\"'#") {
 		return nil
 	}
 	port, err := strconv.ParseUint(strings.TrimSpace(o.Port), 10, 16)
 	if err != nil {
 		return nil
 	}
-	f := &finding{user: user}
-	host := w.fill(strings.TrimSpace(o.Host))
-	if f.server.UnmarshalText(fmt.Appendf(nil, "%s://%s:%d", scheme, host, port)) != nil || f.server.Port == 0 {
+	f := &Finding{User: user}
+	host := a.fill(strings.TrimSpace(o.Host))
+	if f.Server.UnmarshalText(fmt.Appendf(nil, "%s://%s:%d", scheme, host, port)) != nil || f.Server.Port == 0 {
 		return nil
 	}
-	for i, a := range o.Authentication {
-		takesToken := strings.EqualFold(strings.TrimSpace(a), "OAuth2")
+	for i, method := range o.Authentication {
+		takesToken := strings.EqualFold(strings.TrimSpace(method), "OAuth2")
 		if i == 0 && takesToken {
-			f.login = oauth2
+			f.Login = OAuth2
 		} else if !takesToken {
-			f.login = password
+			f.Login = Password
 		}
 	}
 	return f
 }
 
-// fetch gets the autoconfig document at a URL and reads it. It may be elsewhere
-// within domain, but there is no saying who writes every page of a domain: what
-// it says then of a server outside is not proven.
-func (f *finder) fetch(ctx context.Context, address, domain string) (*finding, error) {
+// fetch gets the autoconfig document at a URL and reads it. The URL may lead to
+// another page of domain; but not every page of a domain is written by its owner, so
+// that a server outside, which such a page names, is not proven.
+func (f *Finder) fetch(ctx context.Context, address, domain string) (*Finding, error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTime)
 	defer cancel()
-	address = strings.NewReplacer("DOMAIN", f.who.ascii, "ADDRESS", url.QueryEscape(f.who.address.String())).Replace(address)
+	address = strings.NewReplacer("DOMAIN", f.ASCII, "ADDRESS", url.QueryEscape(f.Address.String())).Replace(address)
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return nil, err
 	}
 	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, DialContext: dial, DisableKeepAlives: true}
-	client := &http.Client{Transport: transport, CheckRedirect: leads(domain)}
+	client := &http.Client{Transport: transport, CheckRedirect: redirects(domain)}
 	response, err := client.Do(request)
 	if err != nil {
 		if inner := new(url.Error); errors.As(err, &inner) {
@@ -127,18 +128,18 @@ func (f *finder) fetch(ctx context.Context, address, domain string) (*finding, e
 	if response.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("HTTP status %d", response.StatusCode)
 	}
-	found, err := parseAutoconfig(response.Body, f.who)
-	led := response.Request.Response != nil
-	if err == nil && led && domain == f.who.ascii && !within(found.server.Host, domain) {
+	found, err := parseAutoconfig(response.Body, f.Address)
+	isRedirected := response.Request.Response != nil
+	if err == nil && isRedirected && domain == f.ASCII && !within(found.Server.Host, domain) {
 		at := response.Request.URL.Hostname()
-		found.unproven = fmt.Sprintf("autoconfig of %s leads to a page at %s that names %s, outside the domain, and nothing proves who has written it", domain, at, found.server.Host)
+		found.Unproven = fmt.Sprintf("autoconfig of %s leads to a page at %s that names %s, outside the domain, and nothing proves who has written it", domain, at, found.Server.Host)
 	}
 	return found, err
 }
 
-// leads returns an http.Client.CheckRedirect that stays within domain, and tells
+// redirects returns an http.Client.CheckRedirect that stays within domain, and tells
 // no page of the one before, whose URL may have the mail address in it.
-func leads(domain string) func(*http.Request, []*http.Request) error {
+func redirects(domain string) func(*http.Request, []*http.Request) error {
 	return func(next *http.Request, via []*http.Request) error {
 		next.Header.Del("Referer")
 		switch {

@@ -1,4 +1,4 @@
-package setup
+package discover
 
 import (
 	"net/http"
@@ -7,15 +7,16 @@ import (
 
 	"sendoff/config"
 	"sendoff/submit/envelope"
+	"sendoff/submit/status"
 )
 
-// ann is whose server is looked for.
-func ann(t testing.TB) who {
+// ann returns the address whose server is looked for.
+func ann(t testing.TB) Address {
 	a, err := envelope.Parse("Ann.Lee@Bücher.example")
 	if err != nil {
 		t.Fatal(err)
 	}
-	w, err := newWho(a)
+	w, err := NewAddress(a)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,8 +62,8 @@ func TestParseAutoconfig(t *testing.T) {
 		switch {
 		case err != nil && tt.server != "":
 			t.Errorf("%s: %v", tt.name, err)
-		case err == nil && (f.server.String() != tt.server || w.fill(f.user) != tt.user):
-			t.Errorf("%s: got %s, user %q", tt.name, f.server, w.fill(f.user))
+		case err == nil && (f.Server.String() != tt.server || w.fill(f.User) != tt.user):
+			t.Errorf("%s: got %s, user %q", tt.name, f.Server, w.fill(f.User))
 		}
 	}
 }
@@ -70,18 +71,18 @@ func TestParseAutoconfig(t *testing.T) {
 func TestParseAutoconfigLogin(t *testing.T) {
 	tests := []struct {
 		authentication []string
-		want           login
+		want           Login
 	}{
-		{nil, password},
-		{[]string{"password-cleartext"}, password},
-		{[]string{"OAuth2"}, oauth2},
-		{[]string{"OAuth2", "password-cleartext"}, password},
-		{[]string{"password-encrypted", "OAuth2"}, password},
+		{nil, Password},
+		{[]string{"password-cleartext"}, Password},
+		{[]string{"OAuth2"}, OAuth2},
+		{[]string{"OAuth2", "password-cleartext"}, Password},
+		{[]string{"password-encrypted", "OAuth2"}, Password},
 	}
 	for _, tt := range tests {
 		document := `<clientConfig><emailProvider>` + outgoingServer("a.example", "465", "SSL", "x", tt.authentication...) + `</emailProvider></clientConfig>`
 		f, err := parseAutoconfig(strings.NewReader(document), ann(t))
-		if err != nil || f.login != tt.want {
+		if err != nil || f.Login != tt.want {
 			t.Errorf("%q: got %+v, %v", tt.authentication, f, err)
 		}
 	}
@@ -112,7 +113,7 @@ func TestLeads(t *testing.T) {
 			t.Fatal(err)
 		}
 		next.Header.Set("Referer", "https://autoconfig.example.org/?emailaddress=ann%40example.org")
-		err = leads("example.org")(next, []*http.Request{next})
+		err = redirects("example.org")(next, []*http.Request{next})
 		if err == nil && want != "" || err != nil && (want == "" || !strings.Contains(err.Error(), want)) || next.Referer() != "" {
 			t.Errorf("%s: %v, want %q; from %s", to, err, want, next.Referer())
 		}
@@ -130,10 +131,10 @@ func FuzzParseAutoconfig(f *testing.F) {
 			return
 		}
 		var again config.Server
-		if err := again.UnmarshalText([]byte(found.server.String())); err != nil || again != found.server || again.Port == 0 {
-			t.Errorf("%q gives the server %s: %v", document, found.server, err)
+		if err := again.UnmarshalText([]byte(found.Server.String())); err != nil || again != found.Server || again.Port == 0 {
+			t.Errorf("%q gives the server %s: %v", document, found.Server, err)
 		}
-		if again.Way().TLS == config.NoTLS || !printable(w.fill(found.user)) {
+		if again.Way().TLS == config.NoTLS || status.Printable(w.fill(found.User)) != w.fill(found.User) {
 			t.Errorf("%q gives %+v", document, found)
 		}
 	})
