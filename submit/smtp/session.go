@@ -187,12 +187,16 @@ func (s *Session) open(ctx context.Context) error {
 }
 
 // Close ends the session, with a QUIT if it is in step and none was sent; the
-// answer is not waited for.
+// answer is not waited for. TLS ends with an alert, which may wait 5 s for a
+// server that does not read: one that did not take the QUIT gets none.
 func (s *Session) Close() error {
+	var err error
 	if !s.broken && !s.quit {
 		s.conn.SetWriteDeadline(time.Now().Add(time.Second))
-		s.writeCommand("QUIT")
-		s.w.Flush()
+		err = cmp.Or(s.writeCommand("QUIT"), s.w.Flush())
+	}
+	if conn, ok := s.conn.(*tls.Conn); ok && (s.broken || err != nil) {
+		return conn.NetConn().Close()
 	}
 	return s.conn.Close()
 }

@@ -155,3 +155,55 @@ func TestMask(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// TestClose holds how long the end of a session inside TLS takes at most: a server
+// that reads gets QUIT; one that does not is waited for until QUIT should be gone.
+func TestClose(t *testing.T) {
+	if certificateErr != nil {
+		t.Fatal(certificateErr)
+	}
+	for name, tt := range map[string]struct {
+		reads, broken bool
+		want          string
+		within        time.Duration
+	}{
+		"reads":                 {true, false, "QUIT\r\n <nil>", 0},
+		"does not read":         {false, false, "", time.Second},
+		"is out of step":        {true, true, " <nil>", 0},
+		"is not there any more": {false, true, "", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				client, server := net.Pipe()
+				defer server.Close()
+				heard := make(chan string, 1)
+				go func() {
+					conn := tls.Server(server, &tls.Config{Certificates: []tls.Certificate{certificate}})
+					io.WriteString(conn, "220 mx\r\n")
+					conn.Read(make([]byte, 100))
+					io.WriteString(conn, "250 mx\r\n")
+					if tt.reads {
+						text, err := io.ReadAll(conn)
+						heard <- fmt.Sprint(string(text), " ", err)
+					}
+				}()
+				s, err := Open(t.Context(), client, Options{Host: "mx", Name: "client", TLS: &tls.Config{ServerName: "mx.example", RootCAs: roots, Time: leafTime}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				s.broken = tt.broken
+				begun := time.Now()
+				s.Close()
+				if took := time.Since(begun); took != tt.within {
+					t.Errorf("took %s", took)
+				}
+				if !tt.reads {
+					return
+				}
+				if got := <-heard; got != tt.want {
+					t.Errorf("the server heard %q, want %q", got, tt.want)
+				}
+			})
+		})
+	}
+}
