@@ -6,12 +6,14 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
-	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -116,7 +118,7 @@ func TestOwnSenderRefused(t *testing.T) {
 type smarthost struct {
 	server  smtpd.Server
 	address string
-	roots   *x509.CertPool
+	ca      string // a file with its certificate
 	pin     config.Fingerprint
 	mu      sync.Mutex
 	mails   []string
@@ -124,11 +126,11 @@ type smarthost struct {
 
 func newSmarthost(t testing.TB) *smarthost {
 	t.Helper()
-	certificate, roots, err := smtpd.Certificate("127.0.0.1")
+	certificate, _, err := smtpd.Certificate("127.0.0.1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &smarthost{roots: roots, pin: sha256.Sum256(certificate.Certificate[0])}
+	h := &smarthost{ca: writeCA(t, certificate), pin: sha256.Sum256(certificate.Certificate[0])}
 	h.server = smtpd.Server{
 		Auth: func(user, password string) error {
 			if user != "ann@example.org" || password != "swordfish" {
@@ -155,6 +157,16 @@ func newSmarthost(t testing.TB) *smarthost {
 	return h
 }
 
+// writeCA returns a file for tls-ca with a server's certificate.
+func writeCA(t testing.TB, certificate tls.Certificate) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Certificate[0]}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
 func server(t testing.TB, url string) config.Server {
 	t.Helper()
 	var s config.Server
@@ -174,7 +186,8 @@ func (h *smarthost) submitter(t testing.TB, password string, servers ...string) 
 	for _, url := range append(servers, "smtps://"+h.address) {
 		a.Servers = append(a.Servers, server(t, url))
 	}
-	return &Submitter{Config: &config.Config{}, Identity: host, rehearsal: &rehearsal{h.roots, secret}}, a
+	a.TLSCA = h.ca
+	return &Submitter{Config: &config.Config{}, Identity: host, rehearsal: &rehearsal{secret}}, a
 }
 
 // deadPort is an address where nobody listens.
@@ -251,7 +264,7 @@ func TestAddressesInOrder(t *testing.T) {
 // record does, gets the mail.
 func TestSRVPortInUse(t *testing.T) {
 	h := newSmarthost(t)
-	certificate, roots, err := smtpd.Certificate("127.0.0.1")
+	certificate, _, err := smtpd.Certificate("127.0.0.1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -274,13 +287,13 @@ func TestSRVPortInUse(t *testing.T) {
 		server  string
 		port    uint16
 		address string
-		roots   *x509.CertPool
+		ca      string
 	}{
-		{"smtp://_submission._tcp.example.org", 465, h.address, h.roots},
-		{"smtps://_submissions._tcp.example.org", 587, l.Addr().String(), roots},
+		{"smtp://_submission._tcp.example.org", 465, h.address, h.ca},
+		{"smtps://_submissions._tcp.example.org", 587, l.Addr().String(), writeCA(t, certificate)},
 	} {
 		s, a := h.submitter(t, "swordfish")
-		s.rehearsal.roots = tt.roots
+		a.TLSCA = tt.ca
 		a.Servers, a.TLSName = []config.Server{server(t, tt.server)}, "127.0.0.1"
 		s.LookupSRV = func(context.Context, string) ([]*net.SRV, error) {
 			return []*net.SRV{{Target: "mail.example.org.", Port: tt.port}}, nil

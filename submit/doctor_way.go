@@ -3,7 +3,6 @@ package submit
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -16,6 +15,7 @@ import (
 	"sendoff/submit/envelope"
 	"sendoff/submit/smtp"
 	"sendoff/submit/status"
+	"sendoff/submit/trust"
 )
 
 // These checks go the way of a delivery. The same functions that open a session
@@ -184,7 +184,7 @@ func (d *doctor) meet(ctx context.Context, h hop) *meeting {
 		return m
 	}
 	m.reached = toSecure
-	c, err := s.tlsConfig(d.account, h.target)
+	c, err := tlsConfig(d.account, h.target)
 	if err != nil {
 		conn.Close()
 		m.err = err
@@ -291,32 +291,15 @@ const soon = 14 * 24 * time.Hour
 func (d *doctor) certificate(cs *tls.ConnectionState) finding {
 	leaf := cs.PeerCertificates[0]
 	left := time.Until(leaf.NotAfter)
-	hosts, addresses := certificateNames(leaf)
-	words := fmt.Sprintf("%s, for %s; %d days left", tls.VersionName(cs.Version), some(append(hosts, addresses...)), int(left/(24*time.Hour)))
+	words := fmt.Sprintf("%s, for %s; %d days left", tls.VersionName(cs.Version), trust.Names(leaf), int(left/(24*time.Hour)))
 	if len(d.account.TLSFingerprint) > 0 {
-		return fine("%s; trusted by its fingerprint; %s", words, chain(cs.PeerCertificates))
+		return fine("%s; trusted by its fingerprint; %s", words, trust.Chain(cs.PeerCertificates))
 	}
-	words += "; " + chain(cs.PeerCertificates)
+	words += "; " + trust.Chain(cs.PeerCertificates)
 	if left < soon {
 		return noted(status.Insecure.Errorf("%s: the certificate expires soon, on %s", words, leaf.NotAfter.UTC().Format(time.DateOnly)))
 	}
 	return fine("%s", words)
-}
-
-// chain names the certificates that a server has sent, but its own.
-func chain(sent []*x509.Certificate) string {
-	sent = sent[:min(len(sent), maxSent)]
-	if len(sent) == 1 && selfIssued(sent[0]) {
-		return "signed by itself"
-	}
-	var above []string
-	for _, c := range sent[1:] {
-		above = append(above, called(c))
-	}
-	if last := sent[len(sent)-1]; !selfIssued(last) {
-		above = append(above, title(last.Issuer))
-	}
-	return "by " + strings.Join(above, ", ")
 }
 
 // greetings looks at what each server says of itself.
@@ -326,7 +309,7 @@ func (d *doctor) greetings(context.Context) []finding {
 		if len(m.facts.Extensions) > 0 {
 			offers = "offers " + strings.Join(m.facts.Extensions, ", ")
 		}
-		return fine("%s; %s", shorten(m.facts.Greeting), offers)
+		return fine("%s; %s", status.Shorten(m.facts.Greeting), offers)
 	})
 }
 
@@ -357,7 +340,7 @@ func (d *doctor) mechanism(ctx context.Context) []finding {
 		words += "; allowed: " + strings.Join(d.account.Auth, ", ")
 	}
 	if m.facts.TLS == nil && m.local() {
-		if known, _ := trustPort(d.account, m.address, netip.AddrPort{}); !known {
+		if known, _ := trust.Port(d.account, m.address, netip.AddrPort{}); !known {
 			return one(noted(status.Insecure.Errorf("%s; this system does not tell whose port %d is, which gets the secret", words, m.address.Port())))
 		}
 	}

@@ -98,7 +98,7 @@ func (m *middlebox) sizes() string {
 	return strings.Join(words, " ")
 }
 
-// queued gives s a queue, and an account that trusts roots of h.
+// queued gives s a queue, and an account that does not trust h.
 func (h *smarthost) queued(t *testing.T, address string) (*Submitter, *config.Account) {
 	t.Helper()
 	s, a := h.submitter(t, "swordfish")
@@ -113,6 +113,7 @@ func (h *smarthost) queued(t *testing.T, address string) (*Submitter, *config.Ac
 	s.rehearsal, s.Queue, s.Store = nil, q, &credential.Store{Home: "/nonexistent"}
 	s.Config = config.Default()
 	s.Config.Aliases, s.Config.Runner = config.Off, config.Off
+	a.TLSCA = ""
 	a.Secret, a.Timeout.Duration = config.List[string]{"file:" + secret}, 4*time.Second
 	a.Servers = config.List[config.Server]{server(t, "smtps://"+address)}
 	return s, a

@@ -19,14 +19,15 @@ var rows = [][]string{
 	{"sendoff/submit/program"},
 	{"sendoff/config/cmdline", "sendoff/config/setup", "sendoff/submit"},
 	{"sendoff/config/discover", "sendoff/config/edit",
-		"sendoff/submit/maillog"},
+		"sendoff/submit/maillog",
+		"sendoff/submit/trust"},
 	{"sendoff/config", "sendoff/submit/message", "sendoff/submit/smtp", "sendoff/submit/smtpd",
 		"sendoff/submit/auth", "sendoff/submit/credential", "sendoff/submit/queue"},
 	{"sendoff/submit/envelope", "sendoff/submit/process", "sendoff/submit/status"},
 }
 
 // testOnly are packages that only tests import.
-var testOnly = []string{"sendoff/submit/smtp/smtptest", "sendoff/submit/credential/oauth2test", "sendoff/submit/e2e", "sendoff/submit/bench"}
+var testOnly = []string{"sendoff/submit/trust/trusttest", "sendoff/submit/smtp/smtptest", "sendoff/submit/credential/oauth2test", "sendoff/submit/e2e", "sendoff/submit/bench"}
 
 func TestImports(t *testing.T) {
 	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", "../...").Output()

@@ -17,6 +17,7 @@ import (
 	"sendoff/submit/queue"
 	"sendoff/submit/smtp"
 	"sendoff/submit/status"
+	"sendoff/submit/trust"
 )
 
 // A login is who we are to a server, and the secret to prove it, which is
@@ -283,7 +284,7 @@ func (l *login) auth(ctx context.Context, offered []string, cs *tls.ConnectionSt
 		return nil, err
 	}
 	if cs == nil && l.local {
-		if _, err := trustPort(l.account, l.port, l.from); err != nil {
+		if _, err := trust.Port(l.account, l.port, l.from); err != nil {
 			return nil, err
 		}
 	}

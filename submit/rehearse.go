@@ -5,8 +5,8 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -24,7 +24,6 @@ import (
 // A rehearsal is a smarthost of our own, with all that a client needs to be
 // let in.
 type rehearsal struct {
-	roots  *x509.CertPool
 	secret credential.Secret
 }
 
@@ -37,12 +36,13 @@ func (s *Submitter) Rehearse(ctx context.Context, w io.Writer, r *Request) error
 	if err != nil {
 		return err
 	}
-	certificate, roots, err := smtpd.Certificate("127.0.0.1")
+	certificate, _, err := smtpd.Certificate("127.0.0.1")
 	if err != nil {
 		return fmt.Errorf("rehearsal: %w", err)
 	}
 	account := r.Account.Bare()
 	account.User = cmp.Or(r.Account.User, "rehearsal")
+	account.TLSFingerprint = config.Fingerprints{sha256.Sum256(certificate.Certificate[0])}
 	received, forget := scratch()
 	defer forget()
 	server := &smtpd.Server{
@@ -69,7 +69,7 @@ func (s *Submitter) Rehearse(ctx context.Context, w io.Writer, r *Request) error
 		return err
 	}
 	actor := *s
-	actor.rehearsal, actor.Log = &rehearsal{roots, secret}, nil
+	actor.rehearsal, actor.Log = &rehearsal{secret}, nil
 	actor.Trace = traceTo(w)
 	rehearsed := *r
 	rehearsed.Account = account

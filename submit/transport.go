@@ -13,6 +13,7 @@ import (
 	"sendoff/submit/credential"
 	"sendoff/submit/smtp"
 	"sendoff/submit/status"
+	"sendoff/submit/trust"
 )
 
 // Time limits before MAIL: somebody may be waiting.
@@ -113,7 +114,7 @@ func (o *opening) missed(err error) {
 // others, which get their share of the time, may have more luck.
 func (o *opening) try(ctx context.Context, t target, others int) (*smtp.Session, error) {
 	a := o.account
-	tlsConfig, err := o.s.tlsConfig(a, t) // before anything else: authorities are read in the meantime
+	tlsConfig, err := tlsConfig(a, t) // before anything else: authorities are read in the meantime
 	if err != nil {
 		return nil, err
 	}
@@ -136,6 +137,14 @@ func (o *opening) try(ctx context.Context, t target, others int) (*smtp.Session,
 		o.failure = cmp.Or(o.failure, err)
 	}
 	return nil, nil
+}
+
+// tlsConfig returns how to speak TLS with t; nil for a target without TLS.
+func tlsConfig(a *config.Account, t target) (*tls.Config, error) {
+	if t.server.Way().TLS == config.NoTLS {
+		return nil, nil
+	}
+	return trust.Config(a, t.name, t.prove)
 }
 
 // goesOn reports whether another address of t may do better than one that failed
@@ -167,7 +176,7 @@ func notReady(limit time.Duration) error {
 // it. That this has worked is remembered for a day.
 func (o *opening) begin(ctx context.Context, h hop, conn net.Conn, c *tls.Config) (*smtp.Session, error) {
 	if o.classical = c != nil && o.s.is(h, classicalOnly); c == nil || o.classical {
-		return o.start(ctx, h, conn, smtp.Options{TLS: withClassicalShares(c, nil)})
+		return o.start(ctx, h, conn, smtp.Options{TLS: trust.WithClassicalShares(c, nil)})
 	}
 	silence := silentTime
 	if deadline, ok := ctx.Deadline(); ok {
@@ -182,7 +191,7 @@ func (o *opening) begin(ctx context.Context, h hop, conn net.Conn, c *tls.Config
 	if unreached != nil {
 		return nil, err
 	}
-	session, again := o.start(ctx, h, conn, smtp.Options{TLS: withClassicalShares(c, func() { o.classical = true })})
+	session, again := o.start(ctx, h, conn, smtp.Options{TLS: trust.WithClassicalShares(c, func() { o.classical = true })})
 	if o.classical {
 		o.s.remember(h, classicalOnly)
 		o.s.logAddress(h, "TLS works "+onlyClassical)

@@ -12,6 +12,7 @@ import (
 	"sendoff/submit/envelope"
 	"sendoff/submit/message"
 	"sendoff/submit/smtp"
+	"sendoff/submit/status"
 )
 
 // A Trial is an account that has to prove itself before it is in any
@@ -92,7 +93,7 @@ func describe(h hop, offered []string, cs *tls.ConnectionState) Seen {
 		}
 		lines = []string{
 			"connected to " + h.String() + " with " + tls.VersionName(cs.Version),
-			fmt.Sprintf("its certificate is good for %s, issued by %q, until %s (%d days)", h.prove, shorten(issuer), leaf.NotAfter.Format(time.DateOnly), days),
+			fmt.Sprintf("its certificate is good for %s, issued by %q, until %s (%d days)", h.prove, status.Shorten(issuer), leaf.NotAfter.Format(time.DateOnly), days),
 		}
 	}
 	logins := "it offers no login"

@@ -90,6 +90,16 @@ func (t *forTerminal) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// Shorten returns the first 100 characters of what others wrote, which a line can
+// bear, and "…" if there are more.
+func Shorten(s string) string {
+	const most = 100
+	if r := []rune(s); len(r) > most {
+		return string(r[:most]) + "…"
+	}
+	return s
+}
+
 // Clip returns s if it has at most n octets, else its beginning and its end: servers
 // put last what can be done, mostly a link.
 func Clip(s string, n int) string {

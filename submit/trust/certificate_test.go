@@ -1,4 +1,4 @@
-package submit
+package trust
 
 import (
 	"context"
@@ -69,8 +69,7 @@ func issue(t *testing.T, a *authority, template *x509.Certificate) *authority {
 // its first certificate and no greeting comes to.
 func handshake(t *testing.T, a *config.Account, host string, sent ...*authority) error {
 	t.Helper()
-	s := &Submitter{}
-	c, err := s.tlsConfig(a, target{server: config.Server{Scheme: config.SchemeTLS}, name: host, port: 465, prove: host})
+	c, err := Config(a, host, host)
 	if err != nil {
 		return err
 	}
@@ -219,7 +218,7 @@ func TestCertificateWords(t *testing.T) {
 			`its issuer's, "Middle": signed with ECDSA-SHA1, which is too weak to prove anything`, "whoever runs the server has to renew that certificate"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			a := work(t)
+			a := new(config.Account)
 			a.TLSCA = filepath.Join(t.TempDir(), "ca.pem")
 			writePEM(t, a.TLSCA, "CERTIFICATE", tt.root.certificate.Raw)
 			err := handshake(t, a, tt.host, tt.sent...)
@@ -300,7 +299,7 @@ func TestFingerprints(t *testing.T) {
 		{"none", nil, []*authority{leaf}, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			a := work(t)
+			a := new(config.Account)
 			a.TLSCA, a.TLSFingerprint = ca, tt.pins
 			err := handshake(t, a, "mx.example", tt.sent...)
 			if tt.ok {
@@ -360,10 +359,10 @@ func TestTLSFiles(t *testing.T) {
 		{"", "broken.pem", "good.key", "tls-cert: broken.pem: x509: malformed certificate", ""},
 		{"", "old.pem", "old.key", expand(`tls-cert: old.pem: the client certificate "CN=client": expired on 2001-02-03, and this machine's clock says TODAY`, pair.certificate), "get a new one"},
 	} {
-		a := work(t)
+		a := new(config.Account)
 		a.TLSCA, a.TLSCert, a.TLSKey = tt.ca, tt.cert, tt.key
 		a.TLSFingerprint = config.Fingerprints{{1}} // no need for the system's
-		_, err := new(Submitter).tlsConfig(a, target{server: config.Server{Scheme: config.SchemeTLS}, name: "mx.example", prove: "mx.example"})
+		_, err := Config(a, "mx.example", "mx.example")
 		if tt.words == "" {
 			if err != nil {
 				t.Errorf("%+v: %v", tt, err)

@@ -1,4 +1,4 @@
-package submit
+package trust
 
 import (
 	"bytes"
@@ -16,9 +16,9 @@ import (
 	"sendoff/submit/status"
 )
 
-// fault is the error of a server whose certificates, sent, do not verify: err
-// in words that say which certificate, which name or which date is wrong. All
-// that it takes is looked for here, when a connection has failed.
+// fault returns the error of a server whose certificates, sent, do not verify: err
+// in words that say which certificate, which name or which date is wrong. What the
+// words need is only looked for here, when a connection has failed.
 func (v *verifier) fault(sent []*x509.Certificate, err error) error {
 	return status.Insecure.Errorf("TLS: certificate of %s: %s", v.host, status.Printable(v.words(sent, err)))
 }
@@ -50,11 +50,12 @@ func noAuthorities() bool {
 	return err != nil || pool.Equal(x509.NewCertPool())
 }
 
-// authoritiesPlace names the variables that say where they should be.
+// authoritiesPlace names the variable that says where authorities should be; "" if
+// none is set.
 func authoritiesPlace() string {
 	for _, name := range []string{"SSL_CERT_FILE", "SSL_CERT_DIR"} {
 		if place := os.Getenv(name); place != "" {
-			return fmt.Sprintf(", as %s is %q", name, shorten(place))
+			return fmt.Sprintf(", as %s is %q", name, status.Shorten(place))
 		}
 	}
 	return ""
@@ -64,43 +65,43 @@ func authoritiesPlace() string {
 func (v *verifier) invalid(sent []*x509.Certificate, e x509.CertificateInvalidError) string {
 	switch e.Reason {
 	case x509.Expired:
-		return v.which(sent, e.Cert) + validity(e.Cert, time.Now())
+		return v.whose(sent, e.Cert) + validity(e.Cert, time.Now())
 	case x509.IncompatibleUsage:
 		i := slices.IndexFunc(sent, func(c *x509.Certificate) bool { return !forServers(c) })
 		if i < 0 {
 			return "an authority above it is not for servers (extended key usage)"
 		}
-		return v.which(sent, sent[i]) + "it is not for servers (extended key usage)"
+		return v.whose(sent, sent[i]) + "it is not for servers (extended key usage)"
 	case x509.CANotAuthorizedForThisName:
-		return "an authority above it may not sign for this name: " + shorten(strings.TrimPrefix(e.Detail, "x509: "))
+		return "an authority above it may not sign for this name: " + status.Shorten(strings.TrimPrefix(e.Detail, "x509: "))
 	}
-	return v.which(sent, e.Cert) + strings.TrimPrefix(e.Error(), "x509: ")
+	return v.whose(sent, e.Cert) + strings.TrimPrefix(e.Error(), "x509: ")
 }
 
-// which names c, one of a chain, as the begin of a sentence. The server's own
-// certificate needs no name.
-func (v *verifier) which(sent []*x509.Certificate, c *x509.Certificate) string {
+// whose begins a sentence about c, a certificate of a chain: with its name, or with
+// nothing for the server's own.
+func (v *verifier) whose(sent []*x509.Certificate, c *x509.Certificate) string {
 	switch {
 	case c == nil || c.Equal(sent[0]):
 		return ""
 	case selfIssued(c):
-		return fmt.Sprintf("the authority %s in %s: ", title(c.Subject), v.place())
+		return fmt.Sprintf("the authority %s in %s: ", fullName(c.Subject), v.trusted())
 	case bytes.Equal(c.RawSubject, sent[0].RawIssuer):
-		return fmt.Sprintf("its issuer's, %s: ", called(c))
+		return fmt.Sprintf("its issuer's, %s: ", shortName(c))
 	}
-	return fmt.Sprintf("that of %s above it: ", called(c))
+	return fmt.Sprintf("that of %s above it: ", shortName(c))
 }
 
-// place is where the trusted authorities are.
-func (v *verifier) place() string {
+// trusted says where the trusted authorities are.
+func (v *verifier) trusted() string {
 	if v.given != nil {
 		return "tls-ca"
 	}
 	return "this system"
 }
 
-// validity says since or until when c is no good. A day is enough, unless it
-// is today.
+// validity says until when c was valid, or from when it will be. It shows days only,
+// unless the day is today.
 func validity(c *x509.Certificate, now time.Time) string {
 	words, at := "expired on", c.NotAfter
 	if now.Before(c.NotBefore) {
@@ -126,25 +127,31 @@ const maxNames = 4
 
 func wrongName(e x509.HostnameError) string {
 	c := e.Certificate
-	hosts, addresses := certificateNames(c)
-	names := slices.Concat(hosts, addresses)
+	hosts, addresses := names(c)
+	all := slices.Concat(hosts, addresses)
 	if net.ParseIP(e.Host) != nil {
-		names = slices.Concat(addresses, hosts) // those first that come into question
+		all = slices.Concat(addresses, hosts) // first those of the kind that was asked for
 	}
-	if len(names) == 0 {
+	if len(all) == 0 {
 		words := "it names no host at all, and so not " + e.Host
 		if cn := c.Subject.CommonName; cn != "" {
-			words += fmt.Sprintf("; its common name %q does not count", shorten(cn))
+			words += fmt.Sprintf("; its common name %q does not count", status.Shorten(cn))
 		}
 		return words
 	}
-	return fmt.Sprintf("it is for %s, not for %s", some(names), e.Host)
+	return fmt.Sprintf("it is for %s, not for %s", list(all), e.Host)
 }
 
-// certificateNames returns whom c is for.
-func certificateNames(c *x509.Certificate) (hosts, addresses []string) {
+// Names lists the hosts and addresses that c is for, as many as a person wants to read.
+func Names(c *x509.Certificate) string {
+	hosts, addresses := names(c)
+	return list(append(hosts, addresses...))
+}
+
+// names returns the hosts and addresses that c is for.
+func names(c *x509.Certificate) (hosts, addresses []string) {
 	for _, name := range c.DNSNames {
-		hosts = append(hosts, shorten(name))
+		hosts = append(hosts, status.Shorten(name))
 	}
 	for _, ip := range c.IPAddresses {
 		addresses = append(addresses, ip.String())
@@ -152,8 +159,8 @@ func certificateNames(c *x509.Certificate) (hosts, addresses []string) {
 	return hosts, addresses
 }
 
-// some lists as many of names as a person wants to read.
-func some(names []string) string {
+// list lists as many of names as a person wants to read.
+func list(names []string) string {
 	more := ""
 	if n := len(names) - maxNames; n > 0 {
 		names, more = names[:maxNames], fmt.Sprintf(", and %d more", n)
@@ -164,9 +171,9 @@ func some(names []string) string {
 // unknown says where a chain ends without reaching an authority that is
 // trusted.
 func (v *verifier) unknown(sent []*x509.Certificate, e x509.UnknownAuthorityError) string {
-	top, why := climb(sent)
+	top, why := followChain(sent)
 	if why != "" {
-		return v.which(sent, top) + why
+		return v.whose(sent, top) + why
 	}
 	leaf := sent[0]
 	var words string
@@ -174,28 +181,28 @@ func (v *verifier) unknown(sent []*x509.Certificate, e x509.UnknownAuthorityErro
 	case top.Equal(leaf) && selfIssued(leaf):
 		words = fmt.Sprintf("unknown authority: it is signed by itself, SHA-256 %x", sha256.Sum256(leaf.Raw))
 	case selfIssued(top):
-		words = fmt.Sprintf("unknown authority %s, which is not in %s; SHA-256 %x", title(top.Issuer), v.place(), sha256.Sum256(leaf.Raw))
+		words = fmt.Sprintf("unknown authority %s, which is not in %s; SHA-256 %x", fullName(top.Issuer), v.trusted(), sha256.Sum256(leaf.Raw))
 	case top.Equal(leaf):
-		words = fmt.Sprintf("unknown authority %s, of which the server sends no certificate", title(top.Issuer))
+		words = fmt.Sprintf("unknown authority %s, of which the server sends no certificate", fullName(top.Issuer))
 	default:
-		words = fmt.Sprintf("unknown authority %s, which issued %s", title(top.Issuer), called(top))
+		words = fmt.Sprintf("unknown authority %s, which issued %s", fullName(top.Issuer), shortName(top))
 	}
 	if strings.Contains(e.Error(), "candidate authority certificate") {
-		words += "; the one of that name in " + v.place() + " is another"
+		words += "; the one of that name in " + v.trusted() + " is another"
 	}
 	return words
 }
 
-// Bounds of a climb: a server can send hundreds of certificates.
+// Bounds of followChain: a server can send hundreds of certificates.
 const (
 	maxSent  = 16
 	maxSteps = 8
 )
 
-// climb follows the certificates that a server sent, from its own up to the
-// last one that signed another. why is what is wrong with that one, or with its
-// signature; "" if it only leads no further.
-func climb(sent []*x509.Certificate) (top *x509.Certificate, why string) {
+// followChain follows the certificates that a server sent, from its own up to the
+// last one that signed another, top. why says what is wrong with top, or with its
+// signature; "" if the chain only ends there.
+func followChain(sent []*x509.Certificate) (top *x509.Certificate, why string) {
 	sent = sent[:min(len(sent), maxSent)]
 	top = sent[0]
 	for range maxSteps {
@@ -212,7 +219,7 @@ func climb(sent []*x509.Certificate) (top *x509.Certificate, why string) {
 			}
 			err := top.CheckSignatureFrom(c)
 			if errors.As(err, new(x509.ConstraintViolationError)) {
-				return top, fmt.Sprintf("signed by %s, which is no authority", title(c.Subject))
+				return top, fmt.Sprintf("signed by %s, which is no authority", fullName(c.Subject))
 			}
 			if namesake = c; err == nil {
 				signer = c
@@ -223,7 +230,7 @@ func climb(sent []*x509.Certificate) (top *x509.Certificate, why string) {
 		case signer != nil:
 			top = signer
 		case namesake != nil:
-			return top, fmt.Sprintf("not signed by the certificate of %s that the server sends with it", title(namesake.Subject))
+			return top, fmt.Sprintf("not signed by the certificate of %s that the server sends with it", fullName(namesake.Subject))
 		default:
 			return top, ""
 		}
@@ -242,45 +249,51 @@ func weak(a x509.SignatureAlgorithm) bool {
 	return false
 }
 
-// title quotes the name of a certificate's subject or issuer.
-func title(name pkix.Name) string {
+// fullName quotes the name of a certificate's subject or issuer.
+func fullName(name pkix.Name) string {
 	if name.String() == "" {
 		return "without a name"
 	}
-	return fmt.Sprintf("%q", shorten(name.String()))
+	return fmt.Sprintf("%q", status.Shorten(name.String()))
 }
 
-// called quotes what people call a certificate.
-func called(c *x509.Certificate) string {
+// shortName quotes the common name of a certificate's subject, or all its names.
+func shortName(c *x509.Certificate) string {
 	if cn := c.Subject.CommonName; cn != "" {
-		return fmt.Sprintf("%q", shorten(cn))
+		return fmt.Sprintf("%q", status.Shorten(cn))
 	}
-	return title(c.Subject)
+	return fullName(c.Subject)
 }
 
-// shorten keeps what others wrote to a length that a line can bear.
-func shorten(s string) string {
-	const most = 100
-	if r := []rune(s); len(r) > most {
-		return string(r[:most]) + "…"
+// Chain names the certificates that a server has sent but its own, and the last
+// one's issuer: "by NAME, NAME", or "signed by itself".
+func Chain(sent []*x509.Certificate) string {
+	sent = sent[:min(len(sent), maxSent)]
+	if len(sent) == 1 && selfIssued(sent[0]) {
+		return "signed by itself"
 	}
-	return s
+	var above []string
+	for _, c := range sent[1:] {
+		above = append(above, shortName(c))
+	}
+	if last := sent[len(sent)-1]; !selfIssued(last) {
+		above = append(above, fullName(last.Issuer))
+	}
+	return "by " + strings.Join(above, ", ")
 }
 
-// negativeSerial is the fault of a certificate, among those sent, whose serial
+// negativeSerial returns the fault of c, among the certificates sent, whose serial
 // number no authority may give.
 func negativeSerial(sent []*x509.Certificate, c *x509.Certificate) error {
-	whose := "its"
 	if c != sent[0] {
-		whose = "that of " + called(c) + " above it has a"
-		return fmt.Errorf("%s negative serial number; SHA-256 of its own %x", whose, sha256.Sum256(sent[0].Raw))
+		return fmt.Errorf("that of %s above it has a negative serial number; SHA-256 of its own %x", shortName(c), sha256.Sum256(sent[0].Raw))
 	}
 	return fmt.Errorf("its serial number is negative; SHA-256 %x", sha256.Sum256(c.Raw))
 }
 
-// otherFingerprint is the fault of a certificate that tls-fingerprint does not
-// allow. It shows both that would, to be compared with what the administrator
-// says they are.
+// otherFingerprint returns the fault of a certificate that tls-fingerprint does not
+// name. It shows both fingerprints that would, to be compared with those that the
+// administrator has.
 func otherFingerprint(c *x509.Certificate) error {
 	return fmt.Errorf("neither it, %x, nor its key, %x, has the fingerprint in tls-fingerprint",
 		sha256.Sum256(c.Raw), sha256.Sum256(c.RawSubjectPublicKeyInfo))

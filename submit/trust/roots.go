@@ -1,4 +1,21 @@
-package submit
+// Package trust decides whether a server is the one that was meant, and says in
+// words why not.
+//
+//	account's tls- settings ── Config ──> *tls.Config
+//	                                        │ at each handshake
+//	              verify: tls-fingerprint, or a chain to tls-ca or the system's authorities
+//	                                        │ if that fails
+//	              certificate.go: which certificate, which name, which date is wrong
+//
+// Port does the same for a port of this machine, which has no certificate: it is
+// the one that was meant if its owner may know the secret.
+//
+// The package must not know sockets, SMTP, or more of an account than its tls-
+// settings and its server-user.
+//
+// Errors: status.Insecure for a server that is not trusted; status.Config for a
+// file of tls-ca, tls-cert or tls-key that cannot be used.
+package trust
 
 import (
 	"bytes"
@@ -32,9 +49,9 @@ var bundles = [...]string{
 	"/usr/local/share/certs/ca-root-nss.crt",            // FreeBSD
 }
 
-// bundle reads the system's authorities from its one file, which takes a
-// fifth of the time of reading every file that holds one. nil: there is none,
-// or the system has other ways, or the environment names others.
+// bundle reads the system's authorities from one file, which takes a fifth of the
+// time of reading a file for each authority. nil: there is no such file, or the
+// system has other ways, or the environment names other files.
 func bundle() *x509.CertPool {
 	if runtime.GOOS == "darwin" || runtime.GOOS == "windows" ||
 		os.Getenv("SSL_CERT_FILE") != "" || os.Getenv("SSL_CERT_DIR") != "" {
@@ -50,19 +67,15 @@ func bundle() *x509.CertPool {
 	return nil
 }
 
-// systemRoots is bundle, read once; it may be started early.
+// systemRoots is bundle, called once. Config calls it early, in a goroutine.
 var systemRoots = sync.OnceValue(bundle)
 
-// tlsConfig says how to speak TLS with t for a: TLS 1.2 at least (RFC 8997), and
-// a certificate that verifies. It is nil for a target without TLS.
-func (s *Submitter) tlsConfig(a *config.Account, t target) (*tls.Config, error) {
-	if t.server.Way().TLS == config.NoTLS {
-		return nil, nil
-	}
-	v := &verifier{host: t.name, name: cmp.Or(a.TLSName, t.prove), fingerprints: a.TLSFingerprint}
-	if s.rehearsal != nil {
-		v.given = s.rehearsal.roots
-	}
+// Config returns how to speak TLS with a server of a: TLS 1.2 at least (RFC 8997),
+// and a certificate that verifies. host is the server's name in errors; prove is
+// the name that the certificate must bear, unless the account's tls-name is another.
+// The error, of kind status.Config, is about a file of the account's settings.
+func Config(a *config.Account, host, prove string) (*tls.Config, error) {
+	v := &verifier{host: host, name: cmp.Or(a.TLSName, prove), fingerprints: a.TLSFingerprint}
 	if a.TLSCA != "" {
 		var err error
 		if v.given, err = authorities(a.TLSCA); err != nil {
@@ -94,8 +107,8 @@ func (s *Submitter) tlsConfig(a *config.Account, t target) (*tls.Config, error) 
 	return c, nil
 }
 
-// legacySuites are the ciphers of TLS 1.2 with those that agree on keys by RSA: of
-// these the ones with AES, which nobody breaks who lacks the server's key.
+// legacySuites returns the ciphers of TLS 1.2 and, for tls-legacy, those with AES
+// that agree on keys by RSA: nobody breaks these who lacks the server's key.
 func legacySuites() []uint16 {
 	suites := []uint16{tls.TLS_RSA_WITH_AES_256_GCM_SHA384, tls.TLS_RSA_WITH_AES_128_GCM_SHA256,
 		tls.TLS_RSA_WITH_AES_256_CBC_SHA, tls.TLS_RSA_WITH_AES_128_CBC_SHA}
@@ -105,10 +118,10 @@ func legacySuites() []uint16 {
 	return suites
 }
 
-// withClassicalShares returns c with a ClientHello of one packet: without the key
+// WithClassicalShares returns c with a ClientHello of one packet: without the key
 // shares of post-quantum algorithms, which take more than a thousand octets. done
 // is called when the server's certificate has verified; it may be nil.
-func withClassicalShares(c *tls.Config, done func()) *tls.Config {
+func WithClassicalShares(c *tls.Config, done func()) *tls.Config {
 	if c == nil {
 		return nil
 	}
@@ -144,7 +157,7 @@ func authorities(file string) (*x509.CertPool, error) {
 	return nil, status.Config.Errorf("tls-ca: %s: no certificate in it", file)
 }
 
-// readRegular reads a file that a setting names. Of anything else the end may
+// readRegular reads a file that a setting names. The end of a device or a pipe may
 // never come, and no mail would leave or wait.
 func readRegular(file string) ([]byte, error) {
 	f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a FIFO must not block the opening
@@ -158,8 +171,8 @@ func readRegular(file string) ([]byte, error) {
 	return io.ReadAll(f)
 }
 
-// clientCertificate reads the files of tls-cert and tls-key, which may be one.
-// What the server would refuse with an alert is found out here, in words.
+// clientCertificate reads the files of tls-cert and tls-key, which may be the same.
+// A certificate that the server would refuse with an alert is refused here, in words.
 func clientCertificate(file, keyFile string) (tls.Certificate, error) {
 	fail := func(format string, args ...any) (tls.Certificate, error) {
 		return tls.Certificate{}, status.Config.Errorf(format, args...)
@@ -190,7 +203,7 @@ func clientCertificate(file, keyFile string) (tls.Certificate, error) {
 		return fail("tls-cert: %s: %s", file, strings.TrimPrefix(err.Error(), "tls: "))
 	}
 	if now := time.Now(); now.After(pair.Leaf.NotAfter) || now.Before(pair.Leaf.NotBefore) {
-		return fail("tls-cert: %s: the client certificate %s: %s", file, title(pair.Leaf.Subject), validity(pair.Leaf, now))
+		return fail("tls-cert: %s: the client certificate %s: %s", file, fullName(pair.Leaf.Subject), validity(pair.Leaf, now))
 	}
 	return pair, nil
 }
@@ -203,11 +216,11 @@ type verifier struct {
 	given        *x509.CertPool // nil: the system's
 }
 
-// verify is tls.Config.VerifyConnection. A fingerprint is all the proof there
-// is to give; otherwise the chain must lead to an authority, be for servers,
-// be valid today and bear the name (RFC 5280, RFC 9525). A negative serial number,
-// which the library takes only because main says so, is as good as a fingerprint
-// that is known.
+// verify is tls.Config.VerifyConnection. Where the account has fingerprints, one of
+// them is all the proof that is needed, and nothing else is proof. Otherwise the
+// chain must lead to an authority, be for servers, be valid today and bear the name
+// (RFC 5280, RFC 9525), and have no negative serial number, which the library takes
+// only because main says so, for servers that a fingerprint vouches for.
 func (v *verifier) verify(cs tls.ConnectionState) error {
 	leaf := cs.PeerCertificates[0]
 	if len(v.fingerprints) > 0 {
