@@ -18,8 +18,8 @@ type attempt struct {
 	request *Request
 	job     *job
 	report  *Report
-	left    []envelope.Recipient // whom no server was asked for
-	over    bool                 // it was settled, or given back
+	left    []int // of job.envelope.To, whom no server was asked for
+	over    bool  // it was settled, or given back
 }
 
 // attempt prepares an entry to be sent. If that cannot be done, the entry is

@@ -36,8 +36,8 @@ func TestReport(t *testing.T) {
 	later := status.Deferred.Errorf("RCPT TO:<b@example.org>: 450 later")
 	never := status.NoUser.Errorf("RCPT TO:<c@example.org>: 550 no such user")
 	policy := status.NotAllowed.Errorf("end of message: 554 5.7.1 spam")
-	a, b, c := envelope.Recipient{Address: parse(t, "a@example.org")}, envelope.Recipient{Address: parse(t, "b@example.org")}, envelope.Recipient{Address: parse(t, "c@example.org")}
-	to := func(r ...envelope.Recipient) []envelope.Recipient { return r }
+	const a, b, c = 0, 1, 2
+	to := func(r ...int) []int { return r }
 	lost := status.Lost.Errorf("end of message: EOF")
 	tests := []struct {
 		name    string
@@ -65,7 +65,11 @@ func TestReport(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			r := &Report{job: &job{account: work(t), envelope: envelope.Envelope{From: parse(t, "x@example.net")}}}
+			j := &job{account: work(t), envelope: envelope.Envelope{From: parse(t, "x@example.net")}}
+			for _, address := range []string{"a@example.org", "b@example.org", "c@example.org"} {
+				j.envelope.To = append(j.envelope.To, envelope.Recipient{Address: parse(t, address)})
+			}
+			r := &Report{job: j}
 			for _, result := range tt.results {
 				r.add(envelope.Address{}, result)
 			}

@@ -77,8 +77,8 @@ func (s *Submitter) logReport(id queue.ID, a *config.Account, since time.Time, r
 			"dsn", code, "status", word, "reply", reply)
 	}
 	for _, result := range report.taken {
-		for _, to := range result.To {
-			line(to.Address, "sent", result.Reply.Status, result.Reply.String(), false)
+		for _, i := range result.To {
+			line(report.job.envelope.To[i].Address, "sent", result.Reply.Status, result.Reply.String(), false)
 		}
 	}
 	for _, f := range report.Failures {

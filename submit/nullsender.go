@@ -1,6 +1,8 @@
 package submit
 
 import (
+	"slices"
+
 	"sendoff/submit/envelope"
 	"sendoff/submit/message"
 )
@@ -14,7 +16,8 @@ import (
 // either, or two vacation programs would answer each other for ever: it goes to
 // the account's own address only, whoever else it is for.
 type substitute struct {
-	envelope envelope.Envelope // for those of the recipients who may get it
+	envelope envelope.Envelope
+	to       []int // those of the recipients who may get it, by index
 	message  *message.Message
 	changes  []message.Change
 }
@@ -27,20 +30,20 @@ func (u *rules) substitute(j *job) *substitute {
 	}
 	automatic := j.message.Automatic()
 	e := j.envelope
-	e.From, e.To = u.own, nil
+	e.From, e.To = u.own, slices.Clone(e.To)
 	e.UTF8 = e.UTF8 || u.own.UTF8()
-	for _, to := range j.envelope.To {
-		if automatic && to.Address.Key() != u.own.Key() {
-			continue
+	var allowed []int
+	for i := range e.To {
+		e.To[i].Notify = envelope.NotifyNever
+		if !automatic || e.To[i].Address.Key() == u.own.Key() {
+			allowed = append(allowed, i)
 		}
-		to.Notify = envelope.NotifyNever
-		e.To = append(e.To, to)
 	}
-	if len(e.To) == 0 {
+	if len(allowed) == 0 {
 		return nil
 	}
 	m := j.message.Copy()
-	return &substitute{envelope: e, message: m, changes: m.MarkAutomatic()}
+	return &substitute{envelope: e, to: allowed, message: m, changes: m.MarkAutomatic()}
 }
 
 // replaceNull sends j from the account's own address at once, if the account
@@ -48,7 +51,7 @@ func (u *rules) substitute(j *job) *substitute {
 func (u *rules) replaceNull(j *job) {
 	j.instead = u.substitute(j)
 	in := j.instead
-	if in == nil || !u.account.ForceSender || len(in.envelope.To) < len(j.envelope.To) {
+	if in == nil || !u.account.ForceSender || len(in.to) < len(j.envelope.To) {
 		return
 	}
 	j.instead = nil

@@ -431,8 +431,8 @@ func TestAsNamed(t *testing.T) {
 				t.Fatal(err)
 			}
 			report := &Report{job: j}
-			for _, to := range j.envelope.To {
-				report.add(envelope.Address{}, smtp.Result{To: []envelope.Recipient{to}, Err: tt.fails[to.Address.String()]})
+			for i, to := range j.envelope.To {
+				report.add(envelope.Address{}, smtp.Result{To: []int{i}, Err: tt.fails[to.Address.String()]})
 			}
 			var got []string
 			named := j.asNamed(r, report)

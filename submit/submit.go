@@ -213,7 +213,7 @@ func (s *Submitter) admitted(ctx context.Context, j *job) (v *visit, done func()
 // fail gives all mails the same outcome.
 func fail(mails []smtp.Mail, err error) {
 	for _, m := range mails {
-		m.Done(smtp.Result{To: m.Envelope.To, Err: err})
+		m.Fail(err)
 	}
 }
 
@@ -238,6 +238,7 @@ func (s *Submitter) mail(j *job, done func(from envelope.Address, r smtp.Result)
 	m := begins(s.mailOf(&j.envelope, j.message, noted))
 	if in := j.instead; in != nil {
 		other := begins(s.mailOf(&in.envelope, in.message, noted))
+		other.To = in.to
 		m.Instead = &other
 	}
 	return m
@@ -322,8 +323,8 @@ func leaves(err error) bool {
 // for one reason are one failure.
 func (r *Report) add(from envelope.Address, result smtp.Result) {
 	var to []envelope.Address
-	for _, recipient := range result.To {
-		to = append(to, recipient.Address)
+	for _, i := range result.To {
+		to = append(to, r.job.envelope.To[i].Address)
 	}
 	if result.Err == nil {
 		r.Accepted = append(r.Accepted, to...)

@@ -13,6 +13,8 @@ import (
 // A Mail is one envelope and message, and where its outcome goes.
 type Mail struct {
 	Envelope *envelope.Envelope
+	// To are those of Envelope.To who are to get it, by index; nil: all.
+	To []int
 	// Open gives the message from its start, in CRLF lines without
 	// dot-stuffing, in a form that the server can take, and its size. It is
 	// called once for each transaction that the mail takes.
@@ -20,24 +22,39 @@ type Mail struct {
 	// Done is called with each Result as soon as it is certain; nothing that
 	// happens later changes it.
 	Done func(Result)
-	// Instead, if not nil, is for those of its recipients, all of them this
-	// mail's too, for whom the server refuses the sender of this one for good:
-	// they get it in a transaction of its own, in the same session.
+	// Instead, if not nil, is for those of its recipients for whom the server
+	// refuses the sender of this one for good: they get it in a transaction of
+	// its own, in the same session. The Envelope of Instead has the recipients
+	// of this one at the same indexes; its To are those who may get it so.
 	Instead *Mail
 }
 
+// recipients are the indexes in Envelope.To of who is to get m.
+func (m *Mail) recipients() []int {
+	if m.To != nil {
+		return m.To
+	}
+	all := make([]int, len(m.Envelope.To))
+	for i := range all {
+		all[i] = i
+	}
+	return all
+}
+
+// Fail gives m, with which no server was bothered, err as its outcome.
+func (m *Mail) Fail(err error) { m.Done(Result{To: m.recipients(), Err: err}) }
+
 // with returns m for some of its recipients.
-func (m *Mail) with(to []envelope.Recipient) Mail {
-	some, e := *m, *m.Envelope
-	e.To = to
-	some.Envelope = &e
-	return some
+func (m *Mail) with(to []int) Mail {
+	rest := *m
+	rest.To = to
+	return rest
 }
 
 // A Result says what the server did for some recipients of a Mail. Each
 // recipient is in exactly one.
 type Result struct {
-	To    []envelope.Recipient
+	To    []int // indexes in Envelope.To of the Mail, or of its Instead
 	Reply Reply // to the end of the message; zero if there was none
 	// Unknown says that the connection broke after the whole message was
 	// sent: the server may have it, and another try may deliver it twice (RFC
@@ -104,7 +121,7 @@ type delivery struct {
 // server.
 type part struct {
 	mail *Mail
-	to   []envelope.Recipient
+	to   []int // indexes in mail.Envelope.To
 }
 
 // flight makes the steps that end the last transaction and begin the next one;
@@ -138,7 +155,7 @@ func (d *delivery) take() *transaction {
 		if !ok {
 			return nil
 		}
-		d.left = d.s.parts(&m, m.Envelope.To)
+		d.left = d.s.parts(&m, m.recipients())
 	}
 	p := &d.left[0]
 	n := min(len(p.to), d.s.maxRecipients())
@@ -151,24 +168,23 @@ func (d *delivery) take() *transaction {
 
 // parts are the mails that the recipients of m get: where the server has refused its
 // sender in this session, it is not asked again.
-func (s *Session) parts(m *Mail, to []envelope.Recipient) []part {
+func (s *Session) parts(m *Mail, to []int) []part {
 	if m.Instead == nil || !slices.Contains(s.senders, m.Envelope.From) {
 		return []part{{m, to}}
 	}
-	instead := make(map[envelope.Address]envelope.Recipient)
-	for _, r := range m.Instead.Envelope.To {
-		instead[r.Address] = r
-	}
 	one, other := part{mail: m}, part{mail: m.Instead}
-	for _, r := range to {
-		if changed, ok := instead[r.Address]; ok {
-			other.to = append(other.to, changed)
+	for _, i := range to {
+		if m.Instead.isFor(i) {
+			other.to = append(other.to, i)
 		} else {
-			one.to = append(one.to, r)
+			one.to = append(one.to, i)
 		}
 	}
 	return slices.DeleteFunc([]part{one, other}, func(p part) bool { return len(p.to) == 0 })
 }
+
+// isFor reports whether recipient i is to get m.
+func (m *Mail) isFor(i int) bool { return m.To == nil || slices.Contains(m.To, i) }
 
 // senderRefused takes note that the server refuses the sender of m, which goes for
 // the recipients that it has not heard of, too.
@@ -182,14 +198,14 @@ func (d *delivery) senderRefused(m *Mail) {
 }
 
 // putBack leaves a recipient for another transaction.
-func (d *delivery) putBack(m *Mail, to envelope.Recipient) {
+func (d *delivery) putBack(m *Mail, to int) {
 	for i := range d.left {
 		if p := &d.left[i]; p.mail == m {
 			p.to = append(slices.Clip(p.to), to)
 			return
 		}
 	}
-	d.left = append(d.left, part{m, []envelope.Recipient{to}})
+	d.left = append(d.left, part{m, []int{to}})
 }
 
 // forget drops the first n transactions. They had their outcome; that nothing

@@ -102,7 +102,7 @@ func newDialogue(t *testing.T, tr *smtptest.Transcript) *dialogue {
 		case "mail", "instead":
 			d.addMail(t, w[1], strings.Split(w[2], ","), strings.Join(tr.Section(w[3]), "\r\n")+"\r\n")
 			if n := len(d.mails) - 1; w[0] == "instead" {
-				d.mails[n-1].Instead = d.instead(n)
+				d.mails[n-1].Instead = d.instead(n, &d.mails[n-1])
 			}
 		default:
 			t.Fatalf("%s: client: %q", tr.Name, line)
@@ -136,9 +136,16 @@ func (d *dialogue) addMail(t *testing.T, from string, to []string, text string) 
 }
 
 // instead takes mail n, which goes in place of the one before, out of the mails.
-func (d *dialogue) instead(n int) *Mail {
+func (d *dialogue) instead(n int, of *Mail) *Mail {
 	m := d.mails[n]
 	d.mails = d.mails[:n]
+	var some []int
+	for i, to := range of.Envelope.To {
+		if slices.ContainsFunc(m.Envelope.To, func(r envelope.Recipient) bool { return r.Address == to.Address }) {
+			some = append(some, i)
+		}
+	}
+	m.To, m.Envelope.To = some, slices.Clone(of.Envelope.To)
 	m.Done = func(r Result) { d.results = append(d.results, outcome{n, r}) }
 	for i := range m.Envelope.To {
 		m.Envelope.To[i].Notify = envelope.NotifyNever
@@ -168,7 +175,7 @@ func (d *dialogue) play() error {
 			}
 		})
 		for _, m := range rest {
-			m.Done(Result{To: m.Envelope.To, Err: status.Lost.Errorf("%w, from %s", errRest, m.Envelope.From)})
+			m.Fail(status.Lost.Errorf("%w, from %s", errRest, m.Envelope.From))
 		}
 		s.Close()
 	}
@@ -183,8 +190,8 @@ func (d *dialogue) outcome() []string {
 	}
 	for _, r := range d.results {
 		var to []string
-		for _, rcpt := range r.To {
-			to = append(to, rcpt.Address.String())
+		for _, i := range r.To {
+			to = append(to, d.mails[r.mail-1].Envelope.To[i].Address.String())
 		}
 		line := fmt.Sprintf("mail %d: %s: ", r.mail, strings.Join(to, ", "))
 		switch {
@@ -288,8 +295,8 @@ func checkResults(t *testing.T, d *dialogue) {
 		return
 	}
 	for n, m := range d.mails[:d.sent] {
-		for _, to := range m.Envelope.To {
-			if got := d.resultsOf(n+1, to); got != 1 {
+		for i, to := range m.Envelope.To {
+			if got := d.resultsOf(n+1, i); got != 1 {
 				t.Errorf("mail %d has %d results for %s", n+1, got, to.Address)
 			}
 		}
@@ -304,13 +311,14 @@ func checkResults(t *testing.T, d *dialogue) {
 	}
 }
 
-// resultsOf counts the results of a mail for a recipient.
-func (d *dialogue) resultsOf(mail int, to envelope.Recipient) int {
+// resultsOf counts the results of a mail for a recipient, by its index.
+func (d *dialogue) resultsOf(mail, to int) int {
 	n := 0
-	same := func(r envelope.Recipient) bool { return r.Address == to.Address }
 	for _, r := range d.results {
-		if r.mail == mail && slices.ContainsFunc(r.To, same) {
-			n++
+		for _, i := range r.To {
+			if r.mail == mail && i == to {
+				n++
+			}
 		}
 	}
 	return n

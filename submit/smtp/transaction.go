@@ -20,7 +20,7 @@ type transaction struct {
 	d        *delivery
 	s        *Session
 	mail     *Mail
-	to       []envelope.Recipient
+	to       []int  // indexes in mail.Envelope.To
 	done     []bool // which of to have their Result, or go to another transaction
 	message  io.Reader
 	size     int64
@@ -88,14 +88,15 @@ func (t *transaction) begin() []step {
 // recipients makes a step for each recipient that this server could take.
 func (t *transaction) recipients() []step {
 	var steps []step
-	for i := range t.to {
-		command, err := t.s.rcptCommand(&t.to[i])
+	for i, of := range t.to {
+		to := &t.mail.Envelope.To[of]
+		command, err := t.s.rcptCommand(to)
 		if err != nil {
 			t.report(i, Result{Err: err})
 			continue
 		}
 		steps = append(steps, step{
-			phase: rcpt, send: command, name: "RCPT TO:<" + t.to[i].Address.String() + ">",
+			phase: rcpt, send: command, name: "RCPT TO:<" + to.Address.String() + ">",
 			skip: func() bool { return t.settled || t.full && t.putBack(i) },
 			want: 2, got: func(st step, r Reply) error { return t.gotRcpt(i, st, r) },
 		})
@@ -174,19 +175,14 @@ func (t *transaction) refused(st step, r Reply, result Result) {
 // the mail that is there instead.
 func (t *transaction) replaced(i int, st step, r Reply) bool {
 	m := t.mail.Instead
-	if m == nil || !r.refusesSender(st.phase) {
+	if m == nil || !r.refusesSender(st.phase) || !m.isFor(t.to[i]) {
 		return false
 	}
-	for _, to := range m.Envelope.To {
-		if to.Address == t.to[i].Address {
-			t.s.remark("the server refuses <" + t.mail.Envelope.From.String() + "> as the sender; trying again with <" + m.Envelope.From.String() + ">")
-			t.s.served = true // so a server that hangs up on the sender is asked again
-			t.done[i] = true
-			t.d.putBack(m, to)
-			return true
-		}
-	}
-	return false
+	t.s.remark("the server refuses <" + t.mail.Envelope.From.String() + "> as the sender; trying again with <" + m.Envelope.From.String() + ">")
+	t.s.served = true // so a server that hangs up on the sender is asked again
+	t.done[i] = true
+	t.d.putBack(m, t.to[i])
+	return true
 }
 
 func (t *transaction) gotRcpt(i int, st step, r Reply) error {
@@ -262,7 +258,7 @@ func (t *transaction) lost(err error, sent bool) {
 }
 
 // undone are the recipients that have no Result yet.
-func (t *transaction) undone() (to []envelope.Recipient) {
+func (t *transaction) undone() (to []int) {
 	for i := range t.to {
 		if !t.done[i] {
 			to = append(to, t.to[i])
