@@ -211,8 +211,6 @@ type Survey struct {
 	Size     int64 // octets of the wire form, before any re-encoding
 	EightBit bool  // an octet over 127 in body or header
 	UTF8     bool  // an address in the header is not ASCII, and needs SMTPUTF8
-	NUL      bool  // a NUL in the body
-	LongLine bool  // a line of the body is over 998 octets
 	Signed   bool  // signed or encrypted: never changed
 }
 
@@ -223,8 +221,6 @@ func (m *Message) Survey() Survey {
 		Size:     m.size(),
 		EightBit: eight || m.body.eight,
 		UTF8:     address,
-		NUL:      m.body.nul,
-		LongLine: m.long,
 		Signed:   m.signed,
 	}
 }

@@ -24,7 +24,7 @@ import (
 //	uuencode and x- encodings            left as they are
 //
 // Two readers go over the body, one ahead of the other: at the start of each
-// part the scout runs to its end and tells what is in it, so any message is
+// part the second one runs to its end and tells what is in it, so any message is
 // re-encoded in constant memory. The result is kept like a body.
 const (
 	maxDepth      = 50      // of nesting; deeper parts are not looked into
@@ -51,7 +51,7 @@ func (m *Message) recoding(f envelope.Form) (*recoding, error) {
 	if *known != nil {
 		return *known, nil
 	}
-	r := recoder{src: newSource(m.body), scout: newSource(m.body), out: new(store), eight: f.EightBit}
+	r := recoder{src: newSource(m.body), ahead: newSource(m.body), out: new(store), eight: f.EightBit}
 	p := r.plan(m.fields, "text/plain")
 	p.message = true
 	r.content(p)
@@ -70,7 +70,7 @@ func (m *Message) recoding(f envelope.Form) (*recoding, error) {
 // A recoder copies a body part by part from src to out. Its first error stays
 // in err, and ends the copying when the source does.
 type recoder struct {
-	src, scout *source
+	src, ahead *source  // what is copied, and what is looked at before
 	out        *store   // nil to look only
 	eight      bool     // 8-bit text may stay
 	found      bool     // a part had a header that was not ASCII
@@ -87,7 +87,7 @@ func (r *recoder) write(p []byte) {
 }
 
 func (r *recoder) error() error {
-	for _, s := range [...]*source{r.src, r.scout} {
+	for _, s := range [...]*source{r.src, r.ahead} {
 		if r.err == nil && s.err != io.EOF {
 			r.err = status.Temporary.Wrap(s.err)
 		}

@@ -1,7 +1,7 @@
 package message
 
 import (
-	"slices"
+	"bytes"
 	"strings"
 	"unicode/utf8"
 
@@ -33,7 +33,7 @@ type plan struct {
 	message  bool   // the header is a message's, which has MIME-Version
 	encoding string // new Content-Transfer-Encoding, "" to keep what there is
 	charset  string // to be added to Content-Type
-	retype   bool   // the Content-Type is of no use
+	retype   bool   // the Content-Type does not describe the content, and is left out
 }
 
 // plan looks at the part whose header has been read and decides.
@@ -49,36 +49,35 @@ func (r *recoder) plan(fields []field, byDefault string) plan {
 		p.encoding = r.compositeEncoding(encoding)
 		return p
 	case multipart && p.media.boundary != "":
-		own := "--" + p.media.boundary
-		r.bounds = append(r.bounds, own)
-		seen := r.lookAhead()
+		r.bounds = append(r.bounds, "--"+p.media.boundary)
+		ahead := r.lookAhead()
 		r.bounds = r.bounds[:len(r.bounds)-1]
-		if seen.level == len(r.bounds) {
+		if ahead.level == len(r.bounds) {
 			p.how = asMultipart
 			p.encoding = r.compositeEncoding(encoding)
 			return p
 		}
-		p.decide(r, seen, encoding)
+		p.decide(r, ahead, encoding)
 		return p
 	}
-	seen := r.lookAhead()
+	ahead := r.lookAhead()
 	switch {
-	case sealed && seen.nul:
+	case sealed && ahead.nul:
 		r.err = status.Data.Errorf("a signed part of the message has a NUL character, which no server takes")
 		fallthrough
 	case sealed:
-		p.end, p.open = seen.end, seen.level < 0
+		p.end, p.open = ahead.end, ahead.level < 0
 	default:
-		p.decide(r, seen, encoding)
+		p.decide(r, ahead, encoding)
 	}
 	return p
 }
 
 // compositeEncoding returns the encoding that a multipart or message is
 // labelled with, when parts of it may lose their 8-bit text.
-func (r *recoder) compositeEncoding(old encoding) string {
+func (r *recoder) compositeEncoding(declared encoding) string {
 	switch {
-	case old == "" || old == "7bit", r.eight && old == "8bit":
+	case declared == "" || declared == "7bit", r.eight && declared == "8bit":
 		return ""
 	case r.eight:
 		return "8bit"
@@ -86,23 +85,23 @@ func (r *recoder) compositeEncoding(old encoding) string {
 	return "7bit"
 }
 
-// decide chooses the encoding of a part that has no parts, from what was seen
-// in it and the encoding it has.
-func (p *plan) decide(r *recoder, seen sight, old encoding) {
-	p.end, p.open = seen.end, seen.level < 0
-	if !seen.nul && !seen.long && (!seen.eight || r.eight) {
+// decide chooses the encoding of a part that has no parts, from what is in it and
+// the encoding that its header declares.
+func (p *plan) decide(r *recoder, ahead lookout, declared encoding) {
+	p.end, p.open = ahead.end, ahead.level < 0
+	if !ahead.nul && !ahead.long && (!ahead.eight || r.eight) {
 		return
 	}
 	composite := strings.HasPrefix(p.media.name, "multipart/")
 	text := composite || strings.HasPrefix(p.media.name, "text/") || strings.HasPrefix(p.media.name, "message/")
 	switch {
-	case old == "quoted-printable":
+	case declared == "quoted-printable":
 		p.how, p.encoded = inQP, true
 		return
-	case old == "base64":
+	case declared == "base64":
 		p.how, p.encoded = inBase64, true
 		return
-	case !old.isIdentity():
+	case !declared.isIdentity():
 		return
 	}
 	if r.depth >= maxDepth && (composite || p.media.name == "message/rfc822") {
@@ -114,9 +113,9 @@ func (p *plan) decide(r *recoder, seen sight, old encoding) {
 		p.how, p.encoding = inQP, "quoted-printable"
 	}
 	p.retype = composite || p.media.bad
-	if seen.eight && p.media.charset == "" && text && !strings.HasPrefix(p.media.name, "message/") {
+	if ahead.eight && p.media.charset == "" && text && !strings.HasPrefix(p.media.name, "message/") {
 		p.charset = "utf-8"
-		if seen.other {
+		if ahead.other {
 			p.charset = unknownCharset
 		}
 	}
@@ -163,41 +162,52 @@ func (f field) with(text string) field {
 	return field{[]byte(raw), f.name, hasLongLine([]byte(raw))}
 }
 
-// A sight is what the scout saw up to a delimiter.
-type sight struct {
-	nul, eight, long bool
-	other            bool  // 8-bit, but not UTF-8
-	end              int64 // where the delimiter is
-	level            int   // whose it is; -1 at the end of the message
+// A lookout is what the part ahead contains, and where it ends.
+type lookout struct {
+	contents
+	long  bool  // it has a line over maxLine
+	end   int64 // where the delimiter behind it is
+	level int   // which of bounds the delimiter is of; -1 at the end of the message
 }
 
-// lookAhead sends the scout to the next delimiter of r.bounds.
-func (r *recoder) lookAhead() sight {
-	s := r.scout
+// lookAhead reads up to the next delimiter of bounds.
+func (r *recoder) lookAhead() (ahead lookout) {
+	s := r.ahead
 	for s.pos < r.src.pos && !s.done {
 		s.next()
 	}
-	var seen sight
-	var runes runeChecker
 	length := 0
 	for ; !s.done; s.next() {
 		if level, _ := r.delimiter(s); level >= 0 {
-			seen.level, seen.end = level, s.pos
-			return seen
+			ahead.level, ahead.end = level, s.pos
+			return ahead
 		}
 		length += len(s.piece)
-		seen.long = seen.long || length > maxLine
-		seen.nul = seen.nul || slices.Contains(s.piece, 0)
-		if hasEightBit(s.piece) || runes.held > 0 {
-			seen.eight = true
-			seen.other = seen.other || !runes.valid(s.piece, s.end)
-		}
+		ahead.long = ahead.long || length > maxLine
+		ahead.inspect(s.piece, s.end)
 		if s.end {
 			length = 0
 		}
 	}
-	seen.level, seen.end = -1, s.pos
-	return seen
+	ahead.level, ahead.end = -1, s.pos
+	return ahead
+}
+
+// contents says which octets there are in a text that comes in pieces.
+type contents struct {
+	nul   bool // a NUL
+	eight bool // an octet over 127
+	other bool // 8-bit text that is not UTF-8
+	runes runeChecker
+}
+
+// inspect takes the next piece; end says that no more of its line follows.
+func (c *contents) inspect(p []byte, end bool) {
+	c.nul = c.nul || bytes.IndexByte(p, 0) >= 0
+	if hasEightBit(p) || c.runes.held > 0 {
+		c.eight = true
+		c.other = c.other || !c.runes.valid(p, end)
+	}
 }
 
 // A runeChecker checks UTF-8 that comes in pieces.

@@ -20,16 +20,13 @@ const (
 // while it is small; if it is large, in the file that it comes from, or in one
 // that has no name, so that nothing is left of it whatever happens.
 type store struct {
+	contents
 	chunks [][]byte // in memory: all full but the last
 	tail   []byte   // not yet among chunks or in file
 	file   file
 	name   string    // of file, where an open file cannot be removed
 	from   *original // becomes file, instead of a new one; nil if the body comes from no file
 	size   int64
-	nul    bool // there is a NUL
-	eight  bool // there is an octet over 127
-	other  bool // there are some that are not UTF-8
-	runes  runeChecker
 }
 
 // A file holds a body that is not in memory.
@@ -83,7 +80,7 @@ func (s *store) Write(p []byte) (int, error) {
 
 // flush makes room in tail.
 func (s *store) flush() error {
-	s.inspect()
+	s.inspect(s.tail, false)
 	if s.file == nil && s.size > maxInCore {
 		if err := s.spill(); err != nil {
 			return status.Temporary.Errorf("cannot keep a large message: %w", err)
@@ -130,15 +127,6 @@ func (s *store) reset() error {
 	err := s.close()
 	*s = store{}
 	return err
-}
-
-// inspect notes what tail holds.
-func (s *store) inspect() {
-	s.nul = s.nul || bytes.IndexByte(s.tail, 0) >= 0
-	if hasEightBit(s.tail) || s.runes.held > 0 {
-		s.eight = true
-		s.other = s.other || !s.runes.valid(s.tail, false)
-	}
 }
 
 // hasEightBit reports whether b has an octet over 127.
