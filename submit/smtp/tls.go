@@ -90,11 +90,7 @@ const oldTLS = "the server has no protocol version from TLS 1.2 on"
 
 // insteadOfTLS says what the first octets of an answer without TLS are.
 func insteadOfTLS(begin []byte) string {
-	digits := 0
-	for digits < 3 && begin[digits] >= '0' && begin[digits] <= '9' {
-		digits++
-	}
-	if digits == 3 && (begin[3] == ' ' || begin[3] == '-') {
+	if strings.Trim(string(begin[:3]), "0123456789") == "" && (begin[3] == ' ' || begin[3] == '-') {
 		return " but with plain SMTP"
 	}
 	return ""

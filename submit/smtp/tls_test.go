@@ -81,6 +81,9 @@ func TestTLSFailure(t *testing.T) {
 			"TLS: the server does not answer with TLS but with plain SMTP (mx.example)", `the server speaks STARTTLS there, perhaps: try server = "smtp://…"`},
 		{"plain SMTP, several lines", says("220-mx.example ESMTP\r\n"), nil, status.Insecure,
 			"TLS: the server does not answer with TLS but with plain SMTP (mx.example)", `the server speaks STARTTLS there`},
+		{"plain SMTP with a code of nines", says("999-9 ESMTP\r\n"), nil, status.Insecure,
+			"TLS: the server does not answer with TLS but with plain SMTP (mx.example)", `the server speaks STARTTLS there`},
+		{"another protocol with digits", says("2200 x\r\n"), nil, status.Insecure, "TLS: the server does not answer with TLS (mx.example)", "smtps:// speaks TLS from the start"},
 		{"another protocol", says("SSH-2.0-OpenSSH_10.0\r\n"), nil, status.Insecure, "TLS: the server does not answer with TLS (mx.example)", "smtps:// speaks TLS from the start"},
 		{"TLS, but broken", says("\x16\x03\x03\xff\xff"), nil, status.Insecure, "TLS: oversized record received with length 65535 (mx.example)", ""},
 		{"cut", func(conn net.Conn) {
