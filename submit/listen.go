@@ -186,7 +186,7 @@ func (v *Service) listener(ctx context.Context, s *Submitter, l net.Listener) *s
 		},
 	}
 	if tcp {
-		d.RequireAuth, d.MaxErrors, d.LoginTime, d.MaxStrangers = true, badCommands, loginTime, maxStrangers
+		d.RequireAuth, d.MaxErrors, d.LoginTime, d.MaxLoggingIn = true, badCommands, loginTime, maxStrangers
 	}
 	return d
 }

@@ -62,7 +62,7 @@ func (s *session) auth(args string) {
 		s.fault(535, "5.7.8", "user name or password wrong")
 	default:
 		s.client.User = user
-		s.known()
+		s.loggedIn()
 		s.reply(235, "2.7.0", "welcome")
 	}
 }

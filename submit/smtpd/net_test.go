@@ -130,13 +130,14 @@ func (p pipes) Accept() (net.Conn, error) {
 func (p pipes) Close() error   { close(p); return nil }
 func (p pipes) Addr() net.Addr { return nil }
 
-// TestSessionLimit makes a second client wait until the first has left.
+// TestSessionLimit makes one client more than there may be wait until another has
+// left.
 func TestSessionLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		l := make(pipes, 2)
-		greeted := make(chan int, 2)
-		var near [2]net.Conn
+		var near [maxSessions + 1]net.Conn
+		l := make(pipes, len(near))
+		greeted := make(chan int, len(near))
 		for i := range near {
 			var far net.Conn
 			near[i], far = net.Pipe()
@@ -147,13 +148,14 @@ func TestSessionLimit(t *testing.T) {
 			}()
 		}
 		done := make(chan error)
-		go func() { done <- (&Server{MaxSessions: 1}).ServeListener(ctx, once{l, sync.OnceValue(l.Close)}) }()
+		go func() { done <- new(Server).ServeListener(ctx, once{l, sync.OnceValue(l.Close)}) }()
 		synctest.Wait()
-		if len(greeted) != 1 {
+		if len(greeted) != maxSessions {
 			t.Fatalf("%d sessions at once", len(greeted))
 		}
-		near[<-greeted].Close()
-		near[<-greeted].Close()
+		for range near {
+			near[<-greeted].Close()
+		}
 		cancel()
 		if err := <-done; err != nil {
 			t.Error(err)
@@ -182,7 +184,7 @@ func TestStrangers(t *testing.T) {
 				}
 			}()
 		}
-		s := &Server{RequireAuth: true, Auth: anybody, LoginTime: 10 * time.Second, MaxStrangers: 1}
+		s := &Server{RequireAuth: true, Auth: anybody, LoginTime: 10 * time.Second, MaxLoggingIn: 1}
 		done := make(chan error)
 		go func() { done <- s.ServeListener(ctx, once{l, sync.OnceValue(l.Close)}) }()
 		want := func(n int32, why string) {

@@ -103,24 +103,25 @@ type refusal struct {
 	enhanced, text string
 }
 
-// parameters reads NAME=VALUE words by the rows that are offered.
-func (s *session) parameters(words []string, of func(extension) []parameter, e *envelope.Envelope) *refusal {
-	var known []parameter
+// parameters reads NAME=VALUE words by those parameters of the extensions that are
+// offered; command selects the ones of MAIL or RCPT. nil means that all are good.
+func (s *session) parameters(words []string, command func(extension) []parameter, e *envelope.Envelope) *refusal {
+	var allowed []parameter
 	for _, x := range extensions {
 		if _, ok := x.offered(s); ok && s.client.Extended {
-			known = append(known, of(x)...)
+			allowed = append(allowed, command(x)...)
 		}
 	}
 	for _, w := range words {
 		name, value, _ := strings.Cut(w, "=")
-		i := slices.IndexFunc(known, func(p parameter) bool { return strings.EqualFold(p.name, name) })
+		i := slices.IndexFunc(allowed, func(p parameter) bool { return strings.EqualFold(p.name, name) })
 		if i < 0 {
 			return &refusal{555, "5.5.4", "unknown parameter, or one given twice"}
 		}
-		if err := known[i].set(e, value); err != nil {
-			return &refusal{501, "5.5.4", known[i].name + ": " + err.Error()}
+		if err := allowed[i].set(e, value); err != nil {
+			return &refusal{501, "5.5.4", allowed[i].name + ": " + err.Error()}
 		}
-		known = slices.Delete(known, i, i+1)
+		allowed = slices.Delete(allowed, i, i+1) // each may be given once
 	}
 	return nil
 }
@@ -208,8 +209,8 @@ func setNotify(e *envelope.Envelope, v string) error {
 	return nil
 }
 
-// setOriginal keeps an address of type rfc822 or utf-8; those of other worlds
-// are checked and dropped.
+// setOriginal keeps an address of type rfc822 or utf-8 (RFC 3461 section 4.2, RFC
+// 6533 section 3); addresses of other types are checked and dropped.
 func setOriginal(e *envelope.Envelope, v string) error {
 	kind, address, ok := strings.Cut(v, ";")
 	text, good := unxtext(address)

@@ -48,11 +48,11 @@ type Server struct {
 	RequireAuth bool // no mail before AUTH has succeeded
 
 	// With RequireAuth, LoginTime is how long a client may take to log in; 0: as
-	// long as its commands may. MaxStrangers is how many sessions ServeListener
-	// holds at once that have not logged in, so that those who cannot log in
-	// keep nobody out for long: the others wait to be accepted. 0: MaxSessions.
+	// long as its commands may. MaxLoggingIn is how many sessions ServeListener
+	// holds at once that have not logged in, so that clients who cannot log in
+	// keep nobody out for long: the others wait to be accepted. 0: no limit.
 	LoginTime    time.Duration
-	MaxStrangers int
+	MaxLoggingIn int
 
 	// AllowUnqualified takes addresses without a domain, and without angle
 	// brackets. Otherwise only RCPT TO:<postmaster> may lack a domain.
@@ -67,13 +67,12 @@ type Server struct {
 	MaxSize       int64         // of a message without dot-stuffing, announced by SIZE; 0: no limit
 	MaxRecipients int           // of a message, with 256 octets each for all that RCPT says, on the average; 0: 1000
 	MaxErrors     int           // 5yz replies to wrong commands before the session is ended; 0: 10
-	MaxSessions   int           // at once in ServeListener; 0: 100
 	Timeout       time.Duration // for a command or a piece of a message; 0: 5 minutes; negative: none
 	Lifetime      time.Duration // of a session; 0: no limit
 
 	// Greet, if not nil, is called for each connection that ServeListener accepts,
-	// with a copy of the Server that it may fit to the client. Its error is
-	// all that the client hears, as 554 or 421 by its status.
+	// with a copy of the Server that Greet may fit to the client. Its error is
+	// the only reply that the client gets, as 554 or 421 by the error's status.
 	Greet func(conn net.Conn, s *Server) error
 
 	// Handle takes a message. The reader is good until Handle returns; when it
@@ -92,7 +91,7 @@ type Client struct {
 const (
 	defaultRecipients = 1000
 	defaultErrors     = 10
-	defaultSessions   = 100
+	maxSessions       = 100             // at once in ServeListener
 	defaultTimeout    = 5 * time.Minute // RFC 5321 section 4.5.3.2.7
 )
 
@@ -114,10 +113,9 @@ func (s *Server) ServeListener(ctx context.Context, l net.Listener) error {
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { l.Close() })()
 	defer l.Close()
-	sessionsAtOnce := cmp.Or(s.MaxSessions, defaultSessions)
-	slots, strangers := make(places, sessionsAtOnce), make(places, cmp.Or(s.MaxStrangers, sessionsAtOnce))
+	sessionSlots, loginSlots := make(slots, maxSessions), make(slots, cmp.Or(s.MaxLoggingIn, maxSessions))
 	for {
-		if !slots.take(ctx) || !strangers.take(ctx) {
+		if !sessionSlots.take(ctx) || !loginSlots.take(ctx) {
 			return nil
 		}
 		conn, err := l.Accept()
@@ -128,8 +126,8 @@ func (s *Server) ServeListener(ctx context.Context, l net.Listener) error {
 			return nil
 		}
 		if err != nil && isShortage(err) {
-			slots.leave()
-			strangers.leave()
+			sessionSlots.free()
+			loginSlots.free()
 			select {
 			case <-time.After(100 * time.Millisecond):
 			case <-ctx.Done():
@@ -140,47 +138,48 @@ func (s *Server) ServeListener(ctx context.Context, l net.Listener) error {
 			return err
 		}
 		sessions.Go(func() {
-			defer slots.leave()
-			known := sync.OnceFunc(strangers.leave)
-			defer known()
+			defer sessionSlots.free()
+			loggedIn := sync.OnceFunc(loginSlots.free)
+			defer loggedIn()
 			defer conn.Close()
-			_ = process.Guarded(func() { s.welcome(ctx, conn, known) }) // a client's troubles are not the listener's
+			_ = process.Guarded(func() { s.serveOne(ctx, conn, loggedIn) }) // what goes wrong in one session must not end the others
 		})
 	}
 }
 
-// welcome holds a session with a client that has connected to a listener. It calls
-// known when the client is no stranger.
-func (s *Server) welcome(ctx context.Context, conn net.Conn, known func()) {
-	mine := *s
+// serveOne holds a session with a client that has connected to a listener. It calls
+// loggedIn when the client has logged in, or need not.
+func (s *Server) serveOne(ctx context.Context, conn net.Conn, loggedIn func()) {
+	fitted := *s
 	if s.Greet != nil {
-		if err := s.Greet(conn, &mine); err != nil {
+		if err := s.Greet(conn, &fitted); err != nil {
 			newSession(ctx, s, conn).turnAway(err)
 			return
 		}
 	}
-	if !mine.RequireAuth {
-		known()
+	if !fitted.RequireAuth {
+		loggedIn()
 	}
-	session := newSession(ctx, &mine, conn)
-	session.known = known
+	session := newSession(ctx, &fitted, conn)
+	session.loggedIn = loggedIn
 	_ = session.run()
 }
 
-// places are how many sessions of a kind there may be at once.
-type places chan struct{}
+// slots hold a value for each session of a kind; their capacity is how many there
+// may be at once.
+type slots chan struct{}
 
-// take waits for a free place; false if ctx ends first.
-func (p places) take(ctx context.Context) bool {
+// take waits for a free slot; false if ctx ends first.
+func (s slots) take(ctx context.Context) bool {
 	select {
-	case p <- struct{}{}:
+	case s <- struct{}{}:
 		return true
 	case <-ctx.Done():
 		return false
 	}
 }
 
-func (p places) leave() { <-p }
+func (s slots) free() { <-s }
 
 // isShortage reports whether err is of a connection that could not be accepted
 // for want of something that may be there again in a moment.

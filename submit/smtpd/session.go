@@ -25,26 +25,26 @@ const (
 // A session is one client's connection and how far it has come.
 type session struct {
 	*Server
-	ctx    context.Context
-	conn   io.ReadWriter
-	in     *bufio.Reader
-	out    *bufio.Writer
-	born   time.Time
-	until  time.Time // when the current command must be complete
-	client Client
-	hello  bool               // it said EHLO or HELO
-	known  func()             // is called when the client has logged in
-	ending string             // how this session's lines end; "" before the first
-	mail   *envelope.Envelope // nil outside a transaction
-	octets int                // of the arguments of its RCPTs
-	errors int
-	junk   bool // DATA was refused, and no command has come since
-	over   bool
-	err    error // why it is over
+	ctx      context.Context
+	conn     io.ReadWriter
+	in       *bufio.Reader
+	out      *bufio.Writer
+	born     time.Time
+	until    time.Time // when the current command must be complete
+	client   Client
+	hello    bool               // it said EHLO or HELO
+	loggedIn func()             // called when the client has logged in
+	ending   string             // how this session's lines end; "" before the first
+	mail     *envelope.Envelope // nil outside a transaction
+	octets   int                // of the arguments of its RCPTs
+	errors   int
+	junk     bool // DATA was refused, and no command has come since
+	over     bool
+	err      error // why it is over
 }
 
 func newSession(ctx context.Context, server *Server, conn io.ReadWriter) *session {
-	s := &session{Server: server, ctx: ctx, born: time.Now(), known: func() {}}
+	s := &session{Server: server, ctx: ctx, born: time.Now(), loggedIn: func() {}}
 	if !server.Pipe {
 		s.ending = "\r\n"
 	}
