@@ -17,6 +17,7 @@ import (
 	"sendoff/submit/message"
 	"sendoff/submit/process"
 	"sendoff/submit/queue"
+	"sendoff/submit/rewrite"
 	"sendoff/submit/status"
 )
 
@@ -145,7 +146,7 @@ func (s *Submitter) notice(c *queue.Claim) (*Request, error) {
 	line("To: <%s>", e.Sender)
 	line("Subject: Undelivered mail returned to sender")
 	line("Date: %s", e.Notice.Local().Format(time.RFC1123Z))
-	line("Message-ID: <%s@%s>", boundary, s.hostname())
+	line("Message-ID: <%s@%s>", boundary, rewrite.Hostname(s.Config, s.Identity))
 	line("Auto-Submitted: auto-replied")
 	line("MIME-Version: 1.0")
 	line("Content-Type: multipart/report; report-type=delivery-status; boundary=%q", boundary)
@@ -207,7 +208,7 @@ func (s *Submitter) deliveryStatus(line func(string, ...any), boundary string, e
 			return r
 		}, s)
 	}
-	line("Reporting-MTA: dns; %s", s.hostname())
+	line("Reporting-MTA: dns; %s", rewrite.Hostname(s.Config, s.Identity))
 	if e.Envelope != "" {
 		line("Original-Envelope-Id: %s", ascii(e.Envelope))
 	}

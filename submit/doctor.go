@@ -7,6 +7,7 @@ import (
 
 	"sendoff/config"
 	"sendoff/submit/envelope"
+	"sendoff/submit/rewrite"
 	"sendoff/submit/smtp"
 	"sendoff/submit/status"
 )
@@ -132,7 +133,7 @@ type doctor struct {
 	account *config.Account // nil: none
 	why     string          // it was chosen, in words
 	fault   error           // why there is none
-	rules   *rules
+	rules   *rewrite.Rules
 
 	sender    envelope.Address
 	origin    string // of sender, in words
@@ -159,9 +160,9 @@ func newDoctor(s *Submitter, c Checkup) *doctor {
 		d.account, d.why, d.fault = own.Config.Choose(c.By)
 	}
 	if d.account != nil {
-		d.rules = newRules(&own, d.account)
-		d.sender, d.origin, d.senderErr = d.rules.defaultSender()
-		d.hello = own.helloName(d.sender, d.rules.own)
+		d.rules = rewrite.New(own.Config, own.Identity, d.account)
+		d.sender, d.origin, d.senderErr = d.rules.DefaultSender()
+		d.hello = d.rules.HelloName(d.sender)
 	}
 	q, err := OpenQueue(own.Config, own.Identity, func(text string) { d.elsewhere = text })
 	own.Queue, own.Old, d.noQueue = q, OldQueues(own.Identity, q), err

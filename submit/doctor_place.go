@@ -20,6 +20,7 @@ import (
 	"sendoff/submit/envelope"
 	"sendoff/submit/process"
 	"sendoff/submit/queue"
+	"sendoff/submit/rewrite"
 	"sendoff/submit/status"
 )
 
@@ -300,33 +301,26 @@ func (d *doctor) rootsMail(context.Context) []finding {
 	if err != nil {
 		return one(failing(err))
 	}
-	to, err := d.rules.resolve(Wanted{Recipient: envelope.Recipient{Address: root}})
+	to, err := d.s.resolve(Wanted{Recipient: envelope.Recipient{Address: root}}, d.rules)
 	if err != nil {
 		return one(failing(err))
 	}
 	var found []finding
-	for _, t := range to {
-		if t.discard {
-			found = append(found, noted(status.Config.Errorf("mail for root is thrown away%s", t.why)))
+	for _, t := range to.To {
+		if t.Discard {
+			found = append(found, noted(status.Config.Errorf("mail for root is thrown away%s", t.Why)))
 			continue
 		}
-		if isPrivate(t.address) && !d.rules.knownDomain(t.address.Domain()) {
-			found = append(found, failing(status.Config.Errorf("mail for root goes to <%s>, which means nothing to a server elsewhere", t.address)))
+		if rewrite.IsPrivate(t.Address) && !d.rules.KnowsDomain(t.Address.Domain()) {
+			found = append(found, failing(status.Config.Errorf("mail for root goes to <%s>, which means nothing to a server elsewhere", t.Address)))
 			continue
 		}
-		found = append(found, fine("<%s>%s", t.address, t.why))
+		found = append(found, fine("<%s>%s", t.Address, t.Why))
 	}
-	for _, text := range d.rules.warnings {
+	for _, text := range to.Faults {
 		found = append(found, noted(status.Config.Errorf("%s", text)))
 	}
 	return found
-}
-
-// isPrivate reports whether no server elsewhere can know the domain of a.
-func isPrivate(a envelope.Address) bool {
-	domain := strings.ToLower(a.Domain())
-	return !strings.ContainsAny(domain, ".[") ||
-		slices.ContainsFunc(private[:], func(end string) bool { return strings.HasSuffix(domain, end) })
 }
 
 // errProbe ends the attempt to queue something.

@@ -8,6 +8,7 @@ import (
 
 	"sendoff/config"
 	"sendoff/submit/envelope"
+	"sendoff/submit/rewrite"
 )
 
 // Explain writes what Submit would send, and why, to w: account, envelope,
@@ -33,7 +34,7 @@ func (s *Submitter) Explain(w io.Writer, r *Request) error {
 		fmt.Fprintf(out, "RCPT TO:   <%s> (%s)\n", to.Address, j.origins[i])
 	}
 	for _, d := range j.discarded {
-		fmt.Fprintf(out, "discarded: <%s> (%s)\n", d.address, d.why)
+		fmt.Fprintf(out, "discarded: <%s> (%s)\n", d.Address, d.Why)
 	}
 	for _, w := range j.warnings {
 		fmt.Fprintf(out, "warning:   %s\n", w)
@@ -61,7 +62,7 @@ func (s *Submitter) Explain(w io.Writer, r *Request) error {
 func (s *Submitter) Verify(w io.Writer, r *Request) error {
 	quiet := *s
 	quiet.Log = nil
-	rules := newRules(&quiet, r.Account)
+	rules := rewrite.New(s.Config, s.Identity, r.Account)
 	out := bufio.NewWriter(w)
 	server := r.Account.Servers[0]
 	mailer := "smtp"
@@ -69,16 +70,19 @@ func (s *Submitter) Verify(w io.Writer, r *Request) error {
 		mailer = "lmtp"
 	}
 	for _, wanted := range r.To {
-		list, err := rules.resolve(wanted)
+		resolved, err := s.resolve(wanted, rules)
 		if err != nil {
 			return err
 		}
-		for _, to := range list {
-			if to.discard {
+		for _, text := range resolved.Faults {
+			quiet.aliasFault(text)
+		}
+		for _, to := range resolved.To {
+			if to.Discard {
 				fmt.Fprintf(out, "%s... deliverable: mailer *file*, user /dev/null (discarded)\n", wanted.Address)
 				continue
 			}
-			fmt.Fprintf(out, "%s... deliverable: mailer %s, host %s, user %s\n", wanted.Address, mailer, server.Name(), to.address)
+			fmt.Fprintf(out, "%s... deliverable: mailer %s, host %s, user %s\n", wanted.Address, mailer, server.Name(), to.Address)
 		}
 	}
 	return out.Flush()

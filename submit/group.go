@@ -12,6 +12,7 @@ import (
 	"sendoff/config"
 	"sendoff/submit/process"
 	"sendoff/submit/queue"
+	"sendoff/submit/rewrite"
 	"sendoff/submit/smtp"
 	"sendoff/submit/status"
 )
@@ -271,7 +272,7 @@ func (g *group) session(ctx context.Context, patience time.Duration, rest *[]smt
 	own, _ := g.account.Address()
 	s := *g.s
 	s.stay = s.stay || g.isProbing() // for what follows, once the outcome of one is known
-	v, err := s.enter(ctx, g.account, g.s.helloName(own, own), patience)
+	v, err := s.enter(ctx, g.account, rewrite.New(s.Config, s.Identity, g.account).HelloName(own), patience)
 	if err != nil {
 		if first != nil {
 			first.release()

@@ -21,6 +21,7 @@ import (
 	"sendoff/submit/envelope"
 	"sendoff/submit/message"
 	"sendoff/submit/process"
+	"sendoff/submit/rewrite"
 	"sendoff/submit/smtpd"
 	"sendoff/submit/status"
 )
@@ -148,7 +149,7 @@ func (v *Service) Listen(ctx context.Context, sockets []net.Listener, idle time.
 func (v *Service) listener(ctx context.Context, s *Submitter, l net.Listener) *smtpd.Server {
 	_, tcp := l.Addr().(*net.TCPAddr)
 	d := &smtpd.Server{
-		Hostname: s.hostname(), AllowUnqualified: true, Lifetime: sessionTime,
+		Hostname: rewrite.Hostname(s.Config, s.Identity), AllowUnqualified: true, Lifetime: sessionTime,
 		MaxSize: int64(s.Config.QueueLimit), MaxRecipients: maxGuests,
 		Greet: func(conn net.Conn, d *smtpd.Server) error {
 			guest := conn.(*guest)
@@ -349,7 +350,7 @@ func (s *Submitter) received(r *Request, c smtpd.Client) string {
 	if r.Peer != (process.Peer{}) {
 		from = fmt.Sprintf(", from userid %d", r.Peer.UID)
 	}
-	return fmt.Sprintf("by %s (sendoff%s) with %s id %s; %s", s.hostname(), from, with, r.logID(), time.Now().Format(time.RFC1123Z))
+	return fmt.Sprintf("by %s (sendoff%s) with %s id %s; %s", rewrite.Hostname(s.Config, s.Identity), from, with, r.logID(), time.Now().Format(time.RFC1123Z))
 }
 
 // tend is the runner of the queue until ctx ends, whether anything is in it or

@@ -106,7 +106,7 @@ func (s *Submitter) logDiscarded(id queue.ID, j *job) {
 		return
 	}
 	for _, d := range j.discarded {
-		s.Log.Line(id, false, "to", d.address, "account", j.account.Name, "status", "sent", "reply", "discarded")
+		s.Log.Line(id, false, "to", d.Address, "account", j.account.Name, "status", "sent", "reply", "discarded")
 	}
 }
 

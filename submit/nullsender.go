@@ -24,18 +24,19 @@ type substitute struct {
 
 // substitute returns how the mail of j goes in place of the null sender; nil if
 // that is not its sender, or nobody may get it.
-func (u *rules) substitute(j *job) *substitute {
-	if !j.envelope.From.IsNull() || u.own.IsNull() {
+func (j *job) substitute() *substitute {
+	own, ok := j.account.Address()
+	if !j.envelope.From.IsNull() || !ok {
 		return nil
 	}
 	automatic := j.message.Automatic()
 	e := j.envelope
-	e.From, e.To = u.own, slices.Clone(e.To)
-	e.UTF8 = e.UTF8 || u.own.UTF8()
+	e.From, e.To = own, slices.Clone(e.To)
+	e.UTF8 = e.UTF8 || own.UTF8()
 	var allowed []int
 	for i := range e.To {
 		e.To[i].Notify = envelope.NotifyNever
-		if !automatic || e.To[i].Address.Key() == u.own.Key() {
+		if !automatic || e.To[i].Address.Key() == own.Key() {
 			allowed = append(allowed, i)
 		}
 	}
@@ -48,10 +49,10 @@ func (u *rules) substitute(j *job) *substitute {
 
 // replaceNull sends j from the account's own address at once, if the account
 // insists on that and all of its recipients may get it so.
-func (u *rules) replaceNull(j *job) {
-	j.instead = u.substitute(j)
+func (j *job) replaceNull() {
+	j.instead = j.substitute()
 	in := j.instead
-	if in == nil || !u.account.ForceSender || len(in.to) < len(j.envelope.To) {
+	if in == nil || !j.account.ForceSender || len(in.to) < len(j.envelope.To) {
 		return
 	}
 	j.instead = nil

@@ -221,33 +221,6 @@ func TestMaxSize(t *testing.T) {
 	}
 }
 
-func TestHelloName(t *testing.T) {
-	tests := []struct {
-		hostname, fqdn, sender, own, want string
-	}{
-		{"set.example.org", "mx.example.com", "a@example.net", "", "set.example.org"},
-		{"", "mx.example.com", "a@example.net", "", "mx.example.com"},
-		{"", "vm.lan", "a@example.net", "ann@example.org", "example.net"},
-		{"", "vm.lan", "", "ann@example.org", "example.org"},
-		{"", "vm.localdomain", "", "", "vm"},
-		{"", "", "a@ü.example", "", "vm"},
-		{"", "", "a@[192.0.2.1]", "", "vm"},
-		{"[192.0.2.7]", "mx.example.com", "a@example.net", "", "[192.0.2.7]"},
-		{"[IPv6:2001:db8::7]", "mx.example.com", "a@example.net", "", "[IPv6:2001:db8::7]"},
-		{"my_host.example.org", "web.my_project_default", "a@my_place.example", "", "vm"},
-		{"", "web.my_project_default", "", "ann@example.org", "example.org"},
-		{"", "-x.example.org", "a@x-.example", "", "vm"},
-		{"", "192.0.2.7", "a@x.1", "", "vm"},
-		{"", strings.Repeat("a", 64) + ".example.org", "a@" + strings.Repeat("a.", 130) + "org", "", "vm"},
-	}
-	for _, tt := range tests {
-		s := &Submitter{Config: &config.Config{Hostname: tt.hostname}, Identity: config.Identity{Hostname: "vm", FQDN: tt.fqdn}}
-		if got := s.helloName(parse(t, tt.sender), parse(t, tt.own)); got != tt.want {
-			t.Errorf("%+v: %q", tt, got)
-		}
-	}
-}
-
 // aliased is a Submitter with an account and an alias file of that text.
 func aliased(t testing.TB, text string, accounts ...*config.Account) *Submitter {
 	t.Helper()

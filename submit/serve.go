@@ -11,6 +11,7 @@ import (
 	"sendoff/submit/envelope"
 	"sendoff/submit/message"
 	"sendoff/submit/process"
+	"sendoff/submit/rewrite"
 	"sendoff/submit/smtpd"
 	"sendoff/submit/status"
 )
@@ -50,7 +51,7 @@ func (v *Service) Serve(ctx context.Context, conn io.ReadWriter) error {
 	defer s.Kept.Close()
 	defer v.Wait()
 	d := smtpd.Server{
-		Hostname: s.hostname(), AllowUnqualified: true, Pipe: v.Pipe, Timeout: v.Timeout,
+		Hostname: rewrite.Hostname(s.Config, s.Identity), AllowUnqualified: true, Pipe: v.Pipe, Timeout: v.Timeout,
 		MaxSize: v.maxSize(), MaxRecipients: maxServed, MaxErrors: maxMistakes,
 		Handle: func(ctx context.Context, _ smtpd.Client, e *envelope.Envelope, content io.Reader) error {
 			m, err := message.Read(content, message.Options{})

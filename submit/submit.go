@@ -137,7 +137,7 @@ func (s *Submitter) Submit(ctx context.Context, r *Request) error {
 	defer j.close()
 	s.logDiscarded(r.logID(), j)
 	if len(j.envelope.To) == 0 {
-		s.tell("nothing was sent: "+j.discarded[0].why+": the mail is thrown away", nil)
+		s.tell("nothing was sent: "+j.discarded[0].Why+": the mail is thrown away", nil)
 		return s.keep(r, new(Report), everyone(r))
 	}
 	if id, later := s.submitLater(r, j); later {

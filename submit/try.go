@@ -11,6 +11,7 @@ import (
 	"sendoff/submit/credential"
 	"sendoff/submit/envelope"
 	"sendoff/submit/message"
+	"sendoff/submit/rewrite"
 	"sendoff/submit/smtp"
 	"sendoff/submit/status"
 )
@@ -67,7 +68,7 @@ func (s *Submitter) Try(ctx context.Context, t Trial) (Seen, error) {
 // meet opens a session, and ends it.
 func (s *Submitter) meet(ctx context.Context, a *config.Account) error {
 	own, _ := a.Address()
-	session, err := s.open(ctx, a, s.helloName(own, own))
+	session, err := s.open(ctx, a, rewrite.New(s.Config, s.Identity, a).HelloName(own))
 	if err != nil {
 		return err
 	}
