@@ -158,9 +158,9 @@ func (t *attempt) judge() {
 				t.g.halt()
 			}
 		case (time.Since(e.Limited) < aloneTime || queue.TooFew(e.Attempts)) && !e.Limited.IsZero():
-			f.Err = deferred(smtp.Own(f.Err))
+			f.Err = deferred(smtp.AboutMessage(f.Err))
 		default:
-			f.Err = smtp.Own(f.Err)
+			f.Err = smtp.AboutMessage(f.Err)
 		}
 		if e.Limited.IsZero() {
 			e.Limited = time.Now()

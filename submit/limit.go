@@ -90,7 +90,7 @@ func (s *Submitter) meetLimit(key, account string, err error, by string) bool {
 	}
 	most := enough
 	switch probed := f.failures > 0 && f.by == ""; {
-	case smtp.Doubtful(err):
+	case smtp.MayBeVerdict(err):
 		most = enoughInDoubt
 	case probed:
 		most = 1

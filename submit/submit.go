@@ -239,7 +239,7 @@ func (s *Submitter) mail(j *job, done func(from envelope.Address, r smtp.Result)
 	if in := j.instead; in != nil {
 		other := begins(s.mailOf(&in.envelope, in.message, noted))
 		other.To = in.to
-		m.Instead = &other
+		m.Fallback = &other
 	}
 	return m
 }

@@ -213,7 +213,7 @@ func (o *opening) start(ctx context.Context, h hop, conn net.Conn, options smtp.
 	options.Security = securities[way.TLS]
 	options.LMTP = way.LMTP
 	options.OneFlight = a.OneFlight
-	options.Stay = o.s.Kept != nil || o.s.stay
+	options.KeepOpen = o.s.Kept != nil || o.s.stay
 	options.MaxRecipients = a.MaxRecipients
 	options.Timeout = a.Timeout.Duration
 	options.Patience = o.s.Patience

@@ -22,11 +22,11 @@ type Mail struct {
 	// Done is called with each Result as soon as it is certain; nothing that
 	// happens later changes it.
 	Done func(Result)
-	// Instead, if not nil, is for those of its recipients for whom the server
+	// Fallback, if not nil, is for those of its recipients for whom the server
 	// refuses the sender of this one for good: they get it in a transaction of
-	// its own, in the same session. The Envelope of Instead has the recipients
+	// its own, in the same session. The Envelope of Fallback has the recipients
 	// of this one at the same indexes; its To are those who may get it so.
-	Instead *Mail
+	Fallback *Mail
 }
 
 // recipients are the indexes in Envelope.To of who is to get m.
@@ -54,7 +54,7 @@ func (m *Mail) with(to []int) Mail {
 // A Result says what the server did for some recipients of a Mail. Each
 // recipient is in exactly one.
 type Result struct {
-	To    []int // indexes in Envelope.To of the Mail, or of its Instead
+	To    []int // indexes in Envelope.To of the Mail, or of its Fallback
 	Reply Reply // to the end of the message; zero if there was none
 	// Unknown says that the connection broke after the whole message was
 	// sent: the server may have it, and another try may deliver it twice (RFC
@@ -84,7 +84,7 @@ const maxWhole = 64 << 10
 // session as it announced (LIMITS MAILMAX, RFC 9422), or it answered their MAIL
 // with 421, or by closing the connection. A new session may take them.
 //
-// After Deliver only Close may follow, or with Options.Stay and without an error
+// After Deliver only Close may follow, or with Options.KeepOpen and without an error
 // another one, if More says so, whose first mail rides in no flight.
 func (s *Session) Deliver(ctx context.Context, mails iter.Seq[Mail]) (rest []Mail, err error) {
 	defer s.watch(ctx)()
@@ -169,12 +169,12 @@ func (d *delivery) take() *transaction {
 // parts are the mails that the recipients of m get: where the server has refused its
 // sender in this session, it is not asked again.
 func (s *Session) parts(m *Mail, to []int) []part {
-	if m.Instead == nil || !slices.Contains(s.senders, m.Envelope.From) {
+	if m.Fallback == nil || !slices.Contains(s.senders, m.Envelope.From) {
 		return []part{{m, to}}
 	}
-	one, other := part{mail: m}, part{mail: m.Instead}
+	one, other := part{mail: m}, part{mail: m.Fallback}
 	for _, i := range to {
-		if m.Instead.isFor(i) {
+		if m.Fallback.isFor(i) {
 			other.to = append(other.to, i)
 		} else {
 			one.to = append(one.to, i)

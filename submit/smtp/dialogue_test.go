@@ -102,7 +102,7 @@ func newDialogue(t *testing.T, tr *smtptest.Transcript) *dialogue {
 		case "mail", "instead":
 			d.addMail(t, w[1], strings.Split(w[2], ","), strings.Join(tr.Section(w[3]), "\r\n")+"\r\n")
 			if n := len(d.mails) - 1; w[0] == "instead" {
-				d.mails[n-1].Instead = d.instead(n, &d.mails[n-1])
+				d.mails[n-1].Fallback = d.instead(n, &d.mails[n-1])
 			}
 		default:
 			t.Fatalf("%s: client: %q", tr.Name, line)

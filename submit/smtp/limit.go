@@ -117,16 +117,16 @@ func (r Reply) namedLimit(p phase) bool {
 	return false
 }
 
-// Doubtful reports whether a refusal that counts as a limit may as well be a verdict
+// MayBeVerdict reports whether a refusal that counts as a limit may as well be a verdict
 // on the message: it came after that, and in no words of a limit's.
-func Doubtful(err error) bool {
+func MayBeVerdict(err error) bool {
 	var r *Refusal
 	return errors.As(err, &r) && r.phase == dot && r.Reply.Code != 421 && r.Reply.Class() == 4 && !r.Reply.namesRate()
 }
 
-// Own returns what a refusal that counts as a limit would be if it were about the
+// AboutMessage returns what a refusal that counts as a limit would be if it were about the
 // message, because others pass. Any other error is returned as it is.
-func Own(err error) error {
+func AboutMessage(err error) error {
 	var r *Refusal
 	if status.KindOf(err) != status.Limited || !errors.As(err, &r) {
 		return err

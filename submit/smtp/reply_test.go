@@ -164,12 +164,12 @@ func TestOwn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = Own(r.failure(tt.phase, &Refusal{"X", r, "mx", tt.phase}))
+		err = AboutMessage(r.failure(tt.phase, &Refusal{"X", r, "mx", tt.phase}))
 		if status.KindOf(err) != tt.kind || status.Of(err).String() != tt.code {
 			t.Errorf("%q: %v %v; want %v %s", tt.reply, status.KindOf(err), status.Of(err), tt.kind, tt.code)
 		}
 	}
-	if other := errors.New("x"); Own(other) != other {
+	if other := errors.New("x"); AboutMessage(other) != other {
 		t.Error("another error has become something else")
 	}
 }

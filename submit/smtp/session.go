@@ -2,7 +2,7 @@
 //
 // Open brings a connection to the point where mail may be sent; Deliver sends
 // mails; Close ends it. There is no other order of calls, but that with
-// Options.Stay there may be several Delivers. TrySender stands in place of one.
+// Options.KeepOpen there may be several Delivers. TrySender stands in place of one.
 //
 //	Open     S: greeting             Deliver  C: MAIL RCPT… DATA
 //	         C: EHLO (or HELO)                S: their replies
@@ -87,9 +87,9 @@ type Options struct {
 	// recipients are in. The server must be known to skip a chunk that it
 	// refuses: one that does not would take the message for commands.
 	OneFlight bool
-	// Stay keeps Deliver from ending the session, so that it may be called
+	// KeepOpen keeps Deliver from ending the session, so that it may be called
 	// again after it has returned nil.
-	Stay bool
+	KeepOpen bool
 	// MaxRecipients is how many recipients one transaction has at most; 0
 	// means as many as the server takes.
 	MaxRecipients int

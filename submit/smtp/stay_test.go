@@ -35,7 +35,7 @@ func TestStay(t *testing.T) {
 				client, server := net.Pipe()
 				served := make(chan error, 1)
 				go func() { served <- tr.Serve(server) }()
-				s, err := Open(context.Background(), client, Options{Security: None, Host: "mx", Name: "client", Stay: true, OneFlight: tt.oneFlight})
+				s, err := Open(context.Background(), client, Options{Security: None, Host: "mx", Name: "client", KeepOpen: true, OneFlight: tt.oneFlight})
 				if err != nil {
 					t.Fatal(err)
 				}

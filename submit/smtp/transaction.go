@@ -15,7 +15,7 @@ import (
 //	large, chunked  MAIL RCPT…             BDAT message
 //	whole           MAIL RCPT… BDAT message
 //
-// Where there is Instead, MAIL is a flight of its own.
+// Where there is Fallback, MAIL is a flight of its own.
 type transaction struct {
 	d        *delivery
 	s        *Session
@@ -68,7 +68,7 @@ func (t *transaction) begin() []step {
 	s.transactions++
 	steps = append(steps, step{
 		phase: mail, send: command, name: "MAIL FROM:<" + e.From.String() + ">", want: 2, got: t.gotMail,
-		waits: t.mail.Instead != nil, // the sender is likely to be refused, and not every server then refuses what follows
+		waits: t.mail.Fallback != nil, // the sender is likely to be refused, and not every server then refuses what follows
 	})
 	steps = append(steps, recipients...)
 	switch {
@@ -116,7 +116,7 @@ func (t *transaction) end(more bool) []step {
 		st = t.contents(t.send)
 	case t.ready:
 		st = t.contents(func() error { return t.s.writeCommand(".") }) // all were refused (RFC 2920 section 3.1)
-	case (more || t.s.o.Stay) && !t.chunked:
+	case (more || t.s.o.KeepOpen) && !t.chunked:
 		return []step{t.s.rset()}
 	default:
 		return nil
@@ -127,8 +127,8 @@ func (t *transaction) end(more bool) []step {
 			steps = append(steps, step{phase: dot, name: st.name, mute: true, want: 2, got: t.gotEnd, lost: t.lost})
 		}
 	}
-	last := !more && (t.mail.Instead == nil || !t.s.More())
-	if last && !t.s.o.Stay && t.s.offers("PIPELINING") {
+	last := !more && (t.mail.Fallback == nil || !t.s.More())
+	if last && !t.s.o.KeepOpen && t.s.offers("PIPELINING") {
 		steps = append(steps, step{send: "QUIT", final: true})
 	}
 	return steps
@@ -150,7 +150,7 @@ func (t *transaction) gotMail(st step, r Reply) error {
 	}
 	t.asked = true
 	if t.open = r.Class() == 2; !t.open {
-		if t.mail.Instead != nil && r.refusesSender(mail) {
+		if t.mail.Fallback != nil && r.refusesSender(mail) {
 			t.d.senderRefused(t.mail)
 		}
 		t.refused(st, r, Result{})
@@ -160,7 +160,7 @@ func (t *transaction) gotMail(st step, r Reply) error {
 }
 
 // refused finishes the recipients that are not done with a refusal of the whole
-// mail, unless it is the sender that is refused, and Instead has another.
+// mail, unless it is the sender that is refused, and Fallback has another.
 func (t *transaction) refused(st step, r Reply, result Result) {
 	for i := range t.to {
 		if !t.done[i] {
@@ -174,7 +174,7 @@ func (t *transaction) refused(st step, r Reply, result Result) {
 // replaced reports whether r refuses the sender for good, and the recipient gets
 // the mail that is there instead.
 func (t *transaction) replaced(i int, st step, r Reply) bool {
-	m := t.mail.Instead
+	m := t.mail.Fallback
 	if m == nil || !r.refusesSender(st.phase) || !m.isFor(t.to[i]) {
 		return false
 	}

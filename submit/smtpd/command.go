@@ -57,27 +57,27 @@ func (s *session) obey(line string) {
 		s.end(421, "4.7.0", "this is not a web server", errors.New("client speaks HTTP"))
 		return
 	}
-	before, known := s.errors, commands()
-	i := slices.IndexFunc(known, func(c command) bool { return c.verb == verb })
+	before, rows := s.errors, commands()
+	i := slices.IndexFunc(rows, func(c command) bool { return c.verb == verb })
 	junk := s.junk
 	s.junk = false
 	switch {
-	case i < 0 && junk: // it is the message, and commands may be in it
+	case i < 0 && junk: // a line of the message, in which other lines may look like commands
 		s.end(421, "4.5.0", "a message came where none was asked for", errors.New("client did not heed the reply to DATA"))
 	case i < 0:
 		s.fault(500, "5.5.1", "unknown command")
-	case known[i].args == forbidden && args != "":
+	case rows[i].args == forbidden && args != "":
 		s.fault(501, "5.5.4", verb+" takes no argument")
-	case known[i].args == required && args == "":
+	case rows[i].args == required && args == "":
 		s.fault(501, "5.5.4", verb+" needs an argument")
-	case known[i].auth && s.RequireAuth && s.client.User == "":
+	case rows[i].auth && s.RequireAuth && s.client.User == "":
 		s.fault(530, "5.7.0", "log in first")
 	default:
-		known[i].do(s, args)
+		rows[i].do(s, args)
 	}
 	s.junk = verb == "DATA" && s.errors > before
-	// Who sends more without having waited for the reply to DATA (RFC 2920
-	// section 3.1) sends a message. It must not be taken for commands.
+	// A client that sends more without having waited for the reply to DATA (RFC
+	// 2920 section 3.1) sends a message, which must not be taken for commands.
 	if verb == "DATA" && s.errors > before && s.in.Buffered() > 0 && !s.over {
 		s.end(421, "4.5.0", "a message came where none was asked for", errors.New("client did not wait for the reply to DATA"))
 	}

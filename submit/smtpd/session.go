@@ -29,7 +29,7 @@ type session struct {
 	conn     io.ReadWriter
 	in       *bufio.Reader
 	out      *bufio.Writer
-	born     time.Time
+	began     time.Time
 	until    time.Time // when the current command must be complete
 	client   Client
 	hello    bool               // it said EHLO or HELO
@@ -44,7 +44,7 @@ type session struct {
 }
 
 func newSession(ctx context.Context, server *Server, conn io.ReadWriter) *session {
-	s := &session{Server: server, ctx: ctx, born: time.Now(), loggedIn: func() {}}
+	s := &session{Server: server, ctx: ctx, began: time.Now(), loggedIn: func() {}}
 	if !server.Pipe {
 		s.ending = "\r\n"
 	}
@@ -91,10 +91,10 @@ func (s *session) allow() {
 	}
 }
 
-// endBy lets the time of the current command end with the first so much of the
-// session, if that is not 0.
+// endBy lets the time of the current command end when the session is as old as
+// limit, if that comes first; a limit of 0 is none.
 func (s *session) endBy(limit time.Duration) {
-	if end := s.born.Add(limit); limit > 0 && (s.until.IsZero() || end.Before(s.until)) {
+	if end := s.began.Add(limit); limit > 0 && (s.until.IsZero() || end.Before(s.until)) {
 		s.until = end
 	}
 }
@@ -128,7 +128,7 @@ func (s *session) run() error {
 	return s.err
 }
 
-// turnAway is a session with a client who is not wanted.
+// turnAway is a session in which the client hears err and nothing else.
 func (s *session) turnAway(err error) {
 	s.allow()
 	s.arm()
