@@ -22,10 +22,10 @@ type Mail struct {
 	// Done is called with each Result as soon as it is certain; nothing that
 	// happens later changes it.
 	Done func(Result)
-	// Fallback, if not nil, is for those of its recipients for whom the server
-	// refuses the sender of this one for good: they get it in a transaction of
-	// its own, in the same session. The Envelope of Fallback has the recipients
-	// of this one at the same indexes; its To are those who may get it so.
+	// Fallback, if not nil, is sent, in a transaction of its own in the same
+	// session, to the recipients for whom the server refuses the sender of this
+	// mail for good. The Envelope of Fallback has the recipients of this one at
+	// the same indexes; its To are those for whom there is a fallback.
 	Fallback *Mail
 }
 
@@ -41,14 +41,14 @@ func (m *Mail) recipients() []int {
 	return all
 }
 
-// Fail gives m, with which no server was bothered, err as its outcome.
+// Fail gives m, which was sent to no server, err as its outcome.
 func (m *Mail) Fail(err error) { m.Done(Result{To: m.recipients(), Err: err}) }
 
 // with returns m for some of its recipients.
 func (m *Mail) with(to []int) Mail {
-	rest := *m
-	rest.To = to
-	return rest
+	mail := *m
+	mail.To = to
+	return mail
 }
 
 // A Result says what the server did for some recipients of a Mail. Each
@@ -77,16 +77,16 @@ const maxWhole = 64 << 10
 // it ends the last one, so that the next MAIL, or QUIT, rides in the flight of
 // the final dot. A mail with more recipients than the server takes at once is
 // sent again to those left. Each recipient of a mail that was asked for gets
-// its Result, or is in rest; an error is why the session could go no further.
+// its Result, or is in untried; an error is why the session could go no further.
 //
-// In rest are mails, with those of their recipients, that the server was not
+// In untried are mails, with those of their recipients, that the server was not
 // asked to take, because it has taken others before: it may have as many of a
 // session as it announced (LIMITS MAILMAX, RFC 9422), or it answered their MAIL
 // with 421, or by closing the connection. A new session may take them.
 //
 // After Deliver only Close may follow, or with Options.KeepOpen and without an error
 // another one, if More says so, whose first mail rides in no flight.
-func (s *Session) Deliver(ctx context.Context, mails iter.Seq[Mail]) (rest []Mail, err error) {
+func (s *Session) Deliver(ctx context.Context, mails iter.Seq[Mail]) (untried []Mail, err error) {
 	defer s.watch(ctx)()
 	next, stop := iter.Pull(mails)
 	defer stop()
@@ -99,10 +99,7 @@ func (s *Session) Deliver(ctx context.Context, mails iter.Seq[Mail]) (rest []Mai
 			d.forget(len(d.open))
 		}
 	}
-	for _, p := range d.left {
-		rest = append(rest, p.mail.with(p.to))
-	}
-	return rest, nil
+	return d.left, nil
 }
 
 // More reports whether the server may take another mail in this session.
@@ -112,16 +109,9 @@ func (s *Session) More() bool { return s.transactions < s.announced("MAILMAX") }
 type delivery struct {
 	s     *Session
 	next  func() (Mail, bool)
-	left  []part         // of mails that were asked for
+	left  []Mail         // that were asked for, each for the recipients that the server has not been told of
 	open  []*transaction // whose steps are in the flight; the message of the last is perhaps still to be sent
 	ended bool           // the last flight is on its way
-}
-
-// A part is a mail with those of its recipients that were not yet named to the
-// server.
-type part struct {
-	mail *Mail
-	to   []int // indexes in mail.Envelope.To
 }
 
 // flight makes the steps that end the last transaction and begin the next one;
@@ -155,57 +145,66 @@ func (d *delivery) take() *transaction {
 		if !ok {
 			return nil
 		}
-		d.left = d.s.parts(&m, m.recipients())
+		d.left = d.s.split(m)
 	}
-	p := &d.left[0]
-	n := min(len(p.to), d.s.maxRecipients())
-	t := &transaction{d: d, s: d.s, mail: p.mail, to: p.to[:n], done: make([]bool, n)}
-	if p.to = p.to[n:]; len(p.to) == 0 {
+	m := d.left[0]
+	to := m.recipients()
+	n := min(len(to), d.s.maxRecipients())
+	if n == len(to) {
 		d.left = d.left[1:]
+	} else {
+		d.left[0].To = to[n:]
 	}
-	return t
+	return &transaction{d: d, s: d.s, mail: &m, to: to[:n], done: make([]bool, n)}
 }
 
-// parts are the mails that the recipients of m get: where the server has refused its
-// sender in this session, it is not asked again.
-func (s *Session) parts(m *Mail, to []int) []part {
+// split returns m, or what its recipients get where the server has refused the
+// sender of m in this session, which is not asked again: m for those who have no
+// Fallback, and Fallback for the others.
+func (s *Session) split(m Mail) (mails []Mail) {
 	if m.Fallback == nil || !slices.Contains(s.senders, m.Envelope.From) {
-		return []part{{m, to}}
+		return []Mail{m}
 	}
-	one, other := part{mail: m}, part{mail: m.Fallback}
-	for _, i := range to {
+	var usual, fallback []int
+	for _, i := range m.recipients() {
 		if m.Fallback.isFor(i) {
-			other.to = append(other.to, i)
+			fallback = append(fallback, i)
 		} else {
-			one.to = append(one.to, i)
+			usual = append(usual, i)
 		}
 	}
-	return slices.DeleteFunc([]part{one, other}, func(p part) bool { return len(p.to) == 0 })
+	if len(usual) > 0 {
+		mails = append(mails, m.with(usual))
+	}
+	if len(fallback) > 0 {
+		mails = append(mails, m.Fallback.with(fallback))
+	}
+	return mails
 }
 
 // isFor reports whether recipient i is to get m.
 func (m *Mail) isFor(i int) bool { return m.To == nil || slices.Contains(m.To, i) }
 
-// senderRefused takes note that the server refuses the sender of m, which goes for
-// the recipients that it has not heard of, too.
+// senderRefused takes note that the server refuses the sender of m, also for the
+// recipients that it has not been told of.
 func (d *delivery) senderRefused(m *Mail) {
 	d.s.senders = append(d.s.senders, m.Envelope.From)
-	var left []part
-	for _, p := range d.left {
-		left = append(left, d.s.parts(p.mail, p.to)...)
+	var left []Mail
+	for _, m := range d.left {
+		left = append(left, d.s.split(m)...)
 	}
 	d.left = left
 }
 
-// putBack leaves a recipient for another transaction.
+// putBack leaves a recipient of m for another transaction.
 func (d *delivery) putBack(m *Mail, to int) {
 	for i := range d.left {
-		if p := &d.left[i]; p.mail == m {
-			p.to = append(slices.Clip(p.to), to)
+		if other := &d.left[i]; other.Envelope == m.Envelope {
+			other.To = append(slices.Clip(other.recipients()), to)
 			return
 		}
 	}
-	d.left = append(d.left, part{m, []int{to}})
+	d.left = append(d.left, m.with([]int{to}))
 }
 
 // forget drops the first n transactions. They had their outcome; that nothing
@@ -217,24 +216,23 @@ func (d *delivery) forget(n int) {
 	d.open = slices.Clone(d.open[n:])
 }
 
-// abandon settles everything with err, which ended the session, but what a new
-// session may take.
-func (d *delivery) abandon(err error) (rest []Mail) {
-	again := d.s.served && d.s.left && !d.s.interrupted()
+// abandon settles everything with err, which ended the session, but for what a new
+// session may take, which it returns.
+func (d *delivery) abandon(err error) (untried []Mail) {
+	resume := d.s.served && d.s.left && !d.s.interrupted()
 	for _, t := range d.open {
 		to := t.undone()
-		if again = again && (len(to) == 0 || !t.asked); again && len(to) > 0 {
-			rest = append(rest, t.mail.with(to))
+		if resume = resume && (len(to) == 0 || !t.asked); resume && len(to) > 0 {
+			untried = append(untried, t.mail.with(to))
 		} else {
 			t.settle(err)
 		}
 	}
-	for _, p := range d.left {
-		if again {
-			rest = append(rest, p.mail.with(p.to))
-		} else {
-			p.mail.Done(Result{To: p.to, Err: err})
-		}
+	if resume {
+		return append(untried, d.left...)
 	}
-	return rest
+	for _, m := range d.left {
+		m.Fail(err)
+	}
+	return untried
 }

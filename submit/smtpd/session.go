@@ -29,7 +29,7 @@ type session struct {
 	conn     io.ReadWriter
 	in       *bufio.Reader
 	out      *bufio.Writer
-	began     time.Time
+	began    time.Time
 	until    time.Time // when the current command must be complete
 	client   Client
 	hello    bool               // it said EHLO or HELO
