@@ -45,6 +45,7 @@ type dialogue struct {
 	openErr error
 	err     error
 	trace   []string
+	stalled bool // Options.Stalled was called
 }
 
 // An outcome is a result, and the number of the mail it is for.
@@ -81,8 +82,9 @@ func newDialogue(t *testing.T, tr *smtptest.Transcript) *dialogue {
 	tr.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}}
 	d.options = Options{
 		Host: "mx.example", Name: "client.example", Security: None,
-		TLS:   &tls.Config{ServerName: "mx.example", RootCAs: roots, Time: leafTime},
-		Trace: func(l Line) { d.trace = append(d.trace, fmt.Sprintf("%c: %s", l.From, l.Text)) },
+		TLS:     &tls.Config{ServerName: "mx.example", RootCAs: roots, Time: leafTime},
+		Stalled: func() { d.stalled = true },
+		Trace:   func(l Line) { d.trace = append(d.trace, fmt.Sprintf("%c: %s", l.From, l.Text)) },
 	}
 	for _, line := range tr.Section("client") {
 		w := strings.Fields(line)
@@ -97,6 +99,9 @@ func newDialogue(t *testing.T, tr *smtptest.Transcript) *dialogue {
 			d.options.MaxRecipients, _ = strconv.Atoi(w[1])
 		case "auth":
 			d.options.Auth = func(_ context.Context, offered []string, _ *tls.ConnectionState) (*Login, error) {
+				if len(offered) == 0 {
+					return nil, status.Insecure.Errorf("AUTH: the server does not offer it")
+				}
 				return &Login{Client: sasl.NewPlainClient("", w[1], w[2]), Secret: w[2]}, nil
 			}
 		case "mail", "instead":
@@ -203,6 +208,9 @@ func (d *dialogue) outcome() []string {
 			line += fmt.Sprintf("taken: %s", r.Reply)
 		}
 		out = append(out, line)
+	}
+	if d.stalled {
+		out = append(out, "stalled")
 	}
 	if d.err != nil {
 		out = append(out, fmt.Sprintf("session: %s: %v", status.KindOf(d.err), d.err))

@@ -46,7 +46,6 @@ func (s *Session) TrySender(ctx context.Context, e *envelope.Envelope) error {
 		}
 		return nil
 	}}
-	s.begun = true
 	s.transactions++
 	if err := s.fly(sender, s.rset()); err != nil && refused == nil {
 		return err

@@ -257,6 +257,27 @@ func TestSlowDot(t *testing.T) {
 	})
 }
 
+// TestLimits holds the time limits of RFC 5321 section 4.5.3.2, and that
+// Options.Timeout shortens all of them but that of the final dot.
+func TestLimits(t *testing.T) {
+	usual, short := Session{}, Session{o: Options{Timeout: time.Second}}
+	for p, want := range map[phase]time.Duration{
+		greeting: 5 * time.Minute, hello: 5 * time.Minute, startTLS: 5 * time.Minute, handshake: 5 * time.Minute, auth: 5 * time.Minute,
+		mail: 5 * time.Minute, rcpt: 5 * time.Minute, data: 2 * time.Minute, block: 3 * time.Minute, dot: 10 * time.Minute, reset: 5 * time.Minute,
+	} {
+		shorter := time.Second
+		if p == dot {
+			shorter = want
+		}
+		if got := usual.limit(p); got != want {
+			t.Errorf("%s: %s, want %s", phases[p].doing, got, want)
+		}
+		if got := short.limit(p); got != shorter {
+			t.Errorf("%s, with a shorter limit: %s, want %s", phases[p].doing, got, shorter)
+		}
+	}
+}
+
 // TestTrickle gives a server that sends an octet at a time no more than the
 // time limit for each reply.
 func TestTrickle(t *testing.T) {
