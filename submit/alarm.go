@@ -11,6 +11,7 @@ import (
 	"sendoff/config"
 	"sendoff/submit/process"
 	"sendoff/submit/queue"
+	"sendoff/submit/throttle"
 )
 
 // Somebody learns of it when mail does not leave: once when the fault of an account
@@ -27,9 +28,35 @@ const (
 	eventRecovered = "recovered" // neither is so any more
 )
 
-// toldPrefix begins the names of the files of what a person was told; they are like
-// those of faults.
+// Announced is what a person was told of an account, as a file in the queue's folder
+// keeps it in JSON.
+type announced struct {
+	Account   string
+	Since, At time.Time
+	Reason    string
+	Place     config.Override // of the configuration
+}
+
+// toldPrefix begins the names of these files.
 const toldPrefix = "told-"
+
+// readTold returns what is in a file; nil if it cannot be read.
+func (r *run) readTold(name string) *announced {
+	t := new(announced)
+	if json.Unmarshal(r.s.Queue.State(name), t) != nil {
+		return nil
+	}
+	return t
+}
+
+func (r *run) writeTold(name string, t *announced) error {
+	t.Since, t.At = t.Since.UTC(), time.Now().UTC()
+	text, err := json.Marshal(t)
+	if err != nil {
+		return err
+	}
+	return r.s.Queue.SetState(name, text)
+}
 
 // alarmLock is the lock of the run that tells what there is to tell.
 const alarmLock = "alarm"
@@ -56,37 +83,33 @@ func (r *run) alarm(ctx context.Context, now bool) {
 		return
 	}
 	r.alarmed = time.Now()
-	release, err := r.s.lock(alarmLock)
+	release, err := r.s.Queue.LockWithin(alarmLock, time.Second)
 	if err != nil {
 		return // another run tells it, or nothing could be kept of what is told
 	}
 	defer release()
-	news, told := r.late(), make(map[string]bool)
+	news, known := r.late(), make(map[string]bool)
 	for _, name := range r.s.Queue.States() {
 		if !strings.HasPrefix(name, toldPrefix) {
 			continue
 		}
-		f := readFault(r.s.Queue, name)
-		if f != nil && news[f.account] != nil {
-			if told[f.account] = true; time.Since(f.at) > toldStep { // or it would be swept
-				f.at = time.Now()
-				r.s.Queue.SetState(name, f.marshal())
+		t := r.readTold(name)
+		if t != nil && news[t.Account] != nil {
+			if known[t.Account] = true; time.Since(t.At) > toldStep { // or it would be swept
+				r.writeTold(name, t)
 			}
 			continue
 		}
-		if err := r.s.Queue.SetState(name, nil); err == nil && f != nil { // or it would be told again and again
-			var place config.Override
-			json.Unmarshal([]byte(f.place), &place)
-			r.tell(f.account, late{eventRecovered, f.since, f.reason, place})
+		if err := r.s.Queue.SetState(name, nil); err == nil && t != nil { // or it would be told again and again
+			r.tell(t.Account, late{eventRecovered, t.Since, t.Reason, t.Place})
 		}
 	}
 	for account, l := range news {
-		if told[account] {
+		if known[account] {
 			continue
 		}
-		place, _ := json.Marshal(l.place)
-		f := fault{account: account, since: l.since, at: time.Now(), reason: l.reason, place: string(place)}
-		if r.s.Queue.SetState(toldPrefix+keyOf(account), f.marshal()) == nil { // or it would be told again and again
+		t := &announced{Account: account, Since: l.since, Reason: l.reason, Place: l.place}
+		if r.writeTold(toldPrefix+throttle.KeyOf(account), t) == nil { // or it would be told again and again
 			r.tell(account, *l)
 		}
 	}
@@ -110,9 +133,9 @@ func (r *run) late() map[string]*late {
 			all[name] = &late{eventWaiting, at, "the oldest message has waited since " + at.Local().Format("Jan _2 15:04"), places[name]}
 		}
 	}
-	for _, f := range faults(r.s.Queue) {
-		if _, waits := oldest[f.account]; waits && !f.suspected() && (long(f.since) || all[f.account] != nil) {
-			all[f.account] = &late{eventFault, f.since, f.reason, places[f.account]}
+	for _, f := range throttle.Faults(r.s.Queue) {
+		if _, waits := oldest[f.Account]; waits && !f.Suspected() && (long(f.Since) || all[f.Account] != nil) {
+			all[f.Account] = &late{eventFault, f.Since, f.Reason, places[f.Account]}
 		}
 	}
 	return all

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"sendoff/config"
 	"sendoff/submit/maillog"
 	"sendoff/submit/queue"
+	"sendoff/submit/throttle"
 )
 
 // told makes the submitter's command write its events to a file, and returns what
@@ -33,6 +35,16 @@ func told(t *testing.T, s *Submitter) func() []string {
 	}
 }
 
+// sinceAnHour lets the fault of an account have begun an hour ago.
+func sinceAnHour(t *testing.T, s *Submitter, key string) {
+	t.Helper()
+	since := regexp.MustCompile(`(?m)^since .*$`)
+	text := since.ReplaceAll(s.Queue.State("fault-"+key), []byte("since "+time.Now().Add(-time.Hour).UTC().Format(time.RFC3339Nano)))
+	if err := s.Queue.SetState("fault-"+key, text); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestAlarm holds that a person hears once of a fault that lasts for an hour, and
 // once that it is over, whoever runs the queue.
 func TestAlarm(t *testing.T) {
@@ -41,7 +53,7 @@ func TestAlarm(t *testing.T) {
 	if err := submit(t, s, "bob@example.net"); err != nil {
 		t.Fatal(err)
 	}
-	key := accountKey(s.Config.Accounts[0])
+	key := throttle.Key(s.Config.Accounts[0])
 	run := func(want ...string) {
 		t.Helper()
 		if _, _, err := s.Run(t.Context(), Selection{}); err != nil {
@@ -58,12 +70,10 @@ func TestAlarm(t *testing.T) {
 		}
 	}
 	run()
-	f := s.fault(key)
-	f.since = time.Now().Add(-time.Hour)
-	s.setFault(key, f)
+	sinceAnHour(t, s, key)
 	run("fault/work///connect")
 	run("fault/work///connect")
-	s.forget(key)
+	s.throttle().Forget(key)
 	run("fault/work///connect", "recovered/work///connect")
 
 	// An old message that waits for no fault of the account's.
@@ -174,10 +184,8 @@ func TestAlarmOfSeveralRuns(t *testing.T) {
 	if err := submit(t, s, "bob@example.net"); err != nil {
 		t.Fatal(err)
 	}
-	key := accountKey(s.Config.Accounts[0])
-	f := s.fault(key)
-	f.since = time.Now().Add(-time.Hour)
-	s.setFault(key, f)
+	key := throttle.Key(s.Config.Accounts[0])
+	sinceAnHour(t, s, key)
 	for n, event := range []string{eventFault, eventRecovered} {
 		var all sync.WaitGroup
 		begin := make(chan struct{})
@@ -198,6 +206,6 @@ func TestAlarmOfSeveralRuns(t *testing.T) {
 		if got := strings.Count(string(text), "status="+event); got != 1 {
 			t.Errorf("%d times %s in round %d", got, event, n)
 		}
-		s.forget(key)
+		s.throttle().Forget(key)
 	}
 }

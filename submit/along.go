@@ -7,6 +7,7 @@ import (
 	"sendoff/config"
 	"sendoff/submit/queue"
 	"sendoff/submit/smtp"
+	"sendoff/submit/throttle"
 )
 
 // Times in which a session that was opened for one message takes along others.
@@ -57,7 +58,7 @@ func (s *Submitter) along(ctx context.Context, session *smtp.Session, a *config.
 	if n := len(ids); n > 2*maxAlong {
 		ids = append(ids[:maxAlong], ids[n-maxAlong:]...)
 	}
-	key := accountKey(a)
+	key := throttle.Key(a)
 	trouble, _ := s.runnerTrouble()
 	r := s.newRun(Selection{})
 	r.begin()
@@ -67,7 +68,7 @@ func (s *Submitter) along(ctx context.Context, session *smtp.Session, a *config.
 			if ctx.Err() != nil || time.Now().After(until) {
 				return
 			}
-			if s.limit(key) != nil || s.paced(a, false) != nil {
+			if s.throttle().Limit(key) != nil || s.throttle().Pace(a, false) != nil {
 				return
 			}
 			e, err := s.Queue.Read(id)
@@ -82,7 +83,7 @@ func (s *Submitter) along(ctx context.Context, session *smtp.Session, a *config.
 			if t == nil {
 				continue
 			}
-			s.paced(a, true)
+			s.throttle().Pace(a, true)
 			if !yield(t.mail()) {
 				return
 			}

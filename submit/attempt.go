@@ -8,6 +8,7 @@ import (
 	"sendoff/submit/queue"
 	"sendoff/submit/smtp"
 	"sendoff/submit/status"
+	"sendoff/submit/throttle"
 )
 
 // An attempt is an entry on its way.
@@ -51,7 +52,7 @@ func (t *attempt) release() {
 
 // errLeft is the outcome of a mail that a server left to a new session, and for
 // which there was none.
-var errLeft = error(&held{error: status.Lost.Errorf("the server took no more mails in the session")})
+var errLeft = error(&throttle.Held{Err: status.Lost.Errorf("the server took no more mails in the session")})
 
 // mail is the attempt as a session takes it. When it is over, the entry is
 // settled; or given back, if no server was asked for anybody.
@@ -153,8 +154,8 @@ func (t *attempt) judge() {
 		}
 		a := t.job.account
 		switch {
-		case !t.s.isAlone(accountKey(a), e.ID):
-			if t.s.meetLimit(accountKey(a), a.Name, f.Err, string(e.ID)) {
+		case !t.s.throttle().Alone(a, e.ID):
+			if t.s.meetLimit(a, f.Err, e.ID) {
 				t.g.halt()
 			}
 		case (time.Since(e.Limited) < aloneTime || queue.TooFew(e.Attempts)) && !e.Limited.IsZero():
@@ -199,12 +200,12 @@ func (t *attempt) abort(err error) {
 	defer t.close()
 	defer t.claim.Release()
 	if t.tooOld() {
-		t.claim.Reason = "given up: " + oneLine(err)
+		t.claim.Reason = "given up: " + status.OneLine(err)
 		t.g.fail(t.claim)
 		return
 	}
 	t.claim.Unknown = true
-	t.again(oneLine(err))
+	t.again(status.OneLine(err))
 }
 
 // broken reports whether the session ended in the middle.

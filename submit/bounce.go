@@ -75,7 +75,7 @@ func (t *attempt) settleNotice() {
 		return
 	}
 	err := t.report.Failures[0].Err
-	e.Reason = oneLine(err)
+	e.Reason = status.OneLine(err)
 	if !status.Of(err).Temporary() || t.tooOld() {
 		t.g.fail(t.claim)
 		return

@@ -166,23 +166,6 @@ func TestClocks(t *testing.T) {
 	}
 }
 
-// TestLimitOfTheFuture holds that a limit which was met by a clock that was wrong is
-// over when a message is taken.
-func TestLimitOfTheFuture(t *testing.T) {
-	for _, by := range []time.Duration{time.Hour, 48 * time.Hour, 5 * 365 * 24 * time.Hour} {
-		s := office(t, new(post))
-		a := s.Config.Accounts[0]
-		then := time.Now().Add(by)
-		s.setFault(accountKey(a), &fault{account: a.Name, limit: true, failures: 1, since: then, at: then, next: then.Add(time.Minute)})
-		if err := submit(t, s, "bob@example.net"); err != nil {
-			t.Fatal(err)
-		}
-		if s.limit(accountKey(a)) != nil {
-			t.Errorf("the limit of %s from now is not over", by)
-		}
-	}
-}
-
 // TestClockAgainstOneMessage holds that a clock which is set forward makes no message
 // fail that has met permanent words of a limit once.
 func TestClockAgainstOneMessage(t *testing.T) {

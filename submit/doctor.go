@@ -72,7 +72,7 @@ func one(f finding) []finding { return []finding{f} }
 // words returns what a finding says, on one line.
 func (f finding) words() string {
 	if f.err != nil {
-		return oneLine(f.err)
+		return status.OneLine(f.err)
 	}
 	return status.Printable(f.text)
 }

@@ -272,7 +272,7 @@ func SecretAsCron(r io.Reader, w io.Writer) error {
 		if err == nil {
 			return nil
 		}
-		failed = append(failed, oneLine(err))
+		failed = append(failed, status.OneLine(err))
 	}
 	_, err := fmt.Fprintln(w, strings.Join(failed, "; "))
 	return err

@@ -15,6 +15,7 @@ import (
 	"sendoff/submit/rewrite"
 	"sendoff/submit/smtp"
 	"sendoff/submit/status"
+	"sendoff/submit/throttle"
 )
 
 // A group is the entries of one account that are to be tried.
@@ -39,7 +40,7 @@ type group struct {
 // that logs in as the other's does.
 type groupKey struct {
 	place   config.Override
-	account string // accountKey, or keyOf
+	account string // throttle.Key, or throttle.KeyOf
 }
 
 // pending is an entry of a group that is not tried yet.
@@ -78,7 +79,7 @@ func (g *group) take(ctx context.Context, id queue.ID, k *known) {
 	case g.sessions == 0:
 		g.r.groups[g.key] = g
 		g.sessions++
-		g.r.all.Go(func() { g.run(ctx, slotTime) })
+		g.r.all.Go(func() { g.run(ctx, throttle.SlotTime) })
 	case g.open && !g.probing: // a login that fails, fails once
 		g.grow(ctx)
 	}
@@ -121,15 +122,15 @@ func (g *group) ready(ctx context.Context) (one bool) {
 
 // restrain begins a group as a limit that was met, f, and the account's rate
 // permit.
-func (g *group) restrain(f *fault) {
-	if h := new(held); errors.As(g.s.paced(g.account, false), &h) {
-		g.waits = h.until
+func (g *group) restrain(f *throttle.Fault) {
+	if h := new(throttle.Held); errors.As(g.s.throttle().Pace(g.account, false), &h) {
+		g.waits = h.Until
 		return
 	}
-	if f == nil || !f.limit {
+	if f == nil || !f.Limit {
 		return
 	}
-	release, err := g.s.Queue.Lock(probePrefix + g.key.account)
+	release, err := g.s.throttle().Probe(g.key.account)
 	if errors.Is(err, queue.ErrBusy) {
 		g.waits = time.Now().Add(probeWait)
 		return
@@ -218,7 +219,7 @@ func (g *group) end(ctx context.Context) {
 // rest is called when the account could not be used: its entries wait, or are
 // too old for that.
 func (g *group) rest() {
-	f := g.s.fault(g.key.account)
+	f := g.s.throttle().Fault(g.key.account)
 	g.r.mu.Lock()
 	all := slices.Clone(g.waiting)
 	alone := g.sessions == 1
@@ -227,18 +228,18 @@ func (g *group) rest() {
 		return
 	}
 	for _, w := range all {
-		if !g.s.schedule().TooOld(w.id.Time(), f.tries) { // nor is a notice
+		if !g.s.schedule().TooOld(w.id.Time(), f.Tries) { // nor is a notice
 			continue
 		}
 		c, err := g.s.Queue.Claim(w.id)
 		if err != nil {
 			continue
 		}
-		if !g.s.schedule().TooOld(c.Entry.Born(), f.tries) {
+		if !g.s.schedule().TooOld(c.Entry.Born(), f.Tries) {
 			c.Release()
 			continue
 		}
-		c.Reason = "given up: " + f.reason
+		c.Reason = "given up: " + f.Reason
 		g.s.Tally.countGivenUp()
 		g.fail(c)
 	}
@@ -277,7 +278,7 @@ func (g *group) session(ctx context.Context, patience time.Duration, rest *[]smt
 		if first != nil {
 			first.release()
 		}
-		if !errors.As(err, new(*busy)) {
+		if !errors.As(err, new(*throttle.Busy)) {
 			g.rest()
 		}
 		return false
@@ -327,7 +328,7 @@ func (g *group) next() *attempt {
 		if t == nil {
 			continue
 		}
-		if g.s.paced(g.account, true) != nil {
+		if g.s.throttle().Pace(g.account, true) != nil {
 			t.release()
 			g.halt()
 			return nil
@@ -358,7 +359,7 @@ func (g *group) try(id queue.ID) *attempt {
 		return nil
 	}
 	if c.Client != nil && c.Attempts == 0 { // later attempts are not the user's doing
-		if until, ok := g.s.userPaced(*c.Client, true); !ok {
+		if until, ok := g.s.throttle().UserPace(*c.Client, true); !ok {
 			c.Release()
 			g.s.memory.keepUntil(id, until)
 			g.r.forget(id)

@@ -20,7 +20,7 @@ var rows = [][]string{
 	{"sendoff/config/cmdline", "sendoff/config/setup", "sendoff/submit"},
 	{"sendoff/config/discover", "sendoff/config/edit",
 		"sendoff/submit/maillog", "sendoff/submit/rewrite",
-		"sendoff/submit/trust"},
+		"sendoff/submit/throttle", "sendoff/submit/trust"},
 	{"sendoff/config", "sendoff/submit/message", "sendoff/submit/smtp", "sendoff/submit/smtpd",
 		"sendoff/submit/auth", "sendoff/submit/credential", "sendoff/submit/queue"},
 	{"sendoff/submit/envelope", "sendoff/submit/process", "sendoff/submit/status"},

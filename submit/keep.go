@@ -20,6 +20,7 @@ import (
 	"sendoff/submit/process"
 	"sendoff/submit/queue"
 	"sendoff/submit/status"
+	"sendoff/submit/throttle"
 )
 
 // Postpone queues the whole of r, if fault is one that the queue is for. When
@@ -128,7 +129,7 @@ func (s *Submitter) keep(r *Request, report *Report, whom func(Failure) []Wanted
 func (s *Submitter) attempted(r *Request, report *Report, wait *queue.Entry) (due bool) {
 	due = true
 	for _, f := range report.Failures {
-		until, notTried := untried(f.Err)
+		until, notTried := throttle.Untried(f.Err)
 		switch {
 		case !f.queued:
 		case notTried && due:
@@ -137,7 +138,7 @@ func (s *Submitter) attempted(r *Request, report *Report, wait *queue.Entry) (du
 			due = false
 			if status.KindOf(f.Err) == status.Limited {
 				wait.Limited = time.Now()
-				s.meetLimit(accountKey(r.Account), r.Account.Name, f.Err, string(wait.ID))
+				s.meetLimit(r.Account, f.Err, wait.ID)
 			}
 		}
 	}
@@ -178,7 +179,7 @@ func (s *Submitter) entriesOf(r *Request, report *Report, whom func(Failure) []W
 		}
 	}
 	if len(reasons) > 0 {
-		refused.Reason = oneLine(errors.New(strings.Join(reasons, "; ")))
+		refused.Reason = status.OneLine(errors.New(strings.Join(reasons, "; ")))
 	}
 	return wait, refused
 }
@@ -218,16 +219,7 @@ func failedRecipient(to Wanted, err error, refused bool) queue.Recipient {
 	if !refused {
 		c.Class = 4
 	}
-	return queue.Recipient{Recipient: to.Recipient, NoAliases: to.NoAliases, Refused: refused, Code: c, Reason: oneLine(err)}
-}
-
-// maxReason is how much of what an error says is kept, in octets: a server's reply,
-// and to what it was one.
-const maxReason = 1600
-
-// oneLine returns what err says as one line of a file.
-func oneLine(err error) string {
-	return status.Clip(status.Printable(strings.ReplaceAll(err.Error(), "\n", "; ")), maxReason)
+	return queue.Recipient{Recipient: to.Recipient, NoAliases: to.NoAliases, Refused: refused, Code: c, Reason: status.OneLine(err)}
 }
 
 // asNamed returns what maps the recipients of a failure, one of report's, back

@@ -11,13 +11,14 @@ import (
 	"sendoff/config"
 	"sendoff/submit/process"
 	"sendoff/submit/smtp"
+	"sendoff/submit/throttle"
 )
 
 // A visit is a session with an account, in one of the slots that it has.
 type visit struct {
 	*smtp.Session
 	key   string // of all that the session depends on
-	slots string // accountKey, whose slots it has one of
+	slots string // throttle.Key, whose slots it has one of
 	again bool   // it carried a mail before, so the server may have left since
 	leave func() // gives the slot back
 	until time.Time
@@ -111,7 +112,7 @@ func (k *Kept) Close() {
 // enter returns a session with an account: one that was kept, or a new one if a
 // slot is free within patience. That there was none is a busy error.
 func (s *Submitter) enter(ctx context.Context, a *config.Account, hello string, patience time.Duration) (*visit, error) {
-	key, slots := visitKey(a, hello), accountKey(a)
+	key, slots := visitKey(a, hello), throttle.Key(a)
 	wait, deadline := patience, time.Now().Add(patience)
 	if s.Kept != nil {
 		wait = 0 // look again among those that are kept
@@ -120,7 +121,7 @@ func (s *Submitter) enter(ctx context.Context, a *config.Account, hello string, 
 		if v := s.Kept.take(key); v != nil {
 			return v, nil
 		}
-		leave, err := s.slot(ctx, a, wait)
+		leave, err := s.throttle().Slot(ctx, a, wait)
 		if err == nil {
 			session, err := s.open(ctx, a, hello)
 			if err != nil {
@@ -133,7 +134,7 @@ func (s *Submitter) enter(ctx context.Context, a *config.Account, hello string, 
 			return nil, err
 		}
 		s.Kept.yield(slots)
-		if err := pause(ctx, a); err != nil {
+		if err := throttle.Pause(ctx, a); err != nil {
 			return nil, err
 		}
 	}

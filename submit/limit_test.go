@@ -17,7 +17,7 @@ import (
 
 	"sendoff/config"
 	"sendoff/submit/queue"
-	"sendoff/submit/status"
+	"sendoff/submit/throttle"
 )
 
 // A provider is a smarthost that takes so many messages a minute, or none, and
@@ -117,8 +117,8 @@ func TestLimitOfCallers(t *testing.T) {
 			time.Sleep(2 * time.Hour)
 			before := len(p.mails)
 			submit(t, s, "bob@example.net")
-			if len(p.mails) != before+1 || len(faults(s.Queue)) != 0 {
-				t.Errorf("%s: the limit is not over: %v", refusal, faults(s.Queue))
+			if len(p.mails) != before+1 || len(throttle.Faults(s.Queue)) != 0 {
+				t.Errorf("%s: the limit is not over: %v", refusal, throttle.Faults(s.Queue))
 			}
 		})
 	}
@@ -141,30 +141,8 @@ func TestOneMessageIsNoLimit(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if len(p.mails) != 10 || len(entries(t, s)) != 10 || len(faults(s.Queue)) != 0 {
-			t.Errorf("%d taken, %d wait, faults: %v", len(p.mails), len(entries(t, s)), faults(s.Queue))
-		}
-	})
-}
-
-// TestReadyEndsFaults holds that a session which is ready ends the faults of a
-// server that the account had before, and no limit.
-func TestReadyEndsFaults(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		p := &post{}
-		s := office(t, p)
-		s.note("0123", "work", status.Connection.Errorf("connect to old:25: refused"), nil)
-		s.note("4567", "other", status.Connection.Errorf("connect to other:25: refused"), nil)
-		s.meetLimit("89ab", "work", status.Limited.Errorf("450 slow"), "x")
-		if err := submit(t, s, "bob@example.net"); err != nil {
-			t.Fatal(err)
-		}
-		var left []string
-		for _, f := range faults(s.Queue) {
-			left = append(left, f.file)
-		}
-		if fmt.Sprint(left) != "[fault-4567 fault-89ab]" && fmt.Sprint(left) != "[fault-89ab fault-4567]" {
-			t.Errorf("left: %q", left)
+		if len(p.mails) != 10 || len(entries(t, s)) != 10 || len(throttle.Faults(s.Queue)) != 0 {
+			t.Errorf("%d taken, %d wait, faults: %v", len(p.mails), len(entries(t, s)), throttle.Faults(s.Queue))
 		}
 	})
 }
@@ -189,8 +167,8 @@ func TestRate(t *testing.T) {
 				t.Errorf("%d attempts, next in %s", e.Attempts, wait)
 			}
 		}
-		if len(faults(s.Queue)) != 0 {
-			t.Errorf("faults: %v", faults(s.Queue))
+		if len(throttle.Faults(s.Queue)) != 0 {
+			t.Errorf("faults: %v", throttle.Faults(s.Queue))
 		}
 	})
 }
@@ -488,30 +466,4 @@ func TestRateOfRunner(t *testing.T) {
 			t.Errorf("%d taken, in %d sessions; %d refused", len(p.mails), len(p.dials), len(p.refused))
 		}
 	})
-}
-
-func TestPace(t *testing.T) {
-	p := readPace(nil)
-	p.advance(1000)
-	p.counts[paceSteps] = 3
-	p.advance(1010)
-	p.counts[paceSteps] = 2
-	p = readPace(p.marshal())
-	if p.sum() != 5 || p.over() != 1061 {
-		t.Errorf("%d until %d", p.sum(), p.over())
-	}
-	if p.advance(1060); p.sum() != 5 {
-		t.Errorf("%d in the last of the steps", p.sum())
-	}
-	if p.advance(1061); p.sum() != 2 || p.over() != 1071 {
-		t.Errorf("%d until %d", p.sum(), p.over())
-	}
-	if p.advance(900); p.sum() != 0 {
-		t.Errorf("%d after a clock went back", p.sum())
-	}
-	for _, text := range []string{"", "x", "1 2 end\n", string(p.marshal()[:20])} {
-		if p := readPace([]byte(text)); p.sum() != 0 {
-			t.Errorf("%q: %v", text, p)
-		}
-	}
 }

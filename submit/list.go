@@ -15,6 +15,7 @@ import (
 
 	"sendoff/submit/queue"
 	"sendoff/submit/status"
+	"sendoff/submit/throttle"
 )
 
 // List writes the queue to w as mailq does, in Postfix's columns: each entry
@@ -65,11 +66,11 @@ func plural(n int) string {
 // headlines are what List says of faults on which something waits: others were a
 // caller's, who has been told, or are of accounts that are gone.
 func headlines(q *queue.Queue) []string {
-	all := slices.DeleteFunc(faults(q), (*fault).suspected)
+	all := slices.DeleteFunc(throttle.Faults(q), (*throttle.Fault).Suspected)
 	waited := waitedFor(q, all)
 	var lines []string
 	for _, f := range all {
-		if line := f.headline(); waited(f) && !slices.Contains(lines, line) {
+		if line := headline(f); waited(f) && !slices.Contains(lines, line) {
 			lines = append(lines, line)
 		}
 	}
@@ -82,9 +83,9 @@ const maxSearched = 2000
 
 // waitedFor returns what reports whether something waits for the account of a
 // fault. An entry without a name has its account from a message or the environment.
-func waitedFor(q *queue.Queue, all []*fault) func(*fault) bool {
+func waitedFor(q *queue.Queue, all []*throttle.Fault) func(*throttle.Fault) bool {
 	names := make(map[string]bool)
-	waited := func(f *fault) bool { return names[f.account] || names[""] }
+	waited := func(f *throttle.Fault) bool { return names[f.Account] || names[""] }
 	if len(all) == 0 {
 		return waited
 	}
@@ -96,7 +97,7 @@ func waitedFor(q *queue.Queue, all []*fault) func(*fault) bool {
 		if err == nil {
 			names[accountName(e)] = true
 		}
-		if !slices.ContainsFunc(all, func(f *fault) bool { return !waited(f) }) {
+		if !slices.ContainsFunc(all, func(f *throttle.Fault) bool { return !waited(f) }) {
 			break
 		}
 	}
@@ -104,21 +105,21 @@ func waitedFor(q *queue.Queue, all []*fault) func(*fault) bool {
 }
 
 // headline is what List says of a fault.
-func (f *fault) headline() string {
-	name := "account " + f.account
-	if f.account == "" {
+func headline(f *throttle.Fault) string {
+	name := "account " + f.Account
+	if f.Account == "" {
 		name = "configuration"
 	}
-	return fmt.Sprintf("(%s: %s; %d failure%s since %s, %s)\n", name, f.reason, f.failures, plural(f.failures),
-		f.since.Local().Format("Jan _2 15:04"), nextAttempt(f.at, f.next))
+	return fmt.Sprintf("(%s: %s; %d failure%s since %s, %s)\n", name, f.Reason, f.Failures, plural(f.Failures),
+		f.Since.Local().Format("Jan _2 15:04"), nextAttempt(f.At, f.Next))
 }
 
 // restsOf returns until when accounts rest, by their names.
-func restsOf(q *queue.Queue) map[string]*fault {
-	rests := make(map[string]*fault)
-	for _, f := range faults(q) {
-		if known := rests[f.account]; !f.suspected() && (known == nil || known.at.Before(f.at)) {
-			rests[f.account] = f
+func restsOf(q *queue.Queue) map[string]*throttle.Fault {
+	rests := make(map[string]*throttle.Fault)
+	for _, f := range throttle.Faults(q) {
+		if known := rests[f.Account]; !f.Suspected() && (known == nil || known.At.Before(f.At)) {
+			rests[f.Account] = f
 		}
 	}
 	return rests
@@ -159,10 +160,10 @@ func markOf(q *queue.Queue, e *queue.Entry) rune {
 }
 
 // whyWaits returns what says why an entry has not reached a recipient yet.
-func whyWaits(e *queue.Entry, rests map[string]*fault) func(queue.Recipient) string {
+func whyWaits(e *queue.Entry, rests map[string]*throttle.Fault) func(queue.Recipient) string {
 	wait := nextAttempt(e.LastTried(), e.Next)
-	if f := rests[accountOf(e)]; f != nil && time.Now().Before(f.next) && !time.Now().Before(f.at) && (f.next.After(e.Next) || time.Now().Before(e.LastTried())) {
-		wait = nextAttempt(f.at, f.next)
+	if f := rests[accountOf(e)]; f != nil && time.Now().Before(f.Next) && !time.Now().Before(f.At) && (f.Next.After(e.Next) || time.Now().Before(e.LastTried())) {
+		wait = nextAttempt(f.At, f.Next)
 	}
 	return func(to queue.Recipient) string {
 		switch {
@@ -342,6 +343,15 @@ func listedOf(e *queue.Entry) listed {
 	return l
 }
 
+// Rests says of each account that rests until when, and why. Even a run that does
+// not wait for the times of entries leaves it alone, or asks once.
+func (s *Submitter) Rests() (lines []string) {
+	for _, q := range s.queues() {
+		lines = append(lines, s.throttle().Resting(q)...)
+	}
+	return lines
+}
+
 // Show writes an entry to w, its envelope and its message.
 func (s *Submitter) Show(w io.Writer, name string) error {
 	id, ok := queue.ParseID(strings.ToLower(name))
@@ -376,11 +386,7 @@ func (s *Submitter) Delete(name string) (int, error) {
 func (s *Submitter) Retry(ctx context.Context, name string) (int, error) {
 	if strings.EqualFold(name, "ALL") {
 		for _, q := range s.queues() {
-			for _, state := range q.States() {
-				if strings.HasPrefix(state, faultPrefix) {
-					q.SetState(state, nil)
-				}
-			}
+			throttle.ForgetAll(q)
 		}
 	}
 	n, err := s.each(name, func(q *queue.Queue, id queue.ID) error {

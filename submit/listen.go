@@ -24,6 +24,7 @@ import (
 	"sendoff/submit/rewrite"
 	"sendoff/submit/smtpd"
 	"sendoff/submit/status"
+	"sendoff/submit/throttle"
 )
 
 // Bounds of what the clients of Listen may do; of their number smtpd has one.
@@ -291,7 +292,7 @@ const (
 func (k *keyhole) fits(ctx context.Context, s *Submitter, a *config.Account, password string) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	key, got := accountKey(a), sha256.Sum256([]byte(password))
+	key, got := throttle.Key(a), sha256.Sum256([]byte(password))
 	f := k.known[key]
 	if age := time.Since(f.at); age < fitsFor && f.is(got) || age < refuseFor {
 		return f.is(got)

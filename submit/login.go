@@ -178,8 +178,8 @@ func (s *Submitter) newLogin(ctx context.Context, a *config.Account, refused cre
 		return nil, err
 	}
 	if item.OAuth2 != nil {
-		if f := s.failedLogin(a); f != nil {
-			return nil, f.rests()
+		if err := s.rest(a); err != nil {
+			return nil, err
 		}
 		item.OAuth2.Refused = refused
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"sendoff/submit/queue"
+	"sendoff/submit/throttle"
 )
 
 // A memory is what a process knows that the queue's disk would not take. Without
@@ -13,7 +14,7 @@ import (
 type memory struct {
 	mu     sync.Mutex
 	holds  map[queue.ID]hold
-	faults map[string]*fault
+	faults throttle.Unwritten
 	news   []news // of which a person is still to be told
 }
 
@@ -107,46 +108,12 @@ func (m *memory) keepUntil(id queue.ID, until time.Time) {
 	m.setHold(id, h)
 }
 
-// fault returns the fault of an account that could not be written, or nil.
-func (m *memory) fault(key string) *fault {
+// unwrittenFaults are the faults of accounts that the disk did not take.
+func (m *memory) unwrittenFaults() *throttle.Unwritten {
 	if m == nil {
 		return nil
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.faults[key]
-}
-
-// lacks reports whether the process lacks what an account needs.
-func (m *memory) lacks() bool {
-	if m == nil {
-		return false
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, f := range m.faults {
-		if f.lack {
-			return true
-		}
-	}
-	return false
-}
-
-// setFault remembers a fault that could not be written; nil is none.
-func (m *memory) setFault(key string, f *fault) {
-	if m == nil {
-		return
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if f == nil {
-		delete(m.faults, key)
-		return
-	}
-	if m.faults == nil {
-		m.faults = make(map[string]*fault)
-	}
-	m.faults[key] = f
+	return &m.faults
 }
 
 // addNews remembers to tell a person of something; false if nobody will ask.

@@ -13,10 +13,10 @@ import (
 	"time"
 
 	"sendoff/config"
-	"sendoff/submit/credential"
 	"sendoff/submit/maillog"
 	"sendoff/submit/queue"
 	"sendoff/submit/status"
+	"sendoff/submit/throttle"
 )
 
 // block makes a file of the queue one that cannot be written, by a folder in
@@ -155,7 +155,7 @@ func TestNoFaultFile(t *testing.T) {
 		if err := submit(t, s, "bob@example.net"); err != nil {
 			t.Fatal(err)
 		}
-		block(t, s, "account/"+faultPrefix+accountKey(s.Config.Accounts[0]))
+		block(t, s, "account/fault-"+throttle.Key(s.Config.Accounts[0]))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
 		if err := s.Runner(ctx); err != nil {
@@ -163,43 +163,6 @@ func TestNoFaultFile(t *testing.T) {
 		}
 		if p.logins == 0 || p.logins > 8 {
 			t.Errorf("%d logins in an hour", p.logins)
-		}
-	})
-}
-
-// TestOtherFaultsWhileResting holds that the rest after a login is ended neither
-// by another fault of the account, nor by two processes with a wrong secret each.
-func TestOtherFaultsWhileResting(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		s := office(t, &post{login: func() string { return "535 5.7.8 no" }})
-		a := s.Config.Accounts[0]
-		key := accountKey(a)
-		secret := func(text string) credential.Secret {
-			x, err := credential.NewSecret(text)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return x
-		}
-		one, other := secret("one"), secret("other")
-		rests := func(x credential.Secret) bool {
-			l := &login{account: a, secret: func(context.Context) (credential.Secret, error) { return x, nil }}
-			return s.resting(t.Context(), a, l) != nil
-		}
-		s.note(key, a.Name, status.AuthFailed.Errorf("535 no"), &one)
-		s.note(key, a.Name, status.Credential.Errorf("no secret here"), nil)
-		s.note(key, a.Name, status.AuthFailed.Errorf("535 no"), &other)
-		s.note(key, a.Name, status.Connection.Errorf("nobody there"), nil)
-		if !rests(one) || !rests(other) || rests(secret("a third")) {
-			t.Errorf("%v %v %v", rests(one), rests(other), rests(secret("a third")))
-		}
-		if f := s.fault(key); !strings.Contains(f.reason, "535") {
-			t.Errorf("%+v", f)
-		}
-		time.Sleep(3 * time.Hour)
-		s.note(key, a.Name, status.Connection.Errorf("nobody there"), nil)
-		if f := s.fault(key); f.login || rests(one) {
-			t.Errorf("after the rest: %+v", f)
 		}
 	})
 }
@@ -256,7 +219,7 @@ func TestHeadlines(t *testing.T) {
 		t.Fatal(err)
 	}
 	name := s.Config.Accounts[0].Name
-	s.note("1", "gone", status.Connection.Errorf("nobody there"), nil)
+	s.throttle().Note("1", "gone", status.Connection.Errorf("nobody there"), nil)
 	var b strings.Builder
 	if _, err := List(&b, s.Queue); err != nil {
 		t.Fatal(err)

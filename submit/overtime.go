@@ -7,6 +7,7 @@ import (
 
 	"sendoff/submit/process"
 	"sendoff/submit/queue"
+	"sendoff/submit/status"
 )
 
 // replyTime is how long the smarthost has before a client of ours is answered
@@ -93,7 +94,7 @@ func (s *Submitter) enqueueClaimed(r *Request, j *job) *queue.Claim {
 // end writes down what came of the session. The entry stays claimed.
 func (t *attempt) end(report *Report, err error) {
 	if err != nil {
-		t.again(oneLine(err))
+		t.again(status.OneLine(err))
 		return
 	}
 	t.report = report

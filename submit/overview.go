@@ -14,6 +14,7 @@ import (
 	"sendoff/config"
 	"sendoff/submit/queue"
 	"sendoff/submit/status"
+	"sendoff/submit/throttle"
 )
 
 // alarmTime is how long mail may wait, or an account have a fault, before somebody
@@ -98,18 +99,13 @@ func overviews(q *queue.Queue) map[string]*Overview {
 			o.LastFailed = max(o.LastFailed, at.Unix())
 		}
 	}
-	for _, f := range faults(q) {
-		if o := of(f.account); !f.suspected() && (o.Since == 0 || f.since.Unix() < o.Since) {
-			o.Fault, o.Since, o.Next = f.reason, f.since.Unix(), f.next.Unix()
+	for _, f := range throttle.Faults(q) {
+		if o := of(f.Account); !f.Suspected() && (o.Since == 0 || f.Since.Unix() < o.Since) {
+			o.Fault, o.Since, o.Next = f.Reason, f.Since.Unix(), f.Next.Unix()
 		}
 	}
-	for _, name := range q.States() {
-		if strings.HasPrefix(name, takenPrefix) {
-			if t := readFault(q, name); t != nil {
-				o := of(t.account)
-				o.Taken = max(o.Taken, t.at.Unix())
-			}
-		}
+	for account, at := range throttle.LastTaken(q) {
+		of(account).Taken = at.Unix()
 	}
 	return all
 }

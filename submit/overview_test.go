@@ -13,6 +13,7 @@ import (
 
 	"sendoff/submit/queue"
 	"sendoff/submit/status"
+	"sendoff/submit/throttle"
 )
 
 // TestOverview holds what a monitor hears, from the first message that waits to
@@ -57,7 +58,7 @@ func TestOverview(t *testing.T) {
 			t.Fatal(err)
 		}
 		expect("work ok 0 false 0")
-		if last := s.lastTaken(accountKey(s.Config.Accounts[0])).at; time.Since(last) > time.Minute {
+		if last := throttle.LastTaken(s.Queue)[s.Config.Accounts[0].Name]; time.Since(last) > time.Minute {
 			t.Errorf("last taken %s ago", time.Since(last))
 		}
 

@@ -9,6 +9,7 @@ import (
 
 	"sendoff/config"
 	"sendoff/submit/queue"
+	"sendoff/submit/throttle"
 )
 
 // OpenQueue opens the queue of the user that id is, where c puts it:
@@ -94,4 +95,4 @@ func NoQueue(err error) bool { return errors.As(err, new(errNoQueue)) }
 
 // Forget forgets that the account could not be used, because a person has done
 // something about it.
-func (s *Submitter) Forget(a *config.Account) { s.forget(accountKey(a)) }
+func (s *Submitter) Forget(a *config.Account) { s.throttle().Forget(throttle.Key(a)) }

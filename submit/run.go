@@ -2,15 +2,13 @@ package submit
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
 	"sendoff/config"
 	"sendoff/submit/queue"
+	"sendoff/submit/throttle"
 )
 
 // A Selection says which entries a run is about.
@@ -204,47 +202,40 @@ func (r *run) find(by config.Choice, begin bool) *group {
 	if c == nil {
 		c = r.s.configured(place)
 		if c.err == nil {
-			r.s.forget(keyOf(place))
+			r.s.throttle().Forget(throttle.KeyOf(place))
 		}
 		r.configs[place] = c
 	}
 	g := &group{r: r, s: c.s}
-	g.key.place, g.key.account = place, keyOf(place)
+	g.key.place, g.key.account = place, throttle.KeyOf(place)
 	err := c.err
 	if err == nil {
 		if g.account, _, err = c.s.Config.Choose(by); err == nil {
-			r.s.forget(keyOf(by))
-			g.key.account = accountKey(g.account)
+			r.s.throttle().Forget(throttle.KeyOf(by))
+			g.key.account = throttle.Key(g.account)
 		} else {
-			g.key.account = keyOf(by)
+			g.key.account = throttle.KeyOf(by)
 		}
 	}
 	if at := r.groups[g.key]; at != nil {
 		return at
 	}
-	f := g.s.fault(g.key.account)
-	if f != nil && f.suspected() {
+	f := g.s.throttle().Fault(g.key.account)
+	if f != nil && f.Suspected() {
 		f = nil // what one message was refused for holds back no other
 	}
 	switch {
-	case begin && (r.which.Now || f == nil || f.isDue(g.s)):
+	case begin && (r.which.Now || f == nil || g.s.throttle().Due(f)):
 		if err != nil {
 			g.account = nil
-			g.s.note(g.key.account, by.CommandLine.Account, err, nil)
+			g.s.Log.Fault(g.s.throttle().Note(g.key.account, by.CommandLine.Account, err, nil))
 		} else {
 			g.restrain(f)
 		}
-	case f != nil && !f.isDue(g.s):
-		g.waits = f.next
+	case f != nil && !g.s.throttle().Due(f):
+		g.waits = f.Next
 	}
 	return g
-}
-
-// keyOf returns what a fault is known by that is no account's: one of a
-// configuration that cannot be loaded, or of a choice that finds no account.
-func keyOf(by any) string {
-	h := sha256.Sum256(fmt.Appendf(nil, "%q", by))
-	return hex.EncodeToString(h[:8])
 }
 
 // configured returns s as the entries need it whose configuration has that

@@ -19,6 +19,7 @@ import (
 	"sendoff/submit/envelope"
 	"sendoff/submit/queue"
 	"sendoff/submit/status"
+	"sendoff/submit/throttle"
 )
 
 // bubble runs f with a faked time.
@@ -172,11 +173,11 @@ func TestOneLogin(t *testing.T) {
 		if p.logins > 40 {
 			t.Errorf("%d logins in a day", p.logins)
 		}
-		f := faults(s.Queue)
-		if len(f) != 1 || !f[0].login || !strings.Contains(f[0].reason, "535 5.7.8 no") {
+		f := throttle.Faults(s.Queue)
+		if len(f) != 1 || !f[0].Login || !strings.Contains(f[0].Reason, "535 5.7.8 no") {
 			t.Fatalf("%+v", f)
 		}
-		if strings.Contains(string(s.Queue.State(faultPrefix+accountKey(s.Config.Accounts[0]))), "wrong") {
+		if strings.Contains(string(s.Queue.State("fault-"+throttle.Key(s.Config.Accounts[0]))), "wrong") {
 			t.Error("the fault's file has the secret")
 		}
 
@@ -195,7 +196,7 @@ func TestOneLogin(t *testing.T) {
 		if err := submit(t, s, "bob@example.net"); err != nil || len(p.mails) == 0 {
 			t.Fatalf("%v, %d mails", err, len(p.mails))
 		}
-		if len(faults(s.Queue)) != 0 {
+		if len(throttle.Faults(s.Queue)) != 0 {
 			t.Error("the fault is still there")
 		}
 		if err := s.Runner(t.Context()); err != nil {
@@ -316,7 +317,7 @@ func TestSlots(t *testing.T) {
 		a := s.Config.Accounts[0]
 		var held []func()
 		for range s.Config.Sessions {
-			release, err := s.slot(t.Context(), a, 0)
+			release, err := s.throttle().Slot(t.Context(), a, 0)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -192,14 +192,14 @@ func (s *Submitter) runUntilEmpty(ctx context.Context) (left map[queue.ID]bool, 
 
 // lacking returns the entries for which this process lacks something.
 func (r *run) lacking() map[queue.ID]bool {
-	if !r.s.memory.lacks() {
+	if !r.s.memory.unwrittenFaults().Lacks() {
 		return nil
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	entries := make(map[queue.ID]bool)
 	for id, k := range r.known {
-		if f := r.s.memory.fault(r.group(k.by, false).key.account); f != nil && f.lack && !k.taken {
+		if !k.taken && r.s.memory.unwrittenFaults().LacksFor(r.group(k.by, false).key.account) {
 			entries[id] = true
 		}
 	}

@@ -101,7 +101,7 @@ func (v *Service) handle(ctx context.Context, s *Submitter, e *envelope.Envelope
 		r.By.Header = from.Address
 	}
 	if r.Peer != (process.Peer{}) && !r.QueueOnly {
-		if until, ok := s.userPaced(r.Peer.UID, true); !ok {
+		if until, ok := s.throttle().UserPace(r.Peer.UID, true); !ok {
 			s.logUserRate(r, until)
 			r.QueueOnly = true
 		}

@@ -17,6 +17,7 @@ import (
 	"sendoff/config"
 	"sendoff/submit/credential"
 	"sendoff/submit/queue"
+	"sendoff/submit/throttle"
 )
 
 // A thrifty is a server that takes so many mails of a session, and says so by how:
@@ -157,8 +158,8 @@ func TestSessionsOfQueue(t *testing.T) {
 				t.Errorf("%d entries are left: %v", left, err)
 			}
 			h.check(t, 4, want...)
-			if f := faults(s.Queue); len(f) > 0 {
-				t.Errorf("the account has a fault: %s", f[0].reason)
+			if f := throttle.Faults(s.Queue); len(f) > 0 {
+				t.Errorf("the account has a fault: %s", f[0].Reason)
 			}
 		})
 	}

@@ -46,6 +46,7 @@ import (
 	"sendoff/submit/queue"
 	"sendoff/submit/smtp"
 	"sendoff/submit/status"
+	"sendoff/submit/throttle"
 )
 
 // A Request is what a caller asks for, before the account's rules.
@@ -177,7 +178,7 @@ func (s *Submitter) deliver(ctx context.Context, j *job) (*Report, error) {
 		if len(mails) == 0 {
 			break
 		}
-		if v, err = s.enter(ctx, j.account, j.hello, slotTime); err != nil {
+		if v, err = s.enter(ctx, j.account, j.hello, throttle.SlotTime); err != nil {
 			fail(mails, err)
 			return report, nil
 		}
@@ -192,14 +193,14 @@ func (s *Submitter) deliver(ctx context.Context, j *job) (*Report, error) {
 // limit of the server's stands against that, and no rate. done is to be called
 // when j has had its outcome.
 func (s *Submitter) admitted(ctx context.Context, j *job) (v *visit, done func(), err error) {
-	if err := s.paced(j.account, false); err != nil {
+	if err := s.throttle().Pace(j.account, false); err != nil {
 		return nil, nil, err
 	}
-	if done, err = s.admit(j.account); err != nil {
+	if done, err = s.throttle().Admit(j.account); err != nil {
 		return nil, nil, err
 	}
-	if v, err = s.enter(ctx, j.account, j.hello, slotTime); err == nil {
-		if err = s.paced(j.account, true); err != nil {
+	if v, err = s.enter(ctx, j.account, j.hello, throttle.SlotTime); err == nil {
+		if err = s.throttle().Pace(j.account, true); err != nil {
 			s.part(v, nil)
 		}
 	}
@@ -224,7 +225,7 @@ func (s *Submitter) mail(j *job, done func(from envelope.Address, r smtp.Result)
 	noted := func(from envelope.Address, r smtp.Result) {
 		done(from, r)
 		if r.Err == nil {
-			s.taken(j.account, begun)
+			s.throttle().Taken(j.account, begun)
 		}
 	}
 	begins := func(m smtp.Mail) smtp.Mail {

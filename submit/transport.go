@@ -47,7 +47,7 @@ func (s *Submitter) open(ctx context.Context, a *config.Account, hello string) (
 		l, err = s.newLogin(ctx, a, credential.Secret{})
 	}
 	if err == nil {
-		err = s.resting(ctx, a, l)
+		err = s.refused(ctx, a, l)
 	}
 	var session *smtp.Session
 	if err == nil {

@@ -102,6 +102,17 @@ func (q *Queue) Lock(name string) (release func(), err error) {
 	}
 }
 
+// LockWithin is Lock for a lock that others hold for a moment only: it waits for
+// them, up to patience.
+func (q *Queue) LockWithin(name string, patience time.Duration) (release func(), err error) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(2 * time.Millisecond) {
+		release, err = q.Lock(name)
+		if !errors.Is(err, ErrBusy) || time.Now().After(deadline) {
+			return release, err
+		}
+	}
+}
+
 // lock locks a file of account, and makes it if there is none.
 func (q *Queue) lock(name string) (file, error) {
 	f, err := q.disk.open(name)

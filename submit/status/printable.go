@@ -100,6 +100,16 @@ func Shorten(s string) string {
 	return s
 }
 
+// maxLine is how much of an error OneLine keeps, in octets: a server's reply, and to
+// what it was one.
+const maxLine = 1600
+
+// OneLine returns what err says as one line of a file, without anything that could
+// act on a terminal.
+func OneLine(err error) string {
+	return Clip(Printable(strings.ReplaceAll(err.Error(), "\n", "; ")), maxLine)
+}
+
 // Clip returns s if it has at most n octets, else its beginning and its end: servers
 // put last what can be done, mostly a link.
 func Clip(s string, n int) string {

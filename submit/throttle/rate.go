@@ -1,14 +1,12 @@
-package submit
+package throttle
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"time"
 
 	"sendoff/config"
 	"sendoff/submit/process"
-	"sendoff/submit/queue"
 	"sendoff/submit/status"
 )
 
@@ -32,60 +30,47 @@ const (
 // paceLockTime is how long to wait for others who look at a pace.
 const paceLockTime = time.Second
 
-// paced returns a held error if the rate of a allows no message now. Otherwise,
-// if begin says so, one more counts.
-func (s *Submitter) paced(a *config.Account, begin bool) error {
-	if s.rehearsal != nil {
-		return nil
-	}
-	until, ok := s.pace(accountKey(a), a.Rate, begin)
+// Pace returns a Held if the rate of a allows no message now. Otherwise, if begin is
+// set, one more message counts.
+func (t *Throttle) Pace(a *config.Account, begin bool) error {
+	until, ok := t.pace(Key(a), a.Rate, begin)
 	if ok {
 		return nil
 	}
-	text := "account %s has reached its rate, %s; more from %s"
-	return &held{status.Limited.Errorf(text, a.Name, a.Rate, until.Local().Format("15:04:05")), until}
+	return &Held{status.Limited.Errorf("account %s has reached its rate, %s; more from %s", a.Name, a.Rate, until.Local().Format("15:04:05")), until}
 }
 
-// userPaced is the same for a client of --listen, and the setting user-rate.
-func (s *Submitter) userPaced(uid int, begin bool) (until time.Time, ok bool) {
-	if uid == 0 {
+// UserPace reports whether a user, a client of --listen, may submit another message
+// by the setting user-rate, or when. Otherwise it is as Pace.
+func (t *Throttle) UserPace(uid int, begin bool) (until time.Time, ok bool) {
+	if t == nil || uid == 0 {
 		return time.Time{}, true
 	}
-	return s.pace(fmt.Sprintf("uid-%d", process.CountedAs(uid)), s.Config.UserRate, begin)
+	return t.pace(fmt.Sprintf("uid-%d", process.CountedAs(uid)), t.config.UserRate, begin)
 }
 
-// pace reports whether what key stands for may begin a message now, or when it
-// may. If it may, and begin says so, one more counts.
-func (s *Submitter) pace(key string, rate config.Rate, begin bool) (until time.Time, ok bool) {
-	if rate.Messages == 0 || s.Queue == nil {
+// pace reports whether the owner of a key may begin a message now, or when. If so,
+// and begin is set, one more message counts.
+func (t *Throttle) pace(key string, rate config.Rate, begin bool) (until time.Time, ok bool) {
+	if t == nil || rate.Messages == 0 {
 		return time.Time{}, true
 	}
-	release, err := s.lock(paceLockPrefix + key)
+	release, err := t.queue.LockWithin(paceLockPrefix+key, paceLockTime)
 	if err != nil {
 		return time.Time{}, true // better one message too many than none
 	}
 	defer release()
 	step := rate.Time / paceSteps
-	p := readPace(s.Queue.State(pacePrefix + key))
+	p := readPace(t.queue.State(pacePrefix + key))
 	p.advance(time.Now().UnixNano() / int64(step))
 	if p.sum() >= int64(rate.Messages) {
 		return time.Unix(0, p.over()*int64(step)), false
 	}
 	if begin {
 		p.counts[paceSteps]++
-		s.Queue.Note(pacePrefix+key, p.marshal())
+		t.queue.Note(pacePrefix+key, p.marshal())
 	}
 	return time.Time{}, true
-}
-
-// lock takes a lock that others have for a moment only.
-func (s *Submitter) lock(name string) (release func(), err error) {
-	for deadline := time.Now().Add(paceLockTime); ; time.Sleep(2 * time.Millisecond) {
-		release, err = s.Queue.Lock(name)
-		if !errors.Is(err, queue.ErrBusy) || time.Now().After(deadline) {
-			return release, err
-		}
-	}
 }
 
 // advance lets time go on to a step. A step in the future was written by a clock

@@ -1,0 +1,30 @@
+package throttle
+
+import "testing"
+
+// TestPace counts messages over a time, across files and a clock that is set back.
+func TestPace(t *testing.T) {
+	p := readPace(nil)
+	p.advance(1000)
+	p.counts[paceSteps] = 3
+	p.advance(1010)
+	p.counts[paceSteps] = 2
+	p = readPace(p.marshal())
+	if p.sum() != 5 || p.over() != 1061 {
+		t.Errorf("%d until %d", p.sum(), p.over())
+	}
+	if p.advance(1060); p.sum() != 5 {
+		t.Errorf("%d in the last of the steps", p.sum())
+	}
+	if p.advance(1061); p.sum() != 2 || p.over() != 1071 {
+		t.Errorf("%d until %d", p.sum(), p.over())
+	}
+	if p.advance(900); p.sum() != 0 {
+		t.Errorf("%d after a clock went back", p.sum())
+	}
+	for _, text := range []string{"", "x", "1 2 end\n", string(p.marshal()[:20])} {
+		if p := readPace([]byte(text)); p.sum() != 0 {
+			t.Errorf("%q: %v", text, p)
+		}
+	}
+}
