@@ -115,9 +115,8 @@ func (l *Log) Line(id queue.ID, bad bool, fields ...any) {
 	l.write, l.closed = nil, time.Now() // the log's reader has stopped reading
 }
 
-// Fault writes what is wrong with the queue or with sendoff itself, if err is not
-// nil, unless the same
-// text was written a short while ago.
+// Fault writes what is wrong with the queue or with sendoff itself, unless err is
+// nil or the same text was written a short while ago.
 func (l *Log) Fault(err error) {
 	if err == nil {
 		return
