@@ -3,31 +3,44 @@
 package process
 
 import (
+	"context"
+	"io"
 	"os"
 	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// Start starts this program anew with the given arguments, so that it outlives
-// this process and nobody notices: in a session and a process group of its own,
-// in the root folder, with nothing open but /dev/null, and at first a pipe from which
-// ReceiveVariables reads. ended is closed when that process has ended, if this one
-// is still there.
-func Start(args ...string) (ended <-chan struct{}, err error) {
+// anew returns a command that runs this program with the given arguments, in a session
+// of its own, and so without a terminal, in the root folder, with /dev/null for all that
+// the caller does not set.
+func anew(ctx context.Context, args ...string) (*exec.Cmd, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	closeOnExec()
-	cmd := exec.Command(self, args...)
+	cmd := exec.CommandContext(ctx, self, args...)
 	cmd.Args[0] = "sendoff"
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	return cmd, nil
+}
+
+// Start starts this program anew with the given arguments, so that it outlives
+// this process and nobody notices: without a terminal and a descriptor of ours but, at
+// first, a pipe from which ReceiveVariables reads. ended is closed when that process has
+// ended, if this one is still there.
+func Start(args ...string) (ended <-chan struct{}, err error) {
+	cmd, err := anew(context.Background(), args...)
+	if err != nil {
+		return nil, err
+	}
+	closeOnExec()
 	pipe, write, err := handOver()
 	if err != nil {
 		return nil, err
@@ -48,16 +61,57 @@ func Start(args ...string) (ended <-chan struct{}, err error) {
 	return end, nil
 }
 
-// closeStdin opens /dev/null in the place of stdin.
-func closeStdin() {
+// handOver returns the end of a pipe from which the program of Start reads the
+// variables that TakeVariable has taken, and a function that writes them there; a nil
+// end if there are none.
+func handOver() (end *os.File, write func(), err error) {
+	taken.Lock()
+	defer taken.Unlock()
+	if len(taken.values) == 0 {
+		return nil, func() {}, nil
+	}
+	var text strings.Builder
+	for name, value := range taken.values {
+		text.WriteString(name + "=" + value + "\x00")
+	}
+	end, w, err := os.Pipe()
+	if err != nil {
+		return nil, nil, err
+	}
+	return end, func() {
+		end.Close()
+		w.SetWriteDeadline(time.Now().Add(handOverTime))
+		io.WriteString(w, text.String())
+		w.Close()
+	}, nil
+}
+
+// handOverTime is how long the new program may take until it has read them.
+const handOverTime = 5 * time.Second
+
+// ReceiveVariables reads, in the program of Start, the variables that were taken from
+// the environment of the process that has started it. Stdin is /dev/null afterwards.
+func ReceiveVariables() {
+	info, err := os.Stdin.Stat()
+	if err != nil || info.Mode()&os.ModeNamedPipe == 0 {
+		return
+	}
+	text, _ := io.ReadAll(os.Stdin)
+	taken.Lock()
+	defer taken.Unlock()
+	for _, line := range strings.Split(string(text), "\x00") {
+		if name, value, ok := strings.Cut(line, "="); ok {
+			taken.values[name] = value
+		}
+	}
 	if null, err := os.Open(os.DevNull); err == nil {
 		unix.Dup2(int(null.Fd()), 0)
 		null.Close()
 	}
 }
 
-// closeOnExec keeps what our caller has opened, a lock or a pipe, from a
-// program that we start.
+// closeOnExec keeps the descriptors that our caller has opened, such as a lock or a
+// pipe, from a program that we start.
 func closeOnExec() {
 	names, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
@@ -81,14 +135,15 @@ func closeOnExec() {
 	}
 }
 
-// inits are first processes that outlive what they start, by their name.
+// inits are the names of first processes (PID 1) that do not end before the processes
+// that they adopt.
 var inits = []string{
 	"systemd", "init", "launchd", "runit", "runsvdir", "s6-svscan", "openrc-init", "dinit", "finit", "procd",
 	"shepherd", "upstart", "tini", "docker-init", "dumb-init", "catatonit", "s6-linux-init", "busybox", "linuxrc",
 }
 
 // Outlives says why a process that we start would not outlive us for long; "" if
-// it would, as far as can be told. try says that it is worth starting.
+// it would, or if that is not known. try says that starting it is worth while.
 func Outlives() (why string, try bool) {
 	if os.Getpid() == 1 {
 		return "this is the first process, and all others end with it", false
@@ -108,12 +163,12 @@ func Outlives() (why string, try bool) {
 	return "", true
 }
 
-// lasting are services that leave alone what they have started when they end
-// (KillMode=process), and so do not end a runner.
-var lasting = []string{"cron", "crond", "cronie", "atd", "ssh", "sshd", "user"}
+// lenient are services that leave alone the processes that they have started when they
+// end (KillMode=process of systemd.kill(5)), and so do not end a runner.
+var lenient = []string{"cron", "crond", "cronie", "atd", "ssh", "sshd", "user"}
 
-// endsWith returns the service with which systemd ends all that it started, if
-// this is the unit in a text of /proc/PID/cgroup.
+// endsWith returns the unit in a text of /proc/PID/cgroup if it is a service all of
+// whose processes systemd ends with it, else "".
 func endsWith(groups string) string {
 	for line := range strings.Lines(groups) {
 		_, group, ok := strings.Cut(line, ":")
@@ -124,7 +179,7 @@ func endsWith(groups string) string {
 		unit := path[strings.LastIndexByte(path, '/')+1:]
 		name, service := strings.CutSuffix(unit, ".service")
 		name, _, _ = strings.Cut(name, "@")
-		if service && !slices.Contains(lasting, name) {
+		if service && !slices.Contains(lenient, name) {
 			return unit
 		}
 	}

@@ -1,53 +1,23 @@
 package process
 
 import (
-	"io"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 )
 
-func TestPanicPlace(t *testing.T) {
-	place := func(f func()) (place string) {
-		defer func() {
-			recover()
-			place = PanicPlace()
-		}()
-		f()
-		return ""
-	}
-	var nothing map[string]int
-	for name, f := range map[string]func(){
-		"a panic of our own":       func() { panic("secret") },
-		"a panic of the runtime's": func() { nothing["x"] = 1 },
-	} {
-		if got := place(f); !strings.Contains(got, "process.TestPanicPlace.") || strings.Contains(got, "secret") {
-			t.Errorf("%s came from %q", name, got)
+func TestTakeVariable(t *testing.T) {
+	t.Setenv("SENDOFF_TEST_TAKEN", "a=b\nc")
+	for range 2 { // the second time it is remembered
+		if value, ok := TakeVariable("SENDOFF_TEST_TAKEN"); value != "a=b\nc" || !ok {
+			t.Errorf("got %q, %v", value, ok)
 		}
 	}
-}
-
-func TestReadTyped(t *testing.T) {
-	long := strings.Repeat("x", 100_000)
-	for _, row := range []struct{ typed, want, shown string }{
-		{"abc\rdef", "abc", "abc\r\n"},
-		{"abc\n", "abc", "abc\r\n"},
-		{"abd\x7fc\r", "abc", "abd\b \bc\r\n"},
-		{"ä\bab\r", "ab", "ä\b \bab\r\n"},
-		{"\b\x7f\r", "", "\r\n"},
-		{"xyz\x15ab\r", "ab", "xyz\b \b\b \b\b \bab\r\n"},
-		{"a\x04b\x1b\r", "ab", "ab\r\n"},
-		{"\x04", "", "\r\n"},
-		{"ab", "ab", "ab\r\n"},
-		{long + "\r", long, long + "\r\n"},
-	} {
-		var shown strings.Builder
-		got, err := readTyped(strings.NewReader(row.typed), &shown)
-		if got != row.want || shown.String() != row.shown || err != nil {
-			t.Errorf("%.20q: got %.20q, %v, shown %.40q", row.typed, got, err, shown.String())
-		}
+	if slices.ContainsFunc(os.Environ(), func(line string) bool { return strings.HasPrefix(line, "SENDOFF_TEST_TAKEN") }) {
+		t.Error("it is still there")
 	}
-	if _, err := readTyped(strings.NewReader("ab\x03"), io.Discard); err != (Stopped{os.Interrupt}) {
-		t.Errorf("got %v", err)
+	if value, ok := TakeVariable("SENDOFF_TEST_NONE"); ok {
+		t.Errorf("got %q", value)
 	}
 }

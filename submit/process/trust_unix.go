@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 )
 
@@ -48,9 +49,9 @@ func TrustWay(path string) error {
 	})
 }
 
-// TrustProgram judges the program at path as one that root is to run for ever: it
-// and each folder and link on the way to it is root's, and nobody else can write in
-// it, or make it anew when it has gone.
+// TrustProgram judges the program at path, which root is to run for ever: the program
+// and each folder and link on the way to it must be root's, and nobody else can write
+// in them, or make the program anew when it has gone.
 func TrustProgram(path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -71,9 +72,9 @@ func TrustProgram(path string) error {
 	return cmp.Or(judge(path, info), walk(path, judge))
 }
 
-// ofStore reports whether a folder may be written by its group, which is that of
-// who installs programs: the store of a package manager is sticky, and other such
-// folders have a group of the system's (on Debian, staff).
+// ofStore reports whether a folder may be written by its group gid, because that is
+// the group of those who install programs: the store of a package manager is sticky, and
+// other such folders have a group of the system's (on Debian, staff).
 func ofStore(info fs.FileInfo, gid int) bool {
 	const firstUsers, users = 1000, 100
 	return gid == 0 || info.IsDir() && (info.Mode()&fs.ModeSticky != 0 || runtime.GOOS == "linux" && gid < firstUsers && gid != users)
@@ -82,8 +83,9 @@ func ofStore(info fs.FileInfo, gid int) bool {
 // TrustSecret judges the open file f, found at path, as one that holds a
 // secret. When it returns nil, f belongs to root or the user and nobody else
 // can write it, nor have they made a link on the way to it; and if it is the
-// user's own below home, nobody else can read it either. Elsewhere the reading rights are their administrator's choice: the
-// secrets of a container or a service are often readable by all inside.
+// user's own below home, nobody else can read it either. Elsewhere the reading rights
+// are the administrator's choice: the secrets of a container or a service are often
+// readable by all inside.
 func TrustSecret(f *os.File, path, home string) error {
 	info, err := f.Stat()
 	if err != nil {
@@ -102,8 +104,8 @@ func TrustSecret(f *os.File, path, home string) error {
 	return nil
 }
 
-// trustLinks judges the links on the way to path: by one of somebody else's, they
-// would choose which file it is.
+// trustLinks judges the links on the way to path: the owner of a link chooses which
+// file path is.
 func trustLinks(path string) error {
 	return walk(path, func(name string, info fs.FileInfo) error {
 		if wrong := writable(info, false); info.Mode()&fs.ModeSymlink != 0 && wrong != "" {
@@ -114,8 +116,8 @@ func trustLinks(path string) error {
 }
 
 // TrustPrivate judges the file at path as TrustSecret does, and then its reading
-// rights wherever it is: loose says what is wrong with these alone. Root may let a
-// group read what is root's and not below home.
+// rights wherever it is: loose says what is wrong with the reading rights alone. A
+// group may read a file of root's that is not below home.
 func TrustPrivate(path, home string) (loose, err error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
@@ -154,7 +156,7 @@ func TrustAll(path string) error {
 	})
 }
 
-// private says that others than root and the owner can read what info is about.
+// private returns an error if others than root and the owner can read the file of info.
 func private(info fs.FileInfo, acl bool) error {
 	uid, gid := owner(info)
 	mode := info.Mode().Perm()
@@ -164,8 +166,7 @@ func private(info fs.FileInfo, acl bool) error {
 	return nil
 }
 
-// writable says who besides root and the user can write what info is about,
-// or "".
+// writable says who besides root and the user can write the file of info, or "".
 func writable(info fs.FileInfo, acl bool) string {
 	uid, gid := owner(info)
 	mode := info.Mode().Perm()
@@ -203,9 +204,9 @@ func stickyRoot(info fs.FileInfo) bool {
 	return uid == 0 && info.Mode()&fs.ModeSticky != 0
 }
 
-// owner returns whose file info is about. The overflow uid is root's where root
-// has no other: its files are judged by their mode like any of root's, and so
-// nobody inside the user namespace can write them.
+// owner returns the owner and the group of the file of info. The overflow uid counts
+// as root's where root has no other (see unmapped): its files are judged by their mode
+// like root's, and nobody inside the user namespace can change that mode.
 func owner(info fs.FileInfo) (uid, gid int) {
 	st := info.Sys().(*syscall.Stat_t)
 	uid, gid = int(st.Uid), int(st.Gid)
@@ -213,6 +214,29 @@ func owner(info fs.FileInfo) (uid, gid int) {
 		uid = 0
 	}
 	return uid, gid
+}
+
+// unmapped is the uid that stands for root here: in a user namespace without the
+// root of the system, as a sandbox or an unprivileged container makes one, root's
+// files have the overflow uid. It is -1 where only 0 is root.
+var unmapped = sync.OnceValue(func() int {
+	uids, _ := os.ReadFile("/proc/self/uid_map")
+	overflow, _ := os.ReadFile("/proc/sys/kernel/overflowuid")
+	return rootIn(string(uids), string(overflow))
+})
+
+// rootIn is unmapped for the texts of the two files (user_namespaces(7)).
+func rootIn(uids, overflow string) int {
+	for line := range strings.Lines(uids) {
+		if words := strings.Fields(line); len(words) != 3 || words[1] == "0" {
+			return -1
+		}
+	}
+	uid, err := strconv.Atoi(strings.TrimSpace(overflow))
+	if uids == "" || err != nil {
+		return -1
+	}
+	return uid
 }
 
 // below reports whether path, with its links followed, lies in folder.
@@ -272,9 +296,9 @@ func walk(path string, visit func(name string, info fs.FileInfo) error) error {
 	}
 }
 
-// LikeFile gives f, which only its owner can read and write, the owner of another
-// file and the group, if that may read the other. Where it may not, f stays as
-// it is.
+// LikeFile gives f, of mode 0600, the owner and the group of another file, and the
+// group the right to read f if it can read the other. Where this process may not give
+// f away, f stays as it is.
 func LikeFile(f *os.File, other fs.FileInfo) {
 	st, ok := other.Sys().(*syscall.Stat_t)
 	if ok && f.Chown(int(st.Uid), int(st.Gid)) == nil {

@@ -81,34 +81,3 @@ func TestParseTCPLine(t *testing.T) {
 		}
 	}
 }
-
-func TestUIDMin(t *testing.T) {
-	for text, want := range map[string]int{
-		"": 1000,
-		"# UID_MIN 5\nUID_MIN\t\t\t  500\nUID_MAX 60000\n": 500,
-		"UID_MIN x\n": 1000,
-	} {
-		if got := uidMin(text); got != want {
-			t.Errorf("%q: %d, not %d", text, got, want)
-		}
-	}
-}
-
-func TestIsUser(t *testing.T) {
-	for _, test := range []struct {
-		name string
-		uid  int
-		want bool
-	}{
-		{"root", 0, true},
-		{"0", 0, true},
-		{"root", 1, false},
-		{"0", 1000, false}, // even if that user is called 0
-		{"", 60001, false},
-		{"60001", 60001, true},
-	} {
-		if got := IsUser(test.name, test.uid); got != test.want {
-			t.Errorf("%q, %d: %v", test.name, test.uid, got)
-		}
-	}
-}

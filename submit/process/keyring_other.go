@@ -1,6 +1,0 @@
-//go:build unix && !linux
-
-package process
-
-// newKeyring does nothing: there is none.
-func newKeyring() error { return nil }

@@ -1,0 +1,229 @@
+//go:build linux
+
+package process
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// hasCapabilities reports whether the file at path gives rights to those who run it
+// (setcap(8)). Ambient capabilities, which a service hands on, do not count.
+func hasCapabilities(path string) bool {
+	n, err := unix.Getxattr(path, "security.capability", nil)
+	return n > 0 || err == unix.ERANGE
+}
+
+// secureExec reports whether the kernel sets AT_SECURE for this process (getauxval(3)).
+func secureExec() bool {
+	const secure = 23
+	vector, err := unix.Auxv()
+	if err != nil {
+		return false
+	}
+	for _, entry := range vector {
+		if entry[0] == secure {
+			return entry[1] != 0
+		}
+	}
+	return false
+}
+
+// undumpable keeps other processes of the user out of our memory. A filter of system
+// calls may forbid it.
+var undumpable = func() error { return unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) }
+
+// newKeyring gives this thread, and what it starts, a session keyring without a
+// key. A kernel without keyrings has no key to hide.
+func newKeyring() error {
+	// Not KeyctlJoinSessionKeyring, which cannot say that the keyring is to have no name.
+	_, err := unix.KeyctlInt(unix.KEYCTL_JOIN_SESSION_KEYRING, 0, 0, 0, 0)
+	if err == nil || errors.Is(err, unix.ENOSYS) {
+		return nil
+	}
+	return fmt.Errorf("their processes cannot be kept from root's session keyring: keyctl: %w", err)
+}
+
+// limitMemory lets this process have childMemory more than it has now; its commands
+// too if forGood is set, else they get the limit that was there before. Where the system
+// does not say how much it has, only Go's own limit holds; an error says that a limit
+// was refused.
+func limitMemory(forGood bool) error {
+	text, err := os.ReadFile("/proc/self/statm")
+	pages, _, _ := strings.Cut(string(text), " ")
+	n, errNumber := strconv.ParseUint(pages, 10, 40)
+	var limit syscall.Rlimit
+	if err != nil || errNumber != nil || syscall.Getrlimit(syscall.RLIMIT_AS, &limit) != nil {
+		return nil
+	}
+	own := limit
+	own.Cur = min(limit.Cur, n*uint64(os.Getpagesize())+childMemory)
+	if forGood {
+		own.Max = own.Cur
+	}
+	if err := syscall.Setrlimit(syscall.RLIMIT_AS, &own); err != nil {
+		return err
+	}
+	if !forGood {
+		memory = &ceiling{ordinary: limit, own: own}
+	}
+	return nil
+}
+
+// A ceiling is a limit of the address space that this process has set itself (own), in
+// place of the one that it was started with (ordinary).
+type ceiling struct {
+	sync.Mutex
+	ordinary, own syscall.Rlimit
+}
+
+// memory is the ceiling that liftLimit lifts; nil if there is none.
+var memory *ceiling
+
+// liftLimit gives this process the limit that it was started with, until lower is
+// called. Where the limit cannot be lifted, the smaller one stays; lowering it again
+// is always allowed.
+func liftLimit() (lower func()) {
+	if memory == nil {
+		return func() {}
+	}
+	memory.Lock()
+	syscall.Setrlimit(syscall.RLIMIT_AS, &memory.ordinary)
+	return func() {
+		syscall.Setrlimit(syscall.RLIMIT_AS, &memory.own)
+		memory.Unlock()
+	}
+}
+
+// peerOf asks for SO_PEERCRED.
+func peerOf(fd int) (Peer, error) {
+	c, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
+	if err != nil {
+		return Peer{}, err
+	}
+	return Peer{UID: int(c.Uid), PID: int(c.Pid)}, nil
+}
+
+// wipe overwrites a variable in the block of memory that the kernel shows as
+// /proc/PID/environ. (The Go runtime has a copy of its own.) Where the kernel does not
+// let a process do that to itself, the block stays as it is.
+func wipe(name string) {
+	begin, end := environBlock()
+	if begin == 0 || end <= begin {
+		return
+	}
+	block := make([]byte, end-begin)
+	move := func(do func(int, []unix.Iovec, []unix.RemoteIovec, uint) (int, error), at uintptr, b []byte) bool {
+		local := unix.Iovec{Base: &b[0]}
+		local.SetLen(len(b))
+		n, err := do(os.Getpid(), []unix.Iovec{local}, []unix.RemoteIovec{{Base: at, Len: len(b)}}, 0)
+		return err == nil && n == len(b)
+	}
+	if !move(unix.ProcessVMReadv, begin, block) {
+		return
+	}
+	for at := 0; at < len(block); {
+		n := bytes.IndexByte(block[at:], 0)
+		if n < 0 {
+			n = len(block) - at
+		}
+		if bytes.HasPrefix(block[at:at+n], []byte(name+"=")) {
+			move(unix.ProcessVMWritev, begin+uintptr(at), make([]byte, n))
+		}
+		at += n + 1
+	}
+}
+
+// environBlock returns where the block begins and ends (proc_pid_stat(5), fields 50
+// and 51); zeros if the kernel does not say.
+func environBlock() (begin, end uintptr) {
+	stat, err := os.ReadFile("/proc/self/stat")
+	_, rest, found := strings.Cut(string(stat[strings.LastIndexByte(string(stat), ')')+1:]), " ")
+	fields := strings.Fields(rest) // from the third
+	if err != nil || !found || len(fields) < 49 {
+		return 0, 0
+	}
+	a, err1 := strconv.ParseUint(fields[47], 10, 64)
+	b, err2 := strconv.ParseUint(fields[48], 10, 64)
+	if err1 != nil || err2 != nil {
+		return 0, 0
+	}
+	return uintptr(a), uintptr(b)
+}
+
+// aclOf reports whether the open file f has an access control list that names
+// more than its owner and its group. If there is one, the group's bits of the mode
+// are the most that anybody in the list may do.
+func aclOf(f *os.File) bool {
+	return hasACL(func(name string, to []byte) (int, error) { return unix.Fgetxattr(int(f.Fd()), name, to) })
+}
+
+// aclAt is aclOf for the folder at path.
+func aclAt(path string) bool {
+	return hasACL(func(name string, to []byte) (int, error) { return unix.Lgetxattr(path, name, to) })
+}
+
+// hasACL asks for each kind of list. Of the POSIX kind the kernel keeps no list that
+// says no more than the mode does, but on NFS there always is a list.
+func hasACL(get func(name string, to []byte) (int, error)) bool {
+	for _, name := range []string{"system.posix_acl_access", "system.richacl"} {
+		if n, err := get(name, nil); n > 0 || err == unix.ERANGE {
+			return true
+		}
+	}
+	list := make([]byte, 64<<10)
+	n, err := get("system.nfs4_acl", list)
+	return err == unix.ERANGE || n > 0 && namesMore(list[:n])
+}
+
+// namesMore reports whether a list of NFS (RFC 7530, section 6) gives a right to
+// somebody besides the owner, the group and everybody, whom the mode has.
+func namesMore(list []byte) bool {
+	word := func() uint32 {
+		if len(list) < 4 {
+			list = nil
+			return 0
+		}
+		n := binary.BigEndian.Uint32(list)
+		list = list[4:]
+		return n
+	}
+	for range word() {
+		kind, _, _, length := word(), word(), word(), word()
+		padded := (int64(length) + 3) &^ 3
+		if int64(len(list)) < padded {
+			return true
+		}
+		who := string(list[:length])
+		list = list[padded:]
+		if kind == 0 && who != "OWNER@" && who != "GROUP@" && who != "EVERYONE@" {
+			return true
+		}
+	}
+	return false
+}
+
+// readOnly reports whether nobody can write in folder because it is on a
+// read-only mount.
+func readOnly(folder string) bool {
+	var st unix.Statfs_t
+	return unix.Statfs(folder, &st) == nil && st.Flags&unix.ST_RDONLY != 0
+}
+
+// IsMountPoint reports whether something is mounted at path itself: containers
+// do that with a single file, which can be written to, but not replaced. Before
+// Linux 5.8, and elsewhere, that is not known.
+func IsMountPoint(path string) bool {
+	var st unix.Statx_t
+	err := unix.Statx(unix.AT_FDCWD, path, unix.AT_SYMLINK_NOFOLLOW, 0, &st)
+	return err == nil && st.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0
+}

@@ -1,0 +1,20 @@
+//go:build !linux
+
+package process
+
+import "os"
+
+// What only Linux has. Elsewhere there is nothing to ask for, and nothing to do.
+
+func hasCapabilities(string) bool { return false }
+func secureExec() bool            { return false }
+func undumpable() error           { return nil }
+func newKeyring() error           { return nil }
+func limitMemory(bool) error      { return nil }
+func liftLimit() (lower func())   { return func() {} }
+func wipe(string)                 {}
+func aclOf(*os.File) bool         { return false }
+func aclAt(string) bool           { return false }
+
+// IsMountPoint returns false: the system does not say.
+func IsMountPoint(string) bool { return false }

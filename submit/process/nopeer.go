@@ -1,0 +1,11 @@
+//go:build !linux && !darwin && !freebsd
+
+package process
+
+import "errors"
+
+// peerOf returns errors.ErrUnsupported.
+func peerOf(int) (Peer, error) { return Peer{}, errors.ErrUnsupported }
+
+// readOnly returns false: here a read-only mount is judged like any other.
+func readOnly(string) bool { return false }

@@ -1,0 +1,77 @@
+//go:build !unix
+
+package process
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"time"
+)
+
+// Systems that are not Unix have no rights of users that are judged here, no signals
+// that end a process for a write, no groups of processes to kill, no sockets that were
+// opened for us, and no process that is started to outlive us.
+
+func CatchSignals() {}
+
+func Harden() Hardened { return Hardened{} }
+
+func OwnGroup(*exec.Cmd) {}
+
+func Syslog(string) func(string, bool) error { return nil }
+
+const Shared, Exclusive = 0, 0
+
+func Lock(*os.File, int) (bool, error) { return false, errors.ErrUnsupported }
+
+func LockFolder(string, time.Duration) (release func(), ok bool) { return func() {}, true }
+
+func Activated() ([]net.Listener, error) { return nil, nil }
+
+func ListenUnix(path string) (net.Listener, error) { return net.Listen("unix", path) }
+
+func SocketOf(*os.File) SocketKind { return NoSocket }
+
+func Left(net.Conn) bool { return false }
+
+func Start(...string) (ended <-chan struct{}, err error) { return nil, errors.ErrUnsupported }
+
+func ReceiveVariables() {}
+
+func Outlives() (why string, try bool) {
+	return "no process can be started here that runs the queue", false
+}
+
+func Trust(*os.File, string) error { return nil }
+
+func TrustSecret(*os.File, string, string) error { return nil }
+
+func TrustPrivate(path, _ string) (loose, err error) {
+	_, err = os.Stat(path)
+	return nil, err
+}
+
+func TrustAll(string) error { return nil }
+
+func TrustWay(string) error { return nil }
+
+func TrustProgram(string) error { return nil }
+
+func LikeFile(*os.File, fs.FileInfo) {}
+
+func unmapped() int { return -1 }
+
+func Become(int, bool) error { return errors.ErrUnsupported }
+
+func KeepsKeys() error { return nil }
+
+func RunAsCron(context.Context, string, []string, ...string) (string, error) {
+	return "", errors.ErrUnsupported
+}
+
+func (Child) Run(context.Context, io.Writer) error { return errors.ErrUnsupported }
