@@ -23,7 +23,7 @@ type Entry struct {
 	Author    *envelope.Address // of the message's From field, null if it has none; nil: an older version wrote the entry
 	Client    *int              // uid of the user who handed the message to the service whose queue this is; nil: the queue's own
 	FullName  string            // for a From field that has to be added
-	UserName  string            // likewise, if nothing better is known
+	UserName  string            // for such a field, if neither FullName nor the account has a name
 	Body      envelope.Body
 	Return    envelope.Return
 	Envelope  string // ENVID
@@ -31,8 +31,8 @@ type Entry struct {
 	MessageID string // for the log
 	To        []Recipient
 
-	// Account holds what the account is found by, KEY=VALUE each; nothing
-	// here is known of it, except that no key or value is a secret.
+	// Account holds KEY=VALUE lines by which a submitter finds the account. The
+	// queue does not know what they mean, only that none is a secret.
 	Account []string
 
 	Attempts int
@@ -56,7 +56,7 @@ type Recipient struct {
 	NoAliases bool        // it is not looked up in an alias file
 	Refused   bool        // for good
 	Code      status.Code // of the last failure; zero if there was none
-	Reason    string      // likewise, in words
+	Reason    string      // the last failure in words
 }
 
 // Waiting returns how many recipients may still get the message.

@@ -21,9 +21,9 @@ func (q *Queue) CountFailed() (int, error) {
 // FailedAt returns when an entry came to those that a person must look at.
 func (q *Queue) FailedAt(id ID) time.Time { return q.disk.modified(failed + string(id) + envelopeEnd) }
 
-// errNobody is why an entry that was refused before it had a recipient cannot be
-// tried again.
-var errNobody = errors.New("none of its recipients is an address; mend its header, and send it with sendmail -t")
+// errNoRecipient is returned for an entry that was refused before it had a
+// recipient: nobody could get it.
+var errNoRecipient = errors.New("none of its recipients is an address; mend its header, and send it with sendmail -t")
 
 // Retry puts an entry that failed into the queue again, as a new one, which it
 // returns, for all of its recipients and to be tried at once. When it returns
@@ -37,7 +37,7 @@ func (q *Queue) Retry(id ID) (*Entry, error) {
 	defer f.Close()
 	e, err := q.read(failed, id)
 	if err == nil && len(e.To) == 0 {
-		err = errNobody
+		err = errNoRecipient
 	}
 	if err == nil {
 		err = q.whole(failed, e)

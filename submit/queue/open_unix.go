@@ -70,8 +70,8 @@ func openShare(folder string, uid int) (*Queue, error) {
 	return q, process.SyncFolder(folder)
 }
 
-// owns reports whether what is at path is that user's. If not, somebody else has
-// taken the name, though perhaps only for a moment.
+// owns reports whether what is at path belongs to that user. If not, another user
+// has taken the name, though perhaps only for a moment.
 func owns(path string, uid int) bool {
 	info, err := os.Lstat(path)
 	return err == nil && info.Sys().(*syscall.Stat_t).Uid == uint32(uid)
@@ -85,7 +85,7 @@ func Existing(folder string, uid int) (*Queue, error) {
 	path := filepath.Join(folder, strconv.Itoa(uid))
 	q, err := open(path, uid)
 	if err != nil && !owns(path, uid) {
-		if others, _ := seconds(folder, uid); len(others) > 0 {
+		if others, _ := underOtherNames(folder, uid); len(others) > 0 {
 			return others[0], nil
 		}
 	}
@@ -95,7 +95,7 @@ func Existing(folder string, uid int) (*Queue, error) {
 // Shares opens all queues that a user has in Shared. Without an error there is one.
 func Shares(uid int) ([]*Queue, error) {
 	first, err := open(filepath.Join(Shared, strconv.Itoa(uid)), uid)
-	others, errOthers := seconds(Shared, uid)
+	others, errOthers := underOtherNames(Shared, uid)
 	if err == nil {
 		return append([]*Queue{first}, others...), nil
 	}
@@ -105,8 +105,8 @@ func Shares(uid int) ([]*Queue, error) {
 	return others, nil
 }
 
-// seconds opens the queues that a user has in folder under second names.
-func seconds(folder string, uid int) (queues []*Queue, err error) {
+// underOtherNames opens the queues that a user has in folder as UID.RANDOM.
+func underOtherNames(folder string, uid int) (queues []*Queue, err error) {
 	entries, err := os.ReadDir(folder)
 	for _, entry := range entries {
 		if first, _, second := strings.Cut(entry.Name(), "."); !second || first != strconv.Itoa(uid) {
@@ -162,8 +162,8 @@ func open(folder string, uid int) (*Queue, error) {
 	return &Queue{disk: rooted{root}, path: folder}, nil
 }
 
-// openFolder opens folder. A FIFO that has taken its place since it was looked at
-// would keep us waiting, but for the dot, which only a folder has.
+// openFolder opens folder. If a FIFO has taken the folder's place since Lstat, an
+// open would wait for a writer; the dot, which only a folder has, makes it fail.
 func openFolder(folder string) (*os.Root, error) { return os.OpenRoot(folder + "/.") }
 
 // nonblock is for opening what may be a FIFO; the ways to lock a file.
@@ -201,9 +201,10 @@ func removed(info os.FileInfo) bool { return info.Sys().(*syscall.Stat_t).Nlink 
 // A User is one who has a folder in Shared.
 type User struct{ UID, GID int }
 
-// Users returns who has a queue in Shared, but for root. odd says how many names
-// there are no user's folders.
-func Users() (users []User, odd error) {
+// Users returns who has a queue in Shared, but for root. skipped counts the names
+// in Shared that are no user's folders, and shows some of them; nil if there is
+// none.
+func Users() (users []User, skipped error) {
 	if !IsShared(Shared) {
 		return nil, nil
 	}
@@ -248,14 +249,14 @@ func oddNames(names []string) error {
 	if len(names) == 0 {
 		return nil
 	}
-	some := ""
+	examples := ""
 	for _, name := range names[:min(shown, len(names))] {
-		some += fmt.Sprintf(" %q", name)
+		examples += fmt.Sprintf(" %q", name)
 	}
 	if more := len(names) - shown; more > 0 {
-		some += fmt.Sprintf(" and %d more", more)
+		examples += fmt.Sprintf(" and %d more", more)
 	}
-	return fmt.Errorf("in %s, skipped as they are no folders of the users that they name:%s", Shared, some)
+	return fmt.Errorf("in %s, skipped as they are no folders of the users that they name:%s", Shared, examples)
 }
 
 // MakeShared makes Shared, and in it a folder for each of users. It changes
@@ -281,7 +282,7 @@ func MakeShared(users []User) (moved []string, err error) {
 			}
 			moved = append(moved, path+" to "+away)
 		}
-		if others, _ := seconds(Shared, u.UID); len(others) > 0 {
+		if others, _ := underOtherNames(Shared, u.UID); len(others) > 0 {
 			continue
 		}
 		err = os.Mkdir(path, 0o700)
@@ -301,7 +302,7 @@ func MakeShared(users []User) (moved []string, err error) {
 // movedName is how the names begin that moveAway gives.
 const movedName = "moved-"
 
-// moveAway gives what is at path, in Shared, a name that means nothing.
+// moveAway gives what is at path, in Shared, a name that is no user's.
 func moveAway(path string) (away string, err error) {
 	away = filepath.Join(Shared, movedName+filepath.Base(path)+"-"+rand.Text()[:8])
 	return away, os.Rename(path, away)

@@ -35,7 +35,7 @@
 // An Update that a crash undoes means that a recipient may get the mail twice,
 // never not at all.
 //
-// Errors: ErrBusy and ErrGone say that an entry is not to be had; a Bad names
+// Errors: ErrBusy and ErrGone say that an entry cannot be claimed; a Bad names
 // an entry that cannot be read; ErrFull that a ceiling was reached. All others
 // are the disk's.
 package queue
@@ -67,7 +67,7 @@ const (
 	account = "account/"
 )
 
-// What stands in the way of a Claim or an Add.
+// The errors of Claim, Discard and Add that are not the disk's.
 var (
 	ErrBusy = errors.New("somebody else is at work on it")
 	ErrGone = errors.New("no such entry")
@@ -90,7 +90,7 @@ type Queue struct {
 	path     string
 
 	mu      sync.Mutex
-	dropped []*Entry // that left failed by its bounds, and nobody has been told of
+	dropped []*Entry // removed from failed because of its bounds, and not yet returned by TakeDropped
 	shares  shares
 	added   addition
 }
@@ -334,9 +334,9 @@ type Claim struct {
 	file file
 }
 
-// glances is how often Claim looks again, a millisecond apart: somebody may
-// only have looked whether the entry is busy.
-const glances = 3
+// claimRetries is how often Claim tries again to lock an entry, a millisecond apart:
+// who holds the lock may only be looking whether the entry is busy.
+const claimRetries = 3
 
 // Claim makes this process the only one to work on an entry. Its errors are
 // ErrBusy, ErrGone, a Bad, and the disk's.
@@ -349,7 +349,7 @@ func (q *Queue) Claim(id ID) (*Claim, error) {
 		return nil, &Bad{id, err}
 	}
 	locked, err := f.lock()
-	for try := 0; err == nil && !locked && try < glances; try++ {
+	for try := 0; err == nil && !locked && try < claimRetries; try++ {
 		time.Sleep(time.Millisecond)
 		locked, err = f.lock()
 	}
@@ -389,9 +389,9 @@ func (q *Queue) Busy(id ID) bool {
 	return err == nil && locked
 }
 
-// Ready returns why nothing that becomes of the entry could be written down, on
-// a disk that is full or read-only, say; nil if it could. An attempt without it
-// might be made again and again.
+// Ready tries whether the outcome of an attempt could be written, and returns why
+// not: the disk is full, for example, or read-only. An attempt whose outcome cannot
+// be written would be made again and again.
 func (c *Claim) Ready() error {
 	name := string(c.ID) + temporaryEnd
 	if err := c.q.disk.remove(name); err != nil {
@@ -401,15 +401,15 @@ func (c *Claim) Ready() error {
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(append(c.marshal(), make([]byte, min(maxSpare, spare*len(c.To)))...))
+	_, err = f.Write(append(c.marshal(), make([]byte, min(maxGrowth, growth*len(c.To)))...))
 	return cmp.Or(err, f.Close(), c.q.disk.remove(name))
 }
 
 // How much longer an envelope may get by an attempt, in octets: for each
-// recipient, and at most.
+// recipient, and in all.
 const (
-	spare    = 1 << 10
-	maxSpare = 1 << 20
+	growth    = 1 << 10
+	maxGrowth = 1 << 20
 )
 
 // Message returns the message, from its start, for as long as the claim is held.

@@ -309,7 +309,7 @@ func TestShares(t *testing.T) {
 	if err := add(&mallory); !errors.Is(err, ErrFull) {
 		t.Errorf("the client that has filled the queue: %v", err)
 	}
-	q.shares.at = q.shares.at.Add(-countedIn) // counted anew, it is the same
+	q.shares.at = q.shares.at.Add(-countValid) // counted anew, it is the same
 	if err := add(&mallory); !errors.Is(err, ErrFull) {
 		t.Errorf("counted anew: %v", err)
 	}
@@ -694,7 +694,7 @@ func TestNobody(t *testing.T) {
 			t.Errorf("%+v %v", f, err)
 		}
 	}
-	if again, err := q.Retry(e.ID); again != nil || !errors.Is(err, errNobody) {
+	if again, err := q.Retry(e.ID); again != nil || !errors.Is(err, errNoRecipient) {
 		t.Errorf("%+v %v", again, err)
 	}
 	if err := q.DiscardFailed(e.ID); err != nil {

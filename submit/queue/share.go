@@ -11,9 +11,9 @@ import (
 // them: while more than half of its room is taken, nobody but root (uid 0) may
 // have more than a quarter of all.
 const (
-	crowded   = 2 // a queue is crowded if the part that is taken is larger than 1/crowded
-	shareOf   = 4 // a client's share of a crowded queue is 1/shareOf
-	countedIn = 5 * time.Second
+	crowded    = 2 // a queue is crowded if the part that is taken is larger than 1/crowded
+	shareOf    = 4 // a client's share of a crowded queue is 1/shareOf
+	countValid = 5 * time.Second
 )
 
 // shares is how much room each client takes, as it was counted at a time, with
@@ -23,7 +23,7 @@ type shares struct {
 	clients map[int]room // by process.CountedAs
 }
 
-// countedAs is replaced by tests: which users a machine knows is not theirs to say.
+// countedAs is replaced by tests, which do not know what users the machine has.
 var countedAs = process.CountedAs
 
 // A room is what a queue, or a part of it, holds.
@@ -44,15 +44,15 @@ func (q *Queue) shared(e *Entry, all room) error {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.shares.clients == nil || time.Since(q.shares.at) > countedIn {
+	if q.shares.clients == nil || time.Since(q.shares.at) > countValid {
 		q.count()
 	}
 	client := countedAs(*e.Client)
-	mine := q.shares.clients[client].add(e.Size)
-	if mine.over(q, shareOf) {
+	share := q.shares.clients[client].add(e.Size)
+	if share.over(q, shareOf) {
 		return fmt.Errorf("%w: it is crowded, and uid %d has its share", ErrFull, *e.Client)
 	}
-	q.shares.clients[client] = mine
+	q.shares.clients[client] = share
 	return nil
 }
 

@@ -27,9 +27,9 @@ func (q *Queue) Sweep() error {
 	if err != nil {
 		return err
 	}
-	there := make(map[string]bool, len(names))
+	present := make(map[string]bool, len(names))
 	for _, name := range names {
-		there[name] = true
+		present[name] = true
 	}
 	for _, name := range names {
 		n := min(len(name), idLength)
@@ -38,9 +38,9 @@ func (q *Queue) Sweep() error {
 			continue
 		}
 		switch end := name[n:]; {
-		case end == messageEnd && !there[name[:n]+envelopeEnd], end == temporaryEnd && there[name[:n]+messageEnd]:
+		case end == messageEnd && !present[name[:n]+envelopeEnd], end == temporaryEnd && present[name[:n]+messageEnd]:
 			err = cmp.Or(err, q.sweepLocked(id))
-		case end == envelopeEnd && !there[name[:n]+messageEnd]:
+		case end == envelopeEnd && !present[name[:n]+messageEnd]:
 			err = cmp.Or(err, q.sweepEnvelope(id))
 		case end == temporaryEnd && !q.disk.exists(name[:n]+messageEnd):
 			err = cmp.Or(err, q.disk.remove(name))
@@ -165,9 +165,9 @@ func (q *Queue) remove(folder string, id ID) {
 	}
 }
 
-// usageFile holds what the queue held when it was last counted: how many
-// entries and octets. It is only believed for a moment, so the ceilings are
-// passed by what other processes add in that moment at most.
+// usageFile holds how many entries and octets the queue held when it was last
+// counted. The count is valid for a moment only, so that other processes can pass
+// the ceilings by no more than they add in that moment.
 const (
 	usageFile  = "usage"
 	usageValid = 5 * time.Second
