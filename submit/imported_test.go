@@ -25,7 +25,7 @@ import (
 // the server, whose place a server of the test's takes, and the login there.
 func TestImportedSends(t *testing.T) {
 	binary := filepath.Join(build(t), "sendoff")
-	archives, err := filepath.Glob("../config/setup/testdata/*.txtar")
+	archives, err := filepath.Glob("../config/importer/testdata/*.txtar")
 	if err != nil || len(archives) == 0 {
 		t.Fatal("no archives", err)
 	}

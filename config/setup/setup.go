@@ -1,18 +1,17 @@
-// Package setup writes a working account, from a person's answers or from
-// another program's files, and keeps its secret where the use of the account can
-// get at it.
+// Package setup has the conversation that makes a working account, and carries out
+// what was decided: it stores secrets where the use of the account can get at them, and
+// changes the configuration. It does not know how mail is sent: Try is given to it.
 //
-//	msmtp, ssmtp, nullmailer, dma ── Import ── draft ─┐
-//	                                                  ├─ document ── config.toml
-//	a person's answers ── Run ── discover, login, use ┘                  │
-//	an account's new secret ── Login ── use ── change ───────────────────┘
+//	a person's answers ─── Run ──── discover, uses ────┐
+//	an account's secret ── Login ── uses ──────────────┼── secrets stored, then edit.File.Change
+//	another program ────── Import ─ importer.Reading ──┘
 //
-// Each program is a table of its keys, with what is done about each: a setting
-// of ours, or a line that says why there is none. What is not said was done.
+// To add a use, add a row to uses; a login, a row to logins.
 //
-// Errors: what is wrong with a file that is read is of kind status.Config; one
-// that cannot be written is status.Temporary. No error, and nothing that is
-// printed, holds a password.
+// Errors: an answer that cannot be used is of kind status.Usage, or status.NoInput if
+// nobody gives one; a configuration that cannot be loaded, or could not be with the
+// account in it, is of kind status.Config; the others come from the server and from the
+// place of the secret. No error, and nothing that is printed, holds a password.
 package setup
 
 import (

@@ -12,6 +12,7 @@ import (
 
 	"sendoff/config"
 	"sendoff/config/discover"
+	"sendoff/config/importer"
 	"sendoff/config/setup"
 	"sendoff/submit"
 	"sendoff/submit/credential"
@@ -149,16 +150,13 @@ func (p *program) takeOver(ctx context.Context) error {
 	paths := config.Find("", os.Getenv, id)
 	named := config.Locate(cmp.Or(p.cmd.Config, os.Getenv("SENDOFF_CONFIG")), os.Getenv, id).Config
 	job := &setup.Import{
-		File:       p.cmd.Entry,
-		Secret:     p.cmd.Secret,
-		Target:     cmp.Or(named, paths.User),
-		Write:      p.cmd.Write != "",
-		Add:        p.cmd.Write == "--add",
-		Home:       paths.Home,
-		ConfigHome: filepath.Dir(filepath.Dir(paths.User)),
-		Identity:   id,
-		Values:     submit.Values(),
-		Store:      &credential.Store{Interactive: process.IsTerminal(os.Stderr), Home: paths.Home, Tell: p.say},
+		Reader: importer.Reader{Home: paths.Home, ConfigHome: filepath.Dir(filepath.Dir(paths.User)), Identity: id, Values: submit.Values()},
+		File:   p.cmd.Entry,
+		Secret: p.cmd.Secret,
+		Target: cmp.Or(named, paths.User),
+		Write:  p.cmd.Write != "",
+		Add:    p.cmd.Write == "--add",
+		Store:  &credential.Store{Interactive: process.IsTerminal(os.Stderr), Home: paths.Home, Tell: p.say},
 	}
 	return job.Run(ctx, os.Stdout, p.say)
 }

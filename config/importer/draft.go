@@ -1,4 +1,4 @@
-package setup
+package importer
 
 import (
 	"encoding"
@@ -36,21 +36,21 @@ type draft struct {
 	command  entry  // that prints it
 
 	from    []string
-	local   entry         // who gets the mail of local names
-	domain  entry         // what bare names get
-	machine entry         // the host's own name, which they get if nothing else is known
-	rest    edit.Settings // what is written as it stands
+	local   entry         // the address that gets the mail of local names
+	domain  entry         // what is put behind names without a domain
+	machine entry         // the host's own name, which serves for domain if nothing else does
+	other   edit.Settings // what is written as it stands
 }
 
 // A field is a key of another program's configuration, and what is done with
 // its value: the answer is why it cannot be carried over, or "".
 type field struct {
 	key  string
-	take func(r *reading, d *draft, e entry) string
+	take func(r *Reading, d *draft, e entry) string
 }
 
 // apply does what fields say about e. It reports false if none knows the key.
-func apply(fields []field, r *reading, d *draft, e entry) bool {
+func apply(fields []field, r *Reading, d *draft, e entry) bool {
 	for _, f := range fields {
 		if strings.EqualFold(f.key, e.key) {
 			if why := f.take(r, d, e); why != "" {
@@ -72,10 +72,9 @@ func exactly(fields []field, key string) bool {
 	return slices.ContainsFunc(fields, func(f field) bool { return f.key == key })
 }
 
-// never is for a key that has no counterpart, and where that matters if it has
-// a value.
-func never(why string) func(*reading, *draft, entry) string {
-	return func(_ *reading, _ *draft, e entry) string {
+// remarkIfSet is for a key that has no counterpart, which matters if it has a value.
+func remarkIfSet(why string) func(*Reading, *draft, entry) string {
+	return func(_ *Reading, _ *draft, e entry) string {
 		if e.value == "" {
 			return ""
 		}
@@ -83,24 +82,25 @@ func never(why string) func(*reading, *draft, entry) string {
 	}
 }
 
-// always is for a key that has no counterpart and needs no value.
-func always(why string) func(*reading, *draft, entry) string {
-	return func(*reading, *draft, entry) string { return why }
+// remarkAlways is for a key that has no counterpart, and needs no value.
+func remarkAlways(why string) func(*Reading, *draft, entry) string {
+	return func(*Reading, *draft, entry) string { return why }
 }
 
-// settled is for a key that says what sendoff does anyway.
-func settled(*reading, *draft, entry) string { return "" }
+// handled is for a key that says what sendoff does anyway, or that is a part of what
+// another key says.
+func handled(*Reading, *draft, entry) string { return "" }
 
-// str is for a key whose value is kept in the draft.
-func str(field func(*draft) *string) func(*reading, *draft, entry) string {
-	return func(_ *reading, d *draft, e entry) string {
+// text is for a key whose value the draft has as it stands.
+func text(field func(*draft) *string) func(*Reading, *draft, entry) string {
+	return func(_ *Reading, d *draft, e entry) string {
 		*field(d) = e.value
 		return ""
 	}
 }
 
-// host is for a key whose value is the server's name.
-func host(_ *reading, d *draft, e entry) string {
+// takeHost is for a key whose value is the server's name.
+func takeHost(_ *Reading, d *draft, e entry) string {
 	d.host = undotted(e.value)
 	return ""
 }
@@ -108,13 +108,14 @@ func host(_ *reading, d *draft, e entry) string {
 // undotted returns a name without the dot at its end that says that it is whole.
 func undotted(name string) string { return strings.TrimSuffix(name, ".") }
 
-// plain is for a key whose value is that of a setting.
-func plain(setting string, as encoding.TextUnmarshaler) func(*reading, *draft, entry) string {
-	return func(_ *reading, d *draft, e entry) string { return d.put(setting, e.value, as) }
+// setting is for a key whose value is that of a setting, which as can read.
+func setting(key string, as encoding.TextUnmarshaler) func(*Reading, *draft, entry) string {
+	return func(_ *Reading, d *draft, e entry) string { return d.put(key, e.value, as) }
 }
 
-// put sets a setting if as takes its value; "" takes it away.
-func (d *draft) put(setting, value string, as encoding.TextUnmarshaler) string {
+// put sets a setting if as can read its value, nil: any; "" takes the setting away. It
+// returns why that cannot be, or "".
+func (d *draft) put(key, value string, as encoding.TextUnmarshaler) string {
 	if value != "" && as != nil {
 		if err := as.UnmarshalText([]byte(value)); err != nil {
 			return err.Error()
@@ -123,11 +124,11 @@ func (d *draft) put(setting, value string, as encoding.TextUnmarshaler) string {
 	if why := notText(value); why != "" {
 		return why
 	}
-	d.rest.Set(setting, value)
+	d.other.Set(key, value)
 	return ""
 }
 
-// notText says why a value cannot stand in TOML, or "".
+// notText returns why a value cannot stand in a configuration, or "".
 func notText(s string) string {
 	if strings.ToValidUTF8(s, "") != s {
 		return "it is not UTF-8"
@@ -138,17 +139,17 @@ func notText(s string) string {
 	return ""
 }
 
-// path is for a key whose value is that of a setting, a file's name.
-func path(setting string) func(*reading, *draft, entry) string {
-	return func(_ *reading, d *draft, e entry) string {
+// pathSetting is for a key whose value is that of a setting, a file's name.
+func pathSetting(key string) func(*Reading, *draft, entry) string {
+	return func(_ *Reading, d *draft, e entry) string {
 		if why := notPath(e.value); why != "" {
 			return why
 		}
-		return d.put(setting, e.value, nil)
+		return d.put(key, e.value, nil)
 	}
 }
 
-// notPath says why a value is not the name of a file that sendoff finds, or "".
+// notPath returns why a value is not the name of a file that sendoff finds, or "".
 func notPath(s string) string {
 	if s != "" && !filepath.IsAbs(s) && !strings.HasPrefix(s, "~/") && !strings.HasPrefix(s, "/") {
 		return "it is no absolute path"
@@ -156,11 +157,11 @@ func notPath(s string) string {
 	return notText(s)
 }
 
-// add makes an account of d, or says why that cannot be. It returns nil then.
-func (r *reading) add(d *draft) *edit.Table {
+// add makes an account of d, or remarks why that cannot be, and returns nil.
+func (r *Reading) add(d *draft) *edit.Table {
 	url, why := d.server()
 	if why != "" {
-		r.remark(d.at + ": the account " + strconv.Quote(d.name) + " is not carried over: " + why)
+		r.Remark(d.at + ": the account " + strconv.Quote(d.name) + " is not carried over: " + why)
 		return nil
 	}
 	a := edit.NewAccount(r.name(d))
@@ -175,27 +176,27 @@ func (r *reading) add(d *draft) *edit.Table {
 		}
 	}
 	a.Set("from", d.from)
-	for _, s := range d.rest {
+	for _, s := range d.other {
 		a.Set(s.Key, s.Value)
 	}
 	if d.socket != "" && d.tls {
-		r.remark(d.at + ": tls is not carried over: none is spoken on a socket")
+		r.Remark(d.at + ": tls is not carried over: none is spoken on a socket")
 	}
 	if a.Get("tls-key") != nil && a.Get("tls-cert") == nil {
 		a.Set("tls-key", "")
-		r.remark(d.at + ": the key is not carried over: it is of no use without its certificate")
+		r.Remark(d.at + ": the key is not carried over: it is of no use without its certificate")
 	}
-	if a.Get("force-sender") != nil && d.own() == "" {
+	if a.Get("force-sender") != nil && d.ownAddress() == "" {
 		a.Set("force-sender", "")
-		r.remark(d.at + ": a sender given with -f or in From is not replaced: the account has no address of its own")
+		r.Remark(d.at + ": a sender given with -f or in From is not replaced: the account has no address of its own")
 	} else if a.Get("force-sender") != nil {
-		r.remark(d.at + ": every sender is replaced, and so is the address in From")
+		r.Remark(d.at + ": every sender is replaced, and so is the address in From")
 	}
 	r.Accounts = append(r.Accounts, a)
 	return a
 }
 
-// server returns the setting of that name, or why there is none.
+// server returns the value of the setting server, or why there is none.
 func (d *draft) server() (url, why string) {
 	if d.socket != "" {
 		scheme := "unix:"
@@ -238,7 +239,7 @@ func (d *draft) server() (url, why string) {
 	return url, check(new(config.Server), url)
 }
 
-// check says what as has against value, or "".
+// check returns why as cannot read value, or "".
 func check(as encoding.TextUnmarshaler, value string) string {
 	if err := as.UnmarshalText([]byte(value)); err != nil {
 		return err.Error()
@@ -246,25 +247,25 @@ func check(as encoding.TextUnmarshaler, value string) string {
 	return notText(value)
 }
 
-// isLoopback reports whether the host is this machine, where nobody reads
-// along.
+// isLoopback reports whether the host is this machine, on the way to which nobody else
+// can read.
 func isLoopback(host string) bool {
 	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
 	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
-// protect makes a login in clear one over TLS: that is what the program would
-// have sent, and sendoff never does.
-func (r *reading) protect(d *draft) {
+// protect lets d log in over TLS where the program would have sent the password in
+// clear, which sendoff never does.
+func (r *Reading) protect(d *draft) {
 	if !d.login || d.tls || d.socket != "" || isLoopback(d.host) {
 		return
 	}
 	d.tls, d.starttls = true, true
-	r.remark(d.at + ": without TLS the password could be read by anybody on the way; the account requires STARTTLS")
+	r.Remark(d.at + ": without TLS the password could be read by anybody on the way; the account requires STARTTLS")
 }
 
 // addLogin gives a the user, the mechanism, and the source of the password.
-func (r *reading) addLogin(d *draft, a *edit.Table) {
+func (r *Reading) addLogin(d *draft, a *edit.Table) {
 	if why := notText(d.user); why != "" {
 		r.dropped(entry{key: "user", at: d.at}, why)
 		return
@@ -281,7 +282,7 @@ func (r *reading) addLogin(d *draft, a *edit.Table) {
 	switch {
 	case strings.EqualFold(d.auth, "external") && d.password.value == "" && d.command.value == "":
 	case d.user == "":
-		r.remark(d.at + ": the account " + strconv.Quote(d.name) + " has no user, so it does not log in")
+		r.Remark(d.at + ": the account " + strconv.Quote(d.name) + " has no user, so it does not log in")
 		for _, e := range []entry{d.password, d.command} {
 			if e.value != "" {
 				r.dropped(e, "there is no user to whom it belongs")
@@ -296,19 +297,19 @@ func (r *reading) addLogin(d *draft, a *edit.Table) {
 		r.addCommand(d, a)
 	default:
 		a.Set("secret", "keyring")
-		r.remark(d.at + ": no password is here for " + strconv.Quote(a.Name) + ", so it is looked for in the keyring; sendoff --login " + a.Name + " stores one there")
+		r.Remark(d.at + ": no password is here for " + strconv.Quote(a.Name) + ", so it is looked for in the keyring; sendoff --login " + a.Name + " stores one there")
 	}
 }
 
-func (r *reading) mechanism(name string) error {
-	if r.values.Mechanism == nil {
+func (r *Reading) mechanism(name string) error {
+	if r.Values.Mechanism == nil {
 		return nil
 	}
-	return r.values.Mechanism(name)
+	return r.Values.Mechanism(name)
 }
 
 // addPassword notes a password that has to be stored.
-func (r *reading) addPassword(d *draft, a *edit.Table, e entry) {
+func (r *Reading) addPassword(d *draft, a *edit.Table, e entry) {
 	secret, err := credential.NewSecret(e.value)
 	if err != nil {
 		r.dropped(e, err.Error())
@@ -322,12 +323,12 @@ func (r *reading) addPassword(d *draft, a *edit.Table, e entry) {
 	}
 	a.Set("secret", "keyring") // until its place is known
 	item := credential.Item{User: d.user, Host: server.Identity()}
-	r.passwords = append(r.passwords, passwordAt{account: a, item: item, secret: secret, at: e.at})
+	r.Passwords = append(r.Passwords, Password{Account: a, Item: item, Secret: secret, At: e.at})
 }
 
 // name returns a name for the account that d describes, which a configuration
 // can have and no other account has.
-func (r *reading) name(d *draft) string {
+func (r *Reading) name(d *draft) string {
 	name := strings.Map(func(c rune) rune {
 		if strings.ContainsRune("-_.+@", c) || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' {
 			return c
@@ -342,16 +343,16 @@ func (r *reading) name(d *draft) string {
 		name = base + "-" + strconv.Itoa(n)
 	}
 	if name != d.name {
-		r.remark(d.at + ": the account " + strconv.Quote(d.name) + " is called " + strconv.Quote(name) + " here")
+		r.Remark(d.at + ": the account " + strconv.Quote(d.name) + " is called " + strconv.Quote(name) + " here")
 	}
 	return name
 }
 
-// settle decides what becomes of local names. Without domain, their mail goes
-// to the account's own address, which is also theirs as senders; domain makes
-// NAME@domain of them, whatever the program had as their address.
-func (r *reading) settle(d *draft) {
-	if d.local.value == "" && d.domain.value == "" && d.own() == "" && strings.Contains(d.machine.value, ".") {
+// addLocalNames decides what becomes of local names, those without a domain. With the
+// setting domain they are NAME@domain, whatever address the program had for them.
+// Without it their mail goes to the account's own address, which they have as senders.
+func (r *Reading) addLocalNames(d *draft) {
+	if d.local.value == "" && d.domain.value == "" && d.ownAddress() == "" && strings.Contains(d.machine.value, ".") {
 		d.domain = d.machine
 	}
 	if d.domain.value != "" && d.local.value != "" {
@@ -363,11 +364,11 @@ func (r *reading) settle(d *draft) {
 	}
 	switch e := d.local; {
 	case e.value == "":
-	case d.own() == "":
+	case d.ownAddress() == "":
 		d.addFrom(e.value)
 		r.note(e, "it is the account's own address now, which local senders have, too")
-	case !strings.EqualFold(d.own(), e.value):
-		r.dropped(e, "mail for local names goes to the account's own address, "+d.own()+"; the alias file can say otherwise")
+	case !strings.EqualFold(d.ownAddress(), e.value):
+		r.dropped(e, "mail for local names goes to the account's own address, "+d.ownAddress()+"; the alias file can say otherwise")
 	}
 }
 
@@ -381,20 +382,20 @@ func (hostName) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// isOwn reports whether s is an address that can be an account's own.
-func isOwn(s string) bool {
+// isOwnAddress reports whether s is an address that can be an account's own.
+func isOwnAddress(s string) bool {
 	a, err := envelope.Parse(s)
 	return err == nil && a.Domain() != "" && !strings.Contains(s, "*") && notText(s) == ""
 }
 
-// own returns the account's own address as far as d tells, or "".
-func (d *draft) own() string {
+// ownAddress returns the account's own address, as far as d tells; else "".
+func (d *draft) ownAddress() string {
 	for _, from := range d.from {
-		if isOwn(from) {
+		if isOwnAddress(from) {
 			return from
 		}
 	}
-	if d.login && isOwn(d.user) {
+	if d.login && isOwnAddress(d.user) {
 		return d.user
 	}
 	return ""

@@ -1,4 +1,4 @@
-package setup
+package importer
 
 import (
 	"cmp"
@@ -18,60 +18,60 @@ import (
 // order in which they are read. Each holds one line.
 func nullmailerFiles() []field {
 	return []field{
-		{"defaultdomain", settled}, // a part of me and defaulthost
-		{"me", settled},            // unless there is helohost, or defaulthost
-		{"helohost", settled},
-		{"defaulthost", settled},
-		{"allmailfrom", func(_ *reading, d *draft, e entry) string {
+		{"defaultdomain", handled}, // a part of me and defaulthost
+		{"me", handled},            // unless there is helohost, or defaulthost
+		{"helohost", handled},
+		{"defaulthost", handled},
+		{"allmailfrom", func(_ *Reading, d *draft, e entry) string {
 			if why := d.addFrom(e.value); why != "" {
 				return why
 			}
-			d.rest.Set("force-sender", true)
+			d.other.Set("force-sender", true)
 			return ""
 		}},
-		{"adminaddr", func(_ *reading, d *draft, e entry) string {
-			if e.value = undotted(e.value); !isOwn(e.value) {
+		{"adminaddr", func(_ *Reading, d *draft, e entry) string {
+			if e.value = undotted(e.value); !isOwnAddress(e.value) {
 				return "it is not one address with a domain"
 			}
 			d.local = e
 			return ""
 		}},
-		{"idhost", never("a Message-ID has the sender's domain")},
-		{"pausetime", settled}, // with maxpause
-		{"maxpause", settled},
-		{"queuelifetime", func(r *reading, _ *draft, e entry) string {
+		{"idhost", remarkIfSet("a Message-ID has the sender's domain")},
+		{"pausetime", handled}, // with maxpause
+		{"maxpause", handled},
+		{"queuelifetime", func(r *Reading, _ *draft, e entry) string {
 			if why := check(new(config.Duration), e.value+"s"); why != "" {
 				return why
 			}
 			return r.global("lifetime", e.value+"s")
 		}},
-		{"sendtimeout", never("there is a limit for each answer of the server instead: timeout")},
-		{"bounceto", never("a notice goes to the sender")},
-		{"doublebounceto", never("a notice that cannot be sent goes to the folder failed of the queue, and notify-command tells of it")},
+		{"sendtimeout", remarkIfSet("there is a limit for each answer of the server instead: timeout")},
+		{"bounceto", remarkIfSet("a notice goes to the sender")},
+		{"doublebounceto", remarkIfSet("a notice that cannot be sent goes to the folder failed of the queue, and notify-command tells of it")},
 	}
 }
 
 // remoteOptions is every option of a line in remotes.
 func remoteOptions() []field {
 	return []field{
-		{"port", str(func(d *draft) *string { return &d.port })},
-		{"user", func(_ *reading, d *draft, e entry) string { d.user, d.login = e.value, e.value != ""; return "" }},
-		{"pass", func(_ *reading, d *draft, e entry) string { d.password = entry{"pass", e.value, e.at}; return "" }},
-		{"auth-login", func(_ *reading, d *draft, _ entry) string { d.auth = "LOGIN"; return "" }},
-		{"starttls", func(_ *reading, d *draft, _ entry) string { d.tls, d.starttls = true, true; return "" }},
-		{"tls", func(_ *reading, d *draft, _ entry) string { d.tls = true; return "" }},
-		{"ssl", func(_ *reading, d *draft, _ entry) string { d.tls = true; return "" }},
-		{"source", plain("source-address", new(config.Source))},
-		{"x509certfile", path("tls-cert")},
-		{"x509keyfile", path("tls-key")},
-		{"x509cafile", path("tls-ca")},
-		{"x509crlfile", never("lists of revoked certificates are not read")},
-		{"x509fmtder", always("certificates and keys are read in PEM form")},
-		{"insecure", always("the certificate is always checked; tls-ca or tls-fingerprint make one good that nobody known has signed")},
+		{"port", text(func(d *draft) *string { return &d.port })},
+		{"user", func(_ *Reading, d *draft, e entry) string { d.user, d.login = e.value, e.value != ""; return "" }},
+		{"pass", func(_ *Reading, d *draft, e entry) string { d.password = entry{"pass", e.value, e.at}; return "" }},
+		{"auth-login", func(_ *Reading, d *draft, _ entry) string { d.auth = "LOGIN"; return "" }},
+		{"starttls", func(_ *Reading, d *draft, _ entry) string { d.tls, d.starttls = true, true; return "" }},
+		{"tls", func(_ *Reading, d *draft, _ entry) string { d.tls = true; return "" }},
+		{"ssl", func(_ *Reading, d *draft, _ entry) string { d.tls = true; return "" }},
+		{"source", setting("source-address", new(config.Source))},
+		{"x509certfile", pathSetting("tls-cert")},
+		{"x509keyfile", pathSetting("tls-key")},
+		{"x509cafile", pathSetting("tls-ca")},
+		{"x509crlfile", remarkIfSet("lists of revoked certificates are not read")},
+		{"x509fmtder", remarkAlways("certificates and keys are read in PEM form")},
+		{"insecure", remarkAlways("the certificate is always checked; tls-ca or tls-fingerprint make one good that nobody known has signed")},
 	}
 }
 
-// isNullmailer takes the folder, or the file remotes in it.
+// isNullmailer reports whether path is nullmailer's folder, or the file remotes in it.
 func isNullmailer(path string) bool {
 	info, err := os.Stat(path)
 	if err == nil && !info.IsDir() {
@@ -82,7 +82,7 @@ func isNullmailer(path string) bool {
 }
 
 // readNullmailer reads nullmailer's folder.
-func readNullmailer(r *reading) error {
+func readNullmailer(r *Reading) error {
 	if info, err := os.Stat(r.path); err == nil && !info.IsDir() {
 		r.path = filepath.Dir(r.path)
 	}
@@ -102,7 +102,7 @@ func readNullmailer(r *reading) error {
 	for i, d := range all {
 		r.protect(d)
 		if i == 0 {
-			r.settle(d)
+			r.addLocalNames(d)
 		} else {
 			d.name, d.from = d.host, slices.Clone(all[0].from)
 		}
@@ -112,7 +112,7 @@ func readNullmailer(r *reading) error {
 }
 
 // nullmailerFolder reads the files beside remotes, which are about all servers.
-func (r *reading) nullmailerFolder(d *draft) {
+func (r *Reading) nullmailerFolder(d *draft) {
 	says := make(map[string]entry)
 	for _, f := range nullmailerFiles() {
 		path := filepath.Join(r.path, f.key)
@@ -125,11 +125,11 @@ func (r *reading) nullmailerFolder(d *draft) {
 	}
 	folder, err := os.ReadDir(r.path)
 	if err != nil {
-		r.remark(r.path + ": other files in it are not carried over: " + err.Error())
+		r.Remark(r.path + ": other files in it are not carried over: " + err.Error())
 	}
 	for _, file := range folder {
 		if name := file.Name(); name != "remotes" && !knows(nullmailerFiles(), name) {
-			r.remark(filepath.Join(r.path, name) + ": this file is not carried over: nullmailer has no such setting")
+			r.Remark(filepath.Join(r.path, name) + ": this file is not carried over: nullmailer has no such setting")
 		}
 	}
 	r.nullmailerNames(d, says)
@@ -137,7 +137,7 @@ func (r *reading) nullmailerFolder(d *draft) {
 }
 
 // nullmailerNames makes names of the host and of its domain from four files.
-func (r *reading) nullmailerNames(d *draft, says map[string]entry) {
+func (r *Reading) nullmailerNames(d *draft, says map[string]entry) {
 	complete := func(key string) entry {
 		e := says[key]
 		e.value = undotted(e.value)
@@ -151,11 +151,11 @@ func (r *reading) nullmailerNames(d *draft, says map[string]entry) {
 	if hello.value == "" {
 		hello = d.machine
 	}
-	if why := global("hostname")(r, d, hello); why != "" {
+	if why := globalName("hostname")(r, d, hello); why != "" {
 		r.dropped(hello, why)
 	}
 	if e := complete("defaulthost"); e.value != "" {
-		if why := bare(r, d, e); why != "" {
+		if why := takeDomain(r, d, e); why != "" {
 			r.dropped(e, why)
 		}
 	}
@@ -165,7 +165,7 @@ func (r *reading) nullmailerNames(d *draft, says map[string]entry) {
 }
 
 // nullmailerPauses makes retry of two files.
-func (r *reading) nullmailerPauses(says map[string]entry) {
+func (r *Reading) nullmailerPauses(says map[string]entry) {
 	first, longest := says["pausetime"], says["maxpause"]
 	if first.value == "" && longest.value == "" {
 		return
@@ -185,19 +185,19 @@ func (r *reading) nullmailerPauses(says map[string]entry) {
 }
 
 // remote makes a draft of a line in remotes.
-func (r *reading) remote(common *draft, e entry) *draft {
-	words, ok := shellWords(e.value)
+func (r *Reading) remote(common *draft, e entry) *draft {
+	words, ok := splitWords(e.value, true)
 	if !ok || len(words) == 0 {
 		r.unknown(e.at)
 		return nil
 	}
 	d := *common
 	d.name, d.at, d.host = "default", e.at, undotted(words[0])
-	d.from, d.rest = slices.Clone(common.from), slices.Clone(common.rest)
+	d.from, d.other = slices.Clone(common.from), slices.Clone(common.other)
 	words = words[1:]
 	if len(words) > 0 && !strings.HasPrefix(words[0], "-") && !strings.Contains(words[0], "=") {
 		if words[0] != "smtp" {
-			r.remark(e.at + ": this server is not carried over: its protocol is not SMTP")
+			r.Remark(e.at + ": this server is not carried over: its protocol is not SMTP")
 			return nil
 		}
 		words = words[1:]
@@ -206,15 +206,15 @@ func (r *reading) remote(common *draft, e entry) *draft {
 		o := entry{at: e.at}
 		o.key, o.value, _ = strings.Cut(strings.TrimPrefix(w, "--"), "=")
 		if !apply(remoteOptions(), r, &d, o) {
-			r.remark(e.at + ": an option is not carried over: nullmailer has no such option")
+			r.Remark(e.at + ": an option is not carried over: nullmailer has no such option")
 		}
 	}
 	return &d
 }
 
-// addRemotes makes an account of all servers that take the same login, because
-// one account tries its servers in order.
-func (r *reading) addRemotes(all []*draft) {
+// addRemotes makes one account of the first server and of all that take the same login
+// and settings, because an account tries its servers in order; and one of each other.
+func (r *Reading) addRemotes(all []*draft) {
 	for i, d := range all {
 		if i == 0 {
 			r.add(d)
@@ -223,11 +223,11 @@ func (r *reading) addRemotes(all []*draft) {
 		first := all[0]
 		url, why := d.server()
 		same := d.user == first.user && d.password.value == first.password.value && d.auth == first.auth &&
-			d.rest.String() == first.rest.String()
+			d.other.String() == first.other.String()
 		if why != "" || !same || len(r.Accounts) != 1 {
 			r.add(d)
 			if n := len(r.Accounts); n > 1 {
-				r.remark(fmt.Sprintf("%s: the account %q is not tried when another server fails: its login or its settings are others", d.at, r.Accounts[n-1].Name))
+				r.Remark(fmt.Sprintf("%s: the account %q is not tried when another server fails: its login or its settings are others", d.at, r.Accounts[n-1].Name))
 			}
 			continue
 		}
@@ -244,39 +244,4 @@ func servers(a *edit.Table) []string {
 		return list
 	}
 	return []string{a.Text("server")}
-}
-
-// shellWords splits a line as nullmailer does: quotes and backslashes are a
-// shell's, and no other character has a meaning. ok is false if a quote is not
-// closed.
-func shellWords(line string) (words []string, ok bool) {
-	var word strings.Builder
-	var quote byte
-	in := false
-	for i := 0; i < len(line); i++ {
-		c := line[i]
-		switch {
-		case c == '\\' && quote != '\'' && i+1 < len(line):
-			i++
-			word.WriteByte(line[i])
-			in = true
-		case quote != 0 && c == quote:
-			quote = 0
-		case quote == 0 && (c == '\'' || c == '"'):
-			quote, in = c, true
-		case quote == 0 && (c == ' ' || c == '\t'):
-			if in {
-				words = append(words, word.String())
-			}
-			word.Reset()
-			in = false
-		default:
-			word.WriteByte(c)
-			in = true
-		}
-	}
-	if in {
-		words = append(words, word.String())
-	}
-	return words, quote == 0
 }

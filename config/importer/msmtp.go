@@ -1,4 +1,4 @@
-package setup
+package importer
 
 import (
 	"cmp"
@@ -17,57 +17,57 @@ import (
 // versions. Those that decide about the file as a whole are in msmtpFile.
 func msmtpFields() []field {
 	return []field{
-		{"host", host},
-		{"port", str(func(d *draft) *string { return &d.port })},
+		{"host", takeHost},
+		{"port", text(func(d *draft) *string { return &d.port })},
 		{"socket", msmtpSocket},
 		{"protocol", msmtpProtocol},
 		{"tls", onOff(func(d *draft) *bool { return &d.tls })},
 		{"tls_starttls", onOff(func(d *draft) *bool { return &d.starttls })},
-		{"tls_nostarttls", func(_ *reading, d *draft, _ entry) string { d.starttls = false; return "" }},
+		{"tls_nostarttls", func(_ *Reading, d *draft, _ entry) string { d.starttls = false; return "" }},
 
 		{"auth", msmtpAuth},
-		{"user", str(func(d *draft) *string { return &d.user })},
-		{"password", func(_ *reading, d *draft, e entry) string { d.password = e; return "" }},
-		{"passwordeval", func(_ *reading, d *draft, e entry) string { d.command = e; return "" }},
-		{"ntlmdomain", never("NTLM is not supported")},
+		{"user", text(func(d *draft) *string { return &d.user })},
+		{"password", func(_ *Reading, d *draft, e entry) string { d.password = e; return "" }},
+		{"passwordeval", func(_ *Reading, d *draft, e entry) string { d.command = e; return "" }},
+		{"ntlmdomain", remarkIfSet("NTLM is not supported")},
 
 		{"from", msmtpFrom},
-		{"from_full_name", plain("full-name", nil)},
+		{"from_full_name", setting("full-name", nil)},
 		{"allow_from_override", msmtpOverride},
-		{"maildomain", settled}, // a part of auto_from
+		{"maildomain", handled}, // a part of auto_from
 		{"auto_from", msmtpAutoFrom},
-		{"set_from_header", unless("auto", "a From field that is there stays, and one that is missing is added; force-sender = true replaces it")},
-		{"set_date_header", unless("auto", "a missing Date field is always added")},
-		{"set_msgid_header", unless("auto", "a missing Message-ID field is always added")},
-		{"add_missing_from_header", unless("on", "a missing From field is always added")},
-		{"add_missing_date_header", unless("on", "a missing Date field is always added")},
-		{"remove_bcc_headers", unless("on", "a Bcc field never leaves")},
-		{"keepbcc", unless("off", "a Bcc field never leaves")},
-		{"undisclosed_recipients", unless("off", "To and Cc stay as they are")},
-		{"dsn_notify", unless("off", "notices are asked for with each message, by the option -N")},
-		{"dsn_return", unless("off", "what notices return is said with each message, by the option -R")},
+		{"set_from_header", remarkUnless("auto", "a From field that is there stays, and one that is missing is added; force-sender = true replaces it")},
+		{"set_date_header", remarkUnless("auto", "a missing Date field is always added")},
+		{"set_msgid_header", remarkUnless("auto", "a missing Message-ID field is always added")},
+		{"add_missing_from_header", remarkUnless("on", "a missing From field is always added")},
+		{"add_missing_date_header", remarkUnless("on", "a missing Date field is always added")},
+		{"remove_bcc_headers", remarkUnless("on", "a Bcc field never leaves")},
+		{"keepbcc", remarkUnless("off", "a Bcc field never leaves")},
+		{"undisclosed_recipients", remarkUnless("off", "To and Cc stay as they are")},
+		{"dsn_notify", remarkUnless("off", "notices are asked for with each message, by the option -N")},
+		{"dsn_return", remarkUnless("off", "what notices return is said with each message, by the option -R")},
 		{"aliases", msmtpAliases},
 
 		{"domain", msmtpDomain},
 		{"timeout", msmtpTimeout},
 		{"proxy_host", msmtpProxy},
-		{"proxy_port", settled}, // a part of proxy_host
-		{"source_ip", plain("source-address", new(config.Source))},
+		{"proxy_port", handled}, // a part of proxy_host
+		{"source_ip", setting("source-address", new(config.Source))},
 
 		{"tls_trust_file", msmtpTrust},
-		{"tls_crl_file", never("lists of revoked certificates are not read")},
-		{"tls_fingerprint", plain("tls-fingerprint", new(config.Fingerprint))},
-		{"tls_key_file", path("tls-key")},
-		{"tls_cert_file", path("tls-cert")},
-		{"tls_certcheck", unless("on", "the certificate is always checked; tls-ca or tls-fingerprint make one good that nobody known has signed")},
-		{"tls_nocertcheck", always("the certificate is always checked; tls-ca or tls-fingerprint make one good that nobody known has signed")},
-		{"tls_host_override", plain("tls-name", hostName{})},
-		{"tls_priorities", never("the ciphers and versions of TLS are not a matter of choice")},
-		{"tls_min_dh_prime_bits", never("the ciphers and versions of TLS are not a matter of choice")},
-		{"tls_force_sslv3", always("there is no SSL, only TLS 1.2 and later")},
+		{"tls_crl_file", remarkIfSet("lists of revoked certificates are not read")},
+		{"tls_fingerprint", setting("tls-fingerprint", new(config.Fingerprint))},
+		{"tls_key_file", pathSetting("tls-key")},
+		{"tls_cert_file", pathSetting("tls-cert")},
+		{"tls_certcheck", remarkUnless("on", "the certificate is always checked; tls-ca or tls-fingerprint make one good that nobody known has signed")},
+		{"tls_nocertcheck", remarkAlways("the certificate is always checked; tls-ca or tls-fingerprint make one good that nobody known has signed")},
+		{"tls_host_override", setting("tls-name", hostName{})},
+		{"tls_priorities", remarkIfSet("the ciphers and versions of TLS are not a matter of choice")},
+		{"tls_min_dh_prime_bits", remarkIfSet("the ciphers and versions of TLS are not a matter of choice")},
+		{"tls_force_sslv3", remarkAlways("there is no SSL, only TLS 1.2 and later")},
 
 		{"logfile", msmtpLog},
-		{"logfile_time_format", never("the log has its own format of time")},
+		{"logfile_time_format", remarkIfSet("the log has its own format of time")},
 		{"syslog", msmtpSyslog},
 	}
 }
@@ -91,14 +91,14 @@ func cutSpace(line string) (word, rest string, found bool) {
 	return line[:i], strings.TrimSpace(line[i:]), true
 }
 
-// An msmtpAccount is a section of the file: its lines, and those it has from
-// the defaults and from other accounts, the last of a key only.
+// An msmtpAccount is a section of the file: its lines, and those that it inherits from
+// the defaults and from other accounts; of each key the last.
 type msmtpAccount struct {
 	name    string
 	at      string
 	entries []entry
-	own     []string // keys that its own lines have
-	alias   string   // it is only another name for this account
+	has     []string // the keys of lines in its own section
+	alias   string   // the account of which it is only another name; "" if it is its own
 }
 
 // inherit adds e in place of an earlier one of the same key.
@@ -107,12 +107,12 @@ func (a *msmtpAccount) inherit(e entry) {
 	a.entries = append(a.entries, e)
 }
 
-// setMsmtp adds a line of a's own.
-func (r *reading) setMsmtp(a *msmtpAccount, e entry) {
-	if slices.Contains(a.own, e.key) {
+// setMsmtp adds a line of a's section.
+func (r *Reading) setMsmtp(a *msmtpAccount, e entry) {
+	if slices.Contains(a.has, e.key) {
 		r.dropped(a.get(e.key), "a later line takes its place")
 	}
-	a.alias, a.own = "", append(a.own, e.key)
+	a.alias, a.has = "", append(a.has, e.key)
 	a.inherit(e)
 }
 
@@ -127,7 +127,7 @@ func (a *msmtpAccount) get(key string) entry {
 }
 
 // readMsmtp reads an msmtprc.
-func readMsmtp(r *reading) error {
+func readMsmtp(r *Reading) error {
 	text, err := readFile(r.path)
 	if err != nil {
 		return status.Config.Wrap(err)
@@ -155,8 +155,8 @@ func readMsmtp(r *reading) error {
 	return nil
 }
 
-// share is global for what e, a line of an account, says.
-func (r *reading) share(e entry, key, value string) string {
+// share is global for a setting that a line of one account is about.
+func (r *Reading) share(e entry, key, value string) string {
 	why := r.global(key, value)
 	if why == "" {
 		r.shared = append(r.shared, shared{e, key})
@@ -164,9 +164,9 @@ func (r *reading) share(e entry, key, value string) string {
 	return why
 }
 
-// remarkShared says which settings are for all accounts now, of which there were
-// so many, although not all had them.
-func (r *reading) remarkShared(accounts int) {
+// remarkShared remarks which settings are for all accounts now, although not all
+// accounts of the file, of which there are so many, had them.
+func (r *Reading) remarkShared(accounts int) {
 	have := make(map[string]int)
 	for _, s := range r.shared {
 		have[s.setting]++
@@ -179,9 +179,9 @@ func (r *reading) remarkShared(accounts int) {
 	}
 }
 
-// msmtpAccounts splits the file into its accounts. One that cannot be begun is left
-// out with its lines.
-func (r *reading) msmtpAccounts(text string) []*msmtpAccount {
+// msmtpAccounts splits the file into its accounts. An account that inherits from none
+// that is there, or has no name of its own, is left out with its lines.
+func (r *Reading) msmtpAccounts(text string) []*msmtpAccount {
 	defaults := &msmtpAccount{}
 	var accounts []*msmtpAccount
 	var current *msmtpAccount
@@ -196,7 +196,7 @@ func (r *reading) msmtpAccounts(text string) []*msmtpAccount {
 		case e.key == "account":
 			a, err := newMsmtpAccount(e, defaults, accounts)
 			if current = a; err != nil {
-				r.remark(e.at + ": this account is not carried over: " + err.Error())
+				r.Remark(e.at + ": this account is not carried over: " + err.Error())
 				current = new(msmtpAccount)
 				continue
 			}
@@ -250,7 +250,7 @@ func newMsmtpAccount(e entry, defaults *msmtpAccount, accounts []*msmtpAccount) 
 }
 
 // msmtpDraft applies an account's lines.
-func (r *reading) msmtpDraft(a *msmtpAccount, standard bool) *draft {
+func (r *Reading) msmtpDraft(a *msmtpAccount, standard bool) *draft {
 	d := &draft{name: a.name, at: a.at, starttls: true, standard: standard}
 	for _, e := range a.entries {
 		if e.key == "proxy_host" && e.value != "" {
@@ -292,8 +292,8 @@ func bracketed(host string) string {
 func isOn(v string) bool { return v == "" || strings.EqualFold(v, "on") }
 
 // onOff is for a key that is on or off.
-func onOff(field func(*draft) *bool) func(*reading, *draft, entry) string {
-	return func(_ *reading, d *draft, e entry) string {
+func onOff(field func(*draft) *bool) func(*Reading, *draft, entry) string {
+	return func(_ *Reading, d *draft, e entry) string {
 		if !isOn(e.value) && !strings.EqualFold(e.value, "off") {
 			return "it is neither on nor off"
 		}
@@ -302,10 +302,10 @@ func onOff(field func(*draft) *bool) func(*reading, *draft, entry) string {
 	}
 }
 
-// unless is for a key of which sendoff does only what one value says. Nothing
-// is on, or with a third value that one.
-func unless(same, why string) func(*reading, *draft, entry) string {
-	return func(_ *reading, _ *draft, e entry) string {
+// remarkUnless is for a key of which sendoff does only what the value same says. No
+// value means on, or same if that is neither on nor off.
+func remarkUnless(same, why string) func(*Reading, *draft, entry) string {
+	return func(_ *Reading, _ *draft, e entry) string {
 		v := e.value
 		switch {
 		case v == "" && same != "off":
@@ -320,15 +320,15 @@ func unless(same, why string) func(*reading, *draft, entry) string {
 	}
 }
 
-func msmtpSocket(r *reading, d *draft, e entry) string {
+func msmtpSocket(r *Reading, d *draft, e entry) string {
 	d.socket = e.value
 	if rest, ok := strings.CutPrefix(e.value, "~/"); ok {
-		d.socket = filepath.Join(r.home, rest)
+		d.socket = filepath.Join(r.Home, rest)
 	}
 	return ""
 }
 
-func msmtpProtocol(_ *reading, d *draft, e entry) string {
+func msmtpProtocol(_ *Reading, d *draft, e entry) string {
 	d.lmtp = strings.EqualFold(e.value, "lmtp")
 	if !d.lmtp && !strings.EqualFold(e.value, "smtp") {
 		return "it is neither smtp nor lmtp"
@@ -336,7 +336,7 @@ func msmtpProtocol(_ *reading, d *draft, e entry) string {
 	return ""
 }
 
-func msmtpAuth(_ *reading, d *draft, e entry) string {
+func msmtpAuth(_ *Reading, d *draft, e entry) string {
 	d.auth, d.login = "", !strings.EqualFold(e.value, "off")
 	if d.login && !isOn(e.value) {
 		d.auth = e.value
@@ -346,7 +346,7 @@ func msmtpAuth(_ *reading, d *draft, e entry) string {
 
 // msmtpFrom takes addresses and patterns. With %U the address is another one
 // for each user, as the setting domain makes it, which is one for all accounts.
-func msmtpFrom(r *reading, d *draft, e entry) string {
+func msmtpFrom(r *Reading, d *draft, e entry) string {
 	var all []string
 	for value := range strings.FieldsFuncSeq(e.value, func(c rune) bool { return c == ',' || c == ' ' || c == '\t' }) {
 		if strings.ContainsAny(value, "?[") {
@@ -370,9 +370,9 @@ func msmtpFrom(r *reading, d *draft, e entry) string {
 }
 
 // expand puts values in place of msmtp's patterns for them, and says so.
-func (r *reading) expand(e entry, value string) string {
+func (r *Reading) expand(e entry, value string) string {
 	for _, row := range []struct{ pattern, value string }{
-		{"%U", r.id.Login}, {"%H", r.id.Hostname}, {"%C", r.id.FQDN}, {"%M", r.id.Mailname},
+		{"%U", r.Identity.Login}, {"%H", r.Identity.Hostname}, {"%C", r.Identity.FQDN}, {"%M", r.Identity.Mailname},
 	} {
 		if row.value != "" && strings.Contains(value, row.pattern) {
 			value = strings.ReplaceAll(value, row.pattern, row.value)
@@ -383,7 +383,7 @@ func (r *reading) expand(e entry, value string) string {
 }
 
 // msmtpAutoFrom takes the value of maildomain.
-func msmtpAutoFrom(r *reading, d *draft, e entry) string {
+func msmtpAutoFrom(r *Reading, d *draft, e entry) string {
 	switch {
 	case e.value == "" && len(d.from) > 0:
 		return "there is no maildomain; from is kept instead"
@@ -394,15 +394,15 @@ func msmtpAutoFrom(r *reading, d *draft, e entry) string {
 	return msmtpFrom(r, d, entry{key: e.key, value: "%U@" + e.value, at: e.at})
 }
 
-func msmtpOverride(_ *reading, d *draft, e entry) string {
+func msmtpOverride(_ *Reading, d *draft, e entry) string {
 	if isOn(e.value) {
 		return ""
 	}
-	d.rest.Set("force-sender", true)
+	d.other.Set("force-sender", true)
 	return ""
 }
 
-func msmtpDomain(r *reading, _ *draft, e entry) string {
+func msmtpDomain(r *Reading, _ *draft, e entry) string {
 	value := r.expand(e, e.value)
 	if value == "" {
 		return ""
@@ -413,7 +413,7 @@ func msmtpDomain(r *reading, _ *draft, e entry) string {
 	return r.share(e, "hostname", value)
 }
 
-func msmtpTimeout(_ *reading, d *draft, e entry) string {
+func msmtpTimeout(_ *Reading, d *draft, e entry) string {
 	if strings.EqualFold(e.value, "off") {
 		return "there is always a limit"
 	}
@@ -423,24 +423,24 @@ func msmtpTimeout(_ *reading, d *draft, e entry) string {
 	return d.put("timeout", e.value+"s", new(config.Duration))
 }
 
-func msmtpProxy(_ *reading, d *draft, e entry) string {
+func msmtpProxy(_ *Reading, d *draft, e entry) string {
 	if e.value == "" {
 		return ""
 	}
 	return d.put("proxy", "socks5://"+e.value, new(config.Proxy))
 }
 
-func msmtpTrust(_ *reading, d *draft, e entry) string {
+func msmtpTrust(_ *Reading, d *draft, e entry) string {
 	switch e.value {
 	case "system":
 		return ""
 	case "":
 		return "the system's authorities are trusted unless tls-ca or tls-fingerprint say otherwise"
 	}
-	return path("tls-ca")(nil, d, e)
+	return pathSetting("tls-ca")(nil, d, e)
 }
 
-func msmtpAliases(r *reading, _ *draft, e entry) string {
+func msmtpAliases(r *Reading, _ *draft, e entry) string {
 	if e.value == "" {
 		return ""
 	}
@@ -450,7 +450,7 @@ func msmtpAliases(r *reading, _ *draft, e entry) string {
 	return r.share(e, "aliases", e.value)
 }
 
-func msmtpLog(r *reading, _ *draft, e entry) string {
+func msmtpLog(r *Reading, _ *draft, e entry) string {
 	if e.value == "" {
 		return ""
 	}
@@ -463,7 +463,7 @@ func msmtpLog(r *reading, _ *draft, e entry) string {
 	return r.share(e, "log", e.value)
 }
 
-func msmtpSyslog(r *reading, _ *draft, e entry) string {
+func msmtpSyslog(r *Reading, _ *draft, e entry) string {
 	if strings.EqualFold(e.value, "off") {
 		return ""
 	}

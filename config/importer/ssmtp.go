@@ -1,4 +1,4 @@
-package setup
+package importer
 
 import (
 	"path/filepath"
@@ -12,7 +12,7 @@ import (
 // ssmtpFields is every key of ssmtp.conf, whose case does not matter.
 func ssmtpFields() []field {
 	return []field{
-		{"mailhub", func(r *reading, d *draft, e entry) string {
+		{"mailhub", func(r *Reading, d *draft, e entry) string {
 			d.at = e.at
 			name, number := splitPort(e.value)
 			d.host = undotted(name)
@@ -21,7 +21,7 @@ func ssmtpFields() []field {
 			}
 			return ""
 		}},
-		{"RemotePort", func(_ *reading, d *draft, e entry) string {
+		{"RemotePort", func(_ *Reading, d *draft, e entry) string {
 			if e.value != "" && !d.setPort(e.value) {
 				return "it is no port; the usual one is taken"
 			}
@@ -29,47 +29,47 @@ func ssmtpFields() []field {
 		}},
 		{"UseTLS", yesNo(func(d *draft, yes bool) { d.tls, d.starttls = yes, d.starttls && yes })},
 		{"UseSTARTTLS", yesNo(func(d *draft, yes bool) { d.tls, d.starttls = d.tls || yes, yes })},
-		{"TLS_CA_File", path("tls-ca")},
-		{"TLS_CA_Dir", never("a folder of authorities is named by SSL_CERT_DIR in the environment")},
-		{"UseTLSCert", settled}, // judged with the certificate
-		{"TLSCert", path("tls-cert")},
-		{"TLSKey", path("tls-key")},
+		{"TLS_CA_File", pathSetting("tls-ca")},
+		{"TLS_CA_Dir", remarkIfSet("a folder of authorities is named by SSL_CERT_DIR in the environment")},
+		{"UseTLSCert", handled}, // judged with the certificate
+		{"TLSCert", pathSetting("tls-cert")},
+		{"TLSKey", pathSetting("tls-key")},
 
-		{"AuthUser", func(_ *reading, d *draft, e entry) string {
+		{"AuthUser", func(_ *Reading, d *draft, e entry) string {
 			why := notText(e.value)
 			if why == "" {
 				d.user, d.login = e.value, e.value != ""
 			}
 			return why
 		}},
-		{"AuthPass", func(_ *reading, d *draft, e entry) string { d.password = e; return "" }},
-		{"AuthMethod", func(r *reading, d *draft, e entry) string {
+		{"AuthPass", func(_ *Reading, d *draft, e entry) string { d.password = e; return "" }},
+		{"AuthMethod", func(r *Reading, d *draft, e entry) string {
 			if e.value != "" && r.mechanism(strings.ToUpper(e.value)) != nil {
 				return "sendoff does not know it, and takes any that it knows"
 			}
 			d.auth = e.value
 			return ""
 		}},
-		{"UseOldAUTH", ifYes("the name is sent as the server asks for it")},
+		{"UseOldAUTH", remarkIfYes("the name is sent as the server asks for it")},
 
-		{"hostname", func(r *reading, d *draft, e entry) string {
+		{"hostname", func(r *Reading, d *draft, e entry) string {
 			e.value = undotted(e.value)
 			d.machine = e
-			return global("hostname")(r, d, e)
+			return globalName("hostname")(r, d, e)
 		}},
-		{"rewriteDomain", func(r *reading, d *draft, e entry) string {
+		{"rewriteDomain", func(r *Reading, d *draft, e entry) string {
 			e.value = e.value[strings.LastIndexByte(e.value, '@')+1:] // as ssmtp does
-			return bare(r, d, e)
+			return takeDomain(r, d, e)
 		}},
 		{"root", ssmtpRoot},
-		{"MinUserId", never("mail for every local name is treated alike")},
-		{"FromLineOverride", func(_ *reading, _ *draft, e entry) string {
+		{"MinUserId", remarkIfSet("mail for every local name is treated alike")},
+		{"FromLineOverride", func(_ *Reading, _ *draft, e entry) string {
 			if strings.EqualFold(e.value, "no") {
 				return "a From field stays as it is; force-sender = true replaces it"
 			}
 			return ""
 		}},
-		{"Debug", ifYes("the option -v shows the dialogue")},
+		{"Debug", remarkIfYes("the option -v shows the dialogue")},
 	}
 }
 
@@ -91,17 +91,16 @@ func (d *draft) setPort(s string) bool {
 }
 
 // yesNo is for a key of which everything but YES is no.
-func yesNo(set func(*draft, bool)) func(*reading, *draft, entry) string {
-	return func(_ *reading, d *draft, e entry) string {
+func yesNo(set func(*draft, bool)) func(*Reading, *draft, entry) string {
+	return func(_ *Reading, d *draft, e entry) string {
 		set(d, strings.EqualFold(e.value, "yes"))
 		return ""
 	}
 }
 
-// ifYes is for a key that has no counterpart, and where that matters if it is
-// YES.
-func ifYes(why string) func(*reading, *draft, entry) string {
-	return func(_ *reading, _ *draft, e entry) string {
+// remarkIfYes is for a key that has no counterpart, which matters if it is YES.
+func remarkIfYes(why string) func(*Reading, *draft, entry) string {
+	return func(_ *Reading, _ *draft, e entry) string {
 		if strings.EqualFold(e.value, "yes") {
 			return why
 		}
@@ -109,22 +108,22 @@ func ifYes(why string) func(*reading, *draft, entry) string {
 	}
 }
 
-// global is for a key whose value is a host's name, and that of a setting at
-// the top.
-func global(setting string) func(*reading, *draft, entry) string {
-	return func(r *reading, d *draft, e entry) string {
+// globalName is for a key whose value is a host's name, and that of a setting at the
+// top.
+func globalName(key string) func(*Reading, *draft, entry) string {
+	return func(r *Reading, d *draft, e entry) string {
 		if e.value = undotted(e.value); e.value == "" {
 			return ""
 		}
 		if why := check(hostName{}, e.value); why != "" {
 			return why
 		}
-		return r.global(setting, e.value)
+		return r.global(key, e.value)
 	}
 }
 
-// bare is for a key whose value is the domain that bare names get.
-func bare(_ *reading, d *draft, e entry) string {
+// takeDomain is for a key whose value is put behind names without a domain.
+func takeDomain(_ *Reading, d *draft, e entry) string {
 	if e.value = undotted(e.value); e.value != "" {
 		if why := check(hostName{}, e.value); why != "" {
 			return why
@@ -135,11 +134,11 @@ func bare(_ *reading, d *draft, e entry) string {
 }
 
 // ssmtpRoot takes the address that gets the mail for the system's users.
-func ssmtpRoot(r *reading, d *draft, e entry) string {
+func ssmtpRoot(r *Reading, d *draft, e entry) string {
 	if e.value = undotted(e.value); e.value == "" {
 		return ""
 	}
-	if !isOwn(e.value) {
+	if !isOwnAddress(e.value) {
 		return "it is no address with a domain; the alias file can say where the mail for root goes"
 	}
 	d.local = e
@@ -147,7 +146,7 @@ func ssmtpRoot(r *reading, d *draft, e entry) string {
 }
 
 // readSsmtp reads ssmtp.conf, and the revaliases beside it.
-func readSsmtp(r *reading) error {
+func readSsmtp(r *Reading) error {
 	text, err := readFile(r.path)
 	if err != nil {
 		return status.Config.Wrap(err)
@@ -174,14 +173,14 @@ func readSsmtp(r *reading) error {
 		says[name] = e
 		apply(ssmtpFields(), r, d, e)
 	}
-	if !strings.EqualFold(says["usetlscert"].value, "yes") && d.rest.Get("tls-cert") != nil {
-		d.rest.Set("tls-cert", "")
-		d.rest.Set("tls-key", "")
+	if !strings.EqualFold(says["usetlscert"].value, "yes") && d.other.Get("tls-cert") != nil {
+		d.other.Set("tls-cert", "")
+		d.other.Set("tls-key", "")
 		r.dropped(says["tlscert"], "UseTLSCert is not YES")
 	}
 	others := r.revaliases(d)
 	r.protect(d)
-	r.settle(d)
+	r.addLocalNames(d)
 	if r.add(d) != nil && len(others) > 0 {
 		r.Top = append(edit.Settings{{Key: "account", Value: r.Accounts[0].Name}}, r.Top...)
 	}
@@ -192,9 +191,10 @@ func readSsmtp(r *reading) error {
 	return nil
 }
 
-// ssmtpValue returns a value without the comment behind it and the quotes around
-// it, and what of these there was. Some builds end a value at any # or =, others do
-// not; a login that works does so as a whole, so its comment begins behind a blank.
+// ssmtpValue returns a value without the comment behind it and the quotes around it,
+// and names what of these there was. Some builds of ssmtp end a value at any #, others
+// do not. A user or a password that works holds no such #, or is used as a whole: their
+// comments begin behind a blank.
 func ssmtpValue(text string, login bool) (value, without string) {
 	value = strings.TrimSpace(text)
 	if value == "" {
@@ -217,16 +217,16 @@ func ssmtpValue(text string, login bool) (value, without string) {
 	return value, ""
 }
 
-// notePassword says what was taken off a password, of which it might be a part.
-func (r *reading) notePassword(e entry, text string) {
+// notePassword remarks what was taken off a password, which might be a part of it.
+func (r *Reading) notePassword(e entry, text string) {
 	if _, without := ssmtpValue(text, true); without != "" {
 		r.note(e, "taken without "+without+"; if that is part of the password, sendoff --login puts the whole one in its place")
 	}
 }
 
-// revaliases reads the senders of local users. An address that goes through
-// the same server is one more of d; for another server an account is returned.
-func (r *reading) revaliases(d *draft) (others []*draft) {
+// revaliases reads the senders of local users. An address that goes through d's server
+// is added to d's senders; for another server it returns a draft of its own.
+func (r *Reading) revaliases(d *draft) (others []*draft) {
 	path := filepath.Join(filepath.Dir(r.path), "revaliases")
 	text, _ := r.beside(path)
 	for _, e := range lines(path, text) {
@@ -257,7 +257,7 @@ func (r *reading) revaliases(d *draft) (others []*draft) {
 		if to == &o {
 			others = append(others, to)
 		}
-		if address != d.own() {
+		if address != d.ownAddress() {
 			r.note(e, "who sends with this address says so in From or with -f; a bare sender becomes the default account's own address")
 		}
 	}

@@ -1,4 +1,4 @@
-package setup
+package importer
 
 import (
 	"os"
@@ -12,39 +12,39 @@ import (
 // dmaFields is every key of dma.conf, with those of older versions.
 func dmaFields() []field {
 	return []field{
-		{"SMARTHOST", host},
-		{"PORT", str(func(d *draft) *string { return &d.port })},
-		{"SECURETRANSFER", func(_ *reading, d *draft, _ entry) string { d.tls = true; return "" }},
-		{"SECURETRANS", func(_ *reading, d *draft, _ entry) string { d.tls = true; return "" }},
-		{"STARTTLS", func(_ *reading, d *draft, _ entry) string { d.starttls = true; return "" }},
-		{"OPPORTUNISTIC_TLS", always("TLS is not left to the server: the account requires STARTTLS")},
-		{"CERTFILE", path("tls-cert")},
-		{"FINGERPRINT", plain("tls-fingerprint", new(config.Fingerprint))},
-		{"SECURE", settled},
-		{"INSECURE", always("a password is sent without TLS to this host only")},
-		{"NOHELO", always("a server that does not know EHLO is greeted with HELO")},
+		{"SMARTHOST", takeHost},
+		{"PORT", text(func(d *draft) *string { return &d.port })},
+		{"SECURETRANSFER", func(_ *Reading, d *draft, _ entry) string { d.tls = true; return "" }},
+		{"SECURETRANS", func(_ *Reading, d *draft, _ entry) string { d.tls = true; return "" }},
+		{"STARTTLS", func(_ *Reading, d *draft, _ entry) string { d.starttls = true; return "" }},
+		{"OPPORTUNISTIC_TLS", remarkAlways("TLS is not left to the server: the account requires STARTTLS")},
+		{"CERTFILE", pathSetting("tls-cert")},
+		{"FINGERPRINT", setting("tls-fingerprint", new(config.Fingerprint))},
+		{"SECURE", handled},
+		{"INSECURE", remarkAlways("a password is sent without TLS to this host only")},
+		{"NOHELO", remarkAlways("a server that does not know EHLO is greeted with HELO")},
 
-		{"AUTHPATH", settled}, // read before
+		{"AUTHPATH", handled}, // read before
 		{"MAILNAME", dmaMailname},
 		{"MASQUERADE", dmaMasquerade},
-		{"ALIASES", func(r *reading, _ *draft, e entry) string {
+		{"ALIASES", func(r *Reading, _ *draft, e entry) string {
 			if why := notPath(e.value); why != "" || e.value == "" {
 				return why
 			}
 			return r.global("aliases", e.value)
 		}},
-		{"VIRTPATH", never("there are no virtual users")},
-		{"NULLCLIENT", settled}, // sendoff is nothing else
+		{"VIRTPATH", remarkIfSet("there are no virtual users")},
+		{"NULLCLIENT", handled}, // sendoff is nothing else
 
-		{"DEFER", func(r *reading, d *draft, e entry) string {
-			d.rest.Set("deliver", config.DeliverQueue)
+		{"DEFER", func(r *Reading, d *draft, e entry) string {
+			d.other.Set("deliver", config.DeliverQueue)
 			r.note(e, `the queue is run by itself, unless runner = "off" leaves that to sendoff -q`)
 			return ""
 		}},
-		{"SPOOLDIR", never("the queue is another one; dma -q sends what is in dma's")},
-		{"FULLBOUNCE", always("a notice has the header of the message only")},
-		{"VERBOSE", always("the option -v shows the dialogue")},
-		{"DEBUGLOG", always("the option -v shows the dialogue")},
+		{"SPOOLDIR", remarkIfSet("the queue is another one; dma -q sends what is in dma's")},
+		{"FULLBOUNCE", remarkAlways("a notice has the header of the message only")},
+		{"VERBOSE", remarkAlways("the option -v shows the dialogue")},
+		{"DEBUGLOG", remarkAlways("the option -v shows the dialogue")},
 	}
 }
 
@@ -56,7 +56,7 @@ func isDma(path string) bool {
 }
 
 // readDma reads dma.conf and the file with the passwords.
-func readDma(r *reading) error {
+func readDma(r *Reading) error {
 	text, err := readFile(r.path)
 	if err != nil {
 		return status.Config.Wrap(err)
@@ -91,10 +91,10 @@ func readDma(r *reading) error {
 	}
 	if d.starttls && !d.tls {
 		d.tls = true
-		r.remark(d.at + ": STARTTLS has no effect in dma without SECURETRANSFER; the account requires it all the same")
+		r.Remark(d.at + ": STARTTLS has no effect in dma without SECURETRANSFER; the account requires it all the same")
 	}
 	r.protect(d)
-	r.settle(d)
+	r.addLocalNames(d)
 	r.add(d)
 	return nil
 }
@@ -102,13 +102,13 @@ func readDma(r *reading) error {
 // dmaAuth finds the login in the file at path, or in the file of that name
 // beside dma.conf, which may have been copied together with it. The last line
 // of a host counts.
-func (r *reading) dmaAuth(d *draft, path string) {
+func (r *Reading) dmaAuth(d *draft, path string) {
 	if _, err := os.Stat(path); err != nil {
 		path = filepath.Join(filepath.Dir(r.path), filepath.Base(path))
 	}
 	text, there := r.beside(path)
 	if !there {
-		r.remark(path + ": not there, so the account does not log in")
+		r.Remark(path + ": not there, so the account does not log in")
 	}
 	for _, e := range lines(path, text) {
 		user, rest, found := strings.Cut(e.value, "|")
@@ -130,7 +130,7 @@ func (r *reading) dmaAuth(d *draft, path string) {
 }
 
 // dmaMailname takes the name of the host, or a file that has it.
-func dmaMailname(r *reading, d *draft, e entry) string {
+func dmaMailname(r *Reading, d *draft, e entry) string {
 	if strings.HasPrefix(e.value, "/") {
 		text, err := readFile(e.value)
 		if err != nil {
@@ -141,18 +141,18 @@ func dmaMailname(r *reading, d *draft, e entry) string {
 	}
 	e.value = undotted(e.value)
 	d.machine = e
-	return global("hostname")(r, d, e)
+	return globalName("hostname")(r, d, e)
 }
 
 // dmaMasquerade takes an address, a domain, or a user with an @ behind it.
-func dmaMasquerade(r *reading, d *draft, e entry) string {
+func dmaMasquerade(r *Reading, d *draft, e entry) string {
 	i := strings.LastIndexByte(e.value, '@')
 	switch user, host := e.value[:max(i, 0)], e.value[i+1:]; {
 	case e.value == "":
 		return ""
 	case user == "":
 		e.value = host
-		return bare(r, d, e)
+		return takeDomain(r, d, e)
 	case host == "":
 		return "it has no domain"
 	}

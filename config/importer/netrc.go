@@ -1,4 +1,4 @@
-package setup
+package importer
 
 import (
 	"fmt"
@@ -6,22 +6,17 @@ import (
 	"strings"
 )
 
-// netrc looks a password up in the files that ftp(1) made known: the user's,
-// and the system's beside msmtp's.
-func (r *reading) netrc(host, user string) entry {
-	paths := []string{filepath.Join(r.home, ".netrc")}
+// netrc looks a password up in the files of the form that ftp(1) made known: the
+// user's, and the system's beside msmtp's. Its value is "" if they have none.
+func (r *Reading) netrc(host, user string) entry {
+	paths := []string{filepath.Join(r.Home, ".netrc")}
 	if filepath.Base(r.path) == "msmtprc" {
 		paths = append(paths, filepath.Join(filepath.Dir(r.path), "netrc"))
 	}
 	for _, path := range paths {
-		text, there, err := optional(path)
-		if err != nil {
-			r.remark(path + ": not carried over: " + err.Error())
-		}
-		if there {
-			if p, ok := findNetrc(path, text, host, user); ok {
-				return p
-			}
+		text, _ := r.beside(path)
+		if p, ok := findNetrc(path, text, host, user); ok {
+			return p
 		}
 	}
 	return entry{}
@@ -39,7 +34,8 @@ func findNetrc(path, text, host, user string) (entry, bool) {
 		if key == "macdef" && strings.TrimSpace(line) == "" {
 			key = ""
 		}
-		for _, word := range netrcWords(line) {
+		words, _ := splitWords(strings.TrimRight(line, space), false)
+		for _, word := range words {
 			switch key {
 			case "macdef": // up to an empty line
 				continue
@@ -68,40 +64,4 @@ func findNetrc(path, text, host, user string) (entry, bool) {
 		}
 	}
 	return found, matches()
-}
-
-// netrcWords splits a line as msmtp does: quotes of either kind may be anywhere
-// in a word, a backslash has no meaning, and a # has one only where a word begins.
-func netrcWords(line string) (words []string) {
-	var word strings.Builder
-	var quote byte
-	in := false
-	end := func() {
-		if in {
-			words = append(words, word.String())
-		}
-		word.Reset()
-		in = false
-	}
-	const space = " \t\n\v\f\r"
-	line = strings.TrimRight(line, space)
-	for i := range len(line) {
-		switch c := line[i]; {
-		case c == quote:
-			quote = 0
-		case quote != 0:
-			word.WriteByte(c)
-		case c == '"' || c == '\'':
-			quote, in = c, true
-		case strings.IndexByte(space, c) >= 0:
-			end()
-		case c == '#' && !in:
-			return words
-		default:
-			word.WriteByte(c)
-			in = true
-		}
-	}
-	end()
-	return words
 }

@@ -1,4 +1,4 @@
-package setup
+package importer
 
 import (
 	"os/exec"
@@ -13,7 +13,7 @@ import (
 // addCommand makes a source of a command that prints the password. One that
 // has the password among its words is that password, not a command; and one of
 // which that cannot be told is not copied, or shown.
-func (r *reading) addCommand(d *draft, a *edit.Table) {
+func (r *Reading) addCommand(d *draft, a *edit.Table) {
 	e := d.command
 	if why := notText(e.value); why != "" {
 		r.dropped(e, why)

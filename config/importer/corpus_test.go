@@ -1,0 +1,308 @@
+package importer_test
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"sendoff/config"
+	"sendoff/config/importer"
+	"sendoff/config/setup"
+	"sendoff/submit/credential"
+	"sendoff/submit/status"
+)
+
+var update = flag.Bool("update", false, "write what comes out into the corpus")
+
+// A ring is a keyring in memory.
+type ring map[string]string
+
+func (r ring) Set(_, username, secret string) error { r[username] = secret; return nil }
+func (r ring) Delete(_, username string) error      { delete(r, username); return nil }
+func (r ring) Get(_, username string) (string, error) {
+	if secret, ok := r[username]; ok {
+		return secret, nil
+	}
+	return "", credential.ErrNotFound
+}
+
+// list returns the passwords, a line each.
+func (r ring) list() string {
+	var b strings.Builder
+	for _, user := range slices.Sorted(maps.Keys(r)) {
+		fmt.Fprintf(&b, "%s %s\n", user, r[user])
+	}
+	return b.String()
+}
+
+// values judges as the program does, without the packages that it asks.
+func values() config.Values {
+	return config.Values{
+		Secret: func(s string) error { _, err := credential.ParseRef(s); return err },
+		Mechanism: func(name string) error {
+			if !slices.Contains([]string{"EXTERNAL", "SCRAM-SHA-256", "SCRAM-SHA-1", "OAUTHBEARER", "XOAUTH2", "PLAIN", "LOGIN", "CRAM-MD5"}, name) {
+				return fmt.Errorf("unknown mechanism")
+			}
+			return nil
+		},
+	}
+}
+
+// newImport returns an Import of a file in home, which runs as ann.
+func newImport(home, file string, keyring credential.Keyring) *setup.Import {
+	return &setup.Import{
+		File:   file,
+		Target: filepath.Join(home, ".config", "sendoff", "config.toml"),
+		Reader: importer.Reader{
+			Home:       home,
+			ConfigHome: filepath.Join(home, ".config"),
+			Identity:   config.Identity{UID: 1000, Login: "ann", Home: home, Hostname: "host", FQDN: "host.example.org", Mailname: "mail.example.org"},
+			Values:     values(),
+		},
+		Store: &credential.Store{Keyring: keyring, Home: home},
+	}
+}
+
+// private returns a folder in which nobody else can write, whatever the umask.
+func private(t *testing.T) string {
+	t.Helper()
+	folder := t.TempDir()
+	if err := os.Chmod(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return folder
+}
+
+// outcome runs i, and returns what it prints and says, with ~ for home.
+func outcome(t *testing.T, i *setup.Import) (toml, says string, err error) {
+	t.Helper()
+	var out, said strings.Builder
+	err = i.Run(t.Context(), &out, func(line string) { said.WriteString(line + "\n") })
+	return out.String(), strings.ReplaceAll(said.String(), i.Home, "~"), err
+}
+
+// TestCorpus imports the files of each archive in testdata: what comes out is
+// what the archive has as toml, and what is said on the way is what it has as
+// says, with nothing written; then passwords are what is stored with Write.
+// The first line says which file is imported.
+func TestCorpus(t *testing.T) {
+	archives, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(archives) == 0 {
+		t.Fatal("no archives", err)
+	}
+	for _, path := range archives {
+		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
+			archive, err := txtar.ParseFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			home := private(t)
+			want := make(map[string]*[]byte)
+			for i := range archive.Files {
+				f := &archive.Files[i]
+				if slices.Contains([]string{"toml", "says", "passwords"}, f.Name) {
+					want[f.Name] = &f.Data
+					continue
+				}
+				file := filepath.Join(home, filepath.FromSlash(f.Name))
+				if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(file, f.Data, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			first, _, _ := strings.Cut(string(archive.Comment), "\n")
+			keyring := make(ring)
+			i := newImport(home, filepath.Join(home, strings.TrimSpace(first)), keyring)
+			got := make(map[string]string)
+			got["toml"], got["says"], err = outcome(t, i)
+			if err != nil {
+				got["says"] += strings.ReplaceAll(err.Error(), home, "~") + "\n"
+			}
+			if len(keyring) > 0 {
+				t.Error("something was stored without being asked to")
+			}
+			if err == nil {
+				i.Write = true
+				if _, _, err := outcome(t, i); err != nil {
+					t.Errorf("with Write: %v", err)
+				}
+				loads(t, i, got["toml"])
+			}
+			got["toml"], got["passwords"] = strings.ReplaceAll(got["toml"], home, "~"), keyring.list()
+			for _, name := range []string{"toml", "says", "passwords"} {
+				if want[name] == nil {
+					archive.Files = append(archive.Files, txtar.File{Name: name})
+					want[name] = &archive.Files[len(archive.Files)-1].Data
+				}
+				if string(*want[name]) != got[name] && !*update {
+					t.Errorf("%s:\ngot\n%s\nwant\n%s", name, got[name], *want[name])
+				}
+				for i := range archive.Files {
+					if archive.Files[i].Name == name {
+						archive.Files[i].Data = []byte(got[name])
+					}
+				}
+			}
+			for _, secret := range keyring {
+				if strings.Contains(got["toml"]+got["says"], secret) {
+					t.Errorf("the password %q is shown", secret)
+				}
+			}
+			if *update {
+				if err := os.WriteFile(path, txtar.Format(archive), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// loads holds that what i has written is text, and can be loaded.
+func loads(t *testing.T, i *setup.Import, text string) {
+	t.Helper()
+	written, err := os.ReadFile(i.Target)
+	if err != nil || string(written) != text {
+		t.Errorf("wrote %q, %v", written, err)
+	}
+	if _, err := config.Load(config.Paths{User: i.Target, Home: i.Home}, i.Values); err != nil {
+		t.Errorf("does not load: %v", err)
+	}
+}
+
+// msmtprc writes an msmtprc in a new home.
+func msmtprc(t *testing.T, text string) (home, file string) {
+	t.Helper()
+	home = private(t)
+	file = filepath.Join(home, ".msmtprc")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return home, file
+}
+
+// TestDistrust takes host, port, user and from of a file that others can write, and
+// nothing else: no password, no file, no command, no way round TLS's checks.
+func TestDistrust(t *testing.T) {
+	if os.PathSeparator == '\\' {
+		t.Skip("modes are of no account")
+	}
+	home, file := msmtprc(t, "defaults\naliases /etc/aliases.evil\nlogfile /etc/cron.d/evil\ntls on\ntls_trust_file /home/mallory/ca.pem\n"+
+		"tls_key_file /etc/shadow\ntls_cert_file /home/mallory/cert\nproxy_host 192.0.2.1\nproxy_port 1080\n"+
+		"account work\nhost smtp.example.org\nport 2525\nauth plain\nuser ann\nfrom ann@example.org\npassword "+marker+"\n"+
+		"account other\nsocket /home/mallory/s\naccount default : work\n")
+	if err := os.Chmod(file, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	i := newImport(home, file, ring{})
+	toml, says, err := outcome(t, i)
+	const want = "account = \"work\"\n\n[accounts.work]\nserver = \"smtp://smtp.example.org:2525\"\nuser = \"ann\"\nfrom = \"ann@example.org\"\n"
+	if err != nil || toml != want || strings.Contains(says, marker) || strings.Contains(says, "goes to") {
+		t.Errorf("%v\n%s\n%s", err, toml, says)
+	}
+	if !strings.Contains(says, "host, port, user and from are carried over, nothing else; of a copy of your own, all is (aliases, log") {
+		t.Errorf("it says\n%s", says)
+	}
+}
+
+// A command in a file that others can write is not believed.
+func TestUntrustedCommand(t *testing.T) {
+	if os.PathSeparator == '\\' {
+		t.Skip("modes are of no account")
+	}
+	home, file := msmtprc(t, "account work\nhost smtp.example.org\nauth on\nuser ann\npasswordeval pass show mail\n")
+	if err := os.Chmod(file, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	toml, says, err := outcome(t, newImport(home, file, ring{}))
+	if err != nil || strings.Contains(toml, "pass show") || !strings.Contains(says, "others could have written this command") {
+		t.Errorf("%v\n%s\n%s", err, toml, says)
+	}
+}
+
+// marker is a password that is found again wherever it goes.
+const marker = "mArKeRpAsSwOrD"
+
+// fuzz holds for any text in any of the files of a program that nothing
+// breaks, that what comes out can be loaded, and that no password does.
+func fuzz(f *testing.F, at string, names ...string) {
+	f.Fuzz(func(t *testing.T, text string) {
+		home := private(t)
+		folder := filepath.Join(home, "etc")
+		if err := os.Mkdir(folder, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		rest := text
+		for _, name := range names { // a form feed begins the next file
+			var part string
+			part, rest, _ = strings.Cut(rest, "\f")
+			if err := os.WriteFile(filepath.Join(folder, name), []byte(part), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		i := newImport(home, filepath.Join(folder, at), ring{})
+		var out bytes.Buffer
+		var said strings.Builder
+		err := i.Run(t.Context(), &out, func(line string) { said.WriteString(line + "\n") })
+		if err == nil {
+			if _, err := config.Check(config.Paths{Explicit: "config.toml", Home: home}, i.Values, "config.toml", out.String()); err != nil {
+				t.Errorf("does not load: %v\n%s", err, out.String())
+			}
+		} else if out.Len() > 0 || status.KindOf(err) != status.Config {
+			t.Errorf("refused, but printed %q; %v", out.String(), err)
+		}
+		if shown := out.String() + said.String() + fmt.Sprint(err); secretIn(text) && strings.Contains(shown, marker) {
+			t.Errorf("the password is shown:\n%s", shown)
+		}
+	})
+}
+
+// secretIn reports whether the marker stands in text only where a program has
+// its passwords.
+func secretIn(text string) bool {
+	places := regexp.MustCompile(`(?i)^((password|passwordeval echo|machine \S+ login ann password)\s+|(authpass=|[a-z. ]+ pass=|[a-z]+\|[a-z.]+:)\s*)$`)
+	for line := range strings.Lines(strings.ReplaceAll(text, "\f", "\n")) {
+		before, after, found := strings.Cut(line, marker)
+		if found && (!places.MatchString(before) || strings.Contains(after, marker)) {
+			return false
+		}
+	}
+	return true
+}
+
+func FuzzMsmtp(f *testing.F) {
+	f.Add("account a\nhost smtp.example.org\nauth on\nuser ann\npassword " + marker + "\naccount default : a\n")
+	f.Add("defaults\ntls on\naccount a\nhost h.example\nfrom %U@%M, *@x.example\nport 587\naccount b : a\npasswordeval echo " + marker + "\nauth login\nuser x")
+	f.Add("account a\nhost smtp.example.org\nauth on\nuser ann\n\fmachine smtp.example.org login ann password " + marker)
+	f.Add("account a\nhost ::1\nprotocol lmtp\ntimeout 3\nproxy_host ::1\nproxy_port 9\nsource_ip 1.2.3.4\ndomain %C\nlogfile ~/x\ntls_fingerprint 00:11\nauto_from\nmaildomain x.example")
+	f.Add("account \"a b\"\nsocket ~/s\nfrom_full_name \"A \\\" B\"\ntls_key_file /k\nallow_from_override off\nsyslog on")
+	fuzz(f, "msmtprc", "msmtprc", "netrc")
+}
+
+func FuzzSsmtp(f *testing.F) {
+	f.Add("mailhub=smtp.example.org:587\nUseSTARTTLS=YES\nAuthUser=ann\nAuthPass=" + marker + "\n\froot:ann@example.org:other.example:25\nbob:bob@example.org\n")
+	f.Add("root=ann@example.org\nmailhub=[::1]:25\nrewriteDomain=x@y.example\nhostname=h.example\nUseTLS=yes\nTLSCert=/c\nTLSKey=/k\nUseTLSCert=YES\nAuthMethod=cram-md5\nAuthUser=a")
+	fuzz(f, "ssmtp.conf", "ssmtp.conf", "revaliases")
+}
+
+func FuzzNullmailer(f *testing.F) {
+	f.Add("smtp.example.org smtp port=587 starttls user=ann pass=" + marker + "\nother.example --user=ann --ssl\n\fhost\fann@example.org\f\fexample.org\f60\f3600\f604800\n")
+	f.Add("h.example smtp 'pass=" + marker + "' user=\"a b\" x509certfile=/c insecure\f\f\fa@b.example\f\f0\f1\fx")
+	fuzz(f, "remotes", "remotes", "me", "adminaddr", "allmailfrom", "defaultdomain", "pausetime", "maxpause", "queuelifetime")
+}
+
+func FuzzDma(f *testing.F) {
+	f.Add("SMARTHOST smtp.example.org\nPORT 587\nAUTHPATH auth.conf\nSECURETRANSFER\nSTARTTLS\nMASQUERADE ann@example.org\n\fann|smtp.example.org:" + marker + "\n")
+	f.Add("SMARTHOST h.example\nMAILNAME m.example\nMASQUERADE x.example\nDEFER\nALIASES /etc/aliases\nCERTFILE /c # x\nFINGERPRINT 00")
+	fuzz(f, "dma.conf", "dma.conf", "auth.conf")
+}

@@ -1,0 +1,338 @@
+// Package importer reads the configuration of another program, and returns accounts
+// with their passwords, and a remark for each thing that could not be carried over.
+// It writes nothing, and knows neither keyrings nor the network.
+//
+//	msmtp, ssmtp, nullmailer, dma: a file ── entries ── fields ── draft ── account
+//	                                                      │
+//	                                                      └── remark
+//
+// Each program has a row in programs, and a table of its keys, with what is done about
+// each: a setting of sendoff, or a remark why there is none. A key without a remark was
+// carried over. To add a key, add a row, and the key to an archive in testdata.
+//
+// A file that others could have written gives a server, a user and senders, but no
+// password, no command and no file.
+//
+// Errors: a file that cannot be read, is no configuration of a known program, or makes
+// no account is of kind status.Config. No error and no remark holds a password.
+package importer
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"sendoff/config"
+	"sendoff/config/edit"
+	"sendoff/submit/credential"
+	"sendoff/submit/process"
+	"sendoff/submit/status"
+)
+
+// A program is one whose configuration can be read.
+type program struct {
+	name  string
+	files []string               // where its file usually is; the first that is there counts
+	knows func(path string) bool // whether a file or folder is of this program
+	read  func(*Reading) error
+}
+
+// programs is the table of programs, in the order in which they are looked for.
+func programs() []program {
+	return []program{
+		{"msmtp", []string{"~/.msmtprc", "~/.config/msmtp/config", "/etc/msmtprc"}, isMsmtp, readMsmtp},
+		{"ssmtp", []string{"/etc/ssmtp/ssmtp.conf"}, isSsmtp, readSsmtp},
+		{"nullmailer", []string{"/etc/nullmailer/remotes"}, isNullmailer, readNullmailer},
+		{"dma", []string{"/etc/dma/dma.conf"}, isDma, readDma},
+	}
+}
+
+// A Reader reads the files of other programs. Its fields are the outside world.
+type Reader struct {
+	Home       string
+	ConfigHome string // ~/.config, or what XDG_CONFIG_HOME says
+	Identity   config.Identity
+	Values     config.Values
+}
+
+// Read reads the file of a program, or nullmailer's folder; of "" the first that is in
+// a usual place. It returns at least one account; say gets what is noticed on the way.
+func (in Reader) Read(file string, say func(string)) (*Reading, error) {
+	p, path, err := in.find(file, say)
+	if err != nil {
+		return nil, err
+	}
+	r := &Reading{Program: p.name, Reader: in, path: path}
+	if err := p.read(r); err != nil {
+		return nil, err
+	}
+	r.distrust()
+	if len(r.Accounts) == 0 {
+		for _, remark := range r.Remarks {
+			say(remark)
+		}
+		return nil, status.Config.Errorf("%s: no account can be made of it", path)
+	}
+	return r, nil
+}
+
+// find returns the program and its file.
+func (in Reader) find(file string, say func(string)) (program, string, error) {
+	if file != "" {
+		path, err := filepath.Abs(file)
+		if err == nil {
+			_, err = os.Stat(path)
+		}
+		if err != nil {
+			return program{}, "", status.Config.Wrap(err)
+		}
+		for _, p := range programs() {
+			if p.knows(path) {
+				return p, path, nil
+			}
+		}
+		return program{}, "", status.Config.Errorf("%s: neither msmtp's nor ssmtp's, nullmailer's or dma's configuration, or not readable", path)
+	}
+	var found program
+	var at string
+	var looked []string
+	for _, p := range programs() {
+		for _, usual := range p.files {
+			path := usual
+			if rest, ok := strings.CutPrefix(usual, "~/.config/"); ok {
+				path = filepath.Join(in.ConfigHome, rest)
+			} else if rest, ok := strings.CutPrefix(usual, "~/"); ok {
+				path = filepath.Join(in.Home, rest)
+			}
+			looked = append(looked, usual)
+			switch _, err := os.Stat(path); {
+			case err != nil:
+			case at == "":
+				found, at = p, path
+			default:
+				say(fmt.Sprintf("%s is there too; sendoff --import=%s takes it over", path, path))
+			}
+		}
+	}
+	if at == "" {
+		return found, "", status.Config.Errorf("nothing found to take over; looked for %s", strings.Join(looked, ", "))
+	}
+	return found, at, nil
+}
+
+// A Reading is what becomes of one program's files.
+type Reading struct {
+	edit.Document
+	Program   string
+	Passwords []Password
+	Remarks   []string // for a person, each once
+
+	Reader
+	path   string // the file or folder
+	shared []shared
+}
+
+// A shared setting is one for all accounts that a line of one account is about.
+type shared struct {
+	by      entry
+	setting string
+}
+
+// A Password is one that stands in the program's files.
+type Password struct {
+	Account *edit.Table // whose secret is yet to name the place that the password goes to
+	Item    credential.Item
+	Secret  credential.Secret
+	At      string // FILE:LINE
+}
+
+// An entry is one line of a file: a key and its value, which may be a
+// password.
+type entry struct {
+	key, value string
+	at         string // FILE:LINE
+}
+
+// dropped says why what e says is not in the result.
+func (r *Reading) dropped(e entry, why string) {
+	r.Remark(fmt.Sprintf("%s: %s is not carried over: %s", e.at, e.key, why))
+}
+
+// note says what else there is to know about e.
+func (r *Reading) note(e entry, what string) {
+	r.Remark(fmt.Sprintf("%s: %s: %s", e.at, e.key, what))
+}
+
+// unknown says that the line at cannot be understood. The line itself may be a
+// password in the wrong place.
+func (r *Reading) unknown(at string) {
+	r.Remark(at + ": this line is not carried over: " + r.Program + " has no such setting")
+}
+
+// Remark adds a remark.
+func (r *Reading) Remark(text string) {
+	if !slices.Contains(r.Remarks, text) {
+		r.Remarks = append(r.Remarks, text)
+	}
+}
+
+// global sets a setting at the top, of which there is one for all accounts, and returns
+// why that cannot be, or "".
+func (r *Reading) global(key, value string) string {
+	if has := r.Top.Get(key); has != nil && has != value {
+		return key + " is one for all accounts, and another account has it already"
+	}
+	r.Top.Set(key, value)
+	return ""
+}
+
+// maxFile is the size at which a file is taken for something else.
+const maxFile = 1 << 20
+
+// readFile returns the text of a file.
+func readFile(path string) (string, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", err
+	}
+	if !info.Mode().IsRegular() {
+		return "", fmt.Errorf("%s: not a regular file", path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if len(text) > maxFile {
+		return "", fmt.Errorf("%s: larger than 1 MiB, so not a configuration", path)
+	}
+	return strings.TrimPrefix(string(text), "\ufeff"), err // a byte order mark
+}
+
+// beside returns the text of a file that another one may have beside it. One that
+// cannot be read keeps nothing else from being carried over.
+func (r *Reading) beside(path string) (text string, there bool) {
+	text, err := readFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", false
+	}
+	if e := new(fs.PathError); errors.As(err, &e) {
+		err = fmt.Errorf("%s: %w", path, e.Err)
+	}
+	if err != nil {
+		r.Remark(err.Error() + "; nothing of it is carried over")
+	}
+	return text, true
+}
+
+// distrust takes all but the server, the user and the senders out of what came of a
+// file that others could have written: who wrote it chooses at most to whom the mail
+// goes, and no password, command or file.
+func (r *Reading) distrust() {
+	err := trusted(r.path)
+	if err == nil {
+		return
+	}
+	var left []string
+	only := func(all edit.Settings, keep ...string) edit.Settings {
+		return slices.DeleteFunc(all, func(s edit.Setting) bool {
+			isKept := slices.Contains(keep, s.Key)
+			if !isKept && s.Key != "secret" && !slices.Contains(left, s.Key) {
+				left = append(left, s.Key)
+			}
+			return !isKept
+		})
+	}
+	r.Top = only(r.Top, "account")
+	r.Passwords = nil
+	r.Accounts = slices.DeleteFunc(r.Accounts, func(a *edit.Table) bool {
+		a.Settings = only(a.Settings, "server", "user", "from")
+		return slices.ContainsFunc(servers(a), func(s string) bool { return strings.Contains(s, "unix:") })
+	})
+	text := "others could have written this file (" + err.Error() + "): host, port, user and from are carried over, nothing else; of a copy of your own, all is"
+	if len(left) > 0 {
+		text += " (" + strings.Join(left, ", ") + ")"
+	}
+	r.Remark(r.path + ": " + text)
+}
+
+// trusted returns why others could have written the file at path, or nil.
+func trusted(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return process.Trust(f, path)
+}
+
+// lines returns the lines of text that are not empty and no comments, and
+// where they are.
+func lines(path, text string) []entry {
+	var all []entry
+	n := 0
+	for line := range strings.Lines(text) {
+		n++
+		line = strings.TrimSpace(line)
+		if line != "" && line[0] != '#' {
+			all = append(all, entry{value: line, at: fmt.Sprintf("%s:%d", path, n)})
+		}
+	}
+	return all
+}
+
+// space are the characters that part words.
+const space = " \t\n\v\f\r"
+
+// splitWords splits a line as nullmailer does, or as netrc's readers do, and reports
+// whether all quotes are closed. Quotes of either kind may be anywhere in a word. With
+// escapes a backslash takes the meaning of the next character, as in a shell; without
+// them a # where a word would begin begins a comment.
+func splitWords(line string, escapes bool) (words []string, closed bool) {
+	var word strings.Builder
+	var quote byte
+	inWord := false
+	end := func() {
+		if inWord {
+			words = append(words, word.String())
+		}
+		word.Reset()
+		inWord = false
+	}
+	for i := 0; i < len(line); i++ {
+		c := line[i]
+		switch {
+		case escapes && c == '\\' && quote != '\'' && i+1 < len(line):
+			i++
+			c = line[i]
+		case quote != 0 && c == quote:
+			quote = 0
+			continue
+		case quote != 0:
+		case c == '"' || c == '\'':
+			quote, inWord = c, true
+			continue
+		case strings.IndexByte(space, c) >= 0:
+			end()
+			continue
+		case c == '#' && !inWord && !escapes:
+			return words, true
+		}
+		word.WriteByte(c)
+		inWord = true
+	}
+	end()
+	return words, quote == 0
+}
+
+// anyLine reports whether some line of the file at path is as known says.
+func anyLine(path string, known func(line string) bool) bool {
+	text, err := readFile(path)
+	return err == nil && slices.ContainsFunc(lines(path, text), func(e entry) bool { return known(e.value) })
+}
