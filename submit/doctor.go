@@ -154,7 +154,7 @@ type doctor struct {
 // newDoctor chooses the account and opens the queue, as a submission does.
 func newDoctor(s *Submitter, c Checkup) *doctor {
 	own := *s
-	own.Log, own.Tell = nil, nil // a finding says it
+	own.Log, own.Console = nil, own.Console.WithoutPerson() // a finding says it
 	d := &doctor{Checkup: c, s: &own, fault: c.Fault}
 	if d.fault == nil {
 		d.account, d.why, d.fault = own.Config.Choose(c.By)

@@ -408,11 +408,11 @@ func (d *doctor) waiting(ctx context.Context) []finding {
 		return append(found, fine("nothing"))
 	}
 	age := time.Since(oldest.Born())
-	size := inUnits(octets)
+	size := status.Size(octets)
 	if most := int64(d.s.Config.QueueLimit); most > 0 {
-		size += " of " + inUnits(most)
+		size += " of " + status.Size(most)
 	}
-	words := fmt.Sprintf("%d message%s, %s, the oldest for %s", entries, plural(entries), size, lasted(age))
+	words := fmt.Sprintf("%d message%s, %s, the oldest for %s", entries, plural(entries), size, status.Lasted(age))
 	if age < old {
 		return append(found, fine("%s", words))
 	}

@@ -15,6 +15,7 @@ import (
 
 	"sendoff/config"
 	"sendoff/submit/credential"
+	"sendoff/submit/status"
 )
 
 // TestDoctorAddresses meets each address of a name. One that refuses is a note
@@ -104,7 +105,7 @@ func TestOddPort(t *testing.T) {
 		c := config.Default()
 		c.Accounts, c.Queue, c.Hostname = []*config.Account{a}, config.Off, "client.example"
 		s := &Submitter{Config: c, Identity: host, Store: &credential.Store{}, Lookup: n.lookup, Dial: n.dial}
-		s.Tell = func(text string, _ error) { n.note("%s", text) }
+		s.Console = &status.Console{Person: func(text string, _ error) { n.note("%s", text) }}
 		err := s.Submit(t.Context(), request(t, a, nil, "Subject: x\n", "bob@example.net"))
 		if err == nil || err.Error() != waited {
 			t.Errorf("got %v", err)

@@ -15,7 +15,7 @@ import (
 // changes and message. It connects to nothing and reads no secret.
 func (s *Submitter) Explain(w io.Writer, r *Request) error {
 	quiet := *s
-	quiet.Log, quiet.Tell, quiet.Trace = nil, nil, nil // warnings and changes are shown with the rest
+	quiet.Log, quiet.Console, quiet.Trace = nil, nil, nil // warnings and changes are shown with the rest
 	j, err := quiet.prepare(r)
 	if err != nil {
 		return err

@@ -17,6 +17,7 @@ import (
 	"sendoff/submit/credential"
 	"sendoff/submit/maillog"
 	"sendoff/submit/queue"
+	"sendoff/submit/status"
 )
 
 // A middlebox passes on connections whose ClientHello fits into one packet. The
@@ -130,7 +131,7 @@ func TestLongClientHello(t *testing.T) {
 			a.TLSFingerprint = config.Fingerprints{h.pin}
 			log := filepath.Join(t.TempDir(), "log")
 			var warned []string
-			s.Warn = func(text string) { warned = append(warned, text) }
+			s.Console = &status.Console{Caller: func(text string) { warned = append(warned, text) }}
 			s.Log = &maillog.Log{Place: log, Tag: "sendoff"}
 			send := func() error {
 				return s.Submit(context.Background(), request(t, a, nil, "Subject: x\n\nbody\n", "bob@example.net"))

@@ -119,7 +119,7 @@ func (s *Submitter) keep(r *Request, report *Report, whom func(Failure) []Wanted
 	s.dropped()
 	err := report.err()
 	if err == nil && len(report.Failures) > 0 {
-		s.tell(report.Error(), report.Failures[0].Err)
+		s.Console.Tell(report.Error(), report.Failures[0].Err)
 	}
 	return err
 }
@@ -204,13 +204,6 @@ func (s *Submitter) tellSender(r *Request, report *Report, refused *queue.Entry)
 	for i := range report.Failures {
 		f := &report.Failures[i]
 		f.told = err == nil && !status.Of(f.Err).Temporary()
-	}
-}
-
-// tell says what a person may want to know, and a script should not hear.
-func (s *Submitter) tell(text string, fault error) {
-	if s.Tell != nil {
-		s.Tell(text, fault)
 	}
 }
 
@@ -334,14 +327,7 @@ func (s *Submitter) queued(e *queue.Entry) {
 	}
 	if trouble := s.startRunner(); trouble != "" {
 		s.Log.Fault(errors.New(trouble))
-		s.warn("queued as " + string(e.ID) + ", but " + trouble)
-	}
-}
-
-// warn says what whoever called has to know.
-func (s *Submitter) warn(text string) {
-	if s.Warn != nil {
-		s.Warn(text)
+		s.Console.Warn("queued as " + string(e.ID) + ", but " + trouble)
 	}
 }
 
@@ -536,7 +522,7 @@ func (s *Submitter) submitLater(r *Request, j *job) (id queue.ID, queued bool) {
 	if err := s.enqueue(r, e, background && !r.QueueOnly); err != nil {
 		return "", false
 	}
-	s.tell("queued as "+string(e.ID), nil)
+	s.Console.Tell("queued as "+string(e.ID), nil)
 	return e.ID, true
 }
 

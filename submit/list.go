@@ -412,7 +412,7 @@ func (s *Submitter) retryFailed(q *queue.Queue, id queue.ID) error {
 	e, err := q.Retry(id)
 	if e != nil {
 		s.logRetry(e, id)
-		s.tell("queued as "+string(e.ID), nil)
+		s.Console.Tell("queued as "+string(e.ID), nil)
 	}
 	return err
 }

@@ -201,7 +201,7 @@ func TestNoLock(t *testing.T) {
 		t.Fatal(err)
 	}
 	warned := ""
-	s.Warn = func(text string) { warned += text }
+	s.Console = &status.Console{Caller: func(text string) { warned += text }}
 	if err := submit(t, s, "bob@example.net"); err != nil || !strings.Contains(warned, "its folder does not let a process run it") {
 		t.Errorf("%v, %q", err, warned)
 	}

@@ -176,7 +176,7 @@ func (o *Overview) String() string {
 	at := func(seconds int64) string { return time.Unix(seconds, 0).Local().Format("Jan _2 15:04") }
 	parts := []string{fmt.Sprintf("%s: %s; %d waiting", name, o.State, o.Entries)}
 	if o.Oldest > 0 {
-		parts[0] += fmt.Sprintf(", the oldest for %s", lasted(max(0, time.Since(time.Unix(o.Oldest, 0)))))
+		parts[0] += fmt.Sprintf(", the oldest for %s", status.Lasted(max(0, time.Since(time.Unix(o.Oldest, 0)))))
 	}
 	if o.Taken > 0 {
 		parts = append(parts, "last accepted "+at(o.Taken))

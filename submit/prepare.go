@@ -139,13 +139,8 @@ func (s *Submitter) resolve(w Wanted, rules *rewrite.Rules) (rewrite.Resolution,
 // aliasFault tells, once a process, what is wrong with the alias file: it stops no
 // mail, but somebody should mend it.
 func (s *Submitter) aliasFault(text string) {
-	if s.Warned != nil {
-		if _, again := s.Warned.LoadOrStore(text, true); again {
-			return
-		}
-	}
 	s.Log.Warning(text)
-	s.tell("warning: "+text, nil)
+	s.Console.TellOnce("warning: " + text)
 }
 
 // A header applies the rules to the addresses of a message's header. It has the

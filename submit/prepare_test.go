@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"sendoff/config"
@@ -230,7 +229,7 @@ func aliased(t testing.TB, text string, accounts ...*config.Account) *Submitter 
 		t.Fatal(err)
 	}
 	c.Accounts = accounts
-	return &Submitter{Config: c, Identity: host, Warned: new(sync.Map)}
+	return &Submitter{Config: c, Identity: host}
 }
 
 // words writes recipients as words.
@@ -353,7 +352,7 @@ func TestAliasWarning(t *testing.T) {
 	a := work(t, "ann@example.org")
 	s := aliased(t, "root: |prog, bob@example.net\nbroken\ncarol: /file\n", a)
 	var told []string
-	s.Tell = func(text string, _ error) { told = append(told, text) }
+	s.Console = &status.Console{Person: func(text string, _ error) { told = append(told, text) }}
 	for range 2 {
 		j, err := s.prepare(request(t, a, nil, "\n", "root", "carol"))
 		if err != nil || words(j.envelope.To) != "bob@example.net ann@example.org" {
@@ -364,7 +363,7 @@ func TestAliasWarning(t *testing.T) {
 		t.Errorf("got %q, want %s once", told, want)
 	}
 	s = aliased(t, "broken\n", a)
-	s.Tell = func(string, error) { t.Error("told without need") }
+	s.Console = &status.Console{Person: func(string, error) { t.Error("told without need") }}
 	if _, err := s.prepare(request(t, a, nil, "\n", "bob@example.net")); err != nil {
 		t.Error(err)
 	}

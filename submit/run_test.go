@@ -400,7 +400,7 @@ func TestHeartbeat(t *testing.T) {
 		s.Config.Runner = "auto"
 		s.Outlives = func() (string, bool) { return "this is a test", false }
 		warned := ""
-		s.Warn = func(text string) { warned = text }
+		s.Console = &status.Console{Caller: func(text string) { warned = text }}
 		queueOne(0, "no process outlives this one")
 		if !strings.Contains(warned, "this is a test") {
 			t.Errorf("warned of %q", warned)

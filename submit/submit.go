@@ -34,7 +34,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"sendoff/config"
@@ -97,7 +96,6 @@ type Submitter struct {
 	LookupSRV func(ctx context.Context, name string) ([]*net.SRV, error)
 	Dial      func(ctx context.Context, network, address string) (net.Conn, error) // nil: net.Dialer
 	Trace     func(smtp.Line)                                                      // sees the dialogue; may be nil
-	Terminal  io.Writer                                                            // shows how far a long message is; may be nil
 
 	Queue    *queue.Queue                                        // nil: nothing is queued
 	Patience time.Duration                                       // smtp.Options.Patience
@@ -110,9 +108,7 @@ type Submitter struct {
 	Kept     *Kept                                               // sessions that wait for the next mail; nil: none does
 	Tally    *Tally                                              // counts what runs of the queue do; may be nil
 	Log      *maillog.Log                                        // may be nil
-	Tell     func(text string, fault error)                      // says what a person at a terminal may want to know, and what is to blame, if anything; may be nil
-	Warn     func(text string)                                   // says what whoever called has to know; may be nil
-	Warned   *sync.Map                                           // what is wrong with alias files and has been told; nil: it is told each time
+	Console  *status.Console                                     // may be nil
 
 	rehearsal *rehearsal     // the smarthost is our own
 	fetched   *login         // the secret is there already; nil: each session fetches it
@@ -138,7 +134,7 @@ func (s *Submitter) Submit(ctx context.Context, r *Request) error {
 	defer j.close()
 	s.logDiscarded(r.logID(), j)
 	if len(j.envelope.To) == 0 {
-		s.tell("nothing was sent: "+j.discarded[0].Why+": the mail is thrown away", nil)
+		s.Console.Tell("nothing was sent: "+j.discarded[0].Why+": the mail is thrown away", nil)
 		return s.keep(r, new(Report), everyone(r))
 	}
 	if id, later := s.submitLater(r, j); later {
@@ -246,7 +242,7 @@ func (s *Submitter) mail(j *job, done func(from envelope.Address, r smtp.Result)
 }
 
 func (s *Submitter) mailOf(e *envelope.Envelope, m *message.Message, done func(envelope.Address, smtp.Result)) smtp.Mail {
-	var lines []*progress // one for each transaction
+	var clears []func() // one for each transaction
 	return smtp.Mail{
 		Envelope: e,
 		Open: func(f envelope.Form) (io.Reader, int64, error) {
@@ -254,16 +250,16 @@ func (s *Submitter) mailOf(e *envelope.Envelope, m *message.Message, done func(e
 				s.remark("the message is signed, so it goes as it is: " + why)
 			}
 			message, size, err := m.Open(f)
-			if err != nil || s.Terminal == nil {
-				return message, size, err
+			if err != nil {
+				return nil, 0, err
 			}
-			p := &progress{terminal: s.Terminal, message: message, size: size}
-			lines = append(lines, p)
-			return p, size, nil
+			shown, clear := s.Console.Progress(message, size)
+			clears = append(clears, clear)
+			return shown, size, nil
 		},
 		Done: func(r smtp.Result) {
-			for _, p := range lines {
-				p.clear()
+			for _, clear := range clears {
+				clear()
 			}
 			done(e.From, r)
 		},

@@ -233,7 +233,7 @@ func (o *opening) start(ctx context.Context, h hop, conn net.Conn, options smtp.
 	o.s.remark("connected to " + h.String())
 	if odd := way.Odd(h.port); odd != "" {
 		options.Host = h.hostPort() // for hints
-		defer o.s.tellLate(fmt.Sprintf("nothing heard yet from %s; %s", h, odd))()
+		defer o.s.Console.TellAfter(oddTime, fmt.Sprintf("nothing heard yet from %s; %s", h, odd))()
 	}
 	session, err := smtp.Open(ctx, conn, options)
 	if p, ok := conn.(*pipe); ok && err != nil {
@@ -252,20 +252,10 @@ func (s *Submitter) caution(err error) {
 	if s.Sendmail {
 		return
 	}
-	s.warn(err.Error())
+	s.Console.Warn(err.Error())
 	if hint := status.Hint(err); hint != "" {
-		s.warn("hint: " + hint)
+		s.Console.Warn("hint: " + hint)
 	}
-}
-
-// tellLate tells a person text in oddTime, unless the returned function is called
-// before.
-func (s *Submitter) tellLate(text string) (stop func()) {
-	if s.Tell == nil {
-		return func() {}
-	}
-	late := time.AfterFunc(oddTime, func() { s.Tell(text, nil) })
-	return func() { late.Stop() }
 }
 
 // remark puts into the dialogue what neither side said.

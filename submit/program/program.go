@@ -226,8 +226,7 @@ func (p *program) outside() *submit.Submitter {
 		Identity: id,
 		Load:     load,
 		Sendmail: p.cmd.Face == cmdline.Sendmail,
-		Warn:     p.say,
-		Warned:   new(sync.Map),
+		Console:  &status.Console{Caller: p.say},
 		Store: &credential.Store{
 			Interactive: process.IsTerminal(os.Stderr),
 			Home:        p.place.Paths(id).Home,
@@ -237,10 +236,10 @@ func (p *program) outside() *submit.Submitter {
 	s.Outlives = process.Outlives
 	person := process.IsTerminal(os.Stderr)
 	if person && !p.cmd.Verbose && p.cmd.ErrorMode != 'q' {
-		s.Terminal = os.Stderr
+		s.Console.Terminal = os.Stderr
 	}
 	if person || p.cmd.Verbose {
-		s.Tell = p.tell
+		s.Console.Person = p.tell
 		s.Store.Tell = p.say
 	}
 	if p.cmd.Verbose {

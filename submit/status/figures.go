@@ -1,4 +1,4 @@
-package submit
+package status
 
 import (
 	"fmt"
@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// inUnits writes octets for people, in units as the configuration has them: 1 KB
-// is 1024 octets. What has begun is a whole KB.
-func inUnits(octets int64) string {
+// Size writes octets for people, in the units of the configuration: 1 KB is 1024
+// octets. Small sizes are rounded up to a whole KB.
+func Size(octets int64) string {
 	if octets <= 1000<<10 {
 		return fmt.Sprintf("%d KB", (octets+1023)>>10)
 	}
@@ -22,8 +22,8 @@ func inUnits(octets int64) string {
 	return strconv.FormatFloat(math.Round(n*10)/10, 'f', -1, 64) + " " + units[unit]
 }
 
-// lasted writes a time for people: to the second, the minute or the day.
-func lasted(d time.Duration) string {
+// Lasted writes a duration for people: to the second, the minute or the day.
+func Lasted(d time.Duration) string {
 	d = d.Round(time.Second)
 	switch {
 	case d >= 48*time.Hour:
