@@ -18,8 +18,9 @@ import (
 	"sendoff/submit/process"
 )
 
-// Shared is the folder that holds a queue for each user, by the decimal uid.
-const Shared = "/var/spool/sendoff"
+// Shared is the folder that holds a queue for each user, by the decimal uid. Only
+// tests change it.
+var Shared = "/var/spool/sendoff"
 
 // Open opens the queue of the user uid in folder, and makes it if there is
 // none. A folder that is root's, sticky and open to all holds a queue for each
