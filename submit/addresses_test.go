@@ -4,7 +4,6 @@ package submit
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"net/netip"
 	"slices"
@@ -13,6 +12,8 @@ import (
 	"time"
 
 	"sendoff/config"
+	"sendoff/submit/dial"
+	"sendoff/submit/dial/dialtest"
 	"sendoff/submit/status"
 )
 
@@ -24,13 +25,13 @@ func dualStack(t *testing.T, six, four *post) (s *Submitter, dialled func() stri
 	s.Config.Accounts[0].Servers = config.List[config.Server]{server(t, "smtp+plain://mx.example")}
 	s.Lookup = func(_ context.Context, network, _ string) ([]netip.Addr, error) {
 		if network == "ip6" {
-			return []netip.Addr{netip.MustParseAddr(six1)}, nil
+			return []netip.Addr{netip.MustParseAddr(dialtest.Six1)}, nil
 		}
-		return []netip.Addr{netip.MustParseAddr(four1)}, nil
+		return []netip.Addr{netip.MustParseAddr(dialtest.Four1)}, nil
 	}
 	var list []string
 	s.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
-		if address == at(six1) {
+		if address == dialtest.At(dialtest.Six1) {
 			list = append(list, "six")
 			return six.dial(ctx, network, address)
 		}
@@ -84,8 +85,8 @@ func TestStalledAddress(t *testing.T) {
 		if err := submit(t, s, "bob@example.net"); err != nil || dialled() != "six" {
 			t.Errorf("later: %v", err)
 		}
-		s.forgetAddresses()
-		if names := s.Queue.States(); slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(n, addressPrefix) }) {
+		s.dialer().Sweep()
+		if names := s.Queue.States(); slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(n, "address-") }) {
 			t.Errorf("left: %q", names)
 		}
 		time.Sleep(48 * time.Hour) // until the silent one has noticed
@@ -118,28 +119,13 @@ func TestStalls(t *testing.T) {
 					t.Error(err)
 				}
 				dialled()
-				h := hop{target: target{server: s.Config.Accounts[0].Servers[0]}, address: netip.MustParseAddrPort(at(six1))}
-				if got := s.is(h, stalls); got != tt.want {
+				h := dial.Hop{Target: dial.Target{Server: s.Config.Accounts[0].Servers[0]}, Address: netip.MustParseAddrPort(dialtest.At(dialtest.Six1))}
+				if got := s.dialer().Is(h, dial.Stalls); got != tt.want {
 					t.Errorf("%v", got)
 				}
 				time.Sleep(48 * time.Hour)
 			})
 		})
-	}
-}
-
-// TestStalledClock: a time in the future, which a wrong clock wrote, is none.
-func TestStalledClock(t *testing.T) {
-	s, _ := dualStack(t, &post{}, &post{})
-	h := hop{target: target{server: s.Config.Accounts[0].Servers[0]}, address: netip.MustParseAddrPort(at(six1))}
-	for _, tt := range []struct {
-		ago  time.Duration
-		want bool
-	}{{time.Minute, true}, {61 * time.Minute, false}, {-time.Minute, false}} {
-		s.Queue.SetState(addressFile(h), fmt.Appendf(nil, "stalled %s\n", time.Now().Add(-tt.ago).Format(time.RFC3339Nano)))
-		if got := s.is(h, stalls); got != tt.want {
-			t.Errorf("%s ago: %v", tt.ago, got)
-		}
 	}
 }
 
@@ -154,7 +140,7 @@ func TestLateAnswerAfterStall(t *testing.T) {
 			}
 			return lookup(ctx, network, host)
 		}
-		s.remember(hop{target: target{server: s.Config.Accounts[0].Servers[0]}, address: netip.MustParseAddrPort(at(six1))}, stalls)
+		s.dialer().Remember(dial.Hop{Target: dial.Target{Server: s.Config.Accounts[0].Servers[0]}, Address: netip.MustParseAddrPort(dialtest.At(dialtest.Six1))}, dial.Stalls)
 		if err := submit(t, s, "bob@example.net"); err != nil {
 			t.Error(err)
 		}
@@ -168,17 +154,17 @@ func TestLateAnswerAfterStall(t *testing.T) {
 // one after 10 s, within the same minute.
 func TestSilentHandshake(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		n := &network{began: time.Now(), names: map[string]zone{"ip4:mx.example": {found: []string{four1}}},
-			hosts: map[string]peer{four1 + ":465": {mute: true}}}
-		err := n.submit(t, "smtps://mx.example")
+		n := &dialtest.Network{Began: time.Now(), Session: dialtest.Session, Names: map[string]dialtest.Zone{"ip4:mx.example": {Found: []string{dialtest.Four1}}},
+			Hosts: map[string]dialtest.Peer{dialtest.Four1 + ":465": {Mute: true}}}
+		err := submitTo(t, n, "smtps://mx.example")
 		want := []string{"0s dial 192.0.2.1:465", "0s reach 192.0.2.1:465", "10s dial 192.0.2.1:465", "10s reach 192.0.2.1:465"}
-		if !slices.Equal(n.notes, want) {
-			t.Errorf("got %q", n.notes)
+		if !slices.Equal(n.Notes, want) {
+			t.Errorf("got %q", n.Notes)
 		}
 		if words := "TLS: no answer within 10s while shaking hands for TLS (mx.example)"; err == nil || err.Error() != words || status.Hint(err) == "" {
 			t.Errorf("%v, want %s", err, words)
 		}
-		if took := time.Since(n.began); took != time.Minute {
+		if took := time.Since(n.Began); took != time.Minute {
 			t.Errorf("it took %s", took)
 		}
 	})

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"sendoff/submit/envelope"
-	"sendoff/submit/process"
 	"sendoff/submit/queue"
 	"sendoff/submit/smtp"
 	"sendoff/submit/status"
@@ -27,7 +26,7 @@ type attempt struct {
 // settled.
 func (g *group) attempt(c *queue.Claim) *attempt {
 	t := &attempt{g: g, s: g.s, claim: c}
-	err := guarded(t.prepare)
+	err := status.Guarded(t.prepare)
 	t.report = &Report{job: t.job}
 	if err != nil {
 		t.report.Failures = []Failure{{Err: err}}
@@ -258,13 +257,4 @@ func (t *attempt) again(reason string) {
 	e.Reason = reason
 	e.Next = time.Now().Add(t.s.schedule().Backoff(e.Attempts))
 	t.g.record(e.ID, t.claim.Update(), false)
-}
-
-// guarded runs f, and returns a panic of it as a bug, which is no one's fault but
-// ours.
-func guarded(f func() error) (err error) {
-	if p := process.Guarded(func() { err = f() }); p != nil {
-		err = status.Bug.Wrap(p)
-	}
-	return err
 }

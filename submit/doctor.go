@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"sendoff/config"
+	"sendoff/submit/dial"
 	"sendoff/submit/envelope"
 	"sendoff/submit/rewrite"
 	"sendoff/submit/smtp"
@@ -143,7 +144,7 @@ type doctor struct {
 	login *login // nil: none is wanted
 	stuck bool   // there can be no login
 
-	hops    []hop
+	hops    []dial.Hop
 	met     []*meeting    // one for each hop
 	session *smtp.Session // ready for mail
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sendoff/config"
+	"sendoff/submit/dial"
 	"sendoff/submit/envelope"
 	"sendoff/submit/smtp"
 	"sendoff/submit/status"
@@ -43,46 +44,42 @@ func (d *doctor) names(ctx context.Context) []finding {
 func (d *doctor) lookUp(ctx context.Context, server config.Server) []finding {
 	ctx, cancel := d.ready(ctx)
 	defer cancel()
-	targets, err := d.s.targets(ctx, d.account, server)
+	dialer := d.s.dialer()
+	targets, err := dialer.Targets(ctx, d.account, server)
 	if err != nil {
 		return one(failing(err))
 	}
 	var found []finding
 	for _, t := range targets {
-		w := d.s.ways(ctx, d.account, t)
-		var failed failure
-		for w.asked > 0 {
-			w.add(<-w.answers, &failed)
-		}
-		if len(w.todo) == 0 {
-			found = append(found, failing(failed.err))
+		hops, err := dialer.Hops(ctx, d.account, t).All()
+		if err != nil {
+			found = append(found, failing(err))
 			continue
 		}
-		d.hops = append(d.hops, w.todo...)
-		if t.second {
-			continue
+		d.hops = append(d.hops, hops...)
+		if !t.Second {
+			found = append(found, fine("%s", d.addresses(t, hops)))
 		}
-		found = append(found, fine("%s", d.addresses(w)))
 	}
 	return found
 }
 
 // addresses says what the name of a target stands for.
-func (d *doctor) addresses(w *ways) string {
-	_, noName := netip.ParseAddr(w.name)
+func (d *doctor) addresses(t dial.Target, hops []dial.Hop) string {
+	_, noName := netip.ParseAddr(t.Name)
 	switch {
-	case w.server.Kind() != config.Host:
-		return w.server.String() + ": no name to look up"
-	case proxied(d.account):
-		return w.name + ": the proxy looks it up"
+	case t.Server.Kind() != config.Host:
+		return t.Server.String() + ": no name to look up"
+	case dial.Proxied(d.account):
+		return t.Name + ": the proxy looks it up"
 	case noName == nil:
-		return w.name + ": an address already"
+		return t.Name + ": an address already"
 	}
 	var list []string
-	for _, h := range w.todo {
-		list = append(list, h.address.Addr().String())
+	for _, h := range hops {
+		list = append(list, h.Address.Addr().String())
 	}
-	return w.name + ": " + strings.Join(list, ", ")
+	return t.Name + ": " + strings.Join(list, ", ")
 }
 
 // soften makes notes of failures to get there if there is another way. What is
@@ -99,7 +96,7 @@ func soften(found []finding, another bool) []finding {
 
 // A meeting is how far one comes with one hop, without a login.
 type meeting struct {
-	hop
+	dial.Hop
 	reached step
 	err     error       // why not further; nil if the server is ready for a login
 	facts   smtp.Server // as far as one came
@@ -123,7 +120,7 @@ func (d *doctor) connections(ctx context.Context) []finding {
 		return nil
 	}
 	for _, second := range []bool{false, true} {
-		d.meetAll(ctx, func(h hop) bool { return h.second == second && !(second && d.speaks(h)) })
+		d.meetAll(ctx, func(h dial.Hop) bool { return h.Second == second && !(second && d.speaks(h)) })
 	}
 	var found []finding
 	for _, m := range d.met {
@@ -134,17 +131,17 @@ func (d *doctor) connections(ctx context.Context) []finding {
 			found = append(found, failing(m.err))
 			continue
 		}
-		if d.s.is(m.hop, stalls) {
-			found = append(found, noted(status.Connection.Errorf("%s: a mail got stuck there within the last hour, so this address comes last", m.hop)))
+		if d.s.dialer().Is(m.Hop, dial.Stalls) {
+			found = append(found, noted(status.Connection.Errorf("%s: a mail got stuck there within the last hour, so this address comes last", m.Hop)))
 			continue
 		}
-		found = append(found, fine("%s", m.hop))
+		found = append(found, fine("%s", m.Hop))
 	}
 	return soften(found, d.anybody() != nil)
 }
 
 // meetAll meets those hops that which reports, all at once.
-func (d *doctor) meetAll(ctx context.Context, which func(hop) bool) {
+func (d *doctor) meetAll(ctx context.Context, which func(dial.Hop) bool) {
 	var all sync.WaitGroup
 	met := make([]*meeting, len(d.hops))
 	for i, h := range d.hops {
@@ -158,8 +155,8 @@ func (d *doctor) meetAll(ctx context.Context, which func(hop) bool) {
 
 // speaks reports whether somebody was met at the address of h, so that it need not
 // be tried in another way.
-func (d *doctor) speaks(h hop) bool {
-	return slices.ContainsFunc(d.met, func(m *meeting) bool { return m.err == nil && m.address == h.address })
+func (d *doctor) speaks(h dial.Hop) bool {
+	return slices.ContainsFunc(d.met, func(m *meeting) bool { return m.err == nil && m.Address == h.Address })
 }
 
 // anybody returns a meeting that went well, or nil.
@@ -170,21 +167,22 @@ func (d *doctor) anybody() *meeting {
 	return nil
 }
 
-func (d *doctor) meet(ctx context.Context, h hop) *meeting {
+func (d *doctor) meet(ctx context.Context, h dial.Hop) *meeting {
 	ctx, cancel := d.ready(ctx)
 	defer cancel()
-	m := &meeting{hop: h}
+	m := &meeting{Hop: h}
 	s := *d.s
 	if s.Trace != nil {
 		s.Trace = func(l smtp.Line) { m.lines = append(m.lines, l) }
 	}
-	conn, err := s.connect(ctx, d.account, h)
+	dialer := s.dialer()
+	conn, err := dialer.Connect(ctx, d.account, h)
 	if err != nil {
 		m.err = err
 		return m
 	}
 	m.reached = toSecure
-	c, err := tlsConfig(d.account, h.target)
+	c, err := tlsConfig(d.account, h.Target)
 	if err != nil {
 		conn.Close()
 		m.err = err
@@ -197,10 +195,10 @@ func (d *doctor) meet(ctx context.Context, h hop) *meeting {
 			return verify(cs)
 		}
 	}
-	o := &opening{s: &s, account: d.account, hello: d.hello}
+	o := &opening{s: &s, dialer: dialer, account: d.account, hello: d.hello}
 	session, err := o.begin(ctx, h, conn, c)
 	m.shares = o.classical
-	if h.try && errors.Is(err, smtp.ErrNoTLS) { // a delivery then speaks in the other way
+	if h.Guess && errors.Is(err, smtp.ErrNoTLS) { // a delivery then speaks in the other way
 		err = status.Connection.With(status.Connection.Code(), err)
 	}
 	if err != nil {
@@ -237,7 +235,7 @@ func (d *doctor) each(s step, ask func(*meeting) finding) []finding {
 			found, whom = append(found, f), append(whom, nil)
 			i = len(found) - 1
 		}
-		whom[i] = append(whom[i], m.place())
+		whom[i] = append(whom[i], m.Endpoint())
 	}
 	if len(found) > 1 {
 		for i := range found {
@@ -245,14 +243,6 @@ func (d *doctor) each(s step, ask func(*meeting) finding) []finding {
 		}
 	}
 	return soften(found, d.anybody() != nil)
-}
-
-// place is what tells a hop from the others.
-func (h hop) place() string {
-	if h.address.IsValid() {
-		return h.address.String()
-	}
-	return h.server.String()
 }
 
 // of puts before a finding whom it is about.
@@ -272,14 +262,14 @@ func (d *doctor) certificates(context.Context) []finding {
 			return noted(status.Insecure.Errorf("%s; %s", d.certificate(m.facts.TLS).words(), onlyClassical))
 		case m.facts.TLS != nil:
 			return d.certificate(m.facts.TLS)
-		case m.server.Way().TLS != config.NoTLS: // it did not come to that
+		case m.Server.Way().TLS != config.NoTLS: // it did not come to that
 			return finding{}
-		case m.local():
+		case m.Local():
 			return fine("none, and none is needed: the way does not leave this machine")
-		case m.server.Kind() == config.Command:
+		case m.Server.Kind() == config.Command:
 			return fine("none of ours: the command sees to it")
 		}
-		return noted(status.Insecure.Errorf("no TLS: everybody on the way to %s can read the mail", m.name))
+		return noted(status.Insecure.Errorf("no TLS: everybody on the way to %s can read the mail", m.Name))
 	})
 }
 
@@ -326,7 +316,7 @@ func (d *doctor) mechanism(ctx context.Context) []finding {
 	if d.login == nil {
 		return one(fine("not needed; offered: %s", offered))
 	}
-	d.login.local, d.login.port = m.local(), m.address
+	d.login.local, d.login.port = m.Local(), m.Address
 	name := ""
 	l, err := d.login.auth(ctx, m.facts.Mechanisms, m.facts.TLS)
 	if err == nil {
@@ -339,9 +329,9 @@ func (d *doctor) mechanism(ctx context.Context) []finding {
 	if len(d.account.Auth) > 0 {
 		words += "; allowed: " + strings.Join(d.account.Auth, ", ")
 	}
-	if m.facts.TLS == nil && m.local() {
-		if known, _ := trust.Port(d.account, m.address, netip.AddrPort{}); !known {
-			return one(noted(status.Insecure.Errorf("%s; this system does not tell whose port %d is, which gets the secret", words, m.address.Port())))
+	if m.facts.TLS == nil && m.Local() {
+		if known, _ := trust.Port(d.account, m.Address, netip.AddrPort{}); !known {
+			return one(noted(status.Insecure.Errorf("%s; this system does not tell whose port %d is, which gets the secret", words, m.Address.Port())))
 		}
 	}
 	return one(fine("%s", words))

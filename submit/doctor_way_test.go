@@ -15,6 +15,7 @@ import (
 
 	"sendoff/config"
 	"sendoff/submit/credential"
+	"sendoff/submit/dial/dialtest"
 	"sendoff/submit/status"
 )
 
@@ -62,19 +63,19 @@ func TestDoctorAddresses(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				n := &network{began: time.Now(), names: map[string]zone{"ip4:mx.example": {found: []string{four1, four2}}}, hosts: map[string]peer{}}
-				for address, script := range map[string]string{four1: tt.first, four2: tt.second} {
-					p := peer{says: script, mute: script == mute}
+				n := &dialtest.Network{Began: time.Now(), Session: dialtest.Session, Names: map[string]dialtest.Zone{"ip4:mx.example": {Found: []string{dialtest.Four1, dialtest.Four2}}}, Hosts: map[string]dialtest.Peer{}}
+				for address, script := range map[string]string{dialtest.Four1: tt.first, dialtest.Four2: tt.second} {
+					p := dialtest.Peer{Says: script, Mute: script == mute}
 					if script == "" {
-						p.err = syscall.ECONNREFUSED
+						p.Err = syscall.ECONNREFUSED
 					}
-					n.hosts[at(address)] = p
+					n.Hosts[dialtest.At(address)] = p
 				}
 				a := work(t, "ann@example.org")
 				a.User, a.Servers = "", config.List[config.Server]{server(t, "smtp+plain://mx.example:25")}
 				c := config.Default()
 				c.Accounts, c.Queue, c.Hostname = []*config.Account{a}, config.Off, "client.example"
-				s := &Submitter{Config: c, Identity: host, Store: &credential.Store{}, Lookup: n.lookup, Dial: n.dial}
+				s := &Submitter{Config: c, Identity: host, Store: &credential.Store{}, Lookup: n.Lookup, Dial: n.Dial}
 				var out strings.Builder
 				s.Doctor(t.Context(), &out, Checkup{})
 				lines := strings.Split(out.String(), "\n")
@@ -84,8 +85,8 @@ func TestDoctorAddresses(t *testing.T) {
 					}
 				}
 				synctest.Wait()
-				if n.open != 0 {
-					t.Errorf("%d connections are left open", n.open)
+				if n.Open != 0 {
+					t.Errorf("%d connections are left open", n.Open)
 				}
 			})
 		})
@@ -99,20 +100,20 @@ func TestOddPort(t *testing.T) {
 	const waited = "not ready for mail within 1m0s while waiting for the greeting (mx.example:465)"
 	const odd = "port 465 is for TLS from the start, which is smtps://"
 	synctest.Test(t, func(t *testing.T) {
-		n := &network{began: time.Now(), names: map[string]zone{"ip4:mx.example": {found: []string{four1}}}, hosts: map[string]peer{four1 + ":465": {mute: true}}}
+		n := &dialtest.Network{Began: time.Now(), Session: dialtest.Session, Names: map[string]dialtest.Zone{"ip4:mx.example": {Found: []string{dialtest.Four1}}}, Hosts: map[string]dialtest.Peer{dialtest.Four1 + ":465": {Mute: true}}}
 		a := work(t, "ann@example.org")
 		a.User, a.Servers = "", config.List[config.Server]{server(t, "smtp://mx.example:465")}
 		c := config.Default()
 		c.Accounts, c.Queue, c.Hostname = []*config.Account{a}, config.Off, "client.example"
-		s := &Submitter{Config: c, Identity: host, Store: &credential.Store{}, Lookup: n.lookup, Dial: n.dial}
-		s.Console = &status.Console{Person: func(text string, _ error) { n.note("%s", text) }}
+		s := &Submitter{Config: c, Identity: host, Store: &credential.Store{}, Lookup: n.Lookup, Dial: n.Dial}
+		s.Console = &status.Console{Person: func(text string, _ error) { n.Note("%s", text) }}
 		err := s.Submit(t.Context(), request(t, a, nil, "Subject: x\n", "bob@example.net"))
 		if err == nil || err.Error() != waited {
 			t.Errorf("got %v", err)
 		}
 		want := []string{"0s dial 192.0.2.1:465", "0s reach 192.0.2.1:465", "5s nothing heard yet from smtp://mx.example:465 (192.0.2.1:465); " + odd}
-		if !slices.Equal(n.notes, want) {
-			t.Errorf("got %q, want %q", n.notes, want)
+		if !slices.Equal(n.Notes, want) {
+			t.Errorf("got %q, want %q", n.Notes, want)
 		}
 		var out strings.Builder
 		s.Doctor(t.Context(), &out, Checkup{})

@@ -18,17 +18,19 @@ var rows = [][]string{
 	{"sendoff"},
 	{"sendoff/submit/program"},
 	{"sendoff/config/cmdline", "sendoff/config/setup", "sendoff/submit"},
+	{"sendoff/submit/dial"},
 	{"sendoff/config/discover", "sendoff/config/importer",
 		"sendoff/submit/maillog", "sendoff/submit/rewrite",
 		"sendoff/submit/throttle", "sendoff/submit/trust"},
 	{"sendoff/config/edit"},
 	{"sendoff/config", "sendoff/submit/message", "sendoff/submit/smtp", "sendoff/submit/smtpd",
 		"sendoff/submit/auth", "sendoff/submit/credential", "sendoff/submit/queue"},
-	{"sendoff/submit/envelope", "sendoff/submit/process", "sendoff/submit/status"},
+	{"sendoff/submit/envelope", "sendoff/submit/status"},
+	{"sendoff/submit/process"},
 }
 
 // testOnly are packages that only tests import.
-var testOnly = []string{"sendoff/submit/trust/trusttest", "sendoff/submit/smtp/smtptest", "sendoff/submit/credential/oauth2test", "sendoff/submit/e2e", "sendoff/submit/bench"}
+var testOnly = []string{"sendoff/submit/trust/trusttest", "sendoff/submit/dial/dialtest", "sendoff/submit/smtp/smtptest", "sendoff/submit/credential/oauth2test", "sendoff/submit/e2e", "sendoff/submit/bench"}
 
 func TestImports(t *testing.T) {
 	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", "../...").Output()

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sendoff/config"
+	"sendoff/submit/dial"
 	"sendoff/submit/envelope"
 	"sendoff/submit/process"
 	"sendoff/submit/queue"
@@ -127,8 +128,8 @@ func (s *Submitter) logRetry(e *queue.Entry, was queue.ID) {
 }
 
 // logAddress writes what was found out about an address.
-func (s *Submitter) logAddress(h hop, text string) {
-	s.Log.Line("address", false, "relay", h.name, "address", h.place(), "warning", text)
+func (s *Submitter) logAddress(h dial.Hop, text string) {
+	s.Log.Line("address", false, "relay", h.Name, "address", h.Endpoint(), "warning", text)
 }
 
 func (s *Submitter) logAttempt(t *attempt) {

@@ -14,6 +14,7 @@ import (
 	"sendoff/config"
 	"sendoff/submit/auth"
 	"sendoff/submit/credential"
+	"sendoff/submit/dial"
 	"sendoff/submit/queue"
 	"sendoff/submit/smtp"
 	"sendoff/submit/status"
@@ -73,12 +74,25 @@ func (s *Submitter) Credentials(a *config.Account) (refs []credential.Ref, item 
 	if err != nil {
 		return nil, item, err
 	}
-	if proxied(a) {
-		o.Dial = func(ctx context.Context, _, address string) (net.Conn, error) { return s.dialProxy(ctx, a, address) }
+	if dial.Proxied(a) {
+		o.Dial = func(ctx context.Context, _, address string) (net.Conn, error) {
+			return s.dialer().DialProxy(ctx, a, address)
+		}
 	}
 	item.OAuth2 = o
 	o.Refresh, err = credential.ParseRef(cmp.Or(a.RefreshToken, "keyring"))
 	return refs, item, err
+}
+
+// proxySecret fetches the password for the proxy of a.
+func (s *Submitter) proxySecret(ctx context.Context, a *config.Account) (string, error) {
+	host, _, _ := net.SplitHostPort(a.Proxy.Address)
+	refs, _, err := Item(&config.Account{Secret: a.ProxySecret})
+	if err != nil {
+		return "", err
+	}
+	secret, err := s.Store.Get(ctx, refs, credential.Item{User: a.Proxy.User, Host: host})
+	return secret.Reveal(), err
 }
 
 // Authorise gets a person's consent to access tokens for a, again or unless one
@@ -195,7 +209,7 @@ func (s *Submitter) newLogin(ctx context.Context, a *config.Account, refused cre
 	}
 	fetch := func() {
 		var f fetched
-		bug := guarded(func() (err error) {
+		bug := status.Guarded(func() (err error) {
 			f.secret, err = s.Store.Get(fetching, refs, item)
 			return err
 		})

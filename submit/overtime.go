@@ -29,7 +29,7 @@ var replyTime = 20 * time.Second // less only in tests
 func (v *Service) reply(r *Request, submit func() error) error {
 	reply := make(chan error, 2) // nobody may wait for the second
 	r.kept = func() { reply <- nil }
-	v.pending.Go(func() { reply <- guarded(submit) }) // one client's message must not end the others' sessions
+	v.pending.Go(func() { reply <- status.Guarded(submit) }) // one client's message must not end the others' sessions
 	return <-reply
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"sendoff/config"
 	"sendoff/submit/credential"
+	"sendoff/submit/dial/dialtest"
 )
 
 // These tests go the way to the server in real time, and so under the race
@@ -23,38 +24,38 @@ import (
 // TestAddressesInRealTime has several mails race over the addresses of a name, some
 // of which are slow, or refuse, or never answer.
 func TestAddressesInRealTime(t *testing.T) {
-	names := map[string]zone{
-		"ip6:mx.example": {after: 20 * time.Millisecond, found: []string{six1, six2}},
-		"ip4:mx.example": {found: []string{four1, four2}},
+	names := map[string]dialtest.Zone{
+		"ip6:mx.example": {After: 20 * time.Millisecond, Found: []string{dialtest.Six1, dialtest.Six2}},
+		"ip4:mx.example": {Found: []string{dialtest.Four1, dialtest.Four2}},
 	}
-	refused, busy := peer{err: syscall.ECONNREFUSED}, peer{says: "S: 421 4.3.2 busy\n"}
+	refused, busy := dialtest.Peer{Err: syscall.ECONNREFUSED}, dialtest.Peer{Says: "S: 421 4.3.2 busy\n"}
 	for _, tt := range []struct {
 		name  string
-		hosts map[string]peer
+		hosts map[string]dialtest.Peer
 		err   string
 	}{
-		{"all are there", map[string]peer{at(six1): {}, at(six2): {}, at(four1): {}, at(four2): {}}, ""},
-		{"one is a black hole", map[string]peer{at(six2): {}, at(four1): {after: 10 * time.Millisecond}, at(four2): {}}, ""},
-		{"the slower one wins", map[string]peer{at(six1): {after: 300 * time.Millisecond}, at(four1): {after: 300 * time.Millisecond}}, ""},
-		{"refused, and busy", map[string]peer{at(six1): refused, at(four1): busy, at(six2): busy, at(four2): {}}, ""},
-		{"nobody is there", map[string]peer{at(six1): refused, at(four1): refused, at(six2): refused, at(four2): refused}, "connection refused"},
+		{"all are there", map[string]dialtest.Peer{dialtest.At(dialtest.Six1): {}, dialtest.At(dialtest.Six2): {}, dialtest.At(dialtest.Four1): {}, dialtest.At(dialtest.Four2): {}}, ""},
+		{"one is a black hole", map[string]dialtest.Peer{dialtest.At(dialtest.Six2): {}, dialtest.At(dialtest.Four1): {After: 10 * time.Millisecond}, dialtest.At(dialtest.Four2): {}}, ""},
+		{"the slower one wins", map[string]dialtest.Peer{dialtest.At(dialtest.Six1): {After: 300 * time.Millisecond}, dialtest.At(dialtest.Four1): {After: 300 * time.Millisecond}}, ""},
+		{"refused, and busy", map[string]dialtest.Peer{dialtest.At(dialtest.Six1): refused, dialtest.At(dialtest.Four1): busy, dialtest.At(dialtest.Six2): busy, dialtest.At(dialtest.Four2): {}}, ""},
+		{"nobody is there", map[string]dialtest.Peer{dialtest.At(dialtest.Six1): refused, dialtest.At(dialtest.Four1): refused, dialtest.At(dialtest.Six2): refused, dialtest.At(dialtest.Four2): refused}, "connection refused"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			n := &network{began: time.Now(), names: names, hosts: tt.hosts}
+			n := &dialtest.Network{Began: time.Now(), Session: dialtest.Session, Names: names, Hosts: tt.hosts}
 			var all sync.WaitGroup
 			for range 4 {
 				all.Go(func() {
-					err := n.submit(t, "smtp+plain://mx.example")
+					err := submitTo(t, n, "smtp+plain://mx.example")
 					if (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
 						t.Errorf("%v, want %q", err, tt.err)
 					}
 				})
 			}
 			all.Wait()
-			n.mu.Lock()
-			defer n.mu.Unlock()
-			if n.open != 0 {
-				t.Errorf("%d connections are left open", n.open)
+			n.Lock()
+			defer n.Unlock()
+			if n.Open != 0 {
+				t.Errorf("%d connections are left open", n.Open)
 			}
 		})
 	}
@@ -63,64 +64,64 @@ func TestAddressesInRealTime(t *testing.T) {
 // TestWayIsLeft ends on the way to addresses that do not answer, before and after
 // the connection.
 func TestWayIsLeft(t *testing.T) {
-	for name, hosts := range map[string]map[string]peer{
+	for name, hosts := range map[string]map[string]dialtest.Peer{
 		"black holes": nil,
-		"mute":        {at(four1): {mute: true}},
+		"mute":        {dialtest.At(dialtest.Four1): {Mute: true}},
 	} {
-		n := &network{began: time.Now(), hosts: hosts, names: map[string]zone{"ip4:mx.example": {found: []string{four1, four2}}}}
+		n := &dialtest.Network{Began: time.Now(), Session: dialtest.Session, Hosts: hosts, Names: map[string]dialtest.Zone{"ip4:mx.example": {Found: []string{dialtest.Four1, dialtest.Four2}}}}
 		ctx, cancel := context.WithCancelCause(t.Context())
 		enough := errors.New("enough")
-		step := " dial " + at(four1)
+		step := " dial " + dialtest.At(dialtest.Four1)
 		if hosts != nil {
-			step = " reach " + at(four1)
+			step = " reach " + dialtest.At(dialtest.Four1)
 		}
 		var all sync.WaitGroup
 		all.Go(func() {
 			a := work(t, "ann@example.org")
 			a.User, a.Servers = "", config.List[config.Server]{server(t, "smtp+plain://mx.example")}
-			err := n.submitter().Submit(ctx, request(t, a, nil, "Subject: x\n", "bob@example.net"))
+			err := submitterIn(n).Submit(ctx, request(t, a, nil, "Subject: x\n", "bob@example.net"))
 			if err == nil || !strings.Contains(err.Error(), "enough") {
 				t.Errorf("%s: %v", name, err)
 			}
 		})
-		for !n.noted(step) {
+		for !hasNoted(n, step) {
 			time.Sleep(time.Millisecond)
 		}
 		cancel(enough)
 		all.Wait()
-		n.mu.Lock()
-		if n.open != 0 {
-			t.Errorf("%s: %d connections are left open", name, n.open)
+		n.Lock()
+		if n.Open != 0 {
+			t.Errorf("%s: %d connections are left open", name, n.Open)
 		}
-		n.mu.Unlock()
+		n.Unlock()
 	}
 }
 
-// noted reports whether the network has noted what ends so.
-func (n *network) noted(end string) bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return slices.ContainsFunc(n.notes, func(note string) bool { return strings.HasSuffix(note, end) })
+// hasNoted reports whether the network has noted what ends so.
+func hasNoted(n *dialtest.Network, end string) bool {
+	n.Lock()
+	defer n.Unlock()
+	return slices.ContainsFunc(n.Notes, func(note string) bool { return strings.HasSuffix(note, end) })
 }
 
 // TestDoctorInRealTime has the doctor meet many addresses at once, with what they
 // say to be shown.
 func TestDoctorInRealTime(t *testing.T) {
-	n := &network{began: time.Now(), hosts: map[string]peer{
-		at(four2): {err: syscall.ECONNREFUSED}, at(six1): {says: "S: 421 4.3.2 busy\nC: QUIT\n"},
-	}, names: map[string]zone{"ip4:mx.example": {found: []string{four1, four2}}, "ip6:mx.example": {found: []string{six1, six2}}}}
+	n := &dialtest.Network{Began: time.Now(), Session: dialtest.Session, Hosts: map[string]dialtest.Peer{
+		dialtest.At(dialtest.Four2): {Err: syscall.ECONNREFUSED}, dialtest.At(dialtest.Six1): {Says: "S: 421 4.3.2 busy\nC: QUIT\n"},
+	}, Names: map[string]dialtest.Zone{"ip4:mx.example": {Found: []string{dialtest.Four1, dialtest.Four2}}, "ip6:mx.example": {Found: []string{dialtest.Six1, dialtest.Six2}}}}
 	a := work(t, "ann@example.org")
 	a.User, a.Servers = "", config.List[config.Server]{server(t, "smtp+plain://mx.example:25")}
 	c := config.Default()
 	c.Accounts, c.Queue, c.Hostname = []*config.Account{a}, config.Off, "client.example"
-	s := n.submitter()
+	s := submitterIn(n)
 	s.Config, s.Identity, s.Store = c, host, &credential.Store{}
 	good := new(post)
 	s.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
-		if address == at(four1) || address == at(six2) {
+		if address == dialtest.At(dialtest.Four1) || address == dialtest.At(dialtest.Six2) {
 			return good.dial(ctx, network, address)
 		}
-		return n.dial(ctx, network, address)
+		return n.Dial(ctx, network, address)
 	}
 	var out strings.Builder
 	s.Doctor(t.Context(), &out, Checkup{})

@@ -38,6 +38,7 @@ import (
 
 	"sendoff/config"
 	"sendoff/submit/credential"
+	"sendoff/submit/dial"
 	"sendoff/submit/envelope"
 	"sendoff/submit/maillog"
 	"sendoff/submit/message"
@@ -116,7 +117,7 @@ type Submitter struct {
 	own       []net.Listener // whose clients we serve: no mail may go to them
 	stay      bool           // a session is to take more than the mail it is opened for
 	// watch sees whom a session is with, before its login; nil: nobody looks
-	watch func(h hop, offered []string, cs *tls.ConnectionState)
+	watch func(h dial.Hop, offered []string, cs *tls.ConnectionState)
 }
 
 // Submit sends the message of r, or queues it. When it returns nil, every

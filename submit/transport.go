@@ -11,6 +11,7 @@ import (
 
 	"sendoff/config"
 	"sendoff/submit/credential"
+	"sendoff/submit/dial"
 	"sendoff/submit/smtp"
 	"sendoff/submit/status"
 	"sendoff/submit/trust"
@@ -18,10 +19,9 @@ import (
 
 // Time limits before MAIL: somebody may be waiting.
 const (
-	connectTime = 30 * time.Second
-	readyTime   = 60 * time.Second // all of it together
-	oddTime     = 5 * time.Second  // until a person hears that the port is odd
-	silentTime  = 10 * time.Second // until a TLS handshake is tried in another way
+	readyTime  = 60 * time.Second // all of it together
+	oddTime    = 5 * time.Second  // until a person hears that the port is odd
+	silentTime = 10 * time.Second // until a TLS handshake is tried in another way
 )
 
 // securities says in terms of a session what config.Schemes says of TLS.
@@ -37,9 +37,7 @@ var securities = [...]smtp.Security{
 // token may be revoked before its time: only when another one is refused too is
 // it a login that failed.
 //
-//	server ── targets ──┬─ host ── ways ─────┬─ hop ─┐
-//	          (SRV)     │          (A, AAAA) └─ hop ─┴─ race ── connection ── session
-//	                    └─ socket, command, host behind a proxy: one hop
+//	server ── targets ── hops ── connection ── session
 func (s *Submitter) open(ctx context.Context, a *config.Account, hello string) (*smtp.Session, error) {
 	err := refuseOwn(a, s.own)
 	var l *login
@@ -51,19 +49,31 @@ func (s *Submitter) open(ctx context.Context, a *config.Account, hello string) (
 	}
 	var session *smtp.Session
 	if err == nil {
-		session, err = s.search(ctx, &opening{s: s, account: a, hello: hello, login: l})
+		session, err = s.search(ctx, &opening{s: s, dialer: s.dialer(), account: a, hello: hello, login: l})
 	}
 	if token := l.refused(ctx, err); !token.IsZero() {
 		s.remark("the access token was refused before its time; getting another")
 		l.settle()
 		if l, err = s.newLogin(ctx, a, token); err == nil {
-			session, err = s.search(ctx, &opening{s: s, account: a, hello: hello, login: l})
+			session, err = s.search(ctx, &opening{s: s, dialer: s.dialer(), account: a, hello: hello, login: l})
 		}
 	}
 	err = l.traced(ctx, err)
 	l.settle()
 	s.opened(ctx, a, l, err)
 	return session, err
+}
+
+// dialer is how s connects to servers.
+func (s *Submitter) dialer() *dial.Dialer {
+	d := &dial.Dialer{Lookup: s.Lookup, LookupSRV: s.LookupSRV, Dial: s.Dial, State: s.Queue, ProxySecret: s.proxySecret}
+	if s.rehearsal != nil {
+		d.State = nil
+	}
+	if s.Store != nil {
+		d.Home, d.Interactive = s.Store.Home, s.Store.Interactive
+	}
+	return d
 }
 
 // readyLimit is how long all may take that is before MAIL.
@@ -80,7 +90,7 @@ func (s *Submitter) search(ctx context.Context, o *opening) (*smtp.Session, erro
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, notReady(limit))
 	defer cancel()
 	for n, server := range o.account.Servers {
-		targets, err := s.targets(ctx, o.account, server)
+		targets, err := o.dialer.Targets(ctx, o.account, server)
 		if err != nil {
 			o.missed(err)
 		}
@@ -97,6 +107,7 @@ func (s *Submitter) search(ctx context.Context, o *opening) (*smtp.Session, erro
 // An opening is the search for a session.
 type opening struct {
 	s                  *Submitter
+	dialer             *dial.Dialer
 	account            *config.Account
 	hello              string // our name in EHLO
 	login              *login
@@ -112,22 +123,22 @@ func (o *opening) missed(err error) {
 
 // try opens a session with t. Neither a session nor an error means that the
 // others, which get their share of the time, may have more luck.
-func (o *opening) try(ctx context.Context, t target, others int) (*smtp.Session, error) {
+func (o *opening) try(ctx context.Context, t dial.Target, others int) (*smtp.Session, error) {
 	a := o.account
 	tlsConfig, err := tlsConfig(a, t) // before anything else: authorities are read in the meantime
 	if err != nil {
 		return nil, err
 	}
-	w := o.s.ways(ctx, a, t)
-	for len(w.todo) > 0 || w.asked > 0 {
+	hops := o.dialer.Hops(ctx, a, t)
+	for hops.Left() > 0 {
 		part, done := share(ctx, others+1)
-		conn, h, err := o.s.race(part, a, w)
+		conn, h, err := hops.Connect(part)
 		done()
 		if err != nil {
 			o.missed(err)
 			break
 		}
-		part, done = share(ctx, others+len(w.todo)+w.asked+1)
+		part, done = share(ctx, others+hops.Left()+1)
 		session, err := o.begin(part, h, conn, tlsConfig)
 		done()
 		if err == nil || !o.goesOn(t, err) || ctx.Err() != nil {
@@ -140,21 +151,21 @@ func (o *opening) try(ctx context.Context, t target, others int) (*smtp.Session,
 }
 
 // tlsConfig returns how to speak TLS with t; nil for a target without TLS.
-func tlsConfig(a *config.Account, t target) (*tls.Config, error) {
-	if t.server.Way().TLS == config.NoTLS {
+func tlsConfig(a *config.Account, t dial.Target) (*tls.Config, error) {
+	if t.Server.Way().TLS == config.NoTLS {
 		return nil, nil
 	}
-	return trust.Config(a, t.name, t.prove)
+	return trust.Config(a, t.Name, t.Prove)
 }
 
 // goesOn reports whether another address of t may do better than one that failed
 // with err. At each of localhost's there may be somebody else.
-func (o *opening) goesOn(t target, err error) bool {
+func (o *opening) goesOn(t dial.Target, err error) bool {
 	switch status.KindOf(err) {
 	case status.Connection:
 		return true
 	case status.Insecure:
-		return t.try && errors.Is(err, smtp.ErrNoTLS) || config.IsLocalhost(t.name)
+		return t.Guess && errors.Is(err, smtp.ErrNoTLS) || config.IsLocalhost(t.Name)
 	}
 	return false
 }
@@ -174,8 +185,8 @@ func notReady(limit time.Duration) error {
 // tried once more over another connection, with a ClientHello of one packet: some
 // firewalls and old servers take no longer one, as post-quantum key shares make
 // it. That this has worked is remembered for a day.
-func (o *opening) begin(ctx context.Context, h hop, conn net.Conn, c *tls.Config) (*smtp.Session, error) {
-	if o.classical = c != nil && o.s.is(h, classicalOnly); c == nil || o.classical {
+func (o *opening) begin(ctx context.Context, h dial.Hop, conn net.Conn, c *tls.Config) (*smtp.Session, error) {
+	if o.classical = c != nil && o.dialer.Is(h, dial.ClassicalOnly); c == nil || o.classical {
 		return o.start(ctx, h, conn, smtp.Options{TLS: trust.WithClassicalShares(c, nil)})
 	}
 	silence := silentTime
@@ -187,13 +198,13 @@ func (o *opening) begin(ctx context.Context, h hop, conn net.Conn, c *tls.Config
 		return session, err
 	}
 	o.s.remark(err.Error() + "; again, with classical key shares")
-	conn, unreached := o.s.connect(ctx, o.account, h)
+	conn, unreached := o.dialer.Connect(ctx, o.account, h)
 	if unreached != nil {
 		return nil, err
 	}
 	session, again := o.start(ctx, h, conn, smtp.Options{TLS: trust.WithClassicalShares(c, func() { o.classical = true })})
 	if o.classical {
-		o.s.remember(h, classicalOnly)
+		o.dialer.Remember(h, dial.ClassicalOnly)
 		o.s.logAddress(h, "TLS works "+onlyClassical)
 		o.s.caution(status.Insecure.Errorf("TLS with %s works %s", h, onlyClassical))
 		return session, again
@@ -205,10 +216,10 @@ func (o *opening) begin(ctx context.Context, h hop, conn net.Conn, c *tls.Config
 const onlyClassical = "only with classical key shares: something on the way takes no ClientHello of more than one packet"
 
 // start makes a session of a connection.
-func (o *opening) start(ctx context.Context, h hop, conn net.Conn, options smtp.Options) (*smtp.Session, error) {
+func (o *opening) start(ctx context.Context, h dial.Hop, conn net.Conn, options smtp.Options) (*smtp.Session, error) {
 	a := o.account
-	way := h.server.Way()
-	options.Host = h.name
+	way := h.Server.Way()
+	options.Host = h.Name
 	options.Name = o.hello
 	options.Security = securities[way.TLS]
 	options.LMTP = way.LMTP
@@ -219,11 +230,11 @@ func (o *opening) start(ctx context.Context, h hop, conn net.Conn, options smtp.
 	options.Patience = o.s.Patience
 	options.Trace = o.s.Trace
 	options.Stalled = func() {
-		o.s.remark("no more gets through: " + h.place() + " comes last for an hour")
-		o.s.remember(h, stalls)
+		o.s.remark("no more gets through: " + h.Endpoint() + " comes last for an hour")
+		o.dialer.Remember(h, dial.Stalls)
 	}
 	if o.login != nil {
-		o.login.local, o.login.port, o.login.tried = h.local(), h.address, nil
+		o.login.local, o.login.port, o.login.tried = h.Local(), h.Address, nil
 		if near, ok := conn.LocalAddr().(*net.TCPAddr); ok {
 			o.login.from = near.AddrPort()
 		}
@@ -231,17 +242,17 @@ func (o *opening) start(ctx context.Context, h hop, conn net.Conn, options smtp.
 	}
 	options.Auth = o.s.watched(h, options.Auth)
 	o.s.remark("connected to " + h.String())
-	if odd := way.Odd(h.port); odd != "" {
-		options.Host = h.hostPort() // for hints
+	if odd := way.Odd(h.Port); odd != "" {
+		options.Host = h.HostPort() // for hints
 		defer o.s.Console.TellAfter(oddTime, fmt.Sprintf("nothing heard yet from %s; %s", h, odd))()
 	}
 	session, err := smtp.Open(ctx, conn, options)
-	if p, ok := conn.(*pipe); ok && err != nil {
-		err = p.explain(err)
+	if err != nil {
+		err = dial.Explain(conn, err)
 	}
-	if text := o.login.passedOver(); err == nil && text != "" && !o.s.is(h, toldOfLogins) {
+	if text := o.login.passedOver(); err == nil && text != "" && !o.dialer.Is(h, dial.ToldOfLogins) {
 		o.s.caution(errors.New(text))
-		o.s.remember(h, toldOfLogins)
+		o.dialer.Remember(h, dial.ToldOfLogins)
 	}
 	return session, err
 }

@@ -9,6 +9,7 @@ import (
 
 	"sendoff/config"
 	"sendoff/submit/credential"
+	"sendoff/submit/dial"
 	"sendoff/submit/envelope"
 	"sendoff/submit/message"
 	"sendoff/submit/rewrite"
@@ -50,7 +51,7 @@ func (s *Submitter) Try(ctx context.Context, t Trial) (Seen, error) {
 		a.Secret = config.List[string]{"keyring"}
 	}
 	var seen Seen
-	actor.watch = func(h hop, offered []string, cs *tls.ConnectionState) { seen = describe(h, offered, cs) }
+	actor.watch = func(h dial.Hop, offered []string, cs *tls.ConnectionState) { seen = describe(h, offered, cs) }
 	if t.Mail == "" {
 		err := actor.meet(ctx, a)
 		return seen, err
@@ -83,7 +84,7 @@ func (given) Set(string, string, string) error     { return credential.ErrUnsupp
 func (given) Delete(string, string) error          { return credential.ErrUnsupported }
 
 // describe says what a server is like, once its certificate has verified.
-func describe(h hop, offered []string, cs *tls.ConnectionState) Seen {
+func describe(h dial.Hop, offered []string, cs *tls.ConnectionState) Seen {
 	lines := []string{"connected to " + h.String() + ", without TLS"}
 	if cs != nil {
 		leaf := cs.PeerCertificates[0]
@@ -94,7 +95,7 @@ func describe(h hop, offered []string, cs *tls.ConnectionState) Seen {
 		}
 		lines = []string{
 			"connected to " + h.String() + " with " + tls.VersionName(cs.Version),
-			fmt.Sprintf("its certificate is good for %s, issued by %q, until %s (%d days)", h.prove, status.Shorten(issuer), leaf.NotAfter.Format(time.DateOnly), days),
+			fmt.Sprintf("its certificate is good for %s, issued by %q, until %s (%d days)", h.Prove, status.Shorten(issuer), leaf.NotAfter.Format(time.DateOnly), days),
 		}
 	}
 	logins := "it offers no login"
@@ -105,7 +106,7 @@ func describe(h hop, offered []string, cs *tls.ConnectionState) Seen {
 }
 
 // watched is what smtp.Options.Auth becomes when a trial looks on.
-func (s *Submitter) watched(h hop, next authenticate) authenticate {
+func (s *Submitter) watched(h dial.Hop, next authenticate) authenticate {
 	if s.watch == nil {
 		return next
 	}

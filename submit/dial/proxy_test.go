@@ -1,33 +1,25 @@
 //go:build linux
 
-package submit
+package dial
 
 import (
-	"os"
-	"path/filepath"
+	"context"
 	"strings"
 	"testing"
 
 	"sendoff/config"
-	"sendoff/submit/credential"
 	"sendoff/submit/status"
 	"sendoff/submit/trust/trusttest"
 )
 
 // TestTrustProxy gives no password to another user who has the port of the proxy.
 func TestTrustProxy(t *testing.T) {
-	secret := filepath.Join(t.TempDir(), "secret")
-	if err := os.WriteFile(secret, []byte("s3kr1t\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	for _, known := range []string{"", "60001"} {
 		address, said := trusttest.ListenAs60001(t, "proxy")
-		a := work(t, "ann@example.org")
-		a.User, a.ServerUser = "", known
-		a.Servers = []config.Server{server(t, "smtp+plain://mx.example:2525")}
-		a.Proxy.Address, a.Proxy.User, a.ProxySecret = address, "ann", config.List[string]{"file:" + secret}
-		s := &Submitter{Config: &config.Config{}, Store: new(credential.Store)}
-		err := s.Submit(t.Context(), request(t, a, nil, "Subject: x\n", "bob@example.net"))
+		a := &config.Account{ServerUser: known, ProxySecret: config.List[string]{"file:secret"}}
+		a.Proxy.Address, a.Proxy.User = address, "ann"
+		d := &Dialer{ProxySecret: func(context.Context, *config.Account) (string, error) { return "s3kr1t", nil }}
+		_, err := d.Connect(t.Context(), a, Hop{Target: Target{Server: server(t, "smtp+plain://mx.example:2525"), Name: "mx.example", Port: 2525}})
 		said.Scan()
 		switch heard := strings.Contains(said.Text(), "s3kr1t"); {
 		case known != "":

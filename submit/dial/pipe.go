@@ -1,4 +1,4 @@
-package submit
+package dial
 
 import (
 	"context"
@@ -28,10 +28,10 @@ type pipe struct {
 // pipeTime is how long a command may take to end when its input has.
 const pipeTime = time.Second
 
-// run starts the command of server.
-func (s *Submitter) run(server config.Server) (net.Conn, error) {
+// run starts the command of server, with which the connection speaks.
+func (d *Dialer) run(server config.Server) (net.Conn, error) {
 	p := &pipe{name: server.Name(), ended: make(chan struct{})}
-	argv, err := process.Argv(server.Command, s.Store.Home)
+	argv, err := process.Argv(server.Command, d.Home)
 	if err != nil {
 		return nil, status.Config.Errorf("pipe: %w", err)
 	}
@@ -39,7 +39,7 @@ func (s *Submitter) run(server config.Server) (net.Conn, error) {
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Stderr = &p.stderr
 	cmd.WaitDelay = time.Second // for what the command left running, which may hold stderr
-	if !s.Store.Interactive {
+	if !d.Interactive {
 		process.OwnGroup(cmd) // else it may want to ask something at the terminal
 	}
 	conn, started, ended, err := attach(cmd)
@@ -83,8 +83,13 @@ func (p *pipe) Close() error {
 	return err
 }
 
-// explain adds to an error what the command said last on stderr.
-func (p *pipe) explain(err error) error {
+// Explain adds to the error of a session over conn, which is closed, what a command
+// at the other end said last on stderr.
+func Explain(conn net.Conn, err error) error {
+	p, ok := conn.(*pipe)
+	if !ok {
+		return err
+	}
 	<-p.ended
 	if said := p.stderr.last(); said != "" {
 		return fmt.Errorf("%w: %s", err, said)

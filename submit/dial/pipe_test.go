@@ -1,6 +1,6 @@
 //go:build unix
 
-package submit
+package dial
 
 import (
 	"io"
@@ -9,15 +9,13 @@ import (
 	"testing"
 	"time"
 
-	"sendoff/submit/credential"
 	"sendoff/submit/status"
 )
 
 // TestPipe: a command's connection is a socket, Close waits for the command and
 // no longer than pipeTime, and what it said last is known.
 func TestPipe(t *testing.T) {
-	s := &Submitter{Store: &credential.Store{}}
-	conn, err := s.run(server(t, "pipe:sh -c 'echo first >&2; read x; echo last $x >&2; exec sleep 60'"))
+	conn, err := new(Dialer).run(server(t, "pipe:sh -c 'echo first >&2; read x; echo last $x >&2; exec sleep 60'"))
 	if err != nil {
 		t.Skip(err)
 	}
@@ -31,15 +29,14 @@ func TestPipe(t *testing.T) {
 	if took := time.Since(begin); took > 30*time.Second {
 		t.Errorf("closed after %s", took)
 	}
-	if got := conn.(*pipe).explain(status.Connection.Errorf("EOF")).Error(); got != "EOF: last word" {
+	if got := Explain(conn, status.Connection.Errorf("EOF")).Error(); got != "EOF: last word" {
 		t.Errorf("%q", got)
 	}
 }
 
 // TestPipeLastWords: what a command wrote before it ended is still read.
 func TestPipeLastWords(t *testing.T) {
-	s := &Submitter{Store: &credential.Store{}}
-	conn, err := s.run(server(t, "pipe:echo 250 taken"))
+	conn, err := new(Dialer).run(server(t, "pipe:echo 250 taken"))
 	if err != nil {
 		t.Skip(err)
 	}

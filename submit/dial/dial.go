@@ -1,0 +1,185 @@
+// Package dial finds the addresses of a server and connects to the first that
+// answers.
+//
+//	server ── Targets ──┬─ host ── Hops ─────┬─ Hop ─┐
+//	          (SRV)     │          (A, AAAA) └─ Hop ─┴─ Connect ──> connection
+//	                    └─ socket, command, host behind a proxy: one Hop
+//
+// An address is remembered for a while, by all processes of the user, if it needs a
+// special treatment (addresses.go). To add a kind of server, add a row to
+// config.Schemes and a case to Dialer.Connect.
+//
+// The package must not know SMTP, TLS, secrets, or more of an account than its
+// proxy, its source-address and its address-family.
+//
+// Errors: status.Connection and what status.LookUp makes of a name server's;
+// status.Config for a command that cannot be run; from ProxySecret and trust.Port
+// what keeps us from logging in to a proxy.
+package dial
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"sendoff/config"
+	"sendoff/submit/queue"
+	"sendoff/submit/status"
+)
+
+// connectTime is how long one address may take to connect.
+const connectTime = 30 * time.Second
+
+// A Dialer connects to servers. The zero value does so by the system's means.
+type Dialer struct {
+	// Lookup returns the addresses of a host for the network "ip4" or "ip6"; nil:
+	// net.DefaultResolver.
+	Lookup func(ctx context.Context, network, host string) ([]netip.Addr, error)
+	// LookupSRV returns the records of _SERVICE._PROTO.DOMAIN in the order in which
+	// to try them; nil: net.DefaultResolver.
+	LookupSRV func(ctx context.Context, name string) ([]*net.SRV, error)
+	Dial      func(ctx context.Context, network, address string) (net.Conn, error) // nil: net.Dialer
+
+	State       *queue.Queue // has what is remembered of addresses; nil: nothing is
+	ProxySecret func(ctx context.Context, a *config.Account) (string, error)
+	Home        string // for "~/" in commands
+	Interactive bool   // a command may ask something at the terminal
+}
+
+// A Target is what a server comes down to: a host and port, a socket, or a
+// command.
+type Target struct {
+	Server config.Server
+	Name   string // what errors call the target; that of a host is looked up
+	Port   int
+	Prove  string // the name that the certificate must have
+	Guess  bool   // its port speaks against the scheme of Server, which may be wrong
+	Second bool   // the same host and port as the target before, with another scheme
+}
+
+// A Hop is one way to a Target: an address of its host, or the only way there
+// is.
+type Hop struct {
+	Target
+	Address netip.AddrPort // not valid: a socket, a command, or a host that a proxy looks up
+	last    bool           // to be tried when no other hop is left
+}
+
+// String returns what to connect to, for people to read.
+func (h Hop) String() string {
+	switch {
+	case h.Server.Kind() != config.Host:
+		return h.Server.String()
+	case h.Address.IsValid():
+		return fmt.Sprintf("%s (%s)", h.Server, h.Address)
+	}
+	return fmt.Sprintf("%s by the proxy", h.Server)
+}
+
+// Local reports whether what is sent to h stays on this machine. What a name
+// server says does not make it so.
+func (h Hop) Local() bool {
+	return h.Server.Local() && (h.Server.Kind() == config.Socket || h.Address.Addr().IsLoopback())
+}
+
+// Endpoint tells a hop from the others: its address, or its server.
+func (h Hop) Endpoint() string {
+	if h.Address.IsValid() {
+		return h.Address.String()
+	}
+	return h.Server.String()
+}
+
+// HostPort is what to dial of a host whose address is not known.
+func (t Target) HostPort() string { return net.JoinHostPort(t.Name, strconv.Itoa(t.Port)) }
+
+// Connect connects to one hop. The error is of kind status.Connection, or what keeps
+// us from logging in to the proxy of a.
+func (d *Dialer) Connect(ctx context.Context, a *config.Account, h Hop) (net.Conn, error) {
+	if h.Server.Kind() == config.Command {
+		return d.run(h.Server)
+	}
+	limit := connectTime
+	if deadline, ok := ctx.Deadline(); ok {
+		limit = min(limit, time.Until(deadline))
+	}
+	dialing, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	network, address, name := "tcp", h.Address.String(), h.dialName()
+	switch {
+	case h.Server.Kind() == config.Socket:
+		network, address = "unix", h.Server.Path
+	case Proxied(a):
+		address, name = a.Proxy.Address, "the proxy "+a.Proxy.Address
+	}
+	conn, err := d.dial(dialing, a, network, address)
+	if err == nil && Proxied(a) && h.Server.Kind() == config.Host {
+		name = h.HostPort() + " by " + name
+		err = d.throughProxy(dialing, a, conn, h.HostPort())
+	}
+	switch {
+	case status.KindOf(err) == status.Credential || status.KindOf(err) == status.Insecure: // the proxy's
+		return nil, err
+	case err != nil:
+		return nil, unreached(ctx, name, err, limit)
+	}
+	return conn, nil
+}
+
+// dial connects to an address of a network, from the source address of a.
+func (d *Dialer) dial(ctx context.Context, a *config.Account, network, address string) (net.Conn, error) {
+	if d.Dial != nil {
+		return d.Dial(ctx, network, address)
+	}
+	system := &net.Dialer{}
+	if a.SourceAddress.IsValid() && network == "tcp" {
+		system.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(a.SourceAddress.Addr, 0))
+	}
+	return system.DialContext(ctx, network, address)
+}
+
+// dialName is what errors call h.
+func (h Hop) dialName() string {
+	if h.Server.Kind() != config.Host {
+		return h.Name
+	}
+	name := h.HostPort()
+	if h.Address.String() != name {
+		name += " at " + h.Address.Addr().String()
+	}
+	return name
+}
+
+// unreached returns why there is no connection to name.
+func unreached(ctx context.Context, name string, err error, limit time.Duration) error {
+	if dns := new(net.DNSError); errors.As(err, &dns) { // the proxy's name
+		return status.LookUp(dns.Name, dns)
+	}
+	var op *net.OpError
+	if errors.As(err, &op) {
+		err = op.Err
+	}
+	var timeout net.Error
+	if errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("no answer within %s", limit.Round(time.Second/10))
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
+	}
+	return status.Connection.Errorf("connect to %s: %w", name, unwrapSyscall(err))
+}
+
+// unwrapSyscall drops the name of the system call: it says nothing to a
+// person.
+func unwrapSyscall(err error) error {
+	if inner := errors.Unwrap(err); inner != nil {
+		if _, ok := err.(interface{ Timeout() bool }); ok {
+			return inner
+		}
+	}
+	return err
+}

@@ -1,0 +1,167 @@
+package dial
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"sendoff/config"
+	"sendoff/submit/status"
+)
+
+func server(t testing.TB, url string) config.Server {
+	t.Helper()
+	var s config.Server
+	if err := s.UnmarshalText([]byte(url)); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// TestSRVPort: where a record's port hardly goes with the service, both ways to
+// speak are tried, TLS from the start first; neither is without TLS, unless the
+// account is.
+func TestSRVPort(t *testing.T) {
+	for _, tt := range []struct {
+		server string
+		port   uint16
+		want   string
+	}{
+		{"smtps://_submissions._tcp.example.org", 465, "smtps:465"},
+		{"smtps://_submissions._tcp.example.org", 2465, "smtps:2465"},
+		{"smtps://_submissions._tcp.example.org", 587, "smtps:587 smtp:587"},
+		{"smtp://_submission._tcp.example.org", 587, "smtp:587"},
+		{"smtp://_submission._tcp.example.org", 465, "smtps:465 smtp:465"},
+		{"smtp+plain://_submission._tcp.example.org", 25, "smtp+plain:25"},
+		{"smtp+plain://_submission._tcp.example.org", 465, "smtps:465 smtp+plain:465"},
+	} {
+		d := &Dialer{LookupSRV: func(context.Context, string) ([]*net.SRV, error) {
+			return []*net.SRV{{Target: "mail.example.org.", Port: tt.port}}, nil
+		}}
+		targets, err := d.Targets(context.Background(), &config.Account{}, server(t, tt.server))
+		var got []string
+		for _, t := range targets {
+			got = append(got, fmt.Sprintf("%s:%d", t.Server.Scheme, t.Port))
+		}
+		if err != nil || strings.Join(got, " ") != tt.want {
+			t.Errorf("%s, port %d: %s, %v; want %s", tt.server, tt.port, got, err, tt.want)
+		}
+	}
+}
+
+// TestLocalByWord: what a name server says makes no way one that nobody reads.
+func TestLocalByWord(t *testing.T) {
+	for _, tt := range []struct {
+		server, address string
+		want            bool
+	}{
+		{"smtp+plain://127.0.0.1", "127.0.0.1:25", true},
+		{"smtp+plain://[::1]", "[::1]:25", true},
+		{"smtp+plain://localhost", "127.0.0.1:25", true},
+		{"smtp+plain://mail.localhost", "[::1]:25", true},
+		{"unix:/run/mail.sock", "", true},
+		{"smtp+plain://mx.example", "127.0.0.1:25", false},
+		{"smtp+plain://_submission._tcp.example.org", "[::1]:25", false},
+		{"smtp+plain://localhost", "", false}, // a proxy's
+		{"smtp+plain://192.0.2.1", "192.0.2.1:25", false},
+		{"pipe:ssh host sendmail -bs", "", false},
+	} {
+		h := Hop{Target: Target{Server: server(t, tt.server)}}
+		if tt.address != "" {
+			h.Address = netip.MustParseAddrPort(tt.address)
+		}
+		if h.Local() != tt.want {
+			t.Errorf("%s at %q: %v", tt.server, tt.address, h.Local())
+		}
+	}
+}
+
+// TestSRVProof: an answer that anybody may have forged does not decide whom to
+// trust.
+func TestSRVProof(t *testing.T) {
+	for _, tt := range []struct{ name, target, prove string }{
+		{"_submissions._tcp.example.org", "mail.example.org.", "mail.example.org"},
+		{"_submissions._tcp.example.org", "EXAMPLE.org", "example.org"},
+		{"_submissions._tcp.example.org", "mail.example.net.", "example.org"},
+		{"_submissions._tcp.example.org", "mail.notexample.org.", "example.org"},
+		{"_submissions._tcp.example.org", "example.org.evil.example.", "example.org"},
+	} {
+		d := &Dialer{LookupSRV: func(context.Context, string) ([]*net.SRV, error) {
+			return []*net.SRV{{Target: tt.target, Port: 465}}, nil
+		}}
+		targets, err := d.Targets(context.Background(), &config.Account{}, server(t, "smtps://"+tt.name))
+		if err != nil || len(targets) != 1 || targets[0].Prove != tt.prove {
+			t.Errorf("%s, %s: %+v, %v; want proof of %s", tt.name, tt.target, targets, err, tt.prove)
+		}
+	}
+}
+
+// TestSourceFamily: who connects from an IPv4 address needs no others.
+func TestSourceFamily(t *testing.T) {
+	for _, tt := range []struct {
+		source string
+		family config.Family
+		want   []bool
+	}{
+		{"", 0, []bool{true, false}},
+		{"", 4, []bool{false}},
+		{"", 6, []bool{true}},
+		{"192.0.2.9", 0, []bool{false}},
+		{"2001:db8::9", 0, []bool{true}},
+	} {
+		a := &config.Account{AddressFamily: tt.family}
+		if tt.source != "" {
+			a.SourceAddress.Addr = netip.MustParseAddr(tt.source)
+		}
+		if got := families(a); !slices.Equal(got, tt.want) {
+			t.Errorf("%+v: %v", tt, got)
+		}
+	}
+}
+
+// TestProxyKeepsSocket: what a proxy leads to is still a socket, or replies that
+// nobody asked for would go unseen.
+func TestProxyKeepsSocket(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		b := make([]byte, 512)
+		conn.Read(b)
+		conn.Write([]byte{5, 0})
+		conn.Read(b)
+		conn.Write([]byte{5, 0, 0, 1, 0, 0, 0, 0, 0, 0})
+		conn.Read(b) // until we close
+	}()
+	a := new(config.Account)
+	a.Proxy.Address = l.Addr().String()
+	conn, err := new(Dialer).Connect(context.Background(), a, Hop{Target: Target{Server: server(t, "smtps://mx.example"), Name: "mx.example", Port: 465}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, ok := conn.(syscall.Conn); !ok {
+		t.Errorf("the connection is a %T", conn)
+	}
+}
+
+// A bug that a name server's answer finds is an answer, and ends no other mail's
+// process.
+func TestLookupBug(t *testing.T) {
+	d := &Dialer{Lookup: func(context.Context, string, string) ([]netip.Addr, error) { panic("some bug") }}
+	if an := d.lookup(t.Context(), "mx.example", false); status.KindOf(an.err) != status.Bug || an.rank != rankLookup {
+		t.Errorf("%+v", an)
+	}
+}

@@ -1,0 +1,232 @@
+//go:build !race
+
+// Go 1.26's race detector crashes now and then when timers end within a
+// synctest bubble, as they do here; TestServersInOrder and its like run with it.
+
+package submit
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"sendoff/config"
+	"sendoff/submit/dial/dialtest"
+	"sendoff/submit/status"
+)
+
+// TestHappyEyeballs holds the order in which addresses are tried, and when,
+// against RFC 8305.
+func TestHappyEyeballs(t *testing.T) {
+	both := map[string]dialtest.Zone{"ip6:mx.example": {Found: []string{dialtest.Six1, dialtest.Six2}}, "ip4:mx.example": {Found: []string{dialtest.Four1, dialtest.Four2}}}
+	const ms = time.Millisecond
+	tests := []struct {
+		name  string
+		names map[string]dialtest.Zone
+		hosts map[string]dialtest.Peer
+		notes []string
+		err   string
+	}{
+		{"IPv6 first", both, map[string]dialtest.Peer{dialtest.At(dialtest.Six1): {After: 10 * ms}},
+			[]string{"0s dial [2001:db8::1]:25", "10ms reach [2001:db8::1]:25"}, ""},
+		{"IPv6 is a black hole", both, map[string]dialtest.Peer{dialtest.At(dialtest.Four1): {After: 10 * ms}},
+			[]string{"0s dial [2001:db8::1]:25", "250ms dial 192.0.2.1:25", "260ms reach 192.0.2.1:25"}, ""},
+		{"refused: the next one at once", both, map[string]dialtest.Peer{dialtest.At(dialtest.Six1): {After: 10 * ms, Err: syscall.ECONNREFUSED}, dialtest.At(dialtest.Four1): {}},
+			[]string{"0s dial [2001:db8::1]:25", "10ms dial 192.0.2.1:25", "10ms reach 192.0.2.1:25"}, ""},
+		{"the slower one wins", both, map[string]dialtest.Peer{dialtest.At(dialtest.Six1): {After: 300 * ms}, dialtest.At(dialtest.Four1): {After: 100 * ms}},
+			[]string{"0s dial [2001:db8::1]:25", "250ms dial 192.0.2.1:25", "300ms reach [2001:db8::1]:25"}, ""},
+		{"late AAAA", map[string]dialtest.Zone{"ip6:mx.example": {After: time.Minute, Found: []string{dialtest.Six1}}, "ip4:mx.example": {After: 5 * ms, Found: []string{dialtest.Four1}}},
+			map[string]dialtest.Peer{dialtest.At(dialtest.Four1): {}},
+			[]string{"55ms dial 192.0.2.1:25", "55ms reach 192.0.2.1:25"}, ""},
+		{"AAAA in time", map[string]dialtest.Zone{"ip6:mx.example": {After: 40 * ms, Found: []string{dialtest.Six1}}, "ip4:mx.example": {Found: []string{dialtest.Four1}}},
+			map[string]dialtest.Peer{dialtest.At(dialtest.Six1): {}},
+			[]string{"40ms dial [2001:db8::1]:25", "40ms reach [2001:db8::1]:25"}, ""},
+		{"late A, and IPv6 refuses", map[string]dialtest.Zone{"ip6:mx.example": {Found: []string{dialtest.Six1}}, "ip4:mx.example": {After: 3 * time.Second, Found: []string{dialtest.Four1}}},
+			map[string]dialtest.Peer{dialtest.At(dialtest.Six1): {Err: syscall.ECONNREFUSED}, dialtest.At(dialtest.Four1): {}},
+			[]string{"0s dial [2001:db8::1]:25", "3s dial 192.0.2.1:25", "3s reach 192.0.2.1:25"}, ""},
+		{"only A", map[string]dialtest.Zone{"ip4:mx.example": {After: ms, Found: []string{dialtest.Four1}}}, map[string]dialtest.Peer{dialtest.At(dialtest.Four1): {}},
+			[]string{"1ms dial 192.0.2.1:25", "1ms reach 192.0.2.1:25"}, ""},
+		{"the winner is mute, the others get their share", both, map[string]dialtest.Peer{dialtest.At(dialtest.Six1): {After: ms, Mute: true}, dialtest.At(dialtest.Four1): {}},
+			[]string{"0s dial [2001:db8::1]:25", "1ms reach [2001:db8::1]:25", "15.001s dial 192.0.2.1:25", "15.001s reach 192.0.2.1:25"}, ""},
+		{"the winner has no time", both, map[string]dialtest.Peer{dialtest.At(dialtest.Six1): {Says: "S: 421 busy\n"}, dialtest.At(dialtest.Four1): {}},
+			[]string{"0s dial [2001:db8::1]:25", "0s reach [2001:db8::1]:25", "1ms dial 192.0.2.1:25", "1ms reach 192.0.2.1:25"}, ""},
+		{"nobody is there", both, map[string]dialtest.Peer{dialtest.At(dialtest.Six1): {Err: syscall.ENETUNREACH}, dialtest.At(dialtest.Six2): {Err: syscall.ENETUNREACH}, dialtest.At(dialtest.Four1): {Err: syscall.ECONNREFUSED}, dialtest.At(dialtest.Four2): {Err: syscall.EHOSTUNREACH}},
+			[]string{"0s dial [2001:db8::1]:25", "0s dial 192.0.2.1:25", "0s dial [2001:db8::2]:25", "0s dial 192.0.2.2:25"},
+			"connect to mx.example:25 at 192.0.2.1: connection refused"},
+		{"no network at all", both, map[string]dialtest.Peer{dialtest.At(dialtest.Six1): {Err: syscall.ENETUNREACH}, dialtest.At(dialtest.Six2): {Err: syscall.ENETUNREACH}, dialtest.At(dialtest.Four1): {Err: syscall.ENETUNREACH}, dialtest.At(dialtest.Four2): {Err: syscall.ENETUNREACH}},
+			[]string{"0s dial [2001:db8::1]:25", "0s dial 192.0.2.1:25", "0s dial [2001:db8::2]:25", "0s dial 192.0.2.2:25"},
+			"connect to mx.example:25 at 2001:db8::1: network is unreachable"},
+		{"no such host", nil, nil, nil, "look up mx.example: no such host"},
+		{"one family does not exist, the other does not answer", map[string]dialtest.Zone{"ip4:mx.example": {After: time.Hour}}, nil, nil,
+			"look up mx.example: the name server does not answer"},
+		{"black holes only", both, nil,
+			[]string{"0s dial [2001:db8::1]:25", "250ms dial 192.0.2.1:25", "500ms dial [2001:db8::2]:25", "750ms dial 192.0.2.2:25"},
+			"connect to mx.example:25 at 2001:db8::1: no answer within 30s"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := &dialtest.Network{Began: time.Now(), Session: dialtest.Session, Names: tt.names, Hosts: tt.hosts}
+				err := submitTo(t, n, "smtp+plain://mx.example")
+				if (err == nil) != (tt.err == "") || err != nil && !strings.HasPrefix(err.Error(), tt.err) {
+					t.Errorf("%v, want %s", err, tt.err)
+				}
+				if err != nil && !status.Of(err).Temporary() {
+					t.Errorf("%v is permanent", err)
+				}
+				if !slices.Equal(n.Notes, tt.notes) {
+					t.Errorf("got %q, want %q", n.Notes, tt.notes)
+				}
+				if n.Open != 0 {
+					t.Errorf("%d connections are left open", n.Open)
+				}
+			})
+		})
+	}
+}
+
+// TestLookupStalls: name servers that do not answer take no more time than the
+// server's share.
+func TestLookupStalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &dialtest.Network{Began: time.Now(), Session: dialtest.Session, Hosts: map[string]dialtest.Peer{dialtest.At(dialtest.Four1): {}},
+			Names: map[string]dialtest.Zone{"ip4:mx.example": {After: time.Hour}, "ip6:mx.example": {After: time.Hour}, "ip4:other.example": {Found: []string{dialtest.Four1}}}}
+		if err := submitTo(t, n, "smtp+plain://mx.example", "smtp+plain://other.example"); err != nil {
+			t.Error(err)
+		}
+		if want := []string{"30s dial 192.0.2.1:25", "30s reach 192.0.2.1:25"}; !slices.Equal(n.Notes, want) {
+			t.Errorf("got %q", n.Notes)
+		}
+	})
+}
+
+func TestSRV(t *testing.T) {
+	names := map[string]dialtest.Zone{"ip4:a.example.org": {Found: []string{dialtest.Four1}}, "ip4:b.example.net": {Found: []string{dialtest.Four2}}}
+	tests := []struct {
+		name    string
+		records []*net.SRV
+		hosts   map[string]dialtest.Peer
+		notes   []string
+		err     string
+	}{
+		{"the second takes over", []*net.SRV{{Target: "a.example.org.", Port: 25}, {Target: "b.example.net.", Port: 26}},
+			map[string]dialtest.Peer{dialtest.At(dialtest.Four1): {Err: syscall.ECONNREFUSED}, dialtest.Four2 + ":26": {}},
+			[]string{"0s SRV _submission._tcp.example.org", "0s dial 192.0.2.1:25", "0s dial 192.0.2.2:26", "0s reach 192.0.2.2:26"}, ""},
+		{"not offered", []*net.SRV{{Target: ".", Port: 0}}, nil, []string{"0s SRV _submission._tcp.example.org"},
+			"look up _submission._tcp.example.org: the domain does not offer this service"},
+		{"no records", nil, nil, []string{"0s SRV _submission._tcp.example.org"}, "look up _submission._tcp.example.org: no such host"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := &dialtest.Network{Began: time.Now(), Session: dialtest.Session, Names: names, Hosts: tt.hosts, SRV: tt.records}
+				err := submitTo(t, n, "smtp+plain://_submission._tcp.example.org")
+				if (err == nil) != (tt.err == "") || err != nil && err.Error() != tt.err {
+					t.Errorf("%v, want %s", err, tt.err)
+				}
+				if !slices.Equal(n.Notes, tt.notes) {
+					t.Errorf("got %q, want %q", n.Notes, tt.notes)
+				}
+			})
+		})
+	}
+}
+
+// TestLocalhost: no name server is asked for localhost, nor for what is below it.
+func TestLocalhost(t *testing.T) {
+	for _, name := range []string{"localhost", "mail.localhost"} {
+		synctest.Test(t, func(t *testing.T) {
+			n := &dialtest.Network{Began: time.Now(), Session: dialtest.Session, Hosts: map[string]dialtest.Peer{dialtest.At("::1"): {Err: syscall.ECONNREFUSED}, dialtest.At("127.0.0.1"): {}},
+				Names: map[string]dialtest.Zone{"ip4:" + name: {Found: []string{dialtest.Four1}}}}
+			if err := submitTo(t, n, "smtp+plain://"+name); err != nil {
+				t.Error(err)
+			}
+			if want := []string{"0s dial [::1]:25", "0s dial 127.0.0.1:25", "0s reach 127.0.0.1:25"}; !slices.Equal(n.Notes, want) {
+				t.Errorf("got %q", n.Notes)
+			}
+		})
+	}
+}
+
+// TestProxyGetsName: a proxy is asked for the name, and nobody else is.
+func TestProxyGetsName(t *testing.T) {
+	here, there := net.Pipe()
+	var asked []byte
+	done := make(chan bool)
+	go func() {
+		defer close(done)
+		defer there.Close()
+		b := make([]byte, 512)
+		there.Read(b)
+		there.Write([]byte{5, 0})
+		n, _ := there.Read(b)
+		asked = b[:n]
+		there.Write([]byte{5, 5, 0, 1, 0, 0, 0, 0, 0, 0}) // connection refused
+	}()
+	a := work(t, "ann@example.org")
+	a.User = ""
+	a.Servers = []config.Server{server(t, "smtp+plain://mx.example:2525")}
+	a.Proxy.Address = "127.0.0.1:1080"
+	s := &Submitter{Config: &config.Config{}}
+	s.Lookup = func(context.Context, string, string) ([]netip.Addr, error) {
+		t.Error("the name was looked up")
+		return nil, errors.New("no")
+	}
+	s.Dial = func(_ context.Context, _, address string) (net.Conn, error) {
+		if address != "127.0.0.1:1080" {
+			t.Errorf("dialled %s", address)
+		}
+		return here, nil
+	}
+	err := s.Submit(context.Background(), request(t, a, nil, "Subject: x\n", "bob@example.net"))
+	<-done
+	if want := "connect to mx.example:2525 by the proxy 127.0.0.1:1080: connection refused"; err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+	if !strings.Contains(string(asked), "mx.example") {
+		t.Errorf("asked for %q", asked)
+	}
+}
+
+// TestProxyForTokens: the provider of access tokens is asked through the account's
+// proxy, and by no other way.
+func TestProxyForTokens(t *testing.T) {
+	a := work(t, "ann@example.org")
+	a.Secret, a.RefreshToken = config.List[string]{"oauth2:test"}, "file:/nowhere"
+	a.Proxy.Address = "127.0.0.1:1080"
+	test := &config.OAuth2{Name: "test", ClientID: "c", TokenURL: config.Endpoint{URL: "https://provider.example/t"}}
+	s := &Submitter{Config: &config.Config{Providers: []*config.OAuth2{test}}}
+	asked := make(chan string, 2)
+	s.Dial = func(_ context.Context, _, address string) (net.Conn, error) {
+		here, there := net.Pipe()
+		asked <- address
+		go func() {
+			defer there.Close()
+			b := make([]byte, 512)
+			there.Read(b)
+			there.Write([]byte{5, 0})
+			n, _ := there.Read(b)
+			asked <- string(b[5:max(5, n-2)])
+		}()
+		return here, nil
+	}
+	_, item, err := s.Credentials(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = item.OAuth2.Dial(t.Context(), "tcp", "provider.example:443")
+	if proxy, name := <-asked, <-asked; proxy != "127.0.0.1:1080" || name != "provider.example" || err == nil {
+		t.Errorf("asked %s for %s: %v", proxy, name, err)
+	}
+	a.Proxy.Address = ""
+	if _, item, err = s.Credentials(a); err != nil || item.OAuth2.Dial != nil {
+		t.Errorf("without a proxy: %v", err)
+	}
+}
