@@ -1,9 +1,10 @@
 // Package cmdline turns an argument vector into a Command, the sendmail way.
 //
-//	argv ── read ──> options and operands ── flags ──> Command
-//	         │                                 │
-//	         unbundles and permutes as         one row a flag: its letter, its
-//	         getopt(3) does                    name, where it may stand, what it does
+//	argv ── unbundle ──> words ── pflag ──> options and operands ── flags ──> Command
+//	         │                               │                       │
+//	         sendmail's letters as           long options,           one row a flag: its
+//	         getopt(3) reads them            operands anywhere       letter, name, position,
+//	                                                                 modes, and setter
 //
 // The program has two faces. Called as sendoff, it takes its own long options
 // beside sendmail's letters. Called by any other name, it is sendmail, whose
@@ -26,6 +27,7 @@ package cmdline
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"sendoff/submit/envelope"
@@ -60,8 +62,8 @@ type Command struct {
 	// These are never set in the sendmail face.
 	Config, Account, Server string
 	User, Secret            string // Secret is a source, not a password
-	Flow                    string // of Login and Setup: one of ways
-	For                     string // likewise: what the account is for
+	Flow                    string // of Login and Setup: one of flows
+	For                     string // of Login and Setup: what the account is for
 	DryRun, Rehearse        bool
 	JSON                    bool // of the modes Doctor and Status
 	RequireTLS              bool // REQUIRETLS (RFC 8689)
@@ -70,7 +72,8 @@ type Command struct {
 	As      int      // of a mode of the queue: the uid of another user, who the process is to become; 0: none
 	Entry   string   // what Show, Delete, Retry, Runner, Listen, Setup, Import and Completions are about
 	Answers Answers  // of the mode Setup
-	Write   string   // of the mode Import: "", --write or --add
+	Write   bool     // of the mode Import: write a configuration
+	Add     bool     // of the mode Import: write to a configuration that is there
 
 	Warnings []string // what was ignored and should not have been written
 }
@@ -92,9 +95,10 @@ type Answers struct {
 // Submits.
 func Parse(argv []string) (*Command, error) {
 	p := &parser{Command: Command{DeliveryMode: 'i', ErrorMode: 'p'}}
+	p.flags = flags(&p.Command)
 	args := p.name(argv)
-	operands, err := read(args, p.option)
-	if p.Face == Sendoff { // the other has no long options to suggest
+	operands, err := read(p.flags, args, p.option)
+	if p.Face == Sendoff { // the sendmail face has no long options to suggest
 		err = suggest(err)
 	}
 	p.Recipients = operands
@@ -104,23 +108,23 @@ func Parse(argv []string) (*Command, error) {
 	return &p.Command, err
 }
 
-// A parser knows what has been read of a command line so far.
+// A parser is what has been read of a command line so far.
 type parser struct {
 	Command
-	alias   string // the name that stands for the first option
-	sole    bool   // there is only one argument
-	begun   bool   // something stood that must not precede account options
-	free    bool   // it began with a mode of the sendoff face
-	asked   []asked
-	answer  string // the form of an option that sets one of Answers
-	subject int    // 1 + the number of operands before -s
+	flags     []Flag // which set Command
+	alias     string // the name that stands for the first option
+	alone     bool   // there is only one argument
+	begun     bool   // an option stood that no account option may follow
+	ownMode   bool   // the first option was a mode of the sendoff face: all that follows is the caller's
+	modes     []modeOption
+	belonging []option // those that belong to some modes
+	subject   int      // 1 + the number of operands before -s
 }
 
-// asked is an option that names a mode.
-type asked struct {
-	form  string
-	mode  Mode
-	after int // operands before it
+// A modeOption is an option that asks for a mode.
+type modeOption struct {
+	option
+	mode Mode
 }
 
 // name reads argv[0] and returns the arguments, headed by those that the name
@@ -138,9 +142,9 @@ func (p *parser) name(argv []string) []string {
 	if name == "sendoff" {
 		p.Face = Sendoff
 	}
-	p.sole = len(args) == 1
+	p.alone = len(args) == 1
 	for _, n := range names {
-		if n.name == name && !(p.sole && isSole(args[0])) {
+		if n.name == name && !(p.alone && p.standsAlone(args[0])) {
 			p.alias = name
 			return append([]string{n.stands}, args...)
 		}
@@ -148,15 +152,14 @@ func (p *parser) name(argv []string) []string {
 	return args
 }
 
-// isSole reports whether arg is an option that any name takes as its only
+// standsAlone reports whether arg is an option that any name takes as its only
 // argument.
-func isSole(arg string) bool {
-	name, long := strings.CutPrefix(arg, "--")
-	f := longFlag(name)
-	return long && f != nil && f.at == firstOrSole
+func (p *parser) standsAlone(arg string) bool {
+	f := longFlag(p.flags, arg)
+	return f != nil && f.at == firstOrSole
 }
 
-// option takes one option: it may stand where it stands, or else is refused.
+// option takes one option if it may stand where it stands, and refuses it if not.
 func (p *parser) option(o option) error {
 	if p.alias != "" && o.index == 0 {
 		o.form = p.alias
@@ -165,11 +168,11 @@ func (p *parser) option(o option) error {
 		switch {
 		case o.flag.at == firstOrIgnored && !o.long():
 			return nil
-		case o.flag.at == firstOrSole && p.sole:
+		case o.flag.at == firstOrSole && p.alone:
 		case o.flag.at != anywhere || o.long():
 			return status.Usage.Errorf("%s is refused under the name %s: it belongs to the sendoff command", o.form, p.Name)
 		}
-	} else if o.flag.at != anywhere && !p.free && (p.begun || o.after > 0) {
+	} else if o.flag.at != anywhere && !p.ownMode && (p.begun || o.after > 0) {
 		return status.Usage.Errorf("%s must come first: write %s before any other option", o.form, o.synopsis())
 	}
 	return p.take(o)
@@ -177,26 +180,25 @@ func (p *parser) option(o option) error {
 
 // take lets the option do its work, and notes which mode it asks for, if any.
 func (p *parser) take(o option) error {
-	p.Mode = 0
-	before := p.Answers
+	p.Mode = o.flag.mode
 	if o.flag.set != nil {
-		if err := o.flag.set(&p.Command, o.value); err != nil {
+		if err := o.flag.set(o.value); err != nil {
 			return status.Usage.Errorf("%s: %w", o.form, err)
 		}
-	}
-	if p.Answers != before {
-		p.answer = o.form
 	}
 	if o.flag.at == anywhere {
 		p.begun = true
 	} else if p.Mode != 0 && p.Mode != Submit {
-		p.free = true
+		p.ownMode = true
 	}
 	if p.Mode != 0 {
 		if o.flag.Letter == 'b' && o.form != p.alias {
 			o.form += legible(o.value)
 		}
-		p.asked = append(p.asked, asked{o.form, p.Mode, o.after})
+		p.modes = append(p.modes, modeOption{o, p.Mode})
+	}
+	if o.flag.of != nil {
+		p.belonging = append(p.belonging, o)
 	}
 	if o.flag.Letter == 's' {
 		p.subject = 1 + o.after
@@ -209,44 +211,24 @@ func (p *parser) take(o option) error {
 func (p *parser) finish() error {
 	p.Mode, p.Submits = Submit, true
 	queued := p.DeliveryMode == 'q' || p.DeliveryMode == 'd'
-	for _, end := range p.asked {
+	for _, end := range p.modes {
 		if end.mode != Submit {
 			p.QueueOnly = queued && end.mode == Server
 			return p.finishWithoutSending(end)
 		}
 	}
-	if p.answer != "" {
-		return notWithoutSetup(p.answer)
-	}
-	if p.Write != "" {
-		return notWithoutImport(p.Write)
-	}
 	p.warnSubject()
 	p.QueueOnly = p.QueueOnly || queued
-	if err := p.checkLogin(); err != nil {
-		return err
-	}
 	if p.DryRun && p.Rehearse {
 		return status.Usage.Errorf("--dry-run and --rehearse exclude each other")
 	}
-	return p.checkJSON()
-}
-
-// checkJSON refuses --json where it means nothing.
-func (p *parser) checkJSON() error {
-	if p.As != 0 && !p.Mode.ofQueue() {
-		return status.Usage.Errorf("--queue-as is for the process of another user's queue")
-	}
-	if p.JSON && p.Mode != Doctor && p.Mode != Status {
-		return status.Usage.Errorf("--json belongs to --doctor and --status; a list of the queue is --queue-json")
-	}
-	return nil
+	return p.checkBelonging()
 }
 
 // finishWithoutSending settles the mode that end asked for. What speaks of a
 // message on stdin, or stands before end where only a submission has it,
 // shows that the caller has a message, and that end slipped in.
-func (p *parser) finishWithoutSending(end asked) error {
+func (p *parser) finishWithoutSending(end modeOption) error {
 	p.Mode = end.mode
 	with := p.aboutMessage()
 	p.Submits = with != "" || end.after > 0
@@ -256,66 +238,48 @@ func (p *parser) finishWithoutSending(end asked) error {
 	case end.after > 0:
 		return status.Usage.Errorf("%s sends nothing, so it cannot follow a recipient", end.form)
 	}
-	for _, a := range p.asked {
-		if a.mode != end.mode {
-			return status.Usage.Errorf("%s cannot stand beside %s", a.form, end.form)
+	for _, m := range p.modes {
+		if m.mode != end.mode {
+			return status.Usage.Errorf("%s cannot stand beside %s", m.form, end.form)
 		}
 	}
-	if p.answer != "" && p.Mode != Setup {
-		return notWithoutSetup(p.answer)
-	}
-	if p.Write != "" && p.Mode != Import {
-		return notWithoutImport(p.Write)
-	}
-	if err := p.checkLogin(); err != nil {
+	if err := p.checkBelonging(); err != nil {
 		return err
 	}
 	if why := end.mode.refusal(); why != "" {
 		return status.Usage.Errorf("%s: %s", end.form, why)
 	}
-	if err := p.checkJSON(); err != nil {
-		return err
+	return p.takeOperands(end)
+}
+
+// checkBelonging refuses the options that belong to other modes.
+func (p *parser) checkBelonging() error {
+	for _, o := range p.belonging {
+		if !slices.Contains(o.flag.of, p.Mode) {
+			return misplaced(o, p.flags)
+		}
+	}
+	return nil
+}
+
+// takeOperands gives the words beside a mode that sends nothing their meaning.
+func (p *parser) takeOperands(end modeOption) error {
+	words := p.Recipients
+	takes := operands[end.mode]
+	operand := &p.Entry
+	if end.mode == Doctor {
+		operand = &p.Account
 	}
 	switch {
-	case end.mode == Setup && len(p.Recipients) > 0:
-		return p.takeOperand(end.form, "an address", &p.Entry)
-	case end.mode == Listen && len(p.Recipients) > 0:
-		return p.takeOperand(end.form, "an address", &p.Entry)
-	case end.mode == Import && len(p.Recipients) > 0:
-		return p.takeOperand(end.form, "a file", &p.Entry)
-	case end.mode == Doctor && len(p.Recipients) > 0:
-		return p.takeOperand(end.form, "an account", &p.Account)
-	case end.mode == Verify && len(p.Recipients) == 0:
+	case end.mode == Verify && len(words) == 0:
 		return status.Usage.Errorf("%s: no address; name those to verify", end.form)
-	case end.mode != Verify && len(p.Recipients) > 0:
-		return status.Usage.Errorf("%s sends nothing, so it takes no recipient: %s", end.form, legible(p.Recipients[0]))
-	}
-	return nil
-}
-
-func notWithoutSetup(form string) error {
-	return status.Usage.Errorf("%s is an answer to --setup, and stands only with it", form)
-}
-
-func notWithoutImport(form string) error {
-	return status.Usage.Errorf("%s says what --import does, and stands only with it", form)
-}
-
-// takeOperand makes the one word beside a mode its operand.
-func (p *parser) takeOperand(form, takes string, operand *string) error {
-	if *operand != "" || len(p.Recipients) > 1 {
-		return status.Usage.Errorf("%s takes %s, and nothing besides: %s", form, takes, legible(p.Recipients[len(p.Recipients)-1]))
-	}
-	*operand, p.Recipients = p.Recipients[0], nil
-	return nil
-}
-
-// checkLogin refuses what says how to log in where nobody does.
-func (p *parser) checkLogin() error {
-	for _, o := range []struct{ form, value string }{{"--flow", p.Flow}, {"--for", p.For}} {
-		if o.value != "" && p.Mode != Login && p.Mode != Setup {
-			return status.Usage.Errorf("%s stands only with --login ACCOUNT or --setup", o.form)
-		}
+	case end.mode == Verify || len(words) == 0:
+	case takes == "":
+		return status.Usage.Errorf("%s sends nothing, so it takes no recipient: %s", end.form, legible(words[0]))
+	case *operand != "" || len(words) > 1:
+		return status.Usage.Errorf("%s takes %s, and nothing besides: %s", end.form, takes, legible(words[len(words)-1]))
+	default:
+		*operand, p.Recipients = words[0], nil
 	}
 	return nil
 }
@@ -342,8 +306,8 @@ func (p *parser) warnSubject() {
 	if p.subject == 0 || p.subject > len(p.Recipients) {
 		return
 	}
-	rest := p.Recipients[p.subject-1:]
-	if word := rest[0]; !strings.Contains(word, "@") && (len(rest) > 1 || strings.Contains(word, " ")) {
+	behind := p.Recipients[p.subject-1:]
+	if word := behind[0]; !strings.Contains(word, "@") && (len(behind) > 1 || strings.Contains(word, " ")) {
 		p.warn("-s takes no argument, so %q is a recipient; a subject belongs into the message, as a line Subject:", word)
 	}
 }

@@ -23,7 +23,7 @@ var choices = [...]struct{ value, words string }{
 	{"SHELL", "bash zsh fish"},
 	{source, "keyring command: file: systemd: oauth2: none"},
 	{"USE", "desktop cron service container"},
-	{"WAY", ways},
+	{"WAY", flows},
 	{"EVENTS", "never success failure delay"},
 	{"PART", "full hdrs"},
 	{"TYPE", "7BIT 8BITMIME"},
@@ -63,18 +63,6 @@ func CompletionsFor(shell string) (string, error) {
 		names = append(names, s.name)
 	}
 	return "", status.Usage.Errorf("--completions: there are none for %s, only for %s", legible(shell), strings.Join(names, ", "))
-}
-
-// forms returns the option as it may be written.
-func (f Flag) forms() []string {
-	var forms []string
-	if f.Letter != 0 {
-		forms = append(forms, "-"+string(rune(f.Letter)))
-	}
-	if f.Long != "" {
-		forms = append(forms, "--"+f.Long)
-	}
-	return forms
 }
 
 // What bash does to complete an argument.

@@ -23,7 +23,7 @@ var update = flag.Bool("update", false, "write the golden files anew; that of ge
 // TestLetters holds the table of flags against the option string.
 func TestLetters(t *testing.T) {
 	var rows []string
-	for _, f := range flags {
+	for _, f := range flags(new(Command)) {
 		if f.Letter != 0 {
 			rows = append(rows, string(rune(f.Letter))+[...]string{None: "", Required: ":", Attached: "::"}[f.Arg])
 		}
@@ -65,7 +65,7 @@ func TestGetopt(t *testing.T) {
 // ours writes what read makes of a command line in the notation of getopt.c.
 func ours(line string) string {
 	var out []string
-	operands, err := read(strings.Split(line, "\t"), func(o option) error {
+	operands, err := read(flags(new(Command)), strings.Split(line, "\t"), func(o option) error {
 		s := o.form
 		if o.flag.Arg == Required || o.value != "" {
 			s += "=" + o.value

@@ -63,9 +63,6 @@ var modes = [...]struct {
 	{mode: Server, letters: "s"},
 	{mode: Verify, letters: "v"},
 	{mode: Aliases, letters: "i"},
-	{mode: Setup},
-	{mode: Import},
-	{mode: Completions},
 
 	{Daemon, "dDl", "sendoff only sends mail; it does not wait for it as a daemon"},
 	{Test, "t", "there is no test mode; try sendoff --dry-run"},
@@ -82,6 +79,9 @@ func (m Mode) refusal() string {
 	}
 	return ""
 }
+
+// operands says what one word beside a mode can be, for the modes that take one.
+var operands = map[Mode]string{Setup: "an address", Listen: "an address", Import: "a file", Doctor: "an account"}
 
 // names is what the program's other names stand for: the option that is put
 // before the arguments. Every name that is not here, and is not sendoff, is

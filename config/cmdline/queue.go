@@ -2,7 +2,6 @@ package cmdline
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -27,9 +26,10 @@ const defaultEvery = 30 * time.Minute
 // maxTimer is the longest time between two runs of a timer that counts as one.
 const maxTimer = 24 * time.Hour
 
-// queueRun takes nothing, or how often a timer asks for it.
-func queueRun(c *Command, v string) (err error) {
-	c.Mode, c.Run = Run, QueueRun{Due: true}
+// queueRun takes what stands behind --queue-run: nothing, or how often a timer
+// asks for the run.
+func (c *Command) queueRun(v string) (err error) {
+	c.Run = QueueRun{Due: true}
 	if v == "" {
 		return nil
 	}
@@ -39,8 +39,8 @@ func queueRun(c *Command, v string) (err error) {
 	return nil
 }
 
-// queueAs takes the uid of whom it is done for.
-func queueAs(c *Command, v string) error {
+// queueAs takes the uid of the user whose queue is meant.
+func (c *Command) queueAs(v string) error {
 	uid, err := strconv.ParseUint(v, 10, 31)
 	if err != nil || uid == 0 {
 		return fmt.Errorf("%q is no uid", v)
@@ -49,15 +49,10 @@ func queueAs(c *Command, v string) error {
 	return nil
 }
 
-// ofQueue reports whether m is about a queue, and may be done for another user.
-func (m Mode) ofQueue() bool {
-	return slices.Contains([]Mode{List, Count, Status, ListJSON, Show, Delete, Retry, Run}, m)
-}
-
 // queueNow takes what stands behind -q: nothing, f, a time, p and perhaps a
 // time, or a letter and a text to look for, perhaps behind an exclamation mark.
-func queueNow(c *Command, v string) error {
-	c.Mode, c.Run = Run, QueueRun{}
+func (c *Command) queueNow(v string) error {
+	c.Run = QueueRun{}
 	rest, not := strings.CutPrefix(v, "!")
 	kind := byte(0)
 	if rest != "" {

@@ -34,121 +34,123 @@ func (o option) synopsis() string {
 
 // read hands each option of args to do, in order, and returns the operands. It
 // stops at the first error, having handed over every option before it.
-//
-// pflag cannot read sendmail's letters: it takes "-q30m" for four flags and
-// "-f=x" for "-fx". So it only ever sees words of the form --name=value, which
-// normalise makes.
-func read(args []string, do func(option) error) (operands []string, err error) {
-	words, options, operands, err := normalise(args)
+func read(flags []Flag, args []string, do func(option) error) (operands []string, err error) {
 	set := pflag.NewFlagSet("", pflag.ContinueOnError)
-	set.Usage = func() {}
 	for i := range flags {
-		set.Var(argument{}, flags[i].key(), flags[i].Help)
+		declare(set, &flags[i])
 	}
-	next := 0
-	parseErr := set.ParseAll(words, func(_ *pflag.Flag, value string) error {
-		o := options[next]
-		o.value = value
-		o.index = next
-		next++
+	words, invalid := unbundle(flags, args)
+	index := 0
+	err = set.ParseAll(words, func(known *pflag.Flag, value string) error {
+		o := option{known.Value.(argument).Flag, "--" + known.Name, value, index, set.NArg()}
+		if known.Shorthand != "" {
+			o.form = known.Name
+		}
+		switch {
+		case value == noArgument:
+			o.value = ""
+		case o.flag.Arg == None:
+			return status.Usage.Errorf("%s takes no argument", o.form)
+		}
+		index++
 		return do(o)
 	})
-	if parseErr == nil {
-		return operands, err
+	if err == nil {
+		err = invalid
 	}
-	if missing := (*pflag.ValueRequiredError)(nil); errors.As(parseErr, &missing) {
-		return operands, needsArgument(options[next].form)
-	}
-	return operands, status.Usage.Wrap(parseErr)
+	return append(operands, set.Args()...), usage(err)
 }
 
-// argument makes a flag of pflag's one that takes an argument. It keeps
-// nothing, because read is handed each occurrence in order.
-type argument struct{}
+// noArgument is what pflag gives an option that stands without an argument. No
+// argument has a NUL.
+const noArgument = "\x00"
+
+// An argument makes a Flag one of pflag's. It keeps nothing, because read is
+// handed each occurrence in order.
+type argument struct{ *Flag }
 
 func (argument) String() string   { return "" }
 func (argument) Set(string) error { return nil }
 func (argument) Type() string     { return "" }
 
-// normalise rewrites args as getopt(3) reads them: options and operands may
-// mix until "--", letters may be bundled, and an argument may be attached to
-// its letter or be the next word. Each word is an option, in the same place in
-// options. What precedes an error is returned with it.
-func normalise(args []string) (words []string, options []option, operands []string, err error) {
-	add := func(f *Flag, form, word string) {
-		words = append(words, word)
-		options = append(options, option{flag: f, form: form, after: len(operands)})
-	}
-	for i := 0; i < len(args); i++ {
-		a := args[i]
-		switch {
-		case a == "--":
-			return words, options, append(operands, args[i+1:]...), nil
-		case len(a) < 2 || a[0] != '-':
-			operands = append(operands, a)
-			continue
-		case a[1] == '-':
-			name, _, attached := strings.Cut(a[2:], "=")
-			f := longFlag(name)
-			switch {
-			case f == nil:
-				return words, options, operands, status.Usage.Wrap(unknown(name))
-			case attached && f.Arg == None:
-				return words, options, operands, status.Usage.Errorf("--%s takes no argument", name)
-			case attached:
-			case f.Arg != Required:
-				a += "="
-			case i+1 < len(args):
-				i++
-				a += "=" + args[i]
-			}
-			add(f, "--"+name, a)
-			continue
-		}
-		for j := 1; j < len(a); j++ {
-			f := letterFlag(a[j])
-			if f == nil {
-				return words, options, operands, status.Usage.Errorf("invalid option -- %s", quoteLetter(a[j:]))
-			}
-			form, word := "-"+a[j:j+1], "--"+f.key()+"="
-			if f.Arg == None {
-				add(f, form, word)
-				continue
-			}
-			rest := a[j+1:]
-			if rest == "" && f.Arg == Required {
-				if i++; i == len(args) {
-					return words, options, operands, needsArgument(form)
-				}
-				rest = args[i]
-			}
-			add(f, form, word+rest)
-			break
+// declare tells pflag about the letter and the long name of f, which are two
+// flags to it. The letter's long name is one that pflag refuses to read, "-f".
+func declare(set *pflag.FlagSet, f *Flag) {
+	add := func(name, letter string) {
+		known := set.VarPF(argument{f}, name, letter, f.Help)
+		if f.Arg != Required {
+			known.NoOptDefVal = noArgument
 		}
 	}
-	return words, options, operands, nil
-}
-
-// key is the name under which pflag knows a flag: its long name, else its
-// letter, which a caller cannot write with two dashes because normalise finds
-// long options by their long names only.
-func (f *Flag) key() string {
+	if f.Letter != 0 {
+		letter := string(rune(f.Letter))
+		add("-"+letter, letter)
+	}
 	if f.Long != "" {
-		return f.Long
+		add(f.Long, "")
 	}
-	return string(rune(f.Letter))
 }
 
-func longFlag(name string) *Flag {
+// unbundle rewrites the words of args that hold letters so that pflag reads them
+// as getopt(3) does: it would take -q30m for four letters, and -f=x for -fx. Each
+// letter becomes a word, the argument of a letter the next word, or -q=30m where
+// that is optional. All other words stay. What precedes an error is returned
+// with it.
+func unbundle(flags []Flag, args []string) (words []string, err error) {
+	for i := 0; i < len(args); i++ {
+		word := args[i]
+		last := longFlag(flags, word) // the option that the next word may belong to
+		switch {
+		case word == "--":
+			return append(words, args[i:]...), nil
+		case len(word) < 2 || word[0] != '-' || word[1] == '-':
+			words = append(words, word)
+		default:
+			var letters []string
+			letters, last, err = splitLetters(flags, word)
+			words = append(words, letters...)
+			if err != nil {
+				return words, err
+			}
+		}
+		if last != nil && last.Arg == Required && i+1 < len(args) {
+			i++
+			words = append(words, args[i])
+		}
+	}
+	return words, nil
+}
+
+// splitLetters splits a word into its letters. It returns the last one if that
+// has no argument in the word.
+func splitLetters(flags []Flag, word string) (words []string, last *Flag, err error) {
+	for i := 1; i < len(word); i++ {
+		letter, rest := "-"+word[i:i+1], word[i+1:]
+		last = letterFlag(flags, word[i])
+		switch {
+		case last == nil:
+			return words, nil, status.Usage.Errorf("invalid option -- %s", quoteLetter(word[i:]))
+		case last.Arg == Required && rest != "":
+			return append(words, letter, rest), nil, nil
+		case last.Arg == Attached && rest != "":
+			return append(words, letter+"="+rest), nil, nil
+		}
+		words = append(words, letter)
+	}
+	return words, last, nil
+}
+
+// longFlag returns the flag that word is the long name of, dashes included.
+func longFlag(flags []Flag, word string) *Flag {
 	for i := range flags {
-		if name != "" && flags[i].Long == name {
+		if flags[i].Long != "" && "--"+flags[i].Long == word {
 			return &flags[i]
 		}
 	}
 	return nil
 }
 
-func letterFlag(letter byte) *Flag {
+func letterFlag(flags []Flag, letter byte) *Flag {
 	for i := range flags {
 		if flags[i].Letter == letter && letter != 0 {
 			return &flags[i]
@@ -157,10 +159,30 @@ func letterFlag(letter byte) *Flag {
 	return nil
 }
 
-// unknown is the error of a long option that there is not.
+// unknown is the error of a long option that does not exist.
 type unknown string
 
 func (u unknown) Error() string { return "unknown option " + legible("--"+string(u)) }
+
+// usage gives an error of pflag's the words of getopt(3), and every error the
+// kind status.Usage.
+func usage(err error) error {
+	var (
+		value  *pflag.ValueRequiredError
+		name   *pflag.NotExistError
+		syntax *pflag.InvalidSyntaxError
+	)
+	switch {
+	case errors.As(err, &value):
+		err = fmt.Errorf("option requires an argument -- '%s'", value.GetSpecifiedName())
+	case errors.As(err, &name):
+		err = unknown(name.GetSpecifiedName())
+	case errors.As(err, &syntax):
+		word, _, _ := strings.Cut(syntax.GetSpecifiedFlag(), "=")
+		err = unknown(strings.TrimPrefix(word, "--"))
+	}
+	return status.Usage.Wrap(err)
+}
 
 // suggest adds to the error of an unknown option the one that may be meant.
 func suggest(err error) error {
@@ -176,10 +198,6 @@ func suggest(err error) error {
 		return fmt.Errorf("%w; did you mean --%s?", err, near)
 	}
 	return err
-}
-
-func needsArgument(form string) error {
-	return status.Usage.Errorf("option requires an argument -- '%s'", strings.TrimLeft(form, "-"))
 }
 
 // quoteLetter returns the first character of s in single quotes, in a form

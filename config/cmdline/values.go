@@ -1,16 +1,71 @@
 package cmdline
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"sendoff/submit/envelope"
 )
 
-// settings is the sendmail options that have an effect, by their letter after
-// -o and their name after -O. A value that is none of theirs is ignored, and
-// so is every other option: callers set what their sendmail once had.
-var settings = [...]struct {
+// text returns what stores an argument. An empty one counts as not given.
+func text(to *string) func(string) error {
+	return func(v string) error {
+		*to = cmp.Or(v, *to)
+		return nil
+	}
+}
+
+// yes returns what notes that an option without an argument is there.
+func yes(to *bool) func(string) error {
+	return func(string) error {
+		*to = true
+		return nil
+	}
+}
+
+func (c *Command) from(v string) error {
+	c.From = &v
+	return nil
+}
+
+// flows is the ways to a person's consent (OAuth2).
+const flows = "browser device paste"
+
+func (c *Command) flow(v string) error {
+	if !slices.Contains(strings.Fields(flows), v) {
+		return fmt.Errorf("there is no way %q; it is %s", v, strings.ReplaceAll(flows, " ", ", "))
+	}
+	c.Flow = v
+	return nil
+}
+
+func (c *Command) debug(v string) error {
+	if v == "0.1" {
+		c.Mode = Version
+	} else {
+		c.Verbose = true
+	}
+	return nil
+}
+
+// letterMode takes the letter after -b.
+func (c *Command) letterMode(v string) error {
+	for _, row := range modes {
+		if len(v) == 1 && strings.Contains(row.letters, v) {
+			c.Mode = row.mode
+			c.QueueOnly = v == "q"
+			return nil
+		}
+	}
+	return fmt.Errorf("there is no mode %q", v)
+}
+
+// sendmailOptions is the sendmail options that have an effect, by their letter
+// after -o and their name after -O. A value that is none of theirs is ignored,
+// and so is every other option: callers set what their sendmail once had.
+var sendmailOptions = [...]struct {
 	letter byte
 	name   string
 	set    func(c *Command, value string)
@@ -21,11 +76,11 @@ var settings = [...]struct {
 	{'v', "Verbose", func(c *Command, v string) { c.Verbose = isTrue(v) }},
 }
 
-func namedOption(c *Command, v string) error {
+func (c *Command) namedOption(v string) error {
 	name, value, _ := strings.Cut(v, "=")
-	for _, s := range settings {
-		if strings.EqualFold(strings.TrimSpace(name), s.name) {
-			s.set(c, strings.TrimSpace(value))
+	for _, o := range sendmailOptions {
+		if strings.EqualFold(strings.TrimSpace(name), o.name) {
+			o.set(c, strings.TrimSpace(value))
 		}
 	}
 	return nil
@@ -33,19 +88,18 @@ func namedOption(c *Command, v string) error {
 
 // letterOption takes the value of -o: a letter and its value, or, as sendmail
 // allows too, what -O takes.
-func letterOption(c *Command, v string) error {
-	for _, s := range settings {
-		if v != "" && v[0] == s.letter {
-			s.set(c, v[1:])
+func (c *Command) letterOption(v string) error {
+	for _, o := range sendmailOptions {
+		if v != "" && v[0] == o.letter {
+			o.set(c, v[1:])
 			return nil
 		}
 	}
-	return namedOption(c, v)
+	return c.namedOption(v)
 }
 
-func errorMode(c *Command, v string) error {
-	choose(&c.ErrorMode, v, "mpqwe")
-	return nil
+func (c *Command) errorMode(v string) error {
+	return c.letterOption("e" + v)
 }
 
 // choose sets to to the first letter of v if it is one of letters.
@@ -61,7 +115,7 @@ func isTrue(v string) bool {
 	return v == "" || strings.IndexByte("fFnN0", v[0]) < 0
 }
 
-func fullName(c *Command, v string) error {
+func (c *Command) fullName(v string) error {
 	if strings.ContainsFunc(v, isControl) {
 		return fmt.Errorf("control character in %q", v)
 	}
@@ -69,10 +123,10 @@ func fullName(c *Command, v string) error {
 	return nil
 }
 
-// The next four put up with any value: the message matters more than the
-// notices about it.
+// -N, -R, -V, -L and -B put up with any value: the message matters more than
+// the notices about it.
 
-func notify(c *Command, v string) error {
+func (c *Command) notify(v string) error {
 	var sum envelope.Notify
 	for word := range strings.SplitSeq(v, ",") {
 		n, ok := event(strings.TrimSpace(word))
@@ -99,7 +153,7 @@ func event(word string) (envelope.Notify, bool) {
 	return 0, false
 }
 
-func returnPart(c *Command, v string) error {
+func (c *Command) returnPart(v string) error {
 	switch strings.ToLower(v) {
 	case "full":
 		c.Return = envelope.ReturnFull
@@ -111,7 +165,7 @@ func returnPart(c *Command, v string) error {
 	return nil
 }
 
-func envelopeID(c *Command, v string) error {
+func (c *Command) envelopeID(v string) error {
 	if !isPrintable(v) {
 		c.warn("-V %.120q ignored; it takes 1 to 100 printable ASCII characters", v)
 		return nil
@@ -120,7 +174,7 @@ func envelopeID(c *Command, v string) error {
 	return nil
 }
 
-func syslogTag(c *Command, v string) error {
+func (c *Command) syslogTag(v string) error {
 	if !isPrintable(v) {
 		c.warn("-L %.120q ignored; it takes 1 to 100 printable ASCII characters", v)
 		return nil
@@ -129,7 +183,7 @@ func syslogTag(c *Command, v string) error {
 	return nil
 }
 
-func bodyType(c *Command, v string) error {
+func (c *Command) bodyType(v string) error {
 	for _, b := range []envelope.Body{envelope.Body7Bit, envelope.Body8BitMIME} {
 		if strings.EqualFold(v, b.String()) {
 			c.Body = b

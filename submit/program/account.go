@@ -154,8 +154,8 @@ func (p *program) takeOver(ctx context.Context) error {
 		File:   p.cmd.Entry,
 		Secret: p.cmd.Secret,
 		Target: cmp.Or(named, paths.User),
-		Write:  p.cmd.Write != "",
-		Add:    p.cmd.Write == "--add",
+		Write:  p.cmd.Write || p.cmd.Add,
+		Add:    p.cmd.Add,
 		Store:  &credential.Store{Interactive: process.IsTerminal(os.Stderr), Home: paths.Home, Tell: p.say},
 	}
 	return job.Run(ctx, os.Stdout, p.say)
