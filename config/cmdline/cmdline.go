@@ -74,6 +74,7 @@ type Command struct {
 	Answers Answers  // of the mode Setup
 	Write   bool     // of the mode Import: write a configuration
 	Add     bool     // of the mode Import: write to a configuration that is there
+	Words   []string // of the mode Complete: those behind the program's name, up to the one to complete
 
 	Warnings []string // what was ignored and should not have been written
 }
@@ -271,6 +272,8 @@ func (p *parser) takeOperands(end modeOption) error {
 		operand = &p.Account
 	}
 	switch {
+	case end.mode == Complete:
+		p.Words, p.Recipients = words, nil
 	case end.mode == Verify && len(words) == 0:
 		return status.Usage.Errorf("%s: no address; name those to verify", end.form)
 	case end.mode == Verify || len(words) == 0:

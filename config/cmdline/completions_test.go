@@ -1,6 +1,7 @@
 package cmdline
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,57 +12,107 @@ import (
 	"sendoff/submit/status"
 )
 
-// few is one option of each kind.
-var few = []Flag{
-	{Letter: 'a', Long: "account", Arg: Required, Value: "ACCOUNT", Help: "use this account"},
-	{Letter: 'C', Long: "config", Arg: Required, Value: "FILE", Help: "read this, and no other"},
-	{Long: "secret", Arg: Required, Value: "SOURCE", Help: "one of: several [sources]"},
-	{Long: "dry-run", Help: "show what would be sent"},
-	{Long: "import", Arg: Attached, Value: "FILE", Help: "take over msmtp's"},
-	{Long: "doctor", Arg: Attached, Value: "ACCOUNT", Help: "look for what is wrong"},
-	{Letter: 'r', Arg: Required, Value: "ADDRESS", Help: "same as -f"},
-	{Letter: 'R', Long: "return", Arg: Required, Value: "PART", Help: "full or hdrs"},
-	{Letter: 'q', Arg: Attached, Value: "WHAT", Help: "try what waits"},
-	{Letter: 'v', Long: "verbose", Help: "show the dialogue"},
+// existing returns the candidates of the playground.
+func existing(c *Command, value string) []string {
+	switch {
+	case c.Config == "broken":
+		return nil
+	case value == "ACCOUNT":
+		return []string{"work", "bülow.2"}
+	case value == "ID":
+		return []string{"0f3k9zq2mh7v5x1c", "0f3k9zq2mh7v5x1d"}
+	case value == "URL" && c.Mode == Setup:
+		return []string{"gmx", "google"}
+	}
+	return nil
 }
 
-func TestCompletionsGolden(t *testing.T) {
-	for _, shell := range shells {
-		file := filepath.Join("testdata", "completions."+shell.name)
-		got := shell.write(few)
-		if *update {
-			if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-				t.Fatal(err)
-			}
+// TestMain lets the test binary be the program sendoff of the playground.
+func TestMain(m *testing.M) {
+	if os.Getenv("PLAYGROUND") == "" {
+		os.Exit(m.Run())
+	}
+	c, err := Parse(append([]string{"sendoff"}, os.Args[1:]...))
+	if err != nil || c.Mode != Complete {
+		fmt.Fprintln(os.Stderr, "not asked for candidates:", os.Args, err)
+		os.Exit(64)
+	}
+	for _, line := range Candidates(c.Words, existing) {
+		fmt.Println(line)
+	}
+}
+
+func TestCandidates(t *testing.T) {
+	for _, tt := range []struct{ words, want string }{
+		{"--que", "--queue-run --queue-json --queue-show --queue-delete --queue-retry"},
+		{"--listen --que", "--queue-run --queue-json --queue-show --queue-delete --queue-retry"},
+		{"--acc", "--account"},
+		{"-a", "-a"},
+		{"-G", ""},
+		{"--queue-show ''", "0f3k9zq2mh7v5x1c 0f3k9zq2mh7v5x1d"},
+		{"--queue-show 0f3k9zq2mh7v5x1d", "0f3k9zq2mh7v5x1d"},
+		{"--queue-show=0f3k9zq2mh7v5x1d", "--queue-show=0f3k9zq2mh7v5x1d"},
+		{"-V ''", ""},
+		{"--setup --client-id ''", ""},
+		{"--setup --server g", "gmx google"},
+		{"--server g", ""},
+		{"-C broken -a ''", ""},
+		{"-va w", "work"},
+		{"-a w --doctor b", "bülow.2"},
+		{"--doctor -v b", "bülow.2"},
+		{"--doctor=b", "--doctor=bülow.2"},
+		{"--import ''", "<FILE>"},
+		{"--import=x", "<FILE>"},
+		{"--secret file:x", "<FILE>"},
+		{"--secret=file:x", "<FILE>"},
+		{"--secret = file : x", "<FILE>"},
+		{"--secret = k", "keyring"},
+		{"--flow : =", ""},
+		{"--doctor --js", "--json"},
+		{"--import --js", ""},
+		{"--import --w", "--write"},
+		{"--setup --w", ""},
+		{"--login work --f", "--for --flow --from --full-name"},
+		{"--logout work --fo", ""},
+		{"--completions=z", "--completions=zsh"},
+		{"--yes=", ""},
+		{"--nothing=", ""},
+		{"--nothing ''", ""},
+		{"-- -a w", ""},
+		{"", ""},
+	} {
+		var got []string
+		for _, line := range Candidates(words(tt.words), existing) {
+			name, _, _ := strings.Cut(line, "\t")
+			got = append(got, name)
 		}
-		want, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if text := strings.ReplaceAll(string(want), "\r\n", "\n"); got != text {
-			t.Errorf("%s: got\n%s\nwant\n%s", shell.name, got, text)
+		if strings.Join(got, " ") != tt.want {
+			t.Errorf("%s: got %q, want %s", tt.words, got, tt.want)
 		}
 	}
 }
 
-// Every documented option that has an effect is in the completions.
+// Every documented option that has an effect is in the completions, with its
+// description.
 func TestCompletionsComplete(t *testing.T) {
-	for _, shell := range shells {
-		text, err := CompletionsFor(shell.name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for f := range Flags() {
-			if long := f.Long; long != "" && !strings.Contains(text, "-"+long) && !strings.Contains(text, "-l "+long) {
-				t.Errorf("%s: --%s is missing", shell.name, long)
+	all := Candidates([]string{"-"}, existing)
+	for f := range Flags() {
+		for _, form := range f.forms() {
+			if slices.Contains(all, form+"\t"+f.Help) == f.Ignored() {
+				t.Errorf("%s is missing, or should be", form)
 			}
 		}
-		if strings.Contains(text, "queue-runner") {
-			t.Errorf("%s: has an option that is not documented", shell.name)
-		}
+	}
+	if text := strings.Join(all, "\n"); strings.Contains(text, "queue-runner") {
+		t.Errorf("has an option that is not documented: %s", text)
 	}
 	if _, err := CompletionsFor("csh"); status.KindOf(err) != status.Usage {
 		t.Errorf("csh: %v", err)
+	}
+	for _, stub := range stubs {
+		if !slices.Contains(strings.Fields(choices["SHELL"]), stub.shell) {
+			t.Errorf("%s is no choice", stub.shell)
+		}
 	}
 }
 
@@ -71,12 +122,12 @@ func TestChoices(t *testing.T) {
 	for f := range Flags() {
 		values = append(values, f.Value)
 	}
-	for _, c := range choices {
-		if !slices.Contains(values, c.value) {
-			t.Errorf("no option takes %s", c.value)
+	for value := range choices {
+		if !slices.Contains(values, value) {
+			t.Errorf("no option takes %s", value)
 		}
 	}
-	for _, name := range []string{file, known, source} {
+	for _, name := range []string{"FILE", "ACCOUNT", "SOURCE", "ID", "URL"} {
 		if !slices.Contains(values, name) {
 			t.Errorf("no option takes %s", name)
 		}
@@ -102,9 +153,9 @@ func written(t *testing.T, shell string) (program, file string) {
 }
 
 func TestCompletionsSyntax(t *testing.T) {
-	for _, shell := range shells {
-		t.Run(shell.name, func(t *testing.T) {
-			program, file := written(t, shell.name)
+	for _, stub := range stubs {
+		t.Run(stub.shell, func(t *testing.T) {
+			program, file := written(t, stub.shell)
 			if out, err := exec.Command(program, "-n", file).CombinedOutput(); err != nil {
 				t.Errorf("%v\n%s", err, out)
 			}
@@ -113,7 +164,7 @@ func TestCompletionsSyntax(t *testing.T) {
 }
 
 // playground makes a folder with files to complete, and a program sendoff that has two
-// accounts, or none and an error; it returns the environment where that is found.
+// accounts, or only an error; it returns the environment where that is found.
 func playground(t *testing.T, broken bool) (folder string, env []string) {
 	t.Helper()
 	folder = t.TempDir()
@@ -122,8 +173,11 @@ func playground(t *testing.T, broken bool) (folder string, env []string) {
 			t.Fatal(err)
 		}
 	}
-	program := "#!/bin/sh\n[ \"$*\" = -bC ] || exit 64\necho 'c.toml is good'\n" +
-		"echo 'account work, smtps://smtp.example.org (c.toml)'\necho 'account bülow.2, smtp://x, smtp://y (c.toml)'\necho warning >&2\n"
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	program := "#!/bin/sh\necho warning >&2\nPLAYGROUND=1 exec '" + self + "' \"$@\"\n"
 	if broken {
 		program = "#!/bin/sh\necho 'sendoff: c.toml:1:1: account is no table' >&2\nexit 78\n"
 	}
@@ -226,27 +280,38 @@ func TestFish(t *testing.T) {
 	ask(completion{[]string{"-a", ""}, ""}, true)
 }
 
-// TestZsh asks the functions of zsh that are not its own.
+// TestZsh asks the function that zsh loads, with functions of zsh's own that say
+// how they are called.
 func TestZsh(t *testing.T) {
 	program, file := written(t, "zsh")
-	const script = `compadd() { [[ $1 == -a ]] && print -l -- ${(P)2} || print -l -- ${@:#-*} }
-compset() { [[ $PREFIX == ${2}* ]] }
-_files() { print files }; _email_addresses() { print addresses }; _arguments() { : }
-setopt extendedglob; . $1; words=(sendoff ${(s: :)3}); PREFIX=$4; $2`
-	tests := []struct{ function, words, word, want string }{
-		{"_sendoff_accounts", "", "", "bülow.2/work"},
-		{"_sendoff_sources", "", "", "command:/file:/keyring/none/oauth2:/systemd:"},
-		{"_sendoff_sources", "", "file:x", "files"},
-		{"_sendoff_words", "--doctor x", "", "bülow.2/work"},
-		{"_sendoff_words", "--import x", "", "files"},
-		{"_sendoff_words", "-v x", "", "addresses"},
-	}
-	for _, tt := range tests {
-		cmd := exec.Command(program, "-f", "-c", script, "zsh", file, tt.function, tt.words, tt.word)
-		cmd.Dir, cmd.Env = playground(t, false)
+	const script = `compadd() { print -l -- ${@:#-*} }
+compset() { local head=$@[-1]; PREFIX=${PREFIX#${~head}} }
+_describe() { print -rl -- ${(P)2} }
+_files() { print files of $PREFIX }; _email_addresses() { print addresses }
+setopt extendedglob; fpath=(${1:h} $fpath); autoload -Uz _sendoff
+shift; words=(sendoff "$@"); CURRENT=$#words; PREFIX=$words[-1]; _sendoff`
+	ask := func(tt completion, broken bool) {
+		cmd := exec.Command(program, append([]string{"-f", "-c", script, "zsh", file}, tt.words...)...)
+		cmd.Dir, cmd.Env = playground(t, broken)
 		out, err := cmd.CombinedOutput()
 		if got := strings.Trim(sorted(out), "/"); err != nil || got != tt.want {
-			t.Errorf("%s, %q: got %q, %v; want %q", tt.function, tt.words, got, err, tt.want)
+			t.Errorf("%q: got %q, %v; want %q", tt.words, got, err, tt.want)
 		}
 	}
+	for _, tt := range []completion{
+		{[]string{"-v", "--dry"}, "--dry-run:show what would be sent, and why; send nothing"},
+		{[]string{"--js"}, "--json:with --doctor, --status\\: a JSON object a line"},
+		{[]string{"-a", ""}, "bülow.2/work"},
+		{[]string{"--account=w"}, "--account=work"},
+		{[]string{"--secret", ""}, "command:/file:/keyring/none/oauth2:/systemd:"},
+		{[]string{"--secret", "file:x"}, "files of x"},
+		{[]string{"--config=x"}, "files of x"},
+		{[]string{"--doctor", ""}, "bülow.2/work"},
+		{[]string{"--import", ""}, "files of"},
+		{[]string{"-v", ""}, "addresses"},
+		{[]string{""}, "addresses"},
+	} {
+		ask(tt, false)
+	}
+	ask(completion{[]string{"-a", ""}, "addresses"}, true)
 }

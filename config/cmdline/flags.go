@@ -69,7 +69,7 @@ func flags(c *Command) []Flag {
 		{0, "for", Required, "USE", "made for: desktop, cron, service or container", first, 0, []Mode{Login, Setup}, text(&c.For)},
 		{0, "flow", Required, "WAY", "consent by: browser, device or paste", first, 0, []Mode{Login, Setup}, c.flow},
 		{0, "password-file", Required, "FILE", "--setup: read the password there; - is stdin", first, 0, []Mode{Setup}, text(&c.Answers.PasswordFile)},
-		{0, "client-id", Required, "ID", "--setup: what an OAuth2 provider knows us by", first, 0, []Mode{Setup}, text(&c.Answers.ClientID)},
+		{0, "client-id", Required, "CLIENT", "--setup: what an OAuth2 provider knows us by", first, 0, []Mode{Setup}, text(&c.Answers.ClientID)},
 		{0, "client-secret-file", Required, "FILE", "--setup: the secret that goes with it", first, 0, []Mode{Setup}, text(&c.Answers.ClientSecretFile)},
 		{0, "tenant", Required, "NAME", "--setup: whose registration it is, at Microsoft", first, 0, []Mode{Setup}, text(&c.Answers.Tenant)},
 		{0, "ispdb", None, "", "--setup: Mozilla may be told the domain", first, 0, []Mode{Setup}, yes(&c.Answers.ISPDB)},
@@ -94,7 +94,7 @@ func flags(c *Command) []Flag {
 		{'n', "no-aliases", None, "", "do not look recipients up in the alias file", anywhere, 0, nil, yes(&c.NoAliases)},
 		{'N', "notify", Required, "EVENTS", "ask for notices: never, or success,failure,delay", anywhere, 0, nil, c.notify},
 		{'R', "return", Required, "PART", "what a notice returns: full or hdrs", anywhere, 0, nil, c.returnPart},
-		{'V', "envelope-id", Required, "ID", "the identifier that a notice quotes", anywhere, 0, nil, c.envelopeID},
+		{'V', "envelope-id", Required, "ENVID", "the identifier that a notice quotes", anywhere, 0, nil, c.envelopeID},
 		{0, "require-tls", None, "", "send only if TLS is sure on the whole way", anywhere, 0, nil, yes(&c.RequireTLS)},
 		{'B', "body", Required, "TYPE", "the body's type: 7BIT or 8BITMIME", anywhere, 0, nil, c.bodyType},
 		{'L', "syslog-tag", Required, "TAG", "the name in the system's log", anywhere, 0, nil, c.syslogTag},
@@ -129,6 +129,7 @@ func flags(c *Command) []Flag {
 		{0, "queue-as", Required, "UID", "", first, 0, []Mode{List, Count, Status, ListJSON, Show, Delete, Retry, Run}, c.queueAs},
 		{0, "queue-tend", None, "", "", first, Tend, nil, nil},
 		{0, "secret-as-cron", None, "", "", first, AsCron, nil, nil},
+		{0, "complete", None, "", "", first, Complete, nil, nil},
 	}
 }
 

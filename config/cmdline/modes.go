@@ -40,7 +40,8 @@ const (
 	Doctor                      // look for what keeps mail from leaving by Account, or by the one that is chosen
 	AsCron                      // fetch the secret that stdin names
 	Import                      // take over the configuration Entry of another program, or the one that is found
-	Completions                 // print what the shell Entry needs to complete options
+	Completions                 // print what the shell Entry needs to complete a command line
+	Complete                    // print what the last of Words can be
 	Daemon
 	Test
 	Batch

@@ -164,6 +164,14 @@ type unknown string
 
 func (u unknown) Error() string { return "unknown option " + legible("--"+string(u)) }
 
+// A missing is the error of an option whose argument is missing.
+type missing struct {
+	flag *Flag
+	name string
+}
+
+func (m missing) Error() string { return fmt.Sprintf("option requires an argument -- '%s'", m.name) }
+
 // usage gives an error of pflag's the words of getopt(3), and every error the
 // kind status.Usage.
 func usage(err error) error {
@@ -174,7 +182,7 @@ func usage(err error) error {
 	)
 	switch {
 	case errors.As(err, &value):
-		err = fmt.Errorf("option requires an argument -- '%s'", value.GetSpecifiedName())
+		err = missing{value.GetFlag().Value.(argument).Flag, value.GetSpecifiedName()}
 	case errors.As(err, &name):
 		err = unknown(name.GetSpecifiedName())
 	case errors.As(err, &syntax):

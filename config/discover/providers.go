@@ -178,6 +178,21 @@ func serverOf(word string) string {
 	return ""
 }
 
+// Providers returns the names that stand for a provider's server, such as
+// "sendgrid"; "ses:" has the region behind the colon.
+func Providers() (names []string) {
+	for _, p := range providers {
+		name, _, _ := strings.Cut(strings.ToLower(p.name), " ")
+		if strings.Contains(p.server, regionPart) {
+			name += ":"
+		}
+		if p.server != "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // ParseServer reads a server as a configuration has it, such as smtps://HOST, or the
 // name of a provider, such as sendgrid or ses:eu-west-1.
 func ParseServer(text string) (config.Server, error) {

@@ -9,6 +9,7 @@
 //	queue.go     mailq, -q, --queue-…
 //	account.go   --setup, --import, --login, --logout
 //	check.go     --doctor, -bC, -bi, -bv
+//	complete.go  --completions, and what they ask for
 //	say.go       what it says, and the exit code
 //
 // Errors: each ends as lines on stderr and as the exit code of its kind; in the
@@ -89,6 +90,7 @@ var modes = [...]struct {
 	{cmdline.Verify, (*program).verify, false},
 
 	{cmdline.Completions, (*program).completions, false},
+	{cmdline.Complete, (*program).complete, false},
 	{cmdline.Version, (*program).version, false},
 	{cmdline.Help, (*program).help, false},
 	{cmdline.Nothing, (*program).nothing, false},

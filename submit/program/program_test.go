@@ -12,12 +12,12 @@ func TestModes(t *testing.T) {
 	for _, m := range modes {
 		rows[m.mode]++
 	}
-	for mode := cmdline.Submit; mode <= cmdline.Completions; mode++ {
+	for mode := cmdline.Submit; mode <= cmdline.Complete; mode++ {
 		if rows[mode] != 1 {
 			t.Errorf("mode %d has %d rows", mode, rows[mode])
 		}
 	}
-	if want := int(cmdline.Completions-cmdline.Submit) + 1; len(modes) != want {
+	if want := int(cmdline.Complete-cmdline.Submit) + 1; len(modes) != want {
 		t.Errorf("%d rows, want %d", len(modes), want)
 	}
 }

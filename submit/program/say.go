@@ -27,14 +27,6 @@ func (p *program) help(context.Context) error { return p.print(cmdline.Usage()) 
 // nothing is what some old options ask for.
 func (p *program) nothing(context.Context) error { return nil }
 
-func (p *program) completions(context.Context) error {
-	text, err := cmdline.CompletionsFor(p.cmd.Entry)
-	if err != nil {
-		return err
-	}
-	return p.print(text)
-}
-
 // stdout is for messages, whoever wrote them: on a terminal nothing in them acts.
 func stdout() io.Writer {
 	if process.IsTerminal(os.Stdout) {
