@@ -27,14 +27,15 @@ import (
 
 // A File is a configuration file that is to be changed, and need not be there yet.
 type File struct {
-	Path   string
-	Paths  config.Paths // what is loaded, Path among it
-	Values config.Values
+	Path    string
+	Paths   config.Paths // what is loaded, Path among it
+	Values  config.Values
+	Private bool // only its owner may read the new text
 }
 
 // Only returns the file at path, which is loaded without any other beside it.
 func Only(path, home string, v config.Values) File {
-	return File{path, config.Paths{Explicit: path, Home: home}, v}
+	return File{Path: path, Paths: config.Paths{Explicit: path, Home: home}, Values: v}
 }
 
 // A Change makes a new text of the old one, "" for a file that is not there.
@@ -115,8 +116,8 @@ func (f File) Writable() error {
 const temporary = ".config-*.toml"
 
 // real returns the path of the file behind all links, and the mode that its text is
-// to have: that of a file that is there; of a new one 0600 below the user's home,
-// and 0644 elsewhere.
+// to have: 0600 if it is private, else that of a file that is there; of a new one 0600
+// below the user's home, and 0644 elsewhere.
 func (f File) real() (path string, mode fs.FileMode) {
 	path, mode = f.Path, 0o644
 	if rest, err := filepath.Rel(f.Paths.Home, path); f.Paths.Home != "" && err == nil && filepath.IsLocal(rest) {
@@ -127,6 +128,9 @@ func (f File) real() (path string, mode fs.FileMode) {
 	}
 	if info, err := os.Stat(path); err == nil {
 		mode = info.Mode().Perm()
+	}
+	if f.Private {
+		mode = 0o600
 	}
 	return path, mode
 }

@@ -2,117 +2,151 @@ package importer
 
 import (
 	"os"
+	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
 	"sendoff/submit/credential"
+	"sendoff/submit/process"
 )
 
-func TestWords(t *testing.T) {
+func TestSource(t *testing.T) {
 	tests := []struct{ command, want string }{
 		{"pass show mail", "pass show mail"},
 		{"gpg2 --no-tty -q -d ~/.msmtp-password.gpg", "gpg2 --no-tty -q -d ~/.msmtp-password.gpg"},
 		{"secret-tool lookup service 'my mail'", "secret-tool lookup service 'my mail'"},
+		{`cat my\ file "it's"`, `cat my\ file "it's"`},
 		{"gpg --opt=val -d f", "gpg --opt=val -d f"},
+		{"grep '[*?#{!~]' f", "grep '[*?#{!~]' f"},
 		{"pass show mail | head -n1", "sh -c 'pass show mail | head -n1'"},
 		{"cat $HOME/'my file'", `sh -c 'cat $HOME/'\''my file'\'''`},
 		{"LANG=C pass show mail", "sh -c 'LANG=C pass show mail'"},
 		{"cat ~/pw*", "sh -c 'cat ~/pw*'"},
 		{"cat ~ann/pw", "sh -c 'cat ~ann/pw'"},
+		{"cat 'a'~", "sh -c 'cat '\\''a'\\''~'"},
 		{"pass show mail # the new one", "sh -c 'pass show mail # the new one'"},
 		{". ~/.env", "sh -c '. ~/.env'"},
+		{"echo -e x", "sh -c 'echo -e x'"},
 		{"pass 'open", `sh -c 'pass '\''open'`},
+		{"cat\tf", `sh -c 'eval "$(printf %b '\''\0143\0141\0164\0011\0146'\'')"'`},
+		{"cat \xe9", `sh -c 'eval "$(printf %b '\''\0143\0141\0164\0040\0351'\'')"'`},
 	}
 	for _, tt := range tests {
-		if got := words(tt.command); got != tt.want {
+		if got := source(tt.command); got != tt.want {
 			t.Errorf("%s: got %s, want %s", tt.command, got, tt.want)
 		}
-		if _, err := credential.ParseRef("command:" + words(tt.command)); err != nil {
+		if _, err := credential.ParseRef("command:" + source(tt.command)); err != nil {
 			t.Errorf("%s: %v", tt.command, err)
 		}
 	}
 }
 
-// A command that may have the password among its words must not be copied.
-func TestKnown(t *testing.T) {
-	tests := []struct {
-		command, password string
-		known             bool
-	}{
-		{"echo s3kr1t", "s3kr1t", false},
-		{"/bin/echo -n 's3 kr1t'", "s3 kr1t", false},
-		{"echo 's3$kr1t'", "s3$kr1t", false},
-		{`echo '$s3kr1t'`, "$s3kr1t", false},
-		{`printf '%s\n' s3kr1t`, "s3kr1t", false},
-		{`printf 's3kr1t\n'`, "s3kr1t", false},
-		{`printf s3kr1t\n`, "", false},
-		{`echo s3\kr1t`, "", false},
-		{`echo 's3\kr1t'`, "", false},
-		{"echo -e s3kr1t", "", false},
-		{"echo ~s3kr1t", "", false},
-		{"printf '%d' 3", "", false},
-		{"echo s3$kr1t", "", false},
-		{`echo "s3$(kr1t)"`, "", false},
-		{`echo "${x:-s3kr1t}"`, "", false},
-		{`echo "$x" s3kr1t`, "", false},
-		{"echo czNrcjF0 | base64 -d", "", false},
-		{"base64 -d <<< czNrcjF0", "", false},
-		{"sh -c 'echo s3kr1t'", "", false},
-		{`sh -c "echo '$x'"`, "", false},
-		{`true && echo "s3kr1t"`, "", false},
-		{"python3 -c print('s3kr1t')", "", false},
-		{"awk BEGIN{print\"s3kr1t\"}", "", false},
-		{"rev /dev/stdin # s3kr1t", "", false},
-		{"X=s3kr1t pass show mail", "", false},
-		{"X='the s3kr1t' pass show mail", "", false},
-		{"gpg --passphrase s3kr1t -d f", "", false},
-		{"gpg --passphrase=s3kr1t -d f", "", false},
-		{"gpg --sign f", "", false},
-		{"bw get password mail --session s3kr1t", "", false},
-		{"bw unlock s3kr1t", "", false},
-		{"security unlock-keychain -p s3kr1t", "", false},
-		{"pass show mail | sed s/.*/s3kr1t/", "", false},
-		{"pass show mail | sed 'c s3kr1t'", "", false},
-		{"pass show mail | tr a s3kr1t", "", false},
-		{"pass show mail; echo s3kr1t", "", false},
-		{"pass show mail || echo s3kr1t", "", false},
-		{"pass `echo s3kr1t`", "", false},
-		{"pass show 'mail", "", false},
-		{"|", "", false},
-		{`echo "$SMTP_PASSWORD"`, "", true},
-		{`printf '%s' "${SMTP_PASSWORD}"`, "", true},
-		{"pass show mail", "", true},
-		{"pass show mail 2>/dev/null | head -n 1", "", true},
-		{"PASSWORD_STORE_DIR=~/x /usr/bin/pass show mail", "", true},
-		{"gpg --no-tty -qd ~/.pw.gpg", "", true},
-		{"gpg2 --passphrase-file ~/.phrase --decrypt ~/.pw.gpg | tr -d '\\n'", "", true},
-		{"secret-tool lookup service 'my mail'", "", true},
-		{"security find-generic-password -s mail -w", "", true},
-		{"keyring -b x get mail ann", "", true},
-		{"op read op://mail/password", "", true},
-		{"rbw get mail", "", true},
-		{"systemd-creds cat mail", "", true},
-		{"cat $HOME/.pw | cut -d: -f2 | sed -n 's/^x: //p'", "", true},
-		{"sh -c 'gpg -d ~/.pw.gpg | head -1'", "", true},
+// What a command prints by itself is the password; any other command is carried over
+// as it is, whatever it has among its words.
+func TestConstant(t *testing.T) {
+	tests := []struct{ command, password string }{
+		{"echo s3kr1t", "s3kr1t"},
+		{"/bin/echo -n 's3 kr1t'", "s3 kr1t"},
+		{"echo 's3$kr1t'", "s3$kr1t"},
+		{`echo '$s3kr1t'`, "$s3kr1t"},
+		{`echo "s3'kr1t"'"'`, `s3'kr1t"`},
+		{"echo 's3*k?r[1]#t{}~!'", "s3*k?r[1]#t{}~!"},
+		{"echo 's3é'", "s3é"},
+		{`printf '%s\n' s3kr1t`, "s3kr1t"},
+		{`printf '%s' 's3%kr1t'`, "s3%kr1t"},
+		{`printf 's3kr1t\n'`, "s3kr1t"},
+		{`printf s3kr1t\n`, "s3kr1tn"}, // as the shell makes words of it
+		{`echo s3\kr1t`, "s3kr1t"},     // likewise
+		{`echo 's3\kr1t'`, ""},
+		{"echo -e s3kr1t", ""},
+		{"echo -- s3kr1t", ""},
+		{"echo ''", ""},
+		{"echo", ""},
+		{"echo ~s3kr1t", ""},
+		{"echo ~/s3kr1t", ""},
+		{"echo s3*kr1t", ""},
+		{"echo s3kr1t # x", ""},
+		{"echo {s3,kr1t}", ""},
+		{"printf '%d' 3", ""},
+		{"printf s3kr1t x", ""},
+		{"echo s3$kr1t", ""},
+		{`echo "s3$(kr1t)"`, ""},
+		{`echo "${x:-s3kr1t}"`, ""},
+		{`echo "$x" s3kr1t`, ""},
+		{"echo czNrcjF0 | base64 -d", ""},
+		{"base64 -d <<< czNrcjF0", ""},
+		{"sh -c 'echo s3kr1t'", ""},
+		{`true && echo "s3kr1t"`, ""},
+		{"X=s3kr1t echo s3kr1t", ""},
+		{"gpg --passphrase s3kr1t -d f", ""},
+		{"pass show mail; echo s3kr1t", ""},
+		{"pass show 'mail", ""},
+		{"|", ""},
+		{`echo "$SMTP_PASSWORD"`, ""},
+		{"pass show mail", ""},
 	}
 	for _, tt := range tests {
-		password, _ := echoed(tt.command)
-		if password != tt.password || known(tt.command) != tt.known {
-			t.Errorf("%s: %q, %v; want %q, %v", tt.command, password, known(tt.command), tt.password, tt.known)
-		}
-		if program := programOf(tt.command); strings.Contains(program, "s3kr1t") {
-			t.Errorf("%s: the program is called %s", tt.command, program)
+		if password, ok := constant(tt.command); password != tt.password && ok || ok != (tt.password != "") {
+			t.Errorf("%s: %q, %t; want %q", tt.command, password, ok, tt.password)
 		}
 	}
 }
 
-// TestProgramOf names nothing that could be a password.
-func TestProgramOf(t *testing.T) {
-	for command, want := range map[string]string{
-		"Tr0ub4dor3": "this command", "x=y Tr0ub4dor3 z": "this command", "sh -c x": "sh", "/bin/sh": "sh", "A=b sh": "sh", "$(x)": "this command",
-	} {
-		if got := programOf(command); got != want && (os.PathSeparator == '/' || want == "this command") {
-			t.Errorf("%q: %q, want %q", command, got, want)
-		}
+// oddCommands are commands for a shell, each of which prints something.
+var oddCommands = []string{
+	"echo pa$(echo ss)w'o'rd", "printf '%s\\n' \"it's\" | tr -d \"'\"", `echo "a\\b" 'c\d' e\f`, "echo 'a''b'\\''c'",
+	"x=1; echo $x$x", "A=1 sh -c 'echo $A'", "echo é ü 日本", "cat ~/'my file'", "cat ~/my\\ file", "cat ~/my*", "echo \"$HOME\"",
+	"if true; then echo yes; fi", "for x in a b; do printf $x; done", "! false && echo ok", "{ echo in; }", "(echo sub)", "echo `echo back`",
+	"echo a # b", "echo 'a # b'", "echo a\tb", "printf 'a\tb'", "echo a\necho b", "echo 'a\nb'", "cat <<E\nhere $HOME\nE\n", "echo \\\n joined", "printf '%s' 'a\\tb'",
+	"test 1 = 1 && echo same", "echo a=b", "env A=b sh -c 'echo $A'", "echo ~", "echo ~/x", "echo '~/x'", "echo 'a'~/x", "printf '\\101'", "echo '\\101'", "echo -n x", "echo -e 'x\\ty'",
+	"cd / && pwd", "printf %s%% 5", "echo '$(x)' '`y`'", "echo \"\\$x \\` \\\" \\\\\"", "echo \xff\xfe", "sh -c \"echo 'a b'\"", "printf '%s' \"a'b\\\"c\"", "echo \x01\x7f", "eval 'echo ev'", "exec echo ex", "cat 'my file' 2>/dev/null || echo none", "echo {a,b}", "echo [x] ?", "printf 'a\r'",
+}
+
+// FuzzSource runs a command as msmtp does, by sh -c, and as a source: both print the
+// same, and what is taken for a constant is that.
+func FuzzSource(f *testing.F) {
+	if _, err := exec.LookPath("sh"); err != nil || os.PathSeparator == '\\' {
+		f.Skip("no shell")
 	}
+	for _, command := range oddCommands {
+		f.Add(command)
+	}
+	f.Fuzz(func(t *testing.T, command string) {
+		ref := "command:" + source(command)
+		if _, err := credential.ParseRef(ref); err != nil || notText(ref) != "" {
+			t.Fatalf("%q: %q, %v", command, ref, err)
+		}
+		argv, err := process.Argv(source(command), "/HOME")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if argv[0] == "sh" && source(command) != command && notText(command) == "" {
+			if len(argv) != 3 || argv[1] != "-c" || argv[2] != command {
+				t.Fatalf("%q is read back as %q", command, argv)
+			}
+		}
+		if !slices.Contains(oddCommands, command) { // any text is read back, but not run
+			return
+		}
+		home := t.TempDir()
+		if err := os.WriteFile(home+"/my file", []byte("from a file\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		argv, _ = process.Argv(source(command), home)
+		want, got := run(home, "sh", "-c", command), run(home, argv...)
+		if got != want || want == "" {
+			t.Errorf("%q printed %q; as %q it prints %q", command, want, argv, got)
+		}
+		if text, ok := constant(command); ok && text != strings.TrimSuffix(want, "\n") {
+			t.Errorf("%q printed %q, not the constant %q", command, want, text)
+		}
+	})
+}
+
+func run(home string, argv ...string) string {
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Dir, cmd.Env = home, append(os.Environ(), "HOME="+home)
+	out, _ := cmd.Output()
+	return string(out)
 }

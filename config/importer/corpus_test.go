@@ -225,7 +225,7 @@ func TestUntrustedCommand(t *testing.T) {
 		t.Fatal(err)
 	}
 	toml, says, err := outcome(t, newImport(home, file, ring{}))
-	if err != nil || strings.Contains(toml, "pass show") || !strings.Contains(says, "others could have written this command") {
+	if err != nil || strings.Contains(toml, "pass show") || !strings.Contains(says, "others could have written this file") {
 		t.Errorf("%v\n%s\n%s", err, toml, says)
 	}
 }
@@ -273,7 +273,8 @@ func secretIn(text string) bool {
 	places := regexp.MustCompile(`(?i)^((password|passwordeval echo|machine \S+ login ann password)\s+|(authpass=|[a-z. ]+ pass=|[a-z]+\|[a-z.]+:)\s*)$`)
 	for line := range strings.Lines(strings.ReplaceAll(text, "\f", "\n")) {
 		before, after, found := strings.Cut(line, marker)
-		if found && (!places.MatchString(before) || strings.Contains(after, marker)) {
+		isCommand := strings.HasPrefix(strings.ToLower(before), "passwordeval") // of which only a whole echo is a password
+		if found && (!places.MatchString(before) || strings.Contains(after, marker) || isCommand && strings.TrimSpace(after) != "") {
 			return false
 		}
 	}

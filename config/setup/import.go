@@ -31,7 +31,7 @@ type Import struct {
 
 // Run prints the configuration on out, and says what else there is to know:
 // each thing that could not be carried over, and where each password goes. No
-// password is printed. Nothing is written or stored without Write; with it the
+// password is printed, unless it is a word of a command. Nothing is written or stored without Write; with it the
 // passwords are stored first, so that a configuration that is there works.
 func (i *Import) Run(ctx context.Context, out io.Writer, say func(string)) error {
 	r, err := i.Read(i.File, say)
@@ -48,6 +48,9 @@ func (i *Import) Run(ctx context.Context, out io.Writer, say func(string)) error
 		return err
 	}
 	file := edit.Only(i.Target, i.Home, i.Values)
+	file.Private = slices.ContainsFunc(r.Accounts, func(a *edit.Table) bool { // the password may be among the words
+		return strings.HasPrefix(a.Text("secret"), "command:")
+	})
 	if i.Write {
 		if err := i.absent(file); err != nil {
 			return err

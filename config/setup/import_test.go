@@ -89,6 +89,36 @@ func TestWriteAdds(t *testing.T) {
 	}
 }
 
+// A command may have the password among its words: only the owner of the configuration
+// can read it, whoever could before, unless nobody brings a command.
+func TestImportCommandPrivate(t *testing.T) {
+	if os.PathSeparator == '\\' {
+		t.Skip("modes are of no account")
+	}
+	const command = "account work\nhost smtp.example.org\nauth on\nuser ann\npasswordeval \"gpg --passphrase s3kr1t -d f | head -1\"\n"
+	for _, tt := range []struct {
+		text, old string
+		want      os.FileMode
+	}{
+		{command, "", 0o600}, {command, "log = \"off\"\n", 0o600}, {simple, "", 0o644}, {simple, "log = \"off\"\n", 0o640},
+	} {
+		home, file := msmtprc(t, tt.text)
+		i := newImport(home, file, make(memory))
+		i.Target, i.Write = filepath.Join(t.TempDir(), "etc", "config.toml"), true // not at home
+		if tt.old != "" {
+			i.Add = true
+			if err := errors.Join(os.MkdirAll(filepath.Dir(i.Target), 0o700), os.WriteFile(i.Target, []byte(tt.old), 0o600), os.Chmod(i.Target, 0o640)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		toml, _, err := outcome(t, i)
+		info, statErr := os.Stat(i.Target)
+		if err != nil || statErr != nil || info.Mode().Perm() != tt.want {
+			t.Errorf("%q, %q: %v, %v, mode %v, want %v\n%s", tt.text, tt.old, err, statErr, info.Mode(), tt.want, toml)
+		}
+	}
+}
+
 // broken is a keyring that nobody answers for.
 type broken struct{ memory }
 

@@ -11,7 +11,8 @@
 // Errors: an answer that cannot be used is of kind status.Usage, or status.NoInput if
 // nobody gives one; a configuration that cannot be loaded, or could not be with the
 // account in it, is of kind status.Config; the others come from the server and from the
-// place of the secret. No error, and nothing that is printed, holds a password.
+// place of the secret. No error, and nothing that is printed, holds a password, unless
+// that is a word of another program's command.
 package setup
 
 import (
