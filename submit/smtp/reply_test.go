@@ -263,6 +263,13 @@ func TestSizeLimit(t *testing.T) {
 		{"SIZE 9223372036854775808", 0},
 		{"SIZE 9999999999G", 0},
 	}
+	for unit, octets := range map[string]int64{"b": 1, "Bytes": 1, "octets": 1, "kb": 1024, "KiB": 1024, "k": 1024,
+		"m": 1048576, "mb": 1048576, "MiB": 1048576, "g": 1073741824, "gb": 1073741824, "GiB": 1073741824} {
+		tests = append(tests, struct {
+			line string
+			want int64
+		}{"SIZE 3 " + unit, 3 * octets})
+	}
 	for _, tt := range tests {
 		if got := sizeLimit(parseExtensions([]string{tt.line})["SIZE"]); got != tt.want {
 			t.Errorf("%s: %d, want %d", tt.line, got, tt.want)

@@ -145,9 +145,10 @@ func TestInterrupt(t *testing.T) {
 		time.AfterFunc(time.Second, func() { cancel(why) })
 		client, server := net.Pipe()
 		go drain(server, bufio.NewReader(server))
+		start := time.Now()
 		_, err := Open(ctx, client, Options{Security: None, Host: "mx", Name: "client"})
-		if !errors.Is(err, why) || status.KindOf(err) != status.Connection {
-			t.Errorf("before the greeting: %v", err)
+		if took := time.Since(start); !errors.Is(err, why) || status.KindOf(err) != status.Connection || took != time.Second {
+			t.Errorf("before the greeting: %v after %s", err, took)
 		}
 		server.Close()
 	})
