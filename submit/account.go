@@ -62,3 +62,7 @@ func (s *Submitter) refused(ctx context.Context, a *config.Account, l *login) er
 	}
 	return s.throttle().Refused(a, func() (credential.Secret, error) { return l.secret(ctx) })
 }
+
+// Forget forgets that the account could not be used, because a person has done
+// something about it.
+func (s *Submitter) Forget(a *config.Account) { s.throttle().Forget(throttle.Key(a)) }

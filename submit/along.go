@@ -27,8 +27,8 @@ func (s *Submitter) takesAlong() bool {
 	if s.Queue == nil || s.rehearsal != nil || s.Kept != nil {
 		return false
 	}
-	if trouble, _ := s.runnerTrouble(); trouble != "" {
-		return waiting(s.Queue)
+	if trouble, _ := s.Trouble(); trouble != "" {
+		return s.Queue.Waits(nil)
 	}
 	ids, _ := s.Queue.IDs()
 	for _, id := range ids[max(0, len(ids)-maxAlong):] {
@@ -59,7 +59,7 @@ func (s *Submitter) along(ctx context.Context, session *smtp.Session, a *config.
 		ids = append(ids[:maxAlong], ids[n-maxAlong:]...)
 	}
 	key := throttle.Key(a)
-	trouble, _ := s.runnerTrouble()
+	trouble, _ := s.Trouble()
 	r := s.newRun(Selection{})
 	r.begin()
 	until := time.Now().Add(alongTime)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"sendoff/config"
+	"sendoff/submit/spool"
 )
 
 // TestBurst has five hundred processes submit in the same second. Nobody has more
@@ -24,7 +25,7 @@ func TestBurst(t *testing.T) {
 	}{
 		{"no runner yet", 500, func(*testing.T, *Submitter) {}},
 		{"a timer", 150, func(t *testing.T, s *Submitter) {
-			if err := s.MarkTimer(TimerInterval, false); err != nil {
+			if err := s.MarkTimer(spool.TimerInterval, false); err != nil {
 				t.Fatal(err)
 			}
 		}},
@@ -59,7 +60,7 @@ func TestBurst(t *testing.T) {
 					return "250 ok"
 				}
 				s := office(t, p)
-				s.Config.Runner = "auto"
+				s.Spool.Runner = "auto"
 				var runners, callers sync.WaitGroup
 				s.Start = func(string) error {
 					runner := *s

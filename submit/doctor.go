@@ -10,6 +10,7 @@ import (
 	"sendoff/submit/envelope"
 	"sendoff/submit/rewrite"
 	"sendoff/submit/smtp"
+	"sendoff/submit/spool"
 	"sendoff/submit/status"
 )
 
@@ -165,8 +166,8 @@ func newDoctor(s *Submitter, c Checkup) *doctor {
 		d.sender, d.origin, d.senderErr = d.rules.DefaultSender()
 		d.hello = d.rules.HelloName(d.sender)
 	}
-	q, err := OpenQueue(own.Config, own.Identity, func(text string) { d.elsewhere = text })
-	own.Queue, own.Old, d.noQueue = q, OldQueues(own.Identity, q), err
+	q, err := spool.Open(own.Config, own.Identity, func(text string) { d.elsewhere = text })
+	own.Queue, own.Spool.Runner, d.noQueue = q, own.Config.Runner, err
 	return d
 }
 

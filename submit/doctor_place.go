@@ -21,6 +21,7 @@ import (
 	"sendoff/submit/process"
 	"sendoff/submit/queue"
 	"sendoff/submit/rewrite"
+	"sendoff/submit/spool"
 	"sendoff/submit/status"
 )
 
@@ -337,7 +338,7 @@ func (d *doctor) queue(context.Context) []finding {
 	q := d.s.Queue
 	if q == nil {
 		err := status.Temporary.Errorf("no queue, so what cannot be sent at once is left to whoever calls: %w", d.noQueue)
-		if NoQueue(d.noQueue) { // as it is meant, or as it is in a container
+		if errors.As(d.noQueue, new(spool.Absent)) { // as it is meant, or as it is in a container
 			return one(noted(err))
 		}
 		return one(failing(err))
@@ -357,10 +358,10 @@ func (d *doctor) runner(context.Context) []finding {
 	if s.Queue == nil {
 		return nil
 	}
-	locked, _ := s.Queue.Locked(runnerLock)
-	trouble, try := s.runnerTrouble()
+	locked, _ := s.Queue.Locked(spool.RunnerLock)
+	trouble, try := s.Trouble()
 	switch {
-	case s.timed():
+	case s.Timed():
 		return one(fine("a timer runs the queue"))
 	case s.Config.Runner == config.Off && locked:
 		return one(fine("a process runs the queue"))
@@ -381,7 +382,7 @@ const old = 4 * time.Hour
 // waiting looks at what is in the queue, and for root at whose mail waits for an
 // account that has expired.
 func (d *doctor) waiting(ctx context.Context) []finding {
-	if len(d.s.queues()) == 0 {
+	if d.s.Queue == nil {
 		return nil
 	}
 	var oldest *queue.Entry
@@ -392,16 +393,14 @@ func (d *doctor) waiting(ctx context.Context) []finding {
 		}
 	}
 	entries, octets := 0, int64(0)
-	for _, q := range d.s.queues() {
-		for e, err := range q.Entries() {
-			if err != nil {
-				found = append(found, noted(status.Temporary.Wrap(err)))
-				continue
-			}
-			entries, octets = entries+1, octets+e.Size
-			if oldest == nil || e.Born().Before(oldest.Born()) {
-				oldest = e
-			}
+	for e, err := range d.s.Queue.Entries() {
+		if err != nil {
+			found = append(found, noted(status.Temporary.Wrap(err)))
+			continue
+		}
+		entries, octets = entries+1, octets+e.Size
+		if oldest == nil || e.Born().Before(oldest.Born()) {
+			oldest = e
 		}
 	}
 	if oldest == nil {

@@ -113,7 +113,7 @@ func (h *smarthost) queued(t *testing.T, address string) (*Submitter, *config.Ac
 	}
 	s.rehearsal, s.Queue, s.Store = nil, q, &credential.Store{Home: "/nonexistent"}
 	s.Config = config.Default()
-	s.Config.Aliases, s.Config.Runner = config.Off, config.Off
+	s.Config.Aliases, s.Spool.Runner = config.Off, config.Off
 	a.TLSCA = ""
 	a.Secret, a.Timeout.Duration = config.List[string]{"file:" + secret}, 4*time.Second
 	a.Servers = config.List[config.Server]{server(t, "smtps://"+address)}

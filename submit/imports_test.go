@@ -20,7 +20,7 @@ var rows = [][]string{
 	{"sendoff/config/cmdline", "sendoff/config/setup", "sendoff/submit"},
 	{"sendoff/submit/dial"},
 	{"sendoff/config/discover", "sendoff/config/importer",
-		"sendoff/submit/maillog", "sendoff/submit/rewrite",
+		"sendoff/submit/maillog", "sendoff/submit/rewrite", "sendoff/submit/spool",
 		"sendoff/submit/throttle", "sendoff/submit/trust"},
 	{"sendoff/config/edit"},
 	{"sendoff/config", "sendoff/submit/message", "sendoff/submit/smtp", "sendoff/submit/smtpd",

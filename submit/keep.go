@@ -19,6 +19,7 @@ import (
 	"sendoff/submit/message"
 	"sendoff/submit/process"
 	"sendoff/submit/queue"
+	"sendoff/submit/spool"
 	"sendoff/submit/status"
 	"sendoff/submit/throttle"
 )
@@ -188,7 +189,7 @@ func (s *Submitter) entriesOf(r *Request, report *Report, whom func(Failure) []W
 // did well, or keeps a copy where nobody is to be told. Where it cannot be
 // done, the caller has to hear of the failure.
 func (s *Submitter) tellSender(r *Request, report *Report, refused *queue.Entry) {
-	err := error(errNoQueue("nowhere"))
+	err := error(spool.Absent("nowhere"))
 	switch {
 	case s.Queue == nil:
 	case report.job.wantsNotice(refused):
@@ -281,19 +282,14 @@ func (j *job) names(r *Request, report *Report, which fate) map[string][]Wanted 
 	return names
 }
 
-// errNoQueue says why a message waits nowhere.
-type errNoQueue string
-
-func (e errNoQueue) Error() string { return string(e) }
-
 // mayQueue says why nothing may be queued; nil if it may.
 func (s *Submitter) mayQueue() error {
 	if s.Queue == nil {
-		return errNoQueue(cmp.Or(s.NoQueue, "there is no queue"))
+		return spool.Absent(cmp.Or(s.NoQueue, "there is no queue"))
 	}
 	if !s.Sendmail {
-		if trouble, try := s.runnerTrouble(); trouble != "" && !try {
-			return errNoQueue(trouble)
+		if trouble, try := s.Trouble(); trouble != "" && !try {
+			return spool.Absent(trouble)
 		}
 	}
 	return nil
@@ -323,9 +319,9 @@ func (s *Submitter) enqueue(r *Request, e *queue.Entry, due bool) error {
 func (s *Submitter) queued(e *queue.Entry) {
 	s.logQueued(e)
 	if s.schedule().IsDue(e) {
-		s.hasten()
+		s.Hasten()
 	}
-	if trouble := s.startRunner(); trouble != "" {
+	if trouble := s.StartRunner(); trouble != "" {
 		s.Log.Fault(errors.New(trouble))
 		s.Console.Warn("queued as " + string(e.ID) + ", but " + trouble)
 	}

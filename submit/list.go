@@ -346,10 +346,10 @@ func listedOf(e *queue.Entry) listed {
 // Rests says of each account that rests until when, and why. Even a run that does
 // not wait for the times of entries leaves it alone, or asks once.
 func (s *Submitter) Rests() (lines []string) {
-	for _, q := range s.queues() {
-		lines = append(lines, s.throttle().Resting(q)...)
+	if s.Queue == nil {
+		return nil
 	}
-	return lines
+	return s.throttle().Resting(s.Queue)
 }
 
 // Show writes an entry to w, its envelope and its message.
@@ -358,21 +358,16 @@ func (s *Submitter) Show(w io.Writer, name string) error {
 	if !ok {
 		return status.Usage.Errorf("%q is no queue ID; mailq lists them", name)
 	}
-	err := queue.ErrGone
-	for _, q := range s.queues() {
-		envelope, message, missing := q.Files(id)
-		if missing != nil {
-			err = missing
-			continue
-		}
-		defer message.Close()
-		if _, err := fmt.Fprintf(w, "%s\n", envelope); err != nil {
-			return err
-		}
-		_, err := io.Copy(w, message)
+	envelope, message, err := s.Queue.Files(id)
+	if err != nil {
+		return noEntry(id, err)
+	}
+	defer message.Close()
+	if _, err := fmt.Fprintf(w, "%s\n", envelope); err != nil {
 		return err
 	}
-	return noEntry(id, err)
+	_, err = io.Copy(w, message)
+	return err
 }
 
 // Delete removes an entry, one that was given up, too, or ALL that wait; those
@@ -385,9 +380,7 @@ func (s *Submitter) Delete(name string) (int, error) {
 // was given up is put into the queue again. It returns how many it made so.
 func (s *Submitter) Retry(ctx context.Context, name string) (int, error) {
 	if strings.EqualFold(name, "ALL") {
-		for _, q := range s.queues() {
-			throttle.ForgetAll(q)
-		}
+		throttle.ForgetAll(s.Queue)
 	}
 	n, err := s.each(name, func(q *queue.Queue, id queue.ID) error {
 		c, err := q.Claim(id)
@@ -398,11 +391,9 @@ func (s *Submitter) Retry(ctx context.Context, name string) (int, error) {
 		c.Next = time.Now()
 		return c.Update()
 	}, s.retryFailed)
-	for _, q := range s.queues() {
-		if n > 0 {
-			_, _, failure := s.with(q).Run(ctx, Selection{})
-			err = errors.Join(err, failure)
-		}
+	if n > 0 {
+		_, _, failure := s.Run(ctx, Selection{})
+		err = errors.Join(err, failure)
 	}
 	return n, err
 }
@@ -425,34 +416,25 @@ func (s *Submitter) each(name string, do, ifFailed func(*queue.Queue, queue.ID) 
 		if !ok {
 			return 0, status.Usage.Errorf("%q is no queue ID, and not ALL; mailq lists the IDs", name)
 		}
-		err := queue.ErrGone
-		for _, q := range s.queues() {
-			if err = do(q, id); errors.Is(err, queue.ErrGone) {
-				err = ifFailed(q, id)
-			}
-			if err == nil {
-				return 1, nil
-			}
-			if !errors.Is(err, queue.ErrGone) {
-				break
-			}
+		err := do(s.Queue, id)
+		if errors.Is(err, queue.ErrGone) {
+			err = ifFailed(s.Queue, id)
 		}
-		return 0, noEntry(id, err)
-	}
-	n, failures := 0, []error(nil)
-	for _, q := range s.queues() {
-		ids, err := q.IDs()
 		if err != nil {
-			failures = append(failures, status.Temporary.Wrap(err))
+			return 0, noEntry(id, err)
 		}
-		for _, id := range ids {
-			err := do(q, id)
-			switch {
-			case err == nil:
-				n++
-			case !errors.Is(err, queue.ErrGone):
-				failures = append(failures, noEntry(id, err))
-			}
+		return 1, nil
+	}
+	n := 0
+	ids, err := s.Queue.IDs()
+	failures := []error{status.Temporary.Wrap(err)}
+	for _, id := range ids {
+		err := do(s.Queue, id)
+		switch {
+		case err == nil:
+			n++
+		case !errors.Is(err, queue.ErrGone):
+			failures = append(failures, noEntry(id, err))
 		}
 	}
 	return n, errors.Join(failures...)

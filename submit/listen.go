@@ -23,6 +23,7 @@ import (
 	"sendoff/submit/process"
 	"sendoff/submit/rewrite"
 	"sendoff/submit/smtpd"
+	"sendoff/submit/spool"
 	"sendoff/submit/status"
 	"sendoff/submit/throttle"
 )
@@ -358,8 +359,8 @@ func (s *Submitter) received(r *Request, c smtpd.Client) string {
 // not.
 func (s *Submitter) tend(ctx context.Context) {
 	pause := func() { rest(ctx, time.Second) }
-	release, err := s.Queue.Lock(runnerLock)
-	for ; err != nil && ctx.Err() == nil; release, err = s.Queue.Lock(runnerLock) {
+	release, err := s.Queue.Lock(spool.RunnerLock)
+	for ; err != nil && ctx.Err() == nil; release, err = s.Queue.Lock(spool.RunnerLock) {
 		pause() // somebody else's runner has to end
 	}
 	if err != nil {
@@ -399,7 +400,7 @@ func (s *Submitter) waitIdle(ctx context.Context, d *door, idle time.Duration) {
 		if !d.idle(idle) {
 			continue
 		}
-		if s.Queue == nil || !waiting(s.Queue) {
+		if s.Queue == nil || !s.Queue.Waits(nil) {
 			return
 		}
 	}

@@ -110,7 +110,7 @@ func TestStrayFolder(t *testing.T) {
 			t.Errorf("%d wait, %d are taken", n, len(p.mails))
 		}
 		started := 0
-		s.Config.Runner, s.Start = "on", func(string) error { started++; return nil }
+		s.Spool.Runner, s.Start = "on", func(string) error { started++; return nil }
 		if s.Wake(); started > 0 {
 			t.Error("a runner was started for what only a person can mend")
 		}
@@ -172,19 +172,19 @@ func TestNoFaultFile(t *testing.T) {
 func TestRepeatReigns(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := office(t, &post{})
-		s.Config.Runner = "auto"
+		s.Spool.Runner = "auto"
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error)
 		go func() { ended <- s.Repeat(ctx, 10*7*24*time.Hour, true, func() error { return nil }) }()
 		time.Sleep(time.Minute)
-		if running, err := s.runs(); !running || err != nil {
+		if running, err := s.Runs(); !running || err != nil {
 			t.Errorf("while it runs: %v, %v", running, err)
 		}
 		cancel()
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
-		if running, err := s.runs(); running || err != nil {
+		if running, err := s.Runs(); running || err != nil {
 			t.Errorf("after it: %v, %v", running, err)
 		}
 	})
@@ -193,7 +193,7 @@ func TestRepeatReigns(t *testing.T) {
 // TestNoLock holds that what keeps every runner away is said.
 func TestNoLock(t *testing.T) {
 	s := office(t, &post{up: func() bool { return false }})
-	s.Config.Runner, s.Start = "on", func(string) error { return nil }
+	s.Spool.Runner, s.Start = "on", func(string) error { return nil }
 	if err := os.RemoveAll(filepath.Join(s.Queue.String(), "account")); err != nil {
 		t.Fatal(err)
 	}

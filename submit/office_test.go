@@ -18,6 +18,7 @@ import (
 	"sendoff/config"
 	"sendoff/submit/credential"
 	"sendoff/submit/queue"
+	"sendoff/submit/spool"
 )
 
 // A post is a smarthost that answers as its functions say.
@@ -147,7 +148,7 @@ func office(t *testing.T, p *post) *Submitter {
 	}
 	c.Accounts = []*config.Account{a}
 	c.Runner = config.Off
-	return &Submitter{Config: c, Identity: host, Dial: p.dial, Queue: q, Sendmail: true, Store: &credential.Store{Home: "/nonexistent"}}
+	return &Submitter{Config: c, Identity: host, Dial: p.dial, Spool: spool.Spool{Queue: q, Runner: c.Runner}, Sendmail: true, Store: &credential.Store{Home: "/nonexistent"}}
 }
 
 // submit submits a message to the account work, or another.

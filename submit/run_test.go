@@ -7,6 +7,7 @@ package submit
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -18,6 +19,7 @@ import (
 	"sendoff/config"
 	"sendoff/submit/envelope"
 	"sendoff/submit/queue"
+	"sendoff/submit/spool"
 	"sendoff/submit/status"
 	"sendoff/submit/throttle"
 )
@@ -268,7 +270,7 @@ func TestAlong(t *testing.T) {
 		down := true
 		p := &post{up: func() bool { return !down }}
 		s := office(t, p)
-		s.Config.Runner = "auto"
+		s.Spool.Runner = "auto"
 		s.Start = func(string) error { return nil }
 		s.Outlives = func() (string, bool) { return "this is a test", false }
 		for range 5 {
@@ -342,7 +344,7 @@ func TestSlots(t *testing.T) {
 func TestHeartbeat(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := office(t, &post{up: func() bool { return false }})
-		s.Config.Runner = "auto"
+		s.Spool.Runner = "auto"
 		started := 0
 		s.Start = func(folder string) error {
 			if folder != s.Queue.String() {
@@ -362,7 +364,7 @@ func TestHeartbeat(t *testing.T) {
 			}
 		}
 		queueOne(1, "nothing runs the queue")
-		release, err := s.Queue.Lock(runnerLock)
+		release, err := s.Queue.Lock(spool.RunnerLock)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -372,7 +374,7 @@ func TestHeartbeat(t *testing.T) {
 			if _, err := s.Do(t.Context(), io.Discard, TaskDue, nil); err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(TimerInterval)
+			time.Sleep(spool.TimerInterval)
 		}
 		queueOne(1, "somebody has run the queue twice, and has not said that it is a timer")
 		mark := func(every time.Duration) {
@@ -381,23 +383,26 @@ func TestHeartbeat(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		mark(TimerInterval)
+		note := func(at time.Time) []byte {
+			return fmt.Appendf(nil, "%d %.0f end\n", at.Unix(), spool.TimerInterval.Seconds())
+		}
+		mark(spool.TimerInterval)
 		queueOne(0, "a timer has just run")
-		time.Sleep(2 * TimerInterval)
+		time.Sleep(2 * spool.TimerInterval)
 		queueOne(0, "the timer is late")
-		time.Sleep(timerSlack + time.Second)
+		time.Sleep(2*time.Minute + time.Second)
 		queueOne(1, "the timer has stopped")
 		mark(time.Hour)
 		time.Sleep(90 * time.Minute)
 		queueOne(0, "a timer runs each hour")
-		s.Queue.SetState(timerState, noteOf(time.Now().Add(time.Hour), TimerInterval))
+		s.Queue.SetState("timer", note(time.Now().Add(time.Hour)))
 		queueOne(1, "a timer of the future")
-		s.Queue.SetState(timerState, noteOf(time.Now(), TimerInterval)[:12])
+		s.Queue.SetState("timer", note(time.Now())[:12])
 		queueOne(1, "half a note")
-		s.Config.Runner = config.Off
+		s.Spool.Runner = config.Off
 		queueOne(0, `runner = "off"`)
 
-		s.Config.Runner = "auto"
+		s.Spool.Runner = "auto"
 		s.Outlives = func() (string, bool) { return "this is a test", false }
 		warned := ""
 		s.Console = &status.Console{Caller: func(text string) { warned = text }}

@@ -6,123 +6,9 @@ import (
 	"fmt"
 	"time"
 
-	"sendoff/config"
 	"sendoff/submit/queue"
+	"sendoff/submit/spool"
 )
-
-// The queue of a user has one runner at a time, the holder of a lock. It is
-// started by whoever queues, and ends with the last entry:
-//
-//	who queues                        the runner
-//	Add                               …
-//	lock taken? then there is one     list: no entry
-//	                                  release the lock
-//	                                  list again: an entry? take the lock, go on
-//
-// In each order of these either the runner sees the entry, or who queues finds
-// no runner and starts one.
-const runnerLock = "runner"
-
-// runs reports whether something runs the queue already, or an administrator
-// has said so. An error says why nothing could.
-func (s *Submitter) runs() (bool, error) {
-	if s.Config.Runner == config.Off || s.timed() {
-		return true, nil
-	}
-	return s.Queue.Locked(runnerLock)
-}
-
-// runnerTrouble says why nothing would run the queue, or not for long; "" if
-// something would. A process may be started all the same if try says so.
-func (s *Submitter) runnerTrouble() (trouble string, try bool) {
-	running, err := s.runs()
-	switch {
-	case running:
-		return "", false
-	case err != nil:
-		return "its folder does not let a process run it: " + err.Error(), false
-	}
-	return s.startTrouble()
-}
-
-// startTrouble says of what would be started what runnerTrouble says.
-func (s *Submitter) startTrouble() (trouble string, try bool) {
-	switch {
-	case s.Start == nil:
-		return "nothing can be started here that runs the queue", false
-	case s.Config.Runner == "auto" && s.Outlives != nil:
-		return s.Outlives()
-	}
-	return "", true
-}
-
-// hasten starts a runner for what is due now if only a timer runs the queue: in a
-// burst of mail the smarthost would be idle until it comes.
-func (s *Submitter) hasten() {
-	if s.Config.Runner == config.Off || !s.timed() {
-		return
-	}
-	if running, err := s.Queue.Locked(runnerLock); running || err != nil {
-		return
-	}
-	if _, try := s.startTrouble(); try {
-		s.Start(s.Queue.String()) // or the timer does it
-	}
-}
-
-// startRunner sees to it that something runs the queue. If it cannot, it says
-// why.
-func (s *Submitter) startRunner() string {
-	trouble, try := s.runnerTrouble()
-	if try {
-		if err := s.Start(s.Queue.String()); err != nil {
-			return "no process could be started that runs the queue: " + err.Error()
-		}
-	}
-	if trouble != "" {
-		trouble += `; run "sendoff --queue-run=5m" from a timer`
-	}
-	return trouble
-}
-
-// Wake starts a runner if there are entries and nothing runs the queue, as
-// after a restart of the machine.
-func (s *Submitter) Wake() {
-	for _, q := range s.queues() {
-		if waiting(q) {
-			s.with(q).startRunner()
-		}
-	}
-}
-
-// waiting reports whether there is an entry for a runner. One that cannot be
-// read is for a person.
-func waiting(q *queue.Queue) bool { return waitingBut(q, nil) }
-
-// waitingBut is waiting but for some entries.
-func waitingBut(q *queue.Queue, some map[queue.ID]bool) bool {
-	for e, err := range q.Entries() {
-		if err == nil && !some[e.ID] {
-			return true
-		}
-	}
-	return false
-}
-
-// queues are those that there are.
-func (s *Submitter) queues() []*queue.Queue {
-	if s.Queue == nil {
-		return s.Old
-	}
-	return append([]*queue.Queue{s.Queue}, s.Old...)
-}
-
-// with returns s with another queue.
-func (s *Submitter) with(q *queue.Queue) *Submitter {
-	other := *s
-	other.Queue = q
-	return &other
-}
 
 // Runner runs the queue until it is empty, at the times that its entries have;
 // at once if another process does so already. Nobody reads its error but who
@@ -146,7 +32,7 @@ func (s *Submitter) Runner(ctx context.Context) (err error) {
 		if err != nil || ctx.Err() != nil {
 			return err
 		}
-		if !waitingBut(s.Queue, left) {
+		if !s.Queue.Waits(left) {
 			return nil
 		}
 	}
@@ -155,7 +41,7 @@ func (s *Submitter) Runner(ctx context.Context) (err error) {
 // reign takes the lock of the runner. Somebody may only be at its end.
 func (s *Submitter) reign() (release func(), err error) {
 	for range 10 {
-		if release, err = s.Queue.Lock(runnerLock); !errors.Is(err, queue.ErrBusy) {
+		if release, err = s.Queue.Lock(spool.RunnerLock); !errors.Is(err, queue.ErrBusy) {
 			break
 		}
 		time.Sleep(10 * time.Millisecond)
@@ -246,7 +132,7 @@ func (s *Submitter) Repeat(ctx context.Context, interval time.Duration, all bool
 	}()
 	for {
 		if release == nil && all && s.Queue != nil {
-			release, _ = s.Queue.Lock(runnerLock) // or a runner is still there
+			release, _ = s.Queue.Lock(spool.RunnerLock) // or a runner is still there
 		}
 		if err := pass(); err != nil {
 			return err

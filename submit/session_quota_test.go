@@ -17,6 +17,7 @@ import (
 	"sendoff/config"
 	"sendoff/submit/credential"
 	"sendoff/submit/queue"
+	"sendoff/submit/spool"
 	"sendoff/submit/throttle"
 )
 
@@ -110,7 +111,7 @@ func thrift(t *testing.T, h *thrifty) *Submitter {
 	a.File, a.User, a.Deliver = "config.toml", "", config.DeliverNow
 	a.Servers = config.List[config.Server]{server(t, "smtp+plain://127.0.0.1:25")}
 	c.Accounts = []*config.Account{a}
-	return &Submitter{Config: c, Identity: host, Dial: h.dial, Queue: q, Sendmail: true, Store: &credential.Store{Home: "/nonexistent"}}
+	return &Submitter{Config: c, Identity: host, Dial: h.dial, Spool: spool.Spool{Queue: q, Runner: c.Runner}, Sendmail: true, Store: &credential.Store{Home: "/nonexistent"}}
 }
 
 func (h *thrifty) submit(t *testing.T, s *Submitter, sender *string, to ...string) error {

@@ -45,6 +45,7 @@ import (
 	"sendoff/submit/process"
 	"sendoff/submit/queue"
 	"sendoff/submit/smtp"
+	"sendoff/submit/spool"
 	"sendoff/submit/status"
 	"sendoff/submit/throttle"
 )
@@ -98,14 +99,10 @@ type Submitter struct {
 	Dial      func(ctx context.Context, network, address string) (net.Conn, error) // nil: net.Dialer
 	Trace     func(smtp.Line)                                                      // sees the dialogue; may be nil
 
-	Queue    *queue.Queue                                        // nil: nothing is queued
+	spool.Spool
 	Patience time.Duration                                       // smtp.Options.Patience
-	Old      []*queue.Queue                                      // others that are to be emptied
-	NoQueue  string                                              // why not, in words
 	Sendmail bool                                                // the sendmail face: its callers cannot mend an account
 	Load     func(place config.Override) (*config.Config, error) // the configuration of an entry; nil: Config
-	Start    func(folder string) error                           // starts a process that runs the queue in folder; its error says why not
-	Outlives func() (why string, try bool)                       // says why a process would not outlive its caller here, and whether to start it all the same; "" if it would
 	Kept     *Kept                                               // sessions that wait for the next mail; nil: none does
 	Tally    *Tally                                              // counts what runs of the queue do; may be nil
 	Log      *maillog.Log                                        // may be nil

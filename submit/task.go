@@ -2,7 +2,6 @@ package submit
 
 import (
 	"context"
-	"errors"
 	"io"
 
 	"sendoff/submit/process"
@@ -25,25 +24,13 @@ const (
 	TaskDue    // --queue-run
 )
 
-// Do does task in the queue, and in the old ones, with those of their entries that
+// Do does task in the queue with those of their entries that
 // match. It returns how many entries there are; what becomes of the mail of a run
 // is for a list to say.
 func (s *Submitter) Do(ctx context.Context, w io.Writer, task Task, match func(*queue.Entry) bool) (entries int, err error) {
-	for _, q := range s.queues() {
-		n, failure := s.with(q).do(ctx, w, task, match)
-		entries += n
-		err = errors.Join(err, failure)
+	if s.Queue == nil {
+		return 0, nil
 	}
-	return entries, err
-}
-
-// Left returns how many entries wait.
-func (s *Submitter) Left() int {
-	n, _ := s.Do(context.Background(), io.Discard, TaskCount, nil)
-	return n
-}
-
-func (s *Submitter) do(ctx context.Context, w io.Writer, task Task, match func(*queue.Entry) bool) (entries int, err error) {
 	switch task {
 	case TaskList:
 		return List(w, s.Queue)
@@ -61,4 +48,10 @@ func (s *Submitter) do(ctx context.Context, w io.Writer, task Task, match func(*
 	}
 	_, entries, err = s.Run(ctx, Selection{Now: task == TaskNow, Match: match})
 	return entries, status.Temporary.Wrap(err)
+}
+
+// Left returns how many entries wait.
+func (s *Submitter) Left() int {
+	n, _ := s.Do(context.Background(), io.Discard, TaskCount, nil)
+	return n
 }

@@ -14,6 +14,7 @@ import (
 	"sendoff/submit/message"
 	"sendoff/submit/rewrite"
 	"sendoff/submit/smtp"
+	"sendoff/submit/spool"
 	"sendoff/submit/status"
 )
 
@@ -41,7 +42,7 @@ func (s *Submitter) Try(ctx context.Context, t Trial) (Seen, error) {
 	actor.Config = config.Default()
 	actor.Config.Hostname = s.Config.Hostname
 	actor.Config.Accounts, actor.Config.Providers = []*config.Account{t.Account}, s.Config.Providers
-	actor.Queue, actor.Old, actor.Kept, actor.Log, actor.NoQueue = nil, nil, nil, nil, "a trial is not kept"
+	actor.Spool, actor.Kept, actor.Log = spool.Spool{NoQueue: "a trial is not kept"}, nil, nil
 	a, why, err := actor.Config.Choose(config.Choice{})
 	if err != nil {
 		return Seen{}, err

@@ -15,6 +15,7 @@ import (
 
 	"sendoff/submit/process"
 	"sendoff/submit/queue"
+	"sendoff/submit/spool"
 	"sendoff/submit/status"
 )
 
@@ -95,7 +96,7 @@ func EachUser(ctx context.Context, w io.Writer, e Errand, warn func(string)) (su
 	if odd != nil {
 		warn(odd.Error())
 	}
-	if err := canAsk(users); err != nil {
+	if err := spool.CanServe(users); err != nil {
 		return 0, err
 	}
 	if e.Sends {
@@ -122,18 +123,6 @@ func EachUser(ctx context.Context, w io.Writer, e Errand, warn func(string)) (su
 		}
 	}
 	return sum, status.Temporary.Wrap(failures.join())
-}
-
-// canAsk says why nothing can be done in the queues of users: only a process that
-// has no key of root's may become one of them.
-func canAsk(users []queue.User) error {
-	if len(users) == 0 {
-		return nil
-	}
-	if err := process.KeepsKeys(); err != nil {
-		return status.Temporary.Errorf("the queues of other users are left out: %w", err)
-	}
-	return nil
 }
 
 // ask does e for each of users, and calls each, if it is not nil, with each

@@ -32,6 +32,7 @@ import (
 	"sendoff/submit/maillog"
 	"sendoff/submit/process"
 	"sendoff/submit/smtp"
+	"sendoff/submit/spool"
 	"sendoff/submit/status"
 )
 
@@ -161,12 +162,12 @@ func (p *program) postpones(err error) bool {
 
 // openQueue gives s the queue, if there is one.
 func (p *program) openQueue(s *submit.Submitter) {
-	q, err := submit.OpenQueue(s.Config, s.Identity, p.say)
+	q, err := spool.Open(s.Config, s.Identity, p.say)
 	if err != nil {
 		s.NoQueue = err.Error()
 		return
 	}
-	s.Queue, s.Old = q, submit.OldQueues(s.Identity, q)
+	s.Queue = q
 }
 
 // submitter loads the configuration and connects the outside world. After an
@@ -206,7 +207,7 @@ const unsteered = "the variables SENDOFF_* and DBUS_SESSION_BUS_ADDRESS have no 
 
 // configure lets s have the configuration c.
 func (p *program) configure(s *submit.Submitter, c *config.Config) {
-	s.Config = c
+	s.Config, s.Spool.Runner = c, c.Runner
 	s.Log = &maillog.Log{Place: c.Log, Format: c.LogFormat, Tag: cmp.Or(p.cmd.SyslogTag, "sendoff")}
 }
 

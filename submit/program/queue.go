@@ -13,6 +13,7 @@ import (
 	"sendoff/submit"
 	"sendoff/submit/process"
 	"sendoff/submit/queue"
+	"sendoff/submit/spool"
 	"sendoff/submit/status"
 )
 
@@ -20,7 +21,7 @@ import (
 func (p *program) queue(ctx context.Context) error {
 	switch {
 	case p.cmd.Mode == cmdline.MakeSpool:
-		return submit.MakeSpool(os.Stdout)
+		return spool.MakeSpool(os.Stdout)
 	case p.cmd.As != 0:
 		return p.queueAs(ctx)
 	}
@@ -41,12 +42,12 @@ func (p *program) queue(ctx context.Context) error {
 	if err != nil {
 		p.sayLines("warning: " + err.Error())
 	}
-	s.Queue, err = submit.OpenQueue(s.Config, s.Identity, p.say)
-	if err != nil && !submit.NoQueue(err) {
+	s.Queue, err = spool.Open(s.Config, s.Identity, p.say)
+	if err != nil && !errors.As(err, new(spool.Absent)) {
 		return status.Temporary.Wrap(err)
 	}
-	if s.Old = submit.OldQueues(s.Identity, s.Queue); s.Queue == nil && len(s.Old) > 0 {
-		s.Queue, s.Old = s.Old[0], s.Old[1:] // what was queued before queue = "off"
+	if s.Queue == nil {
+		s.Queue = spool.Left(s.Identity)
 	}
 	return p.inQueue(ctx, s, err)
 }
@@ -76,7 +77,12 @@ func (p *program) queueAs(ctx context.Context) (err error) {
 	if len(queues) == 0 {
 		return status.Usage.Wrap(err)
 	}
-	s.Queue, s.Old = queues[0], queues[1:]
+	s.Queue = queues[0]
+	for _, other := range queues[1:] {
+		if err := s.Queue.TakeIn(other); err != nil {
+			p.sayLines("warning: " + err.Error())
+		}
+	}
 	return p.inQueue(ctx, s, nil)
 }
 
@@ -267,7 +273,7 @@ func (p *program) timer(ctx context.Context, s *submit.Submitter) error {
 		others.Go(tend)
 	}
 	defer others.Wait()
-	if p.cmd.Run.Timer > 0 && s.StartOwn() {
+	if p.cmd.Run.Timer > 0 && s.Detach() {
 		return err
 	}
 	defer s.Wake()

@@ -306,6 +306,16 @@ func (q *Queue) entries(folder string) iter.Seq2[*Entry, error] {
 	}
 }
 
+// Waits reports whether there is an entry that can be read, but for those of a set.
+func (q *Queue) Waits(but map[ID]bool) bool {
+	for e, err := range q.Entries() {
+		if err == nil && !but[e.ID] {
+			return true
+		}
+	}
+	return false
+}
+
 // Read returns an entry as it is now: ErrGone if there is none, or a Bad.
 func (q *Queue) Read(id ID) (*Entry, error) { return q.read("", id) }
 

@@ -1,4 +1,4 @@
-package submit
+package spool
 
 import (
 	"fmt"
@@ -130,7 +130,7 @@ func makeTimer(w io.Writer, self string) error {
 			return status.Temporary.Errorf("systemctl %s: %w: %s", args[0], err, status.Printable(string(out)))
 		}
 	}
-	if err := new(Submitter).MarkTimer(TimerInterval, true); err != nil {
+	if err := new(Spool).MarkTimer(TimerInterval, true); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintf(w, "%s runs them every %d minutes\n", timerUnit, minutes)

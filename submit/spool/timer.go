@@ -1,0 +1,91 @@
+package spool
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"sendoff/submit/process"
+	"sendoff/submit/queue"
+	"sendoff/submit/status"
+)
+
+// A timer that runs a queue leaves a note of when it came, and how often it comes,
+// so that nobody starts a runner: root's timer in a note for all queues in the
+// folder that root has made, a user's timer in that user's queue.
+const timerState = "timer"
+
+// TimerInterval is how often the timer of MakeSpool runs the queue.
+const TimerInterval = 5 * time.Minute
+
+// timerSlack is how much later than announced a timer may come.
+const timerSlack = 2 * time.Minute
+
+// formatNote returns the note of a timer that came at a time and comes every so often.
+func formatNote(at time.Time, every time.Duration) []byte {
+	return fmt.Appendf(nil, "%d %d end\n", at.Unix(), int(every.Seconds()))
+}
+
+// announces reports whether a timer that has left that note still comes. A note of
+// the future may be from before the clock was set right.
+func announces(note []byte) bool {
+	words := strings.Fields(string(note))
+	if len(words) != 3 || words[2] != "end" {
+		return false
+	}
+	at, err1 := strconv.ParseInt(words[0], 10, 64)
+	every, err2 := strconv.ParseInt(words[1], 10, 32)
+	ago := time.Since(time.Unix(at, 0))
+	return err1 == nil && err2 == nil && ago >= 0 && ago <= 2*time.Duration(every)*time.Second+timerSlack
+}
+
+// MarkTimer notes that a timer runs the queue each interval; if it is root's, for
+// all users, the note is for everybody, unless nothing can be done for the others.
+func (s *Spool) MarkTimer(every time.Duration, all bool) error {
+	note := formatNote(time.Now(), every)
+	if s.Queue != nil {
+		s.Queue.SetState(timerState, note)
+	}
+	if users, _ := queue.Users(); all && CanServe(users) == nil {
+		return status.Temporary.Wrap(queue.MarkTimer(note))
+	}
+	return nil
+}
+
+// Timed reports whether a timer runs the queue.
+func (s *Spool) Timed() bool {
+	return announces(s.Queue.State(timerState)) || announces(s.Queue.TimerMark())
+}
+
+// CanServe returns an error if nothing can be done in the queues of users: only a
+// process that has no key of root's may become one of them.
+func CanServe(users []queue.User) error {
+	if len(users) == 0 {
+		return nil
+	}
+	if err := process.KeepsKeys(); err != nil {
+		return status.Temporary.Errorf("the queues of other users are left out: %w", err)
+	}
+	return nil
+}
+
+// unitFolders is where systemd's units are.
+var unitFolders = []string{unitFolder, "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"}
+
+// HasUserUnit reports whether systemd runs, and knows the unit that runs the queue of
+// one user.
+func HasUserUnit() bool { return hasUnit(userUnit) }
+
+func hasUnit(name string) bool {
+	if _, err := os.Stat(systemdRuns); err != nil {
+		return false
+	}
+	return slices.ContainsFunc(unitFolders, func(folder string) bool {
+		_, err := os.Stat(filepath.Join(folder, name))
+		return err == nil
+	})
+}
