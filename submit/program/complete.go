@@ -6,7 +6,6 @@ import (
 
 	"sendoff/config/cmdline"
 	"sendoff/config/discover"
-	"sendoff/submit"
 	"sendoff/submit/status"
 )
 
@@ -45,18 +44,16 @@ func (p *program) existing(c *cmdline.Command, value string) (names []string) {
 	case value == "ID":
 		s, _ := p.submitter()
 		p.openQueue(s)
-		for _, q := range append(submit.OldQueues(s.Identity, s.Queue), s.Queue) {
-			if q == nil {
-				continue
-			}
-			waiting, _ := q.IDs()
-			for _, id := range waiting {
-				names = append(names, string(id))
-			}
-			for e := range q.Failed() {
-				if e != nil {
-					names = append(names, string(e.ID))
-				}
+		if s.Queue == nil {
+			return nil
+		}
+		waiting, _ := s.Queue.IDs()
+		for _, id := range waiting {
+			names = append(names, string(id))
+		}
+		for e := range s.Queue.Failed() {
+			if e != nil {
+				names = append(names, string(e.ID))
 			}
 		}
 	}
