@@ -27,7 +27,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -184,18 +183,11 @@ var errTooLarge = errors.New("larger than 1 MiB, so it is something else")
 // user could have written, and has at most that many octets. The descriptor
 // that was judged is the one read.
 func read(path string, most int) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // opening a pipe would wait for its writer
+	f, err := process.OpenRegular(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, errors.New("not a regular file")
-	}
 	if err := process.Trust(f, path); err != nil {
 		return nil, err
 	}

@@ -146,22 +146,11 @@ func (f File) MakeFolder() (string, error) {
 // disk; else the old text is still there, unless only the sync of the folder failed.
 // A file that is there keeps its mode, and a link is followed.
 func (f File) save(text string) error {
-	folder, err := f.MakeFolder()
-	if err != nil {
+	if _, err := f.MakeFolder(); err != nil {
 		return err
 	}
 	path, mode := f.real()
-	made, err := write(path, text, mode)
-	if err == nil {
-		err = os.Rename(made, path)
-	}
-	if err == nil {
-		err = process.SyncFolder(folder)
-	}
-	if err != nil {
-		os.Remove(made)
-	}
-	return status.Temporary.Wrap(err)
+	return status.Temporary.Wrap(process.Replace(path, temporary, []byte(text), mode))
 }
 
 // makeFolder makes folder and those above it that are missing, with that mode
@@ -180,18 +169,4 @@ func makeFolder(folder string, mode fs.FileMode) error {
 		return err
 	}
 	return process.SyncFolder(filepath.Dir(folder))
-}
-
-// write writes a new file beside path, synced, and returns its path. It has the
-// group of the file at path: a group that could read that still can.
-func write(path, text string, mode fs.FileMode) (made string, err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), temporary)
-	if err != nil {
-		return "", err
-	}
-	_, err = f.WriteString(text)
-	if old, statErr := os.Stat(path); statErr == nil {
-		process.LikeFile(f, old)
-	}
-	return f.Name(), errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
 }

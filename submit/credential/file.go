@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"sendoff/submit/process"
@@ -67,19 +66,14 @@ func (p place) getSystemd(context.Context) (string, error) {
 // read returns the beginning of a file, enough to hold a secret and to show
 // that one is too long. Links are followed, and what was opened is judged.
 func (p place) read(path string) ([]byte, error) {
-	// A FIFO must not block the opening.
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	f, err := process.OpenRegular(path)
+	if err == process.ErrNotRegular {
+		return nil, unusable{err}
+	}
 	if err != nil {
 		return nil, plain(err)
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, plain(err)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, unusable{errors.New("not a regular file")}
-	}
 	if err := process.TrustSecret(f, path, p.store.home()); err != nil {
 		return nil, unusable{err}
 	}
@@ -87,39 +81,15 @@ func (p place) read(path string) ([]byte, error) {
 	return text, plain(err)
 }
 
-// putFile writes the secret to a new file beside the old one, syncs it and
-// gives it the old one's name, so that at every moment one of the two is
-// there and whole. A file with more in it than a secret is not replaced. A
+// putFile replaces the file. A file with more in it than a secret is not replaced. A
 // folder that is missing is made, for the user alone.
 func (p place) putFile(_ context.Context, secret string) error {
 	path, err := p.destination()
 	if err != nil {
 		return err
 	}
-	f, err := createNew(path)
-	if err != nil {
-		return plain(err)
-	}
-	defer os.Remove(f.Name()) // fails once it is renamed
 	sweep(path, strayAge)
-	_, err = f.WriteString(secret + "\n")
-	if old, statErr := os.Stat(path); statErr == nil {
-		process.LikeFile(f, old) // a group that could read it still can
-	}
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err != nil {
-		return plain(err)
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return plain(err)
-	}
-	return plain(process.SyncFolder(filepath.Dir(path)))
-}
-
-// createNew makes a file for the user alone beside path, under a name of its own,
-// so that no two writers meet.
-func createNew(path string) (*os.File, error) {
-	return os.CreateTemp(filepath.Dir(path), unfinished(path)+"*") // 0600
+	return plain(process.Replace(path, unfinished(path)+"*", []byte(secret+"\n"), 0))
 }
 
 // unfinished is how the name of a secret's file begins while it is written.
@@ -150,7 +120,7 @@ func (p place) readyFile() error {
 	if err != nil {
 		return err
 	}
-	f, err := createNew(path)
+	f, err := os.CreateTemp(filepath.Dir(path), unfinished(path)+"*")
 	if err != nil {
 		return plain(err)
 	}

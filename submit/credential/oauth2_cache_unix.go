@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"syscall"
 
-	"golang.org/x/sys/unix"
+	"sendoff/submit/process"
 )
 
 // runtimeShelf is a folder in the runtime folder of the user, which is in
@@ -97,14 +97,9 @@ func shelfIn(folder string) *Shelf {
 			if err != nil {
 				return nil, err
 			}
-			for err = unix.EINTR; err == unix.EINTR; {
-				err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-			}
-			switch {
-			case err == nil:
+			locked, err := process.Lock(f, process.Exclusive)
+			if locked {
 				return func() { f.Close() }, nil
-			case errors.Is(err, unix.EWOULDBLOCK):
-				err = nil
 			}
 			f.Close()
 			return nil, err

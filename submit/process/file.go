@@ -10,14 +10,19 @@ import (
 	"time"
 )
 
-// ErrNotRegular is the error of OpenRegular for a FIFO, a folder or a device.
+// ErrNotRegular is the error of OpenRegular and Regular for a FIFO, a folder or a device.
 var ErrNotRegular = errors.New("not a regular file")
 
 // OpenRegular opens the regular file at path for reading. A FIFO in its place does
 // not block the opening, and a file of another kind is not read, which might never end:
 // the error is ErrNotRegular, else an *fs.PathError.
 func OpenRegular(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	return Regular(os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0))
+}
+
+// Regular returns f, which has been opened with O_NONBLOCK, if it is a regular file;
+// else it closes f. err is that of the opening.
+func Regular(f *os.File, err error) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}

@@ -119,7 +119,7 @@ func trustLinks(path string) error {
 // rights wherever it is: loose says what is wrong with the reading rights alone. A
 // group may read a file of root's that is not below home.
 func TrustPrivate(path, home string) (loose, err error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	f, err := OpenRegular(path)
 	if err != nil {
 		return nil, err
 	}

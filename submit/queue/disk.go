@@ -1,13 +1,15 @@
 package queue
 
 import (
-	"cmp"
 	"errors"
 	"io"
 	"io/fs"
 	"os"
 	"strings"
+	"syscall"
 	"time"
+
+	"sendoff/submit/process"
 )
 
 // A disk is the folder of a queue, as far as it is used. Names are of files in
@@ -49,10 +51,10 @@ type rooted struct{ root *os.Root }
 
 type rootedFile struct{ *os.File }
 
-func (f rootedFile) lock() (bool, error) { return flock(f.File, exclusive) }
+func (f rootedFile) lock() (bool, error) { return process.Lock(f.File, process.Exclusive) }
 
 func (f rootedFile) locked() (bool, error) {
-	free, err := flock(f.File, shared)
+	free, err := process.Lock(f.File, process.Shared)
 	return !free, err
 }
 
@@ -67,15 +69,7 @@ func (d rooted) open(name string) (file, error) {
 
 // regular opens a file that is nothing else: a FIFO would make us wait.
 func (d rooted) regular(name string, mode int) (*os.File, error) {
-	f, err := d.root.OpenFile(name, mode|nonblock, 0)
-	if err != nil {
-		return nil, err
-	}
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		f.Close()
-		return nil, cmp.Or(err, errors.New("not a regular file"))
-	}
-	return f, nil
+	return process.Regular(d.root.OpenFile(name, mode|syscall.O_NONBLOCK, 0))
 }
 
 func asFile(f *os.File, err error) (file, error) {

@@ -16,10 +16,6 @@ func Open(string, int) (*Queue, error) { return nil, errors.ErrUnsupported }
 // Existing returns errors.ErrUnsupported likewise.
 func Existing(string, int) (*Queue, error) { return nil, errors.ErrUnsupported }
 
-const nonblock, exclusive, shared = 0, 0, 0
-
-func flock(*os.File, int) (bool, error) { return false, errors.ErrUnsupported }
-
 func removed(os.FileInfo) bool { return false }
 
 // IsShared returns false.

@@ -13,8 +13,6 @@ import (
 	"strings"
 	"syscall"
 
-	"golang.org/x/sys/unix"
-
 	"sendoff/submit/process"
 )
 
@@ -167,35 +165,6 @@ func open(folder string, uid int) (*Queue, error) {
 // open would wait for a writer; the dot, which only a folder has, makes it fail.
 func openFolder(folder string) (*os.Root, error) { return os.OpenRoot(folder + "/.") }
 
-// nonblock is for opening what may be a FIFO; the ways to lock a file.
-const (
-	nonblock  = syscall.O_NONBLOCK
-	exclusive = unix.LOCK_EX
-	shared    = unix.LOCK_SH
-)
-
-// flock takes the lock of f, if nobody has it in a way that excludes this one.
-func flock(f *os.File, how int) (locked bool, err error) {
-	conn, err := f.SyscallConn()
-	if err != nil {
-		return false, err
-	}
-	controlErr := conn.Control(func(fd uintptr) {
-		for {
-			if err = unix.Flock(int(fd), how|unix.LOCK_NB); err != unix.EINTR {
-				return
-			}
-		}
-	})
-	if controlErr != nil {
-		return false, controlErr
-	}
-	if err == unix.EWOULDBLOCK {
-		return false, nil
-	}
-	return err == nil, err
-}
-
 // removed reports whether the folder that info is of has no name any more.
 func removed(info os.FileInfo) bool { return info.Sys().(*syscall.Stat_t).Nlink == 0 }
 
@@ -342,7 +311,7 @@ func (q *Queue) TimerMark() []byte {
 	if filepath.Dir(q.path) != Shared || !IsShared(Shared) {
 		return nil
 	}
-	f, err := os.OpenFile(filepath.Join(Shared, timerFile), os.O_RDONLY|syscall.O_NOFOLLOW|nonblock, 0)
+	f, err := os.OpenFile(filepath.Join(Shared, timerFile), os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil
 	}

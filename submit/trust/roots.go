@@ -31,10 +31,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"sendoff/config"
+	"sendoff/submit/process"
 	"sendoff/submit/status"
 )
 
@@ -160,14 +160,14 @@ func authorities(file string) (*x509.CertPool, error) {
 // readRegular reads a file that a setting names. The end of a device or a pipe may
 // never come, and no mail would leave or wait.
 func readRegular(file string) ([]byte, error) {
-	f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a FIFO must not block the opening
+	f, err := process.OpenRegular(file)
+	if err == process.ErrNotRegular {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, cmp.Or(err, fmt.Errorf("%s: not a regular file", file))
-	}
 	return io.ReadAll(f)
 }
 
