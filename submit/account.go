@@ -13,9 +13,6 @@ import (
 
 // throttle holds accounts back, for all processes that use the queue.
 func (s *Submitter) throttle() *throttle.Throttle {
-	if s.rehearsal != nil {
-		return nil
-	}
 	return throttle.New(s.Queue, s.Config, s.memory.unwrittenFaults())
 }
 

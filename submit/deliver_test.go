@@ -191,7 +191,8 @@ func (h *smarthost) submitter(t testing.TB, password string, servers ...string) 
 		a.Servers = append(a.Servers, server(t, url))
 	}
 	a.TLSCA = h.ca
-	return &Submitter{Config: &config.Config{}, Identity: host, rehearsal: &rehearsal{secret}}, a
+	a.Secret = config.List[string]{"keyring"}
+	return &Submitter{Config: &config.Config{}, Identity: host, Store: &credential.Store{Keyring: oneSecret{secret}}}, a
 }
 
 // deadPort is an address where nobody listens.

@@ -343,7 +343,7 @@ func (d *doctor) loggedIn(ctx context.Context) []finding {
 		return nil
 	}
 	var err error
-	if d.session, err = d.s.open(ctx, d.account, d.hello); err != nil {
+	if d.session, _, err = d.s.open(ctx, d.account, d.hello); err != nil {
 		return one(failing(err))
 	}
 	if d.login == nil {

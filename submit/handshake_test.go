@@ -111,7 +111,7 @@ func (h *smarthost) queued(t *testing.T, address string) (*Submitter, *config.Ac
 	if err := os.WriteFile(secret, []byte("swordfish\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s.rehearsal, s.Queue, s.Store = nil, q, &credential.Store{Home: "/nonexistent"}
+	s.Queue, s.Store = q, &credential.Store{Home: "/nonexistent"}
 	s.Config = config.Default()
 	s.Config.Aliases, s.Spool.Runner = config.Off, config.Off
 	a.TLSCA = ""

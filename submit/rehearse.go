@@ -21,12 +21,6 @@ import (
 	"sendoff/submit/status"
 )
 
-// A rehearsal is a smarthost of our own, with all that a client needs to be
-// let in.
-type rehearsal struct {
-	secret credential.Secret
-}
-
 // Rehearse submits the message of r to a smarthost on a loopback port that it
 // starts for the purpose, over TCP, TLS and AUTH as to any other, and writes
 // the dialogue to w, then each envelope and message exactly as the smarthost
@@ -41,7 +35,7 @@ func (s *Submitter) Rehearse(ctx context.Context, w io.Writer, r *Request) error
 		return fmt.Errorf("rehearsal: %w", err)
 	}
 	account := r.Account.Bare()
-	account.User = cmp.Or(r.Account.User, "rehearsal")
+	account.User, account.Secret = cmp.Or(r.Account.User, "rehearsal"), config.List[string]{"keyring"}
 	account.TLSFingerprint = config.Fingerprints{sha256.Sum256(certificate.Certificate[0])}
 	received, forget := scratch()
 	defer forget()
@@ -68,8 +62,7 @@ func (s *Submitter) Rehearse(ctx context.Context, w io.Writer, r *Request) error
 		cancel()
 		return err
 	}
-	actor := *s
-	actor.rehearsal, actor.Log = &rehearsal{secret}, nil
+	actor := s.alone(s.Config, secret)
 	actor.Trace = traceTo(w)
 	rehearsed := *r
 	rehearsed.Account = account

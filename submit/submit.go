@@ -26,7 +26,6 @@ package submit
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -38,7 +37,6 @@ import (
 
 	"sendoff/config"
 	"sendoff/submit/credential"
-	"sendoff/submit/dial"
 	"sendoff/submit/envelope"
 	"sendoff/submit/maillog"
 	"sendoff/submit/message"
@@ -108,14 +106,32 @@ type Submitter struct {
 	Log      *maillog.Log                                        // may be nil
 	Console  *status.Console                                     // may be nil
 
-	rehearsal *rehearsal     // the smarthost is our own
-	fetched   *login         // the secret is there already; nil: each session fetches it
-	memory    *memory        // of a run; nil outside
-	own       []net.Listener // whose clients we serve: no mail may go to them
-	stay      bool           // a session is to take more than the mail it is opened for
-	// watch sees whom a session is with, before its login; nil: nobody looks
-	watch func(h dial.Hop, offered []string, cs *tls.ConnectionState)
+	fetched *login         // the secret is there already; nil: each session fetches it
+	memory  *memory        // of a run; nil outside
+	own     []net.Listener // whose clients we serve: no mail may go to them
+	stay    bool           // a session is to take more than the mail it is opened for
 }
+
+// alone returns a new Submitter with the configuration and the outside world of s,
+// but with one secret for every account, and without queue and log: what it is given
+// is sent now, or not at all. Without a secret it has those of s.
+func (s *Submitter) alone(c *config.Config, secret credential.Secret) *Submitter {
+	store := s.Store
+	if !secret.IsZero() {
+		store = &credential.Store{Keyring: oneSecret{secret}}
+	}
+	return &Submitter{
+		Config: c, Identity: s.Identity, Store: store, Sendmail: s.Sendmail,
+		Lookup: s.Lookup, LookupSRV: s.LookupSRV, Dial: s.Dial, Trace: s.Trace, Console: s.Console,
+	}
+}
+
+// oneSecret is a keyring that has one secret, whatever it is asked for.
+type oneSecret struct{ secret credential.Secret }
+
+func (o oneSecret) Get(string, string) (string, error) { return o.secret.Reveal(), nil }
+func (oneSecret) Set(string, string, string) error     { return credential.ErrUnsupported }
+func (oneSecret) Delete(string, string) error          { return credential.ErrUnsupported }
 
 // Submit sends the message of r, or queues it. When it returns nil, every
 // recipient's mail was taken by the smarthost or is in the queue; otherwise the

@@ -31,14 +31,14 @@ var securities = [...]smtp.Security{
 	config.StartTLS:    smtp.StartTLS,
 }
 
-// open returns a session with a that is ready for mail. A fault of the way
+// open returns a session with a that is ready for mail, and where it goes. A fault of the way
 // leads on to the next address, and then to the next server; a refused login,
 // a bad certificate or a missing secret would only be repeated there. An access
 // token may be revoked before its time: only when another one is refused too is
 // it a login that failed.
 //
 //	server ── targets ── hops ── connection ── session
-func (s *Submitter) open(ctx context.Context, a *config.Account, hello string) (*smtp.Session, error) {
+func (s *Submitter) open(ctx context.Context, a *config.Account, hello string) (*smtp.Session, dial.Hop, error) {
 	err := refuseOwn(a, s.own)
 	var l *login
 	if err == nil {
@@ -47,29 +47,28 @@ func (s *Submitter) open(ctx context.Context, a *config.Account, hello string) (
 	if err == nil {
 		err = s.refused(ctx, a, l)
 	}
+	o := &opening{s: s, dialer: s.dialer(), account: a, hello: hello, login: l}
 	var session *smtp.Session
 	if err == nil {
-		session, err = s.search(ctx, &opening{s: s, dialer: s.dialer(), account: a, hello: hello, login: l})
+		session, err = s.search(ctx, o)
 	}
 	if token := l.refused(ctx, err); !token.IsZero() {
 		s.remark("the access token was refused before its time; getting another")
 		l.settle()
 		if l, err = s.newLogin(ctx, a, token); err == nil {
-			session, err = s.search(ctx, &opening{s: s, dialer: s.dialer(), account: a, hello: hello, login: l})
+			o = &opening{s: s, dialer: s.dialer(), account: a, hello: hello, login: l}
+			session, err = s.search(ctx, o)
 		}
 	}
 	err = l.traced(ctx, err)
 	l.settle()
 	s.opened(ctx, a, l, err)
-	return session, err
+	return session, o.hop, err
 }
 
 // dialer is how s connects to servers.
 func (s *Submitter) dialer() *dial.Dialer {
 	d := &dial.Dialer{Lookup: s.Lookup, LookupSRV: s.LookupSRV, Dial: s.Dial, State: s.Queue, ProxySecret: s.proxySecret}
-	if s.rehearsal != nil {
-		d.State = nil
-	}
 	if s.Store != nil {
 		d.Home, d.Interactive = s.Store.Home, s.Store.Interactive
 	}
@@ -111,8 +110,9 @@ type opening struct {
 	account            *config.Account
 	hello              string // our name in EHLO
 	login              *login
-	failure, unreached error // the first of each: that of the way which should have worked
-	classical          bool  // the last handshake was made with classical key shares only
+	failure, unreached error    // the first of each: that of the way which should have worked
+	hop                dial.Hop // the last one
+	classical          bool     // the last handshake was made with classical key shares only
 }
 
 // missed notes that nobody was reached.
@@ -219,6 +219,7 @@ const onlyClassical = "only with classical key shares: something on the way take
 func (o *opening) start(ctx context.Context, h dial.Hop, conn net.Conn, options smtp.Options) (*smtp.Session, error) {
 	a := o.account
 	way := h.Server.Way()
+	o.hop = h
 	options.Host = h.Name
 	options.Name = o.hello
 	options.Security = securities[way.TLS]
@@ -240,7 +241,6 @@ func (o *opening) start(ctx context.Context, h dial.Hop, conn net.Conn, options 
 		}
 		options.Auth = o.login.auth
 	}
-	options.Auth = o.s.watched(h, options.Auth)
 	o.s.remark("connected to " + h.String())
 	if odd := way.Odd(h.Port); odd != "" {
 		options.Host = h.HostPort() // for hints

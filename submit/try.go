@@ -14,7 +14,6 @@ import (
 	"sendoff/submit/message"
 	"sendoff/submit/rewrite"
 	"sendoff/submit/smtp"
-	"sendoff/submit/spool"
 	"sendoff/submit/status"
 )
 
@@ -35,27 +34,22 @@ type Seen struct {
 
 // Try opens a session with the account of t over the same way as a delivery, and
 // sends the mail of t in it, which is never queued. When it returns nil, the
-// server has taken the login and the mail. What was seen until an error is
-// returned with it.
+// server has taken the login and the mail. It says what the server is like only if
+// there is no mail to send.
 func (s *Submitter) Try(ctx context.Context, t Trial) (Seen, error) {
-	actor := *s
-	actor.Config = config.Default()
-	actor.Config.Hostname = s.Config.Hostname
-	actor.Config.Accounts, actor.Config.Providers = []*config.Account{t.Account}, s.Config.Providers
-	actor.Spool, actor.Kept, actor.Log = spool.Spool{NoQueue: "a trial is not kept"}, nil, nil
-	a, why, err := actor.Config.Choose(config.Choice{})
+	c := config.Default()
+	c.Hostname, c.Accounts, c.Providers = s.Config.Hostname, []*config.Account{t.Account}, s.Config.Providers
+	a, why, err := c.Choose(config.Choice{})
 	if err != nil {
 		return Seen{}, err
 	}
 	if !t.Secret.IsZero() {
-		actor.Store = &credential.Store{Keyring: given{t.Secret}}
 		a.Secret = config.List[string]{"keyring"}
 	}
-	var seen Seen
-	actor.watch = func(h dial.Hop, offered []string, cs *tls.ConnectionState) { seen = describe(h, offered, cs) }
+	actor := s.alone(c, t.Secret)
+	actor.Spool.NoQueue = "a trial is not kept"
 	if t.Mail == "" {
-		err := actor.meet(ctx, a)
-		return seen, err
+		return actor.meet(ctx, a)
 	}
 	m, err := message.Read(strings.NewReader(t.Mail), message.Options{})
 	if err != nil {
@@ -63,31 +57,24 @@ func (s *Submitter) Try(ctx context.Context, t Trial) (Seen, error) {
 	}
 	defer m.Close()
 	to := Wanted{Recipient: envelope.Recipient{Address: t.To}, Origin: "the trial", NoAliases: true}
-	err = actor.Submit(ctx, &Request{Account: a, Why: why, Sender: &t.To, To: []Wanted{to}, Message: m})
-	return seen, err
+	return Seen{}, actor.Submit(ctx, &Request{Account: a, Why: why, Sender: &t.To, To: []Wanted{to}, Message: m})
 }
 
-// meet opens a session, and ends it.
-func (s *Submitter) meet(ctx context.Context, a *config.Account) error {
+// meet opens a session, says what the server is like, and ends it.
+func (s *Submitter) meet(ctx context.Context, a *config.Account) (Seen, error) {
 	own, _ := a.Address()
-	session, err := s.open(ctx, a, rewrite.New(s.Config, s.Identity, a).HelloName(own))
+	session, h, err := s.open(ctx, a, rewrite.New(s.Config, s.Identity, a).HelloName(own))
 	if err != nil {
-		return err
+		return Seen{}, err
 	}
-	return session.Close()
+	seen := describe(h, session.Server())
+	return seen, session.Close()
 }
-
-// given is a keyring that has one secret, whatever it is asked for.
-type given struct{ secret credential.Secret }
-
-func (g given) Get(string, string) (string, error) { return g.secret.Reveal(), nil }
-func (given) Set(string, string, string) error     { return credential.ErrUnsupported }
-func (given) Delete(string, string) error          { return credential.ErrUnsupported }
 
 // describe says what a server is like, once its certificate has verified.
-func describe(h dial.Hop, offered []string, cs *tls.ConnectionState) Seen {
+func describe(h dial.Hop, server smtp.Server) Seen {
 	lines := []string{"connected to " + h.String() + ", without TLS"}
-	if cs != nil {
+	if cs := server.TLS; cs != nil {
 		leaf := cs.PeerCertificates[0]
 		days := int(time.Until(leaf.NotAfter).Hours() / 24)
 		issuer := leaf.Issuer.CommonName
@@ -100,25 +87,8 @@ func describe(h dial.Hop, offered []string, cs *tls.ConnectionState) Seen {
 		}
 	}
 	logins := "it offers no login"
-	if len(offered) > 0 {
-		logins = "it offers the logins " + strings.Join(offered, " ")
+	if len(server.Mechanisms) > 0 {
+		logins = "it offers the logins " + strings.Join(server.Mechanisms, " ")
 	}
-	return Seen{append(lines, logins), offered}
+	return Seen{append(lines, logins), server.Mechanisms}
 }
-
-// watched is what smtp.Options.Auth becomes when a trial looks on.
-func (s *Submitter) watched(h dial.Hop, next authenticate) authenticate {
-	if s.watch == nil {
-		return next
-	}
-	return func(ctx context.Context, offered []string, cs *tls.ConnectionState) (*smtp.Login, error) {
-		s.watch(h, offered, cs)
-		if next == nil {
-			return nil, nil
-		}
-		return next(ctx, offered, cs)
-	}
-}
-
-// authenticate is the type of smtp.Options.Auth.
-type authenticate = func(context.Context, []string, *tls.ConnectionState) (*smtp.Login, error)
