@@ -243,10 +243,7 @@ func TestEarlyRefusal(t *testing.T) {
 		go func() {
 			defer close(done)
 			defer server.Close()
-			r := bufio.NewReaderSize(server, 16)
-			io.WriteString(server, "220 mx\r\n")
-			r.ReadString('\n')
-			io.WriteString(server, "250-mx\r\n250 PIPELINING\r\n")
+			r := smtptest.Begin(t, server, "S: 220 mx\nC: EHLO client\nS: 250-mx\nS: 250 PIPELINING")
 			r.ReadString('\n') // MAIL, and no further
 			io.WriteString(server, "250 ok\r\n"+strings.Repeat("554 5.3.2 going down\r\n", 1000))
 			time.Sleep(time.Second)

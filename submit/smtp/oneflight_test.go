@@ -180,10 +180,7 @@ func TestInterruptInFlight(t *testing.T) {
 			go func() {
 				defer close(served)
 				defer server.Close()
-				r := bufio.NewReader(server)
-				io.WriteString(server, "220 mx\r\n")
-				r.ReadString('\n')
-				io.WriteString(server, "250-mx\r\n250-PIPELINING\r\n250 CHUNKING\r\n")
+				r := smtptest.Begin(t, server, chunkingScript)
 				for range 4 {
 					r.ReadString('\n')
 				}
@@ -214,10 +211,7 @@ func TestEarlyChunkReply(t *testing.T) {
 		closed := make(chan bool)
 		go func() {
 			defer server.Close()
-			r := bufio.NewReader(server)
-			io.WriteString(server, "220 mx\r\n")
-			r.ReadString('\n')
-			io.WriteString(server, "250-mx\r\n250-PIPELINING\r\n250 CHUNKING\r\n")
+			r := smtptest.Begin(t, server, chunkingScript)
 			io.ReadFull(r, make([]byte, 1000))
 			io.WriteString(server, "250 ok\r\n250 ok\r\n250 took it\r\n")
 			<-closed

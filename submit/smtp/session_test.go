@@ -179,11 +179,9 @@ func TestClose(t *testing.T) {
 				heard := make(chan string, 1)
 				go func() {
 					conn := tls.Server(server, &tls.Config{Certificates: []tls.Certificate{certificate}})
-					io.WriteString(conn, "220 mx\r\n")
-					conn.Read(make([]byte, 100))
-					io.WriteString(conn, "250 mx\r\n")
+					r := smtptest.Begin(t, conn, "S: 220 mx\nC: EHLO client\nS: 250 mx")
 					if tt.reads {
-						text, err := io.ReadAll(conn)
+						text, err := io.ReadAll(r)
 						heard <- fmt.Sprint(string(text), " ", err)
 					}
 				}()

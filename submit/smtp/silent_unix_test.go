@@ -3,7 +3,6 @@
 package smtp
 
 import (
-	"bufio"
 	"context"
 	"io"
 	"net"
@@ -11,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"sendoff/submit/smtp/smtptest"
 	"sendoff/submit/status"
 )
 
@@ -48,10 +48,7 @@ func TestUnasked(t *testing.T) {
 			return
 		}
 		defer conn.Close()
-		io.WriteString(conn, "220 mx\r\n")
-		r := bufio.NewReader(conn)
-		r.ReadString('\n')
-		io.WriteString(conn, "250 mx\r\n")
+		r := smtptest.Begin(t, conn, "S: 220 mx\nC: EHLO client\nS: 250 mx")
 		<-ready
 		io.WriteString(conn, "250 taken\r\n")
 		text, _ := io.ReadAll(r)

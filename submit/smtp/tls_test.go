@@ -1,7 +1,6 @@
 package smtp
 
 import (
-	"bufio"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -12,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"sendoff/submit/smtp/smtptest"
 	"sendoff/submit/smtpd"
 	"sendoff/submit/status"
 )
@@ -139,12 +139,7 @@ func openTo(t *testing.T, security Security, config *tls.Config, serve func(net.
 		}
 		defer conn.Close()
 		if security == StartTLS {
-			io.WriteString(conn, "220 mx.example\r\n")
-			in := bufio.NewReader(conn)
-			in.ReadString('\n')
-			io.WriteString(conn, "250-mx.example\r\n250 STARTTLS\r\n")
-			in.ReadString('\n')
-			io.WriteString(conn, "220 go\r\n")
+			smtptest.Begin(t, conn, "S: 220 mx.example\nC: EHLO client.example\nS: 250-mx.example\nS: 250 STARTTLS\nC: STARTTLS\nS: 220 go")
 		}
 		serve(conn)
 	}()

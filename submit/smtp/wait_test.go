@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sendoff/submit/smtp/smtptest"
 	"sendoff/submit/status"
 )
 
@@ -19,15 +20,8 @@ import (
 func taken(t *testing.T, conn net.Conn, data string, then func(r *bufio.Reader)) {
 	t.Helper()
 	defer conn.Close()
-	r := bufio.NewReader(conn)
-	io.WriteString(conn, "220 mx\r\n")
-	for _, reply := range []string{"250 mx", "250 ok", "250 ok", data} {
-		if _, err := r.ReadString('\n'); err != nil {
-			t.Error(err)
-			return
-		}
-		io.WriteString(conn, reply+"\r\n")
-	}
+	r := smtptest.Begin(t, conn, "S: 220 mx\nC: EHLO client\nS: 250 mx\nC: MAIL FROM:<a@example.org>\nS: 250 ok\nC: RCPT TO:<b@example.org>\nS: 250 ok\nC: DATA")
+	io.WriteString(conn, data+"\r\n")
 	then(r)
 }
 
@@ -168,22 +162,16 @@ func TestInterrupt(t *testing.T) {
 // TestSlowWithEach has a server that takes its time with each of many
 // recipients, and ends within six times the limit of one.
 func TestSlowWithEach(t *testing.T) {
-	for _, pipelining := range []string{"", "-PIPELINING"} {
+	for _, offer := range []string{"S: 250 mx", "S: 250-mx\nS: 250 PIPELINING"} {
 		synctest.Test(t, func(t *testing.T) {
 			client, server := net.Pipe()
 			done := make(chan bool)
 			go func() {
 				defer close(done)
-				r := bufio.NewReader(server)
-				io.WriteString(server, "220 mx\r\n")
+				r := smtptest.Begin(t, server, "S: 220 mx\nC: EHLO client\n"+offer)
 				for {
-					line, err := r.ReadString('\n')
-					if err != nil {
+					if _, err := r.ReadString('\n'); err != nil {
 						return
-					}
-					if strings.HasPrefix(line, "EHLO") {
-						io.WriteString(server, "250"+strings.Replace(pipelining, "-", "-mx\r\n250 ", 1)+"\r\n")
-						continue
 					}
 					time.Sleep(3 * time.Second)
 					if _, err := io.WriteString(server, "250 ok\r\n"); err != nil {
@@ -204,7 +192,7 @@ func TestSlowWithEach(t *testing.T) {
 			s.Deliver(context.Background(), one(e, strings.NewReader("x\r\n"), &result))
 			s.Close()
 			if took := time.Since(start); result.Err == nil || !status.Of(result.Err).Temporary() || took > 25*time.Second {
-				t.Errorf("%q: %s: %v", pipelining, took, result.Err)
+				t.Errorf("%q: %s: %v", offer, took, result.Err)
 			}
 			<-done
 		})
@@ -219,15 +207,12 @@ func TestSlowDot(t *testing.T) {
 		done := make(chan bool)
 		go func() {
 			defer close(done)
-			r := bufio.NewReader(server)
-			io.WriteString(server, "220 mx\r\n")
+			r := smtptest.Begin(t, server, "S: 220 mx\nC: EHLO client\nS: 250-mx\nS: 250 PIPELINING")
 			for {
 				line, err := r.ReadString('\n')
 				switch {
 				case err != nil:
 					return
-				case strings.HasPrefix(line, "EHLO"):
-					io.WriteString(server, "250-mx\r\n250 PIPELINING\r\n")
 				case line == "DATA\r\n":
 					io.WriteString(server, "354 go\r\n")
 				case line == ".\r\n":
