@@ -122,9 +122,9 @@ func (r *run) late() map[string]*late {
 	long := func(since time.Time) bool { return !since.IsZero() && time.Since(since) >= alarmTime }
 	oldest, places := make(map[string]time.Time), make(map[string]config.Override)
 	for _, k := range r.known {
-		name := nameOf(k.by)
+		name := k.by.AccountName()
 		if at, ok := oldest[name]; !ok || k.born.Before(at) {
-			oldest[name], places[name] = k.born, placeOf(k.by)
+			oldest[name], places[name] = k.born, k.by.Place()
 		}
 	}
 	all := make(map[string]*late)
@@ -189,12 +189,6 @@ func (r *run) tell(account string, l late) {
 	s := r.s.configured(l.place).s
 	s.Log.Line("account", l.event != eventRecovered, "account", account, "status", l.event, "reply", l.reason)
 	s.announce(l.event, "SENDOFF_EVENT_ACCOUNT="+account, "SENDOFF_EVENT_SINCE="+l.since.Format(time.RFC3339), "SENDOFF_REASON="+l.reason)
-}
-
-// placeOf is where the configuration is of what has its account by that choice.
-func placeOf(by config.Choice) config.Override {
-	o := by.CommandLine
-	return config.Override{Config: o.Config, UserFile: o.UserFile, Home: o.Home}
 }
 
 // dropped tells of what has left failed by its bounds: a line of the log each, and

@@ -75,7 +75,7 @@ func (s *Submitter) along(ctx context.Context, session *smtp.Session, a *config.
 			if err != nil || !s.schedule().IsDue(e) || e.Size > alongSize || trouble == "" && !s.hadNoSession(e) {
 				continue
 			}
-			g := r.group(s.choice(e), false)
+			g := r.group(choiceOf(e), false)
 			if g.account == nil || g.key.account != key {
 				continue
 			}

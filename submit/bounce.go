@@ -180,7 +180,7 @@ func (s *Submitter) notice(c *queue.Claim) (*Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	by := s.choice(e)
+	by := choiceOf(e)
 	loaded, err := s.load(by.CommandLine)
 	r := &Request{By: by, Message: m, Sender: &envelope.Address{}}
 	if err == nil {

@@ -371,107 +371,13 @@ func (s *Submitter) entry(r *Request) *queue.Entry {
 		Return:   r.Envelope.Return,
 		Envelope: r.Envelope.ID,
 		TLS:      r.Envelope.RequireTLS,
-		Account:  accountLines(r),
+		Account:  r.By.Lines(r.Account),
 	}
 }
 
-// overrides are the parts of a Choice that an entry keeps, by the prefix of
-// their keys; overrideKeys the fields of each.
-var overrideKeys = [...]struct {
-	key   string
-	field func(*config.Override) *string
-}{
-	{"account", func(o *config.Override) *string { return &o.Account }},
-	{"server", func(o *config.Override) *string { return &o.Server }},
-	{"user", func(o *config.Override) *string { return &o.User }},
-	{"secret", func(o *config.Override) *string { return &o.Secret }},
-	{"from", func(o *config.Override) *string { return &o.From }},
-}
-
-// The keys of what finds an entry's account again.
-const (
-	configKey      = "config"       // the file, if it was named
-	userFileKey    = "user-config"  // Override.UserFile
-	homeKey        = "home"         // Override.Home
-	nameKey        = "name"         // the account's, if it is of a file
-	commandLineKey = "option."      // and one of overrideKeys
-	environmentKey = "environment." // likewise
-)
-
-// accountLines says how the account of r is found again.
-func accountLines(r *Request) []string {
-	var lines []string
-	add := func(key, value string) {
-		if value != "" {
-			lines = append(lines, key+"="+value)
-		}
-	}
-	add(configKey, r.By.CommandLine.Config)
-	add(userFileKey, r.By.CommandLine.UserFile)
-	add(homeKey, r.By.CommandLine.Home)
-	if r.Account != nil && r.Account.File != "" {
-		add(nameKey, r.Account.Name)
-	}
-	for _, k := range overrideKeys {
-		add(commandLineKey+k.key, *k.field(&r.By.CommandLine))
-		add(environmentKey+k.key, *k.field(&r.By.Environment))
-	}
-	return lines
-}
-
-// choice returns what an entry has its account by.
-func (s *Submitter) choice(e *queue.Entry) config.Choice {
-	if e.Author == nil {
-		e.Author = s.authorOf(e.ID)
-	}
-	return choiceOf(e)
-}
-
-// authorOf returns the author of a message whose entry is of a version that did
-// not say so.
-func (s *Submitter) authorOf(id queue.ID) *envelope.Address {
-	author := new(envelope.Address)
-	_, content, err := s.Queue.Files(id)
-	if err != nil {
-		return author
-	}
-	defer content.Close()
-	var header bytes.Buffer
-	copyHeader(&header, content)
-	if m, err := message.Read(&header, message.Options{}); err == nil {
-		if from, ok := m.From(); ok {
-			*author = from.Address
-		}
-		m.Close()
-	}
-	return author
-}
-
-// choiceOf reads what accountLines wrote, and the sender and the author of the
-// entry.
+// choiceOf returns what chooses the account of an entry.
 func choiceOf(e *queue.Entry) config.Choice {
-	var by config.Choice
-	for _, line := range e.Account {
-		key, value, _ := strings.Cut(line, "=")
-		switch {
-		case key == configKey:
-			by.CommandLine.Config = value
-		case key == userFileKey:
-			by.CommandLine.UserFile = value
-		case key == homeKey:
-			by.CommandLine.Home = value
-		case key == nameKey:
-			by.CommandLine.Account = value
-		}
-		for _, k := range overrideKeys {
-			switch {
-			case key == commandLineKey+k.key && *k.field(&by.CommandLine) == "":
-				*k.field(&by.CommandLine) = value
-			case key == environmentKey+k.key:
-				*k.field(&by.Environment) = value
-			}
-		}
-	}
+	by := config.ParseChoice(e.Account)
 	if e.Sender != nil {
 		by.Sender = *e.Sender
 	}
@@ -494,7 +400,7 @@ func (s *Submitter) request(c *queue.Claim) (*Request, error) {
 			r.To = append(r.To, Wanted{to.Recipient, "queue", to.NoAliases})
 		}
 	}
-	by := s.choice(c.Entry)
+	by := choiceOf(c.Entry)
 	loaded, err := s.load(by.CommandLine)
 	if err == nil {
 		r.By = by

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"sendoff/config"
 	"sendoff/submit/queue"
 	"sendoff/submit/status"
 	"sendoff/submit/throttle"
@@ -95,7 +96,7 @@ func waitedFor(q *queue.Queue, all []*throttle.Fault) func(*throttle.Fault) bool
 			names[""] = true
 		}
 		if err == nil {
-			names[accountName(e)] = true
+			names[config.ParseChoice(e.Account).AccountName()] = true
 		}
 		if !slices.ContainsFunc(all, func(f *throttle.Fault) bool { return !waited(f) }) {
 			break
@@ -128,9 +129,9 @@ func restsOf(q *queue.Queue) map[string]*throttle.Fault {
 // accountOf returns the name of the account that an entry has, as far as the entry
 // says so by itself.
 func accountOf(e *queue.Entry) string {
-	by := choiceOf(e)
+	by := config.ParseChoice(e.Account)
 	by.Environment.Account = "" // the fault of a configuration that cannot be loaded has no name, either
-	return nameOf(by)
+	return by.AccountName()
 }
 
 // nextAttempt says when the next attempt is made, as dueAfter has it.
@@ -323,7 +324,7 @@ func ListJSON(w io.Writer, q *queue.Queue, user string, uid int) error {
 // listedOf is what an entry itself says.
 func listedOf(e *queue.Entry) listed {
 	l := listed{
-		ID: e.ID, Arrival: e.ID.Time().Unix(), Size: e.Size, MessageID: e.MessageID, Account: choiceOf(e).CommandLine.Account,
+		ID: e.ID, Arrival: e.ID.Time().Unix(), Size: e.Size, MessageID: e.MessageID, Account: config.ParseChoice(e.Account).CommandLine.Account,
 		Notice: !e.Notice.IsZero(), Unknown: e.Unknown, Attempts: e.Attempts, Reason: e.Reason,
 		Recipients: []listedRecipient{},
 	}

@@ -83,7 +83,7 @@ func overviews(q *queue.Queue) map[string]*Overview {
 			of("").Unreadable++
 			continue
 		}
-		o := of(accountName(e))
+		o := of(config.ParseChoice(e.Account).AccountName())
 		o.Entries++
 		if at := e.Born().Unix(); o.Oldest == 0 || at < o.Oldest {
 			o.Oldest = at
@@ -94,7 +94,7 @@ func overviews(q *queue.Queue) map[string]*Overview {
 			continue // FailedAt does not tell of these, and a person has been told
 		}
 		if at := q.FailedAt(e.ID); time.Since(at) < failedTime {
-			o := of(accountName(e))
+			o := of(config.ParseChoice(e.Account).AccountName())
 			o.Failed++
 			o.LastFailed = max(o.LastFailed, at.Unix())
 		}
@@ -108,22 +108,6 @@ func overviews(q *queue.Queue) map[string]*Overview {
 		of(account).Taken = at.Unix()
 	}
 	return all
-}
-
-// accountName is the name of the account that an entry has, as its faults have it,
-// as far as the entry says it; "" if it says nothing.
-func accountName(e *queue.Entry) string { return nameOf(choiceOf(e)) }
-
-func nameOf(by config.Choice) string {
-	switch {
-	case by.CommandLine.Account != "":
-		return by.CommandLine.Account
-	case by.CommandLine.Server != "":
-		return config.OfCommandLine
-	case by.Environment.Server != "":
-		return config.OfEnvironment
-	}
-	return by.Environment.Account
 }
 
 // StatusJSON writes the Overviews of the queue to w, one JSON object a line.

@@ -154,7 +154,7 @@ func (r *run) read(id queue.ID) *known {
 		return nil
 	}
 	return &known{
-		by: r.s.choice(e), born: e.Born(), attempts: e.Attempts, last: e.LastTried(), next: e.Next,
+		by: choiceOf(e), born: e.Born(), attempts: e.Attempts, last: e.LastTried(), next: e.Next,
 		other: r.which.Match != nil && !r.which.Match(e),
 	}
 }
@@ -197,7 +197,7 @@ func (r *run) group(by config.Choice, begin bool) *group {
 }
 
 func (r *run) find(by config.Choice, begin bool) *group {
-	place := placeOf(by)
+	place := by.Place()
 	c := r.configs[place]
 	if c == nil {
 		c = r.s.configured(place)

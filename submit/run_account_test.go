@@ -67,41 +67,6 @@ func TestBusyEntryStopsNoOther(t *testing.T) {
 	})
 }
 
-// TestAuthorOfOldEntry reads the author of a message from the message where the
-// entry does not say who it is, as one of an older version.
-func TestAuthorOfOldEntry(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		p := &post{}
-		s := office(t, p)
-		other := *s.Config.Accounts[0]
-		other.Name, other.From = "home", nil
-		if err := other.From.UnmarshalText([]byte("ann@home.example")); err != nil {
-			t.Fatal(err)
-		}
-		s.Config.Accounts = append(s.Config.Accounts, &other)
-		s.Config.Account = "work"
-		e := postpone(t, s, config.Choice{}, "From: Ann <ann@home.example>\nSubject: x\n\nbody\n")
-		path := filepath.Join(s.Queue.String(), string(e.ID)+".env")
-		text, err := os.ReadFile(path)
-		if err != nil || !strings.Contains(string(text), "\nauthor <ann@home.example>\n") {
-			t.Fatalf("%v\n%s", err, text)
-		}
-		old := strings.Replace(string(text), "author <ann@home.example>\n", "", 1)
-		if err := os.WriteFile(path, []byte(old), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		r := s.newRun(Selection{})
-		r.begin()
-		read, err := s.Queue.Read(e.ID)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if g := r.group(s.choice(read), true); g.account == nil || g.account.Name != "home" {
-			t.Errorf("account %+v", g.account)
-		}
-	})
-}
-
 // TestNotifyCommandOfTheEntry holds that the configuration of an entry says whom
 // to tell that it was given up, and not that of whoever runs the queue.
 func TestNotifyCommandOfTheEntry(t *testing.T) {
