@@ -23,19 +23,17 @@ type extension struct {
 }
 
 // extensions adds the parameters that the envelope wants and the server
-// offers. The last rows change the session, not the envelope.
+// offers; for one more extension with parameters add a row. Those that change the
+// session have none: STARTTLS (RFC 3207) and AUTH (RFC 4954) are in session.go,
+// PIPELINING (RFC 2920) in fly.go, CHUNKING (RFC 3030) in transaction.go, LIMITS
+// (RFC 9422) in announced, and reply.go reads the codes of ENHANCEDSTATUSCODES (RFC
+// 2034) from servers that do not offer it, too.
 var extensions = []extension{
 	{"SIZE", mailSize, nil, nil},                           // RFC 1870
 	{"8BITMIME", mailBody, nil, nil},                       // RFC 6152; without it the message is re-encoded
 	{"SMTPUTF8", mailUTF8, nil, nil},                       // RFC 6531; see mailbox
 	{"DSN", mailNotices, rcptNotices, lackingNotices},      // RFC 3461
 	{"REQUIRETLS", mailRequireTLS, nil, lackingRequireTLS}, // RFC 8689
-	{"STARTTLS", nil, nil, nil},                            // RFC 3207: session.go
-	{"AUTH", nil, nil, nil},                                // RFC 4954: session.go
-	{"PIPELINING", nil, nil, nil},                          // RFC 2920: fly.go
-	{"CHUNKING", nil, nil, nil},                            // RFC 3030: transaction.go
-	{"LIMITS", nil, nil, nil},                              // RFC 9422: announced
-	{"ENHANCEDSTATUSCODES", nil, nil, nil},                 // RFC 2034: reply.go, which reads them from servers that do not offer it, too
 }
 
 func mailSize(s *Session, e *envelope.Envelope) (string, error) {

@@ -145,6 +145,63 @@ func TestKind(t *testing.T) {
 	}
 }
 
+// TestLimitWords holds the words by which a reply speaks of a limit, as providers
+// write them.
+func TestLimitWords(t *testing.T) {
+	limited := func(p phase, text string) bool {
+		r, err := readString(text + "\r\n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.limited(p)
+	}
+	for _, text := range []string{
+		"554 5.2.0 STOREDRV.Submission.Exception:SubmissionQuotaExceededException",
+		"550 5.1.90 Your message can't be sent because you've reached your daily limit for message recipients",
+		"550 5.7.232 Your message can't be sent because your trial tenant has exceeded its daily limit for sending email to external recipients",
+		"550 5.7.233 Your message can't be sent because your tenant has exceeded its daily limit for sending email to external recipients",
+		"550 5.7.705 Access denied, tenant has exceeded threshold",
+		"550 5.4.5 Daily user sending limit exceeded",
+		"550 5.4.5 Daily user sending quota exceeded",
+		"550 5.4.5 Daily sending quota exceeded",
+		"550 5.4.5 Daily SMTP relay sending limit exceeded for customer",
+		"550 5.7.1 Daily SMTP relay sending limit exceeded for customer",
+		"550 5.7.1 Daily SMTP relay limit exceeded for customer",
+		"550 5.4.6 Unusual sending activity detected. Please try after sometime",
+		"550 User a@example.org has exceeded its 24-hour sending limit",
+		"550 5.7.1 User a@example.org has exceeded its 24-hour sending limit",
+		"550 Domain example.org has exceeded the max emails per hour (200/200 (100%)) allowed",
+		"550 Domain example.org has exceeded the max defers and failures per hour (5/5 (100%)) allowed",
+	} {
+		if !limited(dot, text) {
+			t.Errorf("not taken for a limit: %s", text)
+		}
+		if limited(dot, "559 5.9.9 "+text[4:]) {
+			t.Errorf("taken for a limit in spite of its code: %s", text)
+		}
+	}
+	for _, words := range []string{
+		"rate limit", "ratelimit", "rate-limit", "message rate", "sending rate", "sender rate",
+		"too much mail from", "too many messages from", "too many recipients from", "sent too many", "sending too many",
+		"sending limit", "send limit", "sending quota", "sender quota", "messages per hour", "emails per hour", "throttling failure",
+	} {
+		if text := "450 4.2.1 host: " + strings.ToUpper(words) + " exceeded"; !limited(rcpt, text) {
+			t.Errorf("not taken for a limit: %s", text)
+		}
+	}
+	for _, words := range []string{"recipient", "receiving", "mailbox", "user you are trying to reach"} {
+		text := "450 4.2.1 message rate too high: " + words
+		if limited(rcpt, text) {
+			t.Errorf("taken for a limit of the sender's: %s", text)
+		}
+		for _, sender := range []string{"sender", "sending", "from here", "you have", "you've", "your mail"} {
+			if !limited(rcpt, text+" "+sender) {
+				t.Errorf("not taken for a limit of the sender's: %s %s", text, sender)
+			}
+		}
+	}
+}
+
 // TestOwn holds what the words of a limit mean once they turn out to be about the
 // message, because others pass.
 func TestOwn(t *testing.T) {
