@@ -1,6 +1,7 @@
 package program
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -52,9 +53,9 @@ func (p *program) queue(ctx context.Context) error {
 	return p.inQueue(ctx, s, err)
 }
 
-// queueAs does it in the queue that another user has in the folder of all, as that
-// user. What only looks at entries, or removes them, reads nothing else of
-// the user's, and runs nothing.
+// queueAs does what the mode asks for in the queues that another user has in the folder
+// of all queues, as that user. A mode that only shows or removes entries reads nothing
+// else of the user's, and runs nothing.
 func (p *program) queueAs(ctx context.Context) (err error) {
 	sends := p.cmd.Mode == cmdline.Run || p.cmd.Mode == cmdline.Retry
 	if err := process.Become(p.cmd.As, !sends); err != nil {
@@ -86,20 +87,26 @@ func (p *program) queueAs(ctx context.Context) (err error) {
 	return p.inQueue(ctx, s, nil)
 }
 
-// inQueue does it in the queues of s, if there is one; else noQueue says why not.
+// inQueue does what the mode asks for in the queues of s. Without any, noQueue says why.
 func (p *program) inQueue(ctx context.Context, s *submit.Submitter, noQueue error) error {
-	if p.cmd.Mode == cmdline.Status {
+	switch p.cmd.Mode {
+	case cmdline.Status:
 		return p.status(ctx, s)
+	case cmdline.Run:
+		return p.runQueue(ctx, s)
 	}
-	for _, row := range []struct {
-		mode cmdline.Mode
-		task submit.Task
-	}{
-		{cmdline.List, submit.TaskList}, {cmdline.ListJSON, submit.TaskJSON}, {cmdline.Count, submit.TaskCount}, {cmdline.Run, runTask(p.cmd.Run)},
-	} {
-		if row.mode == p.cmd.Mode {
-			return p.everywhere(ctx, s, row.task)
-		}
+	if p.cmd.As == 0 {
+		defer s.Wake()
+	}
+	switch p.cmd.Mode {
+	case cmdline.List:
+		return p.list(ctx, s)
+	case cmdline.ListJSON:
+		_, err := p.everywhere(ctx, s, submit.TaskJSON, submit.Errand{Args: []string{"--queue-json"}, Shape: submit.JSON})
+		return err
+	case cmdline.Count:
+		n, err := p.everywhere(ctx, s, submit.TaskCount, submit.Errand{Args: []string{"-bP"}, Shape: submit.Number})
+		return errors.Join(err, p.print(fmt.Sprintln(n)))
 	}
 	if s.Queue == nil && !p.servesAll() {
 		return status.Usage.Errorf("there is no queue: %w", noQueue)
@@ -107,16 +114,134 @@ func (p *program) inQueue(ctx context.Context, s *submit.Submitter, noQueue erro
 	return p.entry(ctx, s)
 }
 
-// servesAll reports whether the queues of all users are meant.
-func (p *program) servesAll() bool { return os.Geteuid() == 0 && p.cmd.Config == "" }
+// everywhere does task in the user's queue, and for root has the processes of all other
+// users asked for the same. It returns the sum of the entries.
+func (p *program) everywhere(ctx context.Context, s *submit.Submitter, task submit.Task, same submit.Errand) (entries int, err error) {
+	entries, err = s.Do(ctx, os.Stdout, task, nil)
+	if p.servesAll() {
+		n, failure := submit.EachUser(ctx, os.Stdout, same, p.say)
+		entries, err = entries+n, errors.Join(err, failure)
+	}
+	return entries, err
+}
 
-// entry shows, removes or tries one entry, or all; for root, one of another user,
-// too.
-func (p *program) entry(ctx context.Context, s *submit.Submitter) (err error) {
-	errand := submit.Errand{Entry: true}
+// list lists what waits, after, for root, who is locked out. What was given up is listed
+// for a person, and only counted on stderr for a program: programs count the entries of
+// a list, and take each for a message that waits.
+func (p *program) list(ctx context.Context, s *submit.Submitter) (err error) {
+	same := submit.Errand{Args: []string{"-bp"}}
+	person := p.cmd.Verbose || process.IsTerminal(os.Stdout)
+	if person {
+		same.Args = append(same.Args, "-v")
+	}
+	if p.servesAll() {
+		for _, text := range submit.LockedOut(ctx) {
+			err = cmp.Or(err, p.print("("+text+")\n"))
+		}
+	}
+	n, failure := p.everywhere(ctx, s, submit.TaskList, same)
+	if err = errors.Join(err, failure); err == nil && n == 0 && p.cmd.As == 0 {
+		err = p.print("Mail queue is empty\n")
+	}
+	if person {
+		_, failure := s.Do(ctx, os.Stdout, submit.TaskFailed, nil)
+		return errors.Join(err, failure)
+	}
+	if err == nil && p.cmd.As == 0 {
+		p.sayFailed(ctx, s)
+	}
+	return err
+}
+
+// runQueue sends what waits in the user's queue, and for root in the queues of all users.
+func (p *program) runQueue(ctx context.Context, s *submit.Submitter) (err error) {
+	run, task := p.cmd.Run, submit.TaskNow
+	if run.Due {
+		task = submit.TaskDue
+	}
+	s.Tally = new(submit.Tally)
+	matching := submit.Matching(run.Filter, run.Text, run.Not)
+	same := submit.Errand{Args: []string{"-q" + run.String()}, Sends: true}
+	switch {
+	case run.None:
+		return nil
+	case run.Every > 0:
+		s.Patience = time.Minute
+		return s.Repeat(ctx, run.Every, matching == nil, func() error {
+			_, err := s.Do(ctx, os.Stdout, task, matching)
+			if p.servesAll() {
+				if _, err := submit.EachUser(ctx, os.Stdout, same, p.say); err != nil && ctx.Err() == nil {
+					p.sayLines(err.Error()) // a fault of another user's queue does not end root's runs
+				}
+			}
+			return err
+		})
+	case run.Timer > 0:
+		err = s.MarkTimer(run.Timer, p.servesAll())
+	}
+	if run.Due && p.servesAll() {
+		return errors.Join(err, p.runAll(ctx, s))
+	}
 	if p.cmd.As == 0 {
 		defer s.Wake()
 	}
+	left, failure := s.Do(ctx, os.Stdout, task, matching)
+	if failure == nil {
+		p.sayRun(s, task, left)
+	}
+	err = errors.Join(err, failure)
+	if p.servesAll() {
+		_, failure := submit.EachUser(ctx, os.Stdout, same, p.say)
+		err = errors.Join(err, failure)
+	}
+	return err
+}
+
+// runAll has root's and all others' queues run, and waits for no mail if it need not:
+// root's own mail is waited for unless a timer asks.
+func (p *program) runAll(ctx context.Context, s *submit.Submitter) error {
+	tend, err := s.StartEach(ctx)
+	var others sync.WaitGroup
+	if tend != nil {
+		others.Go(tend)
+	}
+	defer others.Wait()
+	if p.cmd.Run.Timer > 0 && s.Detach() {
+		return err
+	}
+	defer s.Wake()
+	left, failure := s.Do(ctx, os.Stdout, submit.TaskDue, nil)
+	if failure == nil {
+		p.sayRun(s, submit.TaskDue, left)
+	}
+	return errors.Join(err, failure)
+}
+
+// sayRun tells a person what a run of the queue has done and, after -q, everybody
+// which accounts were not tried because they are held back. For root, with users
+// beside, it says that this was root's queue.
+func (p *program) sayRun(s *submit.Submitter, task submit.Task, left int) {
+	if process.IsTerminal(os.Stderr) {
+		owner := ""
+		if users, _ := queue.Users(); os.Geteuid() == 0 && len(users) > 0 {
+			owner = "root's queue: "
+		}
+		p.say(owner + s.Tally.Words(left))
+	}
+	if task == submit.TaskNow && left > 0 {
+		for _, line := range s.Rests() {
+			p.say(line)
+		}
+	}
+}
+
+// servesAll reports whether the queues of all users are meant.
+func (p *program) servesAll() bool { return os.Geteuid() == 0 && p.cmd.Config == "" }
+
+// entry shows, removes or tries one entry, or all. If root has no such entry, the
+// processes of all other users are asked for it.
+func (p *program) entry(ctx context.Context, s *submit.Submitter) (err error) {
+	errand := submit.Errand{Entry: true}
 	switch p.cmd.Mode {
 	case cmdline.Show:
 		errand.Args, err = []string{"--queue-show=" + p.cmd.Entry}, s.Show(stdout(), p.cmd.Entry)
@@ -148,146 +273,4 @@ func (p *program) done(what string, n int, err error) error {
 		return err
 	}
 	return errors.Join(err, p.print(fmt.Sprintf("%s: %d\n", what, n)))
-}
-
-func runTask(run cmdline.QueueRun) submit.Task {
-	if run.Due {
-		return submit.TaskDue
-	}
-	return submit.TaskNow
-}
-
-// everywhere does a task in the user's queue, and for root in all users'.
-func (p *program) everywhere(ctx context.Context, s *submit.Submitter, task submit.Task) (err error) {
-	run := p.cmd.Run
-	s.Tally = new(submit.Tally)
-	matching := submit.Matching(run.Filter, run.Text, run.Not)
-	switch {
-	case run.None:
-		return nil
-	case run.Every > 0:
-		s.Patience = time.Minute
-		return s.Repeat(ctx, run.Every, matching == nil, func() error { return p.again(ctx, s, task, matching) })
-	}
-	errs := []error(nil)
-	if run.Timer > 0 {
-		errs = append(errs, s.MarkTimer(run.Timer, p.servesAll()))
-	}
-	if p.servesAll() {
-		errs = append(errs, p.before(ctx, task))
-	}
-	if task == submit.TaskDue && p.servesAll() {
-		return errors.Join(append(errs, p.timer(ctx, s))...)
-	}
-	if p.cmd.As == 0 {
-		defer s.Wake()
-	}
-	some, err := s.Do(ctx, os.Stdout, task, matching)
-	errs = append(errs, err)
-	if p.cmd.Mode == cmdline.Run && err == nil {
-		p.sayRun(s, task, some)
-	}
-	if p.servesAll() {
-		n, err := submit.EachUser(ctx, os.Stdout, p.errand(task), p.say)
-		some += n
-		errs = append(errs, err)
-	}
-	switch {
-	case task == submit.TaskCount:
-		errs = append(errs, p.print(fmt.Sprintln(some)))
-	case task == submit.TaskList && some == 0 && p.cmd.As == 0 && errors.Join(errs...) == nil:
-		errs = append(errs, p.print("Mail queue is empty\n"))
-	}
-	if task == submit.TaskList && p.looks() { // programs count what waits, and know no more
-		_, err := s.Do(ctx, os.Stdout, submit.TaskFailed, nil)
-		errs = append(errs, err)
-	} else if task == submit.TaskList && p.cmd.As == 0 && errors.Join(errs...) == nil {
-		p.sayFailed(ctx, s)
-	}
-	return errors.Join(errs...)
-}
-
-// again does once more what is repeated, in the user's queue, and for root in all
-// users'.
-func (p *program) again(ctx context.Context, s *submit.Submitter, task submit.Task, matching func(*queue.Entry) bool) error {
-	_, err := s.Do(ctx, os.Stdout, task, matching)
-	if p.servesAll() {
-		if _, err := submit.EachUser(ctx, os.Stdout, p.errand(task), p.say); err != nil && ctx.Err() == nil {
-			p.sayLines(err.Error()) // theirs is no reason to end
-		}
-	}
-	return err
-}
-
-// sayRun tells a person what a run of the queue has done, and everybody what -q
-// could not do: an account that rests was not asked.
-func (p *program) sayRun(s *submit.Submitter, task submit.Task, left int) {
-	if process.IsTerminal(os.Stderr) {
-		p.say(whose() + s.Tally.Words(left))
-	}
-	if task == submit.TaskNow && left > 0 {
-		for _, line := range s.Rests() {
-			p.say(line)
-		}
-	}
-}
-
-// looks reports whether a person wants to see what was given up, too.
-func (p *program) looks() bool { return p.cmd.Verbose || process.IsTerminal(os.Stdout) }
-
-// errand is a task as others' processes do it.
-func (p *program) errand(task submit.Task) submit.Errand {
-	switch task {
-	case submit.TaskList:
-		if p.looks() {
-			return submit.Errand{Args: []string{"-bp", "-v"}}
-		}
-		return submit.Errand{Args: []string{"-bp"}}
-	case submit.TaskJSON:
-		return submit.Errand{Args: []string{"--queue-json"}, Shape: submit.JSON}
-	case submit.TaskCount:
-		return submit.Errand{Args: []string{"-bP"}, Shape: submit.Number}
-	}
-	return submit.Errand{Args: []string{"-q" + p.cmd.Run.String()}, Sends: true}
-}
-
-// before says, at the head of root's list, who is locked out.
-func (p *program) before(ctx context.Context, task submit.Task) error {
-	if task != submit.TaskList {
-		return nil
-	}
-	for _, text := range submit.LockedOut(ctx) {
-		if err := p.print("(" + text + ")\n"); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// timer has root's and all others' queues run, and waits for no mail if it need not:
-// root's own mail is waited for where it is not known to be a timer that asks.
-func (p *program) timer(ctx context.Context, s *submit.Submitter) error {
-	tend, err := s.StartEach(ctx)
-	var others sync.WaitGroup
-	if tend != nil {
-		others.Go(tend)
-	}
-	defer others.Wait()
-	if p.cmd.Run.Timer > 0 && s.Detach() {
-		return err
-	}
-	defer s.Wake()
-	some, failure := s.Do(ctx, os.Stdout, submit.TaskDue, nil)
-	if failure == nil && process.IsTerminal(os.Stderr) {
-		p.say(whose() + s.Tally.Words(some))
-	}
-	return errors.Join(err, failure)
-}
-
-// whose says whose queue was run, where others' are as well.
-func whose() string {
-	if users, _ := queue.Users(); os.Geteuid() == 0 && len(users) > 0 {
-		return "root's queue: "
-	}
-	return ""
 }
