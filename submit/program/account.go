@@ -20,7 +20,7 @@ import (
 	"sendoff/submit/status"
 )
 
-// login gets the secret of an account that is there, and keeps it.
+// login asks for the secret of an account, and stores it.
 func (p *program) login(ctx context.Context) error {
 	s, a, err := p.loginAccount()
 	if err != nil {
@@ -34,12 +34,12 @@ func (p *program) login(ctx context.Context) error {
 	if err := job.Login(ctx, s.Config, a); err != nil {
 		return err
 	}
-	p.unrest(s, a)
+	p.retryLogin(s, a)
 	return nil
 }
 
-// logout forgets the secret again, wherever the account looks for it. That there
-// is none is as good.
+// logout removes the secret of an account, wherever the account looks for one. That
+// there is none is no error.
 func (p *program) logout(ctx context.Context) error {
 	s, a, err := p.loginAccount()
 	if err != nil {
@@ -63,7 +63,7 @@ func (p *program) logout(ctx context.Context) error {
 		}
 		err = errors.Join(err, p.print(fmt.Sprintf("forgotten: %s, for %s at %s\n", ref, item.User, item.Host)))
 	}
-	p.unrest(s, a)
+	p.retryLogin(s, a)
 	return err
 }
 
@@ -73,9 +73,9 @@ func (p *program) loginAccount() (*submit.Submitter, *config.Account, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	by := config.Choice{CommandLine: p.overrides()}
-	if by.CommandLine.Account == config.OfEnvironment {
-		by.Environment = config.Environment(os.Getenv) // which is nothing to another
+	by := p.choice()
+	if by.CommandLine.Account != config.OfEnvironment {
+		by.Environment = config.Override{} // which is about no other account
 	}
 	a, _, err := s.Config.Choose(by)
 	if err != nil {
@@ -89,8 +89,9 @@ func (p *program) loginAccount() (*submit.Submitter, *config.Account, error) {
 	return s, a, nil
 }
 
-// unrest lets the account log in again, since its secret is another now.
-func (p *program) unrest(s *submit.Submitter, a *config.Account) {
+// retryLogin lets the account log in again, and what waits for it be sent, since its
+// secret has changed.
+func (p *program) retryLogin(s *submit.Submitter, a *config.Account) {
 	if s.Queue != nil {
 		s.Forget(a)
 		s.Wake()
@@ -132,7 +133,7 @@ func (p *program) conversation(s *submit.Submitter) *setup.Setup {
 			Secret: process.AskSecret,
 		},
 		Out:      os.Stdout,
-		Paths:    config.Find(cmp.Or(p.cmd.Config, os.Getenv("SENDOFF_CONFIG")), os.Getenv, s.Identity),
+		Paths:    config.Find(p.explicitConfig(), os.Getenv, s.Identity),
 		Values:   submit.Values(),
 		Identity: s.Identity,
 		Store:    s.Store,
@@ -144,11 +145,11 @@ func (p *program) person() credential.Person {
 	return credential.Person{Flow: p.cmd.Flow, There: process.IsTerminal(os.Stdin), Say: p.say, Ask: process.Ask}
 }
 
-// takeOver makes a configuration of another program's.
+// takeOver imports the configuration of another program.
 func (p *program) takeOver(ctx context.Context) error {
 	id := config.Identify()
 	paths := config.Find("", os.Getenv, id)
-	named := config.Locate(cmp.Or(p.cmd.Config, os.Getenv("SENDOFF_CONFIG")), os.Getenv, id).Config
+	named := config.Locate(p.explicitConfig(), os.Getenv, id).Config
 	job := &setup.Import{
 		Reader: importer.Reader{Home: paths.Home, ConfigHome: filepath.Dir(filepath.Dir(paths.User)), Identity: id, Values: submit.Values()},
 		File:   p.cmd.Entry,

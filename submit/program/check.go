@@ -95,9 +95,8 @@ func (p *program) verify(context.Context) error {
 	if err != nil {
 		return err
 	}
-	r := &submit.Request{}
-	by := config.Choice{CommandLine: p.overrides(), Environment: config.Environment(os.Getenv)}
-	if err := p.choose(s.Config, r, by); err != nil {
+	r := &submit.Request{By: p.choice()}
+	if err := p.choose(s.Config, r); err != nil {
 		return err
 	}
 	var failure error
@@ -130,9 +129,8 @@ func (p *program) verify(context.Context) error {
 // doctor looks for what keeps mail from leaving.
 func (p *program) doctor(ctx context.Context) error {
 	s, fault := p.submitter()
-	by := config.Choice{CommandLine: p.overrides(), Environment: config.Environment(os.Getenv)}
 	unread := append(config.Unread(os.Environ()), p.unprotected()...)
-	return s.Doctor(ctx, os.Stdout, submit.Checkup{By: by, Fault: fault, Unread: unread, JSON: p.cmd.JSON})
+	return s.Doctor(ctx, os.Stdout, submit.Checkup{By: p.choice(), Fault: fault, Unread: unread, JSON: p.cmd.JSON})
 }
 
 // secretAsCron is what the doctor runs as cron would.

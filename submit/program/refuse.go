@@ -17,13 +17,13 @@ func (p *program) leavesTrace() bool {
 	return p.cmd.Face == cmdline.Sendmail && p.cmd.Submits && !process.IsTerminal(os.Stdin)
 }
 
-// read reads the message of r from stdin. wrong is why it cannot be submitted in
-// any case; nil if it can.
+// read reads the message of r from stdin. wrong is why it cannot be submitted whatever
+// it is; then, or if it is no message, read returns what refuse returns.
 func (p *program) read(s *submit.Submitter, r *submit.Request, wrong error) (err error) {
-	debug.SetMemoryLimit(memory)
+	debug.SetMemoryLimit(memoryLimit)
 	var in io.Reader = os.Stdin
 	if info, err := os.Stdin.Stat(); err == nil && info.Mode()&os.ModeCharDevice == 0 && p.leavesTrace() {
-		in = &keeping{from: os.Stdin, text: &r.Unread}
+		in = &beginningReader{from: os.Stdin, text: &r.Unread}
 	}
 	p.reading.Store(true)
 	r.Message, err = message.Read(in, message.Options{
@@ -42,8 +42,8 @@ func (p *program) read(s *submit.Submitter, r *submit.Request, wrong error) (err
 	return p.refuse(s, r, wrong)
 }
 
-// refuse returns err, which is why r cannot be submitted, after it has left a
-// trace where there is to be one. What is empty leaves no copy.
+// refuse returns err, which is why r cannot be submitted. Before that it leaves a trace
+// of the message, if leavesTrace says so; an empty message leaves no copy.
 func (p *program) refuse(s *submit.Submitter, r *submit.Request, err error) error {
 	if !p.leavesTrace() {
 		return err
@@ -61,18 +61,17 @@ func (p *program) refuseCommand(err error) error {
 	return p.read(s, &submit.Request{}, err)
 }
 
-// maxKept is how much of a message is kept as it is read, in octets, for the
-// copy of one that is no message.
-const maxKept = 1 << 20
+// maxUnread is how much of a text that is no message is copied, in octets.
+const maxUnread = 1 << 20
 
-// A keeping reader keeps the beginning of what it reads.
-type keeping struct {
+// A beginningReader copies the beginning of what is read to text.
+type beginningReader struct {
 	from io.Reader
 	text *[]byte
 }
 
-func (k *keeping) Read(p []byte) (int, error) {
-	n, err := k.from.Read(p)
-	*k.text = append(*k.text, p[:min(n, maxKept-len(*k.text))]...)
+func (b *beginningReader) Read(p []byte) (int, error) {
+	n, err := b.from.Read(p)
+	*b.text = append(*b.text, p[:min(n, maxUnread-len(*b.text))]...)
 	return n, err
 }

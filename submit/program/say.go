@@ -24,10 +24,11 @@ func (p *program) version(context.Context) error {
 
 func (p *program) help(context.Context) error { return p.print(cmdline.Usage()) }
 
-// nothing is what some old options ask for.
+// nothing does nothing, successfully: there is no record of hosts, and nothing to purge.
 func (p *program) nothing(context.Context) error { return nil }
 
-// stdout is for messages, whoever wrote them: on a terminal nothing in them acts.
+// stdout returns standard output for messages. Whoever wrote them, nothing in them
+// acts on a terminal.
 func stdout() io.Writer {
 	if process.IsTerminal(os.Stdout) {
 		return status.ForTerminal(os.Stdout)
@@ -41,15 +42,15 @@ func (p *program) print(text string) error {
 	return err
 }
 
-// interruptible returns a context that ends with the first signal. While stdin
-// is read nothing has been started but what -bs has answered for, and when that
-// is settled the process ends.
+// interruptible returns a context that ends with the first signal. While stdin is
+// read, a signal ends the process: nothing has begun but the messages that -bs has
+// answered for, and these are sent or queued first.
 func (p *program) interruptible() context.Context {
 	return process.Interruptible(func(cause error) {
 		if p.reading.Load() {
 			text := "%w before the end of the message; nothing was sent"
-			if p.settle != nil {
-				p.settle(cause)
+			if p.endService != nil {
+				p.endService(cause)
 				text = "%w; only what was answered with 250 is sent or queued"
 			}
 			os.Exit(p.fail(status.Temporary.Errorf(text, cause)))
@@ -67,6 +68,11 @@ func (p *program) drain() {
 	}
 }
 
+// postpones reports whether the message can wait until err is mended.
+func (p *program) postpones(err error) bool {
+	return p.cmd.Face == cmdline.Sendmail && status.KindOf(err).Scope() == status.Account
+}
+
 // fail says what went wrong, and returns the exit code. The sendmail face
 // answers a fault of the account with 75: its callers take any other code as
 // the message's fault, and drop the message.
@@ -78,7 +84,7 @@ func (p *program) fail(err error) int {
 	if errors.As(err, new(process.Stopped)) {
 		code = status.Temporary.Exit() // whatever it stopped
 	}
-	if p.cmd != nil && p.cmd.Face == cmdline.Sendmail && status.KindOf(err).Scope() == status.Account {
+	if p.postpones(err) {
 		code = status.Temporary.Exit()
 	}
 	if errors.Is(err, syscall.EPIPE) && !p.submits() {
@@ -149,7 +155,7 @@ func interrupted(err error) bool {
 
 // say writes one line to stderr, unless the caller wants none (-oeq).
 func (p *program) say(line string) {
-	if p.cmd != nil && p.cmd.ErrorMode == 'q' {
+	if p.cmd.ErrorMode == 'q' {
 		return
 	}
 	fmt.Fprintf(os.Stderr, "sendoff: %s\n", status.Printable(line))

@@ -17,16 +17,20 @@ import (
 	"sendoff/submit/status"
 )
 
-// send submits the message on stdin. It is read to its end before anything
-// is connected to: a cron job may print for an hour, and no server waits that
-// long. What is wrong with the command line is said before. In the sendmail
-// face a configuration that cannot be used is no reason to lose the message.
+// send submits the message on stdin: here a mail's path begins. The request takes up
+// what the command line and the environment say, then the message, then what its
+// header says, then the account; with that, Submit sends it or queues it.
+//
+// Faults of the command line are said before stdin is read. The message is read to
+// its end before anything is connected to: a cron job may print for an hour, and no
+// server waits that long. In the sendmail face a configuration that cannot be used
+// is no reason to lose the message: it is queued until somebody mends the account.
 func (p *program) send(ctx context.Context) error {
 	s, fault := p.submitter()
 	if fault != nil && !p.postpones(fault) {
 		return fault
 	}
-	r, by, wrong := p.request(s.Config)
+	r, wrong := p.request(s.Config)
 	if wrong != nil && !p.leavesTrace() {
 		return wrong
 	}
@@ -34,13 +38,12 @@ func (p *program) send(ctx context.Context) error {
 		return err
 	}
 	defer r.Message.Close()
-	if err := p.addHeader(r, &by); err != nil {
+	if err := p.addHeader(r); err != nil {
 		return p.refuse(s, r, err)
 	}
 	if fault == nil {
-		fault = p.choose(s.Config, r, by)
+		fault = p.choose(s.Config, r)
 	}
-	r.By = by
 	if !p.cmd.DryRun && !p.cmd.Rehearse {
 		p.openQueue(s)
 		defer s.Wake()
@@ -58,15 +61,12 @@ func (p *program) send(ctx context.Context) error {
 	return s.Submit(ctx, r)
 }
 
-// request puts together what the command line and the environment ask for. In
-// the sendmail face recipients that are no addresses stop nobody else's mail.
-// After an error, too, there is a request, for a trace of what was refused.
-func (p *program) request(c *config.Config) (*submit.Request, config.Choice, error) {
-	r := &submit.Request{FullName: p.cmd.FullName, UserName: os.Getenv("NAME")}
+// request returns what the command line and the environment ask for. In the sendmail
+// face recipients that are no addresses do not stop the mail to the others. The
+// request is never nil: after an error it serves for a trace of what was refused.
+func (p *program) request(c *config.Config) (*submit.Request, error) {
+	r := &submit.Request{By: p.choice(), FullName: p.cmd.FullName, UserName: os.Getenv("NAME"), QueueOnly: p.cmd.QueueOnly}
 	r.Envelope = envelope.Envelope{Body: p.cmd.Body, Return: p.cmd.Return, ID: p.cmd.EnvID, RequireTLS: p.cmd.RequireTLS}
-	by := config.Choice{CommandLine: p.overrides(), Environment: config.Environment(os.Getenv)}
-	r.QueueOnly = p.cmd.QueueOnly
-	r.By = by
 	var bad error
 	for _, word := range p.cmd.Recipients {
 		list, err := recipients(word)
@@ -78,27 +78,27 @@ func (p *program) request(c *config.Config) (*submit.Request, config.Choice, err
 	}
 	if bad != nil && (p.cmd.Face == cmdline.Sendoff || len(r.To) == 0 && !p.cmd.Extract) {
 		r.Bad = r.Bad[1:]
-		return r, by, p.mend(bad)
+		return r, p.mend(bad)
 	}
 	if p.cmd.From != nil {
 		sender, err := oneAddress(*p.cmd.From)
 		if err != nil {
-			return r, by, status.Usage.Errorf("-f: %w", err)
+			return r, status.Usage.Errorf("-f: %w", err)
 		}
-		r.Sender, by.Sender = &sender, sender
+		r.Sender, r.By.Sender = &sender, sender
 	}
 	if len(r.To)+len(r.Bad) == 0 && !p.cmd.Extract {
-		return r, by, status.Usage.Errorf("no recipients; name them, or use -t to take them from the header")
+		return r, status.Usage.Errorf("no recipients; name them, or use -t to take them from the header")
 	}
-	if by.CommandLine.Account != "" { // a name that is wrong whatever the message says
-		if _, _, err := c.Choose(by); err != nil {
-			return r, by, err
+	if p.cmd.Account != "" { // if there is no such account, the message need not be read
+		if _, _, err := c.Choose(r.By); err != nil {
+			return r, err
 		}
 	}
-	return r, by, nil
+	return r, nil
 }
 
-// add adds recipients to r.
+// add adds recipients to r, with where they were named, in words.
 func (p *program) add(r *submit.Request, list []message.Mailbox, origin string) {
 	for _, b := range list {
 		to := envelope.Recipient{Address: b.Address, Notify: p.cmd.Notify}
@@ -107,9 +107,9 @@ func (p *program) add(r *submit.Request, list []message.Mailbox, origin string) 
 }
 
 // addHeader adds what the message's header has to say.
-func (p *program) addHeader(r *submit.Request, by *config.Choice) error {
+func (p *program) addHeader(r *submit.Request) error {
 	if from, ok := r.Message.From(); ok {
-		by.Header = from.Address
+		r.By.Header = from.Address
 	}
 	if !p.cmd.Extract {
 		return nil
@@ -129,7 +129,7 @@ func (p *program) addHeader(r *submit.Request, by *config.Choice) error {
 	return nil
 }
 
-// mend asks a person to mend the address that err is about.
+// mend adds to err, in the sendoff face, that a person is to mend the address.
 func (p *program) mend(err error) error {
 	if p.cmd.Face == cmdline.Sendoff {
 		err = fmt.Errorf("%w; nothing was sent: mend the address, and send the message again", err)
@@ -138,9 +138,10 @@ func (p *program) mend(err error) error {
 }
 
 // choose finds the account. A rehearsal can do without one.
-func (p *program) choose(c *config.Config, r *submit.Request, by config.Choice) (err error) {
-	r.Account, r.Why, err = c.Choose(by)
+func (p *program) choose(c *config.Config, r *submit.Request) (err error) {
+	r.Account, r.Why, err = c.Choose(r.By)
 	if err != nil && p.cmd.Rehearse && len(c.Accounts) == 0 {
+		by := r.By
 		by.CommandLine.Server = config.SchemeTLS + "://localhost"
 		r.Account, r.Why, err = c.Choose(by)
 	}

@@ -10,26 +10,25 @@ import (
 	"strings"
 	"time"
 
-	"sendoff/config"
 	"sendoff/submit"
 	"sendoff/submit/process"
 	"sendoff/submit/status"
 )
 
-// serve takes mail by SMTP from whoever has started us. Until a message is
-// whole nothing has begun with it, and a signal ends the process.
+// serve takes mail by SMTP on stdin and stdout (-bs). While no message is being sent
+// or queued, a signal ends the process.
 func (p *program) serve(ctx context.Context) error {
 	s, fault := p.submitter()
 	if fault != nil && !p.postpones(fault) {
 		return fault
 	}
-	debug.SetMemoryLimit(memory)
+	debug.SetMemoryLimit(memoryLimit)
 	p.openQueue(s)
 	defer s.Wake()
 	v := p.service(s, fault)
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	p.settle = func(cause error) {
+	p.endService = func(cause error) {
 		stop(cause)
 		v.Wait()
 	}
@@ -68,7 +67,7 @@ func (p *program) listen(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	debug.SetMemoryLimit(memoryOfMany)
+	debug.SetMemoryLimit(listenMemoryLimit)
 	s.Sendmail = true // its clients cannot mend an account
 	s.Patience = time.Minute
 	s.Start, s.Outlives = func(string) error { return nil }, nil // it runs the queue itself
@@ -89,6 +88,5 @@ func (p *program) listen(ctx context.Context) error {
 
 // service is what submits for clients of ours.
 func (p *program) service(s *submit.Submitter, fault error) *submit.Service {
-	by := config.Choice{CommandLine: p.overrides(), Environment: config.Environment(os.Getenv)}
-	return &submit.Service{Submitter: s, By: by, Fault: fault, QueueOnly: p.cmd.QueueOnly, NoAliases: p.cmd.NoAliases}
+	return &submit.Service{Submitter: s, By: p.choice(), Fault: fault, QueueOnly: p.cmd.QueueOnly, NoAliases: p.cmd.NoAliases}
 }

@@ -1,0 +1,144 @@
+package program
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"sendoff/config"
+	"sendoff/config/cmdline"
+	"sendoff/submit"
+	"sendoff/submit/credential"
+	"sendoff/submit/maillog"
+	"sendoff/submit/process"
+	"sendoff/submit/smtp"
+	"sendoff/submit/spool"
+	"sendoff/submit/status"
+)
+
+// openQueue gives s the queue, if there is one.
+func (p *program) openQueue(s *submit.Submitter) {
+	q, err := spool.Open(s.Config, s.Identity, p.say)
+	if err != nil {
+		s.NoQueue = err.Error()
+		return
+	}
+	s.Queue = q
+}
+
+// submitter returns a Submitter with the configuration. After an error that is the
+// configuration that holds without any file.
+func (p *program) submitter() (*submit.Submitter, error) {
+	s := p.outside()
+	if p.cmd.Verbose || p.cmd.Mode == cmdline.Listen {
+		for _, text := range p.unprotected() {
+			p.say("note: " + text)
+		}
+	}
+	named := p.files
+	named.Config = p.explicitConfig() // for errors, which name the file as the caller did
+	c, err := s.Load(named)
+	if err != nil {
+		c = config.Default()
+	}
+	err = cmp.Or(err, c.Settle(config.Environment(os.Getenv), s.Store.Home))
+	p.configure(s, c)
+	return s, err
+}
+
+// unprotected returns notes for -v, --listen and --doctor: what Harden could not do,
+// and that the kernel says not to trust the environment.
+func (p *program) unprotected() (notes []string) {
+	if p.hardened.Unsure {
+		notes = append(notes, "the variables SENDOFF_* and DBUS_SESSION_BUS_ADDRESS have no effect, because the kernel has changed the rights or the domain of this process (AT_SECURE)")
+	}
+	if err := p.hardened.Exposed; err != nil {
+		notes = append(notes, fmt.Sprintf("other processes of this user could read the memory of this one, and the password in it: the system refused to prevent it (%v)", err))
+	}
+	return notes
+}
+
+// configure lets s have the configuration c.
+func (p *program) configure(s *submit.Submitter, c *config.Config) {
+	s.Config, s.Spool.Runner = c, c.Runner
+	s.Log = &maillog.Log{Place: c.Log, Format: c.LogFormat, Tag: cmp.Or(p.cmd.SyslogTag, "sendoff")}
+}
+
+// outside returns a Submitter without a configuration, for which no file of the
+// user's has been read.
+func (p *program) outside() *submit.Submitter {
+	id := config.Identify()
+	p.files = config.Locate(p.explicitConfig(), os.Getenv, id)
+	load := func(files config.Override) (*config.Config, error) {
+		c, err := config.Load(files.Paths(id), submit.Values())
+		if err == nil {
+			credential.Hide(c.Secrets()...)
+		}
+		return c, err
+	}
+	credential.Hide(os.Getenv("SENDOFF_SECRET"), p.cmd.Secret)
+	s := &submit.Submitter{
+		Identity: id,
+		Load:     load,
+		Sendmail: p.cmd.Face == cmdline.Sendmail,
+		Console:  &status.Console{Caller: p.say},
+		Store: &credential.Store{
+			Interactive: process.IsTerminal(os.Stderr),
+			Home:        p.files.Paths(id).Home,
+		},
+	}
+	s.Start, s.Outlives = startOnce(), process.Outlives
+	person := process.IsTerminal(os.Stderr)
+	if person && !p.cmd.Verbose && p.cmd.ErrorMode != 'q' {
+		s.Console.Terminal = os.Stderr
+	}
+	if person || p.cmd.Verbose {
+		s.Console.Person = p.tell
+		s.Store.Tell = p.say
+	}
+	if p.cmd.Verbose {
+		s.Trace = func(l smtp.Line) { fmt.Fprintf(os.Stderr, "%c: %s\n", l.From, l.Text) }
+	}
+	return s
+}
+
+// startOnce returns a function that starts a process to run the queue in folder. For
+// a second it starts no second process beside the first, which may not have locked
+// the queue yet.
+func startOnce() func(folder string) error {
+	type runner struct {
+		began time.Time
+		ended <-chan struct{}
+	}
+	var mu sync.Mutex
+	runners := make(map[string]runner)
+	return func(folder string) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if r, ok := runners[folder]; ok && time.Since(r.began) < time.Second {
+			select {
+			case <-r.ended:
+			default:
+				return nil
+			}
+		}
+		ended, err := process.Start("--queue-runner", folder)
+		runners[folder] = runner{time.Now(), ended}
+		return err
+	}
+}
+
+// choice returns what the command line and the environment say about the account.
+// It names the files, because the queue may be run where the environment is another.
+func (p *program) choice() config.Choice {
+	by := config.Choice{CommandLine: p.files, Environment: config.Environment(os.Getenv)}
+	line := &by.CommandLine
+	line.Account, line.Server, line.User, line.Secret = p.cmd.Account, p.cmd.Server, p.cmd.User, p.cmd.Secret
+	return by
+}
+
+// explicitConfig returns the configuration that the command line or the environment
+// names, as it is written there; "" for the usual ones.
+func (p *program) explicitConfig() string { return cmp.Or(p.cmd.Config, os.Getenv("SENDOFF_CONFIG")) }
