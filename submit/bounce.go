@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"time"
@@ -121,11 +120,9 @@ func (s *Submitter) notify(event string, about ...string) (late bool) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), commandTime)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd := process.Command(ctx, argv, false)
 	cmd.Env = append(os.Environ(), "SENDOFF_EVENT="+event, "SENDOFF_FOLDER="+s.Queue.String()+"/failed")
 	cmd.Env = append(cmd.Env, about...)
-	process.OwnGroup(cmd)
-	cmd.WaitDelay = time.Second
 	if err := process.RunCommand(cmd); err != nil {
 		s.Log.Fault(fmt.Errorf("notify-command: %w", err))
 	}

@@ -3,8 +3,6 @@ package submit
 import (
 	"context"
 	"fmt"
-	"os/exec"
-	"strings"
 	"time"
 
 	"sendoff/submit/process"
@@ -82,9 +80,8 @@ func startUnits(ctx context.Context, users []queue.User) error {
 		if a.err == nil && a.number() == 0 {
 			return
 		}
-		out, err := exec.CommandContext(ctx, "systemctl", "start", "--no-block", fmt.Sprintf("sendoff-queue@%d.service", a.UID)).CombinedOutput()
-		if err != nil {
-			failures.add(fmt.Errorf("systemctl start: %w: %s", err, status.Printable(strings.TrimSpace(string(out)))))
+		if err := spool.Systemctl(ctx, "start", "--no-block", fmt.Sprintf("sendoff-queue@%d.service", a.UID)); err != nil {
+			failures.add(err)
 		}
 	})
 	return status.Temporary.Wrap(failures.join())

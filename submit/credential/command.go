@@ -49,21 +49,13 @@ func (p place) getCommand(ctx context.Context) (string, error) {
 	defer cancel()
 
 	stdout, stderr := bounded{limit: maxSecret + 2}, bounded{limit: maxStderr}
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd := process.Command(ctx, argv, p.store.Interactive)
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	// What the command left running may hold stdout open: a little patience,
-	// then what was printed counts.
-	cmd.WaitDelay = time.Second
-	if !p.store.Interactive {
-		process.OwnGroup(cmd) // else it must share the terminal's, to read from it
-	}
 	err = process.RunCommand(cmd)
 	secret := firstLine(stdout.Bytes())
 	switch {
 	case err == nil, errors.Is(err, exec.ErrWaitDelay) && ctx.Err() == nil:
 		return secret, nil
-	case errors.Is(err, exec.ErrNotFound):
-		return "", errors.New("no such program in $PATH")
 	case ctx.Err() != nil:
 		err = context.Cause(ctx)
 	}

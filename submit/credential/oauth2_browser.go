@@ -53,19 +53,18 @@ func opener() func(address string) error {
 
 // openWith starts a browser, which outlives us.
 func openWith(path string, args []string, address string) error {
-	cmd := exec.CommandContext(context.Background(), path)
-	placed := false
+	argv, placed := []string{path}, false
 	for _, arg := range args {
 		if strings.Contains(arg, "%s") {
 			arg, placed = strings.ReplaceAll(arg, "%s", address), true
 		}
-		cmd.Args = append(cmd.Args, arg)
+		argv = append(argv, arg)
 	}
 	if !placed {
-		cmd.Args = append(cmd.Args, address)
+		argv = append(argv, address)
 	}
-	process.OwnGroup(cmd)
-	if err := cmd.Start(); err != nil {
+	cmd := process.Command(context.Background(), argv, false)
+	if err := process.StartCommand(cmd); err != nil {
 		return err
 	}
 	go cmd.Wait()

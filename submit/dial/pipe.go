@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os/exec"
 	"strings"
 	"syscall"
 	"time"
@@ -36,12 +35,8 @@ func (d *Dialer) run(server config.Server) (net.Conn, error) {
 		return nil, status.Config.Errorf("pipe: %w", err)
 	}
 	ctx, kill := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd := process.Command(ctx, argv, d.Interactive)
 	cmd.Stderr = &p.stderr
-	cmd.WaitDelay = time.Second // for what the command left running, which may hold stderr
-	if !d.Interactive {
-		process.OwnGroup(cmd) // else it may want to ask something at the terminal
-	}
 	conn, started, ended, err := attach(cmd)
 	if err == nil {
 		err = process.StartCommand(cmd)
@@ -49,9 +44,6 @@ func (d *Dialer) run(server config.Server) (net.Conn, error) {
 	}
 	if err != nil {
 		kill()
-		if errors.Is(err, exec.ErrNotFound) {
-			err = errors.New("no such program in $PATH")
-		}
 		return nil, status.Connection.Errorf("pipe: %s: %w", p.name, err)
 	}
 	p.Conn, p.kill = conn, kill

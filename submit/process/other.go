@@ -21,7 +21,7 @@ func CatchSignals() {}
 
 func Harden() Hardened { return Hardened{} }
 
-func OwnGroup(*exec.Cmd) {}
+func ownGroup(*exec.Cmd) {}
 
 func Syslog(string) func(string, bool) error { return nil }
 

@@ -3,12 +3,13 @@
 // of mail, accounts or queues.
 //
 //	file     holds                                             so that
-//	process  TakeVariable; StartCommand, RunCommand            nobody inherits a secret in a variable
+//	process  TakeVariable                                      nobody inherits a secret in a variable
+//	         Command, StartCommand, RunCommand                 nothing of a command is left when its time is over
 //	unix     Harden: core dumps, ptrace                        a secret in memory stays there
 //	         Harden: set-uid, set-gid, capabilities            it does nothing with rights that its caller has not
 //	         CatchSignals: SIGPIPE, SIGXFSZ                    they become errors of the write that caused them
 //	         CatchSignals: SIGQUIT                             it ends the process as SIGTERM does, without a dump
-//	         OwnGroup; locks; sockets; the system's log
+//	         locks; sockets; the system's log
 //	signal   Interruptible: SIGINT, SIGTERM, SIGHUP            they end a context
 //	terminal Ask, AskSecret, Stdin                             a signal at a prompt is an error, the echo comes back
 //	panic    Guarded                                           a bug in one message's work does not end the others'
@@ -26,6 +27,8 @@
 package process
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -89,11 +92,31 @@ func (e ExitError) Error() string {
 	return fmt.Sprintf("exit status %d", e.Code)
 }
 
+// Command returns the command of argv, which has at least a program. When ctx ends, the
+// command is killed with all that it has started; but only itself if it shares the process
+// group of this process, to ask something at the terminal. Once the command has ended,
+// Wait waits a second for what it left running, which may hold its output open.
+func Command(ctx context.Context, argv []string, share bool) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.WaitDelay = time.Second
+	if !share {
+		ownGroup(cmd)
+	}
+	return cmd
+}
+
+// errNoProgram is what a person reads for exec.ErrNotFound.
+var errNoProgram = errors.New("no such program in $PATH")
+
 // StartCommand starts cmd with the limits that this process was started with, where
 // Become has set others.
 func StartCommand(cmd *exec.Cmd) error {
 	defer liftLimit()()
-	return cmd.Start()
+	err := cmd.Start()
+	if errors.Is(err, exec.ErrNotFound) {
+		err = errNoProgram
+	}
+	return err
 }
 
 // RunCommand starts cmd as StartCommand does, and waits for it.

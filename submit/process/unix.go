@@ -59,9 +59,9 @@ func distrustEnvironment() {
 	}
 }
 
-// OwnGroup makes cmd, of exec.CommandContext, the leader of a process group, all of
+// ownGroup makes cmd, of exec.CommandContext, the leader of a process group, all of
 // which is killed when its context ends: a shell's children as well as the shell.
-func OwnGroup(cmd *exec.Cmd) {
+func ownGroup(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 }

@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -126,8 +127,8 @@ func makeTimer(w io.Writer, self string) error {
 		}
 	}
 	for _, args := range [][]string{{"daemon-reload"}, {"enable", "--now", timerUnit}} {
-		if out, err := exec.Command("systemctl", args...).CombinedOutput(); err != nil {
-			return status.Temporary.Errorf("systemctl %s: %w: %s", args[0], err, status.Printable(string(out)))
+		if err := Systemctl(context.Background(), args...); err != nil {
+			return status.Temporary.Wrap(err)
 		}
 	}
 	if err := new(Spool).MarkTimer(TimerInterval, true); err != nil {
@@ -135,4 +136,13 @@ func makeTimer(w io.Writer, self string) error {
 	}
 	_, err := fmt.Fprintf(w, "%s runs them every %d minutes\n", timerUnit, minutes)
 	return err
+}
+
+// Systemctl runs systemctl(1). The error says in a line what it printed.
+func Systemctl(ctx context.Context, args ...string) error {
+	out, err := exec.CommandContext(ctx, "systemctl", args...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("systemctl %s: %w: %s", args[0], err, status.Printable(strings.TrimSpace(string(out))))
+	}
+	return nil
 }
