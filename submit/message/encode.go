@@ -53,9 +53,10 @@ func (q *qpEncoder) text(p []byte) {
 	}
 }
 
-// inEscape reports whether the line ends within an escape that was there.
+// inEscape reports whether the line, which is about as long as softLimit, ends
+// within an escape that the input has.
 func (q *qpEncoder) inEscape() bool {
-	return q.encoded && (q.n > 0 && q.line[q.n-1] == '=' || q.n > 1 && q.line[q.n-2] == '=')
+	return q.encoded && (q.line[q.n-1] == '=' || q.line[q.n-2] == '=')
 }
 
 func (q *qpEncoder) escape(at int, c byte) {

@@ -135,6 +135,24 @@ func TestReencodeLarge(t *testing.T) {
 	compare(t, m, got)
 }
 
+// TestEscapesStayWhole breaks long lines of quoted-printable at each place of an
+// escape.
+func TestEscapesStayWhole(t *testing.T) {
+	for before := range 4 {
+		in := strings.Repeat("x", before) + strings.Repeat("=C3y", 300)
+		out := wire(t, mustRead(t, "Content-Transfer-Encoding: quoted-printable\n\n"+in, Options{}), everything)
+		_, body, _ := strings.Cut(out, "\r\n\r\n")
+		for line := range strings.Lines(body) {
+			if text := strings.TrimSuffix(line, "\r\n"); len(text) > 76 || strings.Contains(text, "==") || strings.HasSuffix(text, "=C=") {
+				t.Errorf("%d octets before: a line %q", before, line)
+			}
+		}
+		if joined := strings.ReplaceAll(body, "=\r\n", ""); joined != in+"\r\n" {
+			t.Errorf("%d octets before: the text has changed", before)
+		}
+	}
+}
+
 // A leaf is a part without parts, decoded.
 type leaf struct {
 	kind string
