@@ -128,6 +128,49 @@ func TestClaimOnce(t *testing.T) {
 	}
 }
 
+// looked is a disk on which somebody else looks, so many times, whether an entry is
+// busy, just when a lock is taken.
+type looked struct {
+	disk
+	times int
+}
+
+func (d *looked) open(name string) (file, error) {
+	f, err := d.disk.open(name)
+	return lookedAt{f, d}, err
+}
+
+type lookedAt struct {
+	file
+	disk *looked
+}
+
+func (f lookedAt) lock() (bool, error) {
+	if f.disk.times--; f.disk.times >= 0 {
+		return false, nil
+	}
+	return f.file.lock()
+}
+
+// TestClaimLookedAt claims an entry that somebody only looks at, unless that seems to
+// have no end.
+func TestClaimLookedAt(t *testing.T) {
+	q := openTest(t)
+	e := testEntry(t, "b@example.org")
+	if err := q.Add(e, strings.NewReader(content)); err != nil {
+		t.Fatal(err)
+	}
+	for times, want := range []error{nil, nil, nil, nil, ErrBusy} {
+		c, err := (&Queue{disk: &looked{q.disk, times}, path: q.path}).Claim(e.ID)
+		if err != want {
+			t.Errorf("looked at %d times: %v, want %v", times, err, want)
+		}
+		if err == nil {
+			c.Release()
+		}
+	}
+}
+
 // TestBad holds that an entry that cannot be read is named and kept, and does
 // not hide the others.
 func TestBad(t *testing.T) {
@@ -328,6 +371,13 @@ func TestShares(t *testing.T) {
 	}
 	if n != 50 {
 		t.Errorf("users whom nobody knows have %d entries", n)
+	}
+	q = openTest(t)
+	q.MaxBytes.Store(100 * int64(len(content)))
+	for n := range 100 {
+		if err := add(&root); err != nil {
+			t.Fatalf("root is refused at message %d: %v", n+1, err)
+		}
 	}
 }
 
