@@ -225,24 +225,32 @@ func testSetup(t *testing.T, bin string) {
 }
 
 // testSetupFails: of a consent that leads to no login nothing is left, so that
-// the next one is asked for again. A file of that name is not touched.
+// the next one is asked for again. A file of that name is not touched, and known
+// before anybody consents.
 func testSetupFails(t *testing.T, bin string) {
 	b := newTokenBench(t, bin)
 	if err := os.WriteFile(b.path("new.secret"), []byte("theirs\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	start := func() *tokenLogin {
+		return b.start("--setup=ann@example.org", "--account", "new", "--server", "smtp+plain://"+b.mail, "--user", "bob@example.org", "--secret", "oauth2:test", "--for", "cron", "--yes")
+	}
+	if out := b.ends(64, start()); !strings.Contains(out, "nothing is written: replace the secret in file:~/new.secret?") {
+		t.Errorf("it says:\n%s", out)
+	}
+	if text, _ := os.ReadFile(b.path("new.secret")); string(text) != "theirs\n" {
+		t.Errorf("new.secret has %q", text)
+	}
+	os.Remove(b.path("new.secret"))
 	for range 2 {
-		l := b.start("--setup=ann@example.org", "--account", "new", "--server", "smtp+plain://"+b.mail, "--user", "bob@example.org", "--secret", "oauth2:test", "--for", "cron", "--yes")
+		l := start()
 		b.provider.Enter(b.await(l, `enter the code (\S+)`), true)
 		if out := b.ends(77, l); !strings.Contains(out, "nothing is written") {
 			t.Errorf("it says:\n%s", out)
 		}
-		if _, err := os.Stat(b.path("new-2.secret")); err == nil {
+		if _, err := os.Stat(b.path("new.secret")); err == nil {
 			t.Error("the refresh token is left")
 		}
-	}
-	if text, _ := os.ReadFile(b.path("new.secret")); string(text) != "theirs\n" {
-		t.Errorf("new.secret has %q", text)
 	}
 }
 

@@ -41,7 +41,7 @@ func TestTogether(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := strings.Count(string(made), `secret = ["file:~/a`); n != accounts {
+	if n := strings.Count(string(made), `secret = "file:~/a`); n != accounts {
 		t.Errorf("%d of %d accounts were changed:\n%s", n, accounts, made)
 	}
 }

@@ -203,10 +203,7 @@ func (d *Document) AddTo(old string) (string, error) {
 func (s Settings) ChangeIn(old, account string) (string, error) {
 	for _, x := range s {
 		value, end := find(old, account, x.Key)
-		list, _ := x.Value.([]string)
 		switch {
-		case value > 0 && len(list) > 1 && isList(old[value:end], list[1:]):
-			old = old[:value+1] + toml(list[0]) + ", " + strings.TrimLeft(old[value+1:], " \t")
 		case value > 0:
 			old = old[:value] + toml(x.Value) + old[end:]
 		case end > 0:
@@ -216,20 +213,6 @@ func (s Settings) ChangeIn(old, account string) (string, error) {
 		}
 	}
 	return old, nil
-}
-
-// isList reports whether the value that text is, as TOML writes it, is that list.
-func isList(text string, list []string) bool {
-	var p unstable.Parser
-	p.Reset([]byte("x = " + text))
-	if text[0] != '[' || !p.NextExpression() {
-		return false
-	}
-	var has []string
-	for it := p.Expression().Value().Children(); it.Next(); {
-		has = append(has, string(it.Node().Data))
-	}
-	return slices.Equal(has, list)
 }
 
 // find returns where the value of an account's setting begins and ends; if the

@@ -102,9 +102,9 @@ func TestChangeIn(t *testing.T) {
 	const secret, lines = `secret = ["file:x", "keyring"]`, "user = \"ann\"  # me\n"
 	tests := []struct{ name, old, want string }{
 		{"a string", "[accounts.work]\nsecret  =  \"keyring\" # mine\n" + lines, "[accounts.work]\nsecret  =  [\"file:x\", \"keyring\"] # mine\n" + lines},
-		{"a list", "[accounts.work] # =\nsecret = [ # first\n'keyring',\n]\n" + lines, "[accounts.work] # =\nsecret = [\"file:x\", # first\n'keyring',\n]\n" + lines},
+		{"a list", "[accounts.work] # =\nsecret = [ # first\n'keyring',\n]\n" + lines, "[accounts.work] # =\n" + secret + "\n" + lines},
 		{"a list of others", "[accounts.work]\nsecret = [ # first\n'keyring', 'file:y']\n", "[accounts.work]\n" + secret + "\n"},
-		{"a list in a line", "[accounts.work]\nsecret = ['keyring'] # mine\n", "[accounts.work]\nsecret = [\"file:x\", 'keyring'] # mine\n"},
+		{"a list in a line", "[accounts.work]\nsecret = ['keyring'] # mine\n", "[accounts.work]\n" + secret + " # mine\n"},
 		{"a key in quotes", "[accounts.\"work\"]\n\"secret\" = '=' # =\n", "[accounts.\"work\"]\n\"secret\" = [\"file:x\", \"keyring\"] # =\n"},
 		{"none", "# top\n[accounts.work]\n" + lines + "\n# other\n[accounts.other]\nsecret = 'none'\n", "# top\n[accounts.work]\n" + lines + secret + "\n\n# other\n[accounts.other]\nsecret = 'none'\n"},
 		{"none, in the last line", "[accounts.work]\nuser = 'ann'", "[accounts.work]\nuser = 'ann'\n" + secret},

@@ -38,8 +38,8 @@ func (i *Import) Run(ctx context.Context, out io.Writer, say func(string)) error
 	if err != nil {
 		return err
 	}
-	places, err := i.place(ctx, r)
-	if err != nil {
+	p := &plan{file: edit.Only(i.Target, i.Home, i.Values)}
+	if err := i.place(ctx, r, p); err != nil {
 		return err
 	}
 	text := r.Document.String()
@@ -47,15 +47,15 @@ func (i *Import) Run(ctx context.Context, out io.Writer, say func(string)) error
 	if _, err := config.Check(config.Paths{Explicit: as, Home: i.Home}, i.Values, as, text); err != nil {
 		return err
 	}
-	file := edit.Only(i.Target, i.Home, i.Values)
-	file.Private = slices.ContainsFunc(r.Accounts, func(a *edit.Table) bool { // the password may be among the words
+	p.file.Private = slices.ContainsFunc(r.Accounts, func(a *edit.Table) bool { // the password may be among the words
 		return strings.HasPrefix(a.Text("secret"), "command:")
 	})
 	if i.Write {
-		if err := i.absent(file); err != nil {
-			return err
+		if _, err := os.Stat(i.Target); err == nil && !i.Add {
+			return status.Usage.Errorf("%s is there already; with --add in place of --write the accounts are added to it", i.Target)
 		}
-		if _, err := file.Check(i.adding(file, r)); err != nil {
+		p.change = func(old string) (string, error) { return i.add(r, p.file, old) }
+		if _, err := p.file.Check(p.change); err != nil {
 			return err
 		}
 	}
@@ -65,133 +65,98 @@ func (i *Import) Run(ctx context.Context, out io.Writer, say func(string)) error
 	if _, err := io.WriteString(out, text); err != nil {
 		return err
 	}
+	where := "the password in %s: with --write it goes to %s, for %s at %s"
 	if i.Write {
-		return i.write(ctx, file, r, places, say)
+		where = "the password in %s is in %s now, for %s at %s; take it out there once the account works"
 	}
-	for _, p := range places {
-		say(fmt.Sprintf("the password in %s: with --write it goes to %s, for %s at %s", p.At, p.ref, p.Item.User, p.Item.Host))
-	}
-	return nil
-}
-
-// A placed password knows where it goes.
-type placed struct {
-	importer.Password
-	ref credential.Ref
-}
-
-// place decides where the passwords go, each once, and says so in the document.
-// No password takes the place of another: a file of an account gets another
-// name, and what a keyring or a file that the user has named would lose is left
-// where it is.
-func (i *Import) place(ctx context.Context, r *importer.Reading) ([]placed, error) {
-	var all []placed
-	shelf := i.shelf()
-	for _, p := range r.Passwords {
-		source := i.Secret
-		if source == "" {
-			source = "keyring"
-			if !hasKeyring(ctx, i.Store, p.Item) {
-				source = "file:" + i.folder()
-			}
-		}
-		if folder, ok := strings.CutPrefix(source, "file:"); ok && strings.HasSuffix(folder, "/") {
-			source = shelf.free(ctx, source+p.Account.Name+".secret", p.Secret)
-			shelf.accounts = append(shelf.accounts, &config.Account{Secret: config.List[string]{source}})
-		}
-		ref, err := credential.ParseRef(source)
-		if err != nil {
-			return nil, status.Usage.Errorf("--secret: %w", err)
-		}
-		if _, err := credential.Writable([]credential.Ref{ref}); err != nil {
-			return nil, status.Usage.Errorf("--secret: %w", err)
-		}
-		p.Account.Set("secret", source)
-		isFile := strings.HasPrefix(source, "file:")
-		i := slices.IndexFunc(all, func(o placed) bool { return o.ref == ref && (isFile || o.Item == p.Item) })
-		switch {
-		case i >= 0 && all[i].Secret.Reveal() != p.Secret.Reveal():
-			return nil, status.Usage.Errorf("--secret: %s cannot hold the passwords in %s and in %s; with file:FOLDER/ each account has a file", ref, all[i].At, p.At)
-		case i >= 0:
-		case shelf.other(ctx, ref, p.Item, p.Secret):
-			r.Remark(fmt.Sprintf("the password in %s is not stored: %s holds another one, for %s at %s; sendoff --login %s replaces it", p.At, ref, p.Item.User, p.Item.Host, p.Account.Name))
-		default:
-			all = append(all, placed{p, ref})
-		}
-	}
-	return all, nil
-}
-
-// shelf returns what is stored already, as far as can be told now: only for
-// Write is a person asked to unlock it.
-func (i *Import) shelf() shelf {
-	store := *i.Store
-	store.Interactive = store.Interactive && i.Write
-	s := shelf{store: &store}
-	if c, err := config.Load(config.Paths{User: i.Target, Home: i.Home}, i.Values); err == nil {
-		s.accounts = c.Accounts
-	}
-	return s
-}
-
-// folder returns where the accounts' own files are: beside the configuration.
-func (i *Import) folder() string {
-	folder := filepath.ToSlash(filepath.Dir(i.Target))
-	if rest, ok := strings.CutPrefix(folder, filepath.ToSlash(i.Home)+"/"); ok && i.Home != "" {
-		folder = "~/" + rest
-	}
-	return folder + "/"
-}
-
-// absent returns an error if there is a configuration, unless accounts are to be
-// added to it.
-func (i *Import) absent(file edit.File) error {
-	if _, err := os.Stat(file.Path); err == nil && !i.Add {
-		return status.Usage.Errorf("%s is there already; with --add in place of --write the accounts are added to it", file.Path)
-	}
-	return nil
-}
-
-// adding returns what Write does to the configuration. To one that is there only
-// accounts are added: what the settings at the top say would be for the other
-// accounts, too.
-func (i *Import) adding(file edit.File, r *importer.Reading) edit.Change {
-	return func(old string) (string, error) {
-		d := edit.Document{Top: r.Top, Accounts: r.Accounts}
-		if _, err := os.Stat(file.Path); err == nil {
-			for _, s := range r.Top {
-				r.Remark(fmt.Sprintf("%s is not added: it would be for the other accounts, too", s))
-			}
-			d.Top = nil
-			c, err := config.Check(file.Paths, file.Values, file.Path, old)
-			if err != nil {
-				return "", err
-			}
-			if only := c.Standard(); only != nil && c.Account == "" {
-				d.Top.Set("account", only.Name)
-			}
-		}
-		return d.AddTo(old)
-	}
-}
-
-// write stores the passwords and writes the configuration, which may have changed
-// by now.
-func (i *Import) write(ctx context.Context, file edit.File, r *importer.Reading, places []placed, say func(string)) error {
-	err := file.Change(i.adding(file, r), func() error {
-		if err := i.absent(file); err != nil {
-			return err
-		}
-		for _, p := range places {
-			if err := i.Store.Put(ctx, p.ref, p.Item, p.Secret); err != nil {
-				return err
-			}
-			say(fmt.Sprintf("the password in %s is in %s now, for %s at %s; take it out there once the account works", p.At, p.ref, p.Item.User, p.Item.Host))
+	p.after = func() error {
+		for _, k := range p.secrets {
+			say(fmt.Sprintf(where, k.at, k.ref, k.item.User, k.item.Host))
 		}
 		return nil
-	})
-	if err == nil {
-		say("written: " + file.Path)
 	}
-	return err
+	if !i.Write {
+		return p.after()
+	}
+	if err := p.apply(ctx, i.Store); err != nil {
+		return err
+	}
+	say("written: " + i.Target)
+	return nil
+}
+
+// place decides where the passwords go, each once, and says so in the accounts. No
+// password takes the place of another: one that a keyring or a file that the user has
+// named would lose stays where it is, and the password is not stored.
+func (i *Import) place(ctx context.Context, r *importer.Reading, p *plan) error {
+	store := *i.Store
+	store.Interactive = store.Interactive && i.Write // else nobody is asked to unlock it
+	for _, password := range r.Passwords {
+		source, isNamed := i.source(ctx, password)
+		ref, err := credential.ParseRef(source)
+		if err == nil {
+			_, err = credential.Writable([]credential.Ref{ref})
+		}
+		if err != nil {
+			return status.Usage.Errorf("--secret: %w", err)
+		}
+		password.Account.Set("secret", source)
+		k := kept{ref, password.Item, password.Secret, password.At}
+		n := slices.IndexFunc(p.secrets, func(o kept) bool {
+			return o.ref == ref && (strings.HasPrefix(source, fileSource) || o.item == k.item)
+		})
+		switch {
+		case n >= 0 && p.secrets[n].secret.Reveal() != k.secret.Reveal():
+			return status.Usage.Errorf("--secret: %s cannot hold the passwords in %s and in %s; with file:FOLDER/ each account has a file", ref, p.secrets[n].at, k.at)
+		case n >= 0:
+		case !holdsOther(ctx, &store, ref, k.item, k.secret):
+			p.secrets = append(p.secrets, k)
+		case isNamed:
+			r.Remark(fmt.Sprintf("the password in %s is not stored: %s holds another one, for %s at %s; sendoff --login %s replaces it", k.at, ref, k.item.User, k.item.Host, password.Account.Name))
+		default: // whose it is, and for which server, nobody knows
+			return status.Usage.Errorf("%s holds another secret; delete that file, or name another folder with --secret file:FOLDER/", ref)
+		}
+	}
+	return nil
+}
+
+// source returns where a password goes, and whether that is the keyring or a file that
+// the user has named, rather than a file that is named after the account.
+func (i *Import) source(ctx context.Context, p importer.Password) (source string, isNamed bool) {
+	source = i.Secret
+	if source == "" && hasKeyring(ctx, i.Store, p.Item) {
+		source = "keyring"
+	}
+	if source == "" {
+		folder := filepath.ToSlash(filepath.Dir(i.Target))
+		if rest, ok := strings.CutPrefix(folder, filepath.ToSlash(i.Home)+"/"); ok && i.Home != "" {
+			folder = "~/" + rest
+		}
+		source = fileSource + folder + "/"
+	}
+	if strings.HasPrefix(source, fileSource) && strings.HasSuffix(source, "/") {
+		return source + p.Account.Name + ".secret", false
+	}
+	return source, true
+}
+
+// add returns the text of the configuration with the accounts. To one that is there
+// nothing else is added: what the settings at the top say would be for the other
+// accounts, too; but the account that was the default as its only one stays that.
+func (i *Import) add(r *importer.Reading, file edit.File, old string) (string, error) {
+	d := edit.Document{Top: r.Top, Accounts: r.Accounts}
+	if _, err := os.Stat(file.Path); err == nil {
+		for _, s := range r.Top {
+			r.Remark(fmt.Sprintf("%s is not added: it would be for the other accounts, too", s))
+		}
+		d.Top = nil
+		c, err := config.Check(file.Paths, file.Values, file.Path, old)
+		if err != nil {
+			return "", err
+		}
+		if only := c.Standard(); only != nil && c.Account == "" {
+			d.Top.Set("account", only.Name)
+		}
+	}
+	return d.AddTo(old)
 }

@@ -181,36 +181,31 @@ func TestWherePasswordsGo(t *testing.T) {
 // What is stored already is not lost to a password of the same name. The same
 // password may stand there.
 func TestImportSpares(t *testing.T) {
-	home, file := msmtprc(t, simple+"account work-3 : work\npassword other\n")
+	home, file := msmtprc(t, simple)
 	folder := filepath.Join(home, ".config", "sendoff")
-	path := func(name string) string { return filepath.Join(folder, name) }
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	// work.secret is somebody's, and work-2.secret is an account's that has none yet.
-	const old = "[accounts.home]\nserver = \"smtp://a.example\"\nuser = \"x\"\nsecret = \"file:~/.config/sendoff/work-2.secret\"\n"
-	for name, text := range map[string]string{"work.secret": "theirs\n", "config.toml": old} {
-		if err := os.WriteFile(path(name), []byte(text), 0o600); err != nil {
+	own := filepath.Join(folder, "work.secret")
+	// A file that nobody has named may be of another account, for another server.
+	for _, there := range []string{"theirs", "s3kr1t"} {
+		if err := errors.Join(os.MkdirAll(folder, 0o700), os.WriteFile(own, []byte(there+"\n"), 0o600)); err != nil {
 			t.Fatal(err)
 		}
-	}
-	i := newImport(home, file, broken{memory{}})
-	i.Write, i.Add = true, true
-	if toml, _, err := outcome(t, i); err != nil || !strings.Contains(toml, "work-3.secret") {
-		t.Fatalf("%v\n%s", err, toml)
-	}
-	for name, want := range map[string]string{"work.secret": "theirs\n", "work-3.secret": "s3kr1t\n", "work-3-2.secret": "other\n"} {
-		if got, _ := os.ReadFile(path(name)); string(got) != want {
-			t.Errorf("%s: %q", name, got)
+		for _, write := range []bool{false, true} {
+			i := newImport(home, file, broken{memory{}})
+			i.Write = write
+			toml, says, err := outcome(t, i)
+			if left, _ := os.ReadFile(own); string(left) != there+"\n" || strings.Contains(says+toml, there) {
+				t.Errorf("%s: left %q, says\n%s", there, left, says)
+			}
+			if there == "theirs" && (status.KindOf(err) != status.Usage || !strings.Contains(err.Error(), "work.secret holds another secret; delete that file, or name another folder") || toml != "") {
+				t.Errorf("another secret: %v\n%s", err, toml)
+			}
+			if there != "theirs" && (err != nil || !strings.Contains(toml, "/work.secret\"\n")) {
+				t.Errorf("the same secret: %v\n%s", err, toml)
+			}
+			if _, err := os.Stat(i.Target); (err == nil) != (write && there != "theirs") {
+				t.Errorf("%s, %t: %s: %v", there, write, i.Target, err)
+			}
 		}
-	}
-	if _, err := os.Stat(path("work-2.secret")); err == nil {
-		t.Error("the other account got the password")
-	}
-
-	file = filepath.Join(home, "simple")
-	if err := os.WriteFile(file, []byte(simple), 0o600); err != nil {
-		t.Fatal(err)
 	}
 	// A place that takes only one: the keyring, and a file that is named.
 	named := filepath.Join(home, "named")

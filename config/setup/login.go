@@ -12,9 +12,6 @@ import (
 	"sendoff/submit/status"
 )
 
-// sourceOAuth2 begins a source of access tokens.
-const sourceOAuth2 = "oauth2:"
-
 // logins says what a person is asked for, and how the secret comes to its
 // place.
 var logins = [...]struct {
@@ -26,8 +23,8 @@ var logins = [...]struct {
 	discover.Password:    {"password", (*conversation).askPassword, "", ""},
 	discover.AppPassword: {"app password, token or key", (*conversation).askPassword, "", ""},
 	discover.OAuth2:      {"token", (*conversation).askToken, "", ""},
-	discover.Google:      {"app password", (*conversation).askPassword, sourceOAuth2 + "google", byPassword},
-	discover.Microsoft:   {"token", (*conversation).askToken, sourceOAuth2 + "microsoft", byTokens},
+	discover.Google:      {"app password", (*conversation).askPassword, oauth2Source + "google", byPassword},
+	discover.Microsoft:   {"token", (*conversation).askToken, oauth2Source + "microsoft", byTokens},
 }
 
 // The answers of a person who may choose.

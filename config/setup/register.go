@@ -3,7 +3,6 @@ package setup
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 
 	"sendoff/config"
@@ -87,10 +86,16 @@ func (c *conversation) askClientSecret(ctx context.Context) (err error) {
 	if err != nil || c.clientSecret.IsZero() {
 		return err
 	}
-	shelf := c.shelf()
-	shelf.accounts = append(slices.Clip(shelf.accounts), c.account()) // whose refresh token it must not be
-	c.registration.Set("client-secret", shelf.free(ctx, c.fileBeside("oauth2-"+c.registration.Name), c.clientSecret))
-	return nil
+	source := c.fileBeside("oauth2-" + c.registration.Name)
+	if source == c.refresh { // an account of that name
+		source = c.fileBeside(c.registration.Name)
+	}
+	c.registration.Set("client-secret", source)
+	ref, err := credential.ParseRef(source)
+	if err != nil {
+		return err
+	}
+	return c.spare(ctx, ref, c.clientSecret)
 }
 
 // keepClientSecret writes the secret of the registration to its file, for as

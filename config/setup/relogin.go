@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
@@ -16,16 +15,21 @@ import (
 
 // A renewal is what --login is about: the secret of an account that is there.
 type renewal struct {
-	account *config.Account
-	moved   edit.Settings // what changes in it, for its secret to be elsewhere
-	old     string        // where its refresh token was before
-	left    []string      // the files where it looks no more
+	account  *config.Account
+	moved    edit.Settings // what changes in the account, if its secret goes to another place
+	unused   []string      // the sources that the account had instead
+	oldToken string        // the place that its refresh token had; "" if that stays
 }
 
-// Login gets the secret of an account of the configuration, and keeps it where
-// that says; if it is For a use, where that use can get at it, and the account
-// is changed to look there first. When it returns nil, the secret is where the
-// account will find it, or Out has what is left to do.
+// changeIn returns what is done to the configuration that has the account.
+func (r *renewal) changeIn(account string) edit.Change {
+	return func(old string) (string, error) { return r.moved.ChangeIn(old, account) }
+}
+
+// Login gets the secret of an account of the configuration, and keeps it where the
+// account has it. If it is For a use that cannot get at that place, the secret goes to
+// one where the use can, and the account is changed to look there only. When Login
+// returns nil, the account will find the secret, or Out has what is left to do.
 func (s *Setup) Login(ctx context.Context, all *config.Config, a *config.Account) error {
 	c := &conversation{Setup: s, config: all, file: cmp.Or(a.File, s.Paths.User), name: a.Name, user: a.User, renewal: &renewal{account: a}}
 	c.who.Address, _ = a.Address()
@@ -35,52 +39,74 @@ func (s *Setup) Login(ctx context.Context, all *config.Config, a *config.Account
 	for _, step := range [...]func(*conversation, context.Context) error{
 		(*conversation).findSource,
 		(*conversation).chooseMove,
-		(*conversation).draftMove,
+		(*conversation).checkMove,
 		(*conversation).renew,
+		(*conversation).apply,
 	} {
 		if err := step(c, ctx); err != nil {
 			return err
 		}
 	}
-	if err := c.place.keep(c); err != nil {
-		return err
-	}
-	c.forgetOld(ctx)
-	for _, source := range c.renewal.left {
-		if _, err := os.Lstat(c.shelf().path(source)); err == nil {
-			c.printf("left: %s, where the account looks no more; remove it unless something else needs it\n", source)
-		}
-	}
 	return nil
 }
 
-// forgetOld deletes the refresh token in the place that it had before, unless
-// another account logs in with it as well.
-func (c *conversation) forgetOld(ctx context.Context) {
-	ref, err := credential.ParseRef(c.renewal.old)
-	if c.renewal.old == "" || err != nil {
-		return
-	}
-	for _, a := range c.config.Accounts {
-		if a.Name != c.name && c.sharesOld(a) {
-			return
+// sayRenewed says what was stored and changed, and what is left to do.
+func (c *conversation) sayRenewed(ctx context.Context) error {
+	did, more := "stored", ""
+	if c.ref.IsOAuth2() {
+		more = "; " + c.where()
+		if c.byClient() {
+			did = "tried" // there is nothing to keep
 		}
 	}
+	if c.ref.IsOAuth2() || c.ref.Writable() {
+		c.printf("%s: %s, for %s at %s%s\n", did, c.ref, c.user, c.item().Host, more)
+	}
+	if len(c.renewal.moved) > 0 {
+		c.printf("changed: account %s, in %s: %s", c.name, c.file, c.renewal.moved)
+	}
+	c.explainCredential()
+	for _, source := range c.renewal.unused {
+		ref, err := credential.ParseRef(source)
+		if err == nil && (!ref.Writable() || holds(ctx, c.Store, ref, c.item())) {
+			c.printf("no longer used: %s; delete it if nothing else needs it\n", ref)
+		}
+	}
+	c.forgetToken(ctx)
+	return nil
+}
+
+// holds reports whether a secret is at ref, as far as can be told without asking
+// anybody.
+func holds(ctx context.Context, store *credential.Store, ref credential.Ref, item credential.Item) bool {
+	quiet := *store
+	quiet.Interactive = false
+	_, err := quiet.Get(ctx, []credential.Ref{ref}, item)
+	return err == nil
+}
+
+// forgetToken deletes the refresh token in the place that it had before, unless another
+// account logs in with it as well.
+func (c *conversation) forgetToken(ctx context.Context) {
+	ref, err := credential.ParseRef(c.renewal.oldToken)
 	item := c.ref.RefreshItem(c.item())
-	if _, err := c.Store.Get(ctx, []credential.Ref{ref}, item); err != nil {
-		return // there is none, or none that anybody gets at from here
+	if err != nil || slices.ContainsFunc(c.config.Accounts, c.sharesToken) || !holds(ctx, c.Store, ref, item) {
+		return
 	}
 	if err := c.Store.Delete(ctx, ref, item); err != nil {
 		c.show("the old refresh token is left: %v", err)
 	}
 }
 
-// sharesOld reports whether an account, too, has its refresh token in the old
-// place: in a file it is nobody's by name.
-func (c *conversation) sharesOld(a *config.Account) bool {
-	old, has := c.renewal.old, cmp.Or(a.RefreshToken, "keyring")
-	if strings.HasPrefix(old, "file:") {
-		return strings.HasPrefix(has, "file:") && c.shelf().path(has) == c.shelf().path(old)
+// sharesToken reports whether another account has its refresh token in the old place as
+// well: in a file, whoever's it is.
+func (c *conversation) sharesToken(a *config.Account) bool {
+	old, has := c.renewal.oldToken, cmp.Or(a.RefreshToken, "keyring")
+	switch {
+	case a.Name == c.name:
+		return false
+	case strings.HasPrefix(old, fileSource):
+		return strings.HasPrefix(has, fileSource) && c.path(has) == c.path(old)
 	}
 	return has == old && a.User == c.user && slices.Contains(a.Secret, c.source)
 }
@@ -109,7 +135,7 @@ func (c *conversation) findSource(context.Context) error {
 }
 
 // chooseMove finds out what the account is for, if anybody says so, and whether
-// the secret has to be elsewhere for that. A person is asked where the
+// the secret has to go to another place for that. A person is asked where the
 // configuration does not say where the secret is.
 func (c *conversation) chooseMove(ctx context.Context) (err error) {
 	a, isToken := c.renewal.account, c.ref.IsOAuth2()
@@ -120,7 +146,6 @@ func (c *conversation) chooseMove(ctx context.Context) (err error) {
 	case unsaid && c.There && a.File != "":
 		err = c.askUse(ctx, isToken)
 	default:
-		c.place = &place{keep: (*conversation).write}
 		return nil
 	}
 	if err != nil {
@@ -129,64 +154,52 @@ func (c *conversation) chooseMove(ctx context.Context) (err error) {
 	if c.place = c.use.place(isToken); c.place.source == nil {
 		return status.Usage.Errorf("%s", c.place.why)
 	}
-	return c.move(ctx)
+	if isToken {
+		return c.moveToken(ctx)
+	}
+	return c.moveSecret(ctx)
 }
 
-// move settles where the secret, or the refresh token, goes for the use. The
-// sources that an account has stay, behind that one, for whom they serve: before
-// it they would give a password that is not renewed. Nor does a file stay behind the
-// keyring, which would be used where that is closed, as for cron. Of refresh tokens
-// there can be only one.
-func (c *conversation) move(ctx context.Context) (err error) {
-	a, stays := c.renewal.account, false
-	if c.ref.IsOAuth2() {
-		if c.byClient() {
-			return nil
-		}
-		old := cmp.Or(a.RefreshToken, "keyring")
-		if c.refresh, stays = c.settle(ctx, []string{old}); stays {
-			return nil
-		}
-		c.renewal.old = old
-		c.renewal.moved.Set("refresh-token", c.refresh)
-		return c.usable(ctx)
+// moveToken settles where the refresh token goes for the use.
+func (c *conversation) moveToken(ctx context.Context) error {
+	if c.byClient() {
+		return nil
 	}
-	had := a.Sources()
-	c.source, stays = c.settle(ctx, had)
-	isFile := func(source string) bool { return strings.HasPrefix(source, "file:") }
-	isKept := func(source string) bool { return source == "keyring" || isFile(source) }
-	before := had[:max(0, slices.Index(had, c.source))]
-	stays = stays && !slices.ContainsFunc(before, isKept) && !(c.source == "keyring" && slices.ContainsFunc(had, isFile))
-	if c.ref, err = credential.ParseRef(c.source); err != nil || stays || c.isElsewhere() {
+	old := cmp.Or(c.renewal.account.RefreshToken, "keyring")
+	if c.place.serves(old) {
+		c.show("%s serves for that", old)
+		c.refresh = old
+		return nil
+	}
+	c.renewal.oldToken = old
+	if err := c.chooseRefresh(ctx); err != nil {
 		return err
 	}
-	has := []string{c.source}
-	for _, source := range had {
-		switch {
-		case source == c.source:
-		case c.source == "keyring" && isFile(source):
-			c.renewal.left = append(c.renewal.left, source)
-		default:
-			has = append(has, source)
-		}
-	}
-	c.renewal.moved.Set("secret", has)
+	c.renewal.moved.Set("refresh-token", c.refresh)
 	return c.usable(ctx)
 }
 
-// settle returns the first source of has that serves for the use, which stays,
-// or else the one that does.
-func (c *conversation) settle(ctx context.Context, has []string) (source string, stays bool) {
-	if i := slices.IndexFunc(has, c.place.serves); i >= 0 {
-		c.show("%s serves for that", has[i])
-		return has[i], true
+// moveSecret settles where the secret goes for the use. It stays if the use can get at
+// it, and no other source of the account keeps a password, which nobody would renew.
+func (c *conversation) moveSecret(ctx context.Context) (err error) {
+	others := slices.Clone(c.renewal.account.Sources())
+	i := slices.IndexFunc(others, c.place.serves)
+	if i >= 0 {
+		c.source = others[i]
+		others = slices.Delete(others, i, i+1)
+		c.show("%s serves for that", c.source)
+	} else {
+		c.source = c.place.source(c)
+		c.explainPlace()
 	}
-	c.explainPlace()
-	source = c.place.source(c)
-	if strings.HasPrefix(source, "file:") && !c.isElsewhere() {
-		source = c.shelf().free(ctx, source, credential.Secret{})
+	keeps := func(source string) bool { return source == "keyring" || strings.HasPrefix(source, fileSource) }
+	stays := i >= 0 && !slices.ContainsFunc(others, keeps)
+	if c.ref, err = credential.ParseRef(c.source); err != nil || stays || c.isElsewhere() {
+		return err
 	}
-	return source, false
+	c.renewal.unused = others
+	c.renewal.moved.Set("secret", c.source)
+	return c.usable(ctx)
 }
 
 // byClient reports whether the provider gives access tokens without anybody's
@@ -196,23 +209,22 @@ func (c *conversation) byClient() bool {
 	return err == nil && p.Grant == config.GrantClient
 }
 
-// draftMove finds out, before anybody is asked, whether the account can be
-// changed.
-func (c *conversation) draftMove(context.Context) error {
+// checkMove finds out, before anybody is asked, whether the account can be changed.
+func (c *conversation) checkMove(context.Context) error {
 	if len(c.renewal.moved) == 0 {
 		return nil
 	}
 	if c.renewal.account.File == "" {
 		return status.Usage.Errorf("no file has this account; give it the source %s where it is defined", cmp.Or(c.refresh, c.source))
 	}
-	if _, err := c.target().Check(c.change()); err != nil {
+	if _, err := c.target().Check(c.renewal.changeIn(c.name)); err != nil {
 		return err
 	}
 	return c.target().Writable()
 }
 
-// renew gets the secret, if it is for us to keep.
-func (c *conversation) renew(ctx context.Context) error {
+// renew gets the secret, if sendoff is to keep it.
+func (c *conversation) renew(ctx context.Context) (err error) {
 	switch {
 	case c.isElsewhere():
 		return nil
@@ -229,5 +241,9 @@ func (c *conversation) renew(ctx context.Context) error {
 	if c.use == nil && c.There && c.source == "keyring" {
 		c.show("the keyring is open only while you are logged in here; --for cron, service or container names another place")
 	}
-	return c.typed(fmt.Sprintf("password for %s at %s: ", c.user, c.item().Host))
+	c.secret, err = c.typeSecret(fmt.Sprintf("password for %s at %s: ", c.user, c.item().Host))
+	if err != nil || len(c.renewal.moved) == 0 || c.source == "keyring" {
+		return err // the account's own place, and its own item
+	}
+	return c.spare(ctx, c.ref, c.secret)
 }

@@ -37,8 +37,8 @@ func (s *stage) relogin(t *testing.T, text string) (string, error) {
 	return s.file(t), err
 }
 
-// The secret goes where the use can get at it, and the account is changed to
-// look there first.
+// The secret goes where the use can get at it, and the account is changed to look
+// there only: another source would give a password that nobody renews.
 func TestLoginFor(t *testing.T) {
 	const head = "[accounts.work] # mine\nserver = \"smtps://smtp.example.org\"\nuser = \"ann\"\n"
 	tests := []struct {
@@ -51,16 +51,16 @@ func TestLoginFor(t *testing.T) {
 		{"as it is, said", `secret = "keyring"`, "", "-", `secret = "keyring"`, "right", "", "the keyring is open only while", ""},
 		{"a desktop", "", "", "desktop", "", "right", "", "keyring serves for that", ""},
 		{"whatever is there", "", "", "-", "", "right", "", "what is the account for [desktop]", ""},
-		{"cron, asked", "", "", "cron", `secret = ["file:~/.config/sendoff/work.secret", "keyring"]`, "", "right", "no keyring is open when cron runs", "changed: account work"},
-		{"cron", `secret = "keyring" # x`, "cron", "", `secret = ["file:~/.config/sendoff/work.secret", "keyring"] # x`, "", "right", "no keyring is open when cron runs", "stored: file:~/.config/sendoff/work.secret, for ann"},
-		{"cron, there", `secret = ["keyring", "file:~/.config/sendoff/work.secret"]`, "cron", "", `secret = ["file:~/.config/sendoff/work.secret", "keyring"]`, "", "right", "work.secret serves for that", "changed: account work"},
+		{"cron, asked", "", "", "cron", `secret = "file:~/.config/sendoff/work.secret"`, "", "right", "no keyring is open when cron runs", "changed: account work"},
+		{"cron", `secret = "keyring" # x`, "cron", "", `secret = "file:~/.config/sendoff/work.secret" # x`, "", "right", "no keyring is open when cron runs", "stored: file:~/.config/sendoff/work.secret, for ann"},
+		{"cron, there", `secret = ["keyring", "file:~/.config/sendoff/work.secret"]`, "cron", "", `secret = "file:~/.config/sendoff/work.secret"`, "", "right", "work.secret serves for that", "changed: account work"},
 		{"cron, there behind others' ways", `secret = ["systemd:x", "file:~/.config/sendoff/work.secret"]`, "cron", "", `secret = ["systemd:x", "file:~/.config/sendoff/work.secret"]`, "", "right", "work.secret serves for that", ""},
 		{"a desktop, from a file", `secret = "file:~/.config/sendoff/work.secret"`, "desktop", "", `secret = "keyring"`, "right", "", "never into a file", "secret = \"keyring\""},
 		{"a desktop, after cron", `secret = ["file:~/.config/sendoff/work.secret", "keyring"] # x`, "desktop", "", `secret = "keyring" # x`, "right", "", "", "changed: account work"},
 		{"a desktop, before cron", `secret = ["keyring", "file:~/.config/sendoff/work.secret"]`, "desktop", "", `secret = "keyring"`, "right", "", "", "changed: account work"},
-		{"a desktop, from all", `secret = ["file:/x", "systemd:x", "command:pass", "keyring"]`, "desktop", "", `secret = ["keyring", "systemd:x", "command:pass"]`, "right", "", "", "changed: account work"},
-		{"a desktop, from a command", `secret = "command:pass show x"`, "desktop", "", `secret = ["keyring", "command:pass show x"]`, "right", "", "open while you are logged in", ""},
-		{"a service", `secret = "keyring"`, "service", "", `secret = ["systemd:sendoff-work", "keyring"]`, "", "", "that no other process can read", "LoadCredentialEncrypted=sendoff-work:"},
+		{"a desktop, from all", `secret = ["file:/x", "systemd:x", "command:pass", "keyring"]`, "desktop", "", `secret = "keyring"`, "right", "", "", "no longer used: systemd:x"},
+		{"a desktop, from a command", `secret = "command:pass show x"`, "desktop", "", `secret = "keyring"`, "right", "", "open while you are logged in", "no longer used: command pass"},
+		{"a service", `secret = "keyring"`, "service", "", `secret = "systemd:sendoff-work"`, "", "", "that no other process can read", "LoadCredentialEncrypted=sendoff-work:"},
 		{"a service, there", `secret = "systemd:smtp"`, "service", "", `secret = "systemd:smtp"`, "", "", "systemd:smtp serves", "LoadCredentialEncrypted=smtp:"},
 		{"a container", `secret = "file:~/.config/sendoff/work.secret"`, "container", "", `secret = "file:~/.config/sendoff/work.secret"`, "", "", "everything is in variables", "SENDOFF_SERVER=smtps://smtp.example.org\nSENDOFF_USER=ann\nSENDOFF_SECRET=file:/run/secrets/sendoff\n"},
 	}
@@ -144,7 +144,7 @@ func TestLoginForFails(t *testing.T) {
 		words           string
 	}{
 		{"no such use", work, "laptop", false, status.Usage, "--for takes desktop"},
-		{"not a table", "accounts.work.server = \"smtps://smtp.example.org\"\naccounts.work.user = \"ann\"\n", "cron", false, status.Config, `write into the account secret = ["file:~/.config/sendoff/work.secret", "keyring"]`},
+		{"not a table", "accounts.work.server = \"smtps://smtp.example.org\"\naccounts.work.user = \"ann\"\n", "cron", false, status.Config, `write into the account secret = "file:~/.config/sendoff/work.secret"`},
 		{"no keyring", work + "secret = \"command:pass\"\n", "desktop", true, status.Credential, "--for cron keeps the secret in a file"},
 		{"nothing to write to", work + "secret = \"command:pass\"\n", "", false, status.Credential, "cannot be written"},
 	}
@@ -195,7 +195,7 @@ func TestLoginLeavesFile(t *testing.T) {
 		if text, err := os.ReadFile(file); there && (err != nil || string(text) != "old\n") {
 			t.Errorf("the file has %q, %v", text, err)
 		}
-		const said = "left: file:~/old.secret, where the account looks no more; remove it unless something else needs it\n"
+		const said = "no longer used: file:~/old.secret; delete it if nothing else needs it\n"
 		if strings.Contains(s.out.String(), said) != there {
 			t.Errorf("a file is there: %t; said:\n%s", there, s.out.String())
 		}

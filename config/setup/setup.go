@@ -132,9 +132,9 @@ var steps = [...]func(*conversation, context.Context) error{
 	(*conversation).askName,
 	(*conversation).choosePlace,
 	(*conversation).register,
-	(*conversation).draft,
+	(*conversation).checkTarget,
 	(*conversation).prove,
-	(*conversation).spare,
+	(*conversation).keepSecret,
 }
 
 // Run has the conversation, until ctx ends. When it returns nil, the account has
@@ -151,7 +151,7 @@ func (s *Setup) Run(ctx context.Context) error {
 			return c.undone(ctx, err)
 		}
 	}
-	err = c.place.keep(c)
+	err = c.apply(ctx)
 	if err != nil && len(c.undo) > 0 {
 		return c.undone(ctx, err)
 	}
@@ -371,28 +371,6 @@ func visible(answer string) error {
 // printable reports whether s shows as what it is.
 func printable(s string) bool { return status.Printable(s) == s }
 
-// nameUse takes the use that an option names.
-func (c *conversation) nameUse(context.Context) (err error) {
-	if c.For != "" {
-		c.use, err = useNamed(c.For)
-	}
-	return status.Usage.Wrap(err)
-}
-
-// chooseUse finds out what the account is for, which says where its secret can
-// be. A source that is given says that too, unless it needs a place of its own.
-func (c *conversation) chooseUse(ctx context.Context) error {
-	isToken := c.source != "" || strings.HasPrefix(c.Secret, sourceOAuth2)
-	switch {
-	case c.use != nil:
-		return nil
-	case c.anonymous, c.Secret != "" && !(isToken && c.There):
-		c.use = &uses[0]
-		return nil
-	}
-	return c.askUse(ctx, isToken)
-}
-
 // askName finds a name that the configuration does not have yet.
 func (c *conversation) askName(context.Context) error {
 	check := func(name string) error {
@@ -446,49 +424,6 @@ func (c *conversation) twin() *config.Account {
 // file may be replaced.
 func (c *conversation) taken(name string) bool {
 	return slices.ContainsFunc(c.config.Accounts, func(a *config.Account) bool { return a.Name == name && a.File == c.file })
-}
-
-// choosePlace settles where the secret is, or will be, and where its refresh
-// token will be, if it has one.
-func (c *conversation) choosePlace(ctx context.Context) (err error) {
-	c.place = &c.use.password
-	if c.anonymous && c.user == "" {
-		return nil
-	}
-	given := cmp.Or(c.Secret, c.source)
-	if c.source = given; given == "" {
-		c.source = c.place.source(c)
-	}
-	if c.ref, err = credential.ParseRef(c.source); err != nil {
-		return err
-	}
-	switch {
-	case c.ref.IsOAuth2():
-		err = c.chooseTokenPlace(ctx)
-	case given == "":
-		c.explainPlace()
-	}
-	if err != nil {
-		return err
-	}
-	return c.usable(ctx)
-}
-
-// chooseTokenPlace settles where the refresh token will be.
-func (c *conversation) chooseTokenPlace(ctx context.Context) error {
-	c.place = &c.use.token
-	if c.place.source == nil {
-		return status.Usage.Errorf("%s", c.place.why)
-	}
-	if c.byClient() {
-		return nil
-	}
-	c.refresh = c.place.source(c)
-	if c.refresh != "keyring" {
-		c.refresh = c.shelf().free(ctx, c.refresh, credential.Secret{})
-	}
-	c.explainPlace()
-	return nil
 }
 
 // tries is how often a person may mistype a secret.
@@ -589,33 +524,12 @@ func (c *conversation) unnamed(server config.Server) *config.Account {
 	return a
 }
 
-// shelf returns where secrets stand already.
-func (c *conversation) shelf() shelf { return shelf{c.Store, c.config.Accounts} }
-
-// spare sees to it that no other secret is lost to this one. A file that nobody
-// has named gets another name; elsewhere only a person, or Force, lets a secret
-// be replaced.
-func (c *conversation) spare(ctx context.Context) (err error) {
-	switch {
-	case c.secret.IsZero() || !c.ref.Writable() || c.isElsewhere():
-		return nil
-	case c.Secret == "" && strings.HasPrefix(c.source, "file:"):
-		c.source = c.shelf().free(ctx, c.source, c.secret)
-		c.ref, err = credential.ParseRef(c.source)
-		return err
-	case !c.shelf().other(ctx, c.ref, c.item(), c.secret):
+// keepSecret sees to it that no other secret is lost to the one that has worked.
+func (c *conversation) keepSecret(ctx context.Context) error {
+	if c.secret.IsZero() || !c.ref.Writable() || c.isElsewhere() {
 		return nil
 	}
-	c.show("%s holds another secret already, for %s at %s", c.ref, c.user, c.server.Identity())
-	if c.Force {
-		c.show("it is replaced")
-		return nil
-	}
-	ok, err := c.yes("replace the secret in "+c.ref.String()+"?", false, "--force, or --secret for another place")
-	if err == nil && !ok {
-		err = status.Usage.Errorf("%s keeps the secret that it holds; --secret names another place", c.ref)
-	}
-	return err
+	return c.spare(ctx, c.ref, c.secret)
 }
 
 // item is what the secret is kept under.

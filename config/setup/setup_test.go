@@ -174,8 +174,8 @@ func TestNothingWritten(t *testing.T) {
 	}
 }
 
-// A secret that is there already is replaced only by a person's yes or by
-// --force. A file that nobody has named gets another name.
+// A secret that is there already is replaced only by a person's yes or by --force, and
+// needs neither if it is the same, also in a file that nobody has named.
 func TestSetupSpares(t *testing.T) {
 	tests := []struct {
 		name, use, secret, there, answer string
@@ -187,7 +187,8 @@ func TestSetupSpares(t *testing.T) {
 		{"nobody to ask", "desktop", "", "theirs", "", false, false, "give --force", ""},
 		{"by force", "desktop", "", "theirs", "", true, false, "", ""},
 		{"the same", "desktop", "", "right", "", false, false, "", ""},
-		{"a file", "cron", "", "theirs", "", false, false, "", "example-2.secret"},
+		{"a file", "cron", "", "theirs", "", false, false, "give --force", ""},
+		{"a file, no", "cron", "", "theirs", "n", false, true, "example.secret keeps the secret that it holds", ""},
 		{"the same file", "cron", "", "right", "", false, false, "", "example.secret"},
 		{"a file that is named", "cron", "file:~/.config/sendoff/example.secret", "theirs", "", false, false, "give --force", "example.secret"},
 	}
@@ -335,12 +336,13 @@ func TestShowPrintable(t *testing.T) {
 // An account with access tokens gets the person's consent instead of a password,
 // and what it leaves goes where its use can have it.
 func TestConsent(t *testing.T) {
-	for _, tt := range []struct{ use, there, refresh string }{
-		{"desktop", "", ""},
-		{"cron", "", "refresh-token = \"file:~/.config/sendoff/example.secret\"\n"},
-		{"cron", "theirs", "refresh-token = \"file:~/.config/sendoff/example-2.secret\"\n"},
+	for _, tt := range []struct{ use, there, answer, refresh string }{
+		{"desktop", "", "", ""},
+		{"cron", "", "", "refresh-token = \"file:~/.config/sendoff/example.secret\"\n"},
+		{"cron", "theirs", "y", "refresh-token = \"file:~/.config/sendoff/example.secret\"\n"},
+		{"cron", "theirs", "n", "no"},
 	} {
-		s := newStage(t, "", "", "")
+		s := newStage(t, tt.answer, "", "", "")
 		const table = "[oauth2.own]\nclient-id = \"1\"\ntoken-url = \"https://own.example/token\"\nauth-url = \"https://own.example/\"\n"
 		if err := errors.Join(os.MkdirAll(filepath.Dir(s.Paths.User), 0o700), os.WriteFile(s.Paths.User, []byte(table), 0o600)); err != nil {
 			t.Fatal(err)
@@ -362,7 +364,14 @@ func TestConsent(t *testing.T) {
 		s.Try = func(_ context.Context, tr Trial) (Seen, error) {
 			return Seen{Mechanisms: []string{"XOAUTH2"}}, nil
 		}
-		if err := s.Run(t.Context()); err != nil {
+		err := s.Run(t.Context())
+		if tt.refresh == "no" {
+			if status.KindOf(err) != status.Usage || !strings.Contains(err.Error(), "example.secret keeps the secret that it holds; give --account for another file") || asked != 0 || s.file(t) != table {
+				t.Errorf("%v; asked %d times, left\n%s", err, asked, s.file(t))
+			}
+			continue
+		}
+		if err != nil {
 			t.Fatalf("%v\n%s", err, s.shown.String())
 		}
 		want := "secret = \"oauth2:own\"\n" + tt.refresh

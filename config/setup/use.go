@@ -26,7 +26,6 @@ type place struct {
 	why    string
 	source func(*conversation) string // nil: there is none, and why says what to do instead
 	takes  string                     // the kinds of sources that serve as well, with spaces between
-	keep   func(*conversation) error  // puts the account there, and says what is left to do
 }
 
 // uses is the table of uses. In a service and in a container a refresh token has
@@ -35,31 +34,69 @@ var uses = [...]use{
 	{
 		"desktop", "you, at this desktop",
 		place{"the password goes into the desktop's keyring, which is open while you are logged in, and never into a file",
-			keyring, "keyring", (*conversation).write},
+			keyring, "keyring"},
 		place{"the refresh token goes into the desktop's keyring, which is open while you are logged in",
-			keyring, "keyring", (*conversation).write},
+			keyring, "keyring"},
 	},
 	{
 		"cron", "cron and scripts on this machine",
 		place{"the password goes into a file that only you can read (mode 0600), because no keyring is open when cron runs",
-			(*conversation).secretFile, "file", (*conversation).write},
+			(*conversation).secretFile, "file"},
 		place{"the refresh token goes into a file that only you can read (mode 0600), because no keyring is open when cron runs",
-			(*conversation).secretFile, "file", (*conversation).write},
+			(*conversation).secretFile, "file"},
 	},
 	{
 		"service", "a service that systemd runs",
 		place{"the password becomes a credential that systemd decrypts for that service only, and that no other process can read",
-			(*conversation).credential, "systemd", (*conversation).writeForService},
+			(*conversation).credential, "systemd"},
 		place{"the refresh token goes into a file, because it is replaced from time to time, which a credential of systemd cannot be; the service has to run as the user who owns that file",
-			(*conversation).secretFile, "file", (*conversation).write},
+			(*conversation).secretFile, "file"},
 	},
 	{
 		"container", "a container",
 		place{"everything is in variables, and the password in a file that the container's secrets are mounted as; nothing is written here",
-			func(*conversation) string { return "file:" + containerSecret }, "", (*conversation).printVariables},
+			func(*conversation) string { return fileSource + containerSecret }, ""},
 		place{"variables cannot hold a provider of access tokens, nor a refresh token: make a configuration with --for cron --config FOLDER/config.toml, and mount that folder in the container, in the same place and so that it can be written to",
-			nil, "", nil},
+			nil, ""},
 	},
+}
+
+// The beginnings of sources.
+const (
+	fileSource    = "file:"
+	systemdSource = "systemd:"
+	oauth2Source  = "oauth2:"
+)
+
+// containerSecret is where Docker, Podman and Compose mount the secret of the
+// name sendoff.
+const containerSecret = "/run/secrets/sendoff"
+
+// keyring is the source of an account that names none.
+func keyring(*conversation) string { return "keyring" }
+
+// credential is the source that gives a service what systemd has for the account.
+func (c *conversation) credential() string { return systemdSource + "sendoff-" + c.name }
+
+// secretFile is the source of a file beside the configuration, named after the account.
+func (c *conversation) secretFile() string { return c.fileBeside(c.name) }
+
+// fileBeside returns the source of a file beside the configuration.
+func (c *conversation) fileBeside(name string) string {
+	folder := filepath.Dir(c.file)
+	if rest, err := filepath.Rel(c.Paths.Home, folder); err == nil && filepath.IsLocal(rest) {
+		folder = strings.TrimSuffix("~/"+filepath.ToSlash(rest), "/.")
+	}
+	return fileSource + folder + "/" + name + ".secret"
+}
+
+// path returns the path that a source file:PATH has.
+func (c *conversation) path(source string) string {
+	path := strings.TrimPrefix(source, fileSource)
+	if rest, ok := strings.CutPrefix(path, "~/"); ok {
+		path = filepath.Join(c.Store.Home, rest)
+	}
+	return filepath.Clean(path)
 }
 
 // place returns where the use has a refresh token, or else a password.
@@ -76,7 +113,7 @@ func (p *place) serves(source string) bool {
 	return slices.Contains(strings.Fields(p.takes), kind)
 }
 
-// explainPlace says why the secret goes where it goes. Whoever was asked has read
+// explainPlace says why the secret goes where it goes. A person who was asked has read
 // it already.
 func (c *conversation) explainPlace() {
 	if c.For != "" {
@@ -88,12 +125,13 @@ func (c *conversation) explainPlace() {
 // configuration has no part in.
 func (c *conversation) isElsewhere() bool { return c.use != nil && c.use.name == "container" }
 
-// keyring is the source where an account that names none looks.
-func keyring(*conversation) string { return "keyring" }
-
-// containerSecret is where Docker, Podman and Compose mount the secret of the
-// name sendoff.
-const containerSecret = "/run/secrets/sendoff"
+// nameUse takes the use that an option names.
+func (c *conversation) nameUse(context.Context) (err error) {
+	if c.For != "" {
+		c.use, err = useNamed(c.For)
+	}
+	return status.Usage.Wrap(err)
+}
 
 // useNamed returns the row of that name.
 func useNamed(name string) (*use, error) {
@@ -105,6 +143,20 @@ func useNamed(name string) (*use, error) {
 		names = append(names, uses[i].name)
 	}
 	return nil, fmt.Errorf("--for takes %s", strings.Join(names, ", "))
+}
+
+// chooseUse finds out what the account is for, which says where its secret can
+// be. A source that is given says that too, unless it needs a place of its own.
+func (c *conversation) chooseUse(ctx context.Context) error {
+	isToken := c.source != "" || strings.HasPrefix(c.Secret, oauth2Source)
+	switch {
+	case c.use != nil:
+		return nil
+	case c.anonymous, c.Secret != "" && !(isToken && c.There):
+		c.use = &uses[0]
+		return nil
+	}
+	return c.askUse(ctx, isToken)
 }
 
 // askUse asks what the account is for. What suits this machine is offered.
@@ -124,6 +176,81 @@ func (c *conversation) askUse(ctx context.Context, isToken bool) error {
 		return err
 	}})
 	return err
+}
+
+// choosePlace settles where the secret is, or will be, and where its refresh
+// token will be, if it has one.
+func (c *conversation) choosePlace(ctx context.Context) (err error) {
+	c.place = &c.use.password
+	if c.anonymous && c.user == "" {
+		return nil
+	}
+	given := cmp.Or(c.Secret, c.source)
+	if c.source = given; given == "" {
+		c.source = c.place.source(c)
+	}
+	if c.ref, err = credential.ParseRef(c.source); err != nil {
+		return err
+	}
+	switch {
+	case c.ref.IsOAuth2():
+		if c.place = &c.use.token; c.place.source == nil {
+			return status.Usage.Errorf("%s", c.place.why)
+		}
+		if !c.byClient() {
+			err = c.chooseRefresh(ctx)
+		}
+	case given == "":
+		c.explainPlace()
+	}
+	if err != nil {
+		return err
+	}
+	return c.usable(ctx)
+}
+
+// chooseRefresh settles where the use has the refresh token. A file must hold no other
+// secret, since nobody knows the token yet.
+func (c *conversation) chooseRefresh(ctx context.Context) error {
+	c.refresh = c.place.source(c)
+	c.explainPlace()
+	ref, err := credential.ParseRef(c.refresh)
+	if err != nil || c.refresh == "keyring" {
+		return err
+	}
+	return c.spare(ctx, ref, credential.Secret{})
+}
+
+// spare sees to it that no other secret is lost to this one: only a person, or Force,
+// lets it be replaced.
+func (c *conversation) spare(ctx context.Context, ref credential.Ref, secret credential.Secret) error {
+	if !holdsOther(ctx, c.Store, ref, c.item(), secret) {
+		return nil
+	}
+	c.show("%s holds another secret already, for %s at %s", ref, c.user, c.server.Identity())
+	if c.Force {
+		c.show("it is replaced")
+		return nil
+	}
+	instead := "--force, or --secret for another place"
+	switch {
+	case c.renewal != nil:
+		instead = "the account another source in the configuration, or delete that file"
+	case c.ref.IsOAuth2():
+		instead = "--force, or --account for another file"
+	}
+	ok, err := c.yes("replace the secret in "+ref.String()+"?", false, instead)
+	if err == nil && !ok {
+		err = status.Usage.Errorf("%s keeps the secret that it holds; give %s", ref, strings.TrimPrefix(instead, "--force, or "))
+	}
+	return err
+}
+
+// holdsOther reports whether a secret is at ref that is not the given one. A place that
+// cannot be read holds none: Put finds out why.
+func holdsOther(ctx context.Context, store *credential.Store, ref credential.Ref, item credential.Item, than credential.Secret) bool {
+	there, err := store.Get(ctx, []credential.Ref{ref}, item)
+	return err == nil && there.Reveal() != than.Reveal()
 }
 
 // hasKeyring reports whether the keyring would take a secret now, as far as can
@@ -155,21 +282,3 @@ func (c *conversation) usable(ctx context.Context) error {
 	}
 	return status.Credential.Errorf("%w; --for cron keeps the secret in a file instead", err)
 }
-
-// secretFile is a file beside the configuration that no other secret is in.
-func (c *conversation) secretFile() string { return c.fileBeside(c.name) }
-
-// fileBeside returns the source of a file beside the configuration.
-func (c *conversation) fileBeside(name string) string {
-	folder := filepath.Dir(c.file)
-	if rest, err := filepath.Rel(c.Paths.Home, folder); err == nil && filepath.IsLocal(rest) {
-		folder = strings.TrimSuffix("~/"+filepath.ToSlash(rest), "/.")
-	}
-	return "file:" + folder + "/" + name + ".secret"
-}
-
-// credential is the secret as systemd has it for a service.
-func (c *conversation) credential() string { return systemdSource + "sendoff-" + c.name }
-
-// systemdSource begins a source that is a credential of systemd's.
-const systemdSource = "systemd:"

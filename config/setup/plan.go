@@ -9,74 +9,77 @@ import (
 
 	"sendoff/config"
 	"sendoff/config/edit"
+	"sendoff/submit/credential"
 )
 
-// write stores the secret, and writes the account if that changes. Whether the
-// configuration can take it is found out before.
-func (c *conversation) write() error {
-	if c.renewal != nil && len(c.renewal.moved) == 0 {
-		return c.store()
+// A plan is what was decided: secrets to be stored, and a change of the configuration.
+type plan struct {
+	secrets []kept
+	file    edit.File
+	change  edit.Change  // nil: the file stays as it is
+	after   func() error // says what was done, and what is left to do
+}
+
+// A kept secret is one with its place.
+type kept struct {
+	ref    credential.Ref
+	item   credential.Item
+	secret credential.Secret
+	at     string // where it was found, as FILE:LINE; "" if a person gave it
+}
+
+// apply stores the secrets and then changes the configuration, so that an account that
+// is in it has its secret. That the change can be made is found out before.
+func (p *plan) apply(ctx context.Context, store *credential.Store) error {
+	var done []string
+	put := func() error {
+		for _, k := range p.secrets {
+			if err := store.Put(context.WithoutCancel(ctx), k.ref, k.item, k.secret); err != nil {
+				return err
+			}
+			done = append(done, k.ref.String())
+		}
+		return nil
 	}
-	isStored := false
-	err := c.target().Change(c.change(), func() error {
-		err := c.store()
-		isStored = err == nil && !c.secret.IsZero()
-		return err
-	})
-	if err != nil && isStored {
-		err = fmt.Errorf("%w; the password is in %s already", err, c.ref)
+	var err error
+	if p.change == nil {
+		err = put()
+	} else if err = p.file.Change(p.change, put); err != nil && len(done) > 0 {
+		err = fmt.Errorf("%w; the password is in %s already", err, strings.Join(done, ", "))
 	}
 	if err != nil {
 		return err
 	}
-	return c.written()
+	return p.after()
 }
 
-// store stores the secret, unless it is where it is.
-func (c *conversation) store() error {
-	if !c.secret.IsZero() {
-		if err := c.Store.Put(context.Background(), c.ref, c.item(), c.secret); err != nil {
-			return err
-		}
+// apply carries out what the conversation has decided.
+func (c *conversation) apply(ctx context.Context) error {
+	if c.isElsewhere() {
+		return c.printVariables()
+	}
+	p := &plan{file: c.target(), after: c.sayWritten}
+	if c.ref.Writable() && !c.secret.IsZero() {
+		p.secrets = []kept{{c.ref, c.item(), c.secret, ""}}
 	}
 	if c.renewal == nil {
-		return nil
-	}
-	did, more := "stored", ""
-	if c.ref.IsOAuth2() {
-		more = "; " + c.where()
-		if c.byClient() {
-			did = "tried" // there is nothing to keep
+		p.change = c.add
+	} else {
+		p.after = func() error { return c.sayRenewed(ctx) }
+		if len(c.renewal.moved) > 0 {
+			p.change = c.renewal.changeIn(c.name)
 		}
 	}
-	c.printf("%s: %s, for %s at %s%s\n", did, c.ref, c.user, c.item().Host, more)
-	return nil
+	return p.apply(ctx, c.Store)
 }
 
-// where says where the account's secret is or, of access tokens, what brings
-// them.
-func (c *conversation) where() string {
-	switch {
-	case !c.ref.IsOAuth2():
-		return "its secret is in " + c.ref.String()
-	case c.byClient():
-		return "its access tokens are from " + c.ref.String()
-	}
-	return "its refresh token is in " + cmp.Or(c.account().RefreshToken, "keyring")
-}
-
-// change returns what is done to the configuration, which may have changed since the
+// add adds the account to the configuration, which may have changed since the
 // conversation began.
-func (c *conversation) change() edit.Change {
-	if c.renewal != nil {
-		return func(old string) (string, error) { return c.renewal.moved.ChangeIn(old, c.name) }
+func (c *conversation) add(old string) (text string, err error) {
+	if c.config, err = c.load(); err != nil {
+		return "", err
 	}
-	return func(old string) (text string, err error) {
-		if c.config, err = c.load(); err != nil {
-			return "", err
-		}
-		return c.document().AddTo(old)
-	}
+	return c.document().AddTo(old)
 }
 
 // document returns what is to be added to the configuration. The account that
@@ -86,7 +89,7 @@ func (c *conversation) document() *edit.Document {
 	if old := c.config.Standard(); old != nil && c.config.Account == "" {
 		first := old.Name
 		if old.File != c.file {
-			first = c.name // a file can only speak of its own
+			first = c.name // a file can only speak of its own accounts
 		}
 		d.Top.Set("account", first)
 	}
@@ -95,9 +98,7 @@ func (c *conversation) document() *edit.Document {
 	a.Set("user", c.user)
 	a.Set("from", c.who.Address.String())
 	a.Set("secret", c.source)
-	if c.auth != "" {
-		a.Set("auth", c.auth)
-	}
+	a.Set("auth", c.auth)
 	if c.refresh != "keyring" {
 		a.Set("refresh-token", c.refresh)
 	}
@@ -117,20 +118,20 @@ func (c *conversation) target() edit.File {
 	return edit.File{Path: c.file, Paths: paths, Values: c.Values}
 }
 
-// draft finds out, before anything is asked for or sent, whether the
+// checkTarget finds out, before a password is asked for or sent, whether the
 // configuration can take the account, and whether its file can be written.
-func (c *conversation) draft(context.Context) error {
+func (c *conversation) checkTarget(context.Context) error {
 	if c.isElsewhere() {
 		return nil
 	}
-	made, err := c.target().Check(c.change())
+	made, err := c.target().Check(c.add)
 	if err == nil && c.registration != nil {
 		var p *config.OAuth2
 		if p, err = made.Provider(c.registration.Name); err == nil {
 			c.Provide(p)
 		}
 	}
-	if err == nil && c.ref.IsOAuth2() { // what consent leaves may be kept there first
+	if err == nil && c.ref.IsOAuth2() { // the refresh token may be kept there first
 		_, err = c.target().MakeFolder()
 	}
 	if err != nil {
@@ -139,12 +140,8 @@ func (c *conversation) draft(context.Context) error {
 	return c.target().Writable()
 }
 
-// written says what the configuration has now.
-func (c *conversation) written() error {
-	if c.renewal != nil {
-		c.printf("changed: account %s, in %s: %s", c.name, c.file, c.renewal.moved)
-		return nil
-	}
+// sayWritten says that a new account is written, and what is left to do.
+func (c *conversation) sayWritten() error {
 	c.undo = nil
 	where := ""
 	if c.source != "" {
@@ -157,7 +154,19 @@ func (c *conversation) written() error {
 	if _, err := config.Load(c.Paths, c.Values); err != nil {
 		return fmt.Errorf("written, but not fit for use: %w", err)
 	}
+	c.explainCredential()
 	return nil
+}
+
+// where says where the account's secret is or, of access tokens, what brings them.
+func (c *conversation) where() string {
+	switch {
+	case !c.ref.IsOAuth2():
+		return "its secret is in " + c.ref.String()
+	case c.byClient():
+		return "its access tokens are from " + c.ref.String()
+	}
+	return "its refresh token is in " + cmp.Or(c.account().RefreshToken, "keyring")
 }
 
 // url returns the server as people write it: without a port that goes without
@@ -170,25 +179,13 @@ func (c *conversation) url() string {
 	return url
 }
 
-// writeForService writes the account, and says how to give systemd the secret,
-// which takes the rights of root, and the name of the service.
-func (c *conversation) writeForService() error {
-	if c.Secret != "" {
-		return c.write()
-	}
-	err := c.target().Change(c.change(), func() error { return nil })
-	if err == nil {
-		err = c.written()
-	}
-	if err != nil || c.user == "" {
-		return err
-	}
-	c.explainCredential()
-	return nil
-}
-
-// explainCredential says what root has to do for the service.
+// explainCredential says how root gives systemd the password of a credential, and the
+// service the credential, unless the person has named it, and so has it.
 func (c *conversation) explainCredential() {
+	name, isCredential := strings.CutPrefix(c.source, systemdSource)
+	if !isCredential || c.Secret != "" {
+		return
+	}
 	lines, who := c.unit()
 	c.printf(`as root, give systemd the password, and the service the credential:
     install -d -m 700 /etc/credstore.encrypted
@@ -198,7 +195,7 @@ with these lines:
     [Service]
 %[2]s    LoadCredentialEncrypted=%[1]s:/etc/credstore.encrypted/%[1]s
 %[3]s
-`, strings.TrimPrefix(c.source, systemdSource), lines, who)
+`, name, lines, who)
 }
 
 // unit returns the lines by which a service finds the account, and says whose
