@@ -6,6 +6,7 @@ import (
 
 	"sendoff/config"
 	"sendoff/submit/credential"
+	"sendoff/submit/login"
 	"sendoff/submit/queue"
 	"sendoff/submit/status"
 	"sendoff/submit/throttle"
@@ -20,7 +21,7 @@ func (s *Submitter) throttle() *throttle.Throttle {
 func (s *Submitter) schedule() queue.Schedule { return throttle.Schedule(s.Config) }
 
 // opened notes how the opening of a session went.
-func (s *Submitter) opened(ctx context.Context, a *config.Account, l *login, err error) {
+func (s *Submitter) opened(ctx context.Context, a *config.Account, l *login.Login, err error) {
 	t := s.throttle()
 	switch {
 	case err == nil:
@@ -29,7 +30,7 @@ func (s *Submitter) opened(ctx context.Context, a *config.Account, l *login, err
 	case leaves(err):
 		s.Log.Fault(t.MetBySession(a, err))
 	case status.KindOf(err) == status.AuthFailed && l != nil:
-		secret, _ := l.secret(ctx) // none: no access token was to be had
+		secret, _ := l.Secret(ctx) // none: no access token was to be had
 		s.Log.Fault(t.Failed(a, err, &secret))
 	default:
 		s.Log.Fault(t.Failed(a, err, nil))
@@ -53,11 +54,11 @@ func (s *Submitter) rest(a *config.Account) error {
 }
 
 // refused returns an error if a must not log in now with the secret of l.
-func (s *Submitter) refused(ctx context.Context, a *config.Account, l *login) error {
+func (s *Submitter) refused(ctx context.Context, a *config.Account, l *login.Login) error {
 	if l == nil || s.Queue == nil || s.Store.Interactive {
 		return nil
 	}
-	return s.throttle().Refused(a, func() (credential.Secret, error) { return l.secret(ctx) })
+	return s.throttle().Refused(a, func() (credential.Secret, error) { return l.Secret(ctx) })
 }
 
 // Forget forgets that the account could not be used, because a person has done

@@ -8,6 +8,7 @@ import (
 	"sendoff/config"
 	"sendoff/submit/dial"
 	"sendoff/submit/envelope"
+	"sendoff/submit/login"
 	"sendoff/submit/rewrite"
 	"sendoff/submit/smtp"
 	"sendoff/submit/spool"
@@ -142,8 +143,8 @@ type doctor struct {
 	senderErr error  // why there is none
 	hello     string // our name in EHLO
 
-	login *login // nil: none is wanted
-	stuck bool   // there can be no login
+	login *login.Login // nil: none is wanted
+	stuck bool         // there can be no login
 
 	hops    []dial.Hop
 	met     []*meeting    // one for each hop
@@ -173,7 +174,7 @@ func newDoctor(s *Submitter, c Checkup) *doctor {
 
 // leave ends what the checks have begun.
 func (d *doctor) leave() {
-	d.login.settle()
+	d.login.Close()
 	if d.session != nil {
 		d.session.Close()
 	}

@@ -18,6 +18,7 @@ import (
 	"sendoff/config"
 	"sendoff/submit/credential"
 	"sendoff/submit/envelope"
+	"sendoff/submit/login"
 	"sendoff/submit/process"
 	"sendoff/submit/queue"
 	"sendoff/submit/rewrite"
@@ -138,17 +139,17 @@ func (d *doctor) secret(ctx context.Context) []finding {
 	}
 	var got credential.Secret
 	var err error
-	d.login, err = d.s.newLogin(ctx, d.account, credential.Secret{})
+	d.login, err = d.s.login(ctx, d.account, credential.Secret{})
 	switch {
 	case err != nil:
 	case d.login == nil && d.account.User == "":
 		return one(fine("not needed, as the account has no user"))
 	case d.login == nil:
 		return one(fine("none, on purpose"))
-	case byCertificate(d.account):
+	case login.ByCertificate(d.account):
 		return one(fine("not needed, as the certificate logs in"))
 	default:
-		got, err = d.login.secret(ctx)
+		got, err = d.login.Secret(ctx)
 	}
 	if d.stuck = err != nil; d.stuck {
 		return one(failing(err))
@@ -175,7 +176,7 @@ func want(sources []string, item credential.Item) wantedSecret {
 // stored returns the ways to a login of a, in their order, each with all that
 // has to be stored for it: the secret itself, or what access tokens are got with.
 func (s *Submitter) stored(a *config.Account) ([][]wantedSecret, error) {
-	refs, item, err := Item(a)
+	refs, item, err := login.Item(a)
 	if err != nil {
 		return nil, err
 	}
@@ -199,7 +200,7 @@ func (s *Submitter) stored(a *config.Account) ([][]wantedSecret, error) {
 
 // storedFor is what access tokens of ref are got with.
 func (s *Submitter) storedFor(a *config.Account, ref credential.Ref, item credential.Item) (way []wantedSecret, err error) {
-	p, err := s.provider(ref.Provider())
+	p, err := s.Secrets().Provider(ref.Provider())
 	if err != nil {
 		return nil, err
 	}
@@ -225,7 +226,7 @@ func (d *doctor) secretAsCron(ctx context.Context) []finding {
 	switch {
 	case d.account == nil, d.stuck:
 		return nil
-	case d.login == nil, byCertificate(d.account):
+	case d.login == nil, login.ByCertificate(d.account):
 		return one(fine("not needed"))
 	}
 	ways, err := d.s.stored(d.account)
@@ -281,7 +282,7 @@ func SecretAsCron(r io.Reader, w io.Writer) error {
 
 func fetchAll(way []wantedSecret) error {
 	for _, want := range way {
-		refs, _, err := Item(&config.Account{Secret: want.Sources})
+		refs, _, err := login.Item(&config.Account{Secret: want.Sources})
 		if err == nil {
 			_, err = new(credential.Store).Get(context.Background(), refs, credential.Item{User: want.User, Host: want.Host})
 		}

@@ -316,9 +316,9 @@ func (d *doctor) mechanism(ctx context.Context) []finding {
 	if d.login == nil {
 		return one(fine("not needed; offered: %s", offered))
 	}
-	d.login.local, d.login.port = m.Local(), m.Address
+	d.login.To(m.Local(), m.Address, netip.AddrPort{})
 	name := ""
-	l, err := d.login.auth(ctx, m.facts.Mechanisms, m.facts.TLS)
+	l, err := d.login.Auth(ctx, m.facts.Mechanisms, m.facts.TLS)
 	if err == nil {
 		name, _, err = l.Client.Start()
 	}

@@ -8,6 +8,7 @@ import (
 
 	"sendoff/config"
 	"sendoff/submit/envelope"
+	"sendoff/submit/login"
 	"sendoff/submit/rewrite"
 )
 
@@ -97,7 +98,7 @@ func loginWords(r *Request) string {
 
 // sourceWords names the sources of an account's secret.
 func sourceWords(a *config.Account) string {
-	refs, _, err := Item(a)
+	refs, _, err := login.Item(a)
 	if err != nil {
 		return err.Error()
 	}

@@ -19,6 +19,7 @@ import (
 
 	"sendoff/config"
 	"sendoff/submit/envelope"
+	"sendoff/submit/login"
 	"sendoff/submit/message"
 	"sendoff/submit/process"
 	"sendoff/submit/rewrite"
@@ -299,7 +300,7 @@ func (k *keyhole) fits(ctx context.Context, s *Submitter, a *config.Account, pas
 		return f.is(got)
 	}
 	f = heldSecret{at: time.Now()}
-	if refs, item, err := Item(a); err == nil {
+	if refs, item, err := login.Item(a); err == nil {
 		if secret, err := s.Store.Get(ctx, refs, item); err == nil && !secret.IsZero() {
 			f.hash = sha256.Sum256([]byte(secret.Reveal()))
 		}

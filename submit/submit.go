@@ -38,6 +38,7 @@ import (
 	"sendoff/config"
 	"sendoff/submit/credential"
 	"sendoff/submit/envelope"
+	"sendoff/submit/login"
 	"sendoff/submit/maillog"
 	"sendoff/submit/message"
 	"sendoff/submit/process"
@@ -106,7 +107,7 @@ type Submitter struct {
 	Log      *maillog.Log                                        // may be nil
 	Console  *status.Console                                     // may be nil
 
-	fetched *login         // the secret is there already; nil: each session fetches it
+	fetched *login.Login   // the secret is there already; nil: each session fetches it
 	memory  *memory        // of a run; nil outside
 	own     []net.Listener // whose clients we serve: no mail may go to them
 	stay    bool           // a session is to take more than the mail it is opened for

@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"time"
 
 	"sendoff/config"
 	"sendoff/submit/credential"
 	"sendoff/submit/dial"
+	"sendoff/submit/login"
 	"sendoff/submit/smtp"
 	"sendoff/submit/status"
 	"sendoff/submit/trust"
@@ -40,9 +42,9 @@ var securities = [...]smtp.Security{
 //	server ── targets ── hops ── connection ── session
 func (s *Submitter) open(ctx context.Context, a *config.Account, hello string) (*smtp.Session, dial.Hop, error) {
 	err := refuseOwn(a, s.own)
-	var l *login
+	var l *login.Login
 	if err == nil {
-		l, err = s.newLogin(ctx, a, credential.Secret{})
+		l, err = s.login(ctx, a, credential.Secret{})
 	}
 	if err == nil {
 		err = s.refused(ctx, a, l)
@@ -52,28 +54,48 @@ func (s *Submitter) open(ctx context.Context, a *config.Account, hello string) (
 	if err == nil {
 		session, err = s.search(ctx, o)
 	}
-	if token := l.refused(ctx, err); !token.IsZero() {
+	if token := l.Revoked(ctx, err); !token.IsZero() {
 		s.remark("the access token was refused before its time; getting another")
-		l.settle()
-		if l, err = s.newLogin(ctx, a, token); err == nil {
+		l.Close()
+		if l, err = s.login(ctx, a, token); err == nil {
 			o = &opening{s: s, dialer: s.dialer(), account: a, hello: hello, login: l}
 			session, err = s.search(ctx, o)
 		}
 	}
-	err = l.traced(ctx, err)
-	l.settle()
+	err = l.Blame(ctx, err)
+	l.Close()
 	s.opened(ctx, a, l, err)
 	return session, o.hop, err
 }
 
-// dialer is how s connects to servers.
-func (s *Submitter) dialer() *dial.Dialer {
-	d := &dial.Dialer{Lookup: s.Lookup, LookupSRV: s.LookupSRV, Dial: s.Dial, State: s.Queue, ProxySecret: s.proxySecret}
-	if s.Store != nil {
-		d.Home, d.Interactive = s.Store.Home, s.Store.Interactive
+// login starts to fetch the secret of a. A provider is not asked for an access token
+// while the account rests.
+func (s *Submitter) login(ctx context.Context, a *config.Account, refused credential.Secret) (*login.Login, error) {
+	if s.fetched != nil && refused.IsZero() {
+		return s.fetched, nil
 	}
-	return d
+	if login.NeedsToken(a) {
+		if err := s.rest(a); err != nil {
+			return nil, err
+		}
+	}
+	return s.Secrets().Start(ctx, a, refused)
 }
+
+// Secrets finds the secrets of accounts.
+func (s *Submitter) Secrets() *login.Secrets {
+	store := s.Store
+	if store == nil {
+		store = new(credential.Store)
+	}
+	d := &dial.Dialer{Lookup: s.Lookup, LookupSRV: s.LookupSRV, Dial: s.Dial, State: s.Queue, Home: store.Home, Interactive: store.Interactive}
+	secrets := &login.Secrets{Config: s.Config, Store: store, State: s.Queue, Dialer: d}
+	d.ProxySecret = secrets.ForProxy
+	return secrets
+}
+
+// dialer connects to servers.
+func (s *Submitter) dialer() *dial.Dialer { return s.Secrets().Dialer }
 
 // readyLimit is how long all may take that is before MAIL.
 func readyLimit(a *config.Account) time.Duration {
@@ -109,7 +131,7 @@ type opening struct {
 	dialer             *dial.Dialer
 	account            *config.Account
 	hello              string // our name in EHLO
-	login              *login
+	login              *login.Login
 	failure, unreached error    // the first of each: that of the way which should have worked
 	hop                dial.Hop // the last one
 	classical          bool     // the last handshake was made with classical key shares only
@@ -235,11 +257,12 @@ func (o *opening) start(ctx context.Context, h dial.Hop, conn net.Conn, options 
 		o.dialer.Remember(h, dial.Stalls)
 	}
 	if o.login != nil {
-		o.login.local, o.login.port, o.login.tried = h.Local(), h.Address, nil
+		var from netip.AddrPort
 		if near, ok := conn.LocalAddr().(*net.TCPAddr); ok {
-			o.login.from = near.AddrPort()
+			from = near.AddrPort()
 		}
-		options.Auth = o.login.auth
+		o.login.To(h.Local(), h.Address, from)
+		options.Auth = o.login.Auth
 	}
 	o.s.remark("connected to " + h.String())
 	if odd := way.Odd(h.Port); odd != "" {
@@ -250,7 +273,7 @@ func (o *opening) start(ctx context.Context, h dial.Hop, conn net.Conn, options 
 	if err != nil {
 		err = dial.Explain(conn, err)
 	}
-	if text := o.login.passedOver(); err == nil && text != "" && !o.dialer.Is(h, dial.ToldOfLogins) {
+	if text := o.login.PassedOver(); err == nil && text != "" && !o.dialer.Is(h, dial.ToldOfLogins) {
 		o.s.caution(errors.New(text))
 		o.dialer.Remember(h, dial.ToldOfLogins)
 	}

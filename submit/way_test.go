@@ -194,39 +194,3 @@ func TestProxyGetsName(t *testing.T) {
 		t.Errorf("asked for %q", asked)
 	}
 }
-
-// TestProxyForTokens: the provider of access tokens is asked through the account's
-// proxy, and by no other way.
-func TestProxyForTokens(t *testing.T) {
-	a := work(t, "ann@example.org")
-	a.Secret, a.RefreshToken = config.List[string]{"oauth2:test"}, "file:/nowhere"
-	a.Proxy.Address = "127.0.0.1:1080"
-	test := &config.OAuth2{Name: "test", ClientID: "c", TokenURL: config.Endpoint{URL: "https://provider.example/t"}}
-	s := &Submitter{Config: &config.Config{Providers: []*config.OAuth2{test}}}
-	asked := make(chan string, 2)
-	s.Dial = func(_ context.Context, _, address string) (net.Conn, error) {
-		here, there := net.Pipe()
-		asked <- address
-		go func() {
-			defer there.Close()
-			b := make([]byte, 512)
-			there.Read(b)
-			there.Write([]byte{5, 0})
-			n, _ := there.Read(b)
-			asked <- string(b[5:max(5, n-2)])
-		}()
-		return here, nil
-	}
-	_, item, err := s.Credentials(a)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = item.OAuth2.Dial(t.Context(), "tcp", "provider.example:443")
-	if proxy, name := <-asked, <-asked; proxy != "127.0.0.1:1080" || name != "provider.example" || err == nil {
-		t.Errorf("asked %s for %s: %v", proxy, name, err)
-	}
-	a.Proxy.Address = ""
-	if _, item, err = s.Credentials(a); err != nil || item.OAuth2.Dial != nil {
-		t.Errorf("without a proxy: %v", err)
-	}
-}

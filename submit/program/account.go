@@ -16,6 +16,7 @@ import (
 	"sendoff/config/setup"
 	"sendoff/submit"
 	"sendoff/submit/credential"
+	"sendoff/submit/login"
 	"sendoff/submit/process"
 	"sendoff/submit/status"
 )
@@ -29,7 +30,7 @@ func (p *program) login(ctx context.Context) error {
 	job := p.conversation(s)
 	job.For, job.Flow = p.cmd.For, p.cmd.Flow
 	job.Authorise = func(ctx context.Context, a *config.Account) error {
-		return s.Authorise(ctx, a, true, p.person())
+		return s.Secrets().Authorise(ctx, a, true, p.person())
 	}
 	if err := job.Login(ctx, s.Config, a); err != nil {
 		return err
@@ -45,13 +46,13 @@ func (p *program) logout(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	refs, item, err := s.Credentials(a)
+	refs, item, err := s.Secrets().Credentials(a)
 	if err != nil {
 		return err
 	}
 	refs = slices.DeleteFunc(refs, func(r credential.Ref) bool { return !r.Writable() && !r.IsOAuth2() })
 	if len(refs) == 0 {
-		refs, _, _ := submit.Item(a)
+		refs, _, _ := login.Item(a)
 		_, err := credential.Writable(refs)
 		return err
 	}
@@ -111,9 +112,9 @@ func (p *program) setup(ctx context.Context) error {
 	job.PasswordFile, job.ISPDB, job.Yes, job.Force, job.NoTest = answers.PasswordFile, answers.ISPDB, answers.Yes, answers.Force, answers.NoTest
 	job.ClientID, job.ClientSecretFile, job.Tenant = answers.ClientID, answers.ClientSecretFile, answers.Tenant
 	job.Authorise = func(ctx context.Context, a *config.Account) error {
-		return s.Authorise(ctx, a, false, p.person())
+		return s.Secrets().Authorise(ctx, a, false, p.person())
 	}
-	job.Withdraw = s.Withdraw
+	job.Withdraw = func(ctx context.Context, a *config.Account) error { return s.Secrets().Withdraw(ctx, a) }
 	job.Provide = func(p *config.OAuth2) { s.Config.Providers = append(s.Config.Providers, p) }
 	job.Try = func(ctx context.Context, t setup.Trial) (setup.Seen, error) {
 		seen, err := s.Try(ctx, submit.Trial(t))
@@ -134,7 +135,7 @@ func (p *program) conversation(s *submit.Submitter) *setup.Setup {
 		},
 		Out:      os.Stdout,
 		Paths:    config.Find(p.explicitConfig(), os.Getenv, s.Identity),
-		Values:   submit.Values(),
+		Values:   login.Values(),
 		Identity: s.Identity,
 		Store:    s.Store,
 	}
@@ -151,7 +152,7 @@ func (p *program) takeOver(ctx context.Context) error {
 	paths := config.Find("", os.Getenv, id)
 	named := config.Locate(p.explicitConfig(), os.Getenv, id).Config
 	job := &setup.Import{
-		Reader: importer.Reader{Home: paths.Home, ConfigHome: filepath.Dir(filepath.Dir(paths.User)), Identity: id, Values: submit.Values()},
+		Reader: importer.Reader{Home: paths.Home, ConfigHome: filepath.Dir(filepath.Dir(paths.User)), Identity: id, Values: login.Values()},
 		File:   p.cmd.Entry,
 		Secret: p.cmd.Secret,
 		Target: cmp.Or(named, paths.User),

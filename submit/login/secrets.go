@@ -1,0 +1,178 @@
+package login
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+
+	"sendoff/config"
+	"sendoff/submit/auth"
+	"sendoff/submit/credential"
+	"sendoff/submit/dial"
+	"sendoff/submit/queue"
+	"sendoff/submit/status"
+)
+
+// Secrets finds the secrets of accounts.
+type Secrets struct {
+	Config *config.Config    // has the providers of access tokens
+	Store  *credential.Store // fetches secrets
+	State  *queue.Queue      // where access tokens are kept without a runtime folder; may be nil
+	Dialer *dial.Dialer      // asks the providers of an account with a proxy
+}
+
+// Item returns the sources where the secret of a may be, the keyring if the account
+// names none, and what the secret is kept under. The error is of kind status.Config.
+func Item(a *config.Account) (refs []credential.Ref, item credential.Item, err error) {
+	item = credential.Item{User: a.User}
+	if len(a.Servers) > 0 {
+		item.Host = a.Servers[0].Identity()
+	}
+	for _, name := range a.Sources() {
+		r, err := credential.ParseRef(name)
+		if err != nil {
+			return nil, item, status.Config.Errorf("secret: %w", err)
+		}
+		refs = append(refs, r)
+	}
+	return refs, item, nil
+}
+
+// Credentials is Item with all that is needed to get access tokens, if one of the
+// sources gives them.
+func (s *Secrets) Credentials(a *config.Account) (refs []credential.Ref, item credential.Item, err error) {
+	refs, item, err = Item(a)
+	if err != nil || !slices.ContainsFunc(refs, credential.Ref.IsOAuth2) {
+		return refs, item, err
+	}
+	o := &credential.OAuth2{Account: a.Name, Providers: make(map[string]credential.Provider), Shelf: s.shelf()}
+	for _, r := range refs {
+		if r.IsOAuth2() && err == nil {
+			o.Providers[r.Provider()], err = s.Provider(r.Provider())
+		}
+	}
+	if err != nil {
+		return nil, item, err
+	}
+	if dial.Proxied(a) {
+		o.Dial = func(ctx context.Context, _, address string) (net.Conn, error) {
+			return s.Dialer.DialProxy(ctx, a, address)
+		}
+	}
+	item.OAuth2 = o
+	o.Refresh, err = credential.ParseRef(cmp.Or(a.RefreshToken, "keyring"))
+	return refs, item, err
+}
+
+// ForProxy fetches the password for the proxy of a. It is dial.Dialer.ProxySecret.
+func (s *Secrets) ForProxy(ctx context.Context, a *config.Account) (string, error) {
+	host, _, _ := net.SplitHostPort(a.Proxy.Address)
+	refs, _, err := Item(&config.Account{Secret: a.ProxySecret})
+	if err != nil {
+		return "", err
+	}
+	secret, err := s.Store.Get(ctx, refs, credential.Item{User: a.Proxy.User, Host: host})
+	return secret.Reveal(), err
+}
+
+// Authorise gets a person's consent to access tokens for a. If again is false, it does
+// so only where no token is to be had. The configuration must have the provider; it
+// need not have a.
+func (s *Secrets) Authorise(ctx context.Context, a *config.Account, again bool, who credential.Person) error {
+	refs, item, err := s.Credentials(a)
+	if err != nil {
+		return err
+	}
+	if !again && s.consented(ctx, refs[0], item) {
+		if _, err := s.Store.Get(ctx, refs, item); err == nil {
+			return nil
+		}
+	}
+	return s.Store.Authorise(ctx, refs[0], item, who)
+}
+
+// consented reports whether what access tokens are got with is stored. An access
+// token alone, which may be another account's, gets no further one.
+func (s *Secrets) consented(ctx context.Context, ref credential.Ref, item credential.Item) bool {
+	if item.OAuth2.Providers[ref.Provider()].ByClient {
+		return true
+	}
+	_, err := s.Store.Get(ctx, []credential.Ref{item.OAuth2.Refresh}, ref.RefreshItem(item))
+	return err == nil
+}
+
+// Withdraw forgets the tokens that Authorise has kept for a.
+func (s *Secrets) Withdraw(ctx context.Context, a *config.Account) error {
+	refs, item, err := s.Credentials(a)
+	if err != nil {
+		return err
+	}
+	return s.Store.Delete(ctx, refs[0], item)
+}
+
+// Provider returns what the configuration says of a provider of access tokens.
+func (s *Secrets) Provider(name string) (credential.Provider, error) {
+	p, err := s.Config.Provider(name)
+	if err != nil {
+		return credential.Provider{}, status.Config.Errorf("secret: oauth2:%s: %w", name, err)
+	}
+	c := credential.Provider{
+		AuthURL: p.AuthURL.URL, DeviceURL: p.DeviceURL.URL, TokenURL: p.TokenURL.URL, RedirectURL: p.RedirectURL.URL,
+		ClientID: p.ClientID, Scopes: p.Scopes, ByClient: p.Grant == config.GrantClient,
+	}
+	for _, source := range p.ClientSecret {
+		ref, err := credential.ParseRef(source)
+		if err != nil {
+			return c, status.Config.Errorf("client-secret: %w", err)
+		}
+		c.ClientSecret = append(c.ClientSecret, ref)
+	}
+	return c, nil
+}
+
+// shelf is where all processes of the user find access tokens if they have no
+// runtime folder.
+func (s *Secrets) shelf() *credential.Shelf {
+	if s.State == nil {
+		return nil
+	}
+	return &credential.Shelf{
+		Read:  s.State.State,
+		Write: s.State.SetState,
+		Lock: func(name string) (func(), error) {
+			release, err := s.State.Lock(name)
+			if errors.Is(err, queue.ErrBusy) {
+				return nil, nil
+			}
+			return release, err
+		},
+	}
+}
+
+// Values returns the validators of settings whose syntax the packages credential and
+// auth own.
+func Values() config.Values {
+	return config.Values{
+		Secret: func(s string) error {
+			_, err := credential.ParseRef(s)
+			return err
+		},
+		Place: func(s string) error {
+			ref, err := credential.ParseRef(s)
+			if err == nil && !ref.Writable() {
+				err = errors.New("it must be written to: keyring or file:PATH")
+			}
+			return err
+		},
+		Mechanism: func(name string) error {
+			if !slices.Contains(auth.Known(), name) {
+				return fmt.Errorf("unknown mechanism %.20q; known are %s", name, strings.Join(auth.Known(), ", "))
+			}
+			return nil
+		},
+	}
+}
