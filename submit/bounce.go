@@ -121,7 +121,7 @@ func (s *Submitter) notify(event string, about ...string) (late bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), commandTime)
 	defer cancel()
 	cmd := process.Command(ctx, argv, false)
-	cmd.Env = append(os.Environ(), "SENDOFF_EVENT="+event, "SENDOFF_FOLDER="+s.Queue.String()+"/failed")
+	cmd.Env = append(os.Environ(), "SENDOFF_EVENT="+event, "SENDOFF_FOLDER="+s.Queue.FailedFolder())
 	cmd.Env = append(cmd.Env, about...)
 	if err := process.RunCommand(cmd); err != nil {
 		s.Log.Fault(fmt.Errorf("notify-command: %w", err))

@@ -424,14 +424,11 @@ func (d *doctor) failed(context.Context) []finding {
 	if d.s.Queue == nil {
 		return nil
 	}
-	folder := filepath.Join(d.s.Queue.String(), "failed")
-	names, err := os.ReadDir(folder)
-	names = slices.DeleteFunc(names, func(name fs.DirEntry) bool { return filepath.Ext(name.Name()) != ".env" })
-	switch n := len(names); {
-	case err != nil && !errors.Is(err, fs.ErrNotExist):
+	switch n, err := d.s.Queue.CountFailed(); {
+	case err != nil:
 		return one(noted(status.Temporary.Wrap(err)))
 	case n > 0:
-		return one(noted(status.Temporary.Errorf("%d message%s given up, in %s", n, plural(n), folder)))
+		return one(noted(status.Temporary.Errorf("%d message%s given up, in %s", n, plural(n), d.s.Queue.FailedFolder())))
 	}
 	return one(fine("nothing was given up"))
 }

@@ -111,7 +111,7 @@ func (s *Submitter) keep(r *Request, report *Report, whom func(Failure) []Wanted
 		s.tellSender(r, report, refused)
 	case s.Sendmail && s.Queue != nil && (len(refused.To) > 0 || refused.Reason != ""):
 		if s.store(r, refused, s.Queue.AddFailed) == nil {
-			report.copy = filepath.Join(s.Queue.String(), "failed", string(refused.ID)+".eml")
+			report.copy = filepath.Join(s.Queue.FailedFolder(), string(refused.ID)+".eml")
 			if r.Sender != nil && r.Sender.IsNull() { // so its caller hears of no failure by mail, and cron of none at all
 				s.notifyCommand(refused)
 			}

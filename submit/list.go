@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -216,7 +215,7 @@ func ListFailed(w io.Writer, q *queue.Queue) (entries int, err error) {
 			continue
 		}
 		if entries++; entries == 1 {
-			fmt.Fprintf(out, "-Given up, in %s: sendoff --queue-retry ID tries it again, sendoff --queue-delete ID removes it-\n", filepath.Join(q.String(), "failed"))
+			fmt.Fprintf(out, "-Given up, in %s: sendoff --queue-retry ID tries it again, sendoff --queue-delete ID removes it-\n", q.FailedFolder())
 		}
 		at := "given up " + q.FailedAt(e.ID).Local().Format("Jan _2 15:04")
 		writeEntry(out, e, ' ', func(to queue.Recipient) string { return join(at, to.Reason, e.Reason) })

@@ -145,5 +145,5 @@ func (s *Submitter) logNotice(e *queue.Entry) {
 }
 
 func (s *Submitter) logFailed(e *queue.Entry) {
-	s.Log.Line(e.ID, true, "status", "failed", "reply", "in "+s.Queue.String()+"/failed: "+e.Why())
+	s.Log.Line(e.ID, true, "status", "failed", "reply", "in "+s.Queue.FailedFolder()+": "+e.Why())
 }

@@ -5,14 +5,19 @@ import (
 	"io"
 	"io/fs"
 	"iter"
+	"path/filepath"
 	"time"
 )
+
+// FailedFolder returns the folder of the entries that were given up: of each, the
+// message is in ID.eml.
+func (q *Queue) FailedFolder() string { return filepath.Join(q.path, failed) }
 
 // Failed returns the entries that a person must look at, as Entries does those
 // that wait.
 func (q *Queue) Failed() iter.Seq2[*Entry, error] { return q.entries(failed) }
 
-// CountFailed returns how many there are.
+// CountFailed returns how many entries Failed returns.
 func (q *Queue) CountFailed() (int, error) {
 	ids, err := q.ids(failed)
 	return len(ids), err
