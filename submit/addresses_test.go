@@ -86,7 +86,7 @@ func TestStalledAddress(t *testing.T) {
 			t.Errorf("later: %v", err)
 		}
 		s.dialer().Sweep()
-		if names := s.Queue.States(); slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(n, "address-") }) {
+		if names := s.Queue.State.List(); slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(n, "address-") }) {
 			t.Errorf("left: %q", names)
 		}
 		time.Sleep(48 * time.Hour) // until the silent one has noticed

@@ -43,7 +43,7 @@ const toldPrefix = "told-"
 // readTold returns what is in a file; nil if it cannot be read.
 func (r *run) readTold(name string) *announced {
 	t := new(announced)
-	if json.Unmarshal(r.s.Queue.State(name), t) != nil {
+	if json.Unmarshal(r.s.Queue.State.Read(name), t) != nil {
 		return nil
 	}
 	return t
@@ -55,7 +55,7 @@ func (r *run) writeTold(name string, t *announced) error {
 	if err != nil {
 		return err
 	}
-	return r.s.Queue.SetState(name, text)
+	return r.s.Queue.State.Write(name, text)
 }
 
 // alarmLock is the lock of the run that tells what there is to tell.
@@ -83,13 +83,13 @@ func (r *run) alarm(ctx context.Context, now bool) {
 		return
 	}
 	r.alarmed = time.Now()
-	release, err := r.s.Queue.LockWithin(alarmLock, time.Second)
+	release, err := r.s.Queue.State.LockWithin(alarmLock, time.Second)
 	if err != nil {
 		return // another run tells it, or nothing could be kept of what is told
 	}
 	defer release()
 	news, known := r.late(), make(map[string]bool)
-	for _, name := range r.s.Queue.States() {
+	for _, name := range r.s.Queue.State.List() {
 		if !strings.HasPrefix(name, toldPrefix) {
 			continue
 		}
@@ -100,7 +100,7 @@ func (r *run) alarm(ctx context.Context, now bool) {
 			}
 			continue
 		}
-		if err := r.s.Queue.SetState(name, nil); err == nil && t != nil { // or it would be told again and again
+		if err := r.s.Queue.State.Write(name, nil); err == nil && t != nil { // or it would be told again and again
 			r.tell(t.Account, late{eventRecovered, t.Since, t.Reason, t.Place})
 		}
 	}

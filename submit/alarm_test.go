@@ -39,8 +39,8 @@ func told(t *testing.T, s *Submitter) func() []string {
 func sinceAnHour(t *testing.T, s *Submitter, key string) {
 	t.Helper()
 	since := regexp.MustCompile(`(?m)^since .*$`)
-	text := since.ReplaceAll(s.Queue.State("fault-"+key), []byte("since "+time.Now().Add(-time.Hour).UTC().Format(time.RFC3339Nano)))
-	if err := s.Queue.SetState("fault-"+key, text); err != nil {
+	text := since.ReplaceAll(s.Queue.State.Read("fault-"+key), []byte("since "+time.Now().Add(-time.Hour).UTC().Format(time.RFC3339Nano)))
+	if err := s.Queue.State.Write("fault-"+key, text); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -359,7 +359,7 @@ func (d *doctor) runner(context.Context) []finding {
 	if s.Queue == nil {
 		return nil
 	}
-	locked, _ := s.Queue.Locked(spool.RunnerLock)
+	locked, _ := s.Queue.State.Locked(spool.RunnerLock)
 	trouble, try := s.Trouble()
 	switch {
 	case s.Timed():

@@ -159,9 +159,9 @@ func TestLongClientHello(t *testing.T) {
 				t.Errorf("the doctor says:\n%s", found.String())
 			}
 			box.sizes()
-			for _, name := range s.Queue.States() {
+			for _, name := range s.Queue.State.List() {
 				if strings.HasPrefix(name, "address-") {
-					s.Queue.SetState(name, fmt.Appendf(nil, "classical %s\n", time.Now().Add(-25*time.Hour).Format(time.RFC3339Nano)))
+					s.Queue.State.Write(name, fmt.Appendf(nil, "classical %s\n", time.Now().Add(-25*time.Hour).Format(time.RFC3339Nano)))
 				}
 			}
 			if err := send(); err != nil || box.sizes() != "long short" {
@@ -191,9 +191,9 @@ func TestLostClientHello(t *testing.T) {
 			t.Errorf("%v: %s", all, got)
 		}
 	}
-	for _, name := range s.Queue.States() {
+	for _, name := range s.Queue.State.List() {
 		if strings.HasPrefix(name, "address-") {
-			t.Errorf("remembered: %s", s.Queue.State(name))
+			t.Errorf("remembered: %s", s.Queue.State.Read(name))
 		}
 	}
 }

@@ -360,8 +360,8 @@ func (s *Submitter) received(r *Request, c smtpd.Client) string {
 // not.
 func (s *Submitter) tend(ctx context.Context) {
 	pause := func() { rest(ctx, time.Second) }
-	release, err := s.Queue.Lock(spool.RunnerLock)
-	for ; err != nil && ctx.Err() == nil; release, err = s.Queue.Lock(spool.RunnerLock) {
+	release, err := s.Queue.State.Lock(spool.RunnerLock)
+	for ; err != nil && ctx.Err() == nil; release, err = s.Queue.State.Lock(spool.RunnerLock) {
 		pause() // somebody else's runner has to end
 	}
 	if err != nil {

@@ -179,7 +179,7 @@ func TestOneLogin(t *testing.T) {
 		if len(f) != 1 || !f[0].Login || !strings.Contains(f[0].Reason, "535 5.7.8 no") {
 			t.Fatalf("%+v", f)
 		}
-		if strings.Contains(string(s.Queue.State("fault-"+throttle.Key(s.Config.Accounts[0]))), "wrong") {
+		if strings.Contains(string(s.Queue.State.Read("fault-"+throttle.Key(s.Config.Accounts[0]))), "wrong") {
 			t.Error("the fault's file has the secret")
 		}
 
@@ -364,7 +364,7 @@ func TestHeartbeat(t *testing.T) {
 			}
 		}
 		queueOne(1, "nothing runs the queue")
-		release, err := s.Queue.Lock(spool.RunnerLock)
+		release, err := s.Queue.State.Lock(spool.RunnerLock)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -395,9 +395,9 @@ func TestHeartbeat(t *testing.T) {
 		mark(time.Hour)
 		time.Sleep(90 * time.Minute)
 		queueOne(0, "a timer runs each hour")
-		s.Queue.SetState("timer", note(time.Now().Add(time.Hour)))
+		s.Queue.State.Write("timer", note(time.Now().Add(time.Hour)))
 		queueOne(1, "a timer of the future")
-		s.Queue.SetState("timer", note(time.Now())[:12])
+		s.Queue.State.Write("timer", note(time.Now())[:12])
 		queueOne(1, "half a note")
 		s.Spool.Runner = config.Off
 		queueOne(0, `runner = "off"`)

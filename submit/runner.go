@@ -41,7 +41,7 @@ func (s *Submitter) Runner(ctx context.Context) (err error) {
 // reign takes the lock of the runner. Somebody may only be at its end.
 func (s *Submitter) reign() (release func(), err error) {
 	for range 10 {
-		if release, err = s.Queue.Lock(spool.RunnerLock); !errors.Is(err, queue.ErrBusy) {
+		if release, err = s.Queue.State.Lock(spool.RunnerLock); !errors.Is(err, queue.ErrBusy) {
 			break
 		}
 		time.Sleep(10 * time.Millisecond)
@@ -132,7 +132,7 @@ func (s *Submitter) Repeat(ctx context.Context, interval time.Duration, all bool
 	}()
 	for {
 		if release == nil && all && s.Queue != nil {
-			release, _ = s.Queue.Lock(spool.RunnerLock) // or a runner is still there
+			release, _ = s.Queue.State.Lock(spool.RunnerLock) // or a runner is still there
 		}
 		if err := pass(); err != nil {
 			return err

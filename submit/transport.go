@@ -15,6 +15,7 @@ import (
 	"sendoff/submit/dial"
 	"sendoff/submit/login"
 	"sendoff/submit/smtp"
+	"sendoff/submit/state"
 	"sendoff/submit/status"
 	"sendoff/submit/trust"
 )
@@ -88,8 +89,12 @@ func (s *Submitter) Secrets() *login.Secrets {
 	if store == nil {
 		store = new(credential.Store)
 	}
-	d := &dial.Dialer{Lookup: s.Lookup, LookupSRV: s.LookupSRV, Dial: s.Dial, State: s.Queue, Home: store.Home, Interactive: store.Interactive}
-	secrets := &login.Secrets{Config: s.Config, Store: store, State: s.Queue, Dialer: d}
+	var known *state.Folder
+	if s.Queue != nil {
+		known = s.Queue.State
+	}
+	d := &dial.Dialer{Lookup: s.Lookup, LookupSRV: s.LookupSRV, Dial: s.Dial, State: known, Home: store.Home, Interactive: store.Interactive}
+	secrets := &login.Secrets{Config: s.Config, Store: store, State: known, Dialer: d}
 	d.ProxySecret = secrets.ForProxy
 	return secrets
 }

@@ -302,21 +302,6 @@ func TestUnfinished(t *testing.T) {
 	left(".pw2.new-3")
 }
 
-// TestShelfUnfinished is the same of a token.
-func TestShelfUnfinished(t *testing.T) {
-	folder := t.TempDir()
-	s := shelfIn(folder)
-	stray := filepath.Join(folder, "new-token")
-	for _, text := range []string{"token", ""} {
-		if err := errors.Join(os.WriteFile(stray, []byte("an old token"), 0o600), s.Write("token", []byte(text))); err != nil && text != "" {
-			t.Fatal(err)
-		}
-		if _, err := os.Lstat(stray); !errors.Is(err, fs.ErrNotExist) || string(s.Read("token")) != text {
-			t.Errorf("%q, %v", s.Read("token"), err)
-		}
-	}
-}
-
 // TestReadyFile: what would keep a secret from being written is known before,
 // and trying leaves nothing.
 func TestReadyFile(t *testing.T) {

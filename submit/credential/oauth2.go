@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"sendoff/submit/state"
 	"sendoff/submit/status"
 )
 
@@ -35,7 +36,7 @@ type OAuth2 struct {
 	Account   string              // for "sendoff --login ACCOUNT"
 	Providers map[string]Provider // by name, those that are referred to
 	Refresh   Ref                 // where the refresh token is kept: a place that can be written to
-	Shelf     *Shelf              // has the lock, and the access tokens if there is no runtime folder of ours; may be nil
+	State     *state.Folder       // has the lock, and the access tokens if there is no runtime folder of ours; may be nil
 	Refused   Secret              // an access token that is good no more, whatever the cache says
 
 	// Dial connects to a provider through the account's proxy; nil: there is none.
@@ -61,15 +62,6 @@ func (p Provider) ClientItem() Item {
 	return Item{User: p.ClientID, Host: u.Hostname()}
 }
 
-// A Shelf keeps what all processes of the user know for a while.
-type Shelf struct {
-	Read  func(name string) []byte             // nothing if there is none
-	Write func(name string, text []byte) error // for a reader at once or not at all; no text removes it
-	// Lock returns nil if somebody has the lock. It is given back by release
-	// or the end of the process.
-	Lock func(name string) (release func(), err error)
-}
-
 // Limits of what happens under the lock.
 const (
 	lockLimit = 20 * time.Second // for whoever waits for it
@@ -85,10 +77,10 @@ type grant struct {
 	place
 	*OAuth2
 	Provider
-	shelf *Shelf // of access tokens; may be nil
-	locks *Shelf // that of all sessions of the user, if there is one; may be nil
-	key   string // what stands for the grant among files
-	proof Secret // the client secret, once it was needed
+	cache *state.Folder // of access tokens; may be nil
+	locks *state.Folder // that of all sessions of the user, if there is one; may be nil
+	key   string        // what stands for the grant among files
+	proof Secret        // the client secret, once it was needed
 }
 
 func parseOAuth2(arg string) error {
@@ -108,11 +100,9 @@ func (p place) grant() (*grant, error) {
 	if _, err := p.item.username(); err != nil {
 		return nil, err
 	}
-	g := &grant{place: p, OAuth2: o, Provider: provider, shelf: o.Shelf, locks: o.Shelf}
-	if runtime := runtimeShelf(); runtime != nil {
-		g.shelf = runtime
-		g.locks = cmp.Or(o.Shelf, runtime)
-	}
+	g := &grant{place: p, OAuth2: o, Provider: provider}
+	runtime := runtimeFolder()
+	g.cache, g.locks = cmp.Or(runtime, o.State), cmp.Or(o.State, runtime)
 	h := sha256.New()
 	fmt.Fprintf(h, "%q %q %q %q %t %q %q", p.arg, provider.TokenURL, provider.ClientID, provider.Scopes, provider.ByClient, p.item.User, p.item.Host)
 	g.key = hex.EncodeToString(h.Sum(nil)[:8])
@@ -150,11 +140,8 @@ func (p place) deleteOAuth2(ctx context.Context) error {
 		return err
 	}
 	defer release()
-	for _, shelf := range []*Shelf{g.shelf, g.OAuth2.Shelf} { // it may have been without a runtime folder
-		if shelf != nil {
-			shelf.Write(g.tokenName(), nil)
-		}
-	}
+	g.cache.Write(g.tokenName(), nil)
+	g.State.Write(g.tokenName(), nil) // it may have been without a runtime folder
 	if g.ByClient {
 		return nil
 	}
@@ -169,46 +156,38 @@ type cachedToken struct {
 
 func (g *grant) tokenName() string { return "token-" + g.key }
 
-// cached returns the access token of the shelf, if it can still be used.
+// cached returns the access token of the cache, if it can still be used.
 func (g *grant) cached() string {
-	if g.shelf == nil {
-		return ""
-	}
 	var c cachedToken
-	if json.Unmarshal(g.shelf.Read(g.tokenName()), &c) != nil || !time.Now().Before(c.Until) || c.Token == g.Refused.Reveal() {
+	if json.Unmarshal(g.cache.Read(g.tokenName()), &c) != nil || !time.Now().Before(c.Until) || c.Token == g.Refused.Reveal() {
 		return ""
 	}
 	return c.Token
 }
 
-// cache keeps an access token. Where that cannot be done, the next process
-// gets one of its own.
-func (g *grant) cache(t tokens) {
-	if g.shelf == nil {
-		return
-	}
+// keepAccess keeps an access token, and clears away those that nobody uses any
+// more. Where that cannot be done, the next process gets one of its own.
+func (g *grant) keepAccess(t tokens) {
 	until := time.Now().Add(t.life - min(early, t.life/10))
 	text, err := json.Marshal(cachedToken{t.access, until})
 	if err == nil {
-		err = g.shelf.Write(g.tokenName(), text)
+		err = g.cache.Write(g.tokenName(), text)
 	}
 	if err != nil {
-		g.shelf.Write(g.tokenName(), nil) // rather none than an old one
+		g.cache.Write(g.tokenName(), nil) // rather none than an old one
 	}
+	g.cache.Sweep()
 }
 
 // lock waits until no other process gets a token for g.
 func (g *grant) lock(ctx context.Context) (release func(), err error) {
-	if g.locks == nil {
-		return func() {}, nil
-	}
 	for deadline := time.Now().Add(lockLimit); ; {
 		release, err := g.locks.Lock("lock-" + g.key)
-		if err != nil {
-			return func() {}, nil // better two at once than no mail
-		}
-		if release != nil {
+		switch {
+		case err == nil:
 			return release, nil
+		case !errors.Is(err, state.ErrBusy):
+			return func() {}, nil // better two at once than no mail
 		}
 		if time.Now().After(deadline) {
 			return nil, status.Connection.Errorf("another process has been getting a token for %v", lockLimit)
@@ -228,7 +207,7 @@ func (g *grant) refresh(ctx context.Context) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		g.cache(t)
+		g.keepAccess(t)
 		return t.access, nil
 	}
 	old, err := g.refreshToken(ctx)
@@ -275,7 +254,7 @@ func (g *grant) keep(ctx context.Context, t tokens, old string) error {
 			return fmt.Errorf("the new refresh token cannot be kept: %w", named{g.Refresh, err})
 		}
 	}
-	g.cache(t)
+	g.keepAccess(t)
 	return nil
 }
 

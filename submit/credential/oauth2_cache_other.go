@@ -2,8 +2,10 @@
 
 package credential
 
-// runtimeShelf returns nil: the system has no such folder.
-func runtimeShelf() *Shelf { return nil }
+import "sendoff/submit/state"
+
+// runtimeFolder returns nil: the system has no such folder.
+func runtimeFolder() *state.Folder { return nil }
 
 // privateFolder returns "" for the same reason.
 func privateFolder() string { return "" }

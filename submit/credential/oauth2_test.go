@@ -24,19 +24,18 @@ import (
 
 	"sendoff/submit/credential/oauth2test"
 	"sendoff/submit/process"
+	"sendoff/submit/state"
 	"sendoff/submit/status"
 )
 
 // A tokenStore is a Store whose provider is at the other end of a pipe, so that
-// time can be faked, and whose keyring and cache are maps.
+// time can be faked, and whose keyring is a map.
 type tokenStore struct {
 	Store
 	t        *testing.T
 	provider *oauth2test.Provider
 	ring     shelf
-	mu       sync.Mutex // of cache and locked
-	cache    map[string][]byte
-	locked   bool
+	state    *state.Folder
 	down     atomic.Bool // the provider is not reached
 	settings Provider
 	refused  Secret
@@ -45,7 +44,11 @@ type tokenStore struct {
 const ringKey = "oauth2:test:ann@example.org@smtp.example.org"
 
 func newTokenStore(t *testing.T) *tokenStore {
-	s := &tokenStore{t: t, ring: shelf{}, cache: make(map[string][]byte)}
+	root, err := os.OpenRoot(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &tokenStore{t: t, ring: shelf{}, state: state.In(root, ".")}
 	s.provider = &oauth2test.Provider{ClientID: "client", Life: time.Hour, User: "ann@example.org"}
 	s.settings = Provider{AuthURL: "http://localhost/authorize", DeviceURL: "http://localhost/device", TokenURL: "http://localhost/token", ClientID: "client", Scopes: []string{"mail"}}
 	s.Keyring = s.ring
@@ -86,40 +89,47 @@ func (s *tokenStore) test(do func(t *testing.T)) {
 func (s *tokenStore) item() Item {
 	o := &OAuth2{Account: "work", Refused: s.refused, Providers: map[string]Provider{"test": s.settings}}
 	o.Refresh, _ = ParseRef("keyring")
-	o.Shelf = &Shelf{
-		Read: func(name string) []byte {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			return s.cache[name]
-		},
-		Write: func(name string, text []byte) error {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			s.cache[name] = text
-			return nil
-		},
-		Lock: func(name string) (func(), error) {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			if s.locked {
-				return nil, nil
-			}
-			s.locked = true
-			return func() { s.set(nil, false) }, nil
-		},
-	}
+	o.State = s.state
 	return Item{User: "ann@example.org", Host: "smtp.example.org", OAuth2: o}
 }
 
-// set puts another cache, if there is one, in place, and says whether somebody
-// has the lock.
-func (s *tokenStore) set(cache map[string][]byte, locked bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if cache != nil {
-		s.cache = cache
+// cached returns the access tokens that are kept, by the names of their files.
+func (s *tokenStore) cached() map[string][]byte {
+	tokens := make(map[string][]byte)
+	for _, name := range s.state.List() {
+		if strings.HasPrefix(name, "token-") {
+			tokens[name] = s.state.Read(name)
+		}
 	}
-	s.locked = locked
+	return tokens
+}
+
+// cache keeps access tokens, and no others.
+func (s *tokenStore) cache(tokens map[string][]byte) {
+	s.t.Helper()
+	for name := range s.cached() {
+		if err := s.state.Write(name, nil); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	for name, text := range tokens {
+		if err := s.state.Write(name, text); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+}
+
+// lock takes the lock as another process does.
+func (s *tokenStore) lock() (release func()) {
+	s.t.Helper()
+	g, err := place{&s.Store, "test", s.item()}.grant()
+	if err == nil {
+		release, err = s.state.Lock("lock-" + g.key)
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return release
 }
 
 func (s *tokenStore) get() (Secret, error) {
@@ -186,13 +196,15 @@ func TestOAuth2Lock(t *testing.T) {
 	s.test(func(t *testing.T) {
 		s.ring[ringKey] = s.provider.Refresh("ann@example.org")
 		first := s.token()
-		kept := s.cache
-		s.set(make(map[string][]byte), true)
-		time.AfterFunc(5*time.Second, func() { s.set(kept, false) })
+		kept := s.cached()
+		s.cache(nil)
+		release := s.lock()
+		time.AfterFunc(5*time.Second, func() { s.cache(kept); release() })
 		if s.token() != first {
 			t.Error("not the other's token")
 		}
-		s.set(make(map[string][]byte), true)
+		s.cache(nil)
+		defer s.lock()()
 		begin := time.Now()
 		_, err := s.get()
 		if status.KindOf(err) != status.Connection || time.Since(begin) > lockLimit+time.Second {
@@ -219,11 +231,11 @@ func TestOAuth2Rotation(t *testing.T) {
 		if s.ring[ringKey] == old || len(s.ring) != 2 {
 			t.Errorf("the keyring has %q", s.ring)
 		}
-		clear(s.cache)
+		s.cache(nil)
 		s.Keyring = tooSmall{s.ring}
 		_, err := s.get()
 		fails(t, err, "oauth2:test: the new refresh token cannot be kept: keyring: the secret is too long for it")
-		if len(s.cache) != 0 {
+		if len(s.cached()) != 0 {
 			t.Error("an access token was kept all the same")
 		}
 		_, err = s.get()
@@ -237,7 +249,7 @@ func TestOAuth2Rotation(t *testing.T) {
 }
 
 // TestOAuth2Forgotten: a logout waits for whoever is getting tokens, and leaves
-// nothing of theirs, on either shelf.
+// nothing of theirs, in either folder.
 func TestOAuth2Forgotten(t *testing.T) {
 	s := newTokenStore(t)
 	s.test(func(t *testing.T) {
@@ -256,7 +268,7 @@ func TestOAuth2Forgotten(t *testing.T) {
 			t.Error(err)
 		}
 		all.Wait()
-		for name, text := range s.cache {
+		for name, text := range s.cached() {
 			if len(text) > 0 {
 				t.Errorf("%s is left", name)
 			}
@@ -285,7 +297,7 @@ func TestOAuth2Faster(t *testing.T) {
 			t.Errorf("asked %d times", n)
 		}
 		s.provider.Revoke(true)
-		clear(s.cache)
+		s.cache(nil)
 		if _, err := s.get(); status.KindOf(err) != status.AuthFailed || s.provider.Count("refresh_token") != 3 {
 			t.Errorf("%v, asked %d times", err, s.provider.Count("refresh_token"))
 		}
@@ -322,7 +334,8 @@ func TestOAuth2Interrupted(t *testing.T) {
 			if err != nil && status.KindOf(err) != status.Connection {
 				t.Errorf("%v", err)
 			}
-			s.set(make(map[string][]byte), true)
+			s.cache(nil)
+			defer s.lock()()
 			begin = time.Now()
 			if err := get(); !errors.As(err, new(process.Stopped)) || time.Since(begin) > time.Second {
 				t.Errorf("%v after %v", err, time.Since(begin))

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"sendoff/submit/queue"
+	"sendoff/submit/state"
 )
 
 // A Trait is what is remembered of an address for a while, by all processes of
@@ -43,9 +43,9 @@ func addressFile(h Hop) string {
 
 // traitsOf returns what is remembered under name, and since when. A time in the
 // future was written by a clock that was wrong.
-func traitsOf(q *queue.Queue, name string) map[string]time.Time {
+func traitsOf(d *state.Folder, name string) map[string]time.Time {
 	since := make(map[string]time.Time)
-	for line := range strings.Lines(string(q.State(name))) {
+	for line := range strings.Lines(string(d.Read(name))) {
 		word, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
 		at, err := time.Parse(time.RFC3339Nano, value)
 		i := slices.IndexFunc(traits[:], func(t Trait) bool { return t.name == word })
@@ -58,9 +58,6 @@ func traitsOf(q *queue.Queue, name string) map[string]time.Time {
 
 // Is reports whether t is remembered of h.
 func (d *Dialer) Is(h Hop, t Trait) bool {
-	if d.State == nil {
-		return false
-	}
 	_, ok := traitsOf(d.State, addressFile(h))[t.name]
 	return ok
 }
@@ -68,9 +65,6 @@ func (d *Dialer) Is(h Hop, t Trait) bool {
 // Remember remembers t of h from now on. A disk that does not take it costs
 // another attempt, and no mail.
 func (d *Dialer) Remember(h Hop, t Trait) {
-	if d.State == nil {
-		return
-	}
 	since := traitsOf(d.State, addressFile(h))
 	since[t.name] = time.Now()
 	text := "address " + h.Endpoint() + "\n"
@@ -79,14 +73,14 @@ func (d *Dialer) Remember(h Hop, t Trait) {
 			text += fmt.Sprintf("%s %s\n", t.name, at.UTC().Format(time.RFC3339Nano))
 		}
 	}
-	d.State.SetState(addressFile(h), []byte(text))
+	d.State.Write(addressFile(h), []byte(text))
 }
 
 // Sweep removes the files of addresses of which nothing is remembered any more.
 func (d *Dialer) Sweep() {
-	for _, name := range d.State.States() {
+	for _, name := range d.State.List() {
 		if strings.HasPrefix(name, addressPrefix) && len(traitsOf(d.State, name)) == 0 {
-			d.State.SetState(name, nil)
+			d.State.Write(name, nil)
 		}
 	}
 }

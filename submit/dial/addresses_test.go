@@ -17,13 +17,13 @@ func TestStalledClock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &Dialer{State: q}
+	d := &Dialer{State: q.State}
 	h := Hop{Address: netip.MustParseAddrPort("[2001:db8::1]:25")}
 	for _, tt := range []struct {
 		ago  time.Duration
 		want bool
 	}{{time.Minute, true}, {61 * time.Minute, false}, {-time.Minute, false}} {
-		q.SetState(addressFile(h), fmt.Appendf(nil, "stalled %s\n", time.Now().Add(-tt.ago).Format(time.RFC3339Nano)))
+		q.State.Write(addressFile(h), fmt.Appendf(nil, "stalled %s\n", time.Now().Add(-tt.ago).Format(time.RFC3339Nano)))
 		if got := d.Is(h, Stalls); got != tt.want {
 			t.Errorf("%s ago: %v", tt.ago, got)
 		}

@@ -27,7 +27,7 @@ import (
 	"time"
 
 	"sendoff/config"
-	"sendoff/submit/queue"
+	"sendoff/submit/state"
 	"sendoff/submit/status"
 )
 
@@ -44,7 +44,7 @@ type Dialer struct {
 	LookupSRV func(ctx context.Context, name string) ([]*net.SRV, error)
 	Dial      func(ctx context.Context, network, address string) (net.Conn, error) // nil: net.Dialer
 
-	State       *queue.Queue // has what is remembered of addresses; nil: nothing is
+	State       *state.Folder // has what is remembered of addresses; nil: nothing is
 	ProxySecret func(ctx context.Context, a *config.Account) (string, error)
 	Home        string // for "~/" in commands
 	Interactive bool   // a command may ask something at the terminal

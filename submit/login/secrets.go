@@ -13,7 +13,7 @@ import (
 	"sendoff/submit/auth"
 	"sendoff/submit/credential"
 	"sendoff/submit/dial"
-	"sendoff/submit/queue"
+	"sendoff/submit/state"
 	"sendoff/submit/status"
 )
 
@@ -21,7 +21,7 @@ import (
 type Secrets struct {
 	Config *config.Config    // has the providers of access tokens
 	Store  *credential.Store // fetches secrets
-	State  *queue.Queue      // where access tokens are kept without a runtime folder; may be nil
+	State  *state.Folder     // where access tokens are kept without a runtime folder; may be nil
 	Dialer *dial.Dialer      // asks the providers of an account with a proxy
 }
 
@@ -49,7 +49,7 @@ func (s *Secrets) Credentials(a *config.Account) (refs []credential.Ref, item cr
 	if err != nil || !slices.ContainsFunc(refs, credential.Ref.IsOAuth2) {
 		return refs, item, err
 	}
-	o := &credential.OAuth2{Account: a.Name, Providers: make(map[string]credential.Provider), Shelf: s.shelf()}
+	o := &credential.OAuth2{Account: a.Name, Providers: make(map[string]credential.Provider), State: s.State}
 	for _, r := range refs {
 		if r.IsOAuth2() && err == nil {
 			o.Providers[r.Provider()], err = s.Provider(r.Provider())
@@ -132,25 +132,6 @@ func (s *Secrets) Provider(name string) (credential.Provider, error) {
 		c.ClientSecret = append(c.ClientSecret, ref)
 	}
 	return c, nil
-}
-
-// shelf is where all processes of the user find access tokens if they have no
-// runtime folder.
-func (s *Secrets) shelf() *credential.Shelf {
-	if s.State == nil {
-		return nil
-	}
-	return &credential.Shelf{
-		Read:  s.State.State,
-		Write: s.State.SetState,
-		Lock: func(name string) (func(), error) {
-			release, err := s.State.Lock(name)
-			if errors.Is(err, queue.ErrBusy) {
-				return nil, nil
-			}
-			return release, err
-		},
-	}
 }
 
 // Values returns the validators of settings whose syntax the packages credential and

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -55,20 +54,6 @@ func TestUsage(t *testing.T) {
 	}
 }
 
-// TestWriteFails leaves nothing behind where a file cannot be replaced.
-func TestWriteFails(t *testing.T) {
-	q := openTest(t)
-	if err := os.MkdirAll(filepath.Join(q.path, account, "work", "x"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := q.SetState("work", []byte("down\n")); err == nil {
-		t.Error("it was written into a folder")
-	}
-	if names := q.States(); !slices.Equal(names, []string{"work"}) {
-		t.Errorf("left: %q", names)
-	}
-}
-
 // TestGone says so when the queue's folder is removed, or cannot be asked.
 func TestGone(t *testing.T) {
 	q := openTest(t)
@@ -85,38 +70,6 @@ func TestGone(t *testing.T) {
 	if err := q.Sweep(); err == nil {
 		t.Error("swept")
 	}
-}
-
-// late is a disk on which somebody makes a file between our looking for it and our
-// making it.
-type late struct {
-	disk
-	opened int
-}
-
-func (d *late) open(name string) (file, error) {
-	if d.opened++; d.opened == 1 {
-		return nil, fs.ErrNotExist
-	}
-	return d.disk.open(name)
-}
-
-// TestLockMadeMeanwhile takes a lock that another process has made a moment
-// before, if that one does not have it.
-func TestLockMadeMeanwhile(t *testing.T) {
-	q := openTest(t)
-	release, err := q.Lock("runner")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := (&Queue{disk: &late{disk: q.disk}, path: q.path}).Lock("runner"); !errors.Is(err, ErrBusy) {
-		t.Errorf("somebody has it: %v", err)
-	}
-	release()
-	if release, err = (&Queue{disk: &late{disk: q.disk}, path: q.path}).Lock("runner"); err != nil {
-		t.Fatalf("nobody has it: %v", err)
-	}
-	release()
 }
 
 // TestQuote writes any text as one line of good UTF-8 that comes back as it was.

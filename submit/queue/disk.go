@@ -26,10 +26,8 @@ type disk interface {
 
 	// These need not survive a crash.
 	read(name string) ([]byte, error)
-	write(name string, data []byte) error     // replaces it, for a reader at once or not at all
-	overwrite(name string, data []byte) error // in the file that is there, or fs.ErrNotExist
+	write(name string, data []byte) error // replaces it, for a reader at once or not at all
 	exists(name string) bool
-	same(name string, f file) bool // the file of that name is f
 	size(name string) int64
 	modified(name string) time.Time // zero if it is not there
 	space() (free, total int64)     // octets; 0 if it is not known
@@ -156,27 +154,9 @@ func (d rooted) write(name string, data []byte) error {
 	return err
 }
 
-func (d rooted) overwrite(name string, data []byte) error {
-	f, err := d.regular(name, os.O_WRONLY)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if _, err = f.WriteAt(data, 0); err == nil {
-		err = f.Truncate(int64(len(data)))
-	}
-	return err
-}
-
 func (d rooted) exists(name string) bool {
 	_, err := d.root.Lstat(name)
 	return err == nil
-}
-
-func (d rooted) same(name string, f file) bool {
-	named, err := d.root.Lstat(name)
-	opened, err2 := f.(rootedFile).Stat()
-	return err == nil && err2 == nil && os.SameFile(named, opened)
 }
 
 func (d rooted) size(name string) int64 {
@@ -208,7 +188,7 @@ func (d rooted) changed() (time.Time, error) {
 		return time.Time{}, fs.ErrNotExist
 	}
 	last := info.ModTime()
-	if info, err := d.root.Stat(strings.TrimSuffix(account, "/")); err == nil && info.ModTime().After(last) {
+	if info, err := d.root.Stat(stateFolder); err == nil && info.ModTime().After(last) {
 		last = info.ModTime()
 	}
 	return last, nil

@@ -229,13 +229,6 @@ func (m *model) read(name string) ([]byte, error) {
 	return slices.Clone(node.data), nil
 }
 
-func (m *model) overwrite(name string, data []byte) error {
-	if !m.exists(name) {
-		return fs.ErrNotExist
-	}
-	return m.write(name, data)
-}
-
 func (m *model) write(name string, data []byte) error {
 	if m.stopped {
 		return errStopped
@@ -248,11 +241,6 @@ func (m *model) write(name string, data []byte) error {
 func (m *model) exists(name string) bool {
 	_, err := m.find(name)
 	return err == nil && !m.stopped
-}
-
-func (m *model) same(name string, f file) bool {
-	node, err := m.find(name)
-	return err == nil && node == f.(*modelFile).node
 }
 
 func (m *model) size(name string) int64 {

@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"sendoff/submit/process"
+	"sendoff/submit/state"
 )
 
 // Shared is the folder that holds a queue for each user, by the decimal uid. Only
@@ -158,7 +159,7 @@ func open(folder string, uid int) (*Queue, error) {
 		root.Close()
 		return nil, err
 	}
-	return &Queue{disk: rooted{root}, path: folder}, nil
+	return &Queue{State: state.In(root, stateFolder), disk: rooted{root}, path: folder}, nil
 }
 
 // openFolder opens folder. If a FIFO has taken the folder's place since Lstat, an

@@ -127,18 +127,18 @@ func TestFIFO(t *testing.T) {
 // takes.
 func TestLocked(t *testing.T) {
 	q := openTest(t)
-	if locked, err := q.Locked("runner"); locked || err != nil {
+	if locked, err := q.State.Locked("runner"); locked || err != nil {
 		t.Errorf("%v %v", locked, err)
 	}
-	release, err := q.Lock("runner")
+	release, err := q.State.Lock("runner")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if locked, err := q.Locked("runner"); !locked || err != nil {
+	if locked, err := q.State.Locked("runner"); !locked || err != nil {
 		t.Errorf("%v %v", locked, err)
 	}
 	release()
-	if locked, err := q.Locked("runner"); locked || err != nil {
+	if locked, err := q.State.Locked("runner"); locked || err != nil {
 		t.Errorf("%v %v", locked, err)
 	}
 	if err := os.RemoveAll(filepath.Join(q.path, "account")); err != nil {
@@ -147,7 +147,7 @@ func TestLocked(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(q.path, "account"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := q.Locked("runner"); err == nil {
+	if _, err := q.State.Locked("runner"); err == nil {
 		t.Error("nobody could take it, and no error")
 	}
 }

@@ -7,7 +7,7 @@
 //	ID.env     the envelope, what has been tried, and when to try again
 //	ID.tmp     an envelope being written
 //	failed/    pairs that a person must look at
-//	account/   what is known of each account, and the slots of its sessions
+//	account/   states: what is known of each account, and the slots of its sessions
 //
 //	state               ID.eml  ID.env
 //	S1 no entry            -       -
@@ -54,6 +54,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"sendoff/submit/state"
 )
 
 // The names of files: an ID and one of the endings, in the queue's folder or
@@ -63,13 +65,13 @@ const (
 	envelopeEnd  = ".env"
 	temporaryEnd = ".tmp"
 
-	failed  = "failed/"
-	account = "account/"
+	failed      = "failed/"
+	stateFolder = "account"
 )
 
 // The errors of Claim, Discard and Add that are not the disk's.
 var (
-	ErrBusy = errors.New("somebody else is at work on it")
+	ErrBusy = state.ErrBusy
 	ErrGone = errors.New("no such entry")
 	ErrFull = errors.New("the queue is full")
 )
@@ -85,7 +87,8 @@ func (b *Bad) Unwrap() error { return b.Err }
 
 // A Queue is a folder of entries. Several processes may use one at once.
 type Queue struct {
-	MaxBytes atomic.Int64 // the ceiling on all messages together; 0 for none
+	MaxBytes atomic.Int64  // the ceiling on all messages together; 0 for none
+	State    *state.Folder // what the user's processes know of accounts, and their locks
 	disk     disk
 	path     string
 
@@ -94,6 +97,10 @@ type Queue struct {
 	shares  shares
 	added   addition
 }
+
+// Changed returns when an entry last came or went, or a state or an entry was
+// written to. An error says that the queue's folder is gone.
+func (q *Queue) Changed() (time.Time, error) { return q.disk.changed() }
 
 // String returns the queue's folder.
 func (q *Queue) String() string { return q.path }

@@ -436,40 +436,40 @@ func TestFailedIsBounded(t *testing.T) {
 
 func TestState(t *testing.T) {
 	q := openTest(t)
-	if text := q.State("work"); text != nil {
+	if text := q.State.Read("work"); text != nil {
 		t.Errorf("%q", text)
 	}
-	if err := q.SetState("work", []byte("down\n")); err != nil {
+	if err := q.State.Write("work", []byte("down\n")); err != nil {
 		t.Fatal(err)
 	}
-	if text := q.State("work"); string(text) != "down\n" || !slices.Equal(q.States(), []string{"work"}) {
-		t.Errorf("%q %q", text, q.States())
+	if text := q.State.Read("work"); string(text) != "down\n" || !slices.Equal(q.State.List(), []string{"work"}) {
+		t.Errorf("%q %q", text, q.State.List())
 	}
-	if err := q.SetState("work", nil); err != nil || q.State("work") != nil {
-		t.Errorf("%v %q", err, q.State("work"))
+	if err := q.State.Write("work", nil); err != nil || q.State.Read("work") != nil {
+		t.Errorf("%v %q", err, q.State.Read("work"))
 	}
-	if err := q.Note("work", []byte("a line\n")); err != nil || string(q.State("work")) != "a line\n" {
-		t.Errorf("%v %q", err, q.State("work"))
+	if err := q.State.Overwrite("work", []byte("a line\n")); err != nil || string(q.State.Read("work")) != "a line\n" {
+		t.Errorf("%v %q", err, q.State.Read("work"))
 	}
 	before, err := q.Changed()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := q.Note("work", []byte("short\n")); err != nil || string(q.State("work")) != "short\n" {
-		t.Errorf("%v %q", err, q.State("work"))
+	if err := q.State.Overwrite("work", []byte("short\n")); err != nil || string(q.State.Read("work")) != "short\n" {
+		t.Errorf("%v %q", err, q.State.Read("work"))
 	}
 	if after, err := q.Changed(); err != nil || after != before {
 		t.Errorf("a note has changed the queue: %v, %v", after.Sub(before), err)
 	}
-	release, err := q.Lock("slot")
+	release, err := q.State.Lock("slot")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := q.Lock("slot"); !errors.Is(err, ErrBusy) {
+	if _, err := q.State.Lock("slot"); !errors.Is(err, ErrBusy) {
 		t.Errorf("locked twice: %v", err)
 	}
 	release()
-	if release, err = q.Lock("slot"); err != nil {
+	if release, err = q.State.Lock("slot"); err != nil {
 		t.Fatal(err)
 	}
 	release()
@@ -481,7 +481,7 @@ func TestSweepStates(t *testing.T) {
 	q := openTest(t)
 	old := time.Now().Add(-30 * 24 * time.Hour)
 	for _, name := range []string{"slot-old-0", "slot-held-0", "slot-new-0", "runner"} {
-		release, err := q.Lock(name)
+		release, err := q.State.Lock(name)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -492,12 +492,12 @@ func TestSweepStates(t *testing.T) {
 		release()
 	}
 	for _, name := range []string{"fault-old", "fault-new", "heartbeat"} {
-		if err := q.SetState(name, []byte("x end\n")); err != nil {
+		if err := q.State.Write(name, []byte("x end\n")); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, name := range []string{"slot-old-0", "slot-held-0", "runner", "fault-old", "heartbeat"} {
-		if err := os.Chtimes(filepath.Join(q.path, account, name), old, old); err != nil {
+		if err := os.Chtimes(filepath.Join(q.path, stateFolder, name), old, old); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -505,51 +505,14 @@ func TestSweepStates(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{"fault-new", "heartbeat", "runner", "slot-held-0", "slot-new-0"}
-	names := q.States()
+	names := q.State.List()
 	slices.Sort(names)
 	if !slices.Equal(names, want) {
 		t.Errorf("left: %q, want %q", names, want)
 	}
-	if _, err := q.Lock("slot-held-0"); !errors.Is(err, ErrBusy) {
+	if _, err := q.State.Lock("slot-held-0"); !errors.Is(err, ErrBusy) {
 		t.Errorf("a lock that somebody has: %v", err)
 	}
-}
-
-// swept is a disk on which a lock is swept between its opening and its locking.
-type swept struct {
-	disk
-	times int
-}
-
-func (d *swept) open(name string) (file, error) {
-	f, err := d.disk.open(name)
-	if d.times--; d.times >= 0 {
-		d.disk.remove(name)
-	}
-	return f, err
-}
-
-// TestLockWhileSwept holds that nobody has a lock without a name: another would
-// take it as well.
-func TestLockWhileSwept(t *testing.T) {
-	q := openTest(t)
-	release, err := q.Lock("slot-1-0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	release()
-	slow := &Queue{disk: &swept{q.disk, 2}, path: q.path}
-	if release, err = slow.Lock("slot-1-0"); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := q.Lock("slot-1-0"); !errors.Is(err, ErrBusy) {
-		t.Errorf("a second one has it: %v", err)
-	}
-	q.sweepLock(account + "slot-1-0")
-	if _, err := q.Lock("slot-1-0"); !errors.Is(err, ErrBusy) {
-		t.Errorf("it was swept: %v", err)
-	}
-	release()
 }
 
 // TestTruncated keeps a message that is shorter than it was, and names it.

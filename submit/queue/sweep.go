@@ -47,20 +47,18 @@ func (q *Queue) Sweep() error {
 		}
 	}
 	q.trim("")
-	q.sweepStates()
-	for _, folder := range [...]string{"", account} {
-		q.sweepWrites(folder)
-	}
+	q.State.Sweep()
+	q.sweepWrites()
 	return err
 }
 
 // sweepWrites removes what a crash left of disk.write.
-func (q *Queue) sweepWrites(folder string) {
-	names, _ := q.disk.list(folder)
+func (q *Queue) sweepWrites() {
+	names, _ := q.disk.list("")
 	for _, name := range names {
 		_, after, _ := strings.Cut(name, ".")
 		if id, ok := ParseID(after); ok && time.Since(id.Time()) > time.Hour {
-			q.disk.remove(folder + name)
+			q.disk.remove(name)
 		}
 	}
 }

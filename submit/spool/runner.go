@@ -24,7 +24,7 @@ func (s *Spool) Runs() (bool, error) {
 	if s.Runner == config.Off || s.Timed() {
 		return true, nil
 	}
-	return s.Queue.Locked(RunnerLock)
+	return s.Queue.State.Locked(RunnerLock)
 }
 
 // Trouble says why nothing would run the queue, or not for long; "" if something
@@ -57,7 +57,7 @@ func (s *Spool) Hasten() {
 	if s.Runner == config.Off || !s.Timed() {
 		return
 	}
-	if running, err := s.Queue.Locked(RunnerLock); running || err != nil {
+	if running, err := s.Queue.State.Locked(RunnerLock); running || err != nil {
 		return
 	}
 	if _, try := s.startTrouble(); try {
@@ -94,7 +94,7 @@ func (s *Spool) Detach() bool {
 		return false
 	}
 	if s.Queue != nil && s.Queue.Waits(nil) {
-		if running, err := s.Queue.Locked(RunnerLock); !running && err == nil {
+		if running, err := s.Queue.State.Locked(RunnerLock); !running && err == nil {
 			s.Start(s.Queue.String())
 		}
 	}

@@ -48,7 +48,7 @@ func announces(note []byte) bool {
 func (s *Spool) MarkTimer(every time.Duration, all bool) error {
 	note := formatNote(time.Now(), every)
 	if s.Queue != nil {
-		s.Queue.SetState(timerState, note)
+		s.Queue.State.Write(timerState, note)
 	}
 	if users, _ := queue.Users(); all && CanServe(users) == nil {
 		return status.Temporary.Wrap(queue.MarkTimer(note))
@@ -58,7 +58,7 @@ func (s *Spool) MarkTimer(every time.Duration, all bool) error {
 
 // Timed reports whether a timer runs the queue.
 func (s *Spool) Timed() bool {
-	return announces(s.Queue.State(timerState)) || announces(s.Queue.TimerMark())
+	return announces(s.Queue.State.Read(timerState)) || announces(s.Queue.TimerMark())
 }
 
 // CanServe returns an error if nothing can be done in the queues of users: only a

@@ -69,7 +69,7 @@ func (f *Fault) marshal() []byte {
 
 // readFault returns the fault in a file; nil if there is none.
 func readFault(q *queue.Queue, name string) *Fault {
-	values := readLines(q.State(name))
+	values := readLines(q.State.Read(name))
 	if values == nil {
 		return nil
 	}
@@ -159,7 +159,7 @@ func (t *Throttle) Fault(key string) *Fault {
 
 // setFault writes down what is wrong with an account.
 func (t *Throttle) setFault(key string, f *Fault) error {
-	if err := t.queue.SetState(faultPrefix+key, f.marshal()); err != nil {
+	if err := t.queue.State.Write(faultPrefix+key, f.marshal()); err != nil {
 		t.unwritten.set(key, f)
 		return fmt.Errorf("account %s: %w", f.Account, err)
 	}
@@ -232,7 +232,7 @@ func (t *Throttle) Works(a *config.Account) {
 	}
 	for _, f := range Faults(t.queue) {
 		if f.Account == a.Name && !f.Limit {
-			t.queue.SetState(f.file, nil)
+			t.queue.State.Write(f.file, nil)
 		}
 	}
 }
@@ -243,15 +243,15 @@ func (t *Throttle) Forget(key string) {
 		return
 	}
 	t.unwritten.set(key, nil)
-	if t.queue.State(faultPrefix+key) != nil {
-		t.queue.SetState(faultPrefix+key, nil)
+	if t.queue.State.Read(faultPrefix+key) != nil {
+		t.queue.State.Write(faultPrefix+key, nil)
 	}
 }
 
 // ForgetAll removes all faults that are known in the folder of q.
 func ForgetAll(q *queue.Queue) {
 	for _, f := range Faults(q) {
-		q.SetState(f.file, nil)
+		q.State.Write(f.file, nil)
 	}
 }
 
@@ -301,7 +301,7 @@ func (f *Fault) tooSoon() error {
 // Faults returns the faults that are known in the folder of q, for people to see.
 func Faults(q *queue.Queue) []*Fault {
 	var all []*Fault
-	for _, name := range q.States() {
+	for _, name := range q.State.List() {
 		if strings.HasPrefix(name, faultPrefix) {
 			if f := readFault(q, name); f != nil {
 				all = append(all, f)

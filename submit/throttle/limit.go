@@ -142,7 +142,7 @@ const probePrefix = "probe-"
 // Probe makes the caller the one that finds out whether the limit of the account
 // with a key is over, until release is called: queue.ErrBusy if somebody else is.
 func (t *Throttle) Probe(key string) (release func(), err error) {
-	return t.queue.Lock(probePrefix + key)
+	return t.queue.State.Lock(probePrefix + key)
 }
 
 // Admit returns a Held if a rests, and otherwise a function to call when the message
@@ -200,7 +200,7 @@ const takenStep = 5 * time.Second
 const maxAlone = 100
 
 func readTaken(q *queue.Queue, name string) *taken {
-	values := readLines(q.State(name))
+	values := readLines(q.State.Read(name))
 	return &taken{values["account"], parseTime(values["at"]), strings.Fields(values["alone"])}
 }
 
@@ -231,7 +231,7 @@ func (t *Throttle) Taken(a *config.Account, begun time.Time) {
 	last.account, last.at = a.Name, now
 	last.alone = append(last.alone, alone...)
 	last.alone = last.alone[max(0, len(last.alone)-maxAlone):]
-	t.queue.Note(takenPrefix+key, last.marshal())
+	t.queue.State.Overwrite(takenPrefix+key, last.marshal())
 }
 
 // Alone reports whether a message of a has met a limit before that others did not.
@@ -242,7 +242,7 @@ func (t *Throttle) Alone(a *config.Account, message queue.ID) bool {
 // LastTaken returns when a server last took a message, by the names of accounts.
 func LastTaken(q *queue.Queue) map[string]time.Time {
 	last := make(map[string]time.Time)
-	for _, name := range q.States() {
+	for _, name := range q.State.List() {
 		if strings.HasPrefix(name, takenPrefix) {
 			if t := readTaken(q, name); t.at.After(last[t.account]) {
 				last[t.account] = t.at

@@ -55,20 +55,20 @@ func (t *Throttle) pace(key string, rate config.Rate, begin bool) (until time.Ti
 	if t == nil || rate.Messages == 0 {
 		return time.Time{}, true
 	}
-	release, err := t.queue.LockWithin(paceLockPrefix+key, paceLockTime)
+	release, err := t.queue.State.LockWithin(paceLockPrefix+key, paceLockTime)
 	if err != nil {
 		return time.Time{}, true // better one message too many than none
 	}
 	defer release()
 	step := rate.Time / paceSteps
-	p := readPace(t.queue.State(pacePrefix + key))
+	p := readPace(t.queue.State.Read(pacePrefix + key))
 	p.advance(time.Now().UnixNano() / int64(step))
 	if p.sum() >= int64(rate.Messages) {
 		return time.Unix(0, p.over()*int64(step)), false
 	}
 	if begin {
 		p.counts[paceSteps]++
-		t.queue.Note(pacePrefix+key, p.marshal())
+		t.queue.State.Overwrite(pacePrefix+key, p.marshal())
 	}
 	return time.Time{}, true
 }

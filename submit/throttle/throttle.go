@@ -153,7 +153,7 @@ func (t *Throttle) Slot(ctx context.Context, a *config.Account, patience time.Du
 	key := Key(a)
 	for deadline := time.Now().Add(patience); ; {
 		for n := range t.config.Sessions {
-			release, err := t.queue.Lock(fmt.Sprintf("slot-%s-%d", key, n))
+			release, err := t.queue.State.Lock(fmt.Sprintf("slot-%s-%d", key, n))
 			if err == nil {
 				return release, nil
 			}

@@ -139,7 +139,7 @@ func TestFaultFile(t *testing.T) {
 		t.Errorf("read %+v, wrote %+v", got, f)
 	}
 	text := f.marshal()
-	if err := l.queue.SetState("fault-1", text[:len(text)-1]); err != nil {
+	if err := l.queue.State.Write("fault-1", text[:len(text)-1]); err != nil {
 		t.Fatal(err)
 	}
 	if got := l.Fault("1"); got != nil {
