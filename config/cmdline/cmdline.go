@@ -144,11 +144,9 @@ func (p *parser) name(argv []string) []string {
 		p.Face = Sendoff
 	}
 	p.alone = len(args) == 1
-	for _, n := range names {
-		if n.name == name && !(p.alone && p.standsAlone(args[0])) {
-			p.alias = name
-			return append([]string{n.stands}, args...)
-		}
+	if option, ok := names[name]; ok && !(p.alone && p.standsAlone(args[0])) {
+		p.alias = name
+		return append([]string{option}, args...)
 	}
 	return args
 }
@@ -156,7 +154,7 @@ func (p *parser) name(argv []string) []string {
 // standsAlone reports whether arg is an option that any name takes as its only
 // argument.
 func (p *parser) standsAlone(arg string) bool {
-	f := longFlag(p.flags, arg)
+	f := find(p.flags, arg)
 	return f != nil && f.at == firstOrSole
 }
 

@@ -108,11 +108,11 @@ func Candidates(words []string, existing func(c *Command, value string) []string
 	}
 	var all []string
 	var end missing
-	name, value, long := strings.Cut(word, "=")
-	switch f := longFlag(p.flags, name); {
+	name, value, attached := strings.Cut(word, "=")
+	switch f := find(p.flags, name); {
 	case errors.As(err, &end):
 		all = argument(end.flag, "", word)
-	case long && f != nil:
+	case attached && f != nil && strings.HasPrefix(name, "--"):
 		all = argument(f, name+"=", value)
 	case strings.HasPrefix(word, "-"):
 		all = p.options()

@@ -79,6 +79,7 @@ func TestCandidates(t *testing.T) {
 		{"--nothing=", ""},
 		{"--nothing ''", ""},
 		{"-- -a w", ""},
+		{"-a=w", ""},
 		{"", ""},
 	} {
 		var got []string

@@ -79,8 +79,8 @@ func TestManualModes(t *testing.T) {
 		letters = append(letters, strings.Split(m.letters, "")...)
 	}
 	same(t, "the mode", letters, items(t, "MODES", `Fl b(\S)`))
-	for _, n := range names {
-		aliases = append(aliases, n.name)
+	for name := range names {
+		aliases = append(aliases, name)
 	}
 	same(t, "the name", aliases, items(t, "MODES", `Nm (\S+)`))
 }

@@ -87,12 +87,12 @@ var operands = map[Mode]string{Setup: "an address", Listen: "an address", Import
 // names is what the program's other names stand for: the option that is put
 // before the arguments. Every name that is not here, and is not sendoff, is
 // sendmail.
-var names = [...]struct{ name, stands string }{
-	{"mailq", "-bp"},
-	{"newaliases", "-bi"},
-	{"runq", "-q"},
-	{"rmail", "-i"},
-	{"hoststat", "-bh"},
-	{"purgestat", "-bH"},
-	{"smtpd", "-bd"},
+var names = map[string]string{
+	"mailq":      "-bp",
+	"newaliases": "-bi",
+	"runq":       "-q",
+	"rmail":      "-i",
+	"hoststat":   "-bh",
+	"purgestat":  "-bH",
+	"smtpd":      "-bd",
 }

@@ -99,12 +99,14 @@ func declare(set *pflag.FlagSet, f *Flag) {
 func unbundle(flags []Flag, args []string) (words []string, err error) {
 	for i := 0; i < len(args); i++ {
 		word := args[i]
-		last := longFlag(flags, word) // the option that the next word may belong to
+		var last *Flag // the option that the next word may belong to
 		switch {
 		case word == "--":
 			return append(words, args[i:]...), nil
-		case len(word) < 2 || word[0] != '-' || word[1] == '-':
+		case len(word) < 2 || word[0] != '-':
 			words = append(words, word)
+		case word[1] == '-':
+			words, last = append(words, word), find(flags, word)
 		default:
 			var letters []string
 			letters, last, err = splitLetters(flags, word)
@@ -126,7 +128,7 @@ func unbundle(flags []Flag, args []string) (words []string, err error) {
 func splitLetters(flags []Flag, word string) (words []string, last *Flag, err error) {
 	for i := 1; i < len(word); i++ {
 		letter, rest := "-"+word[i:i+1], word[i+1:]
-		last = letterFlag(flags, word[i])
+		last = find(flags, letter)
 		switch {
 		case last == nil:
 			return words, nil, status.Usage.Errorf("invalid option -- %s", quoteLetter(word[i:]))
@@ -140,20 +142,13 @@ func splitLetters(flags []Flag, word string) (words []string, last *Flag, err er
 	return words, last, nil
 }
 
-// longFlag returns the flag that word is the long name of, dashes included.
-func longFlag(flags []Flag, word string) *Flag {
+// find returns the flag that is written as form, such as -f or --from; nil if there is
+// none.
+func find(flags []Flag, form string) *Flag {
 	for i := range flags {
-		if flags[i].Long != "" && "--"+flags[i].Long == word {
-			return &flags[i]
-		}
-	}
-	return nil
-}
-
-func letterFlag(flags []Flag, letter byte) *Flag {
-	for i := range flags {
-		if flags[i].Letter == letter && letter != 0 {
-			return &flags[i]
+		f := &flags[i]
+		if f.Long != "" && form == "--"+f.Long || f.Letter != 0 && form == "-"+string(rune(f.Letter)) {
+			return f
 		}
 	}
 	return nil

@@ -165,22 +165,16 @@ func (c *Command) returnPart(v string) error {
 	return nil
 }
 
-func (c *Command) envelopeID(v string) error {
-	if !isPrintable(v) {
-		c.warn("-V %.120q ignored; it takes 1 to 100 printable ASCII characters", v)
+// printable returns what stores an argument of printable ASCII.
+func (c *Command) printable(form string, to *string) func(string) error {
+	return func(v string) error {
+		if isPrintable(v) {
+			*to = v
+		} else {
+			c.warn("%s %.120q ignored; it takes 1 to 100 printable ASCII characters", form, v)
+		}
 		return nil
 	}
-	c.EnvID = v
-	return nil
-}
-
-func (c *Command) syslogTag(v string) error {
-	if !isPrintable(v) {
-		c.warn("-L %.120q ignored; it takes 1 to 100 printable ASCII characters", v)
-		return nil
-	}
-	c.SyslogTag = v
-	return nil
 }
 
 func (c *Command) bodyType(v string) error {

@@ -25,17 +25,19 @@ func (p *program) checkConfig(context.Context) error {
 	for _, f := range s.Config.Files {
 		fmt.Fprintf(&b, "%s is good\n", f)
 	}
-	for _, a := range s.Config.Accounts {
-		fmt.Fprintf(&b, "account %s, %s (%s)\n", a.Name, a.Servers[0], a.File)
+	add := func(a *config.Account, from string) {
+		fmt.Fprintf(&b, "account %s, %s (%s)\n", a.Name, a.Servers[0], from)
 		p.warnOdd(a)
+	}
+	for _, a := range s.Config.Accounts {
+		add(a, a.File)
 	}
 	if env := config.Environment(os.Getenv); env.Account != "" || env.Server != "" {
 		a, why, err := s.Config.Choose(config.Choice{Environment: env})
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(&b, "account %s, %s (%s)\n", a.Name, a.Servers[0], why)
-		p.warnOdd(a)
+		add(a, why)
 	}
 	if b.Len() == 0 {
 		return status.Config.Errorf("no account configured")

@@ -18,28 +18,30 @@ import (
 	"sendoff/submit/status"
 )
 
-// queue does what a mode that is about the queue asks for.
+// makeSpool makes the folder of all users' queues, and a timer.
+func (p *program) makeSpool(context.Context) error { return spool.MakeSpool(os.Stdout) }
+
+// runner runs the queue in a folder until it is empty. It is the process that is left
+// behind when a message is queued.
+func (p *program) runner(ctx context.Context) (err error) {
+	process.ReceiveVariables()
+	s, _ := p.submitter()
+	s.Patience = time.Minute
+	if s.Queue, err = queue.Existing(p.cmd.Entry, s.Identity.UID); err != nil {
+		return status.Usage.Wrap(err)
+	}
+	return s.Runner(ctx)
+}
+
+// tend runs the queues of users that no service runs.
+func (p *program) tend(ctx context.Context) error { return submit.Tend(ctx) }
+
+// queue does what a mode asks for that is about the entries of the queue.
 func (p *program) queue(ctx context.Context) error {
-	switch {
-	case p.cmd.Mode == cmdline.MakeSpool:
-		return spool.MakeSpool(os.Stdout)
-	case p.cmd.As != 0:
+	if p.cmd.As != 0 {
 		return p.queueAs(ctx)
 	}
-	if p.cmd.Mode == cmdline.Runner {
-		process.ReceiveVariables()
-	}
 	s, err := p.submitter()
-	switch p.cmd.Mode {
-	case cmdline.Runner:
-		s.Patience = time.Minute
-		if s.Queue, err = queue.Existing(p.cmd.Entry, s.Identity.UID); err != nil {
-			return status.Usage.Wrap(err)
-		}
-		return s.Runner(ctx)
-	case cmdline.Tend:
-		return submit.Tend(ctx)
-	}
 	if err != nil {
 		p.sayLines("warning: " + err.Error())
 	}
