@@ -146,39 +146,35 @@ func setSize(e *envelope.Envelope, v string) error {
 }
 
 func setBody(e *envelope.Envelope, v string) error {
-	for _, b := range [...]envelope.Body{envelope.Body7Bit, envelope.Body8BitMIME} {
-		if strings.EqualFold(b.String(), v) {
-			e.Body = b
-			return nil
-		}
-	}
-	return errValue
-}
-
-func setUTF8(e *envelope.Envelope, v string) error {
-	if v != "" {
-		return errValue
-	}
-	e.UTF8 = true
-	return nil
-}
-
-func setRequireTLS(e *envelope.Envelope, v string) error {
-	if v != "" {
-		return errValue
-	}
-	e.RequireTLS = true
-	return nil
+	return setWord(&e.Body, v, envelope.Body7Bit, envelope.Body8BitMIME)
 }
 
 func setReturn(e *envelope.Envelope, v string) error {
-	for _, r := range [...]envelope.Return{envelope.ReturnFull, envelope.ReturnHeaders} {
-		if strings.EqualFold(r.String(), v) {
-			e.Return = r
+	return setWord(&e.Return, v, envelope.ReturnFull, envelope.ReturnHeaders)
+}
+
+// setWord sets the one of values that is written as v, in upper or lower case.
+func setWord[T fmt.Stringer](to *T, v string, values ...T) error {
+	for _, value := range values {
+		if strings.EqualFold(value.String(), v) {
+			*to = value
 			return nil
 		}
 	}
 	return errValue
+}
+
+func setUTF8(e *envelope.Envelope, v string) error { return setFlag(&e.UTF8, v) }
+
+func setRequireTLS(e *envelope.Envelope, v string) error { return setFlag(&e.RequireTLS, v) }
+
+// setFlag sets what is said by a parameter without a value.
+func setFlag(to *bool, v string) error {
+	if v != "" {
+		return errValue
+	}
+	*to = true
+	return nil
 }
 
 func setID(e *envelope.Envelope, v string) error {
