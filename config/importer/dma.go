@@ -51,7 +51,7 @@ func dmaFields() []field {
 func isDma(path string) bool {
 	return anyLine(path, func(line string) bool {
 		key, _, _ := cutSpace(line)
-		return exactly(dmaFields(), key)
+		return knows(dmaFields(), key, exactly)
 	})
 }
 
@@ -59,7 +59,7 @@ func isDma(path string) bool {
 func readDma(r *Reading) error {
 	text, err := readFile(r.path)
 	if err != nil {
-		return status.Config.Wrap(err)
+		return err
 	}
 	d := &draft{name: "default", at: r.path + ":1"}
 	authPath := ""
@@ -67,7 +67,7 @@ func readDma(r *Reading) error {
 	for _, e := range lines(r.path, text) {
 		line, _, _ := strings.Cut(e.value, "#")
 		e.key, e.value, _ = cutSpace(strings.TrimSpace(line))
-		if !exactly(dmaFields(), e.key) {
+		if !knows(dmaFields(), e.key, exactly) {
 			r.unknown(e.at)
 			continue
 		}

@@ -4,7 +4,6 @@ import (
 	"encoding"
 	"errors"
 	"net"
-	"net/netip"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -49,28 +48,26 @@ type field struct {
 	take func(r *Reading, d *draft, e entry) string
 }
 
-// apply does what fields say about e. It reports false if none knows the key.
+// apply does what the row of e's key says, and reports false if there is no such row.
 func apply(fields []field, r *Reading, d *draft, e entry) bool {
-	for _, f := range fields {
-		if strings.EqualFold(f.key, e.key) {
-			if why := f.take(r, d, e); why != "" {
-				r.dropped(e, why)
-			}
-			return true
-		}
+	i := slices.IndexFunc(fields, func(f field) bool { return strings.EqualFold(f.key, e.key) })
+	if i < 0 {
+		return false
 	}
-	return false
+	if why := fields[i].take(r, d, e); why != "" {
+		r.dropped(e, why)
+	}
+	return true
 }
 
-// knows reports whether fields have key, whatever its case.
-func knows(fields []field, key string) bool {
-	return slices.ContainsFunc(fields, func(f field) bool { return strings.EqualFold(f.key, key) })
+// knows reports whether fields have the key, as same compares keys: strings.EqualFold,
+// or exactly.
+func knows(fields []field, key string, same func(a, b string) bool) bool {
+	return slices.ContainsFunc(fields, func(f field) bool { return same(f.key, key) })
 }
 
-// exactly reports whether fields have key.
-func exactly(fields []field, key string) bool {
-	return slices.ContainsFunc(fields, func(f field) bool { return f.key == key })
-}
+// exactly reports whether two keys are the same, in case, too.
+func exactly(a, b string) bool { return a == b }
 
 // remarkIfSet is for a key that has no counterpart, which matters if it has a value.
 func remarkIfSet(why string) func(*Reading, *draft, entry) string {
@@ -169,11 +166,7 @@ func (r *Reading) add(d *draft) *edit.Table {
 	if d.login {
 		r.addLogin(d, a)
 	} else {
-		for _, e := range []entry{{key: "user", value: d.user, at: d.at}, d.password, d.command} {
-			if e.value != "" {
-				r.dropped(e, "there is no login")
-			}
-		}
+		r.droppedIfSet("there is no login", entry{"user", d.user, d.at}, d.password, d.command)
 	}
 	a.Set("from", d.from)
 	for _, s := range d.other {
@@ -218,11 +211,7 @@ func (d *draft) server() (url, why string) {
 	case d.tls:
 		scheme = config.SchemeTLS
 	}
-	host := strings.Trim(d.host, "[]")
-	if strings.Contains(host, ":") {
-		host = "[" + host + "]"
-	}
-	url = scheme + "://" + host
+	url = scheme + "://" + bracketed(d.host)
 	port := d.port
 	if port == "" {
 		port = "25"
@@ -247,17 +236,11 @@ func check(as encoding.TextUnmarshaler, value string) string {
 	return notText(value)
 }
 
-// isLoopback reports whether the host is this machine, on the way to which nobody else
-// can read.
-func isLoopback(host string) bool {
-	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	return host == "localhost" || err == nil && ip.IsLoopback()
-}
-
 // protect lets d log in over TLS where the program would have sent the password in
 // clear, which sendoff never does.
 func (r *Reading) protect(d *draft) {
-	if !d.login || d.tls || d.socket != "" || isLoopback(d.host) {
+	isHere := d.socket != "" || (config.Server{Host: strings.Trim(d.host, "[]")}).Local()
+	if !d.login || d.tls || isHere {
 		return
 	}
 	d.tls, d.starttls = true, true
@@ -273,7 +256,7 @@ func (r *Reading) addLogin(d *draft, a *edit.Table) {
 	a.Set("user", d.user)
 	if d.auth != "" {
 		mechanism := strings.ToUpper(d.auth)
-		if err := r.mechanism(mechanism); err != nil {
+		if err := r.Values.Mechanism(mechanism); err != nil {
 			r.dropped(entry{key: "the login mechanism", at: d.at}, "sendoff does not know it, and takes any that it knows")
 		} else {
 			a.Set("auth", mechanism)
@@ -283,29 +266,16 @@ func (r *Reading) addLogin(d *draft, a *edit.Table) {
 	case strings.EqualFold(d.auth, "external") && d.password.value == "" && d.command.value == "":
 	case d.user == "":
 		r.Remark(d.at + ": the account " + strconv.Quote(d.name) + " has no user, so it does not log in")
-		for _, e := range []entry{d.password, d.command} {
-			if e.value != "" {
-				r.dropped(e, "there is no user to whom it belongs")
-			}
-		}
+		r.droppedIfSet("there is no user to whom it belongs", d.password, d.command)
 	case d.password.value != "":
 		r.addPassword(d, a, d.password)
-		if d.command.value != "" {
-			r.dropped(d.command, "the password goes before it")
-		}
+		r.droppedIfSet("the password goes before it", d.command)
 	case d.command.value != "":
 		r.addCommand(d, a)
 	default:
 		a.Set("secret", "keyring")
 		r.Remark(d.at + ": no password is here for " + strconv.Quote(a.Name) + ", so it is looked for in the keyring; sendoff --login " + a.Name + " stores one there")
 	}
-}
-
-func (r *Reading) mechanism(name string) error {
-	if r.Values.Mechanism == nil {
-		return nil
-	}
-	return r.Values.Mechanism(name)
 }
 
 // addPassword notes a password that has to be stored.
@@ -411,6 +381,14 @@ func (d *draft) addFrom(value string) string {
 		d.from = append(d.from, value)
 	}
 	return ""
+}
+
+// bracketed returns an IPv6 address in brackets, and any other host as it is.
+func bracketed(host string) string {
+	if strings.Contains(host, ":") && !strings.HasPrefix(host, "[") {
+		return "[" + host + "]"
+	}
+	return host
 }
 
 // splitPort splits HOST:PORT; the port may be missing.

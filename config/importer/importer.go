@@ -163,6 +163,15 @@ func (r *Reading) dropped(e entry, why string) {
 	r.Remark(fmt.Sprintf("%s: %s is not carried over: %s", e.at, e.key, why))
 }
 
+// droppedIfSet does so for those of entries that have a value.
+func (r *Reading) droppedIfSet(why string, entries ...entry) {
+	for _, e := range entries {
+		if e.value != "" {
+			r.dropped(e, why)
+		}
+	}
+}
+
 // note says what else there is to know about e.
 func (r *Reading) note(e entry, what string) {
 	r.Remark(fmt.Sprintf("%s: %s: %s", e.at, e.key, what))
@@ -196,23 +205,19 @@ const maxFile = 1 << 20
 
 // readFile returns the text of a file.
 func readFile(path string) (string, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return "", err
+	f, err := process.OpenRegular(path)
+	if errors.Is(err, process.ErrNotRegular) {
+		err = fmt.Errorf("%s: %w", path, err)
 	}
-	if !info.Mode().IsRegular() {
-		return "", fmt.Errorf("%s: not a regular file", path)
-	}
-	f, err := os.Open(path)
 	if err != nil {
-		return "", err
+		return "", status.Config.Wrap(err)
 	}
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if len(text) > maxFile {
-		return "", fmt.Errorf("%s: larger than 1 MiB, so not a configuration", path)
+		return "", status.Config.Errorf("%s: larger than 1 MiB, so not a configuration", path)
 	}
-	return strings.TrimPrefix(string(text), "\ufeff"), err // a byte order mark
+	return strings.TrimPrefix(string(text), "\ufeff"), status.Config.Wrap(err) // without a byte order mark
 }
 
 // beside returns the text of a file that another one may have beside it. One that

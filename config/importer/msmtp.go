@@ -10,11 +10,10 @@ import (
 
 	"sendoff/config"
 	"sendoff/config/edit"
-	"sendoff/submit/status"
 )
 
 // msmtpFields is every key that an account of msmtp has, with those of older
-// versions. Those that decide about the file as a whole are in msmtpFile.
+// versions. Those about the file as a whole are in msmtpAccounts.
 func msmtpFields() []field {
 	return []field{
 		{"host", takeHost},
@@ -72,13 +71,10 @@ func msmtpFields() []field {
 	}
 }
 
-// msmtpFile is the keys that are about the file as a whole.
-var msmtpFile = [...]string{"defaults", "account", "eval"}
-
 func isMsmtp(path string) bool {
 	return anyLine(path, func(line string) bool {
 		key, value, _ := cutSpace(line)
-		return (slices.Contains(msmtpFile[:], key) || exactly(msmtpFields(), key)) && !strings.HasPrefix(value, "=")
+		return (slices.Contains([]string{"defaults", "account", "eval"}, key) || knows(msmtpFields(), key, exactly)) && !strings.HasPrefix(value, "=")
 	})
 }
 
@@ -130,7 +126,7 @@ func (a *msmtpAccount) get(key string) entry {
 func readMsmtp(r *Reading) error {
 	text, err := readFile(r.path)
 	if err != nil {
-		return status.Config.Wrap(err)
+		return err
 	}
 	accounts := r.msmtpAccounts(text)
 	standard := "" // the account that is taken by default
@@ -203,7 +199,7 @@ func (r *Reading) msmtpAccounts(text string) []*msmtpAccount {
 			accounts = append(accounts, a)
 		case e.key == "eval":
 			r.dropped(e, "it is a command that prints a line of this file; put what it prints in its place, or write passwordeval if that is the password")
-		case !exactly(msmtpFields(), e.key):
+		case !knows(msmtpFields(), e.key, exactly):
 			r.unknown(e.at)
 		case current == nil:
 			current = &msmtpAccount{name: "default", at: e.at}
@@ -280,14 +276,6 @@ func (r *Reading) msmtpDraft(a *msmtpAccount, standard bool) *draft {
 // msmtpClear is the mechanisms that send the secret itself. Without TLS msmtp
 // takes them only where they are named.
 var msmtpClear = [...]string{"PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER"}
-
-// bracketed returns an IPv6 address in brackets, and anything else as it is.
-func bracketed(host string) string {
-	if strings.Contains(host, ":") && !strings.HasPrefix(host, "[") {
-		return "[" + host + "]"
-	}
-	return host
-}
 
 func isOn(v string) bool { return v == "" || strings.EqualFold(v, "on") }
 

@@ -11,7 +11,6 @@ import (
 
 	"sendoff/config"
 	"sendoff/config/edit"
-	"sendoff/submit/status"
 )
 
 // nullmailerFiles is every file in nullmailer's folder but remotes, in the
@@ -89,7 +88,7 @@ func readNullmailer(r *Reading) error {
 	remotes := filepath.Join(r.path, "remotes")
 	text, err := readFile(remotes)
 	if err != nil {
-		return status.Config.Wrap(err)
+		return err
 	}
 	common := &draft{}
 	r.nullmailerFolder(common)
@@ -128,7 +127,7 @@ func (r *Reading) nullmailerFolder(d *draft) {
 		r.Remark(r.path + ": other files in it are not carried over: " + err.Error())
 	}
 	for _, file := range folder {
-		if name := file.Name(); name != "remotes" && !knows(nullmailerFiles(), name) {
+		if name := file.Name(); name != "remotes" && !knows(nullmailerFiles(), name, strings.EqualFold) {
 			r.Remark(filepath.Join(r.path, name) + ": this file is not carried over: nullmailer has no such setting")
 		}
 	}
@@ -174,11 +173,7 @@ func (r *Reading) nullmailerPauses(says map[string]entry) {
 	var least, most config.Duration
 	err := errors.Join(least.UnmarshalText([]byte(pauses[0])), most.UnmarshalText([]byte(pauses[1])))
 	if err != nil || least.Duration > most.Duration {
-		for _, e := range []entry{first, longest} {
-			if e.value != "" {
-				r.dropped(e, "retry is two times, the first wait and the longest")
-			}
-		}
+		r.droppedIfSet("retry is two times, the first wait and the longest", first, longest)
 		return
 	}
 	r.Top.Set("retry", pauses)

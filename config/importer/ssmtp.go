@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"sendoff/config/edit"
-	"sendoff/submit/status"
 )
 
 // ssmtpFields is every key of ssmtp.conf, whose case does not matter.
@@ -44,7 +43,7 @@ func ssmtpFields() []field {
 		}},
 		{"AuthPass", func(_ *Reading, d *draft, e entry) string { d.password = e; return "" }},
 		{"AuthMethod", func(r *Reading, d *draft, e entry) string {
-			if e.value != "" && r.mechanism(strings.ToUpper(e.value)) != nil {
+			if e.value != "" && r.Values.Mechanism(strings.ToUpper(e.value)) != nil {
 				return "sendoff does not know it, and takes any that it knows"
 			}
 			d.auth = e.value
@@ -76,7 +75,7 @@ func ssmtpFields() []field {
 func isSsmtp(path string) bool {
 	return anyLine(path, func(line string) bool {
 		key, _, found := strings.Cut(line, "=")
-		return found && knows(ssmtpFields(), strings.TrimSpace(key))
+		return found && knows(ssmtpFields(), strings.TrimSpace(key), strings.EqualFold)
 	})
 }
 
@@ -149,13 +148,13 @@ func ssmtpRoot(r *Reading, d *draft, e entry) string {
 func readSsmtp(r *Reading) error {
 	text, err := readFile(r.path)
 	if err != nil {
-		return status.Config.Wrap(err)
+		return err
 	}
 	d := &draft{name: "default", at: r.path + ":1"}
 	says := make(map[string]entry)
 	for _, e := range lines(r.path, text) {
 		key, value, found := strings.Cut(e.value, "=")
-		if e.key = strings.TrimSpace(key); !found || !knows(ssmtpFields(), e.key) {
+		if e.key = strings.TrimSpace(key); !found || !knows(ssmtpFields(), e.key, strings.EqualFold) {
 			r.unknown(e.at)
 			continue
 		}

@@ -3,7 +3,6 @@ package setup
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
 
@@ -67,15 +66,14 @@ func (c *conversation) chooseLogin(context.Context) error {
 // askPassword gets the password: from the file that --password-file names, from
 // the source that --secret names, if it is there, or from the person. Of access
 // tokens that source is a provider, who wants the person's consent instead.
-func (c *conversation) askPassword(ctx context.Context, what string) error {
-	prompt := what + " for " + c.user + " at " + c.server.Name() + ": "
+func (c *conversation) askPassword(ctx context.Context, what string) (err error) {
 	switch {
 	case c.ref.IsOAuth2():
 		return c.consent(ctx)
+	case c.PasswordFile != "" && c.PasswordFile != "-":
+		c.secret, err = c.readSecret(ctx, "--password-file", c.PasswordFile)
+		return err
 	case c.PasswordFile == "-":
-		return c.typed(prompt)
-	case c.PasswordFile != "":
-		return c.readPassword(ctx)
 	case c.Secret != "":
 		_, err := c.Store.Get(ctx, []credential.Ref{c.ref}, c.item())
 		if err == nil {
@@ -85,10 +83,11 @@ func (c *conversation) askPassword(ctx context.Context, what string) error {
 			return err
 		}
 	}
-	if !c.There {
+	if !c.There && c.PasswordFile == "" {
 		return status.Usage.Errorf("the password is not known; give --password-file FILE, or - for standard input, or --secret SOURCE that has it")
 	}
-	return c.typed(prompt)
+	c.secret, err = c.typeSecret(what + " for " + c.user + " at " + c.server.Name() + ": ")
+	return err
 }
 
 // consent gets access tokens, for which the provider has to know us.
@@ -108,20 +107,6 @@ func (c *conversation) consent(ctx context.Context) error {
 	return err
 }
 
-// withdraw takes away what was kept on the way, although the person may have
-// gone.
-func (c *conversation) withdraw(ctx context.Context) (err error) {
-	for _, undo := range c.undo {
-		err = errors.Join(err, undo(context.WithoutCancel(ctx)))
-	}
-	return err
-}
-
-func (c *conversation) typed(prompt string) (err error) {
-	c.secret, err = c.typeSecret(prompt)
-	return err
-}
-
 // typeSecret asks for a secret. A person who has typed none is asked again.
 func (c *conversation) typeSecret(prompt string) (credential.Secret, error) {
 	for n := 1; ; n++ {
@@ -135,12 +120,6 @@ func (c *conversation) typeSecret(prompt string) (credential.Secret, error) {
 		}
 		c.show("%v", err)
 	}
-}
-
-// readPassword reads --password-file.
-func (c *conversation) readPassword(ctx context.Context) (err error) {
-	c.secret, err = c.readSecret(ctx, "--password-file", c.PasswordFile)
-	return err
 }
 
 // readSecret reads the file that an option names, by the rules for every file

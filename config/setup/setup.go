@@ -158,9 +158,14 @@ func (s *Setup) Run(ctx context.Context) error {
 	return err
 }
 
-// undone takes back what was kept until err, and says that.
+// undone takes back what was kept until err, although the person may have gone, and
+// says that.
 func (c *conversation) undone(ctx context.Context, err error) error {
-	if left := c.withdraw(ctx); left != nil {
+	var left error
+	for _, undo := range c.undo {
+		left = errors.Join(left, undo(context.WithoutCancel(ctx)))
+	}
+	if left != nil {
 		return fmt.Errorf("%w; the account is not written, but something is left: %v", err, left)
 	}
 	return fmt.Errorf("nothing is written: %w", err)
@@ -223,12 +228,16 @@ func (c *conversation) askAddress(context.Context) error {
 
 // findServer asks one source after the other, and the person at last.
 func (c *conversation) findServer(ctx context.Context) error {
-	if c.Server != "" {
-		server, err := discover.ParseServer(c.Server)
-		if err != nil {
-			return status.Usage.Errorf("--server: %w", err)
+	named := question{text: "the server for sending, such as smtps://HOST, or a provider such as sendgrid", flag: "--server URL", check: func(text string) error {
+		server, err := discover.ParseServer(text)
+		if err == nil {
+			err = c.take(&discover.Finding{Server: server})
 		}
-		return c.take(&discover.Finding{Server: server})
+		return err
+	}}
+	if c.Server != "" {
+		_, err := c.answer(c.Server, named)
+		return err
 	}
 	f := &discover.Finder{Address: c.who, Try: func(ctx context.Context, s config.Server) error {
 		_, err := c.Try(ctx, Trial{Account: c.unnamed(s)})
@@ -259,13 +268,7 @@ func (c *conversation) findServer(ctx context.Context) error {
 	if unproven != nil && !c.There {
 		return status.Insecure.Errorf("%s; if it is right, say --server %s", unproven.Unproven, unproven.Server)
 	}
-	_, err := c.ask(question{text: "the server for sending, such as smtps://HOST, or a provider such as sendgrid", flag: "--server URL", check: func(text string) error {
-		server, err := discover.ParseServer(text)
-		if err != nil {
-			return err
-		}
-		return c.take(&discover.Finding{Server: server})
-	}})
+	_, err := c.ask(named)
 	return err
 }
 
@@ -383,13 +386,7 @@ func (c *conversation) askName(context.Context) error {
 		c.name = name
 		return nil
 	}
-	if c.Account != "" {
-		if err := check(c.Account); err != nil {
-			return status.Usage.Errorf("--account: %w", err)
-		}
-		return nil
-	}
-	if a := c.twin(); a != nil && !c.isElsewhere() {
+	if a := c.twin(); a != nil && c.Account == "" && !c.isElsewhere() {
 		return status.Usage.Errorf("account %s, in %s, logs in there as %s already; if only the password has changed: sendoff --login %s; for another account give --account NAME", a.Name, c.file, a.User, a.Name)
 	}
 	label, _, _ := strings.Cut(c.who.ASCII, ".")
@@ -397,10 +394,10 @@ func (c *conversation) askName(context.Context) error {
 	for n := 2; c.taken(standard); n++ {
 		standard = fmt.Sprintf("%s-%d", label, n)
 	}
-	if !c.There || c.Yes || c.isElsewhere() {
+	if c.Account == "" && (!c.There || c.Yes || c.isElsewhere()) {
 		return check(standard)
 	}
-	_, err := c.ask(question{text: "a name for the account", standard: standard, flag: "--account NAME", check: check})
+	_, err := c.answer(c.Account, question{text: "a name for the account", standard: standard, flag: "--account NAME", check: check})
 	return err
 }
 
@@ -471,7 +468,7 @@ var bound = [...]string{"SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS"}
 // its TLS connection; then the account names that mechanism.
 func (c *conversation) bind(ctx context.Context) {
 	i := slices.IndexFunc(bound[:], func(m string) bool { return slices.Contains(c.offered, m) })
-	if i < 0 || c.user == "" || c.renewal != nil || c.ref.IsOAuth2() || c.isElsewhere() {
+	if i < 0 || c.user == "" || c.ref.IsOAuth2() || c.isElsewhere() {
 		return
 	}
 	a := c.account()
