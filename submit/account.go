@@ -64,3 +64,6 @@ func (s *Submitter) refused(ctx context.Context, a *config.Account, l *login.Log
 // Forget forgets that the account could not be used, because a person has done
 // something about it.
 func (s *Submitter) Forget(a *config.Account) { s.throttle().Forget(throttle.Key(a)) }
+
+// Resting says of each account that rests until when, and why.
+func (s *Submitter) Resting() []string { return s.throttle().Resting(s.Queue) }

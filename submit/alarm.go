@@ -16,7 +16,7 @@ import (
 
 // Somebody learns of it when mail does not leave: once when the fault of an account
 // for which something waits, or the oldest message that waits for it, passes
-// alarmTime, and once when neither is so any more. What was told is in a file of the
+// queue.AlarmTime, and once when neither is so any more. What was told is in a file of the
 // account's name, so that all runs of the queue together tell it once.
 
 // The events for which notify-command runs, as SENDOFF_EVENT has them.
@@ -119,7 +119,7 @@ func (r *run) alarm(ctx context.Context, now bool) {
 func (r *run) late() map[string]*late {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	long := func(since time.Time) bool { return !since.IsZero() && time.Since(since) >= alarmTime }
+	long := func(since time.Time) bool { return !since.IsZero() && time.Since(since) >= queue.AlarmTime }
 	oldest, places := make(map[string]time.Time), make(map[string]config.Override)
 	for _, k := range r.known {
 		name := k.by.AccountName()

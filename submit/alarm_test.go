@@ -14,6 +14,7 @@ import (
 
 	"sendoff/config"
 	"sendoff/submit/maillog"
+	"sendoff/submit/mailq"
 	"sendoff/submit/queue"
 	"sendoff/submit/throttle"
 )
@@ -86,7 +87,7 @@ func TestAlarm(t *testing.T) {
 	}
 	run("fault", "recovered", "waiting/work///the_oldest_message_has_waited_since")
 	run("fault", "recovered", "waiting")
-	if _, err := s.Delete("ALL"); err != nil {
+	if _, err := mailq.Delete(s.Queue, "ALL"); err != nil {
 		t.Fatal(err)
 	}
 	run("fault", "recovered", "waiting", "recovered/work")

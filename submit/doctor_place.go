@@ -19,6 +19,7 @@ import (
 	"sendoff/submit/credential"
 	"sendoff/submit/envelope"
 	"sendoff/submit/login"
+	"sendoff/submit/mailq"
 	"sendoff/submit/process"
 	"sendoff/submit/queue"
 	"sendoff/submit/rewrite"
@@ -389,7 +390,7 @@ func (d *doctor) waiting(ctx context.Context) []finding {
 	var oldest *queue.Entry
 	var found []finding
 	if d.s.Identity.UID == 0 && d.By.CommandLine.Config == "" {
-		for _, text := range LockedOut(ctx) {
+		for _, text := range mailq.LockedOut(ctx) {
 			found = append(found, noted(status.Temporary.Errorf("%s", text)))
 		}
 	}
@@ -412,7 +413,7 @@ func (d *doctor) waiting(ctx context.Context) []finding {
 	if most := int64(d.s.Config.QueueLimit); most > 0 {
 		size += " of " + status.Size(most)
 	}
-	words := fmt.Sprintf("%d message%s, %s, the oldest for %s", entries, plural(entries), size, status.Lasted(age))
+	words := fmt.Sprintf("%d message%s, %s, the oldest for %s", entries, status.Plural(entries), size, status.Lasted(age))
 	if age < old {
 		return append(found, fine("%s", words))
 	}
@@ -428,7 +429,7 @@ func (d *doctor) failed(context.Context) []finding {
 	case err != nil:
 		return one(noted(status.Temporary.Wrap(err)))
 	case n > 0:
-		return one(noted(status.Temporary.Errorf("%d message%s given up, in %s", n, plural(n), d.s.Queue.FailedFolder())))
+		return one(noted(status.Temporary.Errorf("%d message%s given up, in %s", n, status.Plural(n), d.s.Queue.FailedFolder())))
 	}
 	return one(fine("nothing was given up"))
 }

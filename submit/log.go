@@ -122,11 +122,6 @@ func (s *Submitter) logUserRate(r *Request, until time.Time) {
 	s.Log.Line(r.logID(), true, "status", "held", "reply", text)
 }
 
-// logRetry writes that the given-up entry was waits again, as e.
-func (s *Submitter) logRetry(e *queue.Entry, was queue.ID) {
-	s.Log.Line(e.ID, false, "status", "queued", "reply", "again; it was given up as "+string(was))
-}
-
 // logAddress writes what was found out about an address.
 func (s *Submitter) logAddress(h dial.Hop, text string) {
 	s.Log.Line("address", false, "relay", h.Name, "address", h.Endpoint(), "warning", text)

@@ -14,6 +14,7 @@ import (
 
 	"sendoff/config"
 	"sendoff/submit/maillog"
+	"sendoff/submit/mailq"
 	"sendoff/submit/queue"
 	"sendoff/submit/status"
 	"sendoff/submit/throttle"
@@ -221,7 +222,7 @@ func TestHeadlines(t *testing.T) {
 	name := s.Config.Accounts[0].Name
 	s.throttle().Note("1", "gone", status.Connection.Errorf("nobody there"), nil)
 	var b strings.Builder
-	if _, err := List(&b, s.Queue); err != nil {
+	if _, err := mailq.List(&b, s.Queue); err != nil {
 		t.Fatal(err)
 	}
 	if out := b.String(); !strings.HasPrefix(out, "(account "+name+": ") || strings.Count(out, "(account ") != 1 {

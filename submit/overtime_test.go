@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"sendoff/submit/mailq"
 	"sendoff/submit/process"
 	"sendoff/submit/smtp"
 	"sendoff/submit/status"
@@ -90,7 +91,7 @@ func TestReplyInTime(t *testing.T) {
 						t.Errorf("meanwhile it is %+v", e)
 					}
 					var list strings.Builder
-					if _, err := List(&list, s.Queue); err != nil || !strings.Contains(list.String(), "has not answered yet") || strings.Contains(list.String(), "may have been delivered") {
+					if _, err := mailq.List(&list, s.Queue); err != nil || !strings.Contains(list.String(), "has not answered yet") || strings.Contains(list.String(), "may have been delivered") {
 						t.Errorf("meanwhile it is listed, %v:\n%s", err, &list)
 					}
 					time.Sleep(2 * time.Minute) // the entry is due

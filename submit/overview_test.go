@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"sendoff/submit/mailq"
 	"sendoff/submit/queue"
 	"sendoff/submit/status"
 	"sendoff/submit/throttle"
@@ -26,10 +27,10 @@ func TestOverview(t *testing.T) {
 		state := func() (text string) {
 			t.Helper()
 			var b bytes.Buffer
-			if err := StatusJSON(&b, s.Queue); err != nil {
+			if err := mailq.StatusJSON(&b, s.Queue); err != nil {
 				t.Fatal(err)
 			}
-			all, err := ReadStatus(&b)
+			all, err := mailq.ReadStatus(&b)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -80,28 +81,6 @@ func TestOverview(t *testing.T) {
 	})
 }
 
-// TestOverviewOfOthers holds that what a user's process says of their queue cannot
-// act on root's terminal, nor make a state of its own.
-func TestOverviewOfOthers(t *testing.T) {
-	text := `{"account":"a\u001b[2Jb","state":"ok","entries":1,"oldest":5,"fault":"x\ny","fault_since":9}`
-	var b strings.Builder
-	said := &saying{User: queue.User{UID: os.Getuid()}}
-	said.said.kept.WriteString(text + "\nnonsense\n{\"entries\":\n")
-	if _, err := (Errand{Shape: Overviews}).relay(&b, said); err != nil {
-		t.Fatal(err)
-	}
-	all, err := ReadStatus(strings.NewReader(b.String()))
-	if err != nil || len(all) != 1 || all[0].State != StateLate || all[0].User == "" {
-		t.Fatalf("%v, %v", all, err)
-	}
-	if text := all[0].String(); strings.ContainsAny(text, "\x1b") || strings.Count(text, "\n") != 2 {
-		t.Errorf("%q", text)
-	}
-	if _, err := ReadStatus(strings.NewReader("{")); err == nil {
-		t.Error("half an object is no error")
-	}
-}
-
 // TestListStops holds that a list ends when nobody reads any more, and that a fault
 // is looked for in a part of a large queue only.
 func TestListStops(t *testing.T) {
@@ -113,7 +92,7 @@ func TestListStops(t *testing.T) {
 			}
 		}
 		w := &closing{left: 1000}
-		n, err := List(w, s.Queue)
+		n, err := mailq.List(w, s.Queue)
 		if err == nil || n > 30 {
 			t.Errorf("%d entries, %v", n, err)
 		}

@@ -12,6 +12,7 @@ import (
 
 	"sendoff/config"
 	"sendoff/submit/envelope"
+	"sendoff/submit/mailq"
 )
 
 // TestRunnerRestsWithoutName holds that the runner sleeps while the server is
@@ -57,7 +58,7 @@ func TestBusyEntryStopsNoOther(t *testing.T) {
 			t.Errorf("%d left, %q taken: %v", n, p.mails, err)
 		}
 		var b strings.Builder
-		if _, err := List(&b, s.Queue); err != nil || strings.HasPrefix(b.String(), "(") {
+		if _, err := mailq.List(&b, s.Queue); err != nil || strings.HasPrefix(b.String(), "(") {
 			t.Errorf("%v\n%s", err, b.String())
 		}
 		c.Release()

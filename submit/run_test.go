@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"strings"
@@ -371,7 +370,7 @@ func TestHeartbeat(t *testing.T) {
 		queueOne(0, "a runner has the lock")
 		release()
 		for range 2 {
-			if _, err := s.Do(t.Context(), io.Discard, TaskDue, nil); err != nil {
+			if _, _, err := s.Run(t.Context(), Selection{}); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(spool.TimerInterval)

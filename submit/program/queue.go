@@ -1,10 +1,10 @@
 package program
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"sync"
 	"time"
@@ -12,6 +12,7 @@ import (
 	"sendoff/config"
 	"sendoff/config/cmdline"
 	"sendoff/submit"
+	"sendoff/submit/mailq"
 	"sendoff/submit/process"
 	"sendoff/submit/queue"
 	"sendoff/submit/spool"
@@ -34,7 +35,7 @@ func (p *program) runner(ctx context.Context) (err error) {
 }
 
 // tend runs the queues of users that no service runs.
-func (p *program) tend(ctx context.Context) error { return submit.Tend(ctx) }
+func (p *program) tend(ctx context.Context) error { return mailq.Tend(ctx) }
 
 // queue does what a mode asks for that is about the entries of the queue.
 func (p *program) queue(ctx context.Context) error {
@@ -89,11 +90,11 @@ func (p *program) queueAs(ctx context.Context) (err error) {
 	return p.inQueue(ctx, s, nil)
 }
 
-// inQueue does what the mode asks for in the queues of s. Without any, noQueue says why.
+// inQueue does it in the queue of s, if there is one; else noQueue says why not.
 func (p *program) inQueue(ctx context.Context, s *submit.Submitter, noQueue error) error {
 	switch p.cmd.Mode {
 	case cmdline.Status:
-		return p.status(ctx, s)
+		return p.status(ctx, s.Queue)
 	case cmdline.Run:
 		return p.runQueue(ctx, s)
 	}
@@ -104,10 +105,10 @@ func (p *program) inQueue(ctx context.Context, s *submit.Submitter, noQueue erro
 	case cmdline.List:
 		return p.list(ctx, s)
 	case cmdline.ListJSON:
-		_, err := p.everywhere(ctx, s, submit.TaskJSON, submit.Errand{Args: []string{"--queue-json"}, Shape: submit.JSON})
+		_, err := p.everyones(ctx, s.Queue, os.Stdout, listJSON)
 		return err
 	case cmdline.Count:
-		n, err := p.everywhere(ctx, s, submit.TaskCount, submit.Errand{Args: []string{"-bP"}, Shape: submit.Number})
+		n, err := p.everyones(ctx, s.Queue, os.Stdout, count)
 		return errors.Join(err, p.print(fmt.Sprintln(n)))
 	}
 	if s.Queue == nil && !p.servesAll() {
@@ -116,93 +117,184 @@ func (p *program) inQueue(ctx context.Context, s *submit.Submitter, noQueue erro
 	return p.entry(ctx, s)
 }
 
-// everywhere does task in the user's queue, and for root has the processes of all other
-// users asked for the same. It returns the sum of the entries.
-func (p *program) everywhere(ctx context.Context, s *submit.Submitter, task submit.Task, same submit.Errand) (entries int, err error) {
-	entries, err = s.Do(ctx, os.Stdout, task, nil)
+// servesAll reports whether the queues of all users are meant.
+func (p *program) servesAll() bool { return os.Geteuid() == 0 && p.cmd.Config == "" }
+
+// entry shows, removes or tries one entry, or all; for root, one of another user,
+// too.
+func (p *program) entry(ctx context.Context, s *submit.Submitter) (err error) {
+	errand := mailq.Errand{Entry: true}
+	switch p.cmd.Mode {
+	case cmdline.Show:
+		errand.Args, err = []string{"--queue-show=" + p.cmd.Entry}, mailq.Show(stdout(), s.Queue, p.cmd.Entry)
+	case cmdline.Delete:
+		n, failure := mailq.Delete(s.Queue, p.cmd.Entry)
+		errand.Args, err = []string{"--queue-delete=" + p.cmd.Entry}, p.done("removed", n, failure)
+	default:
+		errand.Args, errand.Sends = []string{"--queue-retry=" + p.cmd.Entry}, true
+		err = p.retry(ctx, s)
+	}
+	if !errors.Is(err, queue.ErrGone) || !p.servesAll() {
+		return err
+	}
+	n, others := mailq.EachUser(ctx, stdout(), errand, p.say)
+	if n == 0 {
+		return errors.Join(status.Usage.Errorf("%w, in root's queue or below %s", err, queue.Shared), others)
+	}
+	return others
+}
+
+// retry makes an entry due, or all, and tries what is due.
+func (p *program) retry(ctx context.Context, s *submit.Submitter) error {
+	n, err := mailq.Retry(s.Queue, p.cmd.Entry, func(e *queue.Entry, was queue.ID) {
+		s.Log.Line(e.ID, false, "status", "queued", "reply", "again; it was given up as "+string(was))
+		s.Console.Tell("queued as "+string(e.ID), nil)
+	})
+	if n > 0 {
+		s.Tally = new(submit.Tally)
+		_, left, failure := s.Run(ctx, submit.Selection{})
+		err = p.done("tried", n, errors.Join(err, failure))
+		if p.cmd.As == 0 {
+			p.sayRun(s, true, left)
+		}
+		return err
+	}
+	return p.done("tried", n, err)
+}
+
+// done says to how many entries something was done, if it was to any.
+func (p *program) done(what string, n int, err error) error {
+	if n == 0 && err != nil {
+		return err
+	}
+	return errors.Join(err, p.print(fmt.Sprintf("%s: %d\n", what, n)))
+}
+
+// A view is how all of a queue is looked at: in the user's own, and with which
+// options by the process of another user.
+type view struct {
+	own    func(w io.Writer, q *queue.Queue) (entries int, err error)
+	others mailq.Errand
+}
+
+var (
+	listJSON = view{func(w io.Writer, q *queue.Queue) (int, error) { return 0, mailq.ListJSON(w, q, os.Getuid()) },
+		mailq.Errand{Args: []string{"--queue-json"}, Shape: mailq.JSON}}
+	count = view{func(_ io.Writer, q *queue.Queue) (int, error) {
+		ids, err := q.IDs()
+		return len(ids), err
+	}, mailq.Errand{Args: []string{"-bP"}, Shape: mailq.Number}}
+	overviews = view{func(w io.Writer, q *queue.Queue) (int, error) { return 0, mailq.StatusJSON(w, q) },
+		mailq.Errand{Args: []string{"--status", "--json"}, Shape: mailq.Overviews}}
+)
+
+// everyones writes a view of the user's queue to w, if there is one, and for root of
+// all users'. It returns how many entries there are.
+func (p *program) everyones(ctx context.Context, q *queue.Queue, w io.Writer, v view) (entries int, err error) {
+	if q != nil {
+		entries, err = v.own(w, q)
+	}
 	if p.servesAll() {
-		n, failure := submit.EachUser(ctx, os.Stdout, same, p.say)
-		entries, err = entries+n, errors.Join(err, failure)
+		n, others := mailq.EachUser(ctx, w, v.others, p.say)
+		entries, err = entries+n, errors.Join(err, others)
 	}
 	return entries, err
 }
 
-// list lists what waits, after, for root, who is locked out. What was given up is listed
-// for a person, and only counted on stderr for a program: programs count the entries of
-// a list, and take each for a message that waits.
-func (p *program) list(ctx context.Context, s *submit.Submitter) (err error) {
-	same := submit.Errand{Args: []string{"-bp"}}
-	person := p.cmd.Verbose || process.IsTerminal(os.Stdout)
-	if person {
-		same.Args = append(same.Args, "-v")
-	}
+// list is mailq. What was given up is for a person to see: programs count the lines.
+func (p *program) list(ctx context.Context, s *submit.Submitter) error {
 	if p.servesAll() {
-		for _, text := range submit.LockedOut(ctx) {
-			err = cmp.Or(err, p.print("("+text+")\n"))
+		for _, text := range mailq.LockedOut(ctx) {
+			if err := p.print("(" + text + ")\n"); err != nil {
+				return err
+			}
 		}
 	}
-	n, failure := p.everywhere(ctx, s, submit.TaskList, same)
-	if err = errors.Join(err, failure); err == nil && n == 0 && p.cmd.As == 0 {
+	looks := p.cmd.Verbose || process.IsTerminal(os.Stdout)
+	list := view{mailq.List, mailq.Errand{Args: []string{"-bp"}}}
+	if looks {
+		list.others.Args = []string{"-bp", "-v"}
+	}
+	entries, err := p.everyones(ctx, s.Queue, os.Stdout, list)
+	if entries == 0 && err == nil && p.cmd.As == 0 {
 		err = p.print("Mail queue is empty\n")
 	}
-	if person {
-		_, failure := s.Do(ctx, os.Stdout, submit.TaskFailed, nil)
-		return errors.Join(err, failure)
-	}
-	if err == nil && p.cmd.As == 0 {
-		p.sayFailed(ctx, s)
+	switch {
+	case looks && s.Queue != nil:
+		_, failed := mailq.ListFailed(os.Stdout, s.Queue)
+		err = errors.Join(err, failed)
+	case !looks && err == nil && p.cmd.As == 0:
+		p.sayFailed(ctx, s.Queue)
 	}
 	return err
 }
 
-// runQueue sends what waits in the user's queue, and for root in the queues of all users.
-func (p *program) runQueue(ctx context.Context, s *submit.Submitter) (err error) {
-	run, task := p.cmd.Run, submit.TaskNow
-	if run.Due {
-		task = submit.TaskDue
-	}
+// runQueue is -q and --queue-run: in the user's queue, and for root in all users'.
+func (p *program) runQueue(ctx context.Context, s *submit.Submitter) error {
+	run := p.cmd.Run
+	which := submit.Selection{Now: !run.Due, Match: mailq.Matching(run.Filter, run.Text, run.Not)}
+	others := mailq.Errand{Args: []string{"-q" + run.String()}, Sends: true}
 	s.Tally = new(submit.Tally)
-	matching := submit.Matching(run.Filter, run.Text, run.Not)
-	same := submit.Errand{Args: []string{"-q" + run.String()}, Sends: true}
+	pass := func() (left int, err error) {
+		if s.Queue != nil {
+			_, left, err = s.Run(ctx, which)
+		}
+		return left, status.Temporary.Wrap(err)
+	}
 	switch {
 	case run.None:
 		return nil
 	case run.Every > 0:
 		s.Patience = time.Minute
-		return s.Repeat(ctx, run.Every, matching == nil, func() error {
-			_, err := s.Do(ctx, os.Stdout, task, matching)
+		return s.Repeat(ctx, run.Every, which.Match == nil, func() error {
+			_, err := pass()
 			if p.servesAll() {
-				if _, err := submit.EachUser(ctx, os.Stdout, same, p.say); err != nil && ctx.Err() == nil {
-					p.sayLines(err.Error()) // a fault of another user's queue does not end root's runs
+				if _, err := mailq.EachUser(ctx, os.Stdout, others, p.say); err != nil && ctx.Err() == nil {
+					p.sayLines(err.Error()) // theirs is no reason to end
 				}
 			}
 			return err
 		})
-	case run.Timer > 0:
-		err = s.MarkTimer(run.Timer, p.servesAll())
+	}
+	var errs []error
+	if run.Timer > 0 {
+		errs = append(errs, s.MarkTimer(run.Timer, p.servesAll()))
 	}
 	if run.Due && p.servesAll() {
-		return errors.Join(err, p.runAll(ctx, s))
+		return errors.Join(append(errs, p.timer(ctx, s, pass))...)
 	}
 	if p.cmd.As == 0 {
 		defer s.Wake()
 	}
-	left, failure := s.Do(ctx, os.Stdout, task, matching)
-	if failure == nil {
-		p.sayRun(s, task, left)
+	left, err := pass()
+	if errs = append(errs, err); err == nil {
+		p.sayRun(s, which.Now, left)
 	}
-	err = errors.Join(err, failure)
 	if p.servesAll() {
-		_, failure := submit.EachUser(ctx, os.Stdout, same, p.say)
-		err = errors.Join(err, failure)
+		_, err := mailq.EachUser(ctx, os.Stdout, others, p.say)
+		errs = append(errs, err)
 	}
-	return err
+	return errors.Join(errs...)
 }
 
-// runAll has root's and all others' queues run, and waits for no mail if it need not:
-// root's own mail is waited for unless a timer asks.
-func (p *program) runAll(ctx context.Context, s *submit.Submitter) error {
-	tend, err := s.StartEach(ctx)
+// sayRun tells a person what a run of the queue has done, and after -q everybody
+// which account rests, because it was not asked.
+func (p *program) sayRun(s *submit.Submitter, now bool, left int) {
+	if process.IsTerminal(os.Stderr) {
+		p.say(whose() + s.Tally.Words(left))
+	}
+	if now && left > 0 {
+		for _, line := range s.Resting() {
+			p.say(line)
+		}
+	}
+}
+
+// timer has root's and all others' queues run, and waits for no mail if it need not:
+// root's own mail is waited for where it is not known to be a timer that asks.
+func (p *program) timer(ctx context.Context, s *submit.Submitter, pass func() (left int, err error)) error {
+	_, lasts := s.Outlives()
+	tend, err := mailq.StartEach(ctx, lasts, func(text string) { s.Log.Fault(errors.New(text)) })
 	var others sync.WaitGroup
 	if tend != nil {
 		others.Go(tend)
@@ -212,67 +304,17 @@ func (p *program) runAll(ctx context.Context, s *submit.Submitter) error {
 		return err
 	}
 	defer s.Wake()
-	left, failure := s.Do(ctx, os.Stdout, submit.TaskDue, nil)
-	if failure == nil {
-		p.sayRun(s, submit.TaskDue, left)
+	left, failure := pass()
+	if failure == nil && process.IsTerminal(os.Stderr) {
+		p.say(whose() + s.Tally.Words(left))
 	}
 	return errors.Join(err, failure)
 }
 
-// sayRun tells a person what a run of the queue has done and, after -q, everybody
-// which accounts were not tried because they are held back. For root, with users
-// beside, it says that this was root's queue.
-func (p *program) sayRun(s *submit.Submitter, task submit.Task, left int) {
-	if process.IsTerminal(os.Stderr) {
-		owner := ""
-		if users, _ := queue.Users(); os.Geteuid() == 0 && len(users) > 0 {
-			owner = "root's queue: "
-		}
-		p.say(owner + s.Tally.Words(left))
+// whose says whose queue was run, where others' are as well.
+func whose() string {
+	if users, _ := queue.Users(); os.Geteuid() == 0 && len(users) > 0 {
+		return "root's queue: "
 	}
-	if task == submit.TaskNow && left > 0 {
-		for _, line := range s.Rests() {
-			p.say(line)
-		}
-	}
-}
-
-// servesAll reports whether the queues of all users are meant.
-func (p *program) servesAll() bool { return os.Geteuid() == 0 && p.cmd.Config == "" }
-
-// entry shows, removes or tries one entry, or all. If root has no such entry, the
-// processes of all other users are asked for it.
-func (p *program) entry(ctx context.Context, s *submit.Submitter) (err error) {
-	errand := submit.Errand{Entry: true}
-	switch p.cmd.Mode {
-	case cmdline.Show:
-		errand.Args, err = []string{"--queue-show=" + p.cmd.Entry}, s.Show(stdout(), p.cmd.Entry)
-	case cmdline.Delete:
-		n, failure := s.Delete(p.cmd.Entry)
-		errand.Args, err = []string{"--queue-delete=" + p.cmd.Entry}, p.done("removed", n, failure)
-	default:
-		s.Tally = new(submit.Tally)
-		n, failure := s.Retry(ctx, p.cmd.Entry)
-		errand.Args, err = []string{"--queue-retry=" + p.cmd.Entry}, p.done("tried", n, failure)
-		if n > 0 && p.cmd.As == 0 {
-			p.sayRun(s, submit.TaskNow, s.Left())
-		}
-		errand.Sends = true
-	}
-	if !errors.Is(err, queue.ErrGone) || !p.servesAll() {
-		return err
-	}
-	n, others := submit.EachUser(ctx, stdout(), errand, p.say)
-	if n == 0 {
-		return errors.Join(status.Usage.Errorf("%w, in root's queue or below %s", err, queue.Shared), others)
-	}
-	return others
-}
-
-// done says to how many entries something was done, if it was to any.
-func (p *program) done(what string, n int, err error) error {
-	if n == 0 && err != nil {
-		return err
-	}
-	return errors.Join(err, p.print(fmt.Sprintf("%s: %d\n", what, n)))
+	return ""
 }

@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
-	"sendoff/submit"
+	"sendoff/submit/mailq"
+	"sendoff/submit/queue"
 )
 
 // An outcome is an exit code that says what there is, and no failure of ours.
@@ -19,15 +19,24 @@ func (o outcome) Error() string { return fmt.Sprintf("exit code %d", int(o)) }
 // status says how each account does, for root with all users', and ends with 0, 1
 // or 2. It starts nothing that sends. The process of another user leaves the
 // judgement to root's.
-func (p *program) status(ctx context.Context, s *submit.Submitter) error {
-	all, err := p.overviews(ctx, s)
+func (p *program) status(ctx context.Context, q *queue.Queue) error {
+	var said bytes.Buffer
+	if q != nil {
+		if err := mailq.StatusJSON(&said, q); err != nil {
+			return err
+		}
+	}
+	if _, err := p.everyones(ctx, nil, &said, overviews); err != nil {
+		p.sayLines(err.Error())
+	}
+	all, err := mailq.ReadStatus(&said)
 	if err != nil {
 		return err
 	}
 	var text strings.Builder
 	worst := 0
 	for _, o := range all {
-		worst = max(worst, slices.Index(submit.States[:], o.State))
+		worst = max(worst, slices.Index(mailq.States[:], o.State))
 		if p.cmd.JSON {
 			o.JSON(&text)
 		} else {
@@ -43,31 +52,18 @@ func (p *program) status(ctx context.Context, s *submit.Submitter) error {
 	return outcome(worst)
 }
 
-// overviews returns those of the queues of s, and for root of all users'.
-func (p *program) overviews(ctx context.Context, s *submit.Submitter) ([]*submit.Overview, error) {
-	var said bytes.Buffer
-	if _, err := s.Do(ctx, &said, submit.TaskStatus, nil); err != nil {
-		return nil, err
-	}
-	if p.servesAll() {
-		if _, err := submit.EachUser(ctx, &said, statusErrand, p.say); err != nil {
-			p.sayLines(err.Error())
-		}
-	}
-	return submit.ReadStatus(&said)
-}
-
-var statusErrand = submit.Errand{Args: []string{"--status", "--json"}, Shape: submit.Overviews}
-
 // sayFailed says on stderr that something was given up, which a list for programs
 // does not show.
-func (p *program) sayFailed(ctx context.Context, s *submit.Submitter) {
-	n, _ := s.Do(ctx, io.Discard, submit.TaskLost, nil)
+func (p *program) sayFailed(ctx context.Context, q *queue.Queue) {
+	n := 0
+	if q != nil {
+		n, _ = q.CountFailed()
+	}
 	if p.servesAll() {
 		var said bytes.Buffer
-		submit.EachUser(ctx, &said, statusErrand, func(string) {}) // the list has named what is odd
-		others, _ := submit.ReadStatus(&said)
-		for _, o := range others {
+		mailq.EachUser(ctx, &said, overviews.others, func(string) {}) // the list has named what is odd
+		all, _ := mailq.ReadStatus(&said)
+		for _, o := range all {
 			n += max(0, o.Failed)
 		}
 	}

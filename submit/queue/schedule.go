@@ -24,6 +24,10 @@ type Schedule struct {
 	Lifetime       time.Duration // the age at which an entry, or an account's fault, is too old
 }
 
+// AlarmTime is how long mail may wait, or an account have a fault, before a person
+// should learn of it.
+const AlarmTime = time.Hour
+
 // Backoff returns how long to wait after a number of failures in a row, 1 or more,
 // with a part of the wait left to chance.
 func (s Schedule) Backoff(failures int) time.Duration {

@@ -22,6 +22,14 @@ func Size(octets int64) string {
 	return strconv.FormatFloat(math.Round(n*10)/10, 'f', -1, 64) + " " + units[unit]
 }
 
+// Plural returns the end of a noun of which there are n.
+func Plural(n int) string {
+	if n == 1 {
+		return ""
+	}
+	return "s"
+}
+
 // Lasted writes a duration for people: to the second, the minute or the day.
 func Lasted(d time.Duration) string {
 	d = d.Round(time.Second)

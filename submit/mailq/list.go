@@ -1,9 +1,22 @@
-package submit
+// Package mailq shows and manages what waits in a user's queue, and for root in
+// everybody's.
+//
+//	list.go       mailq: each entry, why it waits, and the faults of accounts
+//	overview.go   --status: how each account does
+//	manage.go     one entry, or all: show, delete, retry; which ones -q tries
+//	users.go      root: the same in the queue of each other user, by a process that
+//	              becomes that user
+//	timer.go      root's timer: has the queues of all users run
+//
+// The package must not know sessions or secrets, and sends nothing.
+//
+// Errors: status.Usage if an entry that somebody names is not there; otherwise
+// status.Temporary, with what could not be read.
+package mailq
 
 import (
 	"bufio"
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +26,7 @@ import (
 	"time"
 
 	"sendoff/config"
+	"sendoff/submit/process"
 	"sendoff/submit/queue"
 	"sendoff/submit/status"
 	"sendoff/submit/throttle"
@@ -51,16 +65,9 @@ func List(w io.Writer, q *queue.Queue) (entries int, err error) {
 		}
 	}
 	if entries > 0 {
-		fmt.Fprintf(out, "-- %d Kbytes in %d Request%s.\n", (octets+1023)/1024, entries, plural(entries))
+		fmt.Fprintf(out, "-- %d Kbytes in %d Request%s.\n", (octets+1023)/1024, entries, status.Plural(entries))
 	}
 	return entries, errors.Join(out.Flush(), status.Temporary.Wrap(errors.Join(bad...)))
-}
-
-func plural(n int) string {
-	if n == 1 {
-		return ""
-	}
-	return "s"
 }
 
 // headlines are what List says of faults on which something waits: others were a
@@ -110,7 +117,7 @@ func headline(f *throttle.Fault) string {
 	if f.Account == "" {
 		name = "configuration"
 	}
-	return fmt.Sprintf("(%s: %s; %d failure%s since %s, %s)\n", name, f.Reason, f.Failures, plural(f.Failures),
+	return fmt.Sprintf("(%s: %s; %d failure%s since %s, %s)\n", name, f.Reason, f.Failures, status.Plural(f.Failures),
 		f.Since.Local().Format("Jan _2 15:04"), nextAttempt(f.At, f.Next))
 }
 
@@ -195,7 +202,7 @@ func writeEntry(out *bufio.Writer, e *queue.Entry, mark rune, why func(queue.Rec
 		fmt.Fprintf(out, "%*s%s\n", indent, "", to.Address)
 	}
 	if more > 0 {
-		fmt.Fprintf(out, "%*sand %d more recipient%s\n", indent, "", more, plural(more))
+		fmt.Fprintf(out, "%*sand %d more recipient%s\n", indent, "", more, status.Plural(more))
 	}
 	if e.Unknown && mark != busyMark { // or the answer may be on its way
 		say("an attempt ended without an answer: it may have been delivered")
@@ -293,7 +300,8 @@ const (
 
 // ListJSON writes the queue of a user to w, and then what was given up, one JSON
 // object a line; times are in seconds since 1970.
-func ListJSON(w io.Writer, q *queue.Queue, user string, uid int) error {
+func ListJSON(w io.Writer, q *queue.Queue, uid int) error {
+	user := process.UserName(uid)
 	out := bufio.NewWriter(w)
 	var bad []error
 	for _, part := range [...]struct {
@@ -341,138 +349,4 @@ func listedOf(e *queue.Entry) listed {
 		l.Recipients = append(l.Recipients, r)
 	}
 	return l
-}
-
-// Rests says of each account that rests until when, and why. Even a run that does
-// not wait for the times of entries leaves it alone, or asks once.
-func (s *Submitter) Rests() (lines []string) {
-	if s.Queue == nil {
-		return nil
-	}
-	return s.throttle().Resting(s.Queue)
-}
-
-// Show writes an entry to w, its envelope and its message.
-func (s *Submitter) Show(w io.Writer, name string) error {
-	id, ok := queue.ParseID(strings.ToLower(name))
-	if !ok {
-		return status.Usage.Errorf("%q is no queue ID; mailq lists them", name)
-	}
-	envelope, message, err := s.Queue.Files(id)
-	if err != nil {
-		return noEntry(id, err)
-	}
-	defer message.Close()
-	if _, err := fmt.Fprintf(w, "%s\n", envelope); err != nil {
-		return err
-	}
-	_, err = io.Copy(w, message)
-	return err
-}
-
-// Delete removes an entry, one that was given up, too, or ALL that wait; those
-// that somebody is at work on stay. It returns how many it removed.
-func (s *Submitter) Delete(name string) (int, error) {
-	return s.each(name, (*queue.Queue).Discard, (*queue.Queue).DiscardFailed)
-}
-
-// Retry makes an entry, or ALL that wait, due now, and tries what is due. One that
-// was given up is put into the queue again. It returns how many it made so.
-func (s *Submitter) Retry(ctx context.Context, name string) (int, error) {
-	if strings.EqualFold(name, "ALL") {
-		throttle.ForgetAll(s.Queue)
-	}
-	n, err := s.each(name, func(q *queue.Queue, id queue.ID) error {
-		c, err := q.Claim(id)
-		if err != nil {
-			return err
-		}
-		defer c.Release()
-		c.Next = time.Now()
-		return c.Update()
-	}, s.retryFailed)
-	if n > 0 {
-		_, _, failure := s.Run(ctx, Selection{})
-		err = errors.Join(err, failure)
-	}
-	return n, err
-}
-
-// retryFailed puts what was given up into the queue again.
-func (s *Submitter) retryFailed(q *queue.Queue, id queue.ID) error {
-	e, err := q.Retry(id)
-	if e != nil {
-		s.logRetry(e, id)
-		s.Console.Tell("queued as "+string(e.ID), nil)
-	}
-	return err
-}
-
-// each does something to the entry of that name, or something else to it if it
-// was given up; or it does something to ALL that wait.
-func (s *Submitter) each(name string, do, ifFailed func(*queue.Queue, queue.ID) error) (int, error) {
-	if !strings.EqualFold(name, "ALL") {
-		id, ok := queue.ParseID(strings.ToLower(name))
-		if !ok {
-			return 0, status.Usage.Errorf("%q is no queue ID, and not ALL; mailq lists the IDs", name)
-		}
-		err := do(s.Queue, id)
-		if errors.Is(err, queue.ErrGone) {
-			err = ifFailed(s.Queue, id)
-		}
-		if err != nil {
-			return 0, noEntry(id, err)
-		}
-		return 1, nil
-	}
-	n := 0
-	ids, err := s.Queue.IDs()
-	failures := []error{status.Temporary.Wrap(err)}
-	for _, id := range ids {
-		err := do(s.Queue, id)
-		switch {
-		case err == nil:
-			n++
-		case !errors.Is(err, queue.ErrGone):
-			failures = append(failures, noEntry(id, err))
-		}
-	}
-	return n, errors.Join(failures...)
-}
-
-// noEntry says what is wrong with an entry that somebody has named.
-func noEntry(id queue.ID, err error) error {
-	if errors.Is(err, queue.ErrGone) {
-		return status.Usage.Errorf("%s: %w", id, err)
-	}
-	if bad := new(queue.Bad); errors.As(err, &bad) {
-		return status.Temporary.Wrap(err)
-	}
-	return status.Temporary.Errorf("%s: %w", id, err)
-}
-
-// Matching returns whether an entry is what a run is about: the one whose ID,
-// whose sender or one of whose recipients holds text, or not. kind is I, S or R;
-// 0 is every entry, for which there is no function.
-func Matching(kind byte, text string, not bool) func(*queue.Entry) bool {
-	if kind == 0 {
-		return nil
-	}
-	text = strings.ToLower(text)
-	holds := func(s string) bool { return strings.Contains(strings.ToLower(s), text) }
-	return func(e *queue.Entry) bool {
-		match := true
-		switch kind {
-		case 'I':
-			match = holds(string(e.ID))
-		case 'S':
-			match = holds(senderOf(e))
-		case 'R':
-			match = false
-			for _, to := range e.To {
-				match = match || holds(to.Address.String())
-			}
-		}
-		return match != not
-	}
 }

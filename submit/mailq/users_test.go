@@ -1,4 +1,4 @@
-package submit
+package mailq
 
 import (
 	"bufio"
@@ -139,5 +139,27 @@ func TestNoChild(t *testing.T) {
 	}
 	if process.Become(os.Getuid()+1, true) == nil {
 		t.Error("an ordinary user has become another")
+	}
+}
+
+// TestOverviewOfOthers holds that what a user's process says of their queue cannot
+// act on root's terminal, nor make a state of its own.
+func TestOverviewOfOthers(t *testing.T) {
+	text := `{"account":"a\u001b[2Jb","state":"ok","entries":1,"oldest":5,"fault":"x\ny","fault_since":9}`
+	var b strings.Builder
+	said := &saying{User: queue.User{UID: os.Getuid()}}
+	said.said.kept.WriteString(text + "\nnonsense\n{\"entries\":\n")
+	if _, err := (Errand{Shape: Overviews}).relay(&b, said); err != nil {
+		t.Fatal(err)
+	}
+	all, err := ReadStatus(strings.NewReader(b.String()))
+	if err != nil || len(all) != 1 || all[0].State != StateLate || all[0].User == "" {
+		t.Fatalf("%v, %v", all, err)
+	}
+	if text := all[0].String(); strings.ContainsAny(text, "\x1b") || strings.Count(text, "\n") != 2 {
+		t.Errorf("%q", text)
+	}
+	if _, err := ReadStatus(strings.NewReader("{")); err == nil {
+		t.Error("half an object is no error")
 	}
 }

@@ -1,4 +1,4 @@
-package submit
+package mailq
 
 import (
 	"bufio"
@@ -17,13 +17,9 @@ import (
 	"sendoff/submit/throttle"
 )
 
-// alarmTime is how long mail may wait, or an account have a fault, before somebody
-// is to learn of it; and failedTime how long what was given up is a reason to
-// alarm a person, who may have left it in failed on purpose.
-const (
-	alarmTime  = time.Hour
-	failedTime = 7 * 24 * time.Hour
-)
+// failedTime is how long an entry that was given up is a reason to alarm a person,
+// who may have left it in failed on purpose.
+const failedTime = 7 * 24 * time.Hour
 
 // An Overview is what a monitor wants to know of one account, or of the entries
 // that say of none. Times are in seconds since 1970; 0 is never.
@@ -57,7 +53,7 @@ var States = [...]State{StateFine, StateLate, StateFailed}
 
 // judge sets the State.
 func (o *Overview) judge() {
-	long := func(since int64) bool { return since > 0 && time.Since(time.Unix(since, 0)) >= alarmTime }
+	long := func(since int64) bool { return since > 0 && time.Since(time.Unix(since, 0)) >= queue.AlarmTime }
 	switch {
 	case o.Failed > 0 || o.Unreadable > 0:
 		o.State = StateFailed

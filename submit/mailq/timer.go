@@ -1,4 +1,4 @@
-package submit
+package mailq
 
 import (
 	"context"
@@ -50,20 +50,21 @@ func waitingOf(ctx context.Context, expired []queue.User) (texts []string) {
 	return texts
 }
 
-// StartEach has the queue of each other user run, and waits for none; but where all
-// that we start ends with us, as in some containers, tend is not nil, and has to
-// be called, which takes a while. Odd names in the folder are for lists to tell.
-func (s *Submitter) StartEach(ctx context.Context) (tend func(), err error) {
+// StartEach has the queue of each other user run, and waits for none. Where all that
+// we start ends with us, as in some containers, lasts is false; then tend has to be
+// called, if it is not nil, which takes a while. warn hears of users whose mail waits
+// because their accounts have expired. Odd names in the folder are for lists to tell.
+func StartEach(ctx context.Context, lasts bool, warn func(text string)) (tend func(), err error) {
 	users, _ := queue.Users()
 	if err := spool.CanServe(users); err != nil {
 		return nil, err
 	}
 	users, expired := valid(users)
 	for _, text := range waitingOf(ctx, expired) {
-		s.Log.Fault(fmt.Errorf("%s", text))
+		warn(text)
 	}
 	units, rest := byUnit(users)
-	if _, lasts := s.Outlives(); len(rest) > 0 && !lasts {
+	if len(rest) > 0 && !lasts {
 		tend = func() { Tend(ctx) }
 	} else if len(rest) > 0 {
 		if _, err := process.Start("--queue-tend"); err != nil {
