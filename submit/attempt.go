@@ -1,9 +1,10 @@
 package submit
 
 import (
+	"slices"
 	"time"
 
-	"sendoff/submit/envelope"
+	"sendoff/submit/message"
 	"sendoff/submit/queue"
 	"sendoff/submit/smtp"
 	"sendoff/submit/status"
@@ -16,25 +17,21 @@ type attempt struct {
 	s       *Submitter
 	claim   *queue.Claim
 	request *Request
-	job     *job
-	report  *Report
-	left    []int // of job.envelope.To, whom no server was asked for
-	over    bool  // it was settled, or given back
+	job     *Job
+	over    bool // it was settled, or given back
 }
 
-// attempt prepares an entry to be sent. If that cannot be done, the entry is
-// settled.
+// attempt prepares an entry to be sent. If that cannot be done, or there is nobody
+// left to send it to, the entry is settled.
 func (g *group) attempt(c *queue.Claim) *attempt {
-	t := &attempt{g: g, s: g.s, claim: c}
-	err := status.Guarded(t.prepare)
-	t.report = &Report{job: t.job}
-	if err != nil {
-		t.report.Failures = []Failure{{Err: err}}
+	t := &attempt{g: g, s: g.s, claim: c, request: requestOf(c.Entry)}
+	if err := status.Guarded(t.prepare); err != nil {
+		t.job = newFailedJob(t.request, err)
 		t.settle()
 		return nil
 	}
-	if len(t.job.envelope.To) == 0 { // aliases throw it away by now
-		t.s.logDiscarded(c.ID, t.job)
+	if len(t.job.To) == 0 { // aliases throw it away by now
+		t.s.logDiscarded(t.job)
 		t.settle()
 		return nil
 	}
@@ -56,36 +53,35 @@ var errLeft = error(&throttle.Held{Err: status.Lost.Errorf("the server took no m
 // mail is the attempt as a session takes it. When it is over, the entry is
 // settled; or given back, if no server was asked for anybody.
 func (t *attempt) mail() smtp.Mail {
-	return t.s.mail(t.job, func(from envelope.Address, r smtp.Result) {
+	asked := false
+	return t.s.mail(t.job, func(r smtp.Result) {
 		if t.over { // after a bug
 			return
 		}
-		if r.Err == errLeft {
-			t.left = append(t.left, r.To...)
-		} else {
-			t.report.add(from, r)
-		}
+		asked = asked || r.Err != errLeft
 		if r.Err == nil {
 			t.g.passed()
 		}
 		switch {
-		case t.report.total()+len(t.left) < len(t.job.envelope.To):
-		case t.report.total() == 0:
-			t.release()
-		default:
-			if len(t.left) > 0 {
-				t.report.add(from, smtp.Result{To: t.left, Err: errLeft})
-			}
+		case !t.job.isOver():
+		case asked:
 			t.settle()
+		default:
+			t.release()
 		}
 	})
 }
 
+// prepare reads the message of the entry, or makes the notice that the entry has
+// become, and applies aliases and rules to it.
 func (t *attempt) prepare() (err error) {
 	if t.claim.Notice.IsZero() {
-		t.request, err = t.s.request(t.claim)
+		t.request.Message, err = message.Open(t.claim.Message(), t.claim.Size)
 	} else {
 		t.request, err = t.s.notice(t.claim)
+	}
+	if err == nil {
+		err = t.s.choose(t.request, t.claim.Entry)
 	}
 	if err == nil {
 		t.job, err = t.s.prepare(t.request)
@@ -95,9 +91,9 @@ func (t *attempt) prepare() (err error) {
 
 func (t *attempt) close() {
 	if t.job != nil {
-		t.job.close()
+		t.job.Close()
 	}
-	if t.request != nil {
+	if t.request.Message != nil {
 		t.request.Message.Close()
 	}
 }
@@ -105,32 +101,23 @@ func (t *attempt) close() {
 // settle writes down what came of an attempt, which is over.
 func (t *attempt) settle() {
 	t.over = true
-	defer t.close()
 	defer t.claim.Release()
+	defer t.close()
 	t.record()
 }
 
 // record writes down what came of an attempt.
 func (t *attempt) record() {
 	e := t.claim.Entry
-	t.judge()
-	t.s.logAttempt(t)
+	if t.s.settleEntry(t.job, e) {
+		t.g.halt()
+	}
 	if !t.broken() {
 		t.g.progress(1)
 	}
-	if !e.Notice.IsZero() {
-		t.settleNotice()
-		return
-	}
-	e.To = t.outcome()
-	if e.Waiting() > 0 && t.tooOld() {
-		for i := range e.To {
-			if to := &e.To[i]; !to.Refused {
-				to.Refused, to.Reason = true, "given up after "+e.Age().String()+": "+to.Reason
-			}
-		}
-	}
 	switch {
+	case !e.Notice.IsZero():
+		t.settleNotice()
 	case e.Waiting() > 0:
 		t.again("")
 	case len(e.To) > 0:
@@ -142,53 +129,6 @@ func (t *attempt) record() {
 	}
 }
 
-// judge tells a limit of the account's, for which the group comes to rest, from
-// words of a limit that are about this message.
-func (t *attempt) judge() {
-	e := t.claim.Entry
-	for i := range t.report.Failures {
-		f := &t.report.Failures[i]
-		if status.KindOf(f.Err) != status.Limited || t.job == nil {
-			continue
-		}
-		a := t.job.account
-		switch {
-		case !t.s.throttle().Alone(a, e.ID):
-			if t.s.meetLimit(a, f.Err, e.ID) {
-				t.g.halt()
-			}
-		case (time.Since(e.Limited) < aloneTime || queue.TooFew(e.Attempts)) && !e.Limited.IsZero():
-			f.Err = deferred(smtp.AboutMessage(f.Err))
-		default:
-			f.Err = smtp.AboutMessage(f.Err)
-		}
-		if e.Limited.IsZero() {
-			e.Limited = time.Now()
-		}
-	}
-}
-
-// aloneTime is how long a message may meet permanent words of a limit, while others
-// pass, until it fails. Only after several attempts: the clock may be wrong.
-const aloneTime = 24 * time.Hour
-
-// deferred makes a refusal a temporary one.
-func deferred(err error) error {
-	c := status.Of(err)
-	if c.Temporary() {
-		return err
-	}
-	c.Class = 4
-	return status.Deferred.With(c, err)
-}
-
-// tooOld counts the attempt, and reports whether it was one too many.
-func (t *attempt) tooOld() bool {
-	e := t.claim.Entry
-	e.Tries = queue.AddTry(e.Tries, time.Now())
-	return t.s.schedule().TooOld(e.Born(), e.Tries)
-}
-
 // abort ends an attempt that has met a bug: nobody knows what became of it.
 func (t *attempt) abort(err error) {
 	if t.over {
@@ -196,9 +136,9 @@ func (t *attempt) abort(err error) {
 	}
 	t.s.Log.Fault(err)
 	t.over = true
-	defer t.close()
 	defer t.claim.Release()
-	if t.tooOld() {
+	defer t.close()
+	if t.s.isTooOld(t.claim.Entry) {
 		t.claim.Reason = "given up: " + status.OneLine(err)
 		t.g.fail(t.claim)
 		return
@@ -209,43 +149,10 @@ func (t *attempt) abort(err error) {
 
 // broken reports whether the session ended in the middle.
 func (t *attempt) broken() bool {
-	for _, f := range t.report.Failures {
-		if k := status.KindOf(f.Err); k == status.Lost || k == status.Connection {
-			return true
-		}
-	}
-	return false
-}
-
-// outcome returns the recipients that have not got the message.
-func (t *attempt) outcome() []queue.Recipient {
-	e := t.claim.Entry
-	var left []queue.Recipient
-	var named func(Failure) []Wanted
-	if t.job != nil {
-		named = t.job.asNamed(t.request, t.report)
-	}
-	for _, to := range e.To {
-		if to.Refused { // long ago
-			left = append(left, to)
-		}
-	}
-	for _, f := range t.report.Failures {
-		e.Unknown = e.Unknown || f.Unknown
-		refused := !status.Of(f.Err).Temporary() && status.KindOf(f.Err) != status.Bug // which says nothing about the message
-		if named == nil {
-			for _, to := range e.To {
-				if !to.Refused {
-					left = append(left, failedRecipient(Wanted{Recipient: to.Recipient, NoAliases: to.NoAliases}, f.Err, refused))
-				}
-			}
-			continue
-		}
-		for _, to := range named(f) {
-			left = append(left, failedRecipient(to, f.Err, refused))
-		}
-	}
-	return left
+	return slices.ContainsFunc(t.job.Failures(), func(f Failure) bool {
+		k := status.KindOf(f.Err)
+		return k == status.Lost || k == status.Connection
+	})
 }
 
 // again leaves the entry for another attempt, for a reason that is not one of its

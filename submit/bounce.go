@@ -45,8 +45,8 @@ func (t *attempt) giveUp() {
 // wantsNotice reports whether the sender of e is to be told that the message has
 // failed: not if the caller named the null sender, whoever stood in for it, and
 // not of what is a notice itself.
-func (j *job) wantsNotice(e *queue.Entry) bool {
-	if j == nil || j.envelope.From.IsNull() || e.Sender != nil && e.Sender.IsNull() || j.message.IsReport() {
+func (j *Job) wantsNotice(e *queue.Entry) bool {
+	if j.fault.Err != nil || j.envelope.From.IsNull() || e.Sender != nil && e.Sender.IsNull() || j.message.IsReport() {
 		return false
 	}
 	return slices.ContainsFunc(e.To, func(to queue.Recipient) bool {
@@ -57,25 +57,20 @@ func (j *job) wantsNotice(e *queue.Entry) bool {
 // accountsFault reports whether the account is to blame, which could not send
 // a notice either.
 func (t *attempt) accountsFault() bool {
-	for _, f := range t.report.Failures {
-		if status.KindOf(f.Err).Scope() == status.Account {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(t.job.Failures(), func(f Failure) bool { return status.KindOf(f.Err).Scope() == status.Account })
 }
 
 // settleNotice writes down what came of a notice. One that is refused is not
 // tried again, and there is no notice of it.
 func (t *attempt) settleNotice() {
 	e := t.claim.Entry
-	if len(t.report.Failures) == 0 {
+	failures := t.job.Failures()
+	if len(failures) == 0 {
 		t.g.record(e.ID, t.claim.Done(), true)
 		return
 	}
-	err := t.report.Failures[0].Err
-	e.Reason = status.OneLine(err)
-	if !status.Of(err).Temporary() || t.tooOld() {
+	e.Reason = status.OneLine(failures[0].Err)
+	if failures[0].Verdict != Waits || t.s.isTooOld(e) {
 		t.g.fail(t.claim)
 		return
 	}
@@ -133,7 +128,7 @@ func (s *Submitter) notify(event string, about ...string) (late bool) {
 const maxReturned = 64 << 10
 
 // notice makes the message that tells the sender of an entry what has failed
-// (RFC 3464). It is the same at each attempt.
+// (RFC 3464), without an account. It is the same at each attempt.
 func (s *Submitter) notice(c *queue.Claim) (*Request, error) {
 	e := c.Entry
 	boundary := string(e.ID) + ".notice"
@@ -173,22 +168,11 @@ func (s *Submitter) notice(c *queue.Claim) (*Request, error) {
 	copyHeader(&b, c.Message())
 	line("")
 	line("--%s--", boundary)
-	m, err := message.Open(bytes.NewReader(b.Bytes()), int64(b.Len()))
-	if err != nil {
-		return nil, err
-	}
-	by := choiceOf(e)
-	loaded, err := s.load(by.CommandLine)
-	r := &Request{By: by, Message: m, Sender: &envelope.Address{}}
-	if err == nil {
-		r.Account, r.Why, err = loaded.Choose(by)
-	}
-	if err != nil {
-		m.Close()
-		return nil, err
-	}
+	r := &Request{Sender: &envelope.Address{}}
 	r.To = []Wanted{{Recipient: envelope.Recipient{Address: *e.Sender, Notify: envelope.NotifyNever}, Origin: "notice"}}
-	return r, nil
+	var err error
+	r.Message, err = message.Open(bytes.NewReader(b.Bytes()), int64(b.Len()))
+	return r, err
 }
 
 // deliveryStatus writes the part of a notice that programs read (RFC 3464

@@ -65,15 +65,16 @@ func TestReport(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			j := &job{account: work(t), envelope: envelope.Envelope{From: parse(t, "x@example.net")}}
-			for _, address := range []string{"a@example.org", "b@example.org", "c@example.org"} {
-				j.envelope.To = append(j.envelope.To, envelope.Recipient{Address: parse(t, address)})
+			a := work(t)
+			s := aliased(t, "", a)
+			j, err := s.prepare(request(t, a, nil, "\n", "a@example.org", "b@example.org", "c@example.org"))
+			if err != nil {
+				t.Fatal(err)
 			}
-			r := &Report{job: j}
 			for _, result := range tt.results {
-				r.add(envelope.Address{}, result)
+				j.add(envelope.Address{}, result)
 			}
-			err := r.err()
+			err = s.Keep(j)
 			if status.Exit(err) != tt.exit {
 				t.Errorf("exit %d, want %d: %v", status.Exit(err), tt.exit, err)
 			}
@@ -111,8 +112,7 @@ func TestOwnSenderRefused(t *testing.T) {
 		{"bob@example.net", refusal(status.NotAllowed, "553 5.7.1 <bob@example.net> is not yours"), status.NotAllowed},
 	}
 	for _, tt := range tests {
-		j := &job{account: work(t, "ann@example.org")}
-		if got := j.blame(parse(t, tt.from), tt.err); status.KindOf(got) != tt.kind || tt.kind == status.Config && !status.Of(got).Temporary() {
+		if got := blame(work(t, "ann@example.org"), parse(t, tt.from), tt.err); status.KindOf(got) != tt.kind || tt.kind == status.Config && !status.Of(got).Temporary() {
 			t.Errorf("from %s, %v: %v %v, want %v", tt.from, tt.err, status.KindOf(got), status.Of(got), tt.kind)
 		}
 	}

@@ -362,9 +362,8 @@ func (d *doctor) senderTaken(ctx context.Context) []finding {
 	}
 	ctx, cancel := d.ready(ctx)
 	defer cancel()
-	j := &job{account: d.account, envelope: envelope.Envelope{From: d.sender, UTF8: d.sender.UTF8()}}
-	if err := d.session.TrySender(ctx, &j.envelope); err != nil {
-		return one(failing(j.blame(j.envelope.From, err)))
+	if err := d.session.TrySender(ctx, &envelope.Envelope{From: d.sender, UTF8: d.sender.UTF8()}); err != nil {
+		return one(failing(blame(d.account, d.sender, err)))
 	}
 	return one(fine("MAIL FROM:<%s>, %s", d.sender, d.origin))
 }

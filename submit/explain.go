@@ -31,8 +31,8 @@ func (s *Submitter) Explain(w io.Writer, r *Request) error {
 	fmt.Fprintf(out, "login:     %s\n", loginWords(r))
 	fmt.Fprintf(out, "EHLO:      %s\n", j.hello)
 	fmt.Fprintf(out, "MAIL FROM: <%s> (%s)\n", j.envelope.From, j.sender)
-	for i, to := range j.envelope.To {
-		fmt.Fprintf(out, "RCPT TO:   <%s> (%s)\n", to.Address, j.origins[i])
+	for _, to := range j.To {
+		fmt.Fprintf(out, "RCPT TO:   <%s> (%s)\n", to.Address, to.Why)
 	}
 	for _, d := range j.discarded {
 		fmt.Fprintf(out, "discarded: <%s> (%s)\n", d.Address, d.Why)

@@ -181,10 +181,10 @@ func (v *Service) listener(ctx context.Context, s *Submitter, l net.Listener) *s
 				if err != nil {
 					return err
 				}
-				r := &Request{Peer: peer, Login: c.User, Message: m}
+				r := v.request(e, m)
+				r.Peer, r.Login = peer, c.User
 				m.Prepend("Received", mine.received(r, c))
-				now := &Service{By: v.By, Fault: fault, NoAliases: v.NoAliases, QueueOnly: v.QueueOnly}
-				return v.reply(r, func() error { return now.handle(ctx, mine, e, r) })
+				return v.handle(ctx, mine, fault, r)
 			}
 			return nil
 		},

@@ -3,15 +3,11 @@ package submit
 import (
 	"fmt"
 	"os"
-	"strings"
 	"time"
 
-	"sendoff/config"
 	"sendoff/submit/dial"
-	"sendoff/submit/envelope"
 	"sendoff/submit/process"
 	"sendoff/submit/queue"
-	"sendoff/submit/status"
 )
 
 // logSubmission writes who submits what, once for each message.
@@ -59,55 +55,13 @@ func (r *Request) logID() queue.ID {
 	return r.queueID
 }
 
-// logReport writes what became of each recipient in an attempt.
-func (s *Submitter) logReport(id queue.ID, a *config.Account, since time.Time, report *Report) {
-	if s.Log == nil {
-		return
-	}
-	name, relay := "", ""
-	if a != nil {
-		name = a.Name
-		if len(a.Servers) > 0 {
-			relay = a.Servers[0].Name()
-		}
-	}
-	line := func(to envelope.Address, word string, code status.Code, reply string, bad bool) {
-		s.Log.Line(id, bad,
-			"to", to, "account", name, "relay", relay,
-			"delay", time.Since(since).Round(time.Millisecond),
-			"dsn", code, "status", word, "reply", reply)
-	}
-	for _, result := range report.taken {
-		for _, i := range result.To {
-			line(report.job.envelope.To[i].Address, "sent", result.Reply.Status, result.Reply.String(), false)
-		}
-	}
-	for _, f := range report.Failures {
-		word, code := "bounced", status.Of(f.Err)
-		switch {
-		case f.Unknown:
-			word = "unknown"
-		case code.Temporary():
-			word = "deferred"
-		}
-		text := strings.ReplaceAll(f.Err.Error(), "\n", "; ")
-		bad := status.KindOf(f.Err).Scope() == status.Account
-		for _, to := range f.To {
-			line(to, word, code, text, bad)
-		}
-		if len(f.To) == 0 {
-			s.Log.Line(id, bad || !code.Temporary(), "account", name, "dsn", code, "status", word, "reply", text)
-		}
-	}
-}
-
 // logDiscarded writes the recipients whose mail an alias throws away.
-func (s *Submitter) logDiscarded(id queue.ID, j *job) {
+func (s *Submitter) logDiscarded(j *Job) {
 	if s.Log == nil {
 		return
 	}
 	for _, d := range j.discarded {
-		s.Log.Line(id, false, "to", d.Address, "account", j.account.Name, "status", "sent", "reply", "discarded")
+		s.Log.Line(j.Request.logID(), false, "to", d.Address, "account", j.account.Name, "status", "sent", "reply", "discarded")
 	}
 }
 
@@ -125,14 +79,6 @@ func (s *Submitter) logUserRate(r *Request, until time.Time) {
 // logAddress writes what was found out about an address.
 func (s *Submitter) logAddress(h dial.Hop, text string) {
 	s.Log.Line("address", false, "relay", h.Name, "address", h.Endpoint(), "warning", text)
-}
-
-func (s *Submitter) logAttempt(t *attempt) {
-	var a *config.Account
-	if t.request != nil {
-		a = t.request.Account
-	}
-	s.logReport(t.claim.ID, a, t.claim.Entry.Born(), t.report)
 }
 
 func (s *Submitter) logNotice(e *queue.Entry) {

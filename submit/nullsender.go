@@ -1,8 +1,6 @@
 package submit
 
 import (
-	"slices"
-
 	"sendoff/submit/envelope"
 	"sendoff/submit/message"
 )
@@ -24,14 +22,14 @@ type substitute struct {
 
 // substitute returns how the mail of j goes in place of the null sender; nil if
 // that is not its sender, or nobody may get it.
-func (j *job) substitute() *substitute {
+func (j *Job) substitute() *substitute {
 	own, ok := j.account.Address()
 	if !j.envelope.From.IsNull() || !ok {
 		return nil
 	}
 	automatic := j.message.Automatic()
 	e := j.envelope
-	e.From, e.To = own, slices.Clone(e.To)
+	e.From, e.To = own, j.recipients()
 	e.UTF8 = e.UTF8 || own.UTF8()
 	var allowed []int
 	for i := range e.To {
@@ -49,15 +47,18 @@ func (j *job) substitute() *substitute {
 
 // replaceNull sends j from the account's own address at once, if the account
 // insists on that and all of its recipients may get it so.
-func (j *job) replaceNull() {
+func (j *Job) replaceNull() {
 	j.instead = j.substitute()
 	in := j.instead
-	if in == nil || !j.account.ForceSender || len(in.to) < len(j.envelope.To) {
+	if in == nil || !j.account.ForceSender || len(in.to) < len(j.To) {
 		return
 	}
 	j.instead = nil
 	j.sender = "the account's own address; for <>: force-sender"
-	j.envelope = in.envelope
+	j.envelope.From, j.envelope.UTF8 = in.envelope.From, in.envelope.UTF8
+	for i := range j.To {
+		j.To[i].Notify = envelope.NotifyNever
+	}
 	for _, c := range in.changes {
 		j.changes = append(j.changes, c.String())
 	}

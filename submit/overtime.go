@@ -2,11 +2,11 @@ package submit
 
 import (
 	"context"
-	"io"
+	"errors"
 	"time"
 
-	"sendoff/submit/process"
 	"sendoff/submit/queue"
+	"sendoff/submit/spool"
 	"sendoff/submit/status"
 )
 
@@ -24,80 +24,68 @@ import (
 // ends before the session does, the queue has it.
 var replyTime = 20 * time.Second // less only in tests
 
-// reply submits r, and returns what the reply is to say: the outcome, or nil if
-// the message is in the queue without one.
-func (v *Service) reply(r *Request, submit func() error) error {
-	reply := make(chan error, 2) // nobody may wait for the second
-	r.kept = func() { reply <- nil }
-	v.pending.Go(func() { reply <- status.Guarded(submit) }) // one client's message must not end the others' sessions
-	return <-reply
+// submit submits r, whose message it closes, and returns what the reply is to say:
+// the outcome, or nil if the message is in the queue without one.
+func (v *Service) submit(ctx context.Context, s *Submitter, r *Request) error {
+	j := s.Prepare(r)
+	end := func() {
+		j.Close()
+		r.Message.Close()
+	}
+	if s.Later(j) {
+		defer end()
+		return s.Keep(j)
+	}
+	delivered := make(chan struct{})
+	v.pending.Go(func() {
+		defer close(delivered)
+		if bug := status.Guarded(func() error { s.Deliver(ctx, j); return nil }); bug != nil {
+			s.Log.Fault(bug)
+			j.abort(bug)
+		}
+	})
+	var claim *queue.Claim
+	select {
+	case <-delivered:
+	case <-time.After(replyTime):
+		claim = s.enqueueLate(j)
+	}
+	if claim == nil { // the client has to wait
+		defer end()
+		<-delivered
+		return s.Keep(j)
+	}
+	v.pending.Go(func() {
+		defer claim.Release()
+		defer end()
+		<-delivered
+		if bug := status.Guarded(func() error { s.settleClaim(claim, j); return nil }); bug != nil {
+			s.Log.Fault(bug)
+		}
+	})
+	return nil
+}
+
+// enqueueLate queues the whole of j while it is delivered; nil if that cannot be done.
+func (s *Submitter) enqueueLate(j *Job) (claim *queue.Claim) {
+	bug := status.Guarded(func() (err error) {
+		claim, err = s.Enqueue(j)
+		return err
+	})
+	if bug != nil && !errors.As(bug, new(spool.Absent)) {
+		s.Log.Fault(bug)
+	}
+	return claim
 }
 
 // Wait waits until it is known what becomes of all messages, some of whose
 // clients may have had their reply before.
 func (v *Service) Wait() { v.pending.Wait() }
 
-// keepMeanwhile sees to it that r, as j, is in the queue when replyTime is over.
-// The returned function is called when the session is over: it returns the entry
-// as an attempt that lacks its report, or nil if there is none.
-func (s *Submitter) keepMeanwhile(r *Request, j *job) (over func() *attempt) {
-	if r.kept == nil {
-		return func() *attempt { return nil }
-	}
-	entered := make(chan *queue.Claim, 1)
-	timer := time.AfterFunc(replyTime, func() {
-		var c *queue.Claim
-		if bug := process.Guarded(func() { c = s.enqueueClaimed(r, j) }); bug != nil {
-			s.Log.Fault(bug)
-		}
-		if c != nil {
-			r.kept()
-		}
-		entered <- c
-	})
-	return func() *attempt {
-		if timer.Stop() {
-			return nil
-		}
-		c := <-entered
-		if c == nil {
-			return nil
-		}
-		own := *s // others use s meanwhile
-		return &attempt{g: &group{r: own.newRun(Selection{}), s: &own}, s: &own, claim: c, request: r, job: j}
-	}
-}
-
-// enqueueClaimed puts all of r into the queue, for this process to go on with.
-// It returns nil if that cannot be done: then the client has to wait.
-func (s *Submitter) enqueueClaimed(r *Request, j *job) *queue.Claim {
-	if s.mayQueue() != nil {
-		return nil
-	}
-	e := s.wholeEntry(r, j)
-	e.Next = time.Now().Add(s.schedule().Backoff(1))
-	e.Reason, e.Unknown = "the server has not answered yet", true // if this process ends
-	var c *queue.Claim
-	err := s.store(r, e, func(e *queue.Entry, content io.Reader) (err error) {
-		c, err = s.Queue.AddClaimed(e, content)
-		return err
-	})
-	if err != nil {
-		s.Log.Fault(err)
-		return nil
-	}
-	e.Reason, e.Unknown = "", false
-	s.queued(e)
-	return c
-}
-
-// end writes down what came of the session. The entry stays claimed.
-func (t *attempt) end(report *Report, err error) {
-	if err != nil {
-		t.again(status.OneLine(err))
-		return
-	}
-	t.report = report
+// settleClaim writes down what came of j, whose entry is claimed.
+func (s *Submitter) settleClaim(c *queue.Claim, j *Job) {
+	own := *s // others use s meanwhile
+	t := &attempt{g: &group{r: own.newRun(Selection{}), s: &own}, s: &own, claim: c, request: j.Request, job: j}
 	t.record()
 	t.g.r.spread(context.Background())
 	t.g.r.all.Wait()

@@ -217,8 +217,11 @@ func (h *hall) Addr() net.Addr { return &net.UnixAddr{Name: "/none", Net: "unix"
 
 // A bug that one message meets is the reply to that message, and no more.
 func TestReplyToPanic(t *testing.T) {
+	a := work(t, "ann@example.org")
+	s := aliased(t, "bob: /dev/null\n", a)
+	s.Console = &status.Console{Person: func(string, error) { panic("s0me bug") }}
 	v := &Service{}
-	err := v.reply(&Request{}, func() error { panic("s0me bug") })
+	err := v.handle(t.Context(), s, nil, request(t, a, nil, "\n", "bob"))
 	v.Wait()
 	if status.KindOf(err) != status.Bug || !strings.Contains(err.Error(), "TestReplyToPanic") {
 		t.Errorf("got %v", err)

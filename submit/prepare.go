@@ -13,41 +13,34 @@ import (
 	"sendoff/submit/status"
 )
 
-// A job is a Request after the account's rules: what will be sent.
-type job struct {
-	account   *config.Account
-	envelope  envelope.Envelope
-	message   *message.Message
-	hello     string              // our name in EHLO
-	sender    string              // where the sender came from, in words
-	origins   []string            // likewise for each of envelope.To
-	wanted    [][]int             // which of Request.To each of envelope.To is for
-	discarded []rewrite.Recipient // what aliases throw away
-	changes   []string            // what was changed in the message, and why
-	warnings  []string            // what is wrong with the alias file
-
-	instead *substitute // where the server refuses the null sender; may be nil
-}
-
-func (j *job) close() {
-	if j.instead != nil {
-		j.instead.message.Close()
+// Prepare makes a job of r, and writes to the log who submits it. A request that
+// cannot be sent makes a job, too: all of its recipients have that outcome.
+func (s *Submitter) Prepare(r *Request) *Job {
+	j, err := s.prepare(r)
+	s.logSubmission(r)
+	if err != nil {
+		return newFailedJob(r, err)
 	}
-	j.message.Close()
+	s.logDiscarded(j)
+	if len(j.To) == 0 {
+		s.Console.Tell("nothing was sent: "+j.discarded[0].Why+": the mail is thrown away", nil)
+	}
+	return j
 }
 
 // prepare applies aliases and the account's rules to r: sender, local names,
 // header. The message of r stays as it is; that of the job must be closed.
-func (s *Submitter) prepare(r *Request) (*job, error) {
-	j := &job{account: r.Account, envelope: r.Envelope, message: r.Message.Copy()}
+func (s *Submitter) prepare(r *Request) (*Job, error) {
+	j := newJob(r)
+	j.message = r.Message.Copy()
 	if err := s.apply(r, j); err != nil {
-		j.close()
+		j.Close()
 		return nil, err
 	}
 	return j, nil
 }
 
-func (s *Submitter) apply(r *Request, j *job) error {
+func (s *Submitter) apply(r *Request, j *Job) error {
 	rules := rewrite.New(s.Config, s.Identity, r.Account)
 	var err error
 	if j.envelope.From, j.sender, err = rules.SenderOf(r.Sender); err != nil {
@@ -71,7 +64,7 @@ func (s *Submitter) apply(r *Request, j *job) error {
 		return status.Data.Errorf("the message says TLS-Required: No, and --require-tls the opposite")
 	}
 	j.envelope.UTF8 = survey.UTF8 || j.envelope.From.UTF8()
-	for _, to := range j.envelope.To {
+	for _, to := range j.To {
 		j.envelope.UTF8 = j.envelope.UTF8 || to.Address.UTF8()
 	}
 	j.hello = rules.HelloName(j.envelope.From)
@@ -80,9 +73,8 @@ func (s *Submitter) apply(r *Request, j *job) error {
 }
 
 // addRecipients resolves what the caller wanted, each recipient once.
-func (s *Submitter) addRecipients(r *Request, j *job, h *header) error {
-	at := make(map[string]int) // in envelope.To, by key
-	j.envelope.To = nil
+func (s *Submitter) addRecipients(r *Request, j *Job, h *header) error {
+	at := make(map[string]int) // in j.To, by the address's key
 	shows := true
 	for i, w := range r.To {
 		resolved, err := s.resolve(w, h.Rules)
@@ -103,22 +95,20 @@ func (s *Submitter) addRecipients(r *Request, j *job, h *header) error {
 			}
 			n, again := at[to.Address.Key()]
 			if !again {
-				n = len(j.envelope.To)
+				n = len(j.To)
 				at[to.Address.Key()] = n
-				recipient := w.Recipient
+				recipient := Recipient{Recipient: w.Recipient, Why: w.Origin + to.Why}
 				recipient.Address = to.Address
-				j.envelope.To = append(j.envelope.To, recipient)
-				j.origins = append(j.origins, w.Origin+to.Why)
-				j.wanted = append(j.wanted, nil)
+				j.To = append(j.To, recipient)
 			}
-			j.wanted[n] = append(j.wanted[n], i)
+			j.To[n].Named = append(j.To[n].Named, i)
 		}
 	}
-	if len(j.envelope.To)+len(j.discarded) == 0 {
+	if len(j.To)+len(j.discarded) == 0 {
 		return status.Usage.Errorf("no recipients")
 	}
-	if shows && len(j.envelope.To) == 1 && len(j.discarded) == 0 {
-		h.alias, h.shown = r.To[0].Address, j.envelope.To[0].Address
+	if shows && len(j.To) == 1 && len(j.discarded) == 0 {
+		h.alias, h.shown = r.To[0].Address, j.To[0].Address
 	}
 	return nil
 }
@@ -154,7 +144,7 @@ type header struct {
 
 // complete gives the message the fields it must have, and the addresses in
 // them the form they have in the envelope.
-func (s *Submitter) complete(r *Request, j *job, h *header) error {
+func (s *Submitter) complete(r *Request, j *Job, h *header) error {
 	from, err := j.envelope.From, error(nil)
 	if from.IsNull() {
 		if from, _, err = h.DefaultSender(); err != nil {

@@ -146,8 +146,8 @@ func TestLocalNames(t *testing.T) {
 			if got := j.envelope.From.String(); got != tt.wantSender {
 				t.Errorf("sender %q (%s), want %q", got, j.sender, tt.wantSender)
 			}
-			if got := j.envelope.To[0].Address.String(); got != tt.wantTo {
-				t.Errorf("recipient %q (%s), want %q", got, j.origins[0], tt.wantTo)
+			if got := j.To[0].Address.String(); got != tt.wantTo {
+				t.Errorf("recipient %q (%s), want %q", got, j.To[0].Why, tt.wantTo)
 			}
 			content := text(t, j.message)
 			for _, line := range []string{"From: " + tt.wantFrom + "\r\n", "To: " + tt.wantTo + "\r\n"} {
@@ -171,8 +171,8 @@ func TestNoOwnAddress(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if j.envelope.From.String() != "root@mail.example.com" || j.envelope.To[0].Address.String() != "root@mail.example.com" {
-		t.Errorf("from %v to %v", j.envelope.From, j.envelope.To)
+	if j.envelope.From.String() != "root@mail.example.com" || j.To[0].Address.String() != "root@mail.example.com" {
+		t.Errorf("from %v to %v", j.envelope.From, j.recipients())
 	}
 	if content := text(t, j.message); !strings.Contains(content, "From: Charlie Root <root@mail.example.com>\r\n") {
 		t.Error(content)
@@ -187,7 +187,7 @@ func TestDuplicates(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got []string
-	for _, to := range j.envelope.To {
+	for _, to := range j.To {
 		got = append(got, to.Address.String())
 	}
 	if want := "bob@example.net Bob@example.net ann@example.org"; strings.Join(got, " ") != want {
@@ -230,6 +230,13 @@ func aliased(t testing.TB, text string, accounts ...*config.Account) *Submitter 
 	}
 	c.Accounts = accounts
 	return &Submitter{Config: c, Identity: host}
+}
+
+func addressesOf(to []envelope.Recipient) (list []envelope.Address) {
+	for _, r := range to {
+		list = append(list, r.Address)
+	}
+	return list
 }
 
 // words writes recipients as words.
@@ -315,16 +322,16 @@ func TestAliases(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := words(j.envelope.To); got != tt.want {
-				t.Errorf("got %s %q, want %s", got, j.origins, tt.want)
+			if got := words(j.recipients()); got != tt.want {
+				t.Errorf("got %s %+v, want %s", got, j.To, tt.want)
 			}
 			if content := text(t, j.message); strings.Contains(content, "bob@example.net") {
 				t.Errorf("the header was looked up:\n%s", content)
 			}
 			r := request(t, a, nil, "\n", tt.to)
 			r.To[0].NoAliases = true
-			if j, err = s.prepare(r); err != nil || len(j.envelope.To) != 1 || strings.Contains(words(j.envelope.To), "bob") {
-				t.Errorf("without aliases: %s, %v", words(j.envelope.To), err)
+			if j, err = s.prepare(r); err != nil || len(j.To) != 1 || strings.Contains(words(j.recipients()), "bob") {
+				t.Errorf("without aliases: %s, %v", words(j.recipients()), err)
 			}
 		})
 	}
@@ -339,10 +346,15 @@ func TestAliasOrigins(t *testing.T) {
 	}
 	by := "argument; for postmaster: alias postmaster, then root in " + s.Config.Aliases
 	want := []string{by, by + "; for carol: a local name, whose mail goes to the account's own address"}
-	if !slices.Equal(j.origins, want) {
-		t.Errorf("got  %q\nwant %q", j.origins, want)
+	var why []string
+	var named [][]int
+	for _, to := range j.To {
+		why, named = append(why, to.Why), append(named, to.Named)
 	}
-	if got := fmt.Sprint(j.wanted); got != "[[0 1 2] [0 1]]" {
+	if !slices.Equal(why, want) {
+		t.Errorf("got  %q\nwant %q", why, want)
+	}
+	if got := fmt.Sprint(named); got != "[[0 1 2] [0 1]]" {
 		t.Errorf("wanted by %s", got)
 	}
 }
@@ -355,8 +367,8 @@ func TestAliasWarning(t *testing.T) {
 	s.Console = &status.Console{Person: func(text string, _ error) { told = append(told, text) }}
 	for range 2 {
 		j, err := s.prepare(request(t, a, nil, "\n", "root", "carol"))
-		if err != nil || words(j.envelope.To) != "bob@example.net ann@example.org" {
-			t.Errorf("to %s, %v", words(j.envelope.To), err)
+		if err != nil || words(j.recipients()) != "bob@example.net ann@example.org" {
+			t.Errorf("to %s, %v", words(j.recipients()), err)
 		}
 	}
 	if want := "warning: " + s.Config.Aliases + ":1: |prog: an alias runs no command here; name an address; and 3 more: see newaliases"; len(told) != 1 || told[0] != want {
@@ -402,23 +414,20 @@ func TestAsNamed(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			report := &Report{job: j}
-			for i, to := range j.envelope.To {
-				report.add(envelope.Address{}, smtp.Result{To: []int{i}, Err: tt.fails[to.Address.String()]})
+			for i, to := range j.To {
+				j.add(envelope.Address{}, smtp.Result{To: []int{i}, Err: tt.fails[to.Address.String()]})
 			}
+			s.settle(j, s.entry(r), false)
 			var got []string
-			named := j.asNamed(r, report)
-			for _, f := range report.Failures {
-				for _, w := range named(f) {
-					word := w.Address.String()
-					if !status.Of(f.Err).Temporary() {
-						word = "-" + word
-					}
-					if w.NoAliases {
-						word += "!"
-					}
-					got = append(got, word)
+			for _, to := range j.named(Waits, Refused) {
+				word := to.Address.String()
+				if to.Refused {
+					word = "-" + word
 				}
+				if to.NoAliases {
+					word += "!"
+				}
+				got = append(got, word)
 			}
 			if got := strings.Join(got, " "); got != tt.want {
 				t.Errorf("got %s, want %s", got, tt.want)
@@ -461,24 +470,24 @@ func FuzzPrepare(f *testing.F) {
 			}
 			return
 		}
-		for _, address := range append(addressesOf(j.envelope.To), j.envelope.From) {
+		for _, address := range append(addressesOf(j.recipients()), j.envelope.From) {
 			if again, err := envelope.Parse(address.String()); err != nil || again != address {
 				t.Errorf("%q is no address: %v", address, err)
 			}
 		}
-		defer j.close()
+		defer j.Close()
 		if j.envelope.From.IsNull() && (!from.IsNull() || force) || from.IsNull() && !j.envelope.From.IsNull() && !force {
 			t.Errorf("<%s> became <%s>", from, j.envelope.From)
 		}
-		for i, resolved := range j.envelope.To {
+		for _, resolved := range j.To {
 			if resolved.Address.IsNull() || resolved.Address.Domain() == "" {
 				t.Errorf("%s became %q, which no server takes", recipient, resolved.Address)
 			}
-			if len(j.wanted[i]) == 0 {
+			if len(resolved.Named) == 0 {
 				t.Errorf("nobody wants %s", resolved.Address)
 			}
 		}
-		if len(j.envelope.To) == 0 {
+		if len(j.To) == 0 {
 			t.Errorf("nobody gets the mail for %s", recipient)
 		}
 		checkHeader(t, r, j)
@@ -488,7 +497,7 @@ func FuzzPrepare(f *testing.F) {
 // checkHeader holds that the addresses of the header are as many as before, and
 // each as valid. A list that is none has no number of them: its text is encoded,
 // and may be read as anything.
-func checkHeader(t *testing.T, r *Request, j *job) {
+func checkHeader(t *testing.T, r *Request, j *Job) {
 	t.Helper()
 	if r.Message.Survey().Signed {
 		return // nothing was changed

@@ -36,8 +36,9 @@ func TestUserRate(t *testing.T) {
 			if e.From, err = envelope.Parse("ann@example.org"); err != nil {
 				t.Fatal(err)
 			}
-			r := &Request{Message: m, Peer: process.Peer{UID: uid, PID: 4711}}
-			if err := v.handle(t.Context(), s, e, r); err != nil {
+			r := v.request(e, m)
+			r.Peer = process.Peer{UID: uid, PID: 4711}
+			if err := v.handle(t.Context(), s, nil, r); err != nil {
 				t.Fatal(err)
 			}
 		}

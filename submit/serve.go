@@ -62,8 +62,7 @@ func (v *Service) Serve(ctx context.Context, conn io.ReadWriter) error {
 				v.Busy(true)
 				defer v.Busy(false)
 			}
-			r := &Request{Message: m}
-			return v.reply(r, func() error { return v.handle(ctx, &s, e, r) })
+			return v.handle(ctx, &s, v.Fault, v.request(e, m))
 		},
 	}
 	return status.Temporary.Wrap(d.Serve(ctx, conn))
@@ -84,11 +83,9 @@ func (v *Service) maxSize() int64 {
 	return 0
 }
 
-// handle submits the message of r, and returns what the reply is to say.
-func (v *Service) handle(ctx context.Context, s *Submitter, e *envelope.Envelope, r *Request) error {
-	defer r.Message.Close()
-	r.Sender, r.Envelope, r.By, r.OneReply = &e.From, *e, v.By, true
-	r.QueueOnly = v.QueueOnly
+// request is what a client asks for that hands over the message m.
+func (v *Service) request(e *envelope.Envelope, m *message.Message) *Request {
+	r := &Request{By: v.By, Sender: &e.From, Envelope: *e, Message: m, QueueOnly: v.QueueOnly, OneReply: true}
 	seen := make(map[string]bool)
 	for _, to := range e.To {
 		if key := to.Address.Key(); !seen[key] {
@@ -96,31 +93,39 @@ func (v *Service) handle(ctx context.Context, s *Submitter, e *envelope.Envelope
 			r.To = append(r.To, Wanted{to, "RCPT", v.NoAliases})
 		}
 	}
-	r.By.Sender = e.From
-	if from, ok := r.Message.From(); ok {
-		r.By.Header = from.Address
+	return r
+}
+
+// handle submits the message of r, which it closes, and returns what the reply is to
+// say. fault is why there is no configuration. A bug that one message meets must not
+// end the sessions of others.
+func (v *Service) handle(ctx context.Context, s *Submitter, fault error, r *Request) error {
+	err := status.Guarded(func() error { return v.submitOrPostpone(ctx, s, fault, r) })
+	if report := new(Report); errors.As(err, &report) {
+		return report.Unwrap()
 	}
+	return err
+}
+
+func (v *Service) submitOrPostpone(ctx context.Context, s *Submitter, fault error, r *Request) error {
 	if r.Peer != (process.Peer{}) && !r.QueueOnly {
 		if until, ok := s.throttle().UserPace(r.Peer.UID, true); !ok {
 			s.logUserRate(r, until)
 			r.QueueOnly = true
 		}
 	}
-	err := v.Fault
-	if err == nil {
-		r.Account, r.Why, err = s.Config.Choose(r.By)
+	if fault == nil {
+		fault = r.Choose(s.Config)
 	}
-	if err == nil && r.Login != "" && r.Account.User != r.Login {
-		err = status.NotAllowed.Errorf("you logged in as %s, and account %s is not yours", r.Login, r.Account.Name)
+	if fault == nil && r.Login != "" && r.Account.User != r.Login {
+		fault = status.NotAllowed.Errorf("you logged in as %s, and account %s is not yours", r.Login, r.Account.Name)
 	}
-	switch {
-	case err == nil:
-		err = s.Submit(ctx, r)
-	case s.Sendmail && status.KindOf(err).Scope() == status.Account:
-		err = s.Postpone(r, err)
+	if fault == nil {
+		return v.submit(ctx, s, r)
 	}
-	if report := new(Report); errors.As(err, &report) {
-		return report.Unwrap()
+	defer r.Message.Close()
+	if s.Sendmail && status.KindOf(fault).Scope() == status.Account {
+		return s.Postpone(r, fault)
 	}
-	return err
+	return fault
 }

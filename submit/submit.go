@@ -26,13 +26,9 @@ package submit
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/netip"
-	"slices"
-	"strings"
 	"time"
 
 	"sendoff/config"
@@ -75,7 +71,21 @@ type Request struct {
 	id   string    // likewise of a Message-ID, without brackets
 
 	queueID queue.ID
-	kept    func() // is called if all of it is in the queue before it is known what becomes of it; nil: it is put there only then
+}
+
+// Choose finds the account for r in c, by what r says of its sender and its author,
+// beside By.
+func (r *Request) Choose(c *config.Config) (err error) {
+	if r.Sender != nil {
+		r.By.Sender = *r.Sender
+	}
+	if r.Message != nil {
+		if from, ok := r.Message.From(); ok {
+			r.By.Header = from.Address
+		}
+	}
+	r.Account, r.Why, err = c.Choose(r.By)
+	return err
 }
 
 // Wanted is a recipient as the caller named it.
@@ -136,43 +146,37 @@ func (oneSecret) Delete(string, string) error          { return credential.ErrUn
 
 // Submit sends the message of r, or queues it. When it returns nil, every
 // recipient's mail was taken by the smarthost or is in the queue; otherwise the
-// error is a Report, or that of a Request that cannot be sent.
+// error is a Report.
 func (s *Submitter) Submit(ctx context.Context, r *Request) error {
 	if len(r.To) == 0 && len(r.Bad) > 0 {
 		return s.Refuse(r, nil)
 	}
-	j, err := s.prepare(r)
-	s.logSubmission(r)
-	if err != nil {
-		return s.keep(r, &Report{Failures: []Failure{{Err: err}}}, everyone(r))
+	j := s.Prepare(r)
+	defer j.Close()
+	if !s.Later(j) {
+		s.Deliver(ctx, j)
 	}
-	defer j.close()
-	s.logDiscarded(r.logID(), j)
-	if len(j.envelope.To) == 0 {
-		s.Console.Tell("nothing was sent: "+j.discarded[0].Why+": the mail is thrown away", nil)
-		return s.keep(r, new(Report), everyone(r))
-	}
-	if id, later := s.submitLater(r, j); later {
-		return s.keep(r, &Report{id: id}, everyone(r))
-	}
-	return s.deliverOrKeep(ctx, r, j)
+	return s.Keep(j)
 }
 
-// deliver sends j over one session, in which what else waits for the account
-// may follow. A session that was kept, and that the server has left since, is
-// replaced by a new one; and so is one whose server takes no more mails in it.
-func (s *Submitter) deliver(ctx context.Context, j *job) (*Report, error) {
-	report := &Report{job: j}
+// Deliver sends j over one session, in which other mail that waits for the account
+// may follow, and gives each recipient its outcome. A session that was kept, and
+// that the server has left since, is replaced by a new one; and so is one whose
+// server takes no more mails in it.
+func (s *Submitter) Deliver(ctx context.Context, j *Job) {
+	if j.isOver() {
+		return
+	}
 	if s.takesAlong() {
 		host := *s
 		host.stay = true
 		s = &host
 	}
-	mails := []smtp.Mail{s.mail(j, report.add)}
+	mails := []smtp.Mail{s.mail(j, func(smtp.Result) {})}
 	v, done, err := s.admitted(ctx, j)
 	if err != nil {
 		fail(mails, err)
-		return report, nil
+		return
 	}
 	defer done()
 	for {
@@ -182,28 +186,26 @@ func (s *Submitter) deliver(ctx context.Context, j *job) (*Report, error) {
 		}
 		again := v.again // v may be another's from here on
 		s.part(v, err)
-		if again && report.untouched() && ctx.Err() == nil {
+		if again && j.isUntouched() && ctx.Err() == nil {
 			done()
-			return s.deliver(ctx, j)
+			j.reset()
+			s.Deliver(ctx, j)
+			return
 		}
 		if len(mails) == 0 {
-			break
+			return
 		}
 		if v, err = s.enter(ctx, j.account, j.hello, throttle.SlotTime); err != nil {
 			fail(mails, err)
-			return report, nil
+			return
 		}
 	}
-	if err == nil && report.total() != len(j.envelope.To) {
-		return nil, status.Bug.Errorf("%d recipients have %d outcomes", len(j.envelope.To), report.total())
-	}
-	return report, nil
 }
 
 // admitted returns a session for j, if the account takes another message now: no
 // limit of the server's stands against that, and no rate. done is to be called
 // when j has had its outcome.
-func (s *Submitter) admitted(ctx context.Context, j *job) (v *visit, done func(), err error) {
+func (s *Submitter) admitted(ctx context.Context, j *Job) (v *visit, done func(), err error) {
 	if err := s.throttle().Pace(j.account, false); err != nil {
 		return nil, nil, err
 	}
@@ -229,38 +231,26 @@ func fail(mails []smtp.Mail, err error) {
 	}
 }
 
-// mail is the job as a session takes it. done gets each result, and from whom the
-// mail was.
-func (s *Submitter) mail(j *job, done func(from envelope.Address, r smtp.Result)) smtp.Mail {
-	var begun time.Time // the last transaction
-	noted := func(from envelope.Address, r smtp.Result) {
-		done(from, r)
-		if r.Err == nil {
-			s.throttle().Taken(j.account, begun)
-		}
-	}
-	begins := func(m smtp.Mail) smtp.Mail {
-		open := m.Open
-		m.Open = func(f envelope.Form) (io.Reader, int64, error) {
-			begun = time.Now()
-			return open(f)
-		}
-		return m
-	}
-	m := begins(s.mailOf(&j.envelope, j.message, noted))
+// mail is the job as a session takes it. done is called after each result.
+func (s *Submitter) mail(j *Job, done func(smtp.Result)) smtp.Mail {
+	e := j.envelope
+	e.To = j.recipients()
+	m := s.mailOf(j, &e, j.message, done)
 	if in := j.instead; in != nil {
-		other := begins(s.mailOf(&in.envelope, in.message, noted))
+		other := s.mailOf(j, &in.envelope, in.message, done)
 		other.To = in.to
 		m.Fallback = &other
 	}
 	return m
 }
 
-func (s *Submitter) mailOf(e *envelope.Envelope, m *message.Message, done func(envelope.Address, smtp.Result)) smtp.Mail {
-	var clears []func() // one for each transaction
+func (s *Submitter) mailOf(j *Job, e *envelope.Envelope, m *message.Message, done func(smtp.Result)) smtp.Mail {
+	var begun time.Time // the last transaction
+	var clears []func() // one for each
 	return smtp.Mail{
 		Envelope: e,
 		Open: func(f envelope.Form) (io.Reader, int64, error) {
+			begun = time.Now()
 			if why := m.AsIs(f); why != "" {
 				s.remark("the message is signed, so it goes as it is: " + why)
 			}
@@ -276,176 +266,11 @@ func (s *Submitter) mailOf(e *envelope.Envelope, m *message.Message, done func(e
 			for _, clear := range clears {
 				clear()
 			}
-			done(e.From, r)
+			j.add(e.From, r)
+			done(r)
+			if r.Err == nil {
+				s.throttle().Taken(j.account, begun)
+			}
 		},
 	}
-}
-
-// A Report says what became of each recipient. As an error it is that of the
-// submission as a whole, and its status is that of the failure that decides.
-type Report struct {
-	Accepted []envelope.Address
-	Failures []Failure
-	// NotQueued is why mail that is worth another try is not in the queue; ""
-	// if it is, or is not worth one.
-	NotQueued string
-
-	job   *job
-	taken []smtp.Result // for Accepted, with the server's words
-	id    queue.ID      // of the entry for what was queued
-	copy  string        // the file with a copy of what was refused for good
-}
-
-// A Failure is why some recipients did not get the message.
-type Failure struct {
-	To      []envelope.Address
-	Err     error
-	Unknown bool // they may have got it (RFC 1047)
-	queued  bool // they will be tried again
-	told    bool // a notice tells the sender
-	bad     bool // it is about what the caller named as a recipient, and is no address
-}
-
-func (r *Report) total() int {
-	n := len(r.Accepted)
-	for _, f := range r.Failures {
-		n += len(f.To)
-	}
-	return n
-}
-
-// untouched reports whether the server has said nothing about any recipient but
-// that it leaves, and has no whole message.
-func (r *Report) untouched() bool {
-	for _, f := range r.Failures {
-		if f.Unknown || status.KindOf(f.Err) != status.Lost && !leaves(f.Err) {
-			return false
-		}
-	}
-	return len(r.Accepted) == 0 && len(r.Failures) > 0
-}
-
-// leaves reports whether err is a server's word that it ends the session.
-func leaves(err error) bool {
-	refusal := new(smtp.Refusal)
-	return errors.As(err, &refusal) && refusal.Reply.Code == 421
-}
-
-// add enters a result of a mail from that sender. Failures of several transactions
-// for one reason are one failure.
-func (r *Report) add(from envelope.Address, result smtp.Result) {
-	var to []envelope.Address
-	for _, i := range result.To {
-		to = append(to, r.job.envelope.To[i].Address)
-	}
-	if result.Err == nil {
-		r.Accepted = append(r.Accepted, to...)
-		r.taken = append(r.taken, result)
-		return
-	}
-	f := Failure{To: to, Err: r.job.blame(from, result.Err), Unknown: result.Unknown}
-	if n := len(r.Failures); n > 0 {
-		if last := &r.Failures[n-1]; last.Unknown == f.Unknown && last.Err.Error() == f.Err.Error() {
-			last.To = append(last.To, to...)
-			return
-		}
-	}
-	r.Failures = append(r.Failures, f)
-}
-
-// blame puts the refusal of a sender that is the account's own on the account:
-// the fault is not the message's, and no recipient's.
-func (j *job) blame(from envelope.Address, err error) error {
-	var refusal *smtp.Refusal
-	if status.KindOf(err) == status.Limited || !errors.As(err, &refusal) || !j.account.Matches(from) && !j.isOwn(from) {
-		return err
-	}
-	c := status.Of(err)
-	badSender := c.Subject == 1 && (c.Detail == 7 || c.Detail == 8)
-	named := c.Subject == 7 && strings.Contains(refusal.Reply.String(), from.String())
-	if !badSender && !named {
-		return err
-	}
-	c.Class = 4
-	return status.Config.With(c, err)
-}
-
-// isOwn reports whether a is the account's own address.
-func (j *job) isOwn(a envelope.Address) bool {
-	own, ok := j.account.Address()
-	return ok && own.Key() == a.Key()
-}
-
-// err returns r as an error, or nil if nothing failed that the caller has to
-// know.
-func (r *Report) err() error {
-	for _, f := range r.Failures {
-		if !f.queued && !f.told {
-			return r
-		}
-	}
-	return nil
-}
-
-// Error returns the lines of a report, one for each failure.
-func (r *Report) Error() string {
-	var lines []string
-	for _, f := range r.Failures {
-		line := smtp.Brief(f.Err)
-		if f.Unknown {
-			line += "; it may have been delivered to " + addresses(f.To)
-		} else if len(f.To) > 0 && len(r.Accepted)+len(r.Failures) > 1 && !strings.Contains(line, f.To[0].String()) {
-			line += "; not sent to " + addresses(f.To)
-		}
-		if f.queued {
-			line += "; queued as " + string(r.id)
-		}
-		lines = append(lines, line)
-	}
-	if len(r.Accepted) > 0 {
-		lines = append(lines, "sent to "+addresses(r.Accepted)+" all the same; do not send it to them again")
-	}
-	if r.id != "" && r.NotQueued == "" && r.Failures[0].bad && !slices.ContainsFunc(r.Failures, func(f Failure) bool { return f.queued }) {
-		lines = append(lines, "the other recipients' mail is queued as "+string(r.id))
-	}
-	if r.copy != "" {
-		lines = append(lines, "a copy is in "+r.copy)
-	}
-	return strings.Join(lines, "\n")
-}
-
-// Unwrap returns the failure that decides the exit code: the first one that is
-// temporary and not queued, so that the caller tries again, else the first
-// that is not queued.
-func (r *Report) Unwrap() error {
-	var first error
-	for _, f := range r.Failures {
-		if f.told {
-			continue
-		}
-		if !f.queued && status.Of(f.Err).Temporary() {
-			return f.Err
-		}
-		if !f.queued && first == nil {
-			first = f.Err
-		}
-	}
-	if first == nil {
-		first = r.Failures[0].Err
-	}
-	return first
-}
-
-// shown is how many addresses a line of a report names.
-const shown = 10
-
-func addresses(to []envelope.Address) string {
-	var words []string
-	for _, a := range to[:min(len(to), shown)] {
-		words = append(words, "<"+a.String()+">")
-	}
-	if more := len(to) - shown; more > 0 {
-		words = append(words, fmt.Sprintf("and %d more", more))
-	}
-	return strings.Join(words, ", ")
 }

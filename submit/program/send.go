@@ -85,7 +85,7 @@ func (p *program) request(c *config.Config) (*submit.Request, error) {
 		if err != nil {
 			return r, status.Usage.Errorf("-f: %w", err)
 		}
-		r.Sender, r.By.Sender = &sender, sender
+		r.Sender = &sender
 	}
 	if len(r.To)+len(r.Bad) == 0 && !p.cmd.Extract {
 		return r, status.Usage.Errorf("no recipients; name them, or use -t to take them from the header")
@@ -108,9 +108,6 @@ func (p *program) add(r *submit.Request, list []message.Mailbox, origin string) 
 
 // addHeader adds what the message's header has to say.
 func (p *program) addHeader(r *submit.Request) error {
-	if from, ok := r.Message.From(); ok {
-		r.By.Header = from.Address
-	}
 	if !p.cmd.Extract {
 		return nil
 	}
@@ -139,11 +136,9 @@ func (p *program) mend(err error) error {
 
 // choose finds the account. A rehearsal can do without one.
 func (p *program) choose(c *config.Config, r *submit.Request) (err error) {
-	r.Account, r.Why, err = c.Choose(r.By)
-	if err != nil && p.cmd.Rehearse && len(c.Accounts) == 0 {
-		by := r.By
-		by.CommandLine.Server = config.SchemeTLS + "://localhost"
-		r.Account, r.Why, err = c.Choose(by)
+	if err = r.Choose(c); err != nil && p.cmd.Rehearse && len(c.Accounts) == 0 {
+		r.By.CommandLine.Server = config.SchemeTLS + "://localhost"
+		err = r.Choose(c)
 	}
 	if err != nil {
 		return err

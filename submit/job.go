@@ -1,0 +1,255 @@
+package submit
+
+import (
+	"errors"
+	"slices"
+
+	"sendoff/config"
+	"sendoff/submit/envelope"
+	"sendoff/submit/message"
+	"sendoff/submit/queue"
+	"sendoff/submit/rewrite"
+	"sendoff/submit/smtp"
+	"sendoff/submit/status"
+)
+
+// A Job is a Request after aliases and the account's rules: what is sent to whom,
+// and what has become of each recipient.
+type Job struct {
+	Request *Request
+	To      []Recipient // each address once
+
+	account   *config.Account   // nil only beside fault
+	envelope  envelope.Envelope // without recipients
+	message   *message.Message
+	hello     string              // our name in EHLO
+	sender    string              // where the sender came from, in words
+	discarded []rewrite.Recipient // what aliases throw away
+	changes   []string            // what was changed in the message, and why
+	warnings  []string            // what is wrong with the alias file
+
+	instead *substitute // where the server refuses the null sender; may be nil
+
+	order []int     // the recipients that have an outcome, by index, in the order in which they got it
+	fault Outcome   // of all recipients, if no server was asked about any; Err is nil if one was, or is to be
+	bad   []Outcome // of what the caller named as recipients, and are no addresses: Request.Bad
+	id    queue.ID  // of the queue entry for those that wait; "" if there is none
+	copy  string    // the file with a copy of what was refused for good; "" if there is none
+}
+
+// A Recipient of a Job is one that the server is to be given, and what became of it.
+type Recipient struct {
+	envelope.Recipient
+	Named []int  // indexes in Request.To of the names that stand for it
+	Why   string // where it comes from, for --dry-run
+	Outcome
+}
+
+// An Outcome is what the server said of a recipient, and what follows of that.
+type Outcome struct {
+	Verdict Verdict
+	Err     error      // why the server has not taken the message; nil if it has, or was not asked
+	Unknown bool       // beside Err: the server may have taken it all the same (RFC 1047)
+	Reply   smtp.Reply // by which it has taken it
+}
+
+func (o *Outcome) isKnown() bool { return o.Verdict != Open || o.Err != nil }
+
+func newJob(r *Request) *Job {
+	j := &Job{Request: r, account: r.Account, envelope: r.Envelope}
+	j.envelope.To = nil
+	for _, err := range r.Bad {
+		j.bad = append(j.bad, Outcome{Err: err})
+	}
+	return j
+}
+
+// newFailedJob returns the job of a request about which no server is asked, because
+// of err: that is the outcome of all whom the caller has named.
+func newFailedJob(r *Request, err error) *Job {
+	j := newJob(r)
+	j.fault = Outcome{Err: err}
+	for i, w := range r.To {
+		j.To = append(j.To, Recipient{Recipient: w.Recipient, Named: []int{i}, Outcome: j.fault})
+	}
+	return j
+}
+
+// Close ends the use of the job's message. The request's stays open.
+func (j *Job) Close() {
+	if j.instead != nil {
+		j.instead.message.Close()
+	}
+	if j.message != nil {
+		j.message.Close()
+	}
+}
+
+// recipients returns the recipients as an envelope has them.
+func (j *Job) recipients() []envelope.Recipient {
+	list := make([]envelope.Recipient, len(j.To))
+	for i := range j.To {
+		list[i] = j.To[i].Recipient
+	}
+	return list
+}
+
+// add gives recipients of a mail from that sender their outcome.
+func (j *Job) add(from envelope.Address, r smtp.Result) {
+	o := Outcome{Err: r.Err, Unknown: r.Unknown, Reply: r.Reply}
+	if o.Err == nil {
+		o.Verdict = Sent
+	} else {
+		o.Err = blame(j.account, from, o.Err)
+	}
+	for _, i := range r.To {
+		if j.To[i].isKnown() {
+			j.To[i].Outcome = Outcome{Err: status.Bug.Errorf("two outcomes for %s", j.To[i].Address), Unknown: true}
+			continue
+		}
+		j.To[i].Outcome = o
+		j.order = append(j.order, i)
+	}
+}
+
+// isOver reports whether all recipients have their outcome.
+func (j *Job) isOver() bool { return j.fault.Err != nil || len(j.order) == len(j.To) }
+
+// abort gives the recipients that have no outcome yet one of which nobody knows what
+// it was, because of a bug.
+func (j *Job) abort(bug error) {
+	if j.fault.Err != nil {
+		return
+	}
+	for i := range j.To {
+		if to := &j.To[i]; !to.isKnown() {
+			to.Outcome = Outcome{Err: bug, Unknown: true}
+			j.order = append(j.order, i)
+		}
+	}
+}
+
+// reset forgets all outcomes, before another session is tried.
+func (j *Job) reset() {
+	for _, i := range j.order {
+		j.To[i].Outcome = Outcome{}
+	}
+	j.order = nil
+}
+
+// isUntouched reports whether the server has said nothing about any recipient but
+// that it leaves, and has no whole message.
+func (j *Job) isUntouched() bool {
+	for _, i := range j.order {
+		to := &j.To[i]
+		if to.Verdict == Sent || to.Unknown || status.KindOf(to.Err) != status.Lost && !leaves(to.Err) {
+			return false
+		}
+	}
+	return len(j.order) > 0
+}
+
+// leaves reports whether err is a server's word that it ends the session.
+func leaves(err error) bool {
+	refusal := new(smtp.Refusal)
+	return errors.As(err, &refusal) && refusal.Reply.Code == 421
+}
+
+// whole returns the job as it was before any server was asked, all of whose
+// recipients wait. It may be called while the job is delivered.
+func (j *Job) whole() *Job {
+	w := &Job{Request: j.Request}
+	for i := range j.To {
+		to := &j.To[i]
+		w.To = append(w.To, Recipient{Recipient: to.Recipient, Named: to.Named, Outcome: Outcome{Verdict: Waits}})
+	}
+	return w
+}
+
+// outcomes calls f with each outcome there is.
+func (j *Job) outcomes(f func(*Outcome)) {
+	if j.fault.Err != nil {
+		f(&j.fault)
+	}
+	for i := range j.bad {
+		f(&j.bad[i])
+	}
+	for i := range j.To {
+		f(&j.To[i].Outcome)
+	}
+}
+
+// move gives all that are in one state another.
+func (j *Job) move(from, to Verdict) {
+	j.outcomes(func(o *Outcome) {
+		if o.Verdict == from {
+			o.Verdict = to
+		}
+	})
+}
+
+// has reports whether some recipient is in one of states.
+func (j *Job) has(states ...Verdict) bool {
+	return slices.ContainsFunc(j.To, func(to Recipient) bool { return slices.Contains(states, to.Verdict) })
+}
+
+// isUnknown reports whether a recipient in one of states may have the message all
+// the same.
+func (j *Job) isUnknown(states ...Verdict) bool {
+	return slices.ContainsFunc(j.To, func(to Recipient) bool { return to.Unknown && slices.Contains(states, to.Verdict) })
+}
+
+// named returns the recipients in some states as the caller named them, so that
+// aliases and the account's rules are applied anew at each attempt. A name stays
+// resolved if not all that it stands for are in the same state: who has got the
+// message, or never will, is not tried again.
+func (j *Job) named(states ...Verdict) []queue.Recipient {
+	const mixed = Verdict(255)
+	common := make(map[int]Verdict) // of all that a name stands for, by its index
+	for i := range j.To {
+		for _, n := range j.To[i].Named {
+			if state, ok := common[n]; ok && state != j.To[i].Verdict {
+				common[n] = mixed
+			} else if !ok {
+				common[n] = j.To[i].Verdict
+			}
+		}
+	}
+	type key struct {
+		address   string
+		noAliases bool
+		state     Verdict
+	}
+	have := make(map[key]bool)
+	var list []queue.Recipient
+	for i := range j.To {
+		to := &j.To[i]
+		if !slices.Contains(states, to.Verdict) {
+			continue
+		}
+		for _, n := range to.Named {
+			name := j.Request.To[n]
+			if common[n] != to.Verdict {
+				name = Wanted{Recipient: to.Recipient, NoAliases: true}
+			}
+			if k := (key{name.Address.Key(), name.NoAliases, to.Verdict}); !have[k] {
+				have[k] = true
+				list = append(list, name.queued(&to.Outcome))
+			}
+		}
+	}
+	return list
+}
+
+// queued returns w as an entry has it that it has come to o with.
+func (w Wanted) queued(o *Outcome) queue.Recipient {
+	q := queue.Recipient{Recipient: w.Recipient, NoAliases: w.NoAliases, Refused: o.Verdict == Refused}
+	if o.Err == nil {
+		return q
+	}
+	q.Code, q.Reason = status.Of(o.Err), status.OneLine(o.Err)
+	if !q.Refused {
+		q.Code.Class = 4
+	}
+	return q
+}

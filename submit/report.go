@@ -1,0 +1,173 @@
+package submit
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"sendoff/submit/envelope"
+	"sendoff/submit/queue"
+	"sendoff/submit/smtp"
+	"sendoff/submit/status"
+)
+
+// A Report is the error of a submission of which the caller has to know something:
+// a view of its Job. Its status is that of the failure that decides.
+type Report struct {
+	// NotQueued is why mail that is worth another try is not in the queue; ""
+	// if it is, or is not worth one.
+	NotQueued string
+
+	job *Job
+}
+
+// A Failure is what failed for several recipients with the same words.
+type Failure struct {
+	Outcome
+	to  []envelope.Address
+	bad bool // it is about what the caller named as a recipient, and is no address
+}
+
+// Failures returns what failed, in the order in which it was found out.
+func (j *Job) Failures() []Failure {
+	var list []Failure
+	if j.fault.Err != nil {
+		list = append(list, Failure{Outcome: j.fault})
+	}
+	for _, o := range j.bad {
+		list = append(list, Failure{Outcome: o, bad: true})
+	}
+	of := len(list) // the first that is about recipients of a server
+	for _, i := range j.order {
+		to := &j.To[i]
+		if to.Err == nil {
+			continue
+		}
+		if last := len(list) - 1; last >= of && list[last].Unknown == to.Unknown && list[last].Err.Error() == to.Err.Error() {
+			list[last].to = append(list[last].to, to.Address)
+			continue
+		}
+		list = append(list, Failure{Outcome: to.Outcome, to: []envelope.Address{to.Address}})
+	}
+	return list
+}
+
+// sent returns the addresses of those for whom the server has taken the message.
+func (j *Job) sent() (to []envelope.Address) {
+	for _, i := range j.order {
+		if j.To[i].Verdict == Sent {
+			to = append(to, j.To[i].Address)
+		}
+	}
+	return to
+}
+
+// err returns r as an error, or nil if nothing failed that the caller has to
+// know.
+func (r *Report) err() error {
+	for _, f := range r.job.Failures() {
+		if f.Verdict != Waits && f.Verdict != Told {
+			return r
+		}
+	}
+	return nil
+}
+
+// Error returns the lines of a report, one for each failure.
+func (r *Report) Error() string {
+	var lines []string
+	failures, sent := r.job.Failures(), r.job.sent()
+	for _, f := range failures {
+		line := smtp.Brief(f.Err)
+		if f.Unknown {
+			line += "; it may have been delivered to " + addresses(f.to)
+		} else if len(f.to) > 0 && len(sent)+len(failures) > 1 && !strings.Contains(line, f.to[0].String()) {
+			line += "; not sent to " + addresses(f.to)
+		}
+		if f.Verdict == Waits {
+			line += "; queued as " + string(r.job.id)
+		}
+		lines = append(lines, line)
+	}
+	if len(sent) > 0 {
+		lines = append(lines, "sent to "+addresses(sent)+" all the same; do not send it to them again")
+	}
+	if failures[0].bad && r.job.has(Waits) && !slices.ContainsFunc(failures, func(f Failure) bool { return f.Verdict == Waits }) {
+		lines = append(lines, "the other recipients' mail is queued as "+string(r.job.id))
+	}
+	if r.job.copy != "" {
+		lines = append(lines, "a copy is in "+r.job.copy)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Unwrap returns the failure that decides the exit code: the first for which the
+// caller has to try again, or else the first that was refused.
+func (r *Report) Unwrap() error {
+	failures := r.job.Failures()
+	for _, state := range [...]Verdict{Returned, Refused} {
+		for _, f := range failures {
+			if f.Verdict == state {
+				return f.Err
+			}
+		}
+	}
+	return failures[0].Err
+}
+
+// shown is how many addresses a line of a report names.
+const shown = 10
+
+func addresses(to []envelope.Address) string {
+	var words []string
+	for _, a := range to[:min(len(to), shown)] {
+		words = append(words, "<"+a.String()+">")
+	}
+	if more := len(to) - shown; more > 0 {
+		words = append(words, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(words, ", ")
+}
+
+// logOutcomes writes what became of each recipient in an attempt at e.
+func (s *Submitter) logOutcomes(j *Job, e *queue.Entry) {
+	if s.Log == nil {
+		return
+	}
+	name, relay := "", ""
+	if a := j.account; a != nil {
+		name = a.Name
+		if len(a.Servers) > 0 {
+			relay = a.Servers[0].Name()
+		}
+	}
+	line := func(to envelope.Address, word string, code status.Code, reply string, bad bool) {
+		s.Log.Line(e.ID, bad,
+			"to", to, "account", name, "relay", relay,
+			"delay", time.Since(e.Born()).Round(time.Millisecond),
+			"dsn", code, "status", word, "reply", reply)
+	}
+	for _, i := range j.order {
+		if to := &j.To[i]; to.Verdict == Sent {
+			line(to.Address, "sent", to.Reply.Status, to.Reply.String(), false)
+		}
+	}
+	for _, f := range j.Failures() {
+		word, code := "deferred", status.Of(f.Err)
+		switch {
+		case f.Unknown:
+			word = "unknown"
+		case f.Verdict == Refused:
+			word = "bounced"
+		}
+		text := strings.ReplaceAll(f.Err.Error(), "\n", "; ")
+		bad := status.KindOf(f.Err).Scope() == status.Account
+		for _, to := range f.to {
+			line(to, word, code, text, bad)
+		}
+		if len(f.to) == 0 {
+			s.Log.Line(e.ID, bad || !code.Temporary(), "account", name, "dsn", code, "status", word, "reply", text)
+		}
+	}
+}

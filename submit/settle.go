@@ -1,0 +1,218 @@
+package submit
+
+import (
+	"errors"
+	"os"
+	"strings"
+	"time"
+
+	"sendoff/config"
+	"sendoff/submit/envelope"
+	"sendoff/submit/process"
+	"sendoff/submit/queue"
+	"sendoff/submit/smtp"
+	"sendoff/submit/status"
+	"sendoff/submit/throttle"
+)
+
+// What becomes of a recipient
+//
+// A recipient has one outcome in an attempt: the server has the message, or there is
+// an error. The error says what failed (status.Kind), whom that is about (its Scope),
+// and whether another try may help (the class of its code). This file decides what
+// follows of that, and nothing else does: exit code, stderr, log, queue entry, notice
+// and reply read the Verdict.
+//
+// A message that is not in the queue yet, in the first attempt:
+//
+//	the server has it                            Sent
+//	permanent                                    Refused
+//	temporary, but a person pressed Ctrl-C       Returned
+//	temporary, a fault of the account that a     Returned; but Waits if we are called as
+//	person must mend (a login, a certificate,    sendmail: those callers can mend no
+//	a secret, the configuration)                 account, and drop what they cannot send
+//	temporary otherwise                          Waits
+//	Waits, but nothing can be queued             Returned
+//
+// A message in the queue, in a later attempt, whose caller has gone:
+//
+//	the server has it                            Sent
+//	a bug of ours                                Waits: it says nothing about the message
+//	permanent                                    Refused
+//	temporary                                    Waits, whoever is at fault
+//	Waits, but the entry is too old              Refused, "given up after …"
+//
+// A limit of the account's is words of the server that it takes no more of its mail
+// for now, temporary or permanent. They count as temporary, and the account rests
+// (limit.go). Some servers say the same of one message that they do not like. A
+// message that meets a limit alone, while others pass, is refused by those words
+// after a day and some attempts.
+//
+// What is Refused is told to somebody, once:
+//
+//	the caller still listens, and hears          the exit code and stderr, or the reply; the
+//	of each recipient                            sendmail face keeps a copy in failed/, too
+//	the caller hears of one outcome for all      a notice to the sender, if another recipient
+//	(SMTP)                                       is Sent or Waits: Told
+//	the caller has gone                          the entry becomes a notice to the sender; or
+//	                                             goes to failed/, if nobody wants a notice or
+//	                                             the account could not send one
+//
+// No recipient is without an outcome, and none has two: either is a bug. In the first
+// attempt the caller hears of it, and in the queue the message waits. Nothing that is
+// Sent is ever tried again. What may have been sent although there is an error
+// (Outcome.Unknown) is tried again: better twice than not at all (RFC 1047).
+
+// A Verdict is what becomes of a recipient.
+type Verdict uint8
+
+// The states of a recipient.
+const (
+	Open     Verdict = iota // there is no outcome yet, or it was not judged yet
+	Sent                    // the server has taken the message
+	Waits                   // it is tried again from the queue
+	Returned                // whoever called has to send it again
+	Refused                 // it is not tried again
+	Told                    // the same, and the sender is told, or nobody wants to know
+)
+
+// settle gives each recipient its state after an attempt, and writes it to the log. e
+// is the entry that it was an attempt at or, unless queued, the one into which goes
+// what waits. It reports whether the account is to rest for a limit.
+func (s *Submitter) settle(j *Job, e *queue.Entry, queued bool) (rests bool) {
+	j.abort(status.Bug.Errorf("no outcome")) // of none, unless there is a bug
+	rests = s.meetLimits(j, e)
+	j.outcomes(func(o *Outcome) {
+		if o.Verdict == Open {
+			o.Verdict = s.becomes(o.Err, queued)
+		}
+	})
+	s.logOutcomes(j, e)
+	return rests
+}
+
+// becomes is the policy for what failed with err.
+func (s *Submitter) becomes(err error, queued bool) Verdict {
+	k := status.KindOf(err)
+	switch {
+	case queued && k == status.Bug:
+		return Waits
+	case !status.Of(err).Temporary():
+		return Refused
+	case queued:
+		return Waits
+	case isInterrupt(err), isForPerson(k) && !s.Sendmail:
+		return Returned
+	}
+	return Waits
+}
+
+// isInterrupt reports whether err is that a person has changed their mind.
+func isInterrupt(err error) bool {
+	var stopped process.Stopped
+	return errors.As(err, &stopped) && stopped.Signal == os.Interrupt
+}
+
+// isForPerson reports whether a person has to mend the account after a failure of
+// kind k.
+func isForPerson(k status.Kind) bool {
+	return k.Scope() == status.Account && k != status.Connection && k != status.Limited
+}
+
+// settleEntry settles an attempt at an entry, which then has those recipients that
+// have not got the message.
+func (s *Submitter) settleEntry(j *Job, e *queue.Entry) (rests bool) {
+	rests = s.settle(j, e, true)
+	if !e.Notice.IsZero() { // its recipients are those that it speaks of
+		return rests
+	}
+	var left []queue.Recipient
+	for _, to := range e.To {
+		if to.Refused { // long ago
+			left = append(left, to)
+		}
+	}
+	e.To = append(left, j.named(Waits, Refused)...)
+	e.Unknown = e.Unknown || j.isUnknown(Waits, Refused)
+	if e.Waiting() == 0 || !s.isTooOld(e) {
+		return rests
+	}
+	j.move(Waits, Refused)
+	for i := range e.To {
+		if to := &e.To[i]; !to.Refused {
+			to.Refused, to.Reason = true, "given up after "+e.Age().String()+": "+to.Reason
+		}
+	}
+	return rests
+}
+
+// isTooOld counts an attempt at an entry, and reports whether it was one too many.
+func (s *Submitter) isTooOld(e *queue.Entry) bool {
+	e.Tries = queue.AddTry(e.Tries, time.Now())
+	return s.schedule().TooOld(e.Born(), e.Tries)
+}
+
+// meetLimits tells a limit of the account's from words of a limit that are about this
+// message, which then has them as its own failure.
+func (s *Submitter) meetLimits(j *Job, e *queue.Entry) (rests bool) {
+	if j.fault.Err != nil {
+		return false
+	}
+	known := make(map[string]error) // what such an error comes to, by its text
+	for i := range j.To {
+		to := &j.To[i]
+		if _, untried := throttle.Untried(to.Err); untried || status.KindOf(to.Err) != status.Limited {
+			continue
+		}
+		text := to.Err.Error()
+		if known[text] == nil {
+			known[text] = to.Err
+			switch {
+			case !s.throttle().Alone(j.account, e.ID):
+				rests = s.meetLimit(j.account, to.Err, e.ID) || rests
+			case (time.Since(e.Limited) < aloneTime || queue.TooFew(e.Attempts)) && !e.Limited.IsZero():
+				known[text] = deferred(smtp.AboutMessage(to.Err))
+			default:
+				known[text] = smtp.AboutMessage(to.Err)
+			}
+			if e.Limited.IsZero() {
+				e.Limited = time.Now()
+			}
+		}
+		to.Err = known[text]
+	}
+	return rests
+}
+
+// aloneTime is how long a message may meet permanent words of a limit, while others
+// pass, until it fails. A clock alone makes it fail no sooner than queue.TooFew allows.
+const aloneTime = 24 * time.Hour
+
+// deferred makes a refusal a temporary one.
+func deferred(err error) error {
+	c := status.Of(err)
+	if c.Temporary() {
+		return err
+	}
+	c.Class = 4
+	return status.Deferred.With(c, err)
+}
+
+// blame puts the refusal of a sender that is the account's own on the account: the
+// fault is not the message's, and no recipient's.
+func blame(a *config.Account, from envelope.Address, err error) error {
+	var refusal *smtp.Refusal
+	own, ok := a.Address()
+	isOwn := ok && own.Key() == from.Key()
+	if status.KindOf(err) == status.Limited || !errors.As(err, &refusal) || !a.Matches(from) && !isOwn {
+		return err
+	}
+	c := status.Of(err)
+	badSender := c.Subject == 1 && (c.Detail == 7 || c.Detail == 8)
+	named := c.Subject == 7 && strings.Contains(refusal.Reply.String(), from.String())
+	if !badSender && !named {
+		return err
+	}
+	c.Class = 4
+	return status.Config.With(c, err)
+}
