@@ -4,10 +4,8 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -91,16 +89,8 @@ func (d *doctor) private() []privateFile {
 	if d.account == nil {
 		return nil
 	}
-	sources := slices.Concat(d.account.Secret, d.account.ProxySecret, []string{d.account.RefreshToken})
-	for _, source := range d.account.Secret {
-		if ref, err := credential.ParseRef(source); err == nil && ref.IsOAuth2() {
-			if p, err := d.s.Config.Provider(ref.Provider()); err == nil {
-				sources = append(sources, p.ClientSecret...)
-			}
-		}
-	}
 	var files []privateFile
-	for _, source := range sources {
+	for _, source := range slices.Concat(d.sources(), d.account.ProxySecret) {
 		if path, ok := strings.CutPrefix(source, "file:"); ok {
 			if rest, ok := strings.CutPrefix(path, "~/"); ok {
 				path = filepath.Join(d.s.Store.Home, rest)
@@ -114,6 +104,19 @@ func (d *doctor) private() []privateFile {
 		files = append(files, privateFile{both, "tls-cert: " + both, false})
 	}
 	return files
+}
+
+// sources returns where all that a login needs is from.
+func (d *doctor) sources() []string {
+	sources := append(slices.Clone(d.account.Secret), d.account.RefreshToken)
+	for _, source := range d.account.Secret {
+		if ref, err := credential.ParseRef(source); err == nil && ref.IsOAuth2() {
+			if p, err := d.s.Config.Provider(ref.Provider()); err == nil {
+				sources = append(sources, p.ClientSecret...)
+			}
+		}
+	}
+	return sources
 }
 
 // choice says which account it is.
@@ -155,7 +158,6 @@ func (d *doctor) secret(ctx context.Context) []finding {
 	if d.stuck = err != nil; d.stuck {
 		return one(failing(err))
 	}
-	d.s.fetched = d.login // a command runs, and a person is asked, no second time
 	words := sourceWords(d.account)
 	if strings.HasPrefix(got.Source(), "env:") {
 		words += "; a process that is started without that variable cannot send, and leaves its mail in the queue"
@@ -163,86 +165,30 @@ func (d *doctor) secret(ctx context.Context) []finding {
 	return one(fine("%s", words))
 }
 
-// A wantedSecret is one that a child that stands for cron is to fetch. It is told
-// on a pipe: a command may have a secret among its words.
-type wantedSecret struct {
-	Sources    []string
-	User, Host string
-}
-
-func want(sources []string, item credential.Item) wantedSecret {
-	return wantedSecret{sources, item.User, item.Host}
-}
-
-// stored returns the ways to a login of a, in their order, each with all that
-// has to be stored for it: the secret itself, or what access tokens are got with.
-func (s *Submitter) stored(a *config.Account) ([][]wantedSecret, error) {
-	refs, item, err := login.Item(a)
-	if err != nil {
-		return nil, err
-	}
-	names := []string(a.Secret)
-	if len(names) == 0 {
-		names = []string{refs[0].String()}
-	}
-	var ways [][]wantedSecret
-	for i, ref := range refs {
-		way := []wantedSecret{want([]string{names[i]}, item)}
-		if ref.IsOAuth2() {
-			way, err = s.storedFor(a, ref, item)
-		}
-		if err != nil {
-			return nil, err
-		}
-		ways = append(ways, way)
-	}
-	return ways, nil
-}
-
-// storedFor is what access tokens of ref are got with.
-func (s *Submitter) storedFor(a *config.Account, ref credential.Ref, item credential.Item) (way []wantedSecret, err error) {
-	p, err := s.Secrets().Provider(ref.Provider())
-	if err != nil {
-		return nil, err
-	}
-	known, err := s.Config.Provider(ref.Provider())
-	if err != nil {
-		return nil, err
-	}
-	if !p.ByClient {
-		way = append(way, want([]string{cmp.Or(a.RefreshToken, "keyring")}, ref.RefreshItem(item)))
-	}
-	if len(known.ClientSecret) > 0 {
-		way = append(way, want(known.ClientSecret, p.ClientItem()))
-	}
-	return way, nil
-}
-
-// cronTime is how long that child may take.
+// cronTime is how long a process that stands for cron may take.
 const cronTime = time.Minute
 
-// secretAsCron fetches the secret in a process that has nothing of a person's:
-// no terminal, no session, and no environment but the one that cron gives.
+// secretAsCron fetches the secret in a process that has nothing of a person's: no
+// terminal, no session, and no environment but the one that cron gives. That process
+// finds the configuration for itself, unless the caller has named one.
 func (d *doctor) secretAsCron(ctx context.Context) []finding {
 	switch {
 	case d.account == nil, d.stuck:
 		return nil
 	case d.login == nil, login.ByCertificate(d.account):
 		return one(fine("not needed"))
-	}
-	ways, err := d.s.stored(d.account)
-	if err != nil {
-		return one(failing(err))
-	}
-	text, err := json.Marshal(ways)
-	if err != nil {
-		return one(failing(err))
+	case d.name() == "":
+		return one(noted(status.Config.Errorf("the account is in no file, so only processes with these options or variables have it")))
 	}
 	ctx, cancel := context.WithTimeout(ctx, cronTime)
 	defer cancel()
+	args := []string{"--secret-as-cron", d.name()}
+	if file := d.By.CommandLine.Config; file != "" {
+		args = append([]string{"--config", file}, args...)
+	}
 	id := d.s.Identity
 	environment := []string{"HOME=" + cmp.Or(id.Home, "/"), "LOGNAME=" + id.Login, "SHELL=/bin/sh", "PATH=/usr/bin:/bin"}
-	said, err := process.RunAsCron(ctx, string(text), environment, "--secret-as-cron")
+	said, err := process.RunAsCron(ctx, environment, args...)
 	switch {
 	case errors.Is(err, errors.ErrUnsupported):
 		return one(fine("there is none here"))
@@ -255,43 +201,10 @@ func (d *doctor) secretAsCron(ctx context.Context) []finding {
 	given := func(source string) bool { // to one process, a service or a container's
 		return strings.HasPrefix(source, "systemd:") || strings.HasPrefix(source, "env:")
 	}
-	if slices.ContainsFunc(slices.Concat(ways...), func(w wantedSecret) bool { return slices.ContainsFunc(w.Sources, given) }) {
+	if slices.ContainsFunc(d.sources(), given) {
 		return one(noted(err))
 	}
 	return one(failing(err))
-}
-
-// SecretAsCron is the other side: it fetches the secrets of the ways that r
-// names, and writes to w why none of the ways can be gone, or nothing. The
-// secrets themselves go nowhere.
-func SecretAsCron(r io.Reader, w io.Writer) error {
-	var ways [][]wantedSecret
-	if err := json.NewDecoder(r).Decode(&ways); err != nil {
-		return status.Usage.Wrap(err)
-	}
-	var failed []string
-	for _, way := range ways {
-		err := fetchAll(way)
-		if err == nil {
-			return nil
-		}
-		failed = append(failed, status.OneLine(err))
-	}
-	_, err := fmt.Fprintln(w, strings.Join(failed, "; "))
-	return err
-}
-
-func fetchAll(way []wantedSecret) error {
-	for _, want := range way {
-		refs, _, err := login.Item(&config.Account{Secret: want.Sources})
-		if err == nil {
-			_, err = new(credential.Store).Get(context.Background(), refs, credential.Item{User: want.User, Host: want.Host})
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // rootsMail says where mail for root goes, which is where the system's programs

@@ -337,13 +337,14 @@ func (d *doctor) mechanism(ctx context.Context) []finding {
 	return one(fine("%s", words))
 }
 
-// loggedIn opens a session as a delivery does.
+// loggedIn opens a session as a delivery does, with the secret that is there: a command
+// runs, and a person is asked, no second time.
 func (d *doctor) loggedIn(ctx context.Context) []finding {
 	if d.anybody() == nil || d.stuck {
 		return nil
 	}
 	var err error
-	if d.session, _, err = d.s.open(ctx, d.account, d.hello); err != nil {
+	if d.session, _, err = d.s.open(ctx, d.account, d.hello, d.login); err != nil {
 		return one(failing(err))
 	}
 	if d.login == nil {

@@ -123,7 +123,7 @@ func (s *Submitter) enter(ctx context.Context, a *config.Account, hello string, 
 		}
 		leave, err := s.throttle().Slot(ctx, a, wait)
 		if err == nil {
-			session, _, err := s.open(ctx, a, hello)
+			session, _, err := s.open(ctx, a, hello, nil)
 			if err != nil {
 				leave()
 				return nil, err

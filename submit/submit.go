@@ -34,7 +34,6 @@ import (
 	"sendoff/config"
 	"sendoff/submit/credential"
 	"sendoff/submit/envelope"
-	"sendoff/submit/login"
 	"sendoff/submit/maillog"
 	"sendoff/submit/message"
 	"sendoff/submit/process"
@@ -117,10 +116,9 @@ type Submitter struct {
 	Log      *maillog.Log                                        // may be nil
 	Console  *status.Console                                     // may be nil
 
-	fetched *login.Login   // the secret is there already; nil: each session fetches it
-	memory  *memory        // of a run; nil outside
-	own     []net.Listener // whose clients we serve: no mail may go to them
-	stay    bool           // a session is to take more than the mail it is opened for
+	memory *memory        // of a run; nil outside
+	own    []net.Listener // whose clients we serve: no mail may go to them
+	stay   bool           // a session is to take more than the mail it is opened for
 }
 
 // alone returns a new Submitter with the configuration and the outside world of s,

@@ -34,17 +34,17 @@ var securities = [...]smtp.Security{
 	config.StartTLS:    smtp.StartTLS,
 }
 
-// open returns a session with a that is ready for mail, and where it goes. A fault of the way
+// open returns a session with a that is ready for mail, and where it goes. l is nil,
+// unless the secret has been fetched already. A fault of the way
 // leads on to the next address, and then to the next server; a refused login,
 // a bad certificate or a missing secret would only be repeated there. An access
 // token may be revoked before its time: only when another one is refused too is
 // it a login that failed.
 //
 //	server ── targets ── hops ── connection ── session
-func (s *Submitter) open(ctx context.Context, a *config.Account, hello string) (*smtp.Session, dial.Hop, error) {
+func (s *Submitter) open(ctx context.Context, a *config.Account, hello string, l *login.Login) (*smtp.Session, dial.Hop, error) {
 	err := refuseOwn(a, s.own)
-	var l *login.Login
-	if err == nil {
+	if err == nil && l == nil {
 		l, err = s.login(ctx, a, credential.Secret{})
 	}
 	if err == nil {
@@ -72,9 +72,6 @@ func (s *Submitter) open(ctx context.Context, a *config.Account, hello string) (
 // login starts to fetch the secret of a. A provider is not asked for an access token
 // while the account rests.
 func (s *Submitter) login(ctx context.Context, a *config.Account, refused credential.Secret) (*login.Login, error) {
-	if s.fetched != nil && refused.IsZero() {
-		return s.fetched, nil
-	}
 	if login.NeedsToken(a) {
 		if err := s.rest(a); err != nil {
 			return nil, err

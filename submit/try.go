@@ -63,7 +63,7 @@ func (s *Submitter) Try(ctx context.Context, t Trial) (Seen, error) {
 // meet opens a session, says what the server is like, and ends it.
 func (s *Submitter) meet(ctx context.Context, a *config.Account) (Seen, error) {
 	own, _ := a.Address()
-	session, h, err := s.open(ctx, a, rewrite.New(s.Config, s.Identity, a).HelloName(own))
+	session, h, err := s.open(ctx, a, rewrite.New(s.Config, s.Identity, a).HelloName(own), nil)
 	if err != nil {
 		return Seen{}, err
 	}

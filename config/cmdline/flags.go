@@ -128,7 +128,7 @@ func flags(c *Command) []Flag {
 		{0, "queue-runner", Required, "FOLDER", "", first, Runner, nil, text(&c.Entry)},
 		{0, "queue-as", Required, "UID", "", first, 0, []Mode{List, Count, Status, ListJSON, Show, Delete, Retry, Run}, c.queueAs},
 		{0, "queue-tend", None, "", "", first, Tend, nil, nil},
-		{0, "secret-as-cron", None, "", "", first, AsCron, nil, nil},
+		{0, "secret-as-cron", Required, "ACCOUNT", "", first, AsCron, nil, text(&c.Account)},
 		{0, "complete", None, "", "", first, Complete, nil, nil},
 	}
 }

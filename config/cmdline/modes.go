@@ -38,7 +38,7 @@ const (
 	Aliases                     // say what is wrong with the alias file
 	Setup                       // make an account for the address Entry, or ask whose; Answers goes with it
 	Doctor                      // look for what keeps mail from leaving by Account, or by the one that is chosen
-	AsCron                      // fetch the secret that stdin names
+	AsCron                      // fetch the secret of an account, as cron would
 	Import                      // take over the configuration Entry of another program, or the one that is found
 	Completions                 // print what the shell Entry needs to complete a command line
 	Complete                    // print what the last of Words can be

@@ -87,7 +87,7 @@ func (s *Secrets) Authorise(ctx context.Context, a *config.Account, again bool, 
 	if err != nil {
 		return err
 	}
-	if !again && s.consented(ctx, refs[0], item) {
+	if !again && s.getRefresh(ctx, refs[0], item) == nil {
 		if _, err := s.Store.Get(ctx, refs, item); err == nil {
 			return nil
 		}
@@ -95,14 +95,15 @@ func (s *Secrets) Authorise(ctx context.Context, a *config.Account, again bool, 
 	return s.Store.Authorise(ctx, refs[0], item, who)
 }
 
-// consented reports whether what access tokens are got with is stored. An access
-// token alone, which may be another account's, gets no further one.
-func (s *Secrets) consented(ctx context.Context, ref credential.Ref, item credential.Item) bool {
+// getRefresh fetches what access tokens of ref are got with, if a person has to
+// consent to them. An access token alone, which may be another account's, gets no
+// further one.
+func (s *Secrets) getRefresh(ctx context.Context, ref credential.Ref, item credential.Item) error {
 	if item.OAuth2.Providers[ref.Provider()].ByClient {
-		return true
+		return nil
 	}
 	_, err := s.Store.Get(ctx, []credential.Ref{item.OAuth2.Refresh}, ref.RefreshItem(item))
-	return err == nil
+	return err
 }
 
 // Withdraw forgets the tokens that Authorise has kept for a.
@@ -112,6 +113,37 @@ func (s *Secrets) Withdraw(ctx context.Context, a *config.Account) error {
 		return err
 	}
 	return s.Store.Delete(ctx, refs[0], item)
+}
+
+// GetStored fetches all that has to be stored for a login of a, by one of its sources:
+// the secret itself, or what access tokens are got with. Its error says why no source
+// can be used. The secrets go nowhere.
+func (s *Secrets) GetStored(ctx context.Context, a *config.Account) error {
+	refs, item, err := s.Credentials(a)
+	if err != nil {
+		return err
+	}
+	var faults []string
+	for _, ref := range refs {
+		err := s.getStored(ctx, ref, item)
+		if err == nil {
+			return nil
+		}
+		faults = append(faults, status.OneLine(err))
+	}
+	return status.Credential.Errorf("%s", strings.Join(faults, "; "))
+}
+
+func (s *Secrets) getStored(ctx context.Context, ref credential.Ref, item credential.Item) error {
+	if !ref.IsOAuth2() {
+		_, err := s.Store.Get(ctx, []credential.Ref{ref}, item)
+		return err
+	}
+	err := s.getRefresh(ctx, ref, item)
+	if p := item.OAuth2.Providers[ref.Provider()]; err == nil && len(p.ClientSecret) > 0 {
+		_, err = s.Store.Get(ctx, p.ClientSecret, p.ClientItem())
+	}
+	return err
 }
 
 // Provider returns what the configuration says of a provider of access tokens.

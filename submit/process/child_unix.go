@@ -13,7 +13,6 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -155,14 +154,14 @@ func await(pid int, stopped func()) error {
 
 // RunAsCron runs this program with the given arguments as cron would: in a session of
 // its own, and so without a terminal, in the root folder, with no environment but env,
-// no key of ours, and no descriptors but pipes for stdin and stdout. It is killed when
+// no key of ours, and no descriptors but a pipe for stdout. It is killed when
 // ctx ends.
-func RunAsCron(ctx context.Context, stdin string, env []string, args ...string) (output string, err error) {
+func RunAsCron(ctx context.Context, env []string, args ...string) (output string, err error) {
 	cmd, err := anew(ctx, args...)
 	if err != nil {
 		return "", err
 	}
-	cmd.Stdin, cmd.Env = strings.NewReader(stdin), env
+	cmd.Env = env
 	var out bytes.Buffer
 	cmd.Stdout = &out
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }

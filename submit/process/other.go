@@ -70,7 +70,7 @@ func Become(int, bool) error { return errors.ErrUnsupported }
 
 func KeepsKeys() error { return nil }
 
-func RunAsCron(context.Context, string, []string, ...string) (string, error) {
+func RunAsCron(context.Context, []string, ...string) (string, error) {
 	return "", errors.ErrUnsupported
 }
 

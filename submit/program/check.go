@@ -135,7 +135,18 @@ func (p *program) doctor(ctx context.Context) error {
 	return s.Doctor(ctx, os.Stdout, submit.Checkup{By: p.choice(), Fault: fault, Unread: unread, JSON: p.cmd.JSON})
 }
 
-// secretAsCron is what the doctor runs as cron would.
-func (p *program) secretAsCron(context.Context) error {
-	return submit.SecretAsCron(os.Stdin, os.Stdout)
+// secretAsCron is what the doctor runs as cron would. It prints why the secret of an
+// account cannot be had, or nothing.
+func (p *program) secretAsCron(ctx context.Context) error {
+	s, err := p.submitter()
+	if err == nil {
+		var a *config.Account
+		if a, _, err = s.Config.Choose(p.choice()); err == nil {
+			err = s.Secrets().GetStored(ctx, a)
+		}
+	}
+	if err == nil {
+		return nil
+	}
+	return p.print(status.OneLine(err) + "\n")
 }

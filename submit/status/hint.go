@@ -91,6 +91,7 @@ var hints = [...]struct {
 	{Credential, "none on this system", `use secret = "command:…" or "file:…"`},
 	{Credential, "not finished after", "the command waits for something, a passphrase perhaps: run it by hand"},
 	{Credential, "no such program", "write the program's full path: cron's PATH is short"},
+	{Credential, "no account|as cron", "cron looks below ~/.config only: move the configuration there, or set SENDOFF_CONFIG in the crontab"},
 	{Credential, "exit status|as cron", `cron's environment is nearly empty: let the command do without yours, or use secret = "file:…"`},
 	{Credential, "exit status", "run the command by hand, as the same user"},
 	{Credential, "others can read it", "take that right away: chmod 600 FILE"},

@@ -48,6 +48,7 @@ func TestHint(t *testing.T) {
 		{Credential.Errorf("file:/run/secrets/smtp: it belongs to uid 1000, neither root nor the user (mode 0644)"), "env:NAME"},
 		{Credential.Errorf("env:PASS: this process has no such variable"), "file:PATH"},
 		{Credential.Errorf("env:PASS: this process has no such variable, as cron runs it"), "--for cron"},
+		{Credential.Errorf("no account \"work\"; no account is configured, as cron runs it"), "crontab"},
 		{Credential.Errorf("oauth2:google: client-secret: file:~/google.client: open: no such file or directory"), "mode 600"},
 		{Credential.Errorf("oauth2:google: client-secret: keyring: no password stored"), "client-secret of"},
 		{Credential.Errorf("file:~/pw: the secret is empty"), "sendoff --login ACCOUNT"},
