@@ -18,7 +18,7 @@ type Mailbox struct {
 	open       int  // where the bracket before it does; -1 for none
 	after      int  // where marks behind the closing bracket end; 0 for none
 	mended     bool // the address stands there with what is no part of it
-	nobody     bool // it stands for recipients who are not named, and is no address
+	unnamed    bool // it stands for recipients who are not named, and is no address
 }
 
 // ParseAddressList reads one header value or one command-line argument, which
@@ -38,7 +38,7 @@ func ParseAddressList(s string) ([]Mailbox, error) {
 func eachAddress(s string, found func(Mailbox)) error {
 	var bad faults
 	eachMember(s, func(b Mailbox) {
-		if !b.nobody {
+		if !b.unnamed {
 			found(b)
 		}
 	}, bad.add)
@@ -49,7 +49,7 @@ func eachAddress(s string, found func(Mailbox)) error {
 // for nobody. failed may be nil.
 func eachMember(s string, found func(Mailbox), failed func(error)) {
 	p := parser{text: s, found: found, failed: failed}
-	if b, ok := hostOfNobody(s); ok {
+	if b, ok := unnamedHost(s); ok {
 		found(b)
 		return
 	}

@@ -3,6 +3,7 @@ package message
 import (
 	"crypto/rand"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -56,9 +57,9 @@ func (m *Message) Complete(d Defaults) []Change {
 			break
 		}
 	}
-	own := add("")
+	added := add("")
 	if to := d.ReplyTo; !to.Address.IsNull() && m.lacks("Reply-To") {
-		own = append(own, newField("Reply-To", to.String()))
+		added = append(added, newField("Reply-To", to.String()))
 		changes = append(changes, Change{"Reply-To", fmt.Sprintf("added %s, who was in From", to)})
 	}
 	for _, f := range m.fields {
@@ -66,7 +67,7 @@ func (m *Message) Complete(d Defaults) []Change {
 			changes = append(changes, Change{string(f.raw[:f.name]), "left out, it is never sent"})
 		}
 	}
-	m.fields = append(resent, append(m.fields, own...)...)
+	m.fields = append(resent, append(m.fields, added...)...)
 	return changes
 }
 
@@ -79,19 +80,10 @@ func (m *Message) Prepend(name, value string) {
 // lacks reports whether there is no field of that name. Fields that are empty
 // are removed, unless mail is signed, where they count as they are.
 func (m *Message) lacks(name string) bool {
-	kept := m.fields[:0]
-	missing := true
-	for _, f := range m.fields {
-		if f.is(name) {
-			if f.isEmpty() && !m.signed {
-				continue
-			}
-			missing = false
-		}
-		kept = append(kept, f)
+	if !m.signed {
+		m.fields = slices.DeleteFunc(m.fields, func(f field) bool { return f.is(name) && f.isEmpty() })
 	}
-	m.fields = kept
-	return missing
+	return find(m.fields, name) == nil
 }
 
 // value returns the value of a new field, "" if there is nothing to put in.

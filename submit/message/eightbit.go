@@ -206,7 +206,7 @@ func (w *wordWriter) brackets(value string) {
 			m.raw(t)
 		case angle:
 			w.flush()
-			w.text(m.space(t) + percent(p.of(t)))
+			w.text(m.space(t) + percent(p.textOf(t)))
 			m.end = t.end
 		case t.kind == '(':
 			m.comment(t)

@@ -25,10 +25,10 @@ type headerReader struct {
 	holds  bool
 	ends   bool
 
-	text  *bodyWriter // nil if there is a header, if only an empty one
-	known bool        // there is a field that mail knows
-	alien bool        // there is a line that is of no field
-	fault error       // of the header, if it is one
+	text    *bodyWriter // nil if there is a header, if only an empty one
+	known   bool        // there is a field that mail knows
+	noField bool        // there is a line that is of no field
+	fault   error       // of the header, if it is one
 }
 
 // knownFields are the fields by one of which a header is told from text. A name
@@ -56,11 +56,11 @@ func (h *headerReader) verdict() string {
 	switch {
 	case h.text == nil:
 		return ""
-	case h.known && !h.alien:
+	case h.known && !h.noField:
 		return withHeader
 	case h.text.size == 0 || len(h.fields) == 0:
 		return plainText
-	case h.alien:
+	case h.noField:
 		return noHeader + "not all lines before the first blank one are header fields"
 	}
 	return noHeader + "no line before the first blank one is a field such as From, To or Subject"
@@ -105,7 +105,7 @@ func (h *headerReader) read() error {
 				return err
 			}
 		default:
-			h.held, h.ends, h.holds, h.alien = piece, end, true, true
+			h.held, h.ends, h.holds, h.noField = piece, end, true, true
 			return h.endField()
 		}
 		if h.text != nil {
@@ -116,7 +116,7 @@ func (h *headerReader) read() error {
 		if skip {
 			continue
 		}
-		if err := h.count(piece); err != nil || h.alien {
+		if err := h.count(piece); err != nil || h.noField {
 			return err
 		}
 		h.build.add(piece, end)
@@ -134,7 +134,7 @@ func (h *headerReader) count(piece []byte) error {
 	}
 	begun := field{raw: h.build.raw, name: nameLength(h.build.raw)}
 	if h.text != nil && !h.known && !begun.isKnown() {
-		h.alien = true
+		h.noField = true
 		return nil
 	}
 	return h.kind.Errorf("header too long: it is over %d KiB", h.limit>>10)

@@ -30,7 +30,7 @@ func (p *parser) member(end int) {
 	proper := p.trim(spec)
 	switch {
 	case len(proper) > 0 && p.isEmptyGroup(proper), len(proper) == 0 && angle > 0 && isUndisclosed(box.Name):
-		p.found(Mailbox{start: p.tokens[0].start, end: p.tokens[len(p.tokens)-1].end, nobody: true})
+		p.found(Mailbox{start: p.tokens[0].start, end: p.tokens[len(p.tokens)-1].end, unnamed: true})
 		return
 	case len(proper) == 0:
 		if angle > 0 {
@@ -70,7 +70,7 @@ func (p *parser) trim(ts []token) []token {
 // isMarks reports whether t is nothing but marks, which are no part of an
 // address.
 func (p *parser) isMarks(t token) bool {
-	return t.kind == 'a' && strings.TrimFunc(p.of(t), envelope.IsMark) == ""
+	return t.kind == 'a' && strings.TrimFunc(p.textOf(t), envelope.IsMark) == ""
 }
 
 // quotedAddress returns the address that stands in quotes as a whole, "" if ts are
@@ -79,7 +79,7 @@ func (p *parser) quotedAddress(ts []token) string {
 	if len(ts) != 1 || ts[0].kind != 'q' {
 		return ""
 	}
-	text := unquote(p.of(ts[0]))
+	text := unquote(p.textOf(ts[0]))
 	if a, err := envelope.Parse(text); err != nil || a.Domain() == "" {
 		return ""
 	}
@@ -91,7 +91,7 @@ func (p *parser) quotedAddress(ts []token) string {
 // form of one, which servers have made an address of.
 func (p *parser) isEmptyGroup(ts []token) bool {
 	if ts[0].kind == 'q' {
-		name := strings.TrimSpace(unquote(p.of(ts[0])))
+		name := strings.TrimSpace(unquote(p.textOf(ts[0])))
 		return strings.HasSuffix(name, ":;") && isUndisclosed(name)
 	}
 	colon := slices.IndexFunc(ts, func(t token) bool { return t.kind != 'a' })
@@ -101,9 +101,9 @@ func (p *parser) isEmptyGroup(ts []token) bool {
 	return !slices.ContainsFunc(ts[colon+1:], func(t token) bool { return t.kind != ';' })
 }
 
-// hostOfNobody returns what stands in s if that is a group of undisclosed
+// unnamedHost returns what stands in s if that is a group of undisclosed
 // recipients to which a server has added its name, as if to a local part.
-func hostOfNobody(s string) (Mailbox, bool) {
+func unnamedHost(s string) (Mailbox, bool) {
 	text := strings.Trim(s, " \t\r\n")
 	name, host, _ := strings.Cut(text, ":")
 	host = strings.Trim(host, "; \t")
@@ -111,7 +111,7 @@ func hostOfNobody(s string) (Mailbox, bool) {
 		return Mailbox{}, false
 	}
 	start := strings.Index(s, text)
-	return Mailbox{start: start, end: start + len(text), nobody: true}, true
+	return Mailbox{start: start, end: start + len(text), unnamed: true}, true
 }
 
 // isUndisclosed reports whether empty angle brackets behind that name stand for
@@ -195,22 +195,22 @@ func (p *parser) spec(ts []token) (string, error) {
 		return "", err
 	}
 	for _, t := range ts[at:] {
-		b.WriteString(p.of(t))
+		b.WriteString(p.textOf(t))
 	}
 	return b.String(), nil
 }
 
-// of returns the text of t.
-func (p *parser) of(t token) string { return p.text[t.start:t.end] }
+// textOf returns the text of t.
+func (p *parser) textOf(t token) string { return p.text[t.start:t.end] }
 
 // isDotted reports whether a dot joins a and b, which white space parts. In a
 // local part it must stand alone, so that "Mr. Smith@x" is not taken for
 // Mr.Smith@x.
 func (p *parser) isDotted(a, b token, domain bool) bool {
 	if domain {
-		return strings.HasSuffix(p.of(a), ".") || strings.HasPrefix(p.of(b), ".")
+		return strings.HasSuffix(p.textOf(a), ".") || strings.HasPrefix(p.textOf(b), ".")
 	}
-	return p.of(a) == "." || p.of(b) == "."
+	return p.textOf(a) == "." || p.textOf(b) == "."
 }
 
 // local writes the local part that words make. Where one of them is quoted,
@@ -221,16 +221,16 @@ func (p *parser) local(b *strings.Builder, words []token) error {
 	quoted := false
 	for i, w := range words {
 		if w.kind != 'q' {
-			plain.WriteString(p.of(w))
+			plain.WriteString(p.textOf(w))
 			continue
 		}
-		before := i == 0 || strings.HasSuffix(p.of(words[i-1]), ".")
-		after := i == len(words)-1 || strings.HasPrefix(p.of(words[i+1]), ".")
+		before := i == 0 || strings.HasSuffix(p.textOf(words[i-1]), ".")
+		after := i == len(words)-1 || strings.HasPrefix(p.textOf(words[i+1]), ".")
 		if !before || !after {
 			return errors.New("text beside a quoted string")
 		}
 		quoted = true
-		plain.WriteString(unquote(p.of(w)))
+		plain.WriteString(unquote(p.textOf(w)))
 	}
 	if !quoted {
 		b.WriteString(plain.String())

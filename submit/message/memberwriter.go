@@ -64,11 +64,11 @@ func (m *memberWriter) write(named bool) {
 	default:
 		end++
 	}
-	known := !named && m.isAddress()
+	parsed := !named && m.isAddress()
 	for i := 0; i < len(ts); {
 		switch {
 		case i == start:
-			m.address(ts[start:end], known)
+			m.address(ts[start:end], parsed)
 			i = end
 		case ts[i].kind == '(':
 			m.comment(ts[i])
@@ -88,11 +88,11 @@ func (m *memberWriter) isAddress() (found bool) {
 	return found
 }
 
-// address writes tokens that are an address with its comments and brackets, or,
-// unless they are known for one, as text if they are not ASCII.
-func (m *memberWriter) address(ts []token, known bool) {
+// address writes tokens that are an address with its comments and brackets. Those
+// that could not be parsed as an address, and are not ASCII, are written as text.
+func (m *memberWriter) address(ts []token, parsed bool) {
 	last := ts[len(ts)-1].end
-	if !known && hasEightBitText(m.p.text[ts[0].start:last]) {
+	if !parsed && hasEightBitText(m.p.text[ts[0].start:last]) {
 		m.w.words(m.p.text[m.end:last])
 		m.w.flush()
 		m.end = last
@@ -114,7 +114,7 @@ func (m *memberWriter) address(ts []token, known bool) {
 
 // comment writes a comment.
 func (m *memberWriter) comment(t token) {
-	m.w.comment(m.space(t), m.p.of(t))
+	m.w.comment(m.space(t), m.p.textOf(t))
 	m.end = t.end
 }
 
@@ -132,9 +132,9 @@ func (m *memberWriter) word(ts []token, i int) int {
 		var b strings.Builder
 		for _, t := range ts[i:n] {
 			if t.kind == 'q' {
-				b.WriteString(unquote(m.p.of(t)))
+				b.WriteString(unquote(m.p.textOf(t)))
 			} else {
-				b.WriteString(m.p.of(t))
+				b.WriteString(m.p.textOf(t))
 			}
 		}
 		text = b.String()

@@ -67,9 +67,9 @@ func (p *parser) name(ts []token) string {
 		}
 		last = t.end
 		if t.kind == 'q' {
-			b.WriteString(unquote(p.of(t)))
+			b.WriteString(unquote(p.textOf(t)))
 		} else {
-			b.WriteString(p.of(t))
+			b.WriteString(p.textOf(t))
 		}
 	}
 	return decode(b.String())

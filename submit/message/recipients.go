@@ -43,7 +43,7 @@ func (m *Message) Recipients() (all []Mailbox, bad []error) {
 		}
 		fail := func(err error) { wrong.add(status.Data.Errorf("%s: %w", names[i], err)) }
 		eachMember(string(f.value()), func(b Mailbox) {
-			if b.nobody {
+			if b.unnamed {
 				return
 			}
 			if b.Address.IsNull() {
@@ -109,12 +109,12 @@ func (m *Message) RewriteAddresses(f func(field string, b Mailbox) (to Mailbox, 
 	}
 	var changes []Change
 	room := m.maxHeader
-	for i, old := range m.fields {
-		n := slices.IndexFunc(rewrittenFields[:], old.is)
+	for i, before := range m.fields {
+		n := slices.IndexFunc(rewrittenFields[:], before.is)
 		if n < 0 {
 			continue
 		}
-		w := rewriting{field: old, room: room, to: func(b Mailbox) (Mailbox, string) { return f(rewrittenFields[n], b) }}
+		w := rewriting{field: before, room: room, to: func(b Mailbox) (Mailbox, string) { return f(rewrittenFields[n], b) }}
 		w.run()
 		if room = w.room; room < 0 {
 			return nil, status.TooBig.Errorf("the header grows by more than %d KiB with the addresses that have to stand in it", m.maxHeader>>10)
@@ -122,7 +122,7 @@ func (m *Message) RewriteAddresses(f func(field string, b Mailbox) (to Mailbox, 
 		if w.changed == 0 {
 			continue
 		}
-		m.fields[i] = field{w.raw, old.name, hasLongLine(w.raw)}
+		m.fields[i] = field{w.raw, before.name, hasLongLine(w.raw)}
 		for _, text := range w.done {
 			changes = append(changes, Change{rewrittenFields[n], text})
 		}
@@ -155,7 +155,7 @@ func (w *rewriting) next(b Mailbox) {
 	switch {
 	case w.room < 0:
 		return
-	case b.nobody:
+	case b.unnamed:
 		w.put(b, undisclosed)
 		w.tell(clip(w.value[b.start:b.end]), undisclosed, "it names nobody")
 		return

@@ -119,15 +119,15 @@ func (w *wordWriter) flush() {
 	}
 	e := w.encoding(run)
 	if room := maxWithWord - w.column() - len(space); room < leastRoom && e.size(run) > room && !strings.Contains(space, "\n") {
-		space = "\r\n" + first(space, " ")
+		space = "\r\n" + firstOr(space, " ")
 	}
 	w.add(space)
 	w.encode(e, run)
 	w.encoded, w.tight = true, true
 }
 
-// first returns the first octet of s, or other if it is empty.
-func first(s, other string) string {
+// firstOr returns the first octet of s, or other if s is empty.
+func firstOr(s, other string) string {
 	if s == "" {
 		return other
 	}
