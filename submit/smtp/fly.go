@@ -323,7 +323,7 @@ func (s *Session) outOfStep(st step, err error) error {
 	if st.phase < mail {
 		kind = status.Connection
 	}
-	if network := net.Error(nil); errors.As(err, &network) && network.Timeout() && !s.interrupted() {
+	if network := net.Error(nil); errors.As(err, &network) && network.Timeout() && !s.interrupted() && !s.writerFailed() {
 		s.stalled(st)
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {

@@ -63,36 +63,42 @@ func TestPatience(t *testing.T) {
 		message io.Reader
 		then    func(net.Conn, *bufio.Reader)
 		unknown bool
+		stalled bool
 		kind    status.Kind
 		within  time.Duration
 	}{
 		{"the dot is waited for, whatever the time limit", Options{Timeout: 4 * time.Second}, strings.NewReader("x\r\n"),
-			drain, true, status.Lost, 10 * time.Minute},
+			drain, true, true, status.Lost, 10 * time.Minute},
 		{"a server that does not read", Options{Timeout: 4 * time.Second}, endless{},
-			func(c net.Conn, _ *bufio.Reader) { time.Sleep(time.Hour) }, false, status.Lost, 6 * time.Second},
+			func(c net.Conn, _ *bufio.Reader) { time.Sleep(time.Hour) }, false, true, status.Lost, 6 * time.Second},
 		{"a refusal in the middle of the message", Options{}, endless{},
 			func(c net.Conn, r *bufio.Reader) {
 				io.CopyN(io.Discard, r, 1000)
 				go drain(c, r)
 				io.WriteString(c, "552 5.3.4 enough\r\n")
 				time.Sleep(time.Second)
-			}, false, status.TooBig, time.Minute},
+			}, false, false, status.TooBig, time.Minute},
 		{"a 250 in the middle of the message", Options{}, endless{},
 			func(c net.Conn, r *bufio.Reader) {
 				io.CopyN(io.Discard, r, 1000)
 				go drain(c, r)
 				io.WriteString(c, "250 2.0.0 queued\r\n")
 				time.Sleep(time.Second)
-			}, false, status.Lost, time.Minute},
+			}, false, false, status.Lost, time.Minute},
 		{"a 250 while the end of the message is stuck", Options{}, strings.NewReader("x\r\n"),
-			func(c net.Conn, _ *bufio.Reader) { io.WriteString(c, "250 2.0.0 queued\r\n") }, true, status.Lost, 2 * time.Second},
+			func(c net.Conn, _ *bufio.Reader) { io.WriteString(c, "250 2.0.0 queued\r\n") }, true, false, status.Lost, 2 * time.Second},
 		{"the message cannot be read again", Options{}, io.MultiReader(strings.NewReader("x\r\n"), broken{}),
-			drain, false, status.Temporary, time.Minute},
+			drain, false, false, status.Temporary, time.Minute},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
+				stalled := false
+				tt.o.Stalled = func() { stalled = true }
 				r, took := deliverTo(t, context.Background(), tt.o, "354 go", tt.message, tt.then)
+				if stalled != tt.stalled {
+					t.Errorf("stalled is %t", stalled)
+				}
 				if r.Err == nil || r.Unknown != tt.unknown || status.KindOf(r.Err) != tt.kind || took > tt.within {
 					t.Errorf("unknown %t, %s after %s: %v", r.Unknown, status.KindOf(r.Err), took, r.Err)
 				}
