@@ -158,7 +158,7 @@ func (d *doctor) secret(ctx context.Context) []finding {
 	if d.stuck = err != nil; d.stuck {
 		return one(failing(err))
 	}
-	words := sourceWords(d.account)
+	words := login.Sources(d.account)
 	if strings.HasPrefix(got.Source(), "env:") {
 		words += "; a process that is started without that variable cannot send, and leaves its mail in the queue"
 	}

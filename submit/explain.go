@@ -6,7 +6,6 @@ import (
 	"io"
 	"strings"
 
-	"sendoff/config"
 	"sendoff/submit/envelope"
 	"sendoff/submit/login"
 	"sendoff/submit/rewrite"
@@ -93,18 +92,5 @@ func loginWords(r *Request) string {
 	if r.Account.User == "" {
 		return "none"
 	}
-	return fmt.Sprintf("%s, secret from %s", r.Account.User, sourceWords(r.Account))
-}
-
-// sourceWords names the sources of an account's secret.
-func sourceWords(a *config.Account) string {
-	refs, _, err := login.Item(a)
-	if err != nil {
-		return err.Error()
-	}
-	var names []string
-	for _, ref := range refs {
-		names = append(names, ref.String())
-	}
-	return strings.Join(names, ", ")
+	return fmt.Sprintf("%s, secret from %s", r.Account.User, login.Sources(r.Account))
 }

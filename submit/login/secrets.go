@@ -42,6 +42,19 @@ func Item(a *config.Account) (refs []credential.Ref, item credential.Item, err e
 	return refs, item, nil
 }
 
+// Sources names the sources of a's secret for people, or says what is wrong with them.
+func Sources(a *config.Account) string {
+	refs, _, err := Item(a)
+	if err != nil {
+		return err.Error()
+	}
+	var names []string
+	for _, ref := range refs {
+		names = append(names, ref.String())
+	}
+	return strings.Join(names, ", ")
+}
+
 // Credentials is Item with all that is needed to get access tokens, if one of the
 // sources gives them.
 func (s *Secrets) Credentials(a *config.Account) (refs []credential.Ref, item credential.Item, err error) {
