@@ -181,17 +181,9 @@ func (s *Submitter) deliveryStatus(line func(string, ...any), boundary string, e
 	line("--%s", boundary)
 	line("Content-Type: message/delivery-status")
 	line("")
-	ascii := func(s string) string {
-		return strings.Map(func(r rune) rune {
-			if r < ' ' || r > '~' {
-				return '?'
-			}
-			return r
-		}, s)
-	}
 	line("Reporting-MTA: dns; %s", rewrite.Hostname(s.Config, s.Identity))
 	if e.Envelope != "" {
-		line("Original-Envelope-Id: %s", ascii(e.Envelope))
+		line("Original-Envelope-Id: %s", status.ASCII(e.Envelope))
 	}
 	line("Arrival-Date: %s", e.ID.Time().Local().Format(time.RFC1123Z))
 	for _, to := range e.To {
@@ -200,7 +192,7 @@ func (s *Submitter) deliveryStatus(line func(string, ...any), boundary string, e
 		}
 		line("")
 		if to.Original != "" {
-			line("Original-Recipient: rfc822; %s", ascii(to.Original))
+			line("Original-Recipient: rfc822; %s", status.ASCII(to.Original))
 		}
 		kind := "rfc822"
 		if to.Address.UTF8() {
@@ -209,7 +201,7 @@ func (s *Submitter) deliveryStatus(line func(string, ...any), boundary string, e
 		line("Final-Recipient: %s; %s", kind, to.Address)
 		line("Action: failed")
 		line("Status: %s", to.Code)
-		line("Diagnostic-Code: smtp; %s", strings.Join(wrap(ascii(to.Reason)), "\r\n "))
+		line("Diagnostic-Code: smtp; %s", strings.Join(wrap(status.ASCII(to.Reason)), "\r\n "))
 	}
 	line("")
 }

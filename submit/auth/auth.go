@@ -282,12 +282,7 @@ func list(names []string) string { return shown(strings.Join(names, ", ")) }
 // but printable ASCII is replaced, and the whole is cut.
 func shown(s string) string {
 	const limit = 200
-	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r > '~' {
-			return '?'
-		}
-		return r
-	}, s)
+	s = status.ASCII(s)
 	if len(s) > limit {
 		s = s[:limit] + "..."
 	}

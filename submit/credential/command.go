@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sendoff/submit/process"
+	"sendoff/submit/status"
 )
 
 // commandLimit is how long a command may run when no person is there; else it
@@ -63,7 +64,7 @@ func (p place) getCommand(ctx context.Context) (string, error) {
 	if secret != "" {
 		said = strings.ReplaceAll(said, secret, hidden)
 	}
-	if said = printable(hideWords(said, argv[1:]), 200); said != "" {
+	if said = status.Line(hideWords(said, argv[1:]), 200); said != "" {
 		return "", fmt.Errorf("%w: %s", err, said)
 	}
 	return "", err

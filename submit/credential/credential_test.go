@@ -365,7 +365,7 @@ func TestCommand(t *testing.T) {
 		{`command:sh -c 'head -c 70000 /dev/zero | tr "\\000" x'`, "", "command sh: the secret is longer than 64 KiB"},
 		{`command:printf 'a\000b'`, "", "command printf: the secret holds NUL or a line break"},
 		{`command:false`, "", "command false: exit status 1"},
-		{`command:sh -c 'printf "gpg: \033[1mno key\n  sorry\n" >&2; exit 2'`, "", "command sh: exit status 2: gpg: ?[1mno key   sorry"},
+		{`command:sh -c 'printf "gpg: \033[1mno key\n  sorry\n" >&2; exit 2'`, "", "command sh: exit status 2: gpg: �[1mno key sorry"},
 		{`command:sh -c 'echo hunter2; echo "+ echo hunter2" >&2; exit 3'`, "", "command sh: exit status 3: + echo [secret]"},
 		{`command:sh -c 'head -c 9000 /dev/zero | tr "\\000" e >&2; exit 1'`, "", "command sh: exit status 1: " + strings.Repeat("e", 200) + "..."},
 		{`command:sh -c 'echo "unknown option $1, ${1#*=}" >&2; exit 1' sh --token=hunter2`, "", "command sh: exit status 1: unknown option …, …"},

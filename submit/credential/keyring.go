@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/zalando/go-keyring"
+
+	"sendoff/submit/status"
 )
 
 // A Keyring keeps secrets by service and user name, as go-keyring does. Get
@@ -195,7 +197,7 @@ func explain(username string, err error) error {
 	if ours(err) {
 		return err
 	}
-	return errors.New(printable(err.Error(), 200))
+	return errors.New(status.Line(err.Error(), 200))
 }
 
 // ours reports whether err has its final words already.

@@ -23,6 +23,7 @@ import (
 	ss "github.com/zalando/go-keyring/secret_service"
 
 	"sendoff/submit/process"
+	"sendoff/submit/status"
 )
 
 // mayAsk says that the system may ask the person although nothing is locked.
@@ -157,14 +158,14 @@ func connect(ctx context.Context) (*dbus.Conn, error) {
 		return nil, err
 	}
 	if address, err = ourBus(ctx, address); err != nil {
-		return nil, fmt.Errorf("%w: %s", ErrNoBus, printable(err.Error(), 200))
+		return nil, fmt.Errorf("%w: %s", ErrNoBus, status.Line(err.Error(), 200))
 	}
 	if err := os.Setenv("DBUS_SESSION_BUS_ADDRESS", address); err != nil {
 		return nil, err
 	}
 	conn, err := dbus.Connect(address, dbus.WithContext(ctx))
 	if err != nil {
-		return nil, fmt.Errorf("%w: %s", ErrNoBus, printable(err.Error(), 200))
+		return nil, fmt.Errorf("%w: %s", ErrNoBus, status.Line(err.Error(), 200))
 	}
 	return conn, nil
 }

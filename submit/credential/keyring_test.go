@@ -88,7 +88,7 @@ func TestKeyringGuard(t *testing.T) {
 		{"late", func(chan bool) error { time.Sleep(time.Minute); return nil }, ErrTimeout, "keyring: no answer within 3s", 3 * time.Second},
 		{"unsupported", func(chan bool) error { return keyring.ErrUnsupportedPlatform }, ErrUnsupported, "keyring: none on this system that sendoff can use", 0},
 		{"too big", func(chan bool) error { return keyring.ErrSetDataTooBig }, ErrTooBig, "keyring: the secret is too long for it", 0},
-		{"unknown", func(chan bool) error { return errors.New("odd\x1b[2J\n") }, nil, "keyring: odd?[2J", 0},
+		{"unknown", func(chan bool) error { return errors.New("odd\x1b[2J\n") }, nil, "keyring: odd�[2J", 0},
 	}
 	secret, _ := NewSecret("hunter2")
 	for _, tt := range tests {

@@ -40,9 +40,9 @@ func (r *refusal) Error() string {
 	if r.code == "access_denied" {
 		text = "the consent was refused: "
 	}
-	text += printable(r.code, 100)
+	text += status.Line(r.code, 100)
 	if r.description != "" {
-		text += " (" + printable(r.description, 200) + ")"
+		text += " (" + status.Line(r.description, 200) + ")"
 	}
 	return text
 }
@@ -213,7 +213,7 @@ func (g *grant) post(ctx context.Context, endpoint string, form url.Values) (int
 func unreached(ctx context.Context, endpoint string, form url.Values, err error) error {
 	text := fmt.Sprintf("no answer within %v", askLimit)
 	if ctx.Err() == nil {
-		text = printable(blot(wayError(err), form), 200)
+		text = status.Line(blot(wayError(err), form), 200)
 	}
 	return status.Connection.Errorf("%s: %s", hostOf(endpoint), text)
 }

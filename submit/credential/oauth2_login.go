@@ -321,18 +321,18 @@ func (g *grant) byDevice(ctx context.Context, who Person) (tokens, error) {
 		return tokens{}, status.Config.Errorf("the provider has no device-url; try --flow paste")
 	}
 	form := url.Values{"client_id": {g.ClientID}, "scope": {strings.Join(g.Scopes, " ")}}
-	status, body, err := g.post(ctx, g.DeviceURL, form)
+	code, body, err := g.post(ctx, g.DeviceURL, form)
 	if err != nil {
 		return tokens{}, err
 	}
 	d, err := parseDevice(body)
 	if r, ok := errors.AsType[*refusal](err); ok {
-		return tokens{}, hush(r, status, form)
+		return tokens{}, hush(r, code, form)
 	}
-	if err != nil || status/100 != 2 {
-		return tokens{}, senseless(g.DeviceURL, status, err)
+	if err != nil || code/100 != 2 {
+		return tokens{}, senseless(g.DeviceURL, code, err)
 	}
-	who.Say(fmt.Sprintf("open %s in any browser, and enter the code %s", printable(d.Page, 1000), printable(d.UserCode, 100)))
+	who.Say(fmt.Sprintf("open %s in any browser, and enter the code %s", status.Line(d.Page, 1000), status.Line(d.UserCode, 100)))
 	return g.poll(ctx, d)
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"unicode"
 )
 
 // maxSecret is the longest secret taken, in octets. Passwords are short and
@@ -73,25 +72,4 @@ func (Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }
 func firstLine(text []byte) string {
 	line, _, _ := bytes.Cut(text, []byte("\n"))
 	return strings.TrimRight(string(line), "\r")
-}
-
-// printable makes another program's words fit for one line of an error:
-// control characters replaced, cut at limit characters.
-func printable(s string, limit int) string {
-	runes := []rune(strings.ToValidUTF8(strings.TrimSpace(s), "?"))
-	var b strings.Builder
-	for i, r := range runes {
-		if i == limit {
-			b.WriteString("...")
-			break
-		}
-		switch {
-		case unicode.IsSpace(r):
-			r = ' '
-		case unicode.IsControl(r) || unicode.Is(unicode.Cf, r):
-			r = '?'
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
 }

@@ -256,10 +256,5 @@ func (s *session) refuse(err error, permanent int) {
 // printable makes text fit for one line of a reply (RFC 5321 section 4.5.3.1.5).
 func printable(text string) string {
 	const limit = 400
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r > '~' {
-			return '?'
-		}
-		return r
-	}, status.Clip(text, limit))
+	return status.ASCII(status.Clip(text, limit))
 }

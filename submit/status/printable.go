@@ -25,6 +25,28 @@ func Printable(s string) string {
 	}, s)
 }
 
+// Line returns s, such as a program's words, as one Printable line with single spaces. Of
+// a longer s it returns the first n characters and "...": unlike Clip it never shows the
+// end, where half a secret might stand that could not be recognized.
+func Line(s string, n int) string {
+	line := []rune(Printable(strings.Join(strings.Fields(s), " ")))
+	if len(line) > n {
+		return string(line[:n]) + "..."
+	}
+	return string(line)
+}
+
+// ASCII returns s for a line of a protocol: each rune that is not printable ASCII is a
+// question mark.
+func ASCII(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
 // JSON returns v as one line, in which nothing could act on a terminal: what is
 // not printable is escaped. HTML is not.
 func JSON(v any) ([]byte, error) {

@@ -48,3 +48,28 @@ func TestForTerminal(t *testing.T) {
 		}
 	}
 }
+
+func TestLine(t *testing.T) {
+	tests := []struct {
+		in    string
+		limit int
+		want  string
+	}{
+		{" gpg: failed\n  no key\r\n", 100, "gpg: failed no key"},
+		{"\x1b[31mred\x07\x00", 100, "�[31mred��"},
+		{"a\u202eb\u200bc\xffd", 100, "a�b�c�d"},
+		{"0123456789abc", 10, "0123456789..."},
+		{"éééééééééé", 10, "éééééééééé"},
+	}
+	for _, tt := range tests {
+		if got := Line(tt.in, tt.limit); got != tt.want {
+			t.Errorf("Line(%q, %d) = %q, want %q", tt.in, tt.limit, got, tt.want)
+		}
+	}
+}
+
+func TestASCII(t *testing.T) {
+	if got := ASCII("a\x00b\r\nc\u00e9\x7f~ "); got != "a?b??c??~ " {
+		t.Errorf("%q", got)
+	}
+}
