@@ -72,6 +72,21 @@ func TestGone(t *testing.T) {
 	}
 }
 
+// TestWhy says why an entry waits: its own reason, or the first of a recipient.
+func TestWhy(t *testing.T) {
+	for _, tt := range []struct{ own, first, second, want string }{
+		{"", "", "", ""},
+		{"no network", "450 busy", "", "no network"},
+		{"", "450 busy", "550 no", "450 busy"},
+		{"", "", "550 no", "550 no"},
+	} {
+		e := &Entry{Reason: tt.own, To: []Recipient{{Reason: tt.first}, {Reason: tt.second}}}
+		if got := e.Why(); got != tt.want {
+			t.Errorf("%+v: %q", tt, got)
+		}
+	}
+}
+
 // TestQuote writes any text as one line of good UTF-8 that comes back as it was.
 func TestQuote(t *testing.T) {
 	for _, text := range []string{"", "x y", "Ünï", `"quoted"`, `"`, `in "the" middle`, "a\nb", "a\rb", "\x00", "\x7f", "\u0085", "\x80", "a\xffb", "\ufffd"} {

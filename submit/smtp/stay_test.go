@@ -35,19 +35,25 @@ func TestStay(t *testing.T) {
 				client, server := net.Pipe()
 				served := make(chan error, 1)
 				go func() { served <- tr.Serve(server) }()
-				s, err := Open(context.Background(), client, Options{Security: None, Host: "mx", Name: "client", KeepOpen: true, OneFlight: tt.oneFlight})
+				opening, cancel := context.WithCancel(t.Context())
+				s, err := Open(opening, client, Options{Security: None, Host: "mx", Name: "client", KeepOpen: true, OneFlight: tt.oneFlight})
 				if err != nil {
 					t.Fatal(err)
 				}
 				for n := range 3 {
+					cancel() // of what is over
+					synctest.Wait()
 					var results []Result
-					if _, err := s.Deliver(context.Background(), mailing(t, 1, "text\r\n", &results)); err != nil {
+					var ctx context.Context
+					ctx, cancel = context.WithCancel(t.Context())
+					if _, err := s.Deliver(ctx, mailing(t, 1, "text\r\n", &results)); err != nil {
 						t.Fatalf("delivery %d: %v", n, err)
 					}
 					if len(results) != 1 || (results[0].Err != nil) != (n == tt.refused) {
 						t.Errorf("delivery %d: %+v", n, results)
 					}
 				}
+				cancel()
 				s.Close()
 				if err := <-served; err != nil {
 					t.Error(err)
