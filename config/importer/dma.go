@@ -27,12 +27,7 @@ func dmaFields() []field {
 		{"AUTHPATH", handled}, // read before
 		{"MAILNAME", dmaMailname},
 		{"MASQUERADE", dmaMasquerade},
-		{"ALIASES", func(r *Reading, _ *draft, e entry) string {
-			if why := notPath(e.value); why != "" || e.value == "" {
-				return why
-			}
-			return r.global("aliases", e.value)
-		}},
+		{"ALIASES", sharedPath("aliases")},
 		{"VIRTPATH", remarkIfSet("there are no virtual users")},
 		{"NULLCLIENT", handled}, // sendoff is nothing else
 

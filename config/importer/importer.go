@@ -67,7 +67,7 @@ func (in Reader) Read(file string, say func(string)) (*Reading, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Reading{Program: p.name, Reader: in, path: path}
+	r := &Reading{Program: p.name, Reader: in, path: path, shared: make(map[string][]entry)}
 	if err := p.read(r); err != nil {
 		return nil, err
 	}
@@ -133,14 +133,8 @@ type Reading struct {
 	Remarks   []string // for a person, each once
 
 	Reader
-	path   string // the file or folder
-	shared []shared
-}
-
-// A shared setting is one for all accounts that a line of one account is about.
-type shared struct {
-	by      entry
-	setting string
+	path   string             // the file or folder
+	shared map[string][]entry // the lines of single accounts that a setting at the top is from
 }
 
 // A Password is one that stands in the program's files.

@@ -45,7 +45,7 @@ func msmtpFields() []field {
 		{"undisclosed_recipients", remarkUnless("off", "To and Cc stay as they are")},
 		{"dsn_notify", remarkUnless("off", "notices are asked for with each message, by the option -N")},
 		{"dsn_return", remarkUnless("off", "what notices return is said with each message, by the option -R")},
-		{"aliases", msmtpAliases},
+		{"aliases", sharedPath("aliases")},
 
 		{"domain", msmtpDomain},
 		{"timeout", msmtpTimeout},
@@ -155,7 +155,7 @@ func readMsmtp(r *Reading) error {
 func (r *Reading) share(e entry, key, value string) string {
 	why := r.global(key, value)
 	if why == "" {
-		r.shared = append(r.shared, shared{e, key})
+		r.shared[key] = append(r.shared[key], e)
 	}
 	return why
 }
@@ -163,15 +163,20 @@ func (r *Reading) share(e entry, key, value string) string {
 // remarkShared remarks which settings are for all accounts now, although not all
 // accounts of the file, of which there are so many, had them.
 func (r *Reading) remarkShared(accounts int) {
-	have := make(map[string]int)
-	for _, s := range r.shared {
-		have[s.setting]++
-	}
-	for _, s := range r.shared {
-		if n := have[s.setting]; 0 < n && n < accounts && len(r.Accounts) > 1 {
-			r.note(s.by, s.setting+" is for all accounts here, also for those that did not have it")
+	for _, s := range r.Top {
+		if by := r.shared[s.Key]; 0 < len(by) && len(by) < accounts && len(r.Accounts) > 1 {
+			r.note(by[0], s.Key+" is for all accounts here, also for those that did not have it")
 		}
-		have[s.setting] = 0 // said once
+	}
+}
+
+// sharedPath is for a key whose value is a file's name, and that of a setting at the top.
+func sharedPath(key string) func(*Reading, *draft, entry) string {
+	return func(r *Reading, _ *draft, e entry) string {
+		if why := notPath(e.value); why != "" || e.value == "" {
+			return why
+		}
+		return r.share(e, key, e.value)
 	}
 }
 
@@ -428,27 +433,11 @@ func msmtpTrust(_ *Reading, d *draft, e entry) string {
 	return pathSetting("tls-ca")(nil, d, e)
 }
 
-func msmtpAliases(r *Reading, _ *draft, e entry) string {
-	if e.value == "" {
-		return ""
-	}
-	if why := notPath(e.value); why != "" {
-		return why
-	}
-	return r.share(e, "aliases", e.value)
-}
-
-func msmtpLog(r *Reading, _ *draft, e entry) string {
-	if e.value == "" {
-		return ""
-	}
+func msmtpLog(r *Reading, d *draft, e entry) string {
 	if e.value == "-" {
 		return "nothing is logged on standard output"
 	}
-	if why := notPath(e.value); why != "" {
-		return why
-	}
-	return r.share(e, "log", e.value)
+	return sharedPath("log")(r, d, e)
 }
 
 func msmtpSyslog(r *Reading, _ *draft, e entry) string {

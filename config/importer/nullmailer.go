@@ -28,13 +28,7 @@ func nullmailerFiles() []field {
 			d.other.Set("force-sender", true)
 			return ""
 		}},
-		{"adminaddr", func(_ *Reading, d *draft, e entry) string {
-			if e.value = undotted(e.value); !isOwnAddress(e.value) {
-				return "it is not one address with a domain"
-			}
-			d.local = e
-			return ""
-		}},
+		{"adminaddr", takeLocal("it is not one address with a domain")},
 		{"idhost", remarkIfSet("a Message-ID has the sender's domain")},
 		{"pausetime", handled}, // with maxpause
 		{"maxpause", handled},

@@ -60,7 +60,7 @@ func ssmtpFields() []field {
 			e.value = e.value[strings.LastIndexByte(e.value, '@')+1:] // as ssmtp does
 			return takeDomain(r, d, e)
 		}},
-		{"root", ssmtpRoot},
+		{"root", takeLocal("it is no address with a domain; the alias file can say where the mail for root goes")},
 		{"MinUserId", remarkIfSet("mail for every local name is treated alike")},
 		{"FromLineOverride", func(_ *Reading, _ *draft, e entry) string {
 			if strings.EqualFold(e.value, "no") {
@@ -132,16 +132,19 @@ func takeDomain(_ *Reading, d *draft, e entry) string {
 	return ""
 }
 
-// ssmtpRoot takes the address that gets the mail for the system's users.
-func ssmtpRoot(r *Reading, d *draft, e entry) string {
-	if e.value = undotted(e.value); e.value == "" {
+// takeLocal is for a key whose value is the address that gets the mail for the system's
+// users; why not, if it is none.
+func takeLocal(why string) func(*Reading, *draft, entry) string {
+	return func(_ *Reading, d *draft, e entry) string {
+		if e.value = undotted(e.value); e.value == "" {
+			return ""
+		}
+		if !isOwnAddress(e.value) {
+			return why
+		}
+		d.local = e
 		return ""
 	}
-	if !isOwnAddress(e.value) {
-		return "it is no address with a domain; the alias file can say where the mail for root goes"
-	}
-	d.local = e
-	return ""
 }
 
 // readSsmtp reads ssmtp.conf, and the revaliases beside it.

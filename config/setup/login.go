@@ -90,11 +90,9 @@ func (c *conversation) askPassword(ctx context.Context, what string) (err error)
 	return err
 }
 
-// consent gets access tokens, for which the provider has to know us.
+// consent gets access tokens. A refresh token that was not there before goes again if
+// the account is not written in the end.
 func (c *conversation) consent(ctx context.Context) error {
-	if err := c.keepClientSecret(ctx); err != nil {
-		return err
-	}
 	ref, err := credential.ParseRef(cmp.Or(c.refresh, "keyring"))
 	if err != nil {
 		return err

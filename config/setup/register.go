@@ -91,49 +91,31 @@ func (c *conversation) askClientSecret(ctx context.Context) (err error) {
 		source = c.fileBeside(c.registration.Name)
 	}
 	c.registration.Set("client-secret", source)
-	ref, err := credential.ParseRef(source)
-	if err != nil {
+	if c.clientRef, err = credential.ParseRef(source); err != nil {
 		return err
 	}
-	return c.spare(ctx, ref, c.clientSecret)
+	return c.spare(ctx, c.clientRef, c.clientSecret)
 }
 
-// keepClientSecret writes the secret of the registration to its file, for as
-// long as nothing fails.
-func (c *conversation) keepClientSecret(ctx context.Context) error {
-	if c.clientSecret.IsZero() {
-		return nil
-	}
-	ref, err := credential.ParseRef(c.registration.Text("client-secret"))
-	if err != nil {
-		return err
-	}
-	if err := c.Store.Put(ctx, ref, c.item(), c.clientSecret); err != nil {
-		return err
-	}
-	c.undo = append(c.undo, func(ctx context.Context) error { return c.Store.Delete(ctx, ref, c.item()) })
-	c.clientSecret = credential.Secret{} // it is in its place
-	return nil
-}
-
-// authorise gets the person's consent. That a client secret was mistyped shows
-// only then: it is asked for again, and the person has to consent again.
+// authorise gets the person's consent, with the secret of the registration in its file
+// for as long as nothing fails. That the secret was mistyped shows only then: it is
+// asked for again, and the person has to consent again.
 func (c *conversation) authorise(ctx context.Context) error {
 	for n := 1; ; n++ {
+		if !c.clientSecret.IsZero() {
+			if err := c.Store.Put(ctx, c.clientRef, c.item(), c.clientSecret); err != nil {
+				return err
+			}
+		}
+		if n == 1 && !c.clientSecret.IsZero() {
+			c.undo = append(c.undo, func(ctx context.Context) error { return c.Store.Delete(ctx, c.clientRef, c.item()) })
+		}
 		err := c.Authorise(ctx, c.account())
 		if !errors.Is(err, credential.ErrClient) || !c.typedClientSecret || n == tries {
 			return err
 		}
 		c.show("%v", err)
-		secret, err := c.typeSecret(clientSecretPrompt + ": ")
-		if err != nil {
-			return err
-		}
-		ref, err := credential.ParseRef(c.registration.Text("client-secret"))
-		if err == nil {
-			err = c.Store.Put(ctx, ref, c.item(), secret)
-		}
-		if err != nil {
+		if c.clientSecret, err = c.typeSecret(clientSecretPrompt + ": "); err != nil {
 			return err
 		}
 	}

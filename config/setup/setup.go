@@ -114,7 +114,8 @@ type conversation struct {
 	undo      []func(context.Context) error // what was kept for an account that is not written yet
 
 	registration *edit.Table       // what a provider of access tokens needs
-	clientSecret credential.Secret // zero: there is none
+	clientSecret credential.Secret // zero: it has none
+	clientRef    credential.Ref    // of the client secret
 
 	typedClientSecret bool // a person may have mistyped it
 }
