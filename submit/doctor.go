@@ -22,29 +22,39 @@ import (
 //	AUTH, login, sender  one session, opened as every delivery opens it
 //	root … sendmail      what a mail needs that cannot be sent at once, or is the system's
 //
-// A check that has no finding could not be made, because of one before it.
+// To add a check: a row here, which names what the check needs of those before it, and
+// an item and a line of the sample in sendoff(1). A check without what it needs, or
+// without a finding, is shown as not tried.
 var checks = [...]struct {
-	name string
-	find func(*doctor, context.Context) []finding
+	name  string
+	needs func(*doctor) bool
+	find  func(*doctor, context.Context) []finding
 }{
-	{"files", (*doctor).files},
-	{"account", (*doctor).choice},
-	{"secret", (*doctor).secret},
-	{"cron", (*doctor).secretAsCron},
-	{"name", (*doctor).names},
-	{"connect", (*doctor).connections},
-	{"TLS", (*doctor).certificates},
-	{"EHLO", (*doctor).greetings},
-	{"AUTH", (*doctor).mechanism},
-	{"login", (*doctor).loggedIn},
-	{"sender", (*doctor).senderTaken},
-	{"root", (*doctor).rootsMail},
-	{"queue", (*doctor).queue},
-	{"runner", (*doctor).runner},
-	{"waiting", (*doctor).waiting},
-	{"failed", (*doctor).failed},
-	{"sendmail", (*doctor).sendmail},
+	{"files", nil, (*doctor).files},
+	{"account", (*doctor).hasConfiguration, (*doctor).choice},
+	{"secret", (*doctor).hasAccount, (*doctor).secret},
+	{"cron", (*doctor).mayLogIn, (*doctor).secretAsCron},
+	{"name", (*doctor).hasAccount, (*doctor).names},
+	{"connect", nil, (*doctor).connections},
+	{"TLS", nil, (*doctor).certificates},
+	{"EHLO", nil, (*doctor).greetings},
+	{"AUTH", (*doctor).isMet, (*doctor).mechanism},
+	{"login", (*doctor).isMet, (*doctor).loggedIn},
+	{"sender", (*doctor).hasSession, (*doctor).senderTaken},
+	{"root", (*doctor).hasAccount, (*doctor).rootsMail},
+	{"queue", nil, (*doctor).queue},
+	{"runner", (*doctor).hasQueue, (*doctor).runner},
+	{"waiting", (*doctor).hasQueue, (*doctor).waiting},
+	{"failed", (*doctor).hasQueue, (*doctor).failed},
+	{"sendmail", nil, (*doctor).sendmail},
 }
+
+func (d *doctor) hasConfiguration() bool { return d.Fault == nil }
+func (d *doctor) hasAccount() bool       { return d.account != nil }
+func (d *doctor) mayLogIn() bool         { return d.account != nil && !d.stuck }
+func (d *doctor) isMet() bool            { return d.anybody() != nil && !d.stuck }
+func (d *doctor) hasSession() bool       { return d.session != nil }
+func (d *doctor) hasQueue() bool         { return d.s.Queue != nil }
 
 // A result says how bad a finding is.
 type result string
@@ -99,7 +109,10 @@ func (s *Submitter) Doctor(ctx context.Context, w io.Writer, c Checkup) error {
 	var worst error
 	failures := 0
 	for _, check := range checks {
-		found := check.find(d, ctx)
+		var found []finding
+		if check.needs == nil || check.needs(d) {
+			found = check.find(d, ctx)
+		}
 		if ctx.Err() != nil {
 			return status.Temporary.Wrap(context.Cause(ctx))
 		}

@@ -121,10 +121,7 @@ func (d *doctor) sources() []string {
 
 // choice says which account it is.
 func (d *doctor) choice(context.Context) []finding {
-	switch {
-	case d.Fault != nil:
-		return nil
-	case d.account == nil:
+	if d.account == nil {
 		return one(failing(d.fault))
 	}
 	found := one(fine("%s, %s", d.account.Name, d.why))
@@ -138,9 +135,6 @@ func (d *doctor) choice(context.Context) []finding {
 
 // secret fetches the secret as a delivery does.
 func (d *doctor) secret(ctx context.Context) []finding {
-	if d.account == nil {
-		return nil
-	}
 	var got credential.Secret
 	var err error
 	d.login, err = d.s.login(ctx, d.account, credential.Secret{})
@@ -173,8 +167,6 @@ const cronTime = time.Minute
 // finds the configuration for itself, unless the caller has named one.
 func (d *doctor) secretAsCron(ctx context.Context) []finding {
 	switch {
-	case d.account == nil, d.stuck:
-		return nil
 	case d.login == nil, login.ByCertificate(d.account):
 		return one(fine("not needed"))
 	case d.name() == "":
@@ -210,9 +202,6 @@ func (d *doctor) secretAsCron(ctx context.Context) []finding {
 // rootsMail says where mail for root goes, which is where the system's programs
 // send theirs.
 func (d *doctor) rootsMail(context.Context) []finding {
-	if d.account == nil {
-		return nil
-	}
 	root, err := envelope.Parse("root")
 	if err != nil {
 		return one(failing(err))
@@ -270,9 +259,6 @@ func (d *doctor) queue(context.Context) []finding {
 // runner says what runs the queue.
 func (d *doctor) runner(context.Context) []finding {
 	s := d.s
-	if s.Queue == nil {
-		return nil
-	}
 	locked, _ := s.Queue.State.Locked(spool.RunnerLock)
 	trouble, try := s.Trouble()
 	switch {
@@ -297,9 +283,6 @@ const old = 4 * time.Hour
 // waiting looks at what is in the queue, and for root at whose mail waits for an
 // account that has expired.
 func (d *doctor) waiting(ctx context.Context) []finding {
-	if d.s.Queue == nil {
-		return nil
-	}
 	var oldest *queue.Entry
 	var found []finding
 	if d.s.Identity.UID == 0 && d.By.CommandLine.Config == "" {
@@ -335,9 +318,6 @@ func (d *doctor) waiting(ctx context.Context) []finding {
 
 // failed counts what was given up and waits for a person.
 func (d *doctor) failed(context.Context) []finding {
-	if d.s.Queue == nil {
-		return nil
-	}
 	switch n, err := d.s.Queue.CountFailed(); {
 	case err != nil:
 		return one(noted(status.Temporary.Wrap(err)))

@@ -31,9 +31,6 @@ func (d *doctor) ready(ctx context.Context) (context.Context, context.CancelFunc
 
 // names finds the addresses of each server.
 func (d *doctor) names(ctx context.Context) []finding {
-	if d.account == nil {
-		return nil
-	}
 	var found []finding
 	for _, server := range d.account.Servers {
 		found = append(found, d.lookUp(ctx, server)...)
@@ -116,9 +113,6 @@ const (
 // connections meets every hop: all at once, but what may be the same server in
 // another way only if it is not.
 func (d *doctor) connections(ctx context.Context) []finding {
-	if len(d.hops) == 0 {
-		return nil
-	}
 	for _, second := range []bool{false, true} {
 		d.meetAll(ctx, func(h dial.Hop) bool { return h.Second == second && !(second && d.speaks(h)) })
 	}
@@ -306,9 +300,6 @@ func (d *doctor) greetings(context.Context) []finding {
 // mechanism holds the mechanisms that the server offers against the account's.
 func (d *doctor) mechanism(ctx context.Context) []finding {
 	m := d.anybody()
-	if m == nil || d.stuck {
-		return nil
-	}
 	offered := strings.Join(m.facts.Mechanisms, ", ")
 	if offered == "" {
 		offered = "none"
@@ -340,9 +331,6 @@ func (d *doctor) mechanism(ctx context.Context) []finding {
 // loggedIn opens a session as a delivery does, with the secret that is there: a command
 // runs, and a person is asked, no second time.
 func (d *doctor) loggedIn(ctx context.Context) []finding {
-	if d.anybody() == nil || d.stuck {
-		return nil
-	}
 	var err error
 	if d.session, _, err = d.s.open(ctx, d.account, d.hello, d.login); err != nil {
 		return one(failing(err))
@@ -355,9 +343,6 @@ func (d *doctor) loggedIn(ctx context.Context) []finding {
 
 // senderTaken asks whether the account's sender may send, and sends nothing.
 func (d *doctor) senderTaken(ctx context.Context) []finding {
-	if d.session == nil {
-		return nil
-	}
 	if d.senderErr != nil {
 		return one(failing(d.senderErr))
 	}
