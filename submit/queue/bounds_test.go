@@ -72,6 +72,34 @@ func TestGone(t *testing.T) {
 	}
 }
 
+// TestChanged holds that a queue has changed when an entry or a state last did.
+func TestChanged(t *testing.T) {
+	q := openTest(t)
+	older, newer := time.Unix(1_000_000, 0), time.Unix(2_000_000, 0)
+	set := func(folder string, at time.Time) {
+		if err := os.Chtimes(filepath.Join(q.path, folder), at, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := func(at time.Time) {
+		t.Helper()
+		if got, err := q.Changed(); !got.Equal(at) || err != nil {
+			t.Errorf("changed at %s, %v; want %s", got, err, at)
+		}
+	}
+	set("", older)
+	want(older)
+	if err := q.State.Write("work", []byte("down\n")); err != nil {
+		t.Fatal(err)
+	}
+	set("", older)
+	set(stateFolder, newer)
+	want(newer)
+	set("", newer)
+	set(stateFolder, older)
+	want(newer)
+}
+
 // TestWhy says why an entry waits: its own reason, or the first of a recipient.
 func TestWhy(t *testing.T) {
 	for _, tt := range []struct{ own, first, second, want string }{

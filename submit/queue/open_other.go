@@ -13,7 +13,7 @@ const Shared = ""
 // Open returns errors.ErrUnsupported: there is no queue on this system.
 func Open(string, int) (*Queue, error) { return nil, errors.ErrUnsupported }
 
-// Existing returns errors.ErrUnsupported likewise.
+// Existing returns errors.ErrUnsupported.
 func Existing(string, int) (*Queue, error) { return nil, errors.ErrUnsupported }
 
 func removed(os.FileInfo) bool { return false }

@@ -128,6 +128,28 @@ func TestClaimOnce(t *testing.T) {
 	}
 }
 
+// TestNeverWas discards and retries nothing of an entry whose envelope is missing: a
+// crash undid the second half of adding it, or the first of removing it.
+func TestNeverWas(t *testing.T) {
+	q := openTest(t)
+	id := NewID(time.Now())
+	if err := os.Mkdir(filepath.Join(q.path, failed), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, folder := range []string{"", failed} {
+		if err := os.WriteFile(filepath.Join(q.path, folder, string(id)+messageEnd), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, retried := q.Retry(id)
+	_, claimed := q.Claim(id)
+	for what, err := range map[string]error{"Discard": q.Discard(id), "DiscardFailed": q.DiscardFailed(id), "Retry": retried, "Claim": claimed} {
+		if !errors.Is(err, ErrGone) {
+			t.Errorf("%s: %v, want %v", what, err, ErrGone)
+		}
+	}
+}
+
 // looked is a disk on which somebody else looks, so many times, whether an entry is
 // busy, just when a lock is taken.
 type looked struct {

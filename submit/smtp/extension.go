@@ -17,8 +17,9 @@ type extension struct {
 	keyword string
 	mail    func(s *Session, e *envelope.Envelope) (param string, err error) // added to MAIL FROM
 	rcpt    func(r *envelope.Recipient) (param string)                       // added to RCPT TO
-	// lacking is asked where the server has not the keyword: what the sender
-	// wanted in vain, as a remark, or an error if the mail must not go without.
+	// lacking is called if the server does not offer the keyword. It returns a
+	// remark on what the sender asked for and does not get, or an error if the
+	// mail must not be sent without.
 	lacking func(e *envelope.Envelope) (remark string, err error)
 }
 

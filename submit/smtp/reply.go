@@ -19,7 +19,7 @@ const (
 	maxReplyLines = 128
 	maxReply      = 64 << 10
 	maxShown      = 1000 // octets of a reply in an error, for the log and for notices
-	maxBrief      = 500  // likewise for a person's eyes
+	maxBrief      = 500  // octets of a reply that are shown to a person
 )
 
 // A Reply is what the server answered to one command (RFC 5321 section 4.2).

@@ -126,13 +126,13 @@ type Session struct {
 	greeting string               // without its code
 	offered  map[string]string    // keyword of EHLO, in upper case, to its arguments; none after HELO
 	tls      *tls.ConnectionState // nil without TLS
-	hidden   []string             // texts that are not shown
-	broken   bool                 // out of step with the server
+	hidden   []string             // texts that are replaced wherever they would be shown
+	broken   bool                 // out of step: a reply could be taken for that of another command
 	quit     bool                 // QUIT is sent
 	begun    bool                 // there was a transaction
-	remarks  []string             // that were made
+	remarks  []string             // those in the trace, so that each is made once
 
-	senders []envelope.Address // that the server has refused
+	senders []envelope.Address // that the server has refused for good
 
 	transactions int  // that were begun
 	served       bool // the server has taken part in one
@@ -391,7 +391,7 @@ func (s *Session) login(login *Login) (mechanism string, err error) {
 		return mechanism, s.loginRefused(st, reply, verifier)
 	case verifier != nil:
 		if err := verifier.Verify(); err != nil {
-			s.broken = true // who knows who that is
+			s.broken = true // the server may be somebody else
 			return mechanism, status.Insecure.Wrap(fmt.Errorf("%s: %w (%s)", st, err, s.o.Host))
 		}
 	}
@@ -432,9 +432,9 @@ func (s *Session) encode(response []byte) string {
 	return text
 }
 
-// hide keeps text out of the trace and of errors, as it is and in base64, also
-// in the base64 of a longer text that holds it. One or two characters are no
-// secret, and would blot out ordinary words.
+// hide keeps text out of the trace and of errors: as it is, in base64, and in the
+// base64 of a longer text that contains it. One or two characters are no secret,
+// and hiding them would make ordinary words unreadable.
 func (s *Session) hide(text string) {
 	if len(text) < 3 {
 		return
@@ -442,18 +442,18 @@ func (s *Session) hide(text string) {
 	s.hidden = append(s.hidden, text)
 	for before := range 3 { // octets before text in its group of three
 		all := base64.RawStdEncoding.EncodeToString(append(make([]byte, before), text...))
-		own := all[(before*8+5)/6:] // the first character that is of text alone
+		inner := all[(before*8+5)/6:] // from the first character that encodes nothing but text
 		if (before+len(text))%3 != 0 {
-			own = own[:len(own)-1] // the last one may be of what follows too
+			inner = inner[:len(inner)-1] // the last character also encodes what follows text
 		}
 		if before == 0 {
 			s.hidden = append(s.hidden, all)
 		}
-		if len(own) > 2 {
-			s.hidden = append(s.hidden, own)
+		if len(inner) > 2 {
+			s.hidden = append(s.hidden, inner)
 		}
 	}
-	slices.SortFunc(s.hidden, func(a, b string) int { return len(b) - len(a) }) // one may hold another
+	slices.SortFunc(s.hidden, func(a, b string) int { return len(b) - len(a) }) // the longest first: it may contain others
 }
 
 // hiddenMark stands where something is not shown.

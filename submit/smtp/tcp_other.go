@@ -7,5 +7,5 @@ import "net"
 // acknowledge does nothing: only Linux can be told for one connection.
 func acknowledge(net.Conn) {}
 
-// cork does nothing, likewise.
+// cork does nothing: only Linux can hold back small packets.
 func cork(net.Conn, int) {}
