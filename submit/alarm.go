@@ -3,13 +3,11 @@ package submit
 import (
 	"context"
 	"encoding/json"
-	"fmt"
-	"math"
 	"strings"
 	"time"
 
 	"sendoff/config"
-	"sendoff/submit/process"
+	"sendoff/submit/notify"
 	"sendoff/submit/queue"
 	"sendoff/submit/throttle"
 )
@@ -18,15 +16,6 @@ import (
 // for which something waits, or the oldest message that waits for it, passes
 // queue.AlarmTime, and once when neither is so any more. What was told is in a file of the
 // account's name, so that all runs of the queue together tell it once.
-
-// The events for which notify-command runs, as SENDOFF_EVENT has them.
-const (
-	eventFailed    = "failed"    // a message was given up, and nobody could be told by mail
-	eventDropped   = "dropped"   // what was given up is removed, because there is too much of it
-	eventFault     = "fault"     // an account has had a fault for an hour
-	eventWaiting   = "waiting"   // a message has waited for an hour
-	eventRecovered = "recovered" // neither is so any more
-)
 
 // Announced is what a person was told of an account, as a file in the queue's folder
 // keeps it in JSON.
@@ -101,7 +90,7 @@ func (r *run) alarm(ctx context.Context, now bool) {
 			continue
 		}
 		if err := r.s.Queue.State.Write(name, nil); err == nil && t != nil { // or it would be told again and again
-			r.tell(t.Account, late{eventRecovered, t.Since, t.Reason, t.Place})
+			r.tell(t.Account, late{notify.Recovered, t.Since, t.Reason, t.Place})
 		}
 	}
 	for account, l := range news {
@@ -130,12 +119,12 @@ func (r *run) late() map[string]*late {
 	all := make(map[string]*late)
 	for name, at := range oldest {
 		if long(at) {
-			all[name] = &late{eventWaiting, at, "the oldest message has waited since " + at.Local().Format("Jan _2 15:04"), places[name]}
+			all[name] = &late{notify.Waiting, at, "the oldest message has waited since " + at.Local().Format("Jan _2 15:04"), places[name]}
 		}
 	}
 	for _, f := range throttle.Faults(r.s.Queue) {
 		if _, waits := oldest[f.Account]; waits && !f.Suspected() && (long(f.Since) || all[f.Account] != nil) {
-			all[f.Account] = &late{eventFault, f.Since, f.Reason, places[f.Account]}
+			all[f.Account] = &late{notify.Fault, f.Since, f.Reason, places[f.Account]}
 		}
 	}
 	return all
@@ -144,73 +133,18 @@ func (r *run) late() map[string]*late {
 // spread runs the commands that tell a person what there is to tell, apart from the
 // sessions: others' mail waits for no command.
 func (r *run) spread(ctx context.Context) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !r.spreading && r.s.memory.hasNews() {
-		r.spreading = true
-		r.all.Go(func() { r.tellAll(ctx) })
-	}
-}
-
-// tellAll tells one thing after the other. After a command that hangs, or at our
-// end, the rest is only counted: each would take as long.
-func (r *run) tellAll(ctx context.Context) {
-	for late := false; ; {
-		r.mu.Lock()
-		some := r.s.memory.takeNews(1)
-		r.spreading = len(some) > 0
-		r.mu.Unlock()
-		if len(some) == 0 {
+	if r.s.memory.events.Begin() {
+		r.all.Go(func() {
+			r.s.memory.events.TellAll(ctx)
 			r.wake()
-			return
-		}
-		n := some[0]
-		if late || ctx.Err() != nil {
-			rest := r.s.memory.takeNews(math.MaxInt)
-			n.s.Log.Fault(fmt.Errorf("notify-command was not run for %d more events; they are in the log", 1+len(rest)))
-			continue
-		}
-		if bug := process.Guarded(func() { late = n.s.notify(n.event, n.about...) }); bug != nil {
-			n.s.Log.Fault(bug)
-		}
+		})
 	}
-}
-
-// isSpreading reports whether a person is still to be told of something.
-func (r *run) isSpreading() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.spreading
 }
 
 // tell writes a line to the log and has the command run, as the configuration of the
 // account says.
 func (r *run) tell(account string, l late) {
 	s := r.s.configured(l.place).s
-	s.Log.Line("account", l.event != eventRecovered, "account", account, "status", l.event, "reply", l.reason)
+	s.Log.Line("account", l.event != notify.Recovered, "account", account, "status", l.event, "reply", l.reason)
 	s.announce(l.event, "SENDOFF_EVENT_ACCOUNT="+account, "SENDOFF_EVENT_SINCE="+l.since.Format(time.RFC3339), "SENDOFF_REASON="+l.reason)
-}
-
-// dropped tells of what has left failed by its bounds: a line of the log each, and
-// one command for all.
-func (s *Submitter) dropped() {
-	if s.Queue == nil {
-		return
-	}
-	all := s.Queue.TakeDropped()
-	for _, e := range all {
-		s.Log.Line(e.ID, true, "status", eventDropped, "reply", "from failed, where there is too much, or it is too old: "+e.Why())
-	}
-	if len(all) > 0 {
-		s.announce(eventDropped, append(aboutEntry(all[0]), fmt.Sprintf("SENDOFF_EVENT_COUNT=%d", len(all)))...)
-	}
-}
-
-// aboutEntry is what a command hears of an entry.
-func aboutEntry(e *queue.Entry) []string {
-	sender := ""
-	if e.Sender != nil {
-		sender = e.Sender.String()
-	}
-	return []string{"SENDOFF_ID=" + string(e.ID), "SENDOFF_SENDER=" + sender, "SENDOFF_REASON=" + e.Why()}
 }

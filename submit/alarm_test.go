@@ -15,6 +15,7 @@ import (
 	"sendoff/config"
 	"sendoff/submit/maillog"
 	"sendoff/submit/mailq"
+	"sendoff/submit/notify"
 	"sendoff/submit/queue"
 	"sendoff/submit/throttle"
 )
@@ -133,7 +134,7 @@ func TestAlarmOfRunner(t *testing.T) {
 		events := func() (found string) {
 			text, _ := os.ReadFile(place)
 			for line := range strings.Lines(string(text)) {
-				for _, event := range []string{eventFault, eventWaiting, eventRecovered} {
+				for _, event := range []string{notify.Fault, notify.Waiting, notify.Recovered} {
 					if strings.Contains(line, "status="+event) {
 						found += event + " "
 					}
@@ -169,7 +170,7 @@ func TestTellBug(t *testing.T) {
 		s.Config.NotifyCommand = "tell"
 		s.Store = nil // the bug
 		r := s.newRun(Selection{})
-		r.tell("work", late{eventFault, time.Now(), "a reason", config.Override{}})
+		r.tell("work", late{notify.Fault, time.Now(), "a reason", config.Override{}})
 		r.spread(t.Context())
 		r.all.Wait()
 	})
@@ -187,7 +188,7 @@ func TestAlarmOfSeveralRuns(t *testing.T) {
 	}
 	key := throttle.Key(s.Config.Accounts[0])
 	sinceAnHour(t, s, key)
-	for n, event := range []string{eventFault, eventRecovered} {
+	for n, event := range []string{notify.Fault, notify.Recovered} {
 		var all sync.WaitGroup
 		begin := make(chan struct{})
 		for range 8 {

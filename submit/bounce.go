@@ -4,17 +4,15 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
-	"context"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"sendoff/submit/envelope"
 	"sendoff/submit/message"
-	"sendoff/submit/process"
+	"sendoff/submit/notify"
 	"sendoff/submit/queue"
 	"sendoff/submit/rewrite"
 	"sendoff/submit/status"
@@ -85,43 +83,7 @@ func (g *group) fail(c *queue.Claim) {
 		return
 	}
 	g.s.logFailed(c.Entry)
-	g.s.announce(eventFailed, aboutEntry(c.Entry)...)
-}
-
-// commandTime is how long the notify-command may take.
-const commandTime = 30 * time.Second
-
-// notifyCommand tells a person that an entry was given up. The message and its
-// envelope are in the folder.
-func (s *Submitter) notifyCommand(e *queue.Entry) { s.notify(eventFailed, aboutEntry(e)...) }
-
-// announce has a person told of an event: by the run that this belongs to, apart
-// from its sessions, or now.
-func (s *Submitter) announce(event string, about ...string) {
-	if s.Config.NotifyCommand != "" && !s.memory.addNews(news{s, event, about}) {
-		s.notify(event, about...)
-	}
-}
-
-// notify runs the command that tells a person. No word of the command is made of
-// what it hears in its environment. It reports whether the command took too long.
-func (s *Submitter) notify(event string, about ...string) (late bool) {
-	if s.Config.NotifyCommand == "" {
-		return false
-	}
-	argv, err := process.Argv(s.Config.NotifyCommand, s.Store.Home)
-	if err != nil {
-		return false // the configuration has been checked
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), commandTime)
-	defer cancel()
-	cmd := process.Command(ctx, argv, false)
-	cmd.Env = append(os.Environ(), "SENDOFF_EVENT="+event, "SENDOFF_FOLDER="+s.Queue.FailedFolder())
-	cmd.Env = append(cmd.Env, about...)
-	if err := process.RunCommand(cmd); err != nil {
-		s.Log.Fault(fmt.Errorf("notify-command: %w", err))
-	}
-	return ctx.Err() != nil
+	g.s.announce(notify.Failed, notify.AboutEntry(c.Entry)...)
 }
 
 // maxReturned is how much of a header a notice returns, in octets.

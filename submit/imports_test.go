@@ -18,7 +18,7 @@ var rows = [][]string{
 	{"sendoff"},
 	{"sendoff/submit/program"},
 	{"sendoff/config/cmdline", "sendoff/config/setup", "sendoff/submit"},
-	{"sendoff/submit/login", "sendoff/submit/mailq"},
+	{"sendoff/submit/login", "sendoff/submit/mailq", "sendoff/submit/notify"},
 	{"sendoff/submit/dial"},
 	{"sendoff/config/discover", "sendoff/config/importer",
 		"sendoff/submit/maillog", "sendoff/submit/rewrite", "sendoff/submit/spool",

@@ -13,6 +13,7 @@ import (
 	"sendoff/config"
 	"sendoff/submit/envelope"
 	"sendoff/submit/message"
+	"sendoff/submit/notify"
 	"sendoff/submit/queue"
 	"sendoff/submit/spool"
 	"sendoff/submit/status"
@@ -115,7 +116,7 @@ func (s *Submitter) Keep(j *Job) error {
 		if s.store(r, refused, s.Queue.AddFailed) == nil {
 			j.copy = filepath.Join(s.Queue.FailedFolder(), string(refused.ID)+".eml")
 			if r.Sender != nil && r.Sender.IsNull() { // so its caller hears of no failure by mail, and cron of none at all
-				s.notifyCommand(refused)
+				s.event(notify.Failed, notify.AboutEntry(refused)...).Tell()
 			}
 		}
 	}
@@ -196,7 +197,7 @@ func (s *Submitter) tellSender(j *Job, refused *queue.Entry) {
 		if s.store(j.Request, refused, s.Queue.AddFailed) != nil {
 			return
 		}
-		s.notifyCommand(refused)
+		s.event(notify.Failed, notify.AboutEntry(refused)...).Tell()
 	}
 	j.move(Refused, Told)
 }

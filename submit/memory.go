@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"sendoff/submit/notify"
 	"sendoff/submit/queue"
 	"sendoff/submit/throttle"
 )
@@ -15,14 +16,7 @@ type memory struct {
 	mu     sync.Mutex
 	holds  map[queue.ID]hold
 	faults throttle.Unwritten
-	news   []news // of which a person is still to be told
-}
-
-// A news is an event, with who has the configuration that says whom to tell.
-type news struct {
-	s     *Submitter
-	event string
-	about []string
+	events notify.List // of which a person is still to be told
 }
 
 // A hold keeps an entry from being tried: what became of the last attempt is not
@@ -108,44 +102,18 @@ func (m *memory) keepUntil(id queue.ID, until time.Time) {
 	m.setHold(id, h)
 }
 
+// eventList is where events wait until a person is told of them.
+func (m *memory) eventList() *notify.List {
+	if m == nil {
+		return nil
+	}
+	return &m.events
+}
+
 // unwrittenFaults are the faults of accounts that the disk did not take.
 func (m *memory) unwrittenFaults() *throttle.Unwritten {
 	if m == nil {
 		return nil
 	}
 	return &m.faults
-}
-
-// addNews remembers to tell a person of something; false if nobody will ask.
-func (m *memory) addNews(n news) bool {
-	if m == nil {
-		return false
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.news = append(m.news, n)
-	return true
-}
-
-// takeNews returns what there is to tell, up to a number.
-func (m *memory) takeNews(most int) []news {
-	if m == nil {
-		return nil
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	n := min(most, len(m.news))
-	taken := m.news[:n:n]
-	m.news = m.news[n:]
-	return taken
-}
-
-// hasNews reports whether there is something to tell.
-func (m *memory) hasNews() bool {
-	if m == nil {
-		return false
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return len(m.news) > 0
 }

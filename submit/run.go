@@ -51,8 +51,6 @@ type run struct {
 	groups   map[groupKey]*group         // that are at work
 	configs  map[config.Override]*loaded // of this look, by their place
 	accounts map[config.Choice]*group    // of this look, by what an entry says of its account
-
-	spreading bool // a person is being told of what there is to tell
 }
 
 // known is what a run has read of an entry that it has not tried since.

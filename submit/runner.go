@@ -67,7 +67,7 @@ func (s *Submitter) runUntilEmpty(ctx context.Context) (left map[queue.ID]bool, 
 		if err == nil {
 			r.alarm(ctx, n == 0)
 		}
-		if left := r.lacking(); err != nil || n == len(left) && !r.isSpreading() || ctx.Err() != nil {
+		if left := r.lacking(); err != nil || n == len(left) && !r.s.memory.events.IsTelling() || ctx.Err() != nil {
 			return left, err
 		}
 		if err := r.sleep(ctx, next, seen); err != nil {
