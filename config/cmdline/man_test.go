@@ -87,7 +87,12 @@ func TestManualModes(t *testing.T) {
 
 func TestManualExitStatus(t *testing.T) {
 	var want, got []string
-	for _, k := range status.Kinds() {
+	var kinds []status.Kind
+	for k := range status.Lost + 1 { // the last one
+		kinds = append(kinds, k)
+	}
+	slices.SortStableFunc(kinds, func(a, b status.Kind) int { return a.Exit() - b.Exit() })
+	for _, k := range kinds {
 		want = append(want, fmt.Sprintf("%d: %s", k.Exit(), k.Means()))
 	}
 	code := "0"

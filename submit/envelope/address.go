@@ -12,9 +12,9 @@ import (
 
 // An Address is a mailbox in the form SMTP sends it, without angle brackets
 // (RFC 5321 section 4.1.2). The zero Address is the null reverse-path <>. Only
-// Parse makes any other, so an Address never holds a control character, and a
-// space, bracket, comma or the like only inside the quotes of its local part:
-// it may be put into a command line as it is.
+// Parse makes any other, so an Address never holds a control character, and holds a
+// space, bracket, comma or other special character only inside the quotes of its local
+// part: it may be put into an SMTP command as it is.
 type Address struct{ local, domain string }
 
 // maxLength is the longest address that Parse takes, in octets. RFC 5321
@@ -63,10 +63,10 @@ func Parse(s string) (Address, error) {
 	return a, nil
 }
 
-// Mend returns an address without what surrounds it in the world but is no part
-// of it: typographic quotes, white space outside ASCII and invisible characters
-// at its ends, as texts have them that were copied from a page or a word
-// processor, and one dot behind its domain, as name servers write it.
+// Mend returns an address without the characters at its ends that are no part of it:
+// typographic quotes, white space outside ASCII and invisible characters, which are
+// copied along from a page or a word processor, and one dot behind its domain, which
+// name servers write.
 func Mend(s string) string {
 	s = trimMarks(s)
 	if strings.HasSuffix(s, ".") && atSign(s) >= 0 {
@@ -91,8 +91,8 @@ func IsMark(r rune) bool {
 	return unicode.IsSpace(r) || unicode.Is(unicode.Cf, r)
 }
 
-// atSign returns the place of the @ between local part and domain: the last
-// one, but none inside a quoted string; -1 if there is none.
+// atSign returns the index of the @ between local part and domain: the last @ outside
+// a quoted string; -1 if there is none.
 func atSign(s string) int {
 	if !strings.HasPrefix(s, `"`) {
 		return strings.LastIndexByte(s, '@')
@@ -262,8 +262,8 @@ func (a Address) UTF8() bool {
 	return false
 }
 
-// ASCII returns a with its domain in A-labels (RFC 5890), if nothing else of
-// it is outside ASCII and the domain has such a form.
+// ASCII returns a with its domain in A-labels (RFC 5890). ok is false if the local part
+// is not ASCII or the domain has no such form.
 func (a Address) ASCII() (ascii Address, ok bool) {
 	if !a.UTF8() {
 		return a, true
@@ -279,7 +279,8 @@ func (a Address) ASCII() (ascii Address, ok bool) {
 	return ascii, true
 }
 
-// Qualify returns a with the domain, if it had none and is not null.
+// Qualify returns a with the given domain, if a has none and is not null. The error is
+// that of a domain that Parse would not take.
 func (a Address) Qualify(domain string) (Address, error) {
 	if a.IsNull() || a.domain != "" || domain == "" {
 		return a, nil

@@ -25,15 +25,14 @@ type Envelope struct {
 	Size int64 // SIZE=, in octets of the wire form without dot-stuffing; 0 if unknown
 	Body Body  // BODY=
 	UTF8 bool  // SMTPUTF8
-	// RequireTLS asks that the message go no part of its way without TLS (RFC
-	// 8689).
+	// RequireTLS is REQUIRETLS: no server may pass the message on without TLS (RFC 8689).
 	RequireTLS bool
 	Return     Return // RET=
 	ID         string // ENVID=, unencoded; empty for none
 }
 
-// Form is what the next hop can take, and so the form a message must be
-// given in.
+// Form is the form that a message must have for the next hop, by the extensions that
+// the server offers.
 type Form struct {
 	EightBit bool // 8BITMIME (RFC 6152)
 	UTF8     bool // SMTPUTF8 (RFC 6531)

@@ -7,7 +7,9 @@ import (
 
 // hints is the table of remedies: for an error of a kind whose text holds all
 // the words between bars, in any case. The first row that fits counts. ACCOUNT
-// stands for the account's name, FILE for the file that the error names.
+// stands for the account's name, FILE for the file that the error names. A new hint
+// is a row here; its words are in lower case, and stand in a literal of the code that
+// makes the error, or in othersWords of the test that holds that.
 var hints = [...]struct {
 	kind  Kind
 	words string
@@ -212,8 +214,8 @@ var hints = [...]struct {
 	{Connection, "not smtp", "something other than a mail server answers there: check server and port"},
 }
 
-// unwritten is how --setup, which has no account yet, says the settings that
-// hints name: an option for each that has one.
+// unwritten replaces the settings that hints name by the options of --setup, which has
+// no account yet.
 var unwritten = strings.NewReplacer(
 	`server = "smtps://…"`, "--server smtps://…",
 	`server = "smtp://…"`, "--server smtp://…",
@@ -226,7 +228,6 @@ var unwritten = strings.NewReplacer(
 	`secret = "command:cat PATH"`, "--secret 'command:cat PATH'",
 	`"file:…"`, "file:…",
 	`"command:…"`, "command:…",
-	`"systemd:…"`, "systemd:…",
 	"set secret to", "let --secret name",
 	"set user and secret", "give --user",
 	"leave out user", "leave out --user",
@@ -239,8 +240,9 @@ var unwritten = strings.NewReplacer(
 	"its table, [oauth2.NAME], and the registration", "the registration and --tenant, or a table [oauth2.NAME] that is there",
 )
 
-// Hint returns what a person can do about err; "" if nothing is known. An err
-// that begins with "nothing is written" is --setup's.
+// Hint returns what a person can do about err, in a line without a full stop; "" if
+// nothing is known. ACCOUNT in it stands for the account's name. An error that begins
+// with "nothing is written" is one of --setup.
 func Hint(err error) string {
 	text := strings.ToLower(err.Error())
 	kind := KindOf(err)
@@ -257,8 +259,8 @@ func Hint(err error) string {
 	return hint
 }
 
-// find looks a hint up: what a server has answered says more than the kind of
-// failure that it is.
+// find looks a hint up: first in replies, for what a server has answered, and then in
+// hints.
 func find(err error, kind Kind, text string) string {
 	var refusal interface {
 		error
@@ -266,7 +268,7 @@ func find(err error, kind Kind, text string) string {
 	}
 	said := text
 	if errors.As(err, &refusal) {
-		said = strings.ToLower(refusal.Error()) // err may speak of others, too
+		said = strings.ToLower(refusal.Error()) // err may also have the answers of other servers
 	}
 	if a, ok := answerIn(said); ok {
 		if refusal != nil {
@@ -288,8 +290,8 @@ func find(err error, kind Kind, text string) string {
 	return ""
 }
 
-// HintFor is Hint for the account of that name. For one without a name, which no
-// file defines, it leaves out what a command would do to it.
+// HintFor is Hint with the account's name in place of ACCOUNT. For the account without
+// a name, which no file defines, it leaves out commands that would change the account.
 func HintFor(err error, account string) string {
 	hint := Hint(err)
 	if account != "" {
@@ -305,8 +307,8 @@ func HintFor(err error, account string) string {
 	return hint
 }
 
-// pathIn returns the last path that stands in text before a colon and a space, as a
-// shell takes it; "" if there is none, or none that is easily quoted.
+// pathIn returns the last path in text that a colon and a space follow, quoted for a
+// shell; "" if there is none, or if it cannot be quoted simply.
 func pathIn(text string) (path string) {
 	for i := range text {
 		at, begins := text[i:], i == 0 || text[i-1] == ':' || text[i-1] == ' '
@@ -330,8 +332,8 @@ func pathIn(text string) (path string) {
 	return "'" + path + "'"
 }
 
-// holds reports whether text holds all words, each not just as the end of
-// another: in XOAUTH2: is no oauth2: and in AADSTS53500 no 535.
+// holds reports whether text holds all the words between bars, none of them as the end
+// of a longer word: XOAUTH2: does not hold oauth2:, nor AADSTS53500 the word 535.
 func holds(text, words string) bool {
 	for word := range strings.SplitSeq(words, "|") {
 		if !has(text, word) {

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// What a person does about the sender: another one, or, where it is the
-// account's own, that of the configuration.
+// The remedies of several rows. ownSender takes the place of otherSender where the
+// sender is the account's own address.
 const (
 	otherSender = "use an address that this login may send as: -f ADDRESS, or the account's from, with force-sender = true"
 	nullSender  = "the server refuses the null sender: name another with -f ADDRESS; by itself the account's own address (from) takes its place, but not for reports, automatic answers and bulk mail"
@@ -19,10 +19,11 @@ const (
 )
 
 // replies is the table of remedies for what a server answers: at a step of a
-// mail (any one: ""), with a code (any one: ""), in a text that holds all the
-// words between bars, in any case. A code is a basic one or its begin, or an
-// enhanced one, or several with spaces between. The first row that fits counts;
-// a hint "" says that nothing is to be said.
+// mail ("" for any), with a code ("" for any), in a text that holds all the
+// words between bars, in any case. The column code has basic codes, or their first
+// digits, and enhanced codes, with spaces between. The first row that fits counts;
+// the hint "" ends the search without a hint. A new hint is a row here, and a line in
+// TestReplyHint with the words of a real server.
 var replies = [...]struct{ step, code, words, hint string }{
 	// TLS
 	{"", "530 538 550 554 5.7.10 5.7.11", "starttls", wantsTLS},
@@ -124,8 +125,8 @@ var replies = [...]struct{ step, code, words, hint string }{
 	{"mail", "550 551 553 554", "", otherSender},
 }
 
-// steps are the words with which an error names the step that a server refused,
-// by the name of the step in replies.
+// steps has the names of steps in replies, and the words by which an error names the
+// step that a server refused.
 var steps = [...]struct{ step, words string }{
 	{"greeting", "greeting: "},
 	{"ehlo", "ehlo: "},
@@ -140,7 +141,8 @@ var steps = [...]struct{ step, words string }{
 	{"end", "end of message: "},
 }
 
-// An answer is what a server said at a step, in lower case.
+// An answer is what a server said at a step, in lower case. enhanced is "" if the server
+// gave no enhanced code.
 type answer struct{ step, code, enhanced, words string }
 
 // answerIn finds the first answer of a server in an error's text, which names the

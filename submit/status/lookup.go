@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// lookups says in a person's words what Go says of a name server; "" is anything
-// else.
+// lookups has what Go says of a name server, and a person's words for that; the row ""
+// is for everything else.
 var lookups = [...]struct{ says, words string }{
 	{"connection refused", "refuses to answer: connection refused"},
 	{"unreachable", "cannot be reached: network is unreachable"},
@@ -18,9 +18,9 @@ var lookups = [...]struct{ says, words string }{
 	{"", "fails, or gives an answer that makes no sense"},
 }
 
-// LookUp is the error of a name that was not found: err is what the net package
-// says of it, or nil if nothing was found. It names the name server, where that is
-// known.
+// LookUp returns the error of a name that was not found, of kind Connection. err is the
+// net package's, or nil if the answer was empty. The text has the name server's address,
+// where it is known.
 func LookUp(host string, err error) error {
 	return Connection.With(Code{4, 4, 3}, fmt.Errorf("look up %s: %w", host, lookupFailure(err)))
 }
@@ -35,7 +35,7 @@ func lookupFailure(err error) error {
 	switch {
 	case e.IsNotFound && e.Server != "":
 		return fmt.Errorf("no such host, says %s", whom)
-	case err == nil, e.IsNotFound, errors.As(err, new(*net.AddrError)): // the last: there is one, but of the other family
+	case err == nil, e.IsNotFound, errors.As(err, new(*net.AddrError)): // AddrError: the host has addresses of the other family only
 		return errors.New("no such host")
 	case e.IsTimeout:
 		return fmt.Errorf("%s does not answer", whom)

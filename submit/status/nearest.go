@@ -1,7 +1,7 @@
 package status
 
 // Nearest returns the word of known that takes the fewest edits to become
-// name, if these are few for its length; else "".
+// name, if these are at most three and at most half the length of name; else "".
 func Nearest(name string, known []string) string {
 	best, fewest := "", min(len(name)/2, 3)+1
 	if len(name) > 40 {

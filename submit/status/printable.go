@@ -11,8 +11,8 @@ import (
 	"unicode/utf8"
 )
 
-// Printable returns s with what could act on a terminal or break a line of a
-// log replaced: servers' words, and paths.
+// Printable returns s, such as a server's words or a path, with each rune that could
+// act on a terminal or break a line of a log replaced by U+FFFD, and a tab by a space.
 func Printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
@@ -47,8 +47,8 @@ func ASCII(s string) string {
 	}, s)
 }
 
-// JSON returns v as one line, in which nothing could act on a terminal: what is
-// not printable is escaped. HTML is not.
+// JSON returns v as one line of JSON, without its end. Runes that are not printable are
+// escaped; the characters of HTML are not.
 func JSON(v any) ([]byte, error) {
 	var plain bytes.Buffer
 	encoder := json.NewEncoder(&plain)
@@ -69,7 +69,7 @@ func JSON(v any) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// WriteJSON writes v to w as JSON has it, and ends the line.
+// WriteJSON writes the line that JSON returns, and its end, to w.
 func WriteJSON(w io.Writer, v any) error {
 	line, err := JSON(v)
 	if err != nil {
@@ -79,8 +79,8 @@ func WriteJSON(w io.Writer, v any) error {
 	return err
 }
 
-// ForTerminal returns a writer that replaces what could act on the terminal that
-// w is. Lines and tabs stay.
+// ForTerminal returns a writer to the terminal w that replaces each rune that could act
+// on it by U+FFFD. Line ends and tabs stay, and CRLF becomes LF.
 func ForTerminal(w io.Writer) io.Writer { return &forTerminal{w: w} }
 
 type forTerminal struct {
@@ -132,8 +132,8 @@ func OneLine(err error) string {
 	return Clip(Printable(strings.ReplaceAll(err.Error(), "\n", "; ")), maxLine)
 }
 
-// Clip returns s if it has at most n octets, else its beginning and its end: servers
-// put last what can be done, mostly a link.
+// Clip returns s if it has at most n octets, else its beginning and its end, with a gap
+// between: servers put the remedy last, mostly a link.
 func Clip(s string, n int) string {
 	const gap = " … "
 	if len(s) <= n {

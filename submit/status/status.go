@@ -63,8 +63,8 @@ type row struct {
 	means string
 }
 
-// table is the table of failures. The table of exit codes in sendoff(1) is
-// made of the same rows; a test holds the two together.
+// table is the table of failures. A new kind is a constant above, before Lost, a row
+// here, and a line of EXIT STATUS in sendoff(1); a test holds the two together.
 var table = [...]row{
 	Usage:      {"usage", Local, Code{5, 5, 4}, 64, "command line wrong, or no recipients"},
 	Data:       {"data", Local, Code{5, 6, 0}, 65, "message or an address in it cannot be sent"},
@@ -98,14 +98,8 @@ func (k Kind) Code() Code { return table[k].code }
 // Exit returns the exit code of this kind (sysexits(3)).
 func (k Kind) Exit() int { return table[k].exit }
 
-// Means says in a few words what the kind is used for, for the manual.
+// Means says in a few words what the kind is used for, as the manual does.
 func (k Kind) Means() string { return table[k].means }
-
-// Kinds returns every kind, in the order of its exit code.
-func Kinds() []Kind {
-	return []Kind{Usage, Data, TooBig, NoInput, NoUser, Refused, Bug, Temporary,
-		Connection, Deferred, Limited, Lost, NotAllowed, AuthFailed, Insecure, Credential, Config}
-}
 
 // failure is an error that has a kind.
 type failure struct {
