@@ -443,3 +443,17 @@ func BenchmarkParseAddressList(b *testing.B) {
 		}
 	}
 }
+
+// TestLiteralEnd knows a domain literal from a bracket in other text.
+func TestLiteralEnd(t *testing.T) {
+	for s, want := range map[string]int{
+		"x[192.0.2.1]": 12, "x[]": 3, "x[IPv6:::1]>": 11,
+		"x[": 1, "x[1": 1, "x[1,2]": 1, "x[1 2]": 1, "x[1[2]": 1, "x[<a@b>]": 1,
+		"x[" + strings.Repeat("1", maxLiteral-2) + "]": maxLiteral + 1,
+		"x[" + strings.Repeat("1", maxLiteral-1) + "]": 1,
+	} {
+		if got := literalEnd(s, 1); got != want {
+			t.Errorf("%.20s, %d octets: %d, want %d", s, len(s), got, want)
+		}
+	}
+}

@@ -131,6 +131,13 @@ func TestUsers(t *testing.T) {
 	if text := `, skipped as they are no folders of the users that they name: "04242" "4245" "4246"`; !slices.Equal(users, want) || err == nil || err.Error() != "in "+Shared+text {
 		t.Errorf("%v, %v", users, err)
 	}
+	if queues, err := Shares(0); err != nil || len(queues) != 1 || queues[0].String() != filepath.Join(Shared, "0") {
+		t.Errorf("root's: %v, %v", queues, err)
+	}
+	own(t, "0.x", 0, os.ModeDir|0o700)
+	if queues, err := Shares(0); err != nil || len(queues) != 2 || queues[1].String() != filepath.Join(Shared, "0.x") {
+		t.Errorf("root's: %v, %v", queues, err)
+	}
 	own(t, "x", 4242, os.ModeDir|0o700)
 	own(t, "y", 4242, os.ModeDir|0o700)
 	if _, err := Users(); err == nil || !strings.HasSuffix(err.Error(), `: "04242" "4245" "4246" and 2 more`) {

@@ -156,3 +156,14 @@ func openTo(t *testing.T, security Security, config *tls.Config, serve func(net.
 	<-done
 	return err
 }
+
+// TestAlert holds that an alert is about the account's TLS until the first MAIL, and
+// a lost connection from then on.
+func TestAlert(t *testing.T) {
+	alert := &net.OpError{Op: "remote error", Err: errors.New("tls: bad certificate")}
+	for phase, kind := range map[phase]status.Kind{auth: status.Insecure, hello: status.Insecure, mail: status.Lost, dot: status.Lost} {
+		if err := new(Session).outOfStep(step{phase: phase}, alert); status.KindOf(err) != kind {
+			t.Errorf("in phase %d: %v", phase, err)
+		}
+	}
+}
