@@ -163,17 +163,17 @@ func quote(s string) string {
 	return b.String()
 }
 
-// AddTo returns the text old with d added: its tables at the end, and its settings
-// behind those at the top of old, before the comment that belongs to the first
-// table. A setting that old has at its top stays as it is. A table that old has is
-// an error.
-func (d *Document) AddTo(old string) (string, error) {
-	has, first := make(map[string]bool), len(old)
-	for _, e := range expressions(old) {
+// AddTo returns the text with d added: its tables at the end, and its settings
+// behind those at its top, before the comment that belongs to the first
+// table. A setting that is there at the top stays as it is; a table that is there is an
+// error.
+func (d *Document) AddTo(text string) (string, error) {
+	has, first := make(map[string]bool), len(text)
+	for _, e := range expressions(text) {
 		has[e.path[0]] = true
 		has[strings.Join(e.path[:min(len(e.path), 2)], ".")] = true
-		if e.isHeader && first == len(old) {
-			first = beforeComment(old, e.key)
+		if e.isHeader && first == len(text) {
+			first = beforeComment(text, e.key)
 		}
 	}
 	for _, t := range d.tables() {
@@ -182,37 +182,37 @@ func (d *Document) AddTo(old string) (string, error) {
 		}
 	}
 	top := slices.DeleteFunc(slices.Clone(d.Top), func(s Setting) bool { return has[s.Key] })
-	head, rest := old[:first], old[first:]
+	head, tables := text[:first], text[first:]
 	if head != "" && len(top) > 0 && !strings.HasSuffix(head, "\n") {
 		head += "\n"
 	}
-	if rest != "" && len(top) > 0 {
+	if tables != "" && len(top) > 0 {
 		head = strings.TrimRight(head, "\n")
 		head = strings.TrimPrefix(head+"\n", "\n")
-		rest = "\n" + rest
+		tables = "\n" + tables
 	}
-	head += top.String() + rest
+	head += top.String() + tables
 	if head != "" && !strings.HasSuffix(head, "\n") {
 		head += "\n"
 	}
 	return join(head, written(d.tables())), nil
 }
 
-// ChangeIn returns the text old with s in the table of an account that it has: each
+// ChangeIn returns the text with s in the table of an account that it has: each
 // value in place of the one that is there, or in a line behind that table's others.
-func (s Settings) ChangeIn(old, account string) (string, error) {
+func (s Settings) ChangeIn(text, account string) (string, error) {
 	for _, x := range s {
-		value, end := find(old, account, x.Key)
+		value, end := find(text, account, x.Key)
 		switch {
 		case value > 0:
-			old = old[:value] + toml(x.Value) + old[end:]
+			text = text[:value] + toml(x.Value) + text[end:]
 		case end > 0:
-			old = old[:end] + "\n" + x.String() + old[end:]
+			text = text[:end] + "\n" + x.String() + text[end:]
 		default:
 			return "", status.Config.Errorf("there is no table [accounts.%s] of its own; write into the account %s", toml(key(account)), x)
 		}
 	}
-	return old, nil
+	return text, nil
 }
 
 // find returns where the value of an account's setting begins and ends; if the
@@ -253,11 +253,11 @@ func expressions(text string) (all []expression) {
 			e.path = slices.Clone(table)
 		}
 		for it := node.Key(); it.Next(); {
-			part := it.Node()
-			e.path = append(e.path, string(part.Data))
-			e.end = int(part.Raw.Offset + part.Raw.Length)
+			word := it.Node()
+			e.path = append(e.path, string(word.Data))
+			e.end = int(word.Raw.Offset + word.Raw.Length)
 			if e.key < 0 {
-				e.key = int(part.Raw.Offset)
+				e.key = int(word.Raw.Offset)
 			}
 		}
 		if e.isHeader {

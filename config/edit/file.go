@@ -38,8 +38,8 @@ func Only(path, home string, v config.Values) File {
 	return File{Path: path, Paths: config.Paths{Explicit: path, Home: home}, Values: v}
 }
 
-// A Change makes a new text of the old one, "" for a file that is not there.
-type Change func(old string) (string, error)
+// A Change makes a new text of the text of a file, "" if the file is not there.
+type Change func(text string) (string, error)
 
 // Check returns the configuration that the change would make. Nothing is written.
 func (f File) Check(change Change) (*config.Config, error) {
@@ -48,11 +48,11 @@ func (f File) Check(change Change) (*config.Config, error) {
 }
 
 func (f File) try(change Change) (string, *config.Config, error) {
-	old, err := os.ReadFile(f.Path)
+	before, err := os.ReadFile(f.Path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", nil, status.Config.Wrap(err)
 	}
-	text, err := change(string(old))
+	text, err := change(string(before))
 	if err != nil {
 		return "", nil, status.Config.Errorf("%s: %w", f.Path, err)
 	}
@@ -120,7 +120,7 @@ const temporary = ".config-*.toml"
 // below the user's home, and 0644 elsewhere.
 func (f File) real() (path string, mode fs.FileMode) {
 	path, mode = f.Path, 0o644
-	if rest, err := filepath.Rel(f.Paths.Home, path); f.Paths.Home != "" && err == nil && filepath.IsLocal(rest) {
+	if below, err := filepath.Rel(f.Paths.Home, path); f.Paths.Home != "" && err == nil && filepath.IsLocal(below) {
 		mode = 0o600
 	}
 	if real, err := filepath.EvalSymlinks(path); err == nil {

@@ -19,17 +19,17 @@ func (r *Reading) addCommand(d *draft, a *edit.Table) {
 		r.addPassword(d, a, e)
 		return
 	}
-	a.Set("secret", "command:"+source(e.value))
+	a.Set("secret", "command:"+commandSource(e.value))
 }
 
 // shellWords are first words that only a shell knows, or that it knows otherwise than
 // the program of that name.
 const shellWords = ". : alias case cd command echo eval exec exit export for if in local printf read return set shift source test time trap type ulimit umask unset until wait while"
 
-// source returns a command for a shell as the source command: has it: as it is if it
+// commandSource returns a command for a shell as the source command: has it: as it is if it
 // is nothing but words, else with the shell before it. If it holds characters that
 // cannot stand in TOML, the shell first reads all of them by their octal numbers.
-func source(command string) string {
+func commandSource(command string) string {
 	if argv, ok := words(command); ok && !slices.Contains(strings.Fields(shellWords), argv[0]) {
 		return command
 	}

@@ -33,10 +33,10 @@ func TestSource(t *testing.T) {
 		{"cat \xe9", `sh -c 'eval "$(printf %b '\''\0143\0141\0164\0040\0351'\'')"'`},
 	}
 	for _, tt := range tests {
-		if got := source(tt.command); got != tt.want {
+		if got := commandSource(tt.command); got != tt.want {
 			t.Errorf("%s: got %s, want %s", tt.command, got, tt.want)
 		}
-		if _, err := credential.ParseRef("command:" + source(tt.command)); err != nil {
+		if _, err := credential.ParseRef("command:" + commandSource(tt.command)); err != nil {
 			t.Errorf("%s: %v", tt.command, err)
 		}
 	}
@@ -113,15 +113,15 @@ func FuzzSource(f *testing.F) {
 		f.Add(command)
 	}
 	f.Fuzz(func(t *testing.T, command string) {
-		ref := "command:" + source(command)
+		ref := "command:" + commandSource(command)
 		if _, err := credential.ParseRef(ref); err != nil || notText(ref) != "" {
 			t.Fatalf("%q: %q, %v", command, ref, err)
 		}
-		argv, err := process.Argv(source(command), "/HOME")
+		argv, err := process.Argv(commandSource(command), "/HOME")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if argv[0] == "sh" && source(command) != command && notText(command) == "" {
+		if argv[0] == "sh" && commandSource(command) != command && notText(command) == "" {
 			if len(argv) != 3 || argv[1] != "-c" || argv[2] != command {
 				t.Fatalf("%q is read back as %q", command, argv)
 			}
@@ -133,7 +133,7 @@ func FuzzSource(f *testing.F) {
 		if err := os.WriteFile(home+"/my file", []byte("from a file\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		argv, _ = process.Argv(source(command), home)
+		argv, _ = process.Argv(commandSource(command), home)
 		want, got := run(home, "sh", "-c", command), run(home, argv...)
 		if got != want || want == "" {
 			t.Errorf("%q printed %q; as %q it prints %q", command, want, argv, got)

@@ -106,14 +106,14 @@ func (r *Reading) dmaAuth(d *draft, path string) {
 		r.Remark(path + ": not there, so the account does not log in")
 	}
 	for _, e := range lines(path, text) {
-		user, rest, found := strings.Cut(e.value, "|")
-		i := strings.IndexAny(rest, ": \t")
+		user, login, found := strings.Cut(e.value, "|")
+		i := strings.IndexAny(login, ": \t")
 		if !found || i < 0 {
 			r.unknown(e.at)
 			continue
 		}
-		e.key, e.value = "the login", rest[i+1:]
-		if !strings.EqualFold(undotted(rest[:i]), d.host) {
+		e.key, e.value = "the login", login[i+1:]
+		if !strings.EqualFold(undotted(login[:i]), d.host) {
 			r.dropped(e, "it is for another server than SMARTHOST")
 			continue
 		}

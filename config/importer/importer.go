@@ -104,10 +104,10 @@ func (in Reader) find(file string, say func(string)) (program, string, error) {
 	for _, p := range programs() {
 		for _, usual := range p.files {
 			path := usual
-			if rest, ok := strings.CutPrefix(usual, "~/.config/"); ok {
-				path = filepath.Join(in.ConfigHome, rest)
-			} else if rest, ok := strings.CutPrefix(usual, "~/"); ok {
-				path = filepath.Join(in.Home, rest)
+			if below, ok := strings.CutPrefix(usual, "~/.config/"); ok {
+				path = filepath.Join(in.ConfigHome, below)
+			} else if below, ok := strings.CutPrefix(usual, "~/"); ok {
+				path = filepath.Join(in.Home, below)
 			}
 			looked = append(looked, usual)
 			switch _, err := os.Stat(path); {

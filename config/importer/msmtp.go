@@ -315,8 +315,8 @@ func remarkUnless(same, why string) func(*Reading, *draft, entry) string {
 
 func msmtpSocket(r *Reading, d *draft, e entry) string {
 	d.socket = e.value
-	if rest, ok := strings.CutPrefix(e.value, "~/"); ok {
-		d.socket = filepath.Join(r.Home, rest)
+	if below, ok := strings.CutPrefix(e.value, "~/"); ok {
+		d.socket = filepath.Join(r.Home, below)
 	}
 	return ""
 }
@@ -346,8 +346,8 @@ func msmtpFrom(r *Reading, d *draft, e entry) string {
 			all = append(all, "of a pattern's characters only * has a meaning")
 			continue
 		}
-		domain, each := strings.CutPrefix(value, "%U@")
-		if domain = r.expand(e, domain); each && d.standard && !strings.Contains(domain, "*") && (r.Top.Get("domain") == nil || r.Top.Get("domain") == domain) {
+		domain, isAnybody := strings.CutPrefix(value, "%U@")
+		if domain = r.expand(e, domain); isAnybody && d.standard && !strings.Contains(domain, "*") && (r.Top.Get("domain") == nil || r.Top.Get("domain") == domain) {
 			if why := d.addFrom("*@" + domain); why == "" {
 				r.share(e, "domain", domain)
 			} else {

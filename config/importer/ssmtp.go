@@ -203,11 +203,11 @@ func ssmtpValue(text string, login bool) (value, without string) {
 		return "", ""
 	}
 	if quote := value[0]; quote == '"' || quote == '\'' {
-		inner, rest, closed := strings.Cut(value[1:], string(quote))
-		switch rest = strings.TrimSpace(rest); {
-		case closed && rest == "":
+		inner, behind, closed := strings.Cut(value[1:], string(quote))
+		switch behind = strings.TrimSpace(behind); {
+		case closed && behind == "":
 			return inner, "the quotes around it"
-		case closed && rest[0] == '#':
+		case closed && behind[0] == '#':
 			return inner, "the quotes around it and the comment behind it"
 		}
 	}

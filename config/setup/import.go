@@ -31,20 +31,21 @@ type Import struct {
 
 // Run prints the configuration on out, and says what else there is to know:
 // each thing that could not be carried over, and where each password goes. No
-// password is printed, unless it is a word of a command. Nothing is written or stored without Write; with it the
-// passwords are stored first, so that a configuration that is there works.
+// password is printed, unless it is a word of a command. Nothing is written or stored
+// without Write; with it the passwords are stored first, so that a configuration that is
+// there works.
 func (i *Import) Run(ctx context.Context, out io.Writer, say func(string)) error {
 	r, err := i.Read(i.File, say)
 	if err != nil {
 		return err
 	}
 	p := &plan{file: edit.Only(i.Target, i.Home, i.Values)}
-	if err := i.place(ctx, r, p); err != nil {
+	if err := i.placePasswords(ctx, r, p); err != nil {
 		return err
 	}
 	text := r.Document.String()
-	as := r.Program + "'s configuration as TOML"
-	if _, err := config.Check(config.Paths{Explicit: as, Home: i.Home}, i.Values, as, text); err != nil {
+	name := r.Program + "'s configuration as TOML"
+	if _, err := config.Check(config.Paths{Explicit: name, Home: i.Home}, i.Values, name, text); err != nil {
 		return err
 	}
 	p.file.Private = slices.ContainsFunc(r.Accounts, func(a *edit.Table) bool { // the password may be among the words
@@ -54,7 +55,7 @@ func (i *Import) Run(ctx context.Context, out io.Writer, say func(string)) error
 		if _, err := os.Stat(i.Target); err == nil && !i.Add {
 			return status.Usage.Errorf("%s is there already; with --add in place of --write the accounts are added to it", i.Target)
 		}
-		p.change = func(old string) (string, error) { return i.add(r, p.file, old) }
+		p.change = func(text string) (string, error) { return i.add(r, p.file, text) }
 		if _, err := p.file.Check(p.change); err != nil {
 			return err
 		}
@@ -85,10 +86,10 @@ func (i *Import) Run(ctx context.Context, out io.Writer, say func(string)) error
 	return nil
 }
 
-// place decides where the passwords go, each once, and says so in the accounts. No
+// placePasswords decides where the passwords go, each once, and says so in the accounts. No
 // password takes the place of another: one that a keyring or a file that the user has
 // named would lose stays where it is, and the password is not stored.
-func (i *Import) place(ctx context.Context, r *importer.Reading, p *plan) error {
+func (i *Import) placePasswords(ctx context.Context, r *importer.Reading, p *plan) error {
 	store := *i.Store
 	store.Interactive = store.Interactive && i.Write // else nobody is asked to unlock it
 	for _, password := range r.Passwords {
@@ -101,8 +102,8 @@ func (i *Import) place(ctx context.Context, r *importer.Reading, p *plan) error 
 			return status.Usage.Errorf("--secret: %w", err)
 		}
 		password.Account.Set("secret", source)
-		k := kept{ref, password.Item, password.Secret, password.At}
-		n := slices.IndexFunc(p.secrets, func(o kept) bool {
+		k := placedSecret{ref, password.Item, password.Secret, password.At}
+		n := slices.IndexFunc(p.secrets, func(o placedSecret) bool {
 			return o.ref == ref && (strings.HasPrefix(source, fileSource) || o.item == k.item)
 		})
 		switch {
@@ -129,8 +130,8 @@ func (i *Import) source(ctx context.Context, p importer.Password) (source string
 	}
 	if source == "" {
 		folder := filepath.ToSlash(filepath.Dir(i.Target))
-		if rest, ok := strings.CutPrefix(folder, filepath.ToSlash(i.Home)+"/"); ok && i.Home != "" {
-			folder = "~/" + rest
+		if below, ok := strings.CutPrefix(folder, filepath.ToSlash(i.Home)+"/"); ok && i.Home != "" {
+			folder = "~/" + below
 		}
 		source = fileSource + folder + "/"
 	}
@@ -143,14 +144,14 @@ func (i *Import) source(ctx context.Context, p importer.Password) (source string
 // add returns the text of the configuration with the accounts. To one that is there
 // nothing else is added: what the settings at the top say would be for the other
 // accounts, too; but the account that was the default as its only one stays that.
-func (i *Import) add(r *importer.Reading, file edit.File, old string) (string, error) {
+func (i *Import) add(r *importer.Reading, file edit.File, text string) (string, error) {
 	d := edit.Document{Top: r.Top, Accounts: r.Accounts}
 	if _, err := os.Stat(file.Path); err == nil {
 		for _, s := range r.Top {
 			r.Remark(fmt.Sprintf("%s is not added: it would be for the other accounts, too", s))
 		}
 		d.Top = nil
-		c, err := config.Check(file.Paths, file.Values, file.Path, old)
+		c, err := config.Check(file.Paths, file.Values, file.Path, text)
 		if err != nil {
 			return "", err
 		}
@@ -158,5 +159,5 @@ func (i *Import) add(r *importer.Reading, file edit.File, old string) (string, e
 			d.Top.Set("account", only.Name)
 		}
 	}
-	return d.AddTo(old)
+	return d.AddTo(text)
 }

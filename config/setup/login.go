@@ -16,8 +16,8 @@ import (
 var logins = [...]struct {
 	what     string // that is asked for
 	get      func(c *conversation, ctx context.Context, what string) error
-	tokens   string // where access tokens are had, for those who want them; "" is not known
-	standard string // what a person does who has no wish, where there is a choice
+	tokens   string // the source of access tokens, for who wants them; "" is not known
+	standard string // the answer that is offered where there is a choice
 }{
 	discover.Password:    {"password", (*conversation).askPassword, "", ""},
 	discover.AppPassword: {"app password, token or key", (*conversation).askPassword, "", ""},
@@ -134,9 +134,8 @@ func (c *conversation) readSecret(ctx context.Context, flag, path string) (crede
 	return c.Store.Get(ctx, []credential.Ref{ref}, c.item())
 }
 
-// askToken gets a token for OAuth2, which a program has to make, so that
-// --secret says where it comes from. Who has a password that is taken all the
-// same may give it.
+// askToken gets an access token, which a program has to make, so that --secret says
+// where it comes from. A person may try a password all the same.
 func (c *conversation) askToken(ctx context.Context, what string) error {
 	switch {
 	case c.Secret != "" || c.PasswordFile != "" || c.ref.IsOAuth2():

@@ -14,14 +14,14 @@ import (
 
 // A plan is what was decided: secrets to be stored, and a change of the configuration.
 type plan struct {
-	secrets []kept
+	secrets []placedSecret
 	file    edit.File
 	change  edit.Change  // nil: the file stays as it is
 	after   func() error // says what was done, and what is left to do
 }
 
-// A kept secret is one with its place.
-type kept struct {
+// A placedSecret is a secret with the place that it goes to.
+type placedSecret struct {
 	ref    credential.Ref
 	item   credential.Item
 	secret credential.Secret
@@ -55,12 +55,12 @@ func (p *plan) apply(ctx context.Context, store *credential.Store) error {
 
 // apply carries out what the conversation has decided.
 func (c *conversation) apply(ctx context.Context) error {
-	if c.isElsewhere() {
+	if c.isContainer() {
 		return c.printVariables()
 	}
 	p := &plan{file: c.target(), after: c.sayWritten}
 	if c.ref.Writable() && !c.secret.IsZero() {
-		p.secrets = []kept{{c.ref, c.item(), c.secret, ""}}
+		p.secrets = []placedSecret{{c.ref, c.item(), c.secret, ""}}
 	}
 	if c.renewal == nil {
 		p.change = c.add
@@ -75,20 +75,20 @@ func (c *conversation) apply(ctx context.Context) error {
 
 // add adds the account to the configuration, which may have changed since the
 // conversation began.
-func (c *conversation) add(old string) (text string, err error) {
+func (c *conversation) add(text string) (changed string, err error) {
 	if c.config, err = c.load(); err != nil {
 		return "", err
 	}
-	return c.document().AddTo(old)
+	return c.document().AddTo(text)
 }
 
 // document returns what is to be added to the configuration. The account that
 // was the default because there was no other stays the default.
 func (c *conversation) document() *edit.Document {
 	d := &edit.Document{}
-	if old := c.config.Standard(); old != nil && c.config.Account == "" {
-		first := old.Name
-		if old.File != c.file {
+	if standard := c.config.Standard(); standard != nil && c.config.Account == "" {
+		first := standard.Name
+		if standard.File != c.file {
 			first = c.name // a file can only speak of its own accounts
 		}
 		d.Top.Set("account", first)
@@ -121,7 +121,7 @@ func (c *conversation) target() edit.File {
 // checkTarget finds out, before a password is asked for or sent, whether the
 // configuration can take the account, and whether its file can be written.
 func (c *conversation) checkTarget(context.Context) error {
-	if c.isElsewhere() {
+	if c.isContainer() {
 		return nil
 	}
 	made, err := c.target().Check(c.add)
@@ -203,15 +203,15 @@ with these lines:
 // by all who can read it.
 func (c *conversation) unit() (lines, who string) {
 	usual := config.Find("", func(string) string { return "" }, c.Identity)
-	elsewhere := "for a service of another user, let root write the account to " + usual.System + ", by --config"
+	forOthers := "for a service of another user, let root write the account to " + usual.System + ", by --config"
 	switch isRoot := c.Identity.UID == 0; {
 	case c.file == usual.System, isRoot && c.file != usual.User:
 		who = "the service has to be able to read " + c.file
 	case isRoot:
-		who = "the service has to run as root, who alone can use " + c.file + "; " + elsewhere
+		who = "the service has to run as root, who alone can use " + c.file + "; " + forOthers
 	default:
 		lines = "    User=" + c.Identity.Login + "\n"
-		who = "the service runs as " + c.Identity.Login + " then, who alone can use " + c.file + "; " + elsewhere
+		who = "the service runs as " + c.Identity.Login + " then, who alone can use " + c.file + "; " + forOthers
 	}
 	if c.file != usual.System && c.file != usual.User {
 		variable := strings.ReplaceAll(strconv.Quote("SENDOFF_CONFIG="+c.file), "%", "%%")
@@ -230,7 +230,7 @@ func (c *conversation) printVariables() error {
 	if !c.who.Address.IsNull() {
 		c.printf("SENDOFF_FROM=%s\n", c.who.Address)
 	}
-	if c.source == "file:"+containerSecret {
+	if c.source == fileSource+containerSecret {
 		c.show(`give the container these variables, and the password as its secret sendoff; with podman:
     podman secret create sendoff -
     podman run --secret sendoff --env-file FILE ...

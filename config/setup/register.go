@@ -11,9 +11,9 @@ import (
 	"sendoff/submit/status"
 )
 
-// register finds out what the provider of access tokens knows us by, if the
-// configuration does not say. Only that of a provider that is built in can be
-// asked for: another's table is the user's to write.
+// register finds out the client ID that the provider of access tokens knows sendoff by,
+// if the configuration does not say. It asks for that of a provider that is built in;
+// another provider's table the user has to write.
 func (c *conversation) register(ctx context.Context) error {
 	name := c.ref.Provider()
 	_, unknown := c.config.Provider(name)
@@ -94,7 +94,7 @@ func (c *conversation) askClientSecret(ctx context.Context) (err error) {
 	if c.clientRef, err = credential.ParseRef(source); err != nil {
 		return err
 	}
-	return c.spare(ctx, c.clientRef, c.clientSecret)
+	return c.guard(ctx, c.clientRef, c.clientSecret)
 }
 
 // authorise gets the person's consent, with the secret of the registration in its file

@@ -23,7 +23,7 @@ type renewal struct {
 
 // changeIn returns what is done to the configuration that has the account.
 func (r *renewal) changeIn(account string) edit.Change {
-	return func(old string) (string, error) { return r.moved.ChangeIn(old, account) }
+	return func(text string) (string, error) { return r.moved.ChangeIn(text, account) }
 }
 
 // Login gets the secret of an account of the configuration, and keeps it where the
@@ -101,14 +101,14 @@ func (c *conversation) forgetToken(ctx context.Context) {
 // sharesToken reports whether another account has its refresh token in the old place as
 // well: in a file, whoever's it is.
 func (c *conversation) sharesToken(a *config.Account) bool {
-	old, has := c.renewal.oldToken, cmp.Or(a.RefreshToken, "keyring")
+	before, has := c.renewal.oldToken, cmp.Or(a.RefreshToken, "keyring")
 	switch {
 	case a.Name == c.name:
 		return false
-	case strings.HasPrefix(old, fileSource):
-		return strings.HasPrefix(has, fileSource) && c.path(has) == c.path(old)
+	case strings.HasPrefix(before, fileSource):
+		return strings.HasPrefix(has, fileSource) && c.path(has) == c.path(before)
 	}
-	return has == old && a.User == c.user && slices.Contains(a.Secret, c.source)
+	return has == before && a.User == c.user && slices.Contains(a.Secret, c.source)
 }
 
 // findSource finds the source of the account whose secret is to be renewed: one
@@ -151,7 +151,7 @@ func (c *conversation) chooseMove(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if c.place = c.use.place(isToken); c.place.source == nil {
+	if c.place = c.use.place(isToken); c.place.choose == nil {
 		return status.Usage.Errorf("%s", c.place.why)
 	}
 	if isToken {
@@ -165,13 +165,13 @@ func (c *conversation) moveToken(ctx context.Context) error {
 	if c.byClient() {
 		return nil
 	}
-	old := cmp.Or(c.renewal.account.RefreshToken, "keyring")
-	if c.place.serves(old) {
-		c.show("%s serves for that", old)
-		c.refresh = old
+	has := cmp.Or(c.renewal.account.RefreshToken, "keyring")
+	if c.place.serves(has) {
+		c.show("%s serves for that", has)
+		c.refresh = has
 		return nil
 	}
-	c.renewal.oldToken = old
+	c.renewal.oldToken = has
 	if err := c.chooseRefresh(ctx); err != nil {
 		return err
 	}
@@ -189,12 +189,12 @@ func (c *conversation) moveSecret(ctx context.Context) (err error) {
 		others = slices.Delete(others, i, i+1)
 		c.show("%s serves for that", c.source)
 	} else {
-		c.source = c.place.source(c)
+		c.source = c.place.choose(c)
 		c.explainPlace()
 	}
 	keeps := func(source string) bool { return source == "keyring" || strings.HasPrefix(source, fileSource) }
 	stays := i >= 0 && !slices.ContainsFunc(others, keeps)
-	if c.ref, err = credential.ParseRef(c.source); err != nil || stays || c.isElsewhere() {
+	if c.ref, err = credential.ParseRef(c.source); err != nil || stays || c.isContainer() {
 		return err
 	}
 	c.renewal.unused = others
@@ -226,7 +226,7 @@ func (c *conversation) checkMove(context.Context) error {
 // renew gets the secret, if sendoff is to keep it.
 func (c *conversation) renew(ctx context.Context) (err error) {
 	switch {
-	case c.isElsewhere():
+	case c.isContainer():
 		return nil
 	case c.ref.IsOAuth2():
 		return c.Authorise(ctx, c.account())
@@ -245,5 +245,5 @@ func (c *conversation) renew(ctx context.Context) (err error) {
 	if err != nil || len(c.renewal.moved) == 0 || c.source == "keyring" {
 		return err // the account's own place, and its own item
 	}
-	return c.spare(ctx, c.ref, c.secret)
+	return c.guard(ctx, c.ref, c.secret)
 }

@@ -89,11 +89,11 @@ type Seen struct {
 	Mechanisms []string // for a login, in upper case
 }
 
-// A conversation is a Setup that is under way: each step leaves its result.
+// A conversation is a Setup under way, in which each step leaves its result.
 type conversation struct {
 	*Setup
-	config *config.Config // as it is before
-	file   string         // to write; absolute
+	config *config.Config // before it is changed
+	file   string         // the file to be changed; absolute
 
 	who       discover.Address
 	server    config.Server
@@ -102,12 +102,12 @@ type conversation struct {
 	offered   []string // the server's mechanisms
 	auth      string   // the mechanism to name; "" leaves the choice open
 	login     discover.Login
-	tokens    string // where access tokens for this server are had; "" is not known
+	tokens    string // the source of access tokens for this server; "" is not known
 	use       *use
 	name      string
-	place     *place // of the secret
-	source    string // that it is had from, and
-	ref       credential.Ref
+	place     *place                        // of the secret, for the use
+	source    string                        // of the secret, as the configuration has it
+	ref       credential.Ref                // of the source
 	secret    credential.Secret             // zero: it is in its place already
 	refresh   string                        // the place of a refresh token; "" is the keyring, or none
 	renewal   *renewal                      // nil: the account is new
@@ -192,7 +192,7 @@ func (c *conversation) load() (*config.Config, error) {
 
 func (c *conversation) printf(format string, args ...any) { fmt.Fprintf(c.Out, format, args...) }
 
-// checkSource refuses a source for the secret that no answer makes good.
+// checkSource refuses --secret if no answer can make that source good.
 func (c *conversation) checkSource(context.Context) (err error) {
 	if c.Secret == "" {
 		return nil
@@ -318,7 +318,7 @@ func (c *conversation) take(f *discover.Finding) error {
 	return nil
 }
 
-// connect shows what the server is like, before it learns who we are.
+// connect shows what the server is like, before it learns whose account it is to be.
 func (c *conversation) connect(ctx context.Context) error {
 	seen, err := c.Try(ctx, Trial{Account: c.unnamed(c.server)})
 	for _, line := range seen.Lines {
@@ -387,7 +387,7 @@ func (c *conversation) askName(context.Context) error {
 		c.name = name
 		return nil
 	}
-	if a := c.twin(); a != nil && c.Account == "" && !c.isElsewhere() {
+	if a := c.twin(); a != nil && c.Account == "" && !c.isContainer() {
 		return status.Usage.Errorf("account %s, in %s, logs in there as %s already; if only the password has changed: sendoff --login %s; for another account give --account NAME", a.Name, c.file, a.User, a.Name)
 	}
 	label, _, _ := strings.Cut(c.who.ASCII, ".")
@@ -395,7 +395,7 @@ func (c *conversation) askName(context.Context) error {
 	for n := 2; c.taken(standard); n++ {
 		standard = fmt.Sprintf("%s-%d", label, n)
 	}
-	if c.Account == "" && (!c.There || c.Yes || c.isElsewhere()) {
+	if c.Account == "" && (!c.There || c.Yes || c.isContainer()) {
 		return check(standard)
 	}
 	_, err := c.answer(c.Account, question{text: "a name for the account", standard: standard, flag: "--account NAME", check: check})
@@ -406,9 +406,9 @@ func (c *conversation) askName(context.Context) error {
 // password; nil if there is none.
 func (c *conversation) twin() *config.Account {
 	this := c.account()
-	own, _ := this.Address()
+	address, _ := this.Address()
 	for _, a := range c.config.Accounts {
-		if other, _ := a.Address(); other.Key() != own.Key() {
+		if other, _ := a.Address(); other.Key() != address.Key() {
 			continue
 		}
 		if a.File == c.file && a.User == this.User && a.Servers[0].Identity() == this.Servers[0].Identity() {
@@ -469,7 +469,7 @@ var bound = [...]string{"SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS"}
 // its TLS connection; then the account names that mechanism.
 func (c *conversation) bind(ctx context.Context) {
 	i := slices.IndexFunc(bound[:], func(m string) bool { return slices.Contains(c.offered, m) })
-	if i < 0 || c.user == "" || c.ref.IsOAuth2() || c.isElsewhere() {
+	if i < 0 || c.user == "" || c.ref.IsOAuth2() || c.isContainer() {
 		return
 	}
 	a := c.account()
@@ -483,7 +483,7 @@ func (c *conversation) bind(ctx context.Context) {
 // ready says, before anything is sent, what would keep the secret from a place
 // that was named; the others are known to be good.
 func (c *conversation) ready() error {
-	if c.Secret == "" || c.secret.IsZero() || c.isElsewhere() {
+	if c.Secret == "" || c.secret.IsZero() || c.isContainer() {
 		return nil
 	}
 	return c.Store.Ready(c.ref, c.item())
@@ -515,22 +515,22 @@ func (c *conversation) account() *config.Account {
 // unnamed returns an account that only has a server, and does not log in.
 func (c *conversation) unnamed(server config.Server) *config.Account {
 	a := &config.Account{Name: "setup", Servers: config.List[config.Server]{server}}
-	var own config.Pattern
-	if own.UnmarshalText([]byte(c.who.Address.String())) == nil {
-		a.From = config.List[config.Pattern]{own}
+	var from config.Pattern
+	if from.UnmarshalText([]byte(c.who.Address.String())) == nil {
+		a.From = config.List[config.Pattern]{from}
 	}
 	return a
 }
 
 // keepSecret sees to it that no other secret is lost to the one that has worked.
 func (c *conversation) keepSecret(ctx context.Context) error {
-	if c.secret.IsZero() || !c.ref.Writable() || c.isElsewhere() {
+	if c.secret.IsZero() || !c.ref.Writable() || c.isContainer() {
 		return nil
 	}
-	return c.spare(ctx, c.ref, c.secret)
+	return c.guard(ctx, c.ref, c.secret)
 }
 
-// item is what the secret is kept under.
+// item is the user and the host that the secret is for.
 func (c *conversation) item() credential.Item {
 	return credential.Item{User: c.user, Host: c.server.Identity()}
 }

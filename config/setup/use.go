@@ -24,7 +24,7 @@ type use struct {
 // A place is where a use can get at a secret.
 type place struct {
 	why    string
-	source func(*conversation) string // nil: there is none, and why says what to do instead
+	choose func(*conversation) string // the source; nil: there is none, and why says what to do instead
 	takes  string                     // the kinds of sources that serve as well, with spaces between
 }
 
@@ -84,8 +84,8 @@ func (c *conversation) secretFile() string { return c.fileBeside(c.name) }
 // fileBeside returns the source of a file beside the configuration.
 func (c *conversation) fileBeside(name string) string {
 	folder := filepath.Dir(c.file)
-	if rest, err := filepath.Rel(c.Paths.Home, folder); err == nil && filepath.IsLocal(rest) {
-		folder = strings.TrimSuffix("~/"+filepath.ToSlash(rest), "/.")
+	if below, err := filepath.Rel(c.Paths.Home, folder); err == nil && filepath.IsLocal(below) {
+		folder = strings.TrimSuffix("~/"+filepath.ToSlash(below), "/.")
 	}
 	return fileSource + folder + "/" + name + ".secret"
 }
@@ -93,8 +93,8 @@ func (c *conversation) fileBeside(name string) string {
 // path returns the path that a source file:PATH has.
 func (c *conversation) path(source string) string {
 	path := strings.TrimPrefix(source, fileSource)
-	if rest, ok := strings.CutPrefix(path, "~/"); ok {
-		path = filepath.Join(c.Store.Home, rest)
+	if below, ok := strings.CutPrefix(path, "~/"); ok {
+		path = filepath.Join(c.Store.Home, below)
 	}
 	return filepath.Clean(path)
 }
@@ -121,9 +121,9 @@ func (c *conversation) explainPlace() {
 	}
 }
 
-// isElsewhere reports whether the account is for a place that this machine's
-// configuration has no part in.
-func (c *conversation) isElsewhere() bool { return c.use != nil && c.use.name == "container" }
+// isContainer reports whether the account is for a container, so that no file of this
+// machine is written.
+func (c *conversation) isContainer() bool { return c.use != nil && c.use.name == "container" }
 
 // nameUse takes the use that an option names.
 func (c *conversation) nameUse(context.Context) (err error) {
@@ -187,14 +187,14 @@ func (c *conversation) choosePlace(ctx context.Context) (err error) {
 	}
 	given := cmp.Or(c.Secret, c.source)
 	if c.source = given; given == "" {
-		c.source = c.place.source(c)
+		c.source = c.place.choose(c)
 	}
 	if c.ref, err = credential.ParseRef(c.source); err != nil {
 		return err
 	}
 	switch {
 	case c.ref.IsOAuth2():
-		if c.place = &c.use.token; c.place.source == nil {
+		if c.place = &c.use.token; c.place.choose == nil {
 			return status.Usage.Errorf("%s", c.place.why)
 		}
 		if !c.byClient() {
@@ -212,18 +212,18 @@ func (c *conversation) choosePlace(ctx context.Context) (err error) {
 // chooseRefresh settles where the use has the refresh token. A file must hold no other
 // secret, since nobody knows the token yet.
 func (c *conversation) chooseRefresh(ctx context.Context) error {
-	c.refresh = c.place.source(c)
+	c.refresh = c.place.choose(c)
 	c.explainPlace()
 	ref, err := credential.ParseRef(c.refresh)
 	if err != nil || c.refresh == "keyring" {
 		return err
 	}
-	return c.spare(ctx, ref, credential.Secret{})
+	return c.guard(ctx, ref, credential.Secret{})
 }
 
-// spare sees to it that no other secret is lost to this one: only a person, or Force,
+// guard sees to it that no other secret is lost to this one: only a person, or Force,
 // lets it be replaced.
-func (c *conversation) spare(ctx context.Context, ref credential.Ref, secret credential.Secret) error {
+func (c *conversation) guard(ctx context.Context, ref credential.Ref, secret credential.Secret) error {
 	if !holdsOther(ctx, c.Store, ref, c.item(), secret) {
 		return nil
 	}
@@ -232,16 +232,16 @@ func (c *conversation) spare(ctx context.Context, ref credential.Ref, secret cre
 		c.show("it is replaced")
 		return nil
 	}
-	instead := "--force, or --secret for another place"
+	remedy := "--force, or --secret for another place"
 	switch {
 	case c.renewal != nil:
-		instead = "the account another source in the configuration, or delete that file"
+		remedy = "the account another source in the configuration, or delete that file"
 	case c.ref.IsOAuth2():
-		instead = "--force, or --account for another file"
+		remedy = "--force, or --account for another file"
 	}
-	ok, err := c.yes("replace the secret in "+ref.String()+"?", false, instead)
+	ok, err := c.yes("replace the secret in "+ref.String()+"?", false, remedy)
 	if err == nil && !ok {
-		err = status.Usage.Errorf("%s keeps the secret that it holds; give %s", ref, strings.TrimPrefix(instead, "--force, or "))
+		err = status.Usage.Errorf("%s keeps the secret that it holds; give %s", ref, strings.TrimPrefix(remedy, "--force, or "))
 	}
 	return err
 }
