@@ -100,6 +100,32 @@ func TestChanged(t *testing.T) {
 	want(newer)
 }
 
+// TestBorn counts the age of an entry from when it came, or became a notice.
+func TestBorn(t *testing.T) {
+	came := time.Now().Add(-time.Hour).Truncate(time.Microsecond)
+	noticed, tried := came.Add(time.Minute), came.Add(2*time.Minute)
+	for _, tt := range []struct {
+		e          Entry
+		born, last time.Time
+	}{
+		{Entry{}, came, came},
+		{Entry{Notice: noticed}, noticed, noticed},
+		{Entry{Tried: tried}, came, tried},
+		{Entry{Notice: noticed, Tried: tried}, noticed, tried},
+	} {
+		tt.e.ID = NewID(came)
+		if got := tt.e.Born(); !got.Equal(tt.born) {
+			t.Errorf("born at %s, want %s", got, tt.born)
+		}
+		if got := tt.e.LastTried(); !got.Equal(tt.last) {
+			t.Errorf("last tried at %s, want %s", got, tt.last)
+		}
+		if age, want := tt.e.Age(), time.Since(tt.born); age < want-time.Minute || age > want+time.Minute || age%time.Second != 0 {
+			t.Errorf("age %s, want about %s", age, want)
+		}
+	}
+}
+
 // TestWhy says why an entry waits: its own reason, or the first of a recipient.
 func TestWhy(t *testing.T) {
 	for _, tt := range []struct{ own, first, second, want string }{

@@ -89,6 +89,8 @@ func TestPatience(t *testing.T) {
 			func(c net.Conn, _ *bufio.Reader) { io.WriteString(c, "250 2.0.0 queued\r\n") }, true, false, status.Lost, 2 * time.Second},
 		{"the message cannot be read again", Options{}, io.MultiReader(strings.NewReader("x\r\n"), broken{}),
 			drain, false, false, status.Temporary, time.Minute},
+		{"a bug where the message is read", Options{}, io.MultiReader(strings.NewReader("x\r\n"), buggy{}),
+			drain, false, false, status.Bug, time.Minute},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -121,6 +123,10 @@ type broken struct{}
 
 func (broken) Read([]byte) (int, error) { return 0, errors.New("disk gone") }
 
+type buggy struct{}
+
+func (buggy) Read([]byte) (int, error) { panic("a bug") }
+
 // TestInterrupt ends the context at each stage.
 func TestInterrupt(t *testing.T) {
 	why := errors.New("interrupted")
@@ -128,7 +134,7 @@ func TestInterrupt(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(context.Background())
 		time.AfterFunc(time.Second, func() { cancel(why) })
 		r, took := deliverTo(t, ctx, Options{}, "354 go", strings.NewReader("x\r\n"), drain)
-		if !r.Unknown || took != time.Second+patience {
+		if !r.Unknown || !errors.Is(r.Err, why) || took != time.Second+patience {
 			t.Errorf("after the dot: unknown %t after %s: %v", r.Unknown, took, r.Err)
 		}
 	})
@@ -136,7 +142,7 @@ func TestInterrupt(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(context.Background())
 		time.AfterFunc(time.Second, func() { cancel(why) })
 		r, took := deliverTo(t, ctx, Options{}, "354 go", endless{}, drain)
-		if r.Unknown || r.Err == nil || took > 2*time.Second {
+		if r.Unknown || !errors.Is(r.Err, why) || took > 2*time.Second {
 			t.Errorf("in the message: unknown %t after %s: %v", r.Unknown, took, r.Err)
 		}
 	})
