@@ -2,13 +2,16 @@ package submit
 
 import (
 	"context"
-	"errors"
+	"time"
 
 	"sendoff/config"
 	"sendoff/submit/credential"
+	"sendoff/submit/dial"
 	"sendoff/submit/login"
 	"sendoff/submit/queue"
-	"sendoff/submit/status"
+	"sendoff/submit/smarthost"
+	"sendoff/submit/smtp"
+	"sendoff/submit/state"
 	"sendoff/submit/throttle"
 )
 
@@ -20,20 +23,44 @@ func (s *Submitter) throttle() *throttle.Throttle {
 // schedule is when things are tried again, as the configuration has it.
 func (s *Submitter) schedule() queue.Schedule { return throttle.Schedule(s.Config) }
 
-// opened notes how the opening of a session went.
-func (s *Submitter) opened(ctx context.Context, a *config.Account, l *login.Login, err error) {
-	t := s.throttle()
-	switch {
-	case err == nil:
-		t.Works(a)
-	case errors.As(err, new(*throttle.TooSoon)), ctx.Err() != nil:
-	case leaves(err):
-		s.Log.Fault(t.MetBySession(a, err))
-	case status.KindOf(err) == status.AuthFailed && l != nil:
-		secret, _ := l.Secret(ctx) // none: no access token was to be had
-		s.Log.Fault(t.Failed(a, err, &secret))
-	default:
-		s.Log.Fault(t.Failed(a, err, nil))
+// Secrets finds the secrets of accounts.
+func (s *Submitter) Secrets() *login.Secrets {
+	store := s.Store
+	if store == nil {
+		store = new(credential.Store)
+	}
+	var known *state.Folder
+	if s.Queue != nil {
+		known = s.Queue.State
+	}
+	d := &dial.Dialer{Lookup: s.Lookup, LookupSRV: s.LookupSRV, Dial: s.Dial, State: known, Home: store.Home, Interactive: store.Interactive}
+	secrets := &login.Secrets{Config: s.Config, Store: store, State: known, Dialer: d}
+	d.ProxySecret = secrets.ForProxy
+	return secrets
+}
+
+// smarthosts opens sessions with accounts.
+func (s *Submitter) smarthosts() *smarthost.Pool {
+	secrets := s.Secrets()
+	return &smarthost.Pool{Idle: s.Idle, Opener: &smarthost.Opener{
+		Dialer: secrets.Dialer, Secrets: secrets, Throttle: s.throttle(), Log: s.Log, Console: s.Console,
+		Trace: s.Trace, Patience: s.Patience, Quiet: s.Sendmail,
+	}}
+}
+
+// session returns a session with an account, unless mail for it would come back to us.
+func (s *Submitter) session(ctx context.Context, a *config.Account, hello string, patience time.Duration) (*smarthost.Session, error) {
+	if err := refuseOwn(a, s.own); err != nil {
+		s.Log.Fault(s.throttle().Failed(a, err, nil))
+		return nil, err
+	}
+	return s.smarthosts().Get(ctx, a, hello, patience, s.stay)
+}
+
+// remark puts into the dialogue what neither side said.
+func (s *Submitter) remark(text string) {
+	if s.Trace != nil {
+		s.Trace(smtp.Line{From: '*', Text: text})
 	}
 }
 
@@ -43,22 +70,6 @@ func (s *Submitter) meetLimit(a *config.Account, refusal error, id queue.ID) boo
 	rests, err := s.throttle().Met(a, refusal, id)
 	s.Log.Fault(err)
 	return rests
-}
-
-// rest returns an error if a must not log in now, whatever its secret is.
-func (s *Submitter) rest(a *config.Account) error {
-	if s.Queue == nil || s.Store.Interactive {
-		return nil
-	}
-	return s.throttle().Rest(a)
-}
-
-// refused returns an error if a must not log in now with the secret of l.
-func (s *Submitter) refused(ctx context.Context, a *config.Account, l *login.Login) error {
-	if l == nil || s.Queue == nil || s.Store.Interactive {
-		return nil
-	}
-	return s.throttle().Refused(a, func() (credential.Secret, error) { return l.Secret(ctx) })
 }
 
 // Forget forgets that the account could not be used, because a person has done

@@ -85,7 +85,7 @@ func TestStalledAddress(t *testing.T) {
 		if err := submit(t, s, "bob@example.net"); err != nil || dialled() != "six" {
 			t.Errorf("later: %v", err)
 		}
-		s.dialer().Sweep()
+		s.Secrets().Dialer.Sweep()
 		if names := s.Queue.State.List(); slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(n, "address-") }) {
 			t.Errorf("left: %q", names)
 		}
@@ -120,7 +120,7 @@ func TestStalls(t *testing.T) {
 				}
 				dialled()
 				h := dial.Hop{Target: dial.Target{Server: s.Config.Accounts[0].Servers[0]}, Address: netip.MustParseAddrPort(dialtest.At(dialtest.Six1))}
-				if got := s.dialer().Is(h, dial.Stalls); got != tt.want {
+				if got := s.Secrets().Dialer.Is(h, dial.Stalls); got != tt.want {
 					t.Errorf("%v", got)
 				}
 				time.Sleep(48 * time.Hour)
@@ -140,7 +140,7 @@ func TestLateAnswerAfterStall(t *testing.T) {
 			}
 			return lookup(ctx, network, host)
 		}
-		s.dialer().Remember(dial.Hop{Target: dial.Target{Server: s.Config.Accounts[0].Servers[0]}, Address: netip.MustParseAddrPort(dialtest.At(dialtest.Six1))}, dial.Stalls)
+		s.Secrets().Dialer.Remember(dial.Hop{Target: dial.Target{Server: s.Config.Accounts[0].Servers[0]}, Address: netip.MustParseAddrPort(dialtest.At(dialtest.Six1))}, dial.Stalls)
 		if err := submit(t, s, "bob@example.net"); err != nil {
 			t.Error(err)
 		}

@@ -24,6 +24,7 @@ import (
 	"sendoff/config"
 	"sendoff/submit/credential"
 	"sendoff/submit/envelope"
+	"sendoff/submit/smarthost"
 	"sendoff/submit/smtp"
 	"sendoff/submit/smtp/smtptest"
 	"sendoff/submit/smtpd"
@@ -118,8 +119,8 @@ func TestOwnSenderRefused(t *testing.T) {
 	}
 }
 
-// smarthost is a server in this process that keeps what it takes.
-type smarthost struct {
+// mailServer is a server in this process that keeps what it takes.
+type mailServer struct {
 	server  smtpd.Server
 	address string
 	ca      string // a file with its certificate
@@ -128,13 +129,13 @@ type smarthost struct {
 	mails   []string
 }
 
-func newSmarthost(t testing.TB) *smarthost {
+func newSmarthost(t testing.TB) *mailServer {
 	t.Helper()
 	certificate, _, err := smtpd.Certificate("127.0.0.1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &smarthost{ca: writeCA(t, certificate), pin: sha256.Sum256(certificate.Certificate[0])}
+	h := &mailServer{ca: writeCA(t, certificate), pin: sha256.Sum256(certificate.Certificate[0])}
 	h.server = smtpd.Server{
 		Auth: func(user, password string) error {
 			if user != "ann@example.org" || password != "swordfish" {
@@ -180,7 +181,7 @@ func server(t testing.TB, url string) config.Server {
 	return s
 }
 
-func (h *smarthost) submitter(t testing.TB, password string, servers ...string) (*Submitter, *config.Account) {
+func (h *mailServer) submitter(t testing.TB, password string, servers ...string) (*Submitter, *config.Account) {
 	t.Helper()
 	secret, err := credential.NewSecret(password)
 	if err != nil {
@@ -439,8 +440,8 @@ func TestManyRecipients(t *testing.T) {
 func TestKeptTogether(t *testing.T) {
 	h := newSmarthost(t)
 	s, a := h.submitter(t, "swordfish")
-	s.Kept = new(Kept)
-	defer s.Kept.Close()
+	s.Idle = new(smarthost.Idle)
+	defer s.Idle.Close()
 	var all sync.WaitGroup
 	for range 4 {
 		all.Go(func() {

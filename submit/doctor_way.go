@@ -3,7 +3,6 @@ package submit
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -14,6 +13,7 @@ import (
 	"sendoff/config"
 	"sendoff/submit/dial"
 	"sendoff/submit/envelope"
+	"sendoff/submit/smarthost"
 	"sendoff/submit/smtp"
 	"sendoff/submit/status"
 	"sendoff/submit/trust"
@@ -22,12 +22,6 @@ import (
 // These checks go the way of a delivery. The same functions that open a session
 // for mail take each step; but a delivery is content with the first address that
 // will do, and these try all.
-
-// ready bounds one step of the way, as all that is before MAIL is bounded.
-func (d *doctor) ready(ctx context.Context) (context.Context, context.CancelFunc) {
-	limit := readyLimit(d.account)
-	return context.WithTimeoutCause(ctx, limit, notReady(limit))
-}
 
 // names finds the addresses of each server.
 func (d *doctor) names(ctx context.Context) []finding {
@@ -39,9 +33,9 @@ func (d *doctor) names(ctx context.Context) []finding {
 }
 
 func (d *doctor) lookUp(ctx context.Context, server config.Server) []finding {
-	ctx, cancel := d.ready(ctx)
+	ctx, cancel := smarthost.Limit(ctx, d.account)
 	defer cancel()
-	dialer := d.s.dialer()
+	dialer := d.s.Secrets().Dialer
 	targets, err := dialer.Targets(ctx, d.account, server)
 	if err != nil {
 		return one(failing(err))
@@ -91,24 +85,11 @@ func soften(found []finding, another bool) []finding {
 	return found
 }
 
-// A meeting is how far one comes with one hop, without a login.
+// A meeting is how far one comes with one hop, and what was said.
 type meeting struct {
-	dial.Hop
-	reached step
-	err     error       // why not further; nil if the server is ready for a login
-	facts   smtp.Server // as far as one came
-	shares  bool        // TLS works only with classical key shares
-	lines   []smtp.Line // the dialogue
+	smarthost.Meeting
+	lines []smtp.Line
 }
-
-// A step is the check that a failed meeting belongs to.
-type step uint8
-
-const (
-	toConnect step = iota
-	toSecure
-	toGreet
-)
 
 // connections meets every hop: all at once, but what may be the same server in
 // another way only if it is not.
@@ -121,11 +102,11 @@ func (d *doctor) connections(ctx context.Context) []finding {
 		for _, l := range m.lines {
 			d.s.Trace(l)
 		}
-		if m.err != nil && m.reached == toConnect {
-			found = append(found, failing(m.err))
+		if m.Err != nil && m.Reached == smarthost.Connecting {
+			found = append(found, failing(m.Err))
 			continue
 		}
-		if d.s.dialer().Is(m.Hop, dial.Stalls) {
+		if d.s.Secrets().Dialer.Is(m.Hop, dial.Stalls) {
 			found = append(found, noted(status.Connection.Errorf("%s: a mail got stuck there within the last hour, so this address comes last", m.Hop)))
 			continue
 		}
@@ -150,76 +131,40 @@ func (d *doctor) meetAll(ctx context.Context, which func(dial.Hop) bool) {
 // speaks reports whether somebody was met at the address of h, so that it need not
 // be tried in another way.
 func (d *doctor) speaks(h dial.Hop) bool {
-	return slices.ContainsFunc(d.met, func(m *meeting) bool { return m.err == nil && m.Address == h.Address })
+	return slices.ContainsFunc(d.met, func(m *meeting) bool { return m.Err == nil && m.Address == h.Address })
 }
 
 // anybody returns a meeting that went well, or nil.
 func (d *doctor) anybody() *meeting {
-	if i := slices.IndexFunc(d.met, func(m *meeting) bool { return m.err == nil }); i >= 0 {
+	if i := slices.IndexFunc(d.met, func(m *meeting) bool { return m.Err == nil }); i >= 0 {
 		return d.met[i]
 	}
 	return nil
 }
 
 func (d *doctor) meet(ctx context.Context, h dial.Hop) *meeting {
-	ctx, cancel := d.ready(ctx)
-	defer cancel()
-	m := &meeting{Hop: h}
-	s := *d.s
-	if s.Trace != nil {
-		s.Trace = func(l smtp.Line) { m.lines = append(m.lines, l) }
+	m := new(meeting)
+	opener := d.s.smarthosts().Opener
+	if opener.Trace != nil {
+		opener.Trace = func(l smtp.Line) { m.lines = append(m.lines, l) }
 	}
-	dialer := s.dialer()
-	conn, err := dialer.Connect(ctx, d.account, h)
-	if err != nil {
-		m.err = err
-		return m
-	}
-	m.reached = toSecure
-	c, err := tlsConfig(d.account, h.Target)
-	if err != nil {
-		conn.Close()
-		m.err = err
-		return m
-	}
-	if c != nil {
-		verify := c.VerifyConnection
-		c.VerifyConnection = func(cs tls.ConnectionState) error {
-			m.facts.TLS = &cs
-			return verify(cs)
-		}
-	}
-	o := &opening{s: &s, dialer: dialer, account: d.account, hello: d.hello}
-	session, err := o.begin(ctx, h, conn, c)
-	m.shares = o.classical
-	if h.Guess && errors.Is(err, smtp.ErrNoTLS) { // a delivery then speaks in the other way
-		err = status.Connection.With(status.Connection.Code(), err)
-	}
-	if err != nil {
-		m.err = err
-		if text := err.Error(); !strings.HasPrefix(text, "TLS: ") && !strings.HasPrefix(text, "STARTTLS: ") {
-			m.reached = toGreet
-		}
-		return m
-	}
-	m.facts = session.Server()
-	session.Close()
+	m.Meeting = opener.Meet(ctx, d.account, d.hello, h)
 	return m
 }
 
 // each asks about every meeting that came further than a step; at the step, its
 // error is the finding. What is said of several is said once; whom it is about
 // stands before it where there are others.
-func (d *doctor) each(s step, ask func(*meeting) finding) []finding {
+func (d *doctor) each(s smarthost.Step, ask func(*meeting) finding) []finding {
 	var found []finding
 	var whom [][]string
 	for _, m := range d.met {
 		var f finding
 		switch {
-		case m.err == nil || m.reached > s:
+		case m.Err == nil || m.Reached > s:
 			f = ask(m)
-		case m.reached == s:
-			f = failing(m.err)
+		case m.Reached == s:
+			f = failing(m.Err)
 		}
 		if f.result == "" {
 			continue
@@ -250,17 +195,17 @@ func (f finding) of(whom string) finding {
 
 // certificates looks at the TLS connection with each address.
 func (d *doctor) certificates(context.Context) []finding {
-	return d.each(toSecure, func(m *meeting) finding {
+	return d.each(smarthost.Securing, func(m *meeting) finding {
 		switch {
-		case m.facts.TLS != nil && m.shares:
-			return noted(status.Insecure.Errorf("%s; %s", d.certificate(m.facts.TLS).words(), onlyClassical))
-		case m.facts.TLS != nil:
-			return d.certificate(m.facts.TLS)
-		case m.Server.Way().TLS != config.NoTLS: // it did not come to that
+		case m.Server.TLS != nil && m.Classical:
+			return noted(status.Insecure.Errorf("%s; %s", d.certificate(m.Server.TLS).words(), smarthost.OnlyClassical))
+		case m.Server.TLS != nil:
+			return d.certificate(m.Server.TLS)
+		case m.Hop.Server.Way().TLS != config.NoTLS: // it did not come to that
 			return finding{}
 		case m.Local():
 			return fine("none, and none is needed: the way does not leave this machine")
-		case m.Server.Kind() == config.Command:
+		case m.Hop.Server.Kind() == config.Command:
 			return fine("none of ours: the command sees to it")
 		}
 		return noted(status.Insecure.Errorf("no TLS: everybody on the way to %s can read the mail", m.Name))
@@ -288,19 +233,19 @@ func (d *doctor) certificate(cs *tls.ConnectionState) finding {
 
 // greetings looks at what each server says of itself.
 func (d *doctor) greetings(context.Context) []finding {
-	return d.each(toGreet, func(m *meeting) finding {
+	return d.each(smarthost.Greeting, func(m *meeting) finding {
 		offers := "offers no extension"
-		if len(m.facts.Extensions) > 0 {
-			offers = "offers " + strings.Join(m.facts.Extensions, ", ")
+		if len(m.Server.Extensions) > 0 {
+			offers = "offers " + strings.Join(m.Server.Extensions, ", ")
 		}
-		return fine("%s; %s", status.Shorten(m.facts.Greeting), offers)
+		return fine("%s; %s", status.Shorten(m.Server.Greeting), offers)
 	})
 }
 
 // mechanism holds the mechanisms that the server offers against the account's.
 func (d *doctor) mechanism(ctx context.Context) []finding {
 	m := d.anybody()
-	offered := strings.Join(m.facts.Mechanisms, ", ")
+	offered := strings.Join(m.Server.Mechanisms, ", ")
 	if offered == "" {
 		offered = "none"
 	}
@@ -309,7 +254,7 @@ func (d *doctor) mechanism(ctx context.Context) []finding {
 	}
 	d.login.To(m.Local(), m.Address, netip.AddrPort{})
 	name := ""
-	l, err := d.login.Auth(ctx, m.facts.Mechanisms, m.facts.TLS)
+	l, err := d.login.Auth(ctx, m.Server.Mechanisms, m.Server.TLS)
 	if err == nil {
 		name, _, err = l.Client.Start()
 	}
@@ -320,7 +265,7 @@ func (d *doctor) mechanism(ctx context.Context) []finding {
 	if len(d.account.Auth) > 0 {
 		words += "; allowed: " + strings.Join(d.account.Auth, ", ")
 	}
-	if m.facts.TLS == nil && m.Local() {
+	if m.Server.TLS == nil && m.Local() {
 		if known, _ := trust.Port(d.account, m.Address, netip.AddrPort{}); !known {
 			return one(noted(status.Insecure.Errorf("%s; this system does not tell whose port %d is, which gets the secret", words, m.Address.Port())))
 		}
@@ -332,7 +277,7 @@ func (d *doctor) mechanism(ctx context.Context) []finding {
 // runs, and a person is asked, no second time.
 func (d *doctor) loggedIn(ctx context.Context) []finding {
 	var err error
-	if d.session, _, err = d.s.open(ctx, d.account, d.hello, d.login); err != nil {
+	if d.session, _, err = d.s.smarthosts().Open(ctx, d.account, d.hello, smarthost.Options{Login: d.login}); err != nil {
 		return one(failing(err))
 	}
 	if d.login == nil {
@@ -346,7 +291,7 @@ func (d *doctor) senderTaken(ctx context.Context) []finding {
 	if d.senderErr != nil {
 		return one(failing(d.senderErr))
 	}
-	ctx, cancel := d.ready(ctx)
+	ctx, cancel := smarthost.Limit(ctx, d.account)
 	defer cancel()
 	if err := d.session.TrySender(ctx, &envelope.Envelope{From: d.sender, UTF8: d.sender.UTF8()}); err != nil {
 		return one(failing(blame(d.account, d.sender, err)))

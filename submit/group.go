@@ -13,6 +13,7 @@ import (
 	"sendoff/submit/process"
 	"sendoff/submit/queue"
 	"sendoff/submit/rewrite"
+	"sendoff/submit/smarthost"
 	"sendoff/submit/smtp"
 	"sendoff/submit/status"
 	"sendoff/submit/throttle"
@@ -256,7 +257,7 @@ func (g *group) session(ctx context.Context, patience time.Duration, rest *[]smt
 		}
 		begun = append(begun, first)
 	}
-	var v *visit
+	var v *smarthost.Session
 	defer func() {
 		p := recover()
 		if p == nil {
@@ -267,13 +268,13 @@ func (g *group) session(ctx context.Context, patience time.Duration, rest *[]smt
 			t.abort(err) // the others' mail must not suffer
 		}
 		if v != nil {
-			v.end()
+			v.End()
 		}
 	}()
 	own, _ := g.account.Address()
 	s := *g.s
 	s.stay = s.stay || g.isProbing() // for what follows, once the outcome of one is known
-	v, err := s.enter(ctx, g.account, rewrite.New(s.Config, s.Identity, g.account).HelloName(own), patience)
+	v, err := s.session(ctx, g.account, rewrite.New(s.Config, s.Identity, g.account).HelloName(own), patience)
 	if err != nil {
 		if first != nil {
 			first.release()
@@ -286,7 +287,7 @@ func (g *group) session(ctx context.Context, patience time.Duration, rest *[]smt
 	before := g.progress(0)
 	one := false // because it is a probe
 	for on := true; on; {
-		*rest, err = v.send(ctx, *rest, func() (smtp.Mail, bool) {
+		*rest, err = v.Send(ctx, *rest, func() (smtp.Mail, bool) {
 			t := first
 			if first = nil; t == nil && !one && ctx.Err() == nil {
 				t = g.next()
@@ -303,7 +304,7 @@ func (g *group) session(ctx context.Context, patience time.Duration, rest *[]smt
 			on = first != nil
 		}
 	}
-	s.part(v, err)
+	s.smarthosts().Put(v, err)
 	return err == nil || g.progress(0) > before || len(*rest) > 0
 }
 

@@ -17,6 +17,7 @@ import (
 	"sendoff/submit/credential"
 	"sendoff/submit/maillog"
 	"sendoff/submit/queue"
+	"sendoff/submit/smarthost"
 	"sendoff/submit/status"
 )
 
@@ -100,7 +101,7 @@ func (m *middlebox) sizes() string {
 }
 
 // queued gives s a queue, and an account that does not trust h.
-func (h *smarthost) queued(t *testing.T, address string) (*Submitter, *config.Account) {
+func (h *mailServer) queued(t *testing.T, address string) (*Submitter, *config.Account) {
 	t.Helper()
 	s, a := h.submitter(t, "swordfish")
 	q, err := queue.Open(filepath.Join(t.TempDir(), "queue"), os.Geteuid())
@@ -142,20 +143,20 @@ func TestLongClientHello(t *testing.T) {
 			if got := box.sizes(); got != "long short" {
 				t.Errorf("first: %s", got)
 			}
-			if text, _ := os.ReadFile(log); !strings.Contains(string(text), onlyClassical) {
+			if text, _ := os.ReadFile(log); !strings.Contains(string(text), smarthost.OnlyClassical) {
 				t.Errorf("not logged: %s", text)
 			}
 			if err := send(); err != nil || box.sizes() != "short" {
 				t.Errorf("again: %v", err)
 			}
-			if len(warned) != 2 || !strings.Contains(warned[0], onlyClassical) || !strings.HasPrefix(warned[1], "hint: ") {
+			if len(warned) != 2 || !strings.Contains(warned[0], smarthost.OnlyClassical) || !strings.HasPrefix(warned[1], "hint: ") {
 				t.Errorf("warned: %q", warned)
 			}
 			s.Config.Queue = s.Queue.String()
 			s.Config.Accounts = []*config.Account{a}
 			var found strings.Builder
 			s.Doctor(context.Background(), &found, Checkup{})
-			if !strings.Contains(found.String(), "\nnote  TLS       TLS 1.3, ") || !strings.Contains(found.String(), onlyClassical+"; hint: ") {
+			if !strings.Contains(found.String(), "\nnote  TLS       TLS 1.3, ") || !strings.Contains(found.String(), smarthost.OnlyClassical+"; hint: ") {
 				t.Errorf("the doctor says:\n%s", found.String())
 			}
 			box.sizes()

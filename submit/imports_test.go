@@ -18,6 +18,7 @@ var rows = [][]string{
 	{"sendoff"},
 	{"sendoff/submit/program"},
 	{"sendoff/config/cmdline", "sendoff/config/setup", "sendoff/submit"},
+	{"sendoff/submit/smarthost"},
 	{"sendoff/submit/login", "sendoff/submit/mailq", "sendoff/submit/notify"},
 	{"sendoff/submit/dial"},
 	{"sendoff/config/discover", "sendoff/config/importer",

@@ -1,7 +1,6 @@
 package submit
 
 import (
-	"errors"
 	"slices"
 
 	"sendoff/config"
@@ -9,6 +8,7 @@ import (
 	"sendoff/submit/message"
 	"sendoff/submit/queue"
 	"sendoff/submit/rewrite"
+	"sendoff/submit/smarthost"
 	"sendoff/submit/smtp"
 	"sendoff/submit/status"
 )
@@ -142,17 +142,11 @@ func (j *Job) reset() {
 func (j *Job) isUntouched() bool {
 	for _, i := range j.order {
 		to := &j.To[i]
-		if to.Verdict == Sent || to.Unknown || status.KindOf(to.Err) != status.Lost && !leaves(to.Err) {
+		if to.Verdict == Sent || to.Unknown || status.KindOf(to.Err) != status.Lost && !smarthost.Leaves(to.Err) {
 			return false
 		}
 	}
 	return len(j.order) > 0
-}
-
-// leaves reports whether err is a server's word that it ends the session.
-func leaves(err error) bool {
-	refusal := new(smtp.Refusal)
-	return errors.As(err, &refusal) && refusal.Reply.Code == 421
 }
 
 // whole returns the job as it was before any server was asked, all of whose

@@ -11,6 +11,7 @@ import (
 
 	"sendoff/config"
 	"sendoff/submit/envelope"
+	"sendoff/submit/smarthost"
 )
 
 // TestKept holds that mails in a row share a session, for half a minute at most,
@@ -19,8 +20,8 @@ func TestKept(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := &post{}
 		s := office(t, p)
-		s.Kept = new(Kept)
-		defer s.Kept.Close()
+		s.Idle = new(smarthost.Idle)
+		defer s.Idle.Close()
 		dials := func(want int, why string) {
 			t.Helper()
 			if err := submit(t, s, "bob@example.net"); err != nil {
@@ -59,8 +60,8 @@ func TestKept(t *testing.T) {
 func TestKeptYields(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := office(t, &post{})
-		s.Kept, s.Config.Sessions = new(Kept), 1
-		defer s.Kept.Close()
+		s.Idle, s.Config.Sessions = new(smarthost.Idle), 1
+		defer s.Idle.Close()
 		for _, hello := range []string{"a.example", "b.example"} {
 			s.Config.Hostname = hello
 			begin := time.Now()
@@ -86,8 +87,8 @@ func TestRunnerUnderTraffic(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.Config.Accounts[0].Deliver = config.DeliverNow
-		s.Kept = new(Kept)
-		defer s.Kept.Close()
+		s.Idle = new(smarthost.Idle)
+		defer s.Idle.Close()
 		ctx, cancel := context.WithCancel(t.Context())
 		var all sync.WaitGroup
 		runner := *s

@@ -23,6 +23,7 @@ import (
 	"sendoff/submit/message"
 	"sendoff/submit/process"
 	"sendoff/submit/rewrite"
+	"sendoff/submit/smarthost"
 	"sendoff/submit/smtpd"
 	"sendoff/submit/spool"
 	"sendoff/submit/status"
@@ -113,9 +114,9 @@ func (v *Service) Listen(ctx context.Context, sockets []net.Listener, idle time.
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	s := *v.Submitter
-	s.Kept, s.own = new(Kept), sockets
+	s.Idle, s.own = new(smarthost.Idle), sockets
 	s.memory = new(memory) // shared by those that submit and the one that runs the queue
-	defer s.Kept.Close()
+	defer s.Idle.Close()
 	defer v.Wait()
 	door := &door{last: time.Now(), guests: make(map[kind]int)}
 	var all sync.WaitGroup

@@ -5,7 +5,6 @@ import (
 	"os"
 	"time"
 
-	"sendoff/submit/dial"
 	"sendoff/submit/process"
 	"sendoff/submit/queue"
 )
@@ -74,11 +73,6 @@ func (s *Submitter) logQueued(e *queue.Entry) {
 func (s *Submitter) logUserRate(r *Request, until time.Time) {
 	text := fmt.Sprintf("uid %d has reached user-rate, %s; the message waits until %s", r.Peer.UID, s.Config.UserRate, until.Format(time.RFC3339))
 	s.Log.Line(r.logID(), true, "status", "held", "reply", text)
-}
-
-// logAddress writes what was found out about an address.
-func (s *Submitter) logAddress(h dial.Hop, text string) {
-	s.Log.Line("address", false, "relay", h.Name, "address", h.Endpoint(), "warning", text)
 }
 
 func (s *Submitter) logNotice(e *queue.Entry) {

@@ -176,15 +176,9 @@ func TestSizeIsRenewed(t *testing.T) {
 	}
 }
 
-// TestBugs holds that a bug that a message or a session meets in a timer's or a
-// writer's goroutine ends nothing else.
+// TestBugs holds that a bug that a message meets in a writer's goroutine ends nothing
+// else.
 func TestBugs(t *testing.T) {
-	t.Run("the timer of a kept session", func(t *testing.T) {
-		k := new(Kept)
-		left := make(chan bool)
-		k.keep(&visit{leave: func() { close(left) }}) // it has no session to close, which is a bug
-		<-left
-	})
 	t.Run("the writer of a message", func(t *testing.T) {
 		client, server := net.Pipe()
 		go new(post).serve(server)

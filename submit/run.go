@@ -97,7 +97,7 @@ func (r *run) tidy() {
 		r.s.Log.Fault(err) // what it left is in nobody's way
 	}
 	r.s.dropped()
-	r.s.dialer().Sweep()
+	r.s.Secrets().Dialer.Sweep()
 }
 
 // look reads what it does not know of the queue, and starts work on what is due

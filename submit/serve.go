@@ -12,6 +12,7 @@ import (
 	"sendoff/submit/message"
 	"sendoff/submit/process"
 	"sendoff/submit/rewrite"
+	"sendoff/submit/smarthost"
 	"sendoff/submit/smtpd"
 	"sendoff/submit/status"
 )
@@ -47,8 +48,8 @@ type Service struct {
 // says why the session was broken off.
 func (v *Service) Serve(ctx context.Context, conn io.ReadWriter) error {
 	s := *v.Submitter
-	s.Kept = new(Kept)
-	defer s.Kept.Close()
+	s.Idle = new(smarthost.Idle)
+	defer s.Idle.Close()
 	defer v.Wait()
 	d := smtpd.Server{
 		Hostname: rewrite.Hostname(s.Config, s.Identity), AllowUnqualified: true, Pipe: v.Pipe, Timeout: v.Timeout,

@@ -17,6 +17,7 @@ import (
 	"sendoff/config"
 	"sendoff/submit/credential"
 	"sendoff/submit/queue"
+	"sendoff/submit/smarthost"
 	"sendoff/submit/spool"
 	"sendoff/submit/throttle"
 )
@@ -221,8 +222,8 @@ func TestSessionsKept(t *testing.T) {
 		t.Run(how, func(t *testing.T) {
 			h := &thrifty{most: 1, how: how}
 			s := thrift(t, h)
-			s.Kept = new(Kept)
-			defer s.Kept.Close()
+			s.Idle = new(smarthost.Idle)
+			defer s.Idle.Close()
 			for range 3 {
 				if err := h.submit(t, s, nil, "a@example.net"); err != nil {
 					t.Error(err)

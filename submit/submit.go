@@ -38,6 +38,7 @@ import (
 	"sendoff/submit/message"
 	"sendoff/submit/process"
 	"sendoff/submit/queue"
+	"sendoff/submit/smarthost"
 	"sendoff/submit/smtp"
 	"sendoff/submit/spool"
 	"sendoff/submit/status"
@@ -111,7 +112,7 @@ type Submitter struct {
 	Patience time.Duration                                       // smtp.Options.Patience
 	Sendmail bool                                                // the sendmail face: its callers cannot mend an account
 	Load     func(place config.Override) (*config.Config, error) // the configuration of an entry; nil: Config
-	Kept     *Kept                                               // sessions that wait for the next mail; nil: none does
+	Idle     *smarthost.Idle                                     // sessions that wait for the next mail; nil: none does
 	Tally    *Tally                                              // counts what runs of the queue do; may be nil
 	Log      *maillog.Log                                        // may be nil
 	Console  *status.Console                                     // may be nil
@@ -178,12 +179,12 @@ func (s *Submitter) Deliver(ctx context.Context, j *Job) {
 	}
 	defer done()
 	for {
-		mails, err = v.send(ctx, mails, nil)
+		mails, err = v.Send(ctx, mails, nil)
 		if err == nil && len(mails) == 0 && s.stay {
 			s.along(ctx, v.Session, j.account)
 		}
-		again := v.again // v may be another's from here on
-		s.part(v, err)
+		again := v.Reused // v may be another's from here on
+		s.smarthosts().Put(v, err)
 		if again && j.isUntouched() && ctx.Err() == nil {
 			done()
 			j.reset()
@@ -193,7 +194,7 @@ func (s *Submitter) Deliver(ctx context.Context, j *Job) {
 		if len(mails) == 0 {
 			return
 		}
-		if v, err = s.enter(ctx, j.account, j.hello, throttle.SlotTime); err != nil {
+		if v, err = s.session(ctx, j.account, j.hello, throttle.SlotTime); err != nil {
 			fail(mails, err)
 			return
 		}
@@ -203,16 +204,16 @@ func (s *Submitter) Deliver(ctx context.Context, j *Job) {
 // admitted returns a session for j, if the account takes another message now: no
 // limit of the server's stands against that, and no rate. done is to be called
 // when j has had its outcome.
-func (s *Submitter) admitted(ctx context.Context, j *Job) (v *visit, done func(), err error) {
+func (s *Submitter) admitted(ctx context.Context, j *Job) (v *smarthost.Session, done func(), err error) {
 	if err := s.throttle().Pace(j.account, false); err != nil {
 		return nil, nil, err
 	}
 	if done, err = s.throttle().Admit(j.account); err != nil {
 		return nil, nil, err
 	}
-	if v, err = s.enter(ctx, j.account, j.hello, throttle.SlotTime); err == nil {
+	if v, err = s.session(ctx, j.account, j.hello, throttle.SlotTime); err == nil {
 		if err = s.throttle().Pace(j.account, true); err != nil {
-			s.part(v, nil)
+			s.smarthosts().Put(v, nil)
 		}
 	}
 	if err != nil {

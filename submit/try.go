@@ -13,6 +13,7 @@ import (
 	"sendoff/submit/envelope"
 	"sendoff/submit/message"
 	"sendoff/submit/rewrite"
+	"sendoff/submit/smarthost"
 	"sendoff/submit/smtp"
 	"sendoff/submit/status"
 )
@@ -63,7 +64,7 @@ func (s *Submitter) Try(ctx context.Context, t Trial) (Seen, error) {
 // meet opens a session, says what the server is like, and ends it.
 func (s *Submitter) meet(ctx context.Context, a *config.Account) (Seen, error) {
 	own, _ := a.Address()
-	session, h, err := s.open(ctx, a, rewrite.New(s.Config, s.Identity, a).HelloName(own), nil)
+	session, h, err := s.smarthosts().Open(ctx, a, rewrite.New(s.Config, s.Identity, a).HelloName(own), smarthost.Options{})
 	if err != nil {
 		return Seen{}, err
 	}
