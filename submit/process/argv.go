@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// Argv splits s, a program and its arguments, as a POSIX shell does, with its
-// three kinds of quotes, and with "~/" at the start of a word as home. Nothing
-// else is expanded, and no shell is run; a character by which the writer counts
-// on one is an error unless it is quoted. There is at least the program.
+// Argv splits s, a program and its arguments, as a POSIX shell does, with the three
+// kinds of quotes of the shell, and with "~/" at the start of a word as home. Nothing
+// else is expanded, and no shell is run; a character that means something to a shell is
+// an error unless it is quoted. The result has at least the program.
 func Argv(s, home string) ([]string, error) {
 	argv, err := words(s, home)
 	if err == nil && (len(argv) == 0 || argv[0] == "") {
@@ -74,8 +74,8 @@ func words(s, home string) ([]string, error) {
 	return out, nil
 }
 
-// doubleQuoted writes to word what stands in s up to the closing quote, and
-// returns the place of that quote.
+// doubleQuoted writes the text of s up to the closing quote to word, and returns the
+// index of that quote.
 func doubleQuoted(word *strings.Builder, s string) (int, error) {
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; c {

@@ -109,11 +109,11 @@ func (l *LogFile) Write(text []byte) (int, error) {
 // follow opens the path anew if another file is there, or none. If it cannot,
 // the lines still go into the old file.
 func (l *LogFile) follow() {
-	ours, err := l.file.Stat()
+	opened, err := l.file.Stat()
 	if err != nil {
 		return
 	}
-	if named, err := os.Stat(l.path); err == nil && os.SameFile(ours, named) {
+	if named, err := os.Stat(l.path); err == nil && os.SameFile(opened, named) {
 		return
 	}
 	if file, err := openLog(l.path); err == nil {

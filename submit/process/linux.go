@@ -65,25 +65,25 @@ func limitMemory(forGood bool) error {
 	if err != nil || errNumber != nil || syscall.Getrlimit(syscall.RLIMIT_AS, &limit) != nil {
 		return nil
 	}
-	own := limit
-	own.Cur = min(limit.Cur, n*uint64(os.Getpagesize())+childMemory)
+	lowered := limit
+	lowered.Cur = min(limit.Cur, n*uint64(os.Getpagesize())+childMemory)
 	if forGood {
-		own.Max = own.Cur
+		lowered.Max = lowered.Cur
 	}
-	if err := syscall.Setrlimit(syscall.RLIMIT_AS, &own); err != nil {
+	if err := syscall.Setrlimit(syscall.RLIMIT_AS, &lowered); err != nil {
 		return err
 	}
 	if !forGood {
-		memory = &ceiling{ordinary: limit, own: own}
+		memory = &ceiling{ordinary: limit, lowered: lowered}
 	}
 	return nil
 }
 
-// A ceiling is a limit of the address space that this process has set itself (own), in
+// A ceiling is a limit of the address space that this process has set itself (lowered), in
 // place of the one that it was started with (ordinary).
 type ceiling struct {
 	sync.Mutex
-	ordinary, own syscall.Rlimit
+	ordinary, lowered syscall.Rlimit
 }
 
 // memory is the ceiling that liftLimit lifts; nil if there is none.
@@ -99,7 +99,7 @@ func liftLimit() (lower func()) {
 	memory.Lock()
 	syscall.Setrlimit(syscall.RLIMIT_AS, &memory.ordinary)
 	return func() {
-		syscall.Setrlimit(syscall.RLIMIT_AS, &memory.own)
+		syscall.Setrlimit(syscall.RLIMIT_AS, &memory.lowered)
 		memory.Unlock()
 	}
 }

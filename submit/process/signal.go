@@ -13,10 +13,9 @@ type Stopped struct{ Signal os.Signal }
 func (s Stopped) Error() string { return "stopped by a signal (" + s.Signal.String() + ")" }
 
 // Interruptible returns a context that the first SIGINT, SIGTERM or SIGHUP
-// ends, after first was called with its cause. A SIGINT or SIGHUP that the caller
-// has ignored (nohup, a job in the background) stays ignored. A SIGTERM does not:
-// the Go runtime takes it over before main, and keeps of these two alone how they
-// were.
+// ends, after first was called with the cause, which is a Stopped. A SIGINT or SIGHUP
+// that the caller has ignored (nohup, a job in the background) stays ignored. An ignored
+// SIGTERM does not: the Go runtime takes it over before main.
 func Interruptible(first func(cause error)) context.Context {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	c := endings()
@@ -28,7 +27,7 @@ func Interruptible(first func(cause error)) context.Context {
 	return ctx
 }
 
-// endings returns where those signals come, but for the ignored.
+// endings returns a channel of these three signals, but for the ignored ones.
 func endings() chan os.Signal {
 	c := make(chan os.Signal, 1)
 	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {

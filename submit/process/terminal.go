@@ -15,21 +15,22 @@ import (
 // IsTerminal reports whether f is a terminal, with a person at it.
 func IsTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
-// maxTyped is more than anybody types, or stores as a secret.
+// maxTyped is the longest line that is read, in octets: more than anybody types, or
+// stores as a secret.
 const maxTyped = 1 << 17
 
 // Stdin is standard input. A signal ends a read of it, which returns Stopped.
 type Stdin struct{}
 
 func (Stdin) Read(b []byte) (int, error) {
-	own := make([]byte, len(b)) // the read may outlast the call
-	n, err := untilStopped(func() (int, error) { return os.Stdin.Read(own) })
-	return copy(b, own[:n]), err
+	buffer := make([]byte, len(b)) // the read may outlast the call
+	n, err := untilStopped(func() (int, error) { return os.Stdin.Read(buffer) })
+	return copy(b, buffer[:n]), err
 }
 
-// AskSecret reads one line from stdin: from a terminal after the prompt and
-// without echo, else as it comes. The line is returned without its end. A signal
-// at the prompt is returned as Stopped, with the echo as it was.
+// AskSecret reads one line from stdin, from a terminal after the prompt and without
+// echo, and returns it without its end. A signal at the prompt is returned as Stopped,
+// after the echo has been restored.
 func AskSecret(prompt string) (string, error) {
 	if !IsTerminal(os.Stdin) {
 		return untilStopped(readLine)
@@ -65,7 +66,7 @@ func Ask(prompt string) (string, error) {
 	return line, errors.Join(err, term.Restore(in, before))
 }
 
-// What a terminal sends for keys that it does not deal with itself.
+// The characters that a raw terminal sends for keys with a meaning.
 const (
 	keyInterrupt = 'C' - '@'
 	keyEnd       = 'D' - '@'
@@ -74,8 +75,8 @@ const (
 	keyDelete    = 0x7f
 )
 
-// readTyped reads a line from a raw terminal, and shows it. What was pasted behind
-// its end is dropped.
+// readTyped reads a line from a raw terminal, and shows it. Text that was pasted after
+// the end of the line is dropped.
 func readTyped(in io.Reader, shown io.Writer) (string, error) {
 	var line []rune
 	erase := func(n int) {
@@ -105,8 +106,8 @@ func readTyped(in io.Reader, shown io.Writer) (string, error) {
 	}
 }
 
-// untilStopped returns what do does, or Stopped as soon as there is a signal; then
-// do may go on.
+// untilStopped returns what do returns, or Stopped as soon as there is a signal; do may
+// go on after that.
 func untilStopped[T any](do func() (T, error)) (result T, err error) {
 	stop := endings()
 	defer signal.Stop(stop)

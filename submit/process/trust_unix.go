@@ -246,16 +246,16 @@ func below(path, folder string) bool {
 	if errPath != nil || errFolder != nil || folder == "/" {
 		return false
 	}
-	rest, err := filepath.Rel(folder, path)
-	return err == nil && filepath.IsLocal(rest)
+	below, err := filepath.Rel(folder, path)
+	return err == nil && filepath.IsLocal(below)
 }
 
 // maxLinks bounds the links that walk follows, as the kernel's limit does.
 const maxLinks = 40
 
-// walk calls visit for every folder and link that the kernel goes through to
+// walk calls judge for every folder and link that the kernel goes through to
 // open path: what decides which file that is.
-func walk(path string, visit func(name string, info fs.FileInfo) error) error {
+func walk(path string, judge func(name string, info fs.FileInfo) error) error {
 	if !filepath.IsAbs(path) { // and no Abs, which takes link/.. for the folder of the link
 		folder, err := os.Getwd()
 		if err != nil {
@@ -271,7 +271,7 @@ func walk(path string, visit func(name string, info fs.FileInfo) error) error {
 		}
 		isLink := info.Mode()&fs.ModeSymlink != 0
 		if isLink || info.IsDir() {
-			if err := visit(here, info); err != nil {
+			if err := judge(here, info); err != nil {
 				return err
 			}
 		}

@@ -134,9 +134,9 @@ func LockFolder(folder string, most time.Duration) (release func(), ok bool) {
 // isAt reports whether f is still the file at path: the process that had the lock
 // removes the file with it.
 func isAt(f *os.File, path string) bool {
-	ours, err := f.Stat()
+	opened, err := f.Stat()
 	named, errNamed := os.Lstat(path)
-	return err == nil && errNamed == nil && os.SameFile(ours, named)
+	return err == nil && errNamed == nil && os.SameFile(opened, named)
 }
 
 // firstSocket is the first descriptor that a socket unit hands over
