@@ -32,6 +32,7 @@ func TestReadReply(t *testing.T) {
 		{"250-a\r\n250-\r\n250 b\r\n", "250 a b", status.Code{Class: 2}},
 		{"550-5.1.1 no such\r\n550 5.1.1 user\r\n", "550 5.1.1 no such user", status.Code{Class: 5, Subject: 1, Detail: 1}},
 		{"550 4.1.1 which?\r\n", "550 4.1.1 which?", status.Code{Class: 5}},
+		{"550-no\r\n550 5.0.0 really\r\n", "550 no 5.0.0 really", status.Code{Class: 5}},
 		{"550 5.1.1\r\n", "550 5.1.1", status.Code{Class: 5, Subject: 1, Detail: 1}},
 		{"250 bare LF\n", "250 bare LF", status.Code{Class: 2}},
 		{"554 esc\x1b[2Jape\tbell\a\r\n", "554 esc�[2Jape bell�", status.Code{Class: 5}},

@@ -46,7 +46,9 @@ func TestTLSFailure(t *testing.T) {
 		return func(conn net.Conn) {
 			conn.Read(make([]byte, 4096))
 			io.WriteString(conn, answer)
-			io.Copy(io.Discard, conn)
+			if text, _ := io.ReadAll(conn); strings.Contains(string(text), "QUIT") {
+				t.Errorf("after a handshake that failed, the server was told %q", text)
+			}
 		}
 	}
 	alert := func(n byte) func(net.Conn) { return says("\x15\x03\x03\x00\x02\x02" + string(rune(n))) }
