@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -201,6 +202,41 @@ func TestReadLarge(t *testing.T) {
 	m.Close()
 	if _, err := os.Stat(m.body.name); err == nil {
 		t.Errorf("%s is still there", m.body.name)
+	}
+}
+
+// TestReadLargeAnywhere keeps a large body in the first folder that can be written
+// to; on Linux in memory if there is none.
+func TestReadLargeAnywhere(t *testing.T) {
+	usual := spillFolders
+	defer func() { spillFolders = usual }()
+	in := "A: b\r\n\r\n" + strings.Repeat(strings.Repeat("x", 70)+"\r\n", 20_000)
+	good, none := t.TempDir(), "/nonexistent"
+	for _, folders := range [][]string{{good, none}, {none, good}, {none, none, good}} {
+		spillFolders = folders
+		if wire(t, mustRead(t, in, Options{}), everything) != in {
+			t.Errorf("in %q the message changed", folders)
+		}
+	}
+	spillFolders = []string{none, none + "/x"}
+	if runtime.GOOS == "linux" {
+		if wire(t, mustRead(t, in, Options{}), everything) != in {
+			t.Error("in memory the message changed")
+		}
+		return
+	}
+	if _, err := Read(strings.NewReader(in), Options{}); status.KindOf(err) != status.Temporary || !strings.Contains(err.Error(), none+"/sendoff-") {
+		t.Errorf("with no folder: %v", err)
+	}
+}
+
+// TestLineEnds tells an old Macintosh's input, in which CR ends the lines, by a CR
+// without any LF.
+func TestLineEnds(t *testing.T) {
+	for in, want := range map[string]byte{"": '\n', "a": '\n', "a\rb": '\r', "\ra": '\r', "\na\rb": '\n', "a\rb\n": '\n', "a\r\nb": '\n'} {
+		if got := newScanner(strings.NewReader(in)).eol; got != want {
+			t.Errorf("%q: lines end with %q, want %q", in, got, want)
+		}
 	}
 }
 

@@ -164,11 +164,15 @@ func (s *store) spill() error {
 	return nil
 }
 
+// spillFolders are where a body may be kept, the first that can be written to; "" is
+// the system's folder for temporary files. Only tests change them.
+var spillFolders = []string{"", "/tmp", "/var/tmp"}
+
 // createSpill returns a new file that is already removed, or its name where
 // that cannot be done to an open file.
 func createSpill() (*os.File, string, error) {
-	f, err := os.CreateTemp("", "sendoff-*")
-	for _, dir := range [...]string{"/tmp", "/var/tmp"} {
+	f, err := os.CreateTemp(spillFolders[0], "sendoff-*")
+	for _, dir := range spillFolders[1:] {
 		if err == nil {
 			break
 		}
