@@ -9,6 +9,7 @@ import (
 	"unicode"
 
 	"sendoff/submit/envelope"
+	"sendoff/submit/secret"
 	"sendoff/submit/status"
 )
 
@@ -92,7 +93,7 @@ func (c *Config) Choose(by Choice) (a *Account, why string, err error) {
 	case env.Account == "" && env.Server == "" && c.Standard() != chosen:
 		env.User, env.Secret = "", "" // they are the default account's
 	}
-	source := "secret"
+	source, text := "secret", ""
 	for _, row := range []struct {
 		says Override
 		from origin
@@ -108,13 +109,12 @@ func (c *Config) Choose(by Choice) (a *Account, why string, err error) {
 			why += fmt.Sprintf("; user and secret belong to %s and are not used", host)
 		}
 		if row.says.Secret != "" {
-			source = row.from.secret
+			source, text = row.from.secret, row.says.Secret
 		}
 	}
-	if valid := c.values.Secret; valid != nil && source != "secret" && len(account.Secret) == 1 {
-		if err := valid(account.Secret[0]); err != nil {
-			return nil, "", status.Config.Errorf("%s: %w", source, err)
-		}
+	if slices.Contains(account.Secret, secret.Ref{}) {
+		_, err := secret.Parse(text)
+		return nil, "", status.Config.Errorf("%s: %w", source, err)
 	}
 	if err := c.checkProvidersOf(&account); err != nil {
 		return nil, "", fmt.Errorf("%s %w", source, err)
@@ -240,7 +240,8 @@ func (a *Account) apply(o Override, by origin) (left string, err error) {
 		return "", by.kind.Errorf("%s holds a control character or a line break", by.secret)
 	}
 	if o.Secret != "" {
-		a.Secret = List[string]{o.Secret}
+		ref, _ := secret.Parse(o.Secret) // Choose says what is wrong, unless another one takes its place
+		a.Secret = List[secret.Ref]{ref}
 	}
 	if o.From != "" {
 		var from List[Pattern]

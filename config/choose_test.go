@@ -237,8 +237,8 @@ func TestChooseOverrideErrors(t *testing.T) {
 		{o{User: "a\r\nb"}, o{}, status.Usage, "--user holds a control character or a line break"},
 		{o{}, o{Secret: "file:\n"}, status.Config, "SENDOFF_SECRET holds a control character or a line break"},
 		{o{}, o{Secret: "oauth2:x"}, status.Config, "SENDOFF_SECRET oauth2:x: the configuration has no [oauth2.x]"},
-		{o{}, o{Secret: "hunter2"}, status.Config, "SENDOFF_SECRET: unknown source"},
-		{o{Secret: "hunter2"}, o{Secret: "none"}, status.Config, "--secret: unknown source"},
+		{o{}, o{Secret: "hunter2"}, status.Config, "SENDOFF_SECRET: unknown secret source; "},
+		{o{Secret: "hunter2"}, o{Secret: "none"}, status.Config, "--secret: unknown secret source; "},
 		{o{Secret: "oauth2:google"}, o{Secret: "oauth2:x"}, status.Config, "--secret oauth2:google: the configuration has no [oauth2.google], with a client-id"},
 	} {
 		c, err := parse(one)
@@ -417,7 +417,7 @@ func filled(t *testing.T, of reflect.Type) reflect.Value {
 	case reflect.Slice:
 		v = reflect.MakeSlice(of, 1, 1)
 	case reflect.Struct:
-		for _, text := range []string{"1m", "5/1m", "socks5://h", "127.0.0.1"} {
+		for _, text := range []string{"1m", "5/1m", "socks5://h", "127.0.0.1", "keyring"} {
 			if u, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok && u.UnmarshalText([]byte(text)) == nil {
 				return v
 			}

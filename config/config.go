@@ -37,6 +37,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 
 	"sendoff/submit/process"
+	"sendoff/submit/secret"
 	"sendoff/submit/status"
 )
 
@@ -82,16 +83,13 @@ type Config struct {
 	defaultAt    string                   // where account was set, as FILE:LINE:COLUMN
 	namesAliases bool                     // aliases was set
 	aliases      func() (*Aliases, error) // reads them once
-	values       Values                   // for what no file says
 }
 
 // Values judges values that mean something to other packages only. An error
 // must not quote the value, which may be a password. A nil function takes
 // anything.
 type Values struct {
-	Secret    func(source string) error
-	Place     func(source string) error // one that can be written to
-	Mechanism func(name string) error   // in upper case
+	Mechanism func(name string) error // in upper case
 }
 
 // Load reads the files of p. When its error is nil, every account in the Config
@@ -113,7 +111,6 @@ func Check(p Paths, v Values, path, text string) (*Config, error) {
 
 func load(p Paths, v Values, read func(path string, most int) ([]byte, error)) (*Config, error) {
 	c := Default()
-	c.values = v
 	files := []string{p.System, p.User}
 	if p.Explicit != "" {
 		files = []string{p.Explicit}
@@ -242,12 +239,12 @@ func (c *Config) add(path string, data []byte, home string, v Values) error {
 		for _, p := range []*string{&a.TLSCA, &a.TLSCert, &a.TLSKey} {
 			*p = resolve(*p, filepath.Dir(where), home)
 		}
-		for _, list := range []List[string]{a.Secret, a.ProxySecret} {
-			for i, source := range list {
-				list[i] = resolveSecret(source, filepath.Dir(where))
+		for _, list := range []List[secret.Ref]{a.Secret, a.ProxySecret} {
+			for i, ref := range list {
+				list[i] = ref.In(filepath.Dir(where))
 			}
 		}
-		a.RefreshToken = resolveSecret(a.RefreshToken, filepath.Dir(where))
+		a.RefreshToken = a.RefreshToken.In(filepath.Dir(where))
 		if err := a.check(o, v); err != nil {
 			return err
 		}
@@ -258,7 +255,7 @@ func (c *Config) add(path string, data []byte, home string, v Values) error {
 			accounts = append(accounts, old)
 		}
 	}
-	providers, err := c.providersWith(o, doc.OAuth2, where, v)
+	providers, err := c.providersWith(o, doc.OAuth2, where)
 	if err != nil {
 		return err
 	}
@@ -273,15 +270,15 @@ func (c *Config) add(path string, data []byte, home string, v Values) error {
 
 // providersWith returns the providers of the file o, which is at where, and those
 // that c had before and that the file does not replace.
-func (c *Config) providersWith(o *outline, table map[string]*OAuth2, where string, v Values) ([]*OAuth2, error) {
+func (c *Config) providersWith(o *outline, table map[string]*OAuth2, where string) ([]*OAuth2, error) {
 	var providers []*OAuth2
 	for _, name := range o.names(oauth2Table) {
 		p := table[name]
 		p.Name = name
-		for i, source := range p.ClientSecret {
-			p.ClientSecret[i] = resolveSecret(source, filepath.Dir(where))
+		for i, ref := range p.ClientSecret {
+			p.ClientSecret[i] = ref.In(filepath.Dir(where))
 		}
-		if err := p.check(o, v); err != nil {
+		if err := p.check(o); err != nil {
 			return nil, err
 		}
 		providers = append(providers, p)
@@ -294,15 +291,15 @@ func (c *Config) providersWith(o *outline, table map[string]*OAuth2, where strin
 	return providers, nil
 }
 
-// Secrets returns the sources of secrets that the files name.
-func (c *Config) Secrets() (sources []string) {
+// Secrets returns where the secrets are that the files name.
+func (c *Config) Secrets() (refs []secret.Ref) {
 	for _, a := range c.Accounts {
-		sources = append(append(sources, a.Secret...), a.ProxySecret...)
+		refs = append(append(refs, a.Secret...), a.ProxySecret...)
 	}
 	for _, p := range c.Providers {
-		sources = append(sources, p.ClientSecret...)
+		refs = append(refs, p.ClientSecret...)
 	}
-	return sources
+	return refs
 }
 
 // resolve returns the path that p means in a file of the given folder.
@@ -314,17 +311,6 @@ func resolve(p, folder, home string) string {
 		return p
 	}
 	return filepath.Join(folder, p)
-}
-
-// resolveSecret does the same for a source of a secret. Its ~/ stays: whoever
-// reads the secret knows the home folder, and the short form is what people
-// know the file by.
-func resolveSecret(source, folder string) string {
-	path, ok := strings.CutPrefix(source, "file:")
-	if !ok || strings.HasPrefix(path, "~/") {
-		return source
-	}
-	return "file:" + resolve(path, folder, "")
 }
 
 // checkTop checks the values of the top-level settings that o's file has.

@@ -11,26 +11,12 @@ import (
 	"strings"
 	"testing"
 
+	"sendoff/submit/secret"
 	"sendoff/submit/status"
 )
 
 // values accepts what the tests' accounts have.
 var values = Values{
-	Secret: func(s string) error {
-		if strings.HasPrefix(s, "oauth2:") || s == "none" || s == "keyring" || strings.HasPrefix(s, "command:") || strings.HasPrefix(s, "systemd:") {
-			return nil
-		}
-		if path, ok := strings.CutPrefix(s, "file:"); ok && (filepath.IsAbs(path) || strings.HasPrefix(path, "~/")) {
-			return nil
-		}
-		return errors.New("unknown source")
-	},
-	Place: func(s string) error {
-		if s == "none" {
-			return errors.New("it must be written to")
-		}
-		return nil
-	},
 	Mechanism: func(s string) error {
 		if s == "PLAIN" || s == "LOGIN" {
 			return nil
@@ -39,9 +25,18 @@ var values = Values{
 	},
 }
 
+// texts returns references as a file has them.
+func texts(refs []secret.Ref) string {
+	var all []string
+	for _, r := range refs {
+		all = append(all, r.Text())
+	}
+	return strings.Join(all, " ")
+}
+
 // parse is Load of one file with the given content.
 func parse(text string) (*Config, error) {
-	c := &Config{values: values}
+	c := &Config{}
 	if err := c.add("f", []byte(text), "/home/ann", values); err != nil {
 		return nil, err
 	}
@@ -119,13 +114,13 @@ func TestLoadEverySetting(t *testing.T) {
 		{a.File, where},
 		{a.TLSCA, filepath.Join(filepath.Dir(where), "ca.pem")},
 		{a.TLSCert, filepath.Join("/home/ann", "cert.pem")},
-		{strings.Join(a.Secret, " "), "keyring command:pass show mail file:" + filepath.Join(filepath.Dir(where), "secrets", "a") + " file:~/a file:/a"},
-		{a.RefreshToken, "file:" + filepath.Join(filepath.Dir(where), "tokens", "a")},
+		{texts(a.Secret), "keyring command:pass show mail file:" + filepath.Join(filepath.Dir(where), "secrets", "a") + " file:~/a file:/a"},
+		{a.RefreshToken.Text(), "file:" + filepath.Join(filepath.Dir(where), "tokens", "a")},
 		{a.AddressFamily, Family(4)},
 		{a.TLSFingerprint[0], Fingerprint([]byte("\x00\x11\x22\x33\x44\x55\x66\x77\x88\x99\x00\x11\x22\x33\x44\x55\x66\x77\x88\x99\x00\x11\x22\x33\x44\x55\x66\x77\x88\x99\x00\x11"))},
 		{a.Timeout.Seconds(), 90.0},
 		{a.Proxy, Proxy{"127.0.0.1:9050", "iso"}},
-		{a.ProxySecret[0], "file:" + filepath.Join(filepath.Dir(where), "proxy")},
+		{a.ProxySecret[0].Text(), "file:" + filepath.Join(filepath.Dir(where), "proxy")},
 		{c.Accounts[0].MaxRecipients, 100},
 	} {
 		if row.got != row.want {
@@ -220,7 +215,7 @@ func TestLoadErrors(t *testing.T) {
 		{"[oauth2.google]\nclient-id = \"x\"\ngrant = \"client-credentials\"\n", "f:1:2: oauth2.google has no client-secret, which client-credentials needs"},
 		{"[oauth2.google]\nclient-id = \"x\"\ngrant = \"password\"\n", "f:1:2: oauth2.google has a grant that is not"},
 		{"[oauth2.google]\nclient-id = \"x\"\nscopes = \"a b\"\n", "f:1:2: oauth2.google has a scope that is empty or more than one"},
-		{"[oauth2.google]\nclient-id = \"x\"\nclient-secret = \"hunter2\"\n", "f:3:17: oauth2.google.client-secret: unknown source"},
+		{"[oauth2.google]\nclient-id = \"x\"\nclient-secret = \"hunter2\"\n", "f:3:17: oauth2.google.client-secret: unknown secret source; "},
 		{"[oauth2.google]\nredirect-url = \"x\"\n", "f:2:16: oauth2.google.redirect-url: the address to which a provider sends the browser is written http://localhost:PORT/PATH, or as it was registered"},
 		{"[accounts.x]\nserver = \"smtps://h\"\nproxy = \"socks5://h\"\nproxy-secret = \"keyring\"\n", "f:4:1: proxy-secret is of no use without a user in proxy"},
 		{"[accounts.x]\nserver = \"smtps://h\"\nproxy = \"socks5://u:hunter2@h\"\n", "f:3:9: accounts.x.proxy: a password cannot stand in proxy: proxy-secret says where it is"},
@@ -254,11 +249,11 @@ func TestLoadErrors(t *testing.T) {
 		{"notify-command = \"a | b\"\n", `f:1:1: notify-command: no shell is run: quote the |, or write sh -c '...'`},
 		{"[accounts.a]\nserver = \"smtps://h\"\ndeliver = \"later\"\n", `f:3:1: deliver is "now", "background" or "queue"`},
 		{account("user = \"a\\nb\""), "f:2:1: accounts.a.user holds a control character or a line break"},
-		{account("secret = \"hunter2\""), "f:2:10: accounts.a.secret: unknown source"},
-		{account("secret = [\"none\",\n  \"hunter2\"]"), "f:3:3: accounts.a.secret: unknown source"},
-		{account("secret = [\"\"]"), "f:2:11: accounts.a.secret: unknown source"},
-		{account("secret = \"file:\""), "f:2:10: accounts.a.secret: unknown source"},
-		{"accounts.a = { secret = [\"none\", \"hunter2\"], server = \"smtps://h\" }\n", "f:1:34: accounts.a.secret: unknown source"},
+		{account("secret = \"hunter2\""), "f:2:10: accounts.a.secret: unknown secret source; "},
+		{account("secret = [\"none\",\n  \"hunter2\"]"), "f:3:3: accounts.a.secret: unknown secret source; "},
+		{account("secret = [\"\"]"), "f:2:11: accounts.a.secret: unknown secret source; "},
+		{account("secret = \"file:\""), "f:2:10: accounts.a.secret: secret source file:PATH: the path must be absolute"},
+		{"accounts.a = { secret = [\"none\", \"hunter2\"], server = \"smtps://h\" }\n", "f:1:34: accounts.a: unknown secret source; "},
 		{account("secret = [\"none\", \"file:\\u0000\"]"), "f:2:1: accounts.a.secret holds a control character or a line break"},
 		{account("auth = [\"plain\", \"PLIAN\"]"), "f:2:18: accounts.a.auth: unknown mechanism; without it any mechanism may be used"},
 		{account("auth = \"on\""), "f:2:8: accounts.a.auth: unknown mechanism; without it any mechanism may be used"},
@@ -491,7 +486,7 @@ secret = "oauth2:own"
 	folder, _ := filepath.Abs(".")
 	var got []string
 	for _, p := range c.Providers {
-		got = append(got, strings.Join([]string{p.Name, p.ClientID, strings.Join(p.ClientSecret, ","), p.Tenant, strings.Join(p.Scopes, ","), p.Grant,
+		got = append(got, strings.Join([]string{p.Name, p.ClientID, texts(p.ClientSecret), p.Tenant, strings.Join(p.Scopes, ","), p.Grant,
 			p.AuthURL.URL, p.DeviceURL.URL, p.TokenURL.URL}, " "))
 	}
 	want := []string{

@@ -10,15 +10,13 @@ import (
 	"strings"
 	"unicode"
 
+	"sendoff/submit/secret"
 	"sendoff/submit/status"
 )
 
 // oauth2Table is the table that holds the providers of access tokens, and no
-// setting itself. sourceOAuth2 begins a source that names one of them.
-const (
-	oauth2Table  = "oauth2"
-	sourceOAuth2 = "oauth2:"
-)
+// setting itself.
+const oauth2Table = "oauth2"
 
 // The values of grant.
 const (
@@ -30,15 +28,15 @@ const (
 type OAuth2 struct {
 	Name string `toml:"-"`
 
-	ClientID     string       `toml:"client-id" doc:"The name under which sendoff is registered with the provider."`
-	ClientSecret List[string] `toml:"client-secret" doc:"Where the secret of that registration is kept, if it has one: one source, or several that are tried in order."`
-	Tenant       string       `toml:"tenant" doc:"What stands in the addresses for {tenant}."`
-	Scopes       List[string] `toml:"scopes" doc:"What a token has to be good for."`
-	Grant        string       `toml:"grant" doc:"What a token is given for: authorization-code or client-credentials."`
-	AuthURL      Endpoint     `toml:"auth-url" doc:"The page where a person consents."`
-	DeviceURL    Endpoint     `toml:"device-url" doc:"Where a code is had that a person enters on another device."`
-	TokenURL     Endpoint     `toml:"token-url" doc:"Where tokens are had."`
-	RedirectURL  Redirect     `toml:"redirect-url" doc:"The address to which the provider sends the browser, as it was registered."`
+	ClientID     string           `toml:"client-id" doc:"The name under which sendoff is registered with the provider."`
+	ClientSecret List[secret.Ref] `toml:"client-secret" doc:"Where the secret of that registration is kept, if it has one: one source, or several that are tried in order."`
+	Tenant       string           `toml:"tenant" doc:"What stands in the addresses for {tenant}."`
+	Scopes       List[string]     `toml:"scopes" doc:"What a token has to be good for."`
+	Grant        string           `toml:"grant" doc:"What a token is given for: authorization-code or client-credentials."`
+	AuthURL      Endpoint         `toml:"auth-url" doc:"The page where a person consents."`
+	DeviceURL    Endpoint         `toml:"device-url" doc:"Where a code is had that a person enters on another device."`
+	TokenURL     Endpoint         `toml:"token-url" doc:"Where tokens are had."`
+	RedirectURL  Redirect         `toml:"redirect-url" doc:"The address to which the provider sends the browser, as it was registered."`
 }
 
 // providers are those that need no more than a registration. No program's
@@ -148,11 +146,11 @@ func (p *OAuth2) complete() error {
 }
 
 // check completes the table p of the file o, and says where in o a mistake is.
-func (p *OAuth2) check(o *outline, v Values) error {
+func (p *OAuth2) check(o *outline) error {
 	if err := p.complete(); err != nil {
 		return o.errorf(o.find(oauth2Table, p.Name), "%s %w", dotted([]string{oauth2Table, p.Name}), err)
 	}
-	return o.checkValues(p.ClientSecret, v.Secret, oauth2Table, p.Name, "client-secret")
+	return nil
 }
 
 // BuiltIn returns what is known of a provider without a table; false if nothing
@@ -194,13 +192,12 @@ func (c *Config) checkProviders() error {
 
 // checkProvidersOf checks those of one account, which an Override may have named.
 func (c *Config) checkProvidersOf(a *Account) error {
-	for _, source := range a.Secret {
-		name, ok := strings.CutPrefix(source, sourceOAuth2)
-		if !ok {
+	for _, r := range a.Secret {
+		if !r.IsOAuth2() {
 			continue
 		}
-		if _, err := c.Provider(name); err != nil {
-			return fmt.Errorf("%s: %w", source, err)
+		if _, err := c.Provider(r.Provider()); err != nil {
+			return fmt.Errorf("%s: %w", r, err)
 		}
 	}
 	return nil

@@ -154,18 +154,22 @@ func (o *outline) checkValues(values []string, valid func(string) error, path ..
 	if valid == nil {
 		return nil
 	}
-	var places []int
-	for _, k := range o.keys {
-		if k.kind == unstable.String && slices.Equal(k.path, path) {
-			places = append(places, k.value)
-		}
-	}
 	for i, v := range values {
 		if err := valid(v); err != nil {
-			return o.errorf(places[i], "%s: %w%s", dotted(path), err, advice(path[len(path)-1]))
+			return o.errorf(o.values(path...)[i], "%s: %w%s", dotted(path), err, advice(path[len(path)-1]))
 		}
 	}
 	return nil
+}
+
+// values returns the offsets of the strings that path has in the file.
+func (o *outline) values(path ...string) (offsets []int) {
+	for _, k := range o.keys {
+		if k.kind == unstable.String && slices.Equal(k.path, path) {
+			offsets = append(offsets, k.value)
+		}
+	}
+	return offsets
 }
 
 // find returns the offset of the first key at or below path, or 0.

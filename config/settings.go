@@ -7,6 +7,7 @@ import (
 
 	"github.com/pelletier/go-toml/v2/unstable"
 
+	"sendoff/submit/secret"
 	"sendoff/submit/status"
 )
 
@@ -69,7 +70,7 @@ func takes(t reflect.Type) valueType {
 		return valueType{"a whole number or a string", []unstable.Kind{unstable.Integer, unstable.String}}
 	case List[Duration]:
 		return valueType{"a list of strings", []unstable.Kind{unstable.Array}}
-	case List[Server], List[Pattern], Fingerprints, List[string]:
+	case List[Server], List[Pattern], Fingerprints, List[secret.Ref], List[string]:
 		return valueType{"a string or a list of strings", []unstable.Kind{unstable.String, unstable.Array}}
 	}
 	return valueType{"a string", []unstable.Kind{unstable.String}}

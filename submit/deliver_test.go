@@ -192,7 +192,7 @@ func (h *mailServer) submitter(t testing.TB, password string, servers ...string)
 		a.Servers = append(a.Servers, server(t, url))
 	}
 	a.TLSCA = h.ca
-	a.Secret = config.List[string]{"keyring"}
+	a.Secret = nil // which is the keyring
 	return &Submitter{Config: &config.Config{}, Identity: host, Store: &credential.Store{Keyring: oneSecret{secret}}}, a
 }
 
@@ -456,4 +456,14 @@ func TestKeptTogether(t *testing.T) {
 	if len(h.mails) != 80 {
 		t.Errorf("%d mails", len(h.mails))
 	}
+}
+
+// from returns one source of a secret.
+func from(t *testing.T, text string) config.List[credential.Ref] {
+	t.Helper()
+	ref, err := credential.ParseRef(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return config.List[credential.Ref]{ref}
 }

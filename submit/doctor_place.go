@@ -21,6 +21,7 @@ import (
 	"sendoff/submit/process"
 	"sendoff/submit/queue"
 	"sendoff/submit/rewrite"
+	"sendoff/submit/secret"
 	"sendoff/submit/spool"
 	"sendoff/submit/status"
 )
@@ -90,12 +91,9 @@ func (d *doctor) private() []privateFile {
 		return nil
 	}
 	var files []privateFile
-	for _, source := range slices.Concat(d.sources(), d.account.ProxySecret) {
-		if path, ok := strings.CutPrefix(source, "file:"); ok {
-			if rest, ok := strings.CutPrefix(path, "~/"); ok {
-				path = filepath.Join(d.s.Store.Home, rest)
-			}
-			files = append(files, privateFile{path, source, true})
+	for _, ref := range slices.Concat(d.sources(), d.account.ProxySecret) {
+		if path := ref.Path(d.s.Store.Home); path != "" {
+			files = append(files, privateFile{path, ref.String(), true})
 		}
 	}
 	if key := d.account.TLSKey; key != "" {
@@ -107,16 +105,14 @@ func (d *doctor) private() []privateFile {
 }
 
 // sources returns where all that a login needs is from.
-func (d *doctor) sources() []string {
-	sources := append(slices.Clone(d.account.Secret), d.account.RefreshToken)
-	for _, source := range d.account.Secret {
-		if ref, err := credential.ParseRef(source); err == nil && ref.IsOAuth2() {
-			if p, err := d.s.Config.Provider(ref.Provider()); err == nil {
-				sources = append(sources, p.ClientSecret...)
-			}
+func (d *doctor) sources() []credential.Ref {
+	refs := append(slices.Clone(d.account.Secret), d.account.RefreshToken)
+	for _, ref := range d.account.Secret {
+		if p, err := d.s.Config.Provider(ref.Provider()); err == nil && ref.IsOAuth2() {
+			refs = append(refs, p.ClientSecret...)
 		}
 	}
-	return sources
+	return refs
 }
 
 // choice says which account it is.
@@ -153,7 +149,7 @@ func (d *doctor) secret(ctx context.Context) []finding {
 		return one(failing(err))
 	}
 	words := login.Sources(d.account)
-	if strings.HasPrefix(got.Source(), "env:") {
+	if got.Source().Kind() == secret.Env {
 		words += "; a process that is started without that variable cannot send, and leaves its mail in the queue"
 	}
 	return one(fine("%s", words))
@@ -190,10 +186,7 @@ func (d *doctor) secretAsCron(ctx context.Context) []finding {
 		return one(fine("can have it too"))
 	}
 	err = status.Credential.Errorf("%s, as cron runs it", strings.TrimSpace(said))
-	given := func(source string) bool { // to one process, a service or a container's
-		return strings.HasPrefix(source, "systemd:") || strings.HasPrefix(source, "env:")
-	}
-	if slices.ContainsFunc(d.sources(), given) {
+	if slices.ContainsFunc(d.sources(), credential.Ref.Given) {
 		return one(noted(err))
 	}
 	return one(failing(err))

@@ -116,7 +116,7 @@ func (h *mailServer) queued(t *testing.T, address string) (*Submitter, *config.A
 	s.Config = config.Default()
 	s.Config.Aliases, s.Spool.Runner = config.Off, config.Off
 	a.TLSCA = ""
-	a.Secret, a.Timeout.Duration = config.List[string]{"file:" + secret}, 4*time.Second
+	a.Secret, a.Timeout.Duration = from(t, "file:"+secret), 4*time.Second
 	a.Servers = config.List[config.Server]{server(t, "smtps://"+address)}
 	return s, a
 }

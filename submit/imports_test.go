@@ -27,7 +27,7 @@ var rows = [][]string{
 	{"sendoff/config/edit"},
 	{"sendoff/config", "sendoff/submit/message", "sendoff/submit/smtp", "sendoff/submit/smtpd",
 		"sendoff/submit/auth", "sendoff/submit/credential", "sendoff/submit/queue"},
-	{"sendoff/submit/envelope", "sendoff/submit/state", "sendoff/submit/status"},
+	{"sendoff/submit/envelope", "sendoff/submit/secret", "sendoff/submit/state", "sendoff/submit/status"},
 	{"sendoff/submit/process"},
 }
 

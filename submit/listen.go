@@ -301,10 +301,9 @@ func (k *keyhole) fits(ctx context.Context, s *Submitter, a *config.Account, pas
 		return f.is(got)
 	}
 	f = heldSecret{at: time.Now()}
-	if refs, item, err := login.Item(a); err == nil {
-		if secret, err := s.Store.Get(ctx, refs, item); err == nil && !secret.IsZero() {
-			f.hash = sha256.Sum256([]byte(secret.Reveal()))
-		}
+	refs, item := login.Item(a)
+	if secret, err := s.Store.Get(ctx, refs, item); err == nil && !secret.IsZero() {
+		f.hash = sha256.Sum256([]byte(secret.Reveal()))
 	}
 	if k.known == nil {
 		k.known = make(map[string]heldSecret)

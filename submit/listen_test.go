@@ -190,7 +190,7 @@ func TestKeyhole(t *testing.T) {
 		}
 	}
 	write("one")
-	a := &config.Account{Name: "work", User: "user", Secret: []string{fmt.Sprintf("command:sh -c 'echo >>%s; cat %s'", runs, secret)}}
+	a := &config.Account{Name: "work", User: "user", Secret: from(t, fmt.Sprintf("command:sh -c 'echo >>%s; cat %s'", runs, secret))}
 	s := &Submitter{Config: config.Default(), Store: &credential.Store{}}
 	k := new(keyhole)
 	var all sync.WaitGroup

@@ -144,7 +144,7 @@ func office(t *testing.T, p *post) *Submitter {
 		if err := os.WriteFile(secret, []byte("wrong\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		a.Secret = config.List[string]{"file:" + secret}
+		a.Secret = from(t, "file:"+secret)
 	}
 	c.Accounts = []*config.Account{a}
 	c.Runner = config.Off

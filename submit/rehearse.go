@@ -35,7 +35,7 @@ func (s *Submitter) Rehearse(ctx context.Context, w io.Writer, r *Request) error
 		return fmt.Errorf("rehearsal: %w", err)
 	}
 	account := r.Account.Bare()
-	account.User, account.Secret = cmp.Or(r.Account.User, "rehearsal"), config.List[string]{"keyring"}
+	account.User = cmp.Or(r.Account.User, "rehearsal")
 	account.TLSFingerprint = config.Fingerprints{sha256.Sum256(certificate.Certificate[0])}
 	received, forget := scratch()
 	defer forget()

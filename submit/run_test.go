@@ -190,7 +190,7 @@ func TestOneLogin(t *testing.T) {
 		}
 		// Another secret may be tried at once, and mends all.
 		reply = "235 welcome"
-		secret, _ := strings.CutPrefix(s.Config.Accounts[0].Secret[0], "file:")
+		secret := s.Config.Accounts[0].Secret[0].Path("")
 		if err := os.WriteFile(secret, []byte("right\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}

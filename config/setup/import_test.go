@@ -17,7 +17,7 @@ import (
 // newImport returns an Import of a file in home.
 func newImport(home, file string, keyring credential.Keyring) *Import {
 	return &Import{
-		Reader: importer.Reader{Home: home, Values: config.Values{Secret: func(s string) error { _, err := credential.ParseRef(s); return err }}},
+		Reader: importer.Reader{Home: home, Values: config.Values{}},
 		File:   file,
 		Target: filepath.Join(home, ".config", "sendoff", "config.toml"),
 		Store:  &credential.Store{Keyring: keyring, Home: home},

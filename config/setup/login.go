@@ -97,7 +97,7 @@ func (c *conversation) consent(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, none := c.Store.Get(ctx, []credential.Ref{ref}, c.ref.RefreshItem(c.item()))
+	_, none := c.Store.Get(ctx, []credential.Ref{ref}, c.item().Refresh(c.ref.Provider()))
 	err = c.authorise(ctx)
 	if err == nil && none != nil {
 		c.undo = append(c.undo, func(ctx context.Context) error { return c.Withdraw(ctx, c.account()) })

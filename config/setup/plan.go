@@ -1,7 +1,6 @@
 package setup
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -166,7 +165,7 @@ func (c *conversation) where() string {
 	case c.byClient():
 		return "its access tokens are from " + c.ref.String()
 	}
-	return "its refresh token is in " + cmp.Or(c.account().RefreshToken, "keyring")
+	return "its refresh token is in " + c.account().Refresh().String()
 }
 
 // url returns the server as people write it: without a port that goes without

@@ -17,15 +17,13 @@ import (
 // consenting makes s a person who consents, whose consent leaves a token, and
 // returns the provider that is known by then.
 func (s *stage) consenting(t *testing.T) *config.OAuth2 {
-	s.Values.Secret = func(source string) error { _, err := credential.ParseRef(source); return err }
 	known := &config.OAuth2{}
 	s.Provide = func(p *config.OAuth2) { *known = *p }
 	s.Authorise = func(_ context.Context, a *config.Account) error {
-		if a.Secret[0] != "oauth2:"+known.Name {
+		if a.Secret[0].Text() != "oauth2:"+known.Name {
 			t.Errorf("asked for %s, known is %q", a.Secret, known.Name)
 		}
-		for _, source := range known.ClientSecret {
-			ref, _ := credential.ParseRef(source)
+		for _, ref := range known.ClientSecret {
 			if _, err := s.Store.Get(t.Context(), []credential.Ref{ref}, credential.Item{}); err != nil {
 				t.Errorf("the client's secret: %v", err)
 			}

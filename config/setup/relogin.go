@@ -4,8 +4,8 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"path/filepath"
 	"slices"
-	"strings"
 
 	"sendoff/config"
 	"sendoff/config/edit"
@@ -16,9 +16,9 @@ import (
 // A renewal is what --login is about: the secret of an account that is there.
 type renewal struct {
 	account  *config.Account
-	moved    edit.Settings // what changes in the account, if its secret goes to another place
-	unused   []string      // the sources that the account had instead
-	oldToken string        // the place that its refresh token had; "" if that stays
+	moved    edit.Settings    // what changes in the account, if its secret goes to another place
+	unused   []credential.Ref // the sources that the account had instead
+	oldToken credential.Ref   // the place that its refresh token had; zero if that stays
 }
 
 // changeIn returns what is done to the configuration that has the account.
@@ -66,9 +66,8 @@ func (c *conversation) sayRenewed(ctx context.Context) error {
 		c.printf("changed: account %s, in %s: %s", c.name, c.file, c.renewal.moved)
 	}
 	c.explainCredential()
-	for _, source := range c.renewal.unused {
-		ref, err := credential.ParseRef(source)
-		if err == nil && (!ref.Writable() || holds(ctx, c.Store, ref, c.item())) {
+	for _, ref := range c.renewal.unused {
+		if !ref.Writable() || holds(ctx, c.Store, ref, c.item()) {
 			c.printf("no longer used: %s; delete it if nothing else needs it\n", ref)
 		}
 	}
@@ -88,9 +87,8 @@ func holds(ctx context.Context, store *credential.Store, ref credential.Ref, ite
 // forgetToken deletes the refresh token in the place that it had before, unless another
 // account logs in with it as well.
 func (c *conversation) forgetToken(ctx context.Context) {
-	ref, err := credential.ParseRef(c.renewal.oldToken)
-	item := c.ref.RefreshItem(c.item())
-	if err != nil || slices.ContainsFunc(c.config.Accounts, c.sharesToken) || !holds(ctx, c.Store, ref, item) {
+	ref, item := c.renewal.oldToken, c.item().Refresh(c.ref.Provider())
+	if ref == (credential.Ref{}) || slices.ContainsFunc(c.config.Accounts, c.sharesToken) || !holds(ctx, c.Store, ref, item) {
 		return
 	}
 	if err := c.Store.Delete(ctx, ref, item); err != nil {
@@ -101,32 +99,25 @@ func (c *conversation) forgetToken(ctx context.Context) {
 // sharesToken reports whether another account has its refresh token in the old place as
 // well: in a file, whoever's it is.
 func (c *conversation) sharesToken(a *config.Account) bool {
-	before, has := c.renewal.oldToken, cmp.Or(a.RefreshToken, "keyring")
-	switch {
+	before, has := c.renewal.oldToken, a.Refresh()
+	switch path := before.Path(c.Store.Home); {
 	case a.Name == c.name:
 		return false
-	case strings.HasPrefix(before, fileSource):
-		return strings.HasPrefix(has, fileSource) && c.path(has) == c.path(before)
+	case path != "":
+		return filepath.Clean(path) == filepath.Clean(has.Path(c.Store.Home))
 	}
-	return has == before && a.User == c.user && slices.Contains(a.Secret, c.source)
+	return has == before && a.User == c.user && slices.Contains(a.Secret, c.ref)
 }
 
 // findSource finds the source of the account whose secret is to be renewed: one
 // that can be written to, or that takes a person's consent. Where a use decides,
 // there need be none.
 func (c *conversation) findSource(context.Context) error {
-	var refs []credential.Ref
-	for _, source := range c.renewal.account.Sources() {
-		ref, err := credential.ParseRef(source)
-		if err != nil {
-			return status.Config.Errorf("secret: %w", err)
-		}
-		refs = append(refs, ref)
-	}
+	refs := c.renewal.account.Sources()
 	i := slices.IndexFunc(refs, func(r credential.Ref) bool { return r.Writable() || r.IsOAuth2() })
 	switch {
 	case i >= 0:
-		c.ref, c.source = refs[i], c.renewal.account.Sources()[i]
+		c.ref, c.source = refs[i], refs[i].Text()
 	case c.For == "":
 		_, err := credential.Writable(refs)
 		return err
@@ -139,7 +130,7 @@ func (c *conversation) findSource(context.Context) error {
 // configuration does not say where the secret is.
 func (c *conversation) chooseMove(ctx context.Context) (err error) {
 	a, isToken := c.renewal.account, c.ref.IsOAuth2()
-	unsaid := len(a.Secret) == 0 || isToken && a.RefreshToken == "" && !c.byClient()
+	unsaid := len(a.Secret) == 0 || isToken && a.RefreshToken == (credential.Ref{}) && !c.byClient()
 	switch {
 	case c.For != "":
 		err = c.nameUse(ctx)
@@ -165,10 +156,10 @@ func (c *conversation) moveToken(ctx context.Context) error {
 	if c.byClient() {
 		return nil
 	}
-	has := cmp.Or(c.renewal.account.RefreshToken, "keyring")
-	if c.place.serves(has) {
+	has := c.renewal.account.Refresh()
+	if c.place.serves(has.Text()) {
 		c.show("%s serves for that", has)
-		c.refresh = has
+		c.refresh = has.Text()
 		return nil
 	}
 	c.renewal.oldToken = has
@@ -182,18 +173,17 @@ func (c *conversation) moveToken(ctx context.Context) error {
 // moveSecret settles where the secret goes for the use. It stays if the use can get at
 // it, and no other source of the account keeps a password, which nobody would renew.
 func (c *conversation) moveSecret(ctx context.Context) (err error) {
-	others := slices.Clone(c.renewal.account.Sources())
-	i := slices.IndexFunc(others, c.place.serves)
+	others := c.renewal.account.Sources()
+	i := slices.IndexFunc(others, func(r credential.Ref) bool { return c.place.serves(r.Text()) })
 	if i >= 0 {
-		c.source = others[i]
+		c.source = others[i].Text()
 		others = slices.Delete(others, i, i+1)
 		c.show("%s serves for that", c.source)
 	} else {
 		c.source = c.place.choose(c)
 		c.explainPlace()
 	}
-	keeps := func(source string) bool { return source == "keyring" || strings.HasPrefix(source, fileSource) }
-	stays := i >= 0 && !slices.ContainsFunc(others, keeps)
+	stays := i >= 0 && !slices.ContainsFunc(others, credential.Ref.Writable)
 	if c.ref, err = credential.ParseRef(c.source); err != nil || stays || c.isContainer() {
 		return err
 	}

@@ -28,7 +28,6 @@ func (s *stage) relogin(t *testing.T, text string) (string, error) {
 	if err := errors.Join(os.MkdirAll(filepath.Dir(s.Paths.User), 0o700), os.WriteFile(s.Paths.User, []byte(text), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	s.Values.Secret = func(source string) error { _, err := credential.ParseRef(source); return err }
 	c, err := config.Load(s.Paths, s.Values)
 	if err != nil {
 		t.Fatal(err)
@@ -108,7 +107,7 @@ func TestLoginForToken(t *testing.T) {
 		s.There, s.For = tt.answer != "", tt.use
 		asked := "none"
 		s.Authorise = func(_ context.Context, a *config.Account) error {
-			if asked = a.RefreshToken; len(a.Secret) != 1 || a.Secret[0] != "oauth2:own" || a.User != "ann" {
+			if asked = a.RefreshToken.Text(); len(a.Secret) != 1 || a.Secret[0].Text() != "oauth2:own" || a.User != "ann" {
 				t.Errorf("%s: asked for %+v", tt.name, a)
 			}
 			return nil

@@ -500,16 +500,21 @@ func (c *conversation) mail() string {
 func (c *conversation) account() *config.Account {
 	if c.renewal != nil {
 		a := *c.renewal.account
-		a.Secret, a.RefreshToken = config.List[string]{c.source}, cmp.Or(c.refresh, a.RefreshToken)
+		a.Secret, a.RefreshToken = config.List[credential.Ref]{c.ref}, cmp.Or(c.refreshRef(), a.RefreshToken)
 		return &a
 	}
 	a := c.unnamed(c.server)
 	a.Name, a.User = c.name, c.user
 	if c.source != "" {
-		a.Secret = config.List[string]{c.source}
-		a.RefreshToken = c.refresh
+		a.Secret, a.RefreshToken = config.List[credential.Ref]{c.ref}, c.refreshRef()
 	}
 	return a
+}
+
+// refreshRef returns where the refresh token goes; zero if that is not settled.
+func (c *conversation) refreshRef() credential.Ref {
+	ref, _ := credential.ParseRef(c.refresh)
+	return ref
 }
 
 // unnamed returns an account that only has a server, and does not log in.

@@ -356,7 +356,7 @@ func TestConsent(t *testing.T) {
 		asked := 0
 		s.Setup.Authorise = func(_ context.Context, a *config.Account) error {
 			asked++
-			if a.User != "ann@example.org" || a.Secret[0] != "oauth2:own" {
+			if a.User != "ann@example.org" || a.Secret[0].Text() != "oauth2:own" {
 				t.Errorf("asked for %+v", a)
 			}
 			return nil

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -22,23 +21,11 @@ const commandLimit = 10 * time.Second
 // maxStderr is how much of a command's stderr is kept, in octets.
 const maxStderr = 4 << 10
 
-func parseCommand(arg string) error {
-	_, err := process.Argv(arg, "")
-	return err
-}
-
-// commandName names the command arg, which parseCommand has taken, by its
-// program.
-func commandName(arg string) string {
-	argv, _ := process.Argv(arg, "")
-	return "command " + filepath.Base(argv[0])
-}
-
 // getCommand runs the command with nothing on stdin and returns the first line
 // that it prints. No address is among its arguments: who can choose an address
 // must not be able to choose an option of a program.
 func (p place) getCommand(ctx context.Context) (string, error) {
-	argv, err := process.Argv(p.arg, p.store.home())
+	argv, err := process.Argv(p.ref.Arg(), p.store.home())
 	if err != nil {
 		return "", err
 	}

@@ -1,13 +1,6 @@
 // Package credential fetches and keeps secrets. Configuration holds only where
-// a secret is, never the secret.
-//
-//	keyring          Secret Service, macOS Keychain, Windows credentials   get put delete
-//	command:WORDS    first line that a program prints                      get
-//	env:NAME         variable of the environment, which Hide takes out     get
-//	file:PATH        first line of a file                                  get put delete
-//	systemd:NAME     first line of $CREDENTIALS_DIRECTORY/NAME             get
-//	oauth2:NAME      access token of the provider NAME                     get     delete
-//	none             no secret, on purpose                                 get
+// a secret is, never the secret: package secret has the picture of the kinds of
+// places, and sourceOf what can be done in each.
 //
 // An account may have a list of them. They are tried in order; the next one is
 // tried when a secret is not there or cannot be had now, but not when one is
@@ -36,6 +29,7 @@ import (
 	"time"
 	"unicode"
 
+	"sendoff/submit/secret"
 	"sendoff/submit/status"
 )
 
@@ -80,100 +74,42 @@ func (s *Store) home() string {
 	return home
 }
 
-// A source is a kind of place for secrets.
+// A source is what is done with references of a kind.
 type source struct {
-	name, takes string
-	parse       func(arg string) error // nil: takes no argument
-	get         func(place, context.Context) (string, error)
-	put         func(place, context.Context, string) error // nil: cannot be written
-	delete      func(place, context.Context) error
-	ready       func(place) error // says before put what would fail there; nil: nothing is known before
+	get    func(place, context.Context) (string, error)
+	put    func(place, context.Context, string) error // nil: cannot be written
+	delete func(place, context.Context) error         // nil: nor deleted from
+	ready  func(place) error                          // says before put what would fail there; nil: nothing is known before
 }
 
-// sources is every kind of place for secrets.
-var sources = [...]source{
-	{"keyring", "", nil, place.getKeyring, place.putKeyring, place.deleteKeyring, nil},
-	{"command", ":WORDS", parseCommand, place.getCommand, nil, nil, nil},
-	{"env", ":NAME", parseVariable, place.getVariable, nil, nil, nil},
-	{"file", ":PATH", parseFile, place.getFile, place.putFile, place.deleteFile, place.readyFile},
-	{"systemd", ":NAME", parseSystemd, place.getSystemd, nil, nil, nil},
-	{"oauth2", ":NAME", parseOAuth2, place.getOAuth2, nil, place.deleteOAuth2, nil},
-	{"none", "", nil, func(place, context.Context) (string, error) { return "", nil }, nil, nil, nil},
+// sourceOf returns the source of a kind, which package secret names and describes.
+// It is no variable, because oauth2 gets its refresh token from another one.
+func sourceOf(kind secret.Kind) source {
+	return [secret.Kinds]source{
+		secret.Keyring: {place.getKeyring, place.putKeyring, place.deleteKeyring, nil},
+		secret.Command: {place.getCommand, nil, nil, nil},
+		secret.Env:     {place.getVariable, nil, nil, nil},
+		secret.File:    {place.getFile, place.putFile, place.deleteFile, place.readyFile},
+		secret.Systemd: {place.getSystemd, nil, nil, nil},
+		secret.OAuth2:  {place.getOAuth2, nil, place.deleteOAuth2, nil},
+		secret.None:    {func(place, context.Context) (string, error) { return "", nil }, nil, nil, nil},
+	}[kind]
 }
 
 // A place is where one secret is or shall be.
 type place struct {
 	store *Store
-	arg   string
+	ref   Ref
 	item  Item
 }
 
-// A Ref is a reference to a secret, as configuration holds it. Only ParseRef
-// makes one that can be used.
-type Ref struct {
-	source *source
-	arg    string
-}
+// A Ref is a reference to a secret, as configuration holds it.
+type Ref = secret.Ref
 
-// ParseRef reads a reference. Its errors never quote s, because s may be a
-// password written there by mistake.
+// ParseRef is secret.Parse; its errors are of kind status.Config.
 func ParseRef(s string) (Ref, error) {
-	name, arg, hasArg := strings.Cut(s, ":")
-	for i := range sources {
-		src := &sources[i]
-		if src.name != name {
-			continue
-		}
-		if src.parse == nil {
-			if hasArg {
-				return Ref{}, status.Config.Errorf("secret source %s takes nothing after it", name)
-			}
-			return Ref{source: src}, nil
-		}
-		if err := src.parse(arg); err != nil {
-			return Ref{}, status.Config.Errorf("secret source %s: %w", name+src.takes, err)
-		}
-		return Ref{src, arg}, nil
-	}
-	var known []string
-	for _, src := range sources {
-		known = append(known, src.name+src.takes)
-	}
-	return Ref{}, status.Config.Errorf("unknown secret source; known are %s; a password itself cannot stand here", strings.Join(known, ", "))
-}
-
-// String returns the reference for people to read: of a command only the
-// program, because its other words may be secret.
-func (r Ref) String() string {
-	switch {
-	case r.source == nil:
-		return "no secret source"
-	case r.source.parse == nil:
-		return r.source.name
-	case r.source.name == "command":
-		return commandName(r.arg)
-	}
-	return r.source.name + ":" + r.arg
-}
-
-// Prompts reports whether Get may ask the person at the terminal for something,
-// so that it should be called before anything that waits for it.
-func (r Ref) Prompts() bool {
-	return r.source != nil && (r.source.name == "keyring" || r.source.name == "command")
-}
-
-// Writable reports whether Put can write to r.
-func (r Ref) Writable() bool { return r.source != nil && r.source.put != nil }
-
-// IsOAuth2 reports whether r gives access tokens (RFC 6749).
-func (r Ref) IsOAuth2() bool { return r.source != nil && r.source.name == "oauth2" }
-
-// Provider returns the name of the provider of access tokens; "" if r gives none.
-func (r Ref) Provider() string {
-	if r.IsOAuth2() {
-		return r.arg
-	}
-	return ""
+	r, err := secret.Parse(s)
+	return r, status.Config.Wrap(err)
 }
 
 // Get returns the first secret of refs that can be had. It is the zero Secret
@@ -200,22 +136,22 @@ func (s *Store) Get(ctx context.Context, refs []Ref, item Item) (Secret, error) 
 }
 
 func (s *Store) get(ctx context.Context, r Ref, item Item) (Secret, error) {
-	if r.source == nil {
+	if r == (Ref{}) {
 		return Secret{}, errors.New(r.String())
 	}
-	text, err := r.source.get(place{s, r.arg, item}, ctx)
+	text, err := sourceOf(r.Kind()).get(place{s, r, item}, ctx)
 	if err != nil {
 		return Secret{}, named{r, err}
 	}
-	if r.source.name == "none" {
+	if r.Kind() == secret.None {
 		return Secret{}, nil
 	}
-	secret, err := NewSecret(text)
+	got, err := NewSecret(text)
 	if err != nil {
 		return Secret{}, named{r, err}
 	}
-	secret.token, secret.from = r.IsOAuth2(), r.String()
-	return secret, nil
+	got.from = r
+	return got, nil
 }
 
 // Put keeps secret at r. When it returns nil, a later Get of r returns it.
@@ -226,7 +162,7 @@ func (s *Store) Put(ctx context.Context, r Ref, item Item, secret Secret) error 
 	if secret.IsZero() {
 		return status.Credential.Errorf("%s: %w", r, errEmpty)
 	}
-	if err := r.source.put(place{s, r.arg, item}, ctx, secret.Reveal()); err != nil {
+	if err := sourceOf(r.Kind()).put(place{s, r, item}, ctx, secret.Reveal()); err != nil {
 		return status.Credential.Wrap(named{r, err})
 	}
 	return nil
@@ -235,10 +171,11 @@ func (s *Store) Put(ctx context.Context, r Ref, item Item, secret Secret) error 
 // Ready says what would keep Put from keeping a secret at r, as far as that can be
 // known before.
 func (s *Store) Ready(r Ref, item Item) error {
-	if r.source == nil || r.source.ready == nil {
+	ready := sourceOf(r.Kind()).ready
+	if ready == nil {
 		return nil
 	}
-	if err := r.source.ready(place{s, r.arg, item}); err != nil {
+	if err := ready(place{s, r, item}); err != nil {
 		return status.Credential.Wrap(named{r, err})
 	}
 	return nil
@@ -246,10 +183,11 @@ func (s *Store) Ready(r Ref, item Item) error {
 
 // Delete forgets the secret at r. That there is none is an error.
 func (s *Store) Delete(ctx context.Context, r Ref, item Item) error {
-	if r.source == nil || r.source.delete == nil {
+	remove := sourceOf(r.Kind()).delete
+	if remove == nil {
 		return status.Credential.Errorf("%s: cannot be deleted from; the keyring and file:PATH can", r)
 	}
-	if err := r.source.delete(place{s, r.arg, item}, ctx); err != nil {
+	if err := remove(place{s, r, item}, ctx); err != nil {
 		return status.Credential.Wrap(named{r, err})
 	}
 	return nil

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"sendoff/submit/secret"
 	"sendoff/submit/status"
 )
 
@@ -93,6 +94,21 @@ func TestParseRef(t *testing.T) {
 	}
 }
 
+// TestSources holds each kind of reference against what can be done with it.
+func TestSources(t *testing.T) {
+	for kind := secret.Keyring; kind < secret.Kinds; kind++ {
+		src := sourceOf(kind)
+		if src.get == nil {
+			t.Errorf("kind %d gets nothing", kind)
+		}
+		for _, text := range []string{"keyring", "command:x", "env:X", "file:/x", "systemd:x", "oauth2:x", "none"} {
+			if r := refs(t, text)[0]; r.Kind() == kind && r.Writable() != (src.put != nil) {
+				t.Errorf("%s is writable: %t", r, r.Writable())
+			}
+		}
+	}
+}
+
 // FuzzParseRef: no error shows what may be a password; every reference that is
 // taken can be named, asked and refused without a panic.
 func FuzzParseRef(f *testing.F) {
@@ -109,7 +125,7 @@ func FuzzParseRef(f *testing.F) {
 		}
 		_ = r.String()
 		store := &Store{Keyring: shelf{}, Home: "/nonexistent"}
-		if r.source.name != "file" && r.source.name != "command" {
+		if r.Kind() != secret.File && r.Kind() != secret.Command {
 			if secret, err := store.Get(t.Context(), []Ref{r}, item); err == nil && (s != "none" || !secret.IsZero()) {
 				t.Fatalf("%q gives a secret", s)
 			}
@@ -320,7 +336,7 @@ func TestReadyFile(t *testing.T) {
 		tests = append(tests, struct{ path, want string }{"closed/pw", "open: permission denied"})
 	}
 	for _, tt := range tests {
-		if err := (place{&Store{Home: home}, "~/" + tt.path, item}).readyFile(); fmt.Sprint(err) != tt.want {
+		if err := (place{&Store{Home: home}, refs(t, "file:~/"+tt.path)[0], item}).readyFile(); fmt.Sprint(err) != tt.want {
 			t.Errorf("%s: %v, want %s", tt.path, err, tt.want)
 		}
 	}

@@ -15,34 +15,13 @@ import (
 	"sendoff/submit/process"
 )
 
-func parseFile(arg string) error {
-	switch {
-	case strings.ContainsRune(arg, 0):
-		return errors.New("NUL in the path")
-	case !filepath.IsAbs(arg) && !strings.HasPrefix(arg, "~/"):
-		return errors.New(`the path must be absolute or begin with "~/"`)
-	}
-	return nil
-}
-
-func parseSystemd(arg string) error {
-	if arg == "" || arg == "." || arg == ".." || strings.ContainsAny(arg, "/\\\x00") {
-		return errors.New("the name must be a plain file name")
-	}
-	return nil
-}
-
 // path returns the file's path.
 func (p place) path() (string, error) {
-	rest, inHome := strings.CutPrefix(p.arg, "~/")
-	if !inHome {
-		return p.arg, nil
-	}
-	home := p.store.home()
-	if !filepath.IsAbs(home) {
+	path := p.ref.Path(p.store.home())
+	if !filepath.IsAbs(path) {
 		return "", errors.New("no home folder known")
 	}
-	return filepath.Join(home, rest), nil
+	return path, nil
 }
 
 func (p place) getFile(context.Context) (string, error) {
@@ -59,7 +38,7 @@ func (p place) getSystemd(context.Context) (string, error) {
 	if !filepath.IsAbs(dir) {
 		return "", errors.New("no $CREDENTIALS_DIRECTORY: not run by a unit with LoadCredential")
 	}
-	text, err := p.read(filepath.Join(dir, p.arg))
+	text, err := p.read(filepath.Join(dir, p.ref.Arg()))
 	return firstLine(text), err
 }
 

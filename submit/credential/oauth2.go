@@ -83,20 +83,13 @@ type grant struct {
 	proof Secret        // the client secret, once it was needed
 }
 
-func parseOAuth2(arg string) error {
-	if arg == "" || strings.ContainsFunc(arg, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
-		return errors.New("the name is that of a table [oauth2.NAME]")
-	}
-	return nil
-}
-
 // grant puts together what p needs.
 func (p place) grant() (*grant, error) {
 	o := p.item.OAuth2
 	if o == nil || !o.Refresh.Writable() {
 		return nil, errors.New("access tokens are only for an account that is configured")
 	}
-	provider := o.Providers[p.arg]
+	provider := o.Providers[p.ref.Provider()]
 	if _, err := p.item.username(); err != nil {
 		return nil, err
 	}
@@ -104,7 +97,7 @@ func (p place) grant() (*grant, error) {
 	runtime := runtimeFolder()
 	g.cache, g.locks = cmp.Or(runtime, o.State), cmp.Or(o.State, runtime)
 	h := sha256.New()
-	fmt.Fprintf(h, "%q %q %q %q %t %q %q", p.arg, provider.TokenURL, provider.ClientID, provider.Scopes, provider.ByClient, p.item.User, p.item.Host)
+	fmt.Fprintf(h, "%q %q %q %q %t %q %q", p.ref.Provider(), provider.TokenURL, provider.ClientID, provider.Scopes, provider.ByClient, p.item.User, p.item.Host)
 	g.key = hex.EncodeToString(h.Sum(nil)[:8])
 	return g, nil
 }
@@ -145,7 +138,7 @@ func (p place) deleteOAuth2(ctx context.Context) error {
 	if g.ByClient {
 		return nil
 	}
-	return g.Refresh.source.delete(g.refreshPlace(), ctx)
+	return sourceOf(g.Refresh.Kind()).delete(g.refreshPlace(), ctx)
 }
 
 // cachedToken is an access token as it is kept.
@@ -250,7 +243,7 @@ func (g *grant) advise(err error) error {
 func (g *grant) keep(ctx context.Context, t tokens, old string) error {
 	if t.refresh != "" && t.refresh != old {
 		// The old one may be good no more, so no signal comes between.
-		if err := g.Refresh.source.put(g.refreshPlace(), context.WithoutCancel(ctx), t.refresh); err != nil {
+		if err := sourceOf(g.Refresh.Kind()).put(g.refreshPlace(), context.WithoutCancel(ctx), t.refresh); err != nil {
 			return fmt.Errorf("the new refresh token cannot be kept: %w", named{g.Refresh, err})
 		}
 	}
@@ -258,30 +251,27 @@ func (g *grant) keep(ctx context.Context, t tokens, old string) error {
 	return nil
 }
 
-// RefreshItem returns what the refresh token is for that goes with access tokens
-// of r for i. It is not called what a password of the same account is: the
+// Refresh returns what the refresh token is for that goes with access tokens of a
+// provider for i. It is not called what a password of the same account is: the
 // provider must never get that.
-func (r Ref) RefreshItem(i Item) Item {
-	return refreshItem(r.arg, i)
-}
-
-func refreshItem(provider string, i Item) Item {
+func (i Item) Refresh(provider string) Item {
 	return Item{User: "oauth2:" + provider + ":" + i.User, Host: i.Host}
 }
 
 // refreshPlace is that of the refresh token.
 func (g *grant) refreshPlace() place {
-	return place{g.store, g.Refresh.arg, refreshItem(g.arg, g.item)}
+	return place{g.store, g.OAuth2.Refresh, g.item.Refresh(g.ref.Provider())}
 }
 
 // ready says what would keep a new refresh token from being kept, as far as
 // that can be known. Nothing is asked for before: the answer may make the old
 // one good no more.
 func (g *grant) ready() error {
-	if g.Refresh.source.ready == nil {
+	ready := sourceOf(g.Refresh.Kind()).ready
+	if ready == nil {
 		return nil
 	}
-	if err := g.Refresh.source.ready(g.refreshPlace()); err != nil {
+	if err := ready(g.refreshPlace()); err != nil {
 		return fmt.Errorf("a new refresh token could not be kept: %w", named{g.Refresh, err})
 	}
 	return nil
@@ -290,7 +280,7 @@ func (g *grant) ready() error {
 // refreshToken returns the refresh token.
 func (g *grant) refreshToken(ctx context.Context) (string, error) {
 	ref := g.Refresh
-	text, err := ref.source.get(g.refreshPlace(), ctx)
+	text, err := sourceOf(ref.Kind()).get(g.refreshPlace(), ctx)
 	if err == nil {
 		var token Secret
 		token, err = NewSecret(text)

@@ -64,7 +64,7 @@ func (s *Store) Authorise(ctx context.Context, r Ref, item Item, who Person) err
 }
 
 func (s *Store) authorise(ctx context.Context, r Ref, item Item, who Person) error {
-	g, err := place{s, r.arg, item}.grant()
+	g, err := place{s, r, item}.grant()
 	if err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func (s *Store) authorise(ctx context.Context, r Ref, item Item, who Person) err
 	if err := g.clientSecret(ctx, url.Values{}); err != nil {
 		return err
 	}
-	if _, err := g.Refresh.source.get(g.refreshPlace(), ctx); err != nil && !nothing(err) {
+	if _, err := sourceOf(g.Refresh.Kind()).get(g.refreshPlace(), ctx); err != nil && !nothing(err) {
 		return named{g.Refresh, err}
 	}
 	if err := g.ready(); err != nil {

@@ -122,7 +122,7 @@ func (s *tokenStore) cache(tokens map[string][]byte) {
 // lock takes the lock as another process does.
 func (s *tokenStore) lock() (release func()) {
 	s.t.Helper()
-	g, err := place{&s.Store, "test", s.item()}.grant()
+	g, err := place{&s.Store, refs(s.t, "oauth2:test")[0], s.item()}.grant()
 	if err == nil {
 		release, err = s.state.Lock("lock-" + g.key)
 	}
@@ -499,7 +499,7 @@ func TestOAuth2Interval(t *testing.T) {
 	}{{"1e-9", minInterval}, {"0.5", minInterval}, {"3", 3 * time.Second}, {"0", 5 * time.Second}, {"-1", 5 * time.Second}} {
 		s := newTokenStore(t)
 		s.test(func(t *testing.T) {
-			g, err := place{&s.Store, "test", s.item()}.grant()
+			g, err := place{&s.Store, refs(s.t, "oauth2:test")[0], s.item()}.grant()
 			if err != nil {
 				t.Fatal(err)
 			}

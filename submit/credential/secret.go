@@ -17,9 +17,8 @@ var errEmpty = errors.New("the secret is empty")
 // any verb, not in JSON, not in a log, and not as an unexported field of
 // something else, where fmt calls no methods; hence the pointer.
 type Secret struct {
-	s     *string
-	token bool
-	from  string // its source, for people; "" is not known
+	s    *string
+	from Ref // zero: nobody has said
 }
 
 const hidden = "[secret]"
@@ -50,11 +49,10 @@ func (s Secret) Reveal() string {
 func (s Secret) IsZero() bool { return s.s == nil }
 
 // IsToken reports whether the secret is known to be an access token.
-func (s Secret) IsToken() bool { return s.token }
+func (s Secret) IsToken() bool { return s.from.IsOAuth2() }
 
-// Source returns where the secret is from, for people to read, as a Ref does; ""
-// if no Store has fetched it.
-func (s Secret) Source() string { return s.from }
+// Source returns where the secret is from; zero if no Store has fetched it.
+func (s Secret) Source() Ref { return s.from }
 
 // String returns a fixed word.
 func (Secret) String() string { return hidden }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"sendoff/config"
+	"sendoff/submit/secret"
 	"sendoff/submit/status"
 	"sendoff/submit/trust/trusttest"
 )
@@ -16,7 +17,7 @@ import (
 func TestTrustProxy(t *testing.T) {
 	for _, known := range []string{"", "60001"} {
 		address, said := trusttest.ListenAs60001(t, "proxy")
-		a := &config.Account{ServerUser: known, ProxySecret: config.List[string]{"file:secret"}}
+		a := &config.Account{ServerUser: known, ProxySecret: make(config.List[secret.Ref], 1)}
 		a.Proxy.Address, a.Proxy.User = address, "ann"
 		d := &Dialer{ProxySecret: func(context.Context, *config.Account) (string, error) { return "s3kr1t", nil }}
 		_, err := d.Connect(t.Context(), a, Hop{Target: Target{Server: server(t, "smtp+plain://mx.example:2525"), Name: "mx.example", Port: 2525}})

@@ -27,6 +27,7 @@ import (
 	"sendoff/config"
 	"sendoff/submit/auth"
 	"sendoff/submit/credential"
+	"sendoff/submit/secret"
 	"sendoff/submit/smtp"
 	"sendoff/submit/status"
 	"sendoff/submit/trust"
@@ -55,7 +56,7 @@ type result struct {
 // NeedsToken reports whether the secret of a may be an access token, for which a
 // provider is asked.
 func NeedsToken(a *config.Account) bool {
-	refs, _, _ := Item(a)
+	refs := a.Sources()
 	return a.User != "" && !ByCertificate(a) && slices.ContainsFunc(refs, credential.Ref.IsOAuth2)
 }
 
@@ -71,7 +72,7 @@ func (s *Secrets) Start(ctx context.Context, a *config.Account, refused credenti
 		return nil, nil
 	}
 	refs, item, err := s.Credentials(a)
-	if err != nil || len(refs) == 1 && refs[0].String() == "none" {
+	if err != nil || len(refs) == 1 && refs[0].Kind() == secret.None {
 		return nil, err
 	}
 	l := &Login{account: a, done: make(chan result, 1)}
@@ -147,10 +148,9 @@ func (l *Login) Blame(ctx context.Context, err error) error {
 	if from := l.account.UserFrom; from != "" {
 		err = fmt.Errorf("%w; the user is from %s", err, from)
 	}
-	secret, none := l.Secret(ctx)
-	refs, _, _ := Item(l.account)
-	for _, r := range refs {
-		if none == nil && r.String() == secret.Source() && !r.Writable() {
+	got, none := l.Secret(ctx)
+	for _, r := range l.account.Sources() {
+		if none == nil && r == got.Source() && !r.Writable() {
 			return fmt.Errorf("%w; the secret is from %s", err, r)
 		}
 	}

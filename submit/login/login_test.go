@@ -26,7 +26,7 @@ func started(t *testing.T, a *config.Account) *Login {
 		t.Fatal(err)
 	}
 	if a.Secret == nil {
-		a.Secret = config.List[string]{"file:" + file}
+		a.Secret = from(t, "file:"+file)
 	}
 	l, err := (&Secrets{Config: new(config.Config), Store: new(credential.Store)}).Start(t.Context(), a, credential.Secret{})
 	if err != nil {
@@ -44,7 +44,7 @@ func TestStart(t *testing.T) {
 		secret string
 	}{
 		{"no user", config.Account{}, true, ""},
-		{"no secret, on purpose", config.Account{User: "ann", Secret: config.List[string]{"none"}}, true, ""},
+		{"no secret, on purpose", config.Account{User: "ann", Secret: from(t, "none")}, true, ""},
 		{"a certificate", config.Account{User: "ann", TLSCert: "cert.pem", Auth: config.List[string]{"EXTERNAL"}}, false, ""},
 		{"a password", config.Account{User: "ann"}, false, "s3kr1t"},
 	} {
@@ -100,7 +100,7 @@ func TestBlame(t *testing.T) {
 	if other := errors.New("lost"); l.Blame(t.Context(), other) != other {
 		t.Error("another error is not left as it is")
 	}
-	l = started(t, &config.Account{User: "ann", Secret: config.List[string]{"command:echo s3kr1t"}})
+	l = started(t, &config.Account{User: "ann", Secret: from(t, "command:echo s3kr1t")})
 	if got := l.Blame(t.Context(), refused).Error(); !strings.HasSuffix(got, "; the secret is from command echo") {
 		t.Errorf("%s", got)
 	}
@@ -130,7 +130,7 @@ func TestPassedOver(t *testing.T) {
 // proxy, and by no other way.
 func TestProxyForTokens(t *testing.T) {
 	a := &config.Account{Name: "work", User: "ann@example.org"}
-	a.Secret, a.RefreshToken = config.List[string]{"oauth2:test"}, "file:/nowhere"
+	a.Secret, a.RefreshToken = from(t, "oauth2:test"), from(t, "file:/nowhere")[0]
 	a.Proxy.Address = "127.0.0.1:1080"
 	test := &config.OAuth2{Name: "test", ClientID: "c", TokenURL: config.Endpoint{URL: "https://provider.example/t"}}
 	asked := make(chan string, 2)
@@ -160,4 +160,14 @@ func TestProxyForTokens(t *testing.T) {
 	if _, item, err = s.Credentials(a); err != nil || item.OAuth2.Dial != nil {
 		t.Errorf("without a proxy: %v", err)
 	}
+}
+
+// from returns one source of a secret.
+func from(t *testing.T, text string) config.List[credential.Ref] {
+	t.Helper()
+	ref, err := credential.ParseRef(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return config.List[credential.Ref]{ref}
 }

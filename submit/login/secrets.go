@@ -1,9 +1,7 @@
 package login
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -25,31 +23,19 @@ type Secrets struct {
 	Dialer *dial.Dialer      // asks the providers of an account with a proxy
 }
 
-// Item returns the sources where the secret of a may be, the keyring if the account
-// names none, and what the secret is kept under. The error is of kind status.Config.
-func Item(a *config.Account) (refs []credential.Ref, item credential.Item, err error) {
+// Item returns the sources where the secret of a may be, and what it is kept under.
+func Item(a *config.Account) (refs []credential.Ref, item credential.Item) {
 	item = credential.Item{User: a.User}
 	if len(a.Servers) > 0 {
 		item.Host = a.Servers[0].Identity()
 	}
-	for _, name := range a.Sources() {
-		r, err := credential.ParseRef(name)
-		if err != nil {
-			return nil, item, status.Config.Errorf("secret: %w", err)
-		}
-		refs = append(refs, r)
-	}
-	return refs, item, nil
+	return a.Sources(), item
 }
 
-// Sources names the sources of a's secret for people, or says what is wrong with them.
+// Sources names the sources of a's secret for people.
 func Sources(a *config.Account) string {
-	refs, _, err := Item(a)
-	if err != nil {
-		return err.Error()
-	}
 	var names []string
-	for _, ref := range refs {
+	for _, ref := range a.Sources() {
 		names = append(names, ref.String())
 	}
 	return strings.Join(names, ", ")
@@ -58,9 +44,9 @@ func Sources(a *config.Account) string {
 // Credentials is Item with all that is needed to get access tokens, if one of the
 // sources gives them.
 func (s *Secrets) Credentials(a *config.Account) (refs []credential.Ref, item credential.Item, err error) {
-	refs, item, err = Item(a)
-	if err != nil || !slices.ContainsFunc(refs, credential.Ref.IsOAuth2) {
-		return refs, item, err
+	refs, item = Item(a)
+	if !slices.ContainsFunc(refs, credential.Ref.IsOAuth2) {
+		return refs, item, nil
 	}
 	o := &credential.OAuth2{Account: a.Name, Providers: make(map[string]credential.Provider), State: s.State}
 	for _, r := range refs {
@@ -76,19 +62,14 @@ func (s *Secrets) Credentials(a *config.Account) (refs []credential.Ref, item cr
 			return s.Dialer.DialProxy(ctx, a, address)
 		}
 	}
-	item.OAuth2 = o
-	o.Refresh, err = credential.ParseRef(cmp.Or(a.RefreshToken, "keyring"))
-	return refs, item, err
+	item.OAuth2, o.Refresh = o, a.Refresh()
+	return refs, item, nil
 }
 
 // ForProxy fetches the password for the proxy of a. It is dial.Dialer.ProxySecret.
 func (s *Secrets) ForProxy(ctx context.Context, a *config.Account) (string, error) {
 	host, _, _ := net.SplitHostPort(a.Proxy.Address)
-	refs, _, err := Item(&config.Account{Secret: a.ProxySecret})
-	if err != nil {
-		return "", err
-	}
-	secret, err := s.Store.Get(ctx, refs, credential.Item{User: a.Proxy.User, Host: host})
+	secret, err := s.Store.Get(ctx, a.ProxySecret, credential.Item{User: a.Proxy.User, Host: host})
 	return secret.Reveal(), err
 }
 
@@ -115,7 +96,7 @@ func (s *Secrets) getRefresh(ctx context.Context, ref credential.Ref, item crede
 	if item.OAuth2.Providers[ref.Provider()].ByClient {
 		return nil
 	}
-	_, err := s.Store.Get(ctx, []credential.Ref{item.OAuth2.Refresh}, ref.RefreshItem(item))
+	_, err := s.Store.Get(ctx, []credential.Ref{item.OAuth2.Refresh}, item.Refresh(ref.Provider()))
 	return err
 }
 
@@ -165,35 +146,15 @@ func (s *Secrets) Provider(name string) (credential.Provider, error) {
 	if err != nil {
 		return credential.Provider{}, status.Config.Errorf("secret: oauth2:%s: %w", name, err)
 	}
-	c := credential.Provider{
+	return credential.Provider{
 		AuthURL: p.AuthURL.URL, DeviceURL: p.DeviceURL.URL, TokenURL: p.TokenURL.URL, RedirectURL: p.RedirectURL.URL,
-		ClientID: p.ClientID, Scopes: p.Scopes, ByClient: p.Grant == config.GrantClient,
-	}
-	for _, source := range p.ClientSecret {
-		ref, err := credential.ParseRef(source)
-		if err != nil {
-			return c, status.Config.Errorf("client-secret: %w", err)
-		}
-		c.ClientSecret = append(c.ClientSecret, ref)
-	}
-	return c, nil
+		ClientID: p.ClientID, ClientSecret: p.ClientSecret, Scopes: p.Scopes, ByClient: p.Grant == config.GrantClient,
+	}, nil
 }
 
-// Values returns the validators of settings whose syntax the packages credential and
-// auth own.
+// Values returns the validator of settings whose syntax package auth owns.
 func Values() config.Values {
 	return config.Values{
-		Secret: func(s string) error {
-			_, err := credential.ParseRef(s)
-			return err
-		},
-		Place: func(s string) error {
-			ref, err := credential.ParseRef(s)
-			if err == nil && !ref.Writable() {
-				err = errors.New("it must be written to: keyring or file:PATH")
-			}
-			return err
-		},
 		Mechanism: func(name string) error {
 			if !slices.Contains(auth.Known(), name) {
 				return fmt.Errorf("unknown mechanism %.20q; known are %s", name, strings.Join(auth.Known(), ", "))

@@ -52,8 +52,7 @@ func (p *program) logout(ctx context.Context) error {
 	}
 	refs = slices.DeleteFunc(refs, func(r credential.Ref) bool { return !r.Writable() && !r.IsOAuth2() })
 	if len(refs) == 0 {
-		refs, _, _ := login.Item(a)
-		_, err := credential.Writable(refs)
+		_, err := credential.Writable(a.Sources())
 		return err
 	}
 	for _, ref := range refs {

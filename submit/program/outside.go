@@ -79,7 +79,10 @@ func (p *program) outside() *submit.Submitter {
 		}
 		return c, err
 	}
-	credential.Hide(os.Getenv("SENDOFF_SECRET"), p.cmd.Secret)
+	for _, text := range []string{os.Getenv("SENDOFF_SECRET"), p.cmd.Secret} {
+		ref, _ := credential.ParseRef(text) // if it is none, Choose says so
+		credential.Hide(ref)
+	}
 	s := &submit.Submitter{
 		Identity: id,
 		Load:     load,

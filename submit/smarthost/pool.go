@@ -9,6 +9,7 @@ import (
 
 	"sendoff/config"
 	"sendoff/submit/process"
+	"sendoff/submit/secret"
 	"sendoff/submit/smtp"
 	"sendoff/submit/throttle"
 )
@@ -69,7 +70,7 @@ type key struct {
 func keyOf(a *config.Account, hello string) key {
 	return key{
 		account: throttle.Key(a), hello: hello,
-		auth: fmt.Sprintf("%q", a.Auth), refresh: a.RefreshToken, proxySecret: fmt.Sprintf("%q", a.ProxySecret),
+		auth: fmt.Sprintf("%q", a.Auth), refresh: a.RefreshToken.Text(), proxySecret: fmt.Sprintf("%q", secret.Texts(a.ProxySecret)),
 		tlsCA: a.TLSCA, tlsCert: a.TLSCert, tlsKey: a.TLSKey, tlsName: a.TLSName,
 		fingerprints: fmt.Sprintf("%x", a.TLSFingerprint), serverUser: a.ServerUser, proxyUser: a.Proxy.User,
 		proxy: a.Proxy.Address, source: a.SourceAddress, family: a.AddressFamily,

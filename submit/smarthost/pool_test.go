@@ -16,6 +16,7 @@ import (
 	"sendoff/submit/dial"
 	"sendoff/submit/envelope"
 	"sendoff/submit/login"
+	"sendoff/submit/secret"
 	"sendoff/submit/smtp"
 	"sendoff/submit/smtpd"
 )
@@ -73,6 +74,10 @@ func fill(v reflect.Value) bool {
 	case reflect.Struct:
 		if v.Type() == reflect.TypeFor[config.Source]() {
 			return v.Addr().Interface().(*config.Source).UnmarshalText([]byte("192.0.2.1")) == nil
+		}
+		if r, ok := v.Addr().Interface().(*secret.Ref); ok {
+			*r = secret.OfKeyring
+			return true
 		}
 		for i := range v.NumField() {
 			if v.Field(i).CanSet() && !fill(v.Field(i)) {

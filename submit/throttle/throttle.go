@@ -31,6 +31,7 @@ import (
 
 	"sendoff/config"
 	"sendoff/submit/queue"
+	"sendoff/submit/secret"
 	"sendoff/submit/status"
 )
 
@@ -123,7 +124,7 @@ func Key(a *config.Account) string {
 		fmt.Fprintf(h, "%q ", server.String())
 		fmt.Fprintf(h, "%q ", server.Identity())
 	}
-	fmt.Fprintf(h, "%q %q", a.User, []string(a.Secret))
+	fmt.Fprintf(h, "%q %q", a.User, secret.Texts(a.Secret))
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
