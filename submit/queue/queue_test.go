@@ -148,6 +148,9 @@ func TestNeverWas(t *testing.T) {
 			t.Errorf("%s: %v, want %v", what, err, ErrGone)
 		}
 	}
+	if q.Busy(id) {
+		t.Error("the lock was kept")
+	}
 }
 
 // looked is a disk on which somebody else looks, so many times, whether an entry is
