@@ -27,23 +27,32 @@ var replyTime = 20 * time.Second // less only in tests
 // submit submits r, whose message it closes, and returns what the reply is to say:
 // the outcome, or nil if the message is in the queue without one.
 func (v *Service) submit(ctx context.Context, s *Submitter, r *Request) error {
-	j := s.Prepare(r)
+	v.pending.Add(1)
+	var j *Job
 	end := func() {
-		j.Close()
+		if j != nil {
+			j.Close()
+		}
 		r.Message.Close()
+		v.pending.Done()
 	}
-	if s.Later(j) {
-		defer end()
+	late := false // the client has its reply before the end
+	defer func() {
+		if !late {
+			end()
+		}
+	}()
+	if j = s.Prepare(r); s.Later(j) {
 		return s.Keep(j)
 	}
 	delivered := make(chan struct{})
-	v.pending.Go(func() {
+	go func() {
 		defer close(delivered)
 		if bug := status.Guarded(func() error { s.Deliver(ctx, j); return nil }); bug != nil {
 			s.Log.Fault(bug)
 			j.abort(bug)
 		}
-	})
+	}()
 	var claim *queue.Claim
 	select {
 	case <-delivered:
@@ -51,18 +60,18 @@ func (v *Service) submit(ctx context.Context, s *Submitter, r *Request) error {
 		claim = s.enqueueLate(j)
 	}
 	if claim == nil { // the client has to wait
-		defer end()
 		<-delivered
 		return s.Keep(j)
 	}
-	v.pending.Go(func() {
-		defer claim.Release()
+	late = true
+	go func() {
 		defer end()
+		defer claim.Release()
 		<-delivered
 		if bug := status.Guarded(func() error { s.settleClaim(claim, j); return nil }); bug != nil {
 			s.Log.Fault(bug)
 		}
-	})
+	}()
 	return nil
 }
 

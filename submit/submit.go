@@ -3,20 +3,19 @@
 //
 //	program, serve.go, listen.go   who asks: a command line, one SMTP client, many
 //	   │
-//	Request <───────────────┐    what the caller asked for: message, envelope, account
-//	   │ prepare.go         │    aliases and the account's rules: qualify, replace local addresses, complete
-//	job                     │
-//	   │ account.go         │    may it log in now, with one more session?
-//	   │ transport.go       │    the ways to the next hop; roots.go whom to trust there
-//	   │ login.go           │    secret and mechanism
-//	   │ smtp               │    one session, one or more transactions
-//	Report                  │    accepted, or why not, for each recipient
-//	   │ keep.go            │    what is worth another try; overtime.go what takes too long
-//	queue ── runner.go, run.go, attempt.go   the entries of an account in few sessions
-//	   │ bounce.go               what is given up: a notice, or failed/
-//	list.go, users.go            what waits, for people
+//	Request                   what the caller asked for: message, envelope, account
+//	   │ Prepare (prepare.go)   aliases and the account's rules
+//	Job                       what is sent, to which recipients (job.go)
+//	   │ Deliver                one session with the smarthost: each recipient has an outcome
+//	   │ Keep (keep.go)         the policy (settle.go): sent, waits, refused, or the caller's again
+//	Report                    what the caller has to know (report.go)
 //
-// Explain stops after job, and Rehearse puts a smarthost of its own at the end
+// What waits is an entry of the queue (entry.go), of which a run makes a Request again
+// (run.go, attempt.go); what is given up becomes a notice (bounce.go). Postpone and
+// Refuse are for what cannot be delivered, Later for what is queued without an attempt,
+// Enqueue for what takes too long (overtime.go).
+//
+// Explain stops after Job, and Rehearse puts a smarthost of its own at the end
 // of the same way. Doctor goes it step by step, as far as MAIL (doctor.go).
 //
 // Errors: everything that can go wrong below, with its kind; before the first
