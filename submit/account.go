@@ -39,8 +39,8 @@ func (s *Submitter) Secrets() *login.Secrets {
 	return secrets
 }
 
-// smarthosts opens sessions with accounts.
-func (s *Submitter) smarthosts() *smarthost.Pool {
+// Smarthosts opens sessions with accounts.
+func (s *Submitter) Smarthosts() *smarthost.Pool {
 	secrets := s.Secrets()
 	return &smarthost.Pool{Idle: s.Idle, Opener: &smarthost.Opener{
 		Dialer: secrets.Dialer, Secrets: secrets, Throttle: s.throttle(), Log: s.Log, Console: s.Console,
@@ -54,7 +54,7 @@ func (s *Submitter) session(ctx context.Context, a *config.Account, hello string
 		s.Log.Fault(s.throttle().Failed(a, err, nil))
 		return nil, err
 	}
-	return s.smarthosts().Get(ctx, a, hello, patience, s.stay)
+	return s.Smarthosts().Get(ctx, a, hello, patience, s.stay)
 }
 
 // remark puts into the dialogue what neither side said.

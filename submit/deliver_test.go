@@ -193,7 +193,7 @@ func (h *mailServer) submitter(t testing.TB, password string, servers ...string)
 	}
 	a.TLSCA = h.ca
 	a.Secret = nil // which is the keyring
-	return &Submitter{Config: &config.Config{}, Identity: host, Store: &credential.Store{Keyring: oneSecret{secret}}}, a
+	return &Submitter{Config: &config.Config{}, Identity: host, Store: &credential.Store{Keyring: credential.OneSecret{Secret: secret}}}, a
 }
 
 // deadPort is an address where nobody listens.

@@ -133,7 +133,7 @@ func (d *doctor) choice(context.Context) []finding {
 func (d *doctor) secret(ctx context.Context) []finding {
 	var got credential.Secret
 	var err error
-	d.login, err = d.s.smarthosts().Login(ctx, d.account, credential.Secret{})
+	d.login, err = d.s.Smarthosts().Login(ctx, d.account, credential.Secret{})
 	switch {
 	case err != nil:
 	case d.login == nil && d.account.User == "":

@@ -144,7 +144,7 @@ func (d *doctor) anybody() *meeting {
 
 func (d *doctor) meet(ctx context.Context, h dial.Hop) *meeting {
 	m := new(meeting)
-	opener := d.s.smarthosts().Opener
+	opener := d.s.Smarthosts().Opener
 	if opener.Trace != nil {
 		opener.Trace = func(l smtp.Line) { m.lines = append(m.lines, l) }
 	}
@@ -277,7 +277,7 @@ func (d *doctor) mechanism(ctx context.Context) []finding {
 // runs, and a person is asked, no second time.
 func (d *doctor) loggedIn(ctx context.Context) []finding {
 	var err error
-	if d.session, _, err = d.s.smarthosts().Open(ctx, d.account, d.hello, smarthost.Options{Login: d.login}); err != nil {
+	if d.session, _, err = d.s.Smarthosts().Open(ctx, d.account, d.hello, smarthost.Options{Login: d.login}); err != nil {
 		return one(failing(err))
 	}
 	if d.login == nil {

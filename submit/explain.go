@@ -14,8 +14,8 @@ import (
 // Explain writes what Submit would send, and why, to w: account, envelope,
 // changes and message. It connects to nothing and reads no secret.
 func (s *Submitter) Explain(w io.Writer, r *Request) error {
-	quiet := *s
-	quiet.Log, quiet.Console, quiet.Trace = nil, nil, nil // warnings and changes are shown with the rest
+	quiet := s.Apart()
+	quiet.Console, quiet.Trace = nil, nil // warnings and changes are shown with the rest
 	j, err := quiet.prepare(r)
 	if err != nil {
 		return err
@@ -60,8 +60,6 @@ func (s *Submitter) Explain(w io.Writer, r *Request) error {
 // would go, a line for each address that it stands for. The message of r plays
 // no part.
 func (s *Submitter) Verify(w io.Writer, r *Request) error {
-	quiet := *s
-	quiet.Log = nil
 	rules := rewrite.New(s.Config, s.Identity, r.Account)
 	out := bufio.NewWriter(w)
 	server := r.Account.Servers[0]
@@ -75,7 +73,7 @@ func (s *Submitter) Verify(w io.Writer, r *Request) error {
 			return err
 		}
 		for _, text := range resolved.Faults {
-			quiet.aliasFault(text)
+			s.Console.TellOnce("warning: " + text)
 		}
 		for _, to := range resolved.To {
 			if to.Discard {

@@ -17,7 +17,9 @@ import (
 var rows = [][]string{
 	{"sendoff"},
 	{"sendoff/submit/program"},
-	{"sendoff/config/cmdline", "sendoff/config/setup", "sendoff/submit"},
+	{"sendoff/config/cmdline", "sendoff/config/setup",
+		"sendoff/submit/rehearse"},
+	{"sendoff/submit"},
 	{"sendoff/submit/smarthost"},
 	{"sendoff/submit/login", "sendoff/submit/mailq", "sendoff/submit/notify"},
 	{"sendoff/submit/dial"},

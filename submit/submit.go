@@ -15,7 +15,7 @@
 // Refuse are for what cannot be delivered, Later for what is queued without an attempt,
 // Enqueue for what takes too long (overtime.go).
 //
-// Explain stops after Job, and Rehearse puts a smarthost of its own at the end
+// Explain stops after Job, and package rehearse puts a smarthost of its own at the end
 // of the same way. Doctor goes it step by step, as far as MAIL (doctor.go).
 //
 // Errors: everything that can go wrong below, with its kind; before the first
@@ -121,26 +121,14 @@ type Submitter struct {
 	stay   bool           // a session is to take more than the mail it is opened for
 }
 
-// alone returns a new Submitter with the configuration and the outside world of s,
-// but with one secret for every account, and without queue and log: what it is given
-// is sent now, or not at all. Without a secret it has those of s.
-func (s *Submitter) alone(c *config.Config, secret credential.Secret) *Submitter {
-	store := s.Store
-	if !secret.IsZero() {
-		store = &credential.Store{Keyring: oneSecret{secret}}
-	}
+// Apart returns a new Submitter with the configuration and the outside world of s, but
+// without queue and log: what it is given is sent now, or not at all.
+func (s *Submitter) Apart() *Submitter {
 	return &Submitter{
-		Config: c, Identity: s.Identity, Store: store, Sendmail: s.Sendmail,
+		Config: s.Config, Identity: s.Identity, Store: s.Store, Sendmail: s.Sendmail,
 		Lookup: s.Lookup, LookupSRV: s.LookupSRV, Dial: s.Dial, Trace: s.Trace, Console: s.Console,
 	}
 }
-
-// oneSecret is a keyring that has one secret, whatever it is asked for.
-type oneSecret struct{ secret credential.Secret }
-
-func (o oneSecret) Get(string, string) (string, error) { return o.secret.Reveal(), nil }
-func (oneSecret) Set(string, string, string) error     { return credential.ErrUnsupported }
-func (oneSecret) Delete(string, string) error          { return credential.ErrUnsupported }
 
 // Submit sends the message of r, or queues it. When it returns nil, every
 // recipient's mail was taken by the smarthost or is in the queue; otherwise the
@@ -183,7 +171,7 @@ func (s *Submitter) Deliver(ctx context.Context, j *Job) {
 			s.along(ctx, v.Session, j.account)
 		}
 		again := v.Reused // v may be another's from here on
-		s.smarthosts().Put(v, err)
+		s.Smarthosts().Put(v, err)
 		if again && j.isUntouched() && ctx.Err() == nil {
 			done()
 			j.reset()
@@ -212,7 +200,7 @@ func (s *Submitter) admitted(ctx context.Context, j *Job) (v *smarthost.Session,
 	}
 	if v, err = s.session(ctx, j.account, j.hello, throttle.SlotTime); err == nil {
 		if err = s.throttle().Pace(j.account, true); err != nil {
-			s.smarthosts().Put(v, nil)
+			s.Smarthosts().Put(v, nil)
 		}
 	}
 	if err != nil {

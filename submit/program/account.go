@@ -18,6 +18,7 @@ import (
 	"sendoff/submit/credential"
 	"sendoff/submit/login"
 	"sendoff/submit/process"
+	"sendoff/submit/rehearse"
 	"sendoff/submit/status"
 )
 
@@ -116,7 +117,7 @@ func (p *program) setup(ctx context.Context) error {
 	job.Withdraw = func(ctx context.Context, a *config.Account) error { return s.Secrets().Withdraw(ctx, a) }
 	job.Provide = func(p *config.OAuth2) { s.Config.Providers = append(s.Config.Providers, p) }
 	job.Try = func(ctx context.Context, t setup.Trial) (setup.Seen, error) {
-		seen, err := s.Try(ctx, submit.Trial(t))
+		seen, err := rehearse.Try(ctx, s, rehearse.Trial(t))
 		return setup.Seen(seen), err
 	}
 	return job.Run(ctx)

@@ -14,6 +14,7 @@ import (
 	"sendoff/submit"
 	"sendoff/submit/envelope"
 	"sendoff/submit/message"
+	"sendoff/submit/rehearse"
 	"sendoff/submit/status"
 )
 
@@ -56,7 +57,7 @@ func (p *program) send(ctx context.Context) error {
 	case p.cmd.DryRun:
 		return s.Explain(stdout(), r)
 	case p.cmd.Rehearse:
-		return s.Rehearse(ctx, stdout(), r)
+		return rehearse.Run(ctx, s, stdout(), r)
 	}
 	return s.Submit(ctx, r)
 }

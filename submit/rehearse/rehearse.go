@@ -1,4 +1,15 @@
-package submit
+// Package rehearse sends where nothing is at stake: to a smarthost of its own, and
+// with an account that is in no configuration yet.
+//
+//	Run   the caller's message and account ──> a smarthost on a loopback port,
+//	                                           which shows what it has received
+//	Try   an account on trial ──> its own server: a session, or a test mail in it
+//
+// Both go the way of any mail, by a Submitter that has one secret, and neither queue
+// nor log. The package does not know the queue, its runner or the throttle.
+//
+// Errors: those of package submit; "rehearsal: …", if our smarthost cannot start.
+package rehearse
 
 import (
 	"bytes"
@@ -14,6 +25,7 @@ import (
 	"sync"
 
 	"sendoff/config"
+	"sendoff/submit"
 	"sendoff/submit/credential"
 	"sendoff/submit/envelope"
 	"sendoff/submit/smtp"
@@ -21,11 +33,11 @@ import (
 	"sendoff/submit/status"
 )
 
-// Rehearse submits the message of r to a smarthost on a loopback port that it
+// Run submits the message of r to a smarthost on a loopback port that it
 // starts for the purpose, over TCP, TLS and AUTH as to any other, and writes
 // the dialogue to w, then each envelope and message exactly as the smarthost
 // received them. The account's own server and secret are not touched.
-func (s *Submitter) Rehearse(ctx context.Context, w io.Writer, r *Request) error {
+func Run(ctx context.Context, s *submit.Submitter, w io.Writer, r *submit.Request) error {
 	secret, err := credential.NewSecret(rand.Text())
 	if err != nil {
 		return err
@@ -62,7 +74,8 @@ func (s *Submitter) Rehearse(ctx context.Context, w io.Writer, r *Request) error
 		cancel()
 		return err
 	}
-	actor := s.alone(s.Config, secret)
+	actor := s.Apart()
+	actor.Store = &credential.Store{Keyring: credential.OneSecret{Secret: secret}}
 	actor.Trace = traceTo(w)
 	rehearsed := *r
 	rehearsed.Account = account

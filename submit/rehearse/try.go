@@ -1,4 +1,4 @@
-package submit
+package rehearse
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sendoff/config"
+	"sendoff/submit"
 	"sendoff/submit/credential"
 	"sendoff/submit/dial"
 	"sendoff/submit/envelope"
@@ -37,34 +38,35 @@ type Seen struct {
 // sends the mail of t in it, which is never queued. When it returns nil, the
 // server has taken the login and the mail. It says what the server is like only if
 // there is no mail to send.
-func (s *Submitter) Try(ctx context.Context, t Trial) (Seen, error) {
+func Try(ctx context.Context, s *submit.Submitter, t Trial) (Seen, error) {
 	c := config.Default()
 	c.Hostname, c.Accounts, c.Providers = s.Config.Hostname, []*config.Account{t.Account}, s.Config.Providers
 	a, why, err := c.Choose(config.Choice{})
 	if err != nil {
 		return Seen{}, err
 	}
+	actor := s.Apart()
+	actor.Config, actor.Spool.NoQueue = c, "a trial is not kept"
 	if !t.Secret.IsZero() {
 		a.Secret = nil // which is the keyring
+		actor.Store = &credential.Store{Keyring: credential.OneSecret{Secret: t.Secret}}
 	}
-	actor := s.alone(c, t.Secret)
-	actor.Spool.NoQueue = "a trial is not kept"
 	if t.Mail == "" {
-		return actor.meet(ctx, a)
+		return meet(ctx, actor, a)
 	}
 	m, err := message.Read(strings.NewReader(t.Mail), message.Options{})
 	if err != nil {
 		return Seen{}, err
 	}
 	defer m.Close()
-	to := Wanted{Recipient: envelope.Recipient{Address: t.To}, Origin: "the trial", NoAliases: true}
-	return Seen{}, actor.Submit(ctx, &Request{Account: a, Why: why, Sender: &t.To, To: []Wanted{to}, Message: m})
+	to := submit.Wanted{Recipient: envelope.Recipient{Address: t.To}, Origin: "the trial", NoAliases: true}
+	return Seen{}, actor.Submit(ctx, &submit.Request{Account: a, Why: why, Sender: &t.To, To: []submit.Wanted{to}, Message: m})
 }
 
 // meet opens a session, says what the server is like, and ends it.
-func (s *Submitter) meet(ctx context.Context, a *config.Account) (Seen, error) {
+func meet(ctx context.Context, s *submit.Submitter, a *config.Account) (Seen, error) {
 	own, _ := a.Address()
-	session, h, err := s.smarthosts().Open(ctx, a, rewrite.New(s.Config, s.Identity, a).HelloName(own), smarthost.Options{})
+	session, h, err := s.Smarthosts().Open(ctx, a, rewrite.New(s.Config, s.Identity, a).HelloName(own), smarthost.Options{})
 	if err != nil {
 		return Seen{}, err
 	}
