@@ -72,7 +72,7 @@ func Unread(environ []string) []string {
 		name, ours := strings.CutPrefix(variable, variablePrefix)
 		near := status.Nearest(name, known)
 		switch {
-		case !ours, slices.Contains(known, name), others(name, value):
+		case !ours, slices.Contains(known, name), isNoSetting(name, value):
 		case strings.Contains(name, "PASS"), strings.Contains(name, "PWD"):
 			unread = append(unread, variable+" is not read, as the environment is no place for a password; SENDOFF_SECRET says where it is, as in file:PATH or env:NAME")
 		case near != "":
@@ -85,10 +85,10 @@ func Unread(environ []string) []string {
 	return unread
 }
 
-// others reports whether a variable is there for another purpose: what a
+// isNoSetting reports whether a variable is there for another purpose: what a
 // notify-command is given, which may run sendoff; what Kubernetes makes for a
 // service called sendoff; and what tests have us obey.
-func others(name, value string) bool {
+func isNoSetting(name, value string) bool {
 	switch {
 	case slices.Contains([]string{"ID", "FOLDER", "SENDER", "REASON", "EVENT", "EVENT_ACCOUNT", "EVENT_SINCE", "EVENT_COUNT"}, name):
 		return true

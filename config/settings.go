@@ -123,9 +123,9 @@ func suggest(t reflect.Type, name string) string {
 	return ""
 }
 
-// instead says what to write in place of what other programs, msmtp before
+// replacements says what to write in place of what other programs, msmtp before
 // all, call so, and how to write what is easily written wrong.
-var instead = [...]struct{ name, words string }{
+var replacements = [...]struct{ name, words string }{
 	{"password", "a password is not kept here: see secret"},
 	{"passwordeval", `write secret = "command:…"`},
 	{"host", `write server = "smtps://HOST"`},
@@ -142,10 +142,10 @@ var instead = [...]struct{ name, words string }{
 	{"timeout", `write it with a unit, as in "30s"`},
 }
 
-// advice returns the row of instead for name, as the end of an error.
+// advice returns the row of replacements for name, as the end of an error.
 func advice(name string) string {
 	name = strings.ReplaceAll(strings.ToLower(name), "_", "-")
-	for _, row := range instead {
+	for _, row := range replacements {
 		if row.name == name {
 			return "; " + row.words
 		}

@@ -124,7 +124,7 @@ func FuzzParseRef(f *testing.F) {
 			return
 		}
 		_ = r.String()
-		store := &Store{Keyring: shelf{}, Home: "/nonexistent"}
+		store := &Store{Keyring: ring{}, Home: "/nonexistent"}
 		if r.Kind() != secret.File && r.Kind() != secret.Command {
 			if secret, err := store.Get(t.Context(), []Ref{r}, item); err == nil && (s != "none" || !secret.IsZero()) {
 				t.Fatalf("%q gives a secret", s)
@@ -192,7 +192,7 @@ func TestFile(t *testing.T) {
 
 func TestList(t *testing.T) {
 	home := t.TempDir()
-	store := &Store{Home: home, Keyring: shelf{"ann@example.org@smtp.example.org": "hunter2"}}
+	store := &Store{Home: home, Keyring: ring{"ann@example.org@smtp.example.org": "hunter2"}}
 	tests := []struct{ refs, want, err string }{
 		{"file:~/missing\nkeyring", "hunter2", "<nil>"},
 		{"keyring\nfile:~/missing", "hunter2", "<nil>"},

@@ -194,14 +194,14 @@ func explain(username string, err error) error {
 	if known := busError(err); known != nil {
 		return known
 	}
-	if ours(err) {
+	if hasFinalWords(err) {
 		return err
 	}
 	return errors.New(status.Line(err.Error(), 200))
 }
 
-// ours reports whether err has its final words already.
-func ours(err error) bool {
+// hasFinalWords reports whether the text of err is fit for people already.
+func hasFinalWords(err error) bool {
 	for _, e := range [...]error{ErrNoBus, ErrNoService, ErrNoCollection, ErrLocked, ErrTimeout, ErrCrashed, context.Canceled, context.DeadlineExceeded} {
 		if errors.Is(err, e) {
 			return true

@@ -49,7 +49,7 @@ func (system) Get(_, username string) (string, error) {
 		return "", err
 	}
 	if len(found) == 0 { // a collection may show its items only when it is unlocked
-		if err := svc.Unlock(all.ours); err != nil {
+		if err := svc.Unlock(all.collection); err != nil {
 			return "", err
 		}
 		if found, err = all.find(context.Background(), schemes(username)...); err != nil {
@@ -89,7 +89,7 @@ func (system) Delete(_, username string) error {
 	if err != nil {
 		return err
 	}
-	if err := svc.Unlock(all.ours); err != nil {
+	if err := svc.Unlock(all.collection); err != nil {
 		return err
 	}
 	found, err := all.find(context.Background(), schemes(username)[0])
@@ -148,7 +148,7 @@ func look(ctx context.Context, username string, write bool) (locked bool, err er
 	if len(found) > 0 && (found[0].locked || !write) {
 		return found[0].locked, nil
 	}
-	return isLocked(ctx, conn.Object(secrets, all.ours), "Collection")
+	return isLocked(ctx, conn.Object(secrets, all.collection), "Collection")
 }
 
 // connect connects to the session bus, and names it where go-keyring looks.
@@ -180,31 +180,31 @@ func startService(ctx context.Context) error {
 	return conn.BusObject().CallWithContext(ctx, "org.freedesktop.DBus.StartServiceByName", 0, secrets, uint32(0)).Err
 }
 
-// shelves is the collections of the service, on a connection.
-type shelves struct {
-	conn *dbus.Conn
-	ours dbus.ObjectPath // where go-keyring stores: the one called login, else the default one
-	next dbus.ObjectPath // the default one
+// serviceCollections is the collections of the service, on a connection.
+type serviceCollections struct {
+	conn       *dbus.Conn
+	collection dbus.ObjectPath // where go-keyring stores: the one called login, else the default one
+	standard   dbus.ObjectPath // the default one
 }
 
-// collections asks for them.
-func collections(ctx context.Context, conn *dbus.Conn) (shelves, error) {
-	s := shelves{conn: conn}
+// collections asks the service for its collections.
+func collections(ctx context.Context, conn *dbus.Conn) (serviceCollections, error) {
+	s := serviceCollections{conn: conn}
 	svc := conn.Object(secrets, secretsObj)
 	all, err := property[[]dbus.ObjectPath](ctx, svc, "Service", "Collections")
 	if err != nil {
 		return s, err
 	}
-	if err := svc.CallWithContext(ctx, iface+"Service.ReadAlias", dbus.FlagNoAutoStart, "default").Store(&s.next); err != nil {
+	if err := svc.CallWithContext(ctx, iface+"Service.ReadAlias", dbus.FlagNoAutoStart, "default").Store(&s.standard); err != nil {
 		return s, err
 	}
 	switch {
 	case slices.Contains(all, loginObj):
-		s.ours = loginObj
-	case s.next == "/":
+		s.collection = loginObj
+	case s.standard == "/":
 		return s, ErrNoCollection
 	default:
-		s.ours = s.next
+		s.collection = s.standard
 	}
 	return s, nil
 }
@@ -218,7 +218,7 @@ type found struct {
 // find returns the items of all collections with one of these sets of attributes:
 // those of the first set first, and of one set those in our collection, in the
 // default one, and in the others.
-func (s shelves) find(ctx context.Context, sets ...map[string]string) (all []found, err error) {
+func (s serviceCollections) find(ctx context.Context, sets ...map[string]string) (all []found, err error) {
 	svc := s.conn.Object(secrets, secretsObj)
 	for _, attributes := range sets {
 		var open, locked []dbus.ObjectPath
@@ -240,11 +240,11 @@ func (s shelves) find(ctx context.Context, sets ...map[string]string) (all []fou
 }
 
 // rank orders items by their collection.
-func (s shelves) rank(item dbus.ObjectPath) int {
+func (s serviceCollections) rank(item dbus.ObjectPath) int {
 	switch dbus.ObjectPath(path.Dir(string(item))) {
-	case s.ours:
+	case s.collection:
 		return 0
-	case s.next:
+	case s.standard:
 		return 1
 	}
 	return 2

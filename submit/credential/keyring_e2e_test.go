@@ -116,7 +116,7 @@ func (d *desktop) wait(t *testing.T, socket string) {
 		if err != nil {
 			continue
 		}
-		if locked, err := isLocked(t.Context(), conn.Object(secrets, all.ours), "Collection"); err == nil && !locked {
+		if locked, err := isLocked(t.Context(), conn.Object(secrets, all.collection), "Collection"); err == nil && !locked {
 			return
 		}
 	}

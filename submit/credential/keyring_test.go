@@ -13,10 +13,10 @@ import (
 	"github.com/zalando/go-keyring"
 )
 
-// shelf is a keyring in memory.
-type shelf map[string]string
+// ring is a keyring in memory.
+type ring map[string]string
 
-func (s shelf) Get(service, username string) (string, error) {
+func (s ring) Get(service, username string) (string, error) {
 	secret, ok := s[username]
 	if service != "sendoff" || !ok {
 		return "", ErrNotFound
@@ -24,12 +24,12 @@ func (s shelf) Get(service, username string) (string, error) {
 	return secret, nil
 }
 
-func (s shelf) Set(_, username, secret string) error {
+func (s ring) Set(_, username, secret string) error {
 	s[username] = secret
 	return nil
 }
 
-func (s shelf) Delete(_, username string) error {
+func (s ring) Delete(_, username string) error {
 	if _, ok := s[username]; !ok {
 		return keyring.ErrNotFound
 	}
@@ -38,7 +38,7 @@ func (s shelf) Delete(_, username string) error {
 }
 
 func TestKeyring(t *testing.T) {
-	kept := shelf{}
+	kept := ring{}
 	store := &Store{Keyring: kept}
 	ref := refs(t, "keyring")
 	secret, _ := NewSecret("hunter2")

@@ -287,7 +287,7 @@ func (g *grant) refreshToken(ctx context.Context) (string, error) {
 		text = token.Reveal()
 	}
 	switch {
-	case nothing(err):
+	case isAbsent(err):
 		return "", fmt.Errorf("nobody has consented yet, no refresh token is in %s; run sendoff --login %s", ref, g.Account)
 	case err != nil:
 		return "", named{ref, err}
@@ -295,8 +295,8 @@ func (g *grant) refreshToken(ctx context.Context) (string, error) {
 	return text, nil
 }
 
-// nothing reports whether err says that there is no secret, and nothing worse.
-func nothing(err error) bool {
+// isAbsent reports whether err only says that there is no secret.
+func isAbsent(err error) bool {
 	return errors.Is(err, ErrNotFound) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, errEmpty)
 }
 

@@ -58,8 +58,8 @@ func needsPerson(code string) bool {
 	return code == "invalid_grant" || code == "interaction_required" || code == "consent_required" || code == "login_required"
 }
 
-// passing reports whether a refusal may be gone by itself.
-func passing(code string) bool { return code == "temporarily_unavailable" || code == "server_error" }
+// mayPass reports whether a refusal with that code may be gone at the next attempt.
+func mayPass(code string) bool { return code == "temporarily_unavailable" || code == "server_error" }
 
 // tokens asks the token endpoint. A refusal is a login that failed; any other
 // error is one of the way to the provider.
@@ -73,17 +73,17 @@ func (g *grant) tokens(ctx context.Context, form url.Values) (tokens, error) {
 	}
 	t, err := parseTokens(body)
 	if r, ok := errors.AsType[*refusal](err); ok {
-		return tokens{}, hush(r, code, form)
+		return tokens{}, refused(r, code, form)
 	}
 	if err != nil || code/100 != 2 {
-		return tokens{}, senseless(g.TokenURL, code, err)
+		return tokens{}, badAnswer(g.TokenURL, code, err)
 	}
 	return t, nil
 }
 
-// blot hides in text the secrets of form: some providers repeat what they were
+// hideSent hides in text the secrets of form: some providers repeat what they were
 // sent.
-func blot(text string, form url.Values) string {
+func hideSent(text string, form url.Values) string {
 	for _, key := range []string{"refresh_token", "client_secret", "code", "device_code", "code_verifier"} {
 		for _, secret := range []string{form.Get(key), url.QueryEscape(form.Get(key))} {
 			if secret != "" {
@@ -94,17 +94,19 @@ func blot(text string, form url.Values) string {
 	return text
 }
 
-// hush makes r fit to be shown.
-func hush(r *refusal, code int, form url.Values) error {
-	r.code, r.description = blot(r.code, form), blot(r.description, form)
-	if passing(r.code) || code == http.StatusTooManyRequests || code/100 == 5 {
+// refused returns r, the answer to form with the HTTP status code, without our secrets:
+// of kind Connection if another attempt may succeed, else AuthFailed.
+func refused(r *refusal, code int, form url.Values) error {
+	r.code, r.description = hideSent(r.code, form), hideSent(r.description, form)
+	if mayPass(r.code) || code == http.StatusTooManyRequests || code/100 == 5 {
 		return status.Connection.Wrap(r)
 	}
 	return status.AuthFailed.Wrap(r)
 }
 
-// senseless is the error of an answer that is none.
-func senseless(endpoint string, code int, err error) error {
+// badAnswer is the error of an answer that is neither tokens nor a refusal, with the
+// HTTP status code; err says what is wrong with its text.
+func badAnswer(endpoint string, code int, err error) error {
 	if code/100 != 2 {
 		return status.Connection.Errorf("%s answers with HTTP status %d", hostOf(endpoint), code)
 	}
@@ -213,7 +215,7 @@ func (g *grant) post(ctx context.Context, endpoint string, form url.Values) (int
 func unreached(ctx context.Context, endpoint string, form url.Values, err error) error {
 	text := fmt.Sprintf("no answer within %v", askLimit)
 	if ctx.Err() == nil {
-		text = status.Line(blot(wayError(err), form), 200)
+		text = status.Line(hideSent(wayError(err), form), 200)
 	}
 	return status.Connection.Errorf("%s: %s", hostOf(endpoint), text)
 }

@@ -33,7 +33,8 @@ type flow struct {
 	run   func(*grant, context.Context, Person) (tokens, error)
 }
 
-// flows is every way, the most comfortable first.
+// flows is every way, the most comfortable first. To add one: a row, its function,
+// and an item under --flow in sendoff(1).
 var flows = [...]flow{
 	{"browser", func(g *grant) bool { return g.AuthURL != "" && g.returns() && opener() != nil }, (*grant).byBrowser},
 	{"device", func(g *grant) bool { return g.DeviceURL != "" }, (*grant).byDevice},
@@ -81,7 +82,7 @@ func (s *Store) authorise(ctx context.Context, r Ref, item Item, who Person) err
 	if err := g.clientSecret(ctx, url.Values{}); err != nil {
 		return err
 	}
-	if _, err := sourceOf(g.Refresh.Kind()).get(g.refreshPlace(), ctx); err != nil && !nothing(err) {
+	if _, err := sourceOf(g.Refresh.Kind()).get(g.refreshPlace(), ctx); err != nil && !isAbsent(err) {
 		return named{g.Refresh, err}
 	}
 	if err := g.ready(); err != nil {
@@ -327,10 +328,10 @@ func (g *grant) byDevice(ctx context.Context, who Person) (tokens, error) {
 	}
 	d, err := parseDevice(body)
 	if r, ok := errors.AsType[*refusal](err); ok {
-		return tokens{}, hush(r, code, form)
+		return tokens{}, refused(r, code, form)
 	}
 	if err != nil || code/100 != 2 {
-		return tokens{}, senseless(g.DeviceURL, code, err)
+		return tokens{}, badAnswer(g.DeviceURL, code, err)
 	}
 	who.Say(fmt.Sprintf("open %s in any browser, and enter the code %s", status.Line(d.Page, 1000), status.Line(d.UserCode, 100)))
 	return g.poll(ctx, d)

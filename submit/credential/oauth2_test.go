@@ -34,7 +34,7 @@ type tokenStore struct {
 	Store
 	t        *testing.T
 	provider *oauth2test.Provider
-	ring     shelf
+	ring     ring
 	state    *state.Folder
 	down     atomic.Bool // the provider is not reached
 	settings Provider
@@ -48,7 +48,7 @@ func newTokenStore(t *testing.T) *tokenStore {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &tokenStore{t: t, ring: shelf{}, state: state.In(root, ".")}
+	s := &tokenStore{t: t, ring: ring{}, state: state.In(root, ".")}
 	s.provider = &oauth2test.Provider{ClientID: "client", Life: time.Hour, User: "ann@example.org"}
 	s.settings = Provider{AuthURL: "http://localhost/authorize", DeviceURL: "http://localhost/device", TokenURL: "http://localhost/token", ClientID: "client", Scopes: []string{"mail"}}
 	s.Keyring = s.ring
@@ -214,7 +214,7 @@ func TestOAuth2Lock(t *testing.T) {
 }
 
 // tooSmall is a keyring that takes nothing new.
-type tooSmall struct{ shelf }
+type tooSmall struct{ ring }
 
 func (tooSmall) Set(string, string, string) error { return ErrTooBig }
 
@@ -684,7 +684,7 @@ func FuzzParseTokens(f *testing.F) {
 // TestHush: a provider that repeats what it was sent gives nothing away.
 func TestHush(t *testing.T) {
 	form := map[string][]string{"refresh_token": {"r/t+1"}, "client_secret": {"s3kr1t"}, "client_id": {"client"}}
-	err := hush(&refusal{"invalid_request", "client sent r/t+1 (r%2Ft%2B1) and s3kr1t"}, 400, form)
+	err := refused(&refusal{"invalid_request", "client sent r/t+1 (r%2Ft%2B1) and s3kr1t"}, 400, form)
 	if want := "the provider refuses: invalid_request (client sent [secret] ([secret]) and [secret])"; err.Error() != want {
 		t.Errorf("got  %s\nwant %s", err, want)
 	}
