@@ -70,7 +70,7 @@ const (
 //
 // To add a scheme: a row here, and its line in sendoff.toml(5), which
 // TestManualSchemes holds against the rows. If it is of a new kind as well: a
-// constant and a reader above, and a row where kinds are dialled.
+// constant and a reader above, and a case in dial.Connect.
 var Schemes = [...]Scheme{
 	{SchemeTLS, Host, 465, ImplicitTLS, false, "TLS from the start"},
 	{SchemeStartTLS, Host, 587, StartTLS, false, "STARTTLS, which the server must offer"},
