@@ -312,13 +312,13 @@ func (q *Queue) TimerMark() []byte {
 	if filepath.Dir(q.path) != Shared || !IsShared(Shared) {
 		return nil
 	}
-	f, err := os.OpenFile(filepath.Join(Shared, timerFile), os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	f, err := process.Regular(os.OpenFile(filepath.Join(Shared, timerFile), os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0))
 	if err != nil {
 		return nil
 	}
 	defer f.Close()
 	info, err := f.Stat()
-	if err != nil || !info.Mode().IsRegular() || info.Mode().Perm()&0o022 != 0 || info.Sys().(*syscall.Stat_t).Uid != 0 {
+	if err != nil || info.Mode().Perm()&0o022 != 0 || info.Sys().(*syscall.Stat_t).Uid != 0 {
 		return nil
 	}
 	text, _ := io.ReadAll(io.LimitReader(f, 100))
