@@ -19,7 +19,7 @@ func (w *wordWriter) parameters(value string) {
 		switch {
 		case sections[name] && number == "0": // which names the charset of all
 			w.text("\r\n " + key + "*=" + w.charset + "''")
-			w.raw = appendExtended(w.raw, text)
+			w.raw = appendEscaped(w.raw, text, '%', attributePlain)
 		case !hasEightBitText(piece):
 			w.text(piece)
 		case !ok || i == 0 || key == "boundary" || key == "charset":
@@ -28,7 +28,7 @@ func (w *wordWriter) parameters(value string) {
 			w.text(percent(piece))
 		case sections[name]:
 			w.text("\r\n " + key + "*=")
-			w.raw = appendExtended(w.raw, text)
+			w.raw = appendEscaped(w.raw, text, '%', attributePlain)
 		case strings.Contains(key, "*"): // nothing names its charset
 			w.text(piece)
 		case extended[key]:
@@ -50,11 +50,11 @@ func (w *wordWriter) extended(key, text string) {
 	start := w.charset + "''"
 	size := 0
 	for _, c := range []byte(text) {
-		size += extendedSize(c)
+		size += escapedSize(c, attributePlain)
 	}
 	if len(key)+len(start)+size <= room {
 		w.text("\r\n " + key + "*=" + start)
-		w.raw = appendExtended(w.raw, text)
+		w.raw = appendEscaped(w.raw, text, '%', attributePlain)
 		return
 	}
 	for section := 0; text != ""; section++ {
@@ -67,38 +67,21 @@ func (w *wordWriter) extended(key, text string) {
 		for n < len(text) {
 			unit, need := w.unit(text[n:]), 0
 			for _, c := range []byte(text[n : n+unit]) {
-				need += extendedSize(c)
+				need += escapedSize(c, attributePlain)
 			}
 			if left -= need; left < 0 && n > 0 {
 				break
 			}
 			n += unit
 		}
-		w.raw = appendExtended(w.raw, text[:n])
+		w.raw = appendEscaped(w.raw, text[:n], '%', attributePlain)
 		text, start = text[n:], ""
 	}
 }
 
-func appendExtended(b []byte, s string) []byte {
-	for _, c := range []byte(s) {
-		if extendedSize(c) == 1 {
-			b = append(b, c)
-		} else {
-			b = append(b, '%', hexDigits[c>>4], hexDigits[c&15])
-		}
-	}
-	return b
-}
-
-// extendedSize is how many octets c has in the value of an extended parameter:
-// one if it is an attribute-char of RFC 2231.
-func extendedSize(c byte) int {
-	switch {
-	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.IndexByte("!#$&+-.^_`{|}~", c) >= 0:
-		return 1
-	}
-	return 3
-}
+// attributePlain are the octets beside letters and digits that stand for themselves
+// in the value of an extended parameter (RFC 2231 section 7, attribute-char).
+const attributePlain = "!#$&+-.^_`{|}~"
 
 // extendedKeys are the parameters that are there in the form of RFC 2231.
 func extendedKeys(pieces []string) map[string]bool {

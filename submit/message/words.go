@@ -161,7 +161,7 @@ func (e wordEncoding) size(s string) int {
 		return n + base64.StdEncoding.EncodedLen(len(s))
 	}
 	for i := range len(s) {
-		n += qSize(s[i])
+		n += escapedSize(s[i], wordPlain)
 	}
 	return n
 }
@@ -217,25 +217,40 @@ func (w *wordWriter) unit(s string) int {
 	return 1
 }
 
-// appendQ writes s in the Q encoding as it may stand anywhere, in a phrase and
-// a comment as well (RFC 2047 section 5).
+// wordPlain are the octets beside letters and digits that stand for themselves in
+// the Q encoding wherever an encoded word may be, in a phrase and a comment as well
+// (RFC 2047 section 5). The space stands there as "_".
+const wordPlain = "!*+-/ "
+
+// appendQ writes s in the Q encoding.
 func appendQ(b []byte, s string) []byte {
-	for i := range len(s) {
-		switch c := s[i]; {
-		case c == ' ':
-			b = append(b, '_')
-		case qSize(c) == 1:
-			b = append(b, c)
-		default:
-			b = append(b, '=', hexDigits[c>>4], hexDigits[c&15])
+	begin := len(b)
+	b = appendEscaped(b, s, '=', wordPlain)
+	for i, c := range b[begin:] {
+		if c == ' ' {
+			b[begin+i] = '_'
 		}
 	}
 	return b
 }
 
-func qSize(c byte) int {
+// appendEscaped writes s with mark and two digits for each octet that is neither a
+// letter or digit nor in plain.
+func appendEscaped(b []byte, s string, mark byte, plain string) []byte {
+	for _, c := range []byte(s) {
+		if escapedSize(c, plain) == 1 {
+			b = append(b, c)
+		} else {
+			b = append(b, mark, hexDigits[c>>4], hexDigits[c&15])
+		}
+	}
+	return b
+}
+
+// escapedSize is how many octets appendEscaped writes for c.
+func escapedSize(c byte, plain string) int {
 	switch {
-	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.IndexByte("!*+-/ ", c) >= 0:
+	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.IndexByte(plain, c) >= 0:
 		return 1
 	}
 	return 3

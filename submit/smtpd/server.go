@@ -96,7 +96,8 @@ const (
 )
 
 // Serve holds one session on conn and returns when it is over; the caller
-// closes conn. TLS is a *tls.Conn's: there is no STARTTLS. If conn has deadlines (a net.Conn, an *os.File that is a pipe),
+// closes conn. TLS is that of a *tls.Conn: there is no STARTTLS. If conn has
+// deadlines (a net.Conn, an *os.File that is a pipe),
 // time limits hold and the end of ctx ends the session at once; otherwise it is
 // noticed at the next command.
 func (s *Server) Serve(ctx context.Context, conn io.ReadWriter) error {
