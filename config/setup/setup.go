@@ -345,13 +345,9 @@ func (c *conversation) forced(err error) error {
 	return nil
 }
 
-func (c *conversation) askUser(context.Context) error {
+func (c *conversation) askUser(context.Context) (err error) {
 	switch {
-	case !printable(c.User):
-		return status.Usage.Errorf("--user holds a control character, a line break, or one that cannot be seen")
 	case c.User != "":
-		c.user = c.User
-		return nil
 	case c.anonymous:
 		c.user = ""
 		c.show("this server wants no login")
@@ -359,21 +355,17 @@ func (c *conversation) askUser(context.Context) error {
 	case c.user != "" && (c.Yes || !c.There):
 		return nil
 	}
-	answer, err := c.ask(question{text: "user name", standard: c.user, flag: "--user NAME", check: visible})
-	c.user = answer
+	c.user, err = c.answer(c.User, question{text: "user name", standard: c.user, flag: "--user NAME", check: visible})
 	return err
 }
 
 // visible says what is wrong with an answer that does not show as what it is.
 func visible(answer string) error {
-	if !printable(answer) {
+	if status.Printable(answer) != answer {
 		return errors.New("it has characters that cannot be seen")
 	}
 	return nil
 }
-
-// printable reports whether s shows as what it is.
-func printable(s string) bool { return status.Printable(s) == s }
 
 // askName finds a name that the configuration does not have yet.
 func (c *conversation) askName(context.Context) error {

@@ -291,7 +291,7 @@ func TestDefaultStays(t *testing.T) {
 func TestUserPrintable(t *testing.T) {
 	s := newStage(t)
 	s.Address, s.Server, s.User = "ann@example.org", "smtps://smtp.example.org", "ann\u202egro"
-	if err := s.Run(t.Context()); status.KindOf(err) != status.Usage || !strings.Contains(err.Error(), "--user holds") {
+	if err := s.Run(t.Context()); status.KindOf(err) != status.Usage || !strings.Contains(err.Error(), "--user: it has characters that cannot be seen") {
 		t.Errorf("--user: %v", err)
 	}
 	s = newStage(t, "ann\u202egro", "ann", "desktop", "")
