@@ -292,7 +292,7 @@ func testProvider(t *testing.T, bin string) {
 		{"no client", func(w http.ResponseWriter) { io.WriteString(w, `{"error":"invalid_client"}`) }, 77, "the provider refuses: invalid_client"},
 		{"control characters", func(w http.ResponseWriter) {
 			io.WriteString(w, `{"error":"invalid_client","error_description":"a\u001b[2J\nb"}`)
-		}, 77, "the provider refuses: invalid_client (a?[2J b)"},
+		}, 77, "the provider refuses: invalid_client (a�[2J b)"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
