@@ -5,13 +5,9 @@ import (
 	"time"
 
 	"sendoff/config"
-	"sendoff/submit/credential"
-	"sendoff/submit/dial"
 	"sendoff/submit/login"
 	"sendoff/submit/queue"
 	"sendoff/submit/smarthost"
-	"sendoff/submit/smtp"
-	"sendoff/submit/state"
 	"sendoff/submit/throttle"
 )
 
@@ -24,28 +20,16 @@ func (s *Submitter) throttle() *throttle.Throttle {
 func (s *Submitter) schedule() queue.Schedule { return throttle.Schedule(s.Config) }
 
 // Secrets finds the secrets of accounts.
-func (s *Submitter) Secrets() *login.Secrets {
-	store := s.Store
-	if store == nil {
-		store = new(credential.Store)
-	}
-	var known *state.Folder
-	if s.Queue != nil {
-		known = s.Queue.State
-	}
-	d := &dial.Dialer{Lookup: s.Lookup, LookupSRV: s.LookupSRV, Dial: s.Dial, State: known, Home: store.Home, Interactive: store.Interactive}
-	secrets := &login.Secrets{Config: s.Config, Store: store, State: known, Dialer: d}
-	d.ProxySecret = secrets.ForProxy
-	return secrets
-}
+func (s *Submitter) Secrets() *login.Secrets { return s.Pool().Secrets }
 
-// Smarthosts opens sessions with accounts.
-func (s *Submitter) Smarthosts() *smarthost.Pool {
-	secrets := s.Secrets()
-	return &smarthost.Pool{Idle: s.Idle, Opener: &smarthost.Opener{
-		Dialer: secrets.Dialer, Secrets: secrets, Throttle: s.throttle(), Log: s.Log, Console: s.Console,
-		Trace: s.Trace, Patience: s.Patience, Quiet: s.Sendmail,
-	}}
+// Pool returns Smarthosts with the configuration, the queue and the log of s.
+func (s *Submitter) Pool() *smarthost.Pool {
+	p := s.Smarthosts.Clone()
+	if p.Secrets.Config = s.Config; s.Queue != nil {
+		p.Secrets.State, p.Dialer.State = s.Queue.State, s.Queue.State
+	}
+	p.Throttle, p.Log, p.Console, p.Quiet = s.throttle(), s.Log, s.Console, s.Sendmail
+	return p
 }
 
 // session returns a session with an account, unless mail for it would come back to us.
@@ -54,14 +38,7 @@ func (s *Submitter) session(ctx context.Context, a *config.Account, hello string
 		s.Log.Fault(s.throttle().Failed(a, err, nil))
 		return nil, err
 	}
-	return s.Smarthosts().Get(ctx, a, hello, patience, s.stay)
-}
-
-// remark puts into the dialogue what neither side said.
-func (s *Submitter) remark(text string) {
-	if s.Trace != nil {
-		s.Trace(smtp.Line{From: '*', Text: text})
-	}
+	return s.Pool().Get(ctx, a, hello, patience, s.stay)
 }
 
 // meetLimit notes that a message was refused for a limit of its account's, and

@@ -23,14 +23,14 @@ import (
 func dualStack(t *testing.T, six, four *post) (s *Submitter, dialled func() string) {
 	s = office(t, four)
 	s.Config.Accounts[0].Servers = config.List[config.Server]{server(t, "smtp+plain://mx.example")}
-	s.Lookup = func(_ context.Context, network, _ string) ([]netip.Addr, error) {
+	s.Smarthosts.Dialer.Lookup = func(_ context.Context, network, _ string) ([]netip.Addr, error) {
 		if network == "ip6" {
 			return []netip.Addr{netip.MustParseAddr(dialtest.Six1)}, nil
 		}
 		return []netip.Addr{netip.MustParseAddr(dialtest.Four1)}, nil
 	}
 	var list []string
-	s.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+	s.Smarthosts.Dialer.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
 		if address == dialtest.At(dialtest.Six1) {
 			list = append(list, "six")
 			return six.dial(ctx, network, address)
@@ -133,8 +133,8 @@ func TestStalls(t *testing.T) {
 func TestLateAnswerAfterStall(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, dialled := dualStack(t, &post{}, &post{})
-		lookup := s.Lookup
-		s.Lookup = func(ctx context.Context, network, host string) ([]netip.Addr, error) {
+		lookup := s.Smarthosts.Dialer.Lookup
+		s.Smarthosts.Dialer.Lookup = func(ctx context.Context, network, host string) ([]netip.Addr, error) {
 			if network == "ip4" {
 				time.Sleep(time.Second)
 			}

@@ -168,7 +168,7 @@ func TestTellBug(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := office(t, new(post))
 		s.Config.NotifyCommand = "tell"
-		s.Store = nil // the bug
+		s.Smarthosts.Secrets.Store = nil // the bug
 		r := s.newRun(Selection{})
 		r.tell("work", late{notify.Fault, time.Now(), "a reason", config.Override{}})
 		r.spread(t.Context())

@@ -24,7 +24,7 @@ const maxAlong = 100
 
 // takesAlong reports whether a session for one message is to take along others.
 func (s *Submitter) takesAlong() bool {
-	if s.Queue == nil || s.Idle != nil {
+	if s.Queue == nil || s.Smarthosts.Idle != nil {
 		return false
 	}
 	if trouble, _ := s.Trouble(); trouble != "" {

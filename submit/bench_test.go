@@ -48,7 +48,7 @@ func benchmark(b *testing.B, delay time.Duration) {
 	h := newSmarthost(b)
 	s, a := h.submitter(b, "swordfish")
 	trips := new(atomic.Int64)
-	s.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+	s.Smarthosts.Dialer.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := new(net.Dialer).DialContext(ctx, network, address)
 		trips.Add(1)
 		time.Sleep(delay)

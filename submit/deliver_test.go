@@ -193,7 +193,7 @@ func (h *mailServer) submitter(t testing.TB, password string, servers ...string)
 	}
 	a.TLSCA = h.ca
 	a.Secret = nil // which is the keyring
-	return &Submitter{Config: &config.Config{}, Identity: host, Store: &credential.Store{Keyring: credential.OneSecret{Secret: secret}}}, a
+	return &Submitter{Config: &config.Config{}, Identity: host, Smarthosts: smarthost.New(&credential.Store{Keyring: credential.OneSecret{Secret: secret}})}, a
 }
 
 // deadPort is an address where nobody listens.
@@ -217,7 +217,7 @@ func TestServersInOrder(t *testing.T) {
 	defer mute.Close()
 	h := newSmarthost(t)
 	s, a := h.submitter(t, "swordfish", "smtp+plain://"+deadPort(t), "smtps://nowhere.invalid", "smtps://"+mute.Addr().String())
-	s.Lookup = func(_ context.Context, _, host string) ([]netip.Addr, error) {
+	s.Smarthosts.Dialer.Lookup = func(_ context.Context, _, host string) ([]netip.Addr, error) {
 		return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
 	}
 	a.Timeout.Duration = 5 * time.Second
@@ -236,7 +236,7 @@ func TestAddressesInOrder(t *testing.T) {
 	s, a := h.submitter(t, "swordfish")
 	a.Servers = []config.Server{server(t, "smtps://mx.example:465")}
 	a.TLSName = "127.0.0.1"
-	s.Lookup = func(_ context.Context, network, host string) ([]netip.Addr, error) {
+	s.Smarthosts.Dialer.Lookup = func(_ context.Context, network, host string) ([]netip.Addr, error) {
 		if network != "ip4" || host != "mx.example" {
 			t.Errorf("looked up %s, %s", network, host)
 		}
@@ -246,7 +246,7 @@ func TestAddressesInOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	var tried []string
-	s.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+	s.Smarthosts.Dialer.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
 		tried = append(tried, address)
 		switch address {
 		case "192.0.2.1:465":
@@ -301,13 +301,13 @@ func TestSRVPortInUse(t *testing.T) {
 		s, a := h.submitter(t, "swordfish")
 		a.TLSCA = tt.ca
 		a.Servers, a.TLSName = []config.Server{server(t, tt.server)}, "127.0.0.1"
-		s.LookupSRV = func(context.Context, string) ([]*net.SRV, error) {
+		s.Smarthosts.Dialer.LookupSRV = func(context.Context, string) ([]*net.SRV, error) {
 			return []*net.SRV{{Target: "mail.example.org.", Port: tt.port}}, nil
 		}
-		s.Lookup = func(context.Context, string, string) ([]netip.Addr, error) {
+		s.Smarthosts.Dialer.Lookup = func(context.Context, string, string) ([]netip.Addr, error) {
 			return []netip.Addr{netip.MustParseAddr("192.0.2.1")}, nil
 		}
-		s.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		s.Smarthosts.Dialer.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, network, tt.address)
 		}
 		if err := s.Submit(context.Background(), request(t, a, nil, "Subject: x\n", "bob@example.net")); err != nil || len(h.mails) != i+1 {
@@ -348,10 +348,10 @@ func TestPasswordUnprotected(t *testing.T) {
 	for _, order := range []config.List[string]{nil, {"PLAIN"}, {"LOGIN"}, {"LOGIN", "PLAIN"}, {"XOAUTH2", "PLAIN"}, {"OAUTHBEARER"}, {"SCRAM-SHA-256", "PLAIN"}} {
 		s, a := newSmarthost(t).submitter(t, "swordfish")
 		a.Servers, a.Auth = []config.Server{server(t, "smtp+plain://mx.example")}, order
-		s.Lookup = func(context.Context, string, string) ([]netip.Addr, error) {
+		s.Smarthosts.Dialer.Lookup = func(context.Context, string, string) ([]netip.Addr, error) {
 			return []netip.Addr{netip.MustParseAddr("127.0.0.1")}, nil
 		}
-		s.Dial = func(ctx context.Context, network, _ string) (net.Conn, error) {
+		s.Smarthosts.Dialer.Dial = func(ctx context.Context, network, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, network, l.Addr().String())
 		}
 		err := s.Submit(context.Background(), request(t, a, nil, "Subject: x\n", "bob@example.net"))
@@ -372,7 +372,7 @@ func TestOtherLocalhost(t *testing.T) {
 	h, other := newSmarthost(t), newSmarthost(t)
 	s, a := h.submitter(t, "swordfish")
 	a.Servers, a.TLSFingerprint = []config.Server{server(t, "smtps://localhost:2465")}, config.Fingerprints{h.pin}
-	s.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+	s.Smarthosts.Dialer.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
 		if address == "[::1]:2465" {
 			address = other.address
 		} else {
@@ -400,7 +400,7 @@ func TestWrongPassword(t *testing.T) {
 	h := newSmarthost(t)
 	s, a := h.submitter(t, "sword", "smtps://"+h.address)
 	logins := 0
-	s.Trace = func(l smtp.Line) {
+	s.Smarthosts.Trace = func(l smtp.Line) {
 		if strings.HasPrefix(l.Text, "AUTH") {
 			logins++
 		}
@@ -440,8 +440,8 @@ func TestManyRecipients(t *testing.T) {
 func TestKeptTogether(t *testing.T) {
 	h := newSmarthost(t)
 	s, a := h.submitter(t, "swordfish")
-	s.Idle = new(smarthost.Idle)
-	defer s.Idle.Close()
+	s.Smarthosts.Idle = new(smarthost.Idle)
+	defer s.Smarthosts.Idle.Close()
 	var all sync.WaitGroup
 	for range 4 {
 		all.Go(func() {

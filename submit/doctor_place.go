@@ -45,7 +45,7 @@ func (d *doctor) files(context.Context) []finding {
 		found = append(found, noted(status.Config.Errorf("%s", text)))
 	}
 	for _, f := range d.private() {
-		loose, err := process.TrustPrivate(f.path, d.s.Store.Home)
+		loose, err := process.TrustPrivate(f.path, d.s.Smarthosts.Secrets.Store.Home)
 		switch {
 		case errors.As(err, new(*fs.PathError)): // whoever needs it says so
 		case err != nil && f.judged:
@@ -92,7 +92,7 @@ func (d *doctor) private() []privateFile {
 	}
 	var files []privateFile
 	for _, ref := range slices.Concat(d.sources(), d.account.ProxySecret) {
-		if path := ref.Path(d.s.Store.Home); path != "" {
+		if path := ref.Path(d.s.Smarthosts.Secrets.Store.Home); path != "" {
 			files = append(files, privateFile{path, ref.String(), true})
 		}
 	}
@@ -133,7 +133,7 @@ func (d *doctor) choice(context.Context) []finding {
 func (d *doctor) secret(ctx context.Context) []finding {
 	var got credential.Secret
 	var err error
-	d.login, err = d.s.Smarthosts().Login(ctx, d.account, credential.Secret{})
+	d.login, err = d.s.Pool().Login(ctx, d.account, credential.Secret{})
 	switch {
 	case err != nil:
 	case d.login == nil && d.account.User == "":

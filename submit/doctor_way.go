@@ -100,7 +100,7 @@ func (d *doctor) connections(ctx context.Context) []finding {
 	var found []finding
 	for _, m := range d.met {
 		for _, l := range m.lines {
-			d.s.Trace(l)
+			d.s.Smarthosts.Trace(l)
 		}
 		if m.Err != nil && m.Reached == smarthost.Connecting {
 			found = append(found, failing(m.Err))
@@ -144,7 +144,7 @@ func (d *doctor) anybody() *meeting {
 
 func (d *doctor) meet(ctx context.Context, h dial.Hop) *meeting {
 	m := new(meeting)
-	opener := d.s.Smarthosts().Opener
+	opener := d.s.Pool().Opener
 	if opener.Trace != nil {
 		opener.Trace = func(l smtp.Line) { m.lines = append(m.lines, l) }
 	}
@@ -277,7 +277,7 @@ func (d *doctor) mechanism(ctx context.Context) []finding {
 // runs, and a person is asked, no second time.
 func (d *doctor) loggedIn(ctx context.Context) []finding {
 	var err error
-	if d.session, _, err = d.s.Smarthosts().Open(ctx, d.account, d.hello, smarthost.Options{Login: d.login}); err != nil {
+	if d.session, _, err = d.s.Pool().Open(ctx, d.account, d.hello, smarthost.Options{Login: d.login}); err != nil {
 		return one(failing(err))
 	}
 	if d.login == nil {

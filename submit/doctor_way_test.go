@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"sendoff/config"
-	"sendoff/submit/credential"
 	"sendoff/submit/dial/dialtest"
 	"sendoff/submit/status"
 )
@@ -75,7 +74,7 @@ func TestDoctorAddresses(t *testing.T) {
 				a.User, a.Servers = "", config.List[config.Server]{server(t, "smtp+plain://mx.example:25")}
 				c := config.Default()
 				c.Accounts, c.Queue, c.Hostname = []*config.Account{a}, config.Off, "client.example"
-				s := &Submitter{Config: c, Identity: host, Store: &credential.Store{}, Lookup: n.Lookup, Dial: n.Dial}
+				s := &Submitter{Config: c, Identity: host, Smarthosts: poolIn(n)}
 				var out strings.Builder
 				s.Doctor(t.Context(), &out, Checkup{})
 				lines := strings.Split(out.String(), "\n")
@@ -105,7 +104,7 @@ func TestOddPort(t *testing.T) {
 		a.User, a.Servers = "", config.List[config.Server]{server(t, "smtp://mx.example:465")}
 		c := config.Default()
 		c.Accounts, c.Queue, c.Hostname = []*config.Account{a}, config.Off, "client.example"
-		s := &Submitter{Config: c, Identity: host, Store: &credential.Store{}, Lookup: n.Lookup, Dial: n.Dial}
+		s := &Submitter{Config: c, Identity: host, Smarthosts: poolIn(n)}
 		s.Console = &status.Console{Person: func(text string, _ error) { n.Note("%s", text) }}
 		err := s.Submit(t.Context(), request(t, a, nil, "Subject: x\n", "bob@example.net"))
 		if err == nil || err.Error() != waited {

@@ -9,7 +9,7 @@ import (
 // event is one of which a person is told as the configuration says.
 func (s *Submitter) event(name string, about ...string) notify.Event {
 	return notify.Event{
-		Command: s.Config.NotifyCommand, Home: s.Store.Home, Folder: s.Queue.FailedFolder(), Log: s.Log,
+		Command: s.Config.NotifyCommand, Home: s.Smarthosts.Secrets.Store.Home, Folder: s.Queue.FailedFolder(), Log: s.Log,
 		Name: name, About: about,
 	}
 }

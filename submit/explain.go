@@ -15,7 +15,7 @@ import (
 // changes and message. It connects to nothing and reads no secret.
 func (s *Submitter) Explain(w io.Writer, r *Request) error {
 	quiet := s.Apart()
-	quiet.Console, quiet.Trace = nil, nil // warnings and changes are shown with the rest
+	quiet.Console, quiet.Smarthosts.Trace = nil, nil // warnings and changes are shown with the rest
 	j, err := quiet.prepare(r)
 	if err != nil {
 		return err

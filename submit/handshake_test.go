@@ -112,7 +112,7 @@ func (h *mailServer) queued(t *testing.T, address string) (*Submitter, *config.A
 	if err := os.WriteFile(secret, []byte("swordfish\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s.Queue, s.Store = q, &credential.Store{Home: "/nonexistent"}
+	s.Queue, s.Smarthosts.Secrets.Store = q, &credential.Store{Home: "/nonexistent"}
 	s.Config = config.Default()
 	s.Config.Aliases, s.Spool.Runner = config.Off, config.Off
 	a.TLSCA = ""

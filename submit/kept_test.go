@@ -20,8 +20,8 @@ func TestKept(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := &post{}
 		s := office(t, p)
-		s.Idle = new(smarthost.Idle)
-		defer s.Idle.Close()
+		s.Smarthosts.Idle = new(smarthost.Idle)
+		defer s.Smarthosts.Idle.Close()
 		dials := func(want int, why string) {
 			t.Helper()
 			if err := submit(t, s, "bob@example.net"); err != nil {
@@ -60,8 +60,8 @@ func TestKept(t *testing.T) {
 func TestKeptYields(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := office(t, &post{})
-		s.Idle, s.Config.Sessions = new(smarthost.Idle), 1
-		defer s.Idle.Close()
+		s.Smarthosts.Idle, s.Config.Sessions = new(smarthost.Idle), 1
+		defer s.Smarthosts.Idle.Close()
 		for _, hello := range []string{"a.example", "b.example"} {
 			s.Config.Hostname = hello
 			begin := time.Now()
@@ -87,8 +87,8 @@ func TestRunnerUnderTraffic(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.Config.Accounts[0].Deliver = config.DeliverNow
-		s.Idle = new(smarthost.Idle)
-		defer s.Idle.Close()
+		s.Smarthosts.Idle = new(smarthost.Idle)
+		defer s.Smarthosts.Idle.Close()
 		ctx, cancel := context.WithCancel(t.Context())
 		var all sync.WaitGroup
 		runner := *s

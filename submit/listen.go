@@ -114,9 +114,10 @@ func (v *Service) Listen(ctx context.Context, sockets []net.Listener, idle time.
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	s := *v.Submitter
-	s.Idle, s.own = new(smarthost.Idle), sockets
+	s.Smarthosts, s.own = s.Smarthosts.Clone(), sockets
+	s.Smarthosts.Idle = new(smarthost.Idle)
 	s.memory = new(memory) // shared by those that submit and the one that runs the queue
-	defer s.Idle.Close()
+	defer s.Smarthosts.Idle.Close()
 	defer v.Wait()
 	door := &door{last: time.Now(), guests: make(map[kind]int)}
 	var all sync.WaitGroup
@@ -302,7 +303,7 @@ func (k *keyhole) fits(ctx context.Context, s *Submitter, a *config.Account, pas
 	}
 	f = heldSecret{at: time.Now()}
 	refs, item := login.Item(a)
-	if secret, err := s.Store.Get(ctx, refs, item); err == nil && !secret.IsZero() {
+	if secret, err := s.Smarthosts.Secrets.Store.Get(ctx, refs, item); err == nil && !secret.IsZero() {
 		f.hash = sha256.Sum256([]byte(secret.Reveal()))
 	}
 	if k.known == nil {

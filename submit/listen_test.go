@@ -18,6 +18,7 @@ import (
 
 	"sendoff/config"
 	"sendoff/submit/credential"
+	"sendoff/submit/smarthost"
 )
 
 // TestSockets opens nothing that another machine could reach, and replaces
@@ -191,7 +192,7 @@ func TestKeyhole(t *testing.T) {
 	}
 	write("one")
 	a := &config.Account{Name: "work", User: "user", Secret: from(t, fmt.Sprintf("command:sh -c 'echo >>%s; cat %s'", runs, secret))}
-	s := &Submitter{Config: config.Default(), Store: &credential.Store{}}
+	s := &Submitter{Config: config.Default(), Smarthosts: smarthost.New(&credential.Store{})}
 	k := new(keyhole)
 	var all sync.WaitGroup
 	for range 20 {

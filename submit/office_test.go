@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"sendoff/config"
-	"sendoff/submit/credential"
 	"sendoff/submit/queue"
 	"sendoff/submit/spool"
 )
@@ -148,7 +147,7 @@ func office(t *testing.T, p *post) *Submitter {
 	}
 	c.Accounts = []*config.Account{a}
 	c.Runner = config.Off
-	return &Submitter{Config: c, Identity: host, Dial: p.dial, Spool: spool.Spool{Queue: q, Runner: c.Runner}, Sendmail: true, Store: &credential.Store{Home: "/nonexistent"}}
+	return &Submitter{Config: c, Identity: host, Spool: spool.Spool{Queue: q, Runner: c.Runner}, Sendmail: true, Smarthosts: poolTo(p.dial)}
 }
 
 // submit submits a message to the account work, or another.

@@ -236,11 +236,11 @@ func TestReplyThenPanic(t *testing.T) {
 			p := &post{dot: after(took, "250 taken")}
 			s := office(t, p)
 			var conn net.Conn
-			s.Dial = func(ctx context.Context, network, address string) (_ net.Conn, err error) {
+			s.Smarthosts.Dialer.Dial = func(ctx context.Context, network, address string) (_ net.Conn, err error) {
 				conn, err = p.dial(ctx, network, address)
 				return conn, err
 			}
-			s.Trace = func(l smtp.Line) {
+			s.Smarthosts.Trace = func(l smtp.Line) {
 				if l.Text == "250 taken" {
 					panic("some bug")
 				}

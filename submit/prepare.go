@@ -152,11 +152,11 @@ func (s *Submitter) complete(r *Request, j *Job, h *header) error {
 		}
 	}
 	if input, odd := j.message.Input(); odd {
-		s.remark("the input is " + input)
+		s.Smarthosts.Remark("the input is " + input)
 	}
 	tidied := j.message.Tidy(from)
 	for _, c := range tidied {
-		s.remark(c.String())
+		s.Smarthosts.Remark(c.String())
 	}
 	author, _ := j.message.From()
 	var failure error

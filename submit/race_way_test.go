@@ -115,9 +115,9 @@ func TestDoctorInRealTime(t *testing.T) {
 	c := config.Default()
 	c.Accounts, c.Queue, c.Hostname = []*config.Account{a}, config.Off, "client.example"
 	s := submitterIn(n)
-	s.Config, s.Identity, s.Store = c, host, &credential.Store{}
+	s.Config, s.Identity, s.Smarthosts.Secrets.Store = c, host, &credential.Store{}
 	good := new(post)
-	s.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+	s.Smarthosts.Dialer.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
 		if address == dialtest.At(dialtest.Four1) || address == dialtest.At(dialtest.Six2) {
 			return good.dial(ctx, network, address)
 		}

@@ -246,11 +246,8 @@ func (s *Submitter) configured(place config.Override) *loaded {
 	worker := *s
 	worker.Config = c
 	worker.Log = s.Log.Like(c)
-	if s.Store != nil { // whose home may be that of whoever runs the queue
-		store := *s.Store
-		store.Home = place.Paths(s.Identity).Home
-		worker.Store = &store
-	}
+	worker.Smarthosts = s.Smarthosts.Clone()
+	worker.Smarthosts.Secrets.Store.Home = place.Paths(s.Identity).Home // of whoever queued the entry
 	worker.Load = func(config.Override) (*config.Config, error) { return c, nil }
 	return &loaded{&worker, nil}
 }

@@ -241,7 +241,7 @@ func TestTwoAccounts(t *testing.T) {
 		other.Name = "home"
 		other.Servers = config.List[config.Server]{server(t, "smtp+plain://127.0.0.2:25")}
 		s.Config.Accounts = append(s.Config.Accounts, &other)
-		s.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		s.Smarthosts.Dialer.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
 			if strings.HasPrefix(address, "127.0.0.2:") {
 				return nil, errors.New("connection refused")
 			}

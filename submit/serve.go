@@ -48,8 +48,9 @@ type Service struct {
 // says why the session was broken off.
 func (v *Service) Serve(ctx context.Context, conn io.ReadWriter) error {
 	s := *v.Submitter
-	s.Idle = new(smarthost.Idle)
-	defer s.Idle.Close()
+	s.Smarthosts = s.Smarthosts.Clone()
+	s.Smarthosts.Idle = new(smarthost.Idle)
+	defer s.Smarthosts.Idle.Close()
 	defer v.Wait()
 	d := smtpd.Server{
 		Hostname: rewrite.Hostname(s.Config, s.Identity), AllowUnqualified: true, Pipe: v.Pipe, Timeout: v.Timeout,

@@ -15,7 +15,6 @@ import (
 	"testing"
 
 	"sendoff/config"
-	"sendoff/submit/credential"
 	"sendoff/submit/queue"
 	"sendoff/submit/smarthost"
 	"sendoff/submit/spool"
@@ -112,7 +111,7 @@ func thrift(t *testing.T, h *thrifty) *Submitter {
 	a.File, a.User, a.Deliver = "config.toml", "", config.DeliverNow
 	a.Servers = config.List[config.Server]{server(t, "smtp+plain://127.0.0.1:25")}
 	c.Accounts = []*config.Account{a}
-	return &Submitter{Config: c, Identity: host, Dial: h.dial, Spool: spool.Spool{Queue: q, Runner: c.Runner}, Sendmail: true, Store: &credential.Store{Home: "/nonexistent"}}
+	return &Submitter{Config: c, Identity: host, Spool: spool.Spool{Queue: q, Runner: c.Runner}, Sendmail: true, Smarthosts: poolTo(h.dial)}
 }
 
 func (h *thrifty) submit(t *testing.T, s *Submitter, sender *string, to ...string) error {
@@ -222,8 +221,8 @@ func TestSessionsKept(t *testing.T) {
 		t.Run(how, func(t *testing.T) {
 			h := &thrifty{most: 1, how: how}
 			s := thrift(t, h)
-			s.Idle = new(smarthost.Idle)
-			defer s.Idle.Close()
+			s.Smarthosts.Idle = new(smarthost.Idle)
+			defer s.Smarthosts.Idle.Close()
 			for range 3 {
 				if err := h.submit(t, s, nil, "a@example.net"); err != nil {
 					t.Error(err)

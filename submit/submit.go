@@ -27,11 +27,9 @@ import (
 	"context"
 	"io"
 	"net"
-	"net/netip"
 	"time"
 
 	"sendoff/config"
-	"sendoff/submit/credential"
 	"sendoff/submit/envelope"
 	"sendoff/submit/maillog"
 	"sendoff/submit/message"
@@ -100,18 +98,13 @@ type Wanted struct {
 type Submitter struct {
 	Config   *config.Config
 	Identity config.Identity
-	Store    *credential.Store
-	Lookup   func(ctx context.Context, network, host string) ([]netip.Addr, error) // nil: net.DefaultResolver
-	// LookupSRV returns records in the order in which to try them; nil: net.DefaultResolver.
-	LookupSRV func(ctx context.Context, name string) ([]*net.SRV, error)
-	Dial      func(ctx context.Context, network, address string) (net.Conn, error) // nil: net.Dialer
-	Trace     func(smtp.Line)                                                      // sees the dialogue; may be nil
+	// Smarthosts opens sessions; what it takes from a configuration or a queue is set
+	// for each use.
+	Smarthosts *smarthost.Pool
 
 	spool.Spool
-	Patience time.Duration                                       // smtp.Options.Patience
 	Sendmail bool                                                // the sendmail face: its callers cannot mend an account
 	Load     func(place config.Override) (*config.Config, error) // the configuration of an entry; nil: Config
-	Idle     *smarthost.Idle                                     // sessions that wait for the next mail; nil: none does
 	Tally    *Tally                                              // counts what runs of the queue do; may be nil
 	Log      *maillog.Log                                        // may be nil
 	Console  *status.Console                                     // may be nil
@@ -124,10 +117,9 @@ type Submitter struct {
 // Apart returns a new Submitter with the configuration and the outside world of s, but
 // without queue and log: what it is given is sent now, or not at all.
 func (s *Submitter) Apart() *Submitter {
-	return &Submitter{
-		Config: s.Config, Identity: s.Identity, Store: s.Store, Sendmail: s.Sendmail,
-		Lookup: s.Lookup, LookupSRV: s.LookupSRV, Dial: s.Dial, Trace: s.Trace, Console: s.Console,
-	}
+	pool := s.Smarthosts.Clone()
+	pool.Idle, pool.Patience = nil, 0
+	return &Submitter{Config: s.Config, Identity: s.Identity, Smarthosts: pool, Sendmail: s.Sendmail, Console: s.Console}
 }
 
 // Submit sends the message of r, or queues it. When it returns nil, every
@@ -171,7 +163,7 @@ func (s *Submitter) Deliver(ctx context.Context, j *Job) {
 			s.along(ctx, v.Session, j.account)
 		}
 		again := v.Reused // v may be another's from here on
-		s.Smarthosts().Put(v, err)
+		s.Pool().Put(v, err)
 		if again && j.isUntouched() && ctx.Err() == nil {
 			done()
 			j.reset()
@@ -200,7 +192,7 @@ func (s *Submitter) admitted(ctx context.Context, j *Job) (v *smarthost.Session,
 	}
 	if v, err = s.session(ctx, j.account, j.hello, throttle.SlotTime); err == nil {
 		if err = s.throttle().Pace(j.account, true); err != nil {
-			s.Smarthosts().Put(v, nil)
+			s.Pool().Put(v, nil)
 		}
 	}
 	if err != nil {
@@ -238,7 +230,7 @@ func (s *Submitter) mailOf(j *Job, e *envelope.Envelope, m *message.Message, don
 		Open: func(f envelope.Form) (io.Reader, int64, error) {
 			begun = time.Now()
 			if why := m.AsIs(f); why != "" {
-				s.remark("the message is signed, so it goes as it is: " + why)
+				s.Smarthosts.Remark("the message is signed, so it goes as it is: " + why)
 			}
 			message, size, err := m.Open(f)
 			if err != nil {

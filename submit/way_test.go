@@ -18,7 +18,9 @@ import (
 	"time"
 
 	"sendoff/config"
+	"sendoff/submit/credential"
 	"sendoff/submit/dial/dialtest"
+	"sendoff/submit/smarthost"
 	"sendoff/submit/status"
 )
 
@@ -174,12 +176,12 @@ func TestProxyGetsName(t *testing.T) {
 	a.User = ""
 	a.Servers = []config.Server{server(t, "smtp+plain://mx.example:2525")}
 	a.Proxy.Address = "127.0.0.1:1080"
-	s := &Submitter{Config: &config.Config{}}
-	s.Lookup = func(context.Context, string, string) ([]netip.Addr, error) {
+	s := &Submitter{Config: &config.Config{}, Smarthosts: smarthost.New(&credential.Store{})}
+	s.Smarthosts.Dialer.Lookup = func(context.Context, string, string) ([]netip.Addr, error) {
 		t.Error("the name was looked up")
 		return nil, errors.New("no")
 	}
-	s.Dial = func(_ context.Context, _, address string) (net.Conn, error) {
+	s.Smarthosts.Dialer.Dial = func(_ context.Context, _, address string) (net.Conn, error) {
 		if address != "127.0.0.1:1080" {
 			t.Errorf("dialled %s", address)
 		}

@@ -57,7 +57,7 @@ func (p *program) logout(ctx context.Context) error {
 		return err
 	}
 	for _, ref := range refs {
-		gone := s.Store.Delete(ctx, ref, item)
+		gone := s.Smarthosts.Secrets.Store.Delete(ctx, ref, item)
 		if gone != nil && !errors.Is(gone, credential.ErrNotFound) && !errors.Is(gone, fs.ErrNotExist) {
 			err = errors.Join(err, gone)
 			continue
@@ -103,7 +103,7 @@ func (p *program) retryLogin(s *submit.Submitter, a *config.Account) {
 func (p *program) setup(ctx context.Context) error {
 	s, _ := p.submitter() // whose error comes again
 	if lookup, connect := discover.Outside(); lookup != nil {
-		s.Lookup, s.Dial = lookup.LookupNetIP, connect
+		s.Smarthosts.Dialer.Lookup, s.Smarthosts.Dialer.Dial = lookup.LookupNetIP, connect
 	}
 	job := p.conversation(s)
 	job.Address, job.Account, job.Server, job.User, job.Secret = p.cmd.Entry, p.cmd.Account, p.cmd.Server, p.cmd.User, p.cmd.Secret
@@ -137,7 +137,7 @@ func (p *program) conversation(s *submit.Submitter) *setup.Setup {
 		Paths:    config.Find(p.explicitConfig(), os.Getenv, s.Identity),
 		Values:   login.Values(),
 		Identity: s.Identity,
-		Store:    s.Store,
+		Store:    s.Smarthosts.Secrets.Store,
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"sendoff/submit/login"
 	"sendoff/submit/maillog"
 	"sendoff/submit/process"
+	"sendoff/submit/smarthost"
 	"sendoff/submit/smtp"
 	"sendoff/submit/spool"
 	"sendoff/submit/status"
@@ -44,7 +45,7 @@ func (p *program) submitter() (*submit.Submitter, error) {
 	if err != nil {
 		c = config.Default()
 	}
-	err = cmp.Or(err, c.Settle(config.Environment(os.Getenv), s.Store.Home))
+	err = cmp.Or(err, c.Settle(config.Environment(os.Getenv), s.Smarthosts.Secrets.Store.Home))
 	p.configure(s, c)
 	return s, err
 }
@@ -88,10 +89,10 @@ func (p *program) outside() *submit.Submitter {
 		Load:     load,
 		Sendmail: p.cmd.Face == cmdline.Sendmail,
 		Console:  &status.Console{Caller: p.say},
-		Store: &credential.Store{
+		Smarthosts: smarthost.New(&credential.Store{
 			Interactive: process.IsTerminal(os.Stderr),
 			Home:        p.files.Paths(id).Home,
-		},
+		}),
 	}
 	s.Start, s.Outlives = startOnce(), process.Outlives
 	person := process.IsTerminal(os.Stderr)
@@ -100,10 +101,10 @@ func (p *program) outside() *submit.Submitter {
 	}
 	if person || p.cmd.Verbose {
 		s.Console.Person = p.tell
-		s.Store.Tell = p.say
+		s.Smarthosts.Secrets.Store.Tell = p.say
 	}
 	if p.cmd.Verbose {
-		s.Trace = func(l smtp.Line) { fmt.Fprintf(os.Stderr, "%c: %s\n", l.From, l.Text) }
+		s.Smarthosts.Trace = func(l smtp.Line) { fmt.Fprintf(os.Stderr, "%c: %s\n", l.From, l.Text) }
 	}
 	return s
 }

@@ -27,7 +27,7 @@ func (p *program) makeSpool(context.Context) error { return spool.MakeSpool(os.S
 func (p *program) runner(ctx context.Context) (err error) {
 	process.ReceiveVariables()
 	s, _ := p.submitter()
-	s.Patience = time.Minute
+	s.Smarthosts.Patience = time.Minute
 	if s.Queue, err = queue.Existing(p.cmd.Entry, s.Identity.UID); err != nil {
 		return status.Usage.Wrap(err)
 	}
@@ -245,7 +245,7 @@ func (p *program) runQueue(ctx context.Context, s *submit.Submitter) error {
 	case run.None:
 		return nil
 	case run.Every > 0:
-		s.Patience = time.Minute
+		s.Smarthosts.Patience = time.Minute
 		return s.Repeat(ctx, run.Every, which.Match == nil, func() error {
 			_, err := pass()
 			if p.servesAll() {

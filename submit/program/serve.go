@@ -69,7 +69,7 @@ func (p *program) listen(ctx context.Context) error {
 	}
 	debug.SetMemoryLimit(listenMemoryLimit)
 	s.Sendmail = true // its clients cannot mend an account
-	s.Patience = time.Minute
+	s.Smarthosts.Patience = time.Minute
 	s.Start, s.Outlives = func(string) error { return nil }, nil // it runs the queue itself
 	if state := strings.Split(os.Getenv(stateDirectory), ":")[0]; filepath.IsAbs(state) && s.Config.Queue == "" {
 		s.Config.Queue = filepath.Join(state, "queue")

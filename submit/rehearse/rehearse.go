@@ -75,8 +75,8 @@ func Run(ctx context.Context, s *submit.Submitter, w io.Writer, r *submit.Reques
 		return err
 	}
 	actor := s.Apart()
-	actor.Store = &credential.Store{Keyring: credential.OneSecret{Secret: secret}}
-	actor.Trace = traceTo(w)
+	actor.Smarthosts.Secrets.Store = &credential.Store{Keyring: credential.OneSecret{Secret: secret}}
+	actor.Smarthosts.Trace = traceTo(w)
 	rehearsed := *r
 	rehearsed.Account = account
 	err = actor.Submit(ctx, &rehearsed)

@@ -49,7 +49,7 @@ func Try(ctx context.Context, s *submit.Submitter, t Trial) (Seen, error) {
 	actor.Config, actor.Spool.NoQueue = c, "a trial is not kept"
 	if !t.Secret.IsZero() {
 		a.Secret = nil // which is the keyring
-		actor.Store = &credential.Store{Keyring: credential.OneSecret{Secret: t.Secret}}
+		actor.Smarthosts.Secrets.Store = &credential.Store{Keyring: credential.OneSecret{Secret: t.Secret}}
 	}
 	if t.Mail == "" {
 		return meet(ctx, actor, a)
@@ -66,7 +66,7 @@ func Try(ctx context.Context, s *submit.Submitter, t Trial) (Seen, error) {
 // meet opens a session, says what the server is like, and ends it.
 func meet(ctx context.Context, s *submit.Submitter, a *config.Account) (Seen, error) {
 	own, _ := a.Address()
-	session, h, err := s.Smarthosts().Open(ctx, a, rewrite.New(s.Config, s.Identity, a).HelloName(own), smarthost.Options{})
+	session, h, err := s.Pool().Open(ctx, a, rewrite.New(s.Config, s.Identity, a).HelloName(own), smarthost.Options{})
 	if err != nil {
 		return Seen{}, err
 	}

@@ -8,6 +8,9 @@ import (
 	"time"
 
 	"sendoff/config"
+	"sendoff/submit/credential"
+	"sendoff/submit/dial"
+	"sendoff/submit/login"
 	"sendoff/submit/process"
 	"sendoff/submit/secret"
 	"sendoff/submit/smtp"
@@ -139,6 +142,35 @@ func (i *Idle) Close() {
 type Pool struct {
 	*Opener
 	Idle *Idle // nil: no session is kept
+}
+
+// New returns a Pool that keeps no session, with the system's means of dialling.
+func New(store *credential.Store) *Pool {
+	p := &Pool{Opener: &Opener{Dialer: new(dial.Dialer), Secrets: &login.Secrets{Store: store}}}
+	return p.Clone()
+}
+
+// Clone returns a copy of p of which everything may be changed but the Idle sessions
+// that both have. Of a nil Pool it is New of the zero Store.
+func (p *Pool) Clone() *Pool {
+	if p == nil {
+		return New(new(credential.Store))
+	}
+	opener, dialer, secrets, store := *p.Opener, *p.Dialer, *p.Secrets, credential.Store{}
+	if secrets.Store != nil {
+		store = *secrets.Store
+	}
+	secrets.Store, secrets.Dialer = &store, &dialer
+	dialer.ProxySecret, dialer.Home, dialer.Interactive = (&secrets).ForProxy, store.Home, store.Interactive
+	opener.Secrets, opener.Dialer = &secrets, &dialer
+	return &Pool{&opener, p.Idle}
+}
+
+// Remark puts into the dialogue what neither side said. A nil Pool has no dialogue.
+func (p *Pool) Remark(text string) {
+	if p != nil {
+		p.Opener.Remark(text)
+	}
 }
 
 // Get returns a session with an account: one that is idle, or a new one if a slot is
