@@ -28,7 +28,7 @@ type Job struct {
 	changes   []string            // what was changed in the message, and why
 	warnings  []string            // what is wrong with the alias file
 
-	instead *substitute // where the server refuses the null sender; may be nil
+	fallback *substitute // where the server refuses the null sender; may be nil
 
 	order []int     // the recipients that have an outcome, by index, in the order in which they got it
 	fault Outcome   // of all recipients, if no server was asked about any; Err is nil if one was, or is to be
@@ -77,8 +77,8 @@ func newFailedJob(r *Request, err error) *Job {
 
 // Close ends the use of the job's message. The request's stays open.
 func (j *Job) Close() {
-	if j.instead != nil {
-		j.instead.message.Close()
+	if j.fallback != nil {
+		j.fallback.message.Close()
 	}
 	if j.message != nil {
 		j.message.Close()

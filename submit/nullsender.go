@@ -20,9 +20,9 @@ type substitute struct {
 	changes  []message.Change
 }
 
-// substitute returns how the mail of j goes in place of the null sender; nil if
+// newSubstitute returns how the mail of j goes in place of the null sender; nil if
 // that is not its sender, or nobody may get it.
-func (j *Job) substitute() *substitute {
+func (j *Job) newSubstitute() *substitute {
 	own, ok := j.account.Address()
 	if !j.envelope.From.IsNull() || !ok {
 		return nil
@@ -48,12 +48,12 @@ func (j *Job) substitute() *substitute {
 // replaceNull sends j from the account's own address at once, if the account
 // insists on that and all of its recipients may get it so.
 func (j *Job) replaceNull() {
-	j.instead = j.substitute()
-	in := j.instead
+	j.fallback = j.newSubstitute()
+	in := j.fallback
 	if in == nil || !j.account.ForceSender || len(in.to) < len(j.To) {
 		return
 	}
-	j.instead = nil
+	j.fallback = nil
 	j.sender = "the account's own address; for <>: force-sender"
 	j.envelope.From, j.envelope.UTF8 = in.envelope.From, in.envelope.UTF8
 	for i := range j.To {

@@ -214,7 +214,7 @@ func (s *Submitter) mail(j *Job, done func(smtp.Result)) smtp.Mail {
 	e := j.envelope
 	e.To = j.recipients()
 	m := s.mailOf(j, &e, j.message, done)
-	if in := j.instead; in != nil {
+	if in := j.fallback; in != nil {
 		other := s.mailOf(j, &in.envelope, in.message, done)
 		other.To = in.to
 		m.Fallback = &other
