@@ -68,7 +68,7 @@ func TestStalledAddress(t *testing.T) {
 		}
 		s.Config.Queue = s.Queue.String()
 		var found strings.Builder
-		s.Doctor(t.Context(), &found, Checkup{})
+		RunDoctor(t.Context(), s, &found)
 		if !strings.Contains(found.String(), "\nnote  connect   smtp+plain://mx.example:25 ([2001:db8::1]:25): a mail got stuck there") {
 			t.Errorf("the doctor says:\n%s", found.String())
 		}

@@ -113,7 +113,7 @@ func TestOwnSenderRefused(t *testing.T) {
 		{"bob@example.net", refusal(status.NotAllowed, "553 5.7.1 <bob@example.net> is not yours"), status.NotAllowed},
 	}
 	for _, tt := range tests {
-		if got := blame(work(t, "ann@example.org"), parse(t, tt.from), tt.err); status.KindOf(got) != tt.kind || tt.kind == status.Config && !status.Of(got).Temporary() {
+		if got := Blame(work(t, "ann@example.org"), parse(t, tt.from), tt.err); status.KindOf(got) != tt.kind || tt.kind == status.Config && !status.Of(got).Temporary() {
 			t.Errorf("from %s, %v: %v %v, want %v", tt.from, tt.err, status.KindOf(got), status.Of(got), tt.kind)
 		}
 	}

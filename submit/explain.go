@@ -68,7 +68,7 @@ func (s *Submitter) Verify(w io.Writer, r *Request) error {
 		mailer = "lmtp"
 	}
 	for _, wanted := range r.To {
-		resolved, err := s.resolve(wanted, rules)
+		resolved, err := s.Resolve(wanted, rules)
 		if err != nil {
 			return err
 		}

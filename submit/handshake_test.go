@@ -155,7 +155,7 @@ func TestLongClientHello(t *testing.T) {
 			s.Config.Queue = s.Queue.String()
 			s.Config.Accounts = []*config.Account{a}
 			var found strings.Builder
-			s.Doctor(context.Background(), &found, Checkup{})
+			RunDoctor(context.Background(), s, &found)
 			if !strings.Contains(found.String(), "\nnote  TLS       TLS 1.3, ") || !strings.Contains(found.String(), smarthost.OnlyClassical+"; hint: ") {
 				t.Errorf("the doctor says:\n%s", found.String())
 			}

@@ -18,7 +18,7 @@ var rows = [][]string{
 	{"sendoff"},
 	{"sendoff/submit/program"},
 	{"sendoff/config/cmdline", "sendoff/config/setup",
-		"sendoff/submit/rehearse"},
+		"sendoff/submit/doctor", "sendoff/submit/rehearse"},
 	{"sendoff/submit"},
 	{"sendoff/submit/smarthost"},
 	{"sendoff/submit/login", "sendoff/submit/mailq", "sendoff/submit/notify"},

@@ -100,7 +100,7 @@ func (j *Job) add(from envelope.Address, r smtp.Result) {
 	if o.Err == nil {
 		o.Verdict = Sent
 	} else {
-		o.Err = blame(j.account, from, o.Err)
+		o.Err = Blame(j.account, from, o.Err)
 	}
 	for _, i := range r.To {
 		if j.To[i].isKnown() {

@@ -77,7 +77,7 @@ func (s *Submitter) addRecipients(r *Request, j *Job, h *header) error {
 	at := make(map[string]int) // in j.To, by the address's key
 	shows := true
 	for i, w := range r.To {
-		resolved, err := s.resolve(w, h.Rules)
+		resolved, err := s.Resolve(w, h.Rules)
 		if err != nil {
 			return err
 		}
@@ -113,9 +113,9 @@ func (s *Submitter) addRecipients(r *Request, j *Job, h *header) error {
 	return nil
 }
 
-// resolve returns whom the mail for w goes to. The alias file is read only for a name
+// Resolve returns whom the mail for w goes to. The alias file is read only for a name
 // of this host.
-func (s *Submitter) resolve(w Wanted, rules *rewrite.Rules) (rewrite.Resolution, error) {
+func (s *Submitter) Resolve(w Wanted, rules *rewrite.Rules) (rewrite.Resolution, error) {
 	var aliases *config.Aliases
 	if !w.NoAliases && rules.IsLocal(w.Address) {
 		var err error

@@ -5,7 +5,6 @@ package submit
 import (
 	"context"
 	"errors"
-	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -14,7 +13,6 @@ import (
 	"time"
 
 	"sendoff/config"
-	"sendoff/submit/credential"
 	"sendoff/submit/dial/dialtest"
 )
 
@@ -102,40 +100,4 @@ func hasNoted(n *dialtest.Network, end string) bool {
 	n.Lock()
 	defer n.Unlock()
 	return slices.ContainsFunc(n.Notes, func(note string) bool { return strings.HasSuffix(note, end) })
-}
-
-// TestDoctorInRealTime has the doctor meet many addresses at once, with what they
-// say to be shown.
-func TestDoctorInRealTime(t *testing.T) {
-	n := &dialtest.Network{Began: time.Now(), Session: dialtest.Session, Hosts: map[string]dialtest.Peer{
-		dialtest.At(dialtest.Four2): {Err: syscall.ECONNREFUSED}, dialtest.At(dialtest.Six1): {Says: "S: 421 4.3.2 busy\nC: QUIT\n"},
-	}, Names: map[string]dialtest.Zone{"ip4:mx.example": {Found: []string{dialtest.Four1, dialtest.Four2}}, "ip6:mx.example": {Found: []string{dialtest.Six1, dialtest.Six2}}}}
-	a := work(t, "ann@example.org")
-	a.User, a.Servers = "", config.List[config.Server]{server(t, "smtp+plain://mx.example:25")}
-	c := config.Default()
-	c.Accounts, c.Queue, c.Hostname = []*config.Account{a}, config.Off, "client.example"
-	s := submitterIn(n)
-	s.Config, s.Identity, s.Smarthosts.Secrets.Store = c, host, &credential.Store{}
-	good := new(post)
-	s.Smarthosts.Dialer.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
-		if address == dialtest.At(dialtest.Four1) || address == dialtest.At(dialtest.Six2) {
-			return good.dial(ctx, network, address)
-		}
-		return n.Dial(ctx, network, address)
-	}
-	var out strings.Builder
-	s.Doctor(t.Context(), &out, Checkup{})
-	lines := strings.Split(out.String(), "\n")
-	for _, want := range []string{
-		"ok    connect   smtp+plain://mx.example:25 (192.0.2.1:25)",
-		"ok    connect   smtp+plain://mx.example:25 ([2001:db8::2]:25)",
-		"note  EHLO      [2001:db8::1]:25: greeting: 421 4.3.2 busy (mx.example)",
-	} {
-		if !slices.Contains(lines, want) {
-			t.Errorf("no line %s\nin %s", want, out.String())
-		}
-	}
-	if !strings.Contains(out.String(), "\nnote  connect   connect to mx.example:25 at 192.0.2.2: connection refused") {
-		t.Errorf("nothing of who refuses in\n%s", out.String())
-	}
 }

@@ -198,9 +198,9 @@ func deferred(err error) error {
 	return status.Deferred.With(c, err)
 }
 
-// blame puts the refusal of a sender that is the account's own on the account: the
+// Blame puts the refusal of a sender that is the account's own on the account: the
 // fault is not the message's, and no recipient's.
-func blame(a *config.Account, from envelope.Address, err error) error {
+func Blame(a *config.Account, from envelope.Address, err error) error {
 	var refusal *smtp.Refusal
 	own, ok := a.Address()
 	isOwn := ok && own.Key() == from.Key()

@@ -16,7 +16,7 @@
 // Enqueue for what takes too long (overtime.go).
 //
 // Explain stops after Job, and package rehearse puts a smarthost of its own at the end
-// of the same way. Doctor goes it step by step, as far as MAIL (doctor.go).
+// of the same way. Package doctor goes it step by step, as far as MAIL.
 //
 // Errors: everything that can go wrong below, with its kind; before the first
 // MAIL always of scope Account. A Report is the error of a submission that

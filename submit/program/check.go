@@ -11,6 +11,7 @@ import (
 	"sendoff/config"
 	"sendoff/config/cmdline"
 	"sendoff/submit"
+	"sendoff/submit/doctor"
 	"sendoff/submit/message"
 	"sendoff/submit/status"
 )
@@ -132,7 +133,7 @@ func (p *program) verify(context.Context) error {
 func (p *program) doctor(ctx context.Context) error {
 	s, fault := p.submitter()
 	unread := append(config.Unread(os.Environ()), p.unprotected()...)
-	return s.Doctor(ctx, os.Stdout, submit.Checkup{By: p.choice(), Fault: fault, Unread: unread, JSON: p.cmd.JSON})
+	return doctor.Run(ctx, s, os.Stdout, doctor.Checkup{By: p.choice(), Fault: fault, Unread: unread, JSON: p.cmd.JSON})
 }
 
 // secretAsCron is what the doctor runs as cron would. It prints why the secret of an

@@ -1,9 +1,9 @@
 //go:build !race
 
 // Go 1.26's race detector crashes now and then when timers end within a
-// synctest bubble, as they do here; TestServersInOrder and its like run with it.
+// synctest bubble, as they do here; TestDoctorInRealTime runs with it.
 
-package submit
+package doctor
 
 import (
 	"slices"
@@ -13,8 +13,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"sendoff/config"
+	"sendoff/submit"
 	"sendoff/submit/dial/dialtest"
+	"sendoff/submit/envelope"
+	"sendoff/submit/message"
 	"sendoff/submit/status"
 )
 
@@ -70,13 +72,9 @@ func TestDoctorAddresses(t *testing.T) {
 					}
 					n.Hosts[dialtest.At(address)] = p
 				}
-				a := work(t, "ann@example.org")
-				a.User, a.Servers = "", config.List[config.Server]{server(t, "smtp+plain://mx.example:25")}
-				c := config.Default()
-				c.Accounts, c.Queue, c.Hostname = []*config.Account{a}, config.Off, "client.example"
-				s := &Submitter{Config: c, Identity: host, Smarthosts: poolIn(n)}
+				s := submitterFor(t, "smtp+plain://mx.example:25", n)
 				var out strings.Builder
-				s.Doctor(t.Context(), &out, Checkup{})
+				Run(t.Context(), s, &out, Checkup{})
 				lines := strings.Split(out.String(), "\n")
 				for _, want := range tt.want {
 					if !slices.Contains(lines, want) {
@@ -100,13 +98,18 @@ func TestOddPort(t *testing.T) {
 	const odd = "port 465 is for TLS from the start, which is smtps://"
 	synctest.Test(t, func(t *testing.T) {
 		n := &dialtest.Network{Began: time.Now(), Session: dialtest.Session, Names: map[string]dialtest.Zone{"ip4:mx.example": {Found: []string{dialtest.Four1}}}, Hosts: map[string]dialtest.Peer{dialtest.Four1 + ":465": {Mute: true}}}
-		a := work(t, "ann@example.org")
-		a.User, a.Servers = "", config.List[config.Server]{server(t, "smtp://mx.example:465")}
-		c := config.Default()
-		c.Accounts, c.Queue, c.Hostname = []*config.Account{a}, config.Off, "client.example"
-		s := &Submitter{Config: c, Identity: host, Smarthosts: poolIn(n)}
+		s := submitterFor(t, "smtp://mx.example:465", n)
 		s.Console = &status.Console{Person: func(text string, _ error) { n.Note("%s", text) }}
-		err := s.Submit(t.Context(), request(t, a, nil, "Subject: x\n", "bob@example.net"))
+		m, err := message.Read(strings.NewReader("Subject: x\n"), message.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		bob, err := envelope.Parse("bob@example.net")
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = s.Submit(t.Context(), &submit.Request{Account: s.Config.Accounts[0], Message: m, To: []submit.Wanted{{Recipient: envelope.Recipient{Address: bob}}}})
 		if err == nil || err.Error() != waited {
 			t.Errorf("got %v", err)
 		}
@@ -115,7 +118,7 @@ func TestOddPort(t *testing.T) {
 			t.Errorf("got %q, want %q", n.Notes, want)
 		}
 		var out strings.Builder
-		s.Doctor(t.Context(), &out, Checkup{})
+		Run(t.Context(), s, &out, Checkup{})
 		for _, line := range []string{
 			"note  account   smtp://mx.example:465: " + odd,
 			"fail  EHLO      " + waited + "; hint: port 465 is for TLS from the start: write server = \"smtps://…\"",

@@ -1,4 +1,4 @@
-package submit
+package doctor
 
 import (
 	"os"
@@ -10,7 +10,7 @@ import (
 
 // TestDoctorInManual holds the checks and their order against sendoff(1).
 func TestDoctorInManual(t *testing.T) {
-	page, err := os.ReadFile("../man/sendoff.1")
+	page, err := os.ReadFile("../../man/sendoff.1")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,15 @@
-package submit
+// Package doctor goes the way of a mail, step by step, without one, and says of each
+// step whether all is well, or what is not and what to do about it.
+//
+//	files … cron         what is on this machine, before anything is connected to (place.go)
+//	name … EHLO          each address of each server, without a login (way.go)
+//	AUTH, login, sender  one session, opened as every delivery opens it (way.go)
+//	root … sendmail      what a mail needs that cannot be sent at once, or is the system's (place.go)
+//
+// It does not know how to send. Package smarthost takes each step.
+//
+// Errors: that some checks failed, with the kind of the worst; that of a writer.
+package doctor
 
 import (
 	"context"
@@ -6,6 +17,7 @@ import (
 	"io"
 
 	"sendoff/config"
+	"sendoff/submit"
 	"sendoff/submit/dial"
 	"sendoff/submit/envelope"
 	"sendoff/submit/login"
@@ -15,12 +27,7 @@ import (
 	"sendoff/submit/status"
 )
 
-// checks is what Doctor looks at, in the order in which a delivery needs it:
-//
-//	files … cron         what is on this machine, before anything is connected to
-//	name … EHLO          each address of each server, without a login
-//	AUTH, login, sender  one session, opened as every delivery opens it
-//	root … sendmail      what a mail needs that cannot be sent at once, or is the system's
+// checks is what Run looks at, in the order in which a delivery needs it.
 //
 // To add a check: a row here, which names what the check needs of those before it, and
 // an item and a line of the sample in sendoff(1). A check without what it needs, or
@@ -38,8 +45,8 @@ var checks = [...]struct {
 	{"connect", nil, (*doctor).connections},
 	{"TLS", nil, (*doctor).certificates},
 	{"EHLO", nil, (*doctor).greetings},
-	{"AUTH", (*doctor).isMet, (*doctor).mechanism},
-	{"login", (*doctor).isMet, (*doctor).loggedIn},
+	{"AUTH", (*doctor).hasMeeting, (*doctor).mechanism},
+	{"login", (*doctor).hasMeeting, (*doctor).loggedIn},
 	{"sender", (*doctor).hasSession, (*doctor).senderTaken},
 	{"root", (*doctor).hasAccount, (*doctor).rootsMail},
 	{"queue", nil, (*doctor).queue},
@@ -51,8 +58,8 @@ var checks = [...]struct {
 
 func (d *doctor) hasConfiguration() bool { return d.Fault == nil }
 func (d *doctor) hasAccount() bool       { return d.account != nil }
-func (d *doctor) mayLogIn() bool         { return d.account != nil && !d.stuck }
-func (d *doctor) isMet() bool            { return d.anybody() != nil && !d.stuck }
+func (d *doctor) mayLogIn() bool         { return d.account != nil && !d.noLogin }
+func (d *doctor) hasMeeting() bool       { return d.goodMeeting() != nil && !d.noLogin }
 func (d *doctor) hasSession() bool       { return d.session != nil }
 func (d *doctor) hasQueue() bool         { return d.s.Queue != nil }
 
@@ -79,8 +86,8 @@ func fine(format string, args ...any) finding {
 func noted(err error) finding   { return finding{resultNote, "", err} }
 func failing(err error) finding { return finding{resultFail, "", err} }
 
-// one is the findings of a check that has one.
-func one(f finding) []finding { return []finding{f} }
+// single returns the findings of a check that has only f.
+func single(f finding) []finding { return []finding{f} }
 
 // words returns what a finding says, on one line.
 func (f finding) words() string {
@@ -90,7 +97,7 @@ func (f finding) words() string {
 	return status.Printable(f.text)
 }
 
-// A Checkup is what Doctor is asked for.
+// A Checkup is what Run is asked for.
 type Checkup struct {
 	By     config.Choice // what the account is chosen by
 	Fault  error         // why the configuration cannot be used; nil if it can
@@ -98,14 +105,14 @@ type Checkup struct {
 	JSON   bool          // one JSON object a line, instead of text
 }
 
-// Doctor makes every check, and writes a line for each finding to w as soon as
+// Run makes every check, and writes a line for each finding to w as soon as
 // it is known: whether all is well, or what is not and what to do about it. None
 // has a secret in it, in any form, and nothing is sent. When it returns nil, no
 // check failed, though there may be notes; otherwise its error says how many
 // did, with the status of the worst of them, the one with the highest exit code.
-func (s *Submitter) Doctor(ctx context.Context, w io.Writer, c Checkup) error {
+func Run(ctx context.Context, s *submit.Submitter, w io.Writer, c Checkup) error {
 	d := newDoctor(s, c)
-	defer d.leave()
+	defer d.close()
 	var worst error
 	failures := 0
 	for _, check := range checks {
@@ -117,7 +124,7 @@ func (s *Submitter) Doctor(ctx context.Context, w io.Writer, c Checkup) error {
 			return status.Temporary.Wrap(context.Cause(ctx))
 		}
 		if found == nil {
-			found = one(finding{resultSkip, "not tried", nil})
+			found = single(finding{resultSkip, "not tried", nil})
 		}
 		for _, f := range found {
 			if err := d.write(w, check.name, f); err != nil {
@@ -141,59 +148,59 @@ func (s *Submitter) Doctor(ctx context.Context, w io.Writer, c Checkup) error {
 	return status.KindOf(worst).Errorf("%d checks failed", failures)
 }
 
-// A doctor is one run of the checks, and what those before have left for those
-// behind.
+// A doctor is one run of the checks, with what the checks made so far have found for
+// those that follow.
 type doctor struct {
 	Checkup
-	s       *Submitter
-	account *config.Account // nil: none
-	why     string          // it was chosen, in words
-	fault   error           // why there is none
+	s       *submit.Submitter // without a log, and with a queue if there is one
+	account *config.Account   // nil: none
+	why     string            // why it was chosen, in words
+	fault   error             // why there is no account
 	rules   *rewrite.Rules
 
 	sender    envelope.Address
 	origin    string // of sender, in words
-	senderErr error  // why there is none
+	senderErr error  // why there is no sender
 	hello     string // our name in EHLO
 
-	login *login.Login // nil: none is wanted
-	stuck bool         // there can be no login
+	login   *login.Login // nil: the account wants none
+	noLogin bool         // a check has found that no login is possible
 
-	hops    []dial.Hop
-	met     []*meeting    // one for each hop
-	session *smtp.Session // ready for mail
+	hops     []dial.Hop
+	meetings []*meeting    // one for each hop
+	session  *smtp.Session // ready for mail
 
-	noQueue   error  // why there is no queue
-	elsewhere string // why it is not where it should be
+	noQueue  error  // why there is no queue
+	oddQueue string // why the queue is not in its usual folder
 }
 
 // newDoctor chooses the account and opens the queue, as a submission does.
-func newDoctor(s *Submitter, c Checkup) *doctor {
-	own := *s
-	own.Log, own.Console = nil, own.Console.WithoutPerson() // a finding says it
-	d := &doctor{Checkup: c, s: &own, fault: c.Fault}
+func newDoctor(s *submit.Submitter, c Checkup) *doctor {
+	own := s.Apart()
+	own.Console, own.Spool = s.Console.WithoutPerson(), s.Spool // a finding tells the person
+	d := &doctor{Checkup: c, s: own, fault: c.Fault}
 	if d.fault == nil {
-		d.account, d.why, d.fault = own.Config.Choose(c.By)
+		d.account, d.why, d.fault = s.Config.Choose(c.By)
 	}
 	if d.account != nil {
-		d.rules = rewrite.New(own.Config, own.Identity, d.account)
+		d.rules = rewrite.New(s.Config, s.Identity, d.account)
 		d.sender, d.origin, d.senderErr = d.rules.DefaultSender()
 		d.hello = d.rules.HelloName(d.sender)
 	}
-	q, err := spool.Open(own.Config, own.Identity, func(text string) { d.elsewhere = text })
-	own.Queue, own.Spool.Runner, d.noQueue = q, own.Config.Runner, err
+	q, err := spool.Open(s.Config, s.Identity, func(text string) { d.oddQueue = text })
+	own.Queue, own.Spool.Runner, d.noQueue = q, s.Config.Runner, err
 	return d
 }
 
-// leave ends what the checks have begun.
-func (d *doctor) leave() {
+// close ends what the checks have begun.
+func (d *doctor) close() {
 	d.login.Close()
 	if d.session != nil {
 		d.session.Close()
 	}
 }
 
-// name returns what the account is called in a file, if one has it.
+// name returns the account's name; "" if there is no account, or no file has it.
 func (d *doctor) name() string {
 	if d.account == nil || d.account.File == "" {
 		return ""

@@ -1,4 +1,4 @@
-package submit
+package doctor
 
 import (
 	"bytes"
@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"sendoff/config"
+	"sendoff/submit"
 	"sendoff/submit/credential"
 	"sendoff/submit/envelope"
 	"sendoff/submit/login"
@@ -118,9 +119,9 @@ func (d *doctor) sources() []credential.Ref {
 // choice says which account it is.
 func (d *doctor) choice(context.Context) []finding {
 	if d.account == nil {
-		return one(failing(d.fault))
+		return single(failing(d.fault))
 	}
-	found := one(fine("%s, %s", d.account.Name, d.why))
+	found := single(fine("%s, %s", d.account.Name, d.why))
 	for _, server := range d.account.Servers {
 		if odd := server.Way().Odd(server.Port); odd != "" {
 			found = append(found, noted(status.Config.Errorf("%s: %s", server, odd)))
@@ -137,22 +138,22 @@ func (d *doctor) secret(ctx context.Context) []finding {
 	switch {
 	case err != nil:
 	case d.login == nil && d.account.User == "":
-		return one(fine("not needed, as the account has no user"))
+		return single(fine("not needed, as the account has no user"))
 	case d.login == nil:
-		return one(fine("none, on purpose"))
+		return single(fine("none, on purpose"))
 	case login.ByCertificate(d.account):
-		return one(fine("not needed, as the certificate logs in"))
+		return single(fine("not needed, as the certificate logs in"))
 	default:
 		got, err = d.login.Secret(ctx)
 	}
-	if d.stuck = err != nil; d.stuck {
-		return one(failing(err))
+	if d.noLogin = err != nil; d.noLogin {
+		return single(failing(err))
 	}
 	words := login.Sources(d.account)
 	if got.Source().Kind() == secret.Env {
 		words += "; a process that is started without that variable cannot send, and leaves its mail in the queue"
 	}
-	return one(fine("%s", words))
+	return single(fine("%s", words))
 }
 
 // cronTime is how long a process that stands for cron may take.
@@ -164,9 +165,9 @@ const cronTime = time.Minute
 func (d *doctor) secretAsCron(ctx context.Context) []finding {
 	switch {
 	case d.login == nil, login.ByCertificate(d.account):
-		return one(fine("not needed"))
+		return single(fine("not needed"))
 	case d.name() == "":
-		return one(noted(status.Config.Errorf("the account is in no file, so only processes with these options or variables have it")))
+		return single(noted(status.Config.Errorf("the account is in no file, so only processes with these options or variables have it")))
 	}
 	ctx, cancel := context.WithTimeout(ctx, cronTime)
 	defer cancel()
@@ -179,17 +180,17 @@ func (d *doctor) secretAsCron(ctx context.Context) []finding {
 	said, err := process.RunAsCron(ctx, environment, args...)
 	switch {
 	case errors.Is(err, errors.ErrUnsupported):
-		return one(fine("there is none here"))
+		return single(fine("there is none here"))
 	case err != nil:
-		return one(failing(status.Temporary.Errorf("a process as cron's could not be run: %w", err)))
+		return single(failing(status.Temporary.Errorf("a process as cron's could not be run: %w", err)))
 	case said == "":
-		return one(fine("can have it too"))
+		return single(fine("can have it too"))
 	}
 	err = status.Credential.Errorf("%s, as cron runs it", strings.TrimSpace(said))
 	if slices.ContainsFunc(d.sources(), credential.Ref.Given) {
-		return one(noted(err))
+		return single(noted(err))
 	}
-	return one(failing(err))
+	return single(failing(err))
 }
 
 // rootsMail says where mail for root goes, which is where the system's programs
@@ -197,11 +198,11 @@ func (d *doctor) secretAsCron(ctx context.Context) []finding {
 func (d *doctor) rootsMail(context.Context) []finding {
 	root, err := envelope.Parse("root")
 	if err != nil {
-		return one(failing(err))
+		return single(failing(err))
 	}
-	to, err := d.s.resolve(Wanted{Recipient: envelope.Recipient{Address: root}}, d.rules)
+	to, err := d.s.Resolve(submit.Wanted{Recipient: envelope.Recipient{Address: root}}, d.rules)
 	if err != nil {
-		return one(failing(err))
+		return single(failing(err))
 	}
 	var found []finding
 	for _, t := range to.To {
@@ -236,17 +237,17 @@ func (d *doctor) queue(context.Context) []finding {
 	if q == nil {
 		err := status.Temporary.Errorf("no queue, so what cannot be sent at once is left to whoever calls: %w", d.noQueue)
 		if errors.As(d.noQueue, new(spool.Absent)) { // as it is meant, or as it is in a container
-			return one(noted(err))
+			return single(noted(err))
 		}
-		return one(failing(err))
+		return single(failing(err))
 	}
 	if err := q.Add(new(queue.Entry), probe{}); !errors.Is(err, errProbe) {
-		return one(failing(status.Temporary.Errorf("no message can be queued: %w", err)))
+		return single(failing(status.Temporary.Errorf("no message can be queued: %w", err)))
 	}
-	if d.elsewhere != "" {
-		return one(noted(status.Temporary.Errorf("%s", d.elsewhere)))
+	if d.oddQueue != "" {
+		return single(noted(status.Temporary.Errorf("%s", d.oddQueue)))
 	}
-	return one(fine("in %s", q))
+	return single(fine("in %s", q))
 }
 
 // runner says what runs the queue.
@@ -256,22 +257,22 @@ func (d *doctor) runner(context.Context) []finding {
 	trouble, try := s.Trouble()
 	switch {
 	case s.Timed():
-		return one(fine("a timer runs the queue"))
+		return single(fine("a timer runs the queue"))
 	case s.Config.Runner == config.Off && locked:
-		return one(fine("a process runs the queue"))
+		return single(fine("a process runs the queue"))
 	case s.Config.Runner == config.Off:
-		return one(noted(status.Temporary.Errorf(`runner = "off", but no timer runs the queue, and no process`)))
+		return single(noted(status.Temporary.Errorf(`runner = "off", but no timer runs the queue, and no process`)))
 	case !try && !locked:
-		return one(failing(status.Temporary.Errorf("nothing runs the queue: %s", trouble)))
+		return single(failing(status.Temporary.Errorf("nothing runs the queue: %s", trouble)))
 	case trouble != "":
-		return one(noted(status.Temporary.Errorf("there is no timer, and %s", trouble)))
+		return single(noted(status.Temporary.Errorf("there is no timer, and %s", trouble)))
 	}
-	return one(noted(status.Temporary.Errorf("there is no timer: after a restart of the machine, mail waits for the next mail")))
+	return single(noted(status.Temporary.Errorf("there is no timer: after a restart of the machine, mail waits for the next mail")))
 }
 
-// old is the age at which a message waits for longer than a server that is down
-// for a moment explains.
-const old = 4 * time.Hour
+// longWait is the age from which a waiting message is worth a note: a server that is
+// down for a moment does not explain it.
+const longWait = 4 * time.Hour
 
 // waiting looks at what is in the queue, and for root at whose mail waits for an
 // account that has expired.
@@ -303,7 +304,7 @@ func (d *doctor) waiting(ctx context.Context) []finding {
 		size += " of " + status.Size(most)
 	}
 	words := fmt.Sprintf("%d message%s, %s, the oldest for %s", entries, status.Plural(entries), size, status.Lasted(age))
-	if age < old {
+	if age < longWait {
 		return append(found, fine("%s", words))
 	}
 	return append(found, noted(status.Temporary.Errorf("%s (%s): %s", words, oldest.ID, cmp.Or(oldest.Why(), "no attempt yet"))))
@@ -313,35 +314,35 @@ func (d *doctor) waiting(ctx context.Context) []finding {
 func (d *doctor) failed(context.Context) []finding {
 	switch n, err := d.s.Queue.CountFailed(); {
 	case err != nil:
-		return one(noted(status.Temporary.Wrap(err)))
+		return single(noted(status.Temporary.Wrap(err)))
 	case n > 0:
-		return one(noted(status.Temporary.Errorf("%d message%s given up, in %s", n, status.Plural(n), d.s.Queue.FailedFolder())))
+		return single(noted(status.Temporary.Errorf("%d message%s given up, in %s", n, status.Plural(n), d.s.Queue.FailedFolder())))
 	}
-	return one(fine("nothing was given up"))
+	return single(fine("nothing was given up"))
 }
 
 // sendmail says whose the program is that cron and others call.
 func (d *doctor) sendmail(context.Context) []finding {
 	path := d.s.Identity.Sendmail
 	if path == "" {
-		return one(fine("there is none on this system"))
+		return single(fine("there is none on this system"))
 	}
 	real, err := filepath.EvalSymlinks(path)
 	if err != nil {
-		return one(noted(status.Temporary.Errorf("%s: not there, so cron and its like send no mail", path)))
+		return single(noted(status.Temporary.Errorf("%s: not there, so cron and its like send no mail", path)))
 	}
-	if ours(real) {
-		return one(fine("%s is sendoff", path))
+	if isThisProgram(real) {
+		return single(fine("%s is sendoff", path))
 	}
 	name := path
 	if real != path {
 		name += ", a link to " + real + ","
 	}
-	return one(noted(status.Temporary.Errorf("%s is another program, so cron's mail goes another way", name)))
+	return single(noted(status.Temporary.Errorf("%s is another program, so cron's mail goes another way", name)))
 }
 
-// ours reports whether the file at path is this program, or a copy of it.
-func ours(path string) bool {
+// isThisProgram reports whether the file at path is this program, or a copy of it.
+func isThisProgram(path string) bool {
 	self, err := os.Executable()
 	if err != nil {
 		return false

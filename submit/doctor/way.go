@@ -1,4 +1,4 @@
-package submit
+package doctor
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"sendoff/config"
+	"sendoff/submit"
 	"sendoff/submit/dial"
 	"sendoff/submit/envelope"
 	"sendoff/submit/smarthost"
@@ -38,7 +39,7 @@ func (d *doctor) lookUp(ctx context.Context, server config.Server) []finding {
 	dialer := d.s.Secrets().Dialer
 	targets, err := dialer.Targets(ctx, d.account, server)
 	if err != nil {
-		return one(failing(err))
+		return single(failing(err))
 	}
 	var found []finding
 	for _, t := range targets {
@@ -85,20 +86,20 @@ func soften(found []finding, another bool) []finding {
 	return found
 }
 
-// A meeting is how far one comes with one hop, and what was said.
+// A meeting is an attempt to get as far as a login with one hop, and its dialogue.
 type meeting struct {
 	smarthost.Meeting
 	lines []smtp.Line
 }
 
-// connections meets every hop: all at once, but what may be the same server in
-// another way only if it is not.
+// connections meets every hop, all at once; but a second way to the same address only
+// if the first failed.
 func (d *doctor) connections(ctx context.Context) []finding {
 	for _, second := range []bool{false, true} {
 		d.meetAll(ctx, func(h dial.Hop) bool { return h.Second == second && !(second && d.speaks(h)) })
 	}
 	var found []finding
-	for _, m := range d.met {
+	for _, m := range d.meetings {
 		for _, l := range m.lines {
 			d.s.Smarthosts.Trace(l)
 		}
@@ -112,32 +113,32 @@ func (d *doctor) connections(ctx context.Context) []finding {
 		}
 		found = append(found, fine("%s", m.Hop))
 	}
-	return soften(found, d.anybody() != nil)
+	return soften(found, d.goodMeeting() != nil)
 }
 
-// meetAll meets those hops that which reports, all at once.
-func (d *doctor) meetAll(ctx context.Context, which func(dial.Hop) bool) {
+// meetAll meets the hops for which match returns true, all at once.
+func (d *doctor) meetAll(ctx context.Context, match func(dial.Hop) bool) {
 	var all sync.WaitGroup
 	met := make([]*meeting, len(d.hops))
 	for i, h := range d.hops {
-		if which(h) {
+		if match(h) {
 			all.Go(func() { met[i] = d.meet(ctx, h) })
 		}
 	}
 	all.Wait()
-	d.met = append(d.met, slices.DeleteFunc(met, func(m *meeting) bool { return m == nil })...)
+	d.meetings = append(d.meetings, slices.DeleteFunc(met, func(m *meeting) bool { return m == nil })...)
 }
 
-// speaks reports whether somebody was met at the address of h, so that it need not
-// be tried in another way.
+// speaks reports whether a meeting at the address of h went well, so that the address
+// need not be tried in another way.
 func (d *doctor) speaks(h dial.Hop) bool {
-	return slices.ContainsFunc(d.met, func(m *meeting) bool { return m.Err == nil && m.Address == h.Address })
+	return slices.ContainsFunc(d.meetings, func(m *meeting) bool { return m.Err == nil && m.Address == h.Address })
 }
 
-// anybody returns a meeting that went well, or nil.
-func (d *doctor) anybody() *meeting {
-	if i := slices.IndexFunc(d.met, func(m *meeting) bool { return m.Err == nil }); i >= 0 {
-		return d.met[i]
+// goodMeeting returns a meeting that went well, or nil.
+func (d *doctor) goodMeeting() *meeting {
+	if i := slices.IndexFunc(d.meetings, func(m *meeting) bool { return m.Err == nil }); i >= 0 {
+		return d.meetings[i]
 	}
 	return nil
 }
@@ -152,13 +153,13 @@ func (d *doctor) meet(ctx context.Context, h dial.Hop) *meeting {
 	return m
 }
 
-// each asks about every meeting that came further than a step; at the step, its
-// error is the finding. What is said of several is said once; whom it is about
-// stands before it where there are others.
-func (d *doctor) each(s smarthost.Step, ask func(*meeting) finding) []finding {
+// perMeeting returns the finding of ask about each meeting that came further than s; if
+// a meeting failed at s, its error is the finding. Equal findings are one; if there are
+// several, each begins with the addresses that it is about.
+func (d *doctor) perMeeting(s smarthost.Step, ask func(*meeting) finding) []finding {
 	var found []finding
 	var whom [][]string
-	for _, m := range d.met {
+	for _, m := range d.meetings {
 		var f finding
 		switch {
 		case m.Err == nil || m.Reached > s:
@@ -178,14 +179,14 @@ func (d *doctor) each(s smarthost.Step, ask func(*meeting) finding) []finding {
 	}
 	if len(found) > 1 {
 		for i := range found {
-			found[i] = found[i].of(strings.Join(whom[i], ", "))
+			found[i] = found[i].about(strings.Join(whom[i], ", "))
 		}
 	}
-	return soften(found, d.anybody() != nil)
+	return soften(found, d.goodMeeting() != nil)
 }
 
-// of puts before a finding whom it is about.
-func (f finding) of(whom string) finding {
+// about returns f with whom it is about before its words.
+func (f finding) about(whom string) finding {
 	if f.err != nil {
 		f.err = fmt.Errorf("%s: %w", whom, f.err)
 	}
@@ -195,7 +196,7 @@ func (f finding) of(whom string) finding {
 
 // certificates looks at the TLS connection with each address.
 func (d *doctor) certificates(context.Context) []finding {
-	return d.each(smarthost.Securing, func(m *meeting) finding {
+	return d.perMeeting(smarthost.Securing, func(m *meeting) finding {
 		switch {
 		case m.Server.TLS != nil && m.Classical:
 			return noted(status.Insecure.Errorf("%s; %s", d.certificate(m.Server.TLS).words(), smarthost.OnlyClassical))
@@ -212,8 +213,8 @@ func (d *doctor) certificates(context.Context) []finding {
 	})
 }
 
-// soon is when a certificate that expires is worth a note.
-const soon = 14 * 24 * time.Hour
+// expiresSoon is the time left to a certificate from which it is worth a note.
+const expiresSoon = 14 * 24 * time.Hour
 
 // certificate says what kind of TLS it is, for which names and how long the
 // server's certificate is good, and which certificates came with it.
@@ -225,7 +226,7 @@ func (d *doctor) certificate(cs *tls.ConnectionState) finding {
 		return fine("%s; trusted by its fingerprint; %s", words, trust.Chain(cs.PeerCertificates))
 	}
 	words += "; " + trust.Chain(cs.PeerCertificates)
-	if left < soon {
+	if left < expiresSoon {
 		return noted(status.Insecure.Errorf("%s: the certificate expires soon, on %s", words, leaf.NotAfter.UTC().Format(time.DateOnly)))
 	}
 	return fine("%s", words)
@@ -233,7 +234,7 @@ func (d *doctor) certificate(cs *tls.ConnectionState) finding {
 
 // greetings looks at what each server says of itself.
 func (d *doctor) greetings(context.Context) []finding {
-	return d.each(smarthost.Greeting, func(m *meeting) finding {
+	return d.perMeeting(smarthost.Greeting, func(m *meeting) finding {
 		offers := "offers no extension"
 		if len(m.Server.Extensions) > 0 {
 			offers = "offers " + strings.Join(m.Server.Extensions, ", ")
@@ -244,13 +245,13 @@ func (d *doctor) greetings(context.Context) []finding {
 
 // mechanism holds the mechanisms that the server offers against the account's.
 func (d *doctor) mechanism(ctx context.Context) []finding {
-	m := d.anybody()
+	m := d.goodMeeting()
 	offered := strings.Join(m.Server.Mechanisms, ", ")
 	if offered == "" {
 		offered = "none"
 	}
 	if d.login == nil {
-		return one(fine("not needed; offered: %s", offered))
+		return single(fine("not needed; offered: %s", offered))
 	}
 	d.login.To(m.Local(), m.Address, netip.AddrPort{})
 	name := ""
@@ -258,8 +259,8 @@ func (d *doctor) mechanism(ctx context.Context) []finding {
 	if err == nil {
 		name, _, err = l.Client.Start()
 	}
-	if d.stuck = err != nil; d.stuck {
-		return one(failing(status.AuthFailed.Wrap(err)))
+	if d.noLogin = err != nil; d.noLogin {
+		return single(failing(status.AuthFailed.Wrap(err)))
 	}
 	words := fmt.Sprintf("%s; offered: %s", name, offered)
 	if len(d.account.Auth) > 0 {
@@ -267,10 +268,10 @@ func (d *doctor) mechanism(ctx context.Context) []finding {
 	}
 	if m.Server.TLS == nil && m.Local() {
 		if known, _ := trust.Port(d.account, m.Address, netip.AddrPort{}); !known {
-			return one(noted(status.Insecure.Errorf("%s; this system does not tell whose port %d is, which gets the secret", words, m.Address.Port())))
+			return single(noted(status.Insecure.Errorf("%s; this system does not tell whose port %d is, which gets the secret", words, m.Address.Port())))
 		}
 	}
-	return one(fine("%s", words))
+	return single(fine("%s", words))
 }
 
 // loggedIn opens a session as a delivery does, with the secret that is there: a command
@@ -278,23 +279,23 @@ func (d *doctor) mechanism(ctx context.Context) []finding {
 func (d *doctor) loggedIn(ctx context.Context) []finding {
 	var err error
 	if d.session, _, err = d.s.Pool().Open(ctx, d.account, d.hello, smarthost.Options{Login: d.login}); err != nil {
-		return one(failing(err))
+		return single(failing(err))
 	}
 	if d.login == nil {
-		return one(fine("not needed"))
+		return single(fine("not needed"))
 	}
-	return one(fine("as %s", d.account.User))
+	return single(fine("as %s", d.account.User))
 }
 
 // senderTaken asks whether the account's sender may send, and sends nothing.
 func (d *doctor) senderTaken(ctx context.Context) []finding {
 	if d.senderErr != nil {
-		return one(failing(d.senderErr))
+		return single(failing(d.senderErr))
 	}
 	ctx, cancel := smarthost.Limit(ctx, d.account)
 	defer cancel()
 	if err := d.session.TrySender(ctx, &envelope.Envelope{From: d.sender, UTF8: d.sender.UTF8()}); err != nil {
-		return one(failing(blame(d.account, d.sender, err)))
+		return single(failing(submit.Blame(d.account, d.sender, err)))
 	}
-	return one(fine("MAIL FROM:<%s>, %s", d.sender, d.origin))
+	return single(fine("MAIL FROM:<%s>, %s", d.sender, d.origin))
 }
