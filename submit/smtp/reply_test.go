@@ -360,3 +360,46 @@ func FuzzExtensions(f *testing.F) {
 		}
 	})
 }
+
+// TestMayBeVerdict holds which limits may as well be about the message: those that
+// come after it, for now, and do not speak of a rate.
+func TestMayBeVerdict(t *testing.T) {
+	for _, tt := range []struct {
+		phase phase
+		reply string
+		want  bool
+	}{
+		{dot, "451 4.7.1 slow down", true},
+		{dot, "421 4.7.1 slow down", false},
+		{dot, "554 5.2.0 SubmissionQuotaExceeded", false},
+		{dot, "451 4.7.1 sending rate exceeded", false},
+		{mail, "451 4.7.1 slow down", false},
+		{data, "451 4.7.1 slow down", false},
+	} {
+		r, err := readString(tt.reply + "\r\n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := MayBeVerdict(r.failure(tt.phase, &Refusal{"X", r, "mx", tt.phase})); got != tt.want {
+			t.Errorf("%q in phase %d: %t", tt.reply, tt.phase, got)
+		}
+	}
+	if MayBeVerdict(errors.New("x")) || MayBeVerdict(nil) {
+		t.Error("what is no refusal may be a verdict")
+	}
+}
+
+// TestTooMany holds which replies to RCPT say that a mail has enough recipients.
+func TestTooMany(t *testing.T) {
+	for text, want := range map[string]bool{
+		"452 too many": true, "452 4.5.3 too many": true, "452 4.5.1 x": false, "452 4.3.3 x": false, "552 5.5.3 too many": true, "451 4.5.3 too many": true, "450 4.2.3 x": false, "250 ok": false,
+	} {
+		r, err := readString(text + "\r\n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := r.tooMany(); got != want {
+			t.Errorf("%s: %t", text, got)
+		}
+	}
+}
