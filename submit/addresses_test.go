@@ -14,7 +14,6 @@ import (
 	"sendoff/config"
 	"sendoff/submit/dial"
 	"sendoff/submit/dial/dialtest"
-	"sendoff/submit/status"
 )
 
 // dualStack is a Submitter whose smarthost has an address of each family, with a
@@ -146,26 +145,6 @@ func TestLateAnswerAfterStall(t *testing.T) {
 		}
 		if got := dialled(); got != "four" {
 			t.Errorf("%s", got)
-		}
-	})
-}
-
-// TestSilentHandshake: a server that says nothing to a ClientHello gets another
-// one after 10 s, within the same minute.
-func TestSilentHandshake(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		n := &dialtest.Network{Began: time.Now(), Session: dialtest.Session, Names: map[string]dialtest.Zone{"ip4:mx.example": {Found: []string{dialtest.Four1}}},
-			Hosts: map[string]dialtest.Peer{dialtest.Four1 + ":465": {Mute: true}}}
-		err := submitTo(t, n, "smtps://mx.example")
-		want := []string{"0s dial 192.0.2.1:465", "0s reach 192.0.2.1:465", "10s dial 192.0.2.1:465", "10s reach 192.0.2.1:465"}
-		if !slices.Equal(n.Notes, want) {
-			t.Errorf("got %q", n.Notes)
-		}
-		if words := "TLS: no answer within 10s while shaking hands for TLS (mx.example)"; err == nil || err.Error() != words || status.Hint(err) == "" {
-			t.Errorf("%v, want %s", err, words)
-		}
-		if took := time.Since(n.Began); took != time.Minute {
-			t.Errorf("it took %s", took)
 		}
 	})
 }

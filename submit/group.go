@@ -304,7 +304,7 @@ func (g *group) session(ctx context.Context, patience time.Duration, rest *[]smt
 			on = first != nil
 		}
 	}
-	s.Pool().Put(v, err)
+	s.Smarthosts.Put(v, err)
 	return err == nil || g.progress(0) > before || len(*rest) > 0
 }
 

@@ -16,7 +16,9 @@ import (
 	"time"
 
 	"sendoff/config"
+	"sendoff/submit/credential"
 	"sendoff/submit/queue"
+	"sendoff/submit/smarthost"
 	"sendoff/submit/spool"
 )
 
@@ -226,4 +228,11 @@ func postpone(t *testing.T, s *Submitter, by config.Choice, text string) *queue.
 		t.Fatal(err)
 	}
 	return e
+}
+
+// poolTo returns a Pool that dials so, for a user without a home.
+func poolTo(dial func(context.Context, string, string) (net.Conn, error)) *smarthost.Pool {
+	p := smarthost.New(&credential.Store{Home: "/nonexistent"})
+	p.Dialer.Dial = dial
+	return p
 }

@@ -163,7 +163,7 @@ func (s *Submitter) Deliver(ctx context.Context, j *Job) {
 			s.along(ctx, v.Session, j.account)
 		}
 		again := v.Reused // v may be another's from here on
-		s.Pool().Put(v, err)
+		s.Smarthosts.Put(v, err)
 		if again && j.isUntouched() && ctx.Err() == nil {
 			done()
 			j.reset()
@@ -192,7 +192,7 @@ func (s *Submitter) admitted(ctx context.Context, j *Job) (v *smarthost.Session,
 	}
 	if v, err = s.session(ctx, j.account, j.hello, throttle.SlotTime); err == nil {
 		if err = s.throttle().Pace(j.account, true); err != nil {
-			s.Pool().Put(v, nil)
+			s.Smarthosts.Put(v, nil)
 		}
 	}
 	if err != nil {

@@ -2,6 +2,7 @@ package dial
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -163,5 +164,44 @@ func TestLookupBug(t *testing.T) {
 	d := &Dialer{Lookup: func(context.Context, string, string) ([]netip.Addr, error) { panic("some bug") }}
 	if an := d.lookup(t.Context(), "mx.example", false); status.KindOf(an.err) != status.Bug || an.rank != rankLookup {
 		t.Errorf("%+v", an)
+	}
+}
+
+// TestProxyGetsName: a proxy is asked for the name, and nobody else is.
+func TestProxyGetsName(t *testing.T) {
+	here, there := net.Pipe()
+	var asked []byte
+	done := make(chan bool)
+	go func() {
+		defer close(done)
+		defer there.Close()
+		b := make([]byte, 512)
+		there.Read(b)
+		there.Write([]byte{5, 0})
+		n, _ := there.Read(b)
+		asked = b[:n]
+		there.Write([]byte{5, 5, 0, 1, 0, 0, 0, 0, 0, 0}) // connection refused
+	}()
+	a := new(config.Account)
+	a.Proxy.Address = "127.0.0.1:1080"
+	d := new(Dialer)
+	d.Lookup = func(context.Context, string, string) ([]netip.Addr, error) {
+		t.Error("the name was looked up")
+		return nil, errors.New("no")
+	}
+	d.Dial = func(_ context.Context, _, address string) (net.Conn, error) {
+		if address != "127.0.0.1:1080" {
+			t.Errorf("dialled %s", address)
+		}
+		return here, nil
+	}
+	hops := d.Hops(t.Context(), a, Target{Server: server(t, "smtp+plain://mx.example:2525"), Name: "mx.example", Port: 2525})
+	_, _, err := hops.Connect(t.Context())
+	<-done
+	if want := "connect to mx.example:2525 by the proxy 127.0.0.1:1080: connection refused"; err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+	if !strings.Contains(string(asked), "mx.example") {
+		t.Errorf("asked for %q", asked)
 	}
 }

@@ -1,15 +1,12 @@
 //go:build !race
 
 // Go 1.26's race detector crashes now and then when timers end within a
-// synctest bubble, as they do here; TestServersInOrder and its like run with it.
+// synctest bubble, as they do here; TestAddressesInRealTime and its like run with it.
 
-package submit
+package smarthost
 
 import (
-	"context"
-	"errors"
 	"net"
-	"net/netip"
 	"slices"
 	"strings"
 	"syscall"
@@ -17,10 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"sendoff/config"
-	"sendoff/submit/credential"
 	"sendoff/submit/dial/dialtest"
-	"sendoff/submit/smarthost"
 	"sendoff/submit/status"
 )
 
@@ -75,8 +69,8 @@ func TestHappyEyeballs(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				n := &dialtest.Network{Began: time.Now(), Session: dialtest.Session, Names: tt.names, Hosts: tt.hosts}
-				err := submitTo(t, n, "smtp+plain://mx.example")
+				n := &dialtest.Network{Began: time.Now(), Session: session, Names: tt.names, Hosts: tt.hosts}
+				err := openIn(t, n, "smtp+plain://mx.example")
 				if (err == nil) != (tt.err == "") || err != nil && !strings.HasPrefix(err.Error(), tt.err) {
 					t.Errorf("%v, want %s", err, tt.err)
 				}
@@ -98,9 +92,9 @@ func TestHappyEyeballs(t *testing.T) {
 // server's share.
 func TestLookupStalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := &dialtest.Network{Began: time.Now(), Session: dialtest.Session, Hosts: map[string]dialtest.Peer{dialtest.At(dialtest.Four1): {}},
+		n := &dialtest.Network{Began: time.Now(), Session: session, Hosts: map[string]dialtest.Peer{dialtest.At(dialtest.Four1): {}},
 			Names: map[string]dialtest.Zone{"ip4:mx.example": {After: time.Hour}, "ip6:mx.example": {After: time.Hour}, "ip4:other.example": {Found: []string{dialtest.Four1}}}}
-		if err := submitTo(t, n, "smtp+plain://mx.example", "smtp+plain://other.example"); err != nil {
+		if err := openIn(t, n, "smtp+plain://mx.example", "smtp+plain://other.example"); err != nil {
 			t.Error(err)
 		}
 		if want := []string{"30s dial 192.0.2.1:25", "30s reach 192.0.2.1:25"}; !slices.Equal(n.Notes, want) {
@@ -128,8 +122,8 @@ func TestSRV(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				n := &dialtest.Network{Began: time.Now(), Session: dialtest.Session, Names: names, Hosts: tt.hosts, SRV: tt.records}
-				err := submitTo(t, n, "smtp+plain://_submission._tcp.example.org")
+				n := &dialtest.Network{Began: time.Now(), Session: session, Names: names, Hosts: tt.hosts, SRV: tt.records}
+				err := openIn(t, n, "smtp+plain://_submission._tcp.example.org")
 				if (err == nil) != (tt.err == "") || err != nil && err.Error() != tt.err {
 					t.Errorf("%v, want %s", err, tt.err)
 				}
@@ -145,9 +139,9 @@ func TestSRV(t *testing.T) {
 func TestLocalhost(t *testing.T) {
 	for _, name := range []string{"localhost", "mail.localhost"} {
 		synctest.Test(t, func(t *testing.T) {
-			n := &dialtest.Network{Began: time.Now(), Session: dialtest.Session, Hosts: map[string]dialtest.Peer{dialtest.At("::1"): {Err: syscall.ECONNREFUSED}, dialtest.At("127.0.0.1"): {}},
+			n := &dialtest.Network{Began: time.Now(), Session: session, Hosts: map[string]dialtest.Peer{dialtest.At("::1"): {Err: syscall.ECONNREFUSED}, dialtest.At("127.0.0.1"): {}},
 				Names: map[string]dialtest.Zone{"ip4:" + name: {Found: []string{dialtest.Four1}}}}
-			if err := submitTo(t, n, "smtp+plain://"+name); err != nil {
+			if err := openIn(t, n, "smtp+plain://"+name); err != nil {
 				t.Error(err)
 			}
 			if want := []string{"0s dial [::1]:25", "0s dial 127.0.0.1:25", "0s reach 127.0.0.1:25"}; !slices.Equal(n.Notes, want) {
@@ -157,42 +151,22 @@ func TestLocalhost(t *testing.T) {
 	}
 }
 
-// TestProxyGetsName: a proxy is asked for the name, and nobody else is.
-func TestProxyGetsName(t *testing.T) {
-	here, there := net.Pipe()
-	var asked []byte
-	done := make(chan bool)
-	go func() {
-		defer close(done)
-		defer there.Close()
-		b := make([]byte, 512)
-		there.Read(b)
-		there.Write([]byte{5, 0})
-		n, _ := there.Read(b)
-		asked = b[:n]
-		there.Write([]byte{5, 5, 0, 1, 0, 0, 0, 0, 0, 0}) // connection refused
-	}()
-	a := work(t, "ann@example.org")
-	a.User = ""
-	a.Servers = []config.Server{server(t, "smtp+plain://mx.example:2525")}
-	a.Proxy.Address = "127.0.0.1:1080"
-	s := &Submitter{Config: &config.Config{}, Smarthosts: smarthost.New(&credential.Store{})}
-	s.Smarthosts.Dialer.Lookup = func(context.Context, string, string) ([]netip.Addr, error) {
-		t.Error("the name was looked up")
-		return nil, errors.New("no")
-	}
-	s.Smarthosts.Dialer.Dial = func(_ context.Context, _, address string) (net.Conn, error) {
-		if address != "127.0.0.1:1080" {
-			t.Errorf("dialled %s", address)
+// TestSilentHandshake: a server that says nothing to a ClientHello gets another
+// one after 10 s, within the same minute.
+func TestSilentHandshake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &dialtest.Network{Began: time.Now(), Session: session, Names: map[string]dialtest.Zone{"ip4:mx.example": {Found: []string{dialtest.Four1}}},
+			Hosts: map[string]dialtest.Peer{dialtest.Four1 + ":465": {Mute: true}}}
+		err := openIn(t, n, "smtps://mx.example")
+		want := []string{"0s dial 192.0.2.1:465", "0s reach 192.0.2.1:465", "10s dial 192.0.2.1:465", "10s reach 192.0.2.1:465"}
+		if !slices.Equal(n.Notes, want) {
+			t.Errorf("got %q", n.Notes)
 		}
-		return here, nil
-	}
-	err := s.Submit(context.Background(), request(t, a, nil, "Subject: x\n", "bob@example.net"))
-	<-done
-	if want := "connect to mx.example:2525 by the proxy 127.0.0.1:1080: connection refused"; err == nil || err.Error() != want {
-		t.Errorf("%v, want %s", err, want)
-	}
-	if !strings.Contains(string(asked), "mx.example") {
-		t.Errorf("asked for %q", asked)
-	}
+		if words := "TLS: no answer within 10s while shaking hands for TLS (mx.example)"; err == nil || err.Error() != words || status.Hint(err) == "" {
+			t.Errorf("%v, want %s", err, words)
+		}
+		if took := time.Since(n.Began); took != time.Minute {
+			t.Errorf("it took %s", took)
+		}
+	})
 }

@@ -1,6 +1,6 @@
 //go:build unix
 
-package submit
+package smarthost
 
 import (
 	"context"
@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"sendoff/config"
 	"sendoff/submit/dial/dialtest"
 )
 
@@ -39,11 +38,11 @@ func TestAddressesInRealTime(t *testing.T) {
 		{"nobody is there", map[string]dialtest.Peer{dialtest.At(dialtest.Six1): refused, dialtest.At(dialtest.Four1): refused, dialtest.At(dialtest.Six2): refused, dialtest.At(dialtest.Four2): refused}, "connection refused"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			n := &dialtest.Network{Began: time.Now(), Session: dialtest.Session, Names: names, Hosts: tt.hosts}
+			n := &dialtest.Network{Began: time.Now(), Session: session, Names: names, Hosts: tt.hosts}
 			var all sync.WaitGroup
 			for range 4 {
 				all.Go(func() {
-					err := submitTo(t, n, "smtp+plain://mx.example")
+					err := openIn(t, n, "smtp+plain://mx.example")
 					if (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
 						t.Errorf("%v, want %q", err, tt.err)
 					}
@@ -66,7 +65,7 @@ func TestWayIsLeft(t *testing.T) {
 		"black holes": nil,
 		"mute":        {dialtest.At(dialtest.Four1): {Mute: true}},
 	} {
-		n := &dialtest.Network{Began: time.Now(), Session: dialtest.Session, Hosts: hosts, Names: map[string]dialtest.Zone{"ip4:mx.example": {Found: []string{dialtest.Four1, dialtest.Four2}}}}
+		n := &dialtest.Network{Began: time.Now(), Session: session, Hosts: hosts, Names: map[string]dialtest.Zone{"ip4:mx.example": {Found: []string{dialtest.Four1, dialtest.Four2}}}}
 		ctx, cancel := context.WithCancelCause(t.Context())
 		enough := errors.New("enough")
 		step := " dial " + dialtest.At(dialtest.Four1)
@@ -75,9 +74,7 @@ func TestWayIsLeft(t *testing.T) {
 		}
 		var all sync.WaitGroup
 		all.Go(func() {
-			a := work(t, "ann@example.org")
-			a.User, a.Servers = "", config.List[config.Server]{server(t, "smtp+plain://mx.example")}
-			err := submitterIn(n).Submit(ctx, request(t, a, nil, "Subject: x\n", "bob@example.net"))
+			_, _, err := poolIn(n).Open(ctx, account(t, "smtp+plain://mx.example"), "client.example", Options{})
 			if err == nil || !strings.Contains(err.Error(), "enough") {
 				t.Errorf("%s: %v", name, err)
 			}
