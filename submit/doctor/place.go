@@ -29,8 +29,9 @@ import (
 
 // These checks look at this machine: the files, the secret, the queue.
 
-// files judges what was read, and by whom else it can be read, and what was not. A
-// configuration that others could have written has not been loaded.
+// files names the configuration files that were read and the variables that were not,
+// and judges who else can read or write the files with secrets. A configuration that
+// others could have written has not been loaded.
 func (d *doctor) files(context.Context) []finding {
 	var found []finding
 	for _, path := range d.s.Config.Files {
@@ -48,7 +49,7 @@ func (d *doctor) files(context.Context) []finding {
 	for _, f := range d.private() {
 		loose, err := process.TrustPrivate(f.path, d.s.Smarthosts.Secrets.Store.Home)
 		switch {
-		case errors.As(err, new(*fs.PathError)): // whoever needs it says so
+		case errors.As(err, new(*fs.PathError)): // the check that needs the file says so
 		case err != nil && f.judged:
 			found = append(found, failing(status.Credential.Errorf("%s: %w", f.name, err)))
 		case err != nil || loose != nil:
@@ -60,8 +61,9 @@ func (d *doctor) files(context.Context) []finding {
 	return found
 }
 
-// readable says whether everybody can read the configuration at path, if that is
-// for everybody: who cannot has no account, whatever is in a file of their own.
+// readable says whether everybody can read the configuration at path, if it is the one
+// for everybody: a user who cannot read it has no account, even with a file of their
+// own.
 func (d *doctor) readable(path string) finding {
 	if d.s.Identity.UID == 0 && path == (config.Override{}).Paths(d.s.Identity).System {
 		if err := process.TrustAll(path); err != nil {
@@ -83,7 +85,7 @@ func mode(path string) string {
 // A privateFile is one that holds a secret.
 type privateFile struct {
 	path, name string
-	judged     bool // a delivery does not take one that others could have written
+	judged     bool // a delivery refuses the file if others could have written it
 }
 
 // private returns the files that nobody else should read.
@@ -105,7 +107,8 @@ func (d *doctor) private() []privateFile {
 	return files
 }
 
-// sources returns where all that a login needs is from.
+// sources returns the sources of the account's secret and refresh token, and of its
+// providers' client secrets.
 func (d *doctor) sources() []credential.Ref {
 	refs := append(slices.Clone(d.account.Secret), d.account.RefreshToken)
 	for _, ref := range d.account.Secret {
@@ -230,8 +233,8 @@ type probe struct{}
 
 func (probe) Read([]byte) (int, error) { return 0, errProbe }
 
-// queue tries whether a message could be queued, up to the point where it would
-// be written, and says where.
+// queue queues a message that cannot be read, which fails at the first octet: all
+// before that works. It says where the queue is.
 func (d *doctor) queue(context.Context) []finding {
 	q := d.s.Queue
 	if q == nil {
@@ -274,8 +277,8 @@ func (d *doctor) runner(context.Context) []finding {
 // down for a moment does not explain it.
 const longWait = 4 * time.Hour
 
-// waiting looks at what is in the queue, and for root at whose mail waits for an
-// account that has expired.
+// waiting counts the entries of the queue and names the oldest. For root it also names
+// the users whose mail waits because their accounts have expired.
 func (d *doctor) waiting(ctx context.Context) []finding {
 	var oldest *queue.Entry
 	var found []finding
@@ -310,7 +313,7 @@ func (d *doctor) waiting(ctx context.Context) []finding {
 	return append(found, noted(status.Temporary.Errorf("%s (%s): %s", words, oldest.ID, cmp.Or(oldest.Why(), "no attempt yet"))))
 }
 
-// failed counts what was given up and waits for a person.
+// failed counts the messages that were given up and wait for a person.
 func (d *doctor) failed(context.Context) []finding {
 	switch n, err := d.s.Queue.CountFailed(); {
 	case err != nil:
@@ -321,7 +324,7 @@ func (d *doctor) failed(context.Context) []finding {
 	return single(fine("nothing was given up"))
 }
 
-// sendmail says whose the program is that cron and others call.
+// sendmail says whether the sendmail that cron and others call is this program.
 func (d *doctor) sendmail(context.Context) []finding {
 	path := d.s.Identity.Sendmail
 	if path == "" {
