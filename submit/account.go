@@ -1,9 +1,6 @@
 package submit
 
 import (
-	"context"
-	"time"
-
 	"sendoff/config"
 	"sendoff/submit/login"
 	"sendoff/submit/queue"
@@ -11,13 +8,13 @@ import (
 	"sendoff/submit/throttle"
 )
 
-// throttle holds accounts back, for all processes that use the queue.
-func (s *Submitter) throttle() *throttle.Throttle {
-	return throttle.New(s.Queue, s.Config, s.memory.unwrittenFaults())
+// Throttle holds accounts back, for all processes that use the queue.
+func (s *Submitter) Throttle() *throttle.Throttle {
+	return throttle.New(s.Queue, s.Config, s.Unwritten)
 }
 
-// schedule is when things are tried again, as the configuration has it.
-func (s *Submitter) schedule() queue.Schedule { return throttle.Schedule(s.Config) }
+// Schedule is when things are tried again, as the configuration has it.
+func (s *Submitter) Schedule() queue.Schedule { return throttle.Schedule(s.Config) }
 
 // Secrets finds the secrets of accounts.
 func (s *Submitter) Secrets() *login.Secrets { return s.Pool().Secrets }
@@ -28,30 +25,21 @@ func (s *Submitter) Pool() *smarthost.Pool {
 	if p.Secrets.Config = s.Config; s.Queue != nil {
 		p.Secrets.State, p.Dialer.State = s.Queue.State, s.Queue.State
 	}
-	p.Throttle, p.Log, p.Console, p.Quiet = s.throttle(), s.Log, s.Console, s.Sendmail
+	p.Throttle, p.Log, p.Console, p.Quiet = s.Throttle(), s.Log, s.Console, s.Sendmail
 	return p
-}
-
-// session returns a session with an account, unless mail for it would come back to us.
-func (s *Submitter) session(ctx context.Context, a *config.Account, hello string, patience time.Duration) (*smarthost.Session, error) {
-	if err := refuseOwn(a, s.own); err != nil {
-		s.Log.Fault(s.throttle().Failed(a, err, nil))
-		return nil, err
-	}
-	return s.Pool().Get(ctx, a, hello, patience, s.stay)
 }
 
 // meetLimit notes that a message was refused for a limit of its account's, and
 // reports whether the account rests now.
 func (s *Submitter) meetLimit(a *config.Account, refusal error, id queue.ID) bool {
-	rests, err := s.throttle().Met(a, refusal, id)
+	rests, err := s.Throttle().Met(a, refusal, id)
 	s.Log.Fault(err)
 	return rests
 }
 
 // Forget forgets that the account could not be used, because a person has done
 // something about it.
-func (s *Submitter) Forget(a *config.Account) { s.throttle().Forget(throttle.Key(a)) }
+func (s *Submitter) Forget(a *config.Account) { s.Throttle().Forget(throttle.Key(a)) }
 
 // Resting says of each account that rests until when, and why.
-func (s *Submitter) Resting() []string { return s.throttle().Resting(s.Queue) }
+func (s *Submitter) Resting() []string { return s.Throttle().Resting(s.Queue) }

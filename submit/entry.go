@@ -19,7 +19,7 @@ func (s *Submitter) entry(r *Request) *queue.Entry {
 		client = &r.Peer.UID
 	}
 	return &queue.Entry{
-		ID:       r.logID(),
+		ID:       r.ID(),
 		Sender:   r.Sender,
 		Author:   &author,
 		Client:   client,
@@ -33,8 +33,8 @@ func (s *Submitter) entry(r *Request) *queue.Entry {
 	}
 }
 
-// choiceOf returns what chooses the account of an entry.
-func choiceOf(e *queue.Entry) config.Choice {
+// ChoiceOf returns what chooses the account of an entry.
+func ChoiceOf(e *queue.Entry) config.Choice {
 	by := config.ParseChoice(e.Account)
 	if e.Sender != nil {
 		by.Sender = *e.Sender
@@ -45,8 +45,8 @@ func choiceOf(e *queue.Entry) config.Choice {
 	return by
 }
 
-// requestOf makes of an entry what its caller asked for, but message and account.
-func requestOf(e *queue.Entry) *Request {
+// RequestOf makes of an entry what its caller asked for, but message and account.
+func RequestOf(e *queue.Entry) *Request {
 	r := &Request{Sender: e.Sender, FullName: e.FullName, UserName: e.UserName}
 	r.Envelope = envelope.Envelope{Body: e.Body, Return: e.Return, ID: e.Envelope, RequireTLS: e.TLS}
 	for _, to := range e.To {
@@ -57,14 +57,40 @@ func requestOf(e *queue.Entry) *Request {
 	return r
 }
 
-// choose finds the account for the request of an entry.
-func (s *Submitter) choose(r *Request, e *queue.Entry) error {
-	by := choiceOf(e)
+// Resume makes a job of the request of an entry again: it finds the account, and
+// applies aliases and the account's rules anew.
+func (s *Submitter) Resume(r *Request, e *queue.Entry) (*Job, error) {
+	by := ChoiceOf(e)
 	loaded, err := s.load(by.CommandLine)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	r.By = by
-	r.Account, r.Why, err = loaded.Choose(by)
-	return err
+	if r.Account, r.Why, err = loaded.Choose(by); err != nil {
+		return nil, err
+	}
+	return s.prepare(r)
+}
+
+// Of returns s with the configuration, and the home, of entries that say where both
+// are. This is the only copy of a Submitter.
+func (s *Submitter) Of(files config.Override) (*Submitter, error) {
+	c, err := s.load(files)
+	if err != nil {
+		return nil, err
+	}
+	own := *s
+	own.Config, own.Log = c, s.Log.Like(c)
+	own.Smarthosts = s.Smarthosts.Clone()
+	own.Smarthosts.Secrets.Store.Home = files.Paths(s.Identity).Home // of whoever queued the entry
+	own.Load = func(config.Override) (*config.Config, error) { return c, nil }
+	return &own, nil
+}
+
+// load returns the configuration that an entry is sent with.
+func (s *Submitter) load(files config.Override) (*config.Config, error) {
+	if s.Load == nil {
+		return s.Config, nil
+	}
+	return s.Load(files)
 }

@@ -18,7 +18,8 @@ var rows = [][]string{
 	{"sendoff"},
 	{"sendoff/submit/program"},
 	{"sendoff/config/cmdline", "sendoff/config/setup",
-		"sendoff/submit/doctor", "sendoff/submit/rehearse"},
+		"sendoff/submit/doctor", "sendoff/submit/rehearse", "sendoff/submit/serve"},
+	{"sendoff/submit/runner"},
 	{"sendoff/submit"},
 	{"sendoff/submit/smarthost"},
 	{"sendoff/submit/login", "sendoff/submit/mailq", "sendoff/submit/notify"},
@@ -34,7 +35,7 @@ var rows = [][]string{
 }
 
 // testOnly are packages that only tests import.
-var testOnly = []string{"sendoff/submit/trust/trusttest", "sendoff/submit/dial/dialtest", "sendoff/submit/smtp/smtptest", "sendoff/submit/credential/oauth2test", "sendoff/submit/e2e", "sendoff/submit/bench"}
+var testOnly = []string{"sendoff/submit/trust/trusttest", "sendoff/submit/dial/dialtest", "sendoff/submit/smtp/smtptest", "sendoff/submit/submittest", "sendoff/submit/credential/oauth2test", "sendoff/submit/e2e", "sendoff/submit/bench"}
 
 func TestImports(t *testing.T) {
 	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", "../...").Output()

@@ -64,9 +64,9 @@ func newJob(r *Request) *Job {
 	return j
 }
 
-// newFailedJob returns the job of a request about which no server is asked, because
+// FailedJob returns the job of a request about which no server is asked, because
 // of err: that is the outcome of all whom the caller has named.
-func newFailedJob(r *Request, err error) *Job {
+func FailedJob(r *Request, err error) *Job {
 	j := newJob(r)
 	j.fault = Outcome{Err: err}
 	for i, w := range r.To {
@@ -83,6 +83,21 @@ func (j *Job) Close() {
 	if j.message != nil {
 		j.message.Close()
 	}
+}
+
+// Sender returns the reverse-path.
+func (j *Job) Sender() envelope.Address { return j.envelope.From }
+
+// WantsNotice reports whether the sender of e is to be told that the message has
+// failed: not if the caller named the null sender, whoever stood in for it, and
+// not of what is a notice itself.
+func (j *Job) WantsNotice(e *queue.Entry) bool {
+	if j.fault.Err != nil || j.envelope.From.IsNull() || e.Sender != nil && e.Sender.IsNull() || j.message.IsReport() {
+		return false
+	}
+	return slices.ContainsFunc(e.To, func(to queue.Recipient) bool {
+		return to.Notify == 0 || to.Notify&envelope.NotifyFailure != 0
+	})
 }
 
 // recipients returns the recipients as an envelope has them.
@@ -112,12 +127,12 @@ func (j *Job) add(from envelope.Address, r smtp.Result) {
 	}
 }
 
-// isOver reports whether all recipients have their outcome.
-func (j *Job) isOver() bool { return j.fault.Err != nil || len(j.order) == len(j.To) }
+// IsOver reports whether all recipients have their outcome.
+func (j *Job) IsOver() bool { return j.fault.Err != nil || len(j.order) == len(j.To) }
 
-// abort gives the recipients that have no outcome yet one of which nobody knows what
+// Abort gives the recipients that have no outcome yet one of which nobody knows what
 // it was, because of a bug.
-func (j *Job) abort(bug error) {
+func (j *Job) Abort(bug error) {
 	if j.fault.Err != nil {
 		return
 	}

@@ -28,7 +28,7 @@ func (s *Submitter) Postpone(r *Request, fault error) error {
 		return s.Refuse(r, nil)
 	}
 	s.logSubmission(r)
-	return s.Keep(newFailedJob(r, fault))
+	return s.Keep(FailedJob(r, fault))
 }
 
 // Refuse leaves a trace of r, which cannot be submitted: lines in the log and, in
@@ -38,7 +38,7 @@ func (s *Submitter) Refuse(r *Request, err error) error {
 	var d message.Defaults
 	r.stamp(&d, s.Identity.FQDN)
 	s.logSubmission(r)
-	j := newFailedJob(r, err)
+	j := FailedJob(r, err)
 	if k := status.KindOf(err); r.Message == nil && (k == status.NoInput || status.Of(err).Temporary()) {
 		s.settle(j, s.entry(r), false)
 		return err
@@ -50,7 +50,7 @@ func (s *Submitter) Refuse(r *Request, err error) error {
 // reports false, the job is to be delivered now.
 func (s *Submitter) Later(j *Job) bool {
 	r := j.Request
-	if j.isOver() || s.Queue == nil {
+	if j.IsOver() || s.Queue == nil {
 		return false
 	}
 	background := r.Account.Deliver == config.DeliverBackground
@@ -78,7 +78,7 @@ func (s *Submitter) Enqueue(j *Job) (*queue.Claim, error) {
 	}
 	e := s.entry(j.Request)
 	e.To = j.whole().named(Waits)
-	e.Next = time.Now().Add(s.schedule().Backoff(1))
+	e.Next = time.Now().Add(s.Schedule().Backoff(1))
 	e.Reason, e.Unknown = "the server has not answered yet", true // if this process ends
 	var c *queue.Claim
 	err := s.store(j.Request, e, func(e *queue.Entry, content io.Reader) (err error) {
@@ -116,11 +116,13 @@ func (s *Submitter) Keep(j *Job) error {
 		if s.store(r, refused, s.Queue.AddFailed) == nil {
 			j.copy = filepath.Join(s.Queue.FailedFolder(), string(refused.ID)+".eml")
 			if r.Sender != nil && r.Sender.IsNull() { // so its caller hears of no failure by mail, and cron of none at all
-				s.event(notify.Failed, notify.AboutEntry(refused)...).Tell()
+				s.Event(notify.Failed, notify.AboutEntry(refused)...).Tell()
 			}
 		}
 	}
-	s.dropped()
+	if e, ok := s.Dropped(); ok {
+		e.Tell()
+	}
 	err := report.err()
 	if failures := j.Failures(); err == nil && len(failures) > 0 {
 		s.Console.Tell(report.Error(), failures[0].Err)
@@ -187,17 +189,17 @@ func (s *Submitter) tellSender(j *Job, refused *queue.Entry) {
 	if s.Queue == nil {
 		return
 	}
-	if j.wantsNotice(refused) {
+	if j.WantsNotice(refused) {
 		refused.Sender, refused.Notice = &j.envelope.From, time.Now()
 		if s.enqueue(j.Request, refused, true) != nil {
 			return
 		}
-		s.logNotice(refused)
+		s.LogNotice(refused)
 	} else {
 		if s.store(j.Request, refused, s.Queue.AddFailed) != nil {
 			return
 		}
-		s.event(notify.Failed, notify.AboutEntry(refused)...).Tell()
+		s.Event(notify.Failed, notify.AboutEntry(refused)...).Tell()
 	}
 	j.move(Refused, Told)
 }
@@ -224,7 +226,7 @@ func (s *Submitter) enqueue(r *Request, e *queue.Entry, due bool) error {
 	if e.Next.IsZero() {
 		e.Next = time.Now()
 		if !due {
-			e.Next = e.Next.Add(s.schedule().Backoff(1))
+			e.Next = e.Next.Add(s.Schedule().Backoff(1))
 		}
 	}
 	if err := s.store(r, e, s.Queue.Add); err != nil {
@@ -238,7 +240,7 @@ func (s *Submitter) enqueue(r *Request, e *queue.Entry, due bool) error {
 // that.
 func (s *Submitter) queued(e *queue.Entry) {
 	s.logQueued(e)
-	if s.schedule().IsDue(e) {
+	if s.Schedule().IsDue(e) {
 		s.Hasten()
 	}
 	if trouble := s.StartRunner(); trouble != "" {

@@ -35,7 +35,7 @@ func (s *Submitter) logSubmission(r *Request) {
 		uid, caller = os.Getuid(), process.Caller()
 		dir, _ = os.Getwd()
 	}
-	s.Log.Line(r.logID(), false,
+	s.Log.Line(r.ID(), false,
 		"from", from,
 		"uid", uid,
 		"login", r.Login,
@@ -45,22 +45,22 @@ func (s *Submitter) logSubmission(r *Request) {
 		"message-id", id)
 }
 
-// logID returns the ID of the message in the log, which is also that of its queue
+// ID returns the ID of the message in the log, which is also that of its queue
 // entry if there is one.
-func (r *Request) logID() queue.ID {
+func (r *Request) ID() queue.ID {
 	if r.queueID == "" {
 		r.queueID = queue.NewID(time.Now())
 	}
 	return r.queueID
 }
 
-// logDiscarded writes the recipients whose mail an alias throws away.
-func (s *Submitter) logDiscarded(j *Job) {
+// LogDiscarded writes the recipients whose mail an alias throws away.
+func (s *Submitter) LogDiscarded(j *Job) {
 	if s.Log == nil {
 		return
 	}
 	for _, d := range j.discarded {
-		s.Log.Line(j.Request.logID(), false, "to", d.Address, "account", j.account.Name, "status", "sent", "reply", "discarded")
+		s.Log.Line(j.Request.ID(), false, "to", d.Address, "account", j.account.Name, "status", "sent", "reply", "discarded")
 	}
 }
 
@@ -69,16 +69,7 @@ func (s *Submitter) logQueued(e *queue.Entry) {
 	s.Log.Line(e.ID, false, "status", "queued", "reply", fmt.Sprintf("%d recipients, next attempt at %s", len(e.To), e.Next.Format(time.RFC3339)))
 }
 
-// logUserRate writes that a user has submitted more than user-rate allows.
-func (s *Submitter) logUserRate(r *Request, until time.Time) {
-	text := fmt.Sprintf("uid %d has reached user-rate, %s; the message waits until %s", r.Peer.UID, s.Config.UserRate, until.Format(time.RFC3339))
-	s.Log.Line(r.logID(), true, "status", "held", "reply", text)
-}
-
-func (s *Submitter) logNotice(e *queue.Entry) {
+// LogNotice writes that an entry became a notice to its sender.
+func (s *Submitter) LogNotice(e *queue.Entry) {
 	s.Log.Line(e.ID, false, "status", "notice", "reply", "to "+e.Sender.String())
-}
-
-func (s *Submitter) logFailed(e *queue.Entry) {
-	s.Log.Line(e.ID, true, "status", "failed", "reply", "in "+s.Queue.FailedFolder()+": "+e.Why())
 }

@@ -19,9 +19,9 @@ func (s *Submitter) Prepare(r *Request) *Job {
 	j, err := s.prepare(r)
 	s.logSubmission(r)
 	if err != nil {
-		return newFailedJob(r, err)
+		return FailedJob(r, err)
 	}
-	s.logDiscarded(j)
+	s.LogDiscarded(j)
 	if len(j.To) == 0 {
 		s.Console.Tell("nothing was sent: "+j.discarded[0].Why+": the mail is thrown away", nil)
 	}

@@ -80,7 +80,7 @@ const (
 // is the entry that it was an attempt at or, unless queued, the one into which goes
 // what waits. It reports whether the account is to rest for a limit.
 func (s *Submitter) settle(j *Job, e *queue.Entry, queued bool) (rests bool) {
-	j.abort(status.Bug.Errorf("no outcome")) // of none, unless there is a bug
+	j.Abort(status.Bug.Errorf("no outcome")) // of none, unless there is a bug
 	rests = s.meetLimits(j, e)
 	j.outcomes(func(o *Outcome) {
 		if o.Verdict == Open {
@@ -119,9 +119,9 @@ func isForPerson(k status.Kind) bool {
 	return k.Scope() == status.Account && k != status.Connection && k != status.Limited
 }
 
-// settleEntry settles an attempt at an entry, which then has those recipients that
+// SettleEntry settles an attempt at an entry, which then has those recipients that
 // have not got the message.
-func (s *Submitter) settleEntry(j *Job, e *queue.Entry) (rests bool) {
+func (s *Submitter) SettleEntry(j *Job, e *queue.Entry) (rests bool) {
 	rests = s.settle(j, e, true)
 	if !e.Notice.IsZero() { // its recipients are those that it speaks of
 		return rests
@@ -134,7 +134,7 @@ func (s *Submitter) settleEntry(j *Job, e *queue.Entry) (rests bool) {
 	}
 	e.To = append(left, j.named(Waits, Refused)...)
 	e.Unknown = e.Unknown || j.isUnknown(Waits, Refused)
-	if e.Waiting() == 0 || !s.isTooOld(e) {
+	if e.Waiting() == 0 || !s.IsTooOld(e) {
 		return rests
 	}
 	j.move(Waits, Refused)
@@ -146,10 +146,10 @@ func (s *Submitter) settleEntry(j *Job, e *queue.Entry) (rests bool) {
 	return rests
 }
 
-// isTooOld counts an attempt at an entry, and reports whether it was one too many.
-func (s *Submitter) isTooOld(e *queue.Entry) bool {
+// IsTooOld counts an attempt at an entry, and reports whether it was one too many.
+func (s *Submitter) IsTooOld(e *queue.Entry) bool {
 	e.Tries = queue.AddTry(e.Tries, time.Now())
-	return s.schedule().TooOld(e.Born(), e.Tries)
+	return s.Schedule().TooOld(e.Born(), e.Tries)
 }
 
 // meetLimits tells a limit of the account's from words of a limit that are about this
@@ -168,7 +168,7 @@ func (s *Submitter) meetLimits(j *Job, e *queue.Entry) (rests bool) {
 		if known[text] == nil {
 			known[text] = to.Err
 			switch {
-			case !s.throttle().Alone(j.account, e.ID):
+			case !s.Throttle().Alone(j.account, e.ID):
 				rests = s.meetLimit(j.account, to.Err, e.ID) || rests
 			case (time.Since(e.Limited) < aloneTime || queue.TooFew(e.Attempts)) && !e.Limited.IsZero():
 				known[text] = deferred(smtp.AboutMessage(to.Err))

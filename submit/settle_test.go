@@ -9,10 +9,14 @@ import (
 	"strings"
 	"testing"
 
+	"sendoff/config"
+	"sendoff/submit/credential"
 	"sendoff/submit/envelope"
 	"sendoff/submit/process"
 	"sendoff/submit/queue"
+	"sendoff/submit/smarthost"
 	"sendoff/submit/smtp"
+	"sendoff/submit/spool"
 	"sendoff/submit/status"
 )
 
@@ -53,6 +57,34 @@ func TestPolicy(t *testing.T) {
 	}
 }
 
+// queueing is a Submitter with a queue and an account, called as sendmail.
+func queueing(t *testing.T) *Submitter {
+	t.Helper()
+	q, err := queue.Open(filepath.Join(t.TempDir(), "queue"), os.Geteuid())
+	if errors.Is(err, errors.ErrUnsupported) {
+		t.Skip(err)
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	c := config.Default()
+	c.Aliases, c.Accounts = config.Off, []*config.Account{work(t, "ann@example.org")}
+	return &Submitter{Config: c, Identity: host, Spool: spool.Spool{Queue: q, Runner: config.Off}, Sendmail: true, Smarthosts: smarthost.New(&credential.Store{})}
+}
+
+// only returns the one entry of the queue.
+func only(t *testing.T, s *Submitter) *queue.Entry {
+	t.Helper()
+	ids, err := s.Queue.IDs()
+	if err != nil || len(ids) != 1 {
+		t.Fatalf("%d entries, %v", len(ids), err)
+	}
+	e, err := s.Queue.Read(ids[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
 // TestOneOutcomeEach has a delivery that forgets a recipient, and one that has two
 // outcomes for one: the caller hears of the bug, the sendmail face keeps a copy, and
 // an entry of the queue waits.
@@ -62,7 +94,7 @@ func TestOneOutcomeEach(t *testing.T) {
 		"none": {{To: []int{0}}},
 		"two":  {{To: []int{0, 1}}, {To: []int{1}, Err: never}},
 	} {
-		s := office(t, &post{})
+		s := queueing(t)
 		r := request(t, s.Config.Accounts[0], nil, "Subject: x\n\nbody\n", "bob@example.net", "carol@example.net")
 		play := func() *Job {
 			j, err := s.prepare(r)
@@ -83,8 +115,8 @@ func TestOneOutcomeEach(t *testing.T) {
 		if len(copies) != 1 {
 			t.Errorf("%s: %d copies", name, len(copies))
 		}
-		e := &queue.Entry{ID: r.logID(), To: []queue.Recipient{{Recipient: r.To[0].Recipient}, {Recipient: r.To[1].Recipient}}}
-		s.settleEntry(play(), e)
+		e := &queue.Entry{ID: r.ID(), To: []queue.Recipient{{Recipient: r.To[0].Recipient}, {Recipient: r.To[1].Recipient}}}
+		s.SettleEntry(play(), e)
 		if len(e.To) != 1 || e.Waiting() != 1 || e.To[0].Address != r.To[1].Address || !e.Unknown || !e.To[0].Code.Temporary() {
 			t.Errorf("%s: left %+v, unknown %t", name, e.To, e.Unknown)
 		}
@@ -94,7 +126,7 @@ func TestOneOutcomeEach(t *testing.T) {
 // TestNothingToQueue has a temporary fault of a message that has no recipients to
 // wait for: the caller must hear of it, for nothing is queued.
 func TestNothingToQueue(t *testing.T) {
-	s := office(t, &post{})
+	s := queueing(t)
 	r := request(t, s.Config.Accounts[0], nil, "Subject: x\n\nbody\n")
 	if err := s.Refuse(r, status.Config.Errorf("no such account")); status.Exit(err) == 0 {
 		t.Error("exit 0, and nothing waits")
@@ -104,7 +136,7 @@ func TestNothingToQueue(t *testing.T) {
 // TestUnknownIsRemembered has a session that breaks when the server may have the
 // message: the entry says so, and only for the recipients of that transaction.
 func TestUnknownIsRemembered(t *testing.T) {
-	s := office(t, &post{})
+	s := queueing(t)
 	r := request(t, s.Config.Accounts[0], nil, "Subject: x\n\nbody\n", "bob@example.net", "carol@example.net")
 	j, err := s.prepare(r)
 	if err != nil {

@@ -26,7 +26,6 @@ package submit
 import (
 	"context"
 	"io"
-	"net"
 	"time"
 
 	"sendoff/config"
@@ -105,13 +104,10 @@ type Submitter struct {
 	spool.Spool
 	Sendmail bool                                                // the sendmail face: its callers cannot mend an account
 	Load     func(place config.Override) (*config.Config, error) // the configuration of an entry; nil: Config
-	Tally    *Tally                                              // counts what runs of the queue do; may be nil
 	Log      *maillog.Log                                        // may be nil
 	Console  *status.Console                                     // may be nil
 
-	memory *memory        // of a run; nil outside
-	own    []net.Listener // whose clients we serve: no mail may go to them
-	stay   bool           // a session is to take more than the mail it is opened for
+	Unwritten *throttle.Unwritten // see throttle.New; may be nil
 }
 
 // Apart returns a new Submitter with the configuration and the outside world of s, but
@@ -142,26 +138,18 @@ func (s *Submitter) Submit(ctx context.Context, r *Request) error {
 // that the server has left since, is replaced by a new one; and so is one whose
 // server takes no more mails in it.
 func (s *Submitter) Deliver(ctx context.Context, j *Job) {
-	if j.isOver() {
+	if j.IsOver() {
 		return
 	}
-	if s.takesAlong() {
-		host := *s
-		host.stay = true
-		s = &host
-	}
-	mails := []smtp.Mail{s.mail(j, func(smtp.Result) {})}
+	mails := []smtp.Mail{s.Mail(j, func(smtp.Result) {})}
 	v, done, err := s.admitted(ctx, j)
 	if err != nil {
-		fail(mails, err)
+		Fail(mails, err)
 		return
 	}
 	defer done()
 	for {
 		mails, err = v.Send(ctx, mails, nil)
-		if err == nil && len(mails) == 0 && s.stay {
-			s.along(ctx, v.Session, j.account)
-		}
 		again := v.Reused // v may be another's from here on
 		s.Smarthosts.Put(v, err)
 		if again && j.isUntouched() && ctx.Err() == nil {
@@ -173,8 +161,8 @@ func (s *Submitter) Deliver(ctx context.Context, j *Job) {
 		if len(mails) == 0 {
 			return
 		}
-		if v, err = s.session(ctx, j.account, j.hello, throttle.SlotTime); err != nil {
-			fail(mails, err)
+		if v, err = s.Pool().Get(ctx, j.account, j.hello, throttle.SlotTime, false); err != nil {
+			Fail(mails, err)
 			return
 		}
 	}
@@ -184,14 +172,14 @@ func (s *Submitter) Deliver(ctx context.Context, j *Job) {
 // limit of the server's stands against that, and no rate. done is to be called
 // when j has had its outcome.
 func (s *Submitter) admitted(ctx context.Context, j *Job) (v *smarthost.Session, done func(), err error) {
-	if err := s.throttle().Pace(j.account, false); err != nil {
+	if err := s.Throttle().Pace(j.account, false); err != nil {
 		return nil, nil, err
 	}
-	if done, err = s.throttle().Admit(j.account); err != nil {
+	if done, err = s.Throttle().Admit(j.account); err != nil {
 		return nil, nil, err
 	}
-	if v, err = s.session(ctx, j.account, j.hello, throttle.SlotTime); err == nil {
-		if err = s.throttle().Pace(j.account, true); err != nil {
+	if v, err = s.Pool().Get(ctx, j.account, j.hello, throttle.SlotTime, false); err == nil {
+		if err = s.Throttle().Pace(j.account, true); err != nil {
 			s.Smarthosts.Put(v, nil)
 		}
 	}
@@ -202,15 +190,15 @@ func (s *Submitter) admitted(ctx context.Context, j *Job) (v *smarthost.Session,
 	return v, done, nil
 }
 
-// fail gives all mails the same outcome.
-func fail(mails []smtp.Mail, err error) {
+// Fail gives all mails the same outcome.
+func Fail(mails []smtp.Mail, err error) {
 	for _, m := range mails {
 		m.Fail(err)
 	}
 }
 
-// mail is the job as a session takes it. done is called after each result.
-func (s *Submitter) mail(j *Job, done func(smtp.Result)) smtp.Mail {
+// Mail is the job as a session takes it. done is called after each result.
+func (s *Submitter) Mail(j *Job, done func(smtp.Result)) smtp.Mail {
 	e := j.envelope
 	e.To = j.recipients()
 	m := s.mailOf(j, &e, j.message, done)
@@ -247,7 +235,7 @@ func (s *Submitter) mailOf(j *Job, e *envelope.Envelope, m *message.Message, don
 			j.add(e.From, r)
 			done(r)
 			if r.Err == nil {
-				s.throttle().Taken(j.account, begun)
+				s.Throttle().Taken(j.account, begun)
 			}
 		},
 	}

@@ -18,6 +18,7 @@ import (
 	"sendoff/submit/smtp"
 	"sendoff/submit/spool"
 	"sendoff/submit/status"
+	"sendoff/submit/throttle"
 )
 
 // openQueue gives s the queue, if there is one.
@@ -85,10 +86,11 @@ func (p *program) outside() *submit.Submitter {
 		credential.Hide(ref)
 	}
 	s := &submit.Submitter{
-		Identity: id,
-		Load:     load,
-		Sendmail: p.cmd.Face == cmdline.Sendmail,
-		Console:  &status.Console{Caller: p.say},
+		Identity:  id,
+		Load:      load,
+		Sendmail:  p.cmd.Face == cmdline.Sendmail,
+		Console:   &status.Console{Caller: p.say},
+		Unwritten: new(throttle.Unwritten),
 		Smarthosts: smarthost.New(&credential.Store{
 			Interactive: process.IsTerminal(os.Stderr),
 			Home:        p.files.Paths(id).Home,

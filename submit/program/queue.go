@@ -15,6 +15,7 @@ import (
 	"sendoff/submit/mailq"
 	"sendoff/submit/process"
 	"sendoff/submit/queue"
+	"sendoff/submit/runner"
 	"sendoff/submit/spool"
 	"sendoff/submit/status"
 )
@@ -31,7 +32,7 @@ func (p *program) runner(ctx context.Context) (err error) {
 	if s.Queue, err = queue.Existing(p.cmd.Entry, s.Identity.UID); err != nil {
 		return status.Usage.Wrap(err)
 	}
-	return s.Runner(ctx)
+	return runner.New(s).UntilEmpty(ctx)
 }
 
 // tend runs the queues of users that no service runs.
@@ -151,11 +152,10 @@ func (p *program) retry(ctx context.Context, s *submit.Submitter) error {
 		s.Console.Tell("queued as "+string(e.ID), nil)
 	})
 	if n > 0 {
-		s.Tally = new(submit.Tally)
-		_, left, failure := s.Run(ctx, submit.Selection{})
+		done, failure := runner.New(s).Pass(ctx, runner.Selection{})
 		err = p.done("tried", n, errors.Join(err, failure))
 		if p.cmd.As == 0 {
-			p.sayRun(s, true, left)
+			p.sayRun(s, true, done)
 		}
 		return err
 	}
@@ -232,21 +232,21 @@ func (p *program) list(ctx context.Context, s *submit.Submitter) error {
 // runQueue is -q and --queue-run: in the user's queue, and for root in all users'.
 func (p *program) runQueue(ctx context.Context, s *submit.Submitter) error {
 	run := p.cmd.Run
-	which := submit.Selection{Now: !run.Due, Match: mailq.Matching(run.Filter, run.Text, run.Not)}
+	which := runner.Selection{Now: !run.Due, Match: mailq.Matching(run.Filter, run.Text, run.Not)}
 	others := mailq.Errand{Args: []string{"-q" + run.String()}, Sends: true}
-	s.Tally = new(submit.Tally)
-	pass := func() (left int, err error) {
+	r := runner.New(s)
+	pass := func() (done runner.Outcome, err error) {
 		if s.Queue != nil {
-			_, left, err = s.Run(ctx, which)
+			done, err = r.Pass(ctx, which)
 		}
-		return left, status.Temporary.Wrap(err)
+		return done, status.Temporary.Wrap(err)
 	}
 	switch {
 	case run.None:
 		return nil
 	case run.Every > 0:
 		s.Smarthosts.Patience = time.Minute
-		return s.Repeat(ctx, run.Every, which.Match == nil, func() error {
+		return r.Every(ctx, run.Every, which.Match == nil, func() error {
 			_, err := pass()
 			if p.servesAll() {
 				if _, err := mailq.EachUser(ctx, os.Stdout, others, p.say); err != nil && ctx.Err() == nil {
@@ -266,9 +266,9 @@ func (p *program) runQueue(ctx context.Context, s *submit.Submitter) error {
 	if p.cmd.As == 0 {
 		defer s.Wake()
 	}
-	left, err := pass()
+	done, err := pass()
 	if errs = append(errs, err); err == nil {
-		p.sayRun(s, which.Now, left)
+		p.sayRun(s, which.Now, done)
 	}
 	if p.servesAll() {
 		_, err := mailq.EachUser(ctx, os.Stdout, others, p.say)
@@ -279,11 +279,11 @@ func (p *program) runQueue(ctx context.Context, s *submit.Submitter) error {
 
 // sayRun tells a person what a run of the queue has done, and after -q everybody
 // which account rests, because it was not asked.
-func (p *program) sayRun(s *submit.Submitter, now bool, left int) {
+func (p *program) sayRun(s *submit.Submitter, now bool, done runner.Outcome) {
 	if process.IsTerminal(os.Stderr) {
-		p.say(whose() + s.Tally.Words(left))
+		p.say(whose() + done.String())
 	}
-	if now && left > 0 {
+	if now && done.Left > 0 {
 		for _, line := range s.Resting() {
 			p.say(line)
 		}
@@ -292,7 +292,7 @@ func (p *program) sayRun(s *submit.Submitter, now bool, left int) {
 
 // timer has root's and all others' queues run, and waits for no mail if it need not:
 // root's own mail is waited for where it is not known to be a timer that asks.
-func (p *program) timer(ctx context.Context, s *submit.Submitter, pass func() (left int, err error)) error {
+func (p *program) timer(ctx context.Context, s *submit.Submitter, pass func() (runner.Outcome, error)) error {
 	_, lasts := s.Outlives()
 	tend, err := mailq.StartEach(ctx, lasts, func(text string) { s.Log.Fault(errors.New(text)) })
 	var others sync.WaitGroup
@@ -304,9 +304,9 @@ func (p *program) timer(ctx context.Context, s *submit.Submitter, pass func() (l
 		return err
 	}
 	defer s.Wake()
-	left, failure := pass()
+	done, failure := pass()
 	if failure == nil && process.IsTerminal(os.Stderr) {
-		p.say(whose() + s.Tally.Words(left))
+		p.say(whose() + done.String())
 	}
 	return errors.Join(err, failure)
 }

@@ -15,6 +15,8 @@ import (
 	"sendoff/submit/envelope"
 	"sendoff/submit/message"
 	"sendoff/submit/rehearse"
+	"sendoff/submit/runner"
+	"sendoff/submit/smarthost"
 	"sendoff/submit/status"
 )
 
@@ -59,7 +61,22 @@ func (p *program) send(ctx context.Context) error {
 	case p.cmd.Rehearse:
 		return rehearse.Run(ctx, s, stdout(), r)
 	}
-	return s.Submit(ctx, r)
+	return p.submit(ctx, s, r)
+}
+
+// submit submits r. Where nothing else would send what waits for the account, that
+// goes along in the same session.
+func (p *program) submit(ctx context.Context, s *submit.Submitter, r *submit.Request) error {
+	along := runner.TakesAlong(s)
+	if along {
+		s.Smarthosts.Idle = new(smarthost.Idle)
+		defer s.Smarthosts.Idle.Close()
+	}
+	err := s.Submit(ctx, r)
+	if along {
+		s.Log.Fault(runner.New(s).Along(ctx, r.Account, s.Smarthosts.Idle))
+	}
+	return err
 }
 
 // request returns what the command line and the environment ask for. In the sendmail

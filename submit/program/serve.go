@@ -12,6 +12,8 @@ import (
 
 	"sendoff/submit"
 	"sendoff/submit/process"
+	"sendoff/submit/serve"
+	"sendoff/submit/smarthost"
 	"sendoff/submit/status"
 )
 
@@ -25,6 +27,8 @@ func (p *program) serve(ctx context.Context) error {
 	debug.SetMemoryLimit(memoryLimit)
 	p.openQueue(s)
 	defer s.Wake()
+	s.Smarthosts.Idle = new(smarthost.Idle)
+	defer s.Smarthosts.Idle.Close()
 	v := p.service(s, fault)
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -75,7 +79,9 @@ func (p *program) listen(ctx context.Context) error {
 		s.Config.Queue = filepath.Join(state, "queue")
 	}
 	p.openQueue(s)
-	sockets, activated, err := submit.Sockets(p.cmd.Entry)
+	s.Smarthosts.Idle = new(smarthost.Idle)
+	defer s.Smarthosts.Idle.Close()
+	sockets, activated, err := serve.Sockets(p.cmd.Entry)
 	if err != nil {
 		return err
 	}
@@ -87,6 +93,6 @@ func (p *program) listen(ctx context.Context) error {
 }
 
 // service is what submits for clients of ours.
-func (p *program) service(s *submit.Submitter, fault error) *submit.Service {
-	return &submit.Service{Submitter: s, By: p.choice(), Fault: fault, QueueOnly: p.cmd.QueueOnly, NoAliases: p.cmd.NoAliases}
+func (p *program) service(s *submit.Submitter, fault error) *serve.Service {
+	return &serve.Service{Submitter: s, By: p.choice(), Fault: fault, QueueOnly: p.cmd.QueueOnly, NoAliases: p.cmd.NoAliases}
 }

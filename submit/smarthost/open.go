@@ -59,6 +59,7 @@ type Opener struct {
 	Console  *status.Console    // may be nil
 	Trace    func(smtp.Line)    // sees the dialogue; may be nil
 	Patience time.Duration      // smtp.Options.Patience
+	Own      []net.Listener     // sockets that we serve: no mail may go there
 	Quiet    bool               // the caller cannot mend an account, and hears of nothing that only costs time
 }
 
@@ -74,8 +75,8 @@ type Options struct {
 // repeated there. An access token may be revoked before its time: only when another
 // one is refused too is it a login that failed.
 func (o *Opener) Open(ctx context.Context, a *config.Account, hello string, want Options) (*smtp.Session, dial.Hop, error) {
-	l, err := want.Login, error(nil)
-	if l == nil {
+	l, err := want.Login, RefuseOwn(a, o.Own)
+	if l == nil && err == nil {
 		l, err = o.Login(ctx, a, credential.Secret{})
 	}
 	if err == nil && l != nil && !o.Secrets.Store.Interactive {

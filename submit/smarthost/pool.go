@@ -127,6 +127,13 @@ func (i *Idle) put(s *Session) {
 	})
 }
 
+// IsEmpty reports whether there is no session.
+func (i *Idle) IsEmpty() bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return len(i.sessions) == 0
+}
+
 // Close ends all sessions.
 func (i *Idle) Close() {
 	for {

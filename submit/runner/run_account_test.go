@@ -1,0 +1,101 @@
+//go:build !race && unix
+
+package runner
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"sendoff/config"
+	"sendoff/submit/envelope"
+	"sendoff/submit/mailq"
+	"sendoff/submit/submittest"
+)
+
+// TestRunnerRestsWithoutName holds that the runner sleeps while the server is
+// down of an account that no file names.
+func TestRunnerRestsWithoutName(t *testing.T) {
+	for name, by := range map[string]config.Choice{
+		"--server":       {CommandLine: config.Override{Server: "smtp+plain://127.0.0.1:25"}},
+		"SENDOFF_SERVER": {Environment: config.Override{Server: "smtp+plain://127.0.0.1:25"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				p := &submittest.Post{Up: func() bool { return false }}
+				s := office(t, p)
+				loads := 0
+				s.Load = func(config.Override) (*config.Config, error) { loads++; return s.Config, nil }
+				submittest.Postpone(t, s.Submitter, by, "From: ann@example.org\nSubject: x\n\nbody\n")
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				defer cancel()
+				if err := s.UntilEmpty(ctx); err != nil {
+					t.Fatal(err)
+				}
+				if len(p.Dials) < 4 || len(p.Dials) > 10 || loads > 3*len(p.Dials) {
+					t.Errorf("%d sessions, for which the configuration was read %d times", len(p.Dials), loads)
+				}
+			})
+		})
+	}
+}
+
+// TestBusyEntryStopsNoOther holds that an entry that somebody else is at work on
+// keeps no other from being sent, and is no account's fault.
+func TestBusyEntryStopsNoOther(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := &submittest.Post{}
+		s := office(t, p)
+		first := submittest.Postpone(t, s.Submitter, config.Choice{}, "From: ann@example.org\nSubject: first\n\nbody\n")
+		submittest.Postpone(t, s.Submitter, config.Choice{}, "From: ann@example.org\nSubject: second\n\nbody\n")
+		c, err := s.Queue.Claim(first.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, n, err := s.Run(t.Context(), Selection{}); err != nil || n != 1 || len(p.Mails) != 1 || !strings.Contains(p.Mails[0], "second") {
+			t.Errorf("%d left, %q taken: %v", n, p.Mails, err)
+		}
+		var b strings.Builder
+		if _, err := mailq.List(&b, s.Queue); err != nil || strings.HasPrefix(b.String(), "(") {
+			t.Errorf("%v\n%s", err, b.String())
+		}
+		c.Release()
+		if err := s.UntilEmpty(t.Context()); err != nil || len(p.Mails) != 2 {
+			t.Errorf("%d taken: %v", len(p.Mails), err)
+		}
+	})
+}
+
+// TestNotifyCommandOfTheEntry holds that the configuration of an entry says whom
+// to tell that it was given up, and not that of whoever runs the queue.
+func TestNotifyCommandOfTheEntry(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := office(t, &submittest.Post{Rcpt: func(string) string { return "550 5.1.1 no such user" }})
+		told := filepath.Join(t.TempDir(), "told")
+		c := *s.Config
+		c.NotifyCommand = "touch " + told
+		s.Load = func(config.Override) (*config.Config, error) { return &c, nil }
+		e := submittest.Postpone(t, s.Submitter, config.Choice{}, "Subject: x\n\nbody\n")
+		claim, err := s.Queue.Claim(e.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		claim.Sender = &envelope.Address{} // who gets no notice
+		if err := claim.Update(); err != nil {
+			t.Fatal(err)
+		}
+		claim.Release()
+		if err := s.UntilEmpty(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, failed := submittest.Left(t, s.Submitter); failed != 1 {
+			t.Errorf("%d failed", failed)
+		}
+		if _, err := os.Stat(told); err != nil {
+			t.Error(err)
+		}
+	})
+}

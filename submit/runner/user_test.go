@@ -1,0 +1,68 @@
+package runner
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"sendoff/submit"
+	"sendoff/submit/smarthost"
+	"sendoff/submit/submittest"
+	"sendoff/submit/throttle"
+)
+
+// A user has a queue, and a Runner for it.
+type user struct {
+	*submit.Submitter
+	*Runner
+}
+
+// office is a user whose accounts lead to p.
+func office(t *testing.T, p *submittest.Post) *user {
+	t.Helper()
+	s := submittest.Office(t, p)
+	s.Unwritten = new(throttle.Unwritten)
+	return &user{s, New(s)}
+}
+
+// another is another process of the same user.
+func (u *user) another() *user {
+	s := *u.Submitter
+	s.Unwritten, s.Smarthosts = new(throttle.Unwritten), s.Smarthosts.Clone()
+	return &user{&s, New(&s)}
+}
+
+// Run makes a pass.
+func (u *user) Run(ctx context.Context, which Selection) (next time.Time, left int, err error) {
+	o, err := u.Pass(ctx, which)
+	return o.Next, o.Left, err
+}
+
+// send submits a message to the account work.
+func send(t *testing.T, u *user, to ...string) error {
+	t.Helper()
+	return submittest.Submit(t, u.Submitter, to...)
+}
+
+// sendAlong submits a message, and in its session what may go along.
+func sendAlong(t *testing.T, u *user, to ...string) error {
+	t.Helper()
+	if !TakesAlong(u.Submitter) {
+		t.Error("nothing may go along")
+	}
+	u.Smarthosts.Idle = new(smarthost.Idle)
+	defer u.Smarthosts.Idle.Close()
+	err := send(t, u, to...)
+	if err := u.Along(t.Context(), u.Config.Accounts[0], u.Smarthosts.Idle); err != nil {
+		t.Error(err)
+	}
+	return err
+}
+
+// after waits that long before it answers.
+func after(d time.Duration, reply string) func() string {
+	return func() string {
+		time.Sleep(d)
+		return reply
+	}
+}

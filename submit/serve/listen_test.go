@@ -1,0 +1,225 @@
+//go:build unix
+
+package serve
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"sendoff/config"
+	"sendoff/submit"
+	"sendoff/submit/credential"
+	"sendoff/submit/smarthost"
+)
+
+// TestSockets opens nothing that another machine could reach, and replaces
+// nothing but a socket that nobody listens on.
+func TestSockets(t *testing.T) {
+	dir := t.TempDir()
+	for _, address := range []string{"0.0.0.0:0", ":0", "[::]:0", "192.0.2.1:0", "mx.example:0", "127.0.0.1", "25", "submit.sock", "unix:submit.sock"} {
+		if l, _, err := Sockets(address); err == nil {
+			t.Errorf("%s is served at %s", address, l[0].Addr())
+		}
+	}
+	for _, address := range []string{"127.0.0.1:0", "localhost:0", filepath.Join(dir, "a"), "unix:" + filepath.Join(dir, "b")} {
+		l, activated, err := Sockets(address)
+		if err != nil || activated {
+			t.Errorf("%s: %v", address, err)
+			continue
+		}
+		l[0].Close()
+	}
+	stale, file := filepath.Join(dir, "stale"), filepath.Join(dir, "file")
+	l, err := net.Listen("unix", stale)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := Sockets(stale); err == nil {
+		t.Error("a socket in use was replaced")
+	}
+	l.(*net.UnixListener).SetUnlinkOnClose(false)
+	l.Close()
+	again, _, err := Sockets(stale)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(stale); err != nil || info.Mode() != fs.ModeSocket|0o666 {
+		t.Errorf("%v %v", info.Mode(), err)
+	}
+	again[0].Close()
+	if err := os.WriteFile(file, []byte("mine"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := Sockets(file); err == nil {
+		t.Error("a file was replaced")
+	}
+	if text, err := os.ReadFile(file); string(text) != "mine" {
+		t.Error(err)
+	}
+}
+
+// TestListenIdle lets a server that a socket unit has started end by itself, but
+// not while somebody is connected.
+func TestListenIdle(t *testing.T) {
+	sockets, _, err := Sockets(filepath.Join(t.TempDir(), "s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := net.Dial("unix", sockets[0].Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := &Service{Submitter: &submit.Submitter{Config: config.Default(), Smarthosts: smarthost.New(new(credential.Store))}}
+	ended := make(chan error, 1)
+	go func() { ended <- v.Listen(context.Background(), sockets, 10*time.Millisecond) }()
+	greeting := make([]byte, 100)
+	n, err := client.Read(greeting)
+	if err != nil || !strings.HasPrefix(string(greeting[:n]), "220 ") {
+		t.Fatalf("%q, %v", greeting[:n], err)
+	}
+	select {
+	case err := <-ended:
+		t.Fatalf("it ended with a client: %v", err)
+	case <-time.After(100 * time.Millisecond):
+	}
+	client.Close()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestListenStrangers lets a user have few sessions without a login on a port,
+// and others as soon as one of them has ended.
+func TestListenStrangers(t *testing.T) {
+	sockets, _, err := Sockets("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	v := &Service{Submitter: &submit.Submitter{Config: config.Default(), Smarthosts: smarthost.New(new(credential.Store))}}
+	ended := make(chan error, 1)
+	go func() { ended <- v.Listen(ctx, sockets, 0) }()
+	connect := func() (net.Conn, string) {
+		client, err := net.Dial("tcp", sockets[0].Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		greeting, err := bufio.NewReader(client).ReadString('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		return client, greeting
+	}
+	var clients []net.Conn
+	for range userStrangers {
+		client, greeting := connect()
+		if !strings.HasPrefix(greeting, "220 ") {
+			t.Fatal(greeting)
+		}
+		clients = append(clients, client)
+	}
+	known := runtime.GOOS == "linux" // who a client on a port is
+	if client, greeting := connect(); known != strings.HasPrefix(greeting, "421 ") {
+		t.Errorf("one more client of this user hears %q", greeting)
+	} else {
+		client.Close()
+	}
+	clients[0].Close()
+	for greeting := "421"; strings.HasPrefix(greeting, "421"); { // until the server has seen that
+		clients[0], greeting = connect()
+		clients[0].Close()
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	for _, c := range clients {
+		c.Close()
+	}
+}
+
+// TestPunishedClientLeaves gives the place of a client back that does not wait
+// for the answer to a wrong password.
+func TestPunishedClientLeaves(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	client, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	v := new(Service)
+	v.guessing.Lock() // another client is punished for as long as this test lasts
+	done := make(chan bool)
+	go func() {
+		v.punish(t.Context(), conn)
+		close(done)
+	}()
+	select {
+	case <-done:
+		t.Fatal("a client that waits is not punished")
+	case <-time.After(100 * time.Millisecond):
+	}
+	client.Close()
+	<-done
+}
+
+// TestKeyhole fetches a secret once for many logins, and again when a password
+// does not fit it any more.
+func TestKeyhole(t *testing.T) {
+	dir := t.TempDir()
+	secret, runs := filepath.Join(dir, "secret"), filepath.Join(dir, "runs")
+	write := func(text string) {
+		if err := os.WriteFile(secret, []byte(text+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("one")
+	ref, err := credential.ParseRef(fmt.Sprintf("command:sh -c 'echo >>%s; cat %s'", runs, secret))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &config.Account{Name: "work", User: "user", Secret: config.List[credential.Ref]{ref}}
+	s := &submit.Submitter{Config: config.Default(), Smarthosts: smarthost.New(&credential.Store{})}
+	k := new(keyhole)
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() {
+			if !k.fits(t.Context(), s, a, "one") {
+				t.Error("the password does not fit")
+			}
+		})
+	}
+	all.Wait()
+	if text, _ := os.ReadFile(runs); len(text) != 1 {
+		t.Errorf("20 logins have fetched the secret %d times", len(text))
+	}
+	write("two")
+	for key, f := range k.known {
+		f.at = f.at.Add(-refuseFor)
+		k.known[key] = f
+	}
+	if !k.fits(t.Context(), s, a, "two") || k.fits(t.Context(), s, a, "one") {
+		t.Error("the old password fits, and not the new one")
+	}
+	if text, _ := os.ReadFile(runs); len(text) != 2 {
+		t.Errorf("the secret was fetched %d times", len(text))
+	}
+}

@@ -1,0 +1,33 @@
+package smarthost
+
+import (
+	"net"
+	"os"
+
+	"sendoff/config"
+	"sendoff/submit/status"
+)
+
+// RefuseOwn returns an error if mail for a would come back to one of sockets, which we
+// serve ourselves.
+func RefuseOwn(a *config.Account, sockets []net.Listener) error {
+	for _, server := range a.Servers {
+		for _, l := range sockets {
+			own := server.Kind() == config.Socket && sameFile(server.Path, l.Addr().String())
+			if tcp, ok := l.Addr().(*net.TCPAddr); ok && tcp.Port == server.Port {
+				own = server.Local()
+			}
+			if own {
+				return status.Config.Errorf("account %s: its server, %s, is the socket that is served here", a.Name, server)
+			}
+		}
+	}
+	return nil
+}
+
+// sameFile reports whether two paths lead to one file, if by different ways.
+func sameFile(a, b string) bool {
+	one, err1 := os.Stat(a)
+	other, err2 := os.Stat(b)
+	return a == b || err1 == nil && err2 == nil && os.SameFile(one, other)
+}
