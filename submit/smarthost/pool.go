@@ -2,7 +2,7 @@ package smarthost
 
 import (
 	"context"
-	"fmt"
+	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -12,7 +12,6 @@ import (
 	"sendoff/submit/dial"
 	"sendoff/submit/login"
 	"sendoff/submit/process"
-	"sendoff/submit/secret"
 	"sendoff/submit/smtp"
 	"sendoff/submit/throttle"
 )
@@ -22,7 +21,8 @@ type Session struct {
 	*smtp.Session
 	Reused bool // it carried a mail before, so the server may have left since
 
-	key     key
+	account config.Account
+	hello   string    // our name in EHLO
 	release func()    // gives the slot back
 	until   time.Time // the session is kept no longer
 	timer   *time.Timer
@@ -54,32 +54,10 @@ func (s *Session) Send(ctx context.Context, waiting []smtp.Mail, more func() (sm
 	return append(left, waiting[asked:]...), err
 }
 
-// A key is all of an account, and of us, that a session depends on. Two mails share a
-// session only if their keys are equal.
-type key struct {
-	account, hello string // throttle.Key: servers, user, where the secret is; our name in EHLO
-
-	auth, refresh, proxySecret          string // lists, as text
-	tlsCA, tlsCert, tlsKey, tlsName     string
-	fingerprints, serverUser, proxyUser string
-	proxy                               string
-	source                              config.Source
-	family                              config.Family
-	timeout                             time.Duration
-	maxRecipients                       int
-	tlsLegacy, oneFlight                bool
-}
-
-func keyOf(a *config.Account, hello string) key {
-	return key{
-		account: throttle.Key(a), hello: hello,
-		auth: fmt.Sprintf("%q", a.Auth), refresh: a.RefreshToken.Text(), proxySecret: fmt.Sprintf("%q", secret.Texts(a.ProxySecret)),
-		tlsCA: a.TLSCA, tlsCert: a.TLSCert, tlsKey: a.TLSKey, tlsName: a.TLSName,
-		fingerprints: fmt.Sprintf("%x", a.TLSFingerprint), serverUser: a.ServerUser, proxyUser: a.Proxy.User,
-		proxy: a.Proxy.Address, source: a.SourceAddress, family: a.AddressFamily,
-		timeout: a.Timeout.Duration, maxRecipients: a.MaxRecipients,
-		tlsLegacy: a.TLSLegacy, oneFlight: a.OneFlight,
-	}
+// fits reports whether a mail of a may go over s. Every setting counts, so that no
+// setting can be forgotten that a session depends on.
+func (s *Session) fits(a *config.Account, hello string) bool {
+	return s.hello == hello && reflect.DeepEqual(s.account, *a)
 }
 
 // Idle holds sessions that have carried a mail, for a moment: a caller that sends
@@ -183,13 +161,12 @@ func (p *Pool) Remark(text string) {
 // Get returns a session with an account: one that is idle, or a new one if a slot is
 // free within patience. If there was none, the error is a throttle.Busy.
 func (p *Pool) Get(ctx context.Context, a *config.Account, hello string, patience time.Duration, keepOpen bool) (*Session, error) {
-	k := keyOf(a, hello)
 	wait, deadline := patience, time.Now().Add(patience)
 	if p.Idle != nil {
 		wait = 0 // look again among those that are idle
 	}
 	for {
-		if s := p.Idle.take(func(s *Session) bool { return s.key == k }); s != nil {
+		if s := p.Idle.take(func(s *Session) bool { return s.fits(a, hello) }); s != nil {
 			s.Reused = true
 			return s, nil
 		}
@@ -200,12 +177,12 @@ func (p *Pool) Get(ctx context.Context, a *config.Account, hello string, patienc
 				release()
 				return nil, err
 			}
-			return &Session{Session: session, key: k, release: release, until: time.Now().Add(maxTime)}, nil
+			return &Session{Session: session, account: *a, hello: hello, release: release, until: time.Now().Add(maxTime)}, nil
 		}
 		if p.Idle == nil || time.Now().After(deadline) {
 			return nil, err
 		}
-		if s := p.Idle.take(func(s *Session) bool { return s.key.account == k.account }); s != nil {
+		if s := p.Idle.take(func(s *Session) bool { return throttle.Key(&s.account) == throttle.Key(a) }); s != nil {
 			s.End() // its slot serves
 		}
 		if err := throttle.Pause(ctx, a); err != nil {

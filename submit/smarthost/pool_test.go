@@ -29,15 +29,12 @@ func TestTimerBug(t *testing.T) {
 	<-left
 }
 
-// TestKey: two mails share a session only if nothing that the session depends on
-// differs. A setting that is bound to the host or to the way to it is such a thing,
-// and so is what the session itself is told.
+// TestKey: two mails share a session only if no setting of their accounts differs, nor
+// our name in EHLO.
 func TestKey(t *testing.T) {
-	base := keyOf(new(config.Account), "a.example")
-	told := "MaxRecipients Timeout OneFlight"
+	s := &Session{hello: "a.example"}
 	for i := range reflect.TypeFor[config.Account]().NumField() {
 		f := reflect.TypeFor[config.Account]().Field(i)
-		bound := f.Tag.Get("bound")
 		a := new(config.Account)
 		if !f.IsExported() {
 			continue
@@ -45,13 +42,15 @@ func TestKey(t *testing.T) {
 		if !fill(reflect.ValueOf(a).Elem().Field(i)) {
 			t.Errorf("%s has a kind that this test does not know: %s", f.Name, f.Type)
 		}
-		want := bound == "host" || bound == "way" || strings.Contains(told, f.Name)
-		if got := keyOf(a, "a.example") != base; got != want {
-			t.Errorf("%s (bound to %q): another key: %v, want %v", f.Name, bound, got, want)
+		if s.fits(a, "a.example") {
+			t.Errorf("%s differs: the same session", f.Name)
 		}
 	}
-	if keyOf(new(config.Account), "b.example") == base {
-		t.Error("another name in EHLO: the same key")
+	if !s.fits(new(config.Account), "a.example") {
+		t.Error("nothing differs: another session")
+	}
+	if s.fits(new(config.Account), "b.example") {
+		t.Error("another name in EHLO: the same session")
 	}
 }
 
