@@ -289,19 +289,6 @@ func shown(s string) string {
 	return s
 }
 
-// sendable reports whether user and secret can be sent. NUL ends a field in
-// PLAIN (RFC 4616 section 2), and whatever is behind it would be lost or read
-// as another field; no server takes it in the other mechanisms either.
-func sendable(user, secret string) error {
-	switch {
-	case strings.ContainsRune(user, 0):
-		return status.Config.Errorf("login: NUL in the user name")
-	case strings.ContainsRune(secret, 0):
-		return status.Config.Errorf("login: NUL in the secret")
-	}
-	return nil
-}
-
 // saslName writes a user name so that it can stand between commas (RFC 5802
 // section 5.1).
 func saslName(s string) string {

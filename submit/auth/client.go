@@ -1,6 +1,8 @@
 package auth
 
 import (
+	"strings"
+
 	"sendoff/submit/status"
 
 	"github.com/emersion/go-sasl"
@@ -20,15 +22,24 @@ type Client struct {
 	reason   error
 }
 
-// Client returns a client for one login. It has not checked its arguments: its
-// Start returns an error if the mechanism cannot carry them.
+// Client returns a client for one login, whose Start returns an error if the
+// mechanism cannot carry user and secret. NUL ends a field in PLAIN (RFC 4616
+// section 2), and whatever is behind it would be lost or read as another field; no
+// server takes it in the other mechanisms either.
 func (m Mechanism) Client(user, secret string) *Client {
-	return &Client{exchange: m.client(m, user, secret)}
+	c := &Client{exchange: m.client(m, user, secret)}
+	if strings.Contains(user+secret, "\x00") {
+		c.reason = status.Config.Errorf("login: NUL in the user name or the secret")
+	}
+	return c
 }
 
 // Start returns the mechanism's name and the initial response, nil if there is
 // none.
 func (c *Client) Start() (mechanism string, initial []byte, err error) {
+	if c.reason != nil {
+		return "", nil, c.reason
+	}
 	return c.exchange.Start()
 }
 
@@ -68,19 +79,10 @@ func (c *Client) Reason() error { return c.reason }
 
 // once is an exchange of a single response. It adds to a client the answer to
 // servers that ignore an initial response, and ask for it with an empty
-// challenge after the command (RFC 4954 section 4); and a check of what is
-// sent.
+// challenge after the command (RFC 4954 section 4).
 type once struct {
 	sasl.Client
-	user, secret string
-	asked        bool
-}
-
-func (o *once) Start() (string, []byte, error) {
-	if err := sendable(o.user, o.secret); err != nil {
-		return "", nil, err
-	}
-	return o.Client.Start()
+	asked bool
 }
 
 func (o *once) Next(challenge []byte) ([]byte, error) {

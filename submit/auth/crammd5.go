@@ -21,9 +21,7 @@ func newCRAMMD5(_ Mechanism, user, secret string) sasl.Client {
 	return &cramMD5{user: user, secret: secret}
 }
 
-func (c *cramMD5) Start() (string, []byte, error) {
-	return "CRAM-MD5", nil, sendable(c.user, c.secret)
-}
+func (c *cramMD5) Start() (string, []byte, error) { return "CRAM-MD5", nil, nil }
 
 // Next answers one challenge. An empty one, which is also what remains of one
 // that was not base64, is not new to anybody, and neither is its hash.

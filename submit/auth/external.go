@@ -7,5 +7,5 @@ import "github.com/emersion/go-sasl"
 // one, is who we want to be; without one the server takes it from the
 // certificate.
 func newExternal(_ Mechanism, user, _ string) sasl.Client {
-	return &once{Client: sasl.NewExternalClient(user), user: user}
+	return &once{Client: sasl.NewExternalClient(user)}
 }

@@ -29,9 +29,7 @@ func newLogin(_ Mechanism, user, secret string) sasl.Client {
 	return &login{user: user, secret: secret}
 }
 
-func (l *login) Start() (string, []byte, error) {
-	return "LOGIN", nil, sendable(l.user, l.secret)
-}
+func (l *login) Start() (string, []byte, error) { return "LOGIN", nil, nil }
 
 func (l *login) Next(challenge []byte) ([]byte, error) {
 	if l.done {

@@ -37,9 +37,6 @@ func newXOAuth2(m Mechanism, user, secret string) sasl.Client {
 // token (RFC 6750 section 2.1), most likely a password of the same account.
 func (o *oauth) Start() (string, []byte, error) {
 	notToken := func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == ',' || r == '\\' }
-	if err := sendable(o.user, o.secret); err != nil {
-		return "", nil, err
-	}
 	switch {
 	case strings.ContainsRune(o.user, '\x01'):
 		return "", nil, status.Config.Errorf("login: control character in the user name")

@@ -81,9 +81,6 @@ func newSCRAM(m Mechanism, h func() hash.Hash, user, secret string) *scram {
 }
 
 func (s *scram) Start() (string, []byte, error) {
-	if err := sendable(s.user, s.secret); err != nil {
-		return "", nil, err
-	}
 	s.stage = proving
 	return s.name, []byte(s.header + s.bare()), nil
 }
