@@ -26,7 +26,10 @@
 package auth
 
 import (
+	"crypto/sha1"
+	"crypto/sha256"
 	"crypto/tls"
+	"hash"
 	"slices"
 	"strings"
 
@@ -38,14 +41,14 @@ import (
 // A Mechanism is one way to log in.
 type Mechanism struct {
 	Name string
-	// Clear says that the exchange carries the secret itself, so that
-	// whoever reads it can log in: it needs a protected connection, and
-	// every response must be masked in a trace.
+	// Clear says that the exchange carries the secret itself, so that whoever
+	// reads it can log in: it needs a protected connection.
 	Clear bool
 
 	wants   wants
 	client  func(m Mechanism, user, secret string) sasl.Client
-	channel channel // what Choose knew of the connection
+	hash    func() hash.Hash // SCRAM's; else nil
+	channel channel          // what Choose knew of the connection
 }
 
 // wants are the things that a mechanism cannot do without.
@@ -94,10 +97,10 @@ var mechanisms = [...]Mechanism{
 	{Name: "XOAUTH2", Clear: true, wants: byToken, client: newXOAuth2},
 	{Name: "PLAIN", Clear: true, wants: byPassword, client: newPlain},
 	{Name: "LOGIN", Clear: true, wants: byPassword, client: newLogin},
-	{Name: "SCRAM-SHA-256-PLUS", wants: byPassword | aBinding, client: newSCRAM256},
-	{Name: "SCRAM-SHA-1-PLUS", wants: byPassword | aBinding, client: newSCRAM1},
-	{Name: "SCRAM-SHA-256", wants: byPassword, client: newSCRAM256},
-	{Name: "SCRAM-SHA-1", wants: byPassword, client: newSCRAM1},
+	{Name: "SCRAM-SHA-256-PLUS", wants: byPassword | aBinding, client: newSCRAM, hash: sha256.New},
+	{Name: "SCRAM-SHA-1-PLUS", wants: byPassword | aBinding, client: newSCRAM, hash: sha1.New},
+	{Name: "SCRAM-SHA-256", wants: byPassword, client: newSCRAM, hash: sha256.New},
+	{Name: "SCRAM-SHA-1", wants: byPassword, client: newSCRAM, hash: sha1.New},
 	{Name: "CRAM-MD5", wants: byPassword, client: newCRAMMD5},
 }
 

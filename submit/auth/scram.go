@@ -4,8 +4,6 @@ import (
 	"crypto/hmac"
 	"crypto/pbkdf2"
 	"crypto/rand"
-	"crypto/sha1"
-	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
 	"hash"
@@ -62,16 +60,8 @@ const (
 	proved
 )
 
-func newSCRAM256(m Mechanism, user, secret string) sasl.Client {
-	return newSCRAM(m, sha256.New, user, secret)
-}
-
-func newSCRAM1(m Mechanism, user, secret string) sasl.Client {
-	return newSCRAM(m, sha1.New, user, secret)
-}
-
-func newSCRAM(m Mechanism, h func() hash.Hash, user, secret string) *scram {
-	s := &scram{name: m.Name, hash: h, user: user, secret: secret, nonce: rand.Text()}
+func newSCRAM(m Mechanism, user, secret string) sasl.Client {
+	s := &scram{name: m.Name, hash: m.hash, user: user, secret: secret, nonce: rand.Text()}
 	binds := m.wants&aBinding != 0
 	s.header = m.channel.header(binds)
 	if binds {
