@@ -17,8 +17,8 @@
 //
 // Errors: Insecure when only mechanisms that send the secret in clear match
 // and the connection is not protected; AuthFailed when the server offers
-// nothing that we know; Config when the account rules out all that it offers,
-// names a mechanism that does not exist, or lacks what is needed for it. A
+// nothing that we know; Config when the account rules out all that it offers, or
+// lacks what is needed for it. A
 // client returns AuthFailed when the server's challenges make no sense,
 // Insecure when the server's part in the exchange is too weak or does not
 // prove that it knows the password, and Config when user or secret cannot be
@@ -174,11 +174,6 @@ func preference(allowed []string, recorded bool) []Mechanism {
 // and connection, user and secret suffice for. allowed is in order of preference;
 // no name in it means all. Names are compared without regard to case.
 func Choose(offered, allowed []string, have Needs) (Mechanism, error) {
-	for _, name := range allowed {
-		if !contains(Known(), name) {
-			return Mechanism{}, status.Config.Errorf("unknown mechanism %q in auth; known are %s", name, list(Known()))
-		}
-	}
 	r := refusal{offered: offered, allowed: allowed}
 	r.password = have.HasSecret && !have.Token && tokensOnly(allowed) == nil
 	channel := channelOf(have.State)
