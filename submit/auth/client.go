@@ -76,20 +76,3 @@ func (c *Client) Verify() error {
 // server's complaint in a challenge, or ours about a challenge. It is nil if
 // nothing did.
 func (c *Client) Reason() error { return c.reason }
-
-// once is an exchange of a single response. It adds to a client the answer to
-// servers that ignore an initial response, and ask for it with an empty
-// challenge after the command (RFC 4954 section 4).
-type once struct {
-	sasl.Client
-	asked bool
-}
-
-func (o *once) Next(challenge []byte) ([]byte, error) {
-	name, response, err := o.Start()
-	if err == nil && (len(challenge) > 0 || o.asked) {
-		return nil, status.AuthFailed.Errorf("login: server sent a challenge that %s does not have", name)
-	}
-	o.asked = true
-	return response, err
-}
