@@ -17,18 +17,18 @@ func dmaFields() []field {
 		{"SECURETRANSFER", func(_ *Reading, d *draft, _ entry) string { d.tls = true; return "" }},
 		{"SECURETRANS", func(_ *Reading, d *draft, _ entry) string { d.tls = true; return "" }},
 		{"STARTTLS", func(_ *Reading, d *draft, _ entry) string { d.starttls = true; return "" }},
-		{"OPPORTUNISTIC_TLS", remarkAlways("TLS is not left to the server: the account requires STARTTLS")},
+		{"OPPORTUNISTIC_TLS", remark("TLS is not left to the server: the account requires STARTTLS")},
 		{"CERTFILE", pathSetting("tls-cert")},
 		{"FINGERPRINT", setting("tls-fingerprint", new(config.Fingerprint))},
 		{"SECURE", handled},
-		{"INSECURE", remarkAlways("a password is sent without TLS to this host only")},
-		{"NOHELO", remarkAlways("a server that does not know EHLO is greeted with HELO")},
+		{"INSECURE", remark("a password is sent without TLS to this host only")},
+		{"NOHELO", remark("a server that does not know EHLO is greeted with HELO")},
 
 		{"AUTHPATH", handled}, // read before
 		{"MAILNAME", dmaMailname},
 		{"MASQUERADE", dmaMasquerade},
 		{"ALIASES", sharedPath("aliases")},
-		{"VIRTPATH", remarkIfSet("there are no virtual users")},
+		{"VIRTPATH", remark("there are no virtual users", "")},
 		{"NULLCLIENT", handled}, // sendoff is nothing else
 
 		{"DEFER", func(r *Reading, d *draft, e entry) string {
@@ -36,10 +36,10 @@ func dmaFields() []field {
 			r.note(e, `the queue is run by itself, unless runner = "off" leaves that to sendoff -q`)
 			return ""
 		}},
-		{"SPOOLDIR", remarkIfSet("the queue is another one; dma -q sends what is in dma's")},
-		{"FULLBOUNCE", remarkAlways("a notice has the header of the message only")},
-		{"VERBOSE", remarkAlways("the option -v shows the dialogue")},
-		{"DEBUGLOG", remarkAlways("the option -v shows the dialogue")},
+		{"SPOOLDIR", remark("the queue is another one; dma -q sends what is in dma's", "")},
+		{"FULLBOUNCE", remark("a notice has the header of the message only")},
+		{"VERBOSE", remark("the option -v shows the dialogue")},
+		{"DEBUGLOG", remark("the option -v shows the dialogue")},
 	}
 }
 

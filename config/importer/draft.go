@@ -69,19 +69,15 @@ func knows(fields []field, key string, same func(a, b string) bool) bool {
 // exactly reports whether two keys are the same, in case, too.
 func exactly(a, b string) bool { return a == b }
 
-// remarkIfSet is for a key that has no counterpart, which matters if it has a value.
-func remarkIfSet(why string) func(*Reading, *draft, entry) string {
+// remark is for a key that has no counterpart, which matters unless its value is one of
+// fine.
+func remark(why string, fine ...string) func(*Reading, *draft, entry) string {
 	return func(_ *Reading, _ *draft, e entry) string {
-		if e.value == "" {
+		if slices.ContainsFunc(fine, func(v string) bool { return strings.EqualFold(v, e.value) }) {
 			return ""
 		}
 		return why
 	}
-}
-
-// remarkAlways is for a key that has no counterpart, and needs no value.
-func remarkAlways(why string) func(*Reading, *draft, entry) string {
-	return func(*Reading, *draft, entry) string { return why }
 }
 
 // handled is for a key that says what sendoff does anyway, or that is a part of what

@@ -28,23 +28,23 @@ func msmtpFields() []field {
 		{"user", text(func(d *draft) *string { return &d.user })},
 		{"password", func(_ *Reading, d *draft, e entry) string { d.password = e; return "" }},
 		{"passwordeval", func(_ *Reading, d *draft, e entry) string { d.command = e; return "" }},
-		{"ntlmdomain", remarkIfSet("NTLM is not supported")},
+		{"ntlmdomain", remark("NTLM is not supported", "")},
 
 		{"from", msmtpFrom},
 		{"from_full_name", setting("full-name", nil)},
 		{"allow_from_override", msmtpOverride},
 		{"maildomain", handled}, // a part of auto_from
 		{"auto_from", msmtpAutoFrom},
-		{"set_from_header", remarkUnless("auto", "a From field that is there stays, and one that is missing is added; force-sender = true replaces it")},
-		{"set_date_header", remarkUnless("auto", "a missing Date field is always added")},
-		{"set_msgid_header", remarkUnless("auto", "a missing Message-ID field is always added")},
-		{"add_missing_from_header", remarkUnless("on", "a missing From field is always added")},
-		{"add_missing_date_header", remarkUnless("on", "a missing Date field is always added")},
-		{"remove_bcc_headers", remarkUnless("on", "a Bcc field never leaves")},
-		{"keepbcc", remarkUnless("off", "a Bcc field never leaves")},
-		{"undisclosed_recipients", remarkUnless("off", "To and Cc stay as they are")},
-		{"dsn_notify", remarkUnless("off", "notices are asked for with each message, by the option -N")},
-		{"dsn_return", remarkUnless("off", "what notices return is said with each message, by the option -R")},
+		{"set_from_header", remark("a From field that is there stays, and one that is missing is added; force-sender = true replaces it", "", "auto")},
+		{"set_date_header", remark("a missing Date field is always added", "", "auto")},
+		{"set_msgid_header", remark("a missing Message-ID field is always added", "", "auto")},
+		{"add_missing_from_header", remark("a missing From field is always added", "", "on")},
+		{"add_missing_date_header", remark("a missing Date field is always added", "", "on")},
+		{"remove_bcc_headers", remark("a Bcc field never leaves", "", "on")},
+		{"keepbcc", remark("a Bcc field never leaves", "off")},
+		{"undisclosed_recipients", remark("To and Cc stay as they are", "off")},
+		{"dsn_notify", remark("notices are asked for with each message, by the option -N", "off")},
+		{"dsn_return", remark("what notices return is said with each message, by the option -R", "off")},
 		{"aliases", sharedPath("aliases")},
 
 		{"domain", msmtpDomain},
@@ -54,19 +54,19 @@ func msmtpFields() []field {
 		{"source_ip", setting("source-address", new(config.Source))},
 
 		{"tls_trust_file", msmtpTrust},
-		{"tls_crl_file", remarkIfSet("lists of revoked certificates are not read")},
+		{"tls_crl_file", remark("lists of revoked certificates are not read", "")},
 		{"tls_fingerprint", setting("tls-fingerprint", new(config.Fingerprint))},
 		{"tls_key_file", pathSetting("tls-key")},
 		{"tls_cert_file", pathSetting("tls-cert")},
-		{"tls_certcheck", remarkUnless("on", "the certificate is always checked; tls-ca or tls-fingerprint make one good that nobody known has signed")},
-		{"tls_nocertcheck", remarkAlways("the certificate is always checked; tls-ca or tls-fingerprint make one good that nobody known has signed")},
+		{"tls_certcheck", remark("the certificate is always checked; tls-ca or tls-fingerprint make one good that nobody known has signed", "", "on")},
+		{"tls_nocertcheck", remark("the certificate is always checked; tls-ca or tls-fingerprint make one good that nobody known has signed")},
 		{"tls_host_override", setting("tls-name", hostName{})},
-		{"tls_priorities", remarkIfSet("the ciphers and versions of TLS are not a matter of choice")},
-		{"tls_min_dh_prime_bits", remarkIfSet("the ciphers and versions of TLS are not a matter of choice")},
-		{"tls_force_sslv3", remarkAlways("there is no SSL, only TLS 1.2 and later")},
+		{"tls_priorities", remark("the ciphers and versions of TLS are not a matter of choice", "")},
+		{"tls_min_dh_prime_bits", remark("the ciphers and versions of TLS are not a matter of choice", "")},
+		{"tls_force_sslv3", remark("there is no SSL, only TLS 1.2 and later")},
 
 		{"logfile", msmtpLog},
-		{"logfile_time_format", remarkIfSet("the log has its own format of time")},
+		{"logfile_time_format", remark("the log has its own format of time", "")},
 		{"syslog", msmtpSyslog},
 	}
 }
@@ -292,24 +292,6 @@ func onOff(field func(*draft) *bool) func(*Reading, *draft, entry) string {
 		}
 		*field(d) = isOn(e.value)
 		return ""
-	}
-}
-
-// remarkUnless is for a key of which sendoff does only what the value same says. No
-// value means on, or same if that is neither on nor off.
-func remarkUnless(same, why string) func(*Reading, *draft, entry) string {
-	return func(_ *Reading, _ *draft, e entry) string {
-		v := e.value
-		switch {
-		case v == "" && same != "off":
-			return ""
-		case v == "":
-			v = "on"
-		}
-		if strings.EqualFold(v, same) {
-			return ""
-		}
-		return why
 	}
 }
 

@@ -29,7 +29,7 @@ func nullmailerFiles() []field {
 			return ""
 		}},
 		{"adminaddr", takeLocal("it is not one address with a domain")},
-		{"idhost", remarkIfSet("a Message-ID has the sender's domain")},
+		{"idhost", remark("a Message-ID has the sender's domain", "")},
 		{"pausetime", handled}, // with maxpause
 		{"maxpause", handled},
 		{"queuelifetime", func(r *Reading, _ *draft, e entry) string {
@@ -38,9 +38,9 @@ func nullmailerFiles() []field {
 			}
 			return r.global("lifetime", e.value+"s")
 		}},
-		{"sendtimeout", remarkIfSet("there is a limit for each answer of the server instead: timeout")},
-		{"bounceto", remarkIfSet("a notice goes to the sender")},
-		{"doublebounceto", remarkIfSet("a notice that cannot be sent goes to the folder failed of the queue, and notify-command tells of it")},
+		{"sendtimeout", remark("there is a limit for each answer of the server instead: timeout", "")},
+		{"bounceto", remark("a notice goes to the sender", "")},
+		{"doublebounceto", remark("a notice that cannot be sent goes to the folder failed of the queue, and notify-command tells of it", "")},
 	}
 }
 
@@ -58,9 +58,9 @@ func remoteOptions() []field {
 		{"x509certfile", pathSetting("tls-cert")},
 		{"x509keyfile", pathSetting("tls-key")},
 		{"x509cafile", pathSetting("tls-ca")},
-		{"x509crlfile", remarkIfSet("lists of revoked certificates are not read")},
-		{"x509fmtder", remarkAlways("certificates and keys are read in PEM form")},
-		{"insecure", remarkAlways("the certificate is always checked; tls-ca or tls-fingerprint make one good that nobody known has signed")},
+		{"x509crlfile", remark("lists of revoked certificates are not read", "")},
+		{"x509fmtder", remark("certificates and keys are read in PEM form")},
+		{"insecure", remark("the certificate is always checked; tls-ca or tls-fingerprint make one good that nobody known has signed")},
 	}
 }
 

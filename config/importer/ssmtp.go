@@ -29,7 +29,7 @@ func ssmtpFields() []field {
 		{"UseTLS", yesNo(func(d *draft, yes bool) { d.tls, d.starttls = yes, d.starttls && yes })},
 		{"UseSTARTTLS", yesNo(func(d *draft, yes bool) { d.tls, d.starttls = d.tls || yes, yes })},
 		{"TLS_CA_File", pathSetting("tls-ca")},
-		{"TLS_CA_Dir", remarkIfSet("a folder of authorities is named by SSL_CERT_DIR in the environment")},
+		{"TLS_CA_Dir", remark("a folder of authorities is named by SSL_CERT_DIR in the environment", "")},
 		{"UseTLSCert", handled}, // judged with the certificate
 		{"TLSCert", pathSetting("tls-cert")},
 		{"TLSKey", pathSetting("tls-key")},
@@ -49,7 +49,7 @@ func ssmtpFields() []field {
 			d.auth = e.value
 			return ""
 		}},
-		{"UseOldAUTH", remarkIfYes("the name is sent as the server asks for it")},
+		{"UseOldAUTH", remark("the name is sent as the server asks for it", "", "no")},
 
 		{"hostname", func(r *Reading, d *draft, e entry) string {
 			e.value = undotted(e.value)
@@ -61,14 +61,9 @@ func ssmtpFields() []field {
 			return takeDomain(r, d, e)
 		}},
 		{"root", takeLocal("it is no address with a domain; the alias file can say where the mail for root goes")},
-		{"MinUserId", remarkIfSet("mail for every local name is treated alike")},
-		{"FromLineOverride", func(_ *Reading, _ *draft, e entry) string {
-			if strings.EqualFold(e.value, "no") {
-				return "a From field stays as it is; force-sender = true replaces it"
-			}
-			return ""
-		}},
-		{"Debug", remarkIfYes("the option -v shows the dialogue")},
+		{"MinUserId", remark("mail for every local name is treated alike", "")},
+		{"FromLineOverride", remark("a From field stays as it is; force-sender = true replaces it", "", "yes")},
+		{"Debug", remark("the option -v shows the dialogue", "", "no")},
 	}
 }
 
@@ -93,16 +88,6 @@ func (d *draft) setPort(s string) bool {
 func yesNo(set func(*draft, bool)) func(*Reading, *draft, entry) string {
 	return func(_ *Reading, d *draft, e entry) string {
 		set(d, strings.EqualFold(e.value, "yes"))
-		return ""
-	}
-}
-
-// remarkIfYes is for a key that has no counterpart, which matters if it is YES.
-func remarkIfYes(why string) func(*Reading, *draft, entry) string {
-	return func(_ *Reading, _ *draft, e entry) string {
-		if strings.EqualFold(e.value, "yes") {
-			return why
-		}
 		return ""
 	}
 }
