@@ -1,10 +1,10 @@
 // Package cmdline turns an argument vector into a Command, the sendmail way.
 //
-//	argv ── unbundle ──> words ── pflag ──> options and operands ── flags ──> Command
-//	         │                               │                       │
-//	         sendmail's letters as           long options,           one row a flag: its
-//	         getopt(3) reads them            operands anywhere       letter, name, position,
-//	                                                                 modes, and setter
+//	argv ── read ──> options and operands ── flags ──> Command
+//	        │                                │
+//	        sendmail's letters as getopt(3)  one row a flag: its
+//	        reads them, long options by      letter, name, position,
+//	        pflag, operands anywhere         modes, and setter
 //
 // The program has two faces. Called as sendoff, it takes its own long options
 // beside sendmail's letters. Called by any other name, it is sendmail, whose

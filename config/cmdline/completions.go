@@ -59,14 +59,12 @@ const fileName = "<FILE>"
 // CompletionsFor returns the text that makes a shell complete sendoff's command
 // line. An unknown shell is status.Usage.
 func CompletionsFor(shell string) (string, error) {
-	var shells []string
 	for _, stub := range stubs {
 		if stub.shell == shell {
 			return stub.text, nil
 		}
-		shells = append(shells, stub.shell)
 	}
-	return "", status.Usage.Errorf("--completions: there are none for %s, only for %s", legible(shell), strings.Join(shells, ", "))
+	return "", status.Usage.Errorf("--completions: there are none for %s, only for %s", legible(shell), strings.ReplaceAll(choices["SHELL"], " ", ", "))
 }
 
 // choices is what an argument can be, by its name in the table of options.

@@ -34,31 +34,40 @@ func (o option) synopsis() string {
 
 // read hands each option of args to do, in order, and returns the operands. It
 // stops at the first error, having handed over every option before it.
+//
+// pflag reads the long options, each by itself. It would read -q30m as four letters
+// and -f=x as -fx, so letters are read here, as getopt(3) does.
 func read(flags []Flag, args []string, do func(option) error) (operands []string, err error) {
 	set := pflag.NewFlagSet("", pflag.ContinueOnError)
 	for i := range flags {
-		declare(set, &flags[i])
+		if f := &flags[i]; f.Long != "" {
+			known := set.VarPF(argument{f}, f.Long, "", "")
+			if f.Arg != Required {
+				known.NoOptDefVal = noArgument
+			}
+		}
 	}
-	words, invalid := unbundle(flags, args)
 	index := 0
-	err = set.ParseAll(words, func(known *pflag.Flag, value string) error {
-		o := option{known.Value.(argument).Flag, "--" + known.Name, value, index, set.NArg()}
-		if known.Shorthand != "" {
-			o.form = known.Name
-		}
-		switch {
-		case value == noArgument:
-			o.value = ""
-		case o.flag.Arg == None:
-			return status.Usage.Errorf("%s takes no argument", o.form)
-		}
+	take := func(f *Flag, form, value string) error {
+		o := option{f, form, value, index, len(operands)}
 		index++
 		return do(o)
-	})
-	if err == nil {
-		err = invalid
 	}
-	return append(operands, set.Args()...), usage(err)
+	for len(args) > 0 && err == nil {
+		word := args[0]
+		args = args[1:]
+		switch {
+		case word == "--":
+			return append(operands, args...), nil
+		case len(word) < 2 || word[0] != '-':
+			operands = append(operands, word)
+		case word[1] == '-':
+			args, err = readLong(set, find(flags, word), word, args, take)
+		default:
+			args, err = readLetters(flags, word, args, take)
+		}
+	}
+	return operands, status.Usage.Wrap(err)
 }
 
 // noArgument is what pflag gives an option that stands without an argument. No
@@ -73,73 +82,49 @@ func (argument) String() string   { return "" }
 func (argument) Set(string) error { return nil }
 func (argument) Type() string     { return "" }
 
-// declare tells pflag about the letter and the long name of f, which are two
-// flags to it. The letter's long name is one that pflag refuses to read, "-f".
-func declare(set *pflag.FlagSet, f *Flag) {
-	add := func(name, letter string) {
-		known := set.VarPF(argument{f}, name, letter, f.Help)
-		if f.Arg != Required {
-			known.NoOptDefVal = noArgument
-		}
+// readLong reads the long option word, whose argument may be the first of next. f is
+// its flag if word has no argument in it. It returns what is left of next.
+func readLong(set *pflag.FlagSet, f *Flag, word string, next []string, take func(f *Flag, form, value string) error) ([]string, error) {
+	words := []string{word}
+	if f != nil && f.Arg == Required && len(next) > 0 {
+		words, next = append(words, next[0]), next[1:]
 	}
-	if f.Letter != 0 {
-		letter := string(rune(f.Letter))
-		add("-"+letter, letter)
-	}
-	if f.Long != "" {
-		add(f.Long, "")
-	}
-}
-
-// unbundle rewrites the words of args that hold letters so that pflag reads them
-// as getopt(3) does: it would take -q30m for four letters, and -f=x for -fx. Each
-// letter becomes a word, the argument of a letter the next word, or -q=30m where
-// that is optional. All other words stay. What precedes an error is returned
-// with it.
-func unbundle(flags []Flag, args []string) (words []string, err error) {
-	for i := 0; i < len(args); i++ {
-		word := args[i]
-		var last *Flag // the option that the next word may belong to
+	return next, inWords(set.ParseAll(words, func(known *pflag.Flag, value string) error {
+		f, form := known.Value.(argument).Flag, "--"+known.Name
 		switch {
-		case word == "--":
-			return append(words, args[i:]...), nil
-		case len(word) < 2 || word[0] != '-':
-			words = append(words, word)
-		case word[1] == '-':
-			words, last = append(words, word), find(flags, word)
-		default:
-			var letters []string
-			letters, last, err = splitLetters(flags, word)
-			words = append(words, letters...)
-			if err != nil {
-				return words, err
-			}
+		case value == noArgument:
+			value = ""
+		case f.Arg == None:
+			return status.Usage.Errorf("%s takes no argument", form)
 		}
-		if last != nil && last.Arg == Required && i+1 < len(args) {
-			i++
-			words = append(words, args[i])
-		}
-	}
-	return words, nil
+		return take(f, form, value)
+	}))
 }
 
-// splitLetters splits a word into its letters. It returns the last one if that
-// has no argument in the word.
-func splitLetters(flags []Flag, word string) (words []string, last *Flag, err error) {
+// readLetters reads a word of letters, of which the last may have an argument: the
+// rest of the word, or the first of next. It returns what is left of next.
+func readLetters(flags []Flag, word string, next []string, take func(f *Flag, form, value string) error) ([]string, error) {
 	for i := 1; i < len(word); i++ {
-		letter, rest := "-"+word[i:i+1], word[i+1:]
-		last = find(flags, letter)
+		form, value := "-"+word[i:i+1], word[i+1:]
+		f := find(flags, form)
 		switch {
-		case last == nil:
-			return words, nil, status.Usage.Errorf("invalid option -- %s", quoteLetter(word[i:]))
-		case last.Arg == Required && rest != "":
-			return append(words, letter, rest), nil, nil
-		case last.Arg == Attached && rest != "":
-			return append(words, letter+"="+rest), nil, nil
+		case f == nil:
+			_, size := utf8.DecodeRuneInString(word[i:])
+			letter := strconv.Quote(word[i : i+size])
+			return next, status.Usage.Errorf("invalid option -- '%s'", letter[1:len(letter)-1])
+		case f.Arg == None:
+			value = ""
+		case f.Arg == Required && value == "":
+			if len(next) == 0 {
+				return nil, missing{f, form[1:]}
+			}
+			value, next = next[0], next[1:]
 		}
-		words = append(words, letter)
+		if err := take(f, form, value); err != nil || f.Arg != None {
+			return next, err
+		}
 	}
-	return words, last, nil
+	return next, nil
 }
 
 // find returns the flag that is written as form, such as -f or --from; nil if there is
@@ -167,9 +152,8 @@ type missing struct {
 
 func (m missing) Error() string { return fmt.Sprintf("option requires an argument -- '%s'", m.name) }
 
-// usage gives an error of pflag's the words of getopt(3), and every error the
-// kind status.Usage.
-func usage(err error) error {
+// inWords gives an error of pflag's the words of getopt(3).
+func inWords(err error) error {
 	var (
 		value  *pflag.ValueRequiredError
 		name   *pflag.NotExistError
@@ -177,14 +161,14 @@ func usage(err error) error {
 	)
 	switch {
 	case errors.As(err, &value):
-		err = missing{value.GetFlag().Value.(argument).Flag, value.GetSpecifiedName()}
+		return missing{value.GetFlag().Value.(argument).Flag, value.GetSpecifiedName()}
 	case errors.As(err, &name):
-		err = unknown(name.GetSpecifiedName())
+		return unknown(name.GetSpecifiedName())
 	case errors.As(err, &syntax):
 		word, _, _ := strings.Cut(syntax.GetSpecifiedFlag(), "=")
-		err = unknown(strings.TrimPrefix(word, "--"))
+		return unknown(strings.TrimPrefix(word, "--"))
 	}
-	return status.Usage.Wrap(err)
+	return err
 }
 
 // suggest adds to the error of an unknown option the one that may be meant.
@@ -201,17 +185,6 @@ func suggest(err error) error {
 		return fmt.Errorf("%w; did you mean --%s?", err, near)
 	}
 	return err
-}
-
-// quoteLetter returns the first character of s in single quotes, in a form
-// that can be printed.
-func quoteLetter(s string) string {
-	r, size := utf8.DecodeRuneInString(s)
-	if r == utf8.RuneError && size == 1 {
-		q := strconv.Quote(s[:1])
-		return "'" + q[1:len(q)-1] + "'"
-	}
-	return strconv.QuoteRune(r)
 }
 
 // legible returns s if all of it can be printed, else a quoted form.
