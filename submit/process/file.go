@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"syscall"
-	"time"
 )
 
 // ErrNotRegular is the error of OpenRegular and Regular for a FIFO, a folder or a device.
@@ -77,16 +76,12 @@ func SyncFolder(folder string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// A LogFile is a file that lines are added to. Once it has been renamed or removed,
-// as logrotate does, the next lines go into a new file of the same name.
+// A LogFile is a file that lines are added to. Each goes into the file that has the
+// name then, which logrotate may have renamed or removed meanwhile.
 type LogFile struct {
-	path   string
-	file   *os.File
-	looked time.Time // when the file was last seen to have its name
+	path string
+	file *os.File
 }
-
-// logLook is how often a LogFile looks which file has its name.
-const logLook = time.Second
 
 // OpenLog opens a file to append lines to, and makes it if there is none, for
 // the user alone. It does not wait, not even for the reader of a FIFO.
@@ -95,31 +90,16 @@ func OpenLog(path string) (*LogFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &LogFile{path, file, time.Now()}, nil
+	return &LogFile{path, file}, nil
 }
 
+// Write opens the path anew. If it cannot, the text still goes into the old file.
 func (l *LogFile) Write(text []byte) (int, error) {
-	if time.Since(l.looked).Abs() >= logLook {
-		l.looked = time.Now()
-		l.follow()
-	}
-	return l.file.Write(text)
-}
-
-// follow opens the path anew if another file is there, or none. If it cannot,
-// the lines still go into the old file.
-func (l *LogFile) follow() {
-	opened, err := l.file.Stat()
-	if err != nil {
-		return
-	}
-	if named, err := os.Stat(l.path); err == nil && os.SameFile(opened, named) {
-		return
-	}
 	if file, err := openLog(l.path); err == nil {
 		l.file.Close()
 		l.file = file
 	}
+	return l.file.Write(text)
 }
 
 func openLog(path string) (*os.File, error) {

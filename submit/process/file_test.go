@@ -10,23 +10,17 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
-// TestLogFile follows the name of a log that others rename, replace and remove,
-// once it is time to look.
+// TestLogFile follows the name of a log that others rename, replace and remove.
 func TestLogFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
 	l, err := OpenLog(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	write := func(line string, due bool) {
+	write := func(line string) {
 		t.Helper()
-		l.looked = time.Now().Add(time.Hour / 2) // a clock that was set back is no reason not to look
-		if !due {
-			l.looked = time.Now()
-		}
 		if n, err := l.Write([]byte(line)); err != nil || n != len(line) {
 			t.Errorf("%s: %d, %v", line, n, err)
 		}
@@ -43,10 +37,10 @@ func TestLogFile(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	write("one ", true)
+	write("one ")
 	holds(path, "one ")
 	must(os.Rename(path, path+".1"))
-	write("two ", true)
+	write("two ")
 	holds(path+".1", "one ")
 	holds(path, "two ")
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
@@ -54,22 +48,19 @@ func TestLogFile(t *testing.T) {
 	}
 	must(os.Rename(path, path+".1"))
 	must(os.WriteFile(path, []byte("made by logrotate "), 0o640))
-	write("three ", true)
+	write("three ")
 	holds(path, "made by logrotate three ")
 	must(os.Truncate(path, 0)) // copytruncate
-	write("four ", true)
+	write("four ")
 	holds(path, "four ")
 	must(os.Remove(path))
-	write("five ", true)
+	write("five ")
 	holds(path, "five ")
 	must(os.Rename(path, path+".1"))
 	must(os.Mkdir(path, 0o700)) // it cannot be written
-	write("six ", true)
+	write("six ")
 	holds(path+".1", "five six ")
 	must(os.Remove(path))
-	if n := testing.AllocsPerRun(10, func() { l.looked = time.Now(); l.Write(nil) }); n > 0 {
-		t.Errorf("it looks at the file system each time: %v allocations", n)
-	}
 	if _, err := OpenLog(filepath.Join(path, "no", "folder")); err == nil || !strings.Contains(err.Error(), "no such file") {
 		t.Error(err)
 	}
