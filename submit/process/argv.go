@@ -19,17 +19,16 @@ func Argv(s, home string) ([]string, error) {
 }
 
 func words(s, home string) ([]string, error) {
+	if strings.IndexByte(s, 0) >= 0 {
+		return nil, errors.New("NUL in the command")
+	}
 	const needsShell = "|&;<>()$`"
-	var (
-		out    []string
-		word   strings.Builder
-		inWord bool
-	)
+	var out []string
+	var word strings.Builder
+	inWord := false
 	for i := 0; i < len(s); i++ {
 		c := s[i]
 		switch {
-		case c == 0:
-			return nil, errors.New("NUL in the command")
 		case c == ' ' || c == '\t' || c == '\n' || c == '\r':
 			if inWord {
 				out, inWord = append(out, word.String()), false
@@ -39,7 +38,7 @@ func words(s, home string) ([]string, error) {
 		case c == '~' && !inWord && strings.HasPrefix(s[i:], "~/"):
 			word.WriteString(home)
 		case c == '\\':
-			if i++; i == len(s) || s[i] == 0 {
+			if i++; i == len(s) {
 				return nil, errors.New("nothing after the last backslash")
 			}
 			word.WriteByte(s[i])
@@ -65,11 +64,6 @@ func words(s, home string) ([]string, error) {
 	}
 	if inWord {
 		out = append(out, word.String())
-	}
-	for _, w := range out {
-		if strings.IndexByte(w, 0) >= 0 {
-			return nil, errors.New("NUL in the command")
-		}
 	}
 	return out, nil
 }

@@ -1,12 +1,10 @@
 package process
 
 import (
-	"bufio"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -80,10 +78,11 @@ func PeerOfTCP(conn net.Conn) (Peer, error) {
 	if err != nil {
 		return Peer{}, err
 	}
-	for s, err := range tcpSockets() {
-		if err != nil {
-			return Peer{}, err
-		}
+	sockets, err := tcpSockets()
+	if err != nil {
+		return Peer{}, err
+	}
+	for _, s := range sockets {
 		if s.state == tcpEstablished && s.local == far && s.remote == near {
 			return Peer{UID: s.uid, PID: noPID}, nil
 		}
@@ -97,10 +96,11 @@ func PeerOfTCP(conn net.Conn) (Peer, error) {
 // connection.) The connection must have been accepted: until then the kernel calls it root's.
 func ServersOf(address, from netip.AddrPort) (uids []int, err error) {
 	address, from = plain(address), plain(from)
-	for s, err := range tcpSockets() {
-		if err != nil {
-			return nil, err
-		}
+	sockets, err := tcpSockets()
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range sockets {
 		here := s.local.Addr() == address.Addr() || s.local.Addr().IsUnspecified()
 		listens := s.state == tcpListen && here && s.local.Port() == address.Port()
 		if listens || from.IsValid() && s.local == address && s.remote == from {
@@ -128,52 +128,35 @@ func ends(conn net.Conn) (near, far netip.AddrPort, err error) {
 	return plain(a.AddrPort()), plain(b.AddrPort()), nil
 }
 
-// tcpSockets yields the sockets of all tables. A table that is not there counts as
-// empty, as without IPv6; if there is no table at all, it yields an error.
-func tcpSockets() func(yield func(tcpSocket, error) bool) {
-	return func(yield func(tcpSocket, error) bool) {
-		if runtime.GOOS != "linux" {
-			yield(tcpSocket{}, errors.ErrUnsupported)
-			return
+// tcpSockets returns the sockets of all tables. A table that is not there counts as
+// empty, as without IPv6; if there is no table at all, that is an error.
+func tcpSockets() (sockets []tcpSocket, err error) {
+	if runtime.GOOS != "linux" {
+		return nil, errors.ErrUnsupported
+	}
+	missing := 0
+	for _, table := range tcpTables {
+		text, err := os.ReadFile(table)
+		if errors.Is(err, os.ErrNotExist) {
+			missing++
+			continue
 		}
-		opened := false
-		for _, table := range tcpTables {
-			f, err := os.Open(table)
-			if errors.Is(err, os.ErrNotExist) {
-				continue
-			}
+		if err != nil {
+			return nil, err
+		}
+		_, lines, _ := strings.Cut(string(text), "\n") // without the heading
+		for line := range strings.Lines(lines) {
+			s, err := parseTCPLine(line)
 			if err != nil {
-				yield(tcpSocket{}, err)
-				return
+				return nil, err
 			}
-			opened = true
-			more := tcpLines(f, yield)
-			f.Close()
-			if !more {
-				return
-			}
-		}
-		if !opened {
-			yield(tcpSocket{}, errors.New("there is no table of TCP sockets in /proc"))
+			sockets = append(sockets, s)
 		}
 	}
-}
-
-// tcpLines yields the sockets of one table. It returns false to end the iteration.
-func tcpLines(table io.Reader, yield func(tcpSocket, error) bool) bool {
-	lines := bufio.NewScanner(table)
-	lines.Scan() // the heading
-	for lines.Scan() {
-		s, err := parseTCPLine(lines.Text())
-		if !yield(s, err) || err != nil {
-			return false
-		}
+	if missing == len(tcpTables) {
+		return nil, errors.New("there is no table of TCP sockets in /proc")
 	}
-	if err := lines.Err(); err != nil {
-		yield(tcpSocket{}, err)
-		return false
-	}
-	return true
+	return sockets, nil
 }
 
 // parseTCPLine reads a line such as
