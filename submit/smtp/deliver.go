@@ -222,7 +222,7 @@ func (d *delivery) abandon(err error) (untried []Mail) {
 	resume := d.s.served && d.s.left && !d.s.interrupted()
 	for _, t := range d.open {
 		to := t.undone()
-		if resume = resume && (len(to) == 0 || !t.asked); resume && len(to) > 0 {
+		if resume = resume && (len(to) == 0 || !t.open); resume && len(to) > 0 {
 			untried = append(untried, t.mail.with(to))
 		} else {
 			t.settle(err)

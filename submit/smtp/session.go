@@ -129,7 +129,6 @@ type Session struct {
 	hidden   []string             // texts that are replaced wherever they would be shown
 	broken   bool                 // out of step: a reply could be taken for that of another command
 	quit     bool                 // QUIT is sent
-	begun    bool                 // there was a transaction
 	remarks  []string             // those in the trace, so that each is made once
 
 	senders []envelope.Address // that the server has refused for good

@@ -3,6 +3,7 @@ package smtp
 import (
 	"fmt"
 	"io"
+	"slices"
 
 	"sendoff/submit/envelope"
 )
@@ -26,14 +27,11 @@ type transaction struct {
 	size     int64
 	chunked  bool  // BDAT (RFC 3030) instead of DATA
 	whole    bool  // the message is in the flight of MAIL
-	asked    bool  // MAIL was answered, and not by 421
 	open     bool  // MAIL was accepted
-	heard    int   // replies to RCPT
 	accepted []int // of to
 	full     bool  // the server wants no more recipients
 	ready    bool  // DATA was answered with 3yz
 	answered bool  // there was a reply to the message
-	settled  bool  // every recipient is done
 }
 
 // begin makes the steps MAIL, RCPT… and what follows them in their flight;
@@ -59,12 +57,11 @@ func (t *transaction) begin() []step {
 	t.chunked = s.o.OneFlight && !s.o.LMTP && s.offers("CHUNKING") && s.offers("PIPELINING")
 	t.whole = t.chunked && t.size <= maxWhole
 	var steps []step
-	if t.chunked && s.begun {
+	if t.chunked && s.transactions > 0 {
 		// How the one before ended may not be known yet, and after a refused
 		// BDAT nothing else is taken (RFC 3030 section 2).
 		steps = append(steps, s.rset())
 	}
-	s.begun = true
 	s.transactions++
 	steps = append(steps, step{
 		phase: mail, send: command, name: "MAIL FROM:<" + e.From.String() + ">", want: 2, got: t.gotMail,
@@ -74,12 +71,12 @@ func (t *transaction) begin() []step {
 	switch {
 	case t.whole:
 		contents := t.contents(t.send)
-		contents.skip = func() bool { return t.settled }
+		contents.skip = t.settled
 		steps = append(steps, contents)
 	case !t.chunked:
 		steps = append(steps, step{
 			phase: data, send: "DATA", want: 3, got: t.gotData,
-			skip: func() bool { return t.settled || t.heard == len(recipients) && len(t.accepted) == 0 },
+			skip: t.settled,
 		})
 	}
 	return steps
@@ -97,7 +94,7 @@ func (t *transaction) recipients() []step {
 		}
 		steps = append(steps, step{
 			phase: rcpt, send: command, name: "RCPT TO:<" + to.Address.String() + ">",
-			skip: func() bool { return t.settled || t.full && t.putBack(i) },
+			skip: func() bool { return t.done[i] || t.full && t.putBack(i) },
 			want: 2, got: func(st step, r Reply) error { return t.gotRcpt(i, st, r) },
 		})
 	}
@@ -112,7 +109,7 @@ func (t *transaction) end(more bool) []step {
 	switch taken := len(t.accepted) > 0; {
 	case t.whole || !t.open:
 		return nil
-	case taken && (t.ready || t.chunked && !t.settled):
+	case taken && (t.ready || t.chunked):
 		st = t.contents(t.send)
 	case t.ready:
 		st = t.contents(func() error { return t.s.writeCommand(".") }) // all were refused (RFC 2920 section 3.1)
@@ -148,7 +145,6 @@ func (t *transaction) gotMail(st step, r Reply) error {
 	if r.Code == 421 { // which ends the session: see abandon
 		return nil
 	}
-	t.asked = true
 	if t.open = r.Class() == 2; !t.open {
 		if t.mail.Fallback != nil && r.refusesSender(mail) {
 			t.d.senderRefused(t.mail)
@@ -186,11 +182,10 @@ func (t *transaction) replaced(i int, st step, r Reply) bool {
 }
 
 func (t *transaction) gotRcpt(i int, st step, r Reply) error {
-	t.heard++
 	switch {
 	case r.Class() == 2:
 		t.accepted = append(t.accepted, i)
-	case t.settled: // MAIL was refused, which says it all
+	case t.done[i]: // MAIL was refused, which says it all
 	case len(t.accepted) > 0 && r.tooMany():
 		t.full = true
 		t.s.mostRecipients = len(t.accepted)
@@ -267,15 +262,14 @@ func (t *transaction) undone() (to []int) {
 	return to
 }
 
+// settled reports whether every recipient is done.
+func (t *transaction) settled() bool { return !slices.Contains(t.done, false) }
+
 // settle gives the recipients that are not done a failure.
 func (t *transaction) settle(err error) { t.finish(Result{Err: err}) }
 
-// finish reports r for the recipients that are not done, once.
+// finish reports r for the recipients that are not done.
 func (t *transaction) finish(r Result) {
-	if t.settled {
-		return
-	}
-	t.settled = true
 	r.To = t.undone()
 	for i := range t.done {
 		t.done[i] = true
