@@ -348,9 +348,7 @@ func (s *Session) stalled(st step) {
 
 // timedOut reports whether r says that nothing more has come from us.
 func (r Reply) timedOut() bool {
-	text := strings.ToLower(strings.Join(r.Lines, " "))
-	return r.Code == 421 && (r.Status == status.Code{Class: 4, Subject: 4, Detail: 2} ||
-		strings.Contains(text, "timeout") || strings.Contains(text, "timed out"))
+	return r.Code == 421 && (r.Status == status.Code{Class: 4, Subject: 4, Detail: 2} || r.says("timeout", "timed out"))
 }
 
 // refusal is the error of a step that the server refused. Before MAIL it is a

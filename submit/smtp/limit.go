@@ -2,56 +2,35 @@ package smtp
 
 import (
 	"errors"
-	"strings"
 
 	"sendoff/submit/status"
-)
-
-// steps is a set of phases from MAIL on.
-type steps uint16
-
-func stepsOf(phases ...phase) (s steps) {
-	for _, p := range phases {
-		s |= 1 << p
-	}
-	return s
-}
-
-func (s steps) has(p phase) bool { return s&(1<<p) != 0 }
-
-// Steps at which a server speaks of limits.
-var (
-	anyStep      = stepsOf(mail, rcpt, data, dot)
-	notRecipient = stepsOf(mail, data, dot) // where no reply is about a recipient
 )
 
 // limits is the table of limits in permanent words: a provider that has taken as
 // much of an account as it takes in a day or an hour says so as if the message
 // were refused for good. Each phrase is what one provider says of that and of
 // nothing else: a mailbox over quota is its owner's affair, and the recipient's
-// fault. A code of zero is a reply without an enhanced code.
+// fault. A phrase is in lower case, and "" is a reply without an enhanced code.
 var limits = [...]struct {
-	provider string
-	steps    steps
-	code     status.Code
-	phrase   string
+	enhanced, phrase string
+	atRcpt           bool // said at RCPT, too
 }{
-	{"Exchange Online", notRecipient, status.Code{Class: 5, Subject: 2, Detail: 0}, "SubmissionQuotaExceeded"},
-	{"Exchange Online", anyStep, status.Code{Class: 5, Subject: 1, Detail: 90}, "reached your daily limit for message recipients"},
-	{"Exchange Online", anyStep, status.Code{Class: 5, Subject: 7, Detail: 232}, "exceeded its daily limit for sending email to external recipients"},
-	{"Exchange Online", anyStep, status.Code{Class: 5, Subject: 7, Detail: 233}, "exceeded its daily limit for sending email to external recipients"},
-	{"Exchange Online", anyStep, status.Code{Class: 5, Subject: 7, Detail: 705}, "tenant has exceeded threshold"},
-	{"Gmail", anyStep, status.Code{Class: 5, Subject: 4, Detail: 5}, "Daily user sending limit exceeded"},
-	{"Gmail", anyStep, status.Code{Class: 5, Subject: 4, Detail: 5}, "Daily user sending quota exceeded"},
-	{"Gmail", anyStep, status.Code{Class: 5, Subject: 4, Detail: 5}, "Daily sending quota exceeded"},
-	{"Google Workspace", anyStep, status.Code{Class: 5, Subject: 4, Detail: 5}, "Daily SMTP relay sending limit exceeded"},
-	{"Google Workspace", anyStep, status.Code{Class: 5, Subject: 7, Detail: 1}, "Daily SMTP relay sending limit exceeded"},
-	{"Google Workspace", anyStep, status.Code{Class: 5, Subject: 7, Detail: 1}, "Daily SMTP relay limit exceeded"},
-	{"Zoho", anyStep, status.Code{Class: 5, Subject: 4, Detail: 6}, "Unusual sending activity detected"},
-	{"GoDaddy", anyStep, status.Code{}, "has exceeded its 24-hour sending limit"},
-	{"GoDaddy", anyStep, status.Code{Class: 5, Subject: 7, Detail: 1}, "has exceeded its 24-hour sending limit"},
-	{"cPanel", anyStep, status.Code{}, "has exceeded the max emails per hour"},
-	{"cPanel", anyStep, status.Code{}, "has exceeded the max defers and failures per hour"},
+	{"5.2.0", "submissionquotaexceeded", false},                                            // Exchange Online
+	{"5.1.90", "reached your daily limit for message recipients", true},                    // Exchange Online
+	{"5.7.232", "exceeded its daily limit for sending email to external recipients", true}, // Exchange Online
+	{"5.7.233", "exceeded its daily limit for sending email to external recipients", true}, // Exchange Online
+	{"5.7.705", "tenant has exceeded threshold", true},                                     // Exchange Online
+	{"5.4.5", "daily user sending limit exceeded", true},                                   // Gmail
+	{"5.4.5", "daily user sending quota exceeded", true},                                   // Gmail
+	{"5.4.5", "daily sending quota exceeded", true},                                        // Gmail
+	{"5.4.5", "daily smtp relay sending limit exceeded", true},                             // Google Workspace
+	{"5.7.1", "daily smtp relay sending limit exceeded", true},                             // Google Workspace
+	{"5.7.1", "daily smtp relay limit exceeded", true},                                     // Google Workspace
+	{"5.4.6", "unusual sending activity detected", true},                                   // Zoho
+	{"", "has exceeded its 24-hour sending limit", true},                                   // GoDaddy
+	{"5.7.1", "has exceeded its 24-hour sending limit", true},                              // GoDaddy
+	{"", "has exceeded the max emails per hour", true},                                     // cPanel
+	{"", "has exceeded the max defers and failures per hour", true},                        // cPanel
 }
 
 // rates are words about how much an account sends, and aboutRecipient those which
@@ -66,17 +45,7 @@ var (
 
 // namesRate reports whether r says that the sender sends too much.
 func (r Reply) namesRate() bool {
-	text := strings.ToLower(strings.Join(r.Lines, " "))
-	return hasAny(text, rates[:]) && (!hasAny(text, aboutRecipient[:]) || hasAny(text, aboutSender[:]))
-}
-
-func hasAny(text string, phrases []string) bool {
-	for _, p := range phrases {
-		if strings.Contains(text, p) {
-			return true
-		}
-	}
-	return false
+	return r.says(rates[:]...) && (!r.says(aboutRecipient[:]...) || r.says(aboutSender[:]...))
 }
 
 // limited reports whether r says in phase p that the server takes no more of the
@@ -90,7 +59,7 @@ func hasAny(text string, phrases []string) bool {
 func (r Reply) limited(p phase) bool {
 	c := r.Status
 	switch {
-	case !anyStep.has(p):
+	case p == reset:
 		return false
 	case r.Code == 421:
 		return true
@@ -99,18 +68,17 @@ func (r Reply) limited(p phase) bool {
 	case r.namesRate():
 		return true
 	}
-	return notRecipient.has(p) && (c.Subject == 7 || c.Subject == 3 && c.Detail == 2 || c.Subject == 4 && c.Detail == 5)
+	return p != rcpt && (c.Subject == 7 || c.Subject == 3 && c.Detail == 2 || c.Subject == 4 && c.Detail == 5)
 }
 
 // namedLimit reports whether r is what a row of the table says.
 func (r Reply) namedLimit(p phase) bool {
-	code := r.Status
-	if !r.said {
-		code = status.Code{}
+	enhanced := ""
+	if r.said {
+		enhanced = r.Status.String()
 	}
-	text := strings.ToLower(strings.Join(r.Lines, " "))
 	for _, row := range limits {
-		if row.steps.has(p) && row.code == code && strings.Contains(text, strings.ToLower(row.phrase)) {
+		if row.enhanced == enhanced && (row.atRcpt || p != rcpt) && r.says(row.phrase) {
 			return true
 		}
 	}

@@ -101,10 +101,15 @@ func (r Reply) refusesSender(p phase) bool {
 	if r.Class() != 5 || k.Scope() == status.Account || k == status.Deferred || k == status.TooBig {
 		return false
 	}
-	text := strings.ToLower(strings.Join(r.Lines, " "))
 	return p == mail || r.badSender() ||
 		p == rcpt && (k == status.NotAllowed || k == status.Refused && r.Status.Subject == 0) ||
-		slices.ContainsFunc(senderWords[:], func(word string) bool { return strings.Contains(text, word) })
+		r.says(senderWords[:]...)
+}
+
+// says reports whether the text of r has one of phrases, which are in lower case.
+func (r Reply) says(phrases ...string) bool {
+	text := strings.ToLower(strings.Join(r.Lines, " "))
+	return slices.ContainsFunc(phrases, func(p string) bool { return strings.Contains(text, p) })
 }
 
 // tooMany reports whether r refuses a recipient only because the transaction
