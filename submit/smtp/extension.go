@@ -1,7 +1,7 @@
 package smtp
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -12,15 +12,12 @@ import (
 	"sendoff/submit/status"
 )
 
-// An extension is what we know of one keyword of EHLO.
+// An extension is what the envelope can ask of a server by one keyword of EHLO.
+// A function returns the parameters to be added to the command, or "".
 type extension struct {
 	keyword string
-	mail    func(s *Session, e *envelope.Envelope) (param string, err error) // added to MAIL FROM
-	rcpt    func(r *envelope.Recipient) (param string)                       // added to RCPT TO
-	// lacking is called if the server does not offer the keyword. It returns a
-	// remark on what the sender asked for and does not get, or an error if the
-	// mail must not be sent without.
-	lacking func(e *envelope.Envelope) (remark string, err error)
+	mail    func(e *envelope.Envelope) string  // for MAIL FROM
+	rcpt    func(r *envelope.Recipient) string // for RCPT TO; may be nil
 }
 
 // extensions adds the parameters that the envelope wants and the server
@@ -30,21 +27,61 @@ type extension struct {
 // (RFC 9422) in announced, and reply.go reads the codes of ENHANCEDSTATUSCODES (RFC
 // 2034) from servers that do not offer it, too.
 var extensions = []extension{
-	{"SIZE", mailSize, nil, nil},                           // RFC 1870
-	{"8BITMIME", mailBody, nil, nil},                       // RFC 6152; without it the message is re-encoded
-	{"SMTPUTF8", mailUTF8, nil, nil},                       // RFC 6531; see mailbox
-	{"DSN", mailNotices, rcptNotices, lackingNotices},      // RFC 3461
-	{"REQUIRETLS", mailRequireTLS, nil, lackingRequireTLS}, // RFC 8689
+	{"SIZE", mailSize, nil},             // RFC 1870
+	{"8BITMIME", mailBody, nil},         // RFC 6152; without it the message is re-encoded
+	{"SMTPUTF8", mailUTF8, nil},         // RFC 6531; see mailbox
+	{"DSN", mailNotices, rcptNotices},   // RFC 3461
+	{"REQUIRETLS", mailRequireTLS, nil}, // RFC 8689
 }
 
-func mailSize(s *Session, e *envelope.Envelope) (string, error) {
-	if e.Size == 0 {
-		return "", nil
+// when returns the parameter if it is wanted, and else "".
+func when(wanted bool, parameter string) string {
+	if wanted {
+		return " " + parameter
 	}
+	return ""
+}
+
+func mailSize(e *envelope.Envelope) string {
+	return when(e.Size > 0, "SIZE="+strconv.FormatInt(e.Size, 10))
+}
+
+func mailBody(e *envelope.Envelope) string {
+	return when(e.Body != envelope.BodyUnset, "BODY="+e.Body.String())
+}
+
+func mailUTF8(e *envelope.Envelope) string { return when(e.UTF8, "SMTPUTF8") }
+
+func mailRequireTLS(e *envelope.Envelope) string { return when(e.RequireTLS, "REQUIRETLS") }
+
+func mailNotices(e *envelope.Envelope) string {
+	return when(e.Return != envelope.ReturnUnset, "RET="+e.Return.String()) + when(e.ID != "", "ENVID="+xtext(e.ID))
+}
+
+func rcptNotices(r *envelope.Recipient) string {
+	return when(r.Notify != 0, "NOTIFY="+r.Notify.String()) + when(r.Original != "", "ORCPT=rfc822;"+xtext(r.Original))
+}
+
+// wantsNotices reports whether e says anything of delivery status notices.
+func wantsNotices(e *envelope.Envelope) bool {
+	return mailNotices(e) != "" ||
+		slices.ContainsFunc(e.To, func(r envelope.Recipient) bool { return rcptNotices(&r) != "" })
+}
+
+// check returns an error if the server must not be given e. That it knows no
+// notices is only worth a remark: the mail matters more than a notice about it.
+func (s *Session) check(e *envelope.Envelope) error {
 	if limit := sizeLimit(s.offered["SIZE"]); limit > 0 && e.Size > limit {
-		return "", status.TooBig.Errorf("the message has %d octets, the server takes %d", e.Size, limit)
+		return status.TooBig.Errorf("the message has %d octets, the server takes %d", e.Size, limit)
 	}
-	return fmt.Sprintf("SIZE=%d", e.Size), nil
+	if e.RequireTLS && (s.tls == nil || !s.offers("REQUIRETLS")) {
+		return status.NotAllowed.With(status.Code{Class: 5, Subject: 7, Detail: 30},
+			fmt.Errorf("MAIL FROM:<%s>: the server cannot promise TLS on the whole way, as --require-tls demands (REQUIRETLS) (%s)", e.From, s.o.Host))
+	}
+	if !s.offers("DSN") && wantsNotices(e) {
+		s.remark("the server does not know delivery status notices (DSN); what was asked of them is left out")
+	}
+	return nil
 }
 
 // sizeUnits are what servers write behind a number of octets, which RFC 1870 has
@@ -69,74 +106,6 @@ func sizeLimit(arg string) int64 {
 	return n * unit
 }
 
-func mailBody(_ *Session, e *envelope.Envelope) (string, error) {
-	if e.Body == envelope.BodyUnset {
-		return "", nil
-	}
-	return "BODY=" + e.Body.String(), nil
-}
-
-func mailUTF8(_ *Session, e *envelope.Envelope) (string, error) {
-	if !e.UTF8 {
-		return "", nil
-	}
-	return "SMTPUTF8", nil
-}
-
-func mailNotices(_ *Session, e *envelope.Envelope) (string, error) {
-	var params []string
-	if e.Return != envelope.ReturnUnset {
-		params = append(params, "RET="+e.Return.String())
-	}
-	if e.ID != "" {
-		params = append(params, "ENVID="+xtext(e.ID))
-	}
-	return strings.Join(params, " "), nil
-}
-
-func rcptNotices(r *envelope.Recipient) string {
-	var params []string
-	if n := r.Notify.String(); n != "" {
-		params = append(params, "NOTIFY="+n)
-	}
-	if r.Original != "" {
-		params = append(params, "ORCPT=rfc822;"+xtext(r.Original))
-	}
-	return strings.Join(params, " ")
-}
-
-// lackingNotices is no error: the mail matters more than a notice about it.
-func lackingNotices(e *envelope.Envelope) (string, error) {
-	wanted := e.Return != envelope.ReturnUnset || e.ID != ""
-	for i := range e.To {
-		wanted = wanted || rcptNotices(&e.To[i]) != ""
-	}
-	if !wanted {
-		return "", nil
-	}
-	return "the server does not know delivery status notices (DSN); what was asked of them is left out", nil
-}
-
-func mailRequireTLS(s *Session, e *envelope.Envelope) (string, error) {
-	if e.RequireTLS && s.tls == nil {
-		return lackingRequireTLS(e)
-	}
-	if !e.RequireTLS {
-		return "", nil
-	}
-	return "REQUIRETLS", nil
-}
-
-// lackingRequireTLS refuses to send what must not go on without TLS to a
-// server that would not see to it.
-func lackingRequireTLS(e *envelope.Envelope) (string, error) {
-	if !e.RequireTLS {
-		return "", nil
-	}
-	return "", status.NotAllowed.With(status.Code{Class: 5, Subject: 7, Detail: 30},
-		errors.New("the server cannot promise TLS on the whole way, as --require-tls demands (REQUIRETLS)"))
-}
-
 // xtext encodes s for a DSN parameter (RFC 3461 section 4).
 func xtext(s string) string {
 	var b strings.Builder
@@ -156,21 +125,13 @@ func (s *Session) mailCommand(e *envelope.Envelope) (string, error) {
 	if err != nil {
 		return "", status.NotAllowed.With(noUTF8, fmt.Errorf("MAIL FROM:<%s>: %w", e.From, err))
 	}
+	if err := s.check(e); err != nil {
+		return "", err
+	}
 	command := "MAIL FROM:<" + from + ">"
 	for _, x := range extensions {
-		switch {
-		case !s.offers(x.keyword) && x.lacking != nil:
-			remark, err := x.lacking(e)
-			if err != nil {
-				return "", fmt.Errorf("MAIL FROM:<%s>: %w (%s)", e.From, err, s.o.Host)
-			}
-			s.remark(remark)
-		case s.offers(x.keyword) && x.mail != nil:
-			param, err := x.mail(s, e)
-			if err != nil {
-				return "", err
-			}
-			command = join(command, param)
+		if s.offers(x.keyword) {
+			command += x.mail(e)
 		}
 	}
 	return command, nil
@@ -185,18 +146,10 @@ func (s *Session) rcptCommand(r *envelope.Recipient) (string, error) {
 	command := "RCPT TO:<" + to + ">"
 	for _, x := range extensions {
 		if x.rcpt != nil && s.offers(x.keyword) {
-			command = join(command, x.rcpt(r))
+			command += x.rcpt(r)
 		}
 	}
 	return command, nil
-}
-
-// join adds a parameter, if there is one, to a command.
-func join(command, param string) string {
-	if param == "" {
-		return command
-	}
-	return command + " " + param
 }
 
 // noUTF8 is the status of an address that the server cannot be told (RFC 6531
@@ -214,9 +167,7 @@ func (s *Session) mailbox(a envelope.Address) (string, error) {
 	if !ok {
 		return "", fmt.Errorf("the server takes no address with characters outside ASCII (SMTPUTF8) (%s)", s.o.Host)
 	}
-	if s.o.Trace != nil {
-		s.trace('*', fmt.Sprintf("<%s> goes as <%s>: the server does not offer SMTPUTF8", a, ascii))
-	}
+	s.trace('*', fmt.Sprintf("<%s> goes as <%s>: the server does not offer SMTPUTF8", a, ascii))
 	return ascii.String(), nil
 }
 
@@ -235,14 +186,7 @@ func (s *Session) announced(name string) int {
 // maxRecipients is how many recipients the next transaction may have: as many
 // as we want, the server announced, or has let pass before.
 func (s *Session) maxRecipients() int {
-	most := s.announced("RCPTMAX")
-	if s.o.MaxRecipients > 0 {
-		most = min(most, s.o.MaxRecipients)
-	}
-	if s.mostRecipients > 0 {
-		most = min(most, s.mostRecipients)
-	}
-	return most
+	return min(s.announced("RCPTMAX"), cmp.Or(s.o.MaxRecipients, math.MaxInt), cmp.Or(s.mostRecipients, math.MaxInt))
 }
 
 // offers reports whether the server's last EHLO reply had the keyword.

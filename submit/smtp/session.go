@@ -476,7 +476,7 @@ func (s *Session) trace(from byte, text string) {
 
 // remark puts into the trace, once, what neither side said.
 func (s *Session) remark(text string) {
-	if text != "" && !slices.Contains(s.remarks, text) {
+	if !slices.Contains(s.remarks, text) {
 		s.remarks = append(s.remarks, text)
 		s.trace('*', text)
 	}
