@@ -41,14 +41,14 @@ import (
 // A Transcript is a script for one connection, with or without a fault. It is
 // not safe for concurrent use; each Serve plays it from the start.
 type Transcript struct {
-	Name    string
-	TLS     *tls.Config // for S+ TLS
-	fault   *Fault
-	after   int // hang up after that many octets from the client; -1 never
-	trickle bool
-	steps   []step
-	content bytes.Buffer
-	parts   []section
+	Name     string
+	TLS      *tls.Config // for S+ TLS
+	fault    *Fault
+	after    int // hang up after that many octets from the client; -1 never
+	trickle  bool
+	steps    []step
+	sections map[string][]string
+	content  bytes.Buffer
 }
 
 // A step is one line of the script. The kinds are C and S for a line, + for
@@ -59,44 +59,29 @@ type step struct {
 	text string
 }
 
-type section struct {
-	name  string
-	lines []string
-}
-
-// prefixes is the script's syntax.
-var prefixes = [...]struct {
-	prefix string
-	kind   byte
-}{
-	{"S:", 'S'},
-	{"C:", 'C'},
-	{"C+", '+'},
-	{"S+", 'T'},
-}
+// kinds is the script's syntax.
+var kinds = map[string]byte{"S:": 'S', "C:": 'C', "C+": '+', "S+": 'T'}
 
 // Parse reads a transcript; name is for errors.
 func Parse(name, text string) (*Transcript, error) {
-	t := &Transcript{Name: name, after: -1}
+	t := &Transcript{Name: name, after: -1, sections: make(map[string][]string)}
+	section := ""
 	lines := strings.Split(strings.TrimSuffix(strings.ReplaceAll(text, "\r\n", "\n"), "\n"), "\n")
 	for i, l := range lines {
 		if head, ok := strings.CutPrefix(l, "-- "); ok && strings.HasSuffix(head, " --") {
-			t.parts = append(t.parts, section{name: strings.TrimSuffix(head, " --")})
+			section = strings.TrimSuffix(head, " --")
+			t.sections[section] = nil
 			continue
 		}
-		if n := len(t.parts); n > 0 {
-			t.parts[n-1].lines = append(t.parts[n-1].lines, l)
+		if len(t.sections) > 0 {
+			t.sections[section] = append(t.sections[section], l)
 			continue
 		}
 		if strings.TrimSpace(l) == "" || strings.HasPrefix(l, "#") {
 			continue
 		}
-		s := step{line: i + 1}
-		for _, p := range prefixes {
-			if rest, ok := strings.CutPrefix(l, p.prefix); ok {
-				s.kind, s.text = p.kind, strings.TrimPrefix(rest, " ")
-			}
-		}
+		prefix := l[:min(2, len(l))]
+		s := step{kind: kinds[prefix], line: i + 1, text: strings.TrimPrefix(l[len(prefix):], " ")}
 		if s.kind == 0 || s.kind == 'T' && s.text != "TLS" {
 			return nil, fmt.Errorf("%s:%d: not a line of a transcript: %q", name, i+1, l)
 		}
@@ -110,36 +95,23 @@ func Parse(name, text string) (*Transcript, error) {
 
 // Section returns the lines of the section with that name, nil if there is
 // none.
-func (t *Transcript) Section(name string) []string {
-	for _, p := range t.parts {
-		if p.name == name {
-			return p.lines
-		}
-	}
-	return nil
-}
+func (t *Transcript) Section(name string) []string { return t.sections[name] }
 
 // Message returns the content that the last Serve received for all its C+
 // lines, with CRLF line endings and without dot-stuffing.
 func (t *Transcript) Message() string { return t.content.String() }
 
-// hasSection reports whether a C+ line names a section, so that its content
-// is known.
-func (t *Transcript) hasSection(name string) bool {
-	return slices.ContainsFunc(t.parts, func(p section) bool { return p.name == name })
+// continues reports whether s is an S line that is not its reply's last.
+func continues(s step) bool {
+	return s.kind == 'S' && len(s.text) > 3 && s.text[3] == '-'
 }
 
-// A reply is a run of S lines that answers one command.
-type reply struct {
-	first int // index of its first step
-	lines []string
-}
-
-// answers returns for every C step, by its index, the reply that the script
-// has for it: the nth command of a flight has the nth reply. Replies left over
-// belong to the final dot, which LMTP answers once for each recipient.
-func (t *Transcript) answers() [][]reply {
-	out := make([][]reply, len(t.steps))
+// answered returns for every S step, by its index, the index of the C step that
+// it answers; -1 if there is none. The nth command of a flight has the nth reply.
+// Replies left over belong to the final dot, which LMTP answers once for each
+// recipient.
+func (t *Transcript) answered() []int {
+	out := slices.Repeat([]int{-1}, len(t.steps))
 	for i := 0; i < len(t.steps); {
 		var commands []int
 		for ; i < len(t.steps) && t.steps[i].kind != 'S'; i++ {
@@ -147,23 +119,21 @@ func (t *Transcript) answers() [][]reply {
 				commands = append(commands, i)
 			}
 		}
-		var replies []reply
-		for more := false; i < len(t.steps) && t.steps[i].kind == 'S'; i++ {
-			if !more {
-				replies = append(replies, reply{first: i})
+		first, surplus := i, -len(commands)
+		for ; i < len(t.steps) && t.steps[i].kind == 'S'; i++ {
+			if !continues(t.steps[i]) {
+				surplus++
 			}
-			r := &replies[len(replies)-1]
-			r.lines = append(r.lines, t.steps[i].text)
-			more = len(t.steps[i].text) > 3 && t.steps[i].text[3] == '-'
 		}
-		surplus := max(0, len(replies)-len(commands))
-		for n, c := range commands {
-			take := 1
-			if t.steps[c].text == "." || n == len(commands)-1 {
-				take, surplus = 1+surplus, 0
+		for j := first; j < i && len(commands) > 0; j++ {
+			out[j] = commands[0]
+			switch {
+			case continues(t.steps[j]):
+			case surplus > 0 && (len(commands) == 1 || t.steps[commands[0]].text == "."):
+				surplus--
+			default:
+				commands = commands[1:]
 			}
-			take = min(take, len(replies))
-			out[c], replies = replies[:take], replies[take:]
 		}
 	}
 	return out

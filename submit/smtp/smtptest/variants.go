@@ -55,15 +55,17 @@ func (t *Transcript) Variants() iter.Seq2[string, *Transcript] {
 		if !yield("trickle", slow) {
 			return
 		}
-		commands := t.commands()
+		answered := t.answered()
 		seen := make(map[string]int) // replies to each verb
 		for i, s := range t.steps {
 			if s.kind != 'S' && s.kind != 'T' {
 				continue
 			}
-			f := Fault{Line: s.line, Replies: s.text, Command: "S+ TLS", step: i}
-			if s.kind == 'S' {
-				f.Command, f.Within = commands[i], i > 0 && continues(t.steps[i-1])
+			f := Fault{Line: s.line, Replies: s.text, Within: s.kind == 'S' && i > 0 && continues(t.steps[i-1]), step: i}
+			if c := answered[i]; c >= 0 {
+				f.Command = t.steps[c].text
+			} else if s.kind == 'T' {
+				f.Command = "S+ TLS"
 			}
 			verb, _, _ := strings.Cut(f.Command, " ")
 			if !f.Within {
@@ -119,26 +121,7 @@ func (t *Transcript) Cuts() iter.Seq2[int, *Transcript] {
 }
 
 func (t *Transcript) copy() *Transcript {
-	return &Transcript{Name: t.Name, TLS: t.TLS, after: -1, steps: t.steps, parts: t.parts}
-}
-
-// continues reports whether s is an S line that is not its reply's last.
-func continues(s step) bool {
-	return s.kind == 'S' && len(s.text) > 3 && s.text[3] == '-'
-}
-
-// commands returns for every S step, by its index, the command that it
-// answers.
-func (t *Transcript) commands() []string {
-	out := make([]string, len(t.steps))
-	for c, replies := range t.answers() {
-		for _, r := range replies {
-			for i := range r.lines {
-				out[r.first+i] = t.steps[c].text
-			}
-		}
-	}
-	return out
+	return &Transcript{Name: t.Name, TLS: t.TLS, after: -1, steps: t.steps, sections: t.sections}
 }
 
 // fail plays the fault in the flight of S steps where it belongs.
@@ -196,7 +179,7 @@ func (p *player) endless() {
 // the script's reply, whatever came between; another gets that of a server
 // without imagination. data says that message content comes first.
 func (p *player) improvise(data bool) {
-	answers, from := p.answers(), p.fault.step
+	answered, from := p.answered(), p.fault.step
 	for !p.quit {
 		if data && p.readContent(step{}) != nil {
 			break
@@ -210,8 +193,10 @@ func (p *player) improvise(data bool) {
 		for j := from; j < len(p.steps); j++ {
 			if s := p.steps[j]; s.kind == 'C' && address(s.text) == address(l) {
 				out, from = "", j+1
-				for _, r := range answers[j] {
-					out += strings.Join(r.lines, "\r\n") + "\r\n"
+				for k, c := range answered {
+					if c == j {
+						out += p.steps[k].text + "\r\n"
+					}
 				}
 				break
 			}
