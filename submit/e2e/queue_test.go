@@ -98,7 +98,7 @@ other=$("$1/sendoff" --queue-json | sed -n '2s/.*queue_id":"\([^"]*\).*/\1/p')
 flock -n /var/spool/sendoff/*/$other.eml "$1/sendoff" --queue-delete $other || echo busy $?
 "$1/sendoff" --queue-delete $other
 "$1/sendoff" --queue-delete $other || echo gone $?
-tried() { sed -n 's/^at //p' /var/spool/sendoff/1/account/fault-*; }
+tried() { sed -n 's/.*"At":"\([^"]*\).*/\1/p' /var/spool/sendoff/1/account/fault-*; }
 before=$(tried)
 "$1/sendmail" -q1h 2>/dev/null & every=$!
 while [ "$(tried)" = "$before" ]; do sleep 0.1; done

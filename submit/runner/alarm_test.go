@@ -41,8 +41,8 @@ func told(t *testing.T, s *user) func() []string {
 // sinceAnHour lets the fault of an account have begun an hour ago.
 func sinceAnHour(t *testing.T, s *user, key string) {
 	t.Helper()
-	since := regexp.MustCompile(`(?m)^since .*$`)
-	text := since.ReplaceAll(s.Queue.State.Read("fault-"+key), []byte("since "+time.Now().Add(-time.Hour).UTC().Format(time.RFC3339Nano)))
+	since := regexp.MustCompile(`"Since":"[^"]*"`)
+	text := since.ReplaceAll(s.Queue.State.Read("fault-"+key), []byte(`"Since":"`+time.Now().Add(-time.Hour).UTC().Format(time.RFC3339Nano)+`"`))
 	if err := s.Queue.State.Write("fault-"+key, text); err != nil {
 		t.Fatal(err)
 	}

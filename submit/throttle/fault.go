@@ -5,10 +5,10 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -39,82 +39,33 @@ type Fault struct {
 
 	Tries []time.Time // some attempts, for queue.Schedule.TooOld
 
-	metBy []string // the messages that have met the limit, while they are too few to be sure
-	salt  string   // with it and a secret that failed,
-	hash  []string // hashSecret gives one of these
-	lack  bool     // this process lacks a thing that another one may have; never in a file
-	file  string   // its name in the queue's folder, if it was read from there
+	MetBy []string // the messages that have met the limit, while they are too few to be sure
+	Salt  string   // with it and a secret that failed,
+	Hash  []string // hashSecret gives one of these
+
+	lack bool   // this process lacks a thing that another one may have; never in a file
+	file string // its name in the queue's folder, if it was read from there
 }
 
 // faultPrefix begins the names of the files of faults.
 const faultPrefix = "fault-"
 
-// marshal writes f as lines of a key and a value.
-func (f *Fault) marshal() []byte {
-	return writeLines([][2]string{
-		{"account", f.Account},
-		{"login", strconv.FormatBool(f.Login)},
-		{"limit", strconv.FormatBool(f.Limit)},
-		{"by", strings.Join(f.metBy, " ")},
-		{"reason", f.Reason},
-		{"failures", strconv.Itoa(f.Failures)},
-		{"since", formatTime(f.Since)},
-		{"tries", queue.FormatTimes(f.Tries)},
-		{"at", formatTime(f.At)},
-		{"next", formatTime(f.Next)},
-		{"salt", f.salt},
-		{"hash", strings.Join(f.hash, " ")},
-	})
-}
-
 // readFault returns the fault in a file; nil if there is none.
 func readFault(q *queue.Queue, name string) *Fault {
-	values := readLines(q.State.Read(name))
-	if values == nil {
+	f := &Fault{file: name}
+	if err := json.Unmarshal(q.State.Read(name), f); err != nil {
 		return nil
 	}
-	f := &Fault{
-		Account: values["account"], Login: values["login"] == "true", Limit: values["limit"] == "true",
-		Reason: values["reason"], Since: parseTime(values["since"]), At: parseTime(values["at"]), Next: parseTime(values["next"]),
-		metBy: strings.Fields(values["by"]), salt: values["salt"], hash: strings.Fields(values["hash"]), file: name,
-	}
-	f.Failures, _ = strconv.Atoi(values["failures"])
-	f.Tries, _ = queue.ParseTimes(values["tries"])
 	return f
 }
 
-// lastLine ends a file that is whole.
-const lastLine = "end\n"
-
-func writeLines(lines [][2]string) []byte {
-	var b strings.Builder
-	for _, l := range lines {
-		fmt.Fprintf(&b, "%s %s\n", l[0], status.Printable(l[1]))
+// writeJSON writes v as the text of a file.
+func writeJSON(write func(name string, text []byte) error, name string, v any) error {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return err
 	}
-	return []byte(b.String() + lastLine)
-}
-
-// readLines returns the values of what writeLines wrote, by their keys; nil if the
-// text is not whole.
-func readLines(text []byte) map[string]string {
-	whole, ok := strings.CutSuffix(string(text), lastLine)
-	if !ok {
-		return nil
-	}
-	values := make(map[string]string)
-	for line := range strings.Lines(whole) {
-		key, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
-		values[key] = value
-	}
-	return values
-}
-
-func formatTime(at time.Time) string { return at.UTC().Format(time.RFC3339Nano) }
-
-// parseTime returns the zero time for text that is none.
-func parseTime(text string) time.Time {
-	at, _ := time.Parse(time.RFC3339Nano, text)
-	return at
+	return write(name, text)
 }
 
 // iterations make guessing a secret from its hash slow: some 30 ms each.
@@ -133,13 +84,13 @@ func hashSecret(secret credential.Secret, salt string) string {
 const maxHashes = 4
 
 func (f *Fault) addSecret(secret credential.Secret) {
-	if f.salt == "" {
-		f.salt = rand.Text()
+	if f.Salt == "" {
+		f.Salt = rand.Text()
 	}
-	if hash := hashSecret(secret, f.salt); !slices.Contains(f.hash, hash) {
-		f.hash = append(f.hash, hash)
+	if hash := hashSecret(secret, f.Salt); !slices.Contains(f.Hash, hash) {
+		f.Hash = append(f.Hash, hash)
 	}
-	f.hash = f.hash[max(0, len(f.hash)-maxHashes):]
+	f.Hash = f.Hash[max(0, len(f.Hash)-maxHashes):]
 }
 
 // Due reports whether an attempt may be made with the account that has f.
@@ -159,7 +110,7 @@ func (t *Throttle) Fault(key string) *Fault {
 
 // setFault writes down what is wrong with an account.
 func (t *Throttle) setFault(key string, f *Fault) error {
-	if err := t.queue.State.Write(faultPrefix+key, f.marshal()); err != nil {
+	if err := writeJSON(t.queue.State.Write, faultPrefix+key, f); err != nil {
 		t.unwritten.set(key, f)
 		return fmt.Errorf("account %s: %w", f.Account, err)
 	}
@@ -195,7 +146,7 @@ func (t *Throttle) Note(key, name string, err error, secret *credential.Secret) 
 	case f.Login && !due: // another fault does not end the rest after a login
 		return t.setFault(key, f)
 	default:
-		f.salt, f.hash = "", nil
+		f.Salt, f.Hash = "", nil
 	}
 	if due || secret != nil {
 		f.Failures++
@@ -281,7 +232,7 @@ func (t *Throttle) Refused(a *config.Account, secret func() (credential.Secret, 
 	if err != nil {
 		return err
 	}
-	if !slices.Contains(f.hash, hashSecret(s, f.salt)) {
+	if !slices.Contains(f.Hash, hashSecret(s, f.Salt)) {
 		return nil
 	}
 	return f.tooSoon()

@@ -1,6 +1,7 @@
 package throttle
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -56,7 +57,7 @@ func Untried(err error) (until time.Time, ok bool) {
 
 // Suspected reports whether f is a limit that too few messages have met to be sure.
 func (f *Fault) Suspected() bool {
-	return f.Limit && len(f.metBy) > 0 && !strings.HasPrefix(f.metBy[0], sessionMark)
+	return f.Limit && len(f.MetBy) > 0 && !strings.HasPrefix(f.MetBy[0], sessionMark)
 }
 
 // sessionMark stands in place of a message's ID for a session that was refused
@@ -65,7 +66,7 @@ const sessionMark = "session-"
 
 // halts reports whether the account takes nothing now for a limit that it has met.
 func (t *Throttle) halts(f *Fault) bool {
-	return f.Limit && len(f.metBy) == 0 && f.Failures > 0 && !t.Due(f)
+	return f.Limit && len(f.MetBy) == 0 && f.Failures > 0 && !t.Due(f)
 }
 
 // Limit returns the limit that the account with a key has met; nil if there is none.
@@ -108,18 +109,18 @@ func (t *Throttle) met(a *config.Account, refusal error, by string) (rests bool,
 		return true, nil // the message was on its way when others met the limit
 	}
 	most := enough
-	switch probed := f.Failures > 0 && len(f.metBy) == 0; {
+	switch probed := f.Failures > 0 && len(f.MetBy) == 0; {
 	case smtp.MayBeVerdict(refusal):
 		most = enoughInDoubt
 	case probed:
 		most = 1
 	}
-	if !slices.Contains(f.metBy, by) {
-		f.metBy = append(f.metBy, by)
+	if !slices.Contains(f.MetBy, by) {
+		f.MetBy = append(f.MetBy, by)
 	}
 	f.At, f.Reason = now, status.OneLine(refusal)
-	if rests = len(f.metBy) >= most; rests {
-		f.metBy = nil
+	if rests = len(f.MetBy) >= most; rests {
+		f.MetBy = nil
 		f.Failures++
 	}
 	f.Next = now.Add(t.limitRest(max(1, f.Failures), refusal))
@@ -151,7 +152,7 @@ func (t *Throttle) Probe(key string) (release func(), err error) {
 func (t *Throttle) Admit(a *config.Account) (done func(), err error) {
 	key := Key(a)
 	f := t.Limit(key)
-	if f == nil || len(f.metBy) > 0 {
+	if f == nil || len(f.MetBy) > 0 {
 		return func() {}, nil
 	}
 	if t.halts(f) {
@@ -185,9 +186,9 @@ func (t *Throttle) Resting(q *queue.Queue) (lines []string) {
 // A taken says when a server last took a message of an account, and which messages
 // have met a limit that others did not.
 type taken struct {
-	account string
-	at      time.Time
-	alone   []string // the IDs of those messages
+	Account string
+	At      time.Time
+	Alone   []string // the IDs of those messages
 }
 
 // takenPrefix begins the names of its files.
@@ -199,13 +200,9 @@ const takenStep = 5 * time.Second
 // maxAlone is how many messages are known that met a limit alone.
 const maxAlone = 100
 
-func readTaken(q *queue.Queue, name string) *taken {
-	values := readLines(q.State.Read(name))
-	return &taken{values["account"], parseTime(values["at"]), strings.Fields(values["alone"])}
-}
-
-func (t *taken) marshal() []byte {
-	return writeLines([][2]string{{"account", t.account}, {"at", formatTime(t.at)}, {"alone", strings.Join(t.alone, " ")}})
+func readTaken(q *queue.Queue, name string) (t taken) {
+	json.Unmarshal(q.State.Read(name), &t) // or nothing is known
+	return t
 }
 
 // Taken notes that the server has taken a message of a whose transaction began at
@@ -220,23 +217,23 @@ func (t *Throttle) Taken(a *config.Account, begun time.Time) {
 	var alone []string
 	if f := t.Limit(key); f != nil && (!begun.Before(f.At) || f.At.After(now)) { // by a wrong clock
 		if f.Suspected() {
-			alone = f.metBy
+			alone = f.MetBy
 		}
 		t.Forget(key)
 	}
 	last := readTaken(t.queue, takenPrefix+key)
-	if len(alone) == 0 && now.Sub(last.at).Abs() < takenStep {
+	if len(alone) == 0 && now.Sub(last.At).Abs() < takenStep {
 		return
 	}
-	last.account, last.at = a.Name, now
-	last.alone = append(last.alone, alone...)
-	last.alone = last.alone[max(0, len(last.alone)-maxAlone):]
-	t.queue.State.Overwrite(takenPrefix+key, last.marshal())
+	last.Account, last.At = a.Name, now
+	last.Alone = append(last.Alone, alone...)
+	last.Alone = last.Alone[max(0, len(last.Alone)-maxAlone):]
+	writeJSON(t.queue.State.Overwrite, takenPrefix+key, last)
 }
 
 // Alone reports whether a message of a has met a limit before that others did not.
 func (t *Throttle) Alone(a *config.Account, message queue.ID) bool {
-	return t != nil && slices.Contains(readTaken(t.queue, takenPrefix+Key(a)).alone, string(message))
+	return t != nil && slices.Contains(readTaken(t.queue, takenPrefix+Key(a)).Alone, string(message))
 }
 
 // LastTaken returns when a server last took a message, by the names of accounts.
@@ -244,8 +241,8 @@ func LastTaken(q *queue.Queue) map[string]time.Time {
 	last := make(map[string]time.Time)
 	for _, name := range q.State.List() {
 		if strings.HasPrefix(name, takenPrefix) {
-			if t := readTaken(q, name); t.at.After(last[t.account]) {
-				last[t.account] = t.at
+			if t := readTaken(q, name); t.At.After(last[t.Account]) {
+				last[t.Account] = t.At
 			}
 		}
 	}

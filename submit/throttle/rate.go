@@ -1,7 +1,7 @@
 package throttle
 
 import (
-	"bytes"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -14,8 +14,8 @@ import (
 // steps that the time of its rate has. What is older than that time is over. In no
 // such time, whenever it begins, are there more than the rate allows.
 type pace struct {
-	last   int64 // the number of the newest step, since 1970
-	counts [paceSteps + 1]int64
+	Last   int64 // the number of the newest step, since 1970
+	Counts [paceSteps + 1]int64
 }
 
 // paceSteps is how exactly a rate is kept.
@@ -67,8 +67,8 @@ func (t *Throttle) pace(key string, rate config.Rate, begin bool) (until time.Ti
 		return time.Unix(0, p.over()*int64(step)), false
 	}
 	if begin {
-		p.counts[paceSteps]++
-		t.queue.State.Overwrite(pacePrefix+key, p.marshal())
+		p.Counts[paceSteps]++
+		writeJSON(t.queue.State.Overwrite, pacePrefix+key, p)
 	}
 	return time.Time{}, true
 }
@@ -76,19 +76,19 @@ func (t *Throttle) pace(key string, rate config.Rate, begin bool) (until time.Ti
 // advance lets time go on to a step. A step in the future was written by a clock
 // that was wrong.
 func (p *pace) advance(to int64) {
-	by := to - p.last
+	by := to - p.Last
 	switch {
 	case by < 0 || by > paceSteps:
-		p.counts = [paceSteps + 1]int64{}
+		p.Counts = [paceSteps + 1]int64{}
 	default:
-		copy(p.counts[:], p.counts[by:])
-		clear(p.counts[paceSteps+1-by:])
+		copy(p.Counts[:], p.Counts[by:])
+		clear(p.Counts[paceSteps+1-by:])
 	}
-	p.last = to
+	p.Last = to
 }
 
 func (p *pace) sum() (n int64) {
-	for _, c := range p.counts {
+	for _, c := range p.Counts {
 		n += c
 	}
 	return n
@@ -96,39 +96,19 @@ func (p *pace) sum() (n int64) {
 
 // over returns the step in which the oldest messages are over.
 func (p *pace) over() int64 {
-	for i, c := range p.counts {
+	for i, c := range p.Counts {
 		if c > 0 {
-			return p.last + int64(i) + 1
+			return p.Last + int64(i) + 1
 		}
 	}
-	return p.last
+	return p.Last
 }
 
-func (p *pace) marshal() []byte {
-	var b bytes.Buffer
-	fmt.Fprintf(&b, "%d", p.last)
-	for _, c := range p.counts {
-		fmt.Fprintf(&b, " %d", c)
-	}
-	b.WriteString(" end\n")
-	return b.Bytes()
-}
-
-// readPace reads what marshal wrote; anything else is no pace.
+// readPace reads the text of a file. What is no pace counts nothing.
 func readPace(text []byte) *pace {
-	text, whole := bytes.CutSuffix(text, []byte(" end\n"))
-	words := bytes.Fields(text)
 	p := new(pace)
-	if !whole || len(words) != len(p.counts)+1 {
-		return p
-	}
-	if _, err := fmt.Sscan(string(words[0]), &p.last); err != nil {
+	if err := json.Unmarshal(text, p); err != nil {
 		return new(pace)
-	}
-	for i := range p.counts {
-		if _, err := fmt.Sscan(string(words[i+1]), &p.counts[i]); err != nil || p.counts[i] < 0 {
-			return new(pace)
-		}
 	}
 	return p
 }

@@ -1,15 +1,22 @@
 package throttle
 
-import "testing"
+import (
+	"encoding/json"
+	"testing"
+)
 
 // TestPace counts messages over a time, across files and a clock that is set back.
 func TestPace(t *testing.T) {
 	p := readPace(nil)
 	p.advance(1000)
-	p.counts[paceSteps] = 3
+	p.Counts[paceSteps] = 3
 	p.advance(1010)
-	p.counts[paceSteps] = 2
-	p = readPace(p.marshal())
+	p.Counts[paceSteps] = 2
+	text, err := json.Marshal(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p = readPace(text)
 	if p.sum() != 5 || p.over() != 1061 {
 		t.Errorf("%d until %d", p.sum(), p.over())
 	}
@@ -22,7 +29,7 @@ func TestPace(t *testing.T) {
 	if p.advance(900); p.sum() != 0 {
 		t.Errorf("%d after a clock went back", p.sum())
 	}
-	for _, text := range []string{"", "x", "1 2 end\n", string(p.marshal()[:20])} {
+	for _, text := range []string{"", "x", "1 2 end\n", string(text[:20])} {
 		if p := readPace([]byte(text)); p.sum() != 0 {
 			t.Errorf("%q: %v", text, p)
 		}

@@ -1,6 +1,6 @@
 // Package throttle knows, for all processes of a user, when an account may be
 // tried again, and by how many of them at once. It keeps what it knows in the
-// folder of the user's queue, a file or a lock for each kind:
+// folder of the user's queue, a file in JSON or a lock for each kind:
 //
 //	fault-KEY    why an account cannot be used     Note, Works, Rest, Refused
 //	             or a limit that it has met        Met, Admit, Probe

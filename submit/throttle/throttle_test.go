@@ -131,14 +131,14 @@ func TestFaultFile(t *testing.T) {
 	l := open(t)
 	now := time.Now().UTC().Round(0)
 	f := &Fault{Account: "work", Login: true, Limit: true, Reason: "535 no", Failures: 3, Since: now, At: now.Add(time.Second),
-		Next: now.Add(time.Minute), metBy: []string{"a", "b"}, salt: "salt", hash: []string{"c", "d"}, file: "fault-1"}
+		Next: now.Add(time.Minute), MetBy: []string{"a", "b"}, Salt: "salt", Hash: []string{"c", "d"}, file: "fault-1"}
 	if err := l.setFault("1", f); err != nil {
 		t.Fatal(err)
 	}
 	if got := l.Fault("1"); fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", f) {
 		t.Errorf("read %+v, wrote %+v", got, f)
 	}
-	text := f.marshal()
+	text := l.queue.State.Read("fault-1")
 	if err := l.queue.State.Write("fault-1", text[:len(text)-1]); err != nil {
 		t.Fatal(err)
 	}
