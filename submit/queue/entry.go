@@ -2,8 +2,10 @@ package queue
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -87,104 +89,133 @@ func (e *Entry) Why() string {
 // endLine is the last line of an envelope that is whole.
 const endLine = "end"
 
-// A key is one kind of line in an envelope's file: how it is written, "" for
-// not at all, and how it is read.
-type key struct {
+// A field is one kind of line in an envelope's file: its name, and a pointer to what
+// it is about. A field that is empty has no line.
+type field struct {
 	name  string
-	write func(e *Entry) string
-	read  func(e *Entry, value string) error
+	value any
 }
 
-var keys = [...]key{
-	{"size", func(e *Entry) string { return strconv.FormatInt(e.Size, 10) }, func(e *Entry, v string) (err error) {
-		e.Size, err = strconv.ParseInt(v, 10, 64)
-		return err
-	}},
-	{"sender", func(e *Entry) string { return bracketed(e.Sender) }, address(func(e *Entry) **envelope.Address { return &e.Sender })},
-	{"author", func(e *Entry) string { return bracketed(e.Author) }, address(func(e *Entry) **envelope.Address { return &e.Author })},
-	{"client", func(e *Entry) string {
-		if e.Client == nil {
-			return ""
-		}
-		return strconv.Itoa(*e.Client)
-	}, func(e *Entry, v string) error {
-		uid, err := strconv.Atoi(v)
-		e.Client = &uid
-		return err
-	}},
-	{"full-name", func(e *Entry) string { return e.FullName }, text(func(e *Entry) *string { return &e.FullName })},
-	{"user-name", func(e *Entry) string { return e.UserName }, text(func(e *Entry) *string { return &e.UserName })},
-	{"message-id", func(e *Entry) string { return e.MessageID }, text(func(e *Entry) *string { return &e.MessageID })},
-	{"body", func(e *Entry) string { return e.Body.String() }, func(e *Entry, v string) (err error) {
-		e.Body, err = word(v, envelope.Body7Bit, envelope.Body8BitMIME)
-		return err
-	}},
-	{"return", func(e *Entry) string { return e.Return.String() }, func(e *Entry, v string) (err error) {
-		e.Return, err = word(v, envelope.ReturnFull, envelope.ReturnHeaders)
-		return err
-	}},
-	{"envelope-id", func(e *Entry) string { return e.Envelope }, text(func(e *Entry) *string { return &e.Envelope })},
-	{"require-tls", func(e *Entry) string { return yes(e.TLS) }, flag(func(e *Entry) *bool { return &e.TLS })},
-	{"attempts", func(e *Entry) string { return strconv.Itoa(e.Attempts) }, func(e *Entry, v string) (err error) {
-		e.Attempts, err = strconv.Atoi(v)
-		return err
-	}},
-	{"tried", func(e *Entry) string { return stamp(e.Tried) }, moment(func(e *Entry) *time.Time { return &e.Tried })},
-	{"tries", func(e *Entry) string { return FormatTimes(e.Tries) }, func(e *Entry, v string) (err error) {
-		e.Tries, err = ParseTimes(v)
-		return err
-	}},
-	{"next", func(e *Entry) string { return stamp(e.Next) }, moment(func(e *Entry) *time.Time { return &e.Next })},
-	{"reason", func(e *Entry) string { return e.Reason }, text(func(e *Entry) *string { return &e.Reason })},
-	{"limited", func(e *Entry) string { return stamp(e.Limited) }, moment(func(e *Entry) *time.Time { return &e.Limited })},
-	{"unknown", func(e *Entry) string { return yes(e.Unknown) }, flag(func(e *Entry) *bool { return &e.Unknown })},
-	{"notice", func(e *Entry) string { return stamp(e.Notice) }, moment(func(e *Entry) *time.Time { return &e.Notice })},
-	{"account", nil, func(e *Entry, v string) error {
-		e.Account = append(e.Account, v)
-		return nil
-	}},
-	{"to", nil, func(e *Entry, v string) error {
-		a, err := envelope.Parse(v)
-		e.To = append(e.To, Recipient{Recipient: envelope.Recipient{Address: a}})
-		return err
-	}},
-}
-
-// recipientKeys are the lines that belong to the "to" before them.
-var recipientKeys = [...]struct {
-	name  string
-	write func(r *Recipient) string
-	read  func(r *Recipient, value string) error
-}{
-	{"notify", func(r *Recipient) string { return r.Notify.String() }, func(r *Recipient, v string) error {
-		for n := range envelope.NotifyNever + 1 {
-			if n.String() == v {
-				r.Notify = n
-				return nil
-			}
-		}
-		return errors.New("no such notify")
-	}},
-	{"original", func(r *Recipient) string { return r.Original }, func(r *Recipient, v string) error { r.Original = v; return nil }},
-	{"no-aliases", func(r *Recipient) string { return yes(r.NoAliases) }, func(r *Recipient, v string) error { r.NoAliases = v == "yes"; return nil }},
-	{"deferred", func(r *Recipient) string { return r.outcome(false) }, func(r *Recipient, v string) error { return r.setOutcome(v, false) }},
-	{"refused", func(r *Recipient) string { return r.outcome(true) }, func(r *Recipient, v string) error { return r.setOutcome(v, true) }},
-}
-
-func (r *Recipient) outcome(refused bool) string {
-	if r.Refused != refused || r.Code == (status.Code{}) {
-		return ""
+func (e *Entry) fields() []field {
+	return []field{
+		{"size", &e.Size},
+		{"sender", &e.Sender},
+		{"author", &e.Author},
+		{"client", &e.Client},
+		{"full-name", &e.FullName},
+		{"user-name", &e.UserName},
+		{"message-id", &e.MessageID},
+		{"body", &e.Body},
+		{"return", &e.Return},
+		{"envelope-id", &e.Envelope},
+		{"require-tls", &e.TLS},
+		{"attempts", &e.Attempts},
+		{"tried", &e.Tried},
+		{"tries", &e.Tries},
+		{"next", &e.Next},
+		{"reason", &e.Reason},
+		{"limited", &e.Limited},
+		{"unknown", &e.Unknown},
+		{"notice", &e.Notice},
 	}
-	return r.Code.String() + " " + r.Reason
 }
 
-func (r *Recipient) setOutcome(v string, refused bool) error {
-	code, reason, ok := status.ParseCode(v)
-	if !ok {
-		return errors.New("no status code")
+// fields are the lines that belong to the "to" before them.
+func (r *Recipient) fields() []field {
+	return []field{
+		{"notify", &r.Notify},
+		{"original", &r.Original},
+		{"no-aliases", &r.NoAliases},
+		{"deferred", outcome{r, false}},
+		{"refused", outcome{r, true}},
 	}
-	r.Code, r.Reason, r.Refused = code, reason, refused
-	return nil
+}
+
+// An outcome is what became of a recipient, as far as it was refused for good or not.
+type outcome struct {
+	*Recipient
+	refused bool
+}
+
+// format writes the value of a field.
+func (f field) format() string {
+	switch v := f.value.(type) {
+	case *string:
+		return *v
+	case *int:
+		return strconv.Itoa(*v)
+	case *int64:
+		return strconv.FormatInt(*v, 10)
+	case **int:
+		if *v != nil {
+			return strconv.Itoa(**v)
+		}
+	case *bool:
+		if *v {
+			return "yes"
+		}
+	case *time.Time:
+		if !v.IsZero() {
+			return v.UTC().Format(time.RFC3339Nano)
+		}
+	case *[]time.Time:
+		var words []string
+		for i := range *v {
+			words = append(words, field{value: &(*v)[i]}.format())
+		}
+		return strings.Join(words, " ")
+	case **envelope.Address:
+		if *v != nil {
+			return "<" + (*v).String() + ">"
+		}
+	case outcome:
+		if v.Refused == v.refused && v.Code != (status.Code{}) {
+			return v.Code.String() + " " + v.Reason
+		}
+	case fmt.Stringer: // one of the words of envelope
+		return v.String()
+	}
+	return ""
+}
+
+// parse reads what format wrote.
+func (f field) parse(text string) (err error) {
+	switch v := f.value.(type) {
+	case *string:
+		*v = text
+	case *int:
+		*v, err = strconv.Atoi(text)
+	case *int64:
+		*v, err = strconv.ParseInt(text, 10, 64)
+	case **int:
+		*v = new(int)
+		**v, err = strconv.Atoi(text)
+	case *bool:
+		*v = text == "yes"
+	case *time.Time:
+		*v, err = time.Parse(time.RFC3339Nano, text)
+	case *[]time.Time:
+		for word := range strings.FieldsSeq(text) {
+			*v = append(*v, time.Time{})
+			err = cmp.Or(err, field{value: &(*v)[len(*v)-1]}.parse(word))
+		}
+	case **envelope.Address:
+		*v = new(envelope.Address)
+		**v, err = envelope.Parse(text)
+	case outcome:
+		var ok bool
+		if v.Code, v.Reason, ok = status.ParseCode(text); !ok {
+			return errors.New("no status code")
+		}
+		v.Refused = v.refused
+	case *envelope.Body:
+		*v, err = word(text, envelope.Body8BitMIME)
+	case *envelope.Return:
+		*v, err = word(text, envelope.ReturnHeaders)
+	case *envelope.Notify:
+		*v, err = word(text, envelope.NotifyNever)
+	}
+	return err
 }
 
 // marshal writes e as the lines of an envelope's file.
@@ -195,10 +226,8 @@ func (e *Entry) marshal() []byte {
 			b.WriteString(name + " " + quote(value) + "\n")
 		}
 	}
-	for _, k := range keys {
-		if k.write != nil {
-			line(k.name, k.write(e))
-		}
+	for _, f := range e.fields() {
+		line(f.name, f.format())
 	}
 	for _, a := range e.Account {
 		line("account", a)
@@ -206,8 +235,8 @@ func (e *Entry) marshal() []byte {
 	for i := range e.To {
 		to := &e.To[i]
 		line("to", "<"+to.Address.String()+">")
-		for _, k := range recipientKeys {
-			line(k.name, k.write(to))
+		for _, f := range to.fields() {
+			line(f.name, f.format())
 		}
 	}
 	for _, l := range e.extra {
@@ -225,11 +254,12 @@ func unmarshal(id ID, data []byte) (*Entry, error) {
 	if !whole {
 		return nil, errors.New("it ends too early")
 	}
+	fields := e.fields()
 	for line := range strings.SplitSeq(body, "\n") {
 		name, value, _ := strings.Cut(line, " ")
 		value, err := unquote(value)
 		if err == nil {
-			err = e.set(name, value, line)
+			err = e.set(fields, name, value, line)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("line %.40q: %w", status.Printable(line), err)
@@ -239,23 +269,34 @@ func unmarshal(id ID, data []byte) (*Entry, error) {
 }
 
 // set takes one line.
-func (e *Entry) set(name, value, line string) error {
-	for _, k := range keys {
-		if k.name == name {
-			return k.read(e, value)
-		}
+func (e *Entry) set(fields []field, name, value, line string) error {
+	named := func(f field) bool { return f.name == name }
+	if i := slices.IndexFunc(fields, named); i >= 0 {
+		return fields[i].parse(value)
 	}
-	for _, k := range recipientKeys {
-		if k.name != name {
-			continue
-		}
-		if len(e.To) == 0 {
-			return errors.New("no recipient before it")
-		}
-		return k.read(&e.To[len(e.To)-1], value)
+	switch name {
+	case "account":
+		e.Account = append(e.Account, value)
+		return nil
+	case "to":
+		a, err := envelope.Parse(value)
+		e.To = append(e.To, Recipient{Recipient: envelope.Recipient{Address: a}})
+		return err
 	}
-	e.extra = append(e.extra, line)
-	return nil
+	last := new(Recipient)
+	if len(e.To) > 0 {
+		last = &e.To[len(e.To)-1]
+	}
+	fields = last.fields()
+	i := slices.IndexFunc(fields, named)
+	switch {
+	case i < 0:
+		e.extra = append(e.extra, line)
+		return nil
+	case len(e.To) == 0:
+		return errors.New("no recipient before it")
+	}
+	return fields[i].parse(value)
 }
 
 // quote writes a value that would not be one line, or not come back as it was,
@@ -274,77 +315,15 @@ func unquote(s string) (string, error) {
 	return s, nil
 }
 
-func bracketed(a *envelope.Address) string {
-	if a == nil {
-		return ""
-	}
-	return "<" + a.String() + ">"
-}
-
-func address(field func(*Entry) **envelope.Address) func(*Entry, string) error {
-	return func(e *Entry, v string) error {
-		a, err := envelope.Parse(v)
-		*field(e) = &a
-		return err
-	}
-}
-
-func text(field func(*Entry) *string) func(*Entry, string) error {
-	return func(e *Entry, v string) error { *field(e) = v; return nil }
-}
-
-func yes(b bool) string {
-	if b {
-		return "yes"
-	}
-	return ""
-}
-
-func flag(field func(*Entry) *bool) func(*Entry, string) error {
-	return func(e *Entry, v string) error { *field(e) = v == "yes"; return nil }
-}
-
-func stamp(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.UTC().Format(time.RFC3339Nano)
-}
-
-// FormatTimes writes times as the words of a line.
-func FormatTimes(times []time.Time) string {
-	var words []string
-	for _, t := range times {
-		words = append(words, stamp(t))
-	}
-	return strings.Join(words, " ")
-}
-
-// ParseTimes reads what FormatTimes wrote.
-func ParseTimes(line string) (times []time.Time, err error) {
-	for word := range strings.FieldsSeq(line) {
-		t, err := time.Parse(time.RFC3339Nano, word)
-		if err != nil {
-			return nil, err
-		}
-		times = append(times, t)
-	}
-	return times, nil
-}
-
-func moment(field func(*Entry) *time.Time) func(*Entry, string) error {
-	return func(e *Entry, v string) (err error) {
-		*field(e), err = time.Parse(time.RFC3339Nano, v)
-		return err
-	}
-}
-
-// word returns the one of values that is written as v.
-func word[T fmt.Stringer](v string, values ...T) (none T, _ error) {
-	for _, value := range values {
-		if value.String() == v {
+// word returns the value that is written as text, of those up to last.
+func word[T interface {
+	~uint8
+	String() string
+}](text string, last T) (T, error) {
+	for value := range last + 1 {
+		if value.String() == text {
 			return value, nil
 		}
 	}
-	return none, errors.New("no such value")
+	return 0, errors.New("no such value")
 }
