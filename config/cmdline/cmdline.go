@@ -245,8 +245,8 @@ func (p *parser) finishWithoutSending(end modeOption) error {
 	if err := p.checkBelonging(); err != nil {
 		return err
 	}
-	if why := end.mode.refusal(); why != "" {
-		return status.Usage.Errorf("%s: %s", end.form, why)
+	if end.mode == Unavailable {
+		return status.Usage.Errorf("%s: %s", end.form, unavailable[end.value])
 	}
 	return p.takeOperands(end)
 }

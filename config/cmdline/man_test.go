@@ -2,6 +2,7 @@ package cmdline
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"regexp"
 	"slices"
@@ -74,10 +75,8 @@ func TestManualFlags(t *testing.T) {
 }
 
 func TestManualModes(t *testing.T) {
-	var letters, aliases []string
-	for _, m := range modes {
-		letters = append(letters, strings.Split(m.letters, "")...)
-	}
+	var aliases []string
+	letters := append(slices.Collect(maps.Keys(modes)), slices.Collect(maps.Keys(unavailable))...)
 	same(t, "the mode", letters, items(t, "MODES", `Fl b(\S)`))
 	for name := range names {
 		aliases = append(aliases, name)

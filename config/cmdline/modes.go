@@ -12,7 +12,7 @@ const (
 // A Mode is what a command line asks for.
 type Mode uint8
 
-// The modes. Parse returns the ones from Daemon on only together with an error.
+// The modes.
 const (
 	Submit      Mode = iota + 1 // send the message on stdin
 	Nothing                     // end with 0, without output
@@ -42,43 +42,30 @@ const (
 	Import                      // take over the configuration Entry of another program, or the one that is found
 	Completions                 // print what the shell Entry needs to complete a command line
 	Complete                    // print what the last of Words can be
-	Daemon
-	Test
-	Batch
-	Freeze
+	Unavailable                 // one of other sendmails, which Parse returns only together with an error
 )
 
-// modes is what may follow -b, and why a mode is refused, if it is.
-var modes = [...]struct {
-	mode    Mode
-	letters string // each of them, after -b
-	refusal string
-}{
-	{mode: Submit, letters: "maq"},
-	{mode: Nothing, letters: "hH"},
-	{mode: Version, letters: "V"},
-	{mode: CheckConfig, letters: "CO"},
-
-	{mode: List, letters: "p"},
-	{mode: Count, letters: "P"},
-	{mode: Server, letters: "s"},
-	{mode: Verify, letters: "v"},
-	{mode: Aliases, letters: "i"},
-
-	{Daemon, "dDl", "sendoff only sends mail; it does not wait for it as a daemon"},
-	{Test, "t", "there is no test mode; try sendoff --dry-run"},
-	{Batch, "S", "batched SMTP is not supported"},
-	{Freeze, "z", "there is no frozen configuration"},
+// modes is what may follow -b, beside what is unavailable.
+var modes = map[string]Mode{
+	"m": Submit, "a": Submit, "q": Submit,
+	"h": Nothing, "H": Nothing,
+	"V": Version,
+	"C": CheckConfig, "O": CheckConfig,
+	"p": List,
+	"P": Count,
+	"s": Server,
+	"v": Verify,
+	"i": Aliases,
 }
 
-// refusal says why a mode ends with 64, or "" if it does not.
-func (m Mode) refusal() string {
-	for _, row := range modes {
-		if row.mode == m {
-			return row.refusal
-		}
-	}
-	return ""
+const noDaemon = "sendoff only sends mail; it does not wait for it as a daemon"
+
+// unavailable says why what else may follow -b ends with 64.
+var unavailable = map[string]string{
+	"d": noDaemon, "D": noDaemon, "l": noDaemon,
+	"t": "there is no test mode; try sendoff --dry-run",
+	"S": "batched SMTP is not supported",
+	"z": "there is no frozen configuration",
 }
 
 // operands says what one word beside a mode can be, for the modes that take one.

@@ -100,8 +100,8 @@ func queueTime(s string) (time.Duration, error) {
 			unit, rest = units[digits[n]], digits[n+1:]
 			digits = digits[:n]
 		}
-		count := 0
-		if _, err := fmt.Sscanf(digits, "%d", &count); err != nil || unit == 0 || len(digits) > 6 {
+		count, err := strconv.ParseUint(digits, 10, 64)
+		if err != nil || unit == 0 || len(digits) > 6 {
 			return 0, fmt.Errorf("%q is neither a time, such as 30m, nor I, R or S and a text", s)
 		}
 		sum += time.Duration(count) * unit

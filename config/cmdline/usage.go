@@ -1,6 +1,9 @@
 package cmdline
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 const usageHead = `Usage:
     sendoff [OPTION]... [RECIPIENT]... < MESSAGE
@@ -22,58 +25,36 @@ Example:
 The manual is sendoff(1); the configuration is described in sendoff.toml(5).
 `
 
-// usageGroups heads each group of options in Usage, by where they may stand.
-var usageGroups = [...]struct {
-	head string
-	in   func(Flag) bool
-}{
-	{"First of all, and only under the name sendoff:\n", func(f Flag) bool { return f.at != anywhere }},
-	{"\nAnywhere:\n", func(f Flag) bool { return f.at == anywhere && !f.Ignored() }},
-}
-
 // Usage returns what --help prints.
 func Usage() string {
-	var b strings.Builder
-	b.WriteString(usageHead)
-	for _, g := range usageGroups {
-		b.WriteString(g.head)
-		for f := range Flags() {
-			if g.in(f) {
-				line(&b, f)
-			}
-		}
-	}
-	b.WriteString("\nAccepted without effect, for sendmail's callers:\n   ")
+	var early, late, ignored string
 	for f := range Flags() {
-		if f.Ignored() {
-			b.WriteString(" -" + string(rune(f.Letter)))
+		switch {
+		case f.Ignored():
+			ignored += " " + f.forms()[0]
+		case f.at == anywhere:
+			late += line(f)
+		default:
+			early += line(f)
 		}
 	}
-	b.WriteString("\n" + usageTail)
-	return b.String()
+	return usageHead + "First of all, and only under the name sendoff:\n" + early + "\nAnywhere:\n" + late +
+		"\nAccepted without effect, for sendmail's callers:\n   " + ignored + "\n" + usageTail
 }
 
-// line writes one option, its description in a fixed column.
-func line(b *strings.Builder, f Flag) {
-	const column = 30
-	s := "    "
+// line returns the line of one option, its description in a fixed column.
+func line(f Flag) string {
+	s := strings.Join(f.forms(), ", ")
+	if f.Letter == 0 {
+		s = "    " + s
+	}
 	switch {
-	case f.Letter == 0:
-		s += "    --" + f.Long
-	case f.Long == "":
-		s += "-" + string(rune(f.Letter))
-	default:
-		s += "-" + string(rune(f.Letter)) + ", --" + f.Long
-	}
-	switch f.Arg {
-	case Required:
+	case f.Arg == Required:
 		s += " " + f.Value
-	case Attached:
-		if f.Letter == 0 {
-			s += "[=" + f.Value + "]"
-		} else {
-			s += "[" + f.Value + "]"
-		}
+	case f.Arg == Attached && f.Letter == 0:
+		s += "[=" + f.Value + "]"
+	case f.Arg == Attached:
+		s += "[" + f.Value + "]"
 	}
-	b.WriteString(s + strings.Repeat(" ", max(1, column-len(s))) + f.Help + "\n")
+	return fmt.Sprintf("    %-25s %s\n", s, f.Help)
 }

@@ -52,14 +52,14 @@ func (c *Command) debug(v string) error {
 
 // letterMode takes the letter after -b.
 func (c *Command) letterMode(v string) error {
-	for _, row := range modes {
-		if len(v) == 1 && strings.Contains(row.letters, v) {
-			c.Mode = row.mode
-			c.QueueOnly = v == "q"
-			return nil
-		}
+	c.Mode, c.QueueOnly = modes[v], v == "q"
+	switch {
+	case unavailable[v] != "":
+		c.Mode = Unavailable
+	case c.Mode == 0:
+		return fmt.Errorf("there is no mode %q", v)
 	}
-	return fmt.Errorf("there is no mode %q", v)
+	return nil
 }
 
 // sendmailOptions is the sendmail options that have an effect, by their letter
