@@ -2,11 +2,13 @@ package status
 
 import (
 	"errors"
+	"slices"
 	"strings"
 )
 
 // hints is the table of remedies: for an error of a kind whose text holds all
-// the words between bars, in any case. The first row that fits counts. ACCOUNT
+// the words between bars, or one of those between slashes, in any case. The first row
+// that fits counts. ACCOUNT
 // stands for the account's name, FILE for the file that the error names. A new hint
 // is a row here; its words are in lower case, and stand in a literal of the code that
 // makes the error, or in othersWords of the test that holds that.
@@ -15,10 +17,8 @@ var hints = [...]struct {
 	words string
 	hint  string
 }{
-	{Usage, "must come first", "see THE TWO FACES in sendoff(1)"},
-	{Usage, "is refused under the name", "see THE TWO FACES in sendoff(1)"},
 	{Usage, "--queue-run sends nothing", "an interval follows an equals sign: --queue-run=5m"},
-	{Usage, "sends nothing, so it", "see THE TWO FACES in sendoff(1)"},
+	{Usage, "must come first/is refused under the name/sends nothing, so it", "see THE TWO FACES in sendoff(1)"},
 	{Usage, "option", "see sendoff --help"},
 	{Usage, "white space inside the address", "separate addresses by commas, and put a name with a comma in quotes, as in \"Doe, Ann\" <ann@example.org>"},
 
@@ -70,18 +70,14 @@ var hints = [...]struct {
 	{Config, "is of another certificate", "set tls-key to the key that the certificate was made with"},
 	{Config, "client certificate|clock says", "get a new one, or set this machine's clock, if it is wrong"},
 	{Config, "mail for root", "set the account's from, or give root an alias"},
-	{Config, "5.1.", ownSender},
-	{Config, "5.7.", ownSender},
+	{Config, "5.1./5.7.", ownSender},
 
-	{Credential, "client-secret: |file:|no such file", "write the provider's client secret into that file, mode 600"},
-	{Credential, "client-secret: |file:|the secret is empty", "write the provider's client secret into that file, mode 600"},
+	{Credential, "client-secret: |file:|no such file/the secret is empty", "write the provider's client secret into that file, mode 600"},
 	{Credential, "client-secret: |keyring: ", "keep the provider's client secret in a file, and name that in client-secret of the provider's table"},
-	{Credential, "proxy-secret: |file:|no such file", "write the proxy's password into that file, mode 600"},
-	{Credential, "proxy-secret: |file:|the secret is empty", "write the proxy's password into that file, mode 600"},
+	{Credential, "proxy-secret: |file:|no such file/the secret is empty", "write the proxy's password into that file, mode 600"},
 	{Credential, "proxy-secret: |keyring: ", "keep the proxy's password in a file, and name that in proxy-secret: file:/PATH"},
 	{Credential, "oauth2:|keyring: ", "keep the refresh token in a file, by sendoff --login ACCOUNT --for cron (or service)"},
 	{Credential, "oauth2:|gives no refresh token", "add that scope to scopes in the provider's table; at Google auth-url asks for it with access_type=offline"},
-	{Credential, "keyring: no password stored", "store it: sendoff --login ACCOUNT"},
 	{Credential, "no d-bus session bus|belongs to uid", "the environment is another user's, as su and sudo -E leave it: begin a session of your own (su -, sudo -i)"},
 	{Credential, "no d-bus session bus", "this session has no keyring, as under cron: keep the secret in a file, by sendoff --login ACCOUNT --for cron"},
 	{Credential, "no keyring service", `start gnome-keyring or KeePassXC, or use secret = "file:…" or "command:…"`},
@@ -96,27 +92,24 @@ var hints = [...]struct {
 	{Credential, "no account|as cron", "cron looks below ~/.config only: move the configuration there, or set SENDOFF_CONFIG in the crontab"},
 	{Credential, "exit status|as cron", `cron's environment is nearly empty: let the command do without yours, or use secret = "file:…"`},
 	{Credential, "exit status", "run the command by hand, as the same user"},
-	{Credential, "others can read it", "take that right away: chmod 600 FILE"},
-	{Credential, "can write it", "take that right away: chmod 600 FILE"},
+	{Credential, "others can read it/can write it", "take that right away: chmod 600 FILE"},
 	{Credential, "file:|belongs to uid", `give it to yourself: sudo chown "$(id -un)" FILE; in a container, where it has the owner that it has on the host: secret = "command:cat PATH", or env:NAME`},
 	{Credential, "belongs to uid", `give it to yourself: sudo chown "$(id -un)" FILE`},
 	{Credential, "not a regular file", `use secret = "command:cat PATH"`},
 	{Credential, "file:|permission denied", "it is for its owner: let your group read it, or have an account of your own: sendoff --setup"},
 	{Credential, "systemd:|no such file", "systemd has not loaded that credential: add LoadCredential=NAME:PATH to the service's unit, with the name of the secret"},
-	{Credential, "open: no such file", "store it: sendoff --login ACCOUNT"},
 	{Credential, "$credentials_directory|as cron", "only the service has it; if cron is to send too, keep it in a file as well, by sendoff --login ACCOUNT --for cron"},
 	{Credential, "no such variable|as cron", "only processes that are started with it have it; if cron is to send too, keep it in a file as well, by sendoff --login ACCOUNT --for cron"},
 	{Credential, "no such variable", "start the process with that variable, as the container's first one is (a shell in the container may lack it), or keep the secret in a file: file:PATH"},
 	{Credential, "$credentials_directory", "add LoadCredential= to the service's unit"},
 	{Credential, "command |the secret is empty", "run the command by hand, as the same user: it has to print the secret"},
 	{Credential, "systemd:|the secret is empty", "give systemd the secret, by systemd-creds encrypt"},
-	{Credential, "the secret is empty", "store it: sendoff --login ACCOUNT"},
+	{Credential, "keyring: no password stored/open: no such file/the secret is empty", "store it: sendoff --login ACCOUNT"},
 	{Credential, "cannot be written", `set secret = "keyring" or "file:…" to store it with --login`},
 
-	{Insecure, "no tls: everybody", "use smtps:// or smtp:// as server"},
+	{Insecure, "no tls: everybody/in clear", "use smtps:// or smtp:// as server"},
 	{Insecure, "who could read the secret", "if that user's program is meant (DavMail, stunnel, a bridge), set server-user to the user; otherwise find out what has taken the port"},
 	{Insecure, "does not tell whose port", "no port below 1024 can be another user's: use one, or a Unix socket, or TLS"},
-	{Insecure, "in clear", "use smtps:// or smtp:// as server"},
 	{Insecure, "but with plain smtp", "the server speaks STARTTLS there, perhaps: try server = \"smtp://…\""},
 	{Insecure, "does not answer with tls", "smtps:// speaks TLS from the start, mostly on port 465; for STARTTLS, mostly on 587, use smtp://"},
 	{Insecure, "starttls: the server does not offer it", "use smtps:// with port 465, or ask who runs the server; somebody may also have removed the offer on the way"},
@@ -126,10 +119,8 @@ var hints = [...]struct {
 	{Insecure, "the client's certificate", "set tls-cert to one that the server knows; without it, the server may want one"},
 	{Insecure, "only with classical key shares", "whoever runs the firewall, or the server, has to let a TLS handshake of two packets pass"},
 	{Insecure, "the server says: handshake failure", "server and sendoff have no cipher in common, or the server wants a client certificate: see tls-cert; for an old server set tls-legacy = true"},
-	{Insecure, "the server says: insufficient security level", "server and sendoff have no cipher in common; for an old server set tls-legacy = true"},
-	{Insecure, "unconfigured cipher suite", "server and sendoff have no cipher in common; for an old server set tls-legacy = true"},
-	{Insecure, "serial number is negative", "whoever runs the server has to renew it; until then compare the SHA-256 with them, and set tls-fingerprint to it"},
-	{Insecure, "negative serial number", "whoever runs the server has to renew it; until then compare the SHA-256 with them, and set tls-fingerprint to it"},
+	{Insecure, "the server says: insufficient security level/unconfigured cipher suite", "server and sendoff have no cipher in common; for an old server set tls-legacy = true"},
+	{Insecure, "serial number is negative/negative serial number", "whoever runs the server has to renew it; until then compare the SHA-256 with them, and set tls-fingerprint to it"},
 	{Insecure, "signature algorithm", "the server signs with SHA-1 or MD5, which prove nothing: whoever runs it has to renew it"},
 	{Insecure, "the server says: unrecognized name", "the server does not know that name: check server, or set tls-name to the one it knows"},
 	{Insecure, "not valid before", "is this machine's clock right? If so, whoever runs the server put the certificate to use too early"},
@@ -141,18 +132,15 @@ var hints = [...]struct {
 	{Insecure, "no certificate authorities on this system", "install the CA bundle (package ca-certificates), copy one into the container, or set SSL_CERT_FILE or tls-ca"},
 	{Insecure, "signed by itself", "is this the server you meant? If so, compare the SHA-256 with whoever runs it, and set tls-fingerprint to it"},
 	{Insecure, "in tls-ca is another", "put the authority's new certificate into tls-ca, once whoever runs the server confirms that it has changed"},
-	{Insecure, "sends no certificate|unknown authority", "whoever runs the server has to add the intermediate certificate; until then, or for an authority of your own, set tls-ca"},
-	{Insecure, "unknown authority|which issued", "whoever runs the server has to add the intermediate certificate; until then, or for an authority of your own, set tls-ca"},
+	{Insecure, "unknown authority|sends no certificate/which issued", "whoever runs the server has to add the intermediate certificate; until then, or for an authority of your own, set tls-ca"},
 	{Insecure, "unknown authority", "is this the server you meant? For an authority of your own set tls-ca to its certificate"},
 	{Insecure, "too weak to prove", "whoever runs the server has to renew that certificate"},
-	{Insecure, "which is no authority", "whoever runs the server has to install the right chain of certificates"},
-	{Insecure, "not signed by", "whoever runs the server has to install the right chain of certificates"},
+	{Insecure, "which is no authority/not signed by", "whoever runs the server has to install the right chain of certificates"},
 	{Insecure, "may not sign for this name", "whoever runs the server has to get a certificate from another authority"},
 	{Insecure, "not for servers (extended", "is this the server you meant? If so, it needs a certificate for servers"},
 	{Insecure, "it is for", "is this the server you meant? If so, write the name as the certificate has it, or set tls-name to one that you know to be its own"},
 	{Insecure, "there must be a tls connection", "use smtps:// or smtp:// as server, or leave out -PLUS from auth"},
-	{Insecure, "does not know the password", "is this the server you meant? It could not prove that it knows your password"},
-	{Insecure, "without proof", "is this the server you meant? It could not prove that it knows your password"},
+	{Insecure, "does not know the password/without proof", "is this the server you meant? It could not prove that it knows your password"},
 	{Insecure, "iterations, fewer than", "whoever runs the server has to raise them, or set auth = \"PLAIN\""},
 	{Insecure, "names no host", "only a name in the certificate's subjectAltName counts (RFC 9525): whoever runs the server has to renew it"},
 	{Insecure, "the fingerprint in tls-fingerprint", "if it was renewed, ask whoever runs the server for the new fingerprint; if not, somebody stands between you and the server"},
@@ -199,14 +187,11 @@ var hints = [...]struct {
 	{Connection, "no such program", "write the program's full path: cron's PATH is short"},
 	{Connection, "connect to|:465|refused", `is it the right port? Try server = "smtp://…", which is 587`},
 	{Connection, "connect to|:465", `port 465 is blocked on many networks; try server = "smtp://…", which is 587`},
-	{Connection, "connect to|:25|no answer", `port 25 is blocked on most networks; try server = "smtps://…" or "smtp://…"`},
-	{Connection, "connect to|:25:", `port 25 is blocked on most networks; try server = "smtps://…" or "smtp://…"`},
-	{Connection, "connect to|:25 at ", `port 25 is blocked on most networks; try server = "smtps://…" or "smtp://…"`},
+	{Connection, "connect to|:25:/:25 at ", `port 25 is blocked on most networks; try server = "smtps://…" or "smtp://…"`},
 	{Connection, "connect to", "check server and port, and whether a firewall is in the way"},
 	{Connection, "tls: |:587)", `port 587 begins without TLS: write server = "smtp://…"`},
 	{Connection, "tls: |:25)", `port 25 begins without TLS: write server = "smtp://HOST:25"`},
-	{Connection, "broke off the handshake", "a firewall may forbid TLS there: check server and port, and try another network"},
-	{Connection, "in the handshake", "a firewall may forbid TLS there: check server and port, and try another network"},
+	{Connection, "broke off the handshake/in the handshake", "a firewall may forbid TLS there: check server and port, and try another network"},
 	{Connection, "shaking hands for tls", "a firewall may hold TLS back there: check server and port, and try another network; one that is slow needs a longer timeout"},
 	{Connection, "while waiting for the greeting|:465)", `port 465 is for TLS from the start: write server = "smtps://…"`},
 	{Connection, "while waiting for the greeting", `a server that waits for TLS says nothing: try server = "smtps://…"; one that is slow needs a longer timeout`},
@@ -217,17 +202,9 @@ var hints = [...]struct {
 // unwritten replaces the settings that hints name by the options of --setup, which has
 // no account yet.
 var unwritten = strings.NewReplacer(
-	`server = "smtps://…"`, "--server smtps://…",
-	`server = "smtp://…"`, "--server smtp://…",
-	`server = "smtp://HOST:25"`, "--server smtp://HOST:25",
-	`"smtp://…"`, "smtp://…",
-	`secret = "oauth2:NAME"`, "--secret oauth2:NAME",
-	`secret = "keyring"`, "--secret keyring",
-	`secret = "file:…"`, "--secret file:…",
-	`secret = "command:…"`, "--secret command:…",
-	`secret = "command:cat PATH"`, "--secret 'command:cat PATH'",
-	`"file:…"`, "file:…",
-	`"command:…"`, "command:…",
+	`server = "smtps://…`, `--server "smtps://…`,
+	`server = "smtp://`, `--server "smtp://`,
+	`secret = "`, `--secret "`,
 	"set secret to", "let --secret name",
 	"set user and secret", "give --user",
 	"leave out user", "leave out --user",
@@ -332,11 +309,12 @@ func pathIn(text string) (path string) {
 	return "'" + path + "'"
 }
 
-// holds reports whether text holds all the words between bars, none of them as the end
-// of a longer word: XOAUTH2: does not hold oauth2:, nor AADSTS53500 the word 535.
+// holds reports whether text holds all the words between bars, or one of those between
+// slashes, none of them as the end of a longer word: XOAUTH2: does not hold oauth2:, nor
+// AADSTS53500 the word 535.
 func holds(text, words string) bool {
-	for word := range strings.SplitSeq(words, "|") {
-		if !has(text, word) {
+	for either := range strings.SplitSeq(words, "|") {
+		if !slices.ContainsFunc(strings.Split(either, "/"), func(word string) bool { return has(text, word) }) {
 			return false
 		}
 	}

@@ -56,7 +56,7 @@ func TestHintWords(t *testing.T) {
 		if row.words != strings.ToLower(row.words) {
 			t.Errorf("%q: not in lower case", row.words)
 		}
-		for _, words := range strings.Split(row.words, "|") {
+		for _, words := range strings.FieldsFunc(row.words, func(r rune) bool { return r == '|' || r == '/' }) {
 			for part := range strings.SplitSeq(strings.TrimSuffix(words, ": "), ": ") {
 				isIn := func(literal string) bool { return strings.Contains(literal, part) }
 				if !slices.Contains(othersWords, words) && !slices.Contains(othersWords, part) && !slices.ContainsFunc(literals, isIn) {
