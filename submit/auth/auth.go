@@ -87,8 +87,8 @@ const (
 // Where others can read the connection those that are Clear are never chosen;
 // where they may read it later (Needs.Recorded), the others come first.
 //
-// To add a mechanism: its client in a file of its own (in once.go, if
-// go-sasl has it and it sends a single response), a row here where its preference puts it, and an
+// To add a mechanism: its client in a file of its own (in once.go, if go-sasl has it
+// and it sends a single response), a row here where its preference puts it, and an
 // item under auth in sendoff.toml(5). TestMechanisms holds the row against the
 // client, TestMechanismsInManual the manual against the rows.
 var mechanisms = [...]Mechanism{
