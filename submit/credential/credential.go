@@ -23,6 +23,7 @@ package credential
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"strings"
@@ -86,13 +87,13 @@ type source struct {
 // It is no variable, because oauth2 gets its refresh token from another one.
 func sourceOf(kind secret.Kind) source {
 	return [secret.Kinds]source{
-		secret.Keyring: {place.getKeyring, place.putKeyring, place.deleteKeyring, nil},
-		secret.Command: {place.getCommand, nil, nil, nil},
-		secret.Env:     {place.getVariable, nil, nil, nil},
-		secret.File:    {place.getFile, place.putFile, place.deleteFile, place.readyFile},
-		secret.Systemd: {place.getSystemd, nil, nil, nil},
-		secret.OAuth2:  {place.getOAuth2, nil, place.deleteOAuth2, nil},
-		secret.None:    {func(place, context.Context) (string, error) { return "", nil }, nil, nil, nil},
+		secret.Keyring: {get: place.getKeyring, put: place.putKeyring, delete: place.deleteKeyring},
+		secret.Command: {get: place.getCommand},
+		secret.Env:     {get: place.getVariable},
+		secret.File:    {get: place.getFile, put: place.putFile, delete: place.deleteFile, ready: place.readyFile},
+		secret.Systemd: {get: place.getSystemd},
+		secret.OAuth2:  {get: place.getOAuth2, delete: place.deleteOAuth2},
+		secret.None:    {get: func(place, context.Context) (string, error) { return "", nil }},
 	}[kind]
 }
 
@@ -115,70 +116,75 @@ func ParseRef(s string) (Ref, error) {
 // Get returns the first secret of refs that can be had. It is the zero Secret
 // only if that is what "none" gave.
 func (s *Store) Get(ctx context.Context, refs []Ref, item Item) (Secret, error) {
-	var failed failures
+	var failed error
 	for _, r := range refs {
-		secret, err := s.get(ctx, r, item)
+		secret, err := place{s, r, item}.get(ctx)
 		if err == nil {
 			return secret, nil
 		}
-		failed = append(failed, err)
+		if failed != nil {
+			err = fmt.Errorf("%w; %w", failed, err)
+		}
+		failed = err
 		if ctx.Err() != nil || errors.As(err, new(unusable)) {
 			break
 		}
 	}
-	switch len(failed) {
-	case 0:
-		return Secret{}, status.Credential.Errorf("the account has no secret source")
-	case 1:
-		return Secret{}, status.Credential.Wrap(failed[0])
+	if failed == nil {
+		failed = errors.New("the account has no secret source")
 	}
 	return Secret{}, status.Credential.Wrap(failed)
 }
 
-func (s *Store) get(ctx context.Context, r Ref, item Item) (Secret, error) {
-	if r == (Ref{}) {
-		return Secret{}, errors.New(r.String())
+// get returns the secret; zero if there is none on purpose.
+func (p place) get(ctx context.Context) (Secret, error) {
+	if p.ref == (Ref{}) {
+		return Secret{}, errors.New(p.ref.String())
 	}
-	text, err := sourceOf(r.Kind()).get(place{s, r, item}, ctx)
-	if err != nil {
-		return Secret{}, named{r, err}
-	}
-	if r.Kind() == secret.None {
-		return Secret{}, nil
+	text, err := sourceOf(p.ref.Kind()).get(p, ctx)
+	if err != nil || p.ref.Kind() == secret.None {
+		return Secret{}, p.named(err)
 	}
 	got, err := NewSecret(text)
-	if err != nil {
-		return Secret{}, named{r, err}
+	got.from = p.ref
+	return got, p.named(err)
+}
+
+// named says of err, which may be nil, which source it is of.
+func (p place) named(err error) error {
+	if err == nil {
+		return nil
 	}
-	got.from = r
-	return got, nil
+	return fmt.Errorf("%s: %w", p.ref, err)
 }
 
 // Put keeps secret at r. When it returns nil, a later Get of r returns it.
 func (s *Store) Put(ctx context.Context, r Ref, item Item, secret Secret) error {
-	if !r.Writable() {
-		return status.Credential.Errorf("%s: cannot be written; the keyring and file:PATH can", r)
+	if _, err := Writable([]Ref{r}); err != nil {
+		return err
 	}
 	if secret.IsZero() {
 		return status.Credential.Errorf("%s: %w", r, errEmpty)
 	}
-	if err := sourceOf(r.Kind()).put(place{s, r, item}, ctx, secret.Reveal()); err != nil {
-		return status.Credential.Wrap(named{r, err})
-	}
-	return nil
+	return status.Credential.Wrap(place{s, r, item}.put(ctx, secret.Reveal()))
+}
+
+func (p place) put(ctx context.Context, secret string) error {
+	return p.named(sourceOf(p.ref.Kind()).put(p, ctx, secret))
 }
 
 // Ready says what would keep Put from keeping a secret at r, as far as that can be
 // known before.
 func (s *Store) Ready(r Ref, item Item) error {
-	ready := sourceOf(r.Kind()).ready
+	return status.Credential.Wrap(place{s, r, item}.ready())
+}
+
+func (p place) ready() error {
+	ready := sourceOf(p.ref.Kind()).ready
 	if ready == nil {
 		return nil
 	}
-	if err := ready(place{s, r, item}); err != nil {
-		return status.Credential.Wrap(named{r, err})
-	}
-	return nil
+	return p.named(ready(p))
 }
 
 // Delete forgets the secret at r. That there is none is an error.
@@ -187,13 +193,12 @@ func (s *Store) Delete(ctx context.Context, r Ref, item Item) error {
 	if remove == nil {
 		return status.Credential.Errorf("%s: cannot be deleted from; the keyring and file:PATH can", r)
 	}
-	if err := remove(place{s, r, item}, ctx); err != nil {
-		return status.Credential.Wrap(named{r, err})
-	}
-	return nil
+	p := place{s, r, item}
+	return status.Credential.Wrap(p.named(remove(p, ctx)))
 }
 
-// Writable returns the first of refs that Put can write to.
+// Writable returns the first of refs, of which there is one at least, that Put can
+// write to.
 func Writable(refs []Ref) (Ref, error) {
 	var names []string
 	for _, r := range refs {
@@ -202,35 +207,10 @@ func Writable(refs []Ref) (Ref, error) {
 		}
 		names = append(names, r.String())
 	}
-	if names == nil {
-		return Ref{}, status.Credential.Errorf("the account has no secret source")
-	}
 	return Ref{}, status.Credential.Errorf("%s: cannot be written; the keyring and file:PATH can", strings.Join(names, ", "))
 }
-
-// named is an error of the source ref.
-type named struct {
-	ref Ref
-	err error
-}
-
-func (n named) Error() string { return n.ref.String() + ": " + n.err.Error() }
-func (n named) Unwrap() error { return n.err }
 
 // unusable is the error of a secret that is there but must not be used.
 type unusable struct{ error }
 
 func (u unusable) Unwrap() error { return u.error }
-
-// failures is one error for each source tried.
-type failures []error
-
-func (f failures) Unwrap() []error { return f }
-
-func (f failures) Error() string {
-	var lines []string
-	for _, err := range f {
-		lines = append(lines, err.Error())
-	}
-	return strings.Join(lines, "; ")
-}

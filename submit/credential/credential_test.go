@@ -350,7 +350,6 @@ func TestWritable(t *testing.T) {
 		{"command:pass x\nfile:/x\nkeyring", "file:/x"},
 		{"keyring", "keyring"},
 		{"command:pass x\nsystemd:y\nnone", "command pass, systemd:y, none: cannot be written; the keyring and file:PATH can"},
-		{"", "the account has no secret source"},
 	}
 	for _, tt := range tests {
 		r, err := Writable(refs(t, tt.refs))

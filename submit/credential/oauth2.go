@@ -243,8 +243,8 @@ func (g *grant) advise(err error) error {
 func (g *grant) keep(ctx context.Context, t tokens, old string) error {
 	if t.refresh != "" && t.refresh != old {
 		// The old one may be good no more, so no signal comes between.
-		if err := sourceOf(g.Refresh.Kind()).put(g.refreshPlace(), context.WithoutCancel(ctx), t.refresh); err != nil {
-			return fmt.Errorf("the new refresh token cannot be kept: %w", named{g.Refresh, err})
+		if err := g.refreshPlace().put(context.WithoutCancel(ctx), t.refresh); err != nil {
+			return fmt.Errorf("the new refresh token cannot be kept: %w", err)
 		}
 	}
 	g.keepAccess(t)
@@ -267,32 +267,19 @@ func (g *grant) refreshPlace() place {
 // that can be known. Nothing is asked for before: the answer may make the old
 // one good no more.
 func (g *grant) ready() error {
-	ready := sourceOf(g.Refresh.Kind()).ready
-	if ready == nil {
-		return nil
-	}
-	if err := ready(g.refreshPlace()); err != nil {
-		return fmt.Errorf("a new refresh token could not be kept: %w", named{g.Refresh, err})
+	if err := g.refreshPlace().ready(); err != nil {
+		return fmt.Errorf("a new refresh token could not be kept: %w", err)
 	}
 	return nil
 }
 
 // refreshToken returns the refresh token.
 func (g *grant) refreshToken(ctx context.Context) (string, error) {
-	ref := g.Refresh
-	text, err := sourceOf(ref.Kind()).get(g.refreshPlace(), ctx)
-	if err == nil {
-		var token Secret
-		token, err = NewSecret(text)
-		text = token.Reveal()
+	token, err := g.refreshPlace().get(ctx)
+	if isAbsent(err) {
+		err = fmt.Errorf("nobody has consented yet, no refresh token is in %s; run sendoff --login %s", g.Refresh, g.Account)
 	}
-	switch {
-	case isAbsent(err):
-		return "", fmt.Errorf("nobody has consented yet, no refresh token is in %s; run sendoff --login %s", ref, g.Account)
-	case err != nil:
-		return "", named{ref, err}
-	}
-	return text, nil
+	return token.Reveal(), err
 }
 
 // isAbsent reports whether err only says that there is no secret.

@@ -57,15 +57,12 @@ const consentLimit = 15 * time.Minute
 // of it. When it returns nil, a later Get of r returns access tokens. The client
 // credentials grant asks nobody, but the provider whether it knows us.
 func (s *Store) Authorise(ctx context.Context, r Ref, item Item, who Person) error {
-	err := s.authorise(ctx, r, item, who)
-	if err == nil {
-		return nil
-	}
-	return status.Credential.Wrap(named{r, err})
+	p := place{s, r, item}
+	return status.Credential.Wrap(p.named(p.authorise(ctx, who)))
 }
 
-func (s *Store) authorise(ctx context.Context, r Ref, item Item, who Person) error {
-	g, err := place{s, r, item}.grant()
+func (p place) authorise(ctx context.Context, who Person) error {
+	g, err := p.grant()
 	if err != nil {
 		return err
 	}
@@ -82,8 +79,8 @@ func (s *Store) authorise(ctx context.Context, r Ref, item Item, who Person) err
 	if err := g.clientSecret(ctx, url.Values{}); err != nil {
 		return err
 	}
-	if _, err := sourceOf(g.Refresh.Kind()).get(g.refreshPlace(), ctx); err != nil && !isAbsent(err) {
-		return named{g.Refresh, err}
+	if _, err := g.refreshPlace().get(ctx); err != nil && !isAbsent(err) {
+		return err
 	}
 	if err := g.ready(); err != nil {
 		return err
