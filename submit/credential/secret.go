@@ -54,13 +54,7 @@ func (s Secret) IsToken() bool { return s.from.IsOAuth2() }
 // Source returns where the secret is from; zero if no Store has fetched it.
 func (s Secret) Source() Ref { return s.from }
 
-// String returns a fixed word.
-func (Secret) String() string { return hidden }
-
-// GoString returns a fixed word.
-func (Secret) GoString() string { return hidden }
-
-// Format writes a fixed word, whatever the verb.
+// Format writes a fixed word, whatever the verb. fmt asks nothing else.
 func (Secret) Format(f fmt.State, _ rune) { fmt.Fprint(f, hidden) }
 
 // MarshalText returns a fixed word. encoding/json and log/slog use it.
