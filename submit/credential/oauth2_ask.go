@@ -63,22 +63,35 @@ func mayPass(code string) bool { return code == "temporarily_unavailable" || cod
 
 // tokens asks the token endpoint. A refusal is a login that failed; any other
 // error is one of the way to the provider.
-func (g *grant) tokens(ctx context.Context, form url.Values) (tokens, error) {
+func (g *grant) tokens(ctx context.Context, form url.Values) (t tokens, err error) {
 	if err := g.clientSecret(ctx, form); err != nil {
 		return tokens{}, err
 	}
-	code, body, err := g.post(ctx, g.TokenURL, form)
+	err = g.ask(ctx, g.TokenURL, form, func(body []byte) (err error) {
+		t, err = parseTokens(body)
+		return err
+	})
+	return t, err
+}
+
+// ask sends form to an endpoint. The error of parse is that of the answer: a refusal,
+// or what is wrong with it.
+func (g *grant) ask(ctx context.Context, endpoint string, form url.Values, parse func(body []byte) error) error {
+	code, body, err := g.post(ctx, endpoint, form)
 	if err != nil {
-		return tokens{}, err
+		return err
 	}
-	t, err := parseTokens(body)
+	err = parse(body)
 	if r, ok := errors.AsType[*refusal](err); ok {
-		return tokens{}, refused(r, code, form)
+		return refused(r, code, form)
 	}
-	if err != nil || code/100 != 2 {
-		return tokens{}, badAnswer(g.TokenURL, code, err)
+	if code/100 != 2 {
+		return status.Connection.Errorf("%s answers with HTTP status %d", hostOf(endpoint), code)
 	}
-	return t, nil
+	if err != nil {
+		return status.Connection.Errorf("%s: %w", hostOf(endpoint), err)
+	}
+	return nil
 }
 
 // hideSent hides in text the secrets of form: some providers repeat what they were
@@ -102,15 +115,6 @@ func refused(r *refusal, code int, form url.Values) error {
 		return status.Connection.Wrap(r)
 	}
 	return status.AuthFailed.Wrap(r)
-}
-
-// badAnswer is the error of an answer that is neither tokens nor a refusal, with the
-// HTTP status code; err says what is wrong with its text.
-func badAnswer(endpoint string, code int, err error) error {
-	if code/100 != 2 {
-		return status.Connection.Errorf("%s answers with HTTP status %d", hostOf(endpoint), code)
-	}
-	return status.Connection.Errorf("%s: %w", hostOf(endpoint), err)
 }
 
 func hostOf(endpoint string) string {
@@ -149,16 +153,17 @@ func parseTokens(body []byte) (tokens, error) {
 	case a.Refresh != "" && !isToken(a.Refresh):
 		return tokens{}, errors.New("the answer has a refresh token that cannot be one")
 	}
-	return tokens{a.Access, a.Refresh, tokenLife(a.Life)}, nil
+	return tokens{a.Access, a.Refresh, seconds(a.Life, unknownLife, maxLife)}, nil
 }
 
-// tokenLife reads a number of seconds, which some write as a string.
-func tokenLife(text json.RawMessage) time.Duration {
-	seconds, err := strconv.ParseFloat(strings.Trim(string(text), `"`), 64)
-	if err != nil || math.IsNaN(seconds) {
-		return unknownLife
+// seconds reads a number of seconds, which some write as a string: at least 0, at most
+// most. What makes no sense is what is usual.
+func seconds(text json.RawMessage, usual, most time.Duration) time.Duration {
+	n, err := strconv.ParseFloat(strings.Trim(string(text), `"`), 64)
+	if err != nil || math.IsNaN(n) {
+		return usual
 	}
-	return time.Duration(min(max(seconds, 0), maxLife.Seconds()) * float64(time.Second))
+	return time.Duration(min(max(n, 0), most.Seconds()) * float64(time.Second))
 }
 
 // isToken reports whether s is of the characters of a token (RFC 6749 appendix

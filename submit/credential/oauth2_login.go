@@ -277,12 +277,12 @@ func (r request) pasted(line string) (string, error) {
 
 // A device is the answer of the device endpoint (RFC 8628 section 3.2).
 type device struct {
-	Code     string      `json:"device_code"`
-	UserCode string      `json:"user_code"`
-	Page     string      `json:"verification_uri"`
-	OldPage  string      `json:"verification_url"` // Google's
-	Life     json.Number `json:"expires_in"`
-	Interval json.Number `json:"interval"`
+	Code     string          `json:"device_code"`
+	UserCode string          `json:"user_code"`
+	Page     string          `json:"verification_uri"`
+	OldPage  string          `json:"verification_url"` // Google's
+	Life     json.RawMessage `json:"expires_in"`
+	Interval json.RawMessage `json:"interval"`
 
 	Refused     string `json:"error"`
 	Description string `json:"error_description"`
@@ -303,15 +303,6 @@ func parseDevice(body []byte) (*device, error) {
 	return d, nil
 }
 
-// seconds reads a number of seconds; what makes no sense is what is usual.
-func seconds(n json.Number, usual time.Duration) time.Duration {
-	f, err := n.Float64()
-	if err != nil || !(f > 0) {
-		return usual
-	}
-	return time.Duration(min(f, consentLimit.Seconds()) * float64(time.Second))
-}
-
 // byDevice lets the person enter a code in the browser of any device, and asks
 // until that is done (RFC 8628).
 func (g *grant) byDevice(ctx context.Context, who Person) (tokens, error) {
@@ -319,16 +310,13 @@ func (g *grant) byDevice(ctx context.Context, who Person) (tokens, error) {
 		return tokens{}, status.Config.Errorf("the provider has no device-url; try --flow paste")
 	}
 	form := url.Values{"client_id": {g.ClientID}, "scope": {strings.Join(g.Scopes, " ")}}
-	code, body, err := g.post(ctx, g.DeviceURL, form)
+	var d *device
+	err := g.ask(ctx, g.DeviceURL, form, func(body []byte) (err error) {
+		d, err = parseDevice(body)
+		return err
+	})
 	if err != nil {
 		return tokens{}, err
-	}
-	d, err := parseDevice(body)
-	if r, ok := errors.AsType[*refusal](err); ok {
-		return tokens{}, refused(r, code, form)
-	}
-	if err != nil || code/100 != 2 {
-		return tokens{}, badAnswer(g.DeviceURL, code, err)
 	}
 	who.Say(fmt.Sprintf("open %s in any browser, and enter the code %s", status.Line(d.Page, 1000), status.Line(d.UserCode, 100)))
 	return g.poll(ctx, d)
@@ -345,10 +333,10 @@ const slower = 5 * time.Second
 // poll asks for the tokens until the person has decided, or the code is too
 // old.
 func (g *grant) poll(ctx context.Context, d *device) (tokens, error) {
-	life := seconds(d.Life, consentLimit)
+	life := cmp.Or(seconds(d.Life, 0, consentLimit), consentLimit)
 	ctx, cancel := context.WithTimeoutCause(ctx, life, fmt.Errorf("the code was not entered within %v", life))
 	defer cancel()
-	wait := max(seconds(d.Interval, 5*time.Second), minInterval)
+	wait := max(cmp.Or(seconds(d.Interval, 0, consentLimit), 5*time.Second), minInterval)
 	for {
 		select {
 		case <-ctx.Done():

@@ -504,7 +504,7 @@ func TestOAuth2Interval(t *testing.T) {
 				t.Fatal(err)
 			}
 			begin := time.Now()
-			g.poll(t.Context(), &device{Code: "none", Interval: json.Number(tt.said)}) // which is refused at once
+			g.poll(t.Context(), &device{Code: "none", Interval: json.RawMessage(tt.said)}) // which is refused at once
 			if took := time.Since(begin); took != tt.wait {
 				t.Errorf("interval %s: asked after %v, want %v", tt.said, took, tt.wait)
 			}
