@@ -110,7 +110,7 @@ func (f field) encoded(charset string) (field, string) {
 	if string(w.raw) == string(f.raw) {
 		return f, ""
 	}
-	return field{w.raw, f.name, hasLongLine(w.raw)}, s.how
+	return field{w.raw, f.name}.folded(), s.how
 }
 
 // legacyCharset is the character set of header text that is not UTF-8: the

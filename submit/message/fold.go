@@ -8,18 +8,12 @@ import (
 
 var crlfSpace = []byte("\r\n ")
 
-// A wireHeader reads the header as it goes over the wire, with the blank line
-// that ends it: without the fields that are never sent, lines over maxLine
-// folded unless keepLong.
+// A wireHeader reads the header as it goes over the wire: without the fields that
+// are never sent, and with the blank line that ends it.
 type wireHeader struct {
-	fields     []field
-	keepLong   bool
-	unfiltered bool   // leave no field out: it is the header of a part
-	noBlank    bool   // leave the blank line out
-	piece      []byte // to be read now
-	owed       bool   // piece lacks its line end
-	broken     bool   // where there was no white space, so some must follow
-	rest       []byte // of a long field, after that
+	fields []field
+	piece  []byte // to be read now
+	ended  bool   // piece is the blank line, or what is left of it
 }
 
 func (h *wireHeader) Read(p []byte) (int, error) {
@@ -38,82 +32,73 @@ func (h *wireHeader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// size returns how much there is to read, from the start.
-func (h *wireHeader) size() int64 {
-	count := *h
-	n := int64(0)
-	for count.advance() {
-		n += int64(len(count.piece))
+// advance sets piece to what comes next, and reports whether there is any.
+func (h *wireHeader) advance() bool {
+	for len(h.fields) > 0 {
+		f := h.fields[0]
+		h.fields = h.fields[1:]
+		if f.isSent() {
+			h.piece = f.raw
+			return true
+		}
+	}
+	if h.ended {
+		return false
+	}
+	h.piece, h.ended = crlf, true
+	return true
+}
+
+// wireSize returns how many octets a wireHeader of fields reads.
+func wireSize(fields []field) int64 {
+	n := int64(len(crlf))
+	for _, f := range fields {
+		if f.isSent() {
+			n += int64(len(f.raw))
+		}
 	}
 	return n
 }
 
-// advance sets piece to what comes next, and reports whether there is any.
-func (h *wireHeader) advance() bool {
-	switch {
-	case h.owed && h.broken:
-		h.piece, h.owed = crlfSpace, false
-		return true
-	case h.owed:
-		h.piece, h.owed = crlf, false
-		return true
-	case len(h.rest) > 0:
-		h.cut(0)
-		return true
+// folded returns f with its lines over maxLine folded.
+func (f field) folded() field {
+	if !hasLongLine(f.raw) {
+		return f
 	}
-	for len(h.fields) > 0 {
-		f := h.fields[0]
-		h.fields = h.fields[1:]
-		if !h.unfiltered && !f.isSent() {
-			continue
-		}
-		if h.piece = f.raw; f.long && !h.keepLong {
-			raw, colon := f.tight()
-			h.rest = raw
-			h.cut(colon + 1)
-		}
-		return true
+	raw, colon := f.tight()
+	folded := make([]byte, 0, len(raw)+len(raw)/256)
+	least := colon + 1 // a name without its colon would be no field
+	for line := range bytes.Lines(raw) {
+		folded = appendFolded(folded, line[:len(line)-len(crlf)], least)
+		least = 0
 	}
-	if h.noBlank {
-		return false
-	}
-	h.noBlank = true
-	h.piece = crlf
-	return true
+	return field{folded, f.name}
 }
 
-// cut moves one line from rest to piece, and owes its end. A line too
-// long is folded where white space begins; else behind a comma or the like,
-// where an address list is not harmed by white space; else between any two
-// characters; but nowhere before least, since a name without its colon would be
-// no field. No line of white space alone comes of it.
-func (h *wireHeader) cut(least int) {
+// appendFolded appends line in as many lines as it takes, broken where white space
+// is, else behind a comma or the like, else between any two characters; but nowhere
+// before least. No line of white space alone comes of it.
+func appendFolded(b, line []byte, least int) []byte {
 	limit := maxLine
-	if h.broken {
-		limit--
-	}
-	h.owed, h.broken = true, false
-	if end := bytes.Index(h.rest[:min(len(h.rest), limit+2)], crlf); end >= 0 {
-		h.piece, h.rest = h.rest[:end], h.rest[end+2:]
-		return
-	}
-	// Of a long indentation one octet will do.
-	if indent := leadingSpace(h.rest); indent > limit/2 {
-		h.rest = h.rest[indent-1:]
-		if end := bytes.Index(h.rest[:min(len(h.rest), limit+2)], crlf); end >= 0 {
-			h.piece, h.rest = h.rest[:end], h.rest[end+2:]
-			return
+	for len(line) > limit {
+		// Of a long indentation one octet will do.
+		if indent := leadingSpace(line); indent > limit/2 {
+			line = line[indent-1:]
+			continue
+		}
+		n := foldPoint(line[:limit+1], limit, least)
+		b = append(append(b, line[:n]...), crlf...)
+		line = line[n:]
+		limit, least = maxLine, 0
+		switch leadingSpace(line) {
+		case len(line):
+			return b
+		case 0:
+			b = append(b, ' ')
+			limit--
 		}
 	}
-	n := foldPoint(h.rest[:limit+1], limit, least)
-	h.piece, h.rest = h.rest[:n], h.rest[n:]
-	space := leadingSpace(h.rest)
-	switch {
-	case bytes.HasPrefix(h.rest[space:], crlf):
-		h.rest = h.rest[space+2:]
-	case space == 0:
-		h.broken = true
-	}
+	return append(append(b, line...), crlf...)
 }
 
 func leadingSpace(b []byte) int {

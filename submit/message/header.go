@@ -9,7 +9,6 @@ import (
 type field struct {
 	raw  []byte // ends in CRLF; every line but the first begins with white space
 	name int    // length of the name raw begins with; 0 for a line that is no field
-	long bool   // a line is over maxLine
 }
 
 // fieldCost is about what a field takes in memory beside its octets.
@@ -23,7 +22,7 @@ var neverSent = [...]string{"Bcc", "Resent-Bcc", "Return-Path", "Content-Length"
 // line ends.
 func newField(name, value string) field {
 	raw := []byte(name + ": " + value + "\r\n")
-	return field{raw, len(name), len(raw) > maxLine+2}
+	return field{raw, len(name)}.folded()
 }
 
 // is reports whether f has the given name.
@@ -54,7 +53,7 @@ func (f field) isResent() bool {
 
 // begins reports whether f has a name that is prefix and more.
 func (f field) begins(prefix string) bool {
-	return f.name > len(prefix) && field{f.raw, len(prefix), false}.is(prefix)
+	return f.name > len(prefix) && field{f.raw, len(prefix)}.is(prefix)
 }
 
 func (f field) isSent() bool {
@@ -142,10 +141,9 @@ func isMboxLine(line []byte) bool {
 // the same); a continuation line of white space alone, which many take for the
 // end of the header, is left out.
 type fieldBuilder struct {
-	raw     []byte
-	line    int  // where the last line begins
-	longest int  // line finished so far
-	fold    bool // the next octet needs a space before it
+	raw  []byte
+	line int  // where the last line begins
+	fold bool // the next octet needs a space before it
 }
 
 func (b *fieldBuilder) isEmpty() bool { return len(b.raw) == 0 }
@@ -187,14 +185,13 @@ func (b *fieldBuilder) endLine() {
 		b.raw = b.raw[:b.line]
 		return
 	}
-	b.longest = max(b.longest, len(b.raw)-b.line)
 	b.raw = append(b.raw, '\r', '\n')
 	b.line = len(b.raw)
 }
 
 // field returns the field and makes b ready for the next one.
 func (b *fieldBuilder) field() field {
-	f := field{raw: b.raw, name: nameLength(b.raw), long: b.longest > maxLine}
+	f := field{raw: b.raw, name: nameLength(b.raw)}
 	if len(b.raw) <= chunkSize {
 		f.raw = bytes.Clone(b.raw)
 		*b = fieldBuilder{raw: b.raw[:0]}

@@ -170,8 +170,11 @@ func (m *Message) check() error {
 		return status.Refused.With(status.Code{Class: 5, Subject: 4, Detail: 6},
 			fmt.Errorf("mail loop: the message has %d Received fields", received))
 	}
-	m.signed = m.isSigned()
-	if m.signed && m.body.nul {
+	if m.signed = m.isSigned(); !m.signed {
+		for i, f := range m.fields {
+			m.fields[i] = f.folded()
+		}
+	} else if m.body.nul {
 		return status.Data.Errorf("the body of signed mail has a NUL character, which no server takes")
 	}
 	return nil
@@ -218,16 +221,11 @@ type Survey struct {
 func (m *Message) Survey() Survey {
 	eight, address := eightBitHeader(m.fields)
 	return Survey{
-		Size:     m.size(),
+		Size:     wireSize(m.fields) + m.body.size,
 		EightBit: eight || m.body.eight,
 		UTF8:     address,
 		Signed:   m.signed,
 	}
-}
-
-func (m *Message) size() int64 {
-	h := wireHeader{fields: m.fields, keepLong: m.signed}
-	return h.size() + m.body.size
 }
 
 // Open returns the message from its start in the form that f can take, and the
@@ -245,8 +243,7 @@ func (m *Message) Open(f envelope.Form) (io.Reader, int64, error) {
 		}
 		fields, body = c.plan.apply(fields), c.body
 	}
-	h := wireHeader{fields: fields, keepLong: m.signed}
-	return io.MultiReader(&h, body.open()), h.size() + body.size, nil
+	return io.MultiReader(&wireHeader{fields: fields}, body.open()), wireSize(fields) + body.size, nil
 }
 
 // AsIs returns what of the message f cannot take, if that is sent all the same

@@ -100,17 +100,15 @@ func (r *recoder) error() error {
 // has none.
 func (r *recoder) part(byDefault string, message bool) {
 	fields, blank, whole := r.header()
-	h := wireHeader{fields: fields, noBlank: !blank, unfiltered: true}
 	if !whole {
-		r.copyHeader(h)
+		r.copyHeader(fields, blank)
 		r.text()
 		return
 	}
 	r.depth++
 	p := r.plan(fields, byDefault)
 	p.message = message
-	h.fields = r.inASCII(p.apply(fields), message)
-	r.copyHeader(h)
+	r.copyHeader(r.inASCII(p.apply(fields), message), blank)
 	r.content(p)
 	r.depth--
 }
@@ -134,9 +132,12 @@ func (r *recoder) inASCII(fields []field, message bool) []field {
 	return fields
 }
 
-func (r *recoder) copyHeader(h wireHeader) {
-	for h.advance() {
-		r.write(h.piece)
+func (r *recoder) copyHeader(fields []field, blank bool) {
+	for _, f := range fields {
+		r.write(f.raw)
+	}
+	if blank {
+		r.write(crlf)
 	}
 }
 
@@ -153,7 +154,7 @@ func (r *recoder) header() (fields []field, blank, whole bool) {
 					f.raw[i] = '?'
 				}
 			}
-			fields = append(fields, f)
+			fields = append(fields, f.folded())
 		}
 		return fields
 	}

@@ -159,7 +159,7 @@ func (p *plan) apply(fields []field) []field {
 // with returns f with text at the end of its value.
 func (f field) with(text string) field {
 	raw := strings.TrimRight(string(f.raw), " \t\r\n;") + text + "\r\n"
-	return field{[]byte(raw), f.name, hasLongLine([]byte(raw))}
+	return field{[]byte(raw), f.name}.folded()
 }
 
 // A lookout is what the part ahead contains, and where it ends.

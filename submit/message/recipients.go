@@ -122,7 +122,7 @@ func (m *Message) RewriteAddresses(f func(field string, b Mailbox) (to Mailbox, 
 		if w.changed == 0 {
 			continue
 		}
-		m.fields[i] = field{w.raw, before.name, hasLongLine(w.raw)}
+		m.fields[i] = field{w.raw, before.name}.folded()
 		for _, text := range w.done {
 			changes = append(changes, Change{rewrittenFields[n], text})
 		}

@@ -140,7 +140,7 @@ func (m *Message) joined(group []int) field {
 		add(value)
 	}
 	raw = append(raw, crlf...)
-	return field{raw, f.name, hasLongLine(raw)}
+	return field{raw, f.name}.folded()
 }
 
 // hasAddress reports whether f has an address. A bare name that is encoded or
