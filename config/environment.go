@@ -15,19 +15,21 @@ import (
 const variablePrefix = "SENDOFF_"
 
 // variables is what the environment may say in place of the files: a field of
-// Override, under its name behind the prefix.
+// Override, under its name behind the prefix. A queue keeps those that choose an
+// account, under their name in lower case (Choice.Lines).
 var variables = [...]struct {
-	name  string
-	field func(*Override) *string
+	name    string
+	field   func(*Override) *string
+	chooses bool
 }{
-	{"CONFIG", func(o *Override) *string { return &o.Config }},
-	{"ACCOUNT", func(o *Override) *string { return &o.Account }},
-	{"SERVER", func(o *Override) *string { return &o.Server }},
-	{"USER", func(o *Override) *string { return &o.User }},
-	{"SECRET", func(o *Override) *string { return &o.Secret }},
-	{"FROM", func(o *Override) *string { return &o.From }},
-	{"QUEUE", func(o *Override) *string { return &o.Queue }},
-	{"RUNNER", func(o *Override) *string { return &o.Runner }},
+	{"CONFIG", func(o *Override) *string { return &o.Config }, false},
+	{"ACCOUNT", func(o *Override) *string { return &o.Account }, true},
+	{"SERVER", func(o *Override) *string { return &o.Server }, true},
+	{"USER", func(o *Override) *string { return &o.User }, true},
+	{"SECRET", func(o *Override) *string { return &o.Secret }, true},
+	{"FROM", func(o *Override) *string { return &o.From }, true},
+	{"QUEUE", func(o *Override) *string { return &o.Queue }, false},
+	{"RUNNER", func(o *Override) *string { return &o.Runner }, false},
 }
 
 // Environment returns what the variables SENDOFF_* say.

@@ -2,71 +2,50 @@ package config
 
 import "strings"
 
-// choiceKeys are the fields of an Override that a queue keeps of a command line and
-// of an environment, with the ends of their keys. To keep another, add a row.
-var choiceKeys = [...]struct {
-	key   string
-	field func(*Override) *string
-}{
-	{"account", func(o *Override) *string { return &o.Account }},
-	{"server", func(o *Override) *string { return &o.Server }},
-	{"user", func(o *Override) *string { return &o.User }},
-	{"secret", func(o *Override) *string { return &o.Secret }},
-	{"from", func(o *Override) *string { return &o.From }},
+// A keptField is a field of a Choice that a queue keeps.
+type keptField struct {
+	key   string // of its line
+	value *string
 }
 
-// The keys of the lines of a Choice.
-const (
-	configKey      = "config"       // Override.Config, if the file was named
-	userFileKey    = "user-config"  // Override.UserFile
-	homeKey        = "home"         // Override.Home
-	nameKey        = "name"         // of the account, if a file has it
-	commandLineKey = "option."      // and one of choiceKeys
-	environmentKey = "environment." // likewise
-)
+// kept returns the fields of by that a queue keeps.
+func (by *Choice) kept() []keptField {
+	c := &by.CommandLine
+	all := []keptField{{"config", &c.Config}, {"user-config", &c.UserFile}, {"home", &c.Home}}
+	for _, v := range variables {
+		if v.chooses {
+			key := strings.ToLower(v.name)
+			all = append(all, keptField{"option." + key, v.field(c)}, keptField{"environment." + key, v.field(&by.Environment)})
+		}
+	}
+	return all
+}
 
 // Lines writes what chose a, which may be nil, as KEY=VALUE each, so that the account
 // of a message is found again: without the addresses, which are the message's own.
 func (by Choice) Lines(a *Account) []string {
 	var lines []string
-	add := func(key, value string) {
-		if value != "" {
-			lines = append(lines, key+"="+value)
-		}
-	}
-	add(configKey, by.CommandLine.Config)
-	add(userFileKey, by.CommandLine.UserFile)
-	add(homeKey, by.CommandLine.Home)
 	if a != nil && a.File != "" {
-		add(nameKey, a.Name)
+		by.CommandLine.Account = a.Name
 	}
-	for _, k := range choiceKeys {
-		add(commandLineKey+k.key, *k.field(&by.CommandLine))
-		add(environmentKey+k.key, *k.field(&by.Environment))
+	for _, f := range by.kept() {
+		if *f.value != "" {
+			lines = append(lines, f.key+"="+*f.value)
+		}
 	}
 	return lines
 }
 
-// ParseChoice reads what Lines wrote.
+// ParseChoice reads what Lines wrote. Of several lines for a field the first counts.
 func ParseChoice(lines []string) (by Choice) {
 	for _, line := range lines {
 		key, value, _ := strings.Cut(line, "=")
-		switch key {
-		case configKey:
-			by.CommandLine.Config = value
-		case userFileKey:
-			by.CommandLine.UserFile = value
-		case homeKey:
-			by.CommandLine.Home = value
-		case nameKey:
-			by.CommandLine.Account = value
+		if key == "name" { // earlier versions wrote the account that a file has so
+			key = "option.account"
 		}
-		for _, k := range choiceKeys {
-			switch {
-			case key == commandLineKey+k.key && *k.field(&by.CommandLine) == "":
-				*k.field(&by.CommandLine) = value
-			case key == environmentKey+k.key:
-				*k.field(&by.Environment) = value
+		for _, f := range by.kept() {
+			if f.key == key && *f.value == "" {
+				*f.value = value
 			}
 		}
 	}
