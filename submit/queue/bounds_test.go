@@ -18,7 +18,7 @@ func TestExactCeiling(t *testing.T) {
 	q := openTest(t)
 	q.MaxBytes.Store(2 * int64(len(content)))
 	for i, want := range []error{nil, nil, ErrFull} {
-		os.Remove(filepath.Join(q.path, usageFile)) // or it is believed for a while
+		q.State.Write(usageFile, nil) // or it is believed for a while
 		e := testEntry(t, "b@example.org")
 		e.Size = int64(len(content))
 		if err := q.Add(e, strings.NewReader(content)); !errors.Is(err, want) {
@@ -36,20 +36,20 @@ func TestUsage(t *testing.T) {
 		format  string
 		entries int64
 	}{
-		{0, "%d 7 70 end\n", 7},
-		{usageValid + time.Second, "%d 7 70 end\n", 0},
-		{-time.Minute, "%d 7 70 end\n", 0},
-		{0, "%d 7 70 en", 0},
-		{0, "%d 7 70", 0},
-		{0, "%d 7 70 end end\n", 0},
-		{0, "%d 7 70 nine end\n", 0},
+		{0, `{"At":"%s","Entries":7,"Octets":70}`, 7},
+		{usageValid + time.Second, `{"At":"%s","Entries":7,"Octets":70}`, 0},
+		{-time.Minute, `{"At":"%s","Entries":7,"Octets":70}`, 0},
+		{0, `{"At":"%s","Entries":7,"Octets":70`, 0},
+		{0, `{"At":"%s","Entries":7,"Octets":`, 0},
+		{0, `{"At":"%s","Entries":7,"Octets":70}}`, 0},
+		{0, `{"At":"%s","Entries":7,"Octets":70} 9`, 0},
 	} {
-		text := fmt.Sprintf(tt.format, time.Now().Add(-tt.ago).UnixMicro())
-		if err := os.WriteFile(filepath.Join(q.path, usageFile), []byte(text), 0o600); err != nil {
+		text := fmt.Sprintf(tt.format, time.Now().Add(-tt.ago).Format(time.RFC3339Nano))
+		if err := q.State.Write(usageFile, []byte(text)); err != nil {
 			t.Fatal(err)
 		}
-		if entries, octets := q.usage(); entries != tt.entries || octets != 10*tt.entries {
-			t.Errorf("%q, %s ago: %d entries, %d octets", tt.format, tt.ago, entries, octets)
+		if u := q.usage(); u.Entries != tt.entries || u.Octets != 10*tt.entries {
+			t.Errorf("%q, %s ago: %d entries, %d octets", tt.format, tt.ago, u.Entries, u.Octets)
 		}
 	}
 }

@@ -26,7 +26,6 @@ type disk interface {
 
 	// These need not survive a crash.
 	read(name string) ([]byte, error)
-	write(name string, data []byte) error // replaces it, for a reader at once or not at all
 	exists(name string) bool
 	size(name string) int64
 	modified(name string) time.Time // zero if it is not there
@@ -140,18 +139,6 @@ func (d rooted) read(name string) ([]byte, error) {
 	data := make([]byte, info.Size())
 	_, err = io.ReadFull(f, data)
 	return data, err
-}
-
-func (d rooted) write(name string, data []byte) error {
-	temporary := name + "." + string(NewID(time.Now()))
-	err := d.root.WriteFile(temporary, data, 0o600)
-	if err == nil {
-		err = d.root.Rename(temporary, name)
-	}
-	if err != nil {
-		d.root.Remove(temporary)
-	}
-	return err
 }
 
 func (d rooted) exists(name string) bool {

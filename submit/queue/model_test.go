@@ -229,15 +229,6 @@ func (m *model) read(name string) ([]byte, error) {
 	return slices.Clone(node.data), nil
 }
 
-func (m *model) write(name string, data []byte) error {
-	if m.stopped {
-		return errStopped
-	}
-	folder, base := split(name)
-	m.folders[folder][base] = &inode{data: data}
-	return nil
-}
-
 func (m *model) exists(name string) bool {
 	_, err := m.find(name)
 	return err == nil && !m.stopped

@@ -95,7 +95,6 @@ type Queue struct {
 	mu      sync.Mutex
 	dropped []*Entry // removed from failed because of its bounds, and not yet returned by TakeDropped
 	shares  shares
-	added   addition
 }
 
 // Changed returns when an entry last came or went, or a state or an entry was

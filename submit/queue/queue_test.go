@@ -326,7 +326,7 @@ func TestCeilings(t *testing.T) {
 	q.MaxBytes.Store(60)
 	var err error
 	for n := 0; err == nil && n < 10; n++ {
-		os.Remove(filepath.Join(q.path, usageFile)) // or it is believed for a while
+		q.State.Write(usageFile, nil) // or it is believed for a while
 		e := testEntry(t, "b@example.org")
 		e.Size = int64(len(content))
 		err = q.Add(e, strings.NewReader(content))
@@ -346,7 +346,7 @@ func TestShares(t *testing.T) {
 	q := openTest(t)
 	q.MaxBytes.Store(100 * int64(len(content)))
 	add := func(client *int) error {
-		os.Remove(filepath.Join(q.path, usageFile)) // or it is believed for a while
+		q.State.Write(usageFile, nil) // or it is believed for a while
 		e := testEntry(t, "b@example.org")
 		e.Size, e.Client = int64(len(content)), client
 		return q.Add(e, strings.NewReader(content))

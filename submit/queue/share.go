@@ -27,23 +27,21 @@ type shares struct {
 var countedAs = process.CountedAs
 
 // A room is what a queue, or a part of it, holds.
-type room struct{ entries, octets int64 }
+type room struct{ Entries, Octets int64 }
 
-func (r room) add(octets int64) room { return room{r.entries + 1, r.octets + octets} }
+func (r room) add(octets int64) room { return room{r.Entries + 1, r.Octets + octets} }
 
 // over reports whether r is more than 1/part of what q may hold.
 func (r room) over(q *Queue, part int64) bool {
-	return r.entries > maxEntries/part || q.MaxBytes.Load() > 0 && r.octets > q.MaxBytes.Load()/part
+	return r.Entries > maxEntries/part || q.MaxBytes.Load() > 0 && r.Octets > q.MaxBytes.Load()/part
 }
 
 // shared reports ErrFull if e is more than the share of its client in a queue
-// that holds all.
+// that holds all with e. The caller has locked q.mu.
 func (q *Queue) shared(e *Entry, all room) error {
-	if e.Client == nil || *e.Client == 0 || !all.add(e.Size).over(q, crowded) {
+	if e.Client == nil || *e.Client == 0 || !all.over(q, crowded) {
 		return nil
 	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
 	if q.shares.clients == nil || time.Since(q.shares.at) > countValid {
 		q.count()
 	}
@@ -59,7 +57,7 @@ func (q *Queue) shared(e *Entry, all room) error {
 // count counts anew what each client has in the queue.
 func (q *Queue) count() {
 	q.shares = shares{time.Now(), make(map[int]room)}
-	counted := make(map[int]int)
+	counted := make(map[int]int) // because it reads a file
 	for e, err := range q.Entries() {
 		if err != nil || e.Client == nil {
 			continue

@@ -2,11 +2,10 @@ package queue
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 )
 
@@ -48,19 +47,7 @@ func (q *Queue) Sweep() error {
 	}
 	q.trim("")
 	q.State.Sweep()
-	q.sweepWrites()
 	return err
-}
-
-// sweepWrites removes what a crash left of disk.write.
-func (q *Queue) sweepWrites() {
-	names, _ := q.disk.list("")
-	for _, name := range names {
-		_, after, _ := strings.Cut(name, ".")
-		if id, ok := ParseID(after); ok && time.Since(id.Time()) > time.Hour {
-			q.disk.remove(name)
-		}
-	}
 }
 
 // sweepLocked removes what belongs to no entry, if nobody has the lock.
@@ -163,9 +150,14 @@ func (q *Queue) remove(folder string, id ID) {
 	}
 }
 
-// usageFile holds how many entries and octets the queue held when it was last
-// counted. The count is valid for a moment only, so that other processes can pass
-// the ceilings by no more than they add in that moment.
+// A usage is how much the queue held when it was counted, with what was added since.
+// It is a text of State, and valid for a moment only, so that processes which add at
+// the same time can pass the ceilings by no more than they add in that moment.
+type usage struct {
+	At time.Time
+	room
+}
+
 const (
 	usageFile  = "usage"
 	usageValid = 5 * time.Second
@@ -187,61 +179,42 @@ func (q *Queue) fits(size int64) error {
 // room reports ErrFull if there is no room for another entry, or none for one
 // of its client's.
 func (q *Queue) room(e *Entry) error {
-	size := e.Size
-	if err := q.fits(size); err != nil {
+	if err := q.fits(e.Size); err != nil {
 		return err
 	}
-	entries, octets := q.usage()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	u := q.usage()
+	all := u.add(e.Size)
+	var err error
 	switch {
-	case entries >= maxEntries:
-		return fmt.Errorf("%w: %s has %d entries", ErrFull, q.path, entries)
-	case q.MaxBytes.Load() > 0 && octets+size > q.MaxBytes.Load():
-		return fmt.Errorf("%w: %s holds %d MB, and queue-limit allows no more", ErrFull, q.path, octets>>20)
+	case all.Entries > maxEntries:
+		err = fmt.Errorf("%w: %s has %d entries", ErrFull, q.path, u.Entries)
+	case q.MaxBytes.Load() > 0 && all.Octets > q.MaxBytes.Load():
+		err = fmt.Errorf("%w: %s holds %d MB, and queue-limit allows no more", ErrFull, q.path, u.Octets>>20)
+	default:
+		err = q.shared(e, all)
 	}
-	if err := q.shared(e, room{entries, octets}); err != nil {
-		return err
+	if err == nil {
+		u.room = all
 	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.added.room = q.added.room.add(size)
-	return nil
-}
-
-// An addition is what this process has added since the queue was counted.
-type addition struct {
-	counted int64 // when that was, in microseconds
-	room
-}
-
-// since returns how much the queue holds that held so much when it was counted.
-func (q *Queue) since(counted, entries, octets int64) (int64, int64) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.added.counted != counted {
-		q.added = addition{counted: counted}
-	}
-	return entries + q.added.entries, octets + q.added.octets
+	text, _ := json.Marshal(u)
+	q.State.Overwrite(usageFile, text)
+	return err
 }
 
 // usage returns how much the queue holds, or held a moment ago.
-func (q *Queue) usage() (entries, octets int64) {
-	if text, err := q.disk.read(usageFile); err == nil {
-		words := strings.Fields(string(text))
-		if len(words) == 4 && words[3] == endLine {
-			at, _ := strconv.ParseInt(words[0], 10, 64)
-			entries, _ = strconv.ParseInt(words[1], 10, 64)
-			octets, _ = strconv.ParseInt(words[2], 10, 64)
-			if age := time.Since(time.UnixMicro(at)); age >= 0 && age < usageValid {
-				return q.since(at, entries, octets)
-			}
+func (q *Queue) usage() usage {
+	var u usage
+	if err := json.Unmarshal(q.State.Read(usageFile), &u); err == nil {
+		if age := time.Since(u.At); age >= 0 && age < usageValid {
+			return u
 		}
 	}
 	ids, _ := q.IDs()
-	entries, octets = int64(len(ids)), 0
+	u = usage{time.Now(), room{Entries: int64(len(ids))}}
 	for _, id := range ids {
-		octets += q.disk.size(string(id) + messageEnd)
+		u.Octets += q.disk.size(string(id) + messageEnd)
 	}
-	at := time.Now().UnixMicro()
-	q.disk.write(usageFile, fmt.Appendf(nil, "%d %d %d %s\n", at, entries, octets, endLine))
-	return q.since(at, entries, octets)
+	return u
 }
