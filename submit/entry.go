@@ -57,16 +57,13 @@ func RequestOf(e *queue.Entry) *Request {
 	return r
 }
 
-// Resume makes a job of the request of an entry again: it finds the account, and
-// applies aliases and the account's rules anew.
+// Resume makes a job of the request of an entry again: it finds the account in the
+// configuration of s, which is the entry's (Of), and applies aliases and the account's
+// rules anew.
 func (s *Submitter) Resume(r *Request, e *queue.Entry) (*Job, error) {
-	by := ChoiceOf(e)
-	loaded, err := s.load(by.CommandLine)
-	if err != nil {
-		return nil, err
-	}
-	r.By = by
-	if r.Account, r.Why, err = loaded.Choose(by); err != nil {
+	r.By = ChoiceOf(e)
+	var err error
+	if r.Account, r.Why, err = s.Config.Choose(r.By); err != nil {
 		return nil, err
 	}
 	return s.prepare(r)
@@ -75,22 +72,15 @@ func (s *Submitter) Resume(r *Request, e *queue.Entry) (*Job, error) {
 // Of returns s with the configuration, and the home, of entries that say where both
 // are. This is the only copy of a Submitter.
 func (s *Submitter) Of(files config.Override) (*Submitter, error) {
-	c, err := s.load(files)
-	if err != nil {
-		return nil, err
+	other := *s
+	if s.Load != nil {
+		var err error
+		if other.Config, err = s.Load(files); err != nil {
+			return nil, err
+		}
+		other.Log = s.Log.Like(other.Config)
 	}
-	own := *s
-	own.Config, own.Log = c, s.Log.Like(c)
-	own.Smarthosts = s.Smarthosts.Clone()
-	own.Smarthosts.Secrets.Store.Home = files.Paths(s.Identity).Home // of whoever queued the entry
-	own.Load = func(config.Override) (*config.Config, error) { return c, nil }
-	return &own, nil
-}
-
-// load returns the configuration that an entry is sent with.
-func (s *Submitter) load(files config.Override) (*config.Config, error) {
-	if s.Load == nil {
-		return s.Config, nil
-	}
-	return s.Load(files)
+	other.Smarthosts = s.Smarthosts.Clone()
+	other.Smarthosts.Secrets.Store.Home = files.Paths(s.Identity).Home // of whoever queued the entry
+	return &other, nil
 }
