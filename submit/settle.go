@@ -169,7 +169,9 @@ func (s *Submitter) meetLimits(j *Job, e *queue.Entry) (rests bool) {
 			known[text] = to.Err
 			switch {
 			case !s.Throttle().Alone(j.account, e.ID):
-				rests = s.meetLimit(j.account, to.Err, e.ID) || rests
+				met, err := s.Throttle().Met(j.account, to.Err, e.ID)
+				s.Log.Fault(err)
+				rests = rests || met
 			case (time.Since(e.Limited) < aloneTime || queue.TooFew(e.Attempts)) && !e.Limited.IsZero():
 				known[text] = deferred(smtp.AboutMessage(to.Err))
 			default:

@@ -1,22 +1,16 @@
 // Package submit takes a message to the smarthost of an account, now or from
 // the queue, and says for each recipient what became of it.
 //
-//	program, serve.go, listen.go   who asks: a command line, one SMTP client, many
-//	   │
-//	Request                   what the caller asked for: message, envelope, account
+//	Request                   what a command line or an SMTP client asks for
 //	   │ Prepare (prepare.go)   aliases and the account's rules
 //	Job                       what is sent, to which recipients (job.go)
 //	   │ Deliver                one session with the smarthost: each recipient has an outcome
 //	   │ Keep (keep.go)         the policy (settle.go): sent, waits, refused, or the caller's again
 //	Report                    what the caller has to know (report.go)
 //
-// What waits is an entry of the queue (entry.go), of which a run makes a Request again
-// (run.go, attempt.go); what is given up becomes a notice (bounce.go). Postpone and
-// Refuse are for what cannot be delivered, Later for what is queued without an attempt,
-// Enqueue for what takes too long (overtime.go).
-//
-// Explain stops after Job, and package rehearse puts a smarthost of its own at the end
-// of the same way. Package doctor goes it step by step, as far as MAIL.
+// What waits is an entry of the queue (entry.go), of which package runner makes a Request
+// again. Postpone and Refuse are for what cannot be delivered, Later for what is queued
+// without an attempt, Enqueue for what takes too long. Explain stops after Job.
 //
 // Errors: everything that can go wrong below, with its kind; before the first
 // MAIL always of scope Account. A Report is the error of a submission that
@@ -84,6 +78,15 @@ func (r *Request) Choose(c *config.Config) (err error) {
 	return err
 }
 
+// ID returns the ID of the message in the log, which is also that of its queue
+// entry if there is one.
+func (r *Request) ID() queue.ID {
+	if r.queueID == "" {
+		r.queueID = queue.NewID(time.Now())
+	}
+	return r.queueID
+}
+
 // Wanted is a recipient as the caller named it.
 type Wanted struct {
 	envelope.Recipient
@@ -108,6 +111,24 @@ type Submitter struct {
 	Console  *status.Console                                     // may be nil
 
 	Unwritten *throttle.Unwritten // see throttle.New; may be nil
+}
+
+// Throttle holds accounts back, for all processes that use the queue.
+func (s *Submitter) Throttle() *throttle.Throttle {
+	return throttle.New(s.Queue, s.Config, s.Unwritten)
+}
+
+// Schedule is when things are tried again, as the configuration has it.
+func (s *Submitter) Schedule() queue.Schedule { return throttle.Schedule(s.Config) }
+
+// Pool returns Smarthosts with the configuration, the queue and the log of s.
+func (s *Submitter) Pool() *smarthost.Pool {
+	p := s.Smarthosts.Clone()
+	if p.Secrets.Config = s.Config; s.Queue != nil {
+		p.Secrets.State, p.Dialer.State = s.Queue.State, s.Queue.State
+	}
+	p.Throttle, p.Log, p.Console, p.Quiet = s.Throttle(), s.Log, s.Console, s.Sendmail
+	return p
 }
 
 // Apart returns a new Submitter with the configuration and the outside world of s, but

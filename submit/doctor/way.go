@@ -36,7 +36,7 @@ func (d *doctor) names(ctx context.Context) []finding {
 func (d *doctor) lookUp(ctx context.Context, server config.Server) []finding {
 	ctx, cancel := smarthost.Limit(ctx, d.account)
 	defer cancel()
-	dialer := d.s.Secrets().Dialer
+	dialer := d.s.Pool().Secrets.Dialer
 	targets, err := dialer.Targets(ctx, d.account, server)
 	if err != nil {
 		return single(failing(err))
@@ -107,7 +107,7 @@ func (d *doctor) connections(ctx context.Context) []finding {
 			found = append(found, failing(m.Err))
 			continue
 		}
-		if d.s.Secrets().Dialer.Is(m.Hop, dial.Stalls) {
+		if d.s.Pool().Secrets.Dialer.Is(m.Hop, dial.Stalls) {
 			found = append(found, noted(status.Connection.Errorf("%s: a mail got stuck there within the last hour, so this address comes last", m.Hop)))
 			continue
 		}

@@ -20,6 +20,7 @@ import (
 	"sendoff/submit/process"
 	"sendoff/submit/rehearse"
 	"sendoff/submit/status"
+	"sendoff/submit/throttle"
 )
 
 // login asks for the secret of an account, and stores it.
@@ -31,7 +32,7 @@ func (p *program) login(ctx context.Context) error {
 	job := p.conversation(s)
 	job.For, job.Flow = p.cmd.For, p.cmd.Flow
 	job.Authorise = func(ctx context.Context, a *config.Account) error {
-		return s.Secrets().Authorise(ctx, a, true, p.person())
+		return s.Pool().Secrets.Authorise(ctx, a, true, p.person())
 	}
 	if err := job.Login(ctx, s.Config, a); err != nil {
 		return err
@@ -47,7 +48,7 @@ func (p *program) logout(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	refs, item, err := s.Secrets().Credentials(a)
+	refs, item, err := s.Pool().Secrets.Credentials(a)
 	if err != nil {
 		return err
 	}
@@ -94,7 +95,7 @@ func (p *program) loginAccount() (*submit.Submitter, *config.Account, error) {
 // secret has changed.
 func (p *program) retryLogin(s *submit.Submitter, a *config.Account) {
 	if s.Queue != nil {
-		s.Forget(a)
+		s.Throttle().Forget(throttle.Key(a))
 		s.Wake()
 	}
 }
@@ -112,9 +113,9 @@ func (p *program) setup(ctx context.Context) error {
 	job.PasswordFile, job.ISPDB, job.Yes, job.Force, job.NoTest = answers.PasswordFile, answers.ISPDB, answers.Yes, answers.Force, answers.NoTest
 	job.ClientID, job.ClientSecretFile, job.Tenant = answers.ClientID, answers.ClientSecretFile, answers.Tenant
 	job.Authorise = func(ctx context.Context, a *config.Account) error {
-		return s.Secrets().Authorise(ctx, a, false, p.person())
+		return s.Pool().Secrets.Authorise(ctx, a, false, p.person())
 	}
-	job.Withdraw = func(ctx context.Context, a *config.Account) error { return s.Secrets().Withdraw(ctx, a) }
+	job.Withdraw = func(ctx context.Context, a *config.Account) error { return s.Pool().Secrets.Withdraw(ctx, a) }
 	job.Provide = func(p *config.OAuth2) { s.Config.Providers = append(s.Config.Providers, p) }
 	job.Try = func(ctx context.Context, t setup.Trial) (setup.Seen, error) {
 		seen, err := rehearse.Try(ctx, s, rehearse.Trial(t))

@@ -143,7 +143,7 @@ func (p *program) secretAsCron(ctx context.Context) error {
 	if err == nil {
 		var a *config.Account
 		if a, _, err = s.Config.Choose(p.choice()); err == nil {
-			err = s.Secrets().GetStored(ctx, a)
+			err = s.Pool().Secrets.GetStored(ctx, a)
 		}
 	}
 	if err == nil {

@@ -284,7 +284,7 @@ func (p *program) sayRun(s *submit.Submitter, now bool, done runner.Outcome) {
 		p.say(whose() + done.String())
 	}
 	if now && done.Left > 0 {
-		for _, line := range s.Resting() {
+		for _, line := range s.Throttle().Resting(s.Queue) {
 			p.say(line)
 		}
 	}

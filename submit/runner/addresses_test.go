@@ -86,7 +86,7 @@ func TestStalledAddress(t *testing.T) {
 		if err := send(t, s, "bob@example.net"); err != nil || dialled() != "six" {
 			t.Errorf("later: %v", err)
 		}
-		s.Secrets().Dialer.Sweep()
+		s.Pool().Secrets.Dialer.Sweep()
 		if names := s.Queue.State.List(); slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(n, "address-") }) {
 			t.Errorf("left: %q", names)
 		}
@@ -121,7 +121,7 @@ func TestStalls(t *testing.T) {
 				}
 				dialled()
 				h := dial.Hop{Target: dial.Target{Server: s.Config.Accounts[0].Servers[0]}, Address: netip.MustParseAddrPort(dialtest.At(dialtest.Six1))}
-				if got := s.Secrets().Dialer.Is(h, dial.Stalls); got != tt.want {
+				if got := s.Pool().Secrets.Dialer.Is(h, dial.Stalls); got != tt.want {
 					t.Errorf("%v", got)
 				}
 				time.Sleep(48 * time.Hour)
@@ -141,7 +141,7 @@ func TestLateAnswerAfterStall(t *testing.T) {
 			}
 			return lookup(ctx, network, host)
 		}
-		s.Secrets().Dialer.Remember(dial.Hop{Target: dial.Target{Server: s.Config.Accounts[0].Servers[0]}, Address: netip.MustParseAddrPort(dialtest.At(dialtest.Six1))}, dial.Stalls)
+		s.Pool().Secrets.Dialer.Remember(dial.Hop{Target: dial.Target{Server: s.Config.Accounts[0].Servers[0]}, Address: netip.MustParseAddrPort(dialtest.At(dialtest.Six1))}, dial.Stalls)
 		if err := send(t, s, "bob@example.net"); err != nil {
 			t.Error(err)
 		}

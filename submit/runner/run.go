@@ -72,7 +72,7 @@ func (r *run) tidy() {
 		r.s.Log.Fault(err) // what it left is in nobody's way
 	}
 	r.dropped(r.s)
-	r.s.Secrets().Dialer.Sweep()
+	r.s.Pool().Secrets.Dialer.Sweep()
 }
 
 // dropped tells of entries that have left failed by its bounds.
