@@ -85,7 +85,8 @@ func (s *Submitter) addRecipients(r *Request, j *Job, h *header) error {
 		for _, text := range resolved.Faults {
 			if !slices.Contains(j.warnings, text) {
 				j.warnings = append(j.warnings, text)
-				s.aliasFault(text)
+				s.Log.Warning(text) // it stops no mail, but somebody should mend it
+				s.Console.TellOnce("warning: " + text)
 			}
 		}
 		for _, to := range resolved.To {
@@ -124,13 +125,6 @@ func (s *Submitter) Resolve(w Wanted, rules *rewrite.Rules) (rewrite.Resolution,
 		}
 	}
 	return rules.Resolve(w.Address, aliases)
-}
-
-// aliasFault tells, once a process, what is wrong with the alias file: it stops no
-// mail, but somebody should mend it.
-func (s *Submitter) aliasFault(text string) {
-	s.Log.Warning(text)
-	s.Console.TellOnce("warning: " + text)
 }
 
 // A header applies the rules to the addresses of a message's header. It has the
@@ -194,33 +188,18 @@ func (r *Request) stamp(d *message.Defaults, domain string) {
 // mailbox returns what is to stand in a field of the header in place of a, and
 // why: an address, and the name for it where there is none.
 func (h *header) mailbox(field string, a envelope.Address) (to message.Mailbox, why string, err error) {
-	switch {
-	case isSenderField(field):
-	case !h.shown.IsNull() && isRecipientField(field) && h.IsLocal(a) && strings.EqualFold(a.Local(), h.alias.Local()):
-		return message.Mailbox{Address: h.shown}, "an alias, and nobody else gets the message", nil
-	default:
-		to.Address, why, err = h.Recipient(a)
+	switch name := strings.TrimPrefix(strings.ToLower(field), "resent-"); name {
+	case "from", "sender":
+		to.Address, why, err = h.Sender(a)
+		if to.Address != a && name == "from" {
+			to.Name = h.NameFor(&a)
+		}
 		return to, why, err
-	}
-	to.Address, why, err = h.Sender(a)
-	if to.Address != a && strings.HasSuffix(strings.ToLower(field), "from") {
-		to.Name = h.NameFor(&a)
-	}
-	return to, why, err
-}
-
-// isSenderField reports whether a field says who sends, rather than to whom.
-func isSenderField(field string) bool {
-	name := strings.TrimPrefix(strings.ToLower(field), "resent-")
-	return name == "from" || name == "sender"
-}
-
-// isRecipientField reports whether a field says to whom the message goes, rather
-// than who sends it or hears of it.
-func isRecipientField(field string) bool {
-	switch strings.TrimPrefix(strings.ToLower(field), "resent-") {
 	case "to", "cc", "apparently-to":
-		return true
+		if !h.shown.IsNull() && h.IsLocal(a) && strings.EqualFold(a.Local(), h.alias.Local()) {
+			return message.Mailbox{Address: h.shown}, "an alias, and nobody else gets the message", nil
+		}
 	}
-	return false
+	to.Address, why, err = h.Recipient(a)
+	return to, why, err
 }
