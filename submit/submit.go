@@ -163,52 +163,47 @@ func (s *Submitter) Deliver(ctx context.Context, j *Job) {
 		return
 	}
 	mails := []smtp.Mail{s.Mail(j, func(smtp.Result) {})}
-	v, done, err := s.admitted(ctx, j)
-	if err != nil {
-		Fail(mails, err)
-		return
+	session, done, err := s.admitted(ctx, j)
+	if err == nil {
+		defer done()
 	}
-	defer done()
-	for {
-		mails, err = v.Send(ctx, mails, nil)
-		again := v.Reused // v may be another's from here on
-		s.Smarthosts.Put(v, err)
-		if again && j.isUntouched() && ctx.Err() == nil {
+	for err == nil && len(mails) > 0 {
+		var end error
+		reused := session.Reused // somebody else may have the session after Put
+		mails, end = session.Send(ctx, mails, nil)
+		s.Smarthosts.Put(session, end)
+		if reused && j.isUntouched() && ctx.Err() == nil {
 			done()
 			j.reset()
 			s.Deliver(ctx, j)
 			return
 		}
-		if len(mails) == 0 {
-			return
-		}
-		if v, err = s.Pool().Get(ctx, j.account, j.hello, throttle.SlotTime, false); err != nil {
-			Fail(mails, err)
-			return
+		if len(mails) > 0 {
+			session, err = s.Pool().Get(ctx, j.account, j.hello, throttle.SlotTime, false)
 		}
 	}
+	Fail(mails, err)
 }
 
 // admitted returns a session for j, if the account takes another message now: no
 // limit of the server's stands against that, and no rate. done is to be called
 // when j has had its outcome.
-func (s *Submitter) admitted(ctx context.Context, j *Job) (v *smarthost.Session, done func(), err error) {
+func (s *Submitter) admitted(ctx context.Context, j *Job) (session *smarthost.Session, done func(), err error) {
 	if err := s.Throttle().Pace(j.account, false); err != nil {
 		return nil, nil, err
 	}
 	if done, err = s.Throttle().Admit(j.account); err != nil {
 		return nil, nil, err
 	}
-	if v, err = s.Pool().Get(ctx, j.account, j.hello, throttle.SlotTime, false); err == nil {
+	if session, err = s.Pool().Get(ctx, j.account, j.hello, throttle.SlotTime, false); err == nil {
 		if err = s.Throttle().Pace(j.account, true); err != nil {
-			s.Smarthosts.Put(v, nil)
+			s.Smarthosts.Put(session, nil)
 		}
 	}
 	if err != nil {
 		done()
-		return nil, nil, err
 	}
-	return v, done, nil
+	return session, done, err
 }
 
 // Fail gives all mails the same outcome.
