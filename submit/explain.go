@@ -21,13 +21,17 @@ func (s *Submitter) Explain(w io.Writer, r *Request) error {
 		return err
 	}
 	out := bufio.NewWriter(w)
+	credentials := "none"
+	if a := r.Account; a.User != "" {
+		credentials = a.User + ", secret from " + login.Sources(a)
+	}
 	var servers []string
 	for _, server := range r.Account.Servers {
 		servers = append(servers, server.String())
 	}
 	fmt.Fprintf(out, "account:   %s (%s)\n", r.Account.Name, r.Why)
 	fmt.Fprintf(out, "server:    %s\n", strings.Join(servers, ", "))
-	fmt.Fprintf(out, "login:     %s\n", loginWords(r))
+	fmt.Fprintf(out, "login:     %s\n", credentials)
 	fmt.Fprintf(out, "EHLO:      %s\n", j.hello)
 	fmt.Fprintf(out, "MAIL FROM: <%s> (%s)\n", j.envelope.From, j.sender)
 	for _, to := range j.To {
@@ -84,11 +88,4 @@ func (s *Submitter) Verify(w io.Writer, r *Request) error {
 		}
 	}
 	return out.Flush()
-}
-
-func loginWords(r *Request) string {
-	if r.Account.User == "" {
-		return "none"
-	}
-	return fmt.Sprintf("%s, secret from %s", r.Account.User, login.Sources(r.Account))
 }

@@ -35,11 +35,9 @@ func (s *Submitter) Postpone(r *Request, fault error) error {
 // the sendmail face, a copy, unless r is not whole. The error is why, in a
 // Report; err may be nil if r.Bad says it all.
 func (s *Submitter) Refuse(r *Request, err error) error {
-	var d message.Defaults
-	r.stamp(&d, s.Identity.FQDN)
 	s.logSubmission(r)
 	j := FailedJob(r, err)
-	if k := status.KindOf(err); r.Message == nil && (k == status.NoInput || status.Of(err).Temporary()) {
+	if r.Message == nil && (status.KindOf(err) == status.NoInput || status.Of(err).Temporary()) {
 		s.settle(j, s.entry(r), false)
 		return err
 	}

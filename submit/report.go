@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sendoff/submit/envelope"
+	"sendoff/submit/message"
 	"sendoff/submit/process"
 	"sendoff/submit/queue"
 	"sendoff/submit/smtp"
@@ -27,8 +28,7 @@ type Report struct {
 // A Failure is what failed for several recipients with the same words.
 type Failure struct {
 	Outcome
-	to  []envelope.Address
-	bad bool // it is about what the caller named as a recipient, and is no address
+	to []envelope.Address
 }
 
 // Failures returns what failed, in the order in which it was found out.
@@ -38,15 +38,15 @@ func (j *Job) Failures() []Failure {
 		list = append(list, Failure{Outcome: j.fault})
 	}
 	for _, o := range j.bad {
-		list = append(list, Failure{Outcome: o, bad: true})
+		list = append(list, Failure{Outcome: o})
 	}
-	of := len(list) // the first that is about recipients of a server
+	first := len(list) // that is about recipients of a server
 	for _, i := range j.order {
 		to := &j.To[i]
 		if to.Err == nil {
 			continue
 		}
-		if last := len(list) - 1; last >= of && list[last].Unknown == to.Unknown && list[last].Err.Error() == to.Err.Error() {
+		if last := len(list) - 1; last >= first && list[last].Unknown == to.Unknown && list[last].Err.Error() == to.Err.Error() {
 			list[last].to = append(list[last].to, to.Address)
 			continue
 		}
@@ -95,7 +95,7 @@ func (r *Report) Error() string {
 	if len(sent) > 0 {
 		lines = append(lines, "sent to "+addresses(sent)+" all the same; do not send it to them again")
 	}
-	if failures[0].bad && r.job.has(Waits) && !slices.ContainsFunc(failures, func(f Failure) bool { return f.Verdict == Waits }) {
+	if len(r.job.bad) > 0 && r.job.has(Waits) && !slices.ContainsFunc(failures, func(f Failure) bool { return f.Verdict == Waits }) {
 		lines = append(lines, "the other recipients' mail is queued as "+string(r.job.id))
 	}
 	if r.job.copy != "" {
@@ -191,8 +191,9 @@ func (s *Submitter) logSubmission(r *Request) {
 	var size, id any
 	if r.Message != nil {
 		size, id = r.Message.Survey().Size, r.Message.MessageID()
-		if id == "" && r.id != "" {
-			id = "<" + r.id + ">" // complete adds it
+		if id == "" {
+			r.stamp(new(message.Defaults), s.Identity.FQDN)
+			id = "<" + r.id + ">" // that it gets before it is sent
 		}
 	}
 	uid, caller, dir := r.Peer.UID, r.Peer.Program(), ""

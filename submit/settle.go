@@ -101,22 +101,20 @@ func (s *Submitter) becomes(err error, queued bool) Verdict {
 		return Refused
 	case queued:
 		return Waits
-	case isInterrupt(err), isForPerson(k) && !s.Sendmail:
+	case IsInterrupt(err):
+		return Returned
+	}
+	forPerson := k.Scope() == status.Account && k != status.Connection && k != status.Limited
+	if forPerson && !s.Sendmail {
 		return Returned
 	}
 	return Waits
 }
 
-// isInterrupt reports whether err is that a person has changed their mind.
-func isInterrupt(err error) bool {
+// IsInterrupt reports whether err is that a person has changed their mind.
+func IsInterrupt(err error) bool {
 	var stopped process.Stopped
 	return errors.As(err, &stopped) && stopped.Signal == os.Interrupt
-}
-
-// isForPerson reports whether a person has to mend the account after a failure of
-// kind k.
-func isForPerson(k status.Kind) bool {
-	return k.Scope() == status.Account && k != status.Connection && k != status.Limited
 }
 
 // SettleEntry settles an attempt at an entry, which then has those recipients that

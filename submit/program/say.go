@@ -91,7 +91,7 @@ func (p *program) fail(err error) int {
 		return code // whoever reads a list has seen enough
 	}
 	p.sayLines(smtp.Brief(err))
-	if code == status.Temporary.Exit() && p.submits() && !p.reading.Load() && !interrupted(err) {
+	if code == status.Temporary.Exit() && p.submits() && !p.reading.Load() && !submit.IsInterrupt(err) {
 		why := ""
 		if report := new(submit.Report); errors.As(err, &report) && report.NotQueued != "" {
 			why = ": " + report.NotQueued
@@ -145,12 +145,6 @@ func (p *program) tell(text string, fault error) {
 // submits reports whether the mail of this invocation matters to anyone.
 func (p *program) submits() bool {
 	return p.cmd.Submits && !p.cmd.DryRun && !p.cmd.Rehearse
-}
-
-// interrupted reports whether a person changed their mind.
-func interrupted(err error) bool {
-	var s process.Stopped
-	return errors.As(err, &s) && s.Signal == os.Interrupt
 }
 
 // say writes one line to stderr, unless the caller wants none (-oeq).
