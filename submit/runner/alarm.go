@@ -69,7 +69,7 @@ type late struct {
 // waits for that.
 func (r *run) alarm(ctx context.Context, now bool) {
 	defer r.spread(ctx)
-	if r.which.Match != nil || r.which.along != nil || !now && time.Since(r.alarmed).Abs() < alarmStep {
+	if r.which.Match != nil || !now && time.Since(r.alarmed).Abs() < alarmStep {
 		return
 	}
 	r.alarmed = time.Now()

@@ -23,14 +23,6 @@ const (
 	alongMost = 100             // so many of the oldest entries are looked at, and of the newest
 )
 
-// An along says which entries may go along. A nil one says nothing.
-type along struct {
-	account *config.Account
-	until   time.Time
-	fresh   bool // only those that found all sessions busy: something runs the queue
-	s       *submit.Submitter
-}
-
 // TakesAlong reports whether entries may go along with a message of s. If so, its
 // session is to be kept for them.
 func TakesAlong(s *submit.Submitter) bool {
@@ -58,7 +50,8 @@ func hadNoSession(s *submit.Submitter, e *queue.Entry) bool {
 }
 
 // Along sends entries of a in the session that a message has left to idle; nothing if
-// there is no session.
+// there is no session. If something runs the queue, only those that found all sessions
+// busy go along.
 func (r *Runner) Along(ctx context.Context, a *config.Account, idle *smarthost.Idle) error {
 	if a == nil || idle.IsEmpty() {
 		return nil
@@ -66,23 +59,7 @@ func (r *Runner) Along(ctx context.Context, a *config.Account, idle *smarthost.I
 	ctx, cancel := context.WithTimeout(ctx, alongEnd)
 	defer cancel()
 	trouble, _ := r.s.Trouble()
-	_, err := r.Pass(ctx, Selection{along: &along{a, time.Now().Add(alongTime), trouble == "", r.s}})
+	fits := func(e *queue.Entry) bool { return e.Size <= alongSize && (trouble != "" || hadNoSession(r.s, e)) }
+	_, err := r.Pass(ctx, Selection{Match: fits, account: throttle.Key(a), until: time.Now().Add(alongTime)})
 	return err
 }
-
-func (w *along) ids(ids []queue.ID) []queue.ID {
-	if n := len(ids); w != nil && n > 2*alongMost {
-		return append(ids[:alongMost:alongMost], ids[n-alongMost:]...)
-	}
-	return ids
-}
-
-func (w *along) isFor(a *config.Account) bool {
-	return w == nil || a != nil && throttle.Key(a) == throttle.Key(w.account)
-}
-
-func (w *along) fits(e *queue.Entry) bool {
-	return w == nil || e.Size <= alongSize && (!w.fresh || hadNoSession(w.s, e))
-}
-
-func (w *along) isOver() bool { return w != nil && time.Now().After(w.until) }

@@ -321,8 +321,11 @@ const maxBegun = 100
 // is none.
 func (g *group) next() *attempt {
 	for {
+		if until := g.r.which.until; !until.IsZero() && time.Now().After(until) {
+			return nil
+		}
 		id, ok := g.pop()
-		if !ok || g.r.which.along.isOver() {
+		if !ok {
 			return nil
 		}
 		t := g.try(id)

@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -91,10 +92,12 @@ func (r *run) look(ctx context.Context, begin bool) (next time.Time, left int, e
 	if err != nil {
 		return next, 0, err
 	}
-	ids = r.which.along.ids(ids)
+	if n := len(ids); r.which.account != "" && n > 2*alongMost {
+		ids = slices.Delete(ids, alongMost, n-alongMost)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.begin()
+	r.configs, r.accounts = make(map[config.Override]*loaded), make(map[config.Choice]*group) // as files may have changed
 	before := r.known
 	r.known = make(map[queue.ID]*known, len(ids))
 	for _, id := range ids {
@@ -120,11 +123,6 @@ func (r *run) look(ctx context.Context, begin bool) (next time.Time, left int, e
 	return next, left, nil
 }
 
-// begin begins a look: a configuration may have changed since the last one.
-func (r *run) begin() {
-	r.configs, r.accounts = make(map[config.Override]*loaded), make(map[config.Choice]*group)
-}
-
 // read reads an entry; it returns nil if it cannot.
 func (r *run) read(id queue.ID) *known {
 	e, err := r.s.Queue.Read(id)
@@ -136,7 +134,7 @@ func (r *run) read(id queue.ID) *known {
 	}
 	return &known{
 		by: submit.ChoiceOf(e), born: e.Born(), attempts: e.Attempts, last: e.LastTried(), next: e.Next,
-		other: r.which.Match != nil && !r.which.Match(e) || !r.which.along.fits(e),
+		other: r.which.Match != nil && !r.which.Match(e),
 	}
 }
 
@@ -155,7 +153,7 @@ func (r *run) due(id queue.ID, k *known, begin bool) (at time.Time, g *group) {
 	if g = r.group(k.by, begin); g.waits.After(time.Now()) {
 		return g.waits, nil
 	}
-	if !r.which.along.isFor(g.account) {
+	if only := r.which.account; only != "" && only != g.key.account {
 		return time.Now(), nil
 	}
 	return time.Now(), g

@@ -47,7 +47,8 @@ type Selection struct {
 	Now   bool                      // those whose time has not come, too
 	Match func(e *queue.Entry) bool // nil: all
 
-	along *along // not nil: those that go along with another message
+	account string    // if not "", those of the account that has this key; see Along
+	until   time.Time // if not zero, none is begun after
 }
 
 // An Outcome is what a pass has come to.
@@ -120,14 +121,14 @@ func (r *Runner) UntilEmpty(ctx context.Context) (err error) {
 		}
 	}()
 	for {
-		release, err := r.lock()
+		release, err := r.s.Queue.State.LockWithin(spool.RunnerLock, endTime)
 		if errors.Is(err, queue.ErrBusy) {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		left, err := r.untilEmpty(ctx)
+		left, err := r.run(ctx, false)
 		release()
 		if err != nil || ctx.Err() != nil {
 			return err
@@ -138,43 +139,22 @@ func (r *Runner) UntilEmpty(ctx context.Context) (err error) {
 	}
 }
 
-// lock takes the lock of the runner. Somebody may only be at its end.
-func (r *Runner) lock() (release func(), err error) {
-	for range 10 {
-		if release, err = r.s.Queue.State.Lock(spool.RunnerLock); !errors.Is(err, queue.ErrBusy) {
-			break
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	return release, err
-}
+// endTime is how long a runner that has found the queue empty may take to end.
+const endTime = 100 * time.Millisecond
 
 // Forever is the runner of the queue until ctx ends, whether anything is in it or
 // not.
 func (r *Runner) Forever(ctx context.Context) {
-	pause := func(d time.Duration) {
+	for ctx.Err() == nil {
+		release, err := r.s.Queue.State.Lock(spool.RunnerLock)
+		if err == nil {
+			_, err = r.run(ctx, true)
+			release()
+			r.s.Log.Fault(err)
+		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(d):
-		}
-	}
-	release, err := r.s.Queue.State.Lock(spool.RunnerLock)
-	for ; err != nil && ctx.Err() == nil; release, err = r.s.Queue.State.Lock(spool.RunnerLock) {
-		pause(time.Second) // somebody else's runner has to end
-	}
-	if err != nil {
-		return
-	}
-	defer release()
-	for ctx.Err() == nil {
-		seen, _ := r.s.Queue.Changed()
-		if _, err := r.untilEmpty(ctx); err != nil {
-			r.s.Log.Fault(err)
-			pause(maxBusy)
-			continue
-		}
-		for now := seen; now == seen && ctx.Err() == nil; now, _ = r.s.Queue.Changed() {
-			pause(time.Second)
+		case <-time.After(time.Second): // somebody else's runner has to end, or the disk to be mended
 		}
 	}
 }
@@ -182,10 +162,11 @@ func (r *Runner) Forever(ctx context.Context) {
 // maxPoll is how long the runner does not look for new entries.
 const maxPoll = time.Second
 
-// untilEmpty is a run without an end but that of the queue: it looks again
-// whenever something may have become due. It leaves entries for which only another
-// process can have the secret, so that such a one can start a runner.
-func (r *Runner) untilEmpty(ctx context.Context) (left map[queue.ID]bool, err error) {
+// run runs the queue until it is empty, or until ctx ends: it looks again whenever
+// something may have become due. Unless it is to go on forever, it leaves entries for
+// which only another process can have the secret, so that such a one can start a
+// runner.
+func (r *Runner) run(ctx context.Context, forever bool) (left map[queue.ID]bool, err error) {
 	work := r.newRun(Selection{})
 	defer work.all.Wait()
 	for {
@@ -197,7 +178,9 @@ func (r *Runner) untilEmpty(ctx context.Context) (left map[queue.ID]bool, err er
 		if err == nil {
 			work.alarm(ctx, n == 0)
 		}
-		if left := work.lacking(); err != nil || n == len(left) && !r.events.IsTelling() || ctx.Err() != nil {
+		left := work.lacking()
+		isDone := !forever && n == len(left) && !r.events.IsTelling()
+		if err != nil || isDone || ctx.Err() != nil {
 			return left, err
 		}
 		if err := work.sleep(ctx, next, seen); err != nil {
