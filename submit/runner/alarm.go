@@ -18,11 +18,12 @@ import (
 // queue.AlarmTime, and once when neither is so any more. What was told is in a file of the
 // account's name, so that all runs of the queue together tell it once.
 
-// Announced is what a person was told of an account, as a file in the queue's folder
-// keeps it in JSON.
-type announced struct {
+// A delay is why mail does not leave by an account, as a file in the queue's folder keeps
+// it in JSON once a person was told.
+type delay struct {
 	Account   string
-	Since, At time.Time
+	Event     string    // notify.Fault or notify.Waiting
+	Since, At time.Time // At: when the file was written
 	Reason    string
 	Place     config.Override // of the configuration
 }
@@ -30,18 +31,9 @@ type announced struct {
 // toldPrefix begins the names of these files.
 const toldPrefix = "told-"
 
-// readTold returns what is in a file; nil if it cannot be read.
-func (r *run) readTold(name string) *announced {
-	t := new(announced)
-	if json.Unmarshal(r.s.Queue.State.Read(name), t) != nil {
-		return nil
-	}
-	return t
-}
-
-func (r *run) writeTold(name string, t *announced) error {
-	t.Since, t.At = t.Since.UTC(), time.Now().UTC()
-	text, err := json.Marshal(t)
+func (r *run) writeTold(name string, d delay) error {
+	d.Since, d.At = d.Since.UTC(), time.Now().UTC()
+	text, err := json.Marshal(d)
 	if err != nil {
 		return err
 	}
@@ -57,19 +49,11 @@ const toldStep = 24 * time.Hour
 // alarmStep is how often a runner looks for what a person should be told.
 const alarmStep = time.Minute
 
-// late is what waits for an account, as far as it is a reason to tell of it.
-type late struct {
-	event  string
-	since  time.Time
-	reason string
-	place  config.Override // of the configuration
-}
-
 // alarm tells what is new to a person, once a minute or if now says so. Nothing
 // waits for that.
 func (r *run) alarm(ctx context.Context, now bool) {
 	defer r.spread(ctx)
-	if r.which.Match != nil || !now && time.Since(r.alarmed).Abs() < alarmStep {
+	if r.selection.Match != nil || !now && time.Since(r.alarmed).Abs() < alarmStep {
 		return
 	}
 	r.alarmed = time.Now()
@@ -78,35 +62,32 @@ func (r *run) alarm(ctx context.Context, now bool) {
 		return // another run tells it, or nothing could be kept of what is told
 	}
 	defer release()
-	news, known := r.late(), make(map[string]bool)
+	delays, known := r.delays(), make(map[string]bool)
 	for _, name := range r.s.Queue.State.List() {
 		if !strings.HasPrefix(name, toldPrefix) {
 			continue
 		}
-		t := r.readTold(name)
-		if t != nil && news[t.Account] != nil {
-			if known[t.Account] = true; time.Since(t.At) > toldStep { // or it would be swept
-				r.writeTold(name, t)
+		var told delay
+		unread := json.Unmarshal(r.s.Queue.State.Read(name), &told)
+		if unread == nil && delays[told.Account] != nil {
+			if known[told.Account] = true; time.Since(told.At) > toldStep { // or it would be swept
+				r.writeTold(name, told)
 			}
 			continue
 		}
-		if err := r.s.Queue.State.Write(name, nil); err == nil && t != nil { // or it would be told again and again
-			r.tell(t.Account, late{notify.Recovered, t.Since, t.Reason, t.Place})
+		if err := r.s.Queue.State.Write(name, nil); err == nil && unread == nil { // or it would be told again and again
+			r.tell(notify.Recovered, &told)
 		}
 	}
-	for account, l := range news {
-		if known[account] {
-			continue
-		}
-		t := &announced{Account: account, Since: l.since, Reason: l.reason, Place: l.place}
-		if r.writeTold(toldPrefix+throttle.KeyOf(account), t) == nil { // or it would be told again and again
-			r.tell(account, *l)
+	for account, d := range delays {
+		if !known[account] && r.writeTold(toldPrefix+throttle.KeyOf(account), *d) == nil { // or it would be told again and again
+			r.tell(d.Event, d)
 		}
 	}
 }
 
-// late returns what there is to tell, by the account's name.
-func (r *run) late() map[string]*late {
+// delays returns what there is to tell, by the account's name.
+func (r *run) delays() map[string]*delay {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	long := func(since time.Time) bool { return !since.IsZero() && time.Since(since) >= queue.AlarmTime }
@@ -117,15 +98,16 @@ func (r *run) late() map[string]*late {
 			oldest[name], places[name] = k.born, k.by.Place()
 		}
 	}
-	all := make(map[string]*late)
+	all := make(map[string]*delay)
 	for name, at := range oldest {
 		if long(at) {
-			all[name] = &late{notify.Waiting, at, "the oldest message has waited since " + at.Local().Format("Jan _2 15:04"), places[name]}
+			reason := "the oldest message has waited since " + at.Local().Format("Jan _2 15:04")
+			all[name] = &delay{Account: name, Event: notify.Waiting, Since: at, Reason: reason, Place: places[name]}
 		}
 	}
 	for _, f := range throttle.Faults(r.s.Queue) {
 		if _, waits := oldest[f.Account]; waits && !f.Suspected() && (long(f.Since) || all[f.Account] != nil) {
-			all[f.Account] = &late{notify.Fault, f.Since, f.Reason, places[f.Account]}
+			all[f.Account] = &delay{Account: f.Account, Event: notify.Fault, Since: f.Since, Reason: f.Reason, Place: places[f.Account]}
 		}
 	}
 	return all
@@ -144,13 +126,13 @@ func (r *run) spread(ctx context.Context) {
 
 // tell writes a line to the log and has the command run, as the configuration of the
 // account says. A bug on the way ends nothing else.
-func (r *run) tell(account string, l late) {
+func (r *run) tell(event string, d *delay) {
 	r.s.Log.Fault(process.Guarded(func() {
-		s, err := r.s.Of(l.place)
+		s, err := r.s.Of(d.Place)
 		if err != nil {
 			s = r.s
 		}
-		s.Log.Line("account", l.event != notify.Recovered, "account", account, "status", l.event, "reply", l.reason)
-		r.events.Add(s.Event(l.event, "SENDOFF_EVENT_ACCOUNT="+account, "SENDOFF_EVENT_SINCE="+l.since.Format(time.RFC3339), "SENDOFF_REASON="+l.reason))
+		s.Log.Line("account", event != notify.Recovered, "account", d.Account, "status", event, "reply", d.Reason)
+		r.events.Add(s.Event(event, "SENDOFF_EVENT_ACCOUNT="+d.Account, "SENDOFF_EVENT_SINCE="+d.Since.Format(time.RFC3339), "SENDOFF_REASON="+d.Reason))
 	}))
 }

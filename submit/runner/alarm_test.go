@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"sendoff/config"
 	"sendoff/submit/maillog"
 	"sendoff/submit/mailq"
 	"sendoff/submit/notify"
@@ -171,7 +170,7 @@ func TestTellBug(t *testing.T) {
 		s.Config.NotifyCommand = "tell"
 		s.Smarthosts.Secrets.Store = nil // the bug
 		r := s.newRun(Selection{})
-		r.tell("work", late{notify.Fault, time.Now(), "a reason", config.Override{}})
+		r.tell(notify.Fault, &delay{Account: "work", Since: time.Now(), Reason: "a reason"})
 		r.spread(t.Context())
 		r.all.Wait()
 	})

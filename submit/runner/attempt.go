@@ -20,6 +20,8 @@ type attempt struct {
 	request *submit.Request
 	job     *submit.Job
 	over    bool // it was settled, or given back
+
+	answered bool // the session did not end before the outcome
 }
 
 // attempt prepares an entry to be sent. If that cannot be done, or there is nobody
@@ -61,7 +63,7 @@ func (t *attempt) mail() smtp.Mail {
 		}
 		asked = asked || r.Err != errLeft
 		if r.Err == nil {
-			t.g.passed()
+			t.g.probing.Store(false) // a limit is over
 		}
 		switch {
 		case !t.job.IsOver():
@@ -108,16 +110,14 @@ func (t *attempt) settle() {
 func (t *attempt) record() {
 	e := t.claim.Entry
 	if t.s.SettleEntry(t.job, e) {
-		t.g.halt()
+		t.g.halted.Store(true)
 	}
-	if !t.broken() {
-		t.g.progress(1)
-	}
+	t.answered = !t.broken()
 	switch {
 	case !e.Notice.IsZero():
 		t.settleNotice()
 	case e.Waiting() > 0:
-		t.again("")
+		t.postpone("")
 	case len(e.To) > 0:
 		t.g.r.givenUp.Add(1)
 		t.giveUp()
@@ -142,7 +142,7 @@ func (t *attempt) abort(err error) {
 		return
 	}
 	t.claim.Unknown = true
-	t.again(status.OneLine(err))
+	t.postpone(status.OneLine(err))
 }
 
 // broken reports whether the session ended in the middle.
@@ -153,9 +153,9 @@ func (t *attempt) broken() bool {
 	})
 }
 
-// again leaves the entry for another attempt, for a reason that is not one of its
+// postpone leaves the entry for another attempt, for a reason that is not one of its
 // recipients', if there is one.
-func (t *attempt) again(reason string) {
+func (t *attempt) postpone(reason string) {
 	e := t.claim.Entry
 	e.Attempts++
 	e.Tried = time.Now()

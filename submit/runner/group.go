@@ -2,11 +2,11 @@ package runner
 
 import (
 	"cmp"
-	"container/heap"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"sendoff/config"
@@ -27,15 +27,16 @@ type group struct {
 	account *config.Account   // nil if it is not to be had now
 	key     groupKey
 	waits   time.Time // the account's fault forbids an attempt before
+	release func()    // the lock of who is probing; nil if it is not had
+
+	halted  atomic.Bool // the account takes no more now: its sessions end
+	probing atomic.Bool // one message at a time finds out whether a limit is over
 
 	// r.mu is over these.
-	waiting  line   // those not tried yet
-	sessions int    // that are at work, or on their way
-	open     bool   // one of them was ready for mail
-	halted   bool   // the account takes no more now
-	probing  bool   // one message at a time finds out whether a limit is over
-	release  func() // the lock of who does so; nil if it is not had
-	sent     int    // messages that got an answer
+	waiting  []pending // those not tried yet
+	sorted   bool      // the one to be tried first is the last
+	sessions int       // that are at work, or on their way
+	open     bool      // one of them was ready for mail
 }
 
 // A groupKey tells groups apart: two configurations may each have an account
@@ -76,38 +77,26 @@ const perSession = 5
 // take gives the group an entry that is due. The lock is held.
 func (g *group) take(ctx context.Context, id queue.ID, k *known) {
 	k.taken = true
-	heap.Push(&g.waiting, newPending(id, k.attempts))
+	g.add(id, k.attempts)
 	switch {
 	case g.sessions == 0:
 		g.r.groups[g.key] = g
 		g.sessions++
 		g.r.all.Go(func() { g.run(ctx, throttle.SlotTime) })
-	case g.open && !g.probing: // a login that fails, fails once
+	case g.open && !g.probing.Load(): // a login that fails, fails once
 		g.grow(ctx)
 	}
 }
 
-// A line has the entry first that is to be tried first. It is a heap, because there
-// may be many, in any order.
-type line []pending
-
-func (l line) Len() int           { return len(l) }
-func (l line) Less(i, j int) bool { return l[i].before(l[j]) < 0 }
-func (l line) Swap(i, j int)      { l[i], l[j] = l[j], l[i] }
-func (l *line) Push(w any)        { *l = append(*l, w.(pending)) }
-
-// Pop is for the package heap.
-func (l *line) Pop() any {
-	last := len(*l) - 1
-	w := (*l)[last]
-	*l = (*l)[:last]
-	return w
+// add puts an entry among those not tried yet. The lock is held.
+func (g *group) add(id queue.ID, attempts int) {
+	g.waiting, g.sorted = append(g.waiting, newPending(id, attempts)), false
 }
 
 // grow begins further sessions if there are entries for them. The lock is held.
 func (g *group) grow(ctx context.Context) {
 	g.open = true
-	for !g.probing && g.sessions < min(g.s.Config.Sessions, (len(g.waiting)+perSession-1)/perSession) {
+	for !g.probing.Load() && g.sessions < min(g.s.Config.Sessions, (len(g.waiting)+perSession-1)/perSession) {
 		g.sessions++
 		g.r.all.Go(func() { g.run(ctx, 0) })
 	}
@@ -115,11 +104,11 @@ func (g *group) grow(ctx context.Context) {
 
 // ready is called when a session is, before each message. It reports whether
 // there may be no other in this session, because this one is a probe.
-func (g *group) ready(ctx context.Context) (one bool) {
+func (g *group) ready(ctx context.Context) (isProbe bool) {
 	g.r.mu.Lock()
 	defer g.r.mu.Unlock()
 	g.grow(ctx)
-	return g.probing
+	return g.probing.Load()
 }
 
 // restrain begins a group as a limit that was met, f, and the account's rate
@@ -137,46 +126,33 @@ func (g *group) restrain(f *throttle.Fault) {
 		g.waits = time.Now().Add(probeWait)
 		return
 	}
-	g.probing, g.release = true, release
+	g.probing.Store(true)
+	g.release = release
 }
 
 // probeWait is how long to leave it to others to find out whether a limit is over.
 const probeWait = 5 * time.Second
 
-// halt lets the sessions of the group end: the account takes no more now.
-func (g *group) halt() {
-	g.r.mu.Lock()
-	defer g.r.mu.Unlock()
-	g.halted = true
-}
-
-// passed is called when the server has taken a message: a limit is over.
-func (g *group) passed() {
-	g.r.mu.Lock()
-	defer g.r.mu.Unlock()
-	g.probing = false
-}
-
 func (g *group) pop() (queue.ID, bool) {
 	g.r.mu.Lock()
 	defer g.r.mu.Unlock()
-	if len(g.waiting) == 0 || g.halted {
+	last := len(g.waiting) - 1
+	if last < 0 || g.halted.Load() {
 		return "", false
 	}
-	return heap.Pop(&g.waiting).(pending).id, true
+	if !g.sorted {
+		slices.SortFunc(g.waiting, func(a, b pending) int { return b.before(a) })
+		g.sorted = true
+	}
+	first := g.waiting[last]
+	g.waiting = g.waiting[:last]
+	return first.id, true
 }
 
 func (g *group) push(e *queue.Entry) {
 	g.r.mu.Lock()
 	defer g.r.mu.Unlock()
-	heap.Push(&g.waiting, newPending(e.ID, e.Attempts))
-}
-
-func (g *group) progress(n int) int {
-	g.r.mu.Lock()
-	defer g.r.mu.Unlock()
-	g.sent += n
-	return g.sent
+	g.add(e.ID, e.Attempts)
 }
 
 // run tries entries of the group over sessions, one after the other. With the
@@ -185,12 +161,12 @@ func (g *group) run(ctx context.Context, patience time.Duration) {
 	defer g.end(ctx)
 	bug := process.Guarded(func() {
 		if g.account == nil {
-			g.rest()
+			g.giveUpOld()
 		}
-		var rest []smtp.Mail // that a server left to a new session
-		defer func() { submit.Fail(rest, errLeft) }()
-		for on := g.account != nil; on && ctx.Err() == nil; {
-			on = g.session(ctx, patience, &rest)
+		var left []smtp.Mail // by a server to a new session
+		defer func() { submit.Fail(left, errLeft) }()
+		for more := g.account != nil; more && ctx.Err() == nil; {
+			more = g.session(ctx, patience, &left)
 		}
 	})
 	if bug != nil {
@@ -218,9 +194,9 @@ func (g *group) end(ctx context.Context) {
 	g.r.wake()
 }
 
-// rest is called when the account could not be used: its entries wait, or are
-// too old for that.
-func (g *group) rest() {
+// giveUpOld is called when the account could not be used: its entries wait, but for
+// those that are too old for that.
+func (g *group) giveUpOld() {
 	f := g.s.Throttle().Fault(g.key.account)
 	g.r.mu.Lock()
 	all := slices.Clone(g.waiting)
@@ -247,18 +223,18 @@ func (g *group) rest() {
 	}
 }
 
-// session sends what rest has and entries over one session. It reports whether
-// another one is worth while, for what then is in rest, among others.
-func (g *group) session(ctx context.Context, patience time.Duration, rest *[]smtp.Mail) (again bool) {
+// session sends what is left, and entries, over one session. It reports whether
+// another session is worth while, for what is left then, among others.
+func (g *group) session(ctx context.Context, patience time.Duration, left *[]smtp.Mail) (more bool) {
 	var first *attempt
 	var begun []*attempt
-	if len(*rest) == 0 {
+	if len(*left) == 0 {
 		if first = g.next(); first == nil { // before a session is opened for nothing
 			return false
 		}
 		begun = append(begun, first)
 	}
-	var v *smarthost.Session
+	var session *smarthost.Session
 	defer func() {
 		p := recover()
 		if p == nil {
@@ -268,50 +244,43 @@ func (g *group) session(ctx context.Context, patience time.Duration, rest *[]smt
 		for _, t := range begun {
 			t.abort(err) // the others' mail must not suffer
 		}
-		if v != nil {
-			v.End()
+		if session != nil {
+			session.End()
 		}
 	}()
-	own, _ := g.account.Address()
-	s, stays := g.s, g.isProbing() // for what follows, once the outcome of one is known
-	v, err := s.Pool().Get(ctx, g.account, rewrite.New(s.Config, s.Identity, g.account).HelloName(own), patience, stays)
+	sender, _ := g.account.Address()
+	s, stays := g.s, g.probing.Load() // once the outcome of the probe is known, others follow
+	session, err := s.Pool().Get(ctx, g.account, rewrite.New(s.Config, s.Identity, g.account).HelloName(sender), patience, stays)
 	if err != nil {
 		if first != nil {
 			first.release()
 		}
 		if !errors.As(err, new(*throttle.Busy)) {
-			g.rest()
+			g.giveUpOld()
 		}
 		return false
 	}
-	before := g.progress(0)
-	one := false // because it is a probe
-	for on := true; on; {
-		*rest, err = v.Send(ctx, *rest, func() (smtp.Mail, bool) {
+	isProbe := false
+	for again := true; again; {
+		*left, err = session.Send(ctx, *left, func() (smtp.Mail, bool) {
 			t := first
-			if first = nil; t == nil && !one && ctx.Err() == nil {
+			if first = nil; t == nil && !isProbe && ctx.Err() == nil {
 				t = g.next()
 			}
 			if t == nil {
 				return smtp.Mail{}, false
 			}
 			begun = append(begun[max(0, len(begun)-maxBegun):], t)
-			one = g.ready(ctx)
+			isProbe = g.ready(ctx)
 			return t.mail(), true
 		})
-		if on = stays && err == nil && len(*rest) == 0 && v.More(); on {
-			first, one = g.next(), false
-			on = first != nil
+		if again = stays && err == nil && len(*left) == 0 && session.More(); again {
+			first, isProbe = g.next(), false
+			again = first != nil
 		}
 	}
-	s.Smarthosts.Put(v, err)
-	return err == nil || g.progress(0) > before || len(*rest) > 0
-}
-
-func (g *group) isProbing() bool {
-	g.r.mu.Lock()
-	defer g.r.mu.Unlock()
-	return g.probing
+	s.Smarthosts.Put(session, err)
+	return err == nil || len(*left) > 0 || slices.ContainsFunc(begun, func(t *attempt) bool { return t.answered })
 }
 
 // maxBegun is more than the attempts that a session has at once.
@@ -321,7 +290,7 @@ const maxBegun = 100
 // is none.
 func (g *group) next() *attempt {
 	for {
-		if until := g.r.which.until; !until.IsZero() && time.Now().After(until) {
+		if until := g.r.selection.until; !until.IsZero() && time.Now().After(until) {
 			return nil
 		}
 		id, ok := g.pop()
@@ -334,7 +303,7 @@ func (g *group) next() *attempt {
 		}
 		if g.s.Throttle().Pace(g.account, true) != nil {
 			t.release()
-			g.halt()
+			g.halted.Store(true)
 			return nil
 		}
 		return t
@@ -346,14 +315,14 @@ func (g *group) try(id queue.ID) *attempt {
 	c, err := g.s.Queue.Claim(id)
 	switch {
 	case errors.Is(err, queue.ErrBusy), errors.Is(err, queue.ErrGone): // perhaps for minutes, or until it is swept
-		g.r.holds.busy(id, time.Now())
+		g.r.holds.busy(id)
 		g.r.forget(id)
 		return nil
 	case err != nil:
 		g.record(id, err, false)
 		return nil
 	}
-	if !g.r.which.Now && !g.s.Schedule().IsDue(c.Entry) {
+	if !g.r.selection.Now && !g.s.Schedule().IsDue(c.Entry) {
 		c.Release() // somebody else was faster
 		g.r.forget(id)
 		return nil
@@ -365,7 +334,7 @@ func (g *group) try(id queue.ID) *attempt {
 	if c.Client != nil && c.Attempts == 0 { // later attempts are not the user's doing
 		if until, ok := g.s.Throttle().UserPace(*c.Client, true); !ok {
 			c.Release()
-			g.r.holds.until(id, until)
+			g.r.holds.change(id, func(held *hold) { held.until = until })
 			g.r.forget(id)
 			return nil
 		}
@@ -384,6 +353,6 @@ func (g *group) record(id queue.ID, err error, done bool) {
 	if err != nil {
 		g.s.Log.Fault(fmt.Errorf("queue entry %s: %w", id, err))
 	}
-	g.r.holds.record(id, err, done, func(failures int) time.Time { return time.Now().Add(g.s.Schedule().Backoff(failures)) })
+	g.r.holds.record(id, err, done, g.s.Schedule())
 	g.r.forget(id)
 }

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"maps"
 	"sync"
 	"time"
 
@@ -29,28 +30,29 @@ func (h *holds) of(id queue.ID) hold {
 	return h.byID[id]
 }
 
-// record remembers that what became of an entry could not be written, or
-// forgets that; until is when it may be tried again after so many failures.
-func (h *holds) record(id queue.ID, err error, done bool, until func(failures int) time.Time) {
+// change has f change the hold of an entry.
+func (h *holds) change(id queue.ID, f func(*hold)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	held := h.byID[id]
+	f(&held)
+	h.byID[id] = held
+}
+
+// record remembers that what became of an entry could not be written, or
+// forgets that. By s it may be tried again.
+func (h *holds) record(id queue.ID, err error, done bool, s queue.Schedule) {
 	if err == nil {
+		h.mu.Lock()
+		defer h.mu.Unlock()
 		delete(h.byID, id)
 		return
 	}
-	held := h.byID[id]
-	held.failures++
-	held.done = held.done || done
-	held.until = until(held.failures)
-	h.set(id, held)
-}
-
-// set holds an entry. The lock is held.
-func (h *holds) set(id queue.ID, held hold) {
-	if h.byID == nil {
-		h.byID = make(map[queue.ID]hold)
-	}
-	h.byID[id] = held
+	h.change(id, func(held *hold) {
+		held.failures++
+		held.done = held.done || done
+		held.until = time.Now().Add(s.Backoff(held.failures))
+	})
 }
 
 // How long an entry is left alone that somebody else is at work on: at first,
@@ -62,25 +64,12 @@ const (
 
 // busy keeps an entry from being tried for a moment, because another process is at
 // work on it, and for longer if that was so before.
-func (h *holds) busy(id queue.ID, now time.Time) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for other, held := range h.byID {
-		if held.failures == 0 && now.After(held.until.Add(maxBusy)) {
-			delete(h.byID, other)
-		}
-	}
-	held := h.byID[id]
-	held.busy = min(max(2*held.busy, minBusy), maxBusy)
-	held.until = now.Add(held.busy)
-	h.set(id, held)
-}
-
-// until keeps an entry from being tried before a time.
-func (h *holds) until(id queue.ID, until time.Time) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	held := h.byID[id]
-	held.until = until
-	h.set(id, held)
+func (h *holds) busy(id queue.ID) {
+	h.change(id, func(held *hold) {
+		maps.DeleteFunc(h.byID, func(_ queue.ID, other hold) bool {
+			return other.failures == 0 && time.Since(other.until) > maxBusy
+		})
+		held.busy = min(max(2*held.busy, minBusy), maxBusy)
+		held.until = time.Now().Add(held.busy)
+	})
 }

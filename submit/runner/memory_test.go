@@ -75,7 +75,7 @@ func TestHolds(t *testing.T) {
 		}
 		time.Sleep(2 * time.Minute)
 		ids, _ := s.Queue.IDs()
-		s.holds.record(ids[0], errors.New("no space"), true, func(n int) time.Time { return time.Now().Add(s.Schedule().Backoff(n)) })
+		s.holds.record(ids[0], errors.New("no space"), true, s.Schedule())
 		next, n, err := s.Run(t.Context(), Selection{Now: true})
 		if wait := time.Until(next); err != nil || n != 1 || len(p.Dials) > 0 || wait < 40*time.Second || wait > 80*time.Second {
 			t.Errorf("%d left, %d sessions, next in %s: %v", n, len(p.Dials), wait, err)

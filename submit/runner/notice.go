@@ -61,7 +61,7 @@ func (t *attempt) settleNotice() {
 		t.g.fail(t.claim)
 		return
 	}
-	t.again(e.Reason)
+	t.postpone(e.Reason)
 }
 
 // fail puts an entry among those that a person must look at, and tells one.

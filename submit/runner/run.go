@@ -21,13 +21,13 @@ import (
 //	look ── known entry ── its choice of an account ── group ── sessions
 type run struct {
 	*Runner
-	which   Selection
-	alarmed time.Time // a person was told of what there is to tell
-	tidied  time.Time
-	all     sync.WaitGroup // sessions of groups
-	sent    atomic.Int32   // see Outcome
-	givenUp atomic.Int32   // likewise
-	ended   chan struct{}  // has a value if a group has ended, or all is told
+	selection Selection
+	alarmed   time.Time // a person was told of what there is to tell
+	tidied    time.Time
+	all       sync.WaitGroup // sessions of groups
+	sent      atomic.Int32   // see Outcome
+	givenUp   atomic.Int32   // likewise
+	ended     chan struct{}  // has a value if a group has ended, or all is told
 
 	mu       sync.Mutex // is over all that follows, and over the groups
 	known    map[queue.ID]*known
@@ -92,7 +92,7 @@ func (r *run) look(ctx context.Context, begin bool) (next time.Time, left int, e
 	if err != nil {
 		return next, 0, err
 	}
-	if n := len(ids); r.which.account != "" && n > 2*alongMost {
+	if n := len(ids); r.selection.account != "" && n > 2*alongMost {
 		ids = slices.Delete(ids, alongMost, n-alongMost)
 	}
 	r.mu.Lock()
@@ -134,13 +134,13 @@ func (r *run) read(id queue.ID) *known {
 	}
 	return &known{
 		by: submit.ChoiceOf(e), born: e.Born(), attempts: e.Attempts, last: e.LastTried(), next: e.Next,
-		other: r.which.Match != nil && !r.which.Match(e),
+		other: r.selection.Match != nil && !r.selection.Match(e),
 	}
 }
 
 // due returns the group of an entry that is due, or when it will be.
 func (r *run) due(id queue.ID, k *known, begin bool) (at time.Time, g *group) {
-	now := begin && r.which.Now
+	now := begin && r.selection.Now
 	if !now && !r.s.Schedule().Due(k.last, k.next) {
 		return k.next, nil
 	}
@@ -153,7 +153,7 @@ func (r *run) due(id queue.ID, k *known, begin bool) (at time.Time, g *group) {
 	if g = r.group(k.by, begin); g.waits.After(time.Now()) {
 		return g.waits, nil
 	}
-	if only := r.which.account; only != "" && only != g.key.account {
+	if only := r.selection.account; only != "" && only != g.key.account {
 		return time.Now(), nil
 	}
 	return time.Now(), g
@@ -210,7 +210,7 @@ func (r *run) find(by config.Choice, begin bool) *group {
 		f = nil // what one message was refused for holds back no other
 	}
 	switch {
-	case begin && (r.which.Now || f == nil || g.s.Throttle().Due(f)):
+	case begin && (r.selection.Now || f == nil || g.s.Throttle().Due(f)):
 		if err != nil {
 			g.account = nil
 			g.s.Log.Fault(g.s.Throttle().Note(g.key.account, by.CommandLine.Account, err, nil))

@@ -30,6 +30,7 @@ import (
 	"sendoff/submit/notify"
 	"sendoff/submit/queue"
 	"sendoff/submit/spool"
+	"sendoff/submit/status"
 )
 
 // A Runner runs a queue.
@@ -40,7 +41,9 @@ type Runner struct {
 }
 
 // New returns a Runner of the queue of s.
-func New(s *submit.Submitter) *Runner { return &Runner{s: s} }
+func New(s *submit.Submitter) *Runner {
+	return &Runner{s: s, holds: holds{byID: make(map[queue.ID]hold)}}
+}
 
 // A Selection says which entries a pass is about.
 type Selection struct {
@@ -84,8 +87,8 @@ func (o Outcome) String() string {
 
 // Pass tries what is due, each account in as few sessions as will do, several
 // accounts at once. An error is the queue's.
-func (r *Runner) Pass(ctx context.Context, which Selection) (o Outcome, err error) {
-	work := r.newRun(which)
+func (r *Runner) Pass(ctx context.Context, selection Selection) (o Outcome, err error) {
+	work := r.newRun(selection)
 	if o.Next, o.Left, err = work.look(ctx, true); err != nil {
 		return o, err
 	}
@@ -107,8 +110,8 @@ func (r *Runner) Settle(c *queue.Claim, j *submit.Job) {
 	work.all.Wait()
 }
 
-func (r *Runner) newRun(which Selection) *run {
-	return &run{Runner: r, which: which, ended: make(chan struct{}, 1), groups: make(map[groupKey]*group)}
+func (r *Runner) newRun(selection Selection) *run {
+	return &run{Runner: r, selection: selection, ended: make(chan struct{}, 1), groups: make(map[groupKey]*group)}
 }
 
 // UntilEmpty runs the queue until it is empty, at the times that its entries have;
@@ -146,12 +149,15 @@ const endTime = 100 * time.Millisecond
 // not.
 func (r *Runner) Forever(ctx context.Context) {
 	for ctx.Err() == nil {
-		release, err := r.s.Queue.State.Lock(spool.RunnerLock)
-		if err == nil {
+		r.s.Log.Fault(status.Guarded(func() error {
+			release, err := r.s.Queue.State.Lock(spool.RunnerLock)
+			if err != nil {
+				return nil
+			}
+			defer release()
 			_, err = r.run(ctx, true)
-			release()
-			r.s.Log.Fault(err)
-		}
+			return err
+		}))
 		select {
 		case <-ctx.Done():
 		case <-time.After(time.Second): // somebody else's runner has to end, or the disk to be mended
