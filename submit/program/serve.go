@@ -81,12 +81,12 @@ func (p *program) listen(ctx context.Context) error {
 	p.openQueue(s)
 	s.Smarthosts.Idle = new(smarthost.Idle)
 	defer s.Smarthosts.Idle.Close()
-	sockets, activated, err := serve.Sockets(p.cmd.Entry)
+	sockets, err := serve.Sockets(p.cmd.Entry)
 	if err != nil {
 		return err
 	}
 	var idle time.Duration
-	if activated {
+	if p.cmd.Entry == "" {
 		idle = idleTime
 	}
 	return p.service(s, nil).Listen(ctx, sockets, idle)

@@ -39,51 +39,56 @@ const (
 	badCommands   = 3                // that one may give on a TCP port
 	wrongPassword = time.Second      // that all have to wait
 	perUser       = 20               // sessions of one user at once
-	maxGuests     = 1000             // recipients of a message
+	maxRecipients = 1000             // recipients of a message
 	maxHeader     = 256 << 10        // octets of the header of one, and by which it may grow
 )
 
 // Sockets opens the socket at address, or takes those that a socket unit has
-// opened if that is empty, which activated reports:
+// opened if that is empty:
 //
 //	/PATH, unix:/PATH    a Unix socket that everybody may connect to
 //	127.0.0.1:PORT       a loopback port, [::1]:PORT and localhost:PORT likewise
 //
 // Nothing else is ever served.
-func Sockets(address string) (sockets []net.Listener, activated bool, err error) {
+func Sockets(address string) (sockets []net.Listener, err error) {
 	if address == "" {
-		sockets, err = process.Activated()
-		for _, l := range sockets {
-			if a, ok := l.Addr().(*net.TCPAddr); ok && !a.IP.IsLoopback() {
-				return nil, true, status.Usage.Errorf("--listen: %s is no loopback address", a)
-			}
-		}
-		if err == nil && len(sockets) == 0 {
-			err = errors.New("no socket unit has started this; name a socket, as in --listen=/run/sendoff/submit.sock")
-		}
-		return sockets, true, wrapUsage(err)
+		sockets, err = activated()
+	} else {
+		sockets = make([]net.Listener, 1)
+		sockets[0], err = open(address)
 	}
-	path := strings.TrimPrefix(address, "unix:")
-	if strings.HasPrefix(path, "/") {
-		l, err := listenUnix(path)
-		return []net.Listener{l}, false, wrapUsage(err)
+	if err != nil {
+		return nil, status.Usage.Errorf("--listen: %w", err)
+	}
+	return sockets, nil
+}
+
+// activated returns the sockets of a socket unit.
+func activated() ([]net.Listener, error) {
+	sockets, err := process.Activated()
+	for _, l := range sockets {
+		if a, ok := l.Addr().(*net.TCPAddr); ok && !a.IP.IsLoopback() {
+			return nil, fmt.Errorf("%s is no loopback address", a)
+		}
+	}
+	if err == nil && len(sockets) == 0 {
+		err = errors.New("no socket unit has started this; name a socket, as in --listen=/run/sendoff/submit.sock")
+	}
+	return sockets, err
+}
+
+func open(address string) (net.Listener, error) {
+	if path := strings.TrimPrefix(address, "unix:"); strings.HasPrefix(path, "/") {
+		return listenUnix(path)
 	}
 	host, port, err := net.SplitHostPort(address)
 	if host == "localhost" {
 		host = "127.0.0.1"
 	}
-	if ip, perr := netip.ParseAddr(host); err != nil || perr != nil || !ip.IsLoopback() {
-		return nil, false, status.Usage.Errorf("--listen: %q is neither a path nor a port of this machine, as in 127.0.0.1:2525", address)
+	if ip, noIP := netip.ParseAddr(host); err != nil || noIP != nil || !ip.IsLoopback() {
+		return nil, fmt.Errorf("%q is neither a path nor a port of this machine, as in 127.0.0.1:2525", address)
 	}
-	l, err := net.Listen("tcp", net.JoinHostPort(host, port))
-	return []net.Listener{l}, false, wrapUsage(err)
-}
-
-func wrapUsage(err error) error {
-	if err == nil {
-		return nil
-	}
-	return status.Usage.Errorf("--listen: %w", err)
+	return net.Listen("tcp", net.JoinHostPort(host, port))
 }
 
 // listenUnix opens a Unix socket for everybody, in place of one that nobody
@@ -116,30 +121,23 @@ func (v *Service) Listen(ctx context.Context, sockets []net.Listener, idle time.
 	defer cancel(nil)
 	s.Smarthosts.Own = sockets
 	defer v.Wait()
-	door := &door{last: time.Now(), guests: make(map[kind]int)}
+	clients := newClients()
 	var all sync.WaitGroup
 	failures := make([]error, len(sockets))
 	for i, l := range sockets {
-		d := v.listener(ctx, l)
+		d := v.listener(ctx, l, clients)
 		all.Go(func() {
-			failures[i] = d.ServeListener(ctx, &counter{l, door})
+			failures[i] = d.ServeListener(ctx, l)
 			cancel(nil)
 		})
 	}
 	if s.Queue != nil {
 		r := v.runner() // uses the idle sessions, or it would never get a slot
-		all.Go(func() {
-			for ctx.Err() == nil {
-				if bug := process.Guarded(func() { r.Forever(ctx) }); bug != nil {
-					s.Log.Fault(bug)
-					sleep(ctx, time.Second)
-				}
-			}
-		})
+		all.Go(func() { r.Forever(ctx) })
 	}
 	if idle > 0 {
 		all.Go(func() {
-			v.waitIdle(ctx, door, idle)
+			v.waitIdle(ctx, clients, idle)
 			cancel(nil)
 		})
 	}
@@ -148,29 +146,29 @@ func (v *Service) Listen(ctx context.Context, sockets []net.Listener, idle time.
 }
 
 // listener is the server for the clients of one socket.
-func (v *Service) listener(ctx context.Context, l net.Listener) *smtpd.Server {
+func (v *Service) listener(ctx context.Context, l net.Listener, clients *clients) *smtpd.Server {
 	s := v.Submitter
 	_, tcp := l.Addr().(*net.TCPAddr)
 	d := &smtpd.Server{
 		Hostname: rewrite.Hostname(s.Config, s.Identity), AllowUnqualified: true, Lifetime: sessionTime,
-		MaxSize: int64(s.Config.QueueLimit), MaxRecipients: maxGuests,
-		Greet: func(conn net.Conn, d *smtpd.Server) error {
-			guest := conn.(*guest)
-			peer, err := v.admit(guest.Conn)
+		MaxSize: int64(s.Config.QueueLimit), MaxRecipients: maxRecipients,
+		Greet: func(conn net.Conn, d *smtpd.Server) (left func(), err error) {
+			peer, err := v.admit(conn)
 			if err != nil {
-				return err
+				return nil, err
 			}
-			if err := guest.identify(peer, tcp); err != nil {
-				return err
+			loggedIn, left, err := clients.enter(peer, tcp)
+			if err != nil {
+				return nil, err
 			}
 			if mine, err := v.renewed(); err == nil {
 				d.MaxSize = int64(mine.Config.QueueLimit)
 			}
 			if tcp {
 				d.Auth = func(user, password string) error {
-					err := v.login(ctx, guest.Conn, user, password)
+					err := v.login(ctx, conn, user, password)
 					if err == nil {
-						guest.loggedIn()
+						loggedIn()
 					}
 					return err
 				}
@@ -186,7 +184,7 @@ func (v *Service) listener(ctx context.Context, l net.Listener) *smtpd.Server {
 				m.Prepend("Received", received(mine, r, c))
 				return v.handle(ctx, mine, fault, r)
 			}
-			return nil
+			return left, nil
 		},
 	}
 	if tcp {
@@ -214,10 +212,7 @@ func (v *Service) admit(conn net.Conn) (process.Peer, error) {
 		peer, _ := process.PeerOfTCP(conn) // nobody where the kernel does not tell; the login decides
 		return peer, nil
 	}
-	s, err := v.renewed()
-	if err != nil {
-		s = v.Submitter // as it was at first: mail waits until it is mended
-	}
+	s, _ := v.renewed()
 	allowed := s.Config.ListenUsers
 	peer, err := process.PeerOf(unix)
 	if len(allowed) == 0 {
@@ -241,7 +236,7 @@ func (v *Service) login(ctx context.Context, conn net.Conn, user, password strin
 		return err
 	}
 	for _, a := range s.Config.Accounts {
-		if a.User == user && v.secrets.fits(ctx, s, a, password) {
+		if a.User == user && v.passwords.fits(ctx, s, a, password) {
 			return nil
 		}
 	}
@@ -267,51 +262,51 @@ func (v *Service) punish(ctx context.Context, conn net.Conn) {
 	}
 }
 
-// A keyhole checks passwords against the secrets of accounts. A secret is
-// fetched by one login at a time, and its hash serves those of the next
-// seconds: a fetch may run a command, which many clients must not start at once.
-type keyhole struct {
+// Passwords compares the passwords of clients with the secrets of accounts. A secret
+// is read by one login at a time, and its hash serves those of the next seconds: to
+// read it may run a command, which many clients must not start at once.
+type passwords struct {
 	mu    sync.Mutex
-	known map[string]heldSecret // by the account's key
+	known map[string]hashed // by the account's key
 }
 
-// A heldSecret is a secret that was fetched, by its hash; the hash is zero if the
-// secret could not be read.
-type heldSecret struct {
+// A hashed is the hash of a secret, and when the secret was read; zero if it could not
+// be.
+type hashed struct {
 	hash [sha256.Size]byte
 	at   time.Time
 }
 
-// How long a fetched secret serves for passwords that fit it, and how long for
-// those that do not: it may have been changed meanwhile.
+// How long a hash serves for passwords that fit it, and how long for those that do
+// not: the secret may have been changed meanwhile.
 const (
 	fitsFor   = 10 * time.Second
 	refuseFor = time.Second
 )
 
 // fits reports whether password is the secret of a.
-func (k *keyhole) fits(ctx context.Context, s *submit.Submitter, a *config.Account, password string) bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
+func (p *passwords) fits(ctx context.Context, s *submit.Submitter, a *config.Account, password string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	key, got := throttle.Key(a), sha256.Sum256([]byte(password))
-	f := k.known[key]
-	if age := time.Since(f.at); age < fitsFor && f.is(got) || age < refuseFor {
-		return f.is(got)
+	h := p.known[key]
+	if age := time.Since(h.at); age < fitsFor && h.fits(got) || age < refuseFor {
+		return h.fits(got)
 	}
-	f = heldSecret{at: time.Now()}
+	h = hashed{at: time.Now()}
 	refs, item := login.Item(a)
 	if secret, err := s.Smarthosts.Secrets.Store.Get(ctx, refs, item); err == nil && !secret.IsZero() {
-		f.hash = sha256.Sum256([]byte(secret.Reveal()))
+		h.hash = sha256.Sum256([]byte(secret.Reveal()))
 	}
-	if k.known == nil {
-		k.known = make(map[string]heldSecret)
+	if p.known == nil {
+		p.known = make(map[string]hashed)
 	}
-	k.known[key] = f
-	return f.is(got)
+	p.known[key] = h
+	return h.fits(got)
 }
 
-func (f *heldSecret) is(hash [sha256.Size]byte) bool {
-	return f.hash != [sha256.Size]byte{} && subtle.ConstantTimeCompare(f.hash[:], hash[:]) == 1
+func (h *hashed) fits(password [sha256.Size]byte) bool {
+	return h.hash != [sha256.Size]byte{} && subtle.ConstantTimeCompare(h.hash[:], password[:]) == 1
 }
 
 // received is the value of the trace field of a message that somebody else hands
@@ -331,150 +326,77 @@ func received(s *submit.Submitter, r *submit.Request, c smtpd.Client) string {
 	return fmt.Sprintf("by %s (sendoff%s) with %s id %s; %s", rewrite.Hostname(s.Config, s.Identity), from, with, r.ID(), time.Now().Format(time.RFC1123Z))
 }
 
-// sleep waits for d, or until ctx ends.
-func sleep(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
-	}
-}
-
-// waitIdle returns when there has been nobody at the door for so long, and the
-// queue is empty.
-func (v *Service) waitIdle(ctx context.Context, d *door, idle time.Duration) {
+// waitIdle returns when there has been no client for so long, and the queue is empty.
+func (v *Service) waitIdle(ctx context.Context, c *clients, idle time.Duration) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(min(idle, time.Second)):
 		}
-		if !d.idle(idle) {
-			continue
-		}
-		if q := v.Submitter.Queue; q == nil || !q.Waits(nil) {
+		if q := v.Submitter.Queue; c.areGone(idle) && (q == nil || !q.Waits(nil)) {
 			return
 		}
 	}
 }
 
-// A door counts the clients that are in.
-type door struct {
-	mu     sync.Mutex
-	open   int
-	guests map[kind]int
-	last   time.Time // when one came or went
+// Clients counts the sessions with clients of Listen.
+type clients struct {
+	mu        sync.Mutex
+	open      int
+	last      time.Time   // when a client has left; at first, when Listen began
+	sessions  map[int]int // by user
+	strangers map[int]int // those of them without a login where one is wanted
 }
 
-// A kind is what a user's sessions are counted by.
-type kind struct {
-	uid      int
-	stranger bool // without a login where one is wanted
+// unknown stands for the user of a client if the kernel does not tell; no limit of a
+// user's is for it.
+const unknown = -2
+
+func newClients() *clients {
+	return &clients{last: time.Now(), sessions: make(map[int]int), strangers: make(map[int]int)}
 }
 
-// enter counts a guest of a kind; false if there are limit of them already.
-func (d *door) enter(k kind, limit int) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.guests[k] >= limit {
-		return false
+// enter counts a session with peer, which mustLogIn may say has to log in. An error
+// says that its user has too many already; else loggedIn is to be called when the
+// client has logged in, and left when its session has ended.
+func (c *clients) enter(peer process.Peer, mustLogIn bool) (loggedIn, left func(), err error) {
+	user := unknown
+	if peer != (process.Peer{}) {
+		user = process.CountedAs(peer.UID)
 	}
-	d.guests[k]++
-	return true
-}
-
-func (d *door) leave(k kind) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.guests[k]--; d.guests[k] == 0 {
-		delete(d.guests, k)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case user != unknown && mustLogIn && c.strangers[user] >= userStrangers:
+		return nil, nil, status.Temporary.Errorf("uid %d has %d sessions without a login already", peer.UID, userStrangers)
+	case user != unknown && c.sessions[user] >= perUser:
+		return nil, nil, status.Temporary.Errorf("uid %d has %d sessions already", peer.UID, perUser)
+	case mustLogIn:
+		c.strangers[user]++
 	}
-}
-
-func (d *door) move(by int) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.open += by
-	d.last = time.Now()
-}
-
-func (d *door) idle(so time.Duration) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.open == 0 && time.Since(d.last) >= so
-}
-
-// A counter counts the connections of a listener.
-type counter struct {
-	net.Listener
-	*door
-}
-
-func (c *counter) Accept() (net.Conn, error) {
-	conn, err := c.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	c.move(1)
-	return &guest{Conn: conn, door: c.door}, nil
-}
-
-// A guest is a connection that is counted until it is closed.
-type guest struct {
-	net.Conn
-	door *door
-	once sync.Once
-
-	mu    sync.Mutex
-	kinds []kind // that it is counted as
-}
-
-// identify counts the guest among the sessions of its user, if that is known.
-func (g *guest) identify(peer process.Peer, mustLogIn bool) error {
-	if peer == (process.Peer{}) {
-		return nil
-	}
-	uid := process.CountedAs(peer.UID)
-	if mustLogIn && !g.countAs(kind{uid, true}, userStrangers) {
-		return status.Temporary.Errorf("uid %d has %d sessions without a login already", peer.UID, userStrangers)
-	}
-	if !g.countAs(kind{uid, false}, perUser) {
-		return status.Temporary.Errorf("uid %d has %d sessions already", peer.UID, perUser)
-	}
-	return nil
-}
-
-func (g *guest) countAs(k kind, limit int) bool {
-	if !g.door.enter(k, limit) {
-		return false
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.kinds = append(g.kinds, k)
-	return true
-}
-
-// loggedIn ends the guest's being a stranger.
-func (g *guest) loggedIn() {
-	g.forget(func(k kind) bool { return k.stranger })
-}
-
-// forget takes back what the guest is counted as.
-func (g *guest) forget(which func(kind) bool) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.kinds = slices.DeleteFunc(g.kinds, func(k kind) bool {
-		if which(k) {
-			g.door.leave(k)
-			return true
+	c.sessions[user]++
+	c.open++
+	loggedIn = sync.OnceFunc(func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if mustLogIn {
+			c.strangers[user]--
 		}
-		return false
 	})
+	return loggedIn, func() {
+		loggedIn()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.sessions[user]--
+		c.open--
+		c.last = time.Now()
+	}, nil
 }
 
-func (g *guest) Close() error {
-	g.once.Do(func() {
-		g.door.move(-1)
-		g.forget(func(kind) bool { return true })
-	})
-	return g.Conn.Close()
+// areGone reports whether there has been no client for so long.
+func (c *clients) areGone(long time.Duration) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.open == 0 && time.Since(c.last) >= long
 }

@@ -27,13 +27,13 @@ import (
 func TestSockets(t *testing.T) {
 	dir := t.TempDir()
 	for _, address := range []string{"0.0.0.0:0", ":0", "[::]:0", "192.0.2.1:0", "mx.example:0", "127.0.0.1", "25", "submit.sock", "unix:submit.sock"} {
-		if l, _, err := Sockets(address); err == nil {
+		if l, err := Sockets(address); err == nil {
 			t.Errorf("%s is served at %s", address, l[0].Addr())
 		}
 	}
 	for _, address := range []string{"127.0.0.1:0", "localhost:0", filepath.Join(dir, "a"), "unix:" + filepath.Join(dir, "b")} {
-		l, activated, err := Sockets(address)
-		if err != nil || activated {
+		l, err := Sockets(address)
+		if err != nil {
 			t.Errorf("%s: %v", address, err)
 			continue
 		}
@@ -44,12 +44,12 @@ func TestSockets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := Sockets(stale); err == nil {
+	if _, err := Sockets(stale); err == nil {
 		t.Error("a socket in use was replaced")
 	}
 	l.(*net.UnixListener).SetUnlinkOnClose(false)
 	l.Close()
-	again, _, err := Sockets(stale)
+	again, err := Sockets(stale)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func TestSockets(t *testing.T) {
 	if err := os.WriteFile(file, []byte("mine"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := Sockets(file); err == nil {
+	if _, err := Sockets(file); err == nil {
 		t.Error("a file was replaced")
 	}
 	if text, err := os.ReadFile(file); string(text) != "mine" {
@@ -71,7 +71,7 @@ func TestSockets(t *testing.T) {
 // TestListenIdle lets a server that a socket unit has started end by itself, but
 // not while somebody is connected.
 func TestListenIdle(t *testing.T) {
-	sockets, _, err := Sockets(filepath.Join(t.TempDir(), "s"))
+	sockets, err := Sockets(filepath.Join(t.TempDir(), "s"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +101,7 @@ func TestListenIdle(t *testing.T) {
 // TestListenStrangers lets a user have few sessions without a login on a port,
 // and others as soon as one of them has ended.
 func TestListenStrangers(t *testing.T) {
-	sockets, _, err := Sockets("127.0.0.1:0")
+	sockets, err := Sockets("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,7 +198,7 @@ func TestKeyhole(t *testing.T) {
 	}
 	a := &config.Account{Name: "work", User: "user", Secret: config.List[credential.Ref]{ref}}
 	s := &submit.Submitter{Config: config.Default(), Smarthosts: smarthost.New(&credential.Store{})}
-	k := new(keyhole)
+	k := new(passwords)
 	var all sync.WaitGroup
 	for range 20 {
 		all.Go(func() {

@@ -28,12 +28,10 @@ var replyTime = 20 * time.Second // less only in tests
 // submit submits r, whose message it closes, and returns what the reply is to say:
 // the outcome, or nil if the message is in the queue without one.
 func (v *Service) submit(ctx context.Context, s *submit.Submitter, r *submit.Request) error {
+	j := s.Prepare(r)
 	v.pending.Add(1)
-	var j *submit.Job
 	end := func() {
-		if j != nil {
-			j.Close()
-		}
+		j.Close()
 		r.Message.Close()
 		v.pending.Done()
 	}
@@ -43,7 +41,7 @@ func (v *Service) submit(ctx context.Context, s *submit.Submitter, r *submit.Req
 			end()
 		}
 	}()
-	if j = s.Prepare(r); s.Later(j) {
+	if s.Later(j) {
 		return s.Keep(j)
 	}
 	delivered := make(chan struct{})

@@ -50,7 +50,7 @@ func TestListenInRealTime(t *testing.T) {
 		return &c, nil
 	}
 	socket := filepath.Join(t.TempDir(), "s")
-	sockets, _, err := Sockets(socket)
+	sockets, err := Sockets(socket)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,13 +96,13 @@ func TestSizeIsRenewed(t *testing.T) {
 	v := &Service{Submitter: s}
 	client, theirs := net.Pipe()
 	defer client.Close()
-	sockets, _, err := Sockets(filepath.Join(t.TempDir(), "s"))
+	sockets, err := Sockets(filepath.Join(t.TempDir(), "s"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer sockets[0].Close()
-	d := v.listener(t.Context(), sockets[0])
-	if err := d.Greet(&guest{Conn: theirs, door: &door{guests: make(map[kind]int)}}, d); err != nil {
+	d := v.listener(t.Context(), sockets[0], newClients())
+	if _, err := d.Greet(theirs, d); err != nil {
 		t.Fatal(err)
 	}
 	if d.MaxSize != 12345678 || s.Queue.MaxBytes.Load() != 12345678 {

@@ -41,11 +41,11 @@ type Service struct {
 	// or a message waited for; may be nil.
 	Busy func(bool)
 
-	secrets  keyhole        // what clients on a TCP port log in with
-	guessing sync.Mutex     // is held while whoever gave a wrong password waits
-	pending  sync.WaitGroup // messages that are being submitted
-	once     sync.Once
-	queue    *runner.Runner // see runner
+	passwords passwords
+	guessing  sync.Mutex     // is held while whoever gave a wrong password waits
+	pending   sync.WaitGroup // messages that are being submitted
+	once      sync.Once
+	queue     *runner.Runner // see runner
 }
 
 // runner returns the one runner of the queue.
@@ -61,7 +61,7 @@ func (v *Service) Serve(ctx context.Context, conn io.ReadWriter) error {
 	defer v.Wait()
 	d := smtpd.Server{
 		Hostname: rewrite.Hostname(s.Config, s.Identity), AllowUnqualified: true, Pipe: v.Pipe, Timeout: v.Timeout,
-		MaxSize: v.maxSize(), MaxRecipients: maxServed, MaxErrors: maxMistakes,
+		MaxSize: v.maxSize(), MaxRecipients: maxPiped, MaxErrors: maxMistakes,
 		Handle: func(ctx context.Context, _ smtpd.Client, e *envelope.Envelope, content io.Reader) error {
 			m, err := message.Read(content, message.Options{})
 			if err != nil {
@@ -79,7 +79,7 @@ func (v *Service) Serve(ctx context.Context, conn io.ReadWriter) error {
 
 // Bounds of what one client may do.
 const (
-	maxServed   = 10_000 // recipients of a message
+	maxPiped    = 10_000 // recipients of a message
 	maxMistakes = 100    // of the program that has started us
 )
 

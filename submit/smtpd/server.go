@@ -71,9 +71,10 @@ type Server struct {
 	Lifetime      time.Duration // of a session; 0: no limit
 
 	// Greet, if not nil, is called for each connection that ServeListener accepts,
-	// with a copy of the Server that Greet may fit to the client. Its error is
-	// the only reply that the client gets, as 554 or 421 by the error's status.
-	Greet func(conn net.Conn, s *Server) error
+	// with a copy of the Server that Greet may fit to the client. left is called
+	// when the session has ended. An error is the only reply that the client
+	// gets, as 554 or 421 by the error's status.
+	Greet func(conn net.Conn, s *Server) (left func(), err error)
 
 	// Handle takes a message. The reader is good until Handle returns; when it
 	// returns io.EOF the message is whole, and whatever error it returns
@@ -153,10 +154,12 @@ func (s *Server) ServeListener(ctx context.Context, l net.Listener) error {
 func (s *Server) serveOne(ctx context.Context, conn net.Conn, loggedIn func()) {
 	fitted := *s
 	if s.Greet != nil {
-		if err := s.Greet(conn, &fitted); err != nil {
+		left, err := s.Greet(conn, &fitted)
+		if err != nil {
 			newSession(ctx, s, conn).turnAway(err)
 			return
 		}
+		defer left()
 	}
 	if !fitted.RequireAuth {
 		loggedIn()
