@@ -18,7 +18,7 @@ func dmaFields() []field {
 		{"SECURETRANS", func(_ *Reading, d *draft, _ entry) string { d.tls = true; return "" }},
 		{"STARTTLS", func(_ *Reading, d *draft, _ entry) string { d.starttls = true; return "" }},
 		{"OPPORTUNISTIC_TLS", remark("TLS is not left to the server: the account requires STARTTLS")},
-		{"CERTFILE", pathSetting("tls-cert")},
+		{"CERTFILE", setting("tls-cert", filePath{})},
 		{"FINGERPRINT", setting("tls-fingerprint", new(config.Fingerprint))},
 		{"SECURE", handled},
 		{"INSECURE", remark("a password is sent without TLS to this host only")},
@@ -27,7 +27,7 @@ func dmaFields() []field {
 		{"AUTHPATH", handled}, // read before
 		{"MAILNAME", dmaMailname},
 		{"MASQUERADE", dmaMasquerade},
-		{"ALIASES", sharedPath("aliases")},
+		{"ALIASES", shared("aliases", filePath{})},
 		{"VIRTPATH", remark("there are no virtual users", "")},
 		{"NULLCLIENT", handled}, // sendoff is nothing else
 
@@ -136,7 +136,7 @@ func dmaMailname(r *Reading, d *draft, e entry) string {
 	}
 	e.value = undotted(e.value)
 	d.machine = e
-	return globalName("hostname")(r, d, e)
+	return shared("hostname", hostName{})(r, d, e)
 }
 
 // dmaMasquerade takes an address, a domain, or a user with an @ behind it.

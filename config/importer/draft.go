@@ -41,12 +41,15 @@ type draft struct {
 	other   edit.Settings // what is written as it stands
 }
 
-// A field is a key of another program's configuration, and what is done with
-// its value: the answer is why it cannot be carried over, or "".
+// A field is a key of another program's configuration, and what is done with its value.
 type field struct {
-	key  string
-	take func(r *Reading, d *draft, e entry) string
+	key string
+	take
 }
+
+// A take makes a part of the draft, or of the settings at the top, of what e says. It
+// returns why that cannot be carried over, or "".
+type take func(r *Reading, d *draft, e entry) string
 
 // apply does what the row of e's key says, and reports false if there is no such row.
 func apply(fields []field, r *Reading, d *draft, e entry) bool {
@@ -71,7 +74,7 @@ func exactly(a, b string) bool { return a == b }
 
 // remark is for a key that has no counterpart, which matters unless its value is one of
 // fine.
-func remark(why string, fine ...string) func(*Reading, *draft, entry) string {
+func remark(why string, fine ...string) take {
 	return func(_ *Reading, _ *draft, e entry) string {
 		if slices.ContainsFunc(fine, func(v string) bool { return strings.EqualFold(v, e.value) }) {
 			return ""
@@ -85,7 +88,7 @@ func remark(why string, fine ...string) func(*Reading, *draft, entry) string {
 func handled(*Reading, *draft, entry) string { return "" }
 
 // text is for a key whose value the draft has as it stands.
-func text(field func(*draft) *string) func(*Reading, *draft, entry) string {
+func text(field func(*draft) *string) take {
 	return func(_ *Reading, d *draft, e entry) string {
 		*field(d) = e.value
 		return ""
@@ -101,24 +104,48 @@ func takeHost(_ *Reading, d *draft, e entry) string {
 // undotted returns a name without the dot at its end that says that it is whole.
 func undotted(name string) string { return strings.TrimSuffix(name, ".") }
 
-// setting is for a key whose value is that of a setting, which as can read.
-func setting(key string, as encoding.TextUnmarshaler) func(*Reading, *draft, entry) string {
+// setting is for a key whose value is that of a setting of the account, which as can
+// read; nil: any text.
+func setting(key string, as encoding.TextUnmarshaler) take {
 	return func(_ *Reading, d *draft, e entry) string { return d.put(key, e.value, as) }
 }
 
-// put sets a setting if as can read its value, nil: any; "" takes the setting away. It
-// returns why that cannot be, or "".
+// shared is for a key whose value is that of a setting at the top.
+func shared(key string, as encoding.TextUnmarshaler) take {
+	return func(r *Reading, _ *draft, e entry) string { return r.share(key, e, as) }
+}
+
+// put sets a setting of the account; "" takes the setting away.
 func (d *draft) put(key, value string, as encoding.TextUnmarshaler) string {
-	if value != "" && as != nil {
-		if err := as.UnmarshalText([]byte(value)); err != nil {
-			return err.Error()
-		}
-	}
-	if why := notText(value); why != "" {
+	if why := check(as, value); why != "" {
 		return why
 	}
 	d.other.Set(key, value)
 	return ""
+}
+
+// share sets a setting at the top, of which there is one for all accounts.
+func (r *Reading) share(key string, e entry, as encoding.TextUnmarshaler) string {
+	if why := check(as, e.value); why != "" || e.value == "" {
+		return why
+	}
+	if has := r.Top.Get(key); has != nil && has != e.value {
+		return key + " is one for all accounts, and another account has it already"
+	}
+	r.Top.Set(key, e.value)
+	r.shared[key] = append(r.shared[key], e)
+	return ""
+}
+
+// check returns why a value that is not empty cannot stand in a configuration, as what
+// as can read, or "".
+func check(as encoding.TextUnmarshaler, value string) string {
+	if as != nil && value != "" {
+		if err := as.UnmarshalText([]byte(value)); err != nil {
+			return err.Error()
+		}
+	}
+	return notText(value)
 }
 
 // notText returns why a value cannot stand in a configuration, or "".
@@ -132,22 +159,14 @@ func notText(s string) string {
 	return ""
 }
 
-// pathSetting is for a key whose value is that of a setting, a file's name.
-func pathSetting(key string) func(*Reading, *draft, entry) string {
-	return func(_ *Reading, d *draft, e entry) string {
-		if why := notPath(e.value); why != "" {
-			return why
-		}
-		return d.put(key, e.value, nil)
-	}
-}
+// A filePath is the name of a file that sendoff finds.
+type filePath struct{}
 
-// notPath returns why a value is not the name of a file that sendoff finds, or "".
-func notPath(s string) string {
-	if s != "" && !filepath.IsAbs(s) && !strings.HasPrefix(s, "~/") && !strings.HasPrefix(s, "/") {
-		return "it is no absolute path"
+func (filePath) UnmarshalText(text []byte) error {
+	if s := string(text); !filepath.IsAbs(s) && !strings.HasPrefix(s, "~/") && !strings.HasPrefix(s, "/") {
+		return errors.New("it is no absolute path")
 	}
-	return notText(s)
+	return nil
 }
 
 // add makes an account of d, or remarks why that cannot be, and returns nil.
@@ -222,14 +241,6 @@ func (d *draft) server() (url, why string) {
 		url += ":" + port
 	}
 	return url, check(new(config.Server), url)
-}
-
-// check returns why as cannot read value, or "".
-func check(as encoding.TextUnmarshaler, value string) string {
-	if err := as.UnmarshalText([]byte(value)); err != nil {
-		return err.Error()
-	}
-	return notText(value)
 }
 
 // protect lets d log in over TLS where the program would have sent the password in
@@ -324,7 +335,7 @@ func (r *Reading) addLocalNames(d *draft) {
 	if d.domain.value != "" && d.local.value != "" {
 		r.dropped(d.domain, "mail for local names would go to that domain then, and not where "+d.local.key+" says")
 	} else if d.domain.value != "" {
-		if why := r.global("domain", d.domain.value); why != "" {
+		if why := r.share("domain", d.domain, nil); why != "" {
 			r.dropped(d.domain, why)
 		}
 	}

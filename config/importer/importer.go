@@ -184,16 +184,6 @@ func (r *Reading) Remark(text string) {
 	}
 }
 
-// global sets a setting at the top, of which there is one for all accounts, and returns
-// why that cannot be, or "".
-func (r *Reading) global(key, value string) string {
-	if has := r.Top.Get(key); has != nil && has != value {
-		return key + " is one for all accounts, and another account has it already"
-	}
-	r.Top.Set(key, value)
-	return ""
-}
-
 // maxFile is the size at which a file is taken for something else.
 const maxFile = 1 << 20
 

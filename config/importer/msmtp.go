@@ -45,7 +45,7 @@ func msmtpFields() []field {
 		{"undisclosed_recipients", remark("To and Cc stay as they are", "off")},
 		{"dsn_notify", remark("notices are asked for with each message, by the option -N", "off")},
 		{"dsn_return", remark("what notices return is said with each message, by the option -R", "off")},
-		{"aliases", sharedPath("aliases")},
+		{"aliases", shared("aliases", filePath{})},
 
 		{"domain", msmtpDomain},
 		{"timeout", msmtpTimeout},
@@ -56,8 +56,8 @@ func msmtpFields() []field {
 		{"tls_trust_file", msmtpTrust},
 		{"tls_crl_file", remark("lists of revoked certificates are not read", "")},
 		{"tls_fingerprint", setting("tls-fingerprint", new(config.Fingerprint))},
-		{"tls_key_file", pathSetting("tls-key")},
-		{"tls_cert_file", pathSetting("tls-cert")},
+		{"tls_key_file", setting("tls-key", filePath{})},
+		{"tls_cert_file", setting("tls-cert", filePath{})},
 		{"tls_certcheck", remark("the certificate is always checked; tls-ca or tls-fingerprint make one good that nobody known has signed", "", "on")},
 		{"tls_nocertcheck", remark("the certificate is always checked; tls-ca or tls-fingerprint make one good that nobody known has signed")},
 		{"tls_host_override", setting("tls-name", hostName{})},
@@ -151,15 +151,6 @@ func readMsmtp(r *Reading) error {
 	return nil
 }
 
-// share is global for a setting that a line of one account is about.
-func (r *Reading) share(e entry, key, value string) string {
-	why := r.global(key, value)
-	if why == "" {
-		r.shared[key] = append(r.shared[key], e)
-	}
-	return why
-}
-
 // remarkShared remarks which settings are for all accounts now, although not all
 // accounts of the file, of which there are so many, had them.
 func (r *Reading) remarkShared(accounts int) {
@@ -167,16 +158,6 @@ func (r *Reading) remarkShared(accounts int) {
 		if by := r.shared[s.Key]; 0 < len(by) && len(by) < accounts && len(r.Accounts) > 1 {
 			r.note(by[0], s.Key+" is for all accounts here, also for those that did not have it")
 		}
-	}
-}
-
-// sharedPath is for a key whose value is a file's name, and that of a setting at the top.
-func sharedPath(key string) func(*Reading, *draft, entry) string {
-	return func(r *Reading, _ *draft, e entry) string {
-		if why := notPath(e.value); why != "" || e.value == "" {
-			return why
-		}
-		return r.share(e, key, e.value)
 	}
 }
 
@@ -285,7 +266,7 @@ var msmtpClear = [...]string{"PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER"}
 func isOn(v string) bool { return v == "" || strings.EqualFold(v, "on") }
 
 // onOff is for a key that is on or off.
-func onOff(field func(*draft) *bool) func(*Reading, *draft, entry) string {
+func onOff(field func(*draft) *bool) take {
 	return func(_ *Reading, d *draft, e entry) string {
 		if !isOn(e.value) && !strings.EqualFold(e.value, "off") {
 			return "it is neither on nor off"
@@ -331,7 +312,7 @@ func msmtpFrom(r *Reading, d *draft, e entry) string {
 		domain, isAnybody := strings.CutPrefix(value, "%U@")
 		if domain = r.expand(e, domain); isAnybody && d.standard && !strings.Contains(domain, "*") && (r.Top.Get("domain") == nil || r.Top.Get("domain") == domain) {
 			if why := d.addFrom("*@" + domain); why == "" {
-				r.share(e, "domain", domain)
+				r.share("domain", entry{e.key, domain, e.at}, nil)
 			} else {
 				all = append(all, why)
 			}
@@ -378,14 +359,8 @@ func msmtpOverride(_ *Reading, d *draft, e entry) string {
 }
 
 func msmtpDomain(r *Reading, _ *draft, e entry) string {
-	value := r.expand(e, e.value)
-	if value == "" {
-		return ""
-	}
-	if why := check(hostName{}, value); why != "" {
-		return why
-	}
-	return r.share(e, "hostname", value)
+	e.value = r.expand(e, e.value)
+	return r.share("hostname", e, hostName{})
 }
 
 func msmtpTimeout(_ *Reading, d *draft, e entry) string {
@@ -412,25 +387,23 @@ func msmtpTrust(_ *Reading, d *draft, e entry) string {
 	case "":
 		return "the system's authorities are trusted unless tls-ca or tls-fingerprint say otherwise"
 	}
-	return pathSetting("tls-ca")(nil, d, e)
+	return d.put("tls-ca", e.value, filePath{})
 }
 
-func msmtpLog(r *Reading, d *draft, e entry) string {
+func msmtpLog(r *Reading, _ *draft, e entry) string {
 	if e.value == "-" {
 		return "nothing is logged on standard output"
 	}
-	return sharedPath("log")(r, d, e)
+	return r.share("log", e, filePath{})
 }
 
 func msmtpSyslog(r *Reading, _ *draft, e entry) string {
 	if strings.EqualFold(e.value, "off") {
 		return ""
 	}
-	if why := r.share(e, "log", config.LogSyslog); why != "" {
-		return why
-	}
 	if !isOn(e.value) && !strings.EqualFold(e.value, "LOG_MAIL") {
 		r.note(e, "the facility is always mail")
 	}
-	return ""
+	e.value = config.LogSyslog
+	return r.share("log", e, nil)
 }

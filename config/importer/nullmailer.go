@@ -33,10 +33,8 @@ func nullmailerFiles() []field {
 		{"pausetime", handled}, // with maxpause
 		{"maxpause", handled},
 		{"queuelifetime", func(r *Reading, _ *draft, e entry) string {
-			if why := check(new(config.Duration), e.value+"s"); why != "" {
-				return why
-			}
-			return r.global("lifetime", e.value+"s")
+			e.value += "s"
+			return r.share("lifetime", e, new(config.Duration))
 		}},
 		{"sendtimeout", remark("there is a limit for each answer of the server instead: timeout", "")},
 		{"bounceto", remark("a notice goes to the sender", "")},
@@ -55,9 +53,9 @@ func remoteOptions() []field {
 		{"tls", func(_ *Reading, d *draft, _ entry) string { d.tls = true; return "" }},
 		{"ssl", func(_ *Reading, d *draft, _ entry) string { d.tls = true; return "" }},
 		{"source", setting("source-address", new(config.Source))},
-		{"x509certfile", pathSetting("tls-cert")},
-		{"x509keyfile", pathSetting("tls-key")},
-		{"x509cafile", pathSetting("tls-ca")},
+		{"x509certfile", setting("tls-cert", filePath{})},
+		{"x509keyfile", setting("tls-key", filePath{})},
+		{"x509cafile", setting("tls-ca", filePath{})},
 		{"x509crlfile", remark("lists of revoked certificates are not read", "")},
 		{"x509fmtder", remark("certificates and keys are read in PEM form")},
 		{"insecure", remark("the certificate is always checked; tls-ca or tls-fingerprint make one good that nobody known has signed")},
@@ -144,7 +142,7 @@ func (r *Reading) nullmailerNames(d *draft, says map[string]entry) {
 	if hello.value == "" {
 		hello = d.machine
 	}
-	if why := globalName("hostname")(r, d, hello); why != "" {
+	if why := shared("hostname", hostName{})(r, d, hello); why != "" {
 		r.dropped(hello, why)
 	}
 	if e := complete("defaulthost"); e.value != "" {

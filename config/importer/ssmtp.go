@@ -28,11 +28,11 @@ func ssmtpFields() []field {
 		}},
 		{"UseTLS", yesNo(func(d *draft, yes bool) { d.tls, d.starttls = yes, d.starttls && yes })},
 		{"UseSTARTTLS", yesNo(func(d *draft, yes bool) { d.tls, d.starttls = d.tls || yes, yes })},
-		{"TLS_CA_File", pathSetting("tls-ca")},
+		{"TLS_CA_File", setting("tls-ca", filePath{})},
 		{"TLS_CA_Dir", remark("a folder of authorities is named by SSL_CERT_DIR in the environment", "")},
 		{"UseTLSCert", handled}, // judged with the certificate
-		{"TLSCert", pathSetting("tls-cert")},
-		{"TLSKey", pathSetting("tls-key")},
+		{"TLSCert", setting("tls-cert", filePath{})},
+		{"TLSKey", setting("tls-key", filePath{})},
 
 		{"AuthUser", func(_ *Reading, d *draft, e entry) string {
 			why := notText(e.value)
@@ -54,7 +54,7 @@ func ssmtpFields() []field {
 		{"hostname", func(r *Reading, d *draft, e entry) string {
 			e.value = undotted(e.value)
 			d.machine = e
-			return globalName("hostname")(r, d, e)
+			return shared("hostname", hostName{})(r, d, e)
 		}},
 		{"rewriteDomain", func(r *Reading, d *draft, e entry) string {
 			e.value = e.value[strings.LastIndexByte(e.value, '@')+1:] // as ssmtp does
@@ -85,41 +85,26 @@ func (d *draft) setPort(s string) bool {
 }
 
 // yesNo is for a key of which everything but YES is no.
-func yesNo(set func(*draft, bool)) func(*Reading, *draft, entry) string {
+func yesNo(set func(*draft, bool)) take {
 	return func(_ *Reading, d *draft, e entry) string {
 		set(d, strings.EqualFold(e.value, "yes"))
 		return ""
 	}
 }
 
-// globalName is for a key whose value is a host's name, and that of a setting at the
-// top.
-func globalName(key string) func(*Reading, *draft, entry) string {
-	return func(r *Reading, d *draft, e entry) string {
-		if e.value = undotted(e.value); e.value == "" {
-			return ""
-		}
-		if why := check(hostName{}, e.value); why != "" {
-			return why
-		}
-		return r.global(key, e.value)
-	}
-}
-
 // takeDomain is for a key whose value is put behind names without a domain.
 func takeDomain(_ *Reading, d *draft, e entry) string {
-	if e.value = undotted(e.value); e.value != "" {
-		if why := check(hostName{}, e.value); why != "" {
-			return why
-		}
+	e.value = undotted(e.value)
+	why := check(hostName{}, e.value)
+	if why == "" {
+		d.domain = e
 	}
-	d.domain = e
-	return ""
+	return why
 }
 
 // takeLocal is for a key whose value is the address that gets the mail for the system's
 // users; why not, if it is none.
-func takeLocal(why string) func(*Reading, *draft, entry) string {
+func takeLocal(why string) take {
 	return func(_ *Reading, d *draft, e entry) string {
 		if e.value = undotted(e.value); e.value == "" {
 			return ""
