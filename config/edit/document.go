@@ -9,6 +9,7 @@ import (
 
 	"github.com/pelletier/go-toml/v2/unstable"
 
+	"sendoff/config"
 	"sendoff/submit/status"
 )
 
@@ -89,6 +90,15 @@ func (s Settings) Get(key string) any {
 func (s Settings) Text(key string) string {
 	text, _ := s.Get(key).(string)
 	return text
+}
+
+// URL returns a server as people write it: without a port that goes without saying.
+func URL(s config.Server) string {
+	url := s.String()
+	if s.Port != 0 && s.Port == s.Way().Port {
+		url = strings.TrimSuffix(url, ":"+strconv.Itoa(s.Port))
+	}
+	return url
 }
 
 // String returns the document as a file of its own.

@@ -1,9 +1,9 @@
 package importer
 
 import (
+	"cmp"
 	"encoding"
 	"errors"
-	"net"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -30,9 +30,9 @@ type draft struct {
 
 	login    bool // log in
 	user     string
-	auth     string // the mechanism; "" means any
-	password entry  // that stands in a file
-	command  entry  // that prints it
+	auth     entry // the mechanism; "" means any
+	password entry // that stands in a file
+	command  entry // that prints it
 
 	from    []string
 	local   entry         // the address that gets the mail of local names
@@ -98,6 +98,12 @@ func text(field func(*draft) *string) take {
 // takeHost is for a key whose value is the server's name.
 func takeHost(_ *Reading, d *draft, e entry) string {
 	d.host = undotted(e.value)
+	return ""
+}
+
+// takeUser is for a key whose value is the user, without which there is no login.
+func takeUser(_ *Reading, d *draft, e entry) string {
+	d.user, d.login = e.value, e.value != ""
 	return ""
 }
 
@@ -171,13 +177,13 @@ func (filePath) UnmarshalText(text []byte) error {
 
 // add makes an account of d, or remarks why that cannot be, and returns nil.
 func (r *Reading) add(d *draft) *edit.Table {
-	url, why := d.server()
+	server, why := d.server()
 	if why != "" {
 		r.Remark(d.at + ": the account " + strconv.Quote(d.name) + " is not carried over: " + why)
 		return nil
 	}
 	a := edit.NewAccount(r.name(d))
-	a.Set("server", url)
+	a.Set("server", edit.URL(server))
 	if d.login {
 		r.addLogin(d, a)
 	} else {
@@ -204,50 +210,33 @@ func (r *Reading) add(d *draft) *edit.Table {
 	return a
 }
 
-// server returns the value of the setting server, or why there is none.
-func (d *draft) server() (url, why string) {
-	if d.socket != "" {
-		scheme := "unix:"
-		if d.lmtp {
-			scheme = "lmtp+unix:"
-		}
-		return scheme + d.socket, check(new(config.Server), scheme+d.socket)
-	}
-	scheme := "smtp+plain"
+// server returns the server, or why there is none.
+func (d *draft) server() (s config.Server, why string) {
+	scheme, port := "smtp+plain", "25"
 	switch {
+	case d.socket != "" && d.lmtp:
+		return s, check(&s, "lmtp+unix:"+d.socket)
+	case d.socket != "":
+		return s, check(&s, "unix:"+d.socket)
 	case d.host == "":
-		return "", "it has no host"
+		return s, "it has no host"
 	case d.lmtp && d.tls:
-		return "", "sendoff speaks LMTP without TLS only"
+		return s, "sendoff speaks LMTP without TLS only"
 	case d.lmtp:
 		scheme = "lmtp"
 	case d.tls && d.starttls:
 		scheme = config.SchemeStartTLS
 	case d.tls:
-		scheme = config.SchemeTLS
+		scheme, port = config.SchemeTLS, "465"
 	}
-	url = scheme + "://" + bracketed(d.host)
-	port := d.port
-	if port == "" {
-		port = "25"
-		if scheme == config.SchemeTLS {
-			port = "465"
-		}
-	}
-	if n, err := strconv.Atoi(port); err != nil || strconv.Itoa(n) != port {
-		return "", "its port is no number"
-	}
-	if port != strconv.Itoa((config.Server{Scheme: scheme}).Way().Port) {
-		url += ":" + port
-	}
-	return url, check(new(config.Server), url)
+	why = check(&s, scheme+"://"+bracketed(d.host)+":"+cmp.Or(d.port, port))
+	return s, why
 }
 
 // protect lets d log in over TLS where the program would have sent the password in
 // clear, which sendoff never does.
 func (r *Reading) protect(d *draft) {
-	isHere := d.socket != "" || (config.Server{Host: strings.Trim(d.host, "[]")}).Local()
-	if !d.login || d.tls || isHere {
+	if s, _ := d.server(); !d.login || d.tls || s.Local() {
 		return
 	}
 	d.tls, d.starttls = true, true
@@ -261,16 +250,14 @@ func (r *Reading) addLogin(d *draft, a *edit.Table) {
 		return
 	}
 	a.Set("user", d.user)
-	if d.auth != "" {
-		mechanism := strings.ToUpper(d.auth)
-		if err := r.Values.Mechanism(mechanism); err != nil {
-			r.dropped(entry{key: "the login mechanism", at: d.at}, "sendoff does not know it, and takes any that it knows")
-		} else {
-			a.Set("auth", mechanism)
-		}
+	mechanism := strings.ToUpper(d.auth.value)
+	if mechanism != "" && r.Values.Mechanism(mechanism) != nil {
+		r.dropped(d.auth, "sendoff does not know it, and takes any that it knows")
+	} else {
+		a.Set("auth", mechanism)
 	}
 	switch {
-	case strings.EqualFold(d.auth, "external") && d.password.value == "" && d.command.value == "":
+	case mechanism == "EXTERNAL" && d.password.value == "" && d.command.value == "":
 	case d.user == "":
 		r.Remark(d.at + ": the account " + strconv.Quote(d.name) + " has no user, so it does not log in")
 		r.droppedIfSet("there is no user to whom it belongs", d.password, d.command)
@@ -292,12 +279,7 @@ func (r *Reading) addPassword(d *draft, a *edit.Table, e entry) {
 		r.dropped(e, err.Error())
 		return
 	}
-	var server config.Server
-	url, _ := d.server()
-	if err := server.UnmarshalText([]byte(url)); err != nil {
-		r.dropped(e, err.Error())
-		return
-	}
+	server, _ := d.server()    // an account is only made of one that is good
 	a.Set("secret", "keyring") // until its place is known
 	item := credential.Item{User: d.user, Host: server.Identity()}
 	r.Passwords = append(r.Passwords, Password{Account: a, Item: item, Secret: secret, At: e.at})
@@ -396,12 +378,4 @@ func bracketed(host string) string {
 		return "[" + host + "]"
 	}
 	return host
-}
-
-// splitPort splits HOST:PORT; the port may be missing.
-func splitPort(s string) (host, port string) {
-	if host, port, err := net.SplitHostPort(s); err == nil {
-		return host, port
-	}
-	return s, ""
 }

@@ -253,7 +253,7 @@ func (r *Reading) msmtpDraft(a *msmtpAccount, standard bool) *draft {
 	if d.login && d.user != "" && d.password.value == "" && d.command.value == "" {
 		d.password = r.netrc(d.host, d.user)
 	}
-	if d.user != "" && slices.Contains(msmtpClear[:], strings.ToUpper(d.auth)) {
+	if d.user != "" && slices.Contains(msmtpClear[:], strings.ToUpper(d.auth.value)) {
 		r.protect(d)
 	}
 	return d
@@ -293,9 +293,9 @@ func msmtpProtocol(_ *Reading, d *draft, e entry) string {
 }
 
 func msmtpAuth(_ *Reading, d *draft, e entry) string {
-	d.auth, d.login = "", !strings.EqualFold(e.value, "off")
+	d.login = !strings.EqualFold(e.value, "off")
 	if d.login && !isOn(e.value) {
-		d.auth = e.value
+		d.auth = e
 	}
 	return ""
 }

@@ -28,7 +28,7 @@ func nullmailerFiles() []field {
 			d.other.Set("force-sender", true)
 			return ""
 		}},
-		{"adminaddr", takeLocal("it is not one address with a domain")},
+		{"adminaddr", takeLocal},
 		{"idhost", remark("a Message-ID has the sender's domain", "")},
 		{"pausetime", handled}, // with maxpause
 		{"maxpause", handled},
@@ -46,9 +46,9 @@ func nullmailerFiles() []field {
 func remoteOptions() []field {
 	return []field{
 		{"port", text(func(d *draft) *string { return &d.port })},
-		{"user", func(_ *Reading, d *draft, e entry) string { d.user, d.login = e.value, e.value != ""; return "" }},
+		{"user", takeUser},
 		{"pass", func(_ *Reading, d *draft, e entry) string { d.password = entry{"pass", e.value, e.at}; return "" }},
-		{"auth-login", func(_ *Reading, d *draft, _ entry) string { d.auth = "LOGIN"; return "" }},
+		{"auth-login", func(_ *Reading, d *draft, e entry) string { d.auth = entry{e.key, "LOGIN", e.at}; return "" }},
 		{"starttls", func(_ *Reading, d *draft, _ entry) string { d.tls, d.starttls = true, true; return "" }},
 		{"tls", func(_ *Reading, d *draft, _ entry) string { d.tls = true; return "" }},
 		{"ssl", func(_ *Reading, d *draft, _ entry) string { d.tls = true; return "" }},
@@ -208,8 +208,8 @@ func (r *Reading) addRemotes(all []*draft) {
 			continue
 		}
 		first := all[0]
-		url, why := d.server()
-		same := d.user == first.user && d.password.value == first.password.value && d.auth == first.auth &&
+		server, why := d.server()
+		same := d.user == first.user && d.password.value == first.password.value && d.auth.value == first.auth.value &&
 			d.other.String() == first.other.String()
 		if why != "" || !same || len(r.Accounts) != 1 {
 			r.add(d)
@@ -218,7 +218,7 @@ func (r *Reading) addRemotes(all []*draft) {
 			}
 			continue
 		}
-		r.Accounts[0].Set("server", append(servers(r.Accounts[0]), url))
+		r.Accounts[0].Set("server", append(servers(r.Accounts[0]), edit.URL(server)))
 	}
 	if len(r.Accounts) > 1 {
 		r.Top = append(edit.Settings{{Key: "account", Value: r.Accounts[0].Name}}, r.Top...)

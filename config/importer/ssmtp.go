@@ -1,8 +1,8 @@
 package importer
 
 import (
+	"net"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"sendoff/config/edit"
@@ -13,19 +13,12 @@ func ssmtpFields() []field {
 	return []field{
 		{"mailhub", func(r *Reading, d *draft, e entry) string {
 			d.at = e.at
-			name, number := splitPort(e.value)
-			d.host = undotted(name)
-			if number != "" && !d.setPort(number) {
-				r.note(e, "what is behind the name is no port; the usual one is taken")
+			if host, port, err := net.SplitHostPort(e.value); err == nil {
+				e.value, d.port = host, port
 			}
-			return ""
+			return takeHost(r, d, e)
 		}},
-		{"RemotePort", func(_ *Reading, d *draft, e entry) string {
-			if e.value != "" && !d.setPort(e.value) {
-				return "it is no port; the usual one is taken"
-			}
-			return ""
-		}},
+		{"RemotePort", text(func(d *draft) *string { return &d.port })},
 		{"UseTLS", yesNo(func(d *draft, yes bool) { d.tls, d.starttls = yes, d.starttls && yes })},
 		{"UseSTARTTLS", yesNo(func(d *draft, yes bool) { d.tls, d.starttls = d.tls || yes, yes })},
 		{"TLS_CA_File", setting("tls-ca", filePath{})},
@@ -34,21 +27,9 @@ func ssmtpFields() []field {
 		{"TLSCert", setting("tls-cert", filePath{})},
 		{"TLSKey", setting("tls-key", filePath{})},
 
-		{"AuthUser", func(_ *Reading, d *draft, e entry) string {
-			why := notText(e.value)
-			if why == "" {
-				d.user, d.login = e.value, e.value != ""
-			}
-			return why
-		}},
+		{"AuthUser", takeUser},
 		{"AuthPass", func(_ *Reading, d *draft, e entry) string { d.password = e; return "" }},
-		{"AuthMethod", func(r *Reading, d *draft, e entry) string {
-			if e.value != "" && r.Values.Mechanism(strings.ToUpper(e.value)) != nil {
-				return "sendoff does not know it, and takes any that it knows"
-			}
-			d.auth = e.value
-			return ""
-		}},
+		{"AuthMethod", func(_ *Reading, d *draft, e entry) string { d.auth = e; return "" }},
 		{"UseOldAUTH", remark("the name is sent as the server asks for it", "", "no")},
 
 		{"hostname", func(r *Reading, d *draft, e entry) string {
@@ -60,7 +41,7 @@ func ssmtpFields() []field {
 			e.value = e.value[strings.LastIndexByte(e.value, '@')+1:] // as ssmtp does
 			return takeDomain(r, d, e)
 		}},
-		{"root", takeLocal("it is no address with a domain; the alias file can say where the mail for root goes")},
+		{"root", takeLocal},
 		{"MinUserId", remark("mail for every local name is treated alike", "")},
 		{"FromLineOverride", remark("a From field stays as it is; force-sender = true replaces it", "", "yes")},
 		{"Debug", remark("the option -v shows the dialogue", "", "no")},
@@ -72,16 +53,6 @@ func isSsmtp(path string) bool {
 		key, _, found := strings.Cut(line, "=")
 		return found && knows(ssmtpFields(), strings.TrimSpace(key), strings.EqualFold)
 	})
-}
-
-// setPort takes a port, if s is one.
-func (d *draft) setPort(s string) bool {
-	n, err := strconv.ParseUint(s, 10, 16)
-	if err != nil || n == 0 {
-		return false
-	}
-	d.port = strconv.FormatUint(n, 10)
-	return true
 }
 
 // yesNo is for a key of which everything but YES is no.
@@ -103,18 +74,14 @@ func takeDomain(_ *Reading, d *draft, e entry) string {
 }
 
 // takeLocal is for a key whose value is the address that gets the mail for the system's
-// users; why not, if it is none.
-func takeLocal(why string) take {
-	return func(_ *Reading, d *draft, e entry) string {
-		if e.value = undotted(e.value); e.value == "" {
-			return ""
-		}
-		if !isOwnAddress(e.value) {
-			return why
-		}
-		d.local = e
-		return ""
+// users.
+func takeLocal(_ *Reading, d *draft, e entry) string {
+	e.value = undotted(e.value)
+	if e.value != "" && !isOwnAddress(e.value) {
+		return "it is not one address with a domain; the alias file can say where mail for local names goes"
 	}
+	d.local = e
+	return ""
 }
 
 // readSsmtp reads ssmtp.conf, and the revaliases beside it.

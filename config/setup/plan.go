@@ -93,7 +93,7 @@ func (c *conversation) document() *edit.Document {
 		d.Top.Set("account", first)
 	}
 	a := edit.NewAccount(c.name)
-	a.Set("server", c.url())
+	a.Set("server", edit.URL(c.server))
 	a.Set("user", c.user)
 	a.Set("from", c.who.Address.String())
 	a.Set("secret", c.source)
@@ -168,16 +168,6 @@ func (c *conversation) where() string {
 	return "its refresh token is in " + c.account().Refresh().String()
 }
 
-// url returns the server as people write it: without a port that goes without
-// saying.
-func (c *conversation) url() string {
-	url := c.server.String()
-	if port := c.server.Way().Port; port == c.server.Port && port != 0 {
-		url = strings.TrimSuffix(url, fmt.Sprintf(":%d", port))
-	}
-	return url
-}
-
 // explainCredential says how root gives systemd the password of a credential, and the
 // service the credential, unless the person has named it, and so has it.
 func (c *conversation) explainCredential() {
@@ -222,7 +212,7 @@ func (c *conversation) unit() (lines, who string) {
 // printVariables prints the account as an environment has it, fit for
 // --env-file.
 func (c *conversation) printVariables() error {
-	c.printf("SENDOFF_SERVER=%s\n", c.url())
+	c.printf("SENDOFF_SERVER=%s\n", edit.URL(c.server))
 	if c.user != "" {
 		c.printf("SENDOFF_USER=%s\nSENDOFF_SECRET=%s\n", c.user, c.source)
 	}
