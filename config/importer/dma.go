@@ -24,7 +24,7 @@ func dmaFields() []field {
 		{"INSECURE", remark("a password is sent without TLS to this host only")},
 		{"NOHELO", remark("a server that does not know EHLO is greeted with HELO")},
 
-		{"AUTHPATH", handled}, // read before
+		{"AUTHPATH", handled}, // read at last
 		{"MAILNAME", dmaMailname},
 		{"MASQUERADE", dmaMasquerade},
 		{"ALIASES", shared("aliases", filePath{})},
@@ -43,46 +43,31 @@ func dmaFields() []field {
 	}
 }
 
-func isDma(path string) bool {
-	return anyLine(path, func(line string) bool {
-		key, _, _ := cutSpace(line)
-		return knows(dmaFields(), key, exactly)
-	})
+// cutDma returns the key of a line, and its value without the comment behind it.
+func cutDma(line string) (key, value string) {
+	line, _, _ = strings.Cut(line, "#")
+	return cutSpace(strings.TrimSpace(line))
 }
 
 // readDma reads dma.conf and the file with the passwords.
 func readDma(r *Reading) error {
-	text, err := readFile(r.path)
+	entries, err := readLines(r.path)
 	if err != nil {
 		return err
 	}
-	d := &draft{name: "default", at: r.path + ":1"}
-	authPath := ""
-	says := make(map[string]entry)
-	for _, e := range lines(r.path, text) {
-		line, _, _ := strings.Cut(e.value, "#")
-		e.key, e.value, _ = cutSpace(strings.TrimSpace(line))
-		if !knows(dmaFields(), e.key, exactly) {
+	d := newDraft("default", r.path+":1")
+	for _, e := range entries {
+		e.key, e.value = cutDma(e.value)
+		if !r.apply(d, dmaFields(), e) {
 			r.unknown(e.at)
-			continue
 		}
-		if before, twice := says[e.key]; twice {
-			r.dropped(before, "a later line takes its place")
-		}
-		says[e.key] = e
-		switch e.key {
-		case "SMARTHOST":
-			d.at = e.at
-		case "AUTHPATH":
-			authPath = e.value
-		}
-		apply(dmaFields(), r, d, e)
 	}
 	if d.host == "" {
 		return status.Config.Errorf("%s: without SMARTHOST, dma takes mail to each domain's own server; sendoff needs a smarthost", r.path)
 	}
-	if authPath != "" {
-		r.dmaAuth(d, authPath)
+	d.at = d.says["SMARTHOST"].at
+	if path := d.says["AUTHPATH"].value; path != "" {
+		r.dmaAuth(d, path)
 	}
 	if d.starttls && !d.tls {
 		d.tls = true

@@ -20,7 +20,8 @@ import (
 type draft struct {
 	name     string
 	at       string // where the account begins
-	standard bool   // it is the one that is taken by default
+	says     map[string]entry
+	standard bool // it is the one that is taken by default
 
 	host, port string
 	socket     string
@@ -51,26 +52,22 @@ type field struct {
 // returns why that cannot be carried over, or "".
 type take func(r *Reading, d *draft, e entry) string
 
-// apply does what the row of e's key says, and reports false if there is no such row.
-func apply(fields []field, r *Reading, d *draft, e entry) bool {
-	i := slices.IndexFunc(fields, func(f field) bool { return strings.EqualFold(f.key, e.key) })
+// apply does what the row of e's key says, and reports false if there is no such row. A
+// second line of that key takes the place of the first.
+func (r *Reading) apply(d *draft, fields []field, e entry) bool {
+	i := slices.IndexFunc(fields, func(f field) bool { return f.key == e.key })
 	if i < 0 {
 		return false
 	}
+	if before, twice := d.says[e.key]; twice {
+		r.dropped(before, "a later line takes its place")
+	}
+	d.says[e.key] = e
 	if why := fields[i].take(r, d, e); why != "" {
 		r.dropped(e, why)
 	}
 	return true
 }
-
-// knows reports whether fields have the key, as same compares keys: strings.EqualFold,
-// or exactly.
-func knows(fields []field, key string, same func(a, b string) bool) bool {
-	return slices.ContainsFunc(fields, func(f field) bool { return same(f.key, key) })
-}
-
-// exactly reports whether two keys are the same, in case, too.
-func exactly(a, b string) bool { return a == b }
 
 // remark is for a key that has no counterpart, which matters unless its value is one of
 // fine.
@@ -173,6 +170,11 @@ func (filePath) UnmarshalText(text []byte) error {
 		return errors.New("it is no absolute path")
 	}
 	return nil
+}
+
+// newDraft returns an account without settings.
+func newDraft(name, at string) *draft {
+	return &draft{name: name, at: at, says: make(map[string]entry)}
 }
 
 // add makes an account of d, or remarks why that cannot be, and returns nil.

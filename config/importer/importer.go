@@ -45,10 +45,10 @@ type program struct {
 // programs is the table of programs, in the order in which they are looked for.
 func programs() []program {
 	return []program{
-		{"msmtp", []string{"~/.msmtprc", "~/.config/msmtp/config", "/etc/msmtprc"}, isMsmtp, readMsmtp},
-		{"ssmtp", []string{"/etc/ssmtp/ssmtp.conf"}, isSsmtp, readSsmtp},
+		{"msmtp", []string{"~/.msmtprc", "~/.config/msmtp/config", "/etc/msmtprc"}, hasKey(msmtpFields(), cutMsmtp), readMsmtp},
+		{"ssmtp", []string{"/etc/ssmtp/ssmtp.conf"}, hasKey(ssmtpFields(), cutSsmtp), readSsmtp},
 		{"nullmailer", []string{"/etc/nullmailer/remotes"}, isNullmailer, readNullmailer},
-		{"dma", []string{"/etc/dma/dma.conf"}, isDma, readDma},
+		{"dma", []string{"/etc/dma/dma.conf"}, hasKey(dmaFields(), cutDma), readDma},
 	}
 }
 
@@ -70,6 +70,9 @@ func (in Reader) Read(file string, say func(string)) (*Reading, error) {
 	r := &Reading{Program: p.name, Reader: in, path: path, shared: make(map[string][]entry)}
 	if err := p.read(r); err != nil {
 		return nil, err
+	}
+	if r.standard != "" {
+		r.Top = append(edit.Settings{{Key: "account", Value: r.standard}}, r.Top...)
 	}
 	r.distrust()
 	if len(r.Accounts) == 0 {
@@ -133,8 +136,9 @@ type Reading struct {
 	Remarks   []string // for a person, each once
 
 	Reader
-	path   string             // the file or folder
-	shared map[string][]entry // the lines of single accounts that a setting at the top is from
+	path     string             // the file or folder
+	standard string             // the default account; "" is none
+	shared   map[string][]entry // the lines of single accounts that a setting at the top is from
 }
 
 // A Password is one that stands in the program's files.
@@ -150,6 +154,13 @@ type Password struct {
 type entry struct {
 	key, value string
 	at         string // FILE:LINE
+}
+
+// firstIsDefault makes the first of several accounts the default.
+func (r *Reading) firstIsDefault() {
+	if len(r.Accounts) > 1 {
+		r.standard = r.Accounts[0].Name
+	}
 }
 
 // dropped says why what e says is not in the result.
@@ -261,6 +272,12 @@ func trusted(path string) error {
 	return process.Trust(f, path)
 }
 
+// readLines returns the lines of a file.
+func readLines(path string) ([]entry, error) {
+	text, err := readFile(path)
+	return lines(path, text), err
+}
+
 // lines returns the lines of text that are not empty and no comments, and
 // where they are.
 func lines(path, text string) []entry {
@@ -320,8 +337,14 @@ func splitWords(line string, escapes bool) (words []string, closed bool) {
 	return words, quote == 0
 }
 
-// anyLine reports whether some line of the file at path is as known says.
-func anyLine(path string, known func(line string) bool) bool {
-	text, err := readFile(path)
-	return err == nil && slices.ContainsFunc(lines(path, text), func(e entry) bool { return known(e.value) })
+// hasKey returns a function that reports whether a line of the file at path has one of
+// the keys, which cut finds.
+func hasKey(fields []field, cut func(line string) (key, value string)) func(path string) bool {
+	return func(path string) bool {
+		entries, _ := readLines(path)
+		return slices.ContainsFunc(entries, func(e entry) bool {
+			key, _ := cut(e.value)
+			return slices.ContainsFunc(fields, func(f field) bool { return f.key == key })
+		})
+	}
 }

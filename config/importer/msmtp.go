@@ -9,13 +9,15 @@ import (
 	"strings"
 
 	"sendoff/config"
-	"sendoff/config/edit"
 )
 
 // msmtpFields is every key that an account of msmtp has, with those of older
-// versions. Those about the file as a whole are in msmtpAccounts.
+// versions, and those that are about the file as a whole.
 func msmtpFields() []field {
 	return []field{
+		{"defaults", handled}, // these three are in msmtpAccounts
+		{"account", handled},
+		{"eval", handled},
 		{"host", takeHost},
 		{"port", text(func(d *draft) *string { return &d.port })},
 		{"socket", msmtpSocket},
@@ -71,20 +73,20 @@ func msmtpFields() []field {
 	}
 }
 
-func isMsmtp(path string) bool {
-	return anyLine(path, func(line string) bool {
-		key, value, _ := cutSpace(line)
-		return (slices.Contains([]string{"defaults", "account", "eval"}, key) || knows(msmtpFields(), key, exactly)) && !strings.HasPrefix(value, "=")
-	})
+// cutMsmtp returns the key and the value of a line; "" if the file is TOML.
+func cutMsmtp(line string) (key, value string) {
+	if key, value = cutSpace(line); strings.HasPrefix(value, "=") {
+		return "", ""
+	}
+	return key, value
 }
 
 // cutSpace splits a line after its first word.
-func cutSpace(line string) (word, rest string, found bool) {
-	i := strings.IndexAny(line, " \t")
-	if i < 0 {
-		return line, "", false
+func cutSpace(line string) (word, rest string) {
+	if i := strings.IndexAny(line, " \t"); i >= 0 {
+		return line[:i], strings.TrimSpace(line[i:])
 	}
-	return line[:i], strings.TrimSpace(line[i:]), true
+	return line, ""
 }
 
 // An msmtpAccount is a section of the file: its lines, and those that it inherits from
@@ -124,11 +126,11 @@ func (a *msmtpAccount) get(key string) entry {
 
 // readMsmtp reads an msmtprc.
 func readMsmtp(r *Reading) error {
-	text, err := readFile(r.path)
+	entries, err := readLines(r.path)
 	if err != nil {
 		return err
 	}
-	accounts := r.msmtpAccounts(text)
+	accounts := r.msmtpAccounts(entries)
 	standard := "" // the account that is taken by default
 	drafts := 0
 	for _, a := range accounts {
@@ -142,8 +144,7 @@ func readMsmtp(r *Reading) error {
 		}
 		d := r.msmtpDraft(a, a.name == standard || len(accounts) == 1)
 		if made := r.add(d); made != nil && a.name == standard {
-			standard = ""
-			r.Top = append(edit.Settings{{Key: "account", Value: made.Name}}, r.Top...)
+			r.standard = made.Name
 		}
 		drafts++
 	}
@@ -163,12 +164,12 @@ func (r *Reading) remarkShared(accounts int) {
 
 // msmtpAccounts splits the file into its accounts. An account that inherits from none
 // that is there, or has no name of its own, is left out with its lines.
-func (r *Reading) msmtpAccounts(text string) []*msmtpAccount {
+func (r *Reading) msmtpAccounts(entries []entry) []*msmtpAccount {
 	defaults := &msmtpAccount{}
 	var accounts []*msmtpAccount
 	var current *msmtpAccount
-	for _, e := range lines(r.path, text) {
-		e.key, e.value, _ = cutSpace(e.value)
+	for _, e := range entries {
+		e.key, e.value = cutSpace(e.value)
 		if n := len(e.value); n > 1 && e.value[0] == '"' && e.value[n-1] == '"' {
 			e.value = e.value[1 : n-1]
 		}
@@ -185,7 +186,7 @@ func (r *Reading) msmtpAccounts(text string) []*msmtpAccount {
 			accounts = append(accounts, a)
 		case e.key == "eval":
 			r.dropped(e, "it is a command that prints a line of this file; put what it prints in its place, or write passwordeval if that is the password")
-		case !knows(msmtpFields(), e.key, exactly):
+		case !slices.ContainsFunc(msmtpFields(), func(f field) bool { return f.key == e.key }):
 			r.unknown(e.at)
 		case current == nil:
 			current = &msmtpAccount{name: "default", at: e.at}
@@ -233,7 +234,8 @@ func newMsmtpAccount(e entry, defaults *msmtpAccount, accounts []*msmtpAccount) 
 
 // msmtpDraft applies an account's lines.
 func (r *Reading) msmtpDraft(a *msmtpAccount, standard bool) *draft {
-	d := &draft{name: a.name, at: a.at, starttls: true, standard: standard}
+	d := newDraft(a.name, a.at)
+	d.starttls, d.standard = true, standard
 	for _, e := range a.entries {
 		if e.key == "proxy_host" && e.value != "" {
 			if port := a.get("proxy_port").value; port != "" {
@@ -248,7 +250,7 @@ func (r *Reading) msmtpDraft(a *msmtpAccount, standard bool) *draft {
 		case e.key == "set_from_header" && isOn(e.value) && strings.EqualFold(a.get("allow_from_override").value, "off"):
 			continue // force-sender does both
 		}
-		apply(msmtpFields(), r, d, e)
+		r.apply(d, msmtpFields(), e)
 	}
 	if d.login && d.user != "" && d.password.value == "" && d.command.value == "" {
 		d.password = r.netrc(d.host, d.user)

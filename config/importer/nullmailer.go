@@ -13,8 +13,8 @@ import (
 	"sendoff/config/edit"
 )
 
-// nullmailerFiles is every file in nullmailer's folder but remotes, in the
-// order in which they are read. Each holds one line.
+// nullmailerFiles is every file in nullmailer's folder but remotes. Each
+// holds one line.
 func nullmailerFiles() []field {
 	return []field{
 		{"defaultdomain", handled}, // a part of me and defaulthost
@@ -78,14 +78,14 @@ func readNullmailer(r *Reading) error {
 		r.path = filepath.Dir(r.path)
 	}
 	remotes := filepath.Join(r.path, "remotes")
-	text, err := readFile(remotes)
+	entries, err := readLines(remotes)
 	if err != nil {
 		return err
 	}
-	common := &draft{}
+	common := newDraft("default", remotes)
 	r.nullmailerFolder(common)
 	var all []*draft
-	for _, e := range lines(remotes, text) {
+	for _, e := range entries {
 		if d := r.remote(common, e); d != nil {
 			all = append(all, d)
 		}
@@ -99,40 +99,38 @@ func readNullmailer(r *Reading) error {
 		}
 	}
 	r.addRemotes(all)
+	r.firstIsDefault()
 	return nil
 }
 
 // nullmailerFolder reads the files beside remotes, which are about all servers.
 func (r *Reading) nullmailerFolder(d *draft) {
-	says := make(map[string]entry)
-	for _, f := range nullmailerFiles() {
-		path := filepath.Join(r.path, f.key)
-		text, _ := r.beside(path)
-		first, _, _ := strings.Cut(text, "\n")
-		if e := (entry{f.key, strings.TrimSpace(first), path + ":1"}); e.value != "" {
-			says[f.key] = e
-			apply([]field{f}, r, d, e)
-		}
-	}
 	folder, err := os.ReadDir(r.path)
 	if err != nil {
 		r.Remark(r.path + ": other files in it are not carried over: " + err.Error())
 	}
 	for _, file := range folder {
-		if name := file.Name(); name != "remotes" && !knows(nullmailerFiles(), name, strings.EqualFold) {
-			r.Remark(filepath.Join(r.path, name) + ": this file is not carried over: nullmailer has no such setting")
+		path := filepath.Join(r.path, file.Name())
+		if file.Name() == "remotes" {
+			continue
+		}
+		text, _ := r.beside(path)
+		first, _, _ := strings.Cut(text, "\n")
+		e := entry{file.Name(), strings.TrimSpace(first), path + ":1"}
+		if e.value != "" && !r.apply(d, nullmailerFiles(), e) {
+			r.Remark(path + ": this file is not carried over: nullmailer has no such setting")
 		}
 	}
-	r.nullmailerNames(d, says)
-	r.nullmailerPauses(says)
+	r.nullmailerNames(d)
+	r.nullmailerPauses(d.says)
 }
 
 // nullmailerNames makes names of the host and of its domain from four files.
-func (r *Reading) nullmailerNames(d *draft, says map[string]entry) {
+func (r *Reading) nullmailerNames(d *draft) {
 	complete := func(key string) entry {
-		e := says[key]
+		e := d.says[key]
 		e.value = undotted(e.value)
-		if suffix := says["defaultdomain"].value; e.value != "" && !strings.Contains(e.value, ".") && suffix != "" {
+		if suffix := d.says["defaultdomain"].value; e.value != "" && !strings.Contains(e.value, ".") && suffix != "" {
 			e.value += "." + suffix
 		}
 		return e
@@ -150,7 +148,7 @@ func (r *Reading) nullmailerNames(d *draft, says map[string]entry) {
 			r.dropped(e, why)
 		}
 	}
-	if e := says["defaultdomain"]; e.value != "" {
+	if e := d.says["defaultdomain"]; e.value != "" {
 		r.note(e, "other hosts without a dot in their name are not completed")
 	}
 }
@@ -179,7 +177,7 @@ func (r *Reading) remote(common *draft, e entry) *draft {
 		return nil
 	}
 	d := *common
-	d.name, d.at, d.host = "default", e.at, undotted(words[0])
+	d.at, d.host, d.says = e.at, undotted(words[0]), make(map[string]entry)
 	d.from, d.other = slices.Clone(common.from), slices.Clone(common.other)
 	words = words[1:]
 	if len(words) > 0 && !strings.HasPrefix(words[0], "-") && !strings.Contains(words[0], "=") {
@@ -192,7 +190,7 @@ func (r *Reading) remote(common *draft, e entry) *draft {
 	for _, w := range words {
 		o := entry{at: e.at}
 		o.key, o.value, _ = strings.Cut(strings.TrimPrefix(w, "--"), "=")
-		if !apply(remoteOptions(), r, &d, o) {
+		if !r.apply(&d, remoteOptions(), o) {
 			r.Remark(e.at + ": an option is not carried over: nullmailer has no such option")
 		}
 	}
@@ -219,9 +217,6 @@ func (r *Reading) addRemotes(all []*draft) {
 			continue
 		}
 		r.Accounts[0].Set("server", append(servers(r.Accounts[0]), edit.URL(server)))
-	}
-	if len(r.Accounts) > 1 {
-		r.Top = append(edit.Settings{{Key: "account", Value: r.Accounts[0].Name}}, r.Top...)
 	}
 }
 

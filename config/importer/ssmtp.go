@@ -4,8 +4,6 @@ import (
 	"net"
 	"path/filepath"
 	"strings"
-
-	"sendoff/config/edit"
 )
 
 // ssmtpFields is every key of ssmtp.conf, whose case does not matter.
@@ -48,11 +46,15 @@ func ssmtpFields() []field {
 	}
 }
 
-func isSsmtp(path string) bool {
-	return anyLine(path, func(line string) bool {
-		key, _, found := strings.Cut(line, "=")
-		return found && knows(ssmtpFields(), strings.TrimSpace(key), strings.EqualFold)
-	})
+// cutSsmtp returns the key of a line, as the table has it, and its value as it stands.
+func cutSsmtp(line string) (key, value string) {
+	key, value, found := strings.Cut(line, "=")
+	for _, f := range ssmtpFields() {
+		if found && strings.EqualFold(f.key, strings.TrimSpace(key)) {
+			return f.key, value
+		}
+	}
+	return "", ""
 }
 
 // yesNo is for a key of which everything but YES is no.
@@ -86,47 +88,37 @@ func takeLocal(_ *Reading, d *draft, e entry) string {
 
 // readSsmtp reads ssmtp.conf, and the revaliases beside it.
 func readSsmtp(r *Reading) error {
-	text, err := readFile(r.path)
+	entries, err := readLines(r.path)
 	if err != nil {
 		return err
 	}
-	d := &draft{name: "default", at: r.path + ":1"}
-	says := make(map[string]entry)
-	for _, e := range lines(r.path, text) {
-		key, value, found := strings.Cut(e.value, "=")
-		if e.key = strings.TrimSpace(key); !found || !knows(ssmtpFields(), e.key, strings.EqualFold) {
-			r.unknown(e.at)
-			continue
+	d := newDraft("default", r.path+":1")
+	for _, e := range entries {
+		key, text := cutSsmtp(e.value)
+		isLogin := key == "AuthUser" || key == "AuthPass"
+		value, without := ssmtpValue(text, isLogin)
+		e.key, e.value = key, value
+		if key == "AuthPass" && without != "" {
+			r.note(e, "taken without "+without+"; if that is part of the password, sendoff --login puts the whole one in its place")
 		}
-		name := strings.ToLower(e.key)
-		login := name == "authuser" || name == "authpass"
-		if e.value, _ = ssmtpValue(value, login); name == "authpass" {
-			r.notePassword(e, value)
-		}
-		if before, twice := says[name]; twice && login {
+		if _, twice := d.says[key]; twice && isLogin {
 			r.dropped(e, "an earlier line counts")
-			continue
-		} else if twice {
-			r.dropped(before, "a later line takes its place")
+		} else if !r.apply(d, ssmtpFields(), e) {
+			r.unknown(e.at)
 		}
-		says[name] = e
-		apply(ssmtpFields(), r, d, e)
 	}
-	if !strings.EqualFold(says["usetlscert"].value, "yes") && d.other.Get("tls-cert") != nil {
+	if !strings.EqualFold(d.says["UseTLSCert"].value, "yes") && d.other.Get("tls-cert") != nil {
 		d.other.Set("tls-cert", "")
 		d.other.Set("tls-key", "")
-		r.dropped(says["tlscert"], "UseTLSCert is not YES")
+		r.dropped(d.says["TLSCert"], "UseTLSCert is not YES")
 	}
 	others := r.revaliases(d)
-	r.protect(d)
 	r.addLocalNames(d)
-	if r.add(d) != nil && len(others) > 0 {
-		r.Top = append(edit.Settings{{Key: "account", Value: r.Accounts[0].Name}}, r.Top...)
-	}
-	for _, o := range others {
+	for _, o := range append([]*draft{d}, others...) {
 		r.protect(o)
 		r.add(o)
 	}
+	r.firstIsDefault()
 	return nil
 }
 
@@ -154,13 +146,6 @@ func ssmtpValue(text string, login bool) (value, without string) {
 		}
 	}
 	return value, ""
-}
-
-// notePassword remarks what was taken off a password, which might be a part of it.
-func (r *Reading) notePassword(e entry, text string) {
-	if _, without := ssmtpValue(text, true); without != "" {
-		r.note(e, "taken without "+without+"; if that is part of the password, sendoff --login puts the whole one in its place")
-	}
 }
 
 // revaliases reads the senders of local users. An address that goes through d's server
