@@ -19,7 +19,7 @@ import (
 )
 
 // What --setup asks of the world is led to servers of a script by two
-// variables, whose names only the tests' binary knows.
+// variables, which only testdata/outside obeys.
 const (
 	resolverVariable = "SENDOFF_TEST_RESOLVER"
 	routesVariable   = "SENDOFF_TEST_ROUTES"

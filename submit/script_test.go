@@ -182,10 +182,8 @@ func command(least int, do func(*testscript.TestScript, []string)) func(*testscr
 	}
 }
 
-// linked are the variables that only the tests' binary obeys.
-const linked = "-X sendoff/config.homeVariable=SENDOFF_TEST_HOME" +
-	" -X sendoff/config/discover.resolverVariable=" + resolverVariable +
-	" -X sendoff/config/discover.routesVariable=" + routesVariable
+// linked is a variable that only the tests' binary obeys.
+const linked = "-X sendoff/config.homeVariable=SENDOFF_TEST_HOME"
 
 // build builds the binary under all its names and returns their folder.
 func build(t *testing.T) string {
@@ -199,7 +197,7 @@ func build(t *testing.T) string {
 		suffix = ".exe"
 	}
 	program := filepath.Join(bin, names[0]+suffix)
-	if out, err := exec.Command(goTool, "build", "-ldflags", linked, "-o", program, "sendoff").CombinedOutput(); err != nil {
+	if out, err := exec.Command(goTool, "build", "-ldflags", linked, "-o", program, "./testdata/outside").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	if self, err := os.Executable(); err == nil {

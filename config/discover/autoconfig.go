@@ -115,7 +115,7 @@ func (f *Finder) fetch(ctx context.Context, address, domain string) (*Finding, e
 	if err != nil {
 		return nil, err
 	}
-	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, DialContext: dial, DisableKeepAlives: true}
+	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, DialContext: Dial, DisableKeepAlives: true}
 	client := &http.Client{Transport: transport, CheckRedirect: redirects(domain)}
 	response, err := client.Do(request)
 	if err != nil {

@@ -18,7 +18,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"strings"
 	"time"
 
@@ -143,7 +142,7 @@ func (f *Finder) srv(ctx context.Context) (*Finding, error) {
 	defer cancel()
 	var first *Finding // of those that cannot be used
 	for _, service := range services {
-		_, records, err := resolver().LookupSRV(ctx, service.name, "tcp", f.ASCII)
+		_, records, err := net.DefaultResolver.LookupSRV(ctx, service.name, "tcp", f.ASCII)
 		if err != nil && !notFound(err) {
 			return nil, status.LookUp("_"+service.name+"._tcp."+f.ASCII, err)
 		}
@@ -224,7 +223,7 @@ func (f *Finding) Complete(a Address) {
 func (f *Finder) mx(ctx context.Context) (*Finding, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookupTime)
 	defer cancel()
-	records, err := resolver().LookupMX(ctx, f.ASCII)
+	records, err := net.DefaultResolver.LookupMX(ctx, f.ASCII)
 	if err != nil && !notFound(err) {
 		return nil, status.LookUp(f.ASCII, err)
 	}
@@ -289,40 +288,6 @@ func notFound(err error) bool {
 	return errors.As(err, &e) && e.IsNotFound
 }
 
-// These name variables of the environment by which tests lead questions and
-// connections to servers of their own: HOST:PORT of a name server, and words
-// FROM=TO with a HOST:PORT on each side. They are set by the linker, and empty
-// otherwise.
-var resolverVariable, routesVariable string
-
-// resolver returns the resolver that is asked for names.
-func resolver() *net.Resolver {
-	if resolverVariable == "" {
-		return net.DefaultResolver
-	}
-	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, network, os.Getenv(resolverVariable))
-	}}
-}
-
-// dial is net.Dialer.DialContext, but for the routes of tests.
-func dial(ctx context.Context, network, address string) (net.Conn, error) {
-	if routesVariable != "" {
-		for word := range strings.FieldsSeq(os.Getenv(routesVariable)) {
-			if from, to, _ := strings.Cut(word, "="); from == address {
-				address = to
-			}
-		}
-	}
-	d := net.Dialer{Resolver: resolver()}
-	return d.DialContext(ctx, network, address)
-}
-
-// Outside returns how tests lead the lookups and connections of a trial to
-// their own servers; both are nil in a program that is not built for tests.
-func Outside() (lookup *net.Resolver, connect func(ctx context.Context, network, address string) (net.Conn, error)) {
-	if resolverVariable == "" {
-		return nil, nil
-	}
-	return resolver(), dial
-}
+// Dial connects to web servers and to servers on trial; nil: as the system does. Only
+// the program that tests run sets it.
+var Dial func(ctx context.Context, network, address string) (net.Conn, error)

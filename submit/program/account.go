@@ -103,9 +103,7 @@ func (p *program) retryLogin(s *submit.Submitter, a *config.Account) {
 // setup makes an account, with a person or with the answers that options give.
 func (p *program) setup(ctx context.Context) error {
 	s, _ := p.submitter() // whose error comes again
-	if lookup, connect := discover.Outside(); lookup != nil {
-		s.Smarthosts.Dialer.Lookup, s.Smarthosts.Dialer.Dial = lookup.LookupNetIP, connect
-	}
+	s.Smarthosts.Dialer.Dial = discover.Dial
 	job := p.conversation(s)
 	job.Address, job.Account, job.Server, job.User, job.Secret = p.cmd.Entry, p.cmd.Account, p.cmd.Server, p.cmd.User, p.cmd.Secret
 	job.For, job.Flow = p.cmd.For, p.cmd.Flow
