@@ -6,14 +6,7 @@ import (
 	"time"
 )
 
-// CPUTime returns how much processor time f takes, however busy the machine is.
-func CPUTime(f func()) time.Duration {
-	begun := processorTime()
-	f()
-	return processorTime() - begun
-}
-
-// perOctet is what no octet of an input may cost on the average, and what only
+// perOctet is the processor time that no octet of an input may take on the average, and that only
 // squares of the input's size can. A slow machine takes a twentieth of it.
 const perOctet = 20 * time.Microsecond
 
@@ -28,7 +21,9 @@ func Linear(t *testing.T, pattern string, work func(in string)) {
 	in := strings.Repeat(pattern, size/len(pattern))
 	took := time.Duration(0)
 	for range 3 {
-		if took = CPUTime(func() { work(in) }); took < time.Duration(len(in))*perOctet {
+		begun := processorTime()
+		work(in)
+		if took = processorTime() - begun; took < time.Duration(len(in))*perOctet {
 			return
 		}
 	}

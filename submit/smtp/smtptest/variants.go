@@ -9,7 +9,7 @@ import (
 
 // A Fault is what a variant does wrong, and where.
 type Fault struct {
-	Kind    string // the row of the table: "421", "4yz", "silence", …
+	fault
 	Line    int    // of the transcript
 	Replies string // the S line that is replaced
 	Command string // the C line it would have answered; "" for the greeting, "S+ TLS" for the handshake
@@ -19,27 +19,28 @@ type Fault struct {
 	step    int
 }
 
-// faults are the ways in which a server fails to say an S line. With text the
-// line is replaced, and % is the code it should have had; a fault that goes on
-// is followed by the rest of the script as far as the client follows it.
-var faults = [...]struct {
-	kind  string
-	text  string
-	again bool
-	tls   bool // makes sense in place of a handshake
-	then  func(*player)
-}{
-	{"421", "421 4.3.2 closing\r\n", false, false, (*player).cut},
-	{"4yz", "450 4.2.0 not now\r\n", true, false, nil},
-	{"5yz", "550 5.0.0 never\r\n", true, false, nil},
-	{"garbage", "\x00\x1b[2J\xff what?\r\n", false, true, (*player).drain},
-	{"bare", "%\r\n", true, false, nil}, // the code alone is a whole reply
-	{"bare LF", "% ok\n", false, false, (*player).drain},
-	{"long line", "% " + strings.Repeat("x", 1<<17) + "\r\n", false, false, (*player).drain},
-	{"endless reply", "", false, false, (*player).endless},
-	{"silence", "", false, true, (*player).drain},
-	{"cut", "", false, true, (*player).cut},
-	{"torn", "%-", false, false, (*player).cut},
+// A fault is a way in which a server fails to say an S line. With text the line is
+// replaced, and % is the code it should have had; a fault that goes on is followed
+// by the rest of the script as far as the client follows it.
+type fault struct {
+	Kind string
+	text string
+	tls  bool          // makes sense in place of a handshake
+	then func(*player) // nil: the fault goes on
+}
+
+var faults = [...]fault{
+	{"421", "421 4.3.2 closing\r\n", false, (*player).cut},
+	{"4yz", "450 4.2.0 not now\r\n", false, nil},
+	{"5yz", "550 5.0.0 never\r\n", false, nil},
+	{"garbage", "\x00\x1b[2J\xff what?\r\n", true, (*player).drain},
+	{"bare", "%\r\n", false, nil}, // the code alone is a whole reply
+	{"bare LF", "% ok\n", false, (*player).drain},
+	{"long line", "% " + strings.Repeat("x", 1<<17) + "\r\n", false, (*player).drain},
+	{"endless reply", "", false, (*player).endless},
+	{"silence", "", true, (*player).drain},
+	{"cut", "", true, (*player).cut},
+	{"torn", "%-", false, (*player).cut},
 }
 
 // Fault returns what t does wrong; nil if it is as it was parsed or only slow.
@@ -77,9 +78,9 @@ func (t *Transcript) Variants() iter.Seq2[string, *Transcript] {
 					continue
 				}
 				v, f := t.copy(), f
-				f.Kind, f.Again = row.kind, row.again && !f.Within
+				f.fault, f.Again = row, row.then == nil && !f.Within
 				v.fault = &f
-				if !yield(fmt.Sprintf("line %d %s", s.line, row.kind), v) {
+				if !yield(fmt.Sprintf("line %d %s", s.line, row.Kind), v) {
 					return
 				}
 			}
@@ -130,32 +131,23 @@ func (p *player) fail(flight []step) error {
 	for i < len(flight) && flight[i].line < p.fault.Line {
 		i++
 	}
-	var out strings.Builder
-	out.WriteString(lines(flight[:i]))
-	code := ""
-	if len(p.fault.Replies) >= 3 {
-		code = p.fault.Replies[:3]
+	out := lines(flight[:i]) + strings.ReplaceAll(p.fault.text, "%", p.fault.code())
+	if p.fault.then != nil {
+		io.WriteString(p.conn, out)
+		p.fault.then(p)
+		return nil
 	}
-	for _, row := range faults {
-		if row.kind != p.fault.Kind {
-			continue
-		}
-		out.WriteString(strings.ReplaceAll(row.text, "%", code))
-		if row.then == nil {
-			for i < len(flight) && continues(flight[i]) {
-				i++
-			}
-			out.WriteString(lines(flight[min(i+1, len(flight)):]))
-		}
-		io.WriteString(p.conn, out.String())
-		if row.then == nil {
-			p.improvise(strings.Contains("\n"+out.String(), "\n354"))
-			return nil
-		}
-		row.then(p)
+	for i < len(flight) && continues(flight[i]) {
+		i++
 	}
+	out += lines(flight[min(i+1, len(flight)):])
+	io.WriteString(p.conn, out)
+	p.improvise(strings.Contains("\n"+out, "\n354"))
 	return nil
 }
+
+// code is the code of the line that is replaced, as far as there is one.
+func (f *Fault) code() string { return f.Replies[:min(3, len(f.Replies))] }
 
 func (p *player) cut()   { p.raw.Close() }
 func (p *player) drain() { io.Copy(io.Discard, p.in) }
@@ -163,12 +155,8 @@ func (p *player) drain() { io.Copy(io.Discard, p.in) }
 // endless sends a reply without end; a client that believes in one is stopped
 // after a million lines.
 func (p *player) endless() {
-	code := "250"
-	if len(p.fault.Replies) >= 3 {
-		code = p.fault.Replies[:3]
-	}
 	for range 1 << 20 {
-		if _, err := io.WriteString(p.conn, code+"-and\r\n"); err != nil {
+		if _, err := io.WriteString(p.conn, p.fault.code()+"-and\r\n"); err != nil {
 			return
 		}
 	}
