@@ -214,7 +214,7 @@ func (s *Session) silent(next step) error {
 	}
 	switch {
 	case len(b) > 0:
-		s.expectSoon()
+		s.conn.SetReadDeadline(time.Now().Add(moment)) // for the rest of a reply that has begun
 		reply, err := s.read()
 		switch {
 		case err != nil:

@@ -274,30 +274,28 @@ func (s *Session) startTLS(ctx context.Context) error {
 	return s.hello()
 }
 
+// handshake begins TLS. What ends the waiting for the server is the cause of a
+// context.
 func (s *Session) handshake(ctx context.Context) error {
-	limited, cancel := context.WithTimeout(ctx, s.limit(handshake))
+	noAnswer := func(d time.Duration) error { return fmt.Errorf("no answer within %s", d) }
+	limit := s.limit(handshake)
+	limited, cancel := context.WithTimeoutCause(ctx, limit, noAnswer(limit))
 	defer cancel()
-	answered, giveUp := context.WithCancel(limited)
-	defer giveUp()
+	answered, giveUp := context.WithCancelCause(limited)
+	defer giveUp(nil)
 	h := &hearing{Conn: s.conn}
 	if s.o.Silence > 0 {
 		defer time.AfterFunc(s.o.Silence, func() {
 			if !h.heard.Load() {
-				giveUp()
+				giveUp(&LostHandshake{noAnswer(s.o.Silence.Round(time.Second / 10))})
 			}
 		}).Stop()
 	}
 	conn := tls.Client(h, s.o.TLS)
 	if err := conn.HandshakeContext(answered); err != nil {
 		s.broken = true
-		switch {
-		case ctx.Err() != nil: // a watch may not have seen it yet
-			return status.Connection.Errorf("TLS: %w while %s (%s)", context.Cause(ctx), phases[handshake].doing, s.o.Host)
-		case limited.Err() != nil:
-			return status.Connection.Errorf("TLS: %w (%s)", s.overdue(handshake), s.o.Host)
-		case answered.Err() != nil:
-			return &LostHandshake{status.Connection.Errorf("TLS: no answer within %s while %s (%s)",
-				s.o.Silence.Round(time.Second/10), phases[handshake].doing, s.o.Host)}
+		if cause := context.Cause(answered); cause != nil {
+			return status.Connection.Errorf("TLS: %w while %s (%s)", cause, phases[handshake].doing, s.o.Host)
 		}
 		return h.lost(err, tlsFailure(err, s.o.Host))
 	}
@@ -347,8 +345,7 @@ func (s *Session) authenticate(ctx context.Context) error {
 // the mechanism, and not that the secret is wrong.
 func unknownMechanism(err error) bool {
 	var r *Refusal
-	return errors.As(err, &r) && r.Reply.Class() == 5 &&
-		(r.Reply.Code == 504 || r.Reply.Status == status.Code{Class: 5, Subject: 5, Detail: 4})
+	return errors.As(err, &r) && (r.Reply.Code == 504 || r.Reply.Status == status.Code{Class: 5, Subject: 5, Detail: 4})
 }
 
 // login runs one SASL exchange (RFC 4954) with the mechanism that it returns.

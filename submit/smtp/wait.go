@@ -94,15 +94,6 @@ func (s *Session) setReadDeadline() {
 	}
 }
 
-// expectSoon gives a reply that has begun to come a moment.
-func (s *Session) expectSoon() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.stopped {
-		s.conn.SetReadDeadline(time.Now().Add(moment))
-	}
-}
-
 // writerFailed reports whether the writer could not write.
 func (s *Session) writerFailed() bool {
 	s.mu.Lock()
