@@ -27,22 +27,17 @@ const (
 	required
 )
 
-// commands returns the table of commands. It is a function because HELP, a
-// row, lists the rows.
-func commands() []command {
-	return []command{
-		{"EHLO", required, false, (*session).ehlo},
-		{"HELO", required, false, (*session).helo},
-		{"MAIL", required, true, (*session).mailFrom},
-		{"RCPT", required, true, (*session).rcptTo},
-		{"DATA", forbidden, true, (*session).data},
-		{"RSET", forbidden, false, (*session).rset},
-		{"NOOP", optional, false, func(s *session, _ string) { s.reply(250, "2.0.0", "ok") }},
-		{"VRFY", required, true, func(s *session, _ string) { s.reply(252, "2.1.5", "send it and see") }},
-		{"HELP", optional, false, (*session).help},
-		{"QUIT", forbidden, false, func(s *session, _ string) { s.end(221, "2.0.0", "bye", nil) }},
-		{"AUTH", required, false, (*session).auth},
-	}
+var commands = [...]command{
+	{"EHLO", required, false, (*session).ehlo},
+	{"HELO", required, false, (*session).helo},
+	{"MAIL", required, true, (*session).mailFrom},
+	{"RCPT", required, true, (*session).rcptTo},
+	{"DATA", forbidden, true, (*session).data},
+	{"RSET", forbidden, false, (*session).rset},
+	{"NOOP", optional, false, func(s *session, _ string) { s.reply(250, "2.0.0", "ok") }},
+	{"VRFY", required, true, func(s *session, _ string) { s.reply(252, "2.1.5", "send it and see") }},
+	{"QUIT", forbidden, false, func(s *session, _ string) { s.end(221, "2.0.0", "bye", nil) }},
+	{"AUTH", required, false, (*session).auth},
 }
 
 // hypertext are the methods by which a browser is known that was led to an
@@ -57,28 +52,26 @@ func (s *session) obey(line string) {
 		s.end(421, "4.7.0", "this is not a web server", errors.New("client speaks HTTP"))
 		return
 	}
-	before, rows := s.errors, commands()
-	i := slices.IndexFunc(rows, func(c command) bool { return c.verb == verb })
-	junk := s.junk
-	s.junk = false
+	before := s.errors
+	i := slices.IndexFunc(commands[:], func(c command) bool { return c.verb == verb })
 	switch {
-	case i < 0 && junk: // a line of the message, in which other lines may look like commands
+	case i < 0 && s.junk: // a line of the message, in which other lines may look like commands
 		s.end(421, "4.5.0", "a message came where none was asked for", errors.New("client did not heed the reply to DATA"))
 	case i < 0:
 		s.fault(500, "5.5.1", "unknown command")
-	case rows[i].args == forbidden && args != "":
+	case commands[i].args == forbidden && args != "":
 		s.fault(501, "5.5.4", verb+" takes no argument")
-	case rows[i].args == required && args == "":
+	case commands[i].args == required && args == "":
 		s.fault(501, "5.5.4", verb+" needs an argument")
-	case rows[i].auth && s.RequireAuth && s.client.User == "":
+	case commands[i].auth && s.RequireAuth && s.client.User == "":
 		s.fault(530, "5.7.0", "log in first")
 	default:
-		rows[i].do(s, args)
+		commands[i].do(s, args)
 	}
 	s.junk = verb == "DATA" && s.errors > before
 	// A client that sends more without having waited for the reply to DATA (RFC
 	// 2920 section 3.1) sends a message, which must not be taken for commands.
-	if verb == "DATA" && s.errors > before && s.in.Buffered() > 0 && !s.over {
+	if s.junk && s.in.Buffered() > 0 && !s.over {
 		s.end(421, "4.5.0", "a message came where none was asked for", errors.New("client did not wait for the reply to DATA"))
 	}
 }
@@ -106,14 +99,6 @@ func (s *session) greeted(extended bool) {
 func (s *session) rset(string) {
 	s.mail = nil
 	s.reply(250, "2.0.0", "ok")
-}
-
-func (s *session) help(string) {
-	var verbs []string
-	for _, c := range commands() {
-		verbs = append(verbs, c.verb)
-	}
-	s.reply(214, "2.0.0", strings.Join(verbs, " "))
 }
 
 func (s *session) mailFrom(args string) {

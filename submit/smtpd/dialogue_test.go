@@ -158,8 +158,6 @@ var dialogues = []struct {
 		S: 250 2.0.0 ok
 		C: VRFY a
 		S: 252 2.1.5 send it and see
-		C: HELP
-		S: 214 2.0.0 EHLO HELO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT AUTH
 		C: STARTTLS
 		S: 500 5.5.1 unknown command
 		C: AUTH PLAIN
