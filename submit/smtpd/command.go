@@ -116,8 +116,7 @@ func (s *session) mailFrom(args string) {
 		return
 	}
 	e := &envelope.Envelope{From: path}
-	if r := s.parameters(params, func(x extension) []parameter { return x.mail }, e); r != nil {
-		s.fault(r.code, r.enhanced, r.text)
+	if !s.parameters(params, func(x extension) []parameter { return x.mail }, e) {
 		return
 	}
 	switch {
@@ -145,8 +144,7 @@ func (s *session) rcptTo(args string) {
 	}
 	// A parameter of RCPT belongs to the envelope's last recipient.
 	e := &envelope.Envelope{To: []envelope.Recipient{{Address: path}}, UTF8: s.mail.UTF8}
-	if r := s.parameters(params, func(x extension) []parameter { return x.rcpt }, e); r != nil {
-		s.fault(r.code, r.enhanced, r.text)
+	if !s.parameters(params, func(x extension) []parameter { return x.rcpt }, e) {
 		return
 	}
 	bare := path.Domain() == "" && !strings.EqualFold(path.Local(), "postmaster")

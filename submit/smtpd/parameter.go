@@ -97,15 +97,10 @@ func closing(text string) int {
 	return -1
 }
 
-// A refusal is a reply to be given.
-type refusal struct {
-	code           int
-	enhanced, text string
-}
-
 // parameters reads NAME=VALUE words by those parameters of the extensions that are
-// offered; command selects the ones of MAIL or RCPT. nil means that all are good.
-func (s *session) parameters(words []string, command func(extension) []parameter, e *envelope.Envelope) *refusal {
+// offered; command selects the ones of MAIL or RCPT. It replies to the first that is
+// not good, and returns whether all are.
+func (s *session) parameters(words []string, command func(extension) []parameter, e *envelope.Envelope) bool {
 	var allowed []parameter
 	for _, x := range extensions {
 		if _, ok := x.offered(s); ok && s.client.Extended {
@@ -116,14 +111,16 @@ func (s *session) parameters(words []string, command func(extension) []parameter
 		name, value, _ := strings.Cut(w, "=")
 		i := slices.IndexFunc(allowed, func(p parameter) bool { return strings.EqualFold(p.name, name) })
 		if i < 0 {
-			return &refusal{555, "5.5.4", "unknown parameter, or one given twice"}
+			s.fault(555, "5.5.4", "unknown parameter, or one given twice")
+			return false
 		}
 		if err := allowed[i].set(e, value); err != nil {
-			return &refusal{501, "5.5.4", allowed[i].name + ": " + err.Error()}
+			s.fault(501, "5.5.4", allowed[i].name+": "+err.Error())
+			return false
 		}
 		allowed = slices.Delete(allowed, i, i+1) // each may be given once
 	}
-	return nil
+	return true
 }
 
 var errValue = errors.New("the value is malformed")
