@@ -1,7 +1,6 @@
 package smtpd
 
 import (
-	"errors"
 	"io"
 
 	"sendoff/submit/status"
@@ -50,7 +49,7 @@ func (m *message) Read(p []byte) (int, error) {
 		case m.bad != nil:
 			return 0, m.bad
 		case m.broken != nil:
-			return 0, status.Lost.Errorf("connection broke before the end of the message: %w", unexpected(m.broken))
+			return 0, status.Lost.Errorf("connection broke before the end of the message: %v", m.broken) // not %w: an EOF would look like a good end
 		case m.ended:
 			return 0, io.EOF
 		}
@@ -59,14 +58,6 @@ func (m *message) Read(p []byte) (int, error) {
 	n := copy(p, m.out)
 	m.out = m.out[n:]
 	return n, nil
-}
-
-// unexpected is err, which must not look like a good end.
-func unexpected(err error) error {
-	if errors.Is(err, io.EOF) {
-		return io.ErrUnexpectedEOF
-	}
-	return err
 }
 
 // skip reads on to the end and keeps nothing.

@@ -28,6 +28,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -188,12 +189,8 @@ func (s slots) free() { <-s }
 // isShortage reports whether err is of a connection that could not be accepted
 // for want of something that may be there again in a moment.
 func isShortage(err error) bool {
-	for _, e := range [...]error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED} {
-		if errors.Is(err, e) {
-			return true
-		}
-	}
-	return false
+	shortages := []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED}
+	return slices.ContainsFunc(shortages, func(e error) bool { return errors.Is(err, e) })
 }
 
 // Loopback listens on a free port of 127.0.0.1, with TLS from the start if
