@@ -21,18 +21,22 @@ type Keyring interface {
 	Delete(service, username string) error
 }
 
-// What can be wrong with a keyring. Each is found with errors.Is, and stands
-// behind "keyring: " in an error's text.
-var (
-	ErrNotFound     = errors.New("no password stored")
-	ErrNoBus        = errors.New("no D-Bus session bus")
-	ErrNoService    = errors.New("no keyring service on the session bus")
-	ErrNoCollection = errors.New("the service has no default keyring")
-	ErrLocked       = errors.New("locked")
-	ErrTimeout      = errors.New("no answer")
-	ErrCrashed      = errors.New("the service broke off")
-	ErrTooBig       = errors.New("the secret is too long for it")
-	ErrUnsupported  = errors.New("none on this system that sendoff can use")
+// A keyringError is what can be wrong with a keyring. Each is found with errors.Is,
+// and stands behind "keyring: " in an error's text.
+type keyringError string
+
+func (e keyringError) Error() string { return string(e) }
+
+const (
+	ErrNotFound     keyringError = "no password stored"
+	ErrNoBus        keyringError = "no D-Bus session bus"
+	ErrNoService    keyringError = "no keyring service on the session bus"
+	ErrNoCollection keyringError = "the service has no default keyring"
+	ErrLocked       keyringError = "locked"
+	ErrTimeout      keyringError = "no answer"
+	ErrCrashed      keyringError = "the service broke off"
+	ErrTooBig       keyringError = "the secret is too long for it"
+	ErrUnsupported  keyringError = "none on this system that sendoff can use"
 )
 
 // service is the keyring's name for us. With it and Item.username a person
@@ -44,23 +48,23 @@ const service = "sendoff"
 const keyringLimit = 3 * time.Second
 
 func (p place) getKeyring(ctx context.Context) (string, error) {
-	return p.guarded(ctx, false, func(k Keyring, username string) (string, error) {
-		return k.Get(service, username)
+	var secret string
+	err := p.guarded(ctx, false, func(k Keyring, username string) (err error) {
+		secret, err = k.Get(service, username)
+		return err
 	})
+	if err != nil {
+		return "", err // a call that was left behind may still write secret
+	}
+	return secret, nil
 }
 
 func (p place) putKeyring(ctx context.Context, secret string) error {
-	_, err := p.guarded(ctx, true, func(k Keyring, username string) (string, error) {
-		return "", k.Set(service, username, secret)
-	})
-	return err
+	return p.guarded(ctx, true, func(k Keyring, username string) error { return k.Set(service, username, secret) })
 }
 
 func (p place) deleteKeyring(ctx context.Context) error {
-	_, err := p.guarded(ctx, true, func(k Keyring, username string) (string, error) {
-		return "", k.Delete(service, username)
-	})
-	return err
+	return p.guarded(ctx, true, func(k Keyring, username string) error { return k.Delete(service, username) })
 }
 
 // startLimit is how long the system may take to start the keyring, and startTold
@@ -77,38 +81,52 @@ const (
 //	call    if locked, and nobody is there to unlock it: not at all
 //	        if locked, or the system may ask:                        2 min
 //	        else the rest of the 3 s
-func (p place) guarded(ctx context.Context, write bool, call func(Keyring, string) (string, error)) (string, error) {
+func (p place) guarded(ctx context.Context, write bool, call func(Keyring, string) error) error {
 	username, err := p.item.username()
 	if err != nil {
-		return "", err
+		return err
 	}
 	wait, cancel := limited(ctx, keyringLimit)
 	defer cancel()
 	k := p.store.Keyring
 	if k == nil {
 		k = system{}
-		locked, err := attempt(wait, func() (bool, error) { return look(wait, username, write) })
-		if err = explain(username, err); errors.Is(err, ErrNoService) {
-			if err = explain(username, p.store.startKeyring(ctx)); err == nil {
-				wait, cancel = limited(ctx, keyringLimit)
-				defer cancel()
-				locked, err = attempt(wait, func() (bool, error) { return lookAgain(wait, username, write) })
-				err = explain(username, err)
+		var locked bool
+		err := attempt(wait, func() (err error) {
+			locked, err = look(wait, username, write)
+			return err
+		})
+		if errors.Is(err, ErrNoService) {
+			if err := p.store.startKeyring(ctx); err != nil {
+				return err
 			}
+			wait, cancel = limited(ctx, keyringLimit)
+			defer cancel()
+			err = attempt(wait, func() (err error) {
+				locked, err = look(wait, username, write)
+				for errors.Is(err, ErrNoCollection) { // it is still reading them
+					time.Sleep(50 * time.Millisecond)
+					locked, err = look(wait, username, write)
+				}
+				return err
+			})
 		}
 		if err != nil {
-			return "", err
+			return err
 		}
 		if locked && !p.store.Interactive {
-			return "", ErrLocked
+			return ErrLocked
 		}
 		if locked || mayAsk && p.store.Interactive {
 			wait, cancel = limited(ctx, personLimit)
 			defer cancel()
 		}
 	}
-	text, err := attempt(wait, func() (string, error) { return call(k, username) })
-	return text, explain(username, err)
+	err = attempt(wait, func() error { return call(k, username) })
+	if errors.Is(err, ErrNotFound) {
+		return fmt.Errorf("%w for %s", ErrNotFound, username)
+	}
+	return err
 }
 
 // startKeyring has the system start the keyring's service.
@@ -119,69 +137,44 @@ func (s *Store) startKeyring(ctx context.Context) error {
 		late := time.AfterFunc(startTold, func() { s.Tell("waiting for the keyring service, which is being started") })
 		defer late.Stop()
 	}
-	_, err := attempt(ctx, func() (struct{}, error) { return struct{}{}, startService(ctx) })
-	return err
-}
-
-// lookAgain looks until the service that has just been started has its collections,
-// or ctx ends.
-func lookAgain(ctx context.Context, username string, write bool) (locked bool, err error) {
-	for {
-		locked, err = look(ctx, username, write)
-		if !errors.Is(err, ErrNoCollection) {
-			return locked, err
-		}
-		select {
-		case <-ctx.Done():
-			return locked, err
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
+	return attempt(ctx, func() error { return startService(ctx) })
 }
 
 func limited(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
 	return context.WithTimeoutCause(ctx, limit, fmt.Errorf("%w within %v", ErrTimeout, limit))
 }
 
-// attempt calls f and returns what it returns; or, if ctx ends before that, why
-// ctx ended. A panic of f is ErrCrashed. go-keyring takes no context: when ctx
-// ends first, its call is left behind and lasts at most as long as the process.
-func attempt[T any](ctx context.Context, f func() (T, error)) (T, error) {
-	type result struct {
-		value T
-		err   error
-	}
-	done := make(chan result, 1)
+// attempt calls f and returns its error, explained; or, if ctx ends before that, why
+// ctx ended. A panic of f is ErrCrashed. go-keyring takes no context: when ctx ends
+// first, its call is left behind and lasts at most as long as the process.
+func attempt(ctx context.Context, f func() error) error {
+	done := make(chan error, 1)
 	go func() {
-		var r result
+		err := error(ErrCrashed) // unless f returns
 		defer func() {
-			if recover() != nil {
-				r.err = ErrCrashed
-			}
-			done <- r
+			recover()
+			done <- err
 		}()
-		r.value, r.err = f()
+		err = f()
 	}()
 	select {
-	case r := <-done:
-		if r.err != nil && ctx.Err() != nil {
-			r.err = context.Cause(ctx) // f failed because of it
+	case err := <-done:
+		if err == nil || ctx.Err() == nil {
+			return explain(err)
 		}
-		return r.value, r.err
 	case <-ctx.Done():
-		var zero T
-		return zero, context.Cause(ctx)
 	}
+	return context.Cause(ctx) // if f has failed, then because of that
 }
 
 // explain names what went wrong, in our words where we know it.
-func explain(username string, err error) error {
+func explain(err error) error {
 	exit, _ := errors.AsType[*exec.ExitError](err)
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, keyring.ErrNotFound), errors.Is(err, ErrNotFound):
-		return fmt.Errorf("%w for %s", ErrNotFound, username)
+	case errors.Is(err, keyring.ErrNotFound):
+		return ErrNotFound
 	case errors.Is(err, keyring.ErrUnsupportedPlatform):
 		return ErrUnsupported
 	case errors.Is(err, keyring.ErrSetDataTooBig):
@@ -194,18 +187,8 @@ func explain(username string, err error) error {
 	if known := busError(err); known != nil {
 		return known
 	}
-	if hasFinalWords(err) {
+	if _, known := errors.AsType[keyringError](err); known {
 		return err
 	}
 	return errors.New(status.Line(err.Error(), 200))
-}
-
-// hasFinalWords reports whether the text of err is fit for people already.
-func hasFinalWords(err error) bool {
-	for _, e := range [...]error{ErrNoBus, ErrNoService, ErrNoCollection, ErrLocked, ErrTimeout, ErrCrashed, context.Canceled, context.DeadlineExceeded} {
-		if errors.Is(err, e) {
-			return true
-		}
-	}
-	return false
 }
