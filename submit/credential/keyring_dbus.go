@@ -148,7 +148,8 @@ func look(ctx context.Context, username string, write bool) (locked bool, err er
 	if len(found) > 0 && (found[0].locked || !write) {
 		return found[0].locked, nil
 	}
-	return isLocked(ctx, conn.Object(secrets, all.collection), "Collection")
+	err = property(ctx, conn.Object(secrets, all.collection), "Collection", "Locked", &locked)
+	return locked, err
 }
 
 // connect connects to the session bus, and names it where go-keyring looks.
@@ -157,13 +158,11 @@ func connect(ctx context.Context) (*dbus.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if address, err = ourBus(ctx, address); err != nil {
-		return nil, fmt.Errorf("%w: %s", ErrNoBus, status.Line(err.Error(), 200))
+	var conn *dbus.Conn
+	if address, err = ourBus(ctx, address); err == nil {
+		os.Setenv("DBUS_SESSION_BUS_ADDRESS", address)
+		conn, err = dbus.Connect(address, dbus.WithContext(ctx))
 	}
-	if err := os.Setenv("DBUS_SESSION_BUS_ADDRESS", address); err != nil {
-		return nil, err
-	}
-	conn, err := dbus.Connect(address, dbus.WithContext(ctx))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s", ErrNoBus, status.Line(err.Error(), 200))
 	}
@@ -191,8 +190,8 @@ type serviceCollections struct {
 func collections(ctx context.Context, conn *dbus.Conn) (serviceCollections, error) {
 	s := serviceCollections{conn: conn}
 	svc := conn.Object(secrets, secretsObj)
-	all, err := property[[]dbus.ObjectPath](ctx, svc, "Service", "Collections")
-	if err != nil {
+	var all []dbus.ObjectPath
+	if err := property(ctx, svc, "Service", "Collections", &all); err != nil {
 		return s, err
 	}
 	if err := svc.CallWithContext(ctx, iface+"Service.ReadAlias", dbus.FlagNoAutoStart, "default").Store(&s.standard); err != nil {
@@ -250,13 +249,9 @@ func (s serviceCollections) rank(item dbus.ObjectPath) int {
 	return 2
 }
 
-func isLocked(ctx context.Context, object dbus.BusObject, of string) (bool, error) {
-	return property[bool](ctx, object, of, "Locked")
-}
-
-func property[T any](ctx context.Context, object dbus.BusObject, of, name string) (value T, err error) {
-	err = object.CallWithContext(ctx, "org.freedesktop.DBus.Properties.Get", dbus.FlagNoAutoStart, iface+of, name).Store(&value)
-	return value, err
+// property stores a property of an object in to.
+func property(ctx context.Context, object dbus.BusObject, of, name string, to any) error {
+	return object.CallWithContext(ctx, "org.freedesktop.DBus.Properties.Get", dbus.FlagNoAutoStart, iface+of, name).Store(to)
 }
 
 // busAddress returns the address of the session bus: what the environment says,
@@ -354,11 +349,7 @@ func socketOf(address string) string {
 
 func ourSocket(path string) bool {
 	info, err := os.Stat(path)
-	if err != nil || info.Mode().Type() != fs.ModeSocket {
-		return false
-	}
-	st, ok := info.Sys().(*syscall.Stat_t)
-	return ok && int(st.Uid) == os.Geteuid()
+	return err == nil && info.Mode().Type() == fs.ModeSocket && isUsers(info)
 }
 
 // busError returns the failure that an error from the bus or from go-keyring

@@ -116,7 +116,8 @@ func (d *desktop) wait(t *testing.T, socket string) {
 		if err != nil {
 			continue
 		}
-		if locked, err := isLocked(t.Context(), conn.Object(secrets, all.collection), "Collection"); err == nil && !locked {
+		var locked bool
+		if err := property(t.Context(), conn.Object(secrets, all.collection), "Collection", "Locked", &locked); err == nil && !locked {
 			return
 		}
 	}
