@@ -69,27 +69,20 @@ type Account struct {
 // check checks what the types of a's fields do not, with v's help, fills in
 // defaults, and says where in o a mistake is.
 func (a *Account) check(o *outline, v Values) error {
-	at := func(setting string) int { return o.find(accountsTable, a.Name, setting) }
-	has := func(setting string) bool { return o.has(accountsTable, a.Name, setting) }
-	switch {
-	case len(a.Servers) == 0:
+	if len(a.Servers) == 0 {
 		return o.errorf(o.find(accountsTable, a.Name), "account %s has no server", a.Name)
-	case has("max-recipients") && a.MaxRecipients < 1:
-		return o.errorf(at("max-recipients"), "max-recipients must be 1 or more")
-	case a.MaxSize < 0:
-		return o.errorf(at("max-size"), "max-size must not be negative")
-	case has("deliver") && a.Deliver != DeliverNow && a.Deliver != DeliverBackground && a.Deliver != DeliverQueue:
-		return o.errorf(at("deliver"), `deliver is "now", "background" or "queue"`)
-	case has("address-family") && !a.AddressFamily.valid():
-		return o.errorf(at("address-family"), "%s", errFamily)
-	case has("tls-name") && !isDomain(a.TLSName):
-		return o.errorf(at("tls-name"), "tls-name is not a host name")
-	case has("tls-fingerprint") && len(a.TLSFingerprint) == 0:
-		return o.errorf(at("tls-fingerprint"), "tls-fingerprint has none")
-	case has("proxy-secret") && a.Proxy.User == "":
-		return o.errorf(at("proxy-secret"), "proxy-secret is of no use without a user in proxy")
-	case a.TLSKey != "" && a.TLSCert == "":
-		return o.errorf(at("tls-key"), "tls-key is of no use without tls-cert")
+	}
+	if err := o.firstOf([]mistake{
+		{"max-recipients", a.MaxRecipients < 1, "must be 1 or more"},
+		{"max-size", a.MaxSize < 0, "must not be negative"},
+		{"deliver", a.Deliver != DeliverNow && a.Deliver != DeliverBackground && a.Deliver != DeliverQueue, `is "now", "background" or "queue"`},
+		{"address-family", !a.AddressFamily.valid(), familyWords},
+		{"tls-name", !isDomain(a.TLSName), "is not a host name"},
+		{"tls-fingerprint", len(a.TLSFingerprint) == 0, "has none"},
+		{"proxy-secret", a.Proxy.User == "", "is of no use without a user in proxy"},
+		{"tls-key", a.TLSKey != "" && a.TLSCert == "", "is of no use without tls-cert"},
+	}, accountsTable, a.Name); err != nil {
+		return err
 	}
 	for i, m := range a.Auth {
 		a.Auth[i] = strings.ToUpper(m)
@@ -97,10 +90,11 @@ func (a *Account) check(o *outline, v Values) error {
 	if err := o.checkValues(a.Auth, v.Mechanism, accountsTable, a.Name, "auth"); err != nil {
 		return err
 	}
-	if has("refresh-token") && !a.RefreshToken.Writable() {
-		return o.errorf(o.values(accountsTable, a.Name, "refresh-token")[0], "%s: it must be written to: keyring or file:PATH", dotted([]string{accountsTable, a.Name, "refresh-token"}))
+	refresh := []string{accountsTable, a.Name, "refresh-token"}
+	if o.has(refresh...) && !a.RefreshToken.Writable() {
+		return o.errorf(o.values(refresh...)[0], "%s: it must be written to: keyring or file:PATH", dotted(refresh))
 	}
-	a.secretAt = o.place(at("secret"))
+	a.secretAt = o.place(o.find(accountsTable, a.Name, "secret"))
 	a.setDefaults()
 	return nil
 }
@@ -110,12 +104,8 @@ func (a *Account) setDefaults() {
 	if a.AddressFamily == anyFamily {
 		a.AddressFamily = 0
 	}
-	if a.Deliver == "" {
-		a.Deliver = DeliverNow
-	}
-	if a.MaxRecipients == 0 {
-		a.MaxRecipients = defaultRecipients
-	}
+	a.Deliver = cmp.Or(a.Deliver, DeliverNow)
+	a.MaxRecipients = cmp.Or(a.MaxRecipients, defaultRecipients)
 }
 
 // Bare returns a copy of a without what is bound to its server or the way there:
@@ -138,12 +128,7 @@ func (a *Account) unset(what ...string) {
 
 // Matches reports whether addr as a sender selects the account.
 func (a *Account) Matches(addr envelope.Address) bool {
-	for _, p := range a.From {
-		if p.Matches(addr) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(a.From, func(p Pattern) bool { return p.Matches(addr) })
 }
 
 // Sources returns where the secret may be: in the keyring, if nobody says.

@@ -32,7 +32,6 @@ import (
 	"sync"
 	"syscall"
 	"time"
-	"unicode"
 
 	"github.com/pelletier/go-toml/v2"
 
@@ -315,32 +314,21 @@ func resolve(p, folder, home string) string {
 
 // checkTop checks the values of the top-level settings that o's file has.
 func (c *Config) checkTop(o *outline, home string) error {
-	switch {
-	case o.has("hostname") && !isDomain(c.Hostname):
-		return o.errorf(o.find("hostname"), "hostname is not a host name")
-	case o.has("domain") && !isDomain(c.Domain):
-		return o.errorf(o.find("domain"), "domain is not a domain")
-	case o.has("aliases") && (c.Aliases == "" || strings.ContainsFunc(c.Aliases, unicode.IsControl)):
-		return o.errorf(o.find("aliases"), `aliases is a file, or "off"`)
-	case o.has("queue") && (c.Queue == "" || strings.ContainsFunc(c.Queue, unicode.IsControl)):
-		return o.errorf(o.find("queue"), `queue is a folder, or "off"`)
-	case o.has("log") && (c.Log == "" || strings.ContainsFunc(c.Log, unicode.IsControl)):
-		return o.errorf(o.find("log"), `log is "syslog", "stderr", "off" or a file`)
-	case o.has("log-format") && c.LogFormat != "text" && c.LogFormat != LogJSON:
-		return o.errorf(o.find("log-format"), `log-format is "text" or "json"`)
-	case c.QueueLimit < 0:
-		return o.errorf(o.find("queue-limit"), "queue-limit must not be negative")
-	case o.has("retry") && (len(c.Retry) != 2 || c.Retry[0].Duration > c.Retry[1].Duration):
-		return o.errorf(o.find("retry"), `retry is two times, the first wait and the longest, as in ["1m", "1h"]`)
-	case o.has("sessions") && c.Sessions < 1:
-		return o.errorf(o.find("sessions"), "sessions must be 1 or more")
-	case o.has("runner") && !isRunner(c.Runner):
-		return o.errorf(o.find("runner"), `runner is "auto", "on" or "off"`)
-	}
 	if _, err := process.Argv(c.NotifyCommand, home); o.has("notify-command") && err != nil {
 		return o.errorf(o.find("notify-command"), "notify-command: %w", err)
 	}
-	return nil
+	return o.firstOf([]mistake{
+		{"hostname", !isDomain(c.Hostname), "is not a host name"},
+		{"domain", !isDomain(c.Domain), "is not a domain"},
+		{"aliases", c.Aliases == "", `is a file, or "off"`},
+		{"queue", c.Queue == "", `is a folder, or "off"`},
+		{"log", c.Log == "", `is "syslog", "stderr", "off" or a file`},
+		{"log-format", c.LogFormat != "text" && c.LogFormat != LogJSON, `is "text" or "json"`},
+		{"queue-limit", c.QueueLimit < 0, "must not be negative"},
+		{"retry", len(c.Retry) != 2 || c.Retry[0].Duration > c.Retry[1].Duration, `is two times, the first wait and the longest, as in ["1m", "1h"]`},
+		{"sessions", c.Sessions < 1, "must be 1 or more"},
+		{"runner", !isRunner(c.Runner), `is "auto", "on" or "off"`},
+	})
 }
 
 // checkNames checks that what is named exists.

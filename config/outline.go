@@ -206,6 +206,24 @@ func (o *outline) place(offset int) string {
 	return o.file + ":" + strconv.Itoa(line) + ":" + strconv.Itoa(column)
 }
 
+// A mistake is a value that its type takes, and that makes no sense all the same.
+type mistake struct {
+	setting string
+	made    bool
+	words   string // behind the setting's name
+}
+
+// firstOf returns the first of mistakes that the file makes, which sets the settings
+// below table.
+func (o *outline) firstOf(mistakes []mistake, table ...string) error {
+	for _, m := range mistakes {
+		if path := append(table, m.setting); m.made && o.has(path...) {
+			return o.errorf(o.find(path...), "%s %s", m.setting, m.words)
+		}
+	}
+	return nil
+}
+
 func (o *outline) errorf(offset int, format string, args ...any) error {
 	return status.Config.Errorf("%s: "+format, append([]any{o.place(offset)}, args...)...)
 }

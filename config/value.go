@@ -116,20 +116,17 @@ type Family int
 // anyFamily is "any" as decoded, which tells it from a number in the file.
 const anyFamily Family = math.MinInt
 
-var errFamily = errors.New(`address-family is 4, 6 or "any"`)
+const familyWords = `is 4, 6 or "any"`
 
 // UnmarshalText reads a family written as a string.
 func (f *Family) UnmarshalText(text []byte) error {
-	for _, row := range []struct {
-		word string
-		f    Family
-	}{{"4", 4}, {"6", 6}, {"any", anyFamily}} {
-		if string(text) == row.word {
-			*f = row.f
-			return nil
-		}
+	families := map[string]Family{"4": 4, "6": 6, "any": anyFamily}
+	family, ok := families[string(text)]
+	if !ok {
+		return errors.New("address-family " + familyWords)
 	}
-	return errFamily
+	*f = family
+	return nil
 }
 
 func (f Family) valid() bool { return f == 4 || f == 6 || f == anyFamily }
