@@ -21,7 +21,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"sync"
 
 	"sendoff/config"
@@ -49,8 +48,7 @@ func Run(ctx context.Context, s *submit.Submitter, w io.Writer, r *submit.Reques
 	account := r.Account.Bare()
 	account.User = cmp.Or(r.Account.User, "rehearsal")
 	account.TLSFingerprint = config.Fingerprints{sha256.Sum256(certificate.Certificate[0])}
-	received, forget := scratch()
-	defer forget()
+	var received bytes.Buffer
 	server := &smtpd.Server{
 		Hostname:    "rehearsal.localhost",
 		RequireAuth: true,
@@ -61,17 +59,16 @@ func Run(ctx context.Context, s *submit.Submitter, w io.Writer, r *submit.Reques
 			return nil
 		},
 		Handle: func(_ context.Context, _ smtpd.Client, e *envelope.Envelope, content io.Reader) error {
-			return record(received, e, content)
+			return record(&received, e, content)
 		},
 	}
 	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	address, wait, err := server.Loopback(ctx, &tls.Config{Certificates: []tls.Certificate{certificate}})
 	if err != nil {
-		cancel()
 		return status.Connection.Errorf("rehearsal: %w", err)
 	}
 	if err := account.Servers.UnmarshalText([]byte(config.SchemeTLS + "://" + address)); err != nil {
-		cancel()
 		return err
 	}
 	actor := s.Apart()
@@ -81,55 +78,33 @@ func Run(ctx context.Context, s *submit.Submitter, w io.Writer, r *submit.Reques
 	rehearsed.Account = account
 	err = actor.Submit(ctx, &rehearsed)
 	cancel()
-	if werr := wait(); err == nil {
-		err = werr
-	}
-	if f, ok := received.(io.Seeker); ok {
-		f.Seek(0, io.SeekStart)
-	}
-	if _, cerr := io.Copy(w, received); err == nil {
-		err = cerr
-	}
-	return err
-}
-
-// scratch returns a place for what the smarthost receives: a file, since a
-// message may be large, or memory where no file can be.
-func scratch() (rw io.ReadWriter, forget func()) {
-	f, err := os.CreateTemp("", "sendoff-rehearsal-")
-	if err != nil {
-		return new(bytes.Buffer), func() {}
-	}
-	return f, func() { f.Close(); os.Remove(f.Name()) }
+	err = cmp.Or(err, wait())
+	_, errWrite := received.WriteTo(w)
+	return cmp.Or(err, errWrite)
 }
 
 // record writes an envelope and a message as a server received them.
-func record(w io.Writer, e *envelope.Envelope, content io.Reader) error {
-	var b bytes.Buffer
-	b.WriteString("\nenvelope as received:\n")
-	fmt.Fprintf(&b, "  MAIL FROM:<%s>", e.From)
+func record(b *bytes.Buffer, e *envelope.Envelope, content io.Reader) error {
+	fmt.Fprintf(b, "\nenvelope as received:\n  MAIL FROM:<%s>", e.From)
 	if e.Size > 0 {
-		fmt.Fprintf(&b, " SIZE=%d", e.Size)
+		fmt.Fprintf(b, " SIZE=%d", e.Size)
 	}
-	parameter(&b, "BODY", e.Body.String())
+	parameter(b, "BODY", e.Body.String())
 	if e.UTF8 {
 		b.WriteString(" SMTPUTF8")
 	}
 	if e.RequireTLS {
 		b.WriteString(" REQUIRETLS")
 	}
-	parameter(&b, "RET", e.Return.String())
-	parameter(&b, "ENVID", e.ID)
+	parameter(b, "RET", e.Return.String())
+	parameter(b, "ENVID", e.ID)
 	for _, to := range e.To {
-		fmt.Fprintf(&b, "\n  RCPT TO:<%s>", to.Address)
-		parameter(&b, "NOTIFY", to.Notify.String())
-		parameter(&b, "ORCPT", to.Original)
+		fmt.Fprintf(b, "\n  RCPT TO:<%s>", to.Address)
+		parameter(b, "NOTIFY", to.Notify.String())
+		parameter(b, "ORCPT", to.Original)
 	}
 	b.WriteString("\nmessage as received:\n")
-	if _, err := w.Write(b.Bytes()); err != nil {
-		return err
-	}
-	_, err := io.Copy(w, content)
+	_, err := b.ReadFrom(content)
 	return err
 }
 
