@@ -239,7 +239,7 @@ func (d *doctor) greetings(context.Context) []finding {
 		if len(m.Server.Extensions) > 0 {
 			offers = "offers " + strings.Join(m.Server.Extensions, ", ")
 		}
-		return fine("%s; %s", status.Shorten(m.Server.Greeting), offers)
+		return fine("%s; %s", status.Line(m.Server.Greeting, 100), offers)
 	})
 }
 

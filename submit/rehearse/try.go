@@ -86,7 +86,7 @@ func describe(h dial.Hop, server smtp.Server) Seen {
 		}
 		lines = []string{
 			"connected to " + h.String() + " with " + tls.VersionName(cs.Version),
-			fmt.Sprintf("its certificate is good for %s, issued by %q, until %s (%d days)", h.Prove, status.Shorten(issuer), leaf.NotAfter.Format(time.DateOnly), days),
+			fmt.Sprintf("its certificate is good for %s, issued by %q, until %s (%d days)", h.Prove, status.Line(issuer, 100), leaf.NotAfter.Format(time.DateOnly), days),
 		}
 	}
 	logins := "it offers no login"

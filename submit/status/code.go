@@ -30,10 +30,10 @@ func ParseCode(text string) (c Code, rest string, ok bool) {
 	}
 	var n [3]uint16
 	for i, p := range parts {
-		if len(p) < 1 || len(p) > 3 || strings.Trim(p, "0123456789") != "" {
+		v, err := strconv.ParseUint(p, 10, 16)
+		if err != nil || len(p) > 3 {
 			return Code{}, text, false
 		}
-		v, _ := strconv.ParseUint(p, 10, 16)
 		n[i] = uint16(v)
 	}
 	if len(parts[0]) != 1 || (n[0] != 2 && n[0] != 4 && n[0] != 5) {

@@ -112,24 +112,11 @@ func (t *forTerminal) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Shorten returns the first 100 characters of what others wrote, which a line can
-// bear, and "…" if there are more.
-func Shorten(s string) string {
-	const most = 100
-	if r := []rune(s); len(r) > most {
-		return string(r[:most]) + "…"
-	}
-	return s
-}
-
-// maxLine is how much of an error OneLine keeps, in octets: a server's reply, and to
-// what it was one.
-const maxLine = 1600
-
 // OneLine returns what err says as one line of a file, without anything that could
 // act on a terminal.
 func OneLine(err error) string {
-	return Clip(Printable(strings.ReplaceAll(err.Error(), "\n", "; ")), maxLine)
+	const most = 1600 // octets: a server's reply, and to what it was one
+	return Clip(Printable(strings.ReplaceAll(err.Error(), "\n", "; ")), most)
 }
 
 // Clip returns s if it has at most n octets, else its beginning and its end, with a gap

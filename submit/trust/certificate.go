@@ -55,7 +55,7 @@ func noAuthorities() bool {
 func authoritiesPlace() string {
 	for _, name := range []string{"SSL_CERT_FILE", "SSL_CERT_DIR"} {
 		if place := os.Getenv(name); place != "" {
-			return fmt.Sprintf(", as %s is %q", name, status.Shorten(place))
+			return fmt.Sprintf(", as %s is %q", name, status.Line(place, maxName))
 		}
 	}
 	return ""
@@ -73,7 +73,7 @@ func (v *verifier) invalid(sent []*x509.Certificate, e x509.CertificateInvalidEr
 		}
 		return v.whose(sent, sent[i]) + "it is not for servers (extended key usage)"
 	case x509.CANotAuthorizedForThisName:
-		return "an authority above it may not sign for this name: " + status.Shorten(strings.TrimPrefix(e.Detail, "x509: "))
+		return "an authority above it may not sign for this name: " + status.Line(strings.TrimPrefix(e.Detail, "x509: "), maxName)
 	}
 	return v.whose(sent, e.Cert) + strings.TrimPrefix(e.Error(), "x509: ")
 }
@@ -122,8 +122,11 @@ func forServers(c *x509.Certificate) bool {
 		slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageServerAuth) || slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageAny)
 }
 
-// maxNames is how many of a certificate's names a person wants to read.
-const maxNames = 4
+// How many of a certificate's names a person wants to read, and how much of one.
+const (
+	maxNames = 4
+	maxName  = 100
+)
 
 func wrongName(e x509.HostnameError) string {
 	c := e.Certificate
@@ -135,7 +138,7 @@ func wrongName(e x509.HostnameError) string {
 	if len(all) == 0 {
 		words := "it names no host at all, and so not " + e.Host
 		if cn := c.Subject.CommonName; cn != "" {
-			words += fmt.Sprintf("; its common name %q does not count", status.Shorten(cn))
+			words += fmt.Sprintf("; its common name %q does not count", status.Line(cn, maxName))
 		}
 		return words
 	}
@@ -151,7 +154,7 @@ func Names(c *x509.Certificate) string {
 // names returns the hosts and addresses that c is for.
 func names(c *x509.Certificate) (hosts, addresses []string) {
 	for _, name := range c.DNSNames {
-		hosts = append(hosts, status.Shorten(name))
+		hosts = append(hosts, status.Line(name, maxName))
 	}
 	for _, ip := range c.IPAddresses {
 		addresses = append(addresses, ip.String())
@@ -254,13 +257,13 @@ func fullName(name pkix.Name) string {
 	if name.String() == "" {
 		return "without a name"
 	}
-	return fmt.Sprintf("%q", status.Shorten(name.String()))
+	return fmt.Sprintf("%q", status.Line(name.String(), maxName))
 }
 
 // shortName quotes the common name of a certificate's subject, or all its names.
 func shortName(c *x509.Certificate) string {
 	if cn := c.Subject.CommonName; cn != "" {
-		return fmt.Sprintf("%q", status.Shorten(cn))
+		return fmt.Sprintf("%q", status.Line(cn, maxName))
 	}
 	return fullName(c.Subject)
 }
