@@ -73,42 +73,27 @@ func List(w io.Writer, q *queue.Queue) (entries int, err error) {
 // headlines are what List says of faults on which something waits: others were a
 // caller's, who has been told, or are of accounts that are gone.
 func headlines(q *queue.Queue) []string {
-	all := slices.DeleteFunc(throttle.Faults(q), (*throttle.Fault).Suspected)
-	waited := waitedFor(q, all)
+	faults := slices.DeleteFunc(throttle.Faults(q), (*throttle.Fault).Suspected)
+	if len(faults) == 0 {
+		return nil
+	}
+	names := make(map[string]bool) // ""; an entry has its account from a message or the environment
+	waited := func(f *throttle.Fault) bool { return names[f.Account] || names[""] }
+	for e, err := range q.Entries() {
+		if err == nil {
+			names[config.ParseChoice(e.Account).AccountName()] = true
+		}
+		if !slices.ContainsFunc(faults, func(f *throttle.Fault) bool { return !waited(f) }) {
+			break
+		}
+	}
 	var lines []string
-	for _, f := range all {
+	for _, f := range faults {
 		if line := headline(f); waited(f) && !slices.Contains(lines, line) {
 			lines = append(lines, line)
 		}
 	}
 	return lines
-}
-
-// maxSearched is how many entries are read for those that wait for an account with
-// a fault, before the first line of a list: so many more may be anybody's.
-const maxSearched = 2000
-
-// waitedFor returns what reports whether something waits for the account of a
-// fault. An entry without a name has its account from a message or the environment.
-func waitedFor(q *queue.Queue, all []*throttle.Fault) func(*throttle.Fault) bool {
-	names := make(map[string]bool)
-	waited := func(f *throttle.Fault) bool { return names[f.Account] || names[""] }
-	if len(all) == 0 {
-		return waited
-	}
-	n := 0
-	for e, err := range q.Entries() {
-		if n++; n > maxSearched {
-			names[""] = true
-		}
-		if err == nil {
-			names[config.ParseChoice(e.Account).AccountName()] = true
-		}
-		if !slices.ContainsFunc(all, func(f *throttle.Fault) bool { return !waited(f) }) {
-			break
-		}
-	}
-	return waited
 }
 
 // headline is what List says of a fault.
