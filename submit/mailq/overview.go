@@ -111,18 +111,11 @@ func StatusJSON(w io.Writer, q *queue.Queue) error {
 	all := overviews(q)
 	out := bufio.NewWriter(w)
 	for _, name := range slices.Sorted(maps.Keys(all)) {
-		if err := all[name].JSON(out); err != nil {
+		if err := status.WriteJSON(out, all[name]); err != nil {
 			return err
 		}
 	}
 	return out.Flush()
-}
-
-// JSON writes o to w, as a JSON object in a line.
-func (o *Overview) JSON(w io.Writer) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetEscapeHTML(false)
-	return encoder.Encode(o)
 }
 
 // ReadStatus returns the Overviews that StatusJSON has written, by whomever: the

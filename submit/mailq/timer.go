@@ -42,7 +42,7 @@ func LockedOut(ctx context.Context) []string {
 }
 
 func waitingOf(ctx context.Context, expired []queue.User) (texts []string) {
-	for _, a := range countErrand.ask(ctx, expired, nil) {
+	for _, a := range countErrand.ask(ctx, expired) {
 		if n := a.number(); n > 0 {
 			texts = append(texts, fmt.Sprintf("the account of user %s has expired: %d message%s in the queue till it is valid again", process.UserName(a.UID), n, map[bool]string{true: " waits", false: "s wait"}[n == 1]))
 		}
@@ -76,16 +76,16 @@ func StartEach(ctx context.Context, lasts bool, warn func(text string)) (tend fu
 
 // startUnits starts the units of those users who have mail.
 func startUnits(ctx context.Context, users []queue.User) error {
-	var failures manyErrors
-	countErrand.ask(ctx, users, func(a *saying) {
+	var failures []error
+	for _, a := range countErrand.ask(ctx, users) {
 		if a.err == nil && a.number() == 0 {
-			return
+			continue
 		}
 		if err := spool.Systemctl(ctx, "start", "--no-block", fmt.Sprintf("sendoff-queue@%d.service", a.UID)); err != nil {
-			failures.add(err)
+			failures = append(failures, err)
 		}
-	})
-	return status.Temporary.Wrap(failures.join())
+	}
+	return status.Temporary.Wrap(joinFew(failures))
 }
 
 // byUnit parts users by whether a unit runs their queue.
@@ -110,6 +110,6 @@ func Tend(ctx context.Context) error {
 	users, _ = valid(users)
 	_, users = byUnit(users)
 	run := Errand{Args: []string{"--queue-run"}, Sends: true, Patience: 10 * time.Second}
-	run.ask(ctx, users, nil)
+	run.ask(ctx, users)
 	return nil
 }

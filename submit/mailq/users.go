@@ -53,17 +53,17 @@ const (
 // Uids that no passwd entry has may be anybody's who has subordinate ones, any
 // number of them: these have little time together, in an order left to chance.
 const (
-	listTime     = 20 * time.Second
-	listEnd      = 5 * time.Minute
-	runTime      = 30 * time.Minute
-	runEnd       = time.Hour
-	strangerTime = time.Minute
-	strangersEnd = 10 * time.Minute
+	listTime    = 20 * time.Second
+	listEnd     = 5 * time.Minute
+	runTime     = 30 * time.Minute
+	runEnd      = time.Hour
+	unknownTime = time.Minute
+	unknownEnd  = 10 * time.Minute
 
 	tendTime = 4 * time.Minute // with patience, of each and of all
 
-	acquainted = 8 // at once
-	strangers  = 2 // others at once
+	knownAtOnce   = 8
+	unknownAtOnce = 2
 
 	// lastWords is how long a process may go on that is told to end while it sends:
 	// the answer to a message that is all sent is worth a minute.
@@ -76,8 +76,8 @@ const (
 const (
 	maxSaid     = 64 << 20
 	maxOne      = 16 << 20
-	maxStranger = 256 << 10
-	maxStrange  = 4 << 20
+	maxUnknown  = 256 << 10
+	maxUnknowns = 4 << 20
 )
 
 // A saying is what a user's process has said, and how it ended.
@@ -106,8 +106,8 @@ func EachUser(ctx context.Context, w io.Writer, e Errand, warn func(string)) (su
 			warn(text)
 		}
 	}
-	answers := e.ask(ctx, users, nil)
-	var failures manyErrors
+	answers := e.ask(ctx, users)
+	var failures []error
 	for i := range answers {
 		a := &answers[i]
 		n, err := e.relay(w, a)
@@ -119,35 +119,33 @@ func EachUser(ctx context.Context, w io.Writer, e Errand, warn func(string)) (su
 			a.err = errors.New("it takes more memory than it may, or met a fault")
 		}
 		if a.err != nil && ctx.Err() == nil {
-			failures.add(fmt.Errorf("queue of user %s: %w", process.UserName(a.UID), a.err))
+			failures = append(failures, fmt.Errorf("queue of user %s: %w", process.UserName(a.UID), a.err))
 		}
 	}
-	return sum, status.Temporary.Wrap(failures.join())
+	return sum, status.Temporary.Wrap(joinFew(failures))
 }
 
-// ask does e for each of users, and calls each, if it is not nil, with each
-// answer as it comes, one at a time.
-func (e Errand) ask(ctx context.Context, users []queue.User, each func(*saying)) []saying {
+// ask does e for each of users, and returns their answers in the same order.
+func (e Errand) ask(ctx context.Context, users []queue.User) []saying {
 	answers := make([]saying, len(users))
-	known, unknown := newCrowd(e, acquainted), newCrowd(e, strangers)
-	unknown.limit, unknown.end = min(known.limit, strangerTime), time.Now().Add(strangersEnd)
+	known, unknown := newCrowd(e, knownAtOnce), newCrowd(e, unknownAtOnce)
+	unknown.limit, unknown.end = min(known.limit, unknownTime), time.Now().Add(unknownEnd)
 	known.pool.Store(maxSaid / 2)
-	unknown.pool.Store(maxStrange)
-	friends := make([]bool, len(users))
+	unknown.pool.Store(maxUnknowns)
+	isKnown := make([]bool, len(users))
 	n := 0
 	for i, u := range users {
-		if friends[i] = process.IsKnown(u.UID); friends[i] {
+		if isKnown[i] = process.IsKnown(u.UID); isKnown[i] {
 			n++
 		}
 	}
 	share := maxSaid / 2 / max(1, n)
 	var all sync.WaitGroup
-	var one sync.Mutex
 	for _, i := range rand.Perm(len(users)) {
 		a, c := &answers[i], known
-		a.User, a.said = users[i], bounded{own: share, most: maxOne}
-		if !friends[i] {
-			c, a.said = unknown, bounded{most: maxStranger}
+		a.User, a.said = users[i], bounded{own: share, most: max(share, maxOne)}
+		if !isKnown[i] {
+			c, a.said = unknown, bounded{most: maxUnknown}
 		}
 		a.said.pool = &c.pool
 		all.Go(func() {
@@ -158,11 +156,6 @@ func (e Errand) ask(ctx context.Context, users []queue.User, each func(*saying))
 			}
 			a.err = c.run(ctx, e, a)
 			leave()
-			if each != nil {
-				one.Lock()
-				defer one.Unlock()
-				each(a)
-			}
 		})
 	}
 	all.Wait()
@@ -209,38 +202,43 @@ func (c *crowd) run(ctx context.Context, e Errand, a *saying) error {
 	return err
 }
 
-// relay writes what the process of one user has said.
+// relay writes what the process of one user has said, line by line.
 func (e Errand) relay(w io.Writer, a *saying) (sum int, err error) {
 	defer func() { a.said.kept = bytes.Buffer{} }()
 	if a.said.kept.Len() == 0 {
 		return 0, nil
 	}
+	name := process.UserName(a.UID)
 	switch e.Shape {
 	case Number:
 		return a.number(), nil
-	case JSON:
-		return 1, relayJSON(w, a)
-	case Overviews:
-		return 1, relayStatus(w, a)
+	case Text:
+		_, err = fmt.Fprintf(w, "(user %s)\n", name)
 	}
-	if _, err := fmt.Fprintf(w, "(user %s)\n", process.UserName(a.UID)); err != nil {
-		return 0, err
-	}
-	for {
+	for err == nil {
 		line, end := a.said.kept.ReadString('\n')
-		line = status.Printable(strings.TrimRight(line, "\r\n"))
-		if a.faulty() && (strings.HasPrefix(line, "runtime: ") || strings.HasPrefix(line, "fatal error: ")) {
-			return 1, nil
+		switch e.Shape {
+		case JSON:
+			err = relayEntry(w, line, name, a.UID)
+		case Overviews:
+			err = relayOverview(w, line, name)
+		default:
+			line = status.Printable(strings.TrimRight(line, "\r\n"))
+			if a.faulty() && (strings.HasPrefix(line, "runtime: ") || strings.HasPrefix(line, "fatal error: ")) {
+				return 1, nil
+			}
+			if strings.HasPrefix(line, "(user ") {
+				line = ""
+			} else if line != "" || end == nil {
+				line += "\n"
+			}
+			_, err = io.WriteString(w, line)
 		}
-		if strings.HasPrefix(line, "(user ") {
-			line = ""
-		} else if line != "" || end == nil {
-			line += "\n"
-		}
-		if _, err := io.WriteString(w, line); err != nil || end != nil {
-			return 1, err
+		if end != nil {
+			break
 		}
 	}
+	return 1, err
 }
 
 // faulty reports whether Go's runtime has ended the process, as where there was no
@@ -257,41 +255,25 @@ func (a *saying) number() (n int) {
 	return max(n, 0)
 }
 
-// relayJSON writes those lines that are an entry, and says whose each of them is.
-func relayJSON(w io.Writer, a *saying) error {
-	name := process.UserName(a.UID)
-	for {
-		line, end := a.said.kept.ReadBytes('\n')
-		l := listed{}
-		err := json.Unmarshal(line, &l)
-		if _, ok := queue.ParseID(string(l.ID)); ok && err == nil && (l.State == stateQueued || l.State == stateFailed) {
-			l.User, l.UID = name, a.UID
-			if err := status.WriteJSON(w, l); err != nil {
-				return err
-			}
-		}
-		if end != nil {
-			return nil
-		}
+// relayEntry writes a line that is an entry, and says whose the entry is.
+func relayEntry(w io.Writer, line, user string, uid int) error {
+	var l listed
+	err := json.Unmarshal([]byte(line), &l)
+	if _, ok := queue.ParseID(string(l.ID)); !ok || err != nil || l.State != stateQueued && l.State != stateFailed {
+		return nil
 	}
+	l.User, l.UID = user, uid
+	return status.WriteJSON(w, l)
 }
 
-// relayStatus writes those lines that are an Overview, and says whose each is.
-func relayStatus(w io.Writer, a *saying) error {
-	name := process.UserName(a.UID)
-	for {
-		line, end := a.said.kept.ReadBytes('\n')
-		var o Overview
-		if err := json.Unmarshal(line, &o); err == nil {
-			o.User = name
-			if err := o.JSON(w); err != nil {
-				return err
-			}
-		}
-		if end != nil {
-			return nil
-		}
+// relayOverview writes a line that is an Overview, and says whose the Overview is.
+func relayOverview(w io.Writer, line, user string) error {
+	var o Overview
+	if err := json.Unmarshal([]byte(line), &o); err != nil {
+		return nil
 	}
+	o.User = user
+	return status.WriteJSON(w, &o)
 }
 
 // bounded keeps so many octets, and drops the rest. The buffer is not embedded: it
@@ -304,51 +286,29 @@ type bounded struct {
 }
 
 func (b *bounded) Write(p []byte) (int, error) {
-	for rest := p; len(rest) > 0; {
-		if b.own == 0 && !b.refill() {
-			b.cut = true
-			break
+	if b.cut {
+		return len(p), nil
+	}
+	n := min(len(p), b.most-b.kept.Len())
+	if shared := n - max(0, b.own-b.kept.Len()); shared > 0 {
+		if lack := -b.pool.Add(int64(-shared)); lack > 0 {
+			lack = min(lack, int64(shared))
+			b.pool.Add(lack)
+			n -= int(lack)
 		}
-		n := min(len(rest), b.own)
-		b.kept.Write(rest[:n])
-		b.own -= n
-		rest = rest[n:]
 	}
+	b.kept.Write(p[:n])
+	b.cut = n < len(p)
 	return len(p), nil
-}
-
-// refill takes a piece from the pool.
-func (b *bounded) refill() bool {
-	const piece = 64 << 10
-	if b.kept.Len()+piece > b.most {
-		return false
-	}
-	if b.pool.Add(-piece) < 0 {
-		b.pool.Add(piece)
-		return false
-	}
-	b.own = piece
-	return true
-}
-
-// manyErrors keeps the first errors, and counts all.
-type manyErrors struct {
-	errs []error
-	n    int
 }
 
 // maxErrors is how many errors of the same kind are said.
 const maxErrors = 10
 
-func (s *manyErrors) add(err error) {
-	if s.n++; s.n <= maxErrors {
-		s.errs = append(s.errs, err)
+// joinFew joins the first errors, and counts the rest.
+func joinFew(errs []error) error {
+	if more := len(errs) - maxErrors; more > 0 {
+		errs = append(errs[:maxErrors], fmt.Errorf("and %d more", more))
 	}
-}
-
-func (s *manyErrors) join() error {
-	if more := s.n - maxErrors; more > 0 {
-		s.errs = append(s.errs, fmt.Errorf("and %d more", more))
-	}
-	return errors.Join(s.errs...)
+	return errors.Join(errs...)
 }

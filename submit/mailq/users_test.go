@@ -42,7 +42,7 @@ func TestRelay(t *testing.T) {
 		{"a negative one", "-17\n", Number, "", 0},
 		{"a giant", "9223372036854775807\n", Number, "", 922337203},
 	} {
-		a := &saying{User: queue.User{UID: uid}, said: bounded{own: 1 << 20, pool: new(atomic.Int64)}}
+		a := &saying{User: queue.User{UID: uid}, said: bounded{own: 1 << 20, most: 1 << 20, pool: new(atomic.Int64)}}
 		a.said.Write([]byte(row.said))
 		var out bytes.Buffer
 		sum, err := Errand{Shape: row.shape}.relay(&out, a)
@@ -60,7 +60,7 @@ const listedTime = "0"
 // long as it lasts.
 func TestBounded(t *testing.T) {
 	pool := new(atomic.Int64)
-	pool.Store(100 << 10) // a piece, and not another one
+	pool.Store(100 << 10)
 	first := bounded{own: 10, most: 1 << 20, pool: pool}
 	second := bounded{own: 10, most: 1 << 20, pool: pool}
 	long := make([]byte, 200<<10)
@@ -69,11 +69,11 @@ func TestBounded(t *testing.T) {
 			t.Errorf("%d, %v", n, err)
 		}
 	}
-	if first.kept.Len() != 10+64<<10 || second.kept.Len() != 10 || !first.cut || !second.cut {
+	if first.kept.Len() != 10+100<<10 || second.kept.Len() != 10 || !first.cut || !second.cut {
 		t.Errorf("%d and %d octets", first.kept.Len(), second.kept.Len())
 	}
 	pool.Store(1 << 30)
-	third := bounded{most: 100 << 10, pool: pool}
+	third := bounded{most: 64 << 10, pool: pool}
 	third.Write(long)
 	if third.kept.Len() != 64<<10 || !third.cut {
 		t.Errorf("%d octets of more than it may have", third.kept.Len())
@@ -119,15 +119,15 @@ func TestListManyRecipients(t *testing.T) {
 
 // TestManyErrors names a few and counts the rest.
 func TestManyErrors(t *testing.T) {
-	var m manyErrors
+	var errs []error
 	for i := range 25 {
-		m.add(fmt.Errorf("number %d", i))
+		errs = append(errs, fmt.Errorf("number %d", i))
 	}
-	text := m.join().Error()
+	text := joinFew(errs).Error()
 	if strings.Count(text, "\n") != maxErrors || !strings.HasSuffix(text, "\nand 15 more") {
 		t.Error(text)
 	}
-	if new(manyErrors).join() != nil {
+	if joinFew(nil) != nil {
 		t.Error("no error is one")
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"sendoff/submit/mailq"
 	"sendoff/submit/queue"
+	"sendoff/submit/status"
 )
 
 // An outcome is an exit code that says what there is, and no failure of ours.
@@ -38,7 +39,7 @@ func (p *program) status(ctx context.Context, q *queue.Queue) error {
 	for _, o := range all {
 		worst = max(worst, slices.Index(mailq.States[:], o.State))
 		if p.cmd.JSON {
-			o.JSON(&text)
+			status.WriteJSON(&text, o)
 		} else {
 			text.WriteString(o.String())
 		}
