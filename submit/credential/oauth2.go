@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -162,28 +163,22 @@ func (g *grant) cached() string {
 // more. Where that cannot be done, the next process gets one of its own.
 func (g *grant) keepAccess(t tokens) {
 	until := time.Now().Add(t.life - min(early, t.life/10))
-	text, err := json.Marshal(cachedToken{t.access, until})
-	if err == nil {
-		err = g.cache.Write(g.tokenName(), text)
-	}
-	if err != nil {
-		g.cache.Write(g.tokenName(), nil) // rather none than an old one
-	}
+	text, _ := json.Marshal(cachedToken{t.access, until})
+	g.cache.Write(g.tokenName(), text)
 	g.cache.Sweep()
 }
 
 // lock waits until no other process gets a token for g.
 func (g *grant) lock(ctx context.Context) (release func(), err error) {
-	for deadline := time.Now().Add(lockLimit); ; {
+	ctx, cancel := context.WithTimeoutCause(ctx, lockLimit, status.Connection.Errorf("another process has been getting a token for %v", lockLimit))
+	defer cancel()
+	for {
 		release, err := g.locks.Lock("lock-" + g.key)
-		switch {
-		case err == nil:
+		if err == nil {
 			return release, nil
-		case !errors.Is(err, state.ErrBusy):
-			return func() {}, nil // better two at once than no mail
 		}
-		if time.Now().After(deadline) {
-			return nil, status.Connection.Errorf("another process has been getting a token for %v", lockLimit)
+		if !errors.Is(err, state.ErrBusy) {
+			return func() {}, nil // better two at once than no mail
 		}
 		select {
 		case <-ctx.Done():
@@ -197,11 +192,10 @@ func (g *grant) lock(ctx context.Context) (release func(), err error) {
 func (g *grant) refresh(ctx context.Context) (string, error) {
 	if g.ByClient {
 		t, err := g.tokens(ctx, url.Values{"grant_type": {"client_credentials"}, "scope": {strings.Join(g.Scopes, " ")}})
-		if err != nil {
-			return "", err
+		if err == nil {
+			g.keepAccess(t)
 		}
-		g.keepAccess(t)
-		return t.access, nil
+		return t.access, err
 	}
 	old, err := g.refreshToken(ctx)
 	if err != nil {
@@ -211,31 +205,30 @@ func (g *grant) refresh(ctx context.Context) (string, error) {
 		return "", err
 	}
 	t, err := g.trade(ctx, old)
-	if r, ok := errors.AsType[*refusal](err); ok && r.code == "invalid_grant" {
+	r, refused := errors.AsType[*refusal](err)
+	if refused && r.code == "invalid_grant" {
 		// Whoever shares no lock with us may have been faster.
 		if now, again := g.refreshToken(ctx); again == nil && now != old {
 			old = now
 			t, err = g.trade(ctx, old)
+			r, refused = errors.AsType[*refusal](err)
 		}
 	}
+	if refused && slices.Contains(needPerson, r.code) {
+		err = fmt.Errorf("%w; run sendoff --login %s", err, g.Account)
+	}
 	if err != nil {
-		return "", g.advise(err)
+		return "", err
 	}
 	return t.access, g.keep(ctx, t, old)
 }
 
+// needPerson are the refusals that only a person's consent can mend.
+var needPerson = []string{"invalid_grant", "interaction_required", "consent_required", "login_required"}
+
 // trade gets tokens for a refresh token (RFC 6749 section 6).
 func (g *grant) trade(ctx context.Context, refresh string) (tokens, error) {
 	return g.tokens(ctx, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refresh}})
-}
-
-// advise says which command to run where only a person's consent helps.
-func (g *grant) advise(err error) error {
-	r, ok := errors.AsType[*refusal](err)
-	if !ok || !needsPerson(r.code) {
-		return err
-	}
-	return fmt.Errorf("%w; run sendoff --login %s", err, g.Account)
 }
 
 // keep keeps what the provider has given. When it returns nil, a later process

@@ -53,14 +53,6 @@ var ErrClient = errors.New("invalid_client")
 
 func (r *refusal) Is(target error) bool { return target == ErrClient && r.code == ErrClient.Error() }
 
-// needsPerson reports whether only a person's consent can mend a refusal.
-func needsPerson(code string) bool {
-	return code == "invalid_grant" || code == "interaction_required" || code == "consent_required" || code == "login_required"
-}
-
-// mayPass reports whether a refusal with that code may be gone at the next attempt.
-func mayPass(code string) bool { return code == "temporarily_unavailable" || code == "server_error" }
-
 // tokens asks the token endpoint. A refusal is a login that failed; any other
 // error is one of the way to the provider.
 func (g *grant) tokens(ctx context.Context, form url.Values) (t tokens, err error) {
@@ -111,7 +103,7 @@ func hideSent(text string, form url.Values) string {
 // of kind Connection if another attempt may succeed, else AuthFailed.
 func refused(r *refusal, code int, form url.Values) error {
 	r.code, r.description = hideSent(r.code, form), hideSent(r.description, form)
-	if mayPass(r.code) || code == http.StatusTooManyRequests || code/100 == 5 {
+	if r.code == "temporarily_unavailable" || r.code == "server_error" || code == http.StatusTooManyRequests || code/100 == 5 {
 		return status.Connection.Wrap(r)
 	}
 	return status.AuthFailed.Wrap(r)

@@ -36,7 +36,10 @@ type flow struct {
 // flows is every way, the most comfortable first. To add one: a row, its function,
 // and an item under --flow in sendoff(1).
 var flows = [...]flow{
-	{"browser", func(g *grant) bool { return g.AuthURL != "" && g.returns() && opener() != nil }, (*grant).byBrowser},
+	{"browser", func(g *grant) bool {
+		_, err := redirection(g.RedirectURL)
+		return g.AuthURL != "" && err == nil && opener() != nil
+	}, (*grant).byBrowser},
 	{"device", func(g *grant) bool { return g.DeviceURL != "" }, (*grant).byDevice},
 	{"paste", func(g *grant) bool { return g.AuthURL != "" }, (*grant).byPaste},
 }
@@ -172,12 +175,6 @@ func (r request) exchange(ctx context.Context, g *grant, code string) (tokens, e
 	return g.tokens(ctx, url.Values{
 		"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {r.redirect}, "code_verifier": {r.verifier},
 	})
-}
-
-// returns reports whether the provider sends the browser to this machine.
-func (g *grant) returns() bool {
-	_, err := redirection(g.RedirectURL)
-	return err == nil
 }
 
 // redirection reads the address on this machine to which a provider sends the
