@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"net"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -95,7 +96,10 @@ func (p place) grant() (*grant, error) {
 		return nil, err
 	}
 	g := &grant{place: p, OAuth2: o, Provider: provider}
-	runtime := runtimeFolder()
+	var runtime *state.Folder
+	if root, err := os.OpenRoot(privateFolder()); err == nil {
+		runtime = state.In(root, ".")
+	}
 	g.cache, g.locks = cmp.Or(runtime, o.State), cmp.Or(o.State, runtime)
 	h := sha256.New()
 	fmt.Fprintf(h, "%q %q %q %q %t %q %q", p.ref.Provider(), provider.TokenURL, provider.ClientID, provider.Scopes, provider.ByClient, p.item.User, p.item.Host)

@@ -2,10 +2,5 @@
 
 package credential
 
-import "sendoff/submit/state"
-
-// runtimeFolder returns nil: the system has no such folder.
-func runtimeFolder() *state.Folder { return nil }
-
-// privateFolder returns "" for the same reason.
+// privateFolder returns "": the system has no such folder.
 func privateFolder() string { return "" }

@@ -8,21 +8,10 @@ import (
 	"path/filepath"
 	"strconv"
 	"syscall"
-
-	"sendoff/submit/state"
 )
 
-// runtimeFolder is ours in the runtime folder of the user, which is in memory and
-// gone when the user is; nil if there is none.
-func runtimeFolder() *state.Folder {
-	root, err := os.OpenRoot(privateFolder())
-	if err != nil {
-		return nil
-	}
-	return state.In(root, ".")
-}
-
-// privateFolder is the path of that folder; "" if there is none.
+// privateFolder returns the path of our folder in the runtime folder of the user,
+// which is in memory and gone when the user is; "" if there is none.
 func privateFolder() string {
 	folder := usersFolder()
 	if !isOurs(folder) {
