@@ -66,6 +66,16 @@ type Account struct {
 	secretAt string // where secret was set, as FILE:LINE:COLUMN
 }
 
+// resolvePaths resolves the paths of a's settings.
+func (a *Account) resolvePaths(folder, home string) {
+	for _, p := range []*string{&a.TLSCA, &a.TLSCert, &a.TLSKey} {
+		*p = resolve(*p, folder, home)
+	}
+	below(folder, a.Secret)
+	below(folder, a.ProxySecret)
+	a.RefreshToken = a.RefreshToken.In(folder)
+}
+
 // check checks what the types of a's fields do not, with v's help, fills in
 // defaults, and says where in o a mistake is.
 func (a *Account) check(o *outline, v Values) error {

@@ -116,7 +116,7 @@ func (c *Config) Choose(by Choice) (a *Account, why string, err error) {
 		_, err := secret.Parse(text)
 		return nil, "", status.Config.Errorf("%s: %w", source, err)
 	}
-	if err := c.checkProvidersOf(&account); err != nil {
+	if err := c.checkProviders(&account); err != nil {
 		return nil, "", fmt.Errorf("%s %w", source, err)
 	}
 	account.setDefaults()

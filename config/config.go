@@ -23,8 +23,8 @@
 package config
 
 import (
-	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"path/filepath"
@@ -208,8 +208,7 @@ func (c *Config) add(path string, data []byte, home string, v Values) error {
 		OAuth2   map[string]*OAuth2  `toml:"oauth2"`
 	}
 	doc.Config = *c
-	err := toml.NewDecoder(bytes.NewReader(data)).DisallowUnknownFields().Decode(&doc)
-	if err != nil {
+	if err := toml.Unmarshal(data, &doc); err != nil {
 		return o.decodeError(err)
 	}
 	if err := doc.checkTop(o, home); err != nil {
@@ -219,31 +218,14 @@ func (c *Config) add(path string, data []byte, home string, v Values) error {
 	if err != nil {
 		return err
 	}
-	if o.has("log") && doc.Log != Off && doc.Log != LogSyslog && doc.Log != LogStderr {
-		doc.Log = resolve(doc.Log, filepath.Dir(where), home)
-	}
-	if o.has("aliases") {
-		doc.namesAliases = true
-		if doc.Aliases != Off {
-			doc.Aliases = resolve(doc.Aliases, filepath.Dir(where), home)
-		}
-	}
-	if o.has("queue") && doc.Queue != Off {
-		doc.Queue = resolve(doc.Queue, filepath.Dir(where), home)
-	}
+	folder := filepath.Dir(where)
+	doc.resolvePaths(folder, home)
+	doc.namesAliases = doc.namesAliases || o.has("aliases")
 	var accounts []*Account
 	for _, name := range o.names(accountsTable) {
 		a := doc.Accounts[name]
 		a.Name, a.File = name, where
-		for _, p := range []*string{&a.TLSCA, &a.TLSCert, &a.TLSKey} {
-			*p = resolve(*p, filepath.Dir(where), home)
-		}
-		for _, list := range []List[secret.Ref]{a.Secret, a.ProxySecret} {
-			for i, ref := range list {
-				list[i] = ref.In(filepath.Dir(where))
-			}
-		}
-		a.RefreshToken = a.RefreshToken.In(filepath.Dir(where))
+		a.resolvePaths(folder, home)
 		if err := a.check(o, v); err != nil {
 			return err
 		}
@@ -254,9 +236,20 @@ func (c *Config) add(path string, data []byte, home string, v Values) error {
 			accounts = append(accounts, old)
 		}
 	}
-	providers, err := c.providersWith(o, doc.OAuth2, where)
-	if err != nil {
-		return err
+	var providers []*OAuth2
+	for _, name := range o.names(oauth2Table) {
+		p := doc.OAuth2[name]
+		p.Name = name
+		below(folder, p.ClientSecret)
+		if err := p.complete(); err != nil {
+			return o.errorf(o.find(oauth2Table, name), "%s %w", dotted([]string{oauth2Table, name}), err)
+		}
+		providers = append(providers, p)
+	}
+	for _, old := range c.Providers {
+		if doc.OAuth2[old.Name] == nil {
+			providers = append(providers, old)
+		}
 	}
 	*c = doc.Config
 	c.Accounts, c.Providers = accounts, providers
@@ -267,27 +260,25 @@ func (c *Config) add(path string, data []byte, home string, v Values) error {
 	return nil
 }
 
-// providersWith returns the providers of the file o, which is at where, and those
-// that c had before and that the file does not replace.
-func (c *Config) providersWith(o *outline, table map[string]*OAuth2, where string) ([]*OAuth2, error) {
-	var providers []*OAuth2
-	for _, name := range o.names(oauth2Table) {
-		p := table[name]
-		p.Name = name
-		for i, ref := range p.ClientSecret {
-			p.ClientSecret[i] = ref.In(filepath.Dir(where))
-		}
-		if err := p.check(o); err != nil {
-			return nil, err
-		}
-		providers = append(providers, p)
+// resolvePaths resolves the paths of the top-level settings. One of an earlier file
+// is absolute, and stays.
+func (c *Config) resolvePaths(folder, home string) {
+	paths := []*string{&c.Aliases, &c.Queue}
+	if c.Log != LogSyslog && c.Log != LogStderr {
+		paths = append(paths, &c.Log)
 	}
-	for _, old := range c.Providers {
-		if table[old.Name] == nil {
-			providers = append(providers, old)
+	for _, p := range paths {
+		if *p != Off {
+			*p = resolve(*p, folder, home)
 		}
 	}
-	return providers, nil
+}
+
+// below makes the relative paths of refs those below folder.
+func below(folder string, refs []secret.Ref) {
+	for i, ref := range refs {
+		refs[i] = ref.In(folder)
+	}
 }
 
 // Secrets returns where the secrets are that the files name.
@@ -331,19 +322,16 @@ func (c *Config) checkTop(o *outline, home string) error {
 	})
 }
 
-// checkNames checks that what is named exists.
+// checkNames checks that what is named exists, which one file may name and another
+// define: the default account, and the providers of all accounts.
 func (c *Config) checkNames() error {
-	if err := c.checkDefault(); err != nil {
-		return err
-	}
-	return c.checkProviders()
-}
-
-// checkDefault checks that the default account exists, which one file may
-// name and another define.
-func (c *Config) checkDefault() error {
 	if c.defaultAt != "" && c.find(c.Account) == nil {
 		return status.Config.Errorf("%s: account = %q names no account; %s", c.defaultAt, c.Account, c.known())
+	}
+	for _, a := range c.Accounts {
+		if err := c.checkProviders(a); err != nil {
+			return fmt.Errorf("%s: secret %w", a.secretAt, err)
+		}
 	}
 	return nil
 }

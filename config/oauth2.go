@@ -37,6 +37,8 @@ type OAuth2 struct {
 	DeviceURL    Endpoint         `toml:"device-url" doc:"Where a code is had that a person enters on another device."`
 	TokenURL     Endpoint         `toml:"token-url" doc:"Where tokens are had."`
 	RedirectURL  Redirect         `toml:"redirect-url" doc:"The address to which the provider sends the browser, as it was registered."`
+
+	clientScopes List[string] // of one that is built in, for GrantClient
 }
 
 // providers are those that need no more than a registration. No program's
@@ -44,27 +46,21 @@ type OAuth2 struct {
 //
 // Google gives a refresh token only when asked to, and for the scope of mail no
 // code for another device.
-var providers = [...]struct {
-	OAuth2
-	clientScopes List[string] // for GrantClient
-}{
+var providers = [...]OAuth2{
 	{
-		OAuth2{
-			Name:     "google",
-			Scopes:   List[string]{"https://mail.google.com/"},
-			AuthURL:  Endpoint{"https://accounts.google.com/o/oauth2/v2/auth?access_type=offline&prompt=consent"},
-			TokenURL: Endpoint{"https://oauth2.googleapis.com/token"},
-		}, nil,
+		Name:     "google",
+		Scopes:   List[string]{"https://mail.google.com/"},
+		AuthURL:  Endpoint{"https://accounts.google.com/o/oauth2/v2/auth?access_type=offline&prompt=consent"},
+		TokenURL: Endpoint{"https://oauth2.googleapis.com/token"},
 	},
 	{
-		OAuth2{
-			Name:      "microsoft",
-			Tenant:    "common",
-			Scopes:    List[string]{"https://outlook.office.com/SMTP.Send", "offline_access"},
-			AuthURL:   Endpoint{"https://login.microsoftonline.com/{tenant}/oauth2/v2.0/authorize"},
-			DeviceURL: Endpoint{"https://login.microsoftonline.com/{tenant}/oauth2/v2.0/devicecode"},
-			TokenURL:  Endpoint{"https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token"},
-		}, List[string]{"https://outlook.office365.com/.default"},
+		Name:         "microsoft",
+		Tenant:       "common",
+		Scopes:       List[string]{"https://outlook.office.com/SMTP.Send", "offline_access"},
+		AuthURL:      Endpoint{"https://login.microsoftonline.com/{tenant}/oauth2/v2.0/authorize"},
+		DeviceURL:    Endpoint{"https://login.microsoftonline.com/{tenant}/oauth2/v2.0/devicecode"},
+		TokenURL:     Endpoint{"https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token"},
+		clientScopes: List[string]{"https://outlook.office365.com/.default"},
 	},
 }
 
@@ -104,23 +100,17 @@ func isLoopback(host string) bool {
 // complete fills in what the table p leaves open, and returns what is missing
 // all the same, or is wrong.
 func (p *OAuth2) complete() error {
-	scopes := List[string]{}
-	for _, known := range providers {
-		if known.Name != p.Name {
-			continue
-		}
-		scopes = known.Scopes
-		if p.Grant == GrantClient {
-			scopes = known.clientScopes
-		}
-		p.Tenant = cmp.Or(p.Tenant, known.Tenant)
-		p.AuthURL = cmp.Or(p.AuthURL, known.AuthURL)
-		p.DeviceURL = cmp.Or(p.DeviceURL, known.DeviceURL)
-		p.TokenURL = cmp.Or(p.TokenURL, known.TokenURL)
+	known, _ := BuiltIn(p.Name)
+	if p.Grant == GrantClient {
+		known.Scopes = known.clientScopes
 	}
 	if p.Scopes == nil {
-		p.Scopes = scopes
+		p.Scopes = known.Scopes
 	}
+	p.Tenant = cmp.Or(p.Tenant, known.Tenant)
+	p.AuthURL = cmp.Or(p.AuthURL, known.AuthURL)
+	p.DeviceURL = cmp.Or(p.DeviceURL, known.DeviceURL)
+	p.TokenURL = cmp.Or(p.TokenURL, known.TokenURL)
 	p.Grant = cmp.Or(p.Grant, GrantPerson)
 	for _, e := range []*Endpoint{&p.AuthURL, &p.DeviceURL, &p.TokenURL} {
 		if strings.Contains(e.URL, "{tenant}") && p.Tenant == "" {
@@ -145,20 +135,12 @@ func (p *OAuth2) complete() error {
 	return nil
 }
 
-// check completes the table p of the file o, and says where in o a mistake is.
-func (p *OAuth2) check(o *outline) error {
-	if err := p.complete(); err != nil {
-		return o.errorf(o.find(oauth2Table, p.Name), "%s %w", dotted([]string{oauth2Table, p.Name}), err)
-	}
-	return nil
-}
-
 // BuiltIn returns what is known of a provider without a table; false if nothing
 // is.
 func BuiltIn(name string) (OAuth2, bool) {
 	for _, known := range providers {
 		if known.Name == name {
-			return known.OAuth2, true
+			return known, true
 		}
 	}
 	return OAuth2{}, false
@@ -179,19 +161,8 @@ func (c *Config) Provider(name string) (*OAuth2, error) {
 	return nil, status.Config.Errorf("the configuration has no [%s]", table)
 }
 
-// checkProviders checks that the providers of all accounts exist, which one
-// file may name and another define.
-func (c *Config) checkProviders() error {
-	for _, a := range c.Accounts {
-		if err := c.checkProvidersOf(a); err != nil {
-			return fmt.Errorf("%s: secret %w", a.secretAt, err)
-		}
-	}
-	return nil
-}
-
-// checkProvidersOf checks those of one account, which an Override may have named.
-func (c *Config) checkProvidersOf(a *Account) error {
+// checkProviders checks that the providers exist that a names.
+func (c *Config) checkProviders(a *Account) error {
 	for _, r := range a.Secret {
 		if !r.IsOAuth2() {
 			continue
