@@ -80,7 +80,7 @@ func (s *session) ehlo(string) {
 	s.greeted(true)
 	text := s.hostname()
 	for _, x := range extensions {
-		if param, ok := x.offered(s); ok {
+		if param, ok := x.offer(s); ok {
 			text += "\n" + strings.TrimSpace(x.keyword+" "+param)
 		}
 	}

@@ -16,7 +16,7 @@ import (
 // RCPT.
 type extension struct {
 	keyword string
-	offer   func(*session) (param string, ok bool) // nil: always, without a parameter
+	offer   func(*session) (param string, ok bool)
 	mail    []parameter
 	rcpt    []parameter
 }
@@ -29,22 +29,15 @@ type parameter struct {
 }
 
 var extensions = []extension{
-	{"PIPELINING", nil, nil, nil},
+	{"PIPELINING", always, nil, nil},
 	{"SIZE", offerSize, []parameter{{"SIZE", setSize}}, nil},
-	{"8BITMIME", nil, []parameter{{"BODY", setBody}}, nil},
-	{"SMTPUTF8", nil, []parameter{{"SMTPUTF8", setUTF8}}, nil},
-	{"DSN", nil, []parameter{{"RET", setReturn}, {"ENVID", setID}},
+	{"8BITMIME", always, []parameter{{"BODY", setBody}}, nil},
+	{"SMTPUTF8", always, []parameter{{"SMTPUTF8", setUTF8}}, nil},
+	{"DSN", always, []parameter{{"RET", setReturn}, {"ENVID", setID}},
 		[]parameter{{"NOTIFY", setNotify}, {"ORCPT", setOriginal}}},
 	{"REQUIRETLS", offerRequireTLS, []parameter{{"REQUIRETLS", setRequireTLS}}, nil},
-	{"ENHANCEDSTATUSCODES", nil, nil, nil},
-	{"AUTH", offerAuth, []parameter{{"AUTH", setAuth}}, nil},
-}
-
-func (x extension) offered(s *session) (string, bool) {
-	if x.offer == nil {
-		return "", true
-	}
-	return x.offer(s)
+	{"ENHANCEDSTATUSCODES", always, nil, nil},
+	{"AUTH", offerAuth, []parameter{{"AUTH", ignore}}, nil},
 }
 
 // path reads the address after FROM: or TO:, and returns the words behind it.
@@ -103,7 +96,7 @@ func closing(text string) int {
 func (s *session) parameters(words []string, command func(extension) []parameter, e *envelope.Envelope) bool {
 	var allowed []parameter
 	for _, x := range extensions {
-		if _, ok := x.offered(s); ok && s.client.Extended {
+		if _, ok := x.offer(s); ok && s.client.Extended {
 			allowed = append(allowed, command(x)...)
 		}
 	}
@@ -124,6 +117,8 @@ func (s *session) parameters(words []string, command func(extension) []parameter
 }
 
 var errValue = errors.New("the value is malformed")
+
+func always(*session) (string, bool) { return "", true }
 
 func offerSize(s *session) (string, bool) { return strconv.FormatInt(s.MaxSize, 10), true }
 
@@ -216,14 +211,9 @@ func setOriginal(e *envelope.Envelope, v string) error {
 	return nil
 }
 
-// setAuth checks the parameter and drops it: a submitter trusts no client's
-// word on who wrote a message (RFC 4954 section 5).
-func setAuth(_ *envelope.Envelope, v string) error {
-	if _, ok := unxtext(v); !ok || v == "" {
-		return errValue
-	}
-	return nil
-}
+// ignore is for AUTH: a submitter trusts no client's word on who wrote a message
+// (RFC 4954 section 5).
+func ignore(*envelope.Envelope, string) error { return nil }
 
 // unxtext decodes xtext (RFC 3461 section 4). What it decodes must be printable
 // and valid UTF-8.
