@@ -196,8 +196,8 @@ func (d *delivery) senderRefused(m *Mail) {
 	d.left = left
 }
 
-// putBack leaves a recipient of m for another transaction.
-func (d *delivery) putBack(m *Mail, to int) {
+// add makes a recipient of m one of those that are left.
+func (d *delivery) add(m *Mail, to int) {
 	for i := range d.left {
 		if other := &d.left[i]; other.Envelope == m.Envelope {
 			other.To = append(slices.Clip(other.recipients()), to)

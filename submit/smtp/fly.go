@@ -357,12 +357,12 @@ func (r Reply) timedOut() bool {
 func (s *Session) refusal(st step, r Reply) error {
 	err := &Refusal{st.String(), r, s.o.Host, st.phase}
 	if s.o.LMTP && st.phase == dot && r.Code != 421 { // it is about one recipient
-		return r.failureAs(r.ownKind(dot), err)
+		return r.failure(r.ownKind(dot), err)
 	}
 	if st.phase < mail {
 		c := r.Status
 		c.Class = 4
 		return status.Connection.With(c, err)
 	}
-	return r.failure(st.phase, err)
+	return r.failure(r.kind(st.phase), err)
 }

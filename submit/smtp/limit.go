@@ -99,5 +99,5 @@ func AboutMessage(err error) error {
 	if status.KindOf(err) != status.Limited || !errors.As(err, &r) {
 		return err
 	}
-	return r.Reply.failureAs(r.Reply.ownKind(r.phase), err)
+	return r.Reply.failure(r.Reply.ownKind(r.phase), err)
 }

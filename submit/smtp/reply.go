@@ -121,11 +121,8 @@ func (r Reply) tooMany() bool {
 	return r.Code == 452 || r.Code == 552
 }
 
-// failure is the error of a refusal in phase p.
-func (r Reply) failure(p phase, err error) error { return r.failureAs(r.kind(p), err) }
-
-// failureAs is the error of a refusal that means k.
-func (r Reply) failureAs(k status.Kind, err error) error {
+// failure is the error of a refusal that means k.
+func (r Reply) failure(k status.Kind, err error) error {
 	c := r.Status
 	if k.Scope() == status.Account || k == status.Deferred {
 		c.Class = 4 // RFC 5321 section 4.5.3.1.10 and the like: worth another try, whatever the class

@@ -139,7 +139,7 @@ func TestKind(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = r.failure(tt.phase, errors.New("refused"))
+		err = r.failure(r.kind(tt.phase), errors.New("refused"))
 		if status.KindOf(err) != tt.kind || status.Of(err).String() != tt.code {
 			t.Errorf("%q in phase %d: %v %v; want %v %s", tt.reply, tt.phase, status.KindOf(err), status.Of(err), tt.kind, tt.code)
 		}
@@ -222,7 +222,7 @@ func TestOwn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = AboutMessage(r.failure(tt.phase, &Refusal{"X", r, "mx", tt.phase}))
+		err = AboutMessage(r.failure(r.kind(tt.phase), &Refusal{"X", r, "mx", tt.phase}))
 		if status.KindOf(err) != tt.kind || status.Of(err).String() != tt.code {
 			t.Errorf("%q: %v %v; want %v %s", tt.reply, status.KindOf(err), status.Of(err), tt.kind, tt.code)
 		}
@@ -380,7 +380,7 @@ func TestMayBeVerdict(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := MayBeVerdict(r.failure(tt.phase, &Refusal{"X", r, "mx", tt.phase})); got != tt.want {
+		if got := MayBeVerdict(r.failure(r.kind(tt.phase), &Refusal{"X", r, "mx", tt.phase})); got != tt.want {
 			t.Errorf("%q in phase %d: %t", tt.reply, tt.phase, got)
 		}
 	}

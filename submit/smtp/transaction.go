@@ -94,7 +94,7 @@ func (t *transaction) recipients() []step {
 		}
 		steps = append(steps, step{
 			phase: rcpt, send: command, name: "RCPT TO:<" + to.Address.String() + ">",
-			skip: func() bool { return t.done[i] || t.full && t.putBack(i) },
+			skip: func() bool { return t.done[i] || t.full && t.putBack(t.mail, i) },
 			want: 2, got: func(st step, r Reply) error { return t.gotRcpt(i, st, r) },
 		})
 	}
@@ -176,9 +176,7 @@ func (t *transaction) replaced(i int, st step, r Reply) bool {
 	}
 	t.s.remark("the server refuses <" + t.mail.Envelope.From.String() + "> as the sender; trying again with <" + m.Envelope.From.String() + ">")
 	t.s.served = true // so a server that hangs up on the sender is asked again
-	t.done[i] = true
-	t.d.putBack(m, t.to[i])
-	return true
+	return t.putBack(m, i)
 }
 
 func (t *transaction) gotRcpt(i int, st step, r Reply) error {
@@ -189,17 +187,17 @@ func (t *transaction) gotRcpt(i int, st step, r Reply) error {
 	case len(t.accepted) > 0 && r.tooMany():
 		t.full = true
 		t.s.mostRecipients = len(t.accepted)
-		t.putBack(i)
+		t.putBack(t.mail, i)
 	case !t.replaced(i, st, r):
 		t.report(i, Result{Err: t.s.refusal(st, r)})
 	}
 	return nil
 }
 
-// putBack leaves a recipient for the next transaction.
-func (t *transaction) putBack(i int) bool {
+// putBack leaves a recipient to another transaction, which sends it m.
+func (t *transaction) putBack(m *Mail, i int) bool {
 	t.done[i] = true
-	t.d.putBack(t.mail, t.to[i])
+	t.d.add(m, t.to[i])
 	return true
 }
 
