@@ -26,7 +26,6 @@ import (
 	"sendoff/submit/envelope"
 	"sendoff/submit/smarthost"
 	"sendoff/submit/smtp"
-	"sendoff/submit/smtp/smtptest"
 	"sendoff/submit/smtpd"
 	"sendoff/submit/status"
 )
@@ -283,7 +282,7 @@ func TestSRVPortInUse(t *testing.T) {
 	go func() {
 		for conn, err := l.Accept(); err == nil; conn, err = l.Accept() {
 			go func() {
-				if inside, err := smtptest.StartTLS(conn, &tls.Config{Certificates: []tls.Certificate{certificate}}); err == nil {
+				if inside, err := StartTLS(conn, &tls.Config{Certificates: []tls.Certificate{certificate}}); err == nil {
 					begins.Serve(context.Background(), inside)
 				}
 			}()

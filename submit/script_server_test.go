@@ -30,6 +30,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"sendoff/submit"
 	"sendoff/submit/envelope"
 	"sendoff/submit/smtp/smtptest"
 	"sendoff/submit/smtpd"
@@ -130,7 +131,7 @@ func smarthost(ts *testscript.TestScript, args []string) {
 			return errors.Join(os.WriteFile(file+".envelope", []byte(describe(c, e)), 0o600), keep(file+".eml", content))
 		}
 		if scheme == "smtp" {
-			inside, err := smtptest.StartTLS(conn, config)
+			inside, err := submit.StartTLS(conn, config)
 			if err != nil {
 				return err
 			}
