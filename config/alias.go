@@ -127,7 +127,7 @@ func parseAliases(file string, data []byte) *Aliases {
 			names = append(names, name)
 		}
 		if name != "" {
-			a.entries[name] = append(a.entries[name], a.members(place, rest)...)
+			a.entries[name] = append(a.entries[name], a.members(place, rest, "")...)
 		}
 	}
 	for _, name := range names {
@@ -170,12 +170,12 @@ func checkName(text string) (string, error) {
 }
 
 // members reads the addresses in a line, or the rest of one. place is where it
-// stands.
-func (a *Aliases) members(place, line string) []member {
+// stands, and from the file that was included for it, if there was one.
+func (a *Aliases) members(place, line, from string) []member {
 	var list []member
 	for _, text := range split(line) {
 		path, isInclude := cutPrefixFold(unquoted(text), ":include:")
-		if isInclude {
+		if isInclude && from == "" {
 			included, err := a.include(strings.TrimSpace(path))
 			if err != nil {
 				a.fault(place, fmt.Errorf("%s: %w", clip(text), err))
@@ -188,6 +188,7 @@ func (a *Aliases) members(place, line string) []member {
 			a.fault(place, err)
 			continue
 		}
+		m.from = from
 		list = append(list, m)
 	}
 	return list
@@ -211,15 +212,7 @@ func (a *Aliases) include(path string) ([]member, error) {
 	a.octets += len(data)
 	var list []member
 	for i, line := range strings.Split(string(data), "\n") {
-		for _, text := range split(line) {
-			m, err := parseMember(text)
-			if err != nil {
-				a.fault(fmt.Sprintf("%s:%d", path, i+1), err)
-				continue
-			}
-			m.from = path
-			list = append(list, m)
-		}
+		list = append(list, a.members(fmt.Sprintf("%s:%d", path, i+1), line, path)...)
 	}
 	return list, nil
 }

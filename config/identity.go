@@ -53,7 +53,8 @@ func Identify() Identity {
 	}
 	if host, err := os.Hostname(); err == nil {
 		hosts, _ := os.ReadFile("/etc/hosts")
-		id.Hostname, id.FQDN = hostNames(host, string(hosts))
+		id.Hostname = firstDomain(host)
+		id.FQDN = fqdn(id.Hostname, string(hosts))
 	}
 	mailname, _ := os.ReadFile("/etc/mailname")
 	id.Mailname = firstDomain(string(mailname))
@@ -82,13 +83,6 @@ func fullName(gecos, login string) string {
 		return r
 	}
 	return strings.TrimSpace(strings.Map(printable, name))
-}
-
-// hostNames returns the name that the system has for this host, if it can be a
-// domain, and the full one.
-func hostNames(host, hosts string) (name, full string) {
-	name = firstDomain(host)
-	return name, fqdn(name, hosts)
 }
 
 // fqdn returns the full name of host: host itself if it has a dot, else the

@@ -68,7 +68,8 @@ func TestHostNames(t *testing.T) {
 		{"bad name", "bad", ""},
 		{"<bad>", "", ""},
 	} {
-		name, full := hostNames(row.host, "127.0.1.1 host.example.org host\n")
+		name := firstDomain(row.host)
+		full := fqdn(name, "127.0.1.1 host.example.org host\n")
 		if name != row.name || full != row.full {
 			t.Errorf("%q: %q, %q, want %q, %q", row.host, name, full, row.name, row.full)
 		}
