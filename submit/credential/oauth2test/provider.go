@@ -89,28 +89,28 @@ func (p *Provider) wrong(format string, args ...any) {
 
 // Trouble returns what clients did wrong.
 func (p *Provider) Trouble() []string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	defer p.lock()()
 	return slices.Clone(p.trouble)
 }
 
 // Count returns how many requests for the grant the token endpoint has had.
 func (p *Provider) Count(grant string) int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	defer p.lock()()
 	return p.counts[grant]
 }
 
-func put[V any](m *map[string]V, key string, value V) {
-	if *m == nil {
-		*m = make(map[string]V)
+// lock makes a Provider without maps one that can be written to, and locks it.
+func (p *Provider) lock() (unlock func()) {
+	p.mu.Lock()
+	if p.codes == nil {
+		p.codes, p.devices, p.counts = make(map[string]url.Values), make(map[string]*device), make(map[string]int)
+		p.refresh, p.access = make(map[string]string), make(map[string]string)
 	}
-	(*m)[key] = value
+	return p.mu.Unlock
 }
 
 func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	defer p.lock()()
 	q := r.URL.Query()
 	back, err := url.Parse(q.Get("redirect_uri"))
 	if err != nil || back.Hostname() != "localhost" || q.Get("client_id") != p.ClientID {
@@ -126,7 +126,7 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 		answer.Set("error", "access_denied")
 	} else {
 		code := "code-" + rand.Text()
-		put(&p.codes, code, q)
+		p.codes[code] = q
 		answer.Set("code", code)
 	}
 	back.RawQuery = answer.Encode()
@@ -134,13 +134,12 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p *Provider) device(w http.ResponseWriter, r *http.Request) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	defer p.lock()()
 	if r.PostForm.Get("client_id") != p.ClientID {
 		p.wrong("device: client_id %q", r.PostForm.Get("client_id"))
 	}
 	code, user := "device-"+rand.Text(), rand.Text()[:8]
-	put(&p.devices, code, &device{userCode: user, asked: time.Now()})
+	p.devices[code] = &device{userCode: user, asked: time.Now()}
 	answer(w, http.StatusOK, map[string]any{
 		"device_code": code, "user_code": user, "verification_uri": "https://provider.example/device",
 		"expires_in": CodeLife.Seconds(), "interval": int(Interval.Seconds()),
@@ -158,8 +157,7 @@ func (p *Provider) Slow(userCode string) bool {
 }
 
 func (p *Provider) each(userCode string, do func(*device)) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	defer p.lock()()
 	for d := range maps.Values(p.devices) {
 		if d.userCode == userCode {
 			do(d)
@@ -171,23 +169,17 @@ func (p *Provider) each(userCode string, do func(*device)) bool {
 
 func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
 	grant := r.PostForm.Get("grant_type")
-	p.mu.Lock()
-	if p.counts == nil {
-		p.counts = make(map[string]int)
-	}
+	unlock := p.lock()
 	p.counts[grant]++
-	intercept, after := p.Intercept, p.After
-	p.mu.Unlock()
-	if intercept != nil && intercept(w, grant) {
+	unlock()
+	if p.Intercept != nil && p.Intercept(w, grant) {
 		return
 	}
 	code, body := p.grant(grant, r)
 	answer(w, code, body)
-	if f, ok := w.(http.Flusher); ok {
-		f.Flush()
-	}
-	if after != nil {
-		after(grant)
+	http.NewResponseController(w).Flush()
+	if p.After != nil {
+		p.After(grant)
 	}
 }
 
@@ -204,8 +196,7 @@ func refusal(code string, r *http.Request) (int, map[string]any) {
 }
 
 func (p *Provider) grant(grant string, r *http.Request) (int, map[string]any) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	defer p.lock()()
 	f := r.PostForm
 	if r.Method != http.MethodPost || r.URL.RawQuery != "" {
 		p.wrong("token: %s %s", r.Method, r.URL)
@@ -262,37 +253,36 @@ func (p *Provider) grant(grant string, r *http.Request) (int, map[string]any) {
 
 // issue makes new tokens.
 func (p *Provider) issue(user string, refresh bool) map[string]any {
-	body := map[string]any{"token_type": "Bearer", "access_token": "access-" + rand.Text()}
-	put(&p.access, body["access_token"].(string), user)
+	token := "access-" + rand.Text()
+	p.access[token] = user
+	body := map[string]any{"token_type": "Bearer", "access_token": token}
 	if p.Life > 0 {
 		body["expires_in"] = p.Life.Seconds()
 	}
 	if refresh {
-		body["refresh_token"] = "refresh-" + rand.Text()
-		put(&p.refresh, body["refresh_token"].(string), user)
+		token := "refresh-" + rand.Text()
+		p.refresh[token] = user
+		body["refresh_token"] = token
 	}
 	return body
 }
 
 // Refresh makes a refresh token for a user.
 func (p *Provider) Refresh(user string) string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	defer p.lock()()
 	return p.issue(user, true)["refresh_token"].(string)
 }
 
 // Good reports whether token is an access token of the user.
 func (p *Provider) Good(user, token string) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	defer p.lock()()
 	return token != "" && p.access[token] == user
 }
 
 // Revoke makes all access tokens so far good no more; with consent, all refresh
 // tokens too.
 func (p *Provider) Revoke(consent bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	defer p.lock()()
 	clear(p.access)
 	if consent {
 		clear(p.refresh)
@@ -301,8 +291,7 @@ func (p *Provider) Revoke(consent bool) {
 
 // introspect says whose a token is. It comes in a form, or in the header.
 func (p *Provider) introspect(w http.ResponseWriter, r *http.Request) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	defer p.lock()()
 	token := r.Form.Get("token")
 	if bearer, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
 		token = bearer
