@@ -53,15 +53,12 @@ func opener() func(address string) error {
 
 // openWith starts a browser, which outlives us.
 func openWith(path string, args []string, address string) error {
-	argv, placed := []string{path}, false
-	for _, arg := range args {
-		if strings.Contains(arg, "%s") {
-			arg, placed = strings.ReplaceAll(arg, "%s", address), true
-		}
-		argv = append(argv, arg)
+	if !strings.Contains(strings.Join(args, " "), "%s") {
+		args = append(args, "%s")
 	}
-	if !placed {
-		argv = append(argv, address)
+	argv := []string{path}
+	for _, arg := range args {
+		argv = append(argv, strings.ReplaceAll(arg, "%s", address))
 	}
 	cmd := process.Command(context.Background(), argv, false)
 	if err := process.StartCommand(cmd); err != nil {
@@ -119,8 +116,7 @@ func (l *loopback) open(browser func(address string) error) (done func(), err er
 // listenLoopback listens for back on one port of both loopback addresses: which of
 // them localhost is, the browser decides. Where back has no port, it is any.
 func listenLoopback(back *url.URL) (*loopback, error) {
-	var last error
-	for range 5 {
+	for n := 1; ; n++ {
 		four, err := net.Listen("tcp", "127.0.0.1:"+cmp.Or(back.Port(), "0"))
 		if err != nil {
 			return nil, fmt.Errorf("waiting for the browser: %w", err)
@@ -137,36 +133,35 @@ func listenLoopback(back *url.URL) (*loopback, error) {
 		if !errors.Is(err, syscall.EADDRINUSE) { // there is no IPv6
 			return l, nil
 		}
-		last = err
 		l.Close()
+		if n == 5 {
+			return nil, fmt.Errorf("waiting for the browser: %w", err)
+		}
 	}
-	return nil, fmt.Errorf("waiting for the browser: %w", last)
 }
 
 func (l *loopback) Close() {
-	for _, one := range l.listeners {
-		one.Close()
+	for _, listener := range l.listeners {
+		listener.Close()
 	}
-}
-
-// An arrival is an answer to our request.
-type arrival struct {
-	code string
-	err  error
 }
 
 // await returns the code that the browser brings.
 func (l *loopback) await(ctx context.Context, r request) (string, error) {
-	first := make(chan arrival, 1)
+	type answer struct {
+		code string
+		err  error
+	}
+	first := make(chan answer, 1)
 	visits := make(chan struct{}, maxVisits)
-	for _, one := range l.listeners {
-		go accept(one, visits, func(conn net.Conn) {
+	for _, listener := range l.listeners {
+		go accept(listener, visits, func(conn net.Conn) {
 			code, err := l.receive(conn, r)
 			if errors.Is(err, errOther) {
 				return // somebody else
 			}
 			select {
-			case first <- arrival{code, err}:
+			case first <- answer{code, err}:
 			default:
 			}
 		})
