@@ -36,38 +36,19 @@ type system struct{}
 
 // Get returns our item's secret, or failing that one that msmtp has stored.
 func (system) Get(_, username string) (string, error) {
-	svc, err := ss.NewSecretService()
+	svc, items, err := search(false, schemes(username)...)
 	if err != nil {
 		return "", err
-	}
-	all, err := collections(context.Background(), svc.Conn)
-	if err != nil {
-		return "", err
-	}
-	found, err := all.find(context.Background(), schemes(username)...)
-	if err != nil {
-		return "", err
-	}
-	if len(found) == 0 { // a collection may show its items only when it is unlocked
-		if err := svc.Unlock(all.collection); err != nil {
-			return "", err
-		}
-		if found, err = all.find(context.Background(), schemes(username)...); err != nil {
-			return "", err
-		}
-	}
-	if len(found) == 0 {
-		return "", ErrNotFound
 	}
 	session, err := svc.OpenSession()
 	if err != nil {
 		return "", err
 	}
 	defer svc.Close(session)
-	if err := svc.Unlock(found[0].path); err != nil {
+	if err := svc.Unlock(items[0].path); err != nil {
 		return "", err
 	}
-	secret, err := svc.GetSecret(found[0].path, session.Path())
+	secret, err := svc.GetSecret(items[0].path, session.Path())
 	if err != nil {
 		return "", err
 	}
@@ -81,30 +62,39 @@ func (system) Set(service, username, secret string) error {
 // Delete removes our item, from each collection that has one. What msmtp stored is
 // msmtp's.
 func (system) Delete(_, username string) error {
+	svc, items, err := search(true, schemes(username)[0])
+	for _, item := range items {
+		err = errors.Join(err, svc.Unlock(item.path), svc.Delete(item.path))
+	}
+	return err
+}
+
+// search connects to the service and finds items, of which there is one at least if
+// there is no error. Where it finds none, it unlocks our collection, which may show
+// its items only then; with unlock it does so before.
+func search(unlock bool, sets ...map[string]string) (*ss.SecretService, []found, error) {
 	svc, err := ss.NewSecretService()
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	all, err := collections(context.Background(), svc.Conn)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	if err := svc.Unlock(all.collection); err != nil {
-		return err
-	}
-	found, err := all.find(context.Background(), schemes(username)[0])
-	if err != nil {
-		return err
-	}
-	for _, item := range found {
-		if err := errors.Join(svc.Unlock(item.path), svc.Delete(item.path)); err != nil {
-			return err
+	for ; ; unlock = true {
+		if unlock {
+			if err := svc.Unlock(all.collection); err != nil {
+				return nil, nil, err
+			}
+		}
+		items, err := all.find(context.Background(), sets...)
+		if err == nil && len(items) == 0 && unlock {
+			err = ErrNotFound
+		}
+		if err != nil || len(items) > 0 {
+			return svc, items, err
 		}
 	}
-	if len(found) == 0 {
-		return ErrNotFound
-	}
-	return nil
 }
 
 // schemes returns the attributes by which a password can be found, our own
