@@ -278,14 +278,7 @@ func list(names []string) string { return shown(strings.Join(names, ", ")) }
 
 // shown makes what may be a server's text fit for an error message: anything
 // but printable ASCII is replaced, and the whole is cut.
-func shown(s string) string {
-	const limit = 200
-	s = status.ASCII(s)
-	if len(s) > limit {
-		s = s[:limit] + "..."
-	}
-	return s
-}
+func shown(s string) string { return status.Line(status.ASCII(s), 200) }
 
 // saslName writes a user name so that it can stand between commas (RFC 5802
 // section 5.1).
