@@ -186,7 +186,8 @@ func Choose(offered, allowed []string, have Needs) (Mechanism, error) {
 		case len(allowed) > 0 && !named:
 			r.notAllowed = true
 		case lacks != 0:
-			r.lacks = append(r.lacks, lack{m.Name, lacks})
+			m.wants = lacks
+			r.lacks = append(r.lacks, m)
 		case m.Clear && !have.Protected:
 			r.tooOpen = append(r.tooOpen, m.Name)
 		default:
@@ -200,24 +201,18 @@ func Choose(offered, allowed []string, have Needs) (Mechanism, error) {
 // A refusal is why Choose chose nothing.
 type refusal struct {
 	offered, allowed []string
-	password         bool // the secret is one, as far as anybody knows
-	notAllowed       bool // the account rules out some that we know
-	lacks            []lack
+	password         bool        // the secret is one, as far as anybody knows
+	notAllowed       bool        // the account rules out some that we know
+	lacks            []Mechanism // each wants only what is not there
 	tooOpen          []string
-}
-
-// A lack is what is not there for a mechanism.
-type lack struct {
-	mechanism string
-	wants     wants
 }
 
 // without returns the mechanisms that lack w.
 func (r *refusal) without(w wants) []string {
 	var names []string
-	for _, l := range r.lacks {
-		if l.wants&w != 0 {
-			names = append(names, l.mechanism)
+	for _, m := range r.lacks {
+		if m.wants&w != 0 {
+			names = append(names, m.Name)
 		}
 	}
 	return names
