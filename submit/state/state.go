@@ -91,8 +91,7 @@ func (d *Folder) Write(name string, text []byte) error {
 }
 
 func (d *Folder) forget(name string) error {
-	names, _ := d.names()
-	for _, n := range names {
+	for _, n := range d.names() {
 		if strings.HasPrefix(n, name+".") {
 			d.root.Remove(d.sub + n)
 		}
@@ -128,9 +127,8 @@ func (d *Folder) List() []string {
 	if d == nil {
 		return nil
 	}
-	all, _ := d.names()
 	var names []string
-	for _, name := range all {
+	for _, name := range d.names() {
 		if !strings.Contains(name, ".") {
 			names = append(names, name)
 		}
@@ -138,13 +136,15 @@ func (d *Folder) List() []string {
 	return names
 }
 
-func (d *Folder) names() ([]string, error) {
+// names returns the names of all files, as far as they can be read.
+func (d *Folder) names() []string {
 	f, err := d.root.Open("./" + d.sub)
 	if err != nil {
-		return nil, err
+		return nil
 	}
 	defer f.Close()
-	return f.Readdirnames(-1)
+	names, _ := f.Readdirnames(-1)
+	return names
 }
 
 // Lock takes the lock that name stands for: ErrBusy if somebody has it. It is held
@@ -228,8 +228,7 @@ func (d *Folder) Sweep() {
 	if d == nil {
 		return
 	}
-	names, _ := d.names()
-	for _, name := range names {
+	for _, name := range d.names() {
 		info, err := d.root.Lstat(d.sub + name)
 		if err != nil {
 			continue

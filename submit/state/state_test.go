@@ -107,7 +107,7 @@ func TestWriteFails(t *testing.T) {
 	if err := d.Write("work", []byte("down\n")); err == nil {
 		t.Error("it was written into a folder")
 	}
-	if names, _ := d.names(); !slices.Equal(names, []string{"work"}) {
+	if names := d.names(); !slices.Equal(names, []string{"work"}) {
 		t.Errorf("left: %q", names)
 	}
 }
