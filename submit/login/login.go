@@ -56,8 +56,7 @@ type result struct {
 // NeedsToken reports whether the secret of a may be an access token, for which a
 // provider is asked.
 func NeedsToken(a *config.Account) bool {
-	refs := a.Sources()
-	return a.User != "" && !ByCertificate(a) && slices.ContainsFunc(refs, credential.Ref.IsOAuth2)
+	return a.User != "" && !ByCertificate(a) && slices.ContainsFunc(a.Sources(), credential.Ref.IsOAuth2)
 }
 
 // Start starts to fetch the secret of a; the Login is nil if a does not log in. A
@@ -128,14 +127,13 @@ func (l *Login) Close() {
 
 // Revoked returns the access token that a server has refused with err; zero if it
 // has not, or if what it has refused is no access token.
-func (l *Login) Revoked(ctx context.Context, err error) (token credential.Secret) {
-	if l == nil || l.cancel == nil || !refusedLogin(err) {
-		return token
+func (l *Login) Revoked(ctx context.Context, err error) credential.Secret {
+	if l != nil && l.cancel != nil && refusedLogin(err) {
+		if secret, _ := l.Secret(ctx); secret.IsToken() {
+			return secret
+		}
 	}
-	if secret, err := l.Secret(ctx); err == nil && secret.IsToken() {
-		token = secret
-	}
-	return token
+	return credential.Secret{}
 }
 
 // Blame adds to the error of a refused login what named the user, if that was not
@@ -148,11 +146,9 @@ func (l *Login) Blame(ctx context.Context, err error) error {
 	if from := l.account.UserFrom; from != "" {
 		err = fmt.Errorf("%w; the user is from %s", err, from)
 	}
-	got, none := l.Secret(ctx)
-	for _, r := range l.account.Sources() {
-		if none == nil && r == got.Source() && !r.Writable() {
-			return fmt.Errorf("%w; the secret is from %s", err, r)
-		}
+	got, _ := l.Secret(ctx)
+	if from := got.Source(); from != (credential.Ref{}) && !from.Writable() {
+		return fmt.Errorf("%w; the secret is from %s", err, from)
 	}
 	return err
 }
