@@ -39,6 +39,23 @@ const (
 	ErrUnsupported  keyringError = "none on this system that sendoff can use"
 )
 
+// OneSecret is a keyring that has one secret, whatever it is asked for, and takes no
+// other. It is for an account that is in no configuration, and for tests.
+type OneSecret struct{ Secret Secret }
+
+func (o OneSecret) Get(string, string) (string, error) { return o.Secret.Reveal(), nil }
+func (OneSecret) Set(string, string, string) error     { return ErrUnsupported }
+func (OneSecret) Delete(string, string) error          { return ErrUnsupported }
+
+// system is the system's own keyring. Where that is the Secret Service on the session
+// bus, it is called only after look, which leaves DBUS_SESSION_BUS_ADDRESS such that
+// go-keyring does not start dbus-launch, whose daemons would outlive us.
+type system struct{}
+
+func (system) Set(service, username, secret string) error {
+	return keyring.Set(service, username, secret)
+}
+
 // service is the keyring's name for us. With it and Item.username a person
 // finds the password: secret-tool lookup service sendoff username USER@HOST.
 const service = "sendoff"

@@ -19,7 +19,6 @@ import (
 	"syscall"
 
 	"github.com/godbus/dbus/v5"
-	"github.com/zalando/go-keyring"
 	ss "github.com/zalando/go-keyring/secret_service"
 
 	"sendoff/submit/process"
@@ -28,11 +27,6 @@ import (
 
 // mayAsk says that the system may ask the person although nothing is locked.
 const mayAsk = false
-
-// system is the Secret Service on the session bus. It is called only after look,
-// which leaves DBUS_SESSION_BUS_ADDRESS such that go-keyring does not start
-// dbus-launch, whose daemons would outlive us.
-type system struct{}
 
 // Get returns our item's secret, or failing that one that msmtp has stored.
 func (system) Get(_, username string) (string, error) {
@@ -53,10 +47,6 @@ func (system) Get(_, username string) (string, error) {
 		return "", err
 	}
 	return string(secret.Value), nil
-}
-
-func (system) Set(service, username, secret string) error {
-	return keyring.Set(service, username, secret)
 }
 
 // Delete removes our item, from each collection that has one. What msmtp stored is

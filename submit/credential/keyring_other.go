@@ -13,14 +13,7 @@ import (
 // the Keychain asks who may read an item.
 const mayAsk = runtime.GOOS == "darwin"
 
-// system is the system's own keyring.
-type system struct{}
-
 func (system) Get(service, username string) (string, error) { return keyring.Get(service, username) }
-
-func (system) Set(service, username, secret string) error {
-	return keyring.Set(service, username, secret)
-}
 
 func (system) Delete(service, username string) error { return keyring.Delete(service, username) }
 
