@@ -206,11 +206,8 @@ func (s serviceCollections) find(ctx context.Context, sets ...map[string]string)
 			return nil, err
 		}
 		var of []found
-		for _, path := range open {
-			of = append(of, found{path, false})
-		}
-		for _, path := range locked {
-			of = append(of, found{path, true})
+		for i, path := range slices.Concat(open, locked) {
+			of = append(of, found{path, i >= len(open)})
 		}
 		slices.SortStableFunc(of, func(a, b found) int { return s.rank(a.path) - s.rank(b.path) })
 		all = append(all, of...)
