@@ -77,13 +77,10 @@ var OfKeyring = Ref{kind: Keyring}
 func Parse(s string) (Ref, error) {
 	var r Ref
 	err := r.UnmarshalText([]byte(s))
-	if err == nil && r.kind == File && !filepath.IsAbs(r.arg) && !strings.HasPrefix(r.arg, "~/") {
-		err = errors.New(`secret source file:PATH: the path must be absolute or begin with "~/"`)
+	if r != r.In("/") {
+		return Ref{}, errors.New(`secret source file:PATH: the path must be absolute or begin with "~/"`)
 	}
-	if err != nil {
-		return Ref{}, err
-	}
-	return r, nil
+	return r, err
 }
 
 // UnmarshalText reads a reference as a file has it: see In.
