@@ -68,21 +68,17 @@ func (i *Import) Run(ctx context.Context, out io.Writer, say func(string)) error
 	}
 	where := "the password in %s: with --write it goes to %s, for %s at %s"
 	if i.Write {
+		if err := p.apply(ctx, i.Store); err != nil {
+			return err
+		}
 		where = "the password in %s is in %s now, for %s at %s; take it out there once the account works"
 	}
-	p.after = func() error {
-		for _, k := range p.secrets {
-			say(fmt.Sprintf(where, k.at, k.ref, k.item.User, k.item.Host))
-		}
-		return nil
+	for _, k := range p.secrets {
+		say(fmt.Sprintf(where, k.at, k.ref, k.item.User, k.item.Host))
 	}
-	if !i.Write {
-		return p.after()
+	if i.Write {
+		say("written: " + i.Target)
 	}
-	if err := p.apply(ctx, i.Store); err != nil {
-		return err
-	}
-	say("written: " + i.Target)
 	return nil
 }
 

@@ -22,8 +22,8 @@ var logins = [...]struct {
 	discover.Password:    {"password", (*conversation).askPassword, "", ""},
 	discover.AppPassword: {"app password, token or key", (*conversation).askPassword, "", ""},
 	discover.OAuth2:      {"token", (*conversation).askToken, "", ""},
-	discover.Google:      {"app password", (*conversation).askPassword, oauth2Source + "google", byPassword},
-	discover.Microsoft:   {"token", (*conversation).askToken, oauth2Source + "microsoft", byTokens},
+	discover.Google:      {"app password", (*conversation).askPassword, "oauth2:google", byPassword},
+	discover.Microsoft:   {"token", (*conversation).askToken, "oauth2:microsoft", byTokens},
 }
 
 // The answers of a person who may choose.
@@ -34,7 +34,7 @@ const (
 
 // chooseLogin lets a person choose between a password and access tokens, where
 // the provider gives those.
-func (c *conversation) chooseLogin(context.Context) error {
+func (c *conversation) chooseLogin(context.Context) (err error) {
 	row := logins[c.login]
 	if row.tokens == "" || c.Secret != "" || c.PasswordFile != "" || c.anonymous || !c.There {
 		return nil
@@ -47,7 +47,6 @@ func (c *conversation) chooseLogin(context.Context) error {
 			}
 			return nil
 		}
-		var err error
 		answer, err = c.ask(question{text: "log in by " + byPassword + ", or by access tokens (" + byTokens + ")", standard: row.standard, check: check,
 			flag: "--secret " + row.tokens})
 		if err != nil {
@@ -56,11 +55,11 @@ func (c *conversation) chooseLogin(context.Context) error {
 	}
 	switch {
 	case answer == byTokens:
-		c.source = row.tokens
+		c.ref, err = credential.ParseRef(row.tokens)
 	case row.standard == byTokens:
 		c.login = discover.Password
 	}
-	return nil
+	return err
 }
 
 // askPassword gets the password: from the file that --password-file names, from
@@ -93,12 +92,9 @@ func (c *conversation) askPassword(ctx context.Context, what string) (err error)
 // consent gets access tokens. A refresh token that was not there before goes again if
 // the account is not written in the end.
 func (c *conversation) consent(ctx context.Context) error {
-	ref, err := credential.ParseRef(cmp.Or(c.refresh, "keyring"))
-	if err != nil {
-		return err
-	}
-	_, none := c.Store.Get(ctx, []credential.Ref{ref}, c.item().Refresh(c.ref.Provider()))
-	err = c.authorise(ctx)
+	ref := []credential.Ref{c.account().Refresh()}
+	_, none := c.Store.Get(ctx, ref, c.item().Refresh(c.ref.Provider()))
+	err := c.authorise(ctx)
 	if err == nil && none != nil {
 		c.undo = append(c.undo, func(ctx context.Context) error { return c.Withdraw(ctx, c.account()) })
 	}

@@ -9,14 +9,14 @@ import (
 	"sendoff/config"
 	"sendoff/config/edit"
 	"sendoff/submit/credential"
+	"sendoff/submit/secret"
 )
 
 // A plan is what was decided: secrets to be stored, and a change of the configuration.
 type plan struct {
 	secrets []placedSecret
 	file    edit.File
-	change  edit.Change  // nil: the file stays as it is
-	after   func() error // says what was done, and what is left to do
+	change  edit.Change // nil: the file stays as it is
 }
 
 // A placedSecret is a secret with the place that it goes to.
@@ -46,10 +46,7 @@ func (p *plan) apply(ctx context.Context, store *credential.Store) error {
 	} else if err = p.file.Change(p.change, put); err != nil && len(done) > 0 {
 		err = fmt.Errorf("%w; the password is in %s already", err, strings.Join(done, ", "))
 	}
-	if err != nil {
-		return err
-	}
-	return p.after()
+	return err
 }
 
 // apply carries out what the conversation has decided.
@@ -57,19 +54,24 @@ func (c *conversation) apply(ctx context.Context) error {
 	if c.isContainer() {
 		return c.printVariables()
 	}
-	p := &plan{file: c.target(), after: c.sayWritten}
+	p := &plan{file: c.target()}
 	if c.ref.Writable() && !c.secret.IsZero() {
 		p.secrets = []placedSecret{{c.ref, c.item(), c.secret, ""}}
 	}
-	if c.renewal == nil {
+	switch {
+	case c.renewal == nil:
 		p.change = c.add
-	} else {
-		p.after = func() error { return c.sayRenewed(ctx) }
-		if len(c.renewal.moved) > 0 {
-			p.change = c.renewal.changeIn(c.name)
-		}
+	case len(c.renewal.moved) > 0:
+		p.change = c.renewal.changeIn(c.name)
 	}
-	return p.apply(ctx, c.Store)
+	if err := p.apply(ctx, c.Store); err != nil {
+		return err
+	}
+	if c.renewal != nil {
+		c.sayRenewed(ctx)
+		return nil
+	}
+	return c.sayWritten()
 }
 
 // add adds the account to the configuration, which may have changed since the
@@ -96,10 +98,10 @@ func (c *conversation) document() *edit.Document {
 	a.Set("server", edit.URL(c.server))
 	a.Set("user", c.user)
 	a.Set("from", c.who.Address.String())
-	a.Set("secret", c.source)
+	a.Set("secret", c.ref.Text())
 	a.Set("auth", c.auth)
-	if c.refresh != "keyring" {
-		a.Set("refresh-token", c.refresh)
+	if c.refresh != secret.OfKeyring {
+		a.Set("refresh-token", c.refresh.Text())
 	}
 	d.Accounts = append(d.Accounts, a)
 	if c.registration != nil {
@@ -143,7 +145,7 @@ func (c *conversation) checkTarget(context.Context) error {
 func (c *conversation) sayWritten() error {
 	c.undo = nil
 	where := ""
-	if c.source != "" {
+	if c.ref != (secret.Ref{}) {
 		where = "; " + c.where()
 	}
 	c.printf("written: account %s, in %s%s\n", c.name, c.file, where)
@@ -171,7 +173,7 @@ func (c *conversation) where() string {
 // explainCredential says how root gives systemd the password of a credential, and the
 // service the credential, unless the person has named it, and so has it.
 func (c *conversation) explainCredential() {
-	name, isCredential := strings.CutPrefix(c.source, systemdSource)
+	name, isCredential := strings.CutPrefix(c.ref.Text(), "systemd:")
 	if !isCredential || c.Secret != "" {
 		return
 	}
@@ -214,17 +216,17 @@ func (c *conversation) unit() (lines, who string) {
 func (c *conversation) printVariables() error {
 	c.printf("SENDOFF_SERVER=%s\n", edit.URL(c.server))
 	if c.user != "" {
-		c.printf("SENDOFF_USER=%s\nSENDOFF_SECRET=%s\n", c.user, c.source)
+		c.printf("SENDOFF_USER=%s\nSENDOFF_SECRET=%s\n", c.user, c.ref.Text())
 	}
 	if !c.who.Address.IsNull() {
 		c.printf("SENDOFF_FROM=%s\n", c.who.Address)
 	}
-	if c.source == fileSource+containerSecret {
+	if c.ref.Text() == containerSecret {
 		c.show(`give the container these variables, and the password as its secret sendoff; with podman:
     podman secret create sendoff -
     podman run --secret sendoff --env-file FILE ...
 with docker, a file that holds it, and that root or the container's user owns:
-    docker run -v /FOLDER/sendoff:%s:ro --env-file FILE ...`, containerSecret)
+    docker run -v /FOLDER/sendoff:%s:ro --env-file FILE ...`, strings.TrimPrefix(containerSecret, fileSource))
 	}
 	return nil
 }

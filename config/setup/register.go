@@ -87,7 +87,7 @@ func (c *conversation) askClientSecret(ctx context.Context) (err error) {
 		return err
 	}
 	source := c.fileBeside("oauth2-" + c.registration.Name)
-	if source == c.refresh { // an account of that name
+	if source == c.refresh.Text() { // an account of that name
 		source = c.fileBeside(c.registration.Name)
 	}
 	c.registration.Set("client-secret", source)

@@ -10,6 +10,7 @@ import (
 	"sendoff/config"
 	"sendoff/config/edit"
 	"sendoff/submit/credential"
+	"sendoff/submit/secret"
 	"sendoff/submit/status"
 )
 
@@ -51,7 +52,7 @@ func (s *Setup) Login(ctx context.Context, all *config.Config, a *config.Account
 }
 
 // sayRenewed says what was stored and changed, and what is left to do.
-func (c *conversation) sayRenewed(ctx context.Context) error {
+func (c *conversation) sayRenewed(ctx context.Context) {
 	did, more := "stored", ""
 	if c.ref.IsOAuth2() {
 		more = "; " + c.where()
@@ -67,28 +68,18 @@ func (c *conversation) sayRenewed(ctx context.Context) error {
 	}
 	c.explainCredential()
 	for _, ref := range c.renewal.unused {
-		if !ref.Writable() || holds(ctx, c.Store, ref, c.item()) {
+		if !ref.Writable() || peek(ctx, c.Store, ref, c.item()) == nil {
 			c.printf("no longer used: %s; delete it if nothing else needs it\n", ref)
 		}
 	}
 	c.forgetToken(ctx)
-	return nil
-}
-
-// holds reports whether a secret is at ref, as far as can be told without asking
-// anybody.
-func holds(ctx context.Context, store *credential.Store, ref credential.Ref, item credential.Item) bool {
-	quiet := *store
-	quiet.Interactive = false
-	_, err := quiet.Get(ctx, []credential.Ref{ref}, item)
-	return err == nil
 }
 
 // forgetToken deletes the refresh token in the place that it had before, unless another
 // account logs in with it as well.
 func (c *conversation) forgetToken(ctx context.Context) {
 	ref, item := c.renewal.oldToken, c.item().Refresh(c.ref.Provider())
-	if ref == (credential.Ref{}) || slices.ContainsFunc(c.config.Accounts, c.sharesToken) || !holds(ctx, c.Store, ref, item) {
+	if ref == (credential.Ref{}) || slices.ContainsFunc(c.config.Accounts, c.sharesToken) || peek(ctx, c.Store, ref, item) != nil {
 		return
 	}
 	if err := c.Store.Delete(ctx, ref, item); err != nil {
@@ -117,7 +108,7 @@ func (c *conversation) findSource(context.Context) error {
 	i := slices.IndexFunc(refs, func(r credential.Ref) bool { return r.Writable() || r.IsOAuth2() })
 	switch {
 	case i >= 0:
-		c.ref, c.source = refs[i], refs[i].Text()
+		c.ref = refs[i]
 	case c.For == "":
 		_, err := credential.Writable(refs)
 		return err
@@ -142,7 +133,7 @@ func (c *conversation) chooseMove(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if c.place = c.use.place(isToken); c.place.choose == nil {
+	if c.place = c.use.place(isToken); isToken && c.place.kind == 0 {
 		return status.Usage.Errorf("%s", c.place.why)
 	}
 	if isToken {
@@ -157,16 +148,16 @@ func (c *conversation) moveToken(ctx context.Context) error {
 		return nil
 	}
 	has := c.renewal.account.Refresh()
-	if c.place.serves(has.Text()) {
+	if has.Kind() == c.place.kind {
 		c.show("%s serves for that", has)
-		c.refresh = has.Text()
+		c.refresh = has
 		return nil
 	}
 	c.renewal.oldToken = has
 	if err := c.chooseRefresh(ctx); err != nil {
 		return err
 	}
-	c.renewal.moved.Set("refresh-token", c.refresh)
+	c.renewal.moved.Set("refresh-token", c.refresh.Text())
 	return c.usable(ctx)
 }
 
@@ -174,21 +165,23 @@ func (c *conversation) moveToken(ctx context.Context) error {
 // it, and no other source of the account keeps a password, which nobody would renew.
 func (c *conversation) moveSecret(ctx context.Context) (err error) {
 	others := c.renewal.account.Sources()
-	i := slices.IndexFunc(others, func(r credential.Ref) bool { return c.place.serves(r.Text()) })
+	i := slices.IndexFunc(others, func(r credential.Ref) bool { return r.Kind() == c.place.kind })
 	if i >= 0 {
-		c.source = others[i].Text()
+		c.ref = others[i]
 		others = slices.Delete(others, i, i+1)
-		c.show("%s serves for that", c.source)
+		c.show("%s serves for that", c.ref)
 	} else {
-		c.source = c.place.choose(c)
 		c.explainPlace()
+		if c.ref, err = c.source(); err != nil {
+			return err
+		}
 	}
 	stays := i >= 0 && !slices.ContainsFunc(others, credential.Ref.Writable)
-	if c.ref, err = credential.ParseRef(c.source); err != nil || stays || c.isContainer() {
-		return err
+	if stays || c.isContainer() {
+		return nil
 	}
 	c.renewal.unused = others
-	c.renewal.moved.Set("secret", c.source)
+	c.renewal.moved.Set("secret", c.ref.Text())
 	return c.usable(ctx)
 }
 
@@ -205,7 +198,7 @@ func (c *conversation) checkMove(context.Context) error {
 		return nil
 	}
 	if c.renewal.account.File == "" {
-		return status.Usage.Errorf("no file has this account; give it the source %s where it is defined", cmp.Or(c.refresh, c.source))
+		return status.Usage.Errorf("no file has this account; give it the source %s where it is defined", cmp.Or(c.refresh, c.ref))
 	}
 	if _, err := c.target().Check(c.renewal.changeIn(c.name)); err != nil {
 		return err
@@ -228,11 +221,11 @@ func (c *conversation) renew(ctx context.Context) (err error) {
 	if err := c.Store.Ready(c.ref, c.item()); err != nil {
 		return err
 	}
-	if c.use == nil && c.There && c.source == "keyring" {
+	if c.use == nil && c.There && c.ref == secret.OfKeyring {
 		c.show("the keyring is open only while you are logged in here; --for cron, service or container names another place")
 	}
 	c.secret, err = c.typeSecret(fmt.Sprintf("password for %s at %s: ", c.user, c.item().Host))
-	if err != nil || len(c.renewal.moved) == 0 || c.source == "keyring" {
+	if err != nil || len(c.renewal.moved) == 0 || c.ref == secret.OfKeyring {
 		return err // the account's own place, and its own item
 	}
 	return c.guard(ctx, c.ref, c.secret)

@@ -299,7 +299,10 @@ func TestServiceUnit(t *testing.T) {
 			tt.file = config.Find("", none, tt.id).User
 		}
 		var out strings.Builder
-		c := &conversation{Setup: &Setup{Identity: tt.id, Out: &out}, file: tt.file, source: "systemd:x"}
+		c := &conversation{Setup: &Setup{Identity: tt.id, Out: &out}, file: tt.file}
+		if err := c.ref.UnmarshalText([]byte("systemd:x")); err != nil {
+			t.Fatal(err)
+		}
 		c.explainCredential()
 		_, unit, _ := strings.Cut(out.String(), "    [Service]\n")
 		who, ok := strings.CutPrefix(unit, tt.lines+"    LoadCredentialEncrypted=x:/etc/credstore.encrypted/x\n"+tt.who)

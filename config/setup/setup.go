@@ -106,10 +106,9 @@ type conversation struct {
 	use       *use
 	name      string
 	place     *place                        // of the secret, for the use
-	source    string                        // of the secret, as the configuration has it
-	ref       credential.Ref                // of the source
+	ref       credential.Ref                // the source of the secret; zero: none, or not settled yet
 	secret    credential.Secret             // zero: it is in its place already
-	refresh   string                        // the place of a refresh token; "" is the keyring, or none
+	refresh   credential.Ref                // the place of a refresh token; zero: the keyring, or none
 	renewal   *renewal                      // nil: the account is new
 	undo      []func(context.Context) error // what was kept for an account that is not written yet
 
@@ -492,21 +491,15 @@ func (c *conversation) mail() string {
 func (c *conversation) account() *config.Account {
 	if c.renewal != nil {
 		a := *c.renewal.account
-		a.Secret, a.RefreshToken = config.List[credential.Ref]{c.ref}, cmp.Or(c.refreshRef(), a.RefreshToken)
+		a.Secret, a.RefreshToken = config.List[credential.Ref]{c.ref}, cmp.Or(c.refresh, a.RefreshToken)
 		return &a
 	}
 	a := c.unnamed(c.server)
 	a.Name, a.User = c.name, c.user
-	if c.source != "" {
-		a.Secret, a.RefreshToken = config.List[credential.Ref]{c.ref}, c.refreshRef()
+	if c.ref != (credential.Ref{}) {
+		a.Secret, a.RefreshToken = config.List[credential.Ref]{c.ref}, c.refresh
 	}
 	return a
-}
-
-// refreshRef returns where the refresh token goes; zero if that is not settled.
-func (c *conversation) refreshRef() credential.Ref {
-	ref, _ := credential.ParseRef(c.refresh)
-	return ref
 }
 
 // unnamed returns an account that only has a server, and does not log in.

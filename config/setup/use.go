@@ -1,15 +1,14 @@
 package setup
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"sendoff/submit/credential"
+	"sendoff/submit/secret"
 	"sendoff/submit/status"
 )
 
@@ -23,9 +22,8 @@ type use struct {
 
 // A place is where a use can get at a secret.
 type place struct {
-	why    string
-	choose func(*conversation) string // the source; nil: there is none, and why says what to do instead
-	takes  string                     // the kinds of sources that serve as well, with spaces between
+	kind secret.Kind // of the sources that serve; 0: a secret of the container, or none
+	why  string
 }
 
 // uses is the table of uses. In a service and in a container a refresh token has
@@ -33,53 +31,46 @@ type place struct {
 var uses = [...]use{
 	{
 		"desktop", "you, at this desktop",
-		place{"the password goes into the desktop's keyring, which is open while you are logged in, and never into a file",
-			keyring, "keyring"},
-		place{"the refresh token goes into the desktop's keyring, which is open while you are logged in",
-			keyring, "keyring"},
+		place{secret.Keyring, "the password goes into the desktop's keyring, which is open while you are logged in, and never into a file"},
+		place{secret.Keyring, "the refresh token goes into the desktop's keyring, which is open while you are logged in"},
 	},
 	{
 		"cron", "cron and scripts on this machine",
-		place{"the password goes into a file that only you can read (mode 0600), because no keyring is open when cron runs",
-			(*conversation).secretFile, "file"},
-		place{"the refresh token goes into a file that only you can read (mode 0600), because no keyring is open when cron runs",
-			(*conversation).secretFile, "file"},
+		place{secret.File, "the password goes into a file that only you can read (mode 0600), because no keyring is open when cron runs"},
+		place{secret.File, "the refresh token goes into a file that only you can read (mode 0600), because no keyring is open when cron runs"},
 	},
 	{
 		"service", "a service that systemd runs",
-		place{"the password becomes a credential that systemd decrypts for that service only, and that no other process can read",
-			(*conversation).credential, "systemd"},
-		place{"the refresh token goes into a file, because it is replaced from time to time, which a credential of systemd cannot be; the service has to run as the user who owns that file",
-			(*conversation).secretFile, "file"},
+		place{secret.Systemd, "the password becomes a credential that systemd decrypts for that service only, and that no other process can read"},
+		place{secret.File, "the refresh token goes into a file, because it is replaced from time to time, which a credential of systemd cannot be; the service has to run as the user who owns that file"},
 	},
 	{
 		"container", "a container",
-		place{"everything is in variables, and the password in a file that the container's secrets are mounted as; nothing is written here",
-			func(*conversation) string { return fileSource + containerSecret }, ""},
-		place{"variables cannot hold a provider of access tokens, nor a refresh token: make a configuration with --for cron --config FOLDER/config.toml, and mount that folder in the container, in the same place and so that it can be written to",
-			nil, ""},
+		place{0, "everything is in variables, and the password in a file that the container's secrets are mounted as; nothing is written here"},
+		place{0, "variables cannot hold a provider of access tokens, nor a refresh token: make a configuration with --for cron --config FOLDER/config.toml, and mount that folder in the container, in the same place and so that it can be written to"},
 	},
 }
 
-// The beginnings of sources.
-const (
-	fileSource    = "file:"
-	systemdSource = "systemd:"
-	oauth2Source  = "oauth2:"
-)
+// fileSource is the beginning of the source of a file.
+const fileSource = "file:"
 
-// containerSecret is where Docker, Podman and Compose mount the secret of the
-// name sendoff.
-const containerSecret = "/run/secrets/sendoff"
+// containerSecret is the source of the secret of the name sendoff, where Docker, Podman
+// and Compose mount it.
+const containerSecret = "file:/run/secrets/sendoff"
 
-// keyring is the source of an account that names none.
-func keyring(*conversation) string { return "keyring" }
-
-// credential is the source that gives a service what systemd has for the account.
-func (c *conversation) credential() string { return systemdSource + "sendoff-" + c.name }
-
-// secretFile is the source of a file beside the configuration, named after the account.
-func (c *conversation) secretFile() string { return c.fileBeside(c.name) }
+// source returns where the secret goes in c.place.
+func (c *conversation) source() (secret.Ref, error) {
+	text := containerSecret
+	switch c.place.kind {
+	case secret.Keyring:
+		return secret.OfKeyring, nil
+	case secret.Systemd:
+		text = "systemd:sendoff-" + c.name
+	case secret.File:
+		text = c.fileBeside(c.name)
+	}
+	return credential.ParseRef(text)
+}
 
 // fileBeside returns the source of a file beside the configuration.
 func (c *conversation) fileBeside(name string) string {
@@ -90,27 +81,12 @@ func (c *conversation) fileBeside(name string) string {
 	return fileSource + folder + "/" + name + ".secret"
 }
 
-// path returns the path that a source file:PATH has.
-func (c *conversation) path(source string) string {
-	path := strings.TrimPrefix(source, fileSource)
-	if below, ok := strings.CutPrefix(path, "~/"); ok {
-		path = filepath.Join(c.Store.Home, below)
-	}
-	return filepath.Clean(path)
-}
-
 // place returns where the use has a refresh token, or else a password.
 func (u *use) place(isToken bool) *place {
 	if isToken {
 		return &u.token
 	}
 	return &u.password
-}
-
-// serves reports whether the source does for the use.
-func (p *place) serves(source string) bool {
-	kind, _, _ := strings.Cut(source, ":")
-	return slices.Contains(strings.Fields(p.takes), kind)
 }
 
 // explainPlace says why the secret goes where it goes. A person who was asked has read
@@ -148,7 +124,7 @@ func useNamed(name string) (*use, error) {
 // chooseUse finds out what the account is for, which says where its secret can
 // be. A source that is given says that too, unless it needs a place of its own.
 func (c *conversation) chooseUse(ctx context.Context) error {
-	isToken := c.source != "" || strings.HasPrefix(c.Secret, oauth2Source)
+	isToken := c.ref.IsOAuth2()
 	switch {
 	case c.use != nil:
 		return nil
@@ -182,26 +158,20 @@ func (c *conversation) askUse(ctx context.Context, isToken bool) error {
 // token will be, if it has one.
 func (c *conversation) choosePlace(ctx context.Context) (err error) {
 	c.place = &c.use.password
-	if c.anonymous && c.user == "" {
-		return nil
-	}
-	given := cmp.Or(c.Secret, c.source)
-	if c.source = given; given == "" {
-		c.source = c.place.choose(c)
-	}
-	if c.ref, err = credential.ParseRef(c.source); err != nil {
-		return err
-	}
 	switch {
+	case c.anonymous && c.user == "":
+		c.ref = secret.Ref{}
+		return nil
+	case c.ref == secret.Ref{}:
+		c.explainPlace()
+		c.ref, err = c.source()
 	case c.ref.IsOAuth2():
-		if c.place = &c.use.token; c.place.choose == nil {
+		if c.place = &c.use.token; c.place.kind == 0 {
 			return status.Usage.Errorf("%s", c.place.why)
 		}
 		if !c.byClient() {
 			err = c.chooseRefresh(ctx)
 		}
-	case given == "":
-		c.explainPlace()
 	}
 	if err != nil {
 		return err
@@ -211,14 +181,12 @@ func (c *conversation) choosePlace(ctx context.Context) (err error) {
 
 // chooseRefresh settles where the use has the refresh token. A file must hold no other
 // secret, since nobody knows the token yet.
-func (c *conversation) chooseRefresh(ctx context.Context) error {
-	c.refresh = c.place.choose(c)
+func (c *conversation) chooseRefresh(ctx context.Context) (err error) {
 	c.explainPlace()
-	ref, err := credential.ParseRef(c.refresh)
-	if err != nil || c.refresh == "keyring" {
+	if c.refresh, err = c.source(); err != nil || c.refresh == secret.OfKeyring {
 		return err
 	}
-	return c.guard(ctx, ref, credential.Secret{})
+	return c.guard(ctx, c.refresh, credential.Secret{})
 }
 
 // guard sees to it that no other secret is lost to this one: only a person, or Force,
@@ -253,16 +221,18 @@ func holdsOther(ctx context.Context, store *credential.Store, ref credential.Ref
 	return err == nil && there.Reveal() != than.Reveal()
 }
 
+// peek gets a secret without asking anybody.
+func peek(ctx context.Context, store *credential.Store, ref secret.Ref, item credential.Item) error {
+	quiet := *store
+	quiet.Interactive = false
+	_, err := quiet.Get(ctx, []secret.Ref{ref}, item)
+	return err
+}
+
 // hasKeyring reports whether the keyring would take a secret now, as far as can
 // be told without storing one or asking anybody.
 func hasKeyring(ctx context.Context, store *credential.Store, item credential.Item) bool {
-	ref, err := credential.ParseRef("keyring")
-	if err != nil {
-		return false
-	}
-	quiet := *store
-	quiet.Interactive = false
-	_, err = quiet.Get(ctx, []credential.Ref{ref}, item)
+	err := peek(ctx, store, secret.OfKeyring, item)
 	return err == nil || errors.Is(err, credential.ErrNotFound) || errors.Is(err, credential.ErrLocked) && store.Interactive
 }
 
@@ -271,9 +241,9 @@ func hasKeyring(ctx context.Context, store *credential.Store, item credential.It
 func (c *conversation) usable(ctx context.Context) error {
 	ref := c.ref
 	if c.ref.IsOAuth2() {
-		ref, _ = credential.ParseRef(cmp.Or(c.refresh, "none"))
+		ref = c.refresh
 	}
-	if ref.String() != "keyring" {
+	if ref != secret.OfKeyring {
 		return nil
 	}
 	_, err := c.Store.Get(ctx, []credential.Ref{ref}, c.item())
