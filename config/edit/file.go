@@ -33,21 +33,12 @@ type File struct {
 	Private bool // only its owner may read the new text
 }
 
-// Only returns the file at path, which is loaded without any other beside it.
-func Only(path, home string, v config.Values) File {
-	return File{Path: path, Paths: config.Paths{Explicit: path, Home: home}, Values: v}
-}
-
 // A Change makes a new text of the text of a file, "" if the file is not there.
 type Change func(text string) (string, error)
 
-// Check returns the configuration that the change would make. Nothing is written.
-func (f File) Check(change Change) (*config.Config, error) {
-	_, c, err := f.try(change)
-	return c, err
-}
-
-func (f File) try(change Change) (string, *config.Config, error) {
+// Check returns the text that the change would make, and the configuration with that.
+// Nothing is written.
+func (f File) Check(change Change) (string, *config.Config, error) {
 	before, err := os.ReadFile(f.Path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", nil, status.Config.Wrap(err)
@@ -76,7 +67,7 @@ func (f File) Change(change Change, first func() error) error {
 	if !ok {
 		return status.Temporary.Errorf("%s is not changed: another process has locked its folder for %v", f.Path, lockTime)
 	}
-	text, _, err := f.try(change)
+	text, _, err := f.Check(change)
 	if err == nil {
 		err = first()
 	}
@@ -146,9 +137,6 @@ func (f File) MakeFolder() (string, error) {
 // disk; else the old text is still there, unless only the sync of the folder failed.
 // A file that is there keeps its mode, and a link is followed.
 func (f File) save(text string) error {
-	if _, err := f.MakeFolder(); err != nil {
-		return err
-	}
 	path, mode := f.real()
 	return status.Temporary.Wrap(process.Replace(path, temporary, []byte(text), mode))
 }

@@ -15,7 +15,7 @@ import (
 func TestWritableMounted(t *testing.T) {
 	const mounted = "SENDOFF_TEST_MOUNTED"
 	if path := os.Getenv(mounted); path != "" {
-		if err := Only(path, "", config.Values{}).Writable(); err == nil || !strings.Contains(err.Error(), "mount its folder") {
+		if err := only(path, "", config.Values{}).Writable(); err == nil || !strings.Contains(err.Error(), "mount its folder") {
 			t.Errorf("got %v", err)
 		}
 		return

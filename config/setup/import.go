@@ -39,7 +39,7 @@ func (i *Import) Run(ctx context.Context, out io.Writer, say func(string)) error
 	if err != nil {
 		return err
 	}
-	p := &plan{file: edit.Only(i.Target, i.Home, i.Values)}
+	p := &plan{file: edit.File{Path: i.Target, Paths: config.Paths{Explicit: i.Target, Home: i.Home}, Values: i.Values}}
 	if err := i.placePasswords(ctx, r, p); err != nil {
 		return err
 	}
@@ -56,7 +56,7 @@ func (i *Import) Run(ctx context.Context, out io.Writer, say func(string)) error
 			return status.Usage.Errorf("%s is there already; with --add in place of --write the accounts are added to it", i.Target)
 		}
 		p.change = func(text string) (string, error) { return i.add(r, p.file, text) }
-		if _, err := p.file.Check(p.change); err != nil {
+		if _, _, err := p.file.Check(p.change); err != nil {
 			return err
 		}
 	}

@@ -125,7 +125,7 @@ func (c *conversation) checkTarget(context.Context) error {
 	if c.isContainer() {
 		return nil
 	}
-	made, err := c.target().Check(c.add)
+	_, made, err := c.target().Check(c.add)
 	if err == nil && c.registration != nil {
 		var p *config.OAuth2
 		if p, err = made.Provider(c.registration.Name); err == nil {

@@ -200,7 +200,7 @@ func (c *conversation) checkMove(context.Context) error {
 	if c.renewal.account.File == "" {
 		return status.Usage.Errorf("no file has this account; give it the source %s where it is defined", cmp.Or(c.refresh, c.ref))
 	}
-	if _, err := c.target().Check(c.renewal.changeIn(c.name)); err != nil {
+	if _, _, err := c.target().Check(c.renewal.changeIn(c.name)); err != nil {
 		return err
 	}
 	return c.target().Writable()
