@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
 
 	"sendoff/config"
 	"sendoff/submit/status"
@@ -20,7 +19,6 @@ import (
 const (
 	maxDocument  = 256 << 10 // octets; real ones have some thousand
 	maxRedirects = 5
-	fetchTime    = 10 * time.Second
 )
 
 // domainDocuments are where a domain keeps its autoconfig document, and ispdb
@@ -108,7 +106,7 @@ func (o outgoing) finding(a Address) *Finding {
 // another page of domain; but not every page of a domain is written by its owner, so
 // that a server outside, which such a page names, is not proven.
 func (f *Finder) fetch(ctx context.Context, address, domain string) (*Finding, error) {
-	ctx, cancel := context.WithTimeout(ctx, fetchTime)
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
 	address = strings.NewReplacer("DOMAIN", f.ASCII, "ADDRESS", url.QueryEscape(f.Address.String())).Replace(address)
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)

@@ -101,8 +101,9 @@ type Finder struct {
 	Try func(context.Context, config.Server) error // opens a session, without a login
 }
 
-// lookupTime bounds a question to the name servers.
-const lookupTime = 10 * time.Second
+// answerTime bounds a question to name servers or to a web server, and the probe: a host
+// that does not answer by then has no server.
+const answerTime = 10 * time.Second
 
 // errUnknown says that a source does not know the domain.
 var errUnknown = errors.New("nothing")
@@ -138,7 +139,7 @@ var services = [...]struct{ name, scheme string }{
 // srv asks for SRV records (RFC 6186). They are not signed: a host outside the
 // domain is for the person to judge (section 6).
 func (f *Finder) srv(ctx context.Context) (*Finding, error) {
-	ctx, cancel := context.WithTimeout(ctx, lookupTime)
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
 	var first *Finding // of those that cannot be used
 	for _, service := range services {
@@ -221,7 +222,7 @@ func (f *Finding) Complete(a Address) {
 
 // mx finds out whose customer a domain is by who takes its mail.
 func (f *Finder) mx(ctx context.Context) (*Finding, error) {
-	ctx, cancel := context.WithTimeout(ctx, lookupTime)
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
 	records, err := net.DefaultResolver.LookupMX(ctx, f.ASCII)
 	if err != nil && !notFound(err) {
@@ -249,13 +250,10 @@ func (f *Finder) ispdb(ctx context.Context) (*Finding, error) {
 // prefixes begin the names of hosts on which a domain's server often is.
 var prefixes = [...]string{"smtp.", "mail.", "submission.", ""}
 
-// probeTime bounds the probe: a host that does not answer by then has no server.
-const probeTime = 10 * time.Second
-
 // probe tries the usual names, all at once. A server counts if its certificate
 // verifies, and the first in order is taken.
 func (f *Finder) probe(ctx context.Context) (*Finding, error) {
-	ctx, cancel := context.WithTimeout(ctx, probeTime)
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
 	var tried []*Finding
 	for _, service := range services {
