@@ -196,10 +196,7 @@ func (f *Finder) autoconfig(ctx context.Context) (*Finding, error) {
 		host, _, _ := strings.Cut(strings.TrimPrefix(address, "https://"), "/")
 		host = strings.ReplaceAll(host, "DOMAIN", f.ASCII)
 		text := host + ": " + err.Error()
-		switch {
-		case notFound(err):
-			text = host + ": no such host"
-		case errors.As(err, new(*net.DNSError)):
+		if errors.As(err, new(*net.DNSError)) {
 			text = status.LookUp(host, err).Error()
 		}
 		errs = append(errs, text)
