@@ -2,7 +2,6 @@ package setup
 
 import (
 	"context"
-	"errors"
 	"strings"
 
 	"sendoff/config"
@@ -67,9 +66,6 @@ func (c *conversation) answer(given string, q question) (string, error) {
 	return given, nil
 }
 
-// clientSecretPrompt asks for the secret of a registration.
-const clientSecretPrompt = "its client secret"
-
 // askClientSecret gets the secret of the registration, which many have not, and
 // a file for it: it belongs to the program, and is no person's.
 func (c *conversation) askClientSecret(ctx context.Context) (err error) {
@@ -78,9 +74,9 @@ func (c *conversation) askClientSecret(ctx context.Context) (err error) {
 		c.clientSecret, err = c.readSecret(ctx, "--client-secret-file", c.ClientSecretFile)
 	case c.There && c.ClientID == "":
 		var text string
-		if text, err = c.Person.Secret(clientSecretPrompt + ", if it has one: "); text != "" && err == nil {
+		if text, err = c.Person.Secret("its client secret, if it has one: "); text != "" && err == nil {
 			c.clientSecret, err = credential.NewSecret(text)
-			c.typedClientSecret, err = true, status.Usage.Wrap(err)
+			err = status.Usage.Wrap(err)
 		}
 	}
 	if err != nil || c.clientSecret.IsZero() {
@@ -98,25 +94,13 @@ func (c *conversation) askClientSecret(ctx context.Context) (err error) {
 }
 
 // authorise gets the person's consent, with the secret of the registration in its file
-// for as long as nothing fails. That the secret was mistyped shows only then: it is
-// asked for again, and the person has to consent again.
+// for as long as nothing fails.
 func (c *conversation) authorise(ctx context.Context) error {
-	for n := 1; ; n++ {
-		if !c.clientSecret.IsZero() {
-			if err := c.Store.Put(ctx, c.clientRef, c.item(), c.clientSecret); err != nil {
-				return err
-			}
-		}
-		if n == 1 && !c.clientSecret.IsZero() {
-			c.undo = append(c.undo, func(ctx context.Context) error { return c.Store.Delete(ctx, c.clientRef, c.item()) })
-		}
-		err := c.Authorise(ctx, c.account())
-		if !errors.Is(err, credential.ErrClient) || !c.typedClientSecret || n == tries {
+	if !c.clientSecret.IsZero() {
+		if err := c.Store.Put(ctx, c.clientRef, c.item(), c.clientSecret); err != nil {
 			return err
 		}
-		c.show("%v", err)
-		if c.clientSecret, err = c.typeSecret(clientSecretPrompt + ": "); err != nil {
-			return err
-		}
+		c.undo = append(c.undo, func(ctx context.Context) error { return c.Store.Delete(ctx, c.clientRef, c.item()) })
 	}
+	return c.Authorise(ctx, c.account())
 }

@@ -69,17 +69,15 @@ refresh-token = "file:~/.config/sendoff/work.secret"
 	}
 }
 
-// A client secret that a person has mistyped shows after the consent, and is asked
-// for again; one that an option gives is not.
-func TestClientSecretSlips(t *testing.T) {
+// A client secret that is wrong shows after the consent, and is not left behind.
+func TestClientSecretWrong(t *testing.T) {
 	for _, tt := range []struct {
 		typed []string
 		file  string
 		want  string
 	}{
-		{[]string{"wrong", "right"}, "", ""},
-		{[]string{"wrong", "", "right"}, "", ""},
-		{[]string{"wrong", "wrong", "wrong", "right"}, "", "nothing is written: the provider refuses: invalid_client"},
+		{[]string{"right"}, "", ""},
+		{[]string{"wrong", "right"}, "", "nothing is written: the provider refuses: invalid_client"},
 		{nil, "wrong", "nothing is written: the provider refuses: invalid_client"},
 	} {
 		s := newStage(t, "", "", "oauth2", "cron", "work", "", "123.apps.example")

@@ -115,8 +115,6 @@ type conversation struct {
 	registration *edit.Table       // what a provider of access tokens needs
 	clientSecret credential.Secret // zero: it has none
 	clientRef    credential.Ref    // of the client secret
-
-	typedClientSecret bool // a person may have mistyped it
 }
 
 // steps is the way to an account.
