@@ -124,7 +124,6 @@ func (a *msmtpAccount) get(key string) entry {
 	return entry{key: key, at: a.at}
 }
 
-// readMsmtp reads an msmtprc.
 func readMsmtp(r *Reading) error {
 	entries, err := readLines(r.path)
 	if err != nil {
@@ -232,7 +231,6 @@ func newMsmtpAccount(e entry, defaults *msmtpAccount, accounts []*msmtpAccount) 
 	return a, nil
 }
 
-// msmtpDraft applies an account's lines.
 func (r *Reading) msmtpDraft(a *msmtpAccount, standard bool) *draft {
 	d := newDraft(a.name, a.at)
 	d.starttls, d.standard = true, standard

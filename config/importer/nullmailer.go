@@ -72,7 +72,6 @@ func isNullmailer(path string) bool {
 	return err == nil
 }
 
-// readNullmailer reads nullmailer's folder.
 func readNullmailer(r *Reading) error {
 	if info, err := os.Stat(r.path); err == nil && !info.IsDir() {
 		r.path = filepath.Dir(r.path)

@@ -109,7 +109,6 @@ func (c *conversation) nameUse(context.Context) (err error) {
 	return status.Usage.Wrap(err)
 }
 
-// useNamed returns the row of that name.
 func useNamed(name string) (*use, error) {
 	var names []string
 	for i := range uses {
