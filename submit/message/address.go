@@ -3,6 +3,7 @@ package message
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -99,14 +100,13 @@ type token struct {
 }
 
 type parser struct {
-	text    string
-	pos     int
-	tokens  []token // of the member begun
-	words   int     // how many it has
-	start   int     // of the member begun
-	special bool    // it has an "@" or an angle bracket
-	found   func(Mailbox)
-	failed  func(error)
+	text   string
+	pos    int
+	tokens []token // of the member begun, the first maxWords
+	words  int     // how many it has
+	start  int     // of the member begun
+	found  func(Mailbox)
+	failed func(error)
 }
 
 func (p *parser) fail(end int, err error) {
@@ -126,58 +126,67 @@ func clip(s string) string {
 
 // list reads the whole text, member by member.
 func (p *parser) list() {
-	angle := false
 	for {
-		t, err := p.lex()
+		end, err := p.next()
 		if err != nil {
 			p.fail(len(p.text), err)
 			return
 		}
-		switch {
-		case t.kind == 0:
-			p.member(len(p.text))
-			return
-		case t.kind == '<':
-			angle = true
-		case t.kind == '>':
-			angle = false
-		case angle:
-		case t.kind == ',' || t.kind == ';':
-			p.member(t.start)
-			p.restart()
-			continue
-		case t.kind == ':' && p.isGroupName():
-			p.restart()
-			continue
+		if end.kind != ':' {
+			p.member(end.start)
 		}
-		p.push(t)
+		if end.kind == 0 {
+			return
+		}
 	}
 }
 
-func (p *parser) restart() {
-	p.tokens, p.words, p.start, p.special = p.tokens[:0], 0, p.pos, false
-}
-
-// push takes t into the member begun, if there is room for it.
-func (p *parser) push(t token) {
-	p.special = p.special || t.kind == '@' || t.kind == '<' || t.kind == '>'
-	if p.words++; p.words <= maxWords {
-		p.tokens = append(p.tokens, t)
+// next reads the tokens of the next member, and returns the token that ends it: a
+// comma or semicolon, the colon behind the name of a group, or one of kind 0. A
+// colon behind an "@" or bracket is of a source route, or wrong.
+func (p *parser) next() (token, error) {
+	p.tokens, p.words, p.start = p.tokens[:0], 0, p.pos
+	special, angle := false, false
+	for {
+		t, err := p.lex()
+		switch {
+		case err != nil || t.kind == 0:
+			return t, err
+		case t.kind == '<', t.kind == '>':
+			special, angle = true, t.kind == '<'
+		case t.kind == '@':
+			special = true
+		case angle:
+		case t.kind == ',', t.kind == ';', t.kind == ':' && !special:
+			return t, nil
+		}
+		if p.words++; p.words <= maxWords {
+			p.tokens = append(p.tokens, t)
+		}
 	}
 }
 
-// isGroupName reports whether the tokens before a colon name a group; else
-// they begin a source route without brackets, or are wrong.
-func (p *parser) isGroupName() bool { return !p.special }
+// index returns where the first of ts of that kind is, -1 if there is none.
+func index(ts []token, kind byte) int {
+	return slices.IndexFunc(ts, func(t token) bool { return t.kind == kind })
+}
 
-// lex returns the next token; its kind is 0 at the end.
+// plain returns the text of t, out of its quotes if it is a quoted string.
+func (p *parser) plain(t token) string {
+	if t.kind == 'q' {
+		return unquote(p.textOf(t))
+	}
+	return p.textOf(t)
+}
+
+// lex returns the next token; its kind is 0 at the end, where it is empty.
 func (p *parser) lex() (token, error) {
 	s := p.text
 	for p.pos < len(s) && isFolding(s[p.pos]) {
 		p.pos++
 	}
 	if p.pos == len(s) {
-		return token{}, nil
+		return token{start: p.pos, end: p.pos}, nil
 	}
 	t := token{kind: s[p.pos], start: p.pos}
 	p.pos++

@@ -125,8 +125,7 @@ func isUndisclosed(name string) bool {
 // in them; angle is the place behind the opening one, and after the end of the
 // marks behind the closing one, or 0. Without brackets, all is spec.
 func (p *parser) split(ts []token) (phrase, spec []token, angle, after int, err error) {
-	kind := func(k byte) func(token) bool { return func(t token) bool { return t.kind == k } }
-	open, end := slices.IndexFunc(ts, kind('<')), slices.IndexFunc(ts, kind('>'))
+	open, end := index(ts, '<'), index(ts, '>')
 	switch {
 	case open < 0 && end < 0:
 		return nil, ts, 0, 0, nil
@@ -155,14 +154,13 @@ func (p *parser) split(ts []token) (phrase, spec []token, angle, after int, err 
 // dropped. White space may stand around "@" and the dots of a domain (RFC 5322
 // section 4.4), nowhere else: glued together, two words are nobody's address.
 func (p *parser) spec(ts []token) (string, error) {
-	isKind := func(k byte) func(token) bool { return func(t token) bool { return t.kind == k } }
 	if ts[0].kind == '@' {
-		ts = ts[slices.IndexFunc(ts, isKind(':'))+1:]
+		ts = ts[index(ts, ':')+1:]
 		if len(ts) == 0 || ts[0].kind == '@' {
 			return "", errors.New("no local part")
 		}
 	}
-	at := slices.IndexFunc(ts, isKind('@'))
+	at := index(ts, '@')
 	if at < 0 {
 		at = len(ts)
 	}
@@ -190,14 +188,12 @@ func (p *parser) spec(ts []token) (string, error) {
 	if simple {
 		return p.text[ts[0].start:ts[len(ts)-1].end], nil
 	}
-	var b strings.Builder
-	if err := p.local(&b, ts[:at]); err != nil {
-		return "", err
-	}
+	local, err := p.local(ts[:at])
+	address := []byte(local)
 	for _, t := range ts[at:] {
-		b.WriteString(p.textOf(t))
+		address = append(address, p.textOf(t)...)
 	}
-	return b.String(), nil
+	return string(address), err
 }
 
 // textOf returns the text of t.
@@ -213,29 +209,26 @@ func (p *parser) isDotted(a, b token, domain bool) bool {
 	return p.textOf(a) == "." || p.textOf(b) == "."
 }
 
-// local writes the local part that words make. Where one of them is quoted,
+// local returns the local part that words make. Where one of them is quoted,
 // all of it will be (RFC 5322 has words in obsolete local parts, RFC 5321 has
 // only whole strings).
-func (p *parser) local(b *strings.Builder, words []token) error {
+func (p *parser) local(words []token) (string, error) {
 	var plain strings.Builder
 	quoted := false
 	for i, w := range words {
+		plain.WriteString(p.plain(w))
 		if w.kind != 'q' {
-			plain.WriteString(p.textOf(w))
 			continue
 		}
 		before := i == 0 || strings.HasSuffix(p.textOf(words[i-1]), ".")
 		after := i == len(words)-1 || strings.HasPrefix(p.textOf(words[i+1]), ".")
 		if !before || !after {
-			return errors.New("text beside a quoted string")
+			return "", errors.New("text beside a quoted string")
 		}
 		quoted = true
-		plain.WriteString(unquote(p.textOf(w)))
 	}
 	if !quoted {
-		b.WriteString(plain.String())
-		return nil
+		return plain.String(), nil
 	}
-	b.WriteString(quote(plain.String()))
-	return nil
+	return quote(plain.String()), nil
 }

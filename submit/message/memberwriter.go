@@ -10,34 +10,20 @@ import (
 func (w *wordWriter) addresses(value string) {
 	p := parser{text: value}
 	member := memberWriter{w: w, p: &p}
-	angle := false
 	for {
-		t, err := p.lex()
+		end, err := p.next()
+		member.write(err != nil || end.kind == ':')
 		if err != nil {
-			member.write(true)
 			w.words(value[member.end:])
 			return
 		}
-		switch {
-		case t.kind == 0:
-			member.write(false)
-			w.flush()
-			w.text(value[member.end:])
+		if p.words > maxWords { // no address: a name that goes on and on
+			member.words(end.start)
+		}
+		member.raw(end)
+		if end.kind == 0 {
 			return
-		case t.kind == '<':
-			angle = true
-		case t.kind == '>':
-			angle = false
-		case angle:
-		case t.kind == ',' || t.kind == ';' || t.kind == ':' && p.isGroupName():
-			member.write(t.kind == ':')
-			member.raw(t)
-			continue
 		}
-		if len(p.tokens) == maxWords { // no address: a name that goes on and on
-			member.write(true)
-		}
-		p.push(t)
 	}
 }
 
@@ -48,16 +34,15 @@ type memberWriter struct {
 	end int     // of what was written
 }
 
-// write writes the tokens of p and forgets them. named says that they are the name
+// write writes the tokens of p. named says that they are the name
 // of a group, or of a member that does not end, and no address. What is not ASCII
 // where an address should be, and is none, is text.
 func (m *memberWriter) write(named bool) {
 	ts := slices.Clone(m.p.tokens) // member, in isAddress, takes comments out of them
-	isKind := func(k byte) func(token) bool { return func(t token) bool { return t.kind == k } }
-	open, end := slices.IndexFunc(ts, isKind('<')), slices.IndexFunc(ts, isKind('>'))
+	open, end := index(ts, '<'), index(ts, '>')
 	start := open // of the address
 	switch {
-	case open < 0 && !named && slices.ContainsFunc(ts, isKind('@')):
+	case open < 0 && !named && index(ts, '@') >= 0:
 		start, end = 0, len(ts)
 	case end < open:
 		end = len(ts)
@@ -78,7 +63,13 @@ func (m *memberWriter) write(named bool) {
 		}
 	}
 	m.w.flush()
-	m.p.restart()
+}
+
+// words writes all up to end as text.
+func (m *memberWriter) words(end int) {
+	m.w.words(m.p.text[m.end:end])
+	m.w.flush()
+	m.end = end
 }
 
 // isAddress reports whether the tokens of p are an address.
@@ -93,9 +84,7 @@ func (m *memberWriter) isAddress() (found bool) {
 func (m *memberWriter) address(ts []token, parsed bool) {
 	last := ts[len(ts)-1].end
 	if !parsed && hasEightBitText(m.p.text[ts[0].start:last]) {
-		m.w.words(m.p.text[m.end:last])
-		m.w.flush()
-		m.end = last
+		m.words(last)
 		return
 	}
 	for len(ts) > 0 {
@@ -127,19 +116,11 @@ func (m *memberWriter) word(ts []token, i int) int {
 		n++
 	}
 	raw := m.p.text[start.start:ts[n-1].end]
-	text := raw
-	if hasEightBitText(raw) {
-		var b strings.Builder
-		for _, t := range ts[i:n] {
-			if t.kind == 'q' {
-				b.WriteString(unquote(m.p.textOf(t)))
-			} else {
-				b.WriteString(m.p.textOf(t))
-			}
-		}
-		text = b.String()
+	var text strings.Builder
+	for _, t := range ts[i:n] {
+		text.WriteString(m.p.plain(t))
 	}
-	m.w.word(m.space(start), raw, text)
+	m.w.word(m.space(start), raw, text.String())
 	m.end = ts[n-1].end
 	return n
 }

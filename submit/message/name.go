@@ -66,11 +66,7 @@ func (p *parser) name(ts []token) string {
 			b.WriteByte(' ')
 		}
 		last = t.end
-		if t.kind == 'q' {
-			b.WriteString(unquote(p.textOf(t)))
-		} else {
-			b.WriteString(p.textOf(t))
-		}
+		b.WriteString(p.plain(t))
 	}
 	return decode(b.String())
 }
