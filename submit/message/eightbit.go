@@ -237,27 +237,12 @@ func percent(s string) string {
 // comments takes the value of a structured field in which only comments are
 // text.
 func (w *wordWriter) comments(value string) {
-	end := 0
-	for i := 0; i < len(value); {
-		switch value[i] {
-		case '(':
-			n := commentEnd(value, i)
-			if n < 0 {
-				w.text(value[end:])
-				return
-			}
-			w.comment(value[end:i], value[i:n])
-			i, end = n, n
-		case '"':
-			n := quotedEnd(value, i)
-			if n < 0 {
-				w.text(value[end:])
-				return
-			}
-			i = n
-		default:
-			i++
+	written := 0
+	for i, end := range lexemes(value) {
+		if value[i] == '(' && end > i+1 {
+			w.comment(value[written:i], value[i:end])
+			written = end
 		}
 	}
-	w.text(value[end:])
+	w.text(value[written:])
 }

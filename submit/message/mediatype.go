@@ -1,6 +1,7 @@
 package message
 
 import (
+	"iter"
 	"slices"
 	"strings"
 )
@@ -67,35 +68,43 @@ func (e encoding) isIdentity() bool {
 }
 
 // withoutComments returns the value of a structured field unfolded and without
-// its comments. A comment or quoted string that does not end is text, with all
-// that follows.
+// its comments.
 func withoutComments(s string) string {
 	var b strings.Builder
-	open := true // a comment or string may still end
-	for i := 0; i < len(s); {
-		end := i + 1
+	for i, end := range lexemes(s) {
 		switch {
-		case s[i] == '\r' || s[i] == '\n':
-			i = end
-			continue
-		case s[i] == '(' && open:
-			if n := commentEnd(s, i); n > 0 {
-				b.WriteByte(' ')
-				i = n
-				continue
-			}
-			open = false
-		case s[i] == '"' && open:
-			if n := quotedEnd(s, i); n > 0 {
-				end = n
-			} else {
-				open = false
-			}
+		case s[i] == '(' && end > i+1:
+			b.WriteByte(' ')
+		case s[i] != '\r' && s[i] != '\n':
+			b.WriteString(s[i:end])
 		}
-		b.WriteString(s[i:end])
-		i = end
 	}
 	return strings.Trim(b.String(), " \t")
+}
+
+// lexemes goes over the value of a structured field and yields where each comment
+// and quoted string begins and ends, and each octet outside them. A comment or
+// string that does not end is yielded by octets, as is all that follows.
+func lexemes(s string) iter.Seq2[int, int] {
+	return func(yield func(int, int) bool) {
+		finished := true
+		for i := 0; i < len(s); {
+			end := i + 1
+			switch {
+			case s[i] == '(' && finished:
+				end = commentEnd(s, i)
+			case s[i] == '"' && finished:
+				end = quotedEnd(s, i)
+			}
+			if end < 0 {
+				finished, end = false, i+1
+			}
+			if !yield(i, end) {
+				return
+			}
+			i = end
+		}
+	}
 }
 
 // opaque reports whether content of that type is signed or encrypted, so that

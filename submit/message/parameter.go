@@ -133,24 +133,11 @@ func asParameter(piece string) (key, value string, ok bool) {
 // splitParameters parts the value of a MIME field at its semicolons.
 func splitParameters(s string) []string {
 	var pieces []string
-	open := true // a quoted string or comment may still end
 	start := 0
-	for i := 0; i < len(s); i++ {
-		end := -1
-		switch {
-		case s[i] == ';':
+	for i, end := range lexemes(s) {
+		if s[i] == ';' {
 			pieces = append(pieces, s[start:i])
-			start = i + 1
-			continue
-		case s[i] == '"' && open:
-			end = quotedEnd(s, i)
-		case s[i] == '(' && open:
-			end = commentEnd(s, i)
-		default:
-			continue
-		}
-		if open = end > 0; open {
-			i = end - 1
+			start = end
 		}
 	}
 	return append(pieces, s[start:])
