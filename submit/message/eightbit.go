@@ -158,7 +158,7 @@ func (m *Message) encodeParts() []Change {
 	if !m.body.eight || !strings.HasPrefix(name, "multipart/") {
 		return nil
 	}
-	r := recoder{src: newSource(m.body), ahead: newSource(m.body), eight: true}
+	r := recoder{src: scanBody(m.body), ahead: scanBody(m.body), eight: true}
 	r.content(r.plan(m.fields, name))
 	if m.parts = r.found; !m.parts {
 		return nil

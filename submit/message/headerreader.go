@@ -9,21 +9,17 @@ import (
 	"sendoff/submit/status"
 )
 
-// A headerReader reads the header of a message, and hands back the first piece
-// of the body if it had to look at it. Where it is open whether there is a
-// header at all, it also writes what it reads to text, as a body.
+// A headerReader reads the header of a message. Where it is open whether there is
+// a header at all, it also writes what it reads to text, as a body.
 type headerReader struct {
 	*scanner
 	fields []field
 	dot    bool // a lone dot ends the message
-	ended  bool // the message ended in the header
+	held   bool // the scanner's piece is of the body, or the dot
 	total  int
 	limit  int         // of total
 	kind   status.Kind // of the error of a header that is longer
 	build  fieldBuilder
-	held   []byte // a piece of the body, if holds
-	holds  bool
-	ends   bool
 
 	text    *bodyWriter // nil if there is a header, if only an empty one
 	known   bool        // there is a field that mail knows
@@ -66,18 +62,9 @@ func (h *headerReader) verdict() string {
 	return noHeader + "no line before the first blank one is a field such as From, To or Subject"
 }
 
-// next is scanner.next, with the piece that the header did not want.
-func (h *headerReader) next() (piece []byte, end bool, err error) {
-	if h.holds {
-		h.holds = false
-		return h.held, h.ends, nil
-	}
-	return h.scanner.next()
-}
-
 // isDot reports whether the piece just read is the line that ends the message.
-func (h *headerReader) isDot(piece []byte, end bool) bool {
-	return h.dot && end && h.first && len(piece) == 1 && piece[0] == '.'
+func (h *headerReader) isDot() bool {
+	return h.dot && h.end && h.first && len(h.piece) == 1 && h.piece[0] == '.'
 }
 
 // read reads up to the blank line, the first line that cannot be of a header,
@@ -86,13 +73,16 @@ func (h *headerReader) isDot(piece []byte, end bool) bool {
 func (h *headerReader) read() error {
 	skip := false
 	for {
-		piece, end, err := h.scanner.next()
+		err := h.next()
+		piece := h.piece
 		switch {
-		case err == io.EOF || err == nil && h.isDot(piece, end):
-			h.ended = true
+		case err == io.EOF:
 			return h.endField()
 		case err != nil:
 			return status.NoInput.Errorf("reading the message: %w", err)
+		case h.isDot():
+			h.held = true
+			return h.endField()
 		case !h.first:
 		case len(piece) == 0:
 			return h.endHeader()
@@ -105,11 +95,11 @@ func (h *headerReader) read() error {
 				return err
 			}
 		default:
-			h.held, h.ends, h.holds, h.noField = piece, end, true, true
+			h.held, h.noField = true, true
 			return h.endField()
 		}
 		if h.text != nil {
-			if err := h.text.write(piece, end); err != nil {
+			if err := h.text.write(piece, h.end); err != nil {
 				return err
 			}
 		}
@@ -119,7 +109,7 @@ func (h *headerReader) read() error {
 		if err := h.count(piece); err != nil || h.noField {
 			return err
 		}
-		h.build.add(piece, end)
+		h.build.add(piece, h.end)
 	}
 }
 

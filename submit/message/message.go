@@ -133,20 +133,17 @@ func (m *Message) read(s *scanner, o Options, whole *io.SectionReader) error {
 	if whole != nil {
 		m.body.from = &original{SectionReader: io.NewSectionReader(whole, s.offset(), whole.Size()-s.offset())}
 	}
-	for !h.ended {
-		piece, end, err := h.next()
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return status.NoInput.Errorf("reading the message: %w", err)
-		}
-		if h.isDot(piece, end) {
-			break
-		}
-		if err := b.write(piece, end); err != nil {
+	var err error
+	if !h.held {
+		err = h.next()
+	}
+	for ; err == nil && !h.isDot(); err = h.next() {
+		if err := b.write(h.piece, h.end); err != nil {
 			return err
 		}
+	}
+	if err != nil && err != io.EOF {
+		return status.NoInput.Errorf("reading the message: %w", err)
 	}
 	m.long = b.long
 	return m.body.finish()

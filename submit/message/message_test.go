@@ -417,8 +417,8 @@ func TestTerminal(t *testing.T) {
 		return n, nil
 	}))
 	for range 4 {
-		if _, end, err := s.next(); !end || err != nil {
-			t.Fatal(end, err)
+		if err := s.next(); !s.end || err != nil {
+			t.Fatal(s.end, err)
 		}
 	}
 }

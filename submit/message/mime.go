@@ -51,7 +51,7 @@ func (m *Message) recoding(f envelope.Form) (*recoding, error) {
 	if *known != nil {
 		return *known, nil
 	}
-	r := recoder{src: newSource(m.body), ahead: newSource(m.body), out: new(store), eight: f.EightBit}
+	r := recoder{src: scanBody(m.body), ahead: scanBody(m.body), out: new(store), eight: f.EightBit}
 	p := r.plan(m.fields, "text/plain")
 	p.message = true
 	r.content(p)
@@ -70,7 +70,7 @@ func (m *Message) recoding(f envelope.Form) (*recoding, error) {
 // A recoder copies a body part by part from src to out. Its first error stays
 // in err, and ends the copying when the source does.
 type recoder struct {
-	src, ahead *source  // what is copied, and what is looked at before
+	src, ahead *scanner // what is copied, and what is looked at before
 	out        *store   // nil to look only
 	eight      bool     // 8-bit text may stay
 	found      bool     // a part had a header that was not ASCII
@@ -87,7 +87,7 @@ func (r *recoder) write(p []byte) {
 }
 
 func (r *recoder) error() error {
-	for _, s := range [...]*source{r.src, r.ahead} {
+	for _, s := range [...]*scanner{r.src, r.ahead} {
 		if r.err == nil && s.err != io.EOF {
 			r.err = status.Temporary.Wrap(s.err)
 		}
@@ -180,7 +180,7 @@ func (r *recoder) header() (fields []field, blank, whole bool) {
 
 // delimiter returns which of bounds has its delimiter at s, -1 for none, and
 // whether that is the last one of its multipart.
-func (r *recoder) delimiter(s *source) (level int, last bool) {
+func (r *recoder) delimiter(s *scanner) (level int, last bool) {
 	if s.done || !s.first || !s.end || len(s.piece) < 2 || s.piece[0] != '-' || s.piece[1] != '-' {
 		return -1, false
 	}
@@ -295,33 +295,10 @@ func (r *recoder) encode(p plan, e encoder) {
 	}
 }
 
-// A source reads a body line by line and knows where it is.
-type source struct {
-	*scanner
-	piece []byte
-	end   bool  // piece ends its line
-	pos   int64 // of piece
-	done  bool
-}
-
-func newSource(body *store) *source {
-	s := &source{scanner: newScanner(body.open())}
+// scanBody returns a scanner that has the first piece of a body.
+func scanBody(body *store) *scanner {
+	s := newScanner(body.open())
 	s.eol = '\n' // the body's line ends are ours already
-	s.read()
+	s.next()
 	return s
-}
-
-// next moves on to the next piece of a line.
-func (s *source) next() {
-	s.pos += int64(len(s.piece))
-	if s.end {
-		s.pos += 2
-	}
-	s.read()
-}
-
-func (s *source) read() {
-	var err error
-	s.piece, s.end, err = s.scanner.next()
-	s.done = err != nil
 }

@@ -20,7 +20,12 @@ type scanner struct {
 	err      error // why r ended
 	eol      byte  // what ends a line: LF, or CR of a Macintosh
 	open     bool  // the last piece did not end its line
-	first    bool  // the last piece began its line
+
+	piece []byte // of a line, valid until the next one is read
+	first bool   // piece begins its line
+	end   bool   // piece ends its line
+	pos   int64  // of piece, in octets from the start of r
+	done  bool   // there is no piece
 }
 
 // newScanner reads no further than the first LF: a terminal gives a line at a
@@ -76,13 +81,19 @@ func (s *scanner) drain() {
 	}
 }
 
-// next returns a line, or a piece of one that is longer than the buffer; end
-// says that the line ends with this piece. The last line need not have a line
-// end. A piece is valid until the next call, and the first piece of a line
-// that has several is as long as the buffer but for CRs. Unless the input is at
-// its end, err is nil.
-func (s *scanner) next() (piece []byte, end bool, err error) {
-	s.first = !s.open
+// next moves on to the next piece: a line, or a part of one that is longer than
+// the buffer. Its error is io.EOF at the end of the input.
+func (s *scanner) next() (err error) {
+	s.first, s.pos = !s.open, s.offset()
+	s.piece, s.end, err = s.read()
+	s.done = err != nil
+	return err
+}
+
+// read returns the next piece, and whether it ends its line. The last line need
+// not have a line end. The first piece of a line that has several is as long as
+// the buffer but for CRs.
+func (s *scanner) read() (piece []byte, end bool, err error) {
 	searched := 0
 	for {
 		window := s.buf[s.from:s.to]
