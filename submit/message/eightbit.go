@@ -25,8 +25,7 @@ var (
 
 const encoded = "encoded (RFC 2047), it was not ASCII"
 
-// fieldSyntax are the fields that are more than text. A name that ends in "-"
-// stands for all that begin with it.
+// fieldSyntax are the fields that are more than text, as matches has them.
 var fieldSyntax = []struct {
 	name   string
 	syntax *syntax
@@ -53,7 +52,7 @@ func (f field) syntax() *syntax {
 		return &mailboxes
 	}
 	for _, row := range fieldSyntax {
-		if f.is(row.name) || strings.HasSuffix(row.name, "-") && f.begins(row.name) {
+		if f.matches(row.name) {
 			return row.syntax
 		}
 	}
@@ -178,7 +177,7 @@ func (f field) needsUTF8() bool {
 		eachAddress(string(f.value()), func(b Mailbox) { found = found || b.Address.UTF8() })
 		return found
 	case s == &comments && len(f.raw) <= maxStructured: // the addresses and domains of a trace
-		return hasEightBitText(withoutComments(string(f.value())))
+		return hasEightBit([]byte(withoutComments(string(f.value()))))
 	}
 	return false
 }
@@ -220,7 +219,7 @@ func (w *wordWriter) brackets(value string) {
 
 // percent writes the octets of s that are not ASCII as %XX.
 func percent(s string) string {
-	if !hasEightBitText(s) {
+	if !hasEightBit([]byte(s)) {
 		return s
 	}
 	var b strings.Builder

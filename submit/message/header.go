@@ -27,34 +27,19 @@ func newField(name, value string) field {
 
 // is reports whether f has the given name.
 func (f field) is(name string) bool {
-	if f.name != len(name) {
-		return false
-	}
-	for i, c := range f.raw[:f.name] {
-		d := name[i]
-		if 'A' <= c && c <= 'Z' {
-			c += 'a' - 'A'
-		}
-		if 'A' <= d && d <= 'Z' {
-			d += 'a' - 'A'
-		}
-		if c != d {
-			return false
-		}
-	}
-	return true
+	return f.name == len(name) && bytes.EqualFold(f.raw[:f.name], []byte(name))
+}
+
+// matches reports whether f has the given name, or, if that ends in "-", one that
+// begins with it.
+func (f field) matches(name string) bool {
+	n := len(name)
+	return f.is(name) || name[n-1] == '-' && f.name > n && bytes.EqualFold(f.raw[:n], []byte(name))
 }
 
 // isResent reports whether f is of a block of Resent- fields (RFC 5322 section
 // 3.6.6).
-func (f field) isResent() bool {
-	return f.begins("Resent-")
-}
-
-// begins reports whether f has a name that is prefix and more.
-func (f field) begins(prefix string) bool {
-	return f.name > len(prefix) && field{f.raw, len(prefix)}.is(prefix)
-}
+func (f field) isResent() bool { return f.matches("Resent-") }
 
 func (f field) isSent() bool {
 	return !slices.ContainsFunc(neverSent[:], f.is)
@@ -118,16 +103,6 @@ func nameLength(line []byte) int {
 		return 0
 	}
 	return n
-}
-
-// eightBitHeader reports whether fields hold octets over 127, and whether an
-// address among them needs SMTPUTF8.
-func eightBitHeader(fields []field) (eight, address bool) {
-	for _, f := range fields {
-		eight = eight || f.isSent() && hasEightBit(f.raw)
-		address = address || f.needsUTF8()
-	}
-	return eight, address
 }
 
 // isMboxLine reports whether line is the "From " that begins a message in an

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"io"
 	"slices"
-	"strings"
 
 	"sendoff/submit/status"
 )
@@ -27,18 +26,14 @@ type headerReader struct {
 	fault   error       // of the header, if it is one
 }
 
-// knownFields are the fields by one of which a header is told from text. A name
-// that ends in "-" stands for all that begin with it.
+// knownFields are the fields by one of which a header is told from text, as matches
+// has them.
 var knownFields = [...]string{
 	"From", "To", "Cc", "Bcc", "Subject", "Date", "MIME-Version", "Content-", "Message-ID", "Reply-To", "Received", "Resent-", "List-", "X-",
 }
 
 // isKnown reports whether f is one of knownFields.
-func (f field) isKnown() bool {
-	return slices.ContainsFunc(knownFields[:], func(name string) bool {
-		return f.is(name) || strings.HasSuffix(name, "-") && f.begins(name)
-	})
-}
+func (f field) isKnown() bool { return slices.ContainsFunc(knownFields[:], f.matches) }
 
 // What input is taken for, where that is open.
 const (

@@ -83,7 +83,7 @@ func (m *memberWriter) isAddress() (found bool) {
 // that could not be parsed as an address, and are not ASCII, are written as text.
 func (m *memberWriter) address(ts []token, parsed bool) {
 	last := ts[len(ts)-1].end
-	if !parsed && hasEightBitText(m.p.text[ts[0].start:last]) {
+	if !parsed && hasEightBit([]byte(m.p.text[ts[0].start:last])) {
 		m.words(last)
 		return
 	}

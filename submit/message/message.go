@@ -192,10 +192,8 @@ func isDevice(r io.Reader) bool {
 // isSigned reports whether a signature or encryption covers the message, so
 // that changing it would break it.
 func (m *Message) isSigned() bool {
-	for _, f := range m.fields {
-		if f.is("DKIM-Signature") {
-			return true
-		}
+	if find(m.fields, "DKIM-Signature") != nil {
+		return true
 	}
 	if t := contentType(m.fields, "text/plain"); t.long || opaque(t.name, true) {
 		return true
@@ -216,11 +214,10 @@ type Survey struct {
 
 // Survey returns what the message is like, with what was done to its header.
 func (m *Message) Survey() Survey {
-	eight, address := eightBitHeader(m.fields)
 	return Survey{
 		Size:     wireSize(m.fields) + m.body.size,
-		EightBit: eight || m.body.eight,
-		UTF8:     address,
+		EightBit: m.body.eight || slices.ContainsFunc(m.fields, func(f field) bool { return f.isSent() && hasEightBit(f.raw) }),
+		UTF8:     slices.ContainsFunc(m.fields, field.needsUTF8),
 		Signed:   m.signed,
 	}
 }
@@ -259,7 +256,9 @@ func (m *Message) AsIs(f envelope.Form) string {
 // Copy returns a message with a header of its own and m's body. It must be
 // closed before m.
 func (m *Message) Copy() *Message {
-	return &Message{fields: slices.Clone(m.fields), body: m.body, long: m.long, signed: m.signed, copied: true, parts: m.parts, marked: m.marked, input: m.input, maxHeader: m.maxHeader}
+	c := *m
+	c.fields, c.copied, c.recoded = slices.Clone(m.fields), true, [2]*recoding{}
+	return &c
 }
 
 // Close forgets the message and the files it was kept in.

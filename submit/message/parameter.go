@@ -20,7 +20,7 @@ func (w *wordWriter) parameters(value string) {
 		case sections[name] && number == "0": // which names the charset of all
 			w.text("\r\n " + key + "*=" + w.charset + "''")
 			w.raw = appendEscaped(w.raw, text, '%', attributePlain)
-		case !hasEightBitText(piece):
+		case !hasEightBit([]byte(piece)):
 			w.text(piece)
 		case !ok || i == 0 || key == "boundary" || key == "charset":
 			w.comments(piece)
@@ -104,7 +104,7 @@ func sectionedKeys(pieces []string) map[string]bool {
 		key, _, _ := asParameter(piece)
 		name, number, _ := strings.Cut(key, "*")
 		first[name] = first[name] || number == "0" || number == "0*"
-		if number != "" && !strings.HasSuffix(number, "*") && hasEightBitText(piece) {
+		if number != "" && !strings.HasSuffix(number, "*") && hasEightBit([]byte(piece)) {
 			keys[name] = true
 		}
 	}
@@ -118,7 +118,7 @@ func sectionedKeys(pieces []string) map[string]bool {
 func asParameter(piece string) (key, value string, ok bool) {
 	key, value, ok = strings.Cut(piece, "=")
 	key = strings.ToLower(strings.Trim(key, " \t\r\n"))
-	if !ok || key == "" || strings.ContainsAny(key, " \t\r\n\"()") || hasEightBitText(key) {
+	if !ok || key == "" || strings.ContainsAny(key, " \t\r\n\"()") || hasEightBit([]byte(key)) {
 		return "", "", false
 	}
 	value = strings.Trim(value, " \t\r\n")

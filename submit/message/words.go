@@ -37,7 +37,7 @@ type wordWriter struct {
 // word takes the next word, which stands behind the white space in space. text
 // is what raw means.
 func (w *wordWriter) word(space, raw, text string) {
-	if hasEightBitText(raw) {
+	if hasEightBit([]byte(raw)) {
 		if len(w.run) == 0 {
 			w.space = space
 		}
@@ -311,13 +311,4 @@ func unfolded(space string) string {
 		return space
 	}
 	return strings.NewReplacer("\r", "", "\n", "").Replace(space)
-}
-
-func hasEightBitText(s string) bool {
-	for i := range len(s) {
-		if s[i] >= utf8.RuneSelf {
-			return true
-		}
-	}
-	return false
 }
