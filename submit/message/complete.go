@@ -51,11 +51,8 @@ func (m *Message) Complete(d Defaults) []Change {
 		return added
 	}
 	var resent []field
-	for _, f := range m.fields {
-		if f.isResent() {
-			resent = add("Resent-")
-			break
-		}
+	if slices.ContainsFunc(m.fields, field.isResent) {
+		resent = add("Resent-")
 	}
 	added := add("")
 	if to := d.ReplyTo; !to.Address.IsNull() && m.lacks("Reply-To") {

@@ -41,9 +41,13 @@ func (m *Message) Tidy(author envelope.Address) []Change {
 		return nil
 	}
 	changes := m.dropEmpty()
-	groups := m.repeated()
-	for i, row := range uniqueFields {
-		group := groups[i]
+	for _, row := range uniqueFields {
+		var group []int // where the fields of that name are
+		for at, f := range m.fields {
+			if f.is(row.name) {
+				group = append(group, at)
+			}
+		}
 		if len(group) < 2 {
 			continue
 		}
@@ -90,18 +94,6 @@ func (m *Message) dropEmpty() (changes []Change) {
 // isEmpty reports whether f has neither an address nor a word.
 func (f field) isEmpty() bool { return len(bytes.Trim(f.value(), "<>,; \t\r\n")) == 0 }
 
-// repeated returns for each of uniqueFields where the fields of that name are.
-func (m *Message) repeated() (groups [len(uniqueFields)][]int) {
-	for at, f := range m.fields {
-		for i, row := range uniqueFields {
-			if f.is(row.name) {
-				groups[i] = append(groups[i], at)
-			}
-		}
-	}
-	return groups
-}
-
 // best returns which field of a group stays: the first that has something in
 // it, and of From an address.
 func (m *Message) best(name string, group []int) int {
@@ -116,31 +108,19 @@ func (m *Message) best(name string, group []int) int {
 // joined returns the fields of a group as one. What is no list of addresses
 // comes last, where an unfinished comment or group cannot take others in.
 func (m *Message) joined(group []int) field {
-	f := m.fields[group[0]]
-	raw := append([]byte(nil), f.raw[:len(f.raw)-len(f.value())]...)
-	begun := false
-	add := func(value []byte) {
-		value = bytes.Trim(value, ", \t\r\n")
-		if begun {
-			raw = append(raw, ",\r\n"...)
-		}
-		raw = append(append(raw, ' '), value...)
-		begun = true
-	}
-	var bad [][]byte
+	var good, bad [][]byte
 	for _, at := range group {
-		value := m.fields[at].value()
-		if eachAddress(string(value), func(Mailbox) {}) != nil {
+		value := bytes.Trim(m.fields[at].value(), ", \t\r\n")
+		if eachAddress(string(value), func(Mailbox) {}) == nil {
+			good = append(good, value)
+		} else {
 			bad = append(bad, value)
-			continue
 		}
-		add(value)
 	}
-	for _, value := range bad {
-		add(value)
-	}
-	raw = append(raw, crlf...)
-	return field{raw, f.name}.folded()
+	f := m.fields[group[0]]
+	name := f.raw[:len(f.raw)-len(f.value())]
+	values := bytes.Join(append(good, bad...), []byte(",\r\n "))
+	return field{slices.Concat(name, []byte(" "), values, crlf), f.name}.folded()
 }
 
 // hasAddress reports whether f has an address. A bare name that is encoded or
@@ -169,25 +149,23 @@ func (m *Message) authored(author envelope.Address) []Change {
 	return []Change{{"From", fmt.Sprintf("had no address, changed to %s", from)}}
 }
 
-// maxName is how much of a text becomes a name.
+// maxName is how much of a field becomes a name.
 const maxName = 500
 
 // nameIn returns the name that a From without an address stands for: its words,
 // quotes, brackets and comments open, without the address that it gets.
 func nameIn(value string, author envelope.Address) string {
-	p := parser{text: value}
+	p := parser{text: value[:min(len(value), maxName)]}
 	var b strings.Builder
-	last := 0
-	for b.Len() < maxName {
-		start := p.pos
+	for end := 0; ; end = p.pos {
 		t, err := p.lex()
 		if t.kind == 0 {
 			break
 		}
-		text := value[t.start:p.pos]
+		text := p.text[t.start:p.pos]
 		switch {
 		case err != nil: // it begins a string or a comment that does not end
-			text = value[t.start+1 : min(len(value), t.start+maxName)]
+			text = text[1:]
 		case t.kind == 'q':
 			text = unquote(text)
 		case t.kind == '(':
@@ -195,15 +173,10 @@ func nameIn(value string, author envelope.Address) string {
 		case t.kind == '<' || t.kind == '>':
 			text = " "
 		}
-		if t.start > start && last > 0 {
+		if t.start > end {
 			b.WriteByte(' ')
 		}
 		b.WriteString(text)
-		last = t.start + 1
 	}
-	name := b.String()
-	if len(name) > maxName {
-		name = strings.ToValidUTF8(name[:maxName], "")
-	}
-	return decode(strings.ReplaceAll(name, author.String(), ""))
+	return decode(strings.ReplaceAll(b.String(), author.String(), ""))
 }
