@@ -254,11 +254,7 @@ func isFolding(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == 
 // isAtomic reports whether c goes on with an atom. We let an atom have dots
 // and what is wrong in any case; envelope.Parse judges what is in an address.
 func isAtomic(c byte) bool {
-	switch c {
-	case ' ', '\t', '\r', '\n', '<', '>', '@', ',', ';', ':', '(', '"', '[':
-		return false
-	}
-	return true
+	return strings.IndexByte(" \t\r\n<>@,;:(\"[", c) < 0
 }
 
 // commentEnd returns the end of the comment that begins at i, -1 if it has

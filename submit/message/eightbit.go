@@ -219,18 +219,15 @@ func (w *wordWriter) brackets(value string) {
 
 // percent writes the octets of s that are not ASCII as %XX.
 func percent(s string) string {
-	if !hasEightBit([]byte(s)) {
-		return s
-	}
-	var b strings.Builder
+	var b []byte
 	for _, c := range []byte(s) {
 		if c < utf8.RuneSelf {
-			b.WriteByte(c)
+			b = append(b, c)
 		} else {
-			b.Write([]byte{'%', hexDigits[c>>4], hexDigits[c&15]})
+			b = append(b, '%', hexDigits[c>>4], hexDigits[c&15])
 		}
 	}
-	return b.String()
+	return string(b)
 }
 
 // comments takes the value of a structured field in which only comments are

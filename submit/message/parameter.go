@@ -48,11 +48,7 @@ func (w *wordWriter) parameters(value string) {
 func (w *wordWriter) extended(key, text string) {
 	const room = maxWithWord - len(" *0*=;")
 	start := w.charset + "''"
-	size := 0
-	for _, c := range []byte(text) {
-		size += escapedSize(c, attributePlain)
-	}
-	if len(key)+len(start)+size <= room {
+	if len(key)+len(start)+escapedLen(text, attributePlain) <= room {
 		w.text("\r\n " + key + "*=" + start)
 		w.raw = appendEscaped(w.raw, text, '%', attributePlain)
 		return
@@ -65,11 +61,8 @@ func (w *wordWriter) extended(key, text string) {
 		w.text(head)
 		n, left := 0, max(maxWithWord-len(head)+len("\r\n")-len(";"), 12)
 		for n < len(text) {
-			unit, need := w.unit(text[n:]), 0
-			for _, c := range []byte(text[n : n+unit]) {
-				need += escapedSize(c, attributePlain)
-			}
-			if left -= need; left < 0 && n > 0 {
+			unit := w.unit(text[n:])
+			if left -= escapedLen(text[n:n+unit], attributePlain); left < 0 && n > 0 {
 				break
 			}
 			n += unit

@@ -2,6 +2,7 @@ package message
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"slices"
 	"strings"
@@ -119,19 +120,11 @@ func (w *wordWriter) flush() {
 	}
 	e := w.encoding(run)
 	if room := maxWithWord - w.column() - len(space); room < leastRoom && e.size(run) > room && !strings.Contains(space, "\n") {
-		space = "\r\n" + firstOr(space, " ")
+		space = "\r\n" + cmp.Or(space, " ")[:1]
 	}
 	w.add(space)
 	w.encode(e, run)
 	w.encoded, w.tight = true, true
-}
-
-// firstOr returns the first octet of s, or other if s is empty.
-func firstOr(s, other string) string {
-	if s == "" {
-		return other
-	}
-	return s[:1]
 }
 
 // A wordEncoding is B or Q.
@@ -160,10 +153,7 @@ func (e wordEncoding) size(s string) int {
 	if e.b {
 		return n + base64.StdEncoding.EncodedLen(len(s))
 	}
-	for i := range len(s) {
-		n += escapedSize(s[i], wordPlain)
-	}
-	return n
+	return n + escapedLen(s, wordPlain)
 }
 
 // encode writes s as encoded words, in lines of their own but for the first.
@@ -175,7 +165,8 @@ func (w *wordWriter) encode(e wordEncoding, s string) {
 		if e.b {
 			w.raw = base64.StdEncoding.AppendEncode(w.raw, []byte(s[:n]))
 		} else {
-			w.raw = appendQ(w.raw, s[:n])
+			q := appendEscaped(nil, s[:n], '=', wordPlain)
+			w.raw = append(w.raw, bytes.ReplaceAll(q, []byte(" "), []byte("_"))...)
 		}
 		w.raw = append(w.raw, "?="...)
 		if s = s[n:]; s == "" {
@@ -222,23 +213,11 @@ func (w *wordWriter) unit(s string) int {
 // (RFC 2047 section 5). The space stands there as "_".
 const wordPlain = "!*+-/ "
 
-// appendQ writes s in the Q encoding.
-func appendQ(b []byte, s string) []byte {
-	begin := len(b)
-	b = appendEscaped(b, s, '=', wordPlain)
-	for i, c := range b[begin:] {
-		if c == ' ' {
-			b[begin+i] = '_'
-		}
-	}
-	return b
-}
-
 // appendEscaped writes s with mark and two digits for each octet that is neither a
 // letter or digit nor in plain.
 func appendEscaped(b []byte, s string, mark byte, plain string) []byte {
 	for _, c := range []byte(s) {
-		if escapedSize(c, plain) == 1 {
+		if isPlain(c, plain) {
 			b = append(b, c)
 		} else {
 			b = append(b, mark, hexDigits[c>>4], hexDigits[c&15])
@@ -247,13 +226,22 @@ func appendEscaped(b []byte, s string, mark byte, plain string) []byte {
 	return b
 }
 
-// escapedSize is how many octets appendEscaped writes for c.
-func escapedSize(c byte, plain string) int {
-	switch {
-	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.IndexByte(plain, c) >= 0:
-		return 1
+// escapedLen is how many octets appendEscaped writes for s.
+func escapedLen(s, plain string) int {
+	n := 0
+	for _, c := range []byte(s) {
+		if isPlain(c, plain) {
+			n++
+		} else {
+			n += len("=XX")
+		}
 	}
-	return 3
+	return n
+}
+
+// isPlain reports whether c is a letter or digit or in plain.
+func isPlain(c byte, plain string) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte(plain, c) >= 0
 }
 
 // text writes s as it is, but for folds that an encoded word on the same line
@@ -306,9 +294,6 @@ func (w *wordWriter) add(s string) {
 func (w *wordWriter) column() int { return len(w.raw) - w.line }
 
 // unfolded returns white space without its line ends.
-func unfolded(space string) string {
-	if !strings.ContainsAny(space, "\r\n") {
-		return space
-	}
-	return strings.NewReplacer("\r", "", "\n", "").Replace(space)
-}
+func unfolded(space string) string { return lineEnds.Replace(space) }
+
+var lineEnds = strings.NewReplacer("\r", "", "\n", "")
