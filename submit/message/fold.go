@@ -3,6 +3,7 @@ package message
 import (
 	"bytes"
 	"io"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -65,9 +66,11 @@ func (f field) folded() field {
 	if !hasLongLine(f.raw) {
 		return f
 	}
-	raw, colon := f.tight()
+	raw, least := f.raw, 0
+	if f.name > 0 { // white space before the colon could be too long for a line
+		raw, least = slices.Concat(f.raw[:f.name], []byte(":"), f.value()), f.name+1
+	}
 	folded := make([]byte, 0, len(raw)+len(raw)/256)
-	least := colon + 1 // a name without its colon would be no field
 	for line := range bytes.Lines(raw) {
 		folded = appendFolded(folded, line[:len(line)-len(crlf)], least)
 		least = 0

@@ -60,16 +60,6 @@ func (f field) value() []byte {
 	return f.raw[bytes.IndexByte(f.raw[f.name:], ':')+f.name+1:]
 }
 
-// tight returns the field's text and where its colon is, without the white space
-// before the colon if no line could hold both.
-func (f field) tight() (raw []byte, colon int) {
-	colon = f.name + bytes.IndexByte(f.raw[f.name:], ':')
-	if colon < maxLine {
-		return f.raw, colon
-	}
-	return slices.Concat(f.raw[:f.name], f.raw[colon:]), f.name
-}
-
 func (f field) isBlank() bool { return isBlank(f.value()) }
 
 func isBlank(b []byte) bool { return len(bytes.Trim(b, " \t\r\n")) == 0 }
