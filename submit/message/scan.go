@@ -58,16 +58,10 @@ func (s *scanner) fill() {
 		s.to = copy(s.buf, s.buf[s.from:s.to])
 		s.from = 0
 	}
-	for range 100 {
-		var n int
-		n, s.err = s.r.Read(s.buf[s.to:])
-		s.to += n
-		s.total += int64(n)
-		if n > 0 || s.err != nil {
-			return
-		}
-	}
-	s.err = io.ErrNoProgress
+	var n int
+	n, s.err = s.r.Read(s.buf[s.to:])
+	s.to += n
+	s.total += int64(n)
 }
 
 // offset returns where the next piece begins, in octets from the start of r.
