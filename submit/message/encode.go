@@ -1,9 +1,10 @@
 package message
 
 import (
+	"bytes"
 	"encoding/base64"
 	"io"
-	"strings"
+	"unicode/utf8"
 )
 
 // An encoder writes lines in a content transfer encoding. close reports
@@ -110,14 +111,8 @@ func (b *base64Encoder) text(p []byte) {
 		b.encoder.Write(p)
 		return
 	}
-	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
-	for len(p) > 0 {
-		n := 0
-		for n < len(p) && strings.IndexByte(alphabet, p[n]) >= 0 {
-			n++
-		}
-		b.Write(p[:n])
-		p = p[min(n+1, len(p)):]
+	for run := range bytes.FieldsFuncSeq(p, func(c rune) bool { return c >= utf8.RuneSelf || !isPlain(byte(c), "+/=") }) {
+		b.Write(run)
 	}
 }
 

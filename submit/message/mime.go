@@ -1,6 +1,7 @@
 package message
 
 import (
+	"bytes"
 	"io"
 	"slices"
 	"strings"
@@ -149,11 +150,7 @@ func (r *recoder) header() (fields []field, blank, whole bool) {
 	end := func() []field {
 		if !b.isEmpty() {
 			f := b.field()
-			for i, c := range f.raw {
-				if c == 0 {
-					f.raw[i] = '?'
-				}
-			}
+			f.raw = bytes.ReplaceAll(f.raw, []byte{0}, []byte("?"))
 			fields = append(fields, f.folded())
 		}
 		return fields

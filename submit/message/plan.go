@@ -184,8 +184,9 @@ func (r *recoder) lookAhead() (ahead lookout) {
 		}
 		length += len(s.piece)
 		ahead.long = ahead.long || length > maxLine
-		ahead.inspect(s.piece, s.end)
+		ahead.inspect(s.piece)
 		if s.end {
+			ahead.inspect(crlf)
 			length = 0
 		}
 	}
@@ -195,53 +196,39 @@ func (r *recoder) lookAhead() (ahead lookout) {
 
 // contents says which octets there are in a text that comes in pieces.
 type contents struct {
-	nul   bool // a NUL
-	eight bool // an octet over 127
-	other bool // 8-bit text that is not UTF-8
-	runes runeChecker
+	nul   bool   // a NUL
+	eight bool   // an octet over 127
+	other bool   // 8-bit text that is not UTF-8
+	begun []byte // the start of a character, at the end of the last piece
 }
 
-// inspect takes the next piece; end says that no more of its line follows.
-func (c *contents) inspect(p []byte, end bool) {
+// inspect takes the next piece.
+func (c *contents) inspect(p []byte) {
 	c.nul = c.nul || bytes.IndexByte(p, 0) >= 0
-	if hasEightBit(p) || c.runes.held > 0 {
+	if hasEightBit(p) || len(c.begun) > 0 {
 		c.eight = true
-		c.other = c.other || !c.runes.valid(p, end)
+		c.other = c.other || !c.isUTF8(p)
 	}
 }
 
-// A runeChecker checks UTF-8 that comes in pieces.
-type runeChecker struct {
-	hold [2 * utf8.UTFMax]byte
-	held int // octets of hold that begin a character
-}
-
-// valid reports whether p is valid behind what came before; end says that no
-// more of the line follows.
-func (c *runeChecker) valid(p []byte, end bool) bool {
-	for c.held > 0 && !utf8.FullRune(c.hold[:c.held]) && len(p) > 0 {
-		c.hold[c.held] = p[0]
-		c.held++
-		p = p[1:]
-	}
-	if c.held > 0 {
-		if !utf8.FullRune(c.hold[:c.held]) {
-			return !end
+// isUTF8 reports whether p, behind what came before, is UTF-8.
+func (c *contents) isUTF8(p []byte) bool {
+	if n := len(c.begun); n > 0 {
+		c.begun = append(c.begun, p[:min(len(p), utf8.UTFMax-1)]...)
+		if !utf8.FullRune(c.begun) {
+			return true
 		}
-		ok := utf8.Valid(c.hold[:c.held])
-		c.held = 0
-		if !ok {
+		_, size := utf8.DecodeRune(c.begun)
+		c.begun = nil
+		if size <= n {
 			return false
 		}
+		p = p[size-n:]
 	}
-	if !end {
-		n := len(p)
-		for n > 0 && len(p)-n < utf8.UTFMax-1 && !utf8.RuneStart(p[n-1]) {
-			n--
-		}
-		if n > 0 && !utf8.FullRune(p[n-1:]) {
-			c.held = copy(c.hold[:], p[n-1:])
-			p = p[:n-1]
+	for i := max(0, len(p)-utf8.UTFMax+1); i < len(p); i++ {
+		if !utf8.FullRune(p[i:]) {
+			c.begun = bytes.Clone(p[i:])
+			p = p[:i]
 		}
 	}
 	return utf8.Valid(p)

@@ -2,6 +2,7 @@ package message
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -80,7 +81,7 @@ func (s *store) Write(p []byte) (int, error) {
 
 // flush makes room in tail.
 func (s *store) flush() error {
-	s.inspect(s.tail, false)
+	s.inspect(s.tail)
 	if s.file == nil && s.size > maxInCore {
 		if err := s.spill(); err != nil {
 			return status.Temporary.Errorf("cannot keep a large message: %w", err)
@@ -109,7 +110,7 @@ func (s *store) finish() error {
 	}
 	err := s.flush()
 	s.tail = nil
-	s.other = s.other || s.runes.held > 0
+	s.other = s.other || len(s.begun) > 0
 	if s.file != nil && s.from != nil {
 		s.from.buf = nil
 		if s.size != s.from.Size() {
@@ -171,25 +172,22 @@ var spillFolders = []string{"", "/tmp", "/var/tmp"}
 // createSpill returns a new file that is already removed, or its name where
 // that cannot be done to an open file.
 func createSpill() (*os.File, string, error) {
-	f, err := os.CreateTemp(spillFolders[0], "sendoff-*")
-	for _, dir := range spillFolders[1:] {
-		if err == nil {
-			break
-		}
-		if g, err2 := os.CreateTemp(dir, "sendoff-*"); err2 == nil {
-			f, err = g, nil
-		}
-	}
-	if err != nil {
-		if f, err2 := createInMemory(); err2 == nil {
+	var first error
+	for _, dir := range spillFolders {
+		f, err := os.CreateTemp(dir, "sendoff-*")
+		switch {
+		case err != nil:
+			first = cmp.Or(first, err)
+		case os.Remove(f.Name()) != nil:
+			return f, f.Name(), nil
+		default:
 			return f, "", nil
 		}
-		return nil, "", err
 	}
-	if os.Remove(f.Name()) != nil {
-		return f, f.Name(), nil
+	if f, err := createInMemory(); err == nil {
+		return f, "", nil
 	}
-	return f, "", nil
+	return nil, "", first
 }
 
 // ReadAt implements io.ReaderAt.
