@@ -40,35 +40,28 @@ type plan struct {
 func (r *recoder) plan(fields []field, byDefault string) plan {
 	p := plan{media: contentType(fields, byDefault), start: r.src.pos}
 	encoding := transferEncoding(fields)
-	multipart := encoding.isIdentity() && strings.HasPrefix(p.media.name, "multipart/")
 	sealed := p.media.long || opaque(p.media.name, false)
-	switch {
-	case sealed || r.depth >= maxDepth:
-	case encoding.isIdentity() && p.media.name == "message/rfc822":
-		p.how = asMessage
-		p.encoding = r.compositeEncoding(encoding)
-		return p
-	case multipart && p.media.boundary != "":
-		r.bounds = append(r.bounds, "--"+p.media.boundary)
-		ahead := r.lookAhead()
-		r.bounds = r.bounds[:len(r.bounds)-1]
-		if ahead.level == len(r.bounds) {
-			p.how = asMultipart
-			p.encoding = r.compositeEncoding(encoding)
-			return p
-		}
-		p.decide(r, ahead, encoding)
+	open := encoding.isIdentity() && !sealed && r.depth < maxDepth
+	if open && p.media.name == "message/rfc822" {
+		p.how, p.encoding = asMessage, r.compositeEncoding(encoding)
 		return p
 	}
+	around := r.bounds
+	if open && p.media.boundary != "" && strings.HasPrefix(p.media.name, "multipart/") {
+		r.bounds = append(around, "--"+p.media.boundary)
+	}
 	ahead := r.lookAhead()
+	r.bounds = around
+	if ahead.level == len(around) {
+		p.how, p.encoding = asMultipart, r.compositeEncoding(encoding)
+		return p
+	}
+	p.end, p.open = ahead.end, ahead.level < 0
 	switch {
-	case sealed && ahead.nul:
-		r.err = status.Data.Errorf("a signed part of the message has a NUL character, which no server takes")
-		fallthrough
-	case sealed:
-		p.end, p.open = ahead.end, ahead.level < 0
-	default:
+	case !sealed:
 		p.decide(r, ahead, encoding)
+	case ahead.nul:
+		r.err = status.Data.Errorf("a signed part of the message has a NUL character, which no server takes")
 	}
 	return p
 }
@@ -88,13 +81,11 @@ func (r *recoder) compositeEncoding(declared encoding) string {
 // decide chooses the encoding of a part that has no parts, from what is in it and
 // the encoding that its header declares.
 func (p *plan) decide(r *recoder, ahead lookout, declared encoding) {
-	p.end, p.open = ahead.end, ahead.level < 0
-	if !ahead.nul && !ahead.long && (!ahead.eight || r.eight) {
-		return
-	}
 	composite := strings.HasPrefix(p.media.name, "multipart/")
 	text := composite || strings.HasPrefix(p.media.name, "text/") || strings.HasPrefix(p.media.name, "message/")
 	switch {
+	case !ahead.nul && !ahead.long && (!ahead.eight || r.eight):
+		return
 	case declared == "quoted-printable":
 		p.how, p.encoded = inQP, true
 		return
@@ -103,8 +94,7 @@ func (p *plan) decide(r *recoder, ahead lookout, declared encoding) {
 		return
 	case !declared.isIdentity():
 		return
-	}
-	if r.depth >= maxDepth && (composite || p.media.name == "message/rfc822") {
+	case r.depth >= maxDepth && (composite || p.media.name == "message/rfc822"):
 		p.how = cleaned
 		return
 	}
