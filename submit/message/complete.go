@@ -38,15 +38,12 @@ func (m *Message) Complete(d Defaults) []Change {
 	if m.marked {
 		changes = append(changes, Change{"input", "byte order mark at its start left out"})
 	}
-	add := func(prefix string) []field {
-		var added []field
+	add := func(prefix string) (added []field) {
 		for _, name := range [...]string{"From", "Date", "Message-ID"} {
-			value := d.value(name)
-			if value == "" || !m.lacks(prefix+name) {
-				continue
+			if value := d.value(name); value != "" && m.lacks(prefix+name) {
+				added = append(added, newField(prefix+name, value))
+				changes = append(changes, Change{prefix + name, "added " + value + ", there was none"})
 			}
-			added = append(added, newField(prefix+name, value))
-			changes = append(changes, Change{prefix + name, fmt.Sprintf("added %s, there was none", value)})
 		}
 		return added
 	}

@@ -87,17 +87,12 @@ func (m *memberWriter) address(ts []token, parsed bool) {
 		m.words(last)
 		return
 	}
-	for len(ts) > 0 {
-		n := 1
-		if ts[0].kind == '(' {
-			m.comment(ts[0])
+	for _, t := range ts {
+		if t.kind == '(' {
+			m.comment(t)
 		} else {
-			for n < len(ts) && ts[n].start == ts[n-1].end && ts[n].kind != '(' {
-				n++
-			}
-			m.raw(token{start: ts[0].start, end: ts[n-1].end})
+			m.raw(t)
 		}
-		ts = ts[n:]
 	}
 }
 

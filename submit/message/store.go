@@ -122,9 +122,6 @@ func (s *store) finish() error {
 
 // reset forgets what was written.
 func (s *store) reset() error {
-	if s.size == 0 {
-		return nil
-	}
 	err := s.close()
 	*s = store{}
 	return err
