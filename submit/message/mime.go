@@ -77,7 +77,6 @@ type recoder struct {
 	found      bool     // a part had a header that was not ASCII
 	bounds     []string // delimiters of the multiparts around, the outermost first
 	depth      int
-	column     int // of clean
 	err        error
 }
 
@@ -245,23 +244,24 @@ func (r *recoder) copyPiece() {
 // text copies up to the next delimiter what no encoding can be declared for:
 // octets that cannot travel become question marks, and long lines are folded.
 func (r *recoder) text() {
+	column := 0
 	for ; !r.src.done; r.src.next() {
 		if level, _ := r.delimiter(r.src); level >= 0 {
 			return
 		}
 		for p := r.src.piece; len(p) > 0; {
-			if r.column == maxLine {
+			if column == maxLine {
 				r.write(crlfSpace) // the space keeps it from looking like a delimiter
-				r.column = 1
+				column = 1
 			}
-			n := min(len(p), maxLine-r.column)
+			n := min(len(p), maxLine-column)
 			r.clean(p[:n])
-			r.column += n
+			column += n
 			p = p[n:]
 		}
 		if r.src.end {
 			r.write(crlf)
-			r.column = 0
+			column = 0
 		}
 	}
 }

@@ -76,28 +76,23 @@ func (s *store) Write(p []byte) (int, error) {
 		if err := s.flush(); err != nil {
 			return 0, err
 		}
+		if s.tail == nil {
+			s.tail = make([]byte, 0, chunkSize)
+		}
 	}
 }
 
-// flush makes room in tail.
+// flush moves tail to chunks, and if the body is large all of them to the file.
 func (s *store) flush() error {
 	s.inspect(s.tail)
-	if s.file == nil && s.size > maxInCore {
-		if err := s.spill(); err != nil {
-			return status.Temporary.Errorf("cannot keep a large message: %w", err)
-		}
-	}
-	if s.file == nil && len(s.tail) > 0 {
+	if len(s.tail) > 0 {
 		s.chunks = append(s.chunks, s.tail)
 		s.tail = nil
 	}
-	if s.tail == nil {
-		s.tail = make([]byte, 0, chunkSize)
+	if s.size <= maxInCore {
 		return nil
 	}
-	_, err := s.file.Write(s.tail)
-	s.tail = s.tail[:0]
-	if err != nil {
+	if err := s.spill(); err != nil {
 		return status.Temporary.Errorf("cannot keep a large message: %w", err)
 	}
 	return nil
@@ -142,11 +137,11 @@ func hasEightBit(b []byte) bool {
 	return false
 }
 
-// spill moves what is in memory to a file.
+// spill writes chunks to the file, and leaves the last as an empty tail.
 func (s *store) spill() error {
-	if s.from != nil {
+	if s.file == nil && s.from != nil {
 		s.file = s.from
-	} else {
+	} else if s.file == nil {
 		f, name, err := createSpill()
 		if err != nil {
 			return err
@@ -157,8 +152,9 @@ func (s *store) spill() error {
 		if _, err := s.file.Write(c); err != nil {
 			return err
 		}
+		s.tail = c[:0]
 	}
-	s.chunks = nil
+	s.chunks = s.chunks[:0]
 	return nil
 }
 
