@@ -32,7 +32,6 @@ var knownFields = [...]string{
 	"From", "To", "Cc", "Bcc", "Subject", "Date", "MIME-Version", "Content-", "Message-ID", "Reply-To", "Received", "Resent-", "List-", "X-",
 }
 
-// isKnown reports whether f is one of knownFields.
 func (f field) isKnown() bool { return slices.ContainsFunc(knownFields[:], f.matches) }
 
 // What input is taken for, where that is open.

@@ -196,7 +196,6 @@ func (p *parser) spec(ts []token) (string, error) {
 	return string(address), err
 }
 
-// textOf returns the text of t.
 func (p *parser) textOf(t token) string { return p.text[t.start:t.end] }
 
 // isDotted reports whether a dot joins a and b, which white space parts. In a

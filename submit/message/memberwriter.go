@@ -96,7 +96,6 @@ func (m *memberWriter) address(ts []token, parsed bool) {
 	}
 }
 
-// comment writes a comment.
 func (m *memberWriter) comment(t token) {
 	m.w.comment(m.space(t), m.p.textOf(t))
 	m.end = t.end

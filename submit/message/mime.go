@@ -212,7 +212,7 @@ func (r *recoder) content(p plan) {
 // multipart copies the parts of a multipart. What stands around them is for
 // nobody to read.
 func (r *recoder) multipart(p plan) {
-	own := len(r.bounds)
+	outer := len(r.bounds)
 	r.bounds = append(r.bounds, "--"+p.media.boundary)
 	byDefault := "text/plain"
 	if p.media.name == "multipart/digest" {
@@ -220,19 +220,18 @@ func (r *recoder) multipart(p plan) {
 	}
 	r.text()
 	level, last := r.delimiter(r.src)
-	for level == own && !last {
+	for level == outer && !last {
 		r.copyPiece()
 		r.part(byDefault, false)
 		level, last = r.delimiter(r.src)
 	}
-	r.bounds = r.bounds[:own]
-	if level == own {
+	r.bounds = r.bounds[:outer]
+	if level == outer {
 		r.copyPiece()
 		r.text()
 	}
 }
 
-// copyPiece copies one piece of a line.
 func (r *recoder) copyPiece() {
 	r.write(r.src.piece)
 	if r.src.end {

@@ -117,7 +117,6 @@ func unescape(s string) string {
 	return b.String()
 }
 
-// quote writes s as a quoted string.
 func quote(s string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
 }
