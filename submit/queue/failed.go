@@ -2,8 +2,6 @@ package queue
 
 import (
 	"errors"
-	"io"
-	"io/fs"
 	"iter"
 	"path/filepath"
 	"time"
@@ -35,27 +33,21 @@ var errNoRecipient = errors.New("none of its recipients is an address; mend its 
 // an entry, that survives any crash; an error beside it says that it is among
 // those that failed, too.
 func (q *Queue) Retry(id ID) (*Entry, error) {
-	f, err := q.seize(failed, id)
+	c, err := q.claim(failed, id)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	e, err := q.read(failed, id)
-	if err == nil && len(e.To) == 0 {
-		err = errNoRecipient
-	}
-	if err == nil {
-		err = q.whole(failed, e)
-	}
-	if err != nil {
-		return nil, err
+	defer c.Release()
+	message, e := c.Message(), c.Entry
+	if len(e.To) == 0 {
+		return nil, errNoRecipient
 	}
 	e.Limited = time.Time{}
 	e.ID, e.Attempts, e.Tried, e.Tries, e.Next, e.Reason, e.Notice = "", 0, time.Time{}, nil, time.Now(), "", time.Time{}
 	for i, to := range e.To {
 		e.To[i] = Recipient{Recipient: to.Recipient, NoAliases: to.NoAliases}
 	}
-	if err := q.Add(e, io.NewSectionReader(f, 0, e.Size)); err != nil {
+	if err := q.Add(e, message); err != nil {
 		return nil, err
 	}
 	return e, q.erase(failed, id)
@@ -78,30 +70,6 @@ func (q *Queue) discard(folder string, id ID) error {
 	}
 	defer f.Close()
 	return q.erase(folder, id)
-}
-
-// seize takes the lock of an entry that nobody is at work on. With the file goes
-// the lock.
-func (q *Queue) seize(folder string, id ID) (file, error) {
-	f, err := q.disk.open(folder + string(id) + messageEnd)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, ErrGone
-	}
-	if err != nil {
-		return nil, err
-	}
-	locked, err := f.lock()
-	switch {
-	case err != nil:
-	case !locked:
-		err = ErrBusy
-	case !q.disk.exists(folder + string(id) + envelopeEnd):
-		err = ErrGone
-	default:
-		return f, nil
-	}
-	f.Close()
-	return nil, err
 }
 
 // erase removes an entry whose lock this process has.

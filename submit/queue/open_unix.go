@@ -220,14 +220,12 @@ func oddNames(names []string) error {
 	if len(names) == 0 {
 		return nil
 	}
-	examples := ""
-	for _, name := range names[:min(shown, len(names))] {
-		examples += fmt.Sprintf(" %q", name)
+	more := ""
+	if n := len(names) - shown; n > 0 {
+		names, more = names[:shown], fmt.Sprintf(" and %d more", n)
 	}
-	if more := len(names) - shown; more > 0 {
-		examples += fmt.Sprintf(" and %d more", more)
-	}
-	return fmt.Errorf("in %s, skipped as they are no folders of the users that they name:%s", Shared, examples)
+	examples := strings.Trim(fmt.Sprintf("%q", names), "[]")
+	return fmt.Errorf("in %s, skipped as they are no folders of the users that they name: %s%s", Shared, examples, more)
 }
 
 // MakeShared makes Shared, and in it a folder for each of users. It changes

@@ -350,14 +350,34 @@ type Claim struct {
 	file file
 }
 
-// claimRetries is how often Claim tries again to lock an entry, a millisecond apart:
+// claimRetries is how often seize tries again to lock an entry, a millisecond apart:
 // who holds the lock may only be looking whether the entry is busy.
 const claimRetries = 3
 
 // Claim makes this process the only one to work on an entry. Its errors are
 // ErrBusy, ErrGone, a Bad, and the disk's.
-func (q *Queue) Claim(id ID) (*Claim, error) {
-	f, err := q.disk.open(string(id) + messageEnd)
+func (q *Queue) Claim(id ID) (*Claim, error) { return q.claim("", id) }
+
+func (q *Queue) claim(folder string, id ID) (*Claim, error) {
+	f, err := q.seize(folder, id)
+	if err != nil {
+		return nil, err
+	}
+	e, err := q.read(folder, id)
+	if err == nil {
+		err = q.whole(folder, e)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return &Claim{e, q, f}, nil
+}
+
+// seize takes the lock of an entry that nobody is at work on. With the file goes
+// the lock.
+func (q *Queue) seize(folder string, id ID) (file, error) {
+	f, err := q.disk.open(folder + string(id) + messageEnd)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, ErrGone
 	}
@@ -369,21 +389,17 @@ func (q *Queue) Claim(id ID) (*Claim, error) {
 		time.Sleep(time.Millisecond)
 		locked, err = f.lock()
 	}
-	if err == nil && !locked {
+	switch {
+	case err != nil:
+	case !locked:
 		err = ErrBusy
+	case !q.disk.exists(folder + string(id) + envelopeEnd):
+		err = ErrGone
+	default:
+		return f, nil
 	}
-	var e *Entry
-	if err == nil {
-		e, err = q.Read(id)
-	}
-	if err == nil {
-		err = q.whole("", e)
-	}
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return &Claim{e, q, f}, nil
+	f.Close()
+	return nil, err
 }
 
 // whole returns a Bad if the message of an entry is not as long as it was.
@@ -482,15 +498,12 @@ func (q *Queue) Files(id ID) (envelope []byte, message io.ReadCloser, err error)
 			f.Close()
 			continue
 		}
-		return text, &reader{Reader: io.NewSectionReader(f, 0, 1<<62), Closer: f}, nil
+		return text, struct {
+			io.Reader
+			io.Closer
+		}{io.NewSectionReader(f, 0, 1<<62), f}, nil
 	}
 	return nil, nil, ErrGone
-}
-
-// A reader reads a file that must be closed.
-type reader struct {
-	io.Reader
-	io.Closer
 }
 
 // Discard removes an entry that nobody is at work on, even one that cannot be
