@@ -255,7 +255,7 @@ func (g *group) session(ctx context.Context, patience time.Duration, left *[]smt
 		if first != nil {
 			first.release()
 		}
-		if !errors.As(err, new(*throttle.Busy)) {
+		if !errors.As(err, new(*throttle.Held)) {
 			g.giveUpOld()
 		}
 		return false

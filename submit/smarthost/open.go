@@ -11,7 +11,7 @@
 // The package must not know messages, entries of the queue, or who they are from.
 //
 // Errors: those of dial, trust, login and smtp, before the first MAIL of scope
-// Account; throttle.TooSoon, if the account must not log in now; throttle.Busy, if
+// Account; throttle.TooSoon, if the account must not log in now; throttle.Held, if
 // all its sessions are taken.
 package smarthost
 
@@ -120,12 +120,13 @@ func (o *Opener) note(ctx context.Context, a *config.Account, l *login.Login, er
 		o.Throttle.Works(a)
 	case errors.As(err, new(*throttle.TooSoon)), ctx.Err() != nil:
 	case Leaves(err):
-		o.Log.Fault(o.Throttle.MetBySession(a, err))
+		_, err = o.Throttle.Met(a, err, "")
+		o.Log.Fault(err)
 	case status.KindOf(err) == status.AuthFailed && l != nil:
 		secret, _ := l.Secret(ctx) // none: no access token was to be had
-		o.Log.Fault(o.Throttle.Failed(a, err, &secret))
+		o.Log.Fault(o.Throttle.Note(throttle.Key(a), a.Name, err, &secret))
 	default:
-		o.Log.Fault(o.Throttle.Failed(a, err, nil))
+		o.Log.Fault(o.Throttle.Note(throttle.Key(a), a.Name, err, nil))
 	}
 }
 

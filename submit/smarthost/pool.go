@@ -159,7 +159,7 @@ func (p *Pool) Remark(text string) {
 }
 
 // Get returns a session with an account: one that is idle, or a new one if a slot is
-// free within patience. If there was none, the error is a throttle.Busy.
+// free within patience. If there was none, the error is a throttle.Held.
 func (p *Pool) Get(ctx context.Context, a *config.Account, hello string, patience time.Duration, keepOpen bool) (*Session, error) {
 	wait, deadline := patience, time.Now().Add(patience)
 	if p.Idle != nil {

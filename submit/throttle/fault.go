@@ -111,21 +111,17 @@ func (t *Throttle) Fault(key string) *Fault {
 // setFault writes down what is wrong with an account.
 func (t *Throttle) setFault(key string, f *Fault) error {
 	if err := writeJSON(t.queue.State.Write, faultPrefix+key, f); err != nil {
-		t.unwritten.set(key, f)
+		t.unwritten.faults.Store(key, f)
 		return fmt.Errorf("account %s: %w", f.Account, err)
 	}
-	t.unwritten.set(key, nil)
+	t.unwritten.faults.Delete(key)
 	return nil
 }
 
-// Failed notes that no session with a could be opened. secret is the one that was
-// refused; nil if the login was not to blame. An error is the disk's.
-func (t *Throttle) Failed(a *config.Account, err error, secret *credential.Secret) error {
-	return t.Note(Key(a), a.Name, err, secret)
-}
-
-// Note is Failed for whatever has a key. The waits grow with failures that came
-// when an attempt was due, not with those of callers who do not wait.
+// Note notes that no session could be opened with the account of that name, or what
+// else has the key. secret is the one that was refused; nil if the login was not to
+// blame. The waits grow with failures that came when an attempt was due, not with those
+// of callers who do not wait. An error is the disk's.
 func (t *Throttle) Note(key, name string, err error, secret *credential.Secret) error {
 	if t == nil {
 		return nil
@@ -166,7 +162,7 @@ func (t *Throttle) noteLack(key, name string, err error) {
 	}
 	f.Failures++
 	f.Next = now.Add(t.schedule().Backoff(f.Failures))
-	t.unwritten.set(key, f)
+	t.unwritten.faults.Store(key, f)
 }
 
 // Works forgets all faults of a, which is ready for mail, but a limit. Faults of the
@@ -193,7 +189,7 @@ func (t *Throttle) Forget(key string) {
 	if t == nil {
 		return
 	}
-	t.unwritten.set(key, nil)
+	t.unwritten.faults.Delete(key)
 	if t.queue.State.Read(faultPrefix+key) != nil {
 		t.queue.State.Write(faultPrefix+key, nil)
 	}

@@ -34,10 +34,10 @@ import (
 const longestLimit = 5 * time.Minute
 
 // Held is the error of a message that was not tried, because its account takes no
-// message before a time.
+// message before a time, or because all its sessions are taken.
 type Held struct {
 	Err   error
-	Until time.Time // zero: the account's fault says it
+	Until time.Time // zero: the account's fault says it, or nobody knows
 }
 
 // Error returns why, in words.
@@ -49,10 +49,9 @@ func (h *Held) Unwrap() error { return h.Err }
 // Untried reports whether err says that a message was not tried: its session or
 // its account was not free. until is when it may be tried, if that is known.
 func Untried(err error) (until time.Time, ok bool) {
-	if h := new(Held); errors.As(err, &h) {
-		return h.Until, true
-	}
-	return until, errors.As(err, new(*Busy))
+	h := new(Held)
+	ok = errors.As(err, &h)
+	return h.Until, ok
 }
 
 // Suspected reports whether f is a limit that too few messages have met to be sure.
@@ -84,19 +83,10 @@ const (
 	enoughInDoubt = 4
 )
 
-// Met notes that a message of a was refused with err for a limit of the account's.
-// It reports whether a rests now. An error is the disk's.
+// Met notes that a message of a was refused with err for a limit of the account's; ""
+// stands for a session that was refused before any message. It reports whether a rests
+// now. An error is the disk's.
 func (t *Throttle) Met(a *config.Account, refusal error, message queue.ID) (rests bool, err error) {
-	return t.met(a, refusal, string(message))
-}
-
-// MetBySession is Met for a session that was refused before any message.
-func (t *Throttle) MetBySession(a *config.Account, refusal error) error {
-	_, err := t.met(a, refusal, sessionMark+string(queue.NewID(time.Now())))
-	return err
-}
-
-func (t *Throttle) met(a *config.Account, refusal error, by string) (rests bool, err error) {
 	if t == nil {
 		return false, nil
 	}
@@ -107,6 +97,10 @@ func (t *Throttle) met(a *config.Account, refusal error, by string) (rests bool,
 	}
 	if t.halts(f) {
 		return true, nil // the message was on its way when others met the limit
+	}
+	by := string(message)
+	if by == "" {
+		by = sessionMark + string(queue.NewID(now))
 	}
 	most := enough
 	switch probed := f.Failures > 0 && len(f.MetBy) == 0; {

@@ -15,8 +15,8 @@
 // The package must not know sessions, messages or entries; of SMTP it knows the
 // words of a refusal, from which it tells a limit.
 //
-// Errors: Busy, if all sessions of an account are taken; Held, if the account takes
-// no message before a time; TooSoon, if a login must not be tried yet; and those of
+// Errors: Held, if all sessions of an account are taken, or the account takes no
+// message before a time; TooSoon, if a login must not be tried yet; and those of
 // the disk, which stop no mail.
 package throttle
 
@@ -50,6 +50,9 @@ func New(q *queue.Queue, c *config.Config, u *Unwritten) *Throttle {
 	if q == nil {
 		return nil
 	}
+	if u == nil {
+		u = new(Unwritten)
+	}
 	return &Throttle{q, c, u}
 }
 
@@ -62,52 +65,28 @@ func (t *Throttle) schedule() queue.Schedule { return Schedule(t.config) }
 
 // Unwritten holds faults that the disk did not take, for all Throttles of a
 // process. Without it one login would be tried again and again where the disk is
-// full. A nil Unwritten holds none.
+// full.
 type Unwritten struct {
-	mu     sync.Mutex
-	faults map[string]*Fault // by the key of the account
+	faults sync.Map // *Fault by the key of the account; nil is none
 }
 
 func (u *Unwritten) get(key string) *Fault {
-	if u == nil {
-		return nil
-	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return u.faults[key]
-}
-
-// set holds a fault; nil is none.
-func (u *Unwritten) set(key string, f *Fault) {
-	if u == nil {
-		return
-	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if f == nil {
-		delete(u.faults, key)
-		return
-	}
-	if u.faults == nil {
-		u.faults = make(map[string]*Fault)
-	}
-	u.faults[key] = f
+	f, _ := u.faults.Load(key)
+	fault, _ := f.(*Fault)
+	return fault
 }
 
 // Lacks reports whether this process lacks something that an account needs, and
 // that another process may have (credential.ErrNoVariable).
-func (u *Unwritten) Lacks() bool {
+func (u *Unwritten) Lacks() (lacks bool) {
 	if u == nil {
 		return false
 	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	for _, f := range u.faults {
-		if f.lack {
-			return true
-		}
-	}
-	return false
+	u.faults.Range(func(key, _ any) bool {
+		lacks = u.LacksFor(key.(string))
+		return !lacks
+	})
+	return lacks
 }
 
 // LacksFor is Lacks for the account with a key.
@@ -138,14 +117,8 @@ func KeyOf(by any) string {
 // SlotTime is how long a message waits for one of its account's sessions.
 const SlotTime = 4 * time.Second
 
-// Busy is the error of a session that there was no slot for.
-type Busy struct{ error }
-
-// Unwrap returns the error in words.
-func (b *Busy) Unwrap() error { return b.error }
-
 // Slot takes one of the sessions that the user's processes may have with an
-// account at once, and waits up to patience for it; after that the error is a Busy.
+// account at once, and waits up to patience for it; after that the error is a Held.
 // release gives the session back. A Throttle that is nil has any number of them.
 func (t *Throttle) Slot(ctx context.Context, a *config.Account, patience time.Duration) (release func(), err error) {
 	if t == nil {
@@ -163,7 +136,7 @@ func (t *Throttle) Slot(ctx context.Context, a *config.Account, patience time.Du
 			}
 		}
 		if time.Now().After(deadline) {
-			return nil, &Busy{status.Connection.Errorf("all %d sessions with %s are busy", t.config.Sessions, a.Name)}
+			return nil, &Held{Err: status.Connection.Errorf("all %d sessions with %s are busy", t.config.Sessions, a.Name)}
 		}
 		if err := Pause(ctx, a); err != nil {
 			return nil, err

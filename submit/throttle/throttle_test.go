@@ -62,7 +62,7 @@ func TestOtherFaultsWhileResting(t *testing.T) {
 	}
 	failed := func(err error, secret *credential.Secret) {
 		t.Helper()
-		if err := l.Failed(a, err, secret); err != nil {
+		if err := l.Note(Key(a), a.Name, err, secret); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -95,7 +95,7 @@ func TestWorksEndsFaults(t *testing.T) {
 	failures := errors.Join(
 		l.Note("0123", "work", status.Connection.Errorf("connect to old:25: refused"), nil),
 		l.Note("4567", "other", status.Connection.Errorf("connect to other:25: refused"), nil),
-		l.Failed(a, status.Connection.Errorf("connect to new:25: refused"), nil))
+		l.Note(Key(a), a.Name, status.Connection.Errorf("connect to new:25: refused"), nil))
 	if _, err := l.Met(limited, status.Limited.Errorf("450 slow"), "x"); err != nil || failures != nil {
 		t.Fatal(err, failures)
 	}
@@ -154,13 +154,13 @@ func TestUnwritten(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(l.queue.String(), "account", faultPrefix+Key(a), "x"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Failed(a, status.Connection.Errorf("nobody there"), nil); err == nil {
+	if err := l.Note(Key(a), a.Name, status.Connection.Errorf("nobody there"), nil); err == nil {
 		t.Error("no error, though nothing can be written")
 	}
 	if f := l.Fault(Key(a)); f == nil || f.Failures != 1 {
 		t.Errorf("fault: %+v", f)
 	}
-	if err := l.Failed(a, fmt.Errorf("secret: %w", credential.ErrNoVariable), nil); err != nil {
+	if err := l.Note(Key(a), a.Name, fmt.Errorf("secret: %w", credential.ErrNoVariable), nil); err != nil {
 		t.Error(err)
 	}
 	if !l.unwritten.Lacks() || !l.unwritten.LacksFor(Key(a)) || l.unwritten.LacksFor("other") {
@@ -173,7 +173,7 @@ func TestNothingWithoutQueue(t *testing.T) {
 	l, a := New(nil, config.Default(), nil), account(t, "work")
 	a.Rate = config.Rate{Messages: 1, Time: time.Minute}
 	for range 3 {
-		if err := l.Failed(a, status.AuthFailed.Errorf("535 no"), new(credential.Secret)); err != nil {
+		if err := l.Note(Key(a), a.Name, status.AuthFailed.Errorf("535 no"), new(credential.Secret)); err != nil {
 			t.Error(err)
 		}
 		if rests, err := l.Met(a, status.Limited.Errorf("450 slow"), "x"); rests || err != nil {
