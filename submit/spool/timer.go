@@ -5,8 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"sendoff/submit/process"
@@ -25,28 +23,22 @@ const TimerInterval = 5 * time.Minute
 // timerSlack is how much later than announced a timer may come.
 const timerSlack = 2 * time.Minute
 
-// formatNote returns the note of a timer that came at a time and comes every so often.
-func formatNote(at time.Time, every time.Duration) []byte {
-	return fmt.Appendf(nil, "%d %d end\n", at.Unix(), int(every.Seconds()))
-}
-
 // announces reports whether a timer that has left that note still comes. A note of
 // the future may be from before the clock was set right.
 func announces(note []byte) bool {
-	words := strings.Fields(string(note))
-	if len(words) != 3 || words[2] != "end" {
+	var at int64
+	var every int32
+	if _, err := fmt.Sscanf(string(note), "%d %d end\n", &at, &every); err != nil {
 		return false
 	}
-	at, err1 := strconv.ParseInt(words[0], 10, 64)
-	every, err2 := strconv.ParseInt(words[1], 10, 32)
 	ago := time.Since(time.Unix(at, 0))
-	return err1 == nil && err2 == nil && ago >= 0 && ago <= 2*time.Duration(every)*time.Second+timerSlack
+	return ago >= 0 && ago <= 2*time.Duration(every)*time.Second+timerSlack
 }
 
 // MarkTimer notes that a timer runs the queue each interval; if it is root's, for
 // all users, the note is for everybody, unless nothing can be done for the others.
 func (s *Spool) MarkTimer(every time.Duration, all bool) error {
-	note := formatNote(time.Now(), every)
+	note := fmt.Appendf(nil, "%d %d end\n", time.Now().Unix(), int(every.Seconds()))
 	if s.Queue != nil {
 		s.Queue.State.Write(timerState, note)
 	}
