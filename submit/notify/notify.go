@@ -124,17 +124,13 @@ func (l *List) IsTelling() bool {
 // that took too long, or when ctx has ended, the rest is only counted in the log:
 // each would take as long.
 func (l *List) TellAll(ctx context.Context) {
-	for late := false; ; {
-		e, more, ok := l.take()
-		switch {
-		case !ok:
-			return
-		case late || ctx.Err() != nil:
-			for range more {
-				l.take()
+	late := false
+	for events := l.take(); len(events) > 0; events = l.take() {
+		for i, e := range events {
+			if late || ctx.Err() != nil {
+				e.Log.Fault(fmt.Errorf("notify-command was not run for %d more events; they are in the log", len(events)-i))
+				break
 			}
-			e.Log.Fault(fmt.Errorf("notify-command was not run for %d more events; they are in the log", 1+more))
-		default:
 			if bug := process.Guarded(func() { late = e.Tell() }); bug != nil {
 				e.Log.Fault(bug)
 			}
@@ -142,14 +138,11 @@ func (l *List) TellAll(ctx context.Context) {
 	}
 }
 
-// take returns the first event, and how many are behind it. Without any, telling ends.
-func (l *List) take() (e Event, more int, ok bool) {
+// take returns all events. Without any, telling ends.
+func (l *List) take() []Event {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.events) == 0 {
-		l.telling = false
-		return e, 0, false
-	}
-	e, l.events = l.events[0], l.events[1:]
-	return e, len(l.events), true
+	events := l.events
+	l.events, l.telling = nil, len(events) > 0
+	return events
 }
