@@ -142,7 +142,6 @@ func (d *Dialer) dial(ctx context.Context, a *config.Account, network, address s
 	return system.DialContext(ctx, network, address)
 }
 
-// dialName is what errors call h.
 func (h Hop) dialName() string {
 	if h.Server.Kind() != config.Host {
 		return h.Name
@@ -154,7 +153,6 @@ func (h Hop) dialName() string {
 	return name
 }
 
-// unreached returns why there is no connection to name.
 func unreached(ctx context.Context, name string, err error, limit time.Duration) error {
 	if dns := new(net.DNSError); errors.As(err, &dns) { // the proxy's name
 		return status.LookUp(dns.Name, dns)

@@ -80,7 +80,6 @@ func (w *Hops) All() ([]Hop, error) {
 	return w.todo, nil
 }
 
-// loopback is the address of this machine to itself.
 func loopback(six bool) netip.Addr {
 	if six {
 		return netip.IPv6Loopback()
@@ -102,10 +101,8 @@ func (w *Hops) patience(an answer) time.Duration {
 	return 0
 }
 
-// onlyLast reports whether all hops that are left come last.
 func (w *Hops) onlyLast() bool { return len(w.todo) > 0 && w.todo[0].last }
 
-// hop returns the hop to an address of the target.
 func (w *Hops) hop(ip netip.Addr) Hop {
 	h := Hop{Target: w.Target, Address: netip.AddrPortFrom(ip, uint16(w.Port))}
 	h.last = w.d.Is(h, Stalls)
@@ -148,7 +145,6 @@ func (w *Hops) sort() {
 	w.todo = append(w.todo, last...)
 }
 
-// next takes the hop whose turn it is.
 func (w *Hops) next() Hop {
 	h := w.todo[0]
 	w.todo = w.todo[1:]
@@ -172,7 +168,6 @@ const (
 	rankNoSuchHost  = 3000
 )
 
-// note keeps err if its rank is lower than that of the error there is.
 func (f *failure) note(rank int, err error) {
 	if errors.Is(err, syscall.ENETUNREACH) || errors.Is(err, syscall.EADDRNOTAVAIL) {
 		rank += rankUnreachable

@@ -103,7 +103,6 @@ func (t *tail) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// last returns the last line that is not blank.
 func (t *tail) last() string {
 	lines := strings.Split(strings.TrimSpace(string(t.kept)), "\n")
 	return status.Printable(strings.TrimSpace(lines[len(lines)-1]))

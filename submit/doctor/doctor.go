@@ -86,10 +86,8 @@ func fine(format string, args ...any) finding {
 func noted(err error) finding   { return finding{resultNote, "", err} }
 func failing(err error) finding { return finding{resultFail, "", err} }
 
-// single returns the findings of a check that has only f.
 func single(f finding) []finding { return []finding{f} }
 
-// words returns what a finding says, on one line.
 func (f finding) words() string {
 	if f.err != nil {
 		return status.OneLine(f.err)
@@ -192,7 +190,6 @@ func newDoctor(s *submit.Submitter, c Checkup) *doctor {
 	return d
 }
 
-// close ends what the checks have begun.
 func (d *doctor) close() {
 	d.login.Close()
 	if d.session != nil {
@@ -208,7 +205,6 @@ func (d *doctor) name() string {
 	return d.account.Name
 }
 
-// write writes a finding as a line.
 func (d *doctor) write(w io.Writer, check string, f finding) error {
 	line := struct {
 		Check  string `json:"check"`

@@ -88,7 +88,6 @@ type privateFile struct {
 	judged     bool // a delivery refuses the file if others could have written it
 }
 
-// private returns the files that nobody else should read.
 func (d *doctor) private() []privateFile {
 	if d.account == nil {
 		return nil
@@ -119,7 +118,6 @@ func (d *doctor) sources() []credential.Ref {
 	return refs
 }
 
-// choice says which account it is.
 func (d *doctor) choice(context.Context) []finding {
 	if d.account == nil {
 		return single(failing(d.fault))
@@ -253,7 +251,6 @@ func (d *doctor) queue(context.Context) []finding {
 	return single(fine("in %s", q))
 }
 
-// runner says what runs the queue.
 func (d *doctor) runner(context.Context) []finding {
 	s := d.s
 	locked, _ := s.Queue.State.Locked(spool.RunnerLock)

@@ -135,7 +135,6 @@ func (d *doctor) speaks(h dial.Hop) bool {
 	return slices.ContainsFunc(d.meetings, func(m *meeting) bool { return m.Err == nil && m.Address == h.Address })
 }
 
-// goodMeeting returns a meeting that went well, or nil.
 func (d *doctor) goodMeeting() *meeting {
 	if i := slices.IndexFunc(d.meetings, func(m *meeting) bool { return m.Err == nil }); i >= 0 {
 		return d.meetings[i]
@@ -194,7 +193,6 @@ func (f finding) about(whom string) finding {
 	return f
 }
 
-// certificates looks at the TLS connection with each address.
 func (d *doctor) certificates(context.Context) []finding {
 	return d.perMeeting(smarthost.Securing, func(m *meeting) finding {
 		switch {
@@ -232,7 +230,6 @@ func (d *doctor) certificate(cs *tls.ConnectionState) finding {
 	return fine("%s", words)
 }
 
-// greetings looks at what each server says of itself.
 func (d *doctor) greetings(context.Context) []finding {
 	return d.perMeeting(smarthost.Greeting, func(m *meeting) finding {
 		offers := "offers no extension"

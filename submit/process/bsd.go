@@ -4,7 +4,6 @@ package process
 
 import "golang.org/x/sys/unix"
 
-// peerOf asks for LOCAL_PEERCRED.
 func peerOf(fd int) (Peer, error) {
 	c, err := unix.GetsockoptXucred(fd, 0, unix.LOCAL_PEERCRED)
 	if err != nil {

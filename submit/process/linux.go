@@ -104,7 +104,6 @@ func liftLimit() (lower func()) {
 	}
 }
 
-// peerOf asks for SO_PEERCRED.
 func peerOf(fd int) (Peer, error) {
 	c, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
 	if err != nil {
@@ -167,7 +166,6 @@ func aclOf(f *os.File) bool {
 	return hasACL(func(name string, to []byte) (int, error) { return unix.Fgetxattr(int(f.Fd()), name, to) })
 }
 
-// aclAt is aclOf for the folder at path.
 func aclAt(path string) bool {
 	return hasACL(func(name string, to []byte) (int, error) { return unix.Lgetxattr(path, name, to) })
 }

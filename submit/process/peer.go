@@ -118,7 +118,6 @@ func plain(a netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())
 }
 
-// ends returns the two addresses of a TCP connection.
 func ends(conn net.Conn) (near, far netip.AddrPort, err error) {
 	a, ok1 := conn.LocalAddr().(*net.TCPAddr)
 	b, ok2 := conn.RemoteAddr().(*net.TCPAddr)

@@ -108,14 +108,12 @@ func record(b *bytes.Buffer, e *envelope.Envelope, content io.Reader) error {
 	return err
 }
 
-// parameter writes a parameter of a command, if it was there.
 func parameter(b *bytes.Buffer, name, value string) {
 	if value != "" {
 		fmt.Fprintf(b, " %s=%s", name, value)
 	}
 }
 
-// traceTo returns a trace that writes the dialogue to w, a line each.
 func traceTo(w io.Writer) func(smtp.Line) {
 	var mu sync.Mutex
 	return func(l smtp.Line) {

@@ -142,7 +142,6 @@ func Limit(ctx context.Context, a *config.Account) (context.Context, context.Can
 	return context.WithTimeoutCause(ctx, limit, notReady(limit))
 }
 
-// search tries one server after the other.
 func (o *opening) search(ctx context.Context) (*smtp.Session, error) {
 	ctx, cancel := Limit(ctx, o.account)
 	defer cancel()
@@ -173,7 +172,6 @@ type opening struct {
 	classical          bool     // the last handshake was made with classical key shares only
 }
 
-// missed notes that no hop of a target was reached.
 func (o *opening) missed(err error) {
 	o.Remark(err.Error())
 	o.unreached = cmp.Or(o.unreached, err)
@@ -228,7 +226,6 @@ func (o *opening) goesOn(t dial.Target, err error) bool {
 	return false
 }
 
-// share gives one of several addresses its share of the time that is left.
 func share(ctx context.Context, addresses int) (context.Context, context.CancelFunc) {
 	deadline, _ := ctx.Deadline()
 	part := time.Until(deadline) / time.Duration(addresses)
@@ -273,7 +270,6 @@ func (o *opening) begin(ctx context.Context, h dial.Hop, conn net.Conn, c *tls.C
 // OnlyClassical says how TLS works where a longer ClientHello is lost.
 const OnlyClassical = "only with classical key shares: something on the way takes no ClientHello of more than one packet"
 
-// start makes a session of a connection.
 func (o *opening) start(ctx context.Context, h dial.Hop, conn net.Conn, options smtp.Options) (*smtp.Session, error) {
 	a := o.account
 	way := h.Server.Way()

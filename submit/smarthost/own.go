@@ -25,7 +25,6 @@ func RefuseOwn(a *config.Account, sockets []net.Listener) error {
 	return nil
 }
 
-// sameFile reports whether two paths lead to one file, if by different ways.
 func sameFile(a, b string) bool {
 	one, err1 := os.Stat(a)
 	other, err2 := os.Stat(b)

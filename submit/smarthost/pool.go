@@ -93,7 +93,6 @@ func (i *Idle) take(match func(*Session) bool) *Session {
 	return s
 }
 
-// put keeps s until its time is over.
 func (i *Idle) put(s *Session) {
 	i.mu.Lock()
 	defer i.mu.Unlock()

@@ -91,7 +91,6 @@ type progress struct {
 	start, latest time.Time // latest is zero until there is a line
 }
 
-// Read reads the message, and now and then writes the line.
 func (p *progress) Read(b []byte) (int, error) {
 	n, err := p.message.Read(b)
 	p.mu.Lock()
@@ -111,7 +110,6 @@ func (p *progress) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// clear takes the line away.
 func (p *progress) clear() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

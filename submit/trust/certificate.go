@@ -61,7 +61,6 @@ func authoritiesPlace() string {
 	return ""
 }
 
-// invalid says what is wrong with one certificate of a chain, and which it is.
 func (v *verifier) invalid(sent []*x509.Certificate, e x509.CertificateInvalidError) string {
 	switch e.Reason {
 	case x509.Expired:
@@ -92,7 +91,6 @@ func (v *verifier) whose(sent []*x509.Certificate, c *x509.Certificate) string {
 	return fmt.Sprintf("that of %s above it: ", shortName(c))
 }
 
-// trusted says where the trusted authorities are.
 func (v *verifier) trusted() string {
 	if v.given != nil {
 		return "tls-ca"

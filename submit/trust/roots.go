@@ -138,7 +138,6 @@ func WithClassicalShares(c *tls.Config, done func()) *tls.Config {
 	return c
 }
 
-// authorities reads the file of tls-ca.
 func authorities(file string) (*x509.CertPool, error) {
 	text, err := readRegular(file)
 	if err != nil {
