@@ -162,7 +162,7 @@ func TestLongClientHello(t *testing.T) {
 			box.sizes()
 			for _, name := range s.Queue.State.List() {
 				if strings.HasPrefix(name, "address-") {
-					s.Queue.State.Write(name, fmt.Appendf(nil, "classical %s\n", time.Now().Add(-25*time.Hour).Format(time.RFC3339Nano)))
+					s.Queue.State.Write(name, fmt.Appendf(nil, `{"classical": %q}`, time.Now().Add(-time.Hour).Format(time.RFC3339Nano)))
 				}
 			}
 			if err := send(); err != nil || box.sizes() != "long short" {

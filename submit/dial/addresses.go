@@ -3,12 +3,11 @@ package dial
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
+	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 	"time"
-
-	"sendoff/submit/state"
 )
 
 // A Trait is what is remembered of an address for a while, by all processes of
@@ -30,9 +29,6 @@ var (
 	ToldOfLogins = Trait{"logins", 24 * time.Hour}
 )
 
-// traits are all of them.
-var traits = [...]Trait{ClassicalOnly, Stalls, ToldOfLogins}
-
 // addressPrefix begins the names of the files of addresses.
 const addressPrefix = "address-"
 
@@ -41,46 +37,38 @@ func addressFile(h Hop) string {
 	return addressPrefix + hex.EncodeToString(sum[:8])
 }
 
-// traitsOf returns what is remembered under name, and since when. A time in the
-// future was written by a clock that was wrong.
-func traitsOf(d *state.Folder, name string) map[string]time.Time {
-	since := make(map[string]time.Time)
-	for line := range strings.Lines(string(d.Read(name))) {
-		word, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
-		at, err := time.Parse(time.RFC3339Nano, value)
-		i := slices.IndexFunc(traits[:], func(t Trait) bool { return t.name == word })
-		if err == nil && i >= 0 && time.Since(at) >= 0 && time.Since(at) < traits[i].lasts {
-			since[word] = at
-		}
+// traits returns until when each trait is remembered in a file of the state folder, as
+// JSON. It is empty if the file cannot be read.
+func (d *Dialer) traits(file string) map[string]time.Time {
+	var until map[string]time.Time
+	if json.Unmarshal(d.State.Read(file), &until) != nil || until == nil {
+		return make(map[string]time.Time)
 	}
-	return since
+	return until
 }
 
-// Is reports whether t is remembered of h.
+// Is reports whether t is remembered of h. A time that is too far in the future was
+// written by a clock that was wrong.
 func (d *Dialer) Is(h Hop, t Trait) bool {
-	_, ok := traitsOf(d.State, addressFile(h))[t.name]
-	return ok
+	left := time.Until(d.traits(addressFile(h))[t.name])
+	return 0 < left && left <= t.lasts
 }
 
 // Remember remembers t of h from now on. A disk that does not take it costs
 // another attempt, and no mail.
 func (d *Dialer) Remember(h Hop, t Trait) {
-	since := traitsOf(d.State, addressFile(h))
-	since[t.name] = time.Now()
-	text := "address " + h.Endpoint() + "\n"
-	for _, t := range traits {
-		if at, ok := since[t.name]; ok {
-			text += fmt.Sprintf("%s %s\n", t.name, at.UTC().Format(time.RFC3339Nano))
-		}
-	}
-	d.State.Write(addressFile(h), []byte(text))
+	until := d.traits(addressFile(h))
+	until[t.name] = time.Now().Add(t.lasts)
+	text, _ := json.Marshal(until) // times of this century
+	d.State.Write(addressFile(h), text)
 }
 
 // Sweep removes the files of addresses of which nothing is remembered any more.
 func (d *Dialer) Sweep() {
-	for _, name := range d.State.List() {
-		if strings.HasPrefix(name, addressPrefix) && len(traitsOf(d.State, name)) == 0 {
-			d.State.Write(name, nil)
+	for _, file := range d.State.List() {
+		lasts := func(until time.Time) bool { return time.Now().Before(until) }
+		if strings.HasPrefix(file, addressPrefix) && !slices.ContainsFunc(slices.Collect(maps.Values(d.traits(file))), lasts) {
+			d.State.Write(file, nil)
 		}
 	}
 }

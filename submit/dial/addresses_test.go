@@ -23,7 +23,7 @@ func TestStalledClock(t *testing.T) {
 		ago  time.Duration
 		want bool
 	}{{time.Minute, true}, {61 * time.Minute, false}, {-time.Minute, false}} {
-		q.State.Write(addressFile(h), fmt.Appendf(nil, "stalled %s\n", time.Now().Add(-tt.ago).Format(time.RFC3339Nano)))
+		q.State.Write(addressFile(h), fmt.Appendf(nil, `{"stalled": %q}`, time.Now().Add(time.Hour-tt.ago).Format(time.RFC3339Nano)))
 		if got := d.Is(h, Stalls); got != tt.want {
 			t.Errorf("%s ago: %v", tt.ago, got)
 		}
