@@ -354,8 +354,6 @@ func isThisProgram(path string) bool {
 		return false
 	case os.SameFile(a, b):
 		return true
-	case a.Size() != b.Size():
-		return false
 	}
 	mine, errA := os.ReadFile(self)
 	theirs, errB := os.ReadFile(path)

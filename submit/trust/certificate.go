@@ -7,7 +7,6 @@ import (
 	"crypto/x509/pkix"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"slices"
 	"strings"
@@ -128,40 +127,26 @@ const (
 
 func wrongName(e x509.HostnameError) string {
 	c := e.Certificate
-	hosts, addresses := names(c)
-	all := slices.Concat(hosts, addresses)
-	if net.ParseIP(e.Host) != nil {
-		all = slices.Concat(addresses, hosts) // first those of the kind that was asked for
-	}
-	if len(all) == 0 {
+	all := Names(c)
+	if all == "" {
 		words := "it names no host at all, and so not " + e.Host
 		if cn := c.Subject.CommonName; cn != "" {
 			words += fmt.Sprintf("; its common name %q does not count", status.Line(cn, maxName))
 		}
 		return words
 	}
-	return fmt.Sprintf("it is for %s, not for %s", list(all), e.Host)
+	return fmt.Sprintf("it is for %s, not for %s", all, e.Host)
 }
 
 // Names lists the hosts and addresses that c is for, as many as a person wants to read.
 func Names(c *x509.Certificate) string {
-	hosts, addresses := names(c)
-	return list(append(hosts, addresses...))
-}
-
-// names returns the hosts and addresses that c is for.
-func names(c *x509.Certificate) (hosts, addresses []string) {
+	var names []string
 	for _, name := range c.DNSNames {
-		hosts = append(hosts, status.Line(name, maxName))
+		names = append(names, status.Line(name, maxName))
 	}
 	for _, ip := range c.IPAddresses {
-		addresses = append(addresses, ip.String())
+		names = append(names, ip.String())
 	}
-	return hosts, addresses
-}
-
-// list lists as many of names as a person wants to read.
-func list(names []string) string {
 	more := ""
 	if n := len(names) - maxNames; n > 0 {
 		names, more = names[:maxNames], fmt.Sprintf(", and %d more", n)

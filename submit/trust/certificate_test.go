@@ -181,7 +181,7 @@ func TestCertificateWords(t *testing.T) {
 		{"no name", "mx.example", root, by(root, names()),
 			"it names no host at all, and so not mx.example", "only a name in the certificate's subjectAltName counts"},
 		{"another address", "127.0.0.1", root, by(root, func(c *template) { c.IPAddresses = []net.IP{net.IPv4(192, 0, 2, 1), net.ParseIP("2001:db8::1")} }),
-			"it is for 192.0.2.1, 2001:db8::1, mx.example, not for 127.0.0.1", "is this the server you meant?"},
+			"it is for mx.example, 192.0.2.1, 2001:db8::1, not for 127.0.0.1", "is this the server you meant?"},
 		{"a name, no address", "127.0.0.1", root, by(root, plain),
 			"it is for mx.example, not for 127.0.0.1", "is this the server you meant?"},
 		{"self-signed", "mx.example", root, by(nil, func(c *template) { c.Subject = named("mx") }),
