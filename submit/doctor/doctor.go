@@ -137,13 +137,10 @@ func Run(ctx context.Context, s *submit.Submitter, w io.Writer, c Checkup) error
 			}
 		}
 	}
-	switch failures {
-	case 0:
+	if failures == 0 {
 		return nil
-	case 1:
-		return status.KindOf(worst).Errorf("one check failed")
 	}
-	return status.KindOf(worst).Errorf("%d checks failed", failures)
+	return status.KindOf(worst).Errorf("%d check%s failed", failures, status.Plural(failures))
 }
 
 // A doctor is one run of the checks, with what the checks made so far have found for

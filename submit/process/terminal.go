@@ -60,7 +60,7 @@ func Ask(prompt string) (string, error) {
 	in := int(os.Stdin.Fd())
 	before, err := term.MakeRaw(in)
 	if err != nil {
-		return untilStopped(readLine)
+		return "", err
 	}
 	line, err := untilStopped(func() (string, error) { return readTyped(os.Stdin, os.Stderr) })
 	return line, errors.Join(err, term.Restore(in, before))
