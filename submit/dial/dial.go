@@ -23,6 +23,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"strconv"
 	"time"
 
@@ -161,6 +162,10 @@ func unreached(ctx context.Context, name string, err error, limit time.Duration)
 	if errors.As(err, &op) {
 		err = op.Err
 	}
+	var call *os.SyscallError
+	if errors.As(err, &call) { // its name says nothing to a person
+		err = call.Err
+	}
 	var timeout net.Error
 	if errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, context.DeadlineExceeded) {
 		err = fmt.Errorf("no answer within %s", limit.Round(time.Second/10))
@@ -168,16 +173,5 @@ func unreached(ctx context.Context, name string, err error, limit time.Duration)
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
 	}
-	return status.Connection.Errorf("connect to %s: %w", name, unwrapSyscall(err))
-}
-
-// unwrapSyscall drops the name of the system call: it says nothing to a
-// person.
-func unwrapSyscall(err error) error {
-	if inner := errors.Unwrap(err); inner != nil {
-		if _, ok := err.(interface{ Timeout() bool }); ok {
-			return inner
-		}
-	}
-	return err
+	return status.Connection.Errorf("connect to %s: %w", name, err)
 }
