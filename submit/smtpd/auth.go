@@ -9,15 +9,15 @@ import (
 
 // A mechanism is one row of the ways to log in.
 type mechanism struct {
-	name string
-	// ask asks for what the initial response, nil if there was none, did not
-	// give.
-	ask func(s *session, initial []byte) (user, password string, err error)
+	name   string
+	prompt string // for a client that gives no initial response
+	// read takes the first response, and asks for what is not in it.
+	read func(s *session, response []byte) (user, password string, err error)
 }
 
 var mechanisms = []mechanism{
-	{"PLAIN", (*session).plain},
-	{"LOGIN", (*session).login},
+	{"PLAIN", "", (*session).plain},
+	{"LOGIN", "Username:", (*session).login},
 }
 
 func offerAuth(s *session) (string, bool) {
@@ -43,14 +43,16 @@ func (s *session) auth(args string) {
 		s.fault(504, "5.5.4", "unknown mechanism")
 		return
 	}
-	var first []byte
+	var response []byte
 	var err error
 	if given {
-		first, err = unbase64(initial)
+		response, err = unbase64(initial)
+	} else {
+		response, err = s.challenge(mechanisms[i].prompt)
 	}
 	var user, password string
 	if err == nil {
-		user, password, err = mechanisms[i].ask(s, first)
+		user, password, err = mechanisms[i].read(s, response)
 	}
 	var bad *badLine
 	switch {
@@ -68,31 +70,21 @@ func (s *session) auth(args string) {
 }
 
 // plain is RFC 4616. Nobody may act for somebody else.
-func (s *session) plain(initial []byte) (user, password string, err error) {
-	if initial == nil {
-		if initial, err = s.challenge(""); err != nil {
-			return "", "", err
-		}
-	}
-	part := strings.Split(string(initial), "\x00")
+func (s *session) plain(response []byte) (user, password string, err error) {
+	part := strings.Split(string(response), "\x00")
 	if len(part) != 3 || part[0] != "" && part[0] != part[1] {
 		return "", "", &badLine{"not what PLAIN asks for"}
 	}
 	return part[1], part[2], nil
 }
 
-// login asks for the two in turn, in the words that clients wait for.
-func (s *session) login(initial []byte) (user, password string, err error) {
-	if initial == nil {
-		if initial, err = s.challenge("Username:"); err != nil {
-			return "", "", err
-		}
-	}
+// login asks for the password, in the word that clients wait for.
+func (s *session) login(response []byte) (user, password string, err error) {
 	secret, err := s.challenge("Password:")
-	return string(initial), string(secret), err
+	return string(response), string(secret), err
 }
 
-// challenge asks the client and returns what it answers, which is never nil.
+// challenge asks the client and returns what it answers.
 func (s *session) challenge(text string) ([]byte, error) {
 	s.reply(334, "", base64.StdEncoding.EncodeToString([]byte(text)))
 	s.allow()
@@ -104,7 +96,7 @@ func (s *session) challenge(text string) ([]byte, error) {
 		return nil, &badLine{"cancelled"}
 	}
 	if line == "" {
-		return []byte{}, nil
+		return nil, nil
 	}
 	return unbase64(line)
 }
@@ -112,7 +104,7 @@ func (s *session) challenge(text string) ([]byte, error) {
 // unbase64 decodes a response; "=" is an empty one.
 func unbase64(text string) ([]byte, error) {
 	if text == "=" {
-		return []byte{}, nil
+		return nil, nil
 	}
 	raw, err := base64.StdEncoding.Strict().DecodeString(text)
 	if err != nil || text == "" {

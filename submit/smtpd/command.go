@@ -205,33 +205,24 @@ func (s *session) data(string) {
 	}
 }
 
-// basic gives the enhanced codes that have a basic code of their own (RFC
-// 5248); the others get that of their class.
-var basic = [...]struct {
-	enhanced status.Code
-	code     int
-}{
-	{status.Code{Class: 4, Subject: 2, Detail: 2}, 452},
-	{status.Code{Class: 4, Subject: 3, Detail: 1}, 452},
-	{status.Code{Class: 4, Subject: 5, Detail: 3}, 452},
-	{status.Code{Class: 5, Subject: 1, Detail: 1}, 550},
-	{status.Code{Class: 5, Subject: 1, Detail: 3}, 501},
-	{status.Code{Class: 5, Subject: 2, Detail: 2}, 552},
-	{status.Code{Class: 5, Subject: 3, Detail: 4}, 552},
-	{status.Code{Class: 5, Subject: 6, Detail: 7}, 553},
-}
-
 // refuse replies with err's status and text; permanent is the basic code of a
-// permanent refusal that has none of its own.
+// permanent refusal whose enhanced code has none of its own (RFC 5248).
 func (s *session) refuse(err error, permanent int) {
 	enhanced, code := status.Of(err), permanent
 	if enhanced.Class != 5 {
 		enhanced.Class, code = 4, 451
 	}
-	for _, b := range basic {
-		if b.enhanced == enhanced {
-			code = b.code
-		}
+	switch enhanced.String() {
+	case "4.2.2", "4.3.1", "4.5.3":
+		code = 452
+	case "5.1.1":
+		code = 550
+	case "5.1.3":
+		code = 501
+	case "5.2.2", "5.3.4":
+		code = 552
+	case "5.6.7":
+		code = 553
 	}
 	s.reply(code, enhanced.String(), printable(err.Error()))
 }

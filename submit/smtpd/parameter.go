@@ -41,34 +41,32 @@ var extensions = []extension{
 }
 
 // path reads the address after FROM: or TO:, and returns the words behind it.
-func (s *session) path(args, prefix string) (envelope.Address, []string, error) {
-	none := envelope.Address{}
+func (s *session) path(args, prefix string) (a envelope.Address, params []string, err error) {
 	if len(args) < len(prefix) || !strings.EqualFold(args[:len(prefix)], prefix) {
-		return none, nil, fmt.Errorf("%s is missing", prefix)
+		return a, nil, fmt.Errorf("%s is missing", prefix)
 	}
 	text := strings.TrimLeft(args[len(prefix):], " \t") // against the grammar, but common
 	var path, rest string
 	if strings.HasPrefix(text, "<") {
 		end := closing(text)
 		if end < 0 {
-			return none, nil, errors.New("> is missing")
+			return a, nil, errors.New("> is missing")
 		}
 		path, rest = text[1:end], text[end+1:]
 		if rest != "" && rest[0] != ' ' {
-			return none, nil, errors.New("there must be a space behind the address")
+			return a, nil, errors.New("there must be a space behind the address")
 		}
 	} else {
 		path, rest, _ = strings.Cut(text, " ")
 		if !s.AllowUnqualified || path == "" {
-			return none, nil, errors.New("the address must stand in angle brackets")
+			return a, nil, errors.New("the address must stand in angle brackets")
 		}
 	}
 	if strings.HasPrefix(path, "<") || path != strings.Trim(path, " \t") {
-		return none, nil, errors.New("the address is malformed")
+		return a, nil, errors.New("the address is malformed")
 	}
-	a, err := envelope.Parse(path)
-	if err != nil {
-		return none, nil, errors.New(printable(err.Error()))
+	if a, err = envelope.Parse(path); err != nil {
+		return a, nil, errors.New(printable(err.Error()))
 	}
 	return a, strings.Fields(rest), nil
 }
