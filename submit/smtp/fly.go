@@ -92,7 +92,7 @@ func (s *Session) flight(steps []step) (done, sent int, err error) {
 		s.await(st.phase)
 		acknowledge(s.conn)
 		reply, err := s.read()
-		ended := hasEnded(err)
+		ended := err != nil && !errors.Is(err, errGarbage) && !errors.Is(err, os.ErrDeadlineExceeded) // there is no connection any more
 		if err == nil {
 			err = s.handle(st, reply, !st.mute && w.early(i))
 		} else {
@@ -238,12 +238,6 @@ func (s *Session) leave(st step, r Reply, ended bool) {
 		s.dismissed = r.Code == 421
 		s.left = s.dismissed || ended
 	}
-}
-
-// hasEnded reports whether err, of a read, says that there is no connection any
-// more.
-func hasEnded(err error) bool {
-	return err != nil && !errors.Is(err, errGarbage) && !errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 // write writes the steps.
