@@ -130,7 +130,7 @@ type mailServer struct {
 
 func newSmarthost(t testing.TB) *mailServer {
 	t.Helper()
-	certificate, _, err := smtpd.Certificate("127.0.0.1")
+	certificate, err := smtpd.Certificate("127.0.0.1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -269,7 +269,7 @@ func TestAddressesInOrder(t *testing.T) {
 // record does, gets the mail.
 func TestSRVPortInUse(t *testing.T) {
 	h := newSmarthost(t)
-	certificate, _, err := smtpd.Certificate("127.0.0.1")
+	certificate, err := smtpd.Certificate("127.0.0.1")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -41,7 +41,7 @@ func Run(ctx context.Context, s *submit.Submitter, w io.Writer, r *submit.Reques
 	if err != nil {
 		return err
 	}
-	certificate, _, err := smtpd.Certificate("127.0.0.1")
+	certificate, err := smtpd.Certificate("127.0.0.1")
 	if err != nil {
 		return fmt.Errorf("rehearsal: %w", err)
 	}

@@ -3,6 +3,7 @@ package smtp
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -54,7 +55,14 @@ type outcome struct {
 	Result
 }
 
-var certificate, roots, certificateErr = smtpd.Certificate("mx.example")
+var certificate, certificateErr = smtpd.Certificate("mx.example")
+
+// roots trusts the certificate, and nothing else.
+func roots() *x509.CertPool {
+	pool := x509.NewCertPool()
+	pool.AddCert(certificate.Leaf)
+	return pool
+}
 
 // leafTime is a time at which the certificate is valid; a synctest bubble has
 // one of its own.
@@ -82,7 +90,7 @@ func newDialogue(t *testing.T, tr *smtptest.Transcript) *dialogue {
 	tr.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}}
 	d.options = Options{
 		Host: "mx.example", Name: "client.example", Security: None,
-		TLS:     &tls.Config{ServerName: "mx.example", RootCAs: roots, Time: leafTime},
+		TLS:     &tls.Config{ServerName: "mx.example", RootCAs: roots(), Time: leafTime},
 		Stalled: func() { d.stalled = true },
 		Trace:   func(l Line) { d.trace = append(d.trace, fmt.Sprintf("%c: %s", l.From, l.Text)) },
 	}

@@ -185,7 +185,7 @@ func TestClose(t *testing.T) {
 						heard <- fmt.Sprint(string(text), " ", err)
 					}
 				}()
-				s, err := Open(t.Context(), client, Options{Host: "mx", Name: "client", TLS: &tls.Config{ServerName: "mx.example", RootCAs: roots, Time: leafTime}})
+				s, err := Open(t.Context(), client, Options{Host: "mx", Name: "client", TLS: &tls.Config{ServerName: "mx.example", RootCAs: roots(), Time: leafTime}})
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -22,7 +22,7 @@ func TestTLSFailure(t *testing.T) {
 	if certificateErr != nil {
 		t.Fatal(certificateErr)
 	}
-	mine, _, err := smtpd.Certificate("client.example")
+	mine, err := smtpd.Certificate("client.example")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +105,7 @@ func TestTLSFailure(t *testing.T) {
 	} {
 		for _, security := range []Security{Implicit, StartTLS} {
 			t.Run(fmt.Sprint(tt.name, ", ", map[Security]string{Implicit: "implicit", StartTLS: "STARTTLS"}[security]), func(t *testing.T) {
-				client := &tls.Config{ServerName: "mx.example", RootCAs: roots, Certificates: tt.client}
+				client := &tls.Config{ServerName: "mx.example", RootCAs: roots(), Certificates: tt.client}
 				err := openTo(t, security, client, tt.serve)
 				if lost := errors.As(err, new(*LostHandshake)); lost != (tt.name == "reset" || tt.name == "cut") {
 					t.Errorf("%v: lost is %v", err, lost)

@@ -12,12 +12,11 @@ import (
 )
 
 // Certificate makes a key and a self-signed certificate for the hosts, which
-// are names or IP addresses, valid for a day, and the pool by which a client
-// trusts it and nothing else. It is for rehearsals and tests.
-func Certificate(hosts ...string) (tls.Certificate, *x509.CertPool, error) {
+// are names or IP addresses, valid for a day. It is for rehearsals and tests.
+func Certificate(hosts ...string) (tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return tls.Certificate{}, nil, err
+		return tls.Certificate{}, err
 	}
 	now := time.Now()
 	template := &x509.Certificate{
@@ -34,13 +33,11 @@ func Certificate(hosts ...string) (tls.Certificate, *x509.CertPool, error) {
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
-		return tls.Certificate{}, nil, err
+		return tls.Certificate{}, err
 	}
 	leaf, err := x509.ParseCertificate(der)
 	if err != nil {
-		return tls.Certificate{}, nil, err
+		return tls.Certificate{}, err
 	}
-	pool := x509.NewCertPool()
-	pool.AddCert(leaf)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, pool, nil
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, nil
 }
