@@ -8,7 +8,6 @@ import (
 
 	"sendoff/submit/envelope"
 	"sendoff/submit/login"
-	"sendoff/submit/rewrite"
 )
 
 // Explain writes what Submit would send, and why, to w: account, envelope,
@@ -56,36 +55,6 @@ func (s *Submitter) Explain(w io.Writer, r *Request) error {
 	fmt.Fprintf(out, "message:   %d octets\n\n", size)
 	if _, err := io.Copy(out, content); err != nil {
 		return err
-	}
-	return out.Flush()
-}
-
-// Verify writes to w, in sendmail's words, where the mail for each recipient of r
-// would go, a line for each address that it stands for. The message of r plays
-// no part.
-func (s *Submitter) Verify(w io.Writer, r *Request) error {
-	rules := rewrite.New(s.Config, s.Identity, r.Account)
-	out := bufio.NewWriter(w)
-	server := r.Account.Servers[0]
-	mailer := "smtp"
-	if server.Way().LMTP {
-		mailer = "lmtp"
-	}
-	for _, wanted := range r.To {
-		resolved, err := s.Resolve(wanted, rules)
-		if err != nil {
-			return err
-		}
-		for _, text := range resolved.Faults {
-			s.Console.TellOnce("warning: " + text)
-		}
-		for _, to := range resolved.To {
-			if to.Discard {
-				fmt.Fprintf(out, "%s... deliverable: mailer *file*, user /dev/null (discarded)\n", wanted.Address)
-				continue
-			}
-			fmt.Fprintf(out, "%s... deliverable: mailer %s, host %s, user %s\n", wanted.Address, mailer, server.Name(), to.Address)
-		}
 	}
 	return out.Flush()
 }

@@ -227,9 +227,8 @@ func (j *Job) named(states ...Verdict) []queue.Recipient {
 	type key struct {
 		address   string
 		noAliases bool
-		state     Verdict
 	}
-	have := make(map[key]bool)
+	have := make(map[key]bool) // what has the same key has come to the same
 	var list []queue.Recipient
 	for i := range j.To {
 		to := &j.To[i]
@@ -241,7 +240,7 @@ func (j *Job) named(states ...Verdict) []queue.Recipient {
 			if common[n] != to.Verdict {
 				name = Wanted{Recipient: to.Recipient, NoAliases: true}
 			}
-			if k := (key{name.Address.Key(), name.NoAliases, to.Verdict}); !have[k] {
+			if k := (key{name.Address.Key(), name.NoAliases}); !have[k] {
 				have[k] = true
 				list = append(list, name.queued(&to.Outcome))
 			}
@@ -253,12 +252,11 @@ func (j *Job) named(states ...Verdict) []queue.Recipient {
 // queued returns w as an entry has it that it has come to o with.
 func (w Wanted) queued(o *Outcome) queue.Recipient {
 	q := queue.Recipient{Recipient: w.Recipient, NoAliases: w.NoAliases, Refused: o.Verdict == Refused}
-	if o.Err == nil {
-		return q
-	}
-	q.Code, q.Reason = status.Of(o.Err), status.OneLine(o.Err)
-	if !q.Refused {
-		q.Code.Class = 4
+	if o.Err != nil {
+		q.Code, q.Reason = status.Of(o.Err), status.OneLine(o.Err)
+		if !q.Refused {
+			q.Code.Class = 4
+		}
 	}
 	return q
 }

@@ -33,42 +33,40 @@ func (s *Submitter) Prepare(r *Request) *Job {
 func (s *Submitter) prepare(r *Request) (*Job, error) {
 	j := newJob(r)
 	j.message = r.Message.Copy()
-	if err := s.apply(r, j); err != nil {
+	h := &header{Rules: rewrite.New(s.Config, s.Identity, r.Account)}
+	var err error
+	if j.envelope.From, j.sender, err = h.SenderOf(r.Sender); err == nil {
+		err = s.addRecipients(r, j, h)
+	}
+	if err == nil {
+		err = s.complete(r, j, h)
+	}
+	if err == nil {
+		err = j.declare()
+	}
+	if err != nil {
 		j.Close()
 		return nil, err
 	}
+	j.hello = h.HelloName(j.envelope.From)
+	j.replaceNull()
 	return j, nil
 }
 
-func (s *Submitter) apply(r *Request, j *Job) error {
-	rules := rewrite.New(s.Config, s.Identity, r.Account)
-	var err error
-	if j.envelope.From, j.sender, err = rules.SenderOf(r.Sender); err != nil {
-		return err
-	}
-	h := &header{Rules: rules}
-	if err := s.addRecipients(r, j, h); err != nil {
-		return err
-	}
-	if err := s.complete(r, j, h); err != nil {
-		return err
-	}
+// declare puts into the envelope what the server has to know of the message.
+func (j *Job) declare() error {
 	survey := j.message.Survey()
-	if limit := int64(r.Account.MaxSize); limit > 0 && survey.Size > limit {
+	if limit := int64(j.account.MaxSize); limit > 0 && survey.Size > limit {
 		return status.TooBig.Errorf("the message has %d octets, max-size allows %d", survey.Size, limit)
-	}
-	if survey.EightBit { // whatever was declared
-		j.envelope.Body = envelope.Body8BitMIME
 	}
 	if j.envelope.RequireTLS && j.message.TLSOptional() {
 		return status.Data.Errorf("the message says TLS-Required: No, and --require-tls the opposite")
 	}
-	j.envelope.UTF8 = survey.UTF8 || j.envelope.From.UTF8()
-	for _, to := range j.To {
-		j.envelope.UTF8 = j.envelope.UTF8 || to.Address.UTF8()
+	if survey.EightBit { // whatever was declared
+		j.envelope.Body = envelope.Body8BitMIME
 	}
-	j.hello = rules.HelloName(j.envelope.From)
-	j.replaceNull()
+	needsUTF8 := func(to Recipient) bool { return to.Address.UTF8() }
+	j.envelope.UTF8 = survey.UTF8 || j.envelope.From.UTF8() || slices.ContainsFunc(j.To, needsUTF8)
 	return nil
 }
 
@@ -94,8 +92,8 @@ func (s *Submitter) addRecipients(r *Request, j *Job, h *header) error {
 				j.discarded = append(j.discarded, rewrite.Recipient{Address: w.Address, Why: w.Origin + to.Why, Discard: true})
 				continue
 			}
-			n, again := at[to.Address.Key()]
-			if !again {
+			n, isKnown := at[to.Address.Key()]
+			if !isKnown {
 				n = len(j.To)
 				at[to.Address.Key()] = n
 				recipient := Recipient{Recipient: w.Recipient, Why: w.Origin + to.Why}

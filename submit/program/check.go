@@ -13,6 +13,7 @@ import (
 	"sendoff/submit"
 	"sendoff/submit/doctor"
 	"sendoff/submit/message"
+	"sendoff/submit/rewrite"
 	"sendoff/submit/status"
 )
 
@@ -102,6 +103,7 @@ func (p *program) verify(context.Context) error {
 	if err := p.choose(s.Config, r); err != nil {
 		return err
 	}
+	rules := rewrite.New(s.Config, s.Identity, r.Account)
 	var failure error
 	for _, word := range p.cmd.Recipients {
 		list, err := addresses(word)
@@ -122,11 +124,38 @@ func (p *program) verify(context.Context) error {
 		}
 		r.To = nil
 		p.add(r, list, "argument")
-		if err := s.Verify(os.Stdout, r); err != nil {
-			return err
+		for _, to := range r.To {
+			if err := p.verifyOne(s, r.Account, rules, to); err != nil {
+				return err
+			}
 		}
 	}
 	return failure
+}
+
+// verifyOne prints a line for each address that one recipient stands for.
+func (p *program) verifyOne(s *submit.Submitter, a *config.Account, rules *rewrite.Rules, to submit.Wanted) error {
+	resolved, err := s.Resolve(to, rules)
+	if err != nil {
+		return err
+	}
+	for _, text := range resolved.Faults {
+		s.Console.TellOnce("warning: " + text)
+	}
+	mailer := "smtp"
+	if a.Servers[0].Way().LMTP {
+		mailer = "lmtp"
+	}
+	for _, r := range resolved.To {
+		line := fmt.Sprintf("%s... deliverable: mailer %s, host %s, user %s\n", to.Address, mailer, a.Servers[0].Name(), r.Address)
+		if r.Discard {
+			line = fmt.Sprintf("%s... deliverable: mailer *file*, user /dev/null (discarded)\n", to.Address)
+		}
+		if err := p.print(line); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // doctor looks for what keeps mail from leaving.
