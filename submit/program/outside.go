@@ -115,24 +115,21 @@ func (p *program) outside() *submit.Submitter {
 // a second it starts no second process beside the first, which may not have locked
 // the queue yet.
 func startOnce() func(folder string) error {
-	type runner struct {
-		began time.Time
-		ended <-chan struct{}
-	}
 	var mu sync.Mutex
-	runners := make(map[string]runner)
-	return func(folder string) error {
+	var began time.Time
+	var ended <-chan struct{}
+	return func(folder string) (err error) {
 		mu.Lock()
 		defer mu.Unlock()
-		if r, ok := runners[folder]; ok && time.Since(r.began) < time.Second {
+		if time.Since(began) < time.Second {
 			select {
-			case <-r.ended:
+			case <-ended:
 			default:
 				return nil
 			}
 		}
-		ended, err := process.Start("--queue-runner", folder)
-		runners[folder] = runner{time.Now(), ended}
+		ended, err = process.Start("--queue-runner", folder)
+		began = time.Now()
 		return err
 	}
 }

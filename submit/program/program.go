@@ -6,9 +6,8 @@
 //	send.go      a message on stdin, which is what it is for
 //	refuse.go    one that cannot be submitted
 //	serve.go     -bs, --listen: messages by SMTP
-//	queue.go     mailq, -q, --queue-…
+//	queue.go     mailq, -q, --queue-…, --status
 //	account.go   --setup, --import, --login, --logout
-//	status.go    --status
 //	check.go     --doctor, -bC, -bi, -bv
 //	complete.go  --completions, and what they ask for
 //	outside.go   the configuration, the queue, and whatever else a Submitter needs

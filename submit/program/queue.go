@@ -1,11 +1,14 @@
 package program
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -151,15 +154,15 @@ func (p *program) retry(ctx context.Context, s *submit.Submitter) error {
 		s.Log.Line(e.ID, false, "status", "queued", "reply", "again; it was given up as "+string(was))
 		s.Console.Tell("queued as "+string(e.ID), nil)
 	})
-	if n > 0 {
-		done, failure := runner.New(s).Pass(ctx, runner.Selection{})
-		err = p.done("tried", n, errors.Join(err, failure))
-		if p.cmd.As == 0 {
-			p.sayRun(s, true, done)
-		}
-		return err
+	if n == 0 {
+		return p.done("tried", n, err)
 	}
-	return p.done("tried", n, err)
+	done, failure := runner.New(s).Pass(ctx, runner.Selection{})
+	err = p.done("tried", n, errors.Join(err, failure))
+	if p.cmd.As == 0 {
+		p.sayRun(s, true, done)
+	}
+	return err
 }
 
 // done says to how many entries something was done, if it was to any.
@@ -232,12 +235,12 @@ func (p *program) list(ctx context.Context, s *submit.Submitter) error {
 // runQueue is -q and --queue-run: in the user's queue, and for root in all users'.
 func (p *program) runQueue(ctx context.Context, s *submit.Submitter) error {
 	run := p.cmd.Run
-	which := runner.Selection{Now: !run.Due, Match: mailq.Matching(run.Filter, run.Text, run.Not)}
+	selection := runner.Selection{Now: !run.Due, Match: mailq.Matching(run.Filter, run.Text, run.Not)}
 	others := mailq.Errand{Args: []string{"-q" + run.String()}, Sends: true}
 	r := runner.New(s)
 	pass := func() (done runner.Outcome, err error) {
 		if s.Queue != nil {
-			done, err = r.Pass(ctx, which)
+			done, err = r.Pass(ctx, selection)
 		}
 		return done, status.Temporary.Wrap(err)
 	}
@@ -246,7 +249,7 @@ func (p *program) runQueue(ctx context.Context, s *submit.Submitter) error {
 		return nil
 	case run.Every > 0:
 		s.Smarthosts.Patience = time.Minute
-		return r.Every(ctx, run.Every, which.Match == nil, func() error {
+		return r.Every(ctx, run.Every, selection.Match == nil, func() error {
 			_, err := pass()
 			if p.servesAll() {
 				if _, err := mailq.EachUser(ctx, os.Stdout, others, p.say); err != nil && ctx.Err() == nil {
@@ -268,7 +271,7 @@ func (p *program) runQueue(ctx context.Context, s *submit.Submitter) error {
 	}
 	done, err := pass()
 	if errs = append(errs, err); err == nil {
-		p.sayRun(s, which.Now, done)
+		p.sayRun(s, selection.Now, done)
 	}
 	if p.servesAll() {
 		_, err := mailq.EachUser(ctx, os.Stdout, others, p.say)
@@ -281,7 +284,11 @@ func (p *program) runQueue(ctx context.Context, s *submit.Submitter) error {
 // which account rests, because it was not asked.
 func (p *program) sayRun(s *submit.Submitter, now bool, done runner.Outcome) {
 	if process.IsTerminal(os.Stderr) {
-		p.say(whose() + done.String())
+		whose := ""
+		if users, _ := queue.Users(); os.Geteuid() == 0 && len(users) > 0 {
+			whose = "root's queue: "
+		}
+		p.say(whose + done.String())
 	}
 	if now && done.Left > 0 {
 		for _, line := range s.Throttle().Resting(s.Queue) {
@@ -305,16 +312,67 @@ func (p *program) timer(ctx context.Context, s *submit.Submitter, pass func() (r
 	}
 	defer s.Wake()
 	done, failure := pass()
-	if failure == nil && process.IsTerminal(os.Stderr) {
-		p.say(whose() + done.String())
+	if failure == nil {
+		p.sayRun(s, false, done)
 	}
 	return errors.Join(err, failure)
 }
 
-// whose says whose queue was run, where others' are as well.
-func whose() string {
-	if users, _ := queue.Users(); os.Geteuid() == 0 && len(users) > 0 {
-		return "root's queue: "
+// status says how each account does, for root with all users', and ends with 0, 1
+// or 2. It starts nothing that sends. The process of another user leaves the
+// judgement to root's.
+func (p *program) status(ctx context.Context, q *queue.Queue) error {
+	var said bytes.Buffer
+	if q != nil {
+		if err := mailq.StatusJSON(&said, q); err != nil {
+			return err
+		}
 	}
-	return ""
+	if _, err := p.everyones(ctx, nil, &said, overviews); err != nil {
+		p.sayLines(err.Error())
+	}
+	all, err := mailq.ReadStatus(&said)
+	if err != nil {
+		return err
+	}
+	var text strings.Builder
+	worst := 0
+	for _, o := range all {
+		worst = max(worst, slices.Index(mailq.States[:], o.State))
+		if p.cmd.JSON {
+			status.WriteJSON(&text, o)
+		} else {
+			text.WriteString(o.String())
+		}
+	}
+	if len(all) == 0 && !p.cmd.JSON {
+		text.WriteString("nothing waits\n")
+	}
+	if err := p.print(text.String()); err != nil || worst == 0 || p.cmd.As != 0 {
+		return err
+	}
+	return outcome(worst)
+}
+
+// sayFailed says on stderr that something was given up, which a list for programs
+// does not show.
+func (p *program) sayFailed(ctx context.Context, q *queue.Queue) {
+	n := 0
+	if q != nil {
+		n, _ = q.CountFailed()
+	}
+	if p.servesAll() {
+		var said bytes.Buffer
+		mailq.EachUser(ctx, &said, overviews.others, func(string) {}) // the list has named what is odd
+		all, _ := mailq.ReadStatus(&said)
+		for _, o := range all {
+			n += max(0, o.Failed)
+		}
+	}
+	switch {
+	case n == 1:
+		p.say("1 message was given up; mailq -v lists it")
+	case n > 1:
+		p.say(fmt.Sprintf("%d messages were given up; mailq -v lists them", n))
+	}
 }

@@ -23,7 +23,7 @@ func (p *program) read(s *submit.Submitter, r *submit.Request, wrong error) (err
 	debug.SetMemoryLimit(memoryLimit)
 	var in io.Reader = os.Stdin
 	if info, err := os.Stdin.Stat(); err == nil && info.Mode()&os.ModeCharDevice == 0 && p.leavesTrace() {
-		in = &beginningReader{from: os.Stdin, text: &r.Unread}
+		in = io.TeeReader(os.Stdin, (*beginning)(&r.Unread))
 	}
 	p.reading.Store(true)
 	r.Message, err = message.Read(in, message.Options{
@@ -64,14 +64,10 @@ func (p *program) refuseCommand(err error) error {
 // maxUnread is how much of a text that is no message is copied, in octets.
 const maxUnread = 1 << 20
 
-// A beginningReader copies the beginning of what is read to text.
-type beginningReader struct {
-	from io.Reader
-	text *[]byte
-}
+// A beginning keeps the beginning of what is written to it.
+type beginning []byte
 
-func (b *beginningReader) Read(p []byte) (int, error) {
-	n, err := b.from.Read(p)
-	*b.text = append(*b.text, p[:min(n, maxUnread-len(*b.text))]...)
-	return n, err
+func (b *beginning) Write(p []byte) (int, error) {
+	*b = append(*b, p[:min(len(p), maxUnread-len(*b))]...)
+	return len(p), nil
 }

@@ -154,3 +154,8 @@ func (p *program) say(line string) {
 	}
 	fmt.Fprintf(os.Stderr, "sendoff: %s\n", status.Printable(line))
 }
+
+// An outcome is an exit code that says what there is, and no failure of ours.
+type outcome int
+
+func (o outcome) Error() string { return fmt.Sprintf("exit code %d", int(o)) }
