@@ -155,13 +155,10 @@ func (j *Job) reset() {
 // isUntouched reports whether the server has said nothing about any recipient but
 // that it leaves, and has no whole message.
 func (j *Job) isUntouched() bool {
-	for _, i := range j.order {
+	return len(j.order) > 0 && !slices.ContainsFunc(j.order, func(i int) bool {
 		to := &j.To[i]
-		if to.Verdict == Sent || to.Unknown || status.KindOf(to.Err) != status.Lost && !smarthost.Leaves(to.Err) {
-			return false
-		}
-	}
-	return len(j.order) > 0
+		return to.Verdict == Sent || to.Unknown || status.KindOf(to.Err) != status.Lost && !smarthost.Leaves(to.Err)
+	})
 }
 
 // whole returns the job as it was before any server was asked, all of whose

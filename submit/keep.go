@@ -136,8 +136,7 @@ func (s *Submitter) queueWaiting(j *Job, wait *queue.Entry) error {
 		j.move(Waits, Returned) // a fault of a request without recipients
 		return nil
 	}
-	due := j.wasTried(wait)
-	if err := s.enqueue(j.Request, wait, due); err != nil {
+	if err := s.enqueue(j.Request, wait, j.wasTried(wait)); err != nil {
 		j.move(Waits, Returned)
 		return err
 	}
