@@ -29,7 +29,7 @@ func TestRunnerRestsWithoutName(t *testing.T) {
 				s := office(t, p)
 				loads := 0
 				s.Load = func(config.Override) (*config.Config, error) { loads++; return s.Config, nil }
-				submittest.Postpone(t, s.Submitter, by, "From: ann@example.org\nSubject: x\n\nbody\n")
+				postpone(t, s.Submitter, by, "From: ann@example.org\nSubject: x\n\nbody\n")
 				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 				defer cancel()
 				if err := s.UntilEmpty(ctx); err != nil {
@@ -49,8 +49,8 @@ func TestBusyEntryStopsNoOther(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := &submittest.Post{}
 		s := office(t, p)
-		first := submittest.Postpone(t, s.Submitter, config.Choice{}, "From: ann@example.org\nSubject: first\n\nbody\n")
-		submittest.Postpone(t, s.Submitter, config.Choice{}, "From: ann@example.org\nSubject: second\n\nbody\n")
+		first := postpone(t, s.Submitter, config.Choice{}, "From: ann@example.org\nSubject: first\n\nbody\n")
+		postpone(t, s.Submitter, config.Choice{}, "From: ann@example.org\nSubject: second\n\nbody\n")
 		c, err := s.Queue.Claim(first.ID)
 		if err != nil {
 			t.Fatal(err)
@@ -78,7 +78,7 @@ func TestNotifyCommandOfTheEntry(t *testing.T) {
 		c := *s.Config
 		c.NotifyCommand = "touch " + told
 		s.Load = func(config.Override) (*config.Config, error) { return &c, nil }
-		e := submittest.Postpone(t, s.Submitter, config.Choice{}, "Subject: x\n\nbody\n")
+		e := postpone(t, s.Submitter, config.Choice{}, "Subject: x\n\nbody\n")
 		claim, err := s.Queue.Claim(e.ID)
 		if err != nil {
 			t.Fatal(err)

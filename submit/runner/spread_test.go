@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"sendoff/config"
+	"sendoff/submit"
 	"sendoff/submit/envelope"
+	"sendoff/submit/queue"
 	"sendoff/submit/submittest"
 )
 
@@ -38,7 +40,7 @@ func slowly(t *testing.T, s *user) (gate string, events func() []string) {
 // withoutNotice puts an entry into the queue whose sender hears of no failure.
 func withoutNotice(t *testing.T, s *user) {
 	t.Helper()
-	claim, err := s.Queue.Claim(submittest.Postpone(t, s.Submitter, config.Choice{}, "Subject: x\n\nbody\n").ID)
+	claim, err := s.Queue.Claim(postpone(t, s.Submitter, config.Choice{}, "Subject: x\n\nbody\n").ID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,4 +146,29 @@ func TestFailedAlong(t *testing.T) {
 	if got := strings.Join(events(), " "); got != "begun failed" {
 		t.Errorf("told %s", got)
 	}
+}
+
+// postpone queues a message by a Choice that names no account of a file, as
+// --server and SENDOFF_SERVER do.
+func postpone(t *testing.T, s *submit.Submitter, by config.Choice, text string) *queue.Entry {
+	t.Helper()
+	r := submittest.Request(t, s.Config.Accounts[0], nil, text, "bob@example.net")
+	defer r.Message.Close()
+	account := *r.Account
+	account.File = ""
+	r.Account, r.By = &account, by
+	r.QueueOnly = true
+	if err := s.Submit(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	c, err := s.Queue.Claim(r.ID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Release()
+	c.Next = time.Now()
+	if err := c.Update(); err != nil {
+		t.Fatal(err)
+	}
+	return c.Entry
 }

@@ -29,7 +29,7 @@ func handOver(t *testing.T, ctx context.Context, v *Service, to ...string) (repl
 	client, theirs := net.Pipe()
 	served := make(chan error, 1)
 	go func() { served <- v.Serve(ctx, theirs) }()
-	reply, took, hangUp := submittest.Dialogue(t, client, to...)
+	reply, took, hangUp := dialogue(t, client, to...)
 	return reply, took, func() {
 		hangUp()
 		if err := <-served; err != nil && ctx.Err() == nil {
@@ -90,7 +90,7 @@ func TestReplyInTime(t *testing.T) {
 					t.Errorf("%q after %s", reply, took)
 				}
 				if !tt.soon {
-					e := submittest.Only(t, s)
+					e := only(t, s)
 					if !s.Queue.Busy(e.ID) || !e.Unknown || len(e.To) != len(tt.to) {
 						t.Errorf("meanwhile it is %+v", e)
 					}
@@ -112,7 +112,7 @@ func TestReplyInTime(t *testing.T) {
 				if n == 0 {
 					return
 				}
-				e := submittest.Only(t, s)
+				e := only(t, s)
 				if s.Queue.Busy(e.ID) || e.Reason != "" || e.Unknown != tt.unknown || !e.Notice.IsZero() != tt.notice || tt.notice == (e.Attempts == 1) {
 					t.Errorf("in the end it is %+v", e)
 				}
@@ -154,7 +154,7 @@ func TestReplyThenSignal(t *testing.T) {
 			if took := time.Since(begin); took < 5*time.Second || took > 6*time.Second {
 				t.Errorf("it waited %s for the smarthost", took)
 			}
-			if e := submittest.Only(t, s); !e.Unknown || s.Queue.Busy(e.ID) {
+			if e := only(t, s); !e.Unknown || s.Queue.Busy(e.ID) {
 				t.Errorf("it is %+v", e)
 			}
 			leave()
@@ -175,7 +175,7 @@ func TestListenStays(t *testing.T) {
 		go func() { ended <- (&Service{Submitter: s}).Listen(t.Context(), []net.Listener{l}, idleTime) }()
 		client, theirs := net.Pipe()
 		l.clients <- theirs
-		reply, took, leave := submittest.Dialogue(t, client, "bob@example.net")
+		reply, took, leave := dialogue(t, client, "bob@example.net")
 		if !strings.HasPrefix(reply, "250") || took > replyTime {
 			t.Errorf("%q after %s", reply, took)
 		}
@@ -261,7 +261,7 @@ func TestReplyThenPanic(t *testing.T) {
 			conn.Close() // a bug may leave it open
 			if n, _ := submittest.Left(t, s); n > 0 != (want == "250") {
 				t.Errorf("%s: %d wait", took, n)
-			} else if n > 0 && s.Queue.Busy(submittest.Only(t, s).ID) {
+			} else if n > 0 && s.Queue.Busy(only(t, s).ID) {
 				t.Errorf("%s: nobody else can send it", took)
 			}
 		})

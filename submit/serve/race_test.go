@@ -3,7 +3,9 @@
 package serve
 
 import (
+	"bufio"
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"net"
 	"path/filepath"
@@ -14,6 +16,7 @@ import (
 
 	"sendoff/config"
 	"sendoff/submit"
+	"sendoff/submit/queue"
 	"sendoff/submit/runner"
 	"sendoff/submit/submittest"
 )
@@ -69,7 +72,7 @@ func TestListenInRealTime(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			if reply, _, hangUp := submittest.Dialogue(t, conn, "bob@example.net"); !strings.HasPrefix(reply, "250") {
+			if reply, _, hangUp := dialogue(t, conn, "bob@example.net"); !strings.HasPrefix(reply, "250") {
 				t.Error(reply)
 			} else {
 				hangUp()
@@ -137,13 +140,13 @@ func TestReplyInRealTime(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		if got, _, hangUp := submittest.Dialogue(t, client, "bob@example.net"); !strings.HasPrefix(got, "250") {
+		if got, _, hangUp := dialogue(t, client, "bob@example.net"); !strings.HasPrefix(got, "250") {
 			t.Errorf("%s: %s", reply, got)
 		} else {
 			hangUp()
 		}
 		<-asked
-		if e := submittest.Only(t, s); !s.Queue.Busy(e.ID) || !e.Unknown {
+		if e := only(t, s); !s.Queue.Busy(e.ID) || !e.Unknown {
 			t.Errorf("%s: meanwhile it is %+v", reply, e)
 		}
 		if o, err := runner.New(s).Pass(t.Context(), runner.Selection{Now: true}); o.Left != 1 || err != nil || len(p.Dials) != 1 {
@@ -175,7 +178,7 @@ func TestReplyAtTheLastMoment(t *testing.T) {
 					t.Error(err)
 				}
 			})
-			if reply, _, hangUp := submittest.Dialogue(t, client, "bob@example.net"); !strings.HasPrefix(reply, "250") {
+			if reply, _, hangUp := dialogue(t, client, "bob@example.net"); !strings.HasPrefix(reply, "250") {
 				t.Error(reply)
 			} else {
 				hangUp()
@@ -186,4 +189,45 @@ func TestReplyAtTheLastMoment(t *testing.T) {
 	if waiting, failed := submittest.Left(t, s); waiting+failed > 0 || len(p.Mails) != n {
 		t.Errorf("%d wait, %d failed, %d are taken", waiting, failed, len(p.Mails))
 	}
+}
+
+// dialogue hands a message over by SMTP.
+func dialogue(t *testing.T, client net.Conn, to ...string) (reply string, took time.Duration, hangUp func()) {
+	t.Helper()
+	r := bufio.NewReader(client)
+	say := func(text, want string) string {
+		t.Helper()
+		if text != "" {
+			fmt.Fprintf(client, "%s\r\n", text)
+		}
+		line, err := r.ReadString('\n')
+		if err != nil || !strings.HasPrefix(line, want) {
+			t.Fatalf("%s: %q, %v", text, line, err)
+		}
+		return strings.TrimSpace(line)
+	}
+	say("", "220")
+	say("HELO client.example", "250")
+	say("MAIL FROM:<ann@example.org>", "250")
+	for _, a := range to {
+		say("RCPT TO:<"+a+">", "250")
+	}
+	say("DATA", "354")
+	begin := time.Now()
+	reply = say("Subject: x\r\n\r\nbody\r\n.", "")
+	return reply, time.Since(begin), func() { client.Close() }
+}
+
+// only returns the one entry of the queue.
+func only(t *testing.T, s *submit.Submitter) *queue.Entry {
+	t.Helper()
+	ids, err := s.Queue.IDs()
+	if err != nil || len(ids) != 1 {
+		t.Fatalf("%d entries, %v", len(ids), err)
+	}
+	e, err := s.Queue.Read(ids[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
 }
