@@ -2,6 +2,7 @@ package submit
 
 import (
 	"slices"
+	"time"
 
 	"sendoff/config"
 	"sendoff/submit/envelope"
@@ -85,19 +86,20 @@ func (j *Job) Close() {
 	}
 }
 
-// Sender returns the reverse-path.
-func (j *Job) Sender() envelope.Address { return j.envelope.From }
-
-// WantsNotice reports whether the sender of e is to be told that the message has
-// failed: not if the caller named the null sender, whoever stood in for it, and
-// not of what is a notice itself.
-func (j *Job) WantsNotice(e *queue.Entry) bool {
+// MakeNotice makes e the notice to its sender that the message has failed. It reports
+// false if nobody is to be told, because the caller named the null sender, whoever
+// stood in for it, or wants no notice, or the message is a notice itself.
+func (j *Job) MakeNotice(e *queue.Entry) bool {
 	if j.fault.Err != nil || j.envelope.From.IsNull() || e.Sender != nil && e.Sender.IsNull() || j.message.IsReport() {
 		return false
 	}
-	return slices.ContainsFunc(e.To, func(to queue.Recipient) bool {
+	wanted := slices.ContainsFunc(e.To, func(to queue.Recipient) bool {
 		return to.Notify == 0 || to.Notify&envelope.NotifyFailure != 0
 	})
+	if wanted {
+		e.Sender, e.Notice = &j.envelope.From, time.Now()
+	}
+	return wanted
 }
 
 // recipients returns the recipients as an envelope has them.

@@ -118,9 +118,7 @@ func (s *Submitter) Keep(j *Job) error {
 			}
 		}
 	}
-	if e, ok := s.Dropped(); ok {
-		e.Tell()
-	}
+	s.Dropped().Tell()
 	err := report.err()
 	if failures := j.Failures(); err == nil && len(failures) > 0 {
 		s.Console.Tell(report.Error(), failures[0].Err)
@@ -186,8 +184,7 @@ func (s *Submitter) tellSender(j *Job, refused *queue.Entry) {
 	if s.Queue == nil {
 		return
 	}
-	if j.WantsNotice(refused) {
-		refused.Sender, refused.Notice = &j.envelope.From, time.Now()
+	if j.MakeNotice(refused) {
 		if s.enqueue(j.Request, refused, true) != nil {
 			return
 		}
@@ -277,17 +274,17 @@ func (s *Submitter) Event(name string, about ...string) notify.Event {
 }
 
 // Dropped returns the event of entries that have left failed by its bounds, with a
-// line of the log for each; false if there are none.
-func (s *Submitter) Dropped() (e notify.Event, ok bool) {
+// line of the log for each; if there are none, the zero Event, of which nobody is told.
+func (s *Submitter) Dropped() (none notify.Event) {
 	if s.Queue == nil {
-		return e, false
+		return none
 	}
 	all := s.Queue.TakeDropped()
 	for _, e := range all {
 		s.Log.Line(e.ID, true, "status", notify.Dropped, "reply", "from failed, where there is too much, or it is too old: "+e.Why())
 	}
 	if len(all) == 0 {
-		return e, false
+		return none
 	}
-	return s.Event(notify.Dropped, append(notify.AboutEntry(all[0]), fmt.Sprintf("SENDOFF_EVENT_COUNT=%d", len(all)))...), true
+	return s.Event(notify.Dropped, append(notify.AboutEntry(all[0]), fmt.Sprintf("SENDOFF_EVENT_COUNT=%d", len(all)))...)
 }

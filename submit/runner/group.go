@@ -175,7 +175,7 @@ func (g *group) run(ctx context.Context, patience time.Duration) {
 }
 
 func (g *group) end(ctx context.Context) {
-	g.r.dropped(g.s)
+	g.r.events.Add(g.s.Dropped())
 	g.r.spread(ctx)
 	g.r.mu.Lock()
 	defer g.r.mu.Unlock()

@@ -25,12 +25,10 @@ import (
 // mail, the entry goes to the failed ones.
 func (t *attempt) giveUp() {
 	e := t.claim.Entry
-	if !t.job.WantsNotice(e) || t.accountsFault() {
+	if t.accountsFault() || !t.job.MakeNotice(e) {
 		t.g.fail(t.claim)
 		return
 	}
-	from := t.job.Sender()
-	e.Sender, e.Notice = &from, time.Now()
 	e.Attempts, e.Tried, e.Tries, e.Next, e.Unknown = 0, time.Time{}, nil, e.Notice, false
 	err := t.claim.Update()
 	t.g.record(e.ID, err, false)

@@ -65,22 +65,15 @@ func (r *run) wake() {
 const tidyTime = time.Minute
 
 func (r *run) tidy() {
-	if !r.tidied.IsZero() && time.Since(r.tidied) < tidyTime {
+	if time.Since(r.tidied) < tidyTime {
 		return
 	}
 	r.tidied = time.Now()
 	if err := r.s.Queue.Sweep(); err != nil {
 		r.s.Log.Fault(err) // what it left is in nobody's way
 	}
-	r.dropped(r.s)
+	r.events.Add(r.s.Dropped())
 	r.s.Pool().Secrets.Dialer.Sweep()
-}
-
-// dropped tells of entries that have left failed by its bounds.
-func (r *run) dropped(s *submit.Submitter) {
-	if e, ok := s.Dropped(); ok {
-		r.events.Add(e)
-	}
 }
 
 // look reads what it does not know of the queue, and starts work on what is due
