@@ -201,26 +201,21 @@ func (j *Job) has(states ...Verdict) bool {
 	return slices.ContainsFunc(j.To, func(to Recipient) bool { return slices.Contains(states, to.Verdict) })
 }
 
-// isUnknown reports whether a recipient in one of states may have the message all
-// the same.
-func (j *Job) isUnknown(states ...Verdict) bool {
-	return slices.ContainsFunc(j.To, func(to Recipient) bool { return to.Unknown && slices.Contains(states, to.Verdict) })
-}
-
 // named returns the recipients in some states as the caller named them, so that
 // aliases and the account's rules are applied anew at each attempt. A name stays
 // resolved if not all that it stands for are in the same state: who has got the
-// message, or never will, is not tried again.
-func (j *Job) named(states ...Verdict) []queue.Recipient {
+// message, or never will, is not tried again. Of some it may be unknown whether they
+// have the message all the same.
+func (j *Job) named(states ...Verdict) (list []queue.Recipient, unknown bool) {
 	const mixed = Verdict(255)
 	common := make(map[int]Verdict) // of all that a name stands for, by its index
 	for i := range j.To {
 		for _, n := range j.To[i].Named {
-			if state, ok := common[n]; ok && state != j.To[i].Verdict {
-				common[n] = mixed
-			} else if !ok {
-				common[n] = j.To[i].Verdict
+			state := j.To[i].Verdict
+			if other, ok := common[n]; ok && other != state {
+				state = mixed
 			}
+			common[n] = state
 		}
 	}
 	type key struct {
@@ -228,12 +223,12 @@ func (j *Job) named(states ...Verdict) []queue.Recipient {
 		noAliases bool
 	}
 	have := make(map[key]bool) // what has the same key has come to the same
-	var list []queue.Recipient
 	for i := range j.To {
 		to := &j.To[i]
 		if !slices.Contains(states, to.Verdict) {
 			continue
 		}
+		unknown = unknown || to.Unknown
 		for _, n := range to.Named {
 			name := j.Request.To[n]
 			if common[n] != to.Verdict {
@@ -245,7 +240,7 @@ func (j *Job) named(states ...Verdict) []queue.Recipient {
 			}
 		}
 	}
-	return list
+	return list, unknown
 }
 
 // queued returns w as an entry has it that it has come to o with.

@@ -56,7 +56,7 @@ func (s *Submitter) Later(j *Job) bool {
 		return false
 	}
 	e := s.entry(r)
-	e.To = j.whole().named(Waits)
+	e.To, _ = j.whole().named(Waits)
 	if s.enqueue(r, e, background && !r.QueueOnly) != nil {
 		return false
 	}
@@ -75,7 +75,7 @@ func (s *Submitter) Enqueue(j *Job) (*queue.Claim, error) {
 		return nil, err
 	}
 	e := s.entry(j.Request)
-	e.To = j.whole().named(Waits)
+	e.To, _ = j.whole().named(Waits)
 	e.Next = time.Now().Add(s.Schedule().Backoff(1))
 	e.Reason, e.Unknown = "the server has not answered yet", true // if this process ends
 	var c *queue.Claim
@@ -103,7 +103,8 @@ func (s *Submitter) Keep(j *Job) error {
 			report.NotQueued = err.Error()
 		}
 	}
-	refused.To, refused.Reason = j.named(Refused), j.reason()
+	refused.To, _ = j.named(Refused)
+	refused.Reason = j.reason()
 	if j.id != "" || len(wait.To) > 0 {
 		refused.ID = "" // it is another entry
 	}
@@ -129,7 +130,7 @@ func (s *Submitter) Keep(j *Job) error {
 // queueWaiting queues those of j who wait, in an entry. If that cannot be done, for
 // the reason that it returns, the caller has to send the message again.
 func (s *Submitter) queueWaiting(j *Job, wait *queue.Entry) error {
-	wait.To, wait.Unknown = j.named(Waits), j.isUnknown(Waits)
+	wait.To, wait.Unknown = j.named(Waits)
 	if len(wait.To) == 0 {
 		j.move(Waits, Returned) // a fault of a request without recipients
 		return nil

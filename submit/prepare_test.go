@@ -419,7 +419,8 @@ func TestAsNamed(t *testing.T) {
 			}
 			s.settle(j, s.entry(r), false)
 			var got []string
-			for _, to := range j.named(Waits, Refused) {
+			list, _ := j.named(Waits, Refused)
+			for _, to := range list {
 				word := to.Address.String()
 				if to.Refused {
 					word = "-" + word

@@ -130,9 +130,9 @@ func (s *Submitter) SettleEntry(j *Job, e *queue.Entry) (rests bool) {
 			left = append(left, to)
 		}
 	}
-	e.To = append(left, j.named(Waits, Refused)...)
-	e.Unknown = e.Unknown || j.isUnknown(Waits, Refused)
-	if e.Waiting() == 0 || !s.IsTooOld(e) {
+	others, unknown := j.named(Waits, Refused)
+	e.To, e.Unknown = append(left, others...), e.Unknown || unknown
+	if e.Waiting() == 0 || !s.CountTry(e) {
 		return rests
 	}
 	j.move(Waits, Refused)
@@ -144,8 +144,9 @@ func (s *Submitter) SettleEntry(j *Job, e *queue.Entry) (rests bool) {
 	return rests
 }
 
-// IsTooOld counts an attempt at an entry, and reports whether it was one too many.
-func (s *Submitter) IsTooOld(e *queue.Entry) bool {
+// CountTry counts an attempt at an entry, and reports whether the entry is too old for
+// another.
+func (s *Submitter) CountTry(e *queue.Entry) bool {
 	e.Tries = queue.AddTry(e.Tries, time.Now())
 	return s.Schedule().TooOld(e.Born(), e.Tries)
 }

@@ -136,7 +136,7 @@ func (t *attempt) abort(err error) {
 	t.over = true
 	defer t.claim.Release()
 	defer t.close()
-	if t.s.IsTooOld(t.claim.Entry) {
+	if t.s.CountTry(t.claim.Entry) {
 		t.claim.Reason = "given up: " + status.OneLine(err)
 		t.g.fail(t.claim)
 		return

@@ -55,7 +55,7 @@ func (t *attempt) settleNotice() {
 		return
 	}
 	e.Reason = status.OneLine(failures[0].Err)
-	if failures[0].Verdict != submit.Waits || t.s.IsTooOld(e) {
+	if failures[0].Verdict != submit.Waits || t.s.CountTry(e) {
 		t.g.fail(t.claim)
 		return
 	}
