@@ -55,16 +55,6 @@ func (j *Job) Failures() []Failure {
 	return list
 }
 
-// sent returns the addresses of those for whom the server has taken the message.
-func (j *Job) sent() (to []envelope.Address) {
-	for _, i := range j.order {
-		if j.To[i].Verdict == Sent {
-			to = append(to, j.To[i].Address)
-		}
-	}
-	return to
-}
-
 // err returns r as an error, or nil if nothing failed that the caller has to
 // know.
 func (r *Report) err() error {
@@ -79,7 +69,13 @@ func (r *Report) err() error {
 // Error returns the lines of a report, one for each failure.
 func (r *Report) Error() string {
 	var lines []string
-	failures, sent := r.job.Failures(), r.job.sent()
+	var sent []envelope.Address
+	for _, i := range r.job.order {
+		if to := &r.job.To[i]; to.Verdict == Sent {
+			sent = append(sent, to.Address)
+		}
+	}
+	failures := r.job.Failures()
 	for _, f := range failures {
 		line := smtp.Brief(f.Err)
 		if f.Unknown {
