@@ -32,7 +32,7 @@ func Parse(s string) (Address, error) {
 	if strings.HasPrefix(t, "<") && strings.HasSuffix(t, ">") {
 		t = t[1 : len(t)-1]
 	}
-	if t == "" && !hasMark(s) {
+	if t == "" && !strings.ContainsFunc(s, IsMark) {
 		return Address{}, nil
 	}
 	if t = Mend(t); t == "" {
@@ -55,11 +55,10 @@ func Parse(s string) (Address, error) {
 			return Address{}, fmt.Errorf("address %q: %w", s, err)
 		}
 	}
-	local, err := canonicalLocal(a.local)
-	if err != nil {
+	var err error
+	if a.local, err = canonicalLocal(a.local); err != nil {
 		return Address{}, fmt.Errorf("address %q: %w", s, err)
 	}
-	a.local = local
 	return a, nil
 }
 
@@ -76,8 +75,6 @@ func Mend(s string) string {
 }
 
 func trimMarks(s string) string { return strings.TrimFunc(s, IsMark) }
-
-func hasMark(s string) bool { return strings.ContainsFunc(s, IsMark) }
 
 // IsMark reports whether r is a typographic quote, white space outside ASCII or
 // an invisible character, which no address begins or ends with.
@@ -161,7 +158,7 @@ func quote(s string) string {
 // isDotString reports whether s is an RFC 5321 Dot-string, which needs no
 // quotes.
 func isDotString(s string) bool {
-	for _, atom := range strings.Split(s, ".") {
+	for atom := range strings.SplitSeq(s, ".") {
 		if atom == "" || strings.ContainsFunc(atom, func(r rune) bool { return !isAtext(r) }) {
 			return false
 		}
@@ -249,17 +246,8 @@ func (a Address) IsNull() bool { return a == Address{} }
 // UTF8 reports whether a holds a character outside ASCII, and so needs
 // SMTPUTF8 (RFC 6531).
 func (a Address) UTF8() bool {
-	for i := range len(a.local) {
-		if a.local[i] >= utf8.RuneSelf {
-			return true
-		}
-	}
-	for i := range len(a.domain) {
-		if a.domain[i] >= utf8.RuneSelf {
-			return true
-		}
-	}
-	return false
+	outside := func(r rune) bool { return r >= utf8.RuneSelf }
+	return strings.ContainsFunc(a.local, outside) || strings.ContainsFunc(a.domain, outside)
 }
 
 // ASCII returns a with its domain in A-labels (RFC 5890). ok is false if the local part

@@ -11,6 +11,8 @@
 // caller, who knows where the address came from, gives them their kind.
 package envelope
 
+import "strings"
+
 // A Recipient is one forward-path and its delivery status parameters.
 type Recipient struct {
 	Address  Address
@@ -91,8 +93,5 @@ func (n Notify) String() string {
 			s += "," + word
 		}
 	}
-	if s == "" {
-		return ""
-	}
-	return s[1:]
+	return strings.TrimPrefix(s, ",")
 }

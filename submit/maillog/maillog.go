@@ -60,23 +60,22 @@ const (
 // Like returns the log that c configures. All logs that come from one Log are
 // opened once, and share what faults they have told.
 func (l *Log) Like(c *config.Config) *Log {
+	if l != nil && l.first != nil {
+		l = l.first
+	}
 	if l == nil || l.Place == c.Log && l.Format == c.LogFormat {
 		return l
 	}
-	first := cmp.Or(l.first, l)
-	if first.Place == c.Log && first.Format == c.LogFormat {
-		return first
-	}
-	first.mu.Lock()
-	defer first.mu.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	key := c.LogFormat + " " + c.Log
-	if first.others[key] == nil {
-		if first.others == nil {
-			first.others = make(map[string]*Log)
-		}
-		first.others[key] = &Log{Place: c.Log, Format: c.LogFormat, Tag: l.Tag, first: first}
+	if l.others == nil {
+		l.others = make(map[string]*Log)
 	}
-	return first.others[key]
+	if l.others[key] == nil {
+		l.others[key] = &Log{Place: c.Log, Format: c.LogFormat, Tag: l.Tag, first: l}
+	}
+	return l.others[key]
 }
 
 // Line writes one line about the message that id stands for. fields are keys, each
@@ -171,12 +170,9 @@ func pairs(fields []any) iter.Seq2[string, any] {
 func textLine(id queue.ID, fields []any) string {
 	var words []string
 	for key, value := range pairs(fields) {
-		text := ""
-		switch v := value.(type) {
-		case envelope.Address:
-			text = "<" + v.String() + ">"
-		default:
-			text = fmt.Sprint(v)
+		text := fmt.Sprint(value)
+		if a, ok := value.(envelope.Address); ok {
+			text = "<" + a.String() + ">"
 		}
 		switch {
 		case text == "":

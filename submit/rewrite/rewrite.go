@@ -20,6 +20,7 @@ package rewrite
 import (
 	"cmp"
 	"fmt"
+	"slices"
 
 	"sendoff/config"
 	"sendoff/submit/envelope"
@@ -58,13 +59,12 @@ type Resolution struct {
 // may be nil. They are asked only if IsLocal(a).
 func (u *Rules) Resolve(a envelope.Address, aliases *config.Aliases) (Resolution, error) {
 	var r Resolution
-	targets := []config.Target{{Address: a}}
+	var targets []config.Target
 	if aliases != nil && u.IsLocal(a) {
-		var to []config.Target
-		to, r.Faults = u.expand(a, aliases)
-		if len(to) > 0 {
-			targets, r.Aliased = to, true
-		}
+		targets, r.Faults = u.expand(a, aliases)
+	}
+	if r.Aliased = len(targets) > 0; !r.Aliased {
+		targets = []config.Target{{Address: a}}
 	}
 	for _, t := range targets {
 		if t.Discard {
@@ -186,21 +186,19 @@ func (u *Rules) Domain() string {
 
 // known reports whether any account sends as a.
 func (u *Rules) known(a envelope.Address) bool {
-	for _, account := range append([]*config.Account{u.account}, u.config.Accounts...) {
-		if account.Matches(a) {
-			return true
-		}
-	}
-	return false
+	return u.sends(func(p config.Pattern) bool { return p.Matches(a) })
 }
 
 // KnowsDomain reports whether any account has senders in domain.
 func (u *Rules) KnowsDomain(domain string) bool {
+	return domain != "" && u.sends(func(p config.Pattern) bool { return p.HasDomain(domain) })
+}
+
+// sends reports whether an account has a sender that is as match says.
+func (u *Rules) sends(match func(config.Pattern) bool) bool {
 	for _, account := range append([]*config.Account{u.account}, u.config.Accounts...) {
-		for _, p := range account.From {
-			if domain != "" && p.HasDomain(domain) {
-				return true
-			}
+		if slices.ContainsFunc(account.From, match) {
+			return true
 		}
 	}
 	return false
