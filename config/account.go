@@ -94,11 +94,15 @@ func (a *Account) check(o *outline, v Values) error {
 	}, accountsTable, a.Name); err != nil {
 		return err
 	}
+	auth := []string{accountsTable, a.Name, "auth"}
 	for i, m := range a.Auth {
 		a.Auth[i] = strings.ToUpper(m)
-	}
-	if err := o.checkValues(a.Auth, v.Mechanism, accountsTable, a.Name, "auth"); err != nil {
-		return err
+		if v.Mechanism == nil {
+			continue
+		}
+		if err := v.Mechanism(a.Auth[i]); err != nil {
+			return o.errorf(o.values(auth...)[i], "%s: %w%s", dotted(auth), err, advice("auth"))
+		}
 	}
 	refresh := []string{accountsTable, a.Name, "refresh-token"}
 	if o.has(refresh...) && !a.RefreshToken.Writable() {

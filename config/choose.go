@@ -197,6 +197,7 @@ func (c *Config) matching(addr envelope.Address) *Account {
 	if d := c.Standard(); d != nil {
 		inOrder = append([]*Account{d}, inOrder...)
 	}
+	var byPattern *Account
 	for _, a := range inOrder {
 		if slices.ContainsFunc(a.From, func(p Pattern) bool {
 			own, ok := p.Address()
@@ -204,13 +205,11 @@ func (c *Config) matching(addr envelope.Address) *Account {
 		}) {
 			return a
 		}
-	}
-	for _, a := range inOrder {
-		if a.Matches(addr) {
-			return a
+		if byPattern == nil && a.Matches(addr) {
+			byPattern = a
 		}
 	}
-	return nil
+	return byPattern
 }
 
 // origin says where an Override comes from: the kind of its errors, and the
@@ -230,14 +229,13 @@ func (a *Account) apply(o Override, by origin) (left string, err error) {
 		}
 		left = a.moveTo(servers)
 	}
-	if strings.ContainsFunc(o.User, unicode.IsControl) {
-		return "", by.kind.Errorf("%s holds a control character or a line break", by.user)
+	for _, row := range [][2]string{{o.User, by.user}, {o.Secret, by.secret}} {
+		if strings.ContainsFunc(row[0], unicode.IsControl) {
+			return "", by.kind.Errorf("%s holds a control character or a line break", row[1])
+		}
 	}
 	if o.User != "" && o.User != a.User {
 		a.User, a.UserFrom = o.User, by.user
-	}
-	if strings.ContainsFunc(o.Secret, unicode.IsControl) {
-		return "", by.kind.Errorf("%s holds a control character or a line break", by.secret)
 	}
 	if o.Secret != "" {
 		ref, _ := secret.Parse(o.Secret) // Choose says what is wrong, unless another one takes its place
@@ -257,8 +255,7 @@ func (a *Account) apply(o Override, by origin) (left string, err error) {
 // the new host is one of them. It returns the first old host if a user or secret
 // for it is gone.
 func (a *Account) moveTo(servers List[Server]) (left string) {
-	known := slices.ContainsFunc(a.Servers, func(s Server) bool { return s.Identity() == servers[0].Identity() })
-	if !known {
+	if !slices.ContainsFunc(a.Servers, func(s Server) bool { return s.Identity() == servers[0].Identity() }) {
 		if len(a.Servers) > 0 && (a.User != "" || a.Secret != nil) {
 			left = a.Servers[0].Name()
 		}

@@ -148,20 +148,6 @@ func IsName(name string) bool {
 	return name != "" && !strings.ContainsAny(name[:1], "-.") && !strings.ContainsFunc(name, bad)
 }
 
-// checkValues asks valid about each of values, the strings that path has in
-// the file.
-func (o *outline) checkValues(values []string, valid func(string) error, path ...string) error {
-	if valid == nil {
-		return nil
-	}
-	for i, v := range values {
-		if err := valid(v); err != nil {
-			return o.errorf(o.values(path...)[i], "%s: %w%s", dotted(path), err, advice(path[len(path)-1]))
-		}
-	}
-	return nil
-}
-
 // values returns the offsets of the strings that path has in the file.
 func (o *outline) values(path ...string) (offsets []int) {
 	for _, k := range o.keys {

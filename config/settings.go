@@ -125,32 +125,30 @@ func suggest(t reflect.Type, name string) string {
 
 // replacements says what to write in place of what other programs, msmtp before
 // all, call so, and how to write what is easily written wrong.
-var replacements = [...]struct{ name, words string }{
-	{"password", "a password is not kept here: see secret"},
-	{"passwordeval", `write secret = "command:…"`},
-	{"host", `write server = "smtps://HOST"`},
-	{"port", `write it in server, as in "smtps://HOST:465"`},
-	{"tls", `server says it: "smtps://HOST" is TLS from the start, "smtp://HOST" is STARTTLS`},
-	{"tls-starttls", `server says it: "smtps://HOST" is TLS from the start, "smtp://HOST" is STARTTLS`},
-	{"tls-trust-file", "write tls-ca"},
-	{"tls-cert-file", "write tls-cert"},
-	{"tls-key-file", "write tls-key"},
-	{"tls-certcheck", "certificates are always checked: see tls-ca and tls-fingerprint"},
-	{"from-full-name", "write full-name"},
-	{"source-ip", "write source-address"},
-	{"auth", "without it any mechanism may be used"},
-	{"timeout", `write it with a unit, as in "30s"`},
+var replacements = map[string]string{
+	"password":       "a password is not kept here: see secret",
+	"passwordeval":   `write secret = "command:…"`,
+	"host":           `write server = "smtps://HOST"`,
+	"port":           `write it in server, as in "smtps://HOST:465"`,
+	"tls":            `server says it: "smtps://HOST" is TLS from the start, "smtp://HOST" is STARTTLS`,
+	"tls-starttls":   `server says it: "smtps://HOST" is TLS from the start, "smtp://HOST" is STARTTLS`,
+	"tls-trust-file": "write tls-ca",
+	"tls-cert-file":  "write tls-cert",
+	"tls-key-file":   "write tls-key",
+	"tls-certcheck":  "certificates are always checked: see tls-ca and tls-fingerprint",
+	"from-full-name": "write full-name",
+	"source-ip":      "write source-address",
+	"auth":           "without it any mechanism may be used",
+	"timeout":        `write it with a unit, as in "30s"`,
 }
 
-// advice returns the row of replacements for name, as the end of an error.
+// advice returns the words of replacements for name, as the end of an error.
 func advice(name string) string {
-	name = strings.ReplaceAll(strings.ToLower(name), "_", "-")
-	for _, row := range replacements {
-		if row.name == name {
-			return "; " + row.words
-		}
+	words := replacements[strings.ReplaceAll(strings.ToLower(name), "_", "-")]
+	if words == "" {
+		return ""
 	}
-	return ""
+	return "; " + words
 }
 
 // suggestTable says which table may have been meant by path, which is none.
