@@ -37,8 +37,6 @@ func (l *List[T]) UnmarshalText(text []byte) error {
 // A Size is a number of octets; 0 is no limit.
 type Size int64
 
-var errSize = errors.New(`a size is a number of octets, or a string such as "500K", "25M" or "1G"`)
-
 // UnmarshalText reads a number with the unit K, M or G, powers of 1024, or
 // none.
 func (s *Size) UnmarshalText(text []byte) error {
@@ -51,7 +49,7 @@ func (s *Size) UnmarshalText(text []byte) error {
 	}
 	n, err := strconv.ParseUint(digits, 10, 63)
 	if err != nil || int64(n) > math.MaxInt64/unit {
-		return errSize
+		return errors.New(`a size is a number of octets, or a string such as "500K", "25M" or "1G"`)
 	}
 	*s = Size(int64(n) * unit)
 	return nil
@@ -82,8 +80,6 @@ type Rate struct {
 	Time     time.Duration
 }
 
-var errRate = errors.New(`a rate is a number of messages and a time, such as "30/1m" or "500/1d"`)
-
 // UnmarshalText reads MESSAGES/TIME, where a unit alone is one of it.
 func (r *Rate) UnmarshalText(text []byte) error {
 	messages, length, _ := strings.Cut(string(text), "/")
@@ -93,7 +89,7 @@ func (r *Rate) UnmarshalText(text []byte) error {
 	}
 	var d Duration
 	if err != nil || n == 0 || d.UnmarshalText([]byte(length)) != nil || d.Duration < time.Second {
-		return errRate
+		return errors.New(`a rate is a number of messages and a time, such as "30/1m" or "500/1d"`)
 	}
 	r.Messages, r.Time = int(n), d.Duration
 	return nil
@@ -183,8 +179,6 @@ type Fingerprint [sha256.Size]byte
 // Fingerprints are those of which one must fit.
 type Fingerprints = List[Fingerprint]
 
-var errFingerprint = errors.New("a fingerprint is SHA-256: 64 hexadecimal digits, with or without colons, or sha256// and base64")
-
 // UnmarshalText reads hexadecimal digits, with or without colons between the
 // octets, or base64 behind "sha256//", as curl writes a public key's. Before the
 // digits may stand "sha256:".
@@ -199,7 +193,7 @@ func (f *Fingerprint) UnmarshalText(text []byte) error {
 	}
 	sum, err := decode(digits)
 	if err != nil || len(sum) != len(f) {
-		return errFingerprint
+		return errors.New("a fingerprint is SHA-256: 64 hexadecimal digits, with or without colons, or sha256// and base64")
 	}
 	*f = Fingerprint(sum)
 	return nil

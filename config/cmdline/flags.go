@@ -100,7 +100,7 @@ func flags(c *Command) []Flag {
 		{'L', "syslog-tag", Required, "TAG", "the name in the system's log", anywhere, 0, nil, c.printable("-L", &c.SyslogTag)},
 		{'o', "", Required, "OPTION", "a sendmail option; only d, e, i and v have effect", anywhere, 0, nil, c.letterOption},
 		{'O', "", Required, "OPTION=VALUE", "the same by its name, such as ErrorMode=q", anywhere, 0, nil, c.namedOption},
-		{'e', "", Required, "MODE", "same as -oe", anywhere, 0, nil, c.errorMode},
+		{'e', "", Required, "MODE", "same as -oe", anywhere, 0, nil, func(v string) error { return c.letterOption("e" + v) }},
 		{'b', "", Required, "MODE", "sendmail's mode: m sends, s speaks SMTP, p lists", anywhere, 0, nil, c.letterMode},
 		{'q', "", Attached, "WHAT", "try what waits now, or again and again each WHAT", anywhere, Run, nil, c.queueNow},
 		{'I', "", None, "", "check the alias file", anywhere, Aliases, nil, nil},

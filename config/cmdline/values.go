@@ -98,10 +98,6 @@ func (c *Command) letterOption(v string) error {
 	return c.namedOption(v)
 }
 
-func (c *Command) errorMode(v string) error {
-	return c.letterOption("e" + v)
-}
-
 // choose sets to to the first letter of v if it is one of letters.
 func choose(to *byte, v, letters string) {
 	if v != "" && strings.IndexByte(letters, v[0]) >= 0 {

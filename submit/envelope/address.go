@@ -147,12 +147,7 @@ func canonicalLocal(s string) (string, error) {
 	if isDotString(plain.String()) {
 		return plain.String(), nil
 	}
-	return quote(plain.String()), nil
-}
-
-// quote writes s as an RFC 5321 Quoted-string.
-func quote(s string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(plain.String()) + `"`, nil
 }
 
 // isDotString reports whether s is an RFC 5321 Dot-string, which needs no
