@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"sendoff/submit/auth"
 	"sendoff/submit/envelope"
 	"sendoff/submit/secret"
 )
@@ -76,9 +77,9 @@ func (a *Account) resolvePaths(folder, home string) {
 	a.RefreshToken = a.RefreshToken.In(folder)
 }
 
-// check checks what the types of a's fields do not, with v's help, fills in
-// defaults, and says where in o a mistake is.
-func (a *Account) check(o *outline, v Values) error {
+// check checks what the types of a's fields do not, fills in defaults,
+// and says where in o a mistake is.
+func (a *Account) check(o *outline) error {
 	if len(a.Servers) == 0 {
 		return o.errorf(o.find(accountsTable, a.Name), "account %s has no server", a.Name)
 	}
@@ -94,14 +95,11 @@ func (a *Account) check(o *outline, v Values) error {
 	}, accountsTable, a.Name); err != nil {
 		return err
 	}
-	auth := []string{accountsTable, a.Name, "auth"}
+	names := []string{accountsTable, a.Name, "auth"}
 	for i, m := range a.Auth {
 		a.Auth[i] = strings.ToUpper(m)
-		if v.Mechanism == nil {
-			continue
-		}
-		if err := v.Mechanism(a.Auth[i]); err != nil {
-			return o.errorf(o.values(auth...)[i], "%s: %w%s", dotted(auth), err, advice("auth"))
+		if known := auth.Known(); !slices.Contains(known, a.Auth[i]) {
+			return o.errorf(o.values(names...)[i], "%s: unknown mechanism %.20q; known are %s%s", dotted(names), a.Auth[i], strings.Join(known, ", "), advice("auth"))
 		}
 	}
 	refresh := []string{accountsTable, a.Name, "refresh-token"}

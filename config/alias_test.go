@@ -316,7 +316,7 @@ func TestAliasesSetting(t *testing.T) {
 	} {
 		dir := t.TempDir()
 		path := write(t, filepath.Join(dir, "config.toml"), text)
-		c, err := Load(Paths{Explicit: path, Home: "HOME"}, values)
+		c, err := Load(Paths{Explicit: path, Home: "HOME"})
 		if err != nil {
 			c = &Config{Aliases: strings.TrimPrefix(err.Error(), dir+"/")}
 		}

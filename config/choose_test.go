@@ -149,7 +149,7 @@ func TestStandard(t *testing.T) {
 	} {
 		dir := t.TempDir()
 		user := write(t, filepath.Join(dir, "user.toml"), row.user)
-		c, err := Load(Paths{System: write(t, filepath.Join(dir, "system.toml"), row.system), User: user}, Values{})
+		c, err := Load(Paths{System: write(t, filepath.Join(dir, "system.toml"), row.system), User: user})
 		if err != nil {
 			t.Fatal(err)
 		}

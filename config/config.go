@@ -84,23 +84,16 @@ type Config struct {
 	aliases      func() (*Aliases, error) // reads them once
 }
 
-// Values judges values that mean something to other packages only. An error
-// must not quote the value, which may be a password. A nil function takes
-// anything.
-type Values struct {
-	Mechanism func(name string) error // in upper case
-}
-
 // Load reads the files of p. When its error is nil, every account in the Config
-// can be used as it is, as far as v tells. Without any file the Config is
-// empty, which only Choose minds.
-func Load(p Paths, v Values) (*Config, error) { return load(p, v, read) }
+// can be used as it is. Without any file the Config is empty, which only Choose
+// minds.
+func Load(p Paths) (*Config, error) { return load(p, read) }
 
 // Check is Load with text as the content of the file at path, which is one of
 // p's and need not be there. When its error is nil, Load takes that file if it
 // can be trusted.
-func Check(p Paths, v Values, path, text string) (*Config, error) {
-	return load(p, v, func(name string, most int) ([]byte, error) {
+func Check(p Paths, path, text string) (*Config, error) {
+	return load(p, func(name string, most int) ([]byte, error) {
 		if name == path {
 			return []byte(text), nil
 		}
@@ -108,7 +101,7 @@ func Check(p Paths, v Values, path, text string) (*Config, error) {
 	})
 }
 
-func load(p Paths, v Values, read func(path string, most int) ([]byte, error)) (*Config, error) {
+func load(p Paths, read func(path string, most int) ([]byte, error)) (*Config, error) {
 	c := Default()
 	files := []string{p.System, p.User}
 	if p.Explicit != "" {
@@ -123,7 +116,7 @@ func load(p Paths, v Values, read func(path string, most int) ([]byte, error)) (
 			continue
 		}
 		if err == nil {
-			err = c.add(path, data, p.Home, v)
+			err = c.add(path, data, p.Home)
 		}
 		if err != nil {
 			return nil, aboutFile(path, err)
@@ -197,7 +190,7 @@ func read(path string, most int) ([]byte, error) {
 // add puts what the file at path says on top of c: its top-level settings
 // replace c's, and so does an account of the same name. A relative path in it
 // is below its folder, and one that begins with ~/ below home.
-func (c *Config) add(path string, data []byte, home string, v Values) error {
+func (c *Config) add(path string, data []byte, home string) error {
 	o := newOutline(path, data)
 	if err := o.check(); err != nil {
 		return err
@@ -226,7 +219,7 @@ func (c *Config) add(path string, data []byte, home string, v Values) error {
 		a := doc.Accounts[name]
 		a.Name, a.File = name, where
 		a.resolvePaths(folder, home)
-		if err := a.check(o, v); err != nil {
+		if err := a.check(o); err != nil {
 			return err
 		}
 		accounts = append(accounts, a)

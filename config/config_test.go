@@ -1,7 +1,6 @@
 package config
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -15,16 +14,6 @@ import (
 	"sendoff/submit/status"
 )
 
-// values accepts what the tests' accounts have.
-var values = Values{
-	Mechanism: func(s string) error {
-		if s == "PLAIN" || s == "LOGIN" {
-			return nil
-		}
-		return errors.New("unknown mechanism")
-	},
-}
-
 // texts returns references as a file has them.
 func texts(refs []secret.Ref) string {
 	var all []string
@@ -37,7 +26,7 @@ func texts(refs []secret.Ref) string {
 // parse is Load of one file with the given content.
 func parse(text string) (*Config, error) {
 	c := &Config{}
-	if err := c.add("f", []byte(text), "/home/ann", values); err != nil {
+	if err := c.add("f", []byte(text), "/home/ann"); err != nil {
 		return nil, err
 	}
 	return c, c.checkNames()
@@ -255,8 +244,8 @@ func TestLoadErrors(t *testing.T) {
 		{account("secret = \"file:\""), "f:2:10: accounts.a.secret: secret source file:PATH: the path must be absolute"},
 		{"accounts.a = { secret = [\"none\", \"hunter2\"], server = \"smtps://h\" }\n", "f:1:34: accounts.a: unknown secret source; "},
 		{account("secret = [\"none\", \"file:\\u0000\"]"), "f:2:1: accounts.a.secret holds a control character or a line break"},
-		{account("auth = [\"plain\", \"PLIAN\"]"), "f:2:18: accounts.a.auth: unknown mechanism; without it any mechanism may be used"},
-		{account("auth = \"on\""), "f:2:8: accounts.a.auth: unknown mechanism; without it any mechanism may be used"},
+		{account("auth = [\"plain\", \"PLIAN\"]"), "f:2:18: accounts.a.auth: unknown mechanism \"PLIAN\"; known are EXTERNAL, OAUTHBEARER, XOAUTH2, PLAIN, LOGIN, SCRAM-SHA-256-PLUS, SCRAM-SHA-1-PLUS, SCRAM-SHA-256, SCRAM-SHA-1, CRAM-MD5; without it any mechanism may be used"},
+		{account("auth = \"on\""), "f:2:8: accounts.a.auth: unknown mechanism \"ON\"; known are EXTERNAL, OAUTHBEARER, XOAUTH2, PLAIN, LOGIN, SCRAM-SHA-256-PLUS, SCRAM-SHA-1-PLUS, SCRAM-SHA-256, SCRAM-SHA-1, CRAM-MD5; without it any mechanism may be used"},
 		{account("max-recipients = 0"), "f:2:1: max-recipients must be 1 or more"},
 		{account("max-size = -1"), "f:2:1: max-size must not be negative"},
 		{account("max-size = \"25 MB\""), `f:2:12: accounts.a.max-size: a size is a number of octets, or a string such as "500K", "25M" or "1G"`},
@@ -340,7 +329,7 @@ server = "smtps://a.user.example"
 		{"below a file", Paths{User: filepath.Join(system, "x")}, "  "},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			c, err := Load(row.paths, Values{})
+			c, err := Load(row.paths)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -354,7 +343,7 @@ server = "smtps://a.user.example"
 		})
 	}
 
-	c, err := Load(Paths{System: system, User: user}, Values{})
+	c, err := Load(Paths{System: system, User: user})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -370,7 +359,7 @@ func TestLoadDefaultOfTheOtherFile(t *testing.T) {
 	dir := t.TempDir()
 	system := write(t, filepath.Join(dir, "system.toml"), "\naccount = \"home\"\n")
 	user := write(t, filepath.Join(dir, "user.toml"), account(""))
-	_, err := Load(Paths{System: system, User: user}, Values{})
+	_, err := Load(Paths{System: system, User: user})
 	want := system + `:2:1: account = "home" names no account; known accounts: a`
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
@@ -403,7 +392,7 @@ func TestLoadRefusesFiles(t *testing.T) {
 			t.Logf("%s: skipped, for it needs Unix, and a user who is not root", row.path)
 			continue
 		}
-		_, err := Load(Paths{Explicit: row.path}, Values{})
+		_, err := Load(Paths{Explicit: row.path})
 		want := row.path + row.want
 		if err == nil || !strings.HasPrefix(err.Error(), want) || status.KindOf(err) != status.Config {
 			t.Errorf("got  %v\nwant %s", err, want)
@@ -421,7 +410,7 @@ func TestLoadNamesTheFolder(t *testing.T) {
 	if err := os.Chmod(folder, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	_, err := Load(Paths{Explicit: path}, Values{})
+	_, err := Load(Paths{Explicit: path})
 	if err == nil {
 		t.Fatal("no error")
 	}
@@ -499,7 +488,7 @@ secret = "oauth2:own"
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 	// The user's table takes the place of the system's, as a whole.
-	if err := c.add("user", []byte("[oauth2.microsoft]\nclient-id = \"mine\"\ngrant = \"client-credentials\"\nclient-secret = \"keyring\"\n"), "/home/ann", values); err != nil {
+	if err := c.add("user", []byte("[oauth2.microsoft]\nclient-id = \"mine\"\ngrant = \"client-credentials\"\nclient-secret = \"keyring\"\n"), "/home/ann"); err != nil {
 		t.Fatal(err)
 	}
 	p, err := c.Provider("microsoft")

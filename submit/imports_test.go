@@ -27,7 +27,8 @@ var rows = [][]string{
 	{"sendoff/submit/trust", "sendoff/submit/throttle", "sendoff/submit/rewrite", "sendoff/submit/spool", "sendoff/submit/maillog",
 		"sendoff/config/discover", "sendoff/config/edit"},
 	{"sendoff/config", "sendoff/submit/message", "sendoff/submit/smtp", "sendoff/submit/smtpd",
-		"sendoff/submit/auth", "sendoff/submit/credential", "sendoff/submit/queue"},
+		"sendoff/submit/credential", "sendoff/submit/queue"},
+	{"sendoff/submit/auth"},
 	{"sendoff/submit/envelope", "sendoff/submit/secret", "sendoff/submit/state", "sendoff/submit/status"},
 	{"sendoff/submit/process"},
 }

@@ -126,8 +126,8 @@ func TestChangeIn(t *testing.T) {
 }
 
 // only returns the file at path, which is loaded without any other beside it.
-func only(path, home string, v config.Values) File {
-	return File{Path: path, Paths: config.Paths{Explicit: path, Home: home}, Values: v}
+func only(path, home string) File {
+	return File{Path: path, Paths: config.Paths{Explicit: path, Home: home}}
 }
 
 // write makes the file with its folder.
@@ -139,7 +139,7 @@ func write(file File, text string) error {
 // Nothing is added to a file that could not be loaded then.
 func TestAdd(t *testing.T) {
 	home := t.TempDir()
-	file := only(filepath.Join(home, "config.toml"), home, config.Values{})
+	file := only(filepath.Join(home, "config.toml"), home)
 	if text, _, err := file.Check(work().AddTo); err != nil || text != asFile {
 		t.Errorf("no file: %s, %v", text, err)
 	}
@@ -153,7 +153,7 @@ func TestAdd(t *testing.T) {
 	}
 	bad := work()
 	bad.Accounts[0].Set("server", "smtp.example.org")
-	if _, _, err := only(filepath.Join(home, "none"), home, config.Values{}).Check(bad.AddTo); err == nil {
+	if _, _, err := only(filepath.Join(home, "none"), home).Check(bad.AddTo); err == nil {
 		t.Error("a server without a scheme was taken")
 	}
 }
@@ -166,7 +166,7 @@ func TestSave(t *testing.T) {
 	home := filepath.Join(top, "ann")
 	mine, all, link := filepath.Join(home, "a", "config.toml"), filepath.Join(top, "etc", "config.toml"), filepath.Join(home, "link.toml")
 	for _, path := range []string{mine, all} {
-		if err := write(only(path, home, config.Values{}), asFile); err != nil {
+		if err := write(only(path, home), asFile); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -176,7 +176,7 @@ func TestSave(t *testing.T) {
 	if err := os.Symlink(all, link); err != nil {
 		t.Fatal(err)
 	}
-	if err := only(link, home, config.Values{}).save("# new\n"); err != nil {
+	if err := only(link, home).save("# new\n"); err != nil {
 		t.Fatal(err)
 	}
 	var got []string
@@ -212,7 +212,7 @@ func TestWritable(t *testing.T) {
 	}
 	t.Cleanup(func() { os.Chmod(fixed, 0o700) })
 	for path, want := range map[string]bool{"a/b/c.toml": true, "c.toml": true, "fixed/config.toml": false, "fixed/a/b.toml": false, "link.toml": false} {
-		err := only(filepath.Join(home, path), home, config.Values{}).Writable()
+		err := only(filepath.Join(home, path), home).Writable()
 		if (err == nil) != want {
 			t.Errorf("%s: %v", path, err)
 		}
@@ -233,7 +233,7 @@ func TestSaveSyncs(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer os.Chmod(folder, 0o700)
-	if err := only(filepath.Join(folder, "config.toml"), "", config.Values{}).save(asFile); err == nil || status.KindOf(err) != status.Temporary {
+	if err := only(filepath.Join(folder, "config.toml"), "").save(asFile); err == nil || status.KindOf(err) != status.Temporary {
 		t.Errorf("got %v", err)
 	}
 }

@@ -29,8 +29,7 @@ import (
 type File struct {
 	Path    string
 	Paths   config.Paths // what is loaded, Path among it
-	Values  config.Values
-	Private bool // only its owner may read the new text
+	Private bool         // only its owner may read the new text
 }
 
 // A Change makes a new text of the text of a file, "" if the file is not there.
@@ -47,7 +46,7 @@ func (f File) Check(change Change) (string, *config.Config, error) {
 	if err != nil {
 		return "", nil, status.Config.Errorf("%s: %w", f.Path, err)
 	}
-	c, err := config.Check(f.Paths, f.Values, f.Path, text)
+	c, err := config.Check(f.Paths, f.Path, text)
 	return text, c, err
 }
 

@@ -6,8 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"sendoff/config"
 )
 
 // A configuration that a container mounts as a single file cannot be replaced,
@@ -15,7 +13,7 @@ import (
 func TestWritableMounted(t *testing.T) {
 	const mounted = "SENDOFF_TEST_MOUNTED"
 	if path := os.Getenv(mounted); path != "" {
-		if err := only(path, "", config.Values{}).Writable(); err == nil || !strings.Contains(err.Error(), "mount its folder") {
+		if err := only(path, "").Writable(); err == nil || !strings.Contains(err.Error(), "mount its folder") {
 			t.Errorf("got %v", err)
 		}
 		return

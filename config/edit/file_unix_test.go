@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"sendoff/config"
 	"sendoff/submit/process"
 )
 
@@ -90,7 +89,7 @@ func TestSaveKeepsGroup(t *testing.T) {
 	if group < 0 {
 		t.Skip("this user has one group only")
 	}
-	file := only(filepath.Join(t.TempDir(), "config.toml"), "", config.Values{})
+	file := only(filepath.Join(t.TempDir(), "config.toml"), "")
 	if err := errors.Join(os.WriteFile(file.Path, nil, 0o600), os.Chown(file.Path, -1, group), os.Chmod(file.Path, 0o640), file.save(asFile)); err != nil {
 		t.Fatal(err)
 	}

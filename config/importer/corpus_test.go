@@ -44,18 +44,6 @@ func (r ring) list() string {
 	return b.String()
 }
 
-// values judges as the program does, without the packages that it asks.
-func values() config.Values {
-	return config.Values{
-		Mechanism: func(name string) error {
-			if !slices.Contains([]string{"EXTERNAL", "SCRAM-SHA-256", "SCRAM-SHA-1", "OAUTHBEARER", "XOAUTH2", "PLAIN", "LOGIN", "CRAM-MD5"}, name) {
-				return fmt.Errorf("unknown mechanism")
-			}
-			return nil
-		},
-	}
-}
-
 // newImport returns an Import of a file in home, which runs as ann.
 func newImport(home, file string, keyring credential.Keyring) *setup.Import {
 	return &setup.Import{
@@ -65,7 +53,6 @@ func newImport(home, file string, keyring credential.Keyring) *setup.Import {
 			Home:       home,
 			ConfigHome: filepath.Join(home, ".config"),
 			Identity:   config.Identity{UID: 1000, Login: "ann", Home: home, Hostname: "host", FQDN: "host.example.org", Mailname: "mail.example.org"},
-			Values:     values(),
 		},
 		Store: &credential.Store{Keyring: keyring, Home: home},
 	}
@@ -174,7 +161,7 @@ func loads(t *testing.T, i *setup.Import, text string) {
 	if err != nil || string(written) != text {
 		t.Errorf("wrote %q, %v", written, err)
 	}
-	if _, err := config.Load(config.Paths{User: i.Target, Home: i.Home}, i.Values); err != nil {
+	if _, err := config.Load(config.Paths{User: i.Target, Home: i.Home}); err != nil {
 		t.Errorf("does not load: %v", err)
 	}
 }
@@ -254,7 +241,7 @@ func fuzz(f *testing.F, at string, names ...string) {
 		var said strings.Builder
 		err := i.Run(t.Context(), &out, func(line string) { said.WriteString(line + "\n") })
 		if err == nil {
-			if _, err := config.Check(config.Paths{Explicit: "config.toml", Home: home}, i.Values, "config.toml", out.String()); err != nil {
+			if _, err := config.Check(config.Paths{Explicit: "config.toml", Home: home}, "config.toml", out.String()); err != nil {
 				t.Errorf("does not load: %v\n%s", err, out.String())
 			}
 		} else if out.Len() > 0 || status.KindOf(err) != status.Config {

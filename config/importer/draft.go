@@ -11,6 +11,7 @@ import (
 
 	"sendoff/config"
 	"sendoff/config/edit"
+	"sendoff/submit/auth"
 	"sendoff/submit/credential"
 	"sendoff/submit/envelope"
 )
@@ -253,7 +254,7 @@ func (r *Reading) addLogin(d *draft, a *edit.Table) {
 	}
 	a.Set("user", d.user)
 	mechanism := strings.ToUpper(d.auth.value)
-	if mechanism != "" && r.Values.Mechanism(mechanism) != nil {
+	if mechanism != "" && !slices.Contains(auth.Known(), mechanism) {
 		r.dropped(d.auth, "sendoff does not know it, and takes any that it knows")
 	} else {
 		a.Set("auth", mechanism)

@@ -57,7 +57,6 @@ type Reader struct {
 	Home       string
 	ConfigHome string // ~/.config, or what XDG_CONFIG_HOME says
 	Identity   config.Identity
-	Values     config.Values
 }
 
 // Read reads the file of a program, or nullmailer's folder; of "" the first that is in

@@ -39,13 +39,13 @@ func (i *Import) Run(ctx context.Context, out io.Writer, say func(string)) error
 	if err != nil {
 		return err
 	}
-	p := &plan{file: edit.File{Path: i.Target, Paths: config.Paths{Explicit: i.Target, Home: i.Home}, Values: i.Values}}
+	p := &plan{file: edit.File{Path: i.Target, Paths: config.Paths{Explicit: i.Target, Home: i.Home}}}
 	if err := i.placePasswords(ctx, r, p); err != nil {
 		return err
 	}
 	text := r.Document.String()
 	name := r.Program + "'s configuration as TOML"
-	if _, err := config.Check(config.Paths{Explicit: name, Home: i.Home}, i.Values, name, text); err != nil {
+	if _, err := config.Check(config.Paths{Explicit: name, Home: i.Home}, name, text); err != nil {
 		return err
 	}
 	p.file.Private = slices.ContainsFunc(r.Accounts, func(a *edit.Table) bool { // the password may be among the words
@@ -147,7 +147,7 @@ func (i *Import) add(r *importer.Reading, file edit.File, text string) (string, 
 			r.Remark(fmt.Sprintf("%s is not added: it would be for the other accounts, too", s))
 		}
 		d.Top = nil
-		c, err := config.Check(file.Paths, file.Values, file.Path, text)
+		c, err := config.Check(file.Paths, file.Path, text)
 		if err != nil {
 			return "", err
 		}

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"sendoff/config"
 	"sendoff/config/importer"
 	"sendoff/submit/credential"
 	"sendoff/submit/status"
@@ -17,7 +16,7 @@ import (
 // newImport returns an Import of a file in home.
 func newImport(home, file string, keyring credential.Keyring) *Import {
 	return &Import{
-		Reader: importer.Reader{Home: home, Values: config.Values{}},
+		Reader: importer.Reader{Home: home},
 		File:   file,
 		Target: filepath.Join(home, ".config", "sendoff", "config.toml"),
 		Store:  &credential.Store{Keyring: keyring, Home: home},

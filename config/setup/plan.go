@@ -116,7 +116,7 @@ func (c *conversation) target() edit.File {
 	if paths.Explicit != "" {
 		paths.Explicit = c.file
 	}
-	return edit.File{Path: c.file, Paths: paths, Values: c.Values}
+	return edit.File{Path: c.file, Paths: paths}
 }
 
 // checkTarget finds out, before a password is asked for or sent, whether the
@@ -152,7 +152,7 @@ func (c *conversation) sayWritten() error {
 	if first := c.document().Top.Text("account"); first != "" {
 		c.printf("the default account is %s\n", first)
 	}
-	if _, err := config.Load(c.Paths, c.Values); err != nil {
+	if _, err := config.Load(c.Paths); err != nil {
 		return fmt.Errorf("written, but not fit for use: %w", err)
 	}
 	c.explainCredential()

@@ -28,7 +28,7 @@ func (s *stage) relogin(t *testing.T, text string) (string, error) {
 	if err := errors.Join(os.MkdirAll(filepath.Dir(s.Paths.User), 0o700), os.WriteFile(s.Paths.User, []byte(text), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	c, err := config.Load(s.Paths, s.Values)
+	c, err := config.Load(s.Paths)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -58,9 +58,8 @@ type Setup struct {
 	Tenant           string
 
 	Person
-	Out    io.Writer // gets what was done, and what is left to do
-	Paths  config.Paths
-	Values config.Values
+	Out   io.Writer // gets what was done, and what is left to do
+	Paths config.Paths
 	// Identity is whose account it is on this machine.
 	Identity config.Identity
 	Store    *credential.Store
@@ -184,7 +183,7 @@ func (c *conversation) load() (*config.Config, error) {
 	if c.file == "" && c.For != "container" { // for which no file is written
 		return nil, status.Config.Errorf("there is no home for a configuration; name a file with --config")
 	}
-	return config.Load(c.Paths, c.Values)
+	return config.Load(c.Paths)
 }
 
 func (c *conversation) printf(format string, args ...any) { fmt.Fprintf(c.Out, format, args...) }

@@ -277,7 +277,7 @@ func TestDefaultStays(t *testing.T) {
 			t.Errorf("%+v: %v", tt, err)
 			continue
 		}
-		c, err := config.Load(s.Paths, s.Values)
+		c, err := config.Load(s.Paths)
 		if err != nil || c.Account != tt.want {
 			t.Errorf("%+v: the default is %q, %v; want %q", tt, c.Account, err, tt.want)
 		}

@@ -2,13 +2,11 @@ package login
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"slices"
 	"strings"
 
 	"sendoff/config"
-	"sendoff/submit/auth"
 	"sendoff/submit/credential"
 	"sendoff/submit/dial"
 	"sendoff/submit/state"
@@ -150,16 +148,4 @@ func (s *Secrets) Provider(name string) (credential.Provider, error) {
 		AuthURL: p.AuthURL.URL, DeviceURL: p.DeviceURL.URL, TokenURL: p.TokenURL.URL, RedirectURL: p.RedirectURL.URL,
 		ClientID: p.ClientID, ClientSecret: p.ClientSecret, Scopes: p.Scopes, ByClient: p.Grant == config.GrantClient,
 	}, nil
-}
-
-// Values returns the validator of settings whose syntax package auth owns.
-func Values() config.Values {
-	return config.Values{
-		Mechanism: func(name string) error {
-			if !slices.Contains(auth.Known(), name) {
-				return fmt.Errorf("unknown mechanism %.20q; known are %s", name, strings.Join(auth.Known(), ", "))
-			}
-			return nil
-		},
-	}
 }

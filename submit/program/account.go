@@ -16,7 +16,6 @@ import (
 	"sendoff/config/setup"
 	"sendoff/submit"
 	"sendoff/submit/credential"
-	"sendoff/submit/login"
 	"sendoff/submit/process"
 	"sendoff/submit/rehearse"
 	"sendoff/submit/status"
@@ -134,7 +133,6 @@ func (p *program) conversation(s *submit.Submitter) *setup.Setup {
 		},
 		Out:      os.Stdout,
 		Paths:    config.Find(p.explicitConfig(), os.Getenv, s.Identity),
-		Values:   login.Values(),
 		Identity: s.Identity,
 		Store:    s.Smarthosts.Secrets.Store,
 	}
@@ -151,7 +149,7 @@ func (p *program) takeOver(ctx context.Context) error {
 	paths := config.Find("", os.Getenv, id)
 	named := config.Locate(p.explicitConfig(), os.Getenv, id).Config
 	job := &setup.Import{
-		Reader: importer.Reader{Home: paths.Home, ConfigHome: filepath.Dir(filepath.Dir(paths.User)), Identity: id, Values: login.Values()},
+		Reader: importer.Reader{Home: paths.Home, ConfigHome: filepath.Dir(filepath.Dir(paths.User)), Identity: id},
 		File:   p.cmd.Entry,
 		Secret: p.cmd.Secret,
 		Target: cmp.Or(named, paths.User),

@@ -11,7 +11,6 @@ import (
 	"sendoff/config/cmdline"
 	"sendoff/submit"
 	"sendoff/submit/credential"
-	"sendoff/submit/login"
 	"sendoff/submit/maillog"
 	"sendoff/submit/process"
 	"sendoff/submit/smarthost"
@@ -75,7 +74,7 @@ func (p *program) outside() *submit.Submitter {
 	id := config.Identify()
 	p.files = config.Locate(p.explicitConfig(), os.Getenv, id)
 	load := func(files config.Override) (*config.Config, error) {
-		c, err := config.Load(files.Paths(id), login.Values())
+		c, err := config.Load(files.Paths(id))
 		if err == nil {
 			credential.Hide(c.Secrets()...)
 		}
