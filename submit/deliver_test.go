@@ -67,7 +67,7 @@ func TestReport(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			a := work(t)
 			s := aliased(t, "", a)
-			j, err := s.prepare(request(t, a, nil, "\n", "a@example.org", "b@example.org", "c@example.org"))
+			j, err := s.Resume(request(t, a, nil, "\n", "a@example.org", "b@example.org", "c@example.org"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -112,7 +112,7 @@ func TestOwnSenderRefused(t *testing.T) {
 		{"bob@example.net", refusal(status.NotAllowed, "553 5.7.1 <bob@example.net> is not yours"), status.NotAllowed},
 	}
 	for _, tt := range tests {
-		if got := Blame(work(t, "ann@example.org"), parse(t, tt.from), tt.err); status.KindOf(got) != tt.kind || tt.kind == status.Config && !status.Of(got).Temporary() {
+		if got := smarthost.Blame(work(t, "ann@example.org"), parse(t, tt.from), tt.err); status.KindOf(got) != tt.kind || tt.kind == status.Config && !status.Of(got).Temporary() {
 			t.Errorf("from %s, %v: %v %v, want %v", tt.from, tt.err, status.KindOf(got), status.Of(got), tt.kind)
 		}
 	}

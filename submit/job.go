@@ -20,16 +20,16 @@ type Job struct {
 	Request *Request
 	To      []Recipient // each address once
 
-	account   *config.Account   // nil only beside fault
-	envelope  envelope.Envelope // without recipients
-	message   *message.Message
-	hello     string              // our name in EHLO
-	sender    string              // where the sender came from, in words
-	discarded []rewrite.Recipient // what aliases throw away
-	changes   []string            // what was changed in the message, and why
-	warnings  []string            // what is wrong with the alias file
+	Envelope  envelope.Envelope // without recipients
+	Message   *message.Message
+	Hello     string              // our name in EHLO
+	From      string              // where the sender came from, in words
+	Discarded []rewrite.Recipient // what aliases throw away
+	Changes   []string            // what was changed in the message, and why
+	Warnings  []string            // what is wrong with the alias file
 
-	fallback *substitute // where the server refuses the null sender; may be nil
+	account  *config.Account // nil only beside fault
+	fallback *substitute     // where the server refuses the null sender; may be nil
 
 	order []int     // the recipients that have an outcome, by index, in the order in which they got it
 	fault Outcome   // of all recipients, if no server was asked about any; Err is nil if one was, or is to be
@@ -57,8 +57,8 @@ type Outcome struct {
 func (o *Outcome) isKnown() bool { return o.Verdict != Open || o.Err != nil }
 
 func newJob(r *Request) *Job {
-	j := &Job{Request: r, account: r.Account, envelope: r.Envelope}
-	j.envelope.To = nil
+	j := &Job{Request: r, account: r.Account, Envelope: r.Envelope}
+	j.Envelope.To = nil
 	for _, err := range r.Bad {
 		j.bad = append(j.bad, Outcome{Err: err})
 	}
@@ -81,8 +81,8 @@ func (j *Job) Close() {
 	if j.fallback != nil {
 		j.fallback.message.Close()
 	}
-	if j.message != nil {
-		j.message.Close()
+	if j.Message != nil {
+		j.Message.Close()
 	}
 }
 
@@ -90,14 +90,14 @@ func (j *Job) Close() {
 // false if nobody is to be told, because the caller named the null sender, whoever
 // stood in for it, or wants no notice, or the message is a notice itself.
 func (j *Job) MakeNotice(e *queue.Entry) bool {
-	if j.fault.Err != nil || j.envelope.From.IsNull() || e.Sender != nil && e.Sender.IsNull() || j.message.IsReport() {
+	if j.fault.Err != nil || j.Envelope.From.IsNull() || e.Sender != nil && e.Sender.IsNull() || j.Message.IsReport() {
 		return false
 	}
 	wanted := slices.ContainsFunc(e.To, func(to queue.Recipient) bool {
 		return to.Notify == 0 || to.Notify&envelope.NotifyFailure != 0
 	})
 	if wanted {
-		e.Sender, e.Notice = &j.envelope.From, time.Now()
+		e.Sender, e.Notice = &j.Envelope.From, time.Now()
 	}
 	return wanted
 }
@@ -117,7 +117,7 @@ func (j *Job) add(from envelope.Address, r smtp.Result) {
 	if o.Err == nil {
 		o.Verdict = Sent
 	} else {
-		o.Err = Blame(j.account, from, o.Err)
+		o.Err = smarthost.Blame(j.account, from, o.Err)
 	}
 	for _, i := range r.To {
 		if j.To[i].isKnown() {

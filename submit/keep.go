@@ -119,7 +119,9 @@ func (s *Submitter) Keep(j *Job) error {
 			}
 		}
 	}
-	s.Dropped().Tell()
+	if s.Queue != nil {
+		s.Event(notify.Dropped).TakeDropped(s.Queue).Tell()
+	}
 	err := report.err()
 	if failures := j.Failures(); err == nil && len(failures) > 0 {
 		s.Console.Tell(report.Error(), failures[0].Err)
@@ -189,7 +191,7 @@ func (s *Submitter) tellSender(j *Job, refused *queue.Entry) {
 		if s.enqueue(j.Request, refused, true) != nil {
 			return
 		}
-		s.LogNotice(refused)
+		s.Log.Line(refused.ID, false, "status", "notice", "reply", "to "+refused.Sender.String())
 	} else {
 		if s.store(j.Request, refused, s.Queue.AddFailed) != nil {
 			return
@@ -272,20 +274,4 @@ func (s *Submitter) Event(name string, about ...string) notify.Event {
 		Command: s.Config.NotifyCommand, Home: s.Smarthosts.Secrets.Store.Home, Folder: s.Queue.FailedFolder(), Log: s.Log,
 		Name: name, About: about,
 	}
-}
-
-// Dropped returns the event of entries that have left failed by its bounds, with a
-// line of the log for each; if there are none, the zero Event, of which nobody is told.
-func (s *Submitter) Dropped() (none notify.Event) {
-	if s.Queue == nil {
-		return none
-	}
-	all := s.Queue.TakeDropped()
-	for _, e := range all {
-		s.Log.Line(e.ID, true, "status", notify.Dropped, "reply", "from failed, where there is too much, or it is too old: "+e.Why())
-	}
-	if len(all) == 0 {
-		return none
-	}
-	return s.Event(notify.Dropped, append(notify.AboutEntry(all[0]), fmt.Sprintf("SENDOFF_EVENT_COUNT=%d", len(all)))...)
 }

@@ -24,11 +24,11 @@ type substitute struct {
 // that is not its sender, or nobody may get it.
 func (j *Job) newSubstitute() *substitute {
 	own, ok := j.account.Address()
-	if !j.envelope.From.IsNull() || !ok {
+	if !j.Envelope.From.IsNull() || !ok {
 		return nil
 	}
-	automatic := j.message.Automatic()
-	e := j.envelope
+	automatic := j.Message.Automatic()
+	e := j.Envelope
 	e.From, e.To = own, j.recipients()
 	e.UTF8 = e.UTF8 || own.UTF8()
 	var allowed []int
@@ -41,7 +41,7 @@ func (j *Job) newSubstitute() *substitute {
 	if len(allowed) == 0 {
 		return nil
 	}
-	m := j.message.Copy()
+	m := j.Message.Copy()
 	return &substitute{envelope: e, to: allowed, message: m, changes: m.MarkAutomatic()}
 }
 
@@ -54,14 +54,14 @@ func (j *Job) replaceNull() {
 		return
 	}
 	j.fallback = nil
-	j.sender = "the account's own address; for <>: force-sender"
-	j.envelope.From, j.envelope.UTF8 = in.envelope.From, in.envelope.UTF8
+	j.From = "the account's own address; for <>: force-sender"
+	j.Envelope.From, j.Envelope.UTF8 = in.envelope.From, in.envelope.UTF8
 	for i := range j.To {
 		j.To[i].Notify = envelope.NotifyNever
 	}
 	for _, c := range in.changes {
-		j.changes = append(j.changes, c.String())
+		j.Changes = append(j.Changes, c.String())
 	}
 	in.message.Close()
-	j.message.MarkAutomatic()
+	j.Message.MarkAutomatic()
 }

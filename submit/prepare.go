@@ -16,26 +16,27 @@ import (
 // Prepare makes a job of r, and writes to the log who submits it. A request that
 // cannot be sent makes a job, too: all of its recipients have that outcome.
 func (s *Submitter) Prepare(r *Request) *Job {
-	j, err := s.prepare(r)
+	j, err := s.Resume(r)
 	s.logSubmission(r)
 	if err != nil {
 		return FailedJob(r, err)
 	}
 	s.LogDiscarded(j)
 	if len(j.To) == 0 {
-		s.Console.Tell("nothing was sent: "+j.discarded[0].Why+": the mail is thrown away", nil)
+		s.Console.Tell("nothing was sent: "+j.Discarded[0].Why+": the mail is thrown away", nil)
 	}
 	return j
 }
 
-// prepare applies aliases and the account's rules to r: sender, local names,
-// header. The message of r stays as it is; that of the job must be closed.
-func (s *Submitter) prepare(r *Request) (*Job, error) {
+// Resume makes a job of r without a line in the log, of a message that was in the queue
+// or is only explained: it applies aliases and the account's rules to sender, local
+// names and header. The message of r stays as it is; that of the job must be closed.
+func (s *Submitter) Resume(r *Request) (*Job, error) {
 	j := newJob(r)
-	j.message = r.Message.Copy()
+	j.Message = r.Message.Copy()
 	h := &header{Rules: rewrite.New(s.Config, s.Identity, r.Account)}
 	var err error
-	if j.envelope.From, j.sender, err = h.SenderOf(r.Sender); err == nil {
+	if j.Envelope.From, j.From, err = h.SenderOf(r.Sender); err == nil {
 		err = s.addRecipients(r, j, h)
 	}
 	if err == nil {
@@ -48,25 +49,25 @@ func (s *Submitter) prepare(r *Request) (*Job, error) {
 		j.Close()
 		return nil, err
 	}
-	j.hello = h.HelloName(j.envelope.From)
+	j.Hello = h.HelloName(j.Envelope.From)
 	j.replaceNull()
 	return j, nil
 }
 
 // declare puts into the envelope what the server has to know of the message.
 func (j *Job) declare() error {
-	survey := j.message.Survey()
+	survey := j.Message.Survey()
 	if limit := int64(j.account.MaxSize); limit > 0 && survey.Size > limit {
 		return status.TooBig.Errorf("the message has %d octets, max-size allows %d", survey.Size, limit)
 	}
-	if j.envelope.RequireTLS && j.message.TLSOptional() {
+	if j.Envelope.RequireTLS && j.Message.TLSOptional() {
 		return status.Data.Errorf("the message says TLS-Required: No, and --require-tls the opposite")
 	}
 	if survey.EightBit { // whatever was declared
-		j.envelope.Body = envelope.Body8BitMIME
+		j.Envelope.Body = envelope.Body8BitMIME
 	}
 	needsUTF8 := func(to Recipient) bool { return to.Address.UTF8() }
-	j.envelope.UTF8 = survey.UTF8 || j.envelope.From.UTF8() || slices.ContainsFunc(j.To, needsUTF8)
+	j.Envelope.UTF8 = survey.UTF8 || j.Envelope.From.UTF8() || slices.ContainsFunc(j.To, needsUTF8)
 	return nil
 }
 
@@ -81,15 +82,15 @@ func (s *Submitter) addRecipients(r *Request, j *Job, h *header) error {
 		}
 		shows = shows && resolved.Aliased && strings.EqualFold(w.Address.Local(), r.To[0].Address.Local())
 		for _, text := range resolved.Faults {
-			if !slices.Contains(j.warnings, text) {
-				j.warnings = append(j.warnings, text)
+			if !slices.Contains(j.Warnings, text) {
+				j.Warnings = append(j.Warnings, text)
 				s.Log.Warning(text) // it stops no mail, but somebody should mend it
 				s.Console.TellOnce("warning: " + text)
 			}
 		}
 		for _, to := range resolved.To {
 			if to.Discard {
-				j.discarded = append(j.discarded, rewrite.Recipient{Address: w.Address, Why: w.Origin + to.Why, Discard: true})
+				j.Discarded = append(j.Discarded, rewrite.Recipient{Address: w.Address, Why: w.Origin + to.Why, Discard: true})
 				continue
 			}
 			n, isKnown := at[to.Address.Key()]
@@ -103,10 +104,10 @@ func (s *Submitter) addRecipients(r *Request, j *Job, h *header) error {
 			j.To[n].Named = append(j.To[n].Named, i)
 		}
 	}
-	if len(j.To)+len(j.discarded) == 0 {
+	if len(j.To)+len(j.Discarded) == 0 {
 		return status.Usage.Errorf("no recipients")
 	}
-	if shows && len(j.To) == 1 && len(j.discarded) == 0 {
+	if shows && len(j.To) == 1 && len(j.Discarded) == 0 {
 		h.alias, h.shown = r.To[0].Address, j.To[0].Address
 	}
 	return nil
@@ -137,22 +138,22 @@ type header struct {
 // complete gives the message the fields it must have, and the addresses in
 // them the form they have in the envelope.
 func (s *Submitter) complete(r *Request, j *Job, h *header) error {
-	from, err := j.envelope.From, error(nil)
+	from, err := j.Envelope.From, error(nil)
 	if from.IsNull() {
 		if from, _, err = h.DefaultSender(); err != nil {
 			return err
 		}
 	}
-	if input, odd := j.message.Input(); odd {
+	if input, odd := j.Message.Input(); odd {
 		s.Smarthosts.Remark("the input is " + input)
 	}
-	tidied := j.message.Tidy(from)
+	tidied := j.Message.Tidy(from)
 	for _, c := range tidied {
 		s.Smarthosts.Remark(c.String())
 	}
-	author, _ := j.message.From()
+	author, _ := j.Message.From()
 	var failure error
-	changes, err := j.message.RewriteAddresses(func(field string, b message.Mailbox) (message.Mailbox, string) {
+	changes, err := j.Message.RewriteAddresses(func(field string, b message.Mailbox) (message.Mailbox, string) {
 		to, why, err := h.mailbox(field, b.Address)
 		failure = cmp.Or(failure, err)
 		return to, why
@@ -165,11 +166,11 @@ func (s *Submitter) complete(r *Request, j *Job, h *header) error {
 		From: message.Mailbox{Name: cmp.Or(r.FullName, r.Account.FullName, r.UserName, id.FullName, h.NameFor(r.Sender)), Address: from},
 	}
 	r.stamp(&defaults, cmp.Or(from.Domain(), h.Domain()))
-	if h.IsForced(author.Address) && !j.message.Survey().Signed && !h.IsLocalSender(author.Address) {
+	if h.IsForced(author.Address) && !j.Message.Survey().Signed && !h.IsLocalSender(author.Address) {
 		defaults.ReplyTo = author
 	}
-	for _, c := range slices.Concat(tidied, changes, j.message.Complete(defaults), j.message.EncodeHeader()) {
-		j.changes = append(j.changes, c.String())
+	for _, c := range slices.Concat(tidied, changes, j.Message.Complete(defaults), j.Message.EncodeHeader()) {
+		j.Changes = append(j.Changes, c.String())
 	}
 	return nil
 }

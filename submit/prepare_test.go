@@ -139,17 +139,17 @@ func TestLocalNames(t *testing.T) {
 				sender = nil
 			}
 			r := request(t, a, sender, "From: "+tt.header+"\nTo: "+tt.to+"\nSubject: x\n\nbody\n", tt.to)
-			j, err := s.prepare(r)
+			j, err := s.Resume(r)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := j.envelope.From.String(); got != tt.wantSender {
-				t.Errorf("sender %q (%s), want %q", got, j.sender, tt.wantSender)
+			if got := j.Envelope.From.String(); got != tt.wantSender {
+				t.Errorf("sender %q (%s), want %q", got, j.From, tt.wantSender)
 			}
 			if got := j.To[0].Address.String(); got != tt.wantTo {
 				t.Errorf("recipient %q (%s), want %q", got, j.To[0].Why, tt.wantTo)
 			}
-			content := text(t, j.message)
+			content := text(t, j.Message)
 			for _, line := range []string{"From: " + tt.wantFrom + "\r\n", "To: " + tt.wantTo + "\r\n"} {
 				if !strings.Contains(content, line) {
 					t.Errorf("no %q in\n%s", line, content)
@@ -167,14 +167,14 @@ func TestLocalNames(t *testing.T) {
 func TestNoOwnAddress(t *testing.T) {
 	a := &config.Account{Name: "relay", MaxRecipients: 100}
 	s := &Submitter{Config: &config.Config{}, Identity: host}
-	j, err := s.prepare(request(t, a, nil, "Subject: x\n", "root"))
+	j, err := s.Resume(request(t, a, nil, "Subject: x\n", "root"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if j.envelope.From.String() != "root@mail.example.com" || j.To[0].Address.String() != "root@mail.example.com" {
-		t.Errorf("from %v to %v", j.envelope.From, j.recipients())
+	if j.Envelope.From.String() != "root@mail.example.com" || j.To[0].Address.String() != "root@mail.example.com" {
+		t.Errorf("from %v to %v", j.Envelope.From, j.recipients())
 	}
-	if content := text(t, j.message); !strings.Contains(content, "From: Charlie Root <root@mail.example.com>\r\n") {
+	if content := text(t, j.Message); !strings.Contains(content, "From: Charlie Root <root@mail.example.com>\r\n") {
 		t.Error(content)
 	}
 }
@@ -182,7 +182,7 @@ func TestNoOwnAddress(t *testing.T) {
 func TestDuplicates(t *testing.T) {
 	a := work(t, "ann@example.org")
 	s := &Submitter{Config: &config.Config{Accounts: []*config.Account{a}}, Identity: host}
-	j, err := s.prepare(request(t, a, nil, "Subject: x\n", "bob@example.net", "bob@EXAMPLE.net", "Bob@example.net", "root", "ann@example.org"))
+	j, err := s.Resume(request(t, a, nil, "Subject: x\n", "bob@example.net", "bob@EXAMPLE.net", "Bob@example.net", "root", "ann@example.org"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,14 +199,14 @@ func TestSignedMailKeepsItsHeader(t *testing.T) {
 	a := work(t, "ann@example.org")
 	s := &Submitter{Config: &config.Config{Accounts: []*config.Account{a}}, Identity: host}
 	sender := "root"
-	j, err := s.prepare(request(t, a, &sender, "From: root\nTo: root\nBcc: bob@example.net\nDKIM-Signature: v=1\n\nbody\n", "root"))
+	j, err := s.Resume(request(t, a, &sender, "From: root\nTo: root\nBcc: bob@example.net\nDKIM-Signature: v=1\n\nbody\n", "root"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	content := text(t, j.message)
-	if j.envelope.From.String() != "ann@example.org" || !strings.Contains(content, "From: root\r\nTo: root\r\nDKIM-Signature: v=1\r\n") ||
+	content := text(t, j.Message)
+	if j.Envelope.From.String() != "ann@example.org" || !strings.Contains(content, "From: root\r\nTo: root\r\nDKIM-Signature: v=1\r\n") ||
 		!strings.Contains(content, "Message-ID: ") || strings.Contains(content, "Bcc") {
-		t.Errorf("from %v:\n%s", j.envelope.From, content)
+		t.Errorf("from %v:\n%s", j.Envelope.From, content)
 	}
 }
 
@@ -214,7 +214,7 @@ func TestMaxSize(t *testing.T) {
 	a := work(t, "ann@example.org")
 	a.MaxSize = 100
 	s := &Submitter{Config: &config.Config{}, Identity: host}
-	_, err := s.prepare(request(t, a, nil, "Subject: x\n\n"+strings.Repeat("x\n", 100), "bob@example.net"))
+	_, err := s.Resume(request(t, a, nil, "Subject: x\n\n"+strings.Repeat("x\n", 100), "bob@example.net"))
 	if status.KindOf(err) != status.TooBig {
 		t.Errorf("%v", err)
 	}
@@ -273,11 +273,11 @@ func TestAliasShown(t *testing.T) {
 			a := work(t, "ann@example.org")
 			s := aliased(t, file, a)
 			s.Config.Domain = tt.domain
-			j, err := s.prepare(request(t, a, nil, tt.header+"\n", strings.Fields(tt.to)...))
+			j, err := s.Resume(request(t, a, nil, tt.header+"\n", strings.Fields(tt.to)...))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if content := text(t, j.message); !strings.Contains(content, tt.want+"\r\n") {
+			if content := text(t, j.Message); !strings.Contains(content, tt.want+"\r\n") {
 				t.Errorf("no %q in\n%s", tt.want, content)
 			}
 		})
@@ -318,19 +318,19 @@ func TestAliases(t *testing.T) {
 			a := work(t, "ann@example.org", "*@lists.example.org")
 			s := aliased(t, file+tt.more, a)
 			s.Config.Domain = tt.domain
-			j, err := s.prepare(request(t, a, nil, "To: "+tt.to+"\n", tt.to))
+			j, err := s.Resume(request(t, a, nil, "To: "+tt.to+"\n", tt.to))
 			if err != nil {
 				t.Fatal(err)
 			}
 			if got := words(j.recipients()); got != tt.want {
 				t.Errorf("got %s %+v, want %s", got, j.To, tt.want)
 			}
-			if content := text(t, j.message); strings.Contains(content, "bob@example.net") {
+			if content := text(t, j.Message); strings.Contains(content, "bob@example.net") {
 				t.Errorf("the header was looked up:\n%s", content)
 			}
 			r := request(t, a, nil, "\n", tt.to)
 			r.To[0].NoAliases = true
-			if j, err = s.prepare(r); err != nil || len(j.To) != 1 || strings.Contains(words(j.recipients()), "bob") {
+			if j, err = s.Resume(r); err != nil || len(j.To) != 1 || strings.Contains(words(j.recipients()), "bob") {
 				t.Errorf("without aliases: %s, %v", words(j.recipients()), err)
 			}
 		})
@@ -340,7 +340,7 @@ func TestAliases(t *testing.T) {
 func TestAliasOrigins(t *testing.T) {
 	a := work(t, "ann@example.org")
 	s := aliased(t, "postmaster: root\nroot: bob@example.net, carol\n", a)
-	j, err := s.prepare(request(t, a, nil, "\n", "postmaster", "root", "bob@example.net"))
+	j, err := s.Resume(request(t, a, nil, "\n", "postmaster", "root", "bob@example.net"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -366,7 +366,7 @@ func TestAliasWarning(t *testing.T) {
 	var told []string
 	s.Console = &status.Console{Person: func(text string, _ error) { told = append(told, text) }}
 	for range 2 {
-		j, err := s.prepare(request(t, a, nil, "\n", "root", "carol"))
+		j, err := s.Resume(request(t, a, nil, "\n", "root", "carol"))
 		if err != nil || words(j.recipients()) != "bob@example.net ann@example.org" {
 			t.Errorf("to %s, %v", words(j.recipients()), err)
 		}
@@ -376,7 +376,7 @@ func TestAliasWarning(t *testing.T) {
 	}
 	s = aliased(t, "broken\n", a)
 	s.Console = &status.Console{Person: func(string, error) { t.Error("told without need") }}
-	if _, err := s.prepare(request(t, a, nil, "\n", "bob@example.net")); err != nil {
+	if _, err := s.Resume(request(t, a, nil, "\n", "bob@example.net")); err != nil {
 		t.Error(err)
 	}
 }
@@ -410,7 +410,7 @@ func TestAsNamed(t *testing.T) {
 			a := work(t, "ann@example.org")
 			s := aliased(t, "root: b@e.net, c@e.net\nbob: b@e.net\n", a)
 			r := request(t, a, nil, "\n", strings.Fields(tt.to)...)
-			j, err := s.prepare(r)
+			j, err := s.Resume(r)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -464,21 +464,21 @@ func FuzzPrepare(f *testing.F) {
 		}
 		defer m.Close()
 		r := &Request{Account: a, Message: m, Sender: &from, To: []Wanted{{Recipient: envelope.Recipient{Address: recipient}}}}
-		j, err := s.prepare(r)
+		j, err := s.Resume(r)
 		if err != nil {
 			if k := status.KindOf(err); k != status.Config && k != status.Data {
 				t.Errorf("%v is %s", err, k)
 			}
 			return
 		}
-		for _, address := range append(addressesOf(j.recipients()), j.envelope.From) {
+		for _, address := range append(addressesOf(j.recipients()), j.Envelope.From) {
 			if again, err := envelope.Parse(address.String()); err != nil || again != address {
 				t.Errorf("%q is no address: %v", address, err)
 			}
 		}
 		defer j.Close()
-		if j.envelope.From.IsNull() && (!from.IsNull() || force) || from.IsNull() && !j.envelope.From.IsNull() && !force {
-			t.Errorf("<%s> became <%s>", from, j.envelope.From)
+		if j.Envelope.From.IsNull() && (!from.IsNull() || force) || from.IsNull() && !j.Envelope.From.IsNull() && !force {
+			t.Errorf("<%s> became <%s>", from, j.Envelope.From)
 		}
 		for _, resolved := range j.To {
 			if resolved.Address.IsNull() || resolved.Address.Domain() == "" {
@@ -504,7 +504,7 @@ func checkHeader(t *testing.T, r *Request, j *Job) {
 		return // nothing was changed
 	}
 	before, bad := r.Message.Recipients()
-	again, err := message.Read(strings.NewReader(text(t, j.message)), message.Options{})
+	again, err := message.Read(strings.NewReader(text(t, j.Message)), message.Options{})
 	if err != nil {
 		t.Fatalf("the message cannot be read any more: %v", err)
 	}
@@ -514,7 +514,7 @@ func checkHeader(t *testing.T, r *Request, j *Job) {
 		return
 	}
 	if len(before) != len(after) {
-		t.Errorf("%d addresses in To became %d: %v, %v\n%s", len(before), len(after), before, after, text(t, j.message))
+		t.Errorf("%d addresses in To became %d: %v, %v\n%s", len(before), len(after), before, after, text(t, j.Message))
 		return
 	}
 	for i := range after {
@@ -524,6 +524,6 @@ func checkHeader(t *testing.T, r *Request, j *Job) {
 	}
 	_, had := r.Message.From()
 	if author, ok := again.From(); had && !ok || ok && author.Address.Domain() == "" {
-		t.Errorf("from %v\n%s", author, text(t, j.message))
+		t.Errorf("from %v\n%s", author, text(t, j.Message))
 	}
 }

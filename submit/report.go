@@ -212,12 +212,7 @@ func (s *Submitter) LogDiscarded(j *Job) {
 	if s.Log == nil {
 		return
 	}
-	for _, d := range j.discarded {
+	for _, d := range j.Discarded {
 		s.Log.Line(j.Request.ID(), false, "to", d.Address, "account", j.account.Name, "status", "sent", "reply", "discarded")
 	}
-}
-
-// LogNotice writes that an entry became a notice to its sender.
-func (s *Submitter) LogNotice(e *queue.Entry) {
-	s.Log.Line(e.ID, false, "status", "notice", "reply", "to "+e.Sender.String())
 }

@@ -3,14 +3,10 @@ package submit
 import (
 	"errors"
 	"os"
-	"strings"
 	"time"
 
-	"sendoff/config"
-	"sendoff/submit/envelope"
 	"sendoff/submit/process"
 	"sendoff/submit/queue"
-	"sendoff/submit/smtp"
 	"sendoff/submit/status"
 	"sendoff/submit/throttle"
 )
@@ -157,63 +153,21 @@ func (s *Submitter) meetLimits(j *Job, e *queue.Entry) (rests bool) {
 	if j.fault.Err != nil {
 		return false
 	}
-	known := make(map[string]error) // what such an error comes to, by its text
+	judged := make(map[string]error) // by the text of such an error
 	for i := range j.To {
 		to := &j.To[i]
 		if _, untried := throttle.Untried(to.Err); untried || status.KindOf(to.Err) != status.Limited {
 			continue
 		}
 		text := to.Err.Error()
-		if known[text] == nil {
-			known[text] = to.Err
-			switch {
-			case !s.Throttle().Alone(j.account, e.ID):
-				met, err := s.Throttle().Met(j.account, to.Err, e.ID)
-				s.Log.Fault(err)
-				rests = rests || met
-			case (time.Since(e.Limited) < aloneTime || queue.TooFew(e.Attempts)) && !e.Limited.IsZero():
-				known[text] = deferred(smtp.AboutMessage(to.Err))
-			default:
-				known[text] = smtp.AboutMessage(to.Err)
-			}
-			if e.Limited.IsZero() {
-				e.Limited = time.Now()
-			}
+		if judged[text] == nil {
+			var met bool
+			var fault error
+			judged[text], met, fault = s.Throttle().Judge(j.account, to.Err, e)
+			s.Log.Fault(fault)
+			rests = rests || met
 		}
-		to.Err = known[text]
+		to.Err = judged[text]
 	}
 	return rests
-}
-
-// aloneTime is how long a message may meet permanent words of a limit, while others
-// pass, until it fails. A clock alone makes it fail no sooner than queue.TooFew allows.
-const aloneTime = 24 * time.Hour
-
-// deferred makes a refusal a temporary one.
-func deferred(err error) error {
-	c := status.Of(err)
-	if c.Temporary() {
-		return err
-	}
-	c.Class = 4
-	return status.Deferred.With(c, err)
-}
-
-// Blame puts the refusal of a sender that is the account's own on the account: the
-// fault is not the message's, and no recipient's.
-func Blame(a *config.Account, from envelope.Address, err error) error {
-	var refusal *smtp.Refusal
-	own, ok := a.Address()
-	isOwn := ok && own.Key() == from.Key()
-	if status.KindOf(err) == status.Limited || !errors.As(err, &refusal) || !a.Matches(from) && !isOwn {
-		return err
-	}
-	c := status.Of(err)
-	badSender := c.Subject == 1 && (c.Detail == 7 || c.Detail == 8)
-	named := c.Subject == 7 && strings.Contains(refusal.Reply.String(), from.String())
-	if !badSender && !named {
-		return err
-	}
-	c.Class = 4
-	return status.Config.With(c, err)
 }

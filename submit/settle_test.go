@@ -97,7 +97,7 @@ func TestOneOutcomeEach(t *testing.T) {
 		s := queueing(t)
 		r := request(t, s.Config.Accounts[0], nil, "Subject: x\n\nbody\n", "bob@example.net", "carol@example.net")
 		play := func() *Job {
-			j, err := s.prepare(r)
+			j, err := s.Resume(r)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -138,7 +138,7 @@ func TestNothingToQueue(t *testing.T) {
 func TestUnknownIsRemembered(t *testing.T) {
 	s := queueing(t)
 	r := request(t, s.Config.Accounts[0], nil, "Subject: x\n\nbody\n", "bob@example.net", "carol@example.net")
-	j, err := s.prepare(r)
+	j, err := s.Resume(r)
 	if err != nil {
 		t.Fatal(err)
 	}

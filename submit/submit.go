@@ -10,7 +10,7 @@
 //
 // What waits is an entry of the queue (entry.go), of which package runner makes a Request
 // again. Postpone and Refuse are for what cannot be delivered, Later for what is queued
-// without an attempt, Enqueue for what takes too long. Explain stops after Job.
+// without an attempt, Enqueue for what takes too long.
 //
 // Errors: everything that can go wrong below, with its kind; before the first
 // MAIL always of scope Account. A Report is the error of a submission that
@@ -57,10 +57,9 @@ type Request struct {
 	Peer     process.Peer // who has connected to us and submits; zero: whoever runs us
 	Login    string       // as whom it has logged in to us, if it has
 
-	date time.Time // of a Date field that has to be added
-	id   string    // likewise of a Message-ID, without brackets
-
-	queueID queue.ID
+	date    time.Time // of a Date field that has to be added
+	id      string    // likewise of a Message-ID, without brackets
+	queueID queue.ID  // see ID
 }
 
 // Choose finds the account for r in c, by what r says of its sender and its author,
@@ -179,7 +178,7 @@ func (s *Submitter) Deliver(ctx context.Context, j *Job) {
 			return
 		}
 		if len(mails) > 0 {
-			session, err = s.Pool().Get(ctx, j.account, j.hello, throttle.SlotTime, false)
+			session, err = s.Pool().Get(ctx, j.account, j.Hello, throttle.SlotTime, false)
 		}
 	}
 	Fail(mails, err)
@@ -195,7 +194,7 @@ func (s *Submitter) admitted(ctx context.Context, j *Job) (session *smarthost.Se
 	if done, err = s.Throttle().Admit(j.account); err != nil {
 		return nil, nil, err
 	}
-	if session, err = s.Pool().Get(ctx, j.account, j.hello, throttle.SlotTime, false); err == nil {
+	if session, err = s.Pool().Get(ctx, j.account, j.Hello, throttle.SlotTime, false); err == nil {
 		if err = s.Throttle().Pace(j.account, true); err != nil {
 			s.Smarthosts.Put(session, nil)
 		}
@@ -215,9 +214,9 @@ func Fail(mails []smtp.Mail, err error) {
 
 // Mail is the job as a session takes it. done is called after each result.
 func (s *Submitter) Mail(j *Job, done func(smtp.Result)) smtp.Mail {
-	e := j.envelope
+	e := j.Envelope
 	e.To = j.recipients()
-	m := s.mailOf(j, &e, j.message, done)
+	m := s.mailOf(j, &e, j.Message, done)
 	if in := j.fallback; in != nil {
 		other := s.mailOf(j, &in.envelope, in.message, done)
 		other.To = in.to

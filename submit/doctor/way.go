@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"sendoff/config"
-	"sendoff/submit"
 	"sendoff/submit/dial"
 	"sendoff/submit/envelope"
 	"sendoff/submit/smarthost"
@@ -292,7 +291,7 @@ func (d *doctor) senderTaken(ctx context.Context) []finding {
 	ctx, cancel := smarthost.Limit(ctx, d.account)
 	defer cancel()
 	if err := d.session.TrySender(ctx, &envelope.Envelope{From: d.sender, UTF8: d.sender.UTF8()}); err != nil {
-		return single(failing(submit.Blame(d.account, d.sender, err)))
+		return single(failing(smarthost.Blame(d.account, d.sender, err)))
 	}
 	return single(fine("MAIL FROM:<%s>, %s", d.sender, d.origin))
 }

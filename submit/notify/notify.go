@@ -55,6 +55,20 @@ func AboutEntry(e *queue.Entry) []string {
 	return []string{"SENDOFF_ID=" + string(e.ID), "SENDOFF_SENDER=" + sender, "SENDOFF_REASON=" + e.Why()}
 }
 
+// TakeDropped returns e about the entries that have left failed by its bounds, with a
+// line of the log for each; if there are none, the zero Event, of which nobody is told.
+func (e Event) TakeDropped(q *queue.Queue) Event {
+	all := q.TakeDropped()
+	for _, entry := range all {
+		e.Log.Line(entry.ID, true, "status", Dropped, "reply", "from failed, where there is too much, or it is too old: "+entry.Why())
+	}
+	if len(all) == 0 {
+		return Event{}
+	}
+	e.About = append(AboutEntry(all[0]), fmt.Sprintf("SENDOFF_EVENT_COUNT=%d", len(all)))
+	return e
+}
+
 // commandTime is how long the command may take.
 const commandTime = 30 * time.Second
 

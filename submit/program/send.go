@@ -57,7 +57,7 @@ func (p *program) send(ctx context.Context) error {
 	case fault != nil:
 		return fault
 	case p.cmd.DryRun:
-		return s.Explain(stdout(), r)
+		return rehearse.Explain(s, stdout(), r)
 	case p.cmd.Rehearse:
 		return rehearse.Run(ctx, s, stdout(), r)
 	}

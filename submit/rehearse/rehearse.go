@@ -1,9 +1,10 @@
-// Package rehearse sends where nothing is at stake: to a smarthost of its own, and
-// with an account that is in no configuration yet.
+// Package rehearse shows and tries where nothing is at stake: what would be sent, to a
+// smarthost of its own, and with an account that is in no configuration yet.
 //
-//	Run   the caller's message and account ──> a smarthost on a loopback port,
-//	                                           which shows what it has received
-//	Try   an account on trial ──> its own server: a session, or a test mail in it
+//	Explain  the caller's message and account ──> what would be sent, and why (--dry-run)
+//	Run      the caller's message and account ──> a smarthost on a loopback port,
+//	                                              which shows what it has received
+//	Try      an account on trial ──> its own server: a session, or a test mail in it
 //
 // Both go the way of any mail, by a Submitter that has one secret, and neither queue
 // nor log. The package does not know the queue, its runner or the throttle.

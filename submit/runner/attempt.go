@@ -4,7 +4,9 @@ import (
 	"slices"
 	"time"
 
+	"sendoff/config"
 	"sendoff/submit"
+	"sendoff/submit/envelope"
 	"sendoff/submit/message"
 	"sendoff/submit/queue"
 	"sendoff/submit/smtp"
@@ -27,7 +29,7 @@ type attempt struct {
 // attempt prepares an entry to be sent. If that cannot be done, or there is nobody
 // left to send it to, the entry is settled.
 func (g *group) attempt(c *queue.Claim) *attempt {
-	t := &attempt{g: g, s: g.s, claim: c, request: submit.RequestOf(c.Entry)}
+	t := &attempt{g: g, s: g.s, claim: c, request: requestOf(c.Entry)}
 	if err := status.Guarded(t.prepare); err != nil {
 		t.job = submit.FailedJob(t.request, err)
 		t.settle()
@@ -84,9 +86,37 @@ func (t *attempt) prepare() (err error) {
 		t.request, err = notice(t.s, t.claim)
 	}
 	if err == nil {
-		t.job, err = t.s.Resume(t.request, t.claim.Entry)
+		t.request.By = choiceOf(t.claim.Entry)
+		t.request.Account, t.request.Why, err = t.s.Config.Choose(t.request.By)
+	}
+	if err == nil {
+		t.job, err = t.s.Resume(t.request)
 	}
 	return err
+}
+
+// choiceOf returns what chooses the account of an entry.
+func choiceOf(e *queue.Entry) config.Choice {
+	by := config.ParseChoice(e.Account)
+	if e.Sender != nil {
+		by.Sender = *e.Sender
+	}
+	if e.Author != nil {
+		by.Header = *e.Author
+	}
+	return by
+}
+
+// requestOf makes of an entry what its caller asked for, but message and account.
+func requestOf(e *queue.Entry) *submit.Request {
+	r := &submit.Request{Sender: e.Sender, FullName: e.FullName, UserName: e.UserName}
+	r.Envelope = envelope.Envelope{Body: e.Body, Return: e.Return, ID: e.Envelope, RequireTLS: e.TLS}
+	for _, to := range e.To {
+		if !to.Refused {
+			r.To = append(r.To, submit.Wanted{Recipient: to.Recipient, Origin: "queue", NoAliases: to.NoAliases})
+		}
+	}
+	return r
 }
 
 func (t *attempt) close() {

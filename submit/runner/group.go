@@ -11,6 +11,7 @@ import (
 
 	"sendoff/config"
 	"sendoff/submit"
+	"sendoff/submit/notify"
 	"sendoff/submit/process"
 	"sendoff/submit/queue"
 	"sendoff/submit/rewrite"
@@ -175,7 +176,7 @@ func (g *group) run(ctx context.Context, patience time.Duration) {
 }
 
 func (g *group) end(ctx context.Context) {
-	g.r.events.Add(g.s.Dropped())
+	g.r.events.Add(g.s.Event(notify.Dropped).TakeDropped(g.s.Queue))
 	g.r.spread(ctx)
 	g.r.mu.Lock()
 	defer g.r.mu.Unlock()

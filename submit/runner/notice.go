@@ -35,7 +35,7 @@ func (t *attempt) giveUp() {
 	if err != nil {
 		return
 	}
-	t.s.LogNotice(e)
+	t.s.Log.Line(e.ID, false, "status", "notice", "reply", "to "+e.Sender.String())
 	t.g.push(e)
 }
 

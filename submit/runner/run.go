@@ -10,6 +10,7 @@ import (
 
 	"sendoff/config"
 	"sendoff/submit"
+	"sendoff/submit/notify"
 	"sendoff/submit/queue"
 	"sendoff/submit/throttle"
 )
@@ -72,7 +73,7 @@ func (r *run) tidy() {
 	if err := r.s.Queue.Sweep(); err != nil {
 		r.s.Log.Fault(err) // what it left is in nobody's way
 	}
-	r.events.Add(r.s.Dropped())
+	r.events.Add(r.s.Event(notify.Dropped).TakeDropped(r.s.Queue))
 	r.s.Pool().Secrets.Dialer.Sweep()
 }
 
@@ -126,7 +127,7 @@ func (r *run) read(id queue.ID) *known {
 		return nil
 	}
 	return &known{
-		by: submit.ChoiceOf(e), born: e.Born(), attempts: e.Attempts, last: e.LastTried(), next: e.Next,
+		by: choiceOf(e), born: e.Born(), attempts: e.Attempts, last: e.LastTried(), next: e.Next,
 		other: r.selection.Match != nil && !r.selection.Match(e),
 	}
 }

@@ -121,6 +121,33 @@ func (t *Throttle) Met(a *config.Account, refusal error, message queue.ID) (rest
 	return rests, t.setFault(key, f)
 }
 
+// Judge tells a limit of a from words of a limit that are about one message, the
+// entry e: those it returns as the message's own failure, the others as they are. It
+// reports whether a rests now. A fault is the disk's.
+func (t *Throttle) Judge(a *config.Account, refusal error, e *queue.Entry) (own error, rests bool, fault error) {
+	own = refusal
+	switch since := time.Since(e.Limited); {
+	case !t.isAlone(a, e.ID):
+		rests, fault = t.Met(a, refusal, e.ID)
+	case !e.Limited.IsZero() && (since < aloneTime || queue.TooFew(e.Attempts)):
+		if own = smtp.AboutMessage(refusal); !status.Of(own).Temporary() {
+			c := status.Of(own)
+			c.Class = 4
+			own = status.Deferred.With(c, own)
+		}
+	default:
+		own = smtp.AboutMessage(refusal)
+	}
+	if e.Limited.IsZero() {
+		e.Limited = time.Now()
+	}
+	return own, rests, fault
+}
+
+// aloneTime is how long a message may meet permanent words of a limit, while others
+// pass, until it fails. A clock alone makes it fail no sooner than queue.TooFew allows.
+const aloneTime = 24 * time.Hour
+
 // limitRest returns how long an account rests that has met a limit so often.
 func (t *Throttle) limitRest(failures int, err error) time.Duration {
 	rest := t.schedule().Backoff(failures)
@@ -225,8 +252,8 @@ func (t *Throttle) Taken(a *config.Account, begun time.Time) {
 	writeJSON(t.queue.State.Overwrite, takenPrefix+key, last)
 }
 
-// Alone reports whether a message of a has met a limit before that others did not.
-func (t *Throttle) Alone(a *config.Account, message queue.ID) bool {
+// isAlone reports whether a message of a has met a limit before that others did not.
+func (t *Throttle) isAlone(a *config.Account, message queue.ID) bool {
 	return t != nil && slices.Contains(readTaken(t.queue, takenPrefix+Key(a)).Alone, string(message))
 }
 

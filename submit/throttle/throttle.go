@@ -12,7 +12,7 @@
 //
 // KEY stands for an account by what it logs in to, as whom, and with what (Key).
 //
-// The package must not know sessions, messages or entries; of SMTP it knows the
+// The package must not know sessions or messages; of SMTP it knows the
 // words of a refusal, from which it tells a limit.
 //
 // Errors: Held, if all sessions of an account are taken, or the account takes no

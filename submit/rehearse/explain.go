@@ -1,4 +1,4 @@
-package submit
+package rehearse
 
 import (
 	"bufio"
@@ -6,16 +6,17 @@ import (
 	"io"
 	"strings"
 
+	"sendoff/submit"
 	"sendoff/submit/envelope"
 	"sendoff/submit/login"
 )
 
-// Explain writes what Submit would send, and why, to w: account, envelope,
+// Explain writes what submit would send, and why, to w: account, envelope,
 // changes and message. It connects to nothing and reads no secret.
-func (s *Submitter) Explain(w io.Writer, r *Request) error {
+func Explain(s *submit.Submitter, w io.Writer, r *submit.Request) error {
 	quiet := s.Apart()
 	quiet.Console, quiet.Smarthosts.Trace = nil, nil // warnings and changes are shown with the rest
-	j, err := quiet.prepare(r)
+	j, err := quiet.Resume(r)
 	if err != nil {
 		return err
 	}
@@ -31,24 +32,24 @@ func (s *Submitter) Explain(w io.Writer, r *Request) error {
 	fmt.Fprintf(out, "account:   %s (%s)\n", r.Account.Name, r.Why)
 	fmt.Fprintf(out, "server:    %s\n", strings.Join(servers, ", "))
 	fmt.Fprintf(out, "login:     %s\n", credentials)
-	fmt.Fprintf(out, "EHLO:      %s\n", j.hello)
-	fmt.Fprintf(out, "MAIL FROM: <%s> (%s)\n", j.envelope.From, j.sender)
+	fmt.Fprintf(out, "EHLO:      %s\n", j.Hello)
+	fmt.Fprintf(out, "MAIL FROM: <%s> (%s)\n", j.Envelope.From, j.From)
 	for _, to := range j.To {
 		fmt.Fprintf(out, "RCPT TO:   <%s> (%s)\n", to.Address, to.Why)
 	}
-	for _, d := range j.discarded {
+	for _, d := range j.Discarded {
 		fmt.Fprintf(out, "discarded: <%s> (%s)\n", d.Address, d.Why)
 	}
-	for _, w := range j.warnings {
+	for _, w := range j.Warnings {
 		fmt.Fprintf(out, "warning:   %s\n", w)
 	}
-	if input, _ := j.message.Input(); input != "" {
+	if input, _ := j.Message.Input(); input != "" {
 		fmt.Fprintf(out, "input:     %s\n", input)
 	}
-	for _, c := range j.changes {
+	for _, c := range j.Changes {
 		fmt.Fprintf(out, "change:    %s\n", c)
 	}
-	content, size, err := j.message.Open(envelope.Form{EightBit: true, UTF8: true})
+	content, size, err := j.Message.Open(envelope.Form{EightBit: true, UTF8: true})
 	if err != nil {
 		return err
 	}
