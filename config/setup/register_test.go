@@ -92,7 +92,7 @@ func TestClientSecretWrong(t *testing.T) {
 		kept := filepath.Join(filepath.Dir(s.Paths.User), "oauth2-google.secret")
 		s.Authorise = func(context.Context, *config.Account) error {
 			if text, _ := os.ReadFile(kept); string(text) != "right\n" {
-				return status.AuthFailed.Errorf("the provider refuses: %w", credential.ErrClient)
+				return status.AuthFailed.Errorf("the provider refuses: invalid_client")
 			}
 			return nil
 		}

@@ -47,12 +47,6 @@ func (r *refusal) Error() string {
 	return text
 }
 
-// ErrClient is what a provider's refusal is that does not know the client by its
-// id and secret (invalid_client).
-var ErrClient = errors.New("invalid_client")
-
-func (r *refusal) Is(target error) bool { return target == ErrClient && r.code == ErrClient.Error() }
-
 // tokens asks the token endpoint. A refusal is a login that failed; any other
 // error is one of the way to the provider.
 func (g *grant) tokens(ctx context.Context, form url.Values) (t tokens, err error) {

@@ -291,7 +291,7 @@ func (p *program) sayRun(s *submit.Submitter, now bool, done runner.Outcome) {
 		p.say(whose + done.String())
 	}
 	if now && done.Left > 0 {
-		for _, line := range s.Throttle().Resting(s.Queue) {
+		for _, line := range s.Throttle().Resting() {
 			p.say(line)
 		}
 	}

@@ -193,10 +193,10 @@ func (f *Fault) held() error {
 	return &Held{Err: status.Limited.Errorf("%s; the account rests until %s", f.Reason, f.Next.Local().Format("15:04:05"))}
 }
 
-// Resting says of each account of q that rests until when, and why. Even a run that
+// Resting says of each account that rests until when, and why. Even a run that
 // does not wait for the times of entries leaves such an account alone, or asks once.
-func (t *Throttle) Resting(q *queue.Queue) (lines []string) {
-	for _, f := range Faults(q) {
+func (t *Throttle) Resting() (lines []string) {
+	for _, f := range Faults(t.queue) {
 		if !t.Due(f) && !f.Suspected() && (f.Login || f.Limit) {
 			lines = append(lines, fmt.Sprintf("account %s rests until %s: %s", f.Account, f.Next.Local().Format("15:04:05"), f.Reason))
 		}
