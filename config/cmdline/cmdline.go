@@ -81,14 +81,14 @@ type Command struct {
 
 // Answers are what --setup need not ask.
 type Answers struct {
-	PasswordFile string
+	PasswordFile string // "-" is standard input
 
-	ClientID, ClientSecretFile, Tenant string // a registration with a provider of access tokens
+	ClientID, ClientSecretFile, Tenant string // the registration with a provider of access tokens that has no table yet
 
-	ISPDB  bool // Mozilla may be asked
-	Yes    bool // what is found is right
-	Force  bool // write what does not work, too
-	NoTest bool // send no mail
+	ISPDB  bool // Mozilla may be told the domain
+	Yes    bool // what is found is taken, if something proves it
+	Force  bool // the account is written although it did not work
+	NoTest bool // no mail is sent
 }
 
 // Parse reads a command line, argv[0] included, which may also be missing. The

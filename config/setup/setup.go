@@ -28,6 +28,7 @@ import (
 	"strings"
 
 	"sendoff/config"
+	"sendoff/config/cmdline"
 	"sendoff/config/discover"
 	"sendoff/config/edit"
 	"sendoff/submit/credential"
@@ -46,17 +47,7 @@ type Setup struct {
 	For     string // the name of a use
 	Flow    string // how a person consents
 
-	PasswordFile string // "-" is standard input
-	ISPDB        bool   // Mozilla may be told the domain
-	Yes          bool   // what is found is taken, if something proves it
-	Force        bool   // the account is written although it did not work
-	NoTest       bool   // no mail is sent
-
-	// The registration with a provider of access tokens that has no table yet.
-	ClientID         string
-	ClientSecretFile string
-	Tenant           string
-
+	cmdline.Answers
 	Person
 	Out   io.Writer // gets what was done, and what is left to do
 	Paths config.Paths
@@ -79,12 +70,12 @@ type Trial struct {
 	Account *config.Account   // without a User, there is no login
 	Secret  credential.Secret // if not zero, in place of what the account's source gives
 	To      envelope.Address
-	Mail    string // a message for To; "" is none
+	Mail    string // a message for To; "": the session ends without one
 }
 
 // Seen is what a server has shown of itself.
 type Seen struct {
-	Lines      []string // for a person to read
+	Lines      []string // for a person to read: the connection, the certificate, the logins it offers
 	Mechanisms []string // for a login, in upper case
 }
 

@@ -29,7 +29,6 @@ func (p *program) login(ctx context.Context) error {
 		return err
 	}
 	job := p.conversation(s)
-	job.For, job.Flow = p.cmd.For, p.cmd.Flow
 	job.Authorise = func(ctx context.Context, a *config.Account) error {
 		return s.Pool().Secrets.Authorise(ctx, a, true, p.person())
 	}
@@ -105,18 +104,14 @@ func (p *program) setup(ctx context.Context) error {
 	s.Smarthosts.Dialer.Dial = discover.Dial
 	job := p.conversation(s)
 	job.Address, job.Account, job.Server, job.User, job.Secret = p.cmd.Entry, p.cmd.Account, p.cmd.Server, p.cmd.User, p.cmd.Secret
-	job.For, job.Flow = p.cmd.For, p.cmd.Flow
-	answers := p.cmd.Answers
-	job.PasswordFile, job.ISPDB, job.Yes, job.Force, job.NoTest = answers.PasswordFile, answers.ISPDB, answers.Yes, answers.Force, answers.NoTest
-	job.ClientID, job.ClientSecretFile, job.Tenant = answers.ClientID, answers.ClientSecretFile, answers.Tenant
+	job.Answers = p.cmd.Answers
 	job.Authorise = func(ctx context.Context, a *config.Account) error {
 		return s.Pool().Secrets.Authorise(ctx, a, false, p.person())
 	}
 	job.Withdraw = func(ctx context.Context, a *config.Account) error { return s.Pool().Secrets.Withdraw(ctx, a) }
 	job.Provide = func(p *config.OAuth2) { s.Config.Providers = append(s.Config.Providers, p) }
 	job.Try = func(ctx context.Context, t setup.Trial) (setup.Seen, error) {
-		seen, err := rehearse.Try(ctx, s, rehearse.Trial(t))
-		return setup.Seen(seen), err
+		return rehearse.Try(ctx, s, t)
 	}
 	return job.Run(ctx)
 }
@@ -131,6 +126,8 @@ func (p *program) conversation(s *submit.Submitter) *setup.Setup {
 			Shown:  os.Stderr,
 			Secret: process.AskSecret,
 		},
+		For:      p.cmd.For,
+		Flow:     p.cmd.Flow,
 		Out:      os.Stdout,
 		Paths:    config.Find(p.explicitConfig(), os.Getenv, s.Identity),
 		Identity: s.Identity,
