@@ -41,6 +41,9 @@ type OAuth2 struct {
 	clientScopes List[string] // of one that is built in, for GrantClient
 }
 
+// ByClient says that no person consents.
+func (p OAuth2) ByClient() bool { return p.Grant == GrantClient }
+
 // providers are those that need no more than a registration. No program's
 // registration is built in: it is the user's to get.
 //

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"sendoff/config"
 	"sendoff/submit/state"
 	"sendoff/submit/status"
 )
@@ -46,18 +47,11 @@ type OAuth2 struct {
 }
 
 // A Provider is an authorization server, and who we are to it.
-type Provider struct {
-	AuthURL, DeviceURL, TokenURL string // "": it has none
-	RedirectURL                  string // where it sends the browser; "": localhost, at any port
-	ClientID                     string
-	ClientSecret                 []Ref // none: the client is a public one
-	Scopes                       []string
-	ByClient                     bool // the client credentials grant: no person consents
-}
+type Provider = config.OAuth2
 
 // ClientItem returns what the client secret is for.
-func (p Provider) ClientItem() Item {
-	u, err := url.Parse(p.TokenURL)
+func ClientItem(p Provider) Item {
+	u, err := url.Parse(p.TokenURL.URL)
 	if err != nil {
 		return Item{User: p.ClientID}
 	}
@@ -102,7 +96,7 @@ func (p place) grant() (*grant, error) {
 	}
 	g.cache, g.locks = cmp.Or(runtime, o.State), cmp.Or(o.State, runtime)
 	h := sha256.New()
-	fmt.Fprintf(h, "%q %q %q %q %t %q %q", p.ref.Provider(), provider.TokenURL, provider.ClientID, provider.Scopes, provider.ByClient, p.item.User, p.item.Host)
+	fmt.Fprintf(h, "%q %q %q %q %t %q %q", p.ref.Provider(), provider.TokenURL.URL, provider.ClientID, provider.Scopes, provider.ByClient(), p.item.User, p.item.Host)
 	g.key = hex.EncodeToString(h.Sum(nil)[:8])
 	return g, nil
 }
@@ -140,7 +134,7 @@ func (p place) deleteOAuth2(ctx context.Context) error {
 	defer release()
 	g.cache.Write(g.tokenName(), nil)
 	g.State.Write(g.tokenName(), nil) // it may have been without a runtime folder
-	if g.ByClient {
+	if g.ByClient() {
 		return nil
 	}
 	return sourceOf(g.Refresh.Kind()).delete(g.refreshPlace(), ctx)
@@ -194,7 +188,7 @@ func (g *grant) lock(ctx context.Context) (release func(), err error) {
 
 // refresh gets an access token from the provider. The lock is held.
 func (g *grant) refresh(ctx context.Context) (string, error) {
-	if g.ByClient {
+	if g.ByClient() {
 		t, err := g.tokens(ctx, url.Values{"grant_type": {"client_credentials"}, "scope": {strings.Join(g.Scopes, " ")}})
 		if err == nil {
 			g.keepAccess(t)
@@ -291,7 +285,7 @@ func (g *grant) clientSecret(ctx context.Context, form url.Values) error {
 		return nil
 	}
 	if g.proof.IsZero() {
-		secret, err := g.store.Get(ctx, g.ClientSecret, g.ClientItem())
+		secret, err := g.store.Get(ctx, g.ClientSecret, ClientItem(g.Provider))
 		if err != nil {
 			return fmt.Errorf("client-secret: %w", err)
 		}

@@ -53,7 +53,7 @@ func (g *grant) tokens(ctx context.Context, form url.Values) (t tokens, err erro
 	if err := g.clientSecret(ctx, form); err != nil {
 		return tokens{}, err
 	}
-	err = g.ask(ctx, g.TokenURL, form, func(body []byte) (err error) {
+	err = g.ask(ctx, g.TokenURL.URL, form, func(body []byte) (err error) {
 		t, err = parseTokens(body)
 		return err
 	})

@@ -37,11 +37,11 @@ type flow struct {
 // and an item under --flow in sendoff(1).
 var flows = [...]flow{
 	{"browser", func(g *grant) bool {
-		_, err := redirection(g.RedirectURL)
-		return g.AuthURL != "" && err == nil && opener() != nil
+		_, err := redirection(g.RedirectURL.URL)
+		return g.AuthURL.URL != "" && err == nil && opener() != nil
 	}, (*grant).byBrowser},
-	{"device", func(g *grant) bool { return g.DeviceURL != "" }, (*grant).byDevice},
-	{"paste", func(g *grant) bool { return g.AuthURL != "" }, (*grant).byPaste},
+	{"device", func(g *grant) bool { return g.DeviceURL.URL != "" }, (*grant).byDevice},
+	{"paste", func(g *grant) bool { return g.AuthURL.URL != "" }, (*grant).byPaste},
 }
 
 // Flows returns the names of the ways to a person's consent.
@@ -69,7 +69,7 @@ func (p place) authorise(ctx context.Context, who Person) error {
 	if err != nil {
 		return err
 	}
-	if g.ByClient {
+	if g.ByClient() {
 		release, err := g.lock(ctx)
 		if err != nil {
 			return err
@@ -133,10 +133,10 @@ func newRequest(redirect string) request {
 
 // address returns the address of the page.
 func (r request) address(g *grant) (string, error) {
-	if g.AuthURL == "" {
+	if g.AuthURL.URL == "" {
 		return "", status.Config.Errorf("the provider has no auth-url; try --flow device")
 	}
-	u, err := url.Parse(g.AuthURL)
+	u, err := url.Parse(g.AuthURL.URL)
 	if err != nil {
 		return "", status.Config.Errorf("auth-url is no address")
 	}
@@ -191,7 +191,7 @@ func redirection(address string) (*url.URL, error) {
 
 // byBrowser waits for the browser of this machine to come back from the page.
 func (g *grant) byBrowser(ctx context.Context, who Person) (tokens, error) {
-	back, err := redirection(g.RedirectURL)
+	back, err := redirection(g.RedirectURL.URL)
 	if err != nil {
 		return tokens{}, err
 	}
@@ -224,7 +224,7 @@ func (g *grant) byBrowser(ctx context.Context, who Person) (tokens, error) {
 // byPaste lets the person carry the answer here from the browser of another
 // machine. Nobody listens there at the address that it is sent to.
 func (g *grant) byPaste(ctx context.Context, who Person) (tokens, error) {
-	r := newRequest(cmp.Or(g.RedirectURL, "http://localhost"))
+	r := newRequest(cmp.Or(g.RedirectURL.URL, "http://localhost"))
 	address, err := r.address(g)
 	if err != nil {
 		return tokens{}, err
@@ -303,12 +303,12 @@ func parseDevice(body []byte) (*device, error) {
 // byDevice lets the person enter a code in the browser of any device, and asks
 // until that is done (RFC 8628).
 func (g *grant) byDevice(ctx context.Context, who Person) (tokens, error) {
-	if g.DeviceURL == "" {
+	if g.DeviceURL.URL == "" {
 		return tokens{}, status.Config.Errorf("the provider has no device-url; try --flow paste")
 	}
 	form := url.Values{"client_id": {g.ClientID}, "scope": {strings.Join(g.Scopes, " ")}}
 	var d *device
-	err := g.ask(ctx, g.DeviceURL, form, func(body []byte) (err error) {
+	err := g.ask(ctx, g.DeviceURL.URL, form, func(body []byte) (err error) {
 		d, err = parseDevice(body)
 		return err
 	})

@@ -22,6 +22,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sendoff/config"
 	"sendoff/submit/credential/oauth2test"
 	"sendoff/submit/process"
 	"sendoff/submit/state"
@@ -50,7 +51,7 @@ func newTokenStore(t *testing.T) *tokenStore {
 	}
 	s := &tokenStore{t: t, ring: ring{}, state: state.In(root, ".")}
 	s.provider = &oauth2test.Provider{ClientID: "client", Life: time.Hour, User: "ann@example.org"}
-	s.settings = Provider{AuthURL: "http://localhost/authorize", DeviceURL: "http://localhost/device", TokenURL: "http://localhost/token", ClientID: "client", Scopes: []string{"mail"}}
+	s.settings = Provider{AuthURL: config.Endpoint{URL: "http://localhost/authorize"}, DeviceURL: config.Endpoint{URL: "http://localhost/device"}, TokenURL: config.Endpoint{URL: "http://localhost/token"}, ClientID: "client", Scopes: []string{"mail"}}
 	s.Keyring = s.ring
 	s.dial = func(context.Context, string, string) (net.Conn, error) {
 		if s.down.Load() {

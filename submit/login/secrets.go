@@ -48,12 +48,14 @@ func (s *Secrets) Credentials(a *config.Account) (refs []credential.Ref, item cr
 	}
 	o := &credential.OAuth2{Account: a.Name, Providers: make(map[string]credential.Provider), State: s.State}
 	for _, r := range refs {
-		if r.IsOAuth2() && err == nil {
-			o.Providers[r.Provider()], err = s.Provider(r.Provider())
+		if !r.IsOAuth2() {
+			continue
 		}
-	}
-	if err != nil {
-		return nil, item, err
+		p, err := s.Config.Provider(r.Provider())
+		if err != nil {
+			return nil, item, status.Config.Errorf("secret: oauth2:%s: %w", r.Provider(), err)
+		}
+		o.Providers[r.Provider()] = *p
 	}
 	if dial.Proxied(a) {
 		o.Dial = func(ctx context.Context, _, address string) (net.Conn, error) {
@@ -91,7 +93,7 @@ func (s *Secrets) Authorise(ctx context.Context, a *config.Account, again bool, 
 // consent to them. An access token alone, which may be another account's, gets no
 // further one.
 func (s *Secrets) getRefresh(ctx context.Context, ref credential.Ref, item credential.Item) error {
-	if item.OAuth2.Providers[ref.Provider()].ByClient {
+	if item.OAuth2.Providers[ref.Provider()].ByClient() {
 		return nil
 	}
 	_, err := s.Store.Get(ctx, []credential.Ref{item.OAuth2.Refresh}, item.Refresh(ref.Provider()))
@@ -133,19 +135,7 @@ func (s *Secrets) getStored(ctx context.Context, ref credential.Ref, item creden
 	}
 	err := s.getRefresh(ctx, ref, item)
 	if p := item.OAuth2.Providers[ref.Provider()]; err == nil && len(p.ClientSecret) > 0 {
-		_, err = s.Store.Get(ctx, p.ClientSecret, p.ClientItem())
+		_, err = s.Store.Get(ctx, p.ClientSecret, credential.ClientItem(p))
 	}
 	return err
-}
-
-// Provider returns what the configuration says of a provider of access tokens.
-func (s *Secrets) Provider(name string) (credential.Provider, error) {
-	p, err := s.Config.Provider(name)
-	if err != nil {
-		return credential.Provider{}, status.Config.Errorf("secret: oauth2:%s: %w", name, err)
-	}
-	return credential.Provider{
-		AuthURL: p.AuthURL.URL, DeviceURL: p.DeviceURL.URL, TokenURL: p.TokenURL.URL, RedirectURL: p.RedirectURL.URL,
-		ClientID: p.ClientID, ClientSecret: p.ClientSecret, Scopes: p.Scopes, ByClient: p.Grant == config.GrantClient,
-	}, nil
 }
