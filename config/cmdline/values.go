@@ -2,6 +2,7 @@ package cmdline
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -123,39 +124,20 @@ func (c *Command) fullName(v string) error {
 // the notices about it.
 
 func (c *Command) notify(v string) error {
-	var sum envelope.Notify
-	for word := range strings.SplitSeq(v, ",") {
-		n, ok := event(strings.TrimSpace(word))
-		if !ok {
-			c.warn("-N %q ignored; it takes never, or success, failure and delay with commas between", v)
-			return nil
-		}
-		sum |= n
-	}
-	if sum&envelope.NotifyNever != 0 && sum != envelope.NotifyNever {
+	if err := c.Notify.Set(v); errors.Is(err, envelope.ErrNever) {
 		c.warn("-N %q ignored; never excludes the others", v)
-		return nil
+	} else if err != nil {
+		c.warn("-N %q ignored; it takes never, or success, failure and delay with commas between", v)
 	}
-	c.Notify = sum
 	return nil
 }
 
-func event(word string) (envelope.Notify, bool) {
-	for n := envelope.NotifySuccess; n <= envelope.NotifyNever; n <<= 1 {
-		if strings.EqualFold(word, n.String()) {
-			return n, true
-		}
-	}
-	return 0, false
-}
-
 func (c *Command) returnPart(v string) error {
-	switch strings.ToLower(v) {
-	case "full":
-		c.Return = envelope.ReturnFull
-	case "hdrs", "headers":
-		c.Return = envelope.ReturnHeaders
-	default:
+	word := v
+	if strings.EqualFold(v, "headers") {
+		word = "hdrs"
+	}
+	if c.Return.Set(word) != nil {
 		c.warn("-R %q ignored; it takes full or hdrs", v)
 	}
 	return nil
@@ -174,11 +156,7 @@ func (c *Command) printable(form string, to *string) func(string) error {
 }
 
 func (c *Command) bodyType(v string) error {
-	for _, b := range []envelope.Body{envelope.Body7Bit, envelope.Body8BitMIME} {
-		if strings.EqualFold(v, b.String()) {
-			c.Body = b
-		}
-	}
+	c.Body.Set(v)
 	return nil
 }
 

@@ -150,6 +150,33 @@ func TestParameters(t *testing.T) {
 	}
 }
 
+func TestSet(t *testing.T) {
+	set := func(name, text string) (string, error) {
+		e, to := Envelope{Body: Body7Bit, Return: ReturnFull}, Recipient{Notify: NotifyDelay}
+		err := map[string]func(string) error{"BODY": e.Body.Set, "RET": e.Return.Set, "NOTIFY": to.Notify.Set}[name](text)
+		return map[string]string{"BODY": e.Body.String(), "RET": e.Return.String(), "NOTIFY": to.Notify.String()}[name], err
+	}
+	tests := []struct {
+		name, text, want string
+		err              error
+	}{
+		{"BODY", "8bitMIME", "8BITMIME", nil},
+		{"BODY", "", "7BIT", errValue},
+		{"RET", "hdrs", "HDRS", nil},
+		{"RET", "headers", "FULL", errValue},
+		{"NOTIFY", "Never", "NEVER", nil},
+		{"NOTIFY", "failure, Success", "SUCCESS,FAILURE", nil},
+		{"NOTIFY", "delay,never", "DELAY", ErrNever},
+		{"NOTIFY", "failure,", "DELAY", errValue},
+		{"NOTIFY", "", "DELAY", errValue},
+	}
+	for _, tt := range tests {
+		if got, err := set(tt.name, tt.text); got != tt.want || err != tt.err {
+			t.Errorf("%s=%s gives %q, %v; want %q, %v", tt.name, tt.text, got, err, tt.want, tt.err)
+		}
+	}
+}
+
 // FuzzParse checks what the rest of the program builds on: an Address in angle
 // brackets is one argument of one command, and reads back as itself.
 func FuzzParse(f *testing.F) {

@@ -8,10 +8,32 @@
 // add a parameter to one.
 //
 // Errors: Parse returns plain errors, one sentence that quotes the address; the
-// caller, who knows where the address came from, gives them their kind.
+// caller, who knows where the address came from, gives them their kind. So it is with
+// the errors of Set.
 package envelope
 
-import "strings"
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// The errors of Set, which leaves its receiver as it was.
+var (
+	errValue = errors.New("the value is malformed")
+	ErrNever = errors.New("NEVER stands alone")
+)
+
+// set is Set for one of the values that stand for a word.
+func set[T fmt.Stringer](to *T, text string, values ...T) error {
+	for _, value := range values {
+		if strings.EqualFold(value.String(), text) {
+			*to = value
+			return nil
+		}
+	}
+	return errValue
+}
 
 // A Recipient is one forward-path and its delivery status parameters.
 type Recipient struct {
@@ -55,6 +77,9 @@ func (b Body) String() string {
 	return [...]string{"", "7BIT", "8BITMIME"}[b]
 }
 
+// Set reads what String returns, in upper or lower case, but for "".
+func (b *Body) Set(text string) error { return set(b, text, Body7Bit, Body8BitMIME) }
+
 // Return is the RET parameter of MAIL (RFC 3461 section 4.3).
 type Return uint8
 
@@ -69,6 +94,9 @@ const (
 func (r Return) String() string {
 	return [...]string{"", "FULL", "HDRS"}[r]
 }
+
+// Set reads what String returns, in upper or lower case, but for "".
+func (r *Return) Set(text string) error { return set(r, text, ReturnFull, ReturnHeaders) }
 
 // Notify is the NOTIFY parameter of RCPT (RFC 3461 section 4.1): NotifyNever,
 // or a sum of the others.
@@ -94,4 +122,20 @@ func (n Notify) String() string {
 		}
 	}
 	return strings.TrimPrefix(s, ",")
+}
+
+// Set reads words in upper or lower case and in any order, with commas between them.
+func (n *Notify) Set(text string) error {
+	var sum, one Notify
+	for word := range strings.SplitSeq(text, ",") {
+		if err := set(&one, strings.TrimSpace(word), NotifySuccess, NotifyFailure, NotifyDelay, NotifyNever); err != nil {
+			return err
+		}
+		sum |= one
+	}
+	if sum&NotifyNever != 0 && sum != NotifyNever {
+		return ErrNever
+	}
+	*n = sum
+	return nil
 }

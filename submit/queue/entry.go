@@ -208,12 +208,8 @@ func (f field) parse(text string) (err error) {
 			return errors.New("no status code")
 		}
 		v.Refused = v.refused
-	case *envelope.Body:
-		*v, err = word(text, envelope.Body8BitMIME)
-	case *envelope.Return:
-		*v, err = word(text, envelope.ReturnHeaders)
-	case *envelope.Notify:
-		*v, err = word(text, envelope.NotifyNever)
+	case interface{ Set(string) error }:
+		err = v.Set(text)
 	}
 	return err
 }
@@ -313,17 +309,4 @@ func unquote(s string) (string, error) {
 		return strconv.Unquote(s)
 	}
 	return s, nil
-}
-
-// word returns the value that is written as text, of those up to last.
-func word[T interface {
-	~uint8
-	String() string
-}](text string, last T) (T, error) {
-	for value := range last + 1 {
-		if value.String() == text {
-			return value, nil
-		}
-	}
-	return 0, errors.New("no such value")
 }

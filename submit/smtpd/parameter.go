@@ -135,24 +135,11 @@ func setSize(e *envelope.Envelope, v string) error {
 	return nil
 }
 
-func setBody(e *envelope.Envelope, v string) error {
-	return setWord(&e.Body, v, envelope.Body7Bit, envelope.Body8BitMIME)
-}
+func setBody(e *envelope.Envelope, v string) error { return e.Body.Set(v) }
 
-func setReturn(e *envelope.Envelope, v string) error {
-	return setWord(&e.Return, v, envelope.ReturnFull, envelope.ReturnHeaders)
-}
+func setReturn(e *envelope.Envelope, v string) error { return e.Return.Set(v) }
 
-// setWord sets the one of values that is written as v, in upper or lower case.
-func setWord[T fmt.Stringer](to *T, v string, values ...T) error {
-	for _, value := range values {
-		if strings.EqualFold(value.String(), v) {
-			*to = value
-			return nil
-		}
-	}
-	return errValue
-}
+func setNotify(e *envelope.Envelope, v string) error { return e.To[0].Notify.Set(v) }
 
 func setUTF8(e *envelope.Envelope, v string) error { return setFlag(&e.UTF8, v) }
 
@@ -173,25 +160,6 @@ func setID(e *envelope.Envelope, v string) error {
 		return errValue
 	}
 	e.ID = id
-	return nil
-}
-
-func setNotify(e *envelope.Envelope, v string) error {
-	var n envelope.Notify
-	for _, word := range strings.Split(strings.ToUpper(v), ",") {
-		flag := envelope.NotifySuccess
-		for flag.String() != word {
-			if flag == envelope.NotifyNever {
-				return errValue
-			}
-			flag <<= 1
-		}
-		n |= flag
-	}
-	if n&envelope.NotifyNever != 0 && n != envelope.NotifyNever {
-		return errors.New("NEVER stands alone")
-	}
-	e.To[0].Notify = n
 	return nil
 }
 
