@@ -62,8 +62,11 @@ func UserName(uid int) string {
 	return strconv.Itoa(uid)
 }
 
-// Users returns the uid and the gid of each user that passwd(5) has.
-func Users() (users [][2]int, err error) {
+// A User is one who has files.
+type User struct{ UID, GID int }
+
+// Users returns each user that passwd(5) has.
+func Users() (users []User, err error) {
 	text, err := os.ReadFile("/etc/passwd")
 	for line := range strings.Lines(string(text)) {
 		words := strings.Split(line, ":")
@@ -73,7 +76,7 @@ func Users() (users [][2]int, err error) {
 		uid, err1 := strconv.ParseUint(words[2], 10, 31)
 		gid, err2 := strconv.ParseUint(words[3], 10, 31)
 		if err1 == nil && err2 == nil {
-			users = append(users, [2]int{int(uid), int(gid)})
+			users = append(users, User{int(uid), int(gid)})
 		}
 	}
 	return users, err

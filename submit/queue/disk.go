@@ -60,8 +60,7 @@ func (d rooted) create(name string) (file, error) {
 }
 
 func (d rooted) open(name string) (file, error) {
-	f, err := d.regular(name, os.O_RDWR)
-	return asFile(f, err)
+	return asFile(d.regular(name, os.O_RDWR))
 }
 
 // regular opens a file that is nothing else: a FIFO would make us wait.
@@ -97,12 +96,8 @@ func (d rooted) mkdir(folder string) error {
 	return d.sync("")
 }
 
-func (d rooted) folder(name string) (*os.File, error) {
-	return d.root.Open("./" + name)
-}
-
 func (d rooted) list(folder string) ([]string, error) {
-	f, err := d.folder(folder)
+	f, err := d.root.Open("./" + folder)
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +106,7 @@ func (d rooted) list(folder string) ([]string, error) {
 }
 
 func (d rooted) sync(folder string) error {
-	f, err := d.folder(folder)
+	f, err := d.root.Open("./" + folder)
 	if err != nil {
 		return err
 	}

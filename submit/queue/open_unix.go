@@ -169,9 +169,6 @@ func openFolder(folder string) (*os.Root, error) { return os.OpenRoot(folder + "
 // removed reports whether the folder that info is of has no name any more.
 func removed(info os.FileInfo) bool { return info.Sys().(*syscall.Stat_t).Nlink == 0 }
 
-// A User is one who has a folder in Shared.
-type User struct{ UID, GID int }
-
 // Users returns who has a queue in Shared, but for root. skipped counts the names
 // in Shared that are no user's folders, and shows some of them; nil if there is
 // none.

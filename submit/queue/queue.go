@@ -55,6 +55,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sendoff/submit/process"
 	"sendoff/submit/state"
 )
 
@@ -84,6 +85,9 @@ type Bad struct {
 
 func (b *Bad) Error() string { return fmt.Sprintf("queue entry %s: %v", b.ID, b.Err) }
 func (b *Bad) Unwrap() error { return b.Err }
+
+// A User is one who has a folder in Shared.
+type User = process.User
 
 // A Queue is a folder of entries. Several processes may use one at once.
 type Queue struct {
@@ -262,9 +266,7 @@ func (q *Queue) write(folder string, e *Entry) error {
 		text = e.marshal()
 	}
 	_, err = f.Write(text)
-	err = cmp.Or(err, f.Sync())
-	err = cmp.Or(err, f.Close())
-	if err != nil {
+	if err = cmp.Or(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
 	if err := q.disk.rename(name+temporaryEnd, name+envelopeEnd); err != nil {
@@ -365,7 +367,9 @@ func (q *Queue) claim(folder string, id ID) (*Claim, error) {
 	}
 	e, err := q.read(folder, id)
 	if err == nil {
-		err = q.whole(folder, e)
+		if size := q.disk.size(folder + string(id) + messageEnd); size != e.Size {
+			err = &Bad{id, fmt.Errorf("its message has %d octets instead of %d", size, e.Size)}
+		}
 	}
 	if err != nil {
 		f.Close()
@@ -400,14 +404,6 @@ func (q *Queue) seize(folder string, id ID) (file, error) {
 	}
 	f.Close()
 	return nil, err
-}
-
-// whole returns a Bad if the message of an entry is not as long as it was.
-func (q *Queue) whole(folder string, e *Entry) error {
-	if size := q.disk.size(folder + string(e.ID) + messageEnd); size != e.Size {
-		return &Bad{e.ID, fmt.Errorf("its message has %d octets instead of %d", size, e.Size)}
-	}
-	return nil
 }
 
 // Busy reports whether somebody is at work on an entry.

@@ -73,7 +73,7 @@ func TestMakeShared(t *testing.T) {
 	if users, err := Users(); users != nil || err != nil {
 		t.Errorf("before there is any: %v, %v", users, err)
 	}
-	both := []User{{4242, 4343}, {4244, 4244}}
+	both := []User{{UID: 4242, GID: 4343}, {UID: 4244, GID: 4244}}
 	for range 2 {
 		if moved, err := MakeShared(both); len(moved) > 0 || err != nil {
 			t.Fatalf("moved %v: %v", moved, err)
@@ -93,7 +93,7 @@ func TestMakeShared(t *testing.T) {
 	own(t, "4242", 4244, os.ModeDir|0o700) // somebody else's
 	own(t, "4244", 4244, 0o600)            // no folder
 	own(t, "4246.x", 4246, os.ModeDir|0o700)
-	moved, err := MakeShared(append(both, User{4246, 4246}))
+	moved, err := MakeShared(append(both, User{UID: 4246, GID: 4246}))
 	if err != nil || len(moved) != 2 || !strings.HasPrefix(moved[0], filepath.Join(Shared, "4242 to ")+Shared+"/moved-4242-") {
 		t.Errorf("moved %q: %v", moved, err)
 	}
@@ -113,7 +113,7 @@ func TestMakeShared(t *testing.T) {
 // TestUsers finds who has a folder in Shared, and counts what is nobody's.
 func TestUsers(t *testing.T) {
 	useShared(t)
-	if _, err := MakeShared([]User{{0, 0}, {4242, 4242}}); err != nil {
+	if _, err := MakeShared([]User{{UID: 0, GID: 0}, {UID: 4242, GID: 4242}}); err != nil {
 		t.Fatal(err)
 	}
 	own(t, "4242.x", 4242, os.ModeDir|0o700)

@@ -21,6 +21,7 @@
 package spool
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -80,10 +81,7 @@ func find(c *config.Config, id config.Identity, warn func(text string)) (*queue.
 	if c.Queue == config.Off {
 		return nil, Absent(`queue = "off"`)
 	}
-	folders := []string{c.Queue}
-	if c.Queue == "" {
-		folders = []string{queue.Shared}
-	}
+	folders := []string{cmp.Or(c.Queue, queue.Shared)}
 	if folder := homeFolder(id); folder != "" {
 		folders = append(folders, folder)
 	}

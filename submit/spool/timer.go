@@ -20,9 +20,6 @@ const timerState = "timer"
 // TimerInterval is how often the timer of MakeSpool runs the queue.
 const TimerInterval = 5 * time.Minute
 
-// timerSlack is how much later than announced a timer may come.
-const timerSlack = 2 * time.Minute
-
 // announces reports whether a timer that has left that note still comes. A note of
 // the future may be from before the clock was set right.
 func announces(note []byte) bool {
@@ -32,7 +29,7 @@ func announces(note []byte) bool {
 		return false
 	}
 	ago := time.Since(time.Unix(at, 0))
-	return ago >= 0 && ago <= 2*time.Duration(every)*time.Second+timerSlack
+	return ago >= 0 && ago <= 2*time.Duration(every)*time.Second+2*time.Minute // timers come late
 }
 
 // MarkTimer notes that a timer runs the queue each interval; if it is root's, for

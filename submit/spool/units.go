@@ -81,13 +81,9 @@ func MakeSpool(w io.Writer) error {
 	if err := process.TrustProgram(self); err != nil {
 		return status.Usage.Errorf("--make-spool: root's timer would run %s, which others could replace: %w", self, err)
 	}
-	all, err := process.Users()
+	users, err := process.Users()
 	if err != nil {
 		return status.Temporary.Wrap(err)
-	}
-	var users []queue.User
-	for _, u := range all {
-		users = append(users, queue.User{UID: u[0], GID: u[1]})
 	}
 	moved, err := queue.MakeShared(users)
 	for _, text := range moved {
