@@ -65,7 +65,6 @@ type Form struct {
 // Body is the BODY parameter of MAIL (RFC 6152).
 type Body uint8
 
-// The body types.
 const (
 	BodyUnset Body = iota
 	Body7Bit

@@ -89,21 +89,20 @@ func headlines(q *queue.Queue) []string {
 	}
 	var lines []string
 	for _, f := range faults {
-		if line := headline(f); waited(f) && !slices.Contains(lines, line) {
+		if !waited(f) {
+			continue
+		}
+		name := "account " + f.Account
+		if f.Account == "" {
+			name = "configuration"
+		}
+		line := fmt.Sprintf("(%s: %s; %d failure%s since %s, %s)\n", name, f.Reason, f.Failures, status.Plural(f.Failures),
+			f.Since.Local().Format("Jan _2 15:04"), nextAttempt(f.At, f.Next))
+		if !slices.Contains(lines, line) {
 			lines = append(lines, line)
 		}
 	}
 	return lines
-}
-
-// headline is what List says of a fault.
-func headline(f *throttle.Fault) string {
-	name := "account " + f.Account
-	if f.Account == "" {
-		name = "configuration"
-	}
-	return fmt.Sprintf("(%s: %s; %d failure%s since %s, %s)\n", name, f.Reason, f.Failures, status.Plural(f.Failures),
-		f.Since.Local().Format("Jan _2 15:04"), nextAttempt(f.At, f.Next))
 }
 
 // restsOf returns until when accounts rest, by their names.
@@ -181,12 +180,11 @@ func writeEntry(out *bufio.Writer, e *queue.Entry, mark rune, why func(queue.Rec
 	if len(e.To) == 0 {
 		say(why(queue.Recipient{}))
 	}
-	shown, more := shownOf(e)
-	for _, to := range shown {
+	for _, to := range e.To[:min(len(e.To), maxShown)] {
 		say(why(to))
 		fmt.Fprintf(out, "%*s%s\n", indent, "", to.Address)
 	}
-	if more > 0 {
+	if more := len(e.To) - maxShown; more > 0 {
 		fmt.Fprintf(out, "%*sand %d more recipient%s\n", indent, "", more, status.Plural(more))
 	}
 	if e.Unknown && mark != busyMark { // or the answer may be on its way
@@ -219,20 +217,8 @@ func ListFailed(w io.Writer, q *queue.Queue) (entries int, err error) {
 // anybody reads, and root lists what others have.
 const maxShown = 1000
 
-// shownOf returns the recipients of e that a list shows, and how many more it has.
-func shownOf(e *queue.Entry) (shown []queue.Recipient, more int) {
-	n := min(len(e.To), maxShown)
-	return e.To[:n], len(e.To) - n
-}
-
 func join(words ...string) string {
-	var some []string
-	for _, w := range words {
-		if w != "" {
-			some = append(some, w)
-		}
-	}
-	return strings.Join(some, "; ")
+	return strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == "" }), "; ")
 }
 
 // senderOf names who sent an entry.
@@ -277,7 +263,6 @@ type listedRecipient struct {
 	Reason  string `json:"delay_reason,omitempty"`
 }
 
-// The states of a listed.
 const (
 	stateQueued = "queued" // it waits
 	stateFailed = "failed" // it was given up
@@ -318,15 +303,13 @@ func listedOf(e *queue.Entry) listed {
 	l := listed{
 		ID: e.ID, Arrival: e.ID.Time().Unix(), Size: e.Size, MessageID: e.MessageID, Account: config.ParseChoice(e.Account).CommandLine.Account,
 		Notice: !e.Notice.IsZero(), Unknown: e.Unknown, Attempts: e.Attempts, Reason: e.Reason,
-		Recipients: []listedRecipient{},
+		Recipients: []listedRecipient{}, More: max(0, len(e.To)-maxShown),
 	}
-	shown, more := shownOf(e)
-	l.More = more
 	if e.Sender != nil {
 		sender := e.Sender.String()
 		l.Sender = &sender
 	}
-	for _, to := range shown {
+	for _, to := range e.To[:min(len(e.To), maxShown)] {
 		r := listedRecipient{Address: to.Address.String(), Refused: to.Refused, Reason: to.Reason}
 		if to.Reason != "" {
 			r.Status = to.Code.String()

@@ -41,7 +41,6 @@ type Overview struct {
 // A State is how an account does; the worst of them is the last.
 type State string
 
-// The states.
 const (
 	StateFine   State = "ok"
 	StateLate   State = "late"   // something waits for too long

@@ -71,13 +71,8 @@ func StartEach(ctx context.Context, lasts bool, warn func(text string)) (tend fu
 			return nil, status.Temporary.Wrap(err)
 		}
 	}
-	return tend, startUnits(ctx, units)
-}
-
-// startUnits starts the units of those users who have mail.
-func startUnits(ctx context.Context, users []queue.User) error {
 	var failures []error
-	for _, a := range countErrand.ask(ctx, users) {
+	for _, a := range countErrand.ask(ctx, units) {
 		if a.err == nil && a.number() == 0 {
 			continue
 		}
@@ -85,7 +80,7 @@ func startUnits(ctx context.Context, users []queue.User) error {
 			failures = append(failures, err)
 		}
 	}
-	return status.Temporary.Wrap(joinFew(failures))
+	return tend, status.Temporary.Wrap(joinFew(failures))
 }
 
 // byUnit parts users by whether a unit runs their queue.

@@ -41,7 +41,6 @@ type Errand struct {
 // A Shape is the form in which an errand is answered.
 type Shape uint8
 
-// The shapes.
 const (
 	Text Shape = iota
 	JSON       // an entry a line, as ListJSON writes it

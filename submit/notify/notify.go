@@ -69,9 +69,6 @@ func (e Event) TakeDropped(q *queue.Queue) Event {
 	return e
 }
 
-// commandTime is how long the command may take.
-const commandTime = 30 * time.Second
-
 // Tell runs the command, and waits for its end. It reports whether the command took
 // too long.
 func (e Event) Tell() (late bool) {
@@ -82,7 +79,7 @@ func (e Event) Tell() (late bool) {
 	if err != nil {
 		return false // the configuration has been checked
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), commandTime)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	cmd := process.Command(ctx, argv, false)
 	cmd.Env = append(os.Environ(), "SENDOFF_EVENT="+e.Name, "SENDOFF_FOLDER="+e.Folder)
