@@ -2,6 +2,7 @@ package submit_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -10,6 +11,7 @@ import (
 	"testing"
 
 	"sendoff/submit/auth"
+	"sendoff/submit/secret"
 )
 
 // rows is the picture of the packages: each imports only from rows below its
@@ -96,5 +98,25 @@ func TestMechanismsInManual(t *testing.T) {
 	}
 	if !slices.Equal(listed, auth.Known()) {
 		t.Errorf("the manual lists %q, auth knows %q", listed, auth.Known())
+	}
+}
+
+// TestSourcesInManual holds the sources of secrets against sendoff.toml(5).
+func TestSourcesInManual(t *testing.T) {
+	page, err := os.ReadFile("../man/sendoff.toml.5")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = secret.Parse("?")
+	_, list, _ := strings.Cut(fmt.Sprint(err), "known are ")
+	list, _, ok := strings.Cut(list, ";")
+	if !ok {
+		t.Fatal(err)
+	}
+	for _, form := range strings.Split(list, ", ") {
+		name, _, takes := strings.Cut(form, ":")
+		if item := ".It Li " + name + map[bool]string{true: ": Ns Ar ", false: "\n"}[takes]; !strings.Contains(string(page), item) {
+			t.Errorf("the manual has no item for the source %s", form)
+		}
 	}
 }

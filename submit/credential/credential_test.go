@@ -99,7 +99,7 @@ func TestSources(t *testing.T) {
 	for kind := secret.Keyring; kind < secret.Kinds; kind++ {
 		src := sourceOf(kind)
 		if src.get == nil {
-			t.Errorf("kind %d gets nothing", kind)
+			t.Errorf("the source of kind %d, a constant of package secret, has no row in sourceOf", kind)
 		}
 		for _, text := range []string{"keyring", "command:x", "env:X", "file:/x", "systemd:x", "oauth2:x", "none"} {
 			if r := refs(t, text)[0]; r.Kind() == kind && r.Writable() != (src.put != nil) {

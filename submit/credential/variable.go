@@ -5,7 +5,6 @@ import (
 	"errors"
 
 	"sendoff/submit/process"
-	"sendoff/submit/secret"
 )
 
 // ErrNoVariable is the error of a process that was started without the variable of
@@ -16,7 +15,7 @@ var ErrNoVariable = errors.New("this process has no such variable")
 // program gets them that is started later.
 func Hide(refs ...Ref) {
 	for _, r := range refs {
-		if r.Kind() == secret.Env {
+		if r.IsVariable() {
 			process.TakeVariable(r.Arg())
 		}
 	}

@@ -22,7 +22,6 @@ import (
 	"sendoff/submit/process"
 	"sendoff/submit/queue"
 	"sendoff/submit/rewrite"
-	"sendoff/submit/secret"
 	"sendoff/submit/spool"
 	"sendoff/submit/status"
 )
@@ -151,7 +150,7 @@ func (d *doctor) secret(ctx context.Context) []finding {
 		return single(failing(err))
 	}
 	words := login.Sources(d.account)
-	if got.Source().Kind() == secret.Env {
+	if got.Source().IsVariable() {
 		words += "; a process that is started without that variable cannot send, and leaves its mail in the queue"
 	}
 	return single(fine("%s", words))

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"unicode"
@@ -77,6 +79,42 @@ func (p *program) submit(ctx context.Context, s *submit.Submitter, r *submit.Req
 		s.Log.Fault(runner.New(s).Along(ctx, r.Account, s.Smarthosts.Idle))
 	}
 	return err
+}
+
+// read reads the message of r from stdin. wrong is why it cannot be submitted whatever
+// it is; then, or if it is no message, read returns what refuse returns.
+func (p *program) read(s *submit.Submitter, r *submit.Request, wrong error) (err error) {
+	debug.SetMemoryLimit(memoryLimit)
+	var in io.Reader = os.Stdin
+	if info, err := os.Stdin.Stat(); err == nil && info.Mode()&os.ModeCharDevice == 0 && p.leavesTrace() {
+		in = io.TeeReader(os.Stdin, (*beginning)(&r.Unread))
+	}
+	p.reading.Store(true)
+	r.Message, err = message.Read(in, message.Options{
+		Dot: !p.cmd.IgnoreDots, Text: p.cmd.Face == cmdline.Sendoff && !p.cmd.Extract,
+	})
+	p.reading.Store(false)
+	if err != nil && wrong == nil {
+		wrong = err
+	}
+	if wrong == nil {
+		return nil
+	}
+	if err == nil {
+		defer r.Message.Close()
+	}
+	return p.refuse(s, r, wrong)
+}
+
+// maxUnread is how much of a text that is no message is copied, in octets.
+const maxUnread = 1 << 20
+
+// A beginning keeps the beginning of what is written to it.
+type beginning []byte
+
+func (b *beginning) Write(p []byte) (int, error) {
+	*b = append(*b, p[:min(len(p), maxUnread-len(*b))]...)
+	return len(p), nil
 }
 
 // request returns what the command line and the environment ask for. In the sendmail

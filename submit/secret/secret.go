@@ -52,10 +52,11 @@ var kinds = [Kinds]struct {
 	prompts     bool                   // the person at the terminal may be asked for something
 	writable    bool                   // a secret can be put there
 	given       bool                   // only processes that were started with it have it
+	variable    bool                   // the argument names a variable of the environment, which no other program may get
 }{
 	Keyring: {name: "keyring", prompts: true, writable: true},
 	Command: {name: "command", takes: ":WORDS", check: checkCommand, prompts: true},
-	Env:     {name: "env", takes: ":NAME", check: checkVariable, given: true},
+	Env:     {name: "env", takes: ":NAME", check: checkVariable, given: true, variable: true},
 	File:    {name: "file", takes: ":PATH", check: checkPath, writable: true},
 	Systemd: {name: "systemd", takes: ":NAME", check: checkCredential, given: true},
 	OAuth2:  {name: "oauth2", takes: ":NAME", check: checkProvider},
@@ -165,6 +166,10 @@ func (r Ref) Writable() bool { return kinds[r.kind].writable }
 // Given reports whether only those processes have the secret that were started with
 // it, by a service manager or a container's.
 func (r Ref) Given() bool { return kinds[r.kind].given }
+
+// IsVariable reports whether Arg names a variable of the environment, which no program
+// may get that is started later.
+func (r Ref) IsVariable() bool { return kinds[r.kind].variable }
 
 // IsOAuth2 reports whether r gives access tokens (RFC 6749).
 func (r Ref) IsOAuth2() bool { return r.kind == OAuth2 }

@@ -1,3 +1,13 @@
+// Package serve submits what SMTP clients hand over: by -bs what one client does on a
+// pipe, and by --listen what many do on sockets of this machine.
+//
+//	serve.go      a client's message becomes a Request
+//	overtime.go   the client's reply, when the smarthost takes its time
+//	listen.go     sockets, who may connect, logins, and how many clients at once
+//
+// The package must not know how to dial, or where secrets are.
+//
+// Errors: those of submit, as replies; status.Temporary if serving itself fails.
 package serve
 
 import (
