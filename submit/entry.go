@@ -34,9 +34,9 @@ func (s *Submitter) entry(r *Request) *queue.Entry {
 }
 
 // Of returns s with the configuration, and the home, of entries that say where both
-// are. This is the only copy of a Submitter.
+// are.
 func (s *Submitter) Of(files config.Override) (*Submitter, error) {
-	other := *s
+	other := s.In(s.Queue)
 	if s.Load != nil {
 		var err error
 		if other.Config, err = s.Load(files); err != nil {
@@ -44,7 +44,13 @@ func (s *Submitter) Of(files config.Override) (*Submitter, error) {
 		}
 		other.Log = s.Log.Like(other.Config)
 	}
-	other.Smarthosts = s.Smarthosts.Clone()
 	other.Smarthosts.Secrets.Store.Home = files.Paths(s.Identity).Home // of whoever queued the entry
-	return &other, nil
+	return other, nil
+}
+
+// In returns s with another queue. This is the only copy of a Submitter.
+func (s *Submitter) In(q *queue.Queue) *Submitter {
+	other := *s
+	other.Queue, other.Smarthosts = q, s.Smarthosts.Clone()
+	return &other
 }

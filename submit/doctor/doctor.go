@@ -21,6 +21,7 @@ import (
 	"sendoff/submit/dial"
 	"sendoff/submit/envelope"
 	"sendoff/submit/login"
+	"sendoff/submit/queue"
 	"sendoff/submit/rewrite"
 	"sendoff/submit/smtp"
 	"sendoff/submit/spool"
@@ -165,8 +166,9 @@ type doctor struct {
 	meetings []*meeting    // one for each hop
 	session  *smtp.Session // ready for mail
 
-	noQueue  error  // why there is no queue
-	oddQueue string // why the queue is not in its usual folder
+	noQueue   error          // why there is no queue
+	oddQueue  string         // why the queue is not in its usual folder
+	elsewhere []*queue.Queue // others in which mail waits
 }
 
 // newDoctor chooses the account and opens the queue, as a submission does.
@@ -184,6 +186,7 @@ func newDoctor(s *submit.Submitter, c Checkup) *doctor {
 	}
 	q, err := spool.Open(s.Config, s.Identity, func(text string) { d.oddQueue = text })
 	own.Queue, own.Spool.Runner, d.noQueue = q, s.Config.Runner, err
+	d.elsewhere = spool.Elsewhere(s.Identity, q)
 	return d
 }
 

@@ -284,14 +284,16 @@ func (d *doctor) waiting(ctx context.Context) []finding {
 		}
 	}
 	entries, octets := 0, int64(0)
-	for e, err := range d.s.Queue.Entries() {
-		if err != nil {
-			found = append(found, noted(status.Temporary.Wrap(err)))
-			continue
-		}
-		entries, octets = entries+1, octets+e.Size
-		if oldest == nil || e.Born().Before(oldest.Born()) {
-			oldest = e
+	for _, q := range append(d.elsewhere, d.s.Queue) {
+		for e, err := range q.Entries() {
+			if err != nil {
+				found = append(found, noted(status.Temporary.Wrap(err)))
+				continue
+			}
+			entries, octets = entries+1, octets+e.Size
+			if oldest == nil || e.Born().Before(oldest.Born()) {
+				oldest = e
+			}
 		}
 	}
 	if oldest == nil {

@@ -94,7 +94,7 @@ func (p *program) loginAccount() (*submit.Submitter, *config.Account, error) {
 func (p *program) retryLogin(s *submit.Submitter, a *config.Account) {
 	if s.Queue != nil {
 		s.Throttle().Forget(throttle.Key(a))
-		s.Wake()
+		p.wake(s)
 	}
 }
 

@@ -44,16 +44,15 @@ func (p *program) existing(c *cmdline.Command, value string) (names []string) {
 	case value == "ID":
 		s, _ := p.submitter()
 		p.openQueue(s)
-		if s.Queue == nil {
-			return nil
-		}
-		waiting, _ := s.Queue.IDs()
-		for _, id := range waiting {
-			names = append(names, string(id))
-		}
-		for e := range s.Queue.Failed() {
-			if e != nil {
-				names = append(names, string(e.ID))
+		for _, s := range p.inEach(s) {
+			waiting, _ := s.Queue.IDs()
+			for _, id := range waiting {
+				names = append(names, string(id))
+			}
+			for e := range s.Queue.Failed() {
+				if e != nil {
+					names = append(names, string(e.ID))
+				}
 			}
 		}
 	}

@@ -27,7 +27,26 @@ func (p *program) openQueue(s *submit.Submitter) {
 		s.NoQueue = err.Error()
 		return
 	}
-	s.Queue = q
+	s.Queue, p.elsewhere = q, spool.Elsewhere(s.Identity, q)
+}
+
+// inEach returns s with each queue that the user has: its own, and others in which mail
+// waits.
+func (p *program) inEach(s *submit.Submitter) (all []*submit.Submitter) {
+	if s.Queue != nil {
+		all = append(all, s)
+	}
+	for _, q := range p.elsewhere {
+		all = append(all, s.In(q))
+	}
+	return all
+}
+
+// wake sees to it that something runs each queue that the user has.
+func (p *program) wake(s *submit.Submitter) {
+	for _, s := range p.inEach(s) {
+		s.Wake()
+	}
 }
 
 // submitter returns a Submitter with the configuration. After an error that is the

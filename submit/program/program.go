@@ -24,6 +24,7 @@ import (
 	"sendoff/config"
 	"sendoff/config/cmdline"
 	"sendoff/submit/process"
+	"sendoff/submit/queue"
 	"sendoff/submit/status"
 )
 
@@ -44,6 +45,7 @@ type program struct {
 	reading    atomic.Bool     // stdin is not yet at its end: the message is not whole
 	endService func(error)     // ends an SMTP service on stdin, and waits for its messages; nil: there is no service
 	account    string          // the account's name for errors, once it is known
+	elsewhere  []*queue.Queue  // beside the queue: see spool.Elsewhere
 	files      config.Override // where the configuration and the home are; nothing else is set
 }
 

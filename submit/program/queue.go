@@ -54,9 +54,7 @@ func (p *program) queue(ctx context.Context) error {
 	if err != nil && !errors.As(err, new(spool.Absent)) {
 		return status.Temporary.Wrap(err)
 	}
-	if s.Queue == nil {
-		s.Queue = spool.Left(s.Identity)
-	}
+	p.elsewhere = spool.Elsewhere(s.Identity, s.Queue)
 	return p.inQueue(ctx, s, err)
 }
 
@@ -85,12 +83,7 @@ func (p *program) queueAs(ctx context.Context) (err error) {
 	if len(queues) == 0 {
 		return status.Usage.Wrap(err)
 	}
-	s.Queue = queues[0]
-	for _, other := range queues[1:] {
-		if err := s.Queue.TakeIn(other); err != nil {
-			p.sayLines("warning: " + err.Error())
-		}
-	}
+	s.Queue, p.elsewhere = queues[0], queues[1:]
 	return p.inQueue(ctx, s, nil)
 }
 
@@ -98,24 +91,24 @@ func (p *program) queueAs(ctx context.Context) (err error) {
 func (p *program) inQueue(ctx context.Context, s *submit.Submitter, noQueue error) error {
 	switch p.cmd.Mode {
 	case cmdline.Status:
-		return p.status(ctx, s.Queue)
+		return p.status(ctx, s)
 	case cmdline.Run:
 		return p.runQueue(ctx, s)
 	}
 	if p.cmd.As == 0 {
-		defer s.Wake()
+		defer p.wake(s)
 	}
 	switch p.cmd.Mode {
 	case cmdline.List:
 		return p.list(ctx, s)
 	case cmdline.ListJSON:
-		_, err := p.everyones(ctx, s.Queue, os.Stdout, listJSON)
+		_, err := p.everyones(ctx, s, os.Stdout, listJSON)
 		return err
 	case cmdline.Count:
-		n, err := p.everyones(ctx, s.Queue, os.Stdout, count)
+		n, err := p.everyones(ctx, s, os.Stdout, count)
 		return errors.Join(err, p.print(fmt.Sprintln(n)))
 	}
-	if s.Queue == nil && !p.servesAll() {
+	if len(p.inEach(s)) == 0 && !p.servesAll() {
 		return status.Usage.Errorf("there is no queue: %w", noQueue)
 	}
 	return p.entry(ctx, s)
@@ -130,9 +123,10 @@ func (p *program) entry(ctx context.Context, s *submit.Submitter) (err error) {
 	errand := mailq.Errand{Entry: true}
 	switch p.cmd.Mode {
 	case cmdline.Show:
-		errand.Args, err = []string{"--queue-show=" + p.cmd.Entry}, mailq.Show(stdout(), s.Queue, p.cmd.Entry)
+		errand.Args = []string{"--queue-show=" + p.cmd.Entry}
+		_, err = p.find(s, func(s *submit.Submitter) (int, error) { return 0, mailq.Show(stdout(), s.Queue, p.cmd.Entry) })
 	case cmdline.Delete:
-		n, failure := mailq.Delete(s.Queue, p.cmd.Entry)
+		n, failure := p.find(s, func(s *submit.Submitter) (int, error) { return mailq.Delete(s.Queue, p.cmd.Entry) })
 		errand.Args, err = []string{"--queue-delete=" + p.cmd.Entry}, p.done("removed", n, failure)
 	default:
 		errand.Args, errand.Sends = []string{"--queue-retry=" + p.cmd.Entry}, true
@@ -148,16 +142,37 @@ func (p *program) entry(ctx context.Context, s *submit.Submitter) (err error) {
 	return others
 }
 
+// find does something to the entry that the caller names, in the queue that has it, or
+// to ALL in each. It returns to how many.
+func (p *program) find(s *submit.Submitter, do func(*submit.Submitter) (int, error)) (n int, err error) {
+	all := p.inEach(s)
+	if len(all) == 0 {
+		return do(s) // which says that there is no such entry
+	}
+	for _, s := range all {
+		k, failure := do(s)
+		n += k
+		if strings.EqualFold(p.cmd.Entry, "ALL") {
+			err = errors.Join(err, failure)
+		} else if err = failure; !errors.Is(err, queue.ErrGone) {
+			break
+		}
+	}
+	return n, err
+}
+
 // retry makes an entry due, or all, and tries what is due.
 func (p *program) retry(ctx context.Context, s *submit.Submitter) error {
-	n, err := mailq.Retry(s.Queue, p.cmd.Entry, func(e *queue.Entry, was queue.ID) {
-		s.Log.Line(e.ID, false, "status", "queued", "reply", "again; it was given up as "+string(was))
-		s.Console.Tell("queued as "+string(e.ID), nil)
+	n, err := p.find(s, func(s *submit.Submitter) (int, error) {
+		return mailq.Retry(s.Queue, p.cmd.Entry, func(e *queue.Entry, was queue.ID) {
+			s.Log.Line(e.ID, false, "status", "queued", "reply", "again; it was given up as "+string(was))
+			s.Console.Tell("queued as "+string(e.ID), nil)
+		})
 	})
 	if n == 0 {
 		return p.done("tried", n, err)
 	}
-	done, failure := runner.New(s).Pass(ctx, runner.Selection{})
+	done, failure := p.pass(ctx, p.runners(s), runner.Selection{})
 	err = p.done("tried", n, errors.Join(err, failure))
 	if p.cmd.As == 0 {
 		p.sayRun(s, true, done)
@@ -191,11 +206,11 @@ var (
 		mailq.Errand{Args: []string{"--status", "--json"}, Shape: mailq.Overviews}}
 )
 
-// everyones writes a view of the user's queue to w, if there is one, and for root of
-// all users'. It returns how many entries there are.
-func (p *program) everyones(ctx context.Context, q *queue.Queue, w io.Writer, v view) (entries int, err error) {
-	if q != nil {
-		entries, err = v.own(w, q)
+// everyones writes a view of the user's queues to w, and for root of all users'. It returns how many entries there are.
+func (p *program) everyones(ctx context.Context, s *submit.Submitter, w io.Writer, v view) (entries int, err error) {
+	for _, s := range p.inEach(s) {
+		n, failure := v.own(w, s.Queue)
+		entries, err = entries+n, errors.Join(err, failure)
 	}
 	if p.servesAll() {
 		n, others := mailq.EachUser(ctx, w, v.others, p.say)
@@ -218,16 +233,18 @@ func (p *program) list(ctx context.Context, s *submit.Submitter) error {
 	if looks {
 		list.others.Args = []string{"-bp", "-v"}
 	}
-	entries, err := p.everyones(ctx, s.Queue, os.Stdout, list)
+	entries, err := p.everyones(ctx, s, os.Stdout, list)
 	if entries == 0 && err == nil && p.cmd.As == 0 {
 		err = p.print("Mail queue is empty\n")
 	}
 	switch {
-	case looks && s.Queue != nil:
-		_, failed := mailq.ListFailed(os.Stdout, s.Queue)
-		err = errors.Join(err, failed)
-	case !looks && err == nil && p.cmd.As == 0:
-		p.sayFailed(ctx, s.Queue)
+	case looks:
+		for _, s := range p.inEach(s) {
+			_, failed := mailq.ListFailed(os.Stdout, s.Queue)
+			err = errors.Join(err, failed)
+		}
+	case err == nil && p.cmd.As == 0:
+		p.sayFailed(ctx, s)
 	}
 	return err
 }
@@ -237,19 +254,14 @@ func (p *program) runQueue(ctx context.Context, s *submit.Submitter) error {
 	run := p.cmd.Run
 	selection := runner.Selection{Now: !run.Due, Match: mailq.Matching(run.Filter, run.Text, run.Not)}
 	others := mailq.Errand{Args: []string{"-q" + run.String()}, Sends: true}
-	r := runner.New(s)
-	pass := func() (done runner.Outcome, err error) {
-		if s.Queue != nil {
-			done, err = r.Pass(ctx, selection)
-		}
-		return done, status.Temporary.Wrap(err)
-	}
+	runners := p.runners(s)
+	pass := func() (runner.Outcome, error) { return p.pass(ctx, runners, selection) }
 	switch {
 	case run.None:
 		return nil
 	case run.Every > 0:
 		s.Smarthosts.Patience = time.Minute
-		return r.Every(ctx, run.Every, selection.Match == nil, func() error {
+		return runner.New(s).Every(ctx, run.Every, selection.Match == nil, func() error {
 			_, err := pass()
 			if p.servesAll() {
 				if _, err := mailq.EachUser(ctx, os.Stdout, others, p.say); err != nil && ctx.Err() == nil {
@@ -262,12 +274,15 @@ func (p *program) runQueue(ctx context.Context, s *submit.Submitter) error {
 	var errs []error
 	if run.Timer > 0 {
 		errs = append(errs, s.MarkTimer(run.Timer, p.servesAll()))
+		for _, q := range p.elsewhere {
+			errs = append(errs, s.In(q).MarkTimer(run.Timer, false))
+		}
 	}
 	if run.Due && p.servesAll() {
 		return errors.Join(append(errs, p.timer(ctx, s, pass))...)
 	}
 	if p.cmd.As == 0 {
-		defer s.Wake()
+		defer p.wake(s)
 	}
 	done, err := pass()
 	if errs = append(errs, err); err == nil {
@@ -278,6 +293,24 @@ func (p *program) runQueue(ctx context.Context, s *submit.Submitter) error {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+// runners are those of each queue that the user has.
+func (p *program) runners(s *submit.Submitter) (all []*runner.Runner) {
+	for _, s := range p.inEach(s) {
+		all = append(all, runner.New(s))
+	}
+	return all
+}
+
+// pass makes a pass in each queue, one after the other.
+func (p *program) pass(ctx context.Context, runners []*runner.Runner, selection runner.Selection) (sum runner.Outcome, err error) {
+	for _, r := range runners {
+		done, failure := r.Pass(ctx, selection)
+		sum.Left, sum.Sent, sum.GivenUp = sum.Left+done.Left, sum.Sent+done.Sent, sum.GivenUp+done.GivenUp
+		err = errors.Join(err, status.Temporary.Wrap(failure))
+	}
+	return sum, err
 }
 
 // sayRun tells a person what a run of the queue has done, and after -q everybody
@@ -291,8 +324,10 @@ func (p *program) sayRun(s *submit.Submitter, now bool, done runner.Outcome) {
 		p.say(whose + done.String())
 	}
 	if now && done.Left > 0 {
-		for _, line := range s.Throttle().Resting() {
-			p.say(line)
+		for _, s := range p.inEach(s) {
+			for _, line := range s.Throttle().Resting() {
+				p.say(line)
+			}
 		}
 	}
 }
@@ -307,10 +342,13 @@ func (p *program) timer(ctx context.Context, s *submit.Submitter, pass func() (r
 		others.Go(tend)
 	}
 	defer others.Wait()
-	if p.cmd.Run.Timer > 0 && s.Detach() {
+	if p.cmd.Run.Timer > 0 && lasts {
+		for _, s := range p.inEach(s) {
+			s.Detach()
+		}
 		return err
 	}
-	defer s.Wake()
+	defer p.wake(s)
 	done, failure := pass()
 	if failure == nil {
 		p.sayRun(s, false, done)
@@ -321,14 +359,9 @@ func (p *program) timer(ctx context.Context, s *submit.Submitter, pass func() (r
 // status says how each account does, for root with all users', and ends with 0, 1
 // or 2. It starts nothing that sends. The process of another user leaves the
 // judgement to root's.
-func (p *program) status(ctx context.Context, q *queue.Queue) error {
+func (p *program) status(ctx context.Context, s *submit.Submitter) error {
 	var said bytes.Buffer
-	if q != nil {
-		if err := mailq.StatusJSON(&said, q); err != nil {
-			return err
-		}
-	}
-	if _, err := p.everyones(ctx, nil, &said, overviews); err != nil {
+	if _, err := p.everyones(ctx, s, &said, overviews); err != nil {
 		p.sayLines(err.Error())
 	}
 	all, err := mailq.ReadStatus(&said)
@@ -356,10 +389,11 @@ func (p *program) status(ctx context.Context, q *queue.Queue) error {
 
 // sayFailed says on stderr that something was given up, which a list for programs
 // does not show.
-func (p *program) sayFailed(ctx context.Context, q *queue.Queue) {
+func (p *program) sayFailed(ctx context.Context, s *submit.Submitter) {
 	n := 0
-	if q != nil {
-		n, _ = q.CountFailed()
+	for _, s := range p.inEach(s) {
+		k, _ := s.Queue.CountFailed()
+		n += k
 	}
 	if p.servesAll() {
 		var said bytes.Buffer

@@ -51,7 +51,7 @@ func (p *program) send(ctx context.Context) error {
 	}
 	if !p.cmd.DryRun && !p.cmd.Rehearse {
 		p.openQueue(s)
-		defer s.Wake()
+		defer p.wake(s)
 	}
 	switch {
 	case fault != nil && p.postpones(fault):

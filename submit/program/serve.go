@@ -26,7 +26,7 @@ func (p *program) serve(ctx context.Context) error {
 	}
 	debug.SetMemoryLimit(memoryLimit)
 	p.openQueue(s)
-	defer s.Wake()
+	defer p.wake(s)
 	s.Smarthosts.Idle = new(smarthost.Idle)
 	defer s.Smarthosts.Idle.Close()
 	v := p.service(s, fault)

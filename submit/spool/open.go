@@ -5,9 +5,7 @@
 //	                      folder for all, else .local/state/sendoff at home
 //	queue = "off"         nowhere
 //
-// Mail that waits in another of these places is taken in: it is from before an
-// administrator has made the folder for all, or from a time when the configuration
-// or its folder was not fit to be used.
+// Mail may wait in another of these places, too (Elsewhere).
 //
 //	open.go     the places
 //	runner.go   the process that runs the queue, and who starts it
@@ -52,32 +50,10 @@ type Absent string
 // Error returns why there is no queue.
 func (e Absent) Error() string { return string(e) }
 
-// Open opens the queue of the user that id is, where c puts it, and takes in what
-// waits in other places. Where the first place is not fit to be used, warn hears of
-// it, and the folder at home serves. With a nil error there is a queue.
+// Open opens the queue of the user that id is, where c puts it. Where the first place
+// is not fit to be used, warn hears of it, and the folder at home serves. With a nil
+// error there is a queue.
 func Open(c *config.Config, id config.Identity, warn func(text string)) (*queue.Queue, error) {
-	q, err := find(c, id, warn)
-	if err != nil {
-		return nil, err
-	}
-	for _, other := range elsewhere(id, q) {
-		if err := q.TakeIn(other); err != nil {
-			warn(fmt.Sprintf("mail waits in %s, and cannot be brought to %s: %v", other, q, err))
-		}
-	}
-	return q, nil
-}
-
-// Left returns the queue of a user who is to have none, if mail waits there from
-// before; else nil.
-func Left(id config.Identity) *queue.Queue {
-	for _, q := range elsewhere(id, nil) {
-		return q
-	}
-	return nil
-}
-
-func find(c *config.Config, id config.Identity, warn func(text string)) (*queue.Queue, error) {
 	if c.Queue == config.Off {
 		return nil, Absent(`queue = "off"`)
 	}
@@ -105,9 +81,11 @@ func find(c *config.Config, id config.Identity, warn func(text string)) (*queue.
 	return nil, first
 }
 
-// elsewhere returns the queues but q that a user has in the places where one is by
-// default, if mail waits in them.
-func elsewhere(id config.Identity, q *queue.Queue) []*queue.Queue {
+// Elsewhere returns the queues but q, which may be nil, that a user has in the places
+// where one is by default, if mail waits in them: from before an administrator has made
+// the folder for all, or from a time when the configuration or its folder was not fit
+// to be used.
+func Elsewhere(id config.Identity, q *queue.Queue) []*queue.Queue {
 	var others []*queue.Queue
 	for _, folder := range []string{queue.Shared, homeFolder(id)} {
 		if folder == "" || folder == queue.Shared && !queue.IsShared(folder) {
