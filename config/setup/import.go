@@ -78,6 +78,9 @@ func (i *Import) Run(ctx context.Context, out io.Writer, say func(string)) error
 	}
 	if i.Write {
 		say("written: " + i.Target)
+		if p.file.Private {
+			say("only its owner can read " + i.Target + " (mode 0600): a command may have the password among its words")
+		}
 	}
 	return nil
 }

@@ -68,6 +68,9 @@ func (c *conversation) sayRenewed(ctx context.Context) {
 	}
 	c.explainCredential()
 	for _, ref := range c.renewal.unused {
+		if ref.Kind() == secret.None {
+			continue
+		}
 		if !ref.Writable() || peek(ctx, c.Store, ref, c.item()) == nil {
 			c.printf("no longer used: %s; delete it if nothing else needs it\n", ref)
 		}
