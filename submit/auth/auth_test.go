@@ -355,6 +355,7 @@ func FuzzChallenge(f *testing.F) {
 		f.Add(uint8(i), []byte(""), []byte(""), []byte(""))
 		f.Add(uint8(i), []byte(`{"status":"401"}`), []byte("<1@x>"), []byte("v=x"))
 	}
+	f.Add(uint8(2), []byte(" "), []byte(""), []byte("")) // a refusal that says nothing
 	f.Add(uint8(6), []byte("{\"status\":\"\xff\x1b\"}"), []byte("{"), []byte("\x00"))
 	f.Fuzz(func(t *testing.T, i uint8, a, b, d []byte) {
 		m := mechanisms[int(i)%len(mechanisms)]

@@ -67,15 +67,11 @@ func complaint(challenge []byte) string {
 	if err := json.Unmarshal(challenge, &c); err != nil {
 		c.Status = string(challenge)
 	}
-	var said []string
-	if c.Status != "" {
-		said = append(said, c.Status)
-	}
 	if c.Scope != "" {
-		said = append(said, "it must be good for scope "+c.Scope)
+		c.Status += "; it must be good for scope " + c.Scope
 	}
-	if said == nil {
-		return ""
+	if said := strings.TrimPrefix(shown(c.Status), "; "); said != "" {
+		return ": " + said
 	}
-	return ": " + shown(strings.Join(said, "; "))
+	return ""
 }
