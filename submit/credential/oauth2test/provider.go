@@ -171,15 +171,16 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
 	grant := r.PostForm.Get("grant_type")
 	unlock := p.lock()
 	p.counts[grant]++
+	intercept, after := p.Intercept, p.After // the test may change them once its program has the answer
 	unlock()
-	if p.Intercept != nil && p.Intercept(w, grant) {
+	if intercept != nil && intercept(w, grant) {
 		return
 	}
 	code, body := p.grant(grant, r)
 	answer(w, code, body)
 	http.NewResponseController(w).Flush()
-	if p.After != nil {
-		p.After(grant)
+	if after != nil {
+		after(grant)
 	}
 }
 
