@@ -46,7 +46,6 @@ var fieldSyntax = []struct {
 	{"Content-Disposition", &typed},
 }
 
-// syntax returns what f is made of.
 func (f field) syntax() *syntax {
 	if slices.ContainsFunc(rewrittenFields[:], f.is) {
 		return &mailboxes

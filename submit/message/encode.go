@@ -2,7 +2,6 @@ package message
 
 import (
 	"bytes"
-	"encoding/base64"
 	"io"
 	"unicode/utf8"
 )
@@ -98,12 +97,6 @@ type base64Encoder struct {
 	encoded bool
 	encoder io.WriteCloser // to wrap
 	column  int
-}
-
-func newBase64Encoder(r *recoder, encoded bool) *base64Encoder {
-	b := &base64Encoder{w: r, encoded: encoded}
-	b.encoder = base64.NewEncoder(base64.StdEncoding, b)
-	return b
 }
 
 func (b *base64Encoder) text(p []byte) {

@@ -2,63 +2,23 @@ package message
 
 import (
 	"bytes"
-	"io"
+	"net"
 	"slices"
 	"unicode/utf8"
 )
 
 var crlfSpace = []byte("\r\n ")
 
-// A wireHeader reads the header as it goes over the wire: without the fields that
-// are never sent, and with the blank line that ends it.
-type wireHeader struct {
-	fields []field
-	piece  []byte // to be read now
-	ended  bool   // piece is the blank line, or what is left of it
-}
-
-func (h *wireHeader) Read(p []byte) (int, error) {
-	n := 0
-	for n < len(p) {
-		if len(h.piece) == 0 && !h.advance() {
-			break
-		}
-		c := copy(p[n:], h.piece)
-		h.piece = h.piece[c:]
-		n += c
-	}
-	if n == 0 && len(p) > 0 {
-		return 0, io.EOF
-	}
-	return n, nil
-}
-
-// advance sets piece to what comes next, and reports whether there is any.
-func (h *wireHeader) advance() bool {
-	for len(h.fields) > 0 {
-		f := h.fields[0]
-		h.fields = h.fields[1:]
-		if f.isSent() {
-			h.piece = f.raw
-			return true
-		}
-	}
-	if h.ended {
-		return false
-	}
-	h.piece, h.ended = crlf, true
-	return true
-}
-
-// wireSize returns how many octets a wireHeader of fields reads.
-func wireSize(fields []field) int64 {
-	n := int64(len(crlf))
+// wireHeader returns a header as it goes over the wire, and its size: without the
+// fields that are never sent, and with the blank line that ends it.
+func wireHeader(fields []field) (pieces net.Buffers, size int64) {
 	for _, f := range fields {
 		if f.isSent() {
-			n += int64(len(f.raw))
+			pieces = append(pieces, f.raw)
+			size += int64(len(f.raw))
 		}
 	}
-	return n
+	return append(pieces, crlf), size + int64(len(crlf))
 }
 
 // folded returns f with its lines over maxLine folded.
@@ -104,13 +64,7 @@ func appendFolded(b, line []byte, least int) []byte {
 	return append(append(b, line...), crlf...)
 }
 
-func leadingSpace(b []byte) int {
-	n := 0
-	for n < len(b) && isSpace(b[n]) {
-		n++
-	}
-	return n
-}
+func leadingSpace(b []byte) int { return len(b) - len(bytes.TrimLeft(b, " \t")) }
 
 // foldPoint returns where to break a line that is over limit, not before least.
 func foldPoint(line []byte, limit, least int) int {

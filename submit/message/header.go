@@ -25,7 +25,6 @@ func newField(name, value string) field {
 	return field{raw, len(name)}.folded()
 }
 
-// is reports whether f has the given name.
 func (f field) is(name string) bool {
 	return f.name == len(name) && bytes.EqualFold(f.raw[:f.name], []byte(name))
 }
@@ -45,7 +44,6 @@ func (f field) isSent() bool {
 	return !slices.ContainsFunc(neverSent[:], f.is)
 }
 
-// hasLongLine reports whether a line of a field's text is over maxLine.
 func hasLongLine(raw []byte) bool {
 	for line := range bytes.Lines(raw) {
 		if len(line) > maxLine+2 {
@@ -66,7 +64,6 @@ func isBlank(b []byte) bool { return len(bytes.Trim(b, " \t\r\n")) == 0 }
 
 func isSpace(c byte) bool { return c == ' ' || c == '\t' }
 
-// find returns the first field of a name, or nil.
 func find(fields []field, name string) *field {
 	for i := range fields {
 		if fields[i].is(name) {
@@ -114,20 +111,14 @@ type fieldBuilder struct {
 func (b *fieldBuilder) isEmpty() bool { return len(b.raw) == 0 }
 
 func (b *fieldBuilder) add(piece []byte, end bool) {
-	for {
-		cr := bytes.IndexByte(piece, '\r')
-		if cr < 0 {
-			break
+	for more := true; more; {
+		var line []byte
+		line, piece, more = bytes.Cut(piece, []byte("\r"))
+		b.append(line)
+		if more || end {
+			b.endLine()
+			b.fold = more
 		}
-		b.append(piece[:cr])
-		b.endLine()
-		b.fold = true
-		piece = piece[cr+1:]
-	}
-	b.append(piece)
-	if end {
-		b.endLine()
-		b.fold = false
 	}
 }
 

@@ -124,7 +124,6 @@ func (h *headerReader) count(piece []byte) error {
 	return h.kind.Errorf("header too long: it is over %d KiB", h.limit>>10)
 }
 
-// endHeader ends the header at a blank line.
 func (h *headerReader) endHeader() error {
 	if err := h.endField(); err != nil {
 		return err

@@ -2,7 +2,6 @@ package message
 
 import (
 	"iter"
-	"slices"
 	"strings"
 )
 
@@ -111,9 +110,6 @@ func lexemes(s string) iter.Seq2[int, int] {
 // no encoding in it may be changed. A PKCS #7 object within a message may be
 // encoded, but with the message's header around it is its signature's.
 func opaque(name string, top bool) bool {
-	switch name {
-	case "multipart/signed", "multipart/encrypted":
-		return true
-	}
-	return top && slices.Contains([]string{"application/pkcs7-mime", "application/x-pkcs7-mime"}, name)
+	return name == "multipart/signed" || name == "multipart/encrypted" ||
+		top && (name == "application/pkcs7-mime" || name == "application/x-pkcs7-mime")
 }

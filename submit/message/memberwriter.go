@@ -119,10 +119,8 @@ func (m *memberWriter) word(ts []token, i int) int {
 	return n
 }
 
-// space is the white space before t.
 func (m *memberWriter) space(t token) string { return m.p.text[m.end:t.start] }
 
-// raw writes t as it is.
 func (m *memberWriter) raw(t token) {
 	m.w.flush()
 	m.w.text(m.p.text[m.end:t.end])

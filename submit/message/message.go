@@ -214,8 +214,9 @@ type Survey struct {
 
 // Survey returns what the message is like, with what was done to its header.
 func (m *Message) Survey() Survey {
+	_, size := wireHeader(m.fields)
 	return Survey{
-		Size:     wireSize(m.fields) + m.body.size,
+		Size:     size + m.body.size,
 		EightBit: m.body.eight || slices.ContainsFunc(m.fields, func(f field) bool { return f.isSent() && hasEightBit(f.raw) }),
 		UTF8:     slices.ContainsFunc(m.fields, field.needsUTF8),
 		Signed:   m.signed,
@@ -237,7 +238,8 @@ func (m *Message) Open(f envelope.Form) (io.Reader, int64, error) {
 		}
 		fields, body = c.plan.apply(fields), c.body
 	}
-	return io.MultiReader(&wireHeader{fields: fields}, body.open()), wireSize(fields) + body.size, nil
+	header, size := wireHeader(fields)
+	return io.MultiReader(&header, body.open()), size + body.size, nil
 }
 
 // AsIs returns what of the message f cannot take, if that is sent all the same

@@ -536,7 +536,8 @@ func TestReadText(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			m := mustRead(t, test.in, Options{Text: true, Dot: true})
 			got := new(strings.Builder)
-			io.Copy(got, &wireHeader{fields: m.fields})
+			header, _ := wireHeader(m.fields)
+			io.Copy(got, &header)
 			io.Copy(got, m.body.open())
 			if got.String() != test.want {
 				t.Errorf("got  %.200q\nwant %.200q", got, test.want)

@@ -2,6 +2,7 @@ package message
 
 import (
 	"bytes"
+	"encoding/base64"
 	"io"
 	"slices"
 	"strings"
@@ -205,7 +206,9 @@ func (r *recoder) content(p plan) {
 	case inQP:
 		r.encode(p, &qpEncoder{w: r, encoded: p.encoded})
 	case inBase64:
-		r.encode(p, newBase64Encoder(r, p.encoded))
+		b := &base64Encoder{w: r, encoded: p.encoded}
+		b.encoder = base64.NewEncoder(base64.StdEncoding, b)
+		r.encode(p, b)
 	}
 }
 

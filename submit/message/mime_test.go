@@ -223,7 +223,8 @@ func decodeWire(s string) ([]leaf, error) {
 // It says whether the two could be compared.
 func compare(t testing.TB, m *Message, got string) bool {
 	var plain bytes.Buffer
-	io.Copy(&plain, &wireHeader{fields: m.fields})
+	header, _ := wireHeader(m.fields)
+	io.Copy(&plain, &header)
 	io.Copy(&plain, m.body.open())
 	want, err := decodeWire(plain.String())
 	if err != nil {

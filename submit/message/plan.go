@@ -127,7 +127,8 @@ func (p *plan) apply(fields []field) []field {
 		case f.is("Content-Type") && !typed:
 			typed = true
 			if p.charset != "" {
-				f = f.with("; charset=" + p.charset)
+				f.raw = []byte(strings.TrimRight(string(f.raw), " \t\r\n;") + "; charset=" + p.charset + "\r\n")
+				f = f.folded()
 			}
 		case f.is("MIME-Version"):
 			version = true
@@ -144,12 +145,6 @@ func (p *plan) apply(fields []field) []field {
 		out = append(out, newField("Content-Transfer-Encoding", p.encoding))
 	}
 	return out
-}
-
-// with returns f with text at the end of its value.
-func (f field) with(text string) field {
-	raw := strings.TrimRight(string(f.raw), " \t\r\n;") + text + "\r\n"
-	return field{[]byte(raw), f.name}.folded()
 }
 
 // A lookout is what the part ahead contains, and where it ends.
@@ -192,7 +187,6 @@ type contents struct {
 	begun []byte // the start of a character, at the end of the last piece
 }
 
-// inspect takes the next piece.
 func (c *contents) inspect(p []byte) {
 	c.nul = c.nul || bytes.IndexByte(p, 0) >= 0
 	if hasEightBit(p) || len(c.begun) > 0 {

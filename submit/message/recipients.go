@@ -79,16 +79,12 @@ func (m *Message) TLSOptional() bool {
 // which ok says.
 func (m *Message) first(name string) (box Mailbox, ok bool) {
 	for _, f := range m.fields {
-		if !f.is(name) {
-			continue
-		}
-		eachAddress(string(f.value()), func(b Mailbox) {
-			if !ok && !b.Address.IsNull() {
-				box, ok = b, true
-			}
-		})
-		if ok {
-			break
+		if f.is(name) {
+			eachAddress(string(f.value()), func(b Mailbox) {
+				if !ok && !b.Address.IsNull() {
+					box, ok = b, true
+				}
+			})
 		}
 	}
 	return box, ok
@@ -189,7 +185,6 @@ func (w *rewriting) next(b Mailbox) {
 // appendix A.1.3); servers refuse it in angle brackets.
 const undisclosed = "undisclosed-recipients:;"
 
-// put puts text in the place of b.
 func (w *rewriting) put(b Mailbox, text string) {
 	if w.raw == nil {
 		head := w.field.raw[:len(w.field.raw)-len(w.value)]
@@ -200,7 +195,6 @@ func (w *rewriting) put(b Mailbox, text string) {
 	w.end = b.end
 }
 
-// tell notes a change.
 func (w *rewriting) tell(was, is, why string) {
 	if w.changed++; w.changed <= maxChanges {
 		w.done = append(w.done, fmt.Sprintf("%s rewritten to %s: %s", was, is, why))

@@ -67,7 +67,6 @@ func (s *scanner) fill() {
 // offset returns where the next piece begins, in octets from the start of r.
 func (s *scanner) offset() int64 { return s.total - int64(s.to-s.from) }
 
-// drain reads the rest of the input and forgets it.
 func (s *scanner) drain() {
 	for s.err == nil {
 		s.from, s.to = 0, 0
@@ -95,18 +94,18 @@ func (s *scanner) read() (piece []byte, end bool, err error) {
 			i += searched
 			s.from += i + 1
 			s.open = false
-			return trimCRs(window[:i]), true, nil
+			return bytes.TrimRight(window[:i], "\r"), true, nil
 		}
 		switch {
 		case s.err != nil && len(window) == 0 && !s.open:
 			return nil, false, s.err
 		case s.err != nil:
 			s.from, s.open = s.to, false
-			return trimCRs(window), true, nil
+			return bytes.TrimRight(window, "\r"), true, nil
 		case len(window) == len(s.buf):
 			// CRs at the end may stand before an LF that is still to come;
 			// a buffer full of them is as good as one.
-			n := len(trimCRs(window))
+			n := len(bytes.TrimRight(window, "\r"))
 			if n == 0 {
 				s.from, searched = s.to-1, 0
 				s.fill()
@@ -119,11 +118,4 @@ func (s *scanner) read() (piece []byte, end bool, err error) {
 		searched = len(window)
 		s.fill()
 	}
-}
-
-func trimCRs(b []byte) []byte {
-	for len(b) > 0 && b[len(b)-1] == '\r' {
-		b = b[:len(b)-1]
-	}
-	return b
 }

@@ -115,7 +115,6 @@ func (s *store) finish() error {
 	return err
 }
 
-// reset forgets what was written.
 func (s *store) reset() error {
 	err := s.close()
 	*s = store{}
@@ -183,7 +182,6 @@ func createSpill() (*os.File, string, error) {
 	return nil, "", first
 }
 
-// ReadAt implements io.ReaderAt.
 func (s *store) ReadAt(p []byte, off int64) (int, error) {
 	if s.file != nil {
 		return s.file.ReadAt(p, off)
@@ -200,10 +198,8 @@ func (s *store) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// open returns a reader of everything.
 func (s *store) open() io.Reader { return io.NewSectionReader(s, 0, s.size) }
 
-// close frees memory and file.
 func (s *store) close() error {
 	s.chunks, s.tail = nil, nil
 	if s.file == nil {
@@ -228,16 +224,12 @@ var crlf = []byte("\r\n")
 // write writes a piece of a line. A CR in it ends a line as well.
 func (b *bodyWriter) write(piece []byte, end bool) error {
 	for {
-		cr := bytes.IndexByte(piece, '\r')
-		if cr < 0 {
-			break
-		}
-		if err := b.writeLine(piece[:cr], true); err != nil {
+		line, rest, more := bytes.Cut(piece, []byte("\r"))
+		if err := b.writeLine(line, end || more); err != nil || !more {
 			return err
 		}
-		piece = piece[cr+1:]
+		piece = rest
 	}
-	return b.writeLine(piece, end)
 }
 
 func (b *bodyWriter) writeLine(p []byte, end bool) error {

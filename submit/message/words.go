@@ -147,7 +147,6 @@ func (w *wordWriter) encoding(s string) wordEncoding {
 	return wordEncoding{"=?" + w.charset + "?q?", false}
 }
 
-// size is the length of s as one encoded word.
 func (e wordEncoding) size(s string) int {
 	n := len(e.start) + len("?=")
 	if e.b {
@@ -293,7 +292,6 @@ func (w *wordWriter) add(s string) {
 
 func (w *wordWriter) column() int { return len(w.raw) - w.line }
 
-// unfolded returns white space without its line ends.
 func unfolded(space string) string { return lineEnds.Replace(space) }
 
 var lineEnds = strings.NewReplacer("\r", "", "\n", "")
