@@ -96,9 +96,6 @@ func withoutKeys(start func() error, always bool) (keyring, err error) {
 // it does not end.
 const deathTime = 5 * time.Second
 
-// errLasts says that a process could not be killed.
-var errLasts = errors.New("killed, but it does not end: it waits for a file system")
-
 // wait waits for the end of child, and kills it, with its process group, when it
 // is stopped or late, or when ctx ends. It waits at most deathTime for a killed one.
 func (c Child) wait(ctx context.Context, child *os.Process) error {
@@ -126,7 +123,7 @@ func (c Child) wait(ctx context.Context, child *os.Process) error {
 	case err := <-ended:
 		return err
 	case <-time.After(deathTime):
-		return errLasts
+		return errors.New("killed, but it does not end: it waits for a file system")
 	}
 }
 

@@ -80,14 +80,11 @@ func handOver() (end *os.File, write func(), err error) {
 	}
 	return end, func() {
 		end.Close()
-		w.SetWriteDeadline(time.Now().Add(handOverTime))
+		w.SetWriteDeadline(time.Now().Add(5 * time.Second)) // until the new program has read them
 		io.WriteString(w, text.String())
 		w.Close()
 	}, nil
 }
-
-// handOverTime is how long the new program may take until it has read them.
-const handOverTime = 5 * time.Second
 
 // ReceiveVariables reads, in the program of Start, the variables that were taken from
 // the environment of the process that has started it. Stdin is /dev/null afterwards.

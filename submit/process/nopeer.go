@@ -4,7 +4,6 @@ package process
 
 import "errors"
 
-// peerOf returns errors.ErrUnsupported.
 func peerOf(int) (Peer, error) { return Peer{}, errors.ErrUnsupported }
 
 // readOnly returns false: here a read-only mount is judged like any other.

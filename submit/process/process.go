@@ -105,16 +105,13 @@ func Command(ctx context.Context, argv []string, share bool) *exec.Cmd {
 	return cmd
 }
 
-// errNoProgram is what a person reads for exec.ErrNotFound.
-var errNoProgram = errors.New("no such program in $PATH")
-
 // StartCommand starts cmd with the limits that this process was started with, where
 // Become has set others.
 func StartCommand(cmd *exec.Cmd) error {
 	defer liftLimit()()
 	err := cmd.Start()
 	if errors.Is(err, exec.ErrNotFound) {
-		err = errNoProgram
+		err = errors.New("no such program in $PATH")
 	}
 	return err
 }

@@ -39,7 +39,8 @@ func Trust(f *os.File, path string) error {
 // TrustWay judges the way to path as Trust does: each folder and link.
 func TrustWay(path string) error {
 	return walk(path, func(name string, info fs.FileInfo) error {
-		if info.IsDir() && (stickyRoot(info) || readOnly(name)) {
+		uid, _ := owner(info)
+		if info.IsDir() && (uid == 0 && info.Mode()&fs.ModeSticky != 0 || readOnly(name)) {
 			return nil
 		}
 		if wrong := writable(info, aclAt(name)); wrong != "" {
@@ -197,11 +198,6 @@ func privateGroup(uid, gid int) bool {
 		return uid == gid
 	}
 	return o.Gid == g.Gid && o.Username == g.Name
-}
-
-func stickyRoot(info fs.FileInfo) bool {
-	uid, _ := owner(info)
-	return uid == 0 && info.Mode()&fs.ModeSticky != 0
 }
 
 // owner returns the owner and the group of the file of info. The overflow uid counts

@@ -5,7 +5,6 @@ import (
 	"os/user"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -26,17 +25,12 @@ func IsUser(name string, uid int) bool {
 }
 
 // IsSystemUser reports whether a uid is a service's, and not a person's.
-func IsSystemUser(uid int) bool { return uid < firstUser() }
+func IsSystemUser(uid int) bool {
+	defs, _ := os.ReadFile("/etc/login.defs")
+	return uid < uidMin(string(defs))
+}
 
-// defaultFirstUser is the first uid of a person where login.defs does not say.
-const defaultFirstUser = 1000
-
-// firstUser is UID_MIN of login.defs(5).
-var firstUser = sync.OnceValue(func() int {
-	text, _ := os.ReadFile("/etc/login.defs")
-	return uidMin(string(text))
-})
-
+// uidMin returns the first uid of a person, by a text of login.defs(5).
 func uidMin(defs string) int {
 	for line := range strings.Lines(defs) {
 		if words := strings.Fields(line); len(words) > 1 && words[0] == "UID_MIN" {
@@ -45,7 +39,7 @@ func uidMin(defs string) int {
 			}
 		}
 	}
-	return defaultFirstUser
+	return 1000
 }
 
 // IsKnown reports whether passwd(5) has a user of that number.
@@ -117,9 +111,6 @@ func expiredNames(shadow string, now time.Time) (names []string) {
 	return names
 }
 
-// unknownUser stands for all users that passwd(5) does not have.
-const unknownUser = -1
-
 // CountedAs returns the number by which a user's share of anything is counted. Users
 // whom this machine does not know share one: a user with subordinate uids has thousands
 // of them.
@@ -127,5 +118,5 @@ func CountedAs(uid int) int {
 	if uid == 0 || IsKnown(uid) {
 		return uid
 	}
-	return unknownUser
+	return -1
 }
