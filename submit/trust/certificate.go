@@ -276,11 +276,3 @@ func negativeSerial(sent []*x509.Certificate, c *x509.Certificate) error {
 	}
 	return fmt.Errorf("its serial number is negative; SHA-256 %x", sha256.Sum256(c.Raw))
 }
-
-// otherFingerprint returns the fault of a certificate that tls-fingerprint does not
-// name. It shows both fingerprints that would, to be compared with those that the
-// administrator has.
-func otherFingerprint(c *x509.Certificate) error {
-	return fmt.Errorf("neither it, %x, nor its key, %x, has the fingerprint in tls-fingerprint",
-		sha256.Sum256(c.Raw), sha256.Sum256(c.RawSubjectPublicKeyInfo))
-}

@@ -49,10 +49,11 @@ var bundles = [...]string{
 	"/usr/local/share/certs/ca-root-nss.crt",            // FreeBSD
 }
 
-// bundle reads the system's authorities from one file, which takes a fifth of the
+// systemRoots reads the system's authorities from one file, which takes a fifth of the
 // time of reading a file for each authority. nil: there is no such file, or the
-// system has other ways, or the environment names other files.
-func bundle() *x509.CertPool {
+// system has other ways, or the environment names other files. Config calls it early,
+// in a goroutine.
+var systemRoots = sync.OnceValue(func() *x509.CertPool {
 	if runtime.GOOS == "darwin" || runtime.GOOS == "windows" ||
 		os.Getenv("SSL_CERT_FILE") != "" || os.Getenv("SSL_CERT_DIR") != "" {
 		return nil
@@ -65,10 +66,7 @@ func bundle() *x509.CertPool {
 		}
 	}
 	return nil
-}
-
-// systemRoots is bundle, called once. Config calls it early, in a goroutine.
-var systemRoots = sync.OnceValue(bundle)
+})
 
 // Config returns how to speak TLS with a server of a: TLS 1.2 at least (RFC 8997),
 // and a certificate that verifies. host is the server's name in errors; prove is
@@ -224,7 +222,9 @@ func (v *verifier) verify(cs tls.ConnectionState) error {
 	leaf := cs.PeerCertificates[0]
 	if len(v.fingerprints) > 0 {
 		if !v.pinned(leaf.Raw) && !v.pinned(leaf.RawSubjectPublicKeyInfo) {
-			return v.fault(cs.PeerCertificates, otherFingerprint(leaf))
+			// Both, to be compared with those that the administrator has.
+			return v.fault(cs.PeerCertificates, fmt.Errorf("neither it, %x, nor its key, %x, has the fingerprint in tls-fingerprint",
+				sha256.Sum256(leaf.Raw), sha256.Sum256(leaf.RawSubjectPublicKeyInfo)))
 		}
 		return nil
 	}
