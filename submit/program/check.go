@@ -17,7 +17,6 @@ import (
 	"sendoff/submit/status"
 )
 
-// checkConfig judges the configuration.
 func (p *program) checkConfig(context.Context) error {
 	s, err := p.submitter()
 	if err != nil {
@@ -29,7 +28,11 @@ func (p *program) checkConfig(context.Context) error {
 	}
 	add := func(a *config.Account, from string) {
 		fmt.Fprintf(&b, "account %s, %s (%s)\n", a.Name, a.Servers[0], from)
-		p.warnOdd(a)
+		for _, server := range a.Servers {
+			if odd := server.Way().Odd(server.Port); odd != "" {
+				p.say(fmt.Sprintf("warning: account %s: %s: %s", a.Name, server, odd))
+			}
+		}
 	}
 	for _, a := range s.Config.Accounts {
 		add(a, a.File)
@@ -54,15 +57,6 @@ func (p *program) checkConfig(context.Context) error {
 func (p *program) warnUnread() {
 	for _, text := range config.Unread(os.Environ()) {
 		p.say("warning: " + text)
-	}
-}
-
-// warnOdd says which servers of a have a port that hardly goes with their scheme.
-func (p *program) warnOdd(a *config.Account) {
-	for _, server := range a.Servers {
-		if odd := server.Way().Odd(server.Port); odd != "" {
-			p.say(fmt.Sprintf("warning: account %s: %s: %s", a.Name, server, odd))
-		}
 	}
 }
 

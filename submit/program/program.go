@@ -23,6 +23,7 @@ import (
 
 	"sendoff/config"
 	"sendoff/config/cmdline"
+	"sendoff/submit"
 	"sendoff/submit/process"
 	"sendoff/submit/queue"
 	"sendoff/submit/status"
@@ -88,8 +89,9 @@ var modes = [...]struct {
 	{cmdline.Completions, (*program).completions, false},
 	{cmdline.Complete, (*program).complete, false},
 	{cmdline.Version, (*program).version, false},
-	{cmdline.Help, (*program).help, false},
-	{cmdline.Nothing, (*program).nothing, false},
+	{cmdline.Help, func(p *program, _ context.Context) error { return p.print(cmdline.Usage()) }, false},
+	// There is no record of hosts, and nothing to purge.
+	{cmdline.Nothing, func(*program, context.Context) error { return nil }, false},
 }
 
 // Main runs the program as argv calls it, and returns the exit code. Unless that is
@@ -97,17 +99,13 @@ var modes = [...]struct {
 func Main(argv []string) int {
 	p := &program{hardened: process.Harden(), cmd: new(cmdline.Command)}
 	if p.hardened.Raised {
-		return p.decline(argv)
+		// The process could read files that the caller cannot, and send them to a
+		// server of the caller's choice.
+		p.cmd, _ = cmdline.Parse(argv)
+		p.drain()
+		return p.fail(status.Config.Errorf("not made to be set-uid or set-gid, or to have capabilities"))
 	}
 	return p.main(argv)
-}
-
-// decline ends a process that has rights which its caller has not: the process could
-// read files that the caller cannot, and send them to a server of the caller's choice.
-func (p *program) decline(argv []string) int {
-	p.cmd, _ = cmdline.Parse(argv)
-	p.drain()
-	return p.fail(status.Config.Errorf("not made to be set-uid or set-gid, or to have capabilities"))
 }
 
 func (p *program) main(argv []string) (code int) {
@@ -128,7 +126,8 @@ func (p *program) main(argv []string) (code int) {
 	case err == nil:
 		err = p.run()
 	case p.leavesTrace():
-		err = p.refuseCommand(err)
+		s, _ := p.submitter()
+		err = p.read(s, &submit.Request{}, err)
 	}
 	if err != nil {
 		p.drain()

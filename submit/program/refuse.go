@@ -25,10 +25,3 @@ func (p *program) refuse(s *submit.Submitter, r *submit.Request, err error) erro
 	}
 	return s.Refuse(r, err)
 }
-
-// refuseCommand reads a message for which the command line is wrong, and leaves
-// a trace of it.
-func (p *program) refuseCommand(err error) error {
-	s, _ := p.submitter()
-	return p.read(s, &submit.Request{}, err)
-}

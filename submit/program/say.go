@@ -22,11 +22,6 @@ func (p *program) version(context.Context) error {
 	return p.print(fmt.Sprintf("sendoff %s (%s %s/%s)\n", release, runtime.Version(), runtime.GOOS, runtime.GOARCH))
 }
 
-func (p *program) help(context.Context) error { return p.print(cmdline.Usage()) }
-
-// nothing does nothing, successfully: there is no record of hosts, and nothing to purge.
-func (p *program) nothing(context.Context) error { return nil }
-
 // stdout returns standard output for messages. Whoever wrote them, nothing in them
 // acts on a terminal.
 func stdout() io.Writer {

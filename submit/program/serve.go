@@ -58,13 +58,6 @@ func (p *program) serve(ctx context.Context) error {
 	return v.Serve(ctx, conn)
 }
 
-// stateDirectory is where a service keeps what it needs later.
-const stateDirectory = "STATE_DIRECTORY"
-
-// idleTime is how long a server that a socket unit has started waits for
-// another client.
-const idleTime = 30 * time.Second
-
 // listen takes mail by SMTP from many, on a socket.
 func (p *program) listen(ctx context.Context) error {
 	s, err := p.submitter()
@@ -75,7 +68,7 @@ func (p *program) listen(ctx context.Context) error {
 	s.Sendmail = true // its clients cannot mend an account
 	s.Smarthosts.Patience = time.Minute
 	s.Start, s.Outlives = func(string) error { return nil }, nil // it runs the queue itself
-	if state := strings.Split(os.Getenv(stateDirectory), ":")[0]; filepath.IsAbs(state) && s.Config.Queue == "" {
+	if state := strings.Split(os.Getenv("STATE_DIRECTORY"), ":")[0]; filepath.IsAbs(state) && s.Config.Queue == "" {
 		s.Config.Queue = filepath.Join(state, "queue")
 	}
 	p.openQueue(s)
@@ -86,8 +79,8 @@ func (p *program) listen(ctx context.Context) error {
 		return err
 	}
 	var idle time.Duration
-	if p.cmd.Entry == "" {
-		idle = idleTime
+	if p.cmd.Entry == "" { // a socket unit starts it again for another client
+		idle = 30 * time.Second
 	}
 	return p.service(s, nil).Listen(ctx, sockets, idle)
 }
