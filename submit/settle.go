@@ -99,9 +99,7 @@ func (s *Submitter) becomes(err error, queued bool) Verdict {
 		return Waits
 	case IsInterrupt(err):
 		return Returned
-	}
-	forPerson := k.Scope() == status.Account && k != status.Connection && k != status.Limited
-	if forPerson && !s.Sendmail {
+	case !s.Sendmail && k.Scope() == status.Account && k != status.Connection && k != status.Limited:
 		return Returned
 	}
 	return Waits
@@ -132,9 +130,10 @@ func (s *Submitter) SettleEntry(j *Job, e *queue.Entry) (rests bool) {
 		return rests
 	}
 	j.move(Waits, Refused)
+	age := time.Since(e.Born()).Round(time.Second)
 	for i := range e.To {
 		if to := &e.To[i]; !to.Refused {
-			to.Refused, to.Reason = true, "given up after "+e.Age().String()+": "+to.Reason
+			to.Refused, to.Reason = true, "given up after "+age.String()+": "+to.Reason
 		}
 	}
 	return rests

@@ -118,6 +118,3 @@ func (e *Entry) LastTried() time.Time {
 	}
 	return e.Tried
 }
-
-// Age returns how long e has been in the queue, or a notice, to the second.
-func (e *Entry) Age() time.Duration { return time.Since(e.Born()).Round(time.Second) }
