@@ -102,7 +102,6 @@ func (j *Job) MakeNotice(e *queue.Entry) bool {
 	return wanted
 }
 
-// recipients returns the recipients as an envelope has them.
 func (j *Job) recipients() []envelope.Recipient {
 	list := make([]envelope.Recipient, len(j.To))
 	for i := range j.To {

@@ -174,9 +174,6 @@ func (j *Job) reason() string {
 	for _, o := range j.bad {
 		reasons = append(reasons, o.Err.Error())
 	}
-	if reasons == nil {
-		return ""
-	}
 	return status.OneLine(errors.New(strings.Join(reasons, "; ")))
 }
 

@@ -130,9 +130,6 @@ func addresses(to []envelope.Address) string {
 
 // logOutcomes writes what became of each recipient in an attempt at e.
 func (s *Submitter) logOutcomes(j *Job, e *queue.Entry) {
-	if s.Log == nil {
-		return
-	}
 	name, relay := "", ""
 	if a := j.account; a != nil {
 		name = a.Name
@@ -209,9 +206,6 @@ func (s *Submitter) logSubmission(r *Request) {
 
 // LogDiscarded writes the recipients whose mail an alias throws away.
 func (s *Submitter) LogDiscarded(j *Job) {
-	if s.Log == nil {
-		return
-	}
 	for _, d := range j.Discarded {
 		s.Log.Line(j.Request.ID(), false, "to", d.Address, "account", j.account.Name, "status", "sent", "reply", "discarded")
 	}

@@ -15,7 +15,6 @@ import (
 	"sendoff/submit/process"
 )
 
-// path returns the file's path.
 func (p place) path() (string, error) {
 	path := p.ref.Path(p.store.home())
 	if !filepath.IsAbs(path) {

@@ -94,7 +94,6 @@ type tail struct{ kept []byte }
 
 const maxTail = 1 << 10
 
-// Write implements io.Writer.
 func (t *tail) Write(b []byte) (int, error) {
 	t.kept = append(t.kept, b...)
 	if over := len(t.kept) - maxTail; over > 0 {

@@ -50,7 +50,6 @@ const (
 // States are all of them, the worst last.
 var States = [...]State{StateFine, StateLate, StateFailed}
 
-// judge sets the State.
 func (o *Overview) judge() {
 	long := func(since int64) bool { return since > 0 && time.Since(time.Unix(since, 0)) >= queue.AlarmTime }
 	switch {

@@ -240,7 +240,6 @@ func (s *Session) leave(st step, r Reply, ended bool) {
 	}
 }
 
-// write writes the steps.
 func (s *Session) write(steps []step, w *writer) (err error) {
 	if bug := process.Guarded(func() { err = s.writeSteps(steps, w) }); bug != nil { // one message's must not end other sessions
 		err = status.Bug.Wrap(bug)

@@ -260,7 +260,6 @@ func (t *transaction) undone() (to []int) {
 	return to
 }
 
-// settled reports whether every recipient is done.
 func (t *transaction) settled() bool { return !slices.Contains(t.done, false) }
 
 // settle gives the recipients that are not done a failure.
@@ -277,7 +276,6 @@ func (t *transaction) finish(r Result) {
 	}
 }
 
-// report reports r for one recipient.
 func (t *transaction) report(i int, r Result) {
 	t.done[i] = true
 	r.To = t.to[i : i+1]

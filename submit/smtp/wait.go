@@ -94,7 +94,6 @@ func (s *Session) setReadDeadline() {
 	}
 }
 
-// writerFailed reports whether the writer could not write.
 func (s *Session) writerFailed() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -106,7 +105,6 @@ func (s *Session) writerFailed() bool {
 // than one that is silent.
 const patienceOverAll = 6
 
-// stop ends all reading and writing.
 func (s *Session) stop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -143,7 +141,6 @@ func (s *Session) watch(ctx context.Context) (unwatch func()) {
 	return func() { stop() }
 }
 
-// interrupted reports whether a context ended.
 func (s *Session) interrupted() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
