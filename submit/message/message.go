@@ -239,7 +239,8 @@ func (m *Message) Open(f envelope.Form) (io.Reader, int64, error) {
 		fields, body = c.plan.apply(fields), c.body
 	}
 	header, size := wireHeader(fields)
-	return io.MultiReader(&header, body.open()), size + body.size, nil
+	// The Reader alone: as a WriterTo, net.Buffers would write each field by itself.
+	return io.MultiReader(struct{ io.Reader }{&header}, body.open()), size + body.size, nil
 }
 
 // AsIs returns what of the message f cannot take, if that is sent all the same
