@@ -24,7 +24,8 @@ type caller struct {
 // callers are programs that call sendmail, from Debian's packages, and what
 // they are made to send. The script runs as root in a place of its own: $OWN
 // is the account's address, $TO, $CC and $BCC are other mailboxes, and $HOME is
-// an empty folder. It is over when the mail is there.
+// an empty folder. A line DOCUMENTED NAME stands for the lines that the README and
+// sendoff-server(7) have for NAME. It is over when the mail is there.
 //
 // Not here are programs that run one of these for it: apticron and Nagios run
 // mailx, logcheck mime-construct; WordPress and Drupal call PHP's mail(), Rails
@@ -35,8 +36,8 @@ type caller struct {
 //	            speaks SMTP to sendmail as it does
 //	cronie      is no package of Debian 12
 //	smartd      mails about disks only; its warning script is run as it would
-//	Laravel,    bring hundreds of megabytes (Emacs, Nodemailer), or are no
-//	Gitea, ...  packages of Debian; submit/callers_test.go has what they write
+//	Laravel,    bring hundreds of megabytes (Nodemailer), or are no packages
+//	Gitea, ...  of Debian; submit/callers_test.go has what they write
 var callers = []caller{
 	{name: "cron", script: `
 printf '@reboot printf "Gr\\303\\274\\303\\237e\\n.\\nend\\n"\n' | crontab -
@@ -63,21 +64,35 @@ anacron -f -n -d -t "$HOME/tab" -S "$HOME/spool" >&2`,
 	{name: "git send-email", script: gitRepository + `
 git send-email --quiet --confirm=never --suppress-cc=self --to "$TO" --cc "$CC" --bcc "$BCC" -1`,
 		to: "TO CC BCC", fields: []string{"From: Ann <OWN>", "To: TO", "Cc: CC", `Subject: \[PATCH\] begin`}, bodyLike: gitPatch},
-	{name: "git send-email, as in the README", script: gitRepository + `
-README_GIT
+	{name: "git send-email, as documented", script: gitRepository + `
+DOCUMENTED git
 rm /usr/sbin/sendmail /usr/lib/sendmail
 git send-email --quiet --confirm=never --suppress-cc=self --to "$TO" -1`,
 		to: "TO", fields: []string{"From: Ann <OWN>", "To: TO", `Subject: \[PATCH\] begin`}, bodyLike: gitPatch},
 	{name: "mutt", script: `
 printf 'hello\n.\n' | EMAIL="$OWN" mutt -n -F /dev/null -s hello -c "$CC" -b "$BCC" -e 'set copy=no dsn_notify=never' -- "$TO"`,
 		to: "TO CC BCC", fields: []string{"From: .*<?OWN>?", "To: TO", "Cc: CC", "Subject: hello"}, body: "hello\n.\n"},
-	{name: "mutt, as in the README", script: `
+	{name: "mutt, as documented", script: `
 cat >"$HOME/muttrc" <<'END'
-README_MUTT
+DOCUMENTED mutt
 END
 rm /usr/sbin/sendmail /usr/lib/sendmail
 printf 'hello\n.\n' | mutt -n -F "$HOME/muttrc" -s hello -e 'set copy=no' -- "$TO"`,
 		to: "TO", fields: []string{"From: .*<?OWN>?", "To: TO", "Subject: hello"}, body: "hello\n.\n"},
+	{name: "neomutt, as documented", script: `
+cat >"$HOME/muttrc" <<'END'
+DOCUMENTED neomutt
+END
+rm /usr/sbin/sendmail /usr/lib/sendmail
+printf 'hello\n.\n' | EMAIL="Ann <$OWN>" neomutt -n -F "$HOME/muttrc" -s hello -e 'set copy=no' -- "$TO"`,
+		to: "TO", fields: []string{"From: .*<?OWN>?", "To: TO", "Subject: hello"}, body: "hello\n.\n"},
+	{name: "Emacs, as documented", script: `
+cat >"$HOME/init.el" <<'END'
+DOCUMENTED emacs
+END
+rm /usr/sbin/sendmail /usr/lib/sendmail
+` + emacs,
+		to: "TO CC BCC", fields: []string{"From: Ann <OWN>", "To: TO", "Cc: CC", "Subject: hello"}, body: "hello\n.\n"},
 	{name: "bsd-mailx", script: `
 printf 'hello\n..\n' | bsd-mailx -s hello -c "$CC" -b "$BCC" "$TO"`,
 		to: "TO CC BCC", fields: []string{"From: .*<OWN>", "To: TO", "Cc: CC", "Subject: hello"}, body: "hello\n..\n"},
@@ -97,9 +112,9 @@ printf 'hello\n..\n' | mail.mailutils -s hello -a "X-Test: yes" "$TO"`,
 setpriv --reuid=www-data --regid=www-data --clear-groups php -r '
 exit(mail(getenv("TO"), "Grüße", "hello\r\n.\r\nworld", "From: Shop <www-data@localhost>\r\nCc: ".getenv("CC")."\r\nBcc: ".getenv("BCC")."\r\nX-Test: yes", "-fwww-data@localhost") ? 0 : 1);'`,
 		to: "TO CC BCC", fields: []string{"From: Shop <OWN>", "To: TO", "Cc: CC", "Subject: .*", "X-Test: yes"}, body: "hello\n.\nworld\n"},
-	{name: "PHP, as in the README", script: `
+	{name: "PHP, as documented", script: `
 cat >"$(echo /etc/php/*/cli/conf.d)/99-mail.ini" <<'END'
-README_PHP
+DOCUMENTED php
 END
 php -r 'exit(mail(getenv("TO"), "hello", "hello\n.\nworld", ["From" => "root", "X-Test" => "yes"]) ? 0 : 1);'`,
 		to: "TO", fields: []string{"From: OWN", "To: TO", "Subject: hello", "X-Test: yes"}, body: "hello\n.\nworld\n"},
@@ -207,6 +222,16 @@ git config user.name Ann && git config user.email "$OWN"
 printf 'hello\n.\n' >file && git add file && git commit -q -m begin`
 	gitPatch = `---\n file \| 2 \+\+\n.*\n\+hello\n\+\.\n-- \n.*\n`
 
+	emacs = `
+emacs --quick --batch --load "$HOME/init.el" --eval '
+(progn
+  (require (quote message))
+  (setq user-full-name "Ann" user-mail-address (getenv "OWN"))
+  (message-mail (getenv "TO") "hello" (list (cons "Cc" (getenv "CC")) (cons "Bcc" (getenv "BCC"))))
+  (message-goto-body)
+  (insert "hello\n.\n")
+  (message-send))' 2>"$HOME/emacs.log" || { cat "$HOME/emacs.log" >&2; exit 1; }`
+
 	phpMailer = `
 require "libphp-phpmailer/autoload.php";
 $m = new PHPMailer\PHPMailer\PHPMailer(true);
@@ -228,15 +253,14 @@ printf 'From: root\nTo: root, %s\nSubject: hello\n\nhello\n.\n' "$TO" >"$HOME/dr
 )
 
 // TestCallers sends from real programs, with sendoff put in place of sendmail
-// as the README says, through a server that takes the account's own address
+// as sendoff-server(7) says, through a server that takes the account's own address
 // only and no address without a domain.
 func TestCallers(t *testing.T) {
 	s := mail(t)
-	installed(t, "cron", "atd", "anacron", "git", "mutt", "bsd-mailx", "s-nail", "mail.mailutils", "php", "perl", "python3", "ruby", "mime-construct",
+	installed(t, "cron", "atd", "anacron", "git", "mutt", "neomutt", "emacs", "bsd-mailx", "s-nail", "mail.mailutils", "php", "perl", "python3", "ruby", "mime-construct",
 		"/usr/bin/mh/send", "logwatch", "/usr/share/smartmontools/smartd_warning.sh", "reportbug", "unattended-upgrade", "fail2ban-client", "sudo")
 	unpacked(t, "sbin/mdadm")
 	inPlace := inPlace(t)
-	readme := strings.NewReplacer("README_GIT\n", readme(t, "git config --global"), "README_MUTT\n", readme(t, "set sendmail"), "README_PHP\n", readme(t, "sendmail_path"))
 	mails := map[string]int{} // that each box may get
 	t.Run("programs", func(t *testing.T) {
 		for _, c := range callers {
@@ -254,7 +278,7 @@ func TestCallers(t *testing.T) {
 			}
 			t.Run(c.name, func(t *testing.T) {
 				t.Parallel()
-				newPlace(t, boxes["OWN"]).run(t, inPlace+readme.Replace(c.script)+wait, env...)
+				newPlace(t, boxes["OWN"]).run(t, inPlace+c.documented(t)+wait, env...)
 				for _, name := range to {
 					c.check(t, s.fetch(t, boxes[name], 1)[0], boxes)
 				}
@@ -266,6 +290,14 @@ func TestCallers(t *testing.T) {
 			t.Errorf("%d messages in %s, want %d at most", got, box, n)
 		}
 	}
+}
+
+// documented returns the script with the lines of the README and sendoff-server(7).
+func (c caller) documented(t *testing.T) string {
+	return regexp.MustCompile(`(?m)^DOCUMENTED (.*)\n`).ReplaceAllStringFunc(c.script, func(line string) string {
+		_, name, _ := strings.Cut(strings.TrimSpace(line), " ")
+		return documented(t, name)
+	})
 }
 
 // check holds one of the messages that arrived against what was written.

@@ -42,8 +42,8 @@ func newPlace(t *testing.T, own string) *place {
 	return p
 }
 
-// layers begins the script of every place. What it leaves undone is the
-// README's; see inPlace.
+// layers begins the script of every place. Its links are made with the commands of
+// the manual; see inPlace.
 const layers = `set -eu
 mount -t tmpfs tmpfs "$DIR/layers"
 for f in etc usr var; do
@@ -90,53 +90,55 @@ func installed(t *testing.T, programs ...string) {
 	}
 }
 
-// readme returns what in the README's code begins with start, as one line.
-func readme(t *testing.T, start string) string {
+// documented returns the lines after a mark in the README and the manual pages, which are
+// the same wherever the mark is. The mark "ci: NAME" is a comment before a code block.
+func documented(t *testing.T, name string) string {
 	t.Helper()
-	text := read(filepath.Join("..", "..", "README.md"))
-	found := regexp.MustCompile("(?m)[`\n]("+regexp.QuoteMeta(start)+"[^`\n#]*)").FindAllStringSubmatch(text, -1)
-	if len(found) == 0 {
-		t.Fatalf("the README has no %q", start)
+	lines, where := "", ""
+	mark := regexp.MustCompile(`(?s)\n(?:<!-- |\.\\" )ci: ` + name + `(?: -->)?\n(?:` + "```" + `|\.Bd)[^\n]*\n(.*?\n)(?:` + "```" + `|\.Ed)\n`)
+	for _, file := range [...]string{"README.md", "man/sendoff-server.7"} {
+		block := mark.FindStringSubmatch(strings.ReplaceAll(read(filepath.Join("..", "..", file)), `\e`, `\`))
+		switch {
+		case block == nil:
+		case lines != "" && lines != block[1]:
+			t.Errorf("%s has for %s\n%sand %s\n%s", where, name, lines, file, block[1])
+		default:
+			lines, where = block[1], file
+		}
 	}
-	return strings.TrimSpace(found[0][1]) + "\n"
+	if lines == "" {
+		t.Fatalf("no document has lines for %s", name)
+	}
+	return lines
 }
 
-// inPlace is what the README says for a machine where a package's program has
+// inPlace is what sendoff-server(7) says for a machine where a package's program has
 // the names.
 func inPlace(t *testing.T) string {
 	t.Helper()
 	diversions := ""
 	for _, name := range places {
-		diversions += strings.ReplaceAll(readme(t, "sudo dpkg-divert"), places[0], name)
+		diversions += strings.ReplaceAll(documented(t, "divert"), places[0], name)
 	}
-	return diversions + links(t)
+	return diversions + documented(t, "links")
 }
 
 // places are what programs call.
 var places = [...]string{"/usr/sbin/sendmail", "/usr/lib/sendmail", "/usr/bin/mailq", "/usr/bin/newaliases"}
 
-func links(t *testing.T) string {
-	t.Helper()
-	commands := ""
-	for _, name := range places {
-		commands += readme(t, "sudo ln -s /usr/local/bin/sendoff "+name)
-	}
-	return commands + readme(t, "sudo sendoff --make-spool")
-}
-
-// TestInPlace tries each way that the README has to become the system's
+// TestInPlace tries each way that sendoff-server(7) has to become the system's
 // sendmail, and the way back.
 func TestInPlace(t *testing.T) {
 	s := mail(t)
 	installed(t, "sudo", "dpkg-divert", "update-alternatives")
 	nobody := "rm -f " + strings.Join(places[:], " ") + "\n"
 	tests := []struct{ name, script string }{
-		{"nobody has the names", nobody + links(t)},
+		{"nobody has the names", nobody + documented(t, "links")},
 		{"a package has the names", inPlace(t)},
 		{"a package gets the names later", nobody + inPlace(t)},
-		{"one of several", nobody + readme(t, "sudo update-alternatives") + readme(t, "sudo sendoff --make-spool")},
-		{"back again", inPlace(t) + nobody + strings.Replace(readme(t, "sudo dpkg-divert"), "--add", "--remove", 1) +
-			"cmp /usr/sbin/sendmail \"$DIR/before\" && rm /usr/sbin/sendmail\n" + links(t)},
+		{"one of several", nobody + documented(t, "alternatives") + "sudo sendoff --make-spool\n"},
+		{"back again", inPlace(t) + nobody + strings.Replace(documented(t, "divert"), "--add", "--remove", 1) +
+			"cmp /usr/sbin/sendmail \"$DIR/before\" && rm /usr/sbin/sendmail\n" + documented(t, "links")},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
