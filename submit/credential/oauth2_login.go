@@ -34,7 +34,7 @@ type flow struct {
 }
 
 // flows is every way, the most comfortable first. To add one: a row, its function,
-// and an item under --flow in sendoff(1).
+// and an item in sendoff-oauth(7).
 var flows = [...]flow{
 	{"browser", func(g *grant) bool {
 		_, err := redirection(g.RedirectURL.URL)
