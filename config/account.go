@@ -36,31 +36,31 @@ type Account struct {
 	Name string `toml:"-"`
 	File string `toml:"-"` // absolute; "" if no file defines the account
 
-	Servers        List[Server]     `toml:"server" bound:"host" doc:"Where mail goes: one server, or several that are tried in order."`
+	Servers        List[Server]     `toml:"server" bound:"host" doc:"The server that mail is sent to, or several that are tried in order."`
 	User           string           `toml:"user" bound:"host" doc:"The name to log in with; without it there is no login."`
-	From           List[Pattern]    `toml:"from" bound:"no" doc:"The addresses that select this account, as senders; the first that is no pattern is the account's own address."`
+	From           List[Pattern]    `toml:"from" bound:"no" doc:"The sender addresses that select this account; the first that is no pattern is the account's own address."`
 	FullName       string           `toml:"full-name" bound:"no" doc:"The name put before the address when a message has no From field."`
 	Secret         List[secret.Ref] `toml:"secret" bound:"host" doc:"Where the password is kept: one source, or several that are tried in order."`
-	RefreshToken   secret.Ref       `toml:"refresh-token" bound:"host" doc:"Where the refresh token of OAuth2 is kept: keyring or file:PATH."`
+	RefreshToken   secret.Ref       `toml:"refresh-token" bound:"host" doc:"Where the OAuth refresh token is kept: keyring or file:PATH."`
 	Auth           List[string]     `toml:"auth" bound:"way" doc:"The login mechanisms that may be used."`
 	Deliver        string           `toml:"deliver" bound:"no" doc:"When a message is sent: now, background or queue."`
 	ForceSender    bool             `toml:"force-sender" bound:"no" doc:"Whether every sender is replaced by the account's own address."`
 	MaxSize        Size             `toml:"max-size" bound:"no" doc:"The largest message that is sent, in octets."`
-	MaxRecipients  int              `toml:"max-recipients" bound:"no" doc:"How many recipients one transaction has at most."`
-	Rate           Rate             `toml:"rate" bound:"no" doc:"How many messages are sent in a time, by all of a user's processes together."`
-	ServerUser     string           `toml:"server-user" bound:"host" doc:"The user whose program serves a port of this machine, if a secret may go there without TLS."`
+	MaxRecipients  int              `toml:"max-recipients" bound:"no" doc:"The most recipients of one transaction."`
+	Rate           Rate             `toml:"rate" bound:"no" doc:"How many messages are sent per interval, by all processes of a user together."`
+	ServerUser     string           `toml:"server-user" bound:"host" doc:"The user whose program listens on a port of this machine, if a password may be sent to it without TLS."`
 	TLSCA          string           `toml:"tls-ca" bound:"way" doc:"A PEM file of the certificate authorities to trust, instead of the system's."`
-	TLSFingerprint Fingerprints     `toml:"tls-fingerprint" bound:"host" doc:"The SHA-256 fingerprint of the certificate to trust, or of its public key, whoever signed it: one, or several of which one must fit."`
-	TLSCert        string           `toml:"tls-cert" bound:"host" doc:"A PEM file with the certificate that shows the server who we are."`
+	TLSFingerprint Fingerprints     `toml:"tls-fingerprint" bound:"host" doc:"The SHA-256 fingerprint of the certificate to trust, or of its public key, whoever signed it: one, or several of which one must match."`
+	TLSCert        string           `toml:"tls-cert" bound:"host" doc:"A PEM file with the client certificate that is shown to the server."`
 	TLSKey         string           `toml:"tls-key" bound:"host" doc:"A PEM file with the key of that certificate."`
 	TLSName        string           `toml:"tls-name" bound:"host" doc:"The name that must be in the server's certificate, instead of its host name."`
-	TLSLegacy      bool             `toml:"tls-legacy" bound:"host" doc:"Whether a server may agree on keys by RSA, which gives no forward secrecy."`
+	TLSLegacy      bool             `toml:"tls-legacy" bound:"host" doc:"Whether a server may use RSA key exchange, which gives no forward secrecy."`
 	Proxy          Proxy            `toml:"proxy" bound:"way" doc:"A SOCKS5 proxy to connect through."`
 	ProxySecret    List[secret.Ref] `toml:"proxy-secret" bound:"way" doc:"Where the password for the proxy is kept: one source, or several that are tried in order."`
 	SourceAddress  Source           `toml:"source-address" bound:"way" doc:"The IP address to connect from."`
 	AddressFamily  Family           `toml:"address-family" bound:"way" doc:"Which addresses of the server to use."`
-	Timeout        Duration         `toml:"timeout" bound:"no" doc:"How long connecting and logging in may take together, and after that each answer but the last."`
-	OneFlight      bool             `toml:"one-flight" bound:"host" doc:"Whether a small message goes out before the answers about its recipients are in."`
+	Timeout        Duration         `toml:"timeout" bound:"no" doc:"How long connecting and logging in may take together, and after that each answer except the last."`
+	OneFlight      bool             `toml:"one-flight" bound:"host" doc:"Whether a small message is sent before the answers about its recipients arrive."`
 
 	UserFrom string `toml:"-"` // what has put another User in place of the file's; "" if nothing has
 

@@ -28,15 +28,15 @@ const (
 type OAuth2 struct {
 	Name string `toml:"-"`
 
-	ClientID     string           `toml:"client-id" doc:"The name under which sendoff is registered with the provider."`
-	ClientSecret List[secret.Ref] `toml:"client-secret" doc:"Where the secret of that registration is kept, if it has one: one source, or several that are tried in order."`
-	Tenant       string           `toml:"tenant" doc:"What stands in the addresses for {tenant}."`
-	Scopes       List[string]     `toml:"scopes" doc:"What a token has to be good for."`
-	Grant        string           `toml:"grant" doc:"What a token is given for: authorization-code or client-credentials."`
+	ClientID     string           `toml:"client-id" doc:"The client ID of sendoff at the provider."`
+	ClientSecret List[secret.Ref] `toml:"client-secret" doc:"Where the client secret is kept, if there is one: one source, or several that are tried in order."`
+	Tenant       string           `toml:"tenant" doc:"The text that replaces {tenant} in the addresses."`
+	Scopes       List[string]     `toml:"scopes" doc:"The scopes that a token is requested for."`
+	Grant        string           `toml:"grant" doc:"How tokens are granted: authorization-code or client-credentials."`
 	AuthURL      Endpoint         `toml:"auth-url" doc:"The page where a person consents."`
-	DeviceURL    Endpoint         `toml:"device-url" doc:"Where a code is had that a person enters on another device."`
-	TokenURL     Endpoint         `toml:"token-url" doc:"Where tokens are had."`
-	RedirectURL  Redirect         `toml:"redirect-url" doc:"The address to which the provider sends the browser, as it was registered."`
+	DeviceURL    Endpoint         `toml:"device-url" doc:"The endpoint that gives a code for consent on another device."`
+	TokenURL     Endpoint         `toml:"token-url" doc:"The token endpoint."`
+	RedirectURL  Redirect         `toml:"redirect-url" doc:"The redirect address, as it was registered with the provider."`
 
 	clientScopes List[string] // of one that is built in, for GrantClient
 }
