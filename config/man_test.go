@@ -9,10 +9,10 @@ import (
 	"testing"
 )
 
-// page returns the lines of sendoff.toml(5).
-func page(t *testing.T) []string {
+// page returns the lines of a manual page.
+func page(t *testing.T, name string) []string {
 	t.Helper()
-	text, err := os.ReadFile("../man/sendoff.toml.5")
+	text, err := os.ReadFile("../man/" + name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +39,7 @@ func TestManualSettings(t *testing.T) {
 			want = append(want, table.section+": "+name+": "+doc)
 		}
 	}
-	lines, section := page(t), ""
+	lines, section := page(t, "sendoff.toml.5"), ""
 	for i, line := range lines {
 		if s, ok := strings.CutPrefix(line, ".Ss "); ok {
 			section = s
@@ -66,7 +66,7 @@ func TestManualSchemes(t *testing.T) {
 		}
 		want = append(want, row.Name+": "+row.Help+" Ta"+port)
 	}
-	for _, line := range page(t) {
+	for _, line := range page(t, "sendoff.toml.5") {
 		if rest, ok := strings.CutPrefix(line, ".It Li "); ok && strings.Contains(rest, " Ta ") {
 			scheme, _, _ := strings.Cut(rest, ":")
 			_, words, _ := strings.Cut(rest, " Ta ")
@@ -92,7 +92,7 @@ func TestManualEnvironment(t *testing.T) {
 		want = append(want, name)
 		return ""
 	})
-	for _, line := range page(t) {
+	for _, line := range page(t, "sendoff.toml.5") {
 		if name, ok := strings.CutPrefix(line, ".It Ev SENDOFF_"); ok {
 			got = append(got, "SENDOFF_"+name)
 		}
@@ -102,17 +102,23 @@ func TestManualEnvironment(t *testing.T) {
 	}
 }
 
-// Each example in the manual is a configuration that loads.
+// Each example of a configuration in the manual pages loads.
 func TestManualExamples(t *testing.T) {
-	count := 0
-	for _, block := range strings.Split(strings.Join(page(t), "\n"), ".Bd -literal -offset indent\n")[1:] {
-		text, _, _ := strings.Cut(block, "\n.Ed")
-		if _, err := parse(text); err != nil {
-			t.Errorf("%v in\n%s", err, text)
+	for name, atLeast := range map[string]int{"sendoff.toml.5": 4, "sendoff-oauth.7": 5, "sendoff-server.7": 2} {
+		count := 0
+		for _, block := range strings.Split(strings.Join(page(t, name), "\n"), "\n.Bd -literal")[1:] {
+			_, text, _ := strings.Cut(block, "\n")
+			text, _, _ = strings.Cut(text, "\n.Ed")
+			if !strings.Contains(text, "[accounts.") {
+				continue
+			}
+			if _, err := parse(text); err != nil {
+				t.Errorf("%s: %v in\n%s", name, err, text)
+			}
+			count++
 		}
-		count++
-	}
-	if count < 2 {
-		t.Errorf("%d examples", count)
+		if count < atLeast {
+			t.Errorf("%s: %d examples", name, count)
+		}
 	}
 }

@@ -6,9 +6,11 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"sendoff/submit/auth"
 	"sendoff/submit/secret"
@@ -79,6 +81,44 @@ func TestImports(t *testing.T) {
 	for p := range row {
 		if !seen[p] {
 			t.Errorf("%s is in the picture, but does not exist", p)
+		}
+	}
+}
+
+// TestPictureInReadme holds the picture of the packages in the README against the rows, and the
+// README to a size at which people read it.
+func TestPictureInReadme(t *testing.T) {
+	text, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSuffix(strings.ReplaceAll(string(text), "\r\n", "\n"), "\n"), "\n")
+	if len(lines) >= 200 {
+		t.Errorf("the README has %d lines, want fewer than 200", len(lines))
+	}
+	var pictured [][]string
+	line := regexp.MustCompile(`^([ 1]\d| {2}) (main\.go|(?:submit|config)\S*)(?:.* ((?:submit|config)/\S+))?`)
+	for i, text := range lines {
+		if utf8.RuneCountInString(text) > 100 {
+			t.Errorf("README.md:%d is wider than 100 columns", i+1)
+		}
+		m := line.FindStringSubmatch(text)
+		if m == nil {
+			continue
+		}
+		if m[1] != "  " {
+			pictured = append(pictured, nil)
+		}
+		for _, name := range m[2:] {
+			if name != "" {
+				row := &pictured[len(pictured)-1]
+				*row = append(*row, strings.TrimSuffix("sendoff/"+name, "/main.go"))
+			}
+		}
+	}
+	for i := range max(len(rows), len(pictured)) {
+		if i >= len(rows) || i >= len(pictured) || !slices.Equal(slices.Sorted(slices.Values(rows[i])), slices.Sorted(slices.Values(pictured[i]))) {
+			t.Fatalf("row %d of the picture differs from the rows:\n%q\n%q", i+1, pictured, rows)
 		}
 	}
 }

@@ -81,7 +81,7 @@ printf 'hello\n.\n' | mutt -n -F "$HOME/muttrc" -s hello -e 'set copy=no' -- "$T
 		to: "TO", fields: []string{"From: .*<?OWN>?", "To: TO", "Subject: hello"}, body: "hello\n.\n"},
 	{name: "neomutt, as documented", script: `
 cat >"$HOME/muttrc" <<'END'
-DOCUMENTED neomutt
+DOCUMENTED mutt
 END
 rm /usr/sbin/sendmail /usr/lib/sendmail
 printf 'hello\n.\n' | EMAIL="Ann <$OWN>" neomutt -n -F "$HOME/muttrc" -s hello -e 'set copy=no' -- "$TO"`,
