@@ -38,7 +38,7 @@ type Account struct {
 
 	Servers        List[Server]     `toml:"server" bound:"host" doc:"The server that mail is sent to, or several that are tried in order."`
 	User           string           `toml:"user" bound:"host" doc:"The name to log in with; without it there is no login."`
-	From           List[Pattern]    `toml:"from" bound:"no" doc:"The sender addresses that select this account; the first that is no pattern is the account's own address."`
+	From           List[Pattern]    `toml:"from" bound:"no" doc:"The addresses that select this account, as senders; the first that is not a pattern is the account's own address."`
 	FullName       string           `toml:"full-name" bound:"no" doc:"The name put before the address when a message has no From field."`
 	Secret         List[secret.Ref] `toml:"secret" bound:"host" doc:"Where the password is kept: one source, or several that are tried in order."`
 	RefreshToken   secret.Ref       `toml:"refresh-token" bound:"host" doc:"Where the OAuth refresh token is kept: keyring or file:PATH."`
@@ -51,7 +51,7 @@ type Account struct {
 	ServerUser     string           `toml:"server-user" bound:"host" doc:"The user whose program listens on a port of this machine, if a password may be sent to it without TLS."`
 	TLSCA          string           `toml:"tls-ca" bound:"way" doc:"A PEM file of the certificate authorities to trust, instead of the system's."`
 	TLSFingerprint Fingerprints     `toml:"tls-fingerprint" bound:"host" doc:"The SHA-256 fingerprint of the certificate to trust, or of its public key, whoever signed it: one, or several of which one must match."`
-	TLSCert        string           `toml:"tls-cert" bound:"host" doc:"A PEM file with the client certificate that is shown to the server."`
+	TLSCert        string           `toml:"tls-cert" bound:"host" doc:"A PEM file with the client certificate."`
 	TLSKey         string           `toml:"tls-key" bound:"host" doc:"A PEM file with the key of that certificate."`
 	TLSName        string           `toml:"tls-name" bound:"host" doc:"The name that must be in the server's certificate, instead of its host name."`
 	TLSLegacy      bool             `toml:"tls-legacy" bound:"host" doc:"Whether a server may use RSA key exchange, which gives no forward secrecy."`
@@ -60,7 +60,7 @@ type Account struct {
 	SourceAddress  Source           `toml:"source-address" bound:"way" doc:"The IP address to connect from."`
 	AddressFamily  Family           `toml:"address-family" bound:"way" doc:"Which addresses of the server to use."`
 	Timeout        Duration         `toml:"timeout" bound:"no" doc:"How long connecting and logging in may take together, and after that each answer except the last."`
-	OneFlight      bool             `toml:"one-flight" bound:"host" doc:"Whether a small message is sent before the answers about its recipients arrive."`
+	OneFlight      bool             `toml:"one-flight" bound:"host" doc:"Whether a small message is sent before the server has answered about its recipients."`
 
 	UserFrom string `toml:"-"` // what has put another User in place of the file's; "" if nothing has
 

@@ -55,16 +55,16 @@ type Config struct {
 	Hostname string `toml:"hostname" doc:"The name to greet servers with, instead of this host's."`
 	Domain   string `toml:"domain" doc:"The domain that is added to bare names, of senders and recipients alike."`
 	Aliases  string `toml:"aliases" doc:"The alias file, which says where mail for local names goes, or off."`
-	Queue    string `toml:"queue" doc:"The folder for mail that cannot be sent now, or off."`
+	Queue    string `toml:"queue" doc:"The folder of the queue, for mail that cannot be sent now, or off."`
 
-	QueueLimit    Size           `toml:"queue-limit" doc:"The size of a user's queue in octets, all messages together."`
-	Lifetime      Duration       `toml:"lifetime" doc:"How long a queued message is retried before it fails."`
+	QueueLimit    Size           `toml:"queue-limit" doc:"How many octets a user's queue may have, all messages together."`
+	Lifetime      Duration       `toml:"lifetime" doc:"How long a message is tried before it fails."`
 	Retry         List[Duration] `toml:"retry" doc:"How long to wait before the next attempt: the first interval, and the longest one."`
 	Sessions      int            `toml:"sessions" doc:"How many sessions with one account a user can have at once."`
-	Runner        string         `toml:"runner" doc:"Whether a background process retries queued mail: auto, on or off."`
+	Runner        string         `toml:"runner" doc:"Whether a process is started that sends queued mail: auto, on or off."`
 	Log           string         `toml:"log" doc:"Where deliveries are logged: syslog, stderr, off or a file."`
 	LogFormat     string         `toml:"log-format" doc:"The format of the log: text or json."`
-	NotifyCommand string         `toml:"notify-command" doc:"A command that tells a person that a message failed and nobody could be told by mail, or that no mail has left for an hour."`
+	NotifyCommand string         `toml:"notify-command" doc:"A command to run when a person should know: a message failed and nobody could be told by mail, or mail has not left for an hour."`
 
 	ListenUsers List[string] `toml:"listen-users" doc:"The users who may submit mail to the Unix socket of --listen, by name or number; without it all users."`
 	UserRate    Rate         `toml:"user-rate" doc:"How many messages a user, except root, may submit to --listen per interval; further messages are queued."`

@@ -28,13 +28,13 @@ const (
 type OAuth2 struct {
 	Name string `toml:"-"`
 
-	ClientID     string           `toml:"client-id" doc:"The client ID of sendoff at the provider."`
+	ClientID     string           `toml:"client-id" doc:"The client ID under which sendoff is registered with the provider."`
 	ClientSecret List[secret.Ref] `toml:"client-secret" doc:"Where the client secret is kept, if there is one: one source, or several that are tried in order."`
-	Tenant       string           `toml:"tenant" doc:"The text that replaces {tenant} in the addresses."`
-	Scopes       List[string]     `toml:"scopes" doc:"The scopes that a token is requested for."`
-	Grant        string           `toml:"grant" doc:"How tokens are granted: authorization-code or client-credentials."`
-	AuthURL      Endpoint         `toml:"auth-url" doc:"The page where a person consents."`
-	DeviceURL    Endpoint         `toml:"device-url" doc:"The endpoint that gives a code for consent on another device."`
+	Tenant       string           `toml:"tenant" doc:"What replaces {tenant} in the addresses."`
+	Scopes       List[string]     `toml:"scopes" doc:"The scopes that a token must have."`
+	Grant        string           `toml:"grant" doc:"The grant by which tokens are issued: authorization-code or client-credentials."`
+	AuthURL      Endpoint         `toml:"auth-url" doc:"The authorization endpoint, the page where a person consents."`
+	DeviceURL    Endpoint         `toml:"device-url" doc:"The device authorization endpoint, which gives a code to enter on another device."`
 	TokenURL     Endpoint         `toml:"token-url" doc:"The token endpoint."`
 	RedirectURL  Redirect         `toml:"redirect-url" doc:"The redirect address, as it was registered with the provider."`
 
