@@ -3,6 +3,7 @@ package config
 import (
 	"os"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -119,6 +120,26 @@ func TestManualExamples(t *testing.T) {
 		}
 		if count < atLeast {
 			t.Errorf("%s: %d examples", name, count)
+		}
+	}
+}
+
+// A section that a manual page names is in that page, or in the page that it names with it.
+func TestManualReferences(t *testing.T) {
+	pages := map[string]string{}
+	for _, name := range []string{"sendoff.1", "sendoff.toml.5", "sendoff-oauth.7", "sendoff-server.7"} {
+		pages[name] = strings.Join(page(t, name), "\n")
+	}
+	reference := regexp.MustCompile(`(?m)^\.Sx (.*?)(?: [.;:,)])*$(?:\nin\n\.Xr (\S+) (\d))?`)
+	for name, text := range pages {
+		for _, m := range reference.FindAllStringSubmatch(text, -1) {
+			target := name
+			if m[2] != "" {
+				target = m[2] + "." + m[3]
+			}
+			if !strings.Contains(pages[target], "\n.Sh "+m[1]+"\n") && !strings.Contains(pages[target], "\n.Ss "+m[1]+"\n") {
+				t.Errorf("%s names the section %q of %s, which has none", name, m[1], target)
+			}
 		}
 	}
 }
