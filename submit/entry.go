@@ -7,10 +7,10 @@ import (
 	"sendoff/submit/queue"
 )
 
-// entry makes an entry of r, without recipients.
+// entry returns an entry for r, without recipients.
 func (s *Submitter) entry(r *Request) *queue.Entry {
 	author := envelope.Address{}
-	if r.Message != nil { // else it could not be read
+	if r.Message != nil {
 		from, _ := r.Message.From()
 		author = from.Address
 	}
@@ -33,8 +33,8 @@ func (s *Submitter) entry(r *Request) *queue.Entry {
 	}
 }
 
-// Of returns s with the configuration, and the home, of entries that say where both
-// are.
+// Of returns a copy of s with the configuration that files leads to, and with the home
+// of the user who queued the entry.
 func (s *Submitter) Of(files config.Override) (*Submitter, error) {
 	other := s.In(s.Queue)
 	if s.Load != nil {
@@ -48,7 +48,7 @@ func (s *Submitter) Of(files config.Override) (*Submitter, error) {
 	return other, nil
 }
 
-// In returns s with another queue. This is the only copy of a Submitter.
+// In returns a copy of s with another queue. A Submitter is copied nowhere else.
 func (s *Submitter) In(q *queue.Queue) *Submitter {
 	other := *s
 	other.Queue, other.Smarthosts = q, s.Smarthosts.Clone()

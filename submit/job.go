@@ -28,30 +28,30 @@ type Job struct {
 	Changes   []string            // what was changed in the message, and why
 	Warnings  []string            // what is wrong with the alias file
 
-	account  *config.Account // nil only beside fault
-	fallback *substitute     // where the server refuses the null sender; may be nil
+	account  *config.Account // nil only if there is a fault
+	fallback *substitute     // the mail to send where the server refuses the null sender; nil: there is none
 
-	order []int     // the recipients that have an outcome, by index, in the order in which they got it
-	fault Outcome   // of all recipients, if no server was asked about any; Err is nil if one was, or is to be
-	bad   []Outcome // of what the caller named as recipients, and are no addresses: Request.Bad
-	id    queue.ID  // of the queue entry for those that wait; "" if there is none
-	copy  string    // the file with a copy of what was refused for good; "" if there is none
+	order []int     // indexes in To of the recipients that have an outcome, in the order in which they got it
+	fault Outcome   // the outcome of all recipients if no server is asked about any; Err is nil if a server is asked
+	bad   []Outcome // one for each of Request.Bad
+	id    queue.ID  // of the queue entry with the recipients that wait; "": there is none
+	copy  string    // the path of the copy of a message that was refused; "": there is none
 }
 
-// A Recipient of a Job is one that the server is to be given, and what became of it.
+// A Recipient of a Job is one address for RCPT, and its outcome.
 type Recipient struct {
 	envelope.Recipient
-	Named []int  // indexes in Request.To of the names that stand for it
-	Why   string // where it comes from, for --dry-run
+	Named []int  // indexes in Request.To of the names that resolve to this address
+	Why   string // where the address comes from, in words, for --dry-run
 	Outcome
 }
 
-// An Outcome is what the server said of a recipient, and what follows of that.
+// An Outcome is the server's answer about a recipient, and the verdict that follows.
 type Outcome struct {
 	Verdict Verdict
-	Err     error      // why the server has not taken the message; nil if it has, or was not asked
-	Unknown bool       // beside Err: the server may have taken it all the same (RFC 1047)
-	Reply   smtp.Reply // by which it has taken it
+	Err     error      // why the server has not taken the message; nil: it has, or was not asked yet
+	Unknown bool       // with Err: the server may have taken the message nevertheless (RFC 1047)
+	Reply   smtp.Reply // without Err: the reply by which the server took the message
 }
 
 func (o *Outcome) isKnown() bool { return o.Verdict != Open || o.Err != nil }
@@ -65,8 +65,8 @@ func newJob(r *Request) *Job {
 	return j
 }
 
-// FailedJob returns the job of a request about which no server is asked, because
-// of err: that is the outcome of all whom the caller has named.
+// FailedJob returns a job of r for which no server is asked. All recipients that the
+// caller named have the outcome err.
 func FailedJob(r *Request, err error) *Job {
 	j := newJob(r)
 	j.fault = Outcome{Err: err}
@@ -76,7 +76,7 @@ func FailedJob(r *Request, err error) *Job {
 	return j
 }
 
-// Close ends the use of the job's message. The request's stays open.
+// Close closes the job's message. The message of the request stays open.
 func (j *Job) Close() {
 	if j.fallback != nil {
 		j.fallback.message.Close()
@@ -86,9 +86,10 @@ func (j *Job) Close() {
 	}
 }
 
-// MakeNotice makes e the notice to its sender that the message has failed. It reports
-// false if nobody is to be told, because the caller named the null sender, whoever
-// stood in for it, or wants no notice, or the message is a notice itself.
+// MakeNotice turns the entry e into a notice to the sender that the message has failed.
+// It reports false if there is to be no notice: the caller named the null sender (even
+// if the account's address was used in its place) or asked for no notice, or the message
+// is a notice itself.
 func (j *Job) MakeNotice(e *queue.Entry) bool {
 	if j.fault.Err != nil || j.Envelope.From.IsNull() || e.Sender != nil && e.Sender.IsNull() || j.Message.IsReport() {
 		return false
@@ -110,7 +111,7 @@ func (j *Job) recipients() []envelope.Recipient {
 	return list
 }
 
-// add gives recipients of a mail from that sender their outcome.
+// add sets the outcome of the recipients in r, of a mail whose sender was from.
 func (j *Job) add(from envelope.Address, r smtp.Result) {
 	o := Outcome{Err: r.Err, Unknown: r.Unknown, Reply: r.Reply}
 	if o.Err == nil {
@@ -131,8 +132,8 @@ func (j *Job) add(from envelope.Address, r smtp.Result) {
 // IsOver reports whether all recipients have their outcome.
 func (j *Job) IsOver() bool { return j.fault.Err != nil || len(j.order) == len(j.To) }
 
-// Abort gives the recipients that have no outcome yet one of which nobody knows what
-// it was, because of a bug.
+// Abort sets the outcome of the recipients that have none to bug: the server may have
+// taken the message.
 func (j *Job) Abort(bug error) {
 	if j.fault.Err != nil {
 		return
@@ -153,8 +154,8 @@ func (j *Job) reset() {
 	j.order = nil
 }
 
-// isUntouched reports whether the server has said nothing about any recipient but
-// that it leaves, and has no whole message.
+// isUntouched reports whether all outcomes only say that the session has ended, and the
+// server cannot have the whole message: then another session may try.
 func (j *Job) isUntouched() bool {
 	return len(j.order) > 0 && !slices.ContainsFunc(j.order, func(i int) bool {
 		to := &j.To[i]
@@ -162,8 +163,8 @@ func (j *Job) isUntouched() bool {
 	})
 }
 
-// whole returns the job as it was before any server was asked, all of whose
-// recipients wait. It may be called while the job is delivered.
+// whole returns the job as it was before any server was asked, with all recipients in
+// state Waits. Another goroutine may be delivering the job meanwhile.
 func (j *Job) whole() *Job {
 	w := &Job{Request: j.Request}
 	for i := range j.To {
@@ -173,7 +174,8 @@ func (j *Job) whole() *Job {
 	return w
 }
 
-// outcomes calls f with each outcome there is.
+// outcomes calls f with the fault, if there is one, and with the outcome of each
+// recipient, also of those that are no addresses.
 func (j *Job) outcomes(f func(*Outcome)) {
 	if j.fault.Err != nil {
 		f(&j.fault)
@@ -186,7 +188,7 @@ func (j *Job) outcomes(f func(*Outcome)) {
 	}
 }
 
-// move gives all that are in one state another.
+// move changes the verdict of all outcomes that have the verdict from.
 func (j *Job) move(from, to Verdict) {
 	j.outcomes(func(o *Outcome) {
 		if o.Verdict == from {
@@ -195,19 +197,19 @@ func (j *Job) move(from, to Verdict) {
 	})
 }
 
-// has reports whether some recipient is in one of states.
+// has reports whether some recipient has one of the verdicts.
 func (j *Job) has(states ...Verdict) bool {
 	return slices.ContainsFunc(j.To, func(to Recipient) bool { return slices.Contains(states, to.Verdict) })
 }
 
-// named returns the recipients in some states as the caller named them, so that
-// aliases and the account's rules are applied anew at each attempt. A name stays
-// resolved if not all that it stands for are in the same state: who has got the
-// message, or never will, is not tried again. Of some it may be unknown whether they
-// have the message all the same.
+// named returns the recipients with one of the verdicts, for an entry of the queue: as
+// the caller named them, so that aliases and the account's rules are applied anew at
+// each attempt. Only where the addresses of one name (an alias) have different verdicts,
+// the addresses themselves are in the list: whoever has the message gets it once. unknown
+// says that some of them may have the message already.
 func (j *Job) named(states ...Verdict) (list []queue.Recipient, unknown bool) {
 	const mixed = Verdict(255)
-	common := make(map[int]Verdict) // of all that a name stands for, by its index
+	common := make(map[int]Verdict) // by index in Request.To: the verdict of all addresses of that name, or mixed
 	for i := range j.To {
 		for _, n := range j.To[i].Named {
 			state := j.To[i].Verdict
@@ -221,7 +223,7 @@ func (j *Job) named(states ...Verdict) (list []queue.Recipient, unknown bool) {
 		address   string
 		noAliases bool
 	}
-	have := make(map[key]bool) // what has the same key has come to the same
+	have := make(map[key]bool) // recipients that are in the list
 	for i := range j.To {
 		to := &j.To[i]
 		if !slices.Contains(states, to.Verdict) {
@@ -242,7 +244,8 @@ func (j *Job) named(states ...Verdict) (list []queue.Recipient, unknown bool) {
 	return list, unknown
 }
 
-// queued returns w as an entry has it that it has come to o with.
+// queued returns w with the outcome o, for an entry of the queue. A recipient that waits
+// has a temporary code, whatever its error says.
 func (w Wanted) queued(o *Outcome) queue.Recipient {
 	q := queue.Recipient{Recipient: w.Recipient, NoAliases: w.NoAliases, Refused: o.Verdict == Refused}
 	if o.Err != nil {

@@ -20,9 +20,9 @@ import (
 	"sendoff/submit/throttle"
 )
 
-// Postpone queues the whole of r, if fault is one that the queue is for. When
-// it returns nil, the message is in the queue; otherwise the error is fault, in
-// a Report that says why it was not queued.
+// Postpone queues r for all recipients, if the policy says that mail with this fault
+// waits. When it returns nil, the message is in the queue; otherwise the error is fault,
+// in a Report that says why the message is not in the queue.
 func (s *Submitter) Postpone(r *Request, fault error) error {
 	if len(r.To) == 0 && len(r.Bad) > 0 {
 		return s.Refuse(r, nil)
@@ -31,9 +31,9 @@ func (s *Submitter) Postpone(r *Request, fault error) error {
 	return s.Keep(FailedJob(r, fault))
 }
 
-// Refuse leaves a trace of r, which cannot be submitted: lines in the log and, in
-// the sendmail face, a copy, unless r is not whole. The error is why, in a
-// Report; err may be nil if r.Bad says it all.
+// Refuse handles a request that cannot be submitted, because of err or of r.Bad: it writes
+// to the log, and, if we are called as sendmail, keeps a copy of a message that is whole
+// and refused for good. The error is a Report, or err.
 func (s *Submitter) Refuse(r *Request, err error) error {
 	s.logSubmission(r)
 	j := FailedJob(r, err)
@@ -68,8 +68,9 @@ func (s *Submitter) Later(j *Job) bool {
 	return true
 }
 
-// Enqueue queues the whole of j while it is delivered: if this process ends, the
-// queue has it. Nobody else tries the entry until the claim is released.
+// Enqueue queues j for all recipients while another goroutine delivers it: if this
+// process dies, the queue has the message. No other process tries the entry until the
+// claim is released.
 func (s *Submitter) Enqueue(j *Job) (*queue.Claim, error) {
 	if err := s.mayQueue(); err != nil {
 		return nil, err
@@ -77,7 +78,7 @@ func (s *Submitter) Enqueue(j *Job) (*queue.Claim, error) {
 	e := s.entry(j.Request)
 	e.To, _ = j.whole().named(Waits)
 	e.Next = time.Now().Add(s.Schedule().Backoff(1))
-	e.Reason, e.Unknown = "the server has not answered yet", true // if this process ends
+	e.Reason, e.Unknown = "the server has not answered yet", true // what the entry says if this process dies
 	var c *queue.Claim
 	err := s.store(j.Request, e, func(e *queue.Entry, content io.Reader) (err error) {
 		c, err = s.Queue.AddClaimed(e, content)
@@ -91,9 +92,9 @@ func (s *Submitter) Enqueue(j *Job) (*queue.Claim, error) {
 	return c, nil
 }
 
-// Keep ends the first attempt at j. It queues what is worth another try, and in the
-// sendmail face keeps a copy of what was refused for good. The error is a Report of
-// what is left for the caller to know.
+// Keep ends the first attempt at j. It queues the message for the recipients that wait.
+// If we are called as sendmail, it keeps a copy of a message that was refused. The error
+// is a Report of the failures that the caller must know of.
 func (s *Submitter) Keep(j *Job) error {
 	r, report := j.Request, &Report{job: j}
 	wait, refused := s.entry(r), s.entry(r)
@@ -106,7 +107,7 @@ func (s *Submitter) Keep(j *Job) error {
 	refused.To, _ = j.named(Refused)
 	refused.Reason = j.reason()
 	if j.id != "" || len(wait.To) > 0 {
-		refused.ID = "" // it is another entry
+		refused.ID = "" // the ID is that of the entry that waits
 	}
 	switch {
 	case r.OneReply && len(refused.To) > 0 && j.has(Sent, Waits) && report.NotQueued == "":
@@ -114,7 +115,7 @@ func (s *Submitter) Keep(j *Job) error {
 	case s.Sendmail && s.Queue != nil && (len(refused.To) > 0 || refused.Reason != ""):
 		if s.store(r, refused, s.Queue.AddFailed) == nil {
 			j.copy = filepath.Join(s.Queue.FailedFolder(), string(refused.ID)+".eml")
-			if r.Sender != nil && r.Sender.IsNull() { // so its caller hears of no failure by mail, and cron of none at all
+			if r.Sender != nil && r.Sender.IsNull() { // no mail tells of this failure, and cron ignores exit codes
 				s.Event(notify.Failed, notify.AboutEntry(refused)...).Tell()
 			}
 		}
@@ -129,12 +130,12 @@ func (s *Submitter) Keep(j *Job) error {
 	return err
 }
 
-// queueWaiting queues those of j who wait, in an entry. If that cannot be done, for
-// the reason that it returns, the caller has to send the message again.
+// queueWaiting queues the message for the recipients that wait. If that fails, they are
+// Returned, and the error is the reason.
 func (s *Submitter) queueWaiting(j *Job, wait *queue.Entry) error {
 	wait.To, wait.Unknown = j.named(Waits)
 	if len(wait.To) == 0 {
-		j.move(Waits, Returned) // a fault of a request without recipients
+		j.move(Waits, Returned) // the fault of a request without recipients has nothing to wait for
 		return nil
 	}
 	if err := s.enqueue(j.Request, wait, j.wasTried(wait)); err != nil {
@@ -145,8 +146,8 @@ func (s *Submitter) queueWaiting(j *Job, wait *queue.Entry) error {
 	return nil
 }
 
-// wasTried notes in an entry what its first attempt came to. It reports whether
-// the entry is due, because it was not tried at all.
+// wasTried counts the first attempt in the entry wait. It reports true if there was
+// none, because the account takes no message now: then the entry is due when it may.
 func (j *Job) wasTried(wait *queue.Entry) (due bool) {
 	due = true
 	j.outcomes(func(o *Outcome) {
@@ -165,7 +166,7 @@ func (j *Job) wasTried(wait *queue.Entry) (due bool) {
 	return due
 }
 
-// reason returns what was refused and is about no recipient, in a line.
+// reason returns, in one line, the errors that are about no valid recipient.
 func (j *Job) reason() string {
 	var reasons []string
 	if len(j.To) == 0 && j.fault.Verdict == Refused {
@@ -177,9 +178,9 @@ func (j *Job) reason() string {
 	return status.OneLine(errors.New(strings.Join(reasons, "; ")))
 }
 
-// tellSender queues a notice to the sender of j of what was refused while others
-// did well, or keeps a copy where nobody is to be told. Where it cannot be
-// done, the caller has to hear of the failure.
+// tellSender queues a notice to the sender of j about the refused recipients, or keeps a
+// copy if there is to be no notice. If that works, the refused recipients are Told; if
+// not, they stay Refused, and the reply to the caller says so.
 func (s *Submitter) tellSender(j *Job, refused *queue.Entry) {
 	if s.Queue == nil {
 		return
@@ -211,8 +212,9 @@ func (s *Submitter) mayQueue() error {
 	return nil
 }
 
-// enqueue puts an entry for r into the queue, to be tried when it says, or else at
-// once or after the first wait, and sees to it that something will.
+// enqueue puts an entry for r into the queue, and makes sure that something runs the
+// queue. An entry without a time Next is tried at once if due, or else after the first
+// retry interval.
 func (s *Submitter) enqueue(r *Request, e *queue.Entry, due bool) error {
 	if err := s.mayQueue(); err != nil {
 		return err
@@ -230,8 +232,8 @@ func (s *Submitter) enqueue(r *Request, e *queue.Entry, due bool) error {
 	return nil
 }
 
-// queued says that an entry is in the queue, and sees to it that something runs
-// that.
+// queued writes to the log that an entry is in the queue, and makes sure that something
+// runs the queue.
 func (s *Submitter) queued(e *queue.Entry) {
 	s.Log.Line(e.ID, false, "status", "queued", "reply", fmt.Sprintf("%d recipients, next attempt at %s", len(e.To), e.Next.Format(time.RFC3339)))
 	if s.Schedule().IsDue(e) {
@@ -243,7 +245,8 @@ func (s *Submitter) queued(e *queue.Entry) {
 	}
 }
 
-// store writes the message of r as it was read, with an entry, to the queue.
+// store adds an entry with the message of r to the queue: the message as the caller
+// gave it, with Date and Message-ID, before the account's rules.
 func (s *Submitter) store(r *Request, e *queue.Entry, add func(*queue.Entry, io.Reader) error) error {
 	if r.Message == nil {
 		return add(e, bytes.NewReader(r.Unread))
@@ -265,7 +268,7 @@ func (s *Submitter) store(r *Request, e *queue.Entry, add func(*queue.Entry, io.
 	return nil
 }
 
-// Event is one of which a person is told as the configuration says.
+// Event returns an event of that name, for the configuration's notify-command.
 func (s *Submitter) Event(name string, about ...string) notify.Event {
 	return notify.Event{
 		Command: s.Config.NotifyCommand, Home: s.Smarthosts.Secrets.Store.Home, Folder: s.Queue.FailedFolder(), Log: s.Log,

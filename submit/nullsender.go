@@ -5,23 +5,23 @@ import (
 	"sendoff/submit/message"
 )
 
-// A substitute is how the mail of the null sender goes where a server refuses that
-// sender: from the account's own address. Many providers take no other from a
-// login, and cron names the null sender for all its mail (cronie 1.7).
+// A substitute is a mail from the account's own address, to be sent where the server
+// refuses the null sender. Many providers accept no other sender from a login, and cron
+// names the null sender for all its mail (cronie 1.7).
 //
-// Whoever named the null sender wants no notices: NOTIFY=NEVER, and a mark in the
-// header for vacation programs. To what is automatic an answer must not come
-// either, or two vacation programs would answer each other for ever: it goes to
-// the account's own address only, whoever else it is for.
+// Whoever names the null sender wants no notices: the substitute has NOTIFY=NEVER, and a
+// field in its header that tells vacation programs not to answer. If the message is an
+// automatic one, such as a vacation program's, the substitute goes to the account's own
+// address only: two vacation programs would otherwise answer each other for ever.
 type substitute struct {
 	envelope envelope.Envelope
-	to       []int // those of the recipients who may get it, by index
+	to       []int // indexes in Job.To of the recipients that may get the substitute
 	message  *message.Message
 	changes  []message.Change
 }
 
-// newSubstitute returns how the mail of j goes in place of the null sender; nil if
-// that is not its sender, or nobody may get it.
+// newSubstitute returns the substitute for the mail of j; nil if its sender is not the
+// null sender, or no recipient may get the substitute.
 func (j *Job) newSubstitute() *substitute {
 	own, ok := j.account.Address()
 	if !j.Envelope.From.IsNull() || !ok {
@@ -45,8 +45,8 @@ func (j *Job) newSubstitute() *substitute {
 	return &substitute{envelope: e, to: allowed, message: m, changes: m.MarkAutomatic()}
 }
 
-// replaceNull sends j from the account's own address at once, if the account
-// insists on that and all of its recipients may get it so.
+// replaceNull makes a substitute for j. If the account has force-sender and all
+// recipients may get the substitute, the substitute becomes the mail of j at once.
 func (j *Job) replaceNull() {
 	j.fallback = j.newSubstitute()
 	in := j.fallback

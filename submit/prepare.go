@@ -13,8 +13,8 @@ import (
 	"sendoff/submit/status"
 )
 
-// Prepare makes a job of r, and writes to the log who submits it. A request that
-// cannot be sent makes a job, too: all of its recipients have that outcome.
+// Prepare makes a job of r, and writes to the log who submits r. If the rules find that
+// r cannot be sent, all recipients of the job have that error as their outcome.
 func (s *Submitter) Prepare(r *Request) *Job {
 	j, err := s.Resume(r)
 	s.logSubmission(r)
@@ -28,9 +28,10 @@ func (s *Submitter) Prepare(r *Request) *Job {
 	return j
 }
 
-// Resume makes a job of r without a line in the log, of a message that was in the queue
-// or is only explained: it applies aliases and the account's rules to sender, local
-// names and header. The message of r stays as it is; that of the job must be closed.
+// Resume makes a job of r: it applies aliases and the account's rules to sender, local
+// names and header. It writes no line to the log, as for a message from the queue, or
+// one that --dry-run explains. The message of r does not change. The caller closes the
+// job.
 func (s *Submitter) Resume(r *Request) (*Job, error) {
 	j := newJob(r)
 	j.Message = r.Message.Copy()
@@ -54,7 +55,8 @@ func (s *Submitter) Resume(r *Request) (*Job, error) {
 	return j, nil
 }
 
-// declare puts into the envelope what the server has to know of the message.
+// declare sets BODY and SMTPUTF8 as the message needs them, and refuses a message that
+// is over max-size, or whose header contradicts --require-tls.
 func (j *Job) declare() error {
 	survey := j.Message.Survey()
 	if limit := int64(j.account.MaxSize); limit > 0 && survey.Size > limit {
@@ -63,7 +65,7 @@ func (j *Job) declare() error {
 	if j.Envelope.RequireTLS && j.Message.TLSOptional() {
 		return status.Data.Errorf("the message says TLS-Required: No, and --require-tls the opposite")
 	}
-	if survey.EightBit { // whatever was declared
+	if survey.EightBit { // even if the caller declared 7BIT
 		j.Envelope.Body = envelope.Body8BitMIME
 	}
 	needsUTF8 := func(to Recipient) bool { return to.Address.UTF8() }
@@ -71,7 +73,7 @@ func (j *Job) declare() error {
 	return nil
 }
 
-// addRecipients resolves what the caller wanted, each recipient once.
+// addRecipients adds to j the recipients that r.To resolve to, each address once.
 func (s *Submitter) addRecipients(r *Request, j *Job, h *header) error {
 	at := make(map[string]int) // in j.To, by the address's key
 	shows := true
@@ -84,7 +86,7 @@ func (s *Submitter) addRecipients(r *Request, j *Job, h *header) error {
 		for _, text := range resolved.Faults {
 			if !slices.Contains(j.Warnings, text) {
 				j.Warnings = append(j.Warnings, text)
-				s.Log.Warning(text) // it stops no mail, but somebody should mend it
+				s.Log.Warning(text) // a fault in the alias file stops no mail, but somebody should mend it
 				s.Console.TellOnce("warning: " + text)
 			}
 		}
@@ -126,9 +128,9 @@ func (s *Submitter) Resolve(w Wanted, rules *rewrite.Rules) (rewrite.Resolution,
 	return rules.Resolve(w.Address, aliases)
 }
 
-// A header applies the rules to the addresses of a message's header. It has the
-// address that an alias stands for in place of the alias, if that address is the only
-// one that the message goes to: no other recipient learns of it.
+// A header applies the rules to the addresses in a message's header. If an alias stands
+// for one address, and the message goes to nobody else, the header shows that address
+// in place of the alias: no other recipient can learn the address from it.
 type header struct {
 	*rewrite.Rules
 	alias envelope.Address // is replaced by shown
@@ -175,8 +177,8 @@ func (s *Submitter) complete(r *Request, j *Job, h *header) error {
 	return nil
 }
 
-// stamp gives the message its date and ID, which are the same however often it
-// is prepared.
+// stamp sets the date and the ID for fields that have to be added. They are the same
+// each time that r is prepared.
 func (r *Request) stamp(d *message.Defaults, domain string) {
 	if r.id == "" {
 		r.date, r.id = time.Now(), message.NewID(domain)
@@ -184,8 +186,8 @@ func (r *Request) stamp(d *message.Defaults, domain string) {
 	d.Date, d.ID = r.date, r.id
 }
 
-// mailbox returns what is to stand in a field of the header in place of a, and
-// why: an address, and the name for it where there is none.
+// mailbox returns the mailbox that replaces a in a field of the header, and why. Its
+// name is used only where the field has no name for a.
 func (h *header) mailbox(field string, a envelope.Address) (to message.Mailbox, why string, err error) {
 	switch name := strings.TrimPrefix(strings.ToLower(field), "resent-"); name {
 	case "from", "sender":

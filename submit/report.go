@@ -15,23 +15,24 @@ import (
 	"sendoff/submit/status"
 )
 
-// A Report is the error of a submission of which the caller has to know something:
-// a view of its Job. Its status is that of the failure that decides.
+// A Report is the error of a submission with failures that the caller must know of. It
+// unwraps to the failure that decides the exit code.
 type Report struct {
-	// NotQueued is why mail that is worth another try is not in the queue; ""
-	// if it is, or is not worth one.
+	// NotQueued is why mail that should wait is not in the queue; "": it is there, or
+	// none should wait.
 	NotQueued string
 
 	job *Job
 }
 
-// A Failure is what failed for several recipients with the same words.
+// A Failure is an outcome that one or more recipients share.
 type Failure struct {
 	Outcome
 	to []envelope.Address
 }
 
-// Failures returns what failed, in the order in which it was found out.
+// Failures returns the failures of j in the order in which they happened. Recipients
+// that follow each other with the same words share a Failure.
 func (j *Job) Failures() []Failure {
 	var list []Failure
 	if j.fault.Err != nil {
@@ -40,7 +41,7 @@ func (j *Job) Failures() []Failure {
 	for _, o := range j.bad {
 		list = append(list, Failure{Outcome: o})
 	}
-	first := len(list) // that is about recipients of a server
+	first := len(list) // index of the first failure that a server has named
 	for _, i := range j.order {
 		to := &j.To[i]
 		if to.Err == nil {
@@ -55,8 +56,7 @@ func (j *Job) Failures() []Failure {
 	return list
 }
 
-// err returns r as an error, or nil if nothing failed that the caller has to
-// know.
+// err returns r, or nil if every failure waits in the queue or was told to the sender.
 func (r *Report) err() error {
 	for _, f := range r.job.Failures() {
 		if f.Verdict != Waits && f.Verdict != Told {
@@ -167,7 +167,7 @@ func (s *Submitter) logOutcomes(j *Job, e *queue.Entry) {
 	}
 }
 
-// logSubmission writes who submits what, once for each message.
+// logSubmission writes the line of the log that says who submits the message.
 func (s *Submitter) logSubmission(r *Request) {
 	if s.Log == nil {
 		return
@@ -186,7 +186,7 @@ func (s *Submitter) logSubmission(r *Request) {
 		size, id = r.Message.Survey().Size, r.Message.MessageID()
 		if id == "" {
 			r.stamp(new(message.Defaults), s.Identity.FQDN)
-			id = "<" + r.id + ">" // that it gets before it is sent
+			id = "<" + r.id + ">" // the ID that the message gets before it is sent
 		}
 	}
 	uid, caller, dir := r.Peer.UID, r.Peer.Program(), ""

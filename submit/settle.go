@@ -72,11 +72,11 @@ const (
 	Told                    // the same, and the sender is told, or nobody wants to know
 )
 
-// settle gives each recipient its state after an attempt, and writes it to the log. e
-// is the entry that it was an attempt at or, unless queued, the one into which goes
-// what waits. It reports whether the account is to rest for a limit.
+// settle sets the verdict of each recipient after an attempt, and writes it to the log.
+// queued says that the attempt was at the entry e; otherwise e is the entry for those
+// that will wait. It reports whether the account has met a limit and must rest.
 func (s *Submitter) settle(j *Job, e *queue.Entry, queued bool) (rests bool) {
-	j.Abort(status.Bug.Errorf("no outcome")) // of none, unless there is a bug
+	j.Abort(status.Bug.Errorf("no outcome")) // changes nothing unless there is a bug
 	rests = s.meetLimits(j, e)
 	j.outcomes(func(o *Outcome) {
 		if o.Verdict == Open {
@@ -87,7 +87,7 @@ func (s *Submitter) settle(j *Job, e *queue.Entry, queued bool) (rests bool) {
 	return rests
 }
 
-// becomes is the policy for what failed with err.
+// becomes returns the verdict about a recipient that failed with err: the policy above.
 func (s *Submitter) becomes(err error, queued bool) Verdict {
 	k := status.KindOf(err)
 	switch {
@@ -105,22 +105,22 @@ func (s *Submitter) becomes(err error, queued bool) Verdict {
 	return Waits
 }
 
-// IsInterrupt reports whether err is that a person has changed their mind.
+// IsInterrupt reports whether err says that a person pressed Ctrl-C.
 func IsInterrupt(err error) bool {
 	var stopped process.Stopped
 	return errors.As(err, &stopped) && stopped.Signal == os.Interrupt
 }
 
-// SettleEntry settles an attempt at an entry, which then has those recipients that
-// have not got the message.
+// SettleEntry settles an attempt at the entry e, and leaves in e the recipients that do
+// not have the message. It reports whether the account must rest.
 func (s *Submitter) SettleEntry(j *Job, e *queue.Entry) (rests bool) {
 	rests = s.settle(j, e, true)
-	if !e.Notice.IsZero() { // its recipients are those that it speaks of
+	if !e.Notice.IsZero() { // the recipients of a notice's entry are those that the notice lists
 		return rests
 	}
 	var left []queue.Recipient
 	for _, to := range e.To {
-		if to.Refused { // long ago
+		if to.Refused { // in an earlier attempt
 			left = append(left, to)
 		}
 	}
@@ -146,13 +146,14 @@ func (s *Submitter) CountTry(e *queue.Entry) bool {
 	return s.Schedule().TooOld(e.Born(), e.Tries)
 }
 
-// meetLimits tells a limit of the account's from words of a limit that are about this
-// message, which then has them as its own failure.
+// meetLimits decides, for each recipient whose error is a limit, whether the limit is the
+// account's or a refusal of this message in the words of a limit, and sets the error
+// accordingly. It reports whether the account must rest.
 func (s *Submitter) meetLimits(j *Job, e *queue.Entry) (rests bool) {
 	if j.fault.Err != nil {
 		return false
 	}
-	judged := make(map[string]error) // by the text of such an error
+	judged := make(map[string]error) // by the error's text
 	for i := range j.To {
 		to := &j.To[i]
 		if _, untried := throttle.Untried(to.Err); untried || status.KindOf(to.Err) != status.Limited {

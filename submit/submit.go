@@ -5,16 +5,16 @@
 //	   │ Prepare (prepare.go)   aliases and the account's rules
 //	Job                       what is sent, to which recipients (job.go)
 //	   │ Deliver                one session with the smarthost: each recipient has an outcome
-//	   │ Keep (keep.go)         the policy (settle.go): sent, waits, refused, or the caller's again
+//	   │ Keep (keep.go)         the policy (settle.go): sent, waits, refused, or returned to the caller
 //	Report                    what the caller has to know (report.go)
 //
-// What waits is an entry of the queue (entry.go), of which package runner makes a Request
-// again. Postpone and Refuse are for what cannot be delivered, Later for what is queued
-// without an attempt, Enqueue for what takes too long.
+// Recipients that wait are in an entry of the queue (entry.go), of which package runner
+// makes a Request for the next attempt. Postpone and Refuse are for a Request that cannot
+// be delivered, Later is for a Job without an attempt, Enqueue for one that takes too long.
 //
-// Errors: everything that can go wrong below, with its kind; before the first
-// MAIL always of scope Account. A Report is the error of a submission that
-// neither reached everyone nor is queued.
+// Errors: those of the packages below, with their kinds; before the first MAIL their
+// scope is always Account. A Report is the error of a submission where some recipient's
+// mail was neither taken by the server nor queued.
 package submit
 
 import (
@@ -37,33 +37,31 @@ import (
 
 // A Request is what a caller asks for, before the account's rules.
 type Request struct {
-	By       config.Choice     // what Account was chosen by; it is kept in the queue
-	Account  *config.Account   // nil if there is none, which only Postpone takes
+	By       config.Choice     // what the caller says of the account; the queue keeps it
+	Account  *config.Account   // the account that By led to; nil: there is none, and only Postpone takes the Request
 	Why      string            // the reason for the Account, in words
-	Sender   *envelope.Address // the reverse-path; nil if nobody named one
-	FullName string            // -F, for a From field that has to be added
-	UserName string            // likewise, if neither -F nor the account has one; before the system's
+	Sender   *envelope.Address // the reverse-path; nil: nobody named one
+	FullName string            // -F: the name in a From field that has to be added
+	UserName string            // the name for that field if neither -F nor the account gives one; "": the system's name of the user
 	To       []Wanted
-	Bad      []error           // why others that the caller named are no addresses; To get the message all the same
-	Envelope envelope.Envelope // the parameters; From and To play no part
-	Message  *message.Message
-	Unread   []byte // the beginning of what could not be read as Message; plays no part beside that
+	Bad      []error           // one for each word of the caller's that is no address; To get the message nevertheless
+	Envelope envelope.Envelope // the parameters of MAIL; From and To are not used
+	Message  *message.Message  // nil: the input could not be read as a message
+	Unread   []byte            // without a Message: the beginning of the input
 
-	QueueOnly bool // the first attempt is the queue's
+	QueueOnly bool // make no attempt now: queue the message
 
-	// OneReply says that the caller hears of one outcome for all recipients: of
-	// a failure beside others that did well a notice tells the sender.
-	OneReply bool
-	Peer     process.Peer // who has connected to us and submits; zero: whoever runs us
-	Login    string       // as whom it has logged in to us, if it has
+	OneReply bool         // the caller gets one reply for all recipients; a notice tells the sender if only some are refused
+	Peer     process.Peer // the client that has connected to us; zero: the message came on standard input
+	Login    string       // the name under which the client has logged in to us; "": it has not
 
-	date    time.Time // of a Date field that has to be added
-	id      string    // likewise of a Message-ID, without brackets
+	date    time.Time // for a Date field that has to be added
+	id      string    // for a Message-ID field that has to be added, without brackets
 	queueID queue.ID  // see ID
 }
 
-// Choose finds the account for r in c, by what r says of its sender and its author,
-// beside By.
+// Choose sets the account of r to the one that c has for r.By, the sender and the
+// author of the message.
 func (r *Request) Choose(c *config.Config) (err error) {
 	if r.Sender != nil {
 		r.By.Sender = *r.Sender
@@ -89,22 +87,18 @@ func (r *Request) ID() queue.ID {
 // Wanted is a recipient as the caller named it.
 type Wanted struct {
 	envelope.Recipient
-	Origin string // where it was named, in words
-	// NoAliases says that it is not looked up in the alias file: the caller
-	// wants it so, or it is what an alias has led to.
-	NoAliases bool
+	Origin    string // where it was named, in words
+	NoAliases bool   // do not look the recipient up in the alias file; true also if an alias has led to it
 }
 
 // A Submitter submits messages. Its fields are the outside world.
 type Submitter struct {
-	Config   *config.Config
-	Identity config.Identity
-	// Smarthosts opens sessions; what it takes from a configuration or a queue is set
-	// for each use.
-	Smarthosts *smarthost.Pool
+	Config     *config.Config
+	Identity   config.Identity
+	Smarthosts *smarthost.Pool // opens sessions; Pool sets what depends on configuration and queue
 
 	spool.Spool
-	Sendmail bool                                                // the sendmail face: its callers cannot mend an account
+	Sendmail bool                                                // we are called as sendmail: our callers cannot mend an account
 	Load     func(place config.Override) (*config.Config, error) // the configuration of an entry; nil: Config
 	Log      *maillog.Log                                        // may be nil
 	Console  *status.Console                                     // may be nil
@@ -131,7 +125,7 @@ func (s *Submitter) Pool() *smarthost.Pool {
 }
 
 // Apart returns a new Submitter with the configuration and the outside world of s, but
-// without queue and log: what it is given is sent now, or not at all.
+// without queue and log: it sends a message now, or not at all.
 func (s *Submitter) Apart() *Submitter {
 	pool := s.Smarthosts.Clone()
 	pool.Idle, pool.Patience = nil, 0
@@ -153,10 +147,9 @@ func (s *Submitter) Submit(ctx context.Context, r *Request) error {
 	return s.Keep(j)
 }
 
-// Deliver sends j over one session, in which other mail that waits for the account
-// may follow, and gives each recipient its outcome. A session that was kept, and
-// that the server has left since, is replaced by a new one; and so is one whose
-// server takes no more mails in it.
+// Deliver sends j over a session with the account, and gives each recipient its
+// outcome. If the server has ended a session that was kept from an earlier message,
+// or takes no further message in a session, Deliver opens another session.
 func (s *Submitter) Deliver(ctx context.Context, j *Job) {
 	if j.IsOver() {
 		return
@@ -168,7 +161,7 @@ func (s *Submitter) Deliver(ctx context.Context, j *Job) {
 	}
 	for err == nil && len(mails) > 0 {
 		var end error
-		reused := session.Reused // somebody else may have the session after Put
+		reused := session.Reused // read now: after Put another goroutine may have the session
 		mails, end = session.Send(ctx, mails, nil)
 		s.Smarthosts.Put(session, end)
 		if reused && j.isUntouched() && ctx.Err() == nil {
@@ -184,9 +177,9 @@ func (s *Submitter) Deliver(ctx context.Context, j *Job) {
 	Fail(mails, err)
 }
 
-// admitted returns a session for j, if the account takes another message now: no
-// limit of the server's stands against that, and no rate. done is to be called
-// when j has had its outcome.
+// admitted returns a session for j. The error is a *throttle.Held if a limit of the
+// server's or the account's rate forbids another message now. The caller calls done
+// when j has its outcome.
 func (s *Submitter) admitted(ctx context.Context, j *Job) (session *smarthost.Session, done func(), err error) {
 	if err := s.Throttle().Pace(j.account, false); err != nil {
 		return nil, nil, err
@@ -212,7 +205,8 @@ func Fail(mails []smtp.Mail, err error) {
 	}
 }
 
-// Mail is the job as a session takes it. done is called after each result.
+// Mail returns the job in the form that a session takes. The session calls done with
+// each result.
 func (s *Submitter) Mail(j *Job, done func(smtp.Result)) smtp.Mail {
 	e := j.Envelope
 	e.To = j.recipients()
@@ -226,8 +220,8 @@ func (s *Submitter) Mail(j *Job, done func(smtp.Result)) smtp.Mail {
 }
 
 func (s *Submitter) mailOf(j *Job, e *envelope.Envelope, m *message.Message, done func(smtp.Result)) smtp.Mail {
-	var begun time.Time // the last transaction
-	var clears []func() // one for each
+	var begun time.Time // when the last transaction began
+	var clears []func() // removes the progress from the terminal; one for each transaction
 	return smtp.Mail{
 		Envelope: e,
 		Open: func(f envelope.Form) (io.Reader, int64, error) {
