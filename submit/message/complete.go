@@ -71,6 +71,14 @@ func (m *Message) Prepend(name, value string) {
 	m.fields = append([]field{newField(name, value)}, m.fields...)
 }
 
+// Add puts a field at the end of the header. It encodes value (RFC 2047, RFC 2231) but for
+// addresses, also in signed mail, whose other fields EncodeHeader leaves as they are. value
+// must not hold line ends.
+func (m *Message) Add(name, value string) {
+	f, _ := newField(name, value).encoded(legacyCharset(m.fields))
+	m.fields = append(m.fields, f)
+}
+
 // lacks reports whether there is no field of that name. Fields that are empty
 // are removed, unless mail is signed, where they count as they are.
 func (m *Message) lacks(name string) bool {

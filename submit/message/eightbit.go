@@ -125,18 +125,25 @@ func legacyCharset(fields []field) string {
 // unknownCharset labels 8-bit text that is not UTF-8 (RFC 1428).
 const unknownCharset = "unknown-8bit"
 
+// Charset returns the character set of the body, taken for text.
+func (m *Message) Charset() string {
+	switch {
+	case m.body.other:
+		return unknownCharset
+	case m.body.eight:
+		return "utf-8"
+	}
+	return "us-ascii"
+}
+
 // labelBody adds MIME fields for 8-bit text that has none.
 func (m *Message) labelBody() (changes []Change) {
 	if !m.body.eight || !transferEncoding(m.fields).isIdentity() || !m.lacks("Content-Type") {
 		return nil
 	}
-	charset := "utf-8"
-	if m.body.other {
-		charset = unknownCharset
-	}
 	for _, f := range [...]field{
 		newField("MIME-Version", "1.0"),
-		newField("Content-Type", "text/plain; charset="+charset),
+		newField("Content-Type", "text/plain; charset="+m.Charset()),
 		newField("Content-Transfer-Encoding", "8bit"),
 	} {
 		name := string(f.raw[:f.name])

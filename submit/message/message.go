@@ -52,6 +52,8 @@ type Options struct {
 	// blank line are not all header fields, or none is a field that mail knows,
 	// all of it is the body.
 	Text bool
+	// Body says that there is no header: all of the input is the body.
+	Body bool
 }
 
 // A Message is a message that has been read. Only its header is ever changed. It
@@ -120,8 +122,10 @@ func (m *Message) read(s *scanner, o Options, whole *io.SectionReader) error {
 	if o.Text {
 		h.text = &b
 	}
-	if err := h.read(); err != nil {
-		return err
+	if !o.Body {
+		if err := h.read(); err != nil {
+			return err
+		}
 	}
 	if m.input = h.verdict(); m.input == "" || m.input == withHeader {
 		m.fields = h.fields
