@@ -29,7 +29,7 @@ var rows = [][]string{
 	{"sendoff/submit/dial"},
 	{"sendoff/submit/trust", "sendoff/submit/throttle", "sendoff/submit/rewrite", "sendoff/submit/spool", "sendoff/submit/maillog",
 		"sendoff/config/discover", "sendoff/config/edit"},
-	{"sendoff/submit/credential"},
+	{"sendoff/submit/credential", "sendoff/submit/compose"},
 	{"sendoff/config", "sendoff/submit/message", "sendoff/submit/smtp", "sendoff/submit/smtpd",
 		"sendoff/submit/queue"},
 	{"sendoff/submit/auth"},
