@@ -13,22 +13,23 @@ import (
 	"sendoff/submit/throttle"
 )
 
-// Somebody learns of it when mail does not leave: once when the fault of an account
-// for which something waits, or the oldest message that waits for it, passes
-// queue.AlarmTime, and once when neither is so any more. What was told is in a file of the
-// account's name, so that all runs of the queue together tell it once.
+// A person is told when the mail of an account does not leave: once when the account's
+// fault, or the oldest message that waits for the account, is older than
+// queue.AlarmTime, and once when both are over. A file for the account keeps what the
+// person was told, so that all runs of the queue together tell it once.
 
-// A delay is why mail does not leave by an account, as a file in the queue's folder keeps
-// it in JSON once a person was told.
+// A delay says why the mail of an account does not leave. Once a person was told, a
+// file in the queue's folder keeps the delay in JSON.
 type delay struct {
-	Account   string
-	Event     string    // notify.Fault or notify.Waiting
-	Since, At time.Time // At: when the file was written
-	Reason    string
-	Place     config.Override // of the configuration
+	Account string
+	Event   string    // notify.Fault or notify.Waiting
+	Since   time.Time // when the fault began, or the oldest message was queued
+	At      time.Time // when the file was written
+	Reason  string
+	Place   config.Override // the files of the account's configuration
 }
 
-// toldPrefix begins the names of these files.
+// toldPrefix begins the names of the files that keep a delay.
 const toldPrefix = "told-"
 
 func (r *run) writeTold(name string, d delay) error {
@@ -40,92 +41,95 @@ func (r *run) writeTold(name string, d delay) error {
 	return r.s.Queue.State.Write(name, text)
 }
 
-// alarmLock is the lock of the run that tells what there is to tell.
+// alarmLock is the lock of the run that compares delays with what a person was told.
 const alarmLock = "alarm"
 
-// toldStep is after what time the file is written again.
+// toldStep is the age at which the file of a delay is written again, because a sweep
+// removes old files.
 const toldStep = 24 * time.Hour
 
-// alarmStep is how often a runner looks for what a person should be told.
+// alarmStep is how often a runner looks for new delays.
 const alarmStep = time.Minute
 
-// alarm tells what is new to a person, once a minute or if now says so. Nothing
-// waits for that.
+// alarm tells a person of delays that are new, or over. It looks for them once in
+// alarmStep, or at once if now is set. It does not wait for the command that tells.
 func (r *run) alarm(ctx context.Context, now bool) {
-	defer r.spread(ctx)
-	if r.selection.Match != nil || !now && time.Since(r.alarmed).Abs() < alarmStep {
+	defer r.startTelling(ctx)
+	if r.selection.Match != nil || !now && time.Since(r.lastAlarm).Abs() < alarmStep {
 		return
 	}
-	r.alarmed = time.Now()
+	r.lastAlarm = time.Now()
 	release, err := r.s.Queue.State.LockWithin(alarmLock, time.Second)
 	if err != nil {
-		return // another run tells it, or nothing could be kept of what is told
+		return // another run looks for delays, or the folder cannot keep what is told
 	}
 	defer release()
-	delays, known := r.delays(), make(map[string]bool)
+	delays, wasTold := r.delays(), make(map[string]bool) // by the account's name
 	for _, name := range r.s.Queue.State.List() {
 		if !strings.HasPrefix(name, toldPrefix) {
 			continue
 		}
 		var told delay
-		unread := json.Unmarshal(r.s.Queue.State.Read(name), &told)
-		if unread == nil && delays[told.Account] != nil {
-			if known[told.Account] = true; time.Since(told.At) > toldStep { // or it would be swept
+		unreadable := json.Unmarshal(r.s.Queue.State.Read(name), &told)
+		if unreadable == nil && delays[told.Account] != nil {
+			if wasTold[told.Account] = true; time.Since(told.At) > toldStep {
 				r.writeTold(name, told)
 			}
 			continue
 		}
-		if err := r.s.Queue.State.Write(name, nil); err == nil && unread == nil { // or it would be told again and again
+		// While the disk takes no change of the file, tell nothing: each run would tell it again.
+		if err := r.s.Queue.State.Write(name, nil); err == nil && unreadable == nil {
 			r.tell(notify.Recovered, &told)
 		}
 	}
 	for account, d := range delays {
-		if !known[account] && r.writeTold(toldPrefix+throttle.KeyOf(account), *d) == nil { // or it would be told again and again
+		if !wasTold[account] && r.writeTold(toldPrefix+throttle.KeyOf(account), *d) == nil {
 			r.tell(d.Event, d)
 		}
 	}
 }
 
-// delays returns what there is to tell, by the account's name.
+// delays returns the delays that are older than queue.AlarmTime, by the account's name.
+// Of an account with a fault and an old message it returns the fault.
 func (r *run) delays() map[string]*delay {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	long := func(since time.Time) bool { return !since.IsZero() && time.Since(since) >= queue.AlarmTime }
-	oldest, places := make(map[string]time.Time), make(map[string]config.Override)
-	for _, k := range r.known {
-		name := k.by.AccountName()
-		if at, ok := oldest[name]; !ok || k.born.Before(at) {
-			oldest[name], places[name] = k.born, k.by.Place()
+	isLong := func(since time.Time) bool { return !since.IsZero() && time.Since(since) >= queue.AlarmTime }
+	oldest, files := make(map[string]time.Time), make(map[string]config.Override)
+	for _, entry := range r.known {
+		name := entry.choice.AccountName()
+		if at, ok := oldest[name]; !ok || entry.born.Before(at) {
+			oldest[name], files[name] = entry.born, entry.choice.Place()
 		}
 	}
 	all := make(map[string]*delay)
 	for name, at := range oldest {
-		if long(at) {
+		if isLong(at) {
 			reason := "the oldest message has waited since " + at.Local().Format("Jan _2 15:04")
-			all[name] = &delay{Account: name, Event: notify.Waiting, Since: at, Reason: reason, Place: places[name]}
+			all[name] = &delay{Account: name, Event: notify.Waiting, Since: at, Reason: reason, Place: files[name]}
 		}
 	}
 	for _, f := range throttle.Faults(r.s.Queue) {
-		if _, waits := oldest[f.Account]; waits && !f.Suspected() && (long(f.Since) || all[f.Account] != nil) {
-			all[f.Account] = &delay{Account: f.Account, Event: notify.Fault, Since: f.Since, Reason: f.Reason, Place: places[f.Account]}
+		if _, waits := oldest[f.Account]; waits && !f.Suspected() && (isLong(f.Since) || all[f.Account] != nil) {
+			all[f.Account] = &delay{Account: f.Account, Event: notify.Fault, Since: f.Since, Reason: f.Reason, Place: files[f.Account]}
 		}
 	}
 	return all
 }
 
-// spread runs the commands that tell a person what there is to tell, apart from the
-// sessions: others' mail waits for no command.
-func (r *run) spread(ctx context.Context) {
+// startTelling starts a goroutine that runs the command for each event, if there are
+// events: no session waits for the command.
+func (r *run) startTelling(ctx context.Context) {
 	if r.events.Begin() {
-		r.all.Go(func() {
+		r.goroutines.Go(func() {
 			r.events.TellAll(ctx)
 			r.wake()
 		})
 	}
 }
 
-// tell writes a line to the log and has the command run, as the configuration of the
-// account says. A bug on the way ends nothing else.
+// tell writes a line to the log and adds an event to those a person is told of, as the
+// configuration of the account says. A bug on the way is only logged.
 func (r *run) tell(event string, d *delay) {
 	r.s.Log.Fault(process.Guarded(func() {
 		s, err := r.s.Of(d.Place)

@@ -171,8 +171,8 @@ func TestTellBug(t *testing.T) {
 		s.Smarthosts.Secrets.Store = nil // the bug
 		r := s.newRun(Selection{})
 		r.tell(notify.Fault, &delay{Account: "work", Since: time.Now(), Reason: "a reason"})
-		r.spread(t.Context())
-		r.all.Wait()
+		r.startTelling(t.Context())
+		r.goroutines.Wait()
 	})
 }
 

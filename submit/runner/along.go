@@ -11,20 +11,20 @@ import (
 	"sendoff/submit/throttle"
 )
 
-// Entries go along with another message, in its session, where nothing else would
-// send them: no process outlives its caller here, or an entry has found all sessions
-// busy a moment ago, and until a runner looks again the smarthost would be idle. Its
-// caller waits meanwhile, so they have little time.
+// After a new message its session also sends entries of the queue, in two cases: no
+// process can be started here that outlives its caller and would send them; or an entry
+// has just found all sessions busy, and until a runner looks again the smarthost would
+// be idle. The caller of the new message waits meanwhile, so the time is short.
 const (
-	alongTime = 2 * time.Second // no entry is begun after
-	alongEnd  = 4 * time.Second // no command is waited for after
-	alongSize = 1 << 20         // octets of the largest message
-	alongAge  = time.Minute     // of the oldest entry that is not left to a runner
-	alongMost = 100             // so many of the oldest entries are looked at, and of the newest
+	alongTime = 2 * time.Second // no attempt begins after this time
+	alongEnd  = 4 * time.Second // no notify-command is waited for after this time
+	alongSize = 1 << 20         // the largest message, in octets
+	alongAge  = time.Minute     // an older entry that found all sessions busy is left to a runner
+	alongMost = 100             // how many of the oldest, and of the newest, entries are looked at
 )
 
-// TakesAlong reports whether entries may go along with a message of s. If so, its
-// session is to be kept for them.
+// TakesAlong reports whether the session of a new message should also send entries. If
+// so, the caller keeps the session for Along.
 func TakesAlong(s *submit.Submitter) bool {
 	if s.Queue == nil {
 		return false
@@ -44,14 +44,14 @@ func TakesAlong(s *submit.Submitter) bool {
 	return false
 }
 
-// hadNoSession reports whether an entry has found all sessions busy a moment ago.
+// hadNoSession reports whether a new entry was queued because all sessions were busy.
 func hadNoSession(s *submit.Submitter, e *queue.Entry) bool {
 	return e.Attempts == 0 && s.Schedule().IsDue(e) && time.Since(e.ID.Time()) <= alongAge
 }
 
-// Along sends entries of a in the session that a message has left to idle; nothing if
-// there is no session. If something runs the queue, only those that found all sessions
-// busy go along.
+// Along sends entries of a over the session that a new message has put into idle. It
+// does nothing if a is nil or idle is empty. If something runs the queue, Along sends
+// only entries that found all sessions busy.
 func (r *Runner) Along(ctx context.Context, a *config.Account, idle *smarthost.Idle) error {
 	if a == nil || idle.IsEmpty() {
 		return nil

@@ -14,20 +14,20 @@ import (
 	"sendoff/submit/throttle"
 )
 
-// An attempt is an entry on its way.
+// An attempt is one try to send an entry, which is claimed meanwhile.
 type attempt struct {
 	g       *group
 	s       *submit.Submitter
 	claim   *queue.Claim
 	request *submit.Request
 	job     *submit.Job
-	over    bool // it was settled, or given back
+	over    bool // the attempt was settled, or released
 
-	answered bool // the session did not end before the outcome
+	answered bool // the session did not break off before the outcome
 }
 
-// attempt prepares an entry to be sent. If that cannot be done, or there is nobody
-// left to send it to, the entry is settled.
+// attempt prepares an entry to be sent. It settles the entry and returns nil if the
+// entry cannot be prepared, or has no recipient to send to.
 func (g *group) attempt(c *queue.Claim) *attempt {
 	t := &attempt{g: g, s: g.s, claim: c, request: requestOf(c.Entry)}
 	if err := status.Guarded(t.prepare); err != nil {
@@ -35,7 +35,7 @@ func (g *group) attempt(c *queue.Claim) *attempt {
 		t.settle()
 		return nil
 	}
-	if len(t.job.To) == 0 { // aliases throw it away by now
+	if len(t.job.To) == 0 { // aliases have changed, and throw the message away
 		t.s.LogDiscarded(t.job)
 		t.settle()
 		return nil
@@ -43,7 +43,8 @@ func (g *group) attempt(c *queue.Claim) *attempt {
 	return t
 }
 
-// release gives the entry back as it was, to be tried in this run or another.
+// release ends the attempt without an outcome: the entry stays as it was, and this run
+// or another tries it.
 func (t *attempt) release() {
 	t.over = true
 	t.close()
@@ -51,25 +52,25 @@ func (t *attempt) release() {
 	t.g.push(t.claim.Entry)
 }
 
-// errLeft is the outcome of a mail that a server left to a new session, and for
-// which there was none.
-var errLeft = error(&throttle.Held{Err: status.Lost.Errorf("the server took no more mails in the session")})
+// errUntried is the outcome of a mail that the server wanted in a new session, if no
+// new session could be opened.
+var errUntried = error(&throttle.Held{Err: status.Lost.Errorf("the server took no more mails in the session")})
 
-// mail is the attempt as a session takes it. When it is over, the entry is
-// settled; or given back, if no server was asked for anybody.
+// mail returns the attempt in the form that a session sends. When every recipient has
+// a result, the entry is settled, or released if the server was asked for no recipient.
 func (t *attempt) mail() smtp.Mail {
-	asked := false
+	tried := false // the server was asked for at least one recipient
 	return t.s.Mail(t.job, func(r smtp.Result) {
-		if t.over { // after a bug
+		if t.over { // abort has ended the attempt
 			return
 		}
-		asked = asked || r.Err != errLeft
+		tried = tried || r.Err != errUntried
 		if r.Err == nil {
-			t.g.probing.Store(false) // a limit is over
+			t.g.probing.Store(false) // the server took the message: the limit is over
 		}
 		switch {
 		case !t.job.IsOver():
-		case asked:
+		case tried:
 			t.settle()
 		default:
 			t.release()
@@ -77,8 +78,8 @@ func (t *attempt) mail() smtp.Mail {
 	})
 }
 
-// prepare reads the message of the entry, or makes the notice that the entry has
-// become, and applies aliases and rules to it.
+// prepare opens the message of the entry, or makes the notice if the entry has become
+// one. It chooses the account, and applies aliases and the account's rules.
 func (t *attempt) prepare() (err error) {
 	if t.claim.Notice.IsZero() {
 		t.request.Message, err = message.Open(t.claim.Message(), t.claim.Size)
@@ -95,7 +96,7 @@ func (t *attempt) prepare() (err error) {
 	return err
 }
 
-// choiceOf returns what chooses the account of an entry.
+// choiceOf returns the choice of an account that an entry has recorded.
 func choiceOf(e *queue.Entry) config.Choice {
 	by := config.ParseChoice(e.Account)
 	if e.Sender != nil {
@@ -107,7 +108,8 @@ func choiceOf(e *queue.Entry) config.Choice {
 	return by
 }
 
-// requestOf makes of an entry what its caller asked for, but message and account.
+// requestOf returns the request that the caller of an entry made, for the recipients
+// that still wait. Message and account are left out.
 func requestOf(e *queue.Entry) *submit.Request {
 	r := &submit.Request{Sender: e.Sender, FullName: e.FullName, UserName: e.UserName}
 	r.Envelope = envelope.Envelope{Body: e.Body, Return: e.Return, ID: e.Envelope, RequireTLS: e.TLS}
@@ -128,7 +130,7 @@ func (t *attempt) close() {
 	}
 }
 
-// settle writes down what came of an attempt, which is over.
+// settle ends the attempt, and writes its outcome into the queue.
 func (t *attempt) settle() {
 	t.over = true
 	defer t.claim.Release()
@@ -136,11 +138,12 @@ func (t *attempt) settle() {
 	t.record()
 }
 
-// record writes down what came of an attempt.
+// record writes the outcome of the attempt into the queue: the entry is removed,
+// updated, turned into a notice, or moved to failed.
 func (t *attempt) record() {
 	e := t.claim.Entry
 	if t.s.SettleEntry(t.job, e) {
-		t.g.halted.Store(true)
+		t.g.suspended.Store(true)
 	}
 	t.answered = !t.broken()
 	switch {
@@ -157,7 +160,8 @@ func (t *attempt) record() {
 	}
 }
 
-// abort ends an attempt that has met a bug: nobody knows what became of it.
+// abort ends an attempt that has met a bug. Its outcome is unknown: the entry is tried
+// again, or given up if it is too old.
 func (t *attempt) abort(err error) {
 	if t.over {
 		return
@@ -175,7 +179,8 @@ func (t *attempt) abort(err error) {
 	t.postpone(status.OneLine(err))
 }
 
-// broken reports whether the session ended in the middle.
+// broken reports whether the session broke off, or the connection failed, before the
+// outcome.
 func (t *attempt) broken() bool {
 	return slices.ContainsFunc(t.job.Failures(), func(f submit.Failure) bool {
 		k := status.KindOf(f.Err)
@@ -183,8 +188,8 @@ func (t *attempt) broken() bool {
 	})
 }
 
-// postpone leaves the entry for another attempt, for a reason that is not one of its
-// recipients', if there is one.
+// postpone leaves the entry for a later attempt. reason is what concerns the entry as a
+// whole; "": each recipient has a reason of its own.
 func (t *attempt) postpone(reason string) {
 	e := t.claim.Entry
 	e.Attempts++

@@ -21,90 +21,92 @@ import (
 	"sendoff/submit/throttle"
 )
 
-// A group is the entries of one account that are to be tried.
+// A group is the entries of one account that are due.
 type group struct {
-	r       *run
-	s       *submit.Submitter // with the entries' configuration
-	account *config.Account   // nil if it is not to be had now
-	key     groupKey
-	waits   time.Time // the account's fault forbids an attempt before
-	release func()    // the lock of who is probing; nil if it is not had
+	r            *run
+	s            *submit.Submitter // has the entries' configuration
+	account      *config.Account   // nil: the account cannot be loaded
+	key          groupKey
+	notBefore    time.Time // the account's fault or rate forbids attempts until then
+	releaseProbe func()    // releases throttle.Probe; nil: this group does not hold it
 
-	halted  atomic.Bool // the account takes no more now: its sessions end
-	probing atomic.Bool // one message at a time finds out whether a limit is over
+	suspended atomic.Bool // the account takes no more mail now: its sessions end
+	probing   atomic.Bool // send one message at a time, to find out whether a limit is over
 
-	// r.mu is over these.
-	waiting  []pending // those not tried yet
-	sorted   bool      // the one to be tried first is the last
-	sessions int       // that are at work, or on their way
-	open     bool      // one of them was ready for mail
+	// r.mu protects the fields below.
+	waiting  []pending // entries that were not tried yet
+	sorted   bool      // waiting is sorted, the entry to try first at its end
+	sessions int       // how many sessions are open, or being opened
+	loggedIn bool      // one of the sessions was ready for mail
 }
 
-// A groupKey tells groups apart: two configurations may each have an account
-// that logs in as the other's does.
+// A groupKey tells groups apart. It has the configuration too, because accounts of
+// two configurations may have the same server, user and secret.
 type groupKey struct {
-	place   config.Override
-	account string // throttle.Key, or throttle.KeyOf
+	files   config.Override // name the configuration
+	account string          // throttle.Key, or throttle.KeyOf
 }
 
-// pending is an entry of a group that is not tried yet.
+// A pending is an entry of a group that was not tried yet.
 type pending struct {
 	id       queue.ID
-	backlog  bool // it has waited for long
+	backlog  bool // the entry is older than freshTime
 	attempts int
 }
 
-// freshTime is how long an entry waits until it belongs to the backlog.
+// freshTime is the age from which an entry belongs to the backlog.
 const freshTime = time.Hour
 
 func newPending(id queue.ID, attempts int) pending {
 	return pending{id, time.Since(id.Time()) > freshTime, attempts}
 }
 
-// before puts fresh mail before a backlog, and mail with few attempts before other.
-func (w pending) before(other pending) int {
-	if w.backlog != other.backlog {
-		if w.backlog {
+// compare returns a negative number if p is to be tried before other: fresh mail goes
+// before the backlog, then mail with fewer attempts, then the older entry.
+func (p pending) compare(other pending) int {
+	if p.backlog != other.backlog {
+		if p.backlog {
 			return 1
 		}
 		return -1
 	}
-	return cmp.Or(cmp.Compare(w.attempts, other.attempts), cmp.Compare(w.id, other.id))
+	return cmp.Or(cmp.Compare(p.attempts, other.attempts), cmp.Compare(p.id, other.id))
 }
 
-// perSession is how many entries are worth another session.
+// perSession is how many waiting entries justify one more session.
 const perSession = 5
 
-// take gives the group an entry that is due. The lock is held.
-func (g *group) take(ctx context.Context, id queue.ID, k *known) {
-	k.taken = true
-	g.add(id, k.attempts)
+// take gives the group an entry that is due. The caller holds r.mu.
+func (g *group) take(ctx context.Context, id queue.ID, entry *knownEntry) {
+	entry.inGroup = true
+	g.add(id, entry.attempts)
 	switch {
 	case g.sessions == 0:
 		g.r.groups[g.key] = g
 		g.sessions++
-		g.r.all.Go(func() { g.run(ctx, throttle.SlotTime) })
-	case g.open && !g.probing.Load(): // a login that fails, fails once
+		g.r.goroutines.Go(func() { g.run(ctx, throttle.SlotTime) })
+	case g.loggedIn && !g.probing.Load(): // before the first login, one session finds out whether it works
 		g.grow(ctx)
 	}
 }
 
-// add puts an entry among those not tried yet. The lock is held.
+// add puts an entry among those not tried yet. The caller holds r.mu.
 func (g *group) add(id queue.ID, attempts int) {
 	g.waiting, g.sorted = append(g.waiting, newPending(id, attempts)), false
 }
 
-// grow begins further sessions if there are entries for them. The lock is held.
+// grow begins further sessions if enough entries wait. The caller holds r.mu.
 func (g *group) grow(ctx context.Context) {
-	g.open = true
+	g.loggedIn = true
 	for !g.probing.Load() && g.sessions < min(g.s.Config.Sessions, (len(g.waiting)+perSession-1)/perSession) {
 		g.sessions++
-		g.r.all.Go(func() { g.run(ctx, 0) })
+		g.r.goroutines.Go(func() { g.run(ctx, 0) })
 	}
 }
 
-// ready is called when a session is, before each message. It reports whether
-// there may be no other in this session, because this one is a probe.
+// ready is called before each message of a session that is ready for mail. It reports
+// whether the message is a probe: the session must not send another message before the
+// outcome of this one is known.
 func (g *group) ready(ctx context.Context) (isProbe bool) {
 	g.r.mu.Lock()
 	defer g.r.mu.Unlock()
@@ -112,11 +114,11 @@ func (g *group) ready(ctx context.Context) (isProbe bool) {
 	return g.probing.Load()
 }
 
-// restrain begins a group as a limit that was met, f, and the account's rate
-// permit.
+// restrain makes a new group wait, or probe, if the account's rate or f demands it.
+// f is the account's fault; nil: it has none.
 func (g *group) restrain(f *throttle.Fault) {
 	if h := new(throttle.Held); errors.As(g.s.Throttle().Pace(g.account, false), &h) {
-		g.waits = h.Until
+		g.notBefore = h.Until
 		return
 	}
 	if f == nil || !f.Limit {
@@ -124,25 +126,27 @@ func (g *group) restrain(f *throttle.Fault) {
 	}
 	release, err := g.s.Throttle().Probe(g.key.account)
 	if errors.Is(err, queue.ErrBusy) {
-		g.waits = time.Now().Add(probeWait)
+		g.notBefore = time.Now().Add(probeWait)
 		return
 	}
 	g.probing.Store(true)
-	g.release = release
+	g.releaseProbe = release
 }
 
-// probeWait is how long to leave it to others to find out whether a limit is over.
+// probeWait is how long a group waits while another process probes whether a limit is
+// over.
 const probeWait = 5 * time.Second
 
+// pop returns the entry to try first; false: no entry waits, or the group is suspended.
 func (g *group) pop() (queue.ID, bool) {
 	g.r.mu.Lock()
 	defer g.r.mu.Unlock()
 	last := len(g.waiting) - 1
-	if last < 0 || g.halted.Load() {
+	if last < 0 || g.suspended.Load() {
 		return "", false
 	}
 	if !g.sorted {
-		slices.SortFunc(g.waiting, func(a, b pending) int { return b.before(a) })
+		slices.SortFunc(g.waiting, func(a, b pending) int { return b.compare(a) })
 		g.sorted = true
 	}
 	first := g.waiting[last]
@@ -156,18 +160,19 @@ func (g *group) push(e *queue.Entry) {
 	g.add(e.ID, e.Attempts)
 }
 
-// run tries entries of the group over sessions, one after the other. With the
-// last who does so the group ends: what it has left is for another look.
+// run tries entries of the group over one session after the other. When the last run
+// of a group returns, the group ends; a later look finds the entries that are left.
+// patience is how long to wait for a session slot of the account.
 func (g *group) run(ctx context.Context, patience time.Duration) {
 	defer g.end(ctx)
 	bug := process.Guarded(func() {
 		if g.account == nil {
-			g.giveUpOld()
+			g.giveUpTooOld()
 		}
-		var left []smtp.Mail // by a server to a new session
-		defer func() { submit.Fail(left, errLeft) }()
-		for more := g.account != nil; more && ctx.Err() == nil; {
-			more = g.session(ctx, patience, &left)
+		var untried []smtp.Mail // mails that the server wants in a new session
+		defer func() { submit.Fail(untried, errUntried) }()
+		for another := g.account != nil; another && ctx.Err() == nil; {
+			another = g.session(ctx, patience, &untried)
 		}
 	})
 	if bug != nil {
@@ -175,42 +180,43 @@ func (g *group) run(ctx context.Context, patience time.Duration) {
 	}
 }
 
+// end ends one run of the group, and the group after its last run.
 func (g *group) end(ctx context.Context) {
 	g.r.events.Add(g.s.Event(notify.Dropped).TakeDropped(g.s.Queue))
-	g.r.spread(ctx)
+	g.r.startTelling(ctx)
 	g.r.mu.Lock()
 	defer g.r.mu.Unlock()
 	if g.sessions--; g.sessions > 0 {
 		return
 	}
-	if g.release != nil {
-		g.release()
+	if g.releaseProbe != nil {
+		g.releaseProbe()
 	}
-	for _, w := range g.waiting {
-		if k := g.r.known[w.id]; k != nil {
-			k.taken = false
+	for _, p := range g.waiting {
+		if entry := g.r.known[p.id]; entry != nil {
+			entry.inGroup = false
 		}
 	}
 	delete(g.r.groups, g.key)
 	g.r.wake()
 }
 
-// giveUpOld is called when the account could not be used: its entries wait, but for
-// those that are too old for that.
-func (g *group) giveUpOld() {
+// giveUpTooOld is called when no session could be opened with the account. It gives
+// up the entries that are too old; the other entries wait.
+func (g *group) giveUpTooOld() {
 	f := g.s.Throttle().Fault(g.key.account)
 	g.r.mu.Lock()
 	all := slices.Clone(g.waiting)
-	alone := g.sessions == 1
+	isOnlySession := g.sessions == 1
 	g.r.mu.Unlock()
-	if f == nil || !alone { // what one session was refused for is no fault of another
+	if f == nil || !isOnlySession { // the group's other sessions may still send the entries
 		return
 	}
-	for _, w := range all {
-		if !g.s.Schedule().TooOld(w.id.Time(), f.Tries) { // nor is a notice
+	for _, p := range all {
+		if !g.s.Schedule().TooOld(p.id.Time(), f.Tries) { // if the entry became a notice, that is younger still
 			continue
 		}
-		c, err := g.s.Queue.Claim(w.id)
+		c, err := g.s.Queue.Claim(p.id)
 		if err != nil {
 			continue
 		}
@@ -224,13 +230,14 @@ func (g *group) giveUpOld() {
 	}
 }
 
-// session sends what is left, and entries, over one session. It reports whether
-// another session is worth while, for what is left then, among others.
-func (g *group) session(ctx context.Context, patience time.Duration, left *[]smtp.Mail) (more bool) {
-	var first *attempt
-	var begun []*attempt
-	if len(*left) == 0 {
-		if first = g.next(); first == nil { // before a session is opened for nothing
+// session sends over one session the mails that are untried, and then entries. It
+// leaves in untried the mails that the server did not take in this session. It reports
+// whether the group should open another session.
+func (g *group) session(ctx context.Context, patience time.Duration, untried *[]smtp.Mail) (another bool) {
+	var first *attempt   // was begun before the session is opened
+	var begun []*attempt // the last maxBegun attempts of the session
+	if len(*untried) == 0 {
+		if first = g.next(); first == nil { // no entry waits: open no session
 			return false
 		}
 		begun = append(begun, first)
@@ -243,27 +250,27 @@ func (g *group) session(ctx context.Context, patience time.Duration, left *[]smt
 		}
 		err := status.Bug.Errorf("internal error in %s: %v", process.PanicPlace(), p)
 		for _, t := range begun {
-			t.abort(err) // the others' mail must not suffer
+			t.abort(err) // the bug ends only the attempts of this session
 		}
 		if session != nil {
 			session.End()
 		}
 	}()
 	sender, _ := g.account.Address()
-	s, stays := g.s, g.probing.Load() // once the outcome of the probe is known, others follow
-	session, err := s.Pool().Get(ctx, g.account, rewrite.New(s.Config, s.Identity, g.account).HelloName(sender), patience, stays)
+	s, keepOpen := g.s, g.probing.Load() // if the server takes the probe, the session sends the next entries
+	session, err := s.Pool().Get(ctx, g.account, rewrite.New(s.Config, s.Identity, g.account).HelloName(sender), patience, keepOpen)
 	if err != nil {
 		if first != nil {
 			first.release()
 		}
 		if !errors.As(err, new(*throttle.Held)) {
-			g.giveUpOld()
+			g.giveUpTooOld()
 		}
 		return false
 	}
 	isProbe := false
-	for again := true; again; {
-		*left, err = session.Send(ctx, *left, func() (smtp.Mail, bool) {
+	for sending := true; sending; {
+		*untried, err = session.Send(ctx, *untried, func() (smtp.Mail, bool) {
 			t := first
 			if first = nil; t == nil && !isProbe && ctx.Err() == nil {
 				t = g.next()
@@ -275,20 +282,21 @@ func (g *group) session(ctx context.Context, patience time.Duration, left *[]smt
 			isProbe = g.ready(ctx)
 			return t.mail(), true
 		})
-		if again = stays && err == nil && len(*left) == 0 && session.More(); again {
+		if sending = keepOpen && err == nil && len(*untried) == 0 && session.More(); sending {
 			first, isProbe = g.next(), false
-			again = first != nil
+			sending = first != nil
 		}
 	}
 	s.Smarthosts.Put(session, err)
-	return err == nil || len(*left) > 0 || slices.ContainsFunc(begun, func(t *attempt) bool { return t.answered })
+	return err == nil || len(*untried) > 0 || slices.ContainsFunc(begun, func(t *attempt) bool { return t.answered })
 }
 
-// maxBegun is more than the attempts that a session has at once.
+// maxBegun is how many attempts a session remembers. Fewer can be without an outcome at
+// the same time.
 const maxBegun = 100
 
-// next returns an attempt at the next entry that is nobody else's; nil if there
-// is none.
+// next begins an attempt at the next entry that can be claimed. It returns nil if no
+// entry is left, or if the account or the selection allows no further attempt.
 func (g *group) next() *attempt {
 	for {
 		if until := g.r.selection.until; !until.IsZero() && time.Now().After(until) {
@@ -304,18 +312,18 @@ func (g *group) next() *attempt {
 		}
 		if g.s.Throttle().Pace(g.account, true) != nil {
 			t.release()
-			g.halted.Store(true)
+			g.suspended.Store(true)
 			return nil
 		}
 		return t
 	}
 }
 
-// try begins an attempt at an entry, unless there is a reason not to.
+// try claims an entry and begins an attempt. It returns nil if there can be none now.
 func (g *group) try(id queue.ID) *attempt {
 	c, err := g.s.Queue.Claim(id)
 	switch {
-	case errors.Is(err, queue.ErrBusy), errors.Is(err, queue.ErrGone): // perhaps for minutes, or until it is swept
+	case errors.Is(err, queue.ErrBusy), errors.Is(err, queue.ErrGone): // another process sends the entry, or has sent it
 		g.r.holds.busy(id)
 		g.r.forget(id)
 		return nil
@@ -324,7 +332,7 @@ func (g *group) try(id queue.ID) *attempt {
 		return nil
 	}
 	if !g.r.selection.Now && !g.s.Schedule().IsDue(c.Entry) {
-		c.Release() // somebody else was faster
+		c.Release() // another process has just tried the entry
 		g.r.forget(id)
 		return nil
 	}
@@ -332,7 +340,7 @@ func (g *group) try(id queue.ID) *attempt {
 		g.record(id, c.Done(), true)
 		return nil
 	}
-	if c.Client != nil && c.Attempts == 0 { // later attempts are not the user's doing
+	if c.Client != nil && c.Attempts == 0 { // user-rate counts a message at its first attempt only
 		if until, ok := g.s.Throttle().UserPace(*c.Client, true); !ok {
 			c.Release()
 			g.r.holds.change(id, func(held *hold) { held.until = until })
@@ -348,8 +356,9 @@ func (g *group) try(id queue.ID) *attempt {
 	return g.attempt(c)
 }
 
-// record notes whether what became of an entry is on the disk. If it is not, the
-// entry is still there, and is left alone for a while.
+// record notes whether the outcome of an entry was written to the disk; err says why
+// not. An entry whose outcome was not written is still in the queue, and is not tried
+// for a while. done says that no recipient of the entry waits any more.
 func (g *group) record(id queue.ID, err error, done bool) {
 	if err != nil {
 		g.s.Log.Fault(fmt.Errorf("queue entry %s: %w", id, err))

@@ -8,20 +8,22 @@ import (
 	"sendoff/submit/queue"
 )
 
-// Holds keep entries from being tried that look as if they could be. Without them a
-// disk that is full would have one mail sent again and again.
+// Holds remember in memory which entries not to try, although their files say that
+// they are due. Without them, one message would be sent again and again while the disk
+// is full.
 type holds struct {
 	mu   sync.Mutex
 	byID map[queue.ID]hold
 }
 
-// A hold keeps an entry from being tried: what became of the last attempt is not
-// in its file, somebody else is at work on it, or its user has submitted too much.
+// A hold says until when an entry is not tried, because the outcome of the last
+// attempt could not be written, another process works on the entry, or its user has
+// reached user-rate. The zero value forbids nothing.
 type hold struct {
 	until    time.Time
-	failures int
-	busy     time.Duration // somebody else is at work on it: how long it was left alone
-	done     bool          // every recipient is settled: it need only be removed
+	failures int           // how often the outcome could not be written
+	busy     time.Duration // how long the entry was last held because another process had it
+	done     bool          // no recipient waits any more: the entry need only be removed
 }
 
 func (h *holds) of(id queue.ID) hold {
@@ -39,8 +41,8 @@ func (h *holds) change(id queue.ID, f func(*hold)) {
 	h.byID[id] = held
 }
 
-// record remembers that what became of an entry could not be written, or
-// forgets that. By s it may be tried again.
+// record holds an entry whose outcome could not be written, for longer each time, as s
+// says. If err is nil, the outcome was written, and record removes the hold.
 func (h *holds) record(id queue.ID, err error, done bool, s queue.Schedule) {
 	if err == nil {
 		h.mu.Lock()
@@ -55,15 +57,13 @@ func (h *holds) record(id queue.ID, err error, done bool, s queue.Schedule) {
 	})
 }
 
-// How long an entry is left alone that somebody else is at work on: at first,
-// and at most.
+// How long an entry is held because another process works on it.
 const (
-	minBusy = time.Second
+	minBusy = time.Second // at first; each next time is twice as long
 	maxBusy = 10 * time.Second
 )
 
-// busy keeps an entry from being tried for a moment, because another process is at
-// work on it, and for longer if that was so before.
+// busy holds an entry because another process works on it.
 func (h *holds) busy(id queue.ID) {
 	h.change(id, func(held *hold) {
 		maps.DeleteFunc(h.byID, func(_ queue.ID, other hold) bool {

@@ -10,24 +10,24 @@ import (
 	"sendoff/submit/queue"
 )
 
-// TestLine holds that a group tries fresh mail before a backlog, and in each what
-// has few attempts first, in whatever order the entries came, and that many which
-// come in any order take no time that matters.
+// TestLine holds that a group tries fresh mail before the backlog, and mail with fewer
+// attempts first in each, in whatever order the entries came; and that the order of a
+// great number of entries takes no noticeable time.
 func TestLine(t *testing.T) {
-	const many = 100_000 // with time for each that grows with their number, this takes minutes
+	const many = 100_000 // a quadratic algorithm would take minutes
 	s := new(submit.Submitter)
 	g := &group{r: New(s).newRun(Selection{}), s: s, sessions: 1}
 	var want []pending
 	for range many {
 		id := queue.NewID(time.Now().Add(-time.Duration(rand.N(1000))*time.Minute - 30*time.Second))
-		w := newPending(id, rand.N(40))
-		want = append(want, w)
-		g.take(t.Context(), id, &known{attempts: w.attempts})
+		p := newPending(id, rand.N(40))
+		want = append(want, p)
+		g.take(t.Context(), id, &knownEntry{attempts: p.attempts})
 	}
-	slices.SortFunc(want, pending.before)
-	for n, w := range want {
-		if id, ok := g.pop(); !ok || id != w.id {
-			t.Fatalf("%s is number %d instead of %s", id, n, w.id)
+	slices.SortFunc(want, pending.compare)
+	for n, p := range want {
+		if id, ok := g.pop(); !ok || id != p.id {
+			t.Fatalf("%s is number %d instead of %s", id, n, p.id)
 		}
 	}
 }

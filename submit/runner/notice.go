@@ -19,10 +19,9 @@ import (
 	"sendoff/submit/status"
 )
 
-// giveUp ends an entry that has recipients left for whom there is no further
-// try. Its sender is told, by the entry itself, which becomes the notice: so
-// there is one at most, whatever happens in between. If nobody can be told by
-// mail, the entry goes to the failed ones.
+// giveUp gives up an entry for its recipients that failed. The entry itself becomes the
+// notice to its sender, so that there is never more than one notice, even after a
+// crash. If nobody can be told by mail, the entry moves to failed.
 func (t *attempt) giveUp() {
 	e := t.claim.Entry
 	if t.accountsFault() || !t.job.MakeNotice(e) {
@@ -39,14 +38,15 @@ func (t *attempt) giveUp() {
 	t.g.push(e)
 }
 
-// accountsFault reports whether the account is to blame, which could not send
-// a notice either.
+// accountsFault reports whether a failure is the account's fault. The account could
+// then not send a notice either.
 func (t *attempt) accountsFault() bool {
 	return slices.ContainsFunc(t.job.Failures(), func(f submit.Failure) bool { return status.KindOf(f.Err).Scope() == status.Account })
 }
 
-// settleNotice writes down what came of a notice. One that is refused is not
-// tried again, and there is no notice of it.
+// settleNotice writes the outcome of a notice into the queue. A notice that is refused
+// moves to failed; it is not tried again, and causes no other notice (RFC 5321
+// section 6.1).
 func (t *attempt) settleNotice() {
 	e := t.claim.Entry
 	failures := t.job.Failures()
@@ -62,7 +62,8 @@ func (t *attempt) settleNotice() {
 	t.postpone(e.Reason)
 }
 
-// fail puts an entry among those that a person must look at, and tells one.
+// fail moves an entry to failed, where a person must look at it, and adds the event of
+// which the person is told.
 func (g *group) fail(c *queue.Claim) {
 	err := cmp.Or(c.Update(), c.Fail())
 	g.record(c.ID, err, false)
@@ -73,11 +74,11 @@ func (g *group) fail(c *queue.Claim) {
 	g.r.events.Add(g.s.Event(notify.Failed, notify.AboutEntry(c.Entry)...))
 }
 
-// maxReturned is how much of a header a notice returns, in octets.
+// maxReturned is how much of the message's header a notice returns, in octets.
 const maxReturned = 64 << 10
 
-// notice makes the message that tells the sender of an entry what has failed
-// (RFC 3464), without an account. It is the same at each attempt.
+// notice makes the message that tells the sender of an entry which recipients failed
+// (RFC 3464). The caller chooses the account. Each attempt makes the same message.
 func notice(s *submit.Submitter, c *queue.Claim) (*submit.Request, error) {
 	e := c.Entry
 	boundary := string(e.ID) + ".notice"
@@ -124,8 +125,7 @@ func notice(s *submit.Submitter, c *queue.Claim) (*submit.Request, error) {
 	return r, err
 }
 
-// deliveryStatus writes the part of a notice that programs read (RFC 3464
-// section 2).
+// deliveryStatus writes the part of a notice that is for programs (RFC 3464 section 2).
 func deliveryStatus(s *submit.Submitter, line func(string, ...any), boundary string, e *queue.Entry) {
 	line("--%s", boundary)
 	line("Content-Type: message/delivery-status")
@@ -155,8 +155,9 @@ func deliveryStatus(s *submit.Submitter, line func(string, ...any), boundary str
 	line("")
 }
 
-// wrap breaks text at spaces into parts of some 70 characters. What is longer, such
-// as a link, stays whole as long as a line of a message can hold it.
+// wrap breaks text at spaces into lines of some 70 characters. It cuts a longer word,
+// such as a link, only if a line of a message could not hold the word (RFC 5322 section
+// 2.1.1: 998 characters).
 func wrap(text string) []string {
 	const longest = 800
 	var parts []string
@@ -175,7 +176,7 @@ func wrap(text string) []string {
 	return append(parts, part)
 }
 
-// copyHeader writes the header of a message, cut where it gets long.
+// copyHeader writes the header of a message, without the lines after maxReturned.
 func copyHeader(w io.Writer, message io.Reader) {
 	r := bufio.NewReader(io.LimitReader(message, maxReturned))
 	for {

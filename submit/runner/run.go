@@ -15,41 +15,43 @@ import (
 	"sendoff/submit/throttle"
 )
 
-// A run is work on what is due. The entries of an account are a group, which
-// goes on by itself, so that an account that takes its time holds up no other.
-// Each look at the queue gives what has become due to its group:
+// A run tries entries that are due. The entries of one account form a group. Each
+// group has goroutines of its own, so that a slow account does not delay the others.
+// Each look at the queue gives the entries that have become due to their groups:
 //
 //	look ── known entry ── its choice of an account ── group ── sessions
 type run struct {
 	*Runner
-	selection Selection
-	alarmed   time.Time // a person was told of what there is to tell
-	tidied    time.Time
-	all       sync.WaitGroup // sessions of groups
-	sent      atomic.Int32   // see Outcome
-	givenUp   atomic.Int32   // likewise
-	ended     chan struct{}  // has a value if a group has ended, or all is told
+	selection  Selection
+	lastAlarm  time.Time // when alarm last looked for news
+	lastTidy   time.Time
+	sent       atomic.Int32   // Outcome.Sent
+	givenUp    atomic.Int32   // Outcome.GivenUp
+	wakeUp     chan struct{}  // gets a value when a group ends, or all events are told
+	goroutines sync.WaitGroup // those of groups, and of commands that tell a person
 
-	mu       sync.Mutex // is over all that follows, and over the groups
-	known    map[queue.ID]*known
-	groups   map[groupKey]*group         // that are at work
-	configs  map[config.Override]*loaded // of this look, by their place
-	accounts map[config.Choice]*group    // of this look, by what an entry says of its account
+	mu       sync.Mutex // protects the fields below, and the fields of groups that say so
+	known    map[queue.ID]*knownEntry
+	groups   map[groupKey]*group               // the groups that have sessions
+	configs  map[config.Override]*loadedConfig // by the files that entries name; each look loads them anew
+	accounts map[config.Choice]*group          // by the choice of entries; each look finds them anew
 }
 
-// known is what a run has read of an entry that it has not tried since.
-type known struct {
-	by       config.Choice
-	born     time.Time
-	attempts int
-	last     time.Time // see dueAfter
-	next     time.Time
-	other    bool // the Selection is not about it
-	taken    bool // a group has it
+// A knownEntry is what a run has read of an entry and still needs. After an attempt
+// the run reads the entry anew.
+type knownEntry struct {
+	choice     config.Choice // decides which account sends the entry
+	born       time.Time
+	attempts   int
+	last       time.Time // queue.Entry.LastTried
+	next       time.Time
+	unselected bool // Selection.Match does not want the entry
+	inGroup    bool // the entry was given to a group, which will try it
 }
 
-// loaded is a Submitter with the configuration of entries, or why there is none.
-type loaded struct {
+// A loadedConfig is a Submitter with the configuration of entries. If err is not nil,
+// the configuration could not be loaded, and s has that of the user who runs the queue.
+type loadedConfig struct {
 	s   *submit.Submitter
 	err error
 }
@@ -57,29 +59,30 @@ type loaded struct {
 // wake ends the sleep of whoever runs r.
 func (r *run) wake() {
 	select {
-	case r.ended <- struct{}{}:
+	case r.wakeUp <- struct{}{}:
 	default:
 	}
 }
 
-// tidyTime is how often a run removes what crashes and former accounts left.
+// tidyTime is how often a run removes files that crashes or former accounts have left.
 const tidyTime = time.Minute
 
 func (r *run) tidy() {
-	if time.Since(r.tidied) < tidyTime {
+	if time.Since(r.lastTidy) < tidyTime {
 		return
 	}
-	r.tidied = time.Now()
+	r.lastTidy = time.Now()
 	if err := r.s.Queue.Sweep(); err != nil {
-		r.s.Log.Fault(err) // what it left is in nobody's way
+		r.s.Log.Fault(err) // files that could not be removed disturb nobody
 	}
 	r.events.Add(r.s.Event(notify.Dropped).TakeDropped(r.s.Queue))
 	r.s.Pool().Secrets.Dialer.Sweep()
 }
 
-// look reads what it does not know of the queue, and starts work on what is due
-// if begin says so. It returns how many entries there are, and when the next of
-// those is due that nobody here works on; the zero time if there is none.
+// look reads the entries that are new to the run. If begin is set, it also gives each
+// entry that is due to its group, which starts to send. It returns how many entries
+// the queue has, and when the next entry is due that is in no group; zero: there is
+// no such entry.
 func (r *run) look(ctx context.Context, begin bool) (next time.Time, left int, err error) {
 	r.tidy()
 	ids, err := r.s.Queue.IDs()
@@ -91,25 +94,25 @@ func (r *run) look(ctx context.Context, begin bool) (next time.Time, left int, e
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.configs, r.accounts = make(map[config.Override]*loaded), make(map[config.Choice]*group) // as files may have changed
+	r.configs, r.accounts = make(map[config.Override]*loadedConfig), make(map[config.Choice]*group) // the files may have changed
 	before := r.known
-	r.known = make(map[queue.ID]*known, len(ids))
+	r.known = make(map[queue.ID]*knownEntry, len(ids))
 	for _, id := range ids {
-		k := before[id]
-		if k == nil {
-			k = r.read(id)
+		entry := before[id]
+		if entry == nil {
+			entry = r.read(id)
 		}
-		if k == nil {
+		if entry == nil {
 			continue
 		}
-		r.known[id] = k
+		r.known[id] = entry
 		left++
-		if k.taken {
+		if entry.inGroup {
 			continue
 		}
-		at, g := r.due(id, k, begin)
+		at, g := r.due(id, entry, begin)
 		if g != nil && begin && ctx.Err() == nil {
-			g.take(ctx, id, k)
+			g.take(ctx, id, entry)
 		} else if next.IsZero() || at.Before(next) {
 			next = at
 		}
@@ -117,8 +120,8 @@ func (r *run) look(ctx context.Context, begin bool) (next time.Time, left int, e
 	return next, left, nil
 }
 
-// read reads an entry; it returns nil if it cannot.
-func (r *run) read(id queue.ID) *known {
+// read reads an entry. It returns nil if the entry is gone or cannot be read.
+func (r *run) read(id queue.ID) *knownEntry {
 	e, err := r.s.Queue.Read(id)
 	if err != nil {
 		if errors.As(err, new(*queue.Bad)) {
@@ -126,26 +129,27 @@ func (r *run) read(id queue.ID) *known {
 		}
 		return nil
 	}
-	return &known{
-		by: choiceOf(e), born: e.Born(), attempts: e.Attempts, last: e.LastTried(), next: e.Next,
-		other: r.selection.Match != nil && !r.selection.Match(e),
+	return &knownEntry{
+		choice: choiceOf(e), born: e.Born(), attempts: e.Attempts, last: e.LastTried(), next: e.Next,
+		unselected: r.selection.Match != nil && !r.selection.Match(e),
 	}
 }
 
-// due returns the group of an entry that is due, or when it will be.
-func (r *run) due(id queue.ID, k *known, begin bool) (at time.Time, g *group) {
+// due returns the group of an entry that may be tried now. If the entry must wait, or
+// is not selected, the group is nil, and at is when the entry is due.
+func (r *run) due(id queue.ID, entry *knownEntry, begin bool) (at time.Time, g *group) {
 	now := begin && r.selection.Now
-	if !now && !r.s.Schedule().Due(k.last, k.next) {
-		return k.next, nil
+	if !now && !r.s.Schedule().Due(entry.last, entry.next) {
+		return entry.next, nil
 	}
 	if held := r.holds.of(id).until; time.Now().Before(held) {
 		return held, nil
 	}
-	if k.other {
+	if entry.unselected {
 		return time.Now(), nil
 	}
-	if g = r.group(k.by, begin); g.waits.After(time.Now()) {
-		return g.waits, nil
+	if g = r.group(entry.choice, begin); g.notBefore.After(time.Now()) {
+		return g.notBefore, nil
 	}
 	if only := r.selection.account; only != "" && only != g.key.account {
 		return time.Now(), nil
@@ -160,59 +164,59 @@ func (r *run) forget(id queue.ID) {
 	delete(r.known, id)
 }
 
-// group finds the group of the entries that have their account by that choice.
-// An account that is not to be had now is a group as well, whose fault is noted
-// if begin says so.
-func (r *run) group(by config.Choice, begin bool) *group {
-	g := r.accounts[by]
+// group returns the group of the entries with that choice of an account. If the
+// account cannot be loaded, the group has no account, and if begin is set, the reason
+// is noted as a fault.
+func (r *run) group(choice config.Choice, begin bool) *group {
+	g := r.accounts[choice]
 	if g == nil {
-		g = r.find(by, begin)
-		r.accounts[by] = g
+		g = r.findGroup(choice, begin)
+		r.accounts[choice] = g
 	}
 	return g
 }
 
-func (r *run) find(by config.Choice, begin bool) *group {
-	place := by.Place()
-	c := r.configs[place]
+func (r *run) findGroup(choice config.Choice, begin bool) *group {
+	files := choice.Place()
+	c := r.configs[files]
 	if c == nil {
-		c = new(loaded)
-		if c.s, c.err = r.s.Of(place); c.err != nil {
+		c = new(loadedConfig)
+		if c.s, c.err = r.s.Of(files); c.err != nil {
 			c.s = r.s
 		}
 		if c.err == nil {
-			r.s.Throttle().Forget(throttle.KeyOf(place))
+			r.s.Throttle().Forget(throttle.KeyOf(files))
 		}
-		r.configs[place] = c
+		r.configs[files] = c
 	}
 	g := &group{r: r, s: c.s}
-	g.key.place, g.key.account = place, throttle.KeyOf(place)
+	g.key.files, g.key.account = files, throttle.KeyOf(files)
 	err := c.err
 	if err == nil {
-		if g.account, _, err = c.s.Config.Choose(by); err == nil {
-			r.s.Throttle().Forget(throttle.KeyOf(by))
+		if g.account, _, err = c.s.Config.Choose(choice); err == nil {
+			r.s.Throttle().Forget(throttle.KeyOf(choice))
 			g.key.account = throttle.Key(g.account)
 		} else {
-			g.key.account = throttle.KeyOf(by)
+			g.key.account = throttle.KeyOf(choice)
 		}
 	}
-	if at := r.groups[g.key]; at != nil {
-		return at
+	if running := r.groups[g.key]; running != nil {
+		return running
 	}
 	f := g.s.Throttle().Fault(g.key.account)
 	if f != nil && f.Suspected() {
-		f = nil // what one message was refused for holds back no other
+		f = nil // the refusal of one message does not make the other messages wait
 	}
 	switch {
 	case begin && (r.selection.Now || f == nil || g.s.Throttle().Due(f)):
 		if err != nil {
 			g.account = nil
-			g.s.Log.Fault(g.s.Throttle().Note(g.key.account, by.CommandLine.Account, err, nil))
+			g.s.Log.Fault(g.s.Throttle().Note(g.key.account, choice.CommandLine.Account, err, nil))
 		} else {
 			g.restrain(f)
 		}
 	case f != nil && !g.s.Throttle().Due(f):
-		g.waits = f.Next
+		g.notBefore = f.Next
 	}
 	return g
 }

@@ -9,14 +9,15 @@
 //	runner.go    who runs a queue: once, until it is empty, each interval
 //	run.go       one run: what is due, by account
 //	group.go     the entries of an account, over few sessions
-//	attempt.go   an entry on its way, and what becomes of it
-//	notice.go    entries that are given up, and the notice of that (RFC 3464)
+//	attempt.go   one attempt to send an entry, and its outcome
+//	notice.go    entries that are given up, and the notice to the sender (RFC 3464)
 //	alarm.go     tells a person when mail does not leave
-//	hold.go      entries that are left alone for a while
+//	hold.go      entries that no run tries before a time
+//	along.go     entries that use the session of a new message
 //
 // The package must not know argv, listening sockets or lists.
 //
-// Errors: only the queue's; what becomes of mail is in its entries and in the log.
+// Errors: only the queue's. The outcome of a message is in its entry and in the log.
 package runner
 
 import (
@@ -35,9 +36,9 @@ import (
 
 // A Runner runs a queue.
 type Runner struct {
-	s      *submit.Submitter // with the queue, and the configuration of whoever runs it
+	s      *submit.Submitter // has the queue, and the configuration of the user who runs it
 	holds  holds
-	events notify.List // of which a person is still to be told
+	events notify.List // a person must still be told of these
 }
 
 // New returns a Runner of the queue of s.
@@ -45,23 +46,24 @@ func New(s *submit.Submitter) *Runner {
 	return &Runner{s: s, holds: holds{byID: make(map[queue.ID]hold)}}
 }
 
-// A Selection says which entries a pass is about.
+// A Selection says which entries a pass tries. The zero value selects all that are due.
 type Selection struct {
-	Now   bool                      // those whose time has not come, too
-	Match func(e *queue.Entry) bool // nil: all
+	Now   bool                      // try entries before they are due, too
+	Match func(e *queue.Entry) bool // reports whether to try an entry; nil: try all
 
-	account string    // if not "", those of the account that has this key; see Along
-	until   time.Time // if not zero, none is begun after
+	account string    // throttle.Key of the only account to use; "": use all. See Along.
+	until   time.Time // begin no attempt after this time; zero: no limit
 }
 
-// An Outcome is what a pass has come to.
+// An Outcome is the result of a pass.
 type Outcome struct {
-	Next          time.Time // when the next entry is due; zero: none is left
-	Left          int       // entries
-	Sent, GivenUp int       // messages: to all recipients that were left; for at least one
+	Next    time.Time // when the next entry is due; zero: no entry is left
+	Left    int       // how many entries are left in the queue
+	Sent    int       // how many messages all their waiting recipients got
+	GivenUp int       // how many messages are given up for at least one recipient
 }
 
-// String says for people, in a line, what became of messages.
+// String describes the outcome for people, in one line.
 func (o Outcome) String() string {
 	var parts []string
 	if o.Sent > 0 {
@@ -85,38 +87,40 @@ func (o Outcome) String() string {
 	return fmt.Sprintf("%s, %d %s; mailq says why", strings.Join(parts, ", "), o.Left, waits)
 }
 
-// Pass tries what is due, each account in as few sessions as will do, several
-// accounts at once. An error is the queue's.
+// Pass tries the selected entries once, several accounts at the same time, and each
+// account in as few sessions as possible. It returns an error only if it cannot read
+// the queue.
 func (r *Runner) Pass(ctx context.Context, selection Selection) (o Outcome, err error) {
 	work := r.newRun(selection)
 	if o.Next, o.Left, err = work.look(ctx, true); err != nil {
 		return o, err
 	}
-	work.all.Wait()
+	work.goroutines.Wait()
 	if o.Next, o.Left, err = work.look(ctx, false); err == nil {
 		work.alarm(ctx, true)
-		work.all.Wait()
+		work.goroutines.Wait()
 	}
 	o.Sent, o.GivenUp = int(work.sent.Load()), int(work.givenUp.Load())
 	return o, err
 }
 
-// Settle writes down what came of j, whose entry is claimed.
+// Settle writes the outcome of j into the queue. The caller holds c, the claim of the
+// job's entry.
 func (r *Runner) Settle(c *queue.Claim, j *submit.Job) {
 	work := r.newRun(Selection{})
 	t := &attempt{g: &group{r: work, s: r.s}, s: r.s, claim: c, job: j}
 	t.record()
-	work.spread(context.Background())
-	work.all.Wait()
+	work.startTelling(context.Background())
+	work.goroutines.Wait()
 }
 
 func (r *Runner) newRun(selection Selection) *run {
-	return &run{Runner: r, selection: selection, ended: make(chan struct{}, 1), groups: make(map[groupKey]*group)}
+	return &run{Runner: r, selection: selection, wakeUp: make(chan struct{}, 1), groups: make(map[groupKey]*group)}
 }
 
-// UntilEmpty runs the queue until it is empty, at the times that its entries have;
-// if another process does so already, it returns at once. The error is in the log,
-// too.
+// UntilEmpty runs the queue until it is empty: it tries each entry when the entry is
+// due. If another process runs the queue already, UntilEmpty returns nil at once. It
+// also writes its error to the log.
 func (r *Runner) UntilEmpty(ctx context.Context) (err error) {
 	defer func() {
 		if err != nil {
@@ -142,11 +146,11 @@ func (r *Runner) UntilEmpty(ctx context.Context) (err error) {
 	}
 }
 
-// endTime is how long a runner that has found the queue empty may take to end.
+// endTime is how long UntilEmpty waits for the lock of another runner, which may just
+// have found the queue empty and be about to end.
 const endTime = 100 * time.Millisecond
 
-// Forever is the runner of the queue until ctx ends, whether anything is in it or
-// not.
+// Forever runs the queue until ctx ends, even while the queue is empty.
 func (r *Runner) Forever(ctx context.Context) {
 	for ctx.Err() == nil {
 		r.s.Log.Fault(status.Guarded(func() error {
@@ -160,21 +164,21 @@ func (r *Runner) Forever(ctx context.Context) {
 		}))
 		select {
 		case <-ctx.Done():
-		case <-time.After(time.Second): // somebody else's runner has to end, or the disk to be mended
+		case <-time.After(time.Second): // another process runs the queue, or the disk fails
 		}
 	}
 }
 
-// maxPoll is how long the runner does not look for new entries.
+// maxPoll is the longest time between two looks for new entries.
 const maxPoll = time.Second
 
 // run runs the queue until it is empty, or until ctx ends: it looks again whenever
-// something may have become due. Unless it is to go on forever, it leaves entries for
-// which only another process can have the secret, so that such a one can start a
-// runner.
+// an entry may have become due. If forever is false, it also ends when it lacks the
+// secrets of all entries that are left, and returns these entries: a process that has
+// the secrets can then start a runner.
 func (r *Runner) run(ctx context.Context, forever bool) (left map[queue.ID]bool, err error) {
 	work := r.newRun(Selection{})
-	defer work.all.Wait()
+	defer work.goroutines.Wait()
 	for {
 		seen, err := r.s.Queue.Changed()
 		if err != nil {
@@ -184,7 +188,7 @@ func (r *Runner) run(ctx context.Context, forever bool) (left map[queue.ID]bool,
 		if err == nil {
 			work.alarm(ctx, n == 0)
 		}
-		left := work.lacking()
+		left := work.lackingSecrets()
 		isDone := !forever && n == len(left) && !r.events.IsTelling()
 		if err != nil || isDone || ctx.Err() != nil {
 			return left, err
@@ -195,28 +199,29 @@ func (r *Runner) run(ctx context.Context, forever bool) (left map[queue.ID]bool,
 	}
 }
 
-// lacking returns the entries for which this process lacks something.
-func (r *run) lacking() map[queue.ID]bool {
+// lackingSecrets returns the entries that this process cannot send because it lacks an
+// environment variable with their secret.
+func (r *run) lackingSecrets() map[queue.ID]bool {
 	if !r.s.Unwritten.Lacks() {
 		return nil
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	entries := make(map[queue.ID]bool)
-	for id, k := range r.known {
-		if !k.taken && r.s.Unwritten.LacksFor(r.group(k.by, false).key.account) {
+	for id, entry := range r.known {
+		if !entry.inGroup && r.s.Unwritten.LacksFor(r.group(entry.choice, false).key.account) {
 			entries[id] = true
 		}
 	}
 	return entries
 }
 
-// sleep waits until next, if that is not zero, or until a group has ended or
-// something in the queue's folder has changed since it was seen. The time that
-// it waits is not the clock's, which may be set back meanwhile.
+// sleep waits until next (zero: no limit), until a group has ended, or until the
+// queue's folder has changed since the time seen. It also measures the wait with the
+// monotonic clock, because the system's clock may be set back meanwhile.
 func (r *run) sleep(ctx context.Context, next, seen time.Time) error {
 	poll := min(maxPoll, max(r.s.Config.Retry[0].Duration/4, 50*time.Millisecond))
-	begin, whole := time.Now(), time.Until(next)
+	begin, whole := time.Now(), time.Until(next) // whole: the full wait, if next is not zero
 	for {
 		wait := poll
 		if !next.IsZero() {
@@ -225,14 +230,14 @@ func (r *run) sleep(ctx context.Context, next, seen time.Time) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-r.ended:
+		case <-r.wakeUp:
 			return nil
 		case <-time.After(wait):
 		}
 		r.alarm(ctx, false)
 		now, err := r.s.Queue.Changed()
 		if err != nil {
-			return err // the folder is gone
+			return err // somebody has removed the queue's folder
 		}
 		if now != seen || !next.IsZero() && (time.Since(begin) >= whole || !time.Now().Before(next)) {
 			return nil
@@ -240,8 +245,9 @@ func (r *run) sleep(ctx context.Context, next, seen time.Time) error {
 	}
 }
 
-// Every calls pass, which runs the queue, each interval until ctx ends. If pass is
-// about all entries, no other process runs the queue meanwhile.
+// Every calls pass, which runs the queue once, and again after each interval, until
+// ctx ends or pass returns an error. If all says that pass tries all entries, Every
+// holds the lock of the runner meanwhile, so that no other process runs the queue.
 func (r *Runner) Every(ctx context.Context, interval time.Duration, all bool, pass func() error) error {
 	var release func()
 	defer func() {
@@ -251,7 +257,7 @@ func (r *Runner) Every(ctx context.Context, interval time.Duration, all bool, pa
 	}()
 	for {
 		if release == nil && all && r.s.Queue != nil {
-			release, _ = r.s.Queue.State.Lock(spool.RunnerLock) // or a runner is still there
+			release, _ = r.s.Queue.State.Lock(spool.RunnerLock) // another runner may have it until it ends
 		}
 		if err := pass(); err != nil {
 			return err
