@@ -10,8 +10,9 @@ import (
 	"sendoff/submit/status"
 )
 
-// Blame puts the refusal of a sender that is the account's own on the account: the
-// fault is not the message's, and no recipient's.
+// Blame changes the error of a refused sender into a temporary error of the account, if
+// from is an address of the account: the fault is then not the message's or a
+// recipient's. It returns all other errors as they are.
 func Blame(a *config.Account, from envelope.Address, err error) error {
 	var refusal *smtp.Refusal
 	own, ok := a.Address()
@@ -20,9 +21,9 @@ func Blame(a *config.Account, from envelope.Address, err error) error {
 		return err
 	}
 	c := status.Of(err)
-	badSender := c.Subject == 1 && (c.Detail == 7 || c.Detail == 8)
-	named := c.Subject == 7 && strings.Contains(refusal.Reply.String(), from.String())
-	if !badSender && !named {
+	isBadSender := c.Subject == 1 && (c.Detail == 7 || c.Detail == 8) // RFC 3463 section 3.2
+	namesSender := c.Subject == 7 && strings.Contains(refusal.Reply.String(), from.String())
+	if !isBadSender && !namesSender {
 		return err
 	}
 	c.Class = 4

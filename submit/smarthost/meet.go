@@ -12,25 +12,26 @@ import (
 	"sendoff/submit/status"
 )
 
-// A Meeting is how far Meet came with one hop.
+// A Meeting is the result of Meet for one hop.
 type Meeting struct {
 	dial.Hop
-	Reached   Step
-	Err       error       // why not further; nil if the server is ready for a login
-	Server    smtp.Server // as far as Meet came
+	Reached   Step        // the step that failed, if Err is not nil
+	Err       error       // nil: the server is ready for a login
+	Server    smtp.Server // what Meet learned of the server before Err
 	Classical bool        // TLS works OnlyClassical
 }
 
-// A Step is one of the way to a server.
+// A Step is a part of opening a session.
 type Step uint8
 
 const (
-	Connecting Step = iota
-	Securing
-	Greeting
+	Connecting Step = iota // the connection, to the host or through a proxy
+	Securing               // the trust anchors, and the TLS handshake
+	Greeting               // the server's greeting, and EHLO
 )
 
-// Meet goes the way of a session with a over one hop, but without a login.
+// Meet opens a session with a over one hop as a delivery does, but does not log in, and
+// closes the session. hello is our name in EHLO.
 func (o *Opener) Meet(ctx context.Context, a *config.Account, hello string, h dial.Hop) Meeting {
 	ctx, cancel := Limit(ctx, a)
 	defer cancel()
@@ -54,10 +55,10 @@ func (o *Opener) Meet(ctx context.Context, a *config.Account, hello string, h di
 			return verify(cs)
 		}
 	}
-	way := &opening{Opener: o, account: a, hello: hello}
-	session, err := way.begin(ctx, h, conn, c)
-	m.Classical = way.classical
-	if h.Guess && errors.Is(err, smtp.ErrNoTLS) { // a delivery then speaks in the other way
+	attempt := &opening{Opener: o, account: a, hello: hello}
+	session, err := attempt.begin(ctx, h, conn, c)
+	m.Classical = attempt.classical
+	if h.Guess && errors.Is(err, smtp.ErrNoTLS) { // a delivery tries the other scheme next
 		err = status.Connection.With(status.Connection.Code(), err)
 	}
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package smarthost opens a session with an account that is ready for mail, and keeps
-// the session for the next mail.
+// Package smarthost opens a session that is ready for mail with the server of an
+// account, and keeps the session for the next mail.
 //
 //	account ── rests? (throttle) ── secret (login) ─┐ while
 //	   └ server ── targets ── hops ── connection ───┴─ TLS ── login ──> session
@@ -10,9 +10,9 @@
 //
 // The package must not know messages, entries of the queue, or who they are from.
 //
-// Errors: those of dial, trust, login and smtp, before the first MAIL of scope
-// Account; throttle.TooSoon, if the account must not log in now; throttle.Held, if
-// all its sessions are taken.
+// Errors: those of dial, trust, login and smtp, which have the scope Account before the
+// first MAIL; throttle.TooSoon, if the account must not log in now; throttle.Held, if
+// the account has as many sessions as it may have.
 package smarthost
 
 import (
@@ -36,14 +36,14 @@ import (
 	"sendoff/submit/trust"
 )
 
-// Time limits before MAIL: somebody may be waiting.
+// Time limits before MAIL. They are short, because a person may be waiting.
 const (
-	readyTime  = 60 * time.Second // all of it together
-	oddTime    = 5 * time.Second  // until a person hears that the port is odd
-	silentTime = 10 * time.Second // until a TLS handshake is tried in another way
+	readyTime  = 60 * time.Second // for everything before MAIL, without the setting timeout
+	oddTime    = 5 * time.Second  // of silence before a person hears that the port does not fit the scheme
+	silentTime = 10 * time.Second // of silence before the TLS handshake is repeated with classical key shares
 )
 
-// securities says in terms of a session what config.Schemes says of TLS.
+// securities translates the TLS column of config.Schemes into options of a session.
 var securities = [...]smtp.Security{
 	config.NoTLS:       smtp.None,
 	config.ImplicitTLS: smtp.Implicit,
@@ -55,25 +55,26 @@ type Opener struct {
 	Dialer   *dial.Dialer
 	Secrets  *login.Secrets
 	Throttle *throttle.Throttle // nil: no account is held back
-	Log      *maillog.Log       // may be nil
-	Console  *status.Console    // may be nil
-	Trace    func(smtp.Line)    // sees the dialogue; may be nil
+	Log      *maillog.Log       // nil: nothing is logged
+	Console  *status.Console    // nil: no person is told anything
+	Trace    func(smtp.Line)    // gets each line of the dialogue; may be nil
 	Patience time.Duration      // smtp.Options.Patience
-	Own      []net.Listener     // sockets that we serve: no mail may go there
-	Quiet    bool               // the caller cannot mend an account, and hears of nothing that only costs time
+	Own      []net.Listener     // sockets that this process serves: mail to them would go round in a circle
+	Quiet    bool               // do not warn of what only costs time: the caller cannot change the account
 }
 
-// Options is what else is wanted of a session.
+// Options are the optional parts of Open.
 type Options struct {
 	Login    *login.Login // nil: Open starts one
-	KeepOpen bool         // the session shall carry more mails than one
+	KeepOpen bool         // the session may carry more than one Deliver
 }
 
-// Open returns a session with a that is ready for mail, and where it goes. hello is
-// our name in EHLO. A fault of the way leads on to the next address, and then to the
-// next server; a refused login, a bad certificate or a missing secret would only be
-// repeated there. An access token may be revoked before its time: only when another
-// one is refused too is it a login that failed.
+// Open returns a session with a that is ready for mail, and the hop that it uses. hello
+// is our name in EHLO. After a fault of the connection Open tries the next address, and
+// then the next server. After a refused login, a bad certificate or a missing secret it
+// tries no other, because they would fail in the same way. If the server refuses an
+// access token, which may have been revoked, Open gets another token once; only if the
+// server refuses that too has the login failed.
 func (o *Opener) Open(ctx context.Context, a *config.Account, hello string, want Options) (*smtp.Session, dial.Hop, error) {
 	l, err := want.Login, RefuseOwn(a, o.Own)
 	if l == nil && err == nil {
@@ -82,28 +83,28 @@ func (o *Opener) Open(ctx context.Context, a *config.Account, hello string, want
 	if err == nil && l != nil && !o.Secrets.Store.Interactive {
 		err = o.Throttle.Refused(a, func() (credential.Secret, error) { return l.Secret(ctx) })
 	}
-	way := &opening{Opener: o, account: a, hello: hello, login: l, keepOpen: want.KeepOpen}
+	attempt := &opening{Opener: o, account: a, hello: hello, login: l, keepOpen: want.KeepOpen}
 	var session *smtp.Session
 	if err == nil {
-		session, err = way.search(ctx)
+		session, err = attempt.search(ctx)
 	}
 	if token := l.Revoked(ctx, err); !token.IsZero() {
 		o.Remark("the access token was refused before its time; getting another")
 		l.Close()
 		if l, err = o.Login(ctx, a, token); err == nil {
-			way = &opening{Opener: o, account: a, hello: hello, login: l, keepOpen: want.KeepOpen}
-			session, err = way.search(ctx)
+			attempt = &opening{Opener: o, account: a, hello: hello, login: l, keepOpen: want.KeepOpen}
+			session, err = attempt.search(ctx)
 		}
 	}
 	err = l.Blame(ctx, err)
 	l.Close()
 	o.note(ctx, a, l, err)
-	return session, way.hop, err
+	return session, attempt.hop, err
 }
 
-// Login starts to fetch the secret of a, but asks no provider for an access token
-// while the account rests. refused is an access token that is not to be used again;
-// it may be zero.
+// Login starts to fetch the secret of a. If a's logins rest (throttle.Rest) and the
+// secret may be an access token, it returns throttle.TooSoon instead, and asks no
+// provider. refused is an access token not to use again; zero: there is none.
 func (o *Opener) Login(ctx context.Context, a *config.Account, refused credential.Secret) (*login.Login, error) {
 	if login.NeedsToken(a) && !o.Secrets.Store.Interactive {
 		if err := o.Throttle.Rest(a); err != nil {
@@ -113,7 +114,7 @@ func (o *Opener) Login(ctx context.Context, a *config.Account, refused credentia
 	return o.Secrets.Start(ctx, a, refused)
 }
 
-// note tells the throttle how the opening of a session went.
+// note tells the throttle that a session was opened, or why it was not.
 func (o *Opener) note(ctx context.Context, a *config.Account, l *login.Login, err error) {
 	switch {
 	case err == nil:
@@ -123,32 +124,35 @@ func (o *Opener) note(ctx context.Context, a *config.Account, l *login.Login, er
 		_, err = o.Throttle.Met(a, err, "")
 		o.Log.Fault(err)
 	case status.KindOf(err) == status.AuthFailed && l != nil:
-		secret, _ := l.Secret(ctx) // none: no access token was to be had
+		secret, _ := l.Secret(ctx) // zero if the provider gave no access token
 		o.Log.Fault(o.Throttle.Note(throttle.Key(a), a.Name, err, &secret))
 	default:
 		o.Log.Fault(o.Throttle.Note(throttle.Key(a), a.Name, err, nil))
 	}
 }
 
-// Leaves reports whether err is a server's word that it ends the session.
+// Leaves reports whether err is a reply 421: the server closes the session (RFC 5321
+// section 3.8).
 func Leaves(err error) bool {
 	refusal := new(smtp.Refusal)
 	return errors.As(err, &refusal) && refusal.Reply.Code == 421
 }
 
-// Limit bounds all that is before MAIL in a session with a.
+// Limit returns ctx with the time limit for opening a session with a: the account's
+// timeout, or else readyTime.
 func Limit(ctx context.Context, a *config.Account) (context.Context, context.CancelFunc) {
 	limit := cmp.Or(a.Timeout.Duration, readyTime)
 	return context.WithTimeoutCause(ctx, limit, notReady(limit))
 }
 
+// search tries the addresses of all servers, and returns the first session.
 func (o *opening) search(ctx context.Context) (*smtp.Session, error) {
 	ctx, cancel := Limit(ctx, o.account)
 	defer cancel()
 	for n, server := range o.account.Servers {
 		targets, err := o.Dialer.Targets(ctx, o.account, server)
 		if err != nil {
-			o.missed(err)
+			o.noteUnreached(err)
 		}
 		for m, t := range targets {
 			others := len(o.account.Servers) - n - 1 + len(targets) - m - 1
@@ -157,46 +161,48 @@ func (o *opening) search(ctx context.Context) (*smtp.Session, error) {
 			}
 		}
 	}
-	return nil, cmp.Or(o.failure, o.unreached) // who was reached can say more than who was not
+	return nil, cmp.Or(o.failure, o.unreached) // the failure of a server that answered says more
 }
 
-// An opening is the search for a session.
+// An opening is the state of one Open.
 type opening struct {
 	*Opener
 	account            *config.Account
 	hello              string // our name in EHLO
 	login              *login.Login
 	keepOpen           bool
-	failure, unreached error    // the first of each: that of the way which should have worked
-	hop                dial.Hop // the last one
-	classical          bool     // the last handshake was made with classical key shares only
+	failure, unreached error    // the first error after, and the first without, a connection
+	hop                dial.Hop // the hop that was tried last
+	classical          bool     // the last handshake used only classical key shares
 }
 
-func (o *opening) missed(err error) {
+// noteUnreached notes why a server or an address could not be connected to.
+func (o *opening) noteUnreached(err error) {
 	o.Remark(err.Error())
 	o.unreached = cmp.Or(o.unreached, err)
 }
 
-// try opens a session with t. If there is neither a session nor an error, the other
-// targets are to be tried, which get their share of the time.
+// try opens a session with t. If it returns neither a session nor an error, the caller
+// tries the next target. The time that is left is shared between the addresses of t and
+// the other targets, whose number is others.
 func (o *opening) try(ctx context.Context, t dial.Target, others int) (*smtp.Session, error) {
 	a := o.account
-	tlsConfig, err := tlsConfig(a, t) // before anything else: authorities are read in the meantime
+	tlsConfig, err := tlsConfig(a, t) // first, because it reads the trust anchors while we connect
 	if err != nil {
 		return nil, err
 	}
 	hops := o.Dialer.Hops(ctx, a, t)
 	for hops.Left() > 0 {
-		part, done := share(ctx, others+1)
-		conn, h, err := hops.Connect(part)
-		done()
+		partCtx, cancel := withShare(ctx, others+1)
+		conn, h, err := hops.Connect(partCtx)
+		cancel()
 		if err != nil {
-			o.missed(err)
+			o.noteUnreached(err)
 			break
 		}
-		part, done = share(ctx, others+hops.Left()+1)
-		session, err := o.begin(part, h, conn, tlsConfig)
-		done()
+		partCtx, cancel = withShare(ctx, others+hops.Left()+1)
+		session, err := o.begin(partCtx, h, conn, tlsConfig)
+		cancel()
 		if err == nil || !o.goesOn(t, err) || ctx.Err() != nil {
 			return session, err
 		}
@@ -206,7 +212,7 @@ func (o *opening) try(ctx context.Context, t dial.Target, others int) (*smtp.Ses
 	return nil, nil
 }
 
-// tlsConfig returns how to speak TLS with t; nil for a target without TLS.
+// tlsConfig returns the TLS configuration for t; nil: the scheme of t is without TLS.
 func tlsConfig(a *config.Account, t dial.Target) (*tls.Config, error) {
 	if t.Server.Way().TLS == config.NoTLS {
 		return nil, nil
@@ -214,8 +220,8 @@ func tlsConfig(a *config.Account, t dial.Target) (*tls.Config, error) {
 	return trust.Config(a, t.Name, t.Prove)
 }
 
-// goesOn reports whether another address of t may do better than the one that failed
-// with err. At each address of localhost there may be another server.
+// goesOn reports whether to try the next address of t after one has failed with err.
+// The addresses of localhost may have different servers.
 func (o *opening) goesOn(t dial.Target, err error) bool {
 	switch status.KindOf(err) {
 	case status.Connection:
@@ -226,7 +232,8 @@ func (o *opening) goesOn(t dial.Target, err error) bool {
 	return false
 }
 
-func share(ctx context.Context, addresses int) (context.Context, context.CancelFunc) {
+// withShare returns ctx with an equal share of its time for one of several addresses.
+func withShare(ctx context.Context, addresses int) (context.Context, context.CancelFunc) {
 	deadline, _ := ctx.Deadline()
 	part := time.Until(deadline) / time.Duration(addresses)
 	return context.WithTimeoutCause(ctx, part, notReady(part))
@@ -236,10 +243,10 @@ func notReady(limit time.Duration) error {
 	return fmt.Errorf("not ready for mail within %s", limit.Round(time.Second/10))
 }
 
-// begin makes a session of a connection. If the TLS handshake is lost, begin tries
-// once more over another connection, with a ClientHello of one packet: post-quantum
-// key shares make a longer one, which some firewalls and old servers do not take.
-// That this has worked is remembered for a day.
+// begin opens a session over conn. If the server does not answer the TLS handshake,
+// begin connects once more, with classical key shares: the ClientHello then fits into
+// one packet. With post-quantum key shares it is longer, and some firewalls and old
+// servers drop it. If the second handshake works, that is remembered for a day.
 func (o *opening) begin(ctx context.Context, h dial.Hop, conn net.Conn, c *tls.Config) (*smtp.Session, error) {
 	if o.classical = c != nil && o.Dialer.Is(h, dial.ClassicalOnly); c == nil || o.classical {
 		return o.start(ctx, h, conn, smtp.Options{TLS: trust.WithClassicalShares(c, nil)})
@@ -257,27 +264,29 @@ func (o *opening) begin(ctx context.Context, h dial.Hop, conn net.Conn, c *tls.C
 	if unreached != nil {
 		return nil, err
 	}
-	session, again := o.start(ctx, h, conn, smtp.Options{TLS: trust.WithClassicalShares(c, func() { o.classical = true })})
-	if o.classical {
+	session, errClassical := o.start(ctx, h, conn, smtp.Options{TLS: trust.WithClassicalShares(c, func() { o.classical = true })})
+	if o.classical { // this handshake worked
 		o.Dialer.Remember(h, dial.ClassicalOnly)
 		o.Log.Line("address", false, "relay", h.Name, "address", h.Endpoint(), "warning", "TLS works "+OnlyClassical)
 		o.caution(status.Insecure.Errorf("TLS with %s works %s", h, OnlyClassical))
-		return session, again
+		return session, errClassical
 	}
 	return nil, err
 }
 
-// OnlyClassical says how TLS works where a longer ClientHello is lost.
+// OnlyClassical is the warning for people where a longer ClientHello is lost; "TLS
+// works" stands before it.
 const OnlyClassical = "only with classical key shares: something on the way takes no ClientHello of more than one packet"
 
+// start opens a session over conn. options has the TLS settings; start adds all others.
 func (o *opening) start(ctx context.Context, h dial.Hop, conn net.Conn, options smtp.Options) (*smtp.Session, error) {
 	a := o.account
-	way := h.Server.Way()
+	scheme := h.Server.Way()
 	o.hop = h
 	options.Host = h.Name
 	options.Name = o.hello
-	options.Security = securities[way.TLS]
-	options.LMTP = way.LMTP
+	options.Security = securities[scheme.TLS]
+	options.LMTP = scheme.LMTP
 	options.OneFlight = a.OneFlight
 	options.KeepOpen = o.keepOpen
 	options.MaxRecipients = a.MaxRecipients
@@ -297,8 +306,8 @@ func (o *opening) start(ctx context.Context, h dial.Hop, conn net.Conn, options 
 		options.Auth = o.login.Auth
 	}
 	o.Remark("connected to " + h.String())
-	if odd := way.Odd(h.Port); odd != "" {
-		options.Host = h.HostPort() // for hints
+	if odd := scheme.Odd(h.Port); odd != "" {
+		options.Host = h.HostPort() // with the port, by which a hint finds the scheme that fits
 		defer o.Console.TellAfter(oddTime, fmt.Sprintf("nothing heard yet from %s; %s", h, odd))()
 	}
 	session, err := smtp.Open(ctx, conn, options)
@@ -312,7 +321,7 @@ func (o *opening) start(ctx context.Context, h dial.Hop, conn net.Conn, options 
 	return session, err
 }
 
-// caution says what costs time with each mail, and what a person can do about it.
+// caution warns a person of what costs time with each mail, with a hint at the remedy.
 func (o *Opener) caution(err error) {
 	if o.Quiet {
 		return
@@ -323,7 +332,7 @@ func (o *Opener) caution(err error) {
 	}
 }
 
-// Remark puts into the dialogue what neither side said.
+// Remark adds a line to the traced dialogue that neither side sent.
 func (o *Opener) Remark(text string) {
 	if o.Trace != nil {
 		o.Trace(smtp.Line{From: '*', Text: text})

@@ -8,16 +8,16 @@ import (
 	"sendoff/submit/status"
 )
 
-// RefuseOwn returns an error if mail for a would come back to one of sockets, which we
-// serve ourselves.
+// RefuseOwn returns an error of kind Config if a server of a is one of sockets, which
+// this process serves: mail would come back to us without end.
 func RefuseOwn(a *config.Account, sockets []net.Listener) error {
 	for _, server := range a.Servers {
 		for _, l := range sockets {
-			own := server.Kind() == config.Socket && sameFile(server.Path, l.Addr().String())
+			isOwn := server.Kind() == config.Socket && sameFile(server.Path, l.Addr().String())
 			if tcp, ok := l.Addr().(*net.TCPAddr); ok && tcp.Port == server.Port {
-				own = server.Local()
+				isOwn = server.Local()
 			}
-			if own {
+			if isOwn {
 				return status.Config.Errorf("account %s: its server, %s, is the socket that is served here", a.Name, server)
 			}
 		}
