@@ -20,37 +20,37 @@ import (
 
 // A Fault is why an account cannot be used:
 //
-//	a login failed    nobody tries again before its time, but a person at a
-//	                  terminal, or a process with another secret
-//	a limit was met   all obey it, as limit.go says
-//	anything else     runs of the queue try again in its time
+//	a login failed    before Next, only a person at a terminal or a process with
+//	                  another secret tries again
+//	a limit was met   all processes wait, as limit.go says
+//	anything else     runs of the queue wait until Next
 //
-// A limit is forgotten when a message is taken, anything else when a session is
-// ready for mail, for whatever server and user the account has then.
+// A limit is forgotten when the server takes a message; any other fault when a session
+// is ready for mail, even if the account has another server or user by then.
 type Fault struct {
-	Account  string    // its name; "" is a configuration that cannot be loaded
+	Account  string    // the account's name; "": the configuration cannot be loaded
 	Login    bool      // a login failed
-	Limit    bool      // a limit was met, which ends when a message is taken
+	Limit    bool      // the account has met a limit of its provider
 	Reason   string    // in words, on one line
-	Failures int       // so many, one after the other
-	Since    time.Time // the first of them
-	At       time.Time // the last
-	Next     time.Time // no attempt before
+	Failures int       // how many attempts in a row have failed
+	Since    time.Time // when the first of them failed
+	At       time.Time // when the last of them failed
+	Next     time.Time // no attempt before this time
 
-	Tries []time.Time // some attempts, for queue.Schedule.TooOld
+	Tries []time.Time // some of the attempts, for queue.Schedule.TooOld
 
-	MetBy []string // the messages that have met the limit, while they are too few to be sure
-	Salt  string   // with it and a secret that failed,
-	Hash  []string // hashSecret gives one of these
+	MetBy []string // the IDs of the messages that met the limit; nil once it is more than suspected
+	Salt  string   // for hashSecret
+	Hash  []string // what hashSecret returns for the secrets that failed
 
-	lack bool   // this process lacks a thing that another one may have; never in a file
-	file string // its name in the queue's folder, if it was read from there
+	lack bool   // only this process lacks something (credential.ErrNoVariable); never in a file
+	file string // the name of the file that the fault was read from; "": none
 }
 
 // faultPrefix begins the names of the files of faults.
 const faultPrefix = "fault-"
 
-// readFault returns the fault in a file; nil if there is none.
+// readFault returns the fault in a file; nil: the file does not exist or has no fault.
 func readFault(q *queue.Queue, name string) *Fault {
 	f := &Fault{file: name}
 	if err := json.Unmarshal(q.State.Read(name), f); err != nil {
@@ -59,7 +59,7 @@ func readFault(q *queue.Queue, name string) *Fault {
 	return f
 }
 
-// writeJSON writes v as the text of a file.
+// writeJSON has write store v in JSON as the text of a file.
 func writeJSON(write func(name string, text []byte) error, name string, v any) error {
 	text, err := json.Marshal(v)
 	if err != nil {
@@ -68,9 +68,11 @@ func writeJSON(write func(name string, text []byte) error, name string, v any) e
 	return write(name, text)
 }
 
-// iterations make guessing a secret from its hash slow: some 30 ms each.
+// iterations is how often a hash is repeated, so that one guess at a secret takes some
+// 30 ms.
 const iterations = 100_000
 
+// hashSecret returns the hash of secret in hexadecimal digits; "" if there is none.
 func hashSecret(secret credential.Secret, salt string) string {
 	hash, err := pbkdf2.Key(sha256.New, secret.Reveal(), []byte(salt), iterations, sha256.Size)
 	if err != nil {
@@ -79,8 +81,8 @@ func hashSecret(secret credential.Secret, salt string) string {
 	return hex.EncodeToString(hash)
 }
 
-// maxHashes is how many secrets that failed are known one beside the other: two
-// processes may have one each.
+// maxHashes is how many secrets that failed are remembered, because each process may
+// have another one.
 const maxHashes = 4
 
 func (f *Fault) addSecret(secret credential.Secret) {
@@ -93,22 +95,22 @@ func (f *Fault) addSecret(secret credential.Secret) {
 	f.Hash = f.Hash[max(0, len(f.Hash)-maxHashes):]
 }
 
-// Due reports whether an attempt may be made with the account that has f.
+// Due reports whether an account with the fault f may be tried now.
 func (t *Throttle) Due(f *Fault) bool { return t.schedule().Due(f.At, f.Next) }
 
-// Fault returns what is wrong with the account that has a key; nil if nothing is.
+// Fault returns the fault of the account with that key; nil: it has none.
 func (t *Throttle) Fault(key string) *Fault {
 	if t == nil {
 		return nil
 	}
 	f := readFault(t.queue, faultPrefix+key)
-	if own := t.unwritten.get(key); own != nil && (f == nil || own.At.After(f.At)) {
-		return own
+	if unwritten := t.unwritten.get(key); unwritten != nil && (f == nil || unwritten.At.After(f.At)) {
+		return unwritten
 	}
 	return f
 }
 
-// setFault writes down what is wrong with an account.
+// setFault writes the fault of an account to the disk, or else keeps it in Unwritten.
 func (t *Throttle) setFault(key string, f *Fault) error {
 	if err := writeJSON(t.queue.State.Write, faultPrefix+key, f); err != nil {
 		t.unwritten.faults.Store(key, f)
@@ -118,10 +120,11 @@ func (t *Throttle) setFault(key string, f *Fault) error {
 	return nil
 }
 
-// Note notes that no session could be opened with the account of that name, or what
-// else has the key. secret is the one that was refused; nil if the login was not to
-// blame. The waits grow with failures that came when an attempt was due, not with those
-// of callers who do not wait. An error is the disk's.
+// Note notes as a fault that no session could be opened with an account. key is its Key,
+// or KeyOf what has no account; name is the account's name. secret is the secret that
+// the server refused; nil: the login did not fail. The wait grows only with failures of
+// attempts that were due, not with those of callers who do not wait. The error is the
+// disk's.
 func (t *Throttle) Note(key, name string, err error, secret *credential.Secret) error {
 	if t == nil {
 		return nil
@@ -139,7 +142,7 @@ func (t *Throttle) Note(key, name string, err error, secret *credential.Secret) 
 	switch {
 	case secret != nil:
 		f.addSecret(*secret)
-	case f.Login && !due: // another fault does not end the rest after a login
+	case f.Login && !due: // after a failed login, another fault does not shorten the wait
 		return t.setFault(key, f)
 	default:
 		f.Salt, f.Hash = "", nil
@@ -152,8 +155,8 @@ func (t *Throttle) Note(key, name string, err error, secret *credential.Secret) 
 	return t.setFault(key, f)
 }
 
-// noteLack remembers that this process lacks a thing that another one may have: it
-// is not the account's fault, and no other process shall know of it.
+// noteLack remembers, for this process only, that it lacks something which another
+// process may have: that is no fault of the account.
 func (t *Throttle) noteLack(key, name string, err error) {
 	now := time.Now()
 	f := &Fault{Account: name, Reason: status.OneLine(err), Since: now, At: now, lack: true}
@@ -165,8 +168,8 @@ func (t *Throttle) noteLack(key, name string, err error) {
 	t.unwritten.faults.Store(key, f)
 }
 
-// Works forgets all faults of a, which is ready for mail, but a limit. Faults of the
-// same name are of a server, or a user, that the account had before.
+// Works forgets all faults of a except a limit, because a session was ready for mail.
+// It also forgets the faults that the account a had with other servers or users.
 func (t *Throttle) Works(a *config.Account) {
 	if t == nil {
 		return
@@ -175,7 +178,7 @@ func (t *Throttle) Works(a *config.Account) {
 		t.Forget(key)
 	}
 	if a.File == "" {
-		return // its name is that of others, too
+		return // the account is of the command line: other accounts have the same name
 	}
 	for _, f := range Faults(t.queue) {
 		if f.Account == a.Name && !f.Limit {
@@ -184,7 +187,7 @@ func (t *Throttle) Works(a *config.Account) {
 	}
 }
 
-// Forget removes the fault that has a key.
+// Forget removes the fault of the account with that key.
 func (t *Throttle) Forget(key string) {
 	if t == nil {
 		return
@@ -195,21 +198,22 @@ func (t *Throttle) Forget(key string) {
 	}
 }
 
-// ForgetAll removes all faults that are known in the folder of q.
+// ForgetAll removes all faults that the folder of q has.
 func ForgetAll(q *queue.Queue) {
 	for _, f := range Faults(q) {
 		q.State.Write(f.file, nil)
 	}
 }
 
-// TooSoon is the error of a login that was not tried.
+// TooSoon is the error of a login that was not tried, because one failed a short while
+// ago.
 type TooSoon struct{ error }
 
-// Unwrap returns the error in words.
+// Unwrap returns the error of that login, of kind AuthFailed.
 func (e *TooSoon) Unwrap() error { return e.error }
 
-// Rest returns a TooSoon if a login of a failed a short while ago: a must not log in
-// now, with whatever secret.
+// Rest returns a TooSoon if a must not log in now, with any secret, because a login of
+// a failed a short while ago.
 func (t *Throttle) Rest(a *config.Account) error {
 	if f := t.failedLogin(a); f != nil {
 		return f.tooSoon()
@@ -217,8 +221,8 @@ func (t *Throttle) Rest(a *config.Account) error {
 	return nil
 }
 
-// Refused returns a TooSoon if a login of a with that secret failed a short while
-// ago.
+// Refused returns a TooSoon if a login of a with that secret failed a short while ago,
+// or the error of secret, which it calls only if any login of a failed.
 func (t *Throttle) Refused(a *config.Account, secret func() (credential.Secret, error)) error {
 	f := t.failedLogin(a)
 	if f == nil {
@@ -234,6 +238,7 @@ func (t *Throttle) Refused(a *config.Account, secret func() (credential.Secret, 
 	return f.tooSoon()
 }
 
+// failedLogin returns the fault of a if a login failed and Next is not over; else nil.
 func (t *Throttle) failedLogin(a *config.Account) *Fault {
 	if f := t.Fault(Key(a)); f != nil && f.Login && !t.Due(f) {
 		return f
@@ -245,7 +250,7 @@ func (f *Fault) tooSoon() error {
 	return &TooSoon{status.AuthFailed.Errorf("%s; no further login before %s", f.Reason, f.Next.Local().Format("15:04:05"))}
 }
 
-// Faults returns the faults that are known in the folder of q, for people to see.
+// Faults returns all faults that the folder of q has.
 func Faults(q *queue.Queue) []*Fault {
 	var all []*Fault
 	for _, name := range q.State.List() {

@@ -14,40 +14,40 @@ import (
 	"sendoff/submit/status"
 )
 
-// A limit of the provider's is a fault of the account, but no login's: the server
-// says that it takes no more of its mail for now, whatever the message.
+// A limit of the provider is a fault of the account: the server says that it takes no
+// more mail of the account for now, whatever the message.
 //
-//	refused ── suspicion ──── another message is taken ──> it was that message's
-//	               │          fault: no limit
-//	               │ another message is refused, or three more, if the words
+//	refused ── suspicion ──── another message is taken ──> the first message was
+//	               │          at fault: there is no limit
+//	               │ another message is refused; or three more, if the reply
 //	               │ may be a verdict on the message
 //	           limit: the account rests, its entries are left as they are
-//	               │ the rest is over: one probe, whoever comes first
+//	               │ the rest is over: one message is the probe
 //	               ├─ refused: the account rests, for longer
 //	               └─ taken: the limit is over
 //
-// One message alone proves nothing: some servers say of greylisting and of spam
-// what others say of a limit.
+// One refused message proves nothing: some servers use the same words for greylisting
+// and for spam.
 
-// longestLimit is how long an account rests at most for a limit in temporary
-// words, which is one of a minute or an hour.
+// longestLimit is how long an account rests at most if the server refused with a
+// temporary reply. The limit then is one of a minute or an hour.
 const longestLimit = 5 * time.Minute
 
 // Held is the error of a message that was not tried, because its account takes no
-// message before a time, or because all its sessions are taken.
+// message now, or because all sessions of the account are busy.
 type Held struct {
-	Err   error
-	Until time.Time // zero: the account's fault says it, or nobody knows
+	Err   error     // why
+	Until time.Time // when to try again; zero: Fault.Next says it, or it is unknown
 }
 
-// Error returns why, in words.
+// Error implements error.
 func (h *Held) Error() string { return h.Err.Error() }
 
-// Unwrap returns why.
+// Unwrap returns the reason.
 func (h *Held) Unwrap() error { return h.Err }
 
-// Untried reports whether err says that a message was not tried: its session or
-// its account was not free. until is when it may be tried, if that is known.
+// Untried reports whether err is a Held: the message was not tried. until is when it
+// may be tried; zero: unknown.
 func Untried(err error) (until time.Time, ok bool) {
 	h := new(Held)
 	ok = errors.As(err, &h)
@@ -59,12 +59,12 @@ func (f *Fault) Suspected() bool {
 	return f.Limit && len(f.MetBy) > 0 && !strings.HasPrefix(f.MetBy[0], sessionMark)
 }
 
-// sessionMark stands in place of a message's ID for a session that was refused
-// before any message.
+// sessionMark begins the entry in Fault.MetBy for a session that was refused before any
+// message.
 const sessionMark = "session-"
 
-// halts reports whether the account takes nothing now for a limit that it has met.
-func (t *Throttle) halts(f *Fault) bool {
+// suspends reports whether f is a limit for which the account takes no mail now.
+func (t *Throttle) suspends(f *Fault) bool {
 	return f.Limit && len(f.MetBy) == 0 && f.Failures > 0 && !t.Due(f)
 }
 
@@ -76,16 +76,16 @@ func (t *Throttle) Limit(key string) *Fault {
 	return nil
 }
 
-// How many messages in a row must be refused, where another limit has not just been
-// met, for what they are refused for to be a limit.
+// How many messages must be refused for a limit before the account rests. After the
+// rest one refused probe is enough.
 const (
 	enough        = 2
-	enoughInDoubt = 4
+	enoughInDoubt = 4 // if the reply may be a verdict on the message
 )
 
-// Met notes that a message of a was refused with err for a limit of the account's; ""
-// stands for a session that was refused before any message. It reports whether a rests
-// now. An error is the disk's.
+// Met notes that the server refused a message of a because of a limit of the account;
+// message is its ID, or "" if a session was refused before any message. It reports
+// whether a rests now. The error is the disk's.
 func (t *Throttle) Met(a *config.Account, refusal error, message queue.ID) (rests bool, err error) {
 	if t == nil {
 		return false, nil
@@ -95,25 +95,25 @@ func (t *Throttle) Met(a *config.Account, refusal error, message queue.ID) (rest
 	if f == nil || !f.Limit {
 		f = &Fault{Account: a.Name, Since: now, Limit: true}
 	}
-	if t.halts(f) {
-		return true, nil // the message was on its way when others met the limit
+	if t.suspends(f) {
+		return true, nil // the message was being sent when others met the limit
 	}
 	by := string(message)
 	if by == "" {
 		by = sessionMark + string(queue.NewID(now))
 	}
-	most := enough
-	switch probed := f.Failures > 0 && len(f.MetBy) == 0; {
+	needed := enough
+	switch isProbe := f.Failures > 0 && len(f.MetBy) == 0; {
 	case smtp.MayBeVerdict(refusal):
-		most = enoughInDoubt
-	case probed:
-		most = 1
+		needed = enoughInDoubt
+	case isProbe:
+		needed = 1
 	}
 	if !slices.Contains(f.MetBy, by) {
 		f.MetBy = append(f.MetBy, by)
 	}
 	f.At, f.Reason = now, status.OneLine(refusal)
-	if rests = len(f.MetBy) >= most; rests {
+	if rests = len(f.MetBy) >= needed; rests {
 		f.MetBy = nil
 		f.Failures++
 	}
@@ -121,9 +121,10 @@ func (t *Throttle) Met(a *config.Account, refusal error, message queue.ID) (rest
 	return rests, t.setFault(key, f)
 }
 
-// Judge tells a limit of a from words of a limit that are about one message, the
-// entry e: those it returns as the message's own failure, the others as they are. It
-// reports whether a rests now. A fault is the disk's.
+// Judge decides whether refusal, a reply in words of a limit to the entry e, is about
+// the account a or only about this message. If it is about the account, Judge notes it
+// as Met does, and own is refusal. If other messages pass, own is a failure of the
+// message. rests reports whether a rests now; fault is an error of the disk.
 func (t *Throttle) Judge(a *config.Account, refusal error, e *queue.Entry) (own error, rests bool, fault error) {
 	own = refusal
 	switch since := time.Since(e.Limited); {
@@ -144,11 +145,12 @@ func (t *Throttle) Judge(a *config.Account, refusal error, e *queue.Entry) (own 
 	return own, rests, fault
 }
 
-// aloneTime is how long a message may meet permanent words of a limit, while others
-// pass, until it fails. A clock alone makes it fail no sooner than queue.TooFew allows.
+// aloneTime is how long a message is tried again that is refused with a permanent reply
+// in words of a limit, while others pass. As the clock may be wrong, the message also
+// needs as many attempts as queue.TooFew demands before it fails.
 const aloneTime = 24 * time.Hour
 
-// limitRest returns how long an account rests that has met a limit so often.
+// limitRest returns how long an account rests that has met a limit failures times.
 func (t *Throttle) limitRest(failures int, err error) time.Duration {
 	rest := t.schedule().Backoff(failures)
 	if refusal := new(smtp.Refusal); !errors.As(err, &refusal) || refusal.Reply.Class() == 4 {
@@ -157,33 +159,33 @@ func (t *Throttle) limitRest(failures int, err error) time.Duration {
 	return rest
 }
 
-// probePrefix begins the names of the locks of those who find out whether a limit
-// is over.
+// probePrefix begins the names of the locks of Probe.
 const probePrefix = "probe-"
 
-// Probe makes the caller the one that finds out whether the limit of the account
-// with a key is over, until release is called: queue.ErrBusy if somebody else is.
+// Probe makes the caller the only one to try a message of the account with that key,
+// until release is called, to find out whether its limit is over. The error is
+// queue.ErrBusy if another process does so.
 func (t *Throttle) Probe(key string) (release func(), err error) {
 	return t.queue.State.Lock(probePrefix + key)
 }
 
-// Admit returns a Held if a rests, and otherwise a function to call when the message
-// has had its outcome. Where a limit was met, one message at a time finds out
-// whether the limit is over.
+// Admit returns a Held if a takes no message now; otherwise the caller sends one
+// message, and calls done when its outcome is known. After a limit it admits one
+// message at a time, the probe, until the server takes one.
 func (t *Throttle) Admit(a *config.Account) (done func(), err error) {
 	key := Key(a)
 	f := t.Limit(key)
 	if f == nil || len(f.MetBy) > 0 {
 		return func() {}, nil
 	}
-	if t.halts(f) {
+	if t.suspends(f) {
 		return nil, f.held()
 	}
 	release, err := t.Probe(key)
 	switch {
 	case errors.Is(err, queue.ErrBusy):
 		return nil, f.held()
-	case err != nil: // better one probe too many than none
+	case err != nil: // without a lock, rather send too many probes than none
 		return func() {}, nil
 	}
 	return release, nil
@@ -193,8 +195,8 @@ func (f *Fault) held() error {
 	return &Held{Err: status.Limited.Errorf("%s; the account rests until %s", f.Reason, f.Next.Local().Format("15:04:05"))}
 }
 
-// Resting says of each account that rests until when, and why. Even a run that
-// does not wait for the times of entries leaves such an account alone, or asks once.
+// Resting returns a line for each account that rests: until when, and why. A run that
+// tries all entries at once sends nothing for these accounts, or only a probe.
 func (t *Throttle) Resting() (lines []string) {
 	for _, f := range Faults(t.queue) {
 		if !t.Due(f) && !f.Suspected() && (f.Login || f.Limit) {
@@ -204,39 +206,38 @@ func (t *Throttle) Resting() (lines []string) {
 	return lines
 }
 
-// A taken says when a server last took a message of an account, and which messages
-// have met a limit that others did not.
+// A taken records when a server last took a message of an account, and which messages
+// were refused in words of a limit while others passed.
 type taken struct {
-	Account string
+	Account string // the account's name
 	At      time.Time
 	Alone   []string // the IDs of those messages
 }
 
-// takenPrefix begins the names of its files.
+// takenPrefix begins the names of the files that keep a taken.
 const takenPrefix = "taken-"
 
-// takenStep is how exactly the time is known: it is not written for each message.
+// takenStep is how much At may lag behind, so that not every message writes the file.
 const takenStep = 5 * time.Second
 
-// maxAlone is how many messages are known that met a limit alone.
+// maxAlone is how many IDs a taken keeps.
 const maxAlone = 100
 
 func readTaken(q *queue.Queue, name string) (t taken) {
-	json.Unmarshal(q.State.Read(name), &t) // or nothing is known
+	json.Unmarshal(q.State.Read(name), &t) // zero if the file cannot be read
 	return t
 }
 
-// Taken notes that the server has taken a message of a whose transaction began at
-// begun: a limit met before is over. If only one message has met the limit, it was
-// that message's own fault. Nothing follows from a message that was on its way
-// already.
+// Taken notes that the server took a message of a. begun is when its transaction began:
+// a limit that was met before is over. If the limit was only suspected, the messages
+// that met it were at fault. A limit that was met after begun stays.
 func (t *Throttle) Taken(a *config.Account, begun time.Time) {
 	if t == nil {
 		return
 	}
 	key, now := Key(a), time.Now()
 	var alone []string
-	if f := t.Limit(key); f != nil && (!begun.Before(f.At) || f.At.After(now)) { // by a wrong clock
+	if f := t.Limit(key); f != nil && (!begun.Before(f.At) || f.At.After(now)) { // a wrong clock wrote a time in the future
 		if f.Suspected() {
 			alone = f.MetBy
 		}
@@ -252,12 +253,13 @@ func (t *Throttle) Taken(a *config.Account, begun time.Time) {
 	writeJSON(t.queue.State.Overwrite, takenPrefix+key, last)
 }
 
-// isAlone reports whether a message of a has met a limit before that others did not.
+// isAlone reports whether a message of a was refused in words of a limit before, while
+// others passed.
 func (t *Throttle) isAlone(a *config.Account, message queue.ID) bool {
 	return t != nil && slices.Contains(readTaken(t.queue, takenPrefix+Key(a)).Alone, string(message))
 }
 
-// LastTaken returns when a server last took a message, by the names of accounts.
+// LastTaken returns when a server last took a message of each account, by its name.
 func LastTaken(q *queue.Queue) map[string]time.Time {
 	last := make(map[string]time.Time)
 	for _, name := range q.State.List() {

@@ -10,28 +10,28 @@ import (
 	"sendoff/submit/status"
 )
 
-// A pace is how many messages of an account were begun lately, in each of the
-// steps that the time of its rate has. What is older than that time is over. In no
-// such time, whenever it begins, are there more than the rate allows.
+// A pace counts the messages of an account, or of a user, that were begun within the
+// last period of a rate. The period is divided into paceSteps steps of equal length.
+// No period, whenever it starts, has more messages than the rate allows.
 type pace struct {
-	Last   int64 // the number of the newest step, since 1970
-	Counts [paceSteps + 1]int64
+	Last   int64                // the number of the newest step, counted since 1970
+	Counts [paceSteps + 1]int64 // messages in each step, the newest last
 }
 
-// paceSteps is how exactly a rate is kept.
+// paceSteps is the number of steps in the period of a rate.
 const paceSteps = 60
 
-// The names of the file of a pace and of its lock begin so.
+// The names of a pace's file, and of its lock, begin with these.
 const (
 	pacePrefix     = "rate-"
 	paceLockPrefix = "pace-"
 )
 
-// paceLockTime is how long to wait for others who look at a pace.
+// paceLockTime is how long to wait for the lock of a pace, which others hold briefly.
 const paceLockTime = time.Second
 
 // Pace returns a Held if the rate of a allows no message now. Otherwise, if begin is
-// set, one more message counts.
+// set, it counts one more message.
 func (t *Throttle) Pace(a *config.Account, begin bool) error {
 	until, ok := t.pace(Key(a), a.Rate, begin)
 	if ok {
@@ -40,8 +40,9 @@ func (t *Throttle) Pace(a *config.Account, begin bool) error {
 	return &Held{status.Limited.Errorf("account %s has reached its rate, %s; more from %s", a.Name, a.Rate, until.Local().Format("15:04:05")), until}
 }
 
-// UserPace reports whether a user, a client of --listen, may submit another message
-// by the setting user-rate, or when. Otherwise it is as Pace.
+// UserPace reports whether the setting user-rate lets a client of --listen submit a
+// message now; if not, until is when it does. uid is the client's; root has no limit.
+// If ok is true and begin is set, UserPace counts one more message.
 func (t *Throttle) UserPace(uid int, begin bool) (until time.Time, ok bool) {
 	if t == nil || uid == 0 {
 		return time.Time{}, true
@@ -49,22 +50,21 @@ func (t *Throttle) UserPace(uid int, begin bool) (until time.Time, ok bool) {
 	return t.pace(fmt.Sprintf("uid-%d", process.CountedAs(uid)), t.config.UserRate, begin)
 }
 
-// pace reports whether the owner of a key may begin a message now, or when. If so,
-// and begin is set, one more message counts.
+// pace is UserPace for any key and rate.
 func (t *Throttle) pace(key string, rate config.Rate, begin bool) (until time.Time, ok bool) {
 	if t == nil || rate.Messages == 0 {
 		return time.Time{}, true
 	}
 	release, err := t.queue.State.LockWithin(paceLockPrefix+key, paceLockTime)
 	if err != nil {
-		return time.Time{}, true // better one message too many than none
+		return time.Time{}, true // without a lock, rather send too many messages than none
 	}
 	defer release()
 	step := rate.Time / paceSteps
 	p := readPace(t.queue.State.Read(pacePrefix + key))
 	p.advance(time.Now().UnixNano() / int64(step))
 	if p.sum() >= int64(rate.Messages) {
-		return time.Unix(0, p.over()*int64(step)), false
+		return time.Unix(0, p.nextFree()*int64(step)), false
 	}
 	if begin {
 		p.Counts[paceSteps]++
@@ -73,8 +73,8 @@ func (t *Throttle) pace(key string, rate config.Rate, begin bool) (until time.Ti
 	return time.Time{}, true
 }
 
-// advance lets time go on to a step. A step in the future was written by a clock
-// that was wrong.
+// advance makes the step to the newest. If Last is after it, a wrong clock wrote Last,
+// and all counts are dropped.
 func (p *pace) advance(to int64) {
 	by := to - p.Last
 	switch {
@@ -94,8 +94,8 @@ func (p *pace) sum() (n int64) {
 	return n
 }
 
-// over returns the step in which the oldest messages are over.
-func (p *pace) over() int64 {
+// nextFree returns the first step in which the oldest messages no longer count.
+func (p *pace) nextFree() int64 {
 	for i, c := range p.Counts {
 		if c > 0 {
 			return p.Last + int64(i) + 1
@@ -104,7 +104,7 @@ func (p *pace) over() int64 {
 	return p.Last
 }
 
-// readPace reads the text of a file. What is no pace counts nothing.
+// readPace reads the text of a file. A text that is no pace is a pace without messages.
 func readPace(text []byte) *pace {
 	p := new(pace)
 	if err := json.Unmarshal(text, p); err != nil {

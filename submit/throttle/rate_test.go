@@ -17,14 +17,14 @@ func TestPace(t *testing.T) {
 		t.Fatal(err)
 	}
 	p = readPace(text)
-	if p.sum() != 5 || p.over() != 1061 {
-		t.Errorf("%d until %d", p.sum(), p.over())
+	if p.sum() != 5 || p.nextFree() != 1061 {
+		t.Errorf("%d until %d", p.sum(), p.nextFree())
 	}
 	if p.advance(1060); p.sum() != 5 {
 		t.Errorf("%d in the last of the steps", p.sum())
 	}
-	if p.advance(1061); p.sum() != 2 || p.over() != 1071 {
-		t.Errorf("%d until %d", p.sum(), p.over())
+	if p.advance(1061); p.sum() != 2 || p.nextFree() != 1071 {
+		t.Errorf("%d until %d", p.sum(), p.nextFree())
 	}
 	if p.advance(900); p.sum() != 0 {
 		t.Errorf("%d after a clock went back", p.sum())

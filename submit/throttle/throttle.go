@@ -1,23 +1,23 @@
-// Package throttle knows, for all processes of a user, when an account may be
-// tried again, and by how many of them at once. It keeps what it knows in the
-// folder of the user's queue, a file in JSON or a lock for each kind:
+// Package throttle decides, for all processes of a user, when an account may be tried
+// again, and how many sessions it may have at once. It keeps its state in the folder of
+// the user's queue, in JSON files and locks:
 //
 //	fault-KEY    why an account cannot be used     Note, Works, Rest, Refused
 //	             or a limit that it has met        Met, Admit, Probe
 //	taken-KEY    when a server last took a message Taken
 //	rate-KEY     messages begun lately             Pace, UserPace
 //	slot-KEY-N   lock: a session with an account   Slot
-//	probe-KEY    lock: the one that asks whether a limit is over
+//	probe-KEY    lock: a message that finds out whether a limit is over
 //	pace-KEY     lock: of rate-KEY, for a moment
 //
-// KEY stands for an account by what it logs in to, as whom, and with what (Key).
+// KEY stands for an account: its servers, user and secret (Key).
 //
-// The package must not know sessions or messages; of SMTP it knows the
-// words of a refusal, from which it tells a limit.
+// The package must not know sessions or messages. Of SMTP it knows only how to
+// recognize a limit in a reply.
 //
-// Errors: Held, if all sessions of an account are taken, or the account takes no
-// message before a time; TooSoon, if a login must not be tried yet; and those of
-// the disk, which stop no mail.
+// Errors: Held, if all sessions of an account are busy, or the account takes no
+// message now; TooSoon, if a login must not be tried yet; and those of the disk, which
+// stop no mail.
 package throttle
 
 import (
@@ -35,17 +35,17 @@ import (
 	"sendoff/submit/status"
 )
 
-// A Throttle holds accounts back as a configuration says. Where there is no queue,
-// it is nil: nothing is known, and nothing is held back.
+// A Throttle holds accounts back as a configuration says. A nil Throttle, where there
+// is no queue, knows no faults and holds nothing back.
 type Throttle struct {
 	queue     *queue.Queue
 	config    *config.Config
 	unwritten *Unwritten
 }
 
-// New returns a Throttle that keeps what it knows in the folder of q, and takes
-// schedule, number of sessions and user-rate from c; nil if q is nil. What the disk
-// does not take goes to u, which may be nil.
+// New returns a Throttle that keeps its state in the folder of q, and takes retry,
+// lifetime, sessions and user-rate from c; nil if q is nil. Faults that the disk does
+// not take go to u, which may be nil.
 func New(q *queue.Queue, c *config.Config, u *Unwritten) *Throttle {
 	if q == nil {
 		return nil
@@ -56,18 +56,17 @@ func New(q *queue.Queue, c *config.Config, u *Unwritten) *Throttle {
 	return &Throttle{q, c, u}
 }
 
-// Schedule returns when things are tried again, as c has it.
+// Schedule returns the schedule of attempts that c configures.
 func Schedule(c *config.Config) queue.Schedule {
 	return queue.Schedule{First: c.Retry[0].Duration, Longest: c.Retry[1].Duration, Lifetime: c.Lifetime.Duration}
 }
 
 func (t *Throttle) schedule() queue.Schedule { return Schedule(t.config) }
 
-// Unwritten holds faults that the disk did not take, for all Throttles of a
-// process. Without it one login would be tried again and again where the disk is
-// full.
+// Unwritten holds faults that the disk did not take, for all Throttles of a process.
+// Without it, a process would try a failed login again and again while the disk is full.
 type Unwritten struct {
-	faults sync.Map // *Fault by the key of the account; nil is none
+	faults sync.Map // *Fault by the key of the account
 }
 
 func (u *Unwritten) get(key string) *Fault {
@@ -76,8 +75,8 @@ func (u *Unwritten) get(key string) *Fault {
 	return fault
 }
 
-// Lacks reports whether this process lacks something that an account needs, and
-// that another process may have (credential.ErrNoVariable).
+// Lacks reports whether this process lacks the environment variable of an account's
+// secret (credential.ErrNoVariable). Another process may have it.
 func (u *Unwritten) Lacks() (lacks bool) {
 	if u == nil {
 		return false
@@ -89,14 +88,14 @@ func (u *Unwritten) Lacks() (lacks bool) {
 	return lacks
 }
 
-// LacksFor is Lacks for the account with a key.
+// LacksFor is Lacks for the account with that key.
 func (u *Unwritten) LacksFor(key string) bool {
 	f := u.get(key)
 	return f != nil && f.lack
 }
 
-// Key returns what stands for an account among files: whom it logs in to, as whom,
-// and with what.
+// Key returns 16 hexadecimal digits that stand for an account in the names of files.
+// Accounts with the same servers, user and sources of the secret have the same key.
 func Key(a *config.Account) string {
 	h := sha256.New()
 	for _, server := range a.Servers {
@@ -107,19 +106,20 @@ func Key(a *config.Account) string {
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
-// KeyOf returns what stands for anything else that can have a fault: a
-// configuration that cannot be loaded, or a choice that finds no account.
+// KeyOf is Key for a fault without an account: by is what names a configuration that
+// cannot be loaded, or a choice that finds no account.
 func KeyOf(by any) string {
 	h := sha256.Sum256(fmt.Appendf(nil, "%q", by))
 	return hex.EncodeToString(h[:8])
 }
 
-// SlotTime is how long a message waits for one of its account's sessions.
+// SlotTime is how long a message waits for a slot of its account.
 const SlotTime = 4 * time.Second
 
-// Slot takes one of the sessions that the user's processes may have with an
-// account at once, and waits up to patience for it; after that the error is a Held.
-// release gives the session back. A Throttle that is nil has any number of them.
+// Slot takes a slot of an account. There is one slot for each session that all
+// processes of the user together may have with the account at once (setting sessions).
+// Slot waits up to patience for a free one; then the error is a Held. A nil Throttle
+// has any number of slots. The caller releases the slot with release.
 func (t *Throttle) Slot(ctx context.Context, a *config.Account, patience time.Duration) (release func(), err error) {
 	if t == nil {
 		return func() {}, nil
@@ -132,7 +132,7 @@ func (t *Throttle) Slot(ctx context.Context, a *config.Account, patience time.Du
 				return release, nil
 			}
 			if !errors.Is(err, queue.ErrBusy) {
-				return func() {}, nil // better one session too many than none
+				return func() {}, nil // without locks, rather open too many sessions than none
 			}
 		}
 		if time.Now().After(deadline) {
@@ -144,8 +144,8 @@ func (t *Throttle) Slot(ctx context.Context, a *config.Account, patience time.Du
 	}
 }
 
-// Pause waits a moment for a session with a to become free. Its error says that ctx
-// has ended.
+// Pause waits a moment before the next look for a free slot of a. It returns an error
+// only if ctx has ended.
 func Pause(ctx context.Context, a *config.Account) error {
 	select {
 	case <-ctx.Done():
