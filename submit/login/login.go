@@ -1,18 +1,18 @@
-// Package login brings an account's secret to a mechanism.
+// Package login fetches an account's secret, and logs in with it by a SASL mechanism.
 //
 //	account ── Item ──> sources ── Start ──> Login: the secret is fetched
 //	                                           │ while the connection is made
 //	            server's mechanisms ── Auth ───┤ a mechanism, with the secret
 //	                                           │ if the server refuses
-//	            an access token ── Revoked ────┤ another one is fetched, once
-//	            anything else ── Blame ────────┘ the error says whose fault it may be
+//	            an access token ── Revoked ────┤ another token is fetched, once
+//	            any other secret ── Blame ─────┘ the error says where user and secret are from
 //
 // The package must not know sockets, messages or entries, nor when an account may
 // log in (package throttle).
 //
 // Errors: those of package credential; status.Config for a source or a provider that
 // the configuration does not have; status.Insecure from trust.Port and auth.Choose;
-// status.AuthFailed, if there is no mechanism that may be used.
+// status.AuthFailed, if no mechanism may be used.
 package login
 
 import (
@@ -33,36 +33,35 @@ import (
 	"sendoff/submit/trust"
 )
 
-// A Login is who we are to a server, and the secret to prove it, which is fetched
-// while the connection is made. A nil Login is none.
+// A Login is an account's user and secret, for one or more attempts to log in. The
+// secret is fetched while the connection is made. A nil Login does not log in.
 type Login struct {
 	account *config.Account
-	done    chan result // has one result, once the secret is fetched; nil: there is no secret
-	cancel  func()      // ends the fetching of an access token, as far as that can be ended; else nil
+	done    chan result // gets one result when the secret is fetched; nil: there is no secret
+	cancel  func()      // stops the fetching of an access token; nil: the secret may be no token
 
-	// Of the session in which Auth is called.
-	local bool           // the server is on this machine: nobody reads along
-	port  netip.AddrPort // the server's, if it is on this machine
-	from  netip.AddrPort // our end of the connection to that port
-	tried []string       // the mechanisms that were chosen; the server knew only the last
+	// The session in which Auth is called next.
+	local bool           // the server is on this machine: nobody can read the connection
+	port  netip.AddrPort // the server's address, if local
+	from  netip.AddrPort // our end of the connection, if local
+	tried []string       // the mechanisms that Auth chose; the server refused all but the last
 }
 
-// A result is what came of fetching a secret.
+// A result is a fetched secret, or why it could not be fetched.
 type result struct {
 	secret credential.Secret
 	err    error
 }
 
-// NeedsToken reports whether the secret of a may be an access token, for which a
-// provider is asked.
+// NeedsToken reports whether one of the sources of a's secret asks a provider for an
+// access token.
 func NeedsToken(a *config.Account) bool {
 	return a.User != "" && !ByCertificate(a) && slices.ContainsFunc(a.Sources(), credential.Ref.IsOAuth2)
 }
 
-// Start starts to fetch the secret of a; the Login is nil if a does not log in. A
-// secret that may ask a person is fetched before Start returns, because no server
-// waits that long. refused is an access token that is not to be used again; it may
-// be zero.
+// Start starts to fetch the secret of a. The Login is nil if a does not log in. If a
+// source may ask a person, Start returns after the secret is fetched, because no server
+// waits for a person. refused is an access token not to use again; zero: there is none.
 func (s *Secrets) Start(ctx context.Context, a *config.Account, refused credential.Secret) (*Login, error) {
 	if ByCertificate(a) {
 		return &Login{account: a}, nil
@@ -97,7 +96,7 @@ func (s *Secrets) Start(ctx context.Context, a *config.Account, refused credenti
 	return l, nil
 }
 
-// Secret waits for the secret. It is zero if the account logs in by certificate.
+// Secret waits for the secret and returns it; zero: the account logs in by certificate.
 func (l *Login) Secret(ctx context.Context) (credential.Secret, error) {
 	if l.done == nil {
 		return credential.Secret{}, nil
@@ -109,15 +108,15 @@ func (l *Login) Secret(ctx context.Context) (credential.Secret, error) {
 	case <-ctx.Done():
 		kind := status.Credential
 		if l.cancel != nil {
-			kind = status.Connection // the provider of an access token is not on this machine
+			kind = status.Connection // the provider of the token did not answer in time
 		}
 		return credential.Secret{}, kind.Errorf("%w while the secret was fetched", context.Cause(ctx))
 	}
 }
 
-// Close ends the fetching of an access token, and waits until the provider is asked
-// for nothing any more: an answer that nobody waits for may still be a refresh token
-// that replaces the one before.
+// Close stops the fetching of an access token, and waits for its end: the provider may
+// still answer with a new refresh token, which must be stored because the old one is
+// no longer valid.
 func (l *Login) Close() {
 	if l != nil && l.cancel != nil {
 		l.cancel()
@@ -125,8 +124,8 @@ func (l *Login) Close() {
 	}
 }
 
-// Revoked returns the access token that a server has refused with err; zero if it
-// has not, or if what it has refused is no access token.
+// Revoked returns the access token that a server refused with err; zero: err is not a
+// refused login, or the secret is no access token.
 func (l *Login) Revoked(ctx context.Context, err error) credential.Secret {
 	if l != nil && l.cancel != nil && refusedLogin(err) {
 		if secret, _ := l.Secret(ctx); secret.IsToken() {
@@ -136,9 +135,9 @@ func (l *Login) Revoked(ctx context.Context, err error) credential.Secret {
 	return credential.Secret{}
 }
 
-// Blame adds to the error of a refused login what named the user, if that was not
-// the account, and where the secret is from, unless --login would put another secret
-// there.
+// Blame adds to the error of a refused login where the user is from, if not from the
+// account itself, and the source of the secret, if --login cannot write to the source.
+// It returns other errors as they are.
 func (l *Login) Blame(ctx context.Context, err error) error {
 	if l == nil || !refusedLogin(err) {
 		return err
@@ -153,27 +152,28 @@ func (l *Login) Blame(ctx context.Context, err error) error {
 	return err
 }
 
-// refusedLogin reports whether err is a server's no to a login.
+// refusedLogin reports whether err is a server's reply that refuses a login.
 func refusedLogin(err error) bool {
 	return status.KindOf(err) == status.AuthFailed && errors.As(err, new(*smtp.Refusal))
 }
 
-// ByCertificate reports whether a logs in with its certificate, and needs no
-// secret.
+// ByCertificate reports whether a logs in by its TLS certificate (EXTERNAL), and needs
+// no secret.
 func ByCertificate(a *config.Account) bool {
 	return a.TLSCert != "" && len(a.Auth) == 1 && a.Auth[0] == "EXTERNAL"
 }
 
-// To says whom the next session is with, before Auth is called for it: whether what
-// is sent there stays on this machine, the server's port, and our end of the
-// connection. port and from are only used if local is set, and may be invalid.
+// To describes the next session, before Auth is called in it. local says that the server
+// is on this machine; then port is its address and from is our end of the connection.
+// Both may be invalid.
 func (l *Login) To(local bool, port, from netip.AddrPort) {
 	if l != nil {
 		l.local, l.port, l.from, l.tried = local, port, from, nil
 	}
 }
 
-// Auth is smtp.Options.Auth: it chooses the mechanism.
+// Auth is smtp.Options.Auth: it chooses one of the mechanisms that the server offers.
+// cs is nil without TLS.
 func (l *Login) Auth(ctx context.Context, offered []string, cs *tls.ConnectionState) (*smtp.Login, error) {
 	secret, err := l.Secret(ctx)
 	if err != nil {
@@ -200,8 +200,8 @@ func (l *Login) Auth(ctx context.Context, offered []string, cs *tls.ConnectionSt
 	return &smtp.Login{Client: m.Client(l.account.User, secret.Reveal()), Secret: secret.Reveal()}, nil
 }
 
-// PassedOver says of a login that has succeeded which mechanisms the server offers
-// and does not know; "" if there was none.
+// PassedOver returns, after a login, a warning that names the mechanisms which the
+// server offers but refuses; "": it refused none.
 func (l *Login) PassedOver() string {
 	if l == nil || len(l.tried) < 2 {
 		return ""

@@ -13,15 +13,16 @@ import (
 	"sendoff/submit/status"
 )
 
-// Secrets finds the secrets of accounts.
+// Secrets fetches the secrets of accounts, and stores those of access tokens.
 type Secrets struct {
 	Config *config.Config    // has the providers of access tokens
-	Store  *credential.Store // fetches secrets
-	State  *state.Folder     // where access tokens are kept without a runtime folder; may be nil
-	Dialer *dial.Dialer      // asks the providers of an account with a proxy
+	Store  *credential.Store // reads and writes the sources of secrets
+	State  *state.Folder     // keeps access tokens if there is no runtime folder; may be nil
+	Dialer *dial.Dialer      // connects to the providers of an account with a proxy
 }
 
-// Item returns the sources where the secret of a may be, and what it is kept under.
+// Item returns the sources of a's secret, in the order in which to ask them, and the
+// item that names the secret in them.
 func Item(a *config.Account) (refs []credential.Ref, item credential.Item) {
 	item = credential.Item{User: a.User}
 	if len(a.Servers) > 0 {
@@ -30,7 +31,7 @@ func Item(a *config.Account) (refs []credential.Ref, item credential.Item) {
 	return a.Sources(), item
 }
 
-// Sources names the sources of a's secret for people.
+// Sources lists the sources of a's secret, separated by commas, for people.
 func Sources(a *config.Account) string {
 	var names []string
 	for _, ref := range a.Sources() {
@@ -39,8 +40,8 @@ func Sources(a *config.Account) string {
 	return strings.Join(names, ", ")
 }
 
-// Credentials is Item with all that is needed to get access tokens, if one of the
-// sources gives them.
+// Credentials is Item, with what is needed to get access tokens in the item if one of
+// the sources is a provider of them.
 func (s *Secrets) Credentials(a *config.Account) (refs []credential.Ref, item credential.Item, err error) {
 	refs, item = Item(a)
 	if !slices.ContainsFunc(refs, credential.Ref.IsOAuth2) {
@@ -66,22 +67,22 @@ func (s *Secrets) Credentials(a *config.Account) (refs []credential.Ref, item cr
 	return refs, item, nil
 }
 
-// ForProxy fetches the password for the proxy of a. It is dial.Dialer.ProxySecret.
+// ForProxy fetches the password for the proxy of a, for dial.Dialer.ProxySecret.
 func (s *Secrets) ForProxy(ctx context.Context, a *config.Account) (string, error) {
 	host, _, _ := net.SplitHostPort(a.Proxy.Address)
 	secret, err := s.Store.Get(ctx, a.ProxySecret, credential.Item{User: a.Proxy.User, Host: host})
 	return secret.Reveal(), err
 }
 
-// Authorise gets a person's consent to access tokens for a. If again is false, it does
-// so only where no token is to be had. The configuration must have the provider; it
-// need not have a.
-func (s *Secrets) Authorise(ctx context.Context, a *config.Account, again bool, who credential.Person) error {
+// Authorise asks a person to consent to access tokens for a, and stores what gets them.
+// If always is false, it asks only if no token can be got without the person. The
+// configuration must have the provider, but need not have a.
+func (s *Secrets) Authorise(ctx context.Context, a *config.Account, always bool, who credential.Person) error {
 	refs, item, err := s.Credentials(a)
 	if err != nil {
 		return err
 	}
-	if !again && s.getRefresh(ctx, refs[0], item) == nil {
+	if !always && s.getRefresh(ctx, refs[0], item) == nil {
 		if _, err := s.Store.Get(ctx, refs, item); err == nil {
 			return nil
 		}
@@ -89,9 +90,9 @@ func (s *Secrets) Authorise(ctx context.Context, a *config.Account, again bool, 
 	return s.Store.Authorise(ctx, refs[0], item, who)
 }
 
-// getRefresh fetches what access tokens of ref are got with, if a person has to
-// consent to them. An access token alone, which may be another account's, gets no
-// further one.
+// getRefresh checks that the refresh token for ref is stored. A cached access token is
+// not enough: it may be another account's, and cannot be renewed. getRefresh returns nil
+// if the provider of ref needs no refresh token.
 func (s *Secrets) getRefresh(ctx context.Context, ref credential.Ref, item credential.Item) error {
 	if item.OAuth2.Providers[ref.Provider()].ByClient() {
 		return nil
@@ -100,7 +101,7 @@ func (s *Secrets) getRefresh(ctx context.Context, ref credential.Ref, item crede
 	return err
 }
 
-// Withdraw forgets the tokens that Authorise has kept for a.
+// Withdraw deletes the tokens that Authorise has stored for a.
 func (s *Secrets) Withdraw(ctx context.Context, a *config.Account) error {
 	refs, item, err := s.Credentials(a)
 	if err != nil {
@@ -109,9 +110,9 @@ func (s *Secrets) Withdraw(ctx context.Context, a *config.Account) error {
 	return s.Store.Delete(ctx, refs[0], item)
 }
 
-// GetStored fetches all that has to be stored for a login of a, by one of its sources:
-// the secret itself, or what access tokens are got with. Its error says why no source
-// can be used. The secrets go nowhere.
+// GetStored checks that one of the sources of a has everything that must be stored for
+// a login: the secret, or the refresh token and the provider's client secret. Its error
+// says why no source can be used. The secrets are fetched and dropped.
 func (s *Secrets) GetStored(ctx context.Context, a *config.Account) error {
 	refs, item, err := s.Credentials(a)
 	if err != nil {
@@ -128,6 +129,7 @@ func (s *Secrets) GetStored(ctx context.Context, a *config.Account) error {
 	return status.Credential.Errorf("%s", strings.Join(faults, "; "))
 }
 
+// getStored is GetStored for one source.
 func (s *Secrets) getStored(ctx context.Context, ref credential.Ref, item credential.Item) error {
 	if !ref.IsOAuth2() {
 		_, err := s.Store.Get(ctx, []credential.Ref{ref}, item)
