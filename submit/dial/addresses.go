@@ -10,35 +10,36 @@ import (
 	"time"
 )
 
-// A Trait is what is remembered of an address for a while, by all processes of
-// the user. It is in the state folder; where there is none, nothing is remembered.
+// A Trait is a property of an address that all processes of the user remember for a
+// while, in a file of the state folder. Without that folder nothing is remembered.
 type Trait struct {
 	name  string
 	lasts time.Duration
 }
 
 var (
-	// ClassicalOnly: a ClientHello of more than one packet is lost, so key shares
-	// are classical.
+	// ClassicalOnly: a ClientHello of more than one packet is lost. Use classical key
+	// shares, with which the ClientHello fits into one packet.
 	ClassicalOnly = Trait{"classical", 24 * time.Hour}
-	// Stalls: between MAIL and the reply to the final dot nothing more went one way
-	// or the other, as where large packets are lost. The address comes last.
+	// Stalls: between MAIL and the reply to the final dot the connection went silent,
+	// as if large packets were lost. Try this address after all others.
 	Stalls = Trait{"stalled", time.Hour}
-	// ToldOfLogins: the server offers login mechanisms that it does not know, and a
-	// person was told.
+	// ToldOfLogins: a person was warned that the server offers login mechanisms and
+	// refuses them. Do not repeat the warning.
 	ToldOfLogins = Trait{"logins", 24 * time.Hour}
 )
 
-// addressPrefix begins the names of the files of addresses.
+// addressPrefix begins the names of the files that keep the traits of an address.
 const addressPrefix = "address-"
 
+// addressFile returns the name of the file that keeps the traits of h.
 func addressFile(h Hop) string {
 	sum := sha256.Sum256([]byte(h.Endpoint()))
 	return addressPrefix + hex.EncodeToString(sum[:8])
 }
 
-// traits returns until when each trait is remembered in a file of the state folder, as
-// JSON. It is empty if the file cannot be read.
+// traits reads a file of traits: until when each is remembered, by the trait's name. The
+// map is empty if the file cannot be read.
 func (d *Dialer) traits(file string) map[string]time.Time {
 	var until map[string]time.Time
 	if json.Unmarshal(d.State.Read(file), &until) != nil || until == nil {
@@ -47,27 +48,27 @@ func (d *Dialer) traits(file string) map[string]time.Time {
 	return until
 }
 
-// Is reports whether t is remembered of h. A time that is too far in the future was
-// written by a clock that was wrong.
+// Is reports whether h has the trait t. A time further in the future than t.lasts was
+// written by a wrong clock, and does not count.
 func (d *Dialer) Is(h Hop, t Trait) bool {
-	left := time.Until(d.traits(addressFile(h))[t.name])
-	return 0 < left && left <= t.lasts
+	remaining := time.Until(d.traits(addressFile(h))[t.name])
+	return 0 < remaining && remaining <= t.lasts
 }
 
-// Remember remembers t of h from now on. A disk that does not take it costs
-// another attempt, and no mail.
+// Remember remembers the trait t of h from now on. It ignores an error of the disk,
+// which costs another attempt later, but no mail.
 func (d *Dialer) Remember(h Hop, t Trait) {
 	until := d.traits(addressFile(h))
 	until[t.name] = time.Now().Add(t.lasts)
-	text, _ := json.Marshal(until) // times of this century
+	text, _ := json.Marshal(until) // fails only for times after the year 9999
 	d.State.Write(addressFile(h), text)
 }
 
-// Sweep removes the files of addresses of which nothing is remembered any more.
+// Sweep removes the files in which all traits have expired.
 func (d *Dialer) Sweep() {
 	for _, file := range d.State.List() {
-		lasts := func(until time.Time) bool { return time.Now().Before(until) }
-		if strings.HasPrefix(file, addressPrefix) && !slices.ContainsFunc(slices.Collect(maps.Values(d.traits(file))), lasts) {
+		isValid := func(until time.Time) bool { return time.Now().Before(until) }
+		if strings.HasPrefix(file, addressPrefix) && !slices.ContainsFunc(slices.Collect(maps.Values(d.traits(file))), isValid) {
 			d.State.Write(file, nil)
 		}
 	}

@@ -5,16 +5,16 @@
 //	          (SRV)     │          (A, AAAA) └─ Hop ─┴─ Connect ──> connection
 //	                    └─ socket, command, host behind a proxy: one Hop
 //
-// An address is remembered for a while, by all processes of the user, if it needs a
-// special treatment (addresses.go). To add a kind of server, add a row to
-// config.Schemes and a case to Dialer.Connect.
+// All processes of the user remember for a while which addresses need a special
+// treatment (addresses.go). To add a kind of server, add a row to config.Schemes and a
+// case to Dialer.Connect.
 //
 // The package must not know SMTP, TLS, secrets, or more of an account than its
 // proxy, its source-address and its address-family.
 //
-// Errors: status.Connection and what status.LookUp makes of a name server's;
-// status.Config for a command that cannot be run; from ProxySecret and trust.Port
-// what keeps us from logging in to a proxy.
+// Errors: status.Connection; status.LookUp for the errors of name servers;
+// status.Config for a command that cannot be run; those of ProxySecret and trust.Port
+// if we cannot log in to a proxy.
 package dial
 
 import (
@@ -32,10 +32,10 @@ import (
 	"sendoff/submit/status"
 )
 
-// connectTime is how long one address may take to connect.
+// connectTime is the longest time for a connection to one address.
 const connectTime = 30 * time.Second
 
-// A Dialer connects to servers. The zero value does so by the system's means.
+// A Dialer connects to servers. The zero value uses the system's resolver and net.Dialer.
 type Dialer struct {
 	// Lookup returns the addresses of a host for the network "ip4" or "ip6"; nil:
 	// net.DefaultResolver.
@@ -45,32 +45,31 @@ type Dialer struct {
 	LookupSRV func(ctx context.Context, name string) ([]*net.SRV, error)
 	Dial      func(ctx context.Context, network, address string) (net.Conn, error) // nil: net.Dialer
 
-	State       *state.Folder // has what is remembered of addresses; nil: nothing is
-	ProxySecret func(ctx context.Context, a *config.Account) (string, error)
-	Home        string // for "~/" in commands
-	Interactive bool   // a command may ask something at the terminal
+	State       *state.Folder                                                // keeps the traits of addresses; nil: none are kept
+	ProxySecret func(ctx context.Context, a *config.Account) (string, error) // returns the password for a's proxy
+	Home        string                                                       // stands for "~/" in commands
+	Interactive bool                                                         // a command may ask a person at the terminal
 }
 
-// A Target is what a server comes down to: a host and port, a socket, or a
-// command.
+// A Target is a host and port, a socket, or a command to which a config.Server leads.
 type Target struct {
 	Server config.Server
-	Name   string // what errors call the target; that of a host is looked up
+	Name   string // the host name that is looked up, or what errors call a socket or command
 	Port   int
 	Prove  string // the name that the certificate must have
-	Guess  bool   // its port speaks against the scheme of Server, which may be wrong
-	Second bool   // the same host and port as the target before, with another scheme
+	Guess  bool   // Server.Scheme is our guess, because the port does not fit the configured scheme
+	Second bool   // has the same host and port as the target before, but another scheme
 }
 
-// A Hop is one way to a Target: an address of its host, or the only way there
-// is.
+// A Hop is an address of a Target's host. A socket, a command and a host behind a proxy
+// have one Hop without an address.
 type Hop struct {
 	Target
-	Address netip.AddrPort // not valid: a socket, a command, or a host that a proxy looks up
-	last    bool           // to be tried when no other hop is left
+	Address netip.AddrPort // invalid: a socket, a command, or a host that a proxy looks up
+	last    bool           // try this hop after all others, because it Stalls
 }
 
-// String returns what to connect to, for people to read.
+// String returns what h connects to, for people.
 func (h Hop) String() string {
 	switch {
 	case h.Server.Kind() != config.Host:
@@ -81,13 +80,14 @@ func (h Hop) String() string {
 	return fmt.Sprintf("%s by the proxy", h.Server)
 }
 
-// Local reports whether what is sent to h stays on this machine. What a name
-// server says does not make it so.
+// Local reports whether what is sent to h stays on this machine. A host name that name
+// servers resolve to a loopback address is not local: their answer may be forged.
 func (h Hop) Local() bool {
 	return h.Server.Local() && (h.Server.Kind() == config.Socket || h.Address.Addr().IsLoopback())
 }
 
-// Endpoint tells a hop from the others: its address, or its server.
+// Endpoint returns the address of h, or else its server: a name for h that no other
+// hop has.
 func (h Hop) Endpoint() string {
 	if h.Address.IsValid() {
 		return h.Address.String()
@@ -95,11 +95,11 @@ func (h Hop) Endpoint() string {
 	return h.Server.String()
 }
 
-// HostPort is what to dial of a host whose address is not known.
+// HostPort returns "NAME:PORT".
 func (t Target) HostPort() string { return net.JoinHostPort(t.Name, strconv.Itoa(t.Port)) }
 
-// Connect connects to one hop. The error is of kind status.Connection, or what keeps
-// us from logging in to the proxy of a.
+// Connect connects to h, within connectTime and ctx. The error is of kind Connection;
+// or Credential or Insecure, if we cannot log in to the proxy of a.
 func (d *Dialer) Connect(ctx context.Context, a *config.Account, h Hop) (net.Conn, error) {
 	if h.Server.Kind() == config.Command {
 		return d.run(h.Server)
@@ -123,7 +123,7 @@ func (d *Dialer) Connect(ctx context.Context, a *config.Account, h Hop) (net.Con
 		err = d.throughProxy(dialing, a, conn, h.HostPort())
 	}
 	switch {
-	case status.KindOf(err) == status.Credential || status.KindOf(err) == status.Insecure: // the proxy's
+	case status.KindOf(err) == status.Credential || status.KindOf(err) == status.Insecure: // the login to the proxy
 		return nil, err
 	case err != nil:
 		return nil, unreached(ctx, name, err, limit)
@@ -143,6 +143,7 @@ func (d *Dialer) dial(ctx context.Context, a *config.Account, network, address s
 	return system.DialContext(ctx, network, address)
 }
 
+// dialName returns what errors of connecting call h.
 func (h Hop) dialName() string {
 	if h.Server.Kind() != config.Host {
 		return h.Name
@@ -154,8 +155,9 @@ func (h Hop) dialName() string {
 	return name
 }
 
+// unreached returns the error of connecting to name, in words for people.
 func unreached(ctx context.Context, name string, err error, limit time.Duration) error {
-	if dns := new(net.DNSError); errors.As(err, &dns) { // the proxy's name
+	if dns := new(net.DNSError); errors.As(err, &dns) { // net.Dialer has looked up the proxy
 		return status.LookUp(dns.Name, dns)
 	}
 	var op *net.OpError
@@ -163,7 +165,7 @@ func unreached(ctx context.Context, name string, err error, limit time.Duration)
 		err = op.Err
 	}
 	var call *os.SyscallError
-	if errors.As(err, &call) { // its name says nothing to a person
+	if errors.As(err, &call) { // the name of the system call does not help a person
 		err = call.Err
 	}
 	var timeout net.Error

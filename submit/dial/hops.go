@@ -12,118 +12,120 @@ import (
 	"sendoff/submit/status"
 )
 
-// attemptDelay is how long an address is given before the next one is tried
-// beside it (RFC 8305 section 5).
+// attemptDelay is the time after which the next address is tried, while the attempt at
+// the address before goes on (RFC 8305 section 5).
 const attemptDelay = 250 * time.Millisecond
 
-// lastDelay is how long the other answer is waited for where all addresses of the
-// first one come last.
+// lastDelay is how long to wait for the answer about the other address family if the
+// first answer has only addresses to try last (see Stalls).
 const lastDelay = 2 * time.Second
 
-// resolutionDelay is how long the answer about IPv6 is waited for when that
-// about IPv4 is there (RFC 8305 section 3).
+// resolutionDelay is how long to wait for the IPv6 addresses after the answer with the
+// IPv4 addresses (RFC 8305 section 3).
 const resolutionDelay = 50 * time.Millisecond
 
-// Hops are the hops to a target that have not failed yet, as they become known.
+// Hops finds the hops to a target, and connects to the first that answers.
 type Hops struct {
 	Target
-	d       *Dialer
-	account *config.Account
-	todo    []Hop       // known, and not tried
-	answers chan answer // of name servers
-	asked   int         // how many answers are still to come
-	six     bool        // the next hop is one of IPv6, if there is one
+	d        *Dialer
+	account  *config.Account
+	todo     []Hop       // hops that are known and were not tried yet
+	answers  chan answer // the answers of name servers
+	asked    int         // how many answers are still to come
+	nextIPv6 bool        // the next hop to try is one of IPv6, if there is one
 }
 
-// Hops begins to find the hops to t, whose name it looks up in both families at
-// once.
+// Hops starts to look up the name of t, IPv4 and IPv6 at the same time. It returns
+// before the answers are known.
 func (d *Dialer) Hops(ctx context.Context, a *config.Account, t Target) *Hops {
-	w := &Hops{Target: t, d: d, account: a, six: true}
+	hops := &Hops{Target: t, d: d, account: a, nextIPv6: true}
 	ip, err := netip.ParseAddr(t.Name)
 	switch {
 	case t.Server.Kind() != config.Host, Proxied(a):
-		w.todo = []Hop{{Target: t}}
-		return w
+		hops.todo = []Hop{{Target: t}}
+		return hops
 	case err == nil:
-		w.todo = []Hop{w.hop(ip)}
-		return w
+		hops.todo = []Hop{hops.hop(ip)}
+		return hops
 	}
 	families := families(a)
 	if config.IsLocalhost(t.Name) {
-		for _, six := range families {
-			w.todo = append(w.todo, w.hop(loopback(six)))
+		for _, isIPv6 := range families {
+			hops.todo = append(hops.todo, hops.hop(loopback(isIPv6)))
 		}
-		w.sort()
-		return w
+		hops.sort()
+		return hops
 	}
-	w.answers, w.asked = make(chan answer, len(families)), len(families)
-	for _, six := range families {
-		go func() { w.answers <- d.lookup(ctx, t.Name, six) }()
+	hops.answers, hops.asked = make(chan answer, len(families)), len(families)
+	for _, isIPv6 := range families {
+		go func() { hops.answers <- d.lookup(ctx, t.Name, isIPv6) }()
 	}
-	return w
+	return hops
 }
 
-// Left returns how many hops are left to be tried: those that are known, and one for
-// each answer of a name server that is still to come.
-func (w *Hops) Left() int { return len(w.todo) + w.asked }
+// Left returns how many hops were not tried yet. Each answer of a name server that is
+// still to come counts as one hop.
+func (hops *Hops) Left() int { return len(hops.todo) + hops.asked }
 
-// All waits for the answers of name servers, and returns all hops, or why there are
-// none.
-func (w *Hops) All() ([]Hop, error) {
+// All waits for the answers of name servers, and returns all hops, or the error of the
+// look-up if there are none.
+func (hops *Hops) All() ([]Hop, error) {
 	var failed failure
-	for w.asked > 0 {
-		w.add(<-w.answers, &failed)
+	for hops.asked > 0 {
+		hops.add(<-hops.answers, &failed)
 	}
-	if len(w.todo) == 0 {
+	if len(hops.todo) == 0 {
 		return nil, failed.err
 	}
-	return w.todo, nil
+	return hops.todo, nil
 }
 
-func loopback(six bool) netip.Addr {
-	if six {
+func loopback(isIPv6 bool) netip.Addr {
+	if isIPv6 {
 		return netip.IPv6Loopback()
 	}
 	return netip.AddrFrom4([4]byte{127, 0, 0, 1})
 }
 
-// patience is how long to wait after the first answer for the other one, which
-// may have addresses that are to be tried before.
-func (w *Hops) patience(an answer) time.Duration {
+// patience returns how long to wait for the other answer after the first one, because
+// the other may have addresses to try before those of the first.
+func (hops *Hops) patience(an answer) time.Duration {
 	switch {
-	case w.asked == 0:
+	case hops.asked == 0:
 		return 0
-	case w.onlyLast():
+	case hops.onlyLast():
 		return lastDelay
-	case !an.six:
+	case !an.isIPv6:
 		return resolutionDelay
 	}
 	return 0
 }
 
-func (w *Hops) onlyLast() bool { return len(w.todo) > 0 && w.todo[0].last }
+// onlyLast reports whether all known hops are hops to try last.
+func (hops *Hops) onlyLast() bool { return len(hops.todo) > 0 && hops.todo[0].last }
 
-func (w *Hops) hop(ip netip.Addr) Hop {
-	h := Hop{Target: w.Target, Address: netip.AddrPortFrom(ip, uint16(w.Port))}
-	h.last = w.d.Is(h, Stalls)
+// hop returns the hop to an address of the target's host.
+func (hops *Hops) hop(ip netip.Addr) Hop {
+	h := Hop{Target: hops.Target, Address: netip.AddrPortFrom(ip, uint16(hops.Port))}
+	h.last = hops.d.Is(h, Stalls)
 	return h
 }
 
-// add puts the addresses of an answer among those that are to be tried, the
-// families in turn (RFC 8305 section 4), or its error where failures are noted.
-func (w *Hops) add(an answer, failed *failure) {
-	w.asked--
+// add adds the addresses of an answer to the hops to try, or its error to failed.
+func (hops *Hops) add(an answer, failed *failure) {
+	hops.asked--
 	failed.note(an.rank, an.err)
 	for _, ip := range an.found {
-		w.todo = append(w.todo, w.hop(ip))
+		hops.todo = append(hops.todo, hops.hop(ip))
 	}
-	w.sort()
+	hops.sort()
 }
 
-// sort puts the families in turn, and behind them what comes last.
-func (w *Hops) sort() {
+// sort orders the hops: IPv6 and IPv4 in turn (RFC 8305 section 4), and then those to
+// try last.
+func (hops *Hops) sort() {
 	var four, six, last []Hop
-	for _, h := range w.todo {
+	for _, h := range hops.todo {
 		switch {
 		case h.last:
 			last = append(last, h)
@@ -134,34 +136,35 @@ func (w *Hops) sort() {
 		}
 	}
 	first, second := four, six
-	if w.six {
+	if hops.nextIPv6 {
 		first, second = six, four
 	}
-	w.todo = nil
+	hops.todo = nil
 	for i := range max(len(first), len(second)) {
-		w.todo = append(w.todo, first[min(i, len(first)):min(i+1, len(first))]...)
-		w.todo = append(w.todo, second[min(i, len(second)):min(i+1, len(second))]...)
+		hops.todo = append(hops.todo, first[min(i, len(first)):min(i+1, len(first))]...)
+		hops.todo = append(hops.todo, second[min(i, len(second)):min(i+1, len(second))]...)
 	}
-	w.todo = append(w.todo, last...)
+	hops.todo = append(hops.todo, last...)
 }
 
-func (w *Hops) next() Hop {
-	h := w.todo[0]
-	w.todo = w.todo[1:]
-	w.six = !h.Address.Addr().Is6()
+// next removes the hop to try next from todo, and returns it.
+func (hops *Hops) next() Hop {
+	h := hops.todo[0]
+	hops.todo = hops.todo[1:]
+	hops.nextIPv6 = !h.Address.Addr().Is6()
 	return h
 }
 
-// A failure is why no hop could be connected to. The error that is shown is that of
-// the first hop tried, whose rank is the lowest. Errors of networks that cannot be
-// reached, of look-ups and of families without addresses are shown, in this order,
-// only where there is no other.
+// A failure is the error to show if no hop could be connected to: the one of the lowest
+// rank, which is usually that of the first hop tried. Errors of unreachable networks, of
+// look-ups and of families without addresses are shown, in this order, only if there is
+// no other error.
 type failure struct {
 	rank int
 	err  error
 }
 
-// What is added to the rank of an error that says less.
+// These are added to the rank of errors that say less than a hop's own error.
 const (
 	rankUnreachable = 1000
 	rankLookup      = 2000
@@ -177,7 +180,7 @@ func (f *failure) note(rank int, err error) {
 	}
 }
 
-// A result is how an attempt to connect to a hop has ended.
+// A result is the outcome of an attempt to connect to a hop.
 type result struct {
 	hop  Hop
 	rank int
@@ -185,10 +188,11 @@ type result struct {
 	err  error
 }
 
-// Connect connects to the first hop that answers: it tries the first hop at once,
-// and each other when one has failed or attemptDelay has passed. Hops that did not
-// get to fail are left for the next call. If all fail, the error says which failure.
-func (w *Hops) Connect(ctx context.Context) (net.Conn, Hop, error) {
+// Connect connects to the first hop that answers. It tries the first hop at once, and
+// each next hop when another has failed or attemptDelay has passed. The next call tries
+// the hops whose attempts did not fail in this call. If all hops fail, the error is that
+// of a failure.
+func (hops *Hops) Connect(ctx context.Context) (net.Conn, Hop, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	results := make(chan result)
@@ -196,46 +200,46 @@ func (w *Hops) Connect(ctx context.Context) (net.Conn, Hop, error) {
 	var failed failure
 	delay := time.NewTimer(0)
 	defer delay.Stop()
-	learn := func(an answer) {
-		w.add(an, &failed)
+	receive := func(an answer) {
+		hops.add(an, &failed)
 		if tried == 0 {
-			delay.Reset(w.patience(an))
+			delay.Reset(hops.patience(an))
 		}
 	}
 	for {
-		for len(w.answers) > 0 {
-			learn(<-w.answers)
+		for len(hops.answers) > 0 {
+			receive(<-hops.answers)
 		}
 		var due <-chan time.Time
-		if len(w.todo) > 0 && !(running > 0 && w.onlyLast()) {
+		if len(hops.todo) > 0 && !(running > 0 && hops.onlyLast()) {
 			due = delay.C
 		}
-		if running == 0 && due == nil && w.asked == 0 {
+		if running == 0 && due == nil && hops.asked == 0 {
 			return nil, Hop{}, failed.err
 		}
 		select {
 		case <-expired(ctx, running):
-			failed.note(rankLookup, status.Connection.Errorf("look up %s: the name server does not answer (%w)", w.Name, context.Cause(ctx)))
+			failed.note(rankLookup, status.Connection.Errorf("look up %s: the name server does not answer (%w)", hops.Name, context.Cause(ctx)))
 			return nil, Hop{}, failed.err
 		case <-due:
-			h, rank := w.next(), tried
+			h, rank := hops.next(), tried
 			tried, running = tried+1, running+1
 			delay.Reset(attemptDelay)
 			go func() {
 				var conn net.Conn
 				err := status.Guarded(func() (err error) {
-					conn, err = w.d.Connect(ctx, w.account, h)
+					conn, err = hops.d.Connect(ctx, hops.account, h)
 					return err
 				})
 				results <- result{h, rank, conn, err}
 			}()
-		case an := <-w.answers:
-			learn(an)
+		case an := <-hops.answers:
+			receive(an)
 		case r := <-results:
 			running--
 			if r.err == nil {
 				cancel()
-				w.leave(results, running)
+				hops.abandon(results, running)
 				return r.conn, r.hop, nil
 			}
 			failed.note(r.rank, r.err)
@@ -244,18 +248,19 @@ func (w *Hops) Connect(ctx context.Context) (net.Conn, Hop, error) {
 	}
 }
 
-// leave ends the attempts that lost a race, and puts their hops back.
-func (w *Hops) leave(results <-chan result, running int) {
+// abandon waits for the running attempts, which were canceled because another has won,
+// closes their connections, and puts their hops back into todo.
+func (hops *Hops) abandon(results <-chan result, running int) {
 	for range running {
 		late := <-results
 		if late.conn != nil {
 			late.conn.Close()
 		}
-		w.todo = append([]Hop{late.hop}, w.todo...)
+		hops.todo = append([]Hop{late.hop}, hops.todo...)
 	}
 }
 
-// expired tells the end of ctx when nothing is running that would end by itself.
+// expired returns ctx.Done, or nil while attempts are running, which end with ctx.
 func expired(ctx context.Context, running int) <-chan struct{} {
 	if running > 0 {
 		return nil

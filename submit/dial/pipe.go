@@ -20,14 +20,14 @@ type pipe struct {
 	net.Conn
 	name   string
 	kill   context.CancelFunc
-	ended  chan struct{} // the command is gone, and stderr complete
+	ended  chan struct{} // closed when the command has ended and stderr is complete
 	stderr tail
 }
 
-// pipeTime is how long a command may take to end when its input has.
+// pipeTime is how long a command may take to end after its input is closed.
 const pipeTime = time.Second
 
-// run starts the command of server, with which the connection speaks.
+// run starts the command of server, and returns a connection to it.
 func (d *Dialer) run(server config.Server) (net.Conn, error) {
 	p := &pipe{name: server.Name(), ended: make(chan struct{})}
 	argv, err := process.Argv(server.Command, d.Home)
@@ -49,14 +49,14 @@ func (d *Dialer) run(server config.Server) (net.Conn, error) {
 	p.Conn, p.kill = conn, kill
 	go func() {
 		cmd.Wait()
-		ended() // our end stays open: its last reply may not be read yet
+		ended() // our end stays open, because the command's last reply may still be unread
 		close(p.ended)
 	}()
 	return p, nil
 }
 
-// SyscallConn implements syscall.Conn, so that the kernel can be asked what has
-// arrived.
+// SyscallConn implements syscall.Conn, with which package smtp asks the kernel whether
+// the command has sent something.
 func (p *pipe) SyscallConn() (syscall.RawConn, error) {
 	if c, ok := p.Conn.(syscall.Conn); ok {
 		return c.SyscallConn()
@@ -64,8 +64,8 @@ func (p *pipe) SyscallConn() (syscall.RawConn, error) {
 	return nil, errors.ErrUnsupported
 }
 
-// Close ends the command's input, and then, if that does not end it, the
-// command.
+// Close closes the command's input, and kills the command if it does not end within
+// pipeTime.
 func (p *pipe) Close() error {
 	err := p.Conn.Close()
 	timer := time.AfterFunc(pipeTime, p.kill)
@@ -75,8 +75,8 @@ func (p *pipe) Close() error {
 	return err
 }
 
-// Explain adds to the error of a session over conn, which is closed, what a command
-// at the other end said last on stderr.
+// Explain returns err with the last line of the command's stderr if conn, which must be
+// closed, is a connection to a command; otherwise it returns err as it is.
 func Explain(conn net.Conn, err error) error {
 	p, ok := conn.(*pipe)
 	if !ok {
@@ -89,7 +89,7 @@ func Explain(conn net.Conn, err error) error {
 	return err
 }
 
-// A tail keeps the last octets that are written to it.
+// A tail keeps the last maxTail octets that are written to it.
 type tail struct{ kept []byte }
 
 const maxTail = 1 << 10
@@ -102,6 +102,7 @@ func (t *tail) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
+// last returns the last line, fit for a terminal.
 func (t *tail) last() string {
 	lines := strings.Split(strings.TrimSpace(string(t.kept)), "\n")
 	return status.Printable(strings.TrimSpace(lines[len(lines)-1]))

@@ -7,9 +7,8 @@ import (
 	"os/exec"
 )
 
-// attach gives cmd one end of a connection within this process as standard
-// input and output, and returns the other end. ended must be called after
-// cmd.Wait.
+// attach gives cmd one end of a net.Pipe as standard input and output, and returns the
+// other end. The caller calls ended after cmd.Wait.
 func attach(cmd *exec.Cmd) (conn net.Conn, started, ended func(), err error) {
 	conn, theirs := net.Pipe()
 	cmd.Stdin, cmd.Stdout = theirs, theirs

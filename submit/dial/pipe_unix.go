@@ -9,8 +9,8 @@ import (
 	"syscall"
 )
 
-// attach gives cmd one end of a pair of sockets as standard input and output,
-// and returns the other end. started must be called after cmd.Start, ended after
+// attach gives cmd one end of a pair of sockets as standard input and output, and
+// returns the other end. The caller calls started after cmd.Start, and ended after
 // cmd.Wait.
 func attach(cmd *exec.Cmd) (conn net.Conn, started, ended func(), err error) {
 	syscall.ForkLock.RLock()

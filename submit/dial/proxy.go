@@ -13,7 +13,7 @@ import (
 	"sendoff/submit/trust"
 )
 
-// Proxied reports whether a goes through a proxy.
+// Proxied reports whether a connects through a SOCKS5 proxy (RFC 1928).
 func Proxied(a *config.Account) bool { return a.Proxy.Address != "" }
 
 // DialProxy connects to address, a HOST:PORT, through the proxy of a. The error is a
@@ -29,7 +29,8 @@ func (d *Dialer) DialProxy(ctx context.Context, a *config.Account, address strin
 	return conn, nil
 }
 
-// proxyLogin returns with what to log in to the proxy of a; nil if there is no login.
+// proxyLogin returns the user and password for the proxy of a; nil: the proxy wants no
+// login.
 func (d *Dialer) proxyLogin(ctx context.Context, a *config.Account) (*proxy.Auth, error) {
 	if a.Proxy.User == "" {
 		return nil, nil
@@ -42,9 +43,9 @@ func (d *Dialer) proxyLogin(ctx context.Context, a *config.Account) (*proxy.Auth
 	return login, err
 }
 
-// throughProxy asks the SOCKS5 proxy at the other end of conn to connect to
-// address, and closes conn if it does not. conn stays what it is, a socket of
-// which the kernel can be asked what has arrived.
+// throughProxy asks the SOCKS5 proxy at the other end of conn to connect to address.
+// Afterwards conn is a connection to address, and still a socket, so that the kernel
+// can be asked whether something has arrived. After an error conn is closed.
 func (d *Dialer) throughProxy(ctx context.Context, a *config.Account, conn net.Conn, address string) error {
 	login, err := d.proxyLogin(ctx, a)
 	if err != nil {
@@ -53,10 +54,10 @@ func (d *Dialer) throughProxy(ctx context.Context, a *config.Account, conn net.C
 	}
 	socks, err := proxy.SOCKS5("tcp", a.Proxy.Address, login, nil)
 	if err == nil {
-		asker := socks.(interface {
+		dialer := socks.(interface {
 			DialWithConn(ctx context.Context, conn net.Conn, network, address string) (net.Addr, error)
 		})
-		_, err = asker.DialWithConn(ctx, &proxyConn{conn, a}, "tcp", address)
+		_, err = dialer.DialWithConn(ctx, &proxyConn{conn, a}, "tcp", address)
 	}
 	if err == nil {
 		return nil
@@ -72,18 +73,18 @@ func (d *Dialer) throughProxy(ctx context.Context, a *config.Account, conn net.C
 	return err
 }
 
-// A proxyConn is a connection to the proxy of an account, until the proxy has
+// A proxyConn is a connection to the proxy of an account, used until the proxy has
 // connected to the server.
 type proxyConn struct {
 	net.Conn
 	account *config.Account
 }
 
-// Write passes on a password to a proxy of this machine only if the owner of its
-// port may know the password. The proxy has answered by then, so the kernel knows
-// the owner.
+// Write implements net.Conn. It returns an error instead of sending a password to a
+// proxy on this machine if a user we do not trust listens on the proxy's port
+// (trust.Port). The proxy has accepted the connection, so the kernel knows that user.
 func (c *proxyConn) Write(p []byte) (int, error) {
-	const login = 1 // the version of RFC 1929, with which a user and a password begin
+	const login = 1 // the first octet of a message with user and password (RFC 1929)
 	near, ok1 := c.LocalAddr().(*net.TCPAddr)
 	far, ok2 := c.RemoteAddr().(*net.TCPAddr)
 	if len(c.account.ProxySecret) > 0 && len(p) > 0 && p[0] == login && ok1 && ok2 && far.IP.IsLoopback() {

@@ -11,7 +11,7 @@ import (
 	"sendoff/submit/status"
 )
 
-// maxTargets is how many hosts are tried that the SRV records of one name have.
+// maxTargets is how many SRV records of one name are used.
 const maxTargets = 8
 
 // Targets returns the target of server, or those of its SRV records in the
@@ -36,13 +36,13 @@ func (d *Dialer) Targets(ctx context.Context, a *config.Account, server config.S
 	for _, r := range records[:min(len(records), maxTargets)] {
 		host := strings.ToLower(strings.TrimSuffix(r.Target, "."))
 		if host == "" || r.Port == 0 {
-			continue // a lone dot: the service is not offered
+			continue // the target ".": the domain does not offer the service (RFC 2782)
 		}
-		prove := domain // nothing but an unsigned answer says that the host is theirs (RFC 6186 section 6)
+		prove := domain // the host is of another domain, and an SRV record may be forged (RFC 6186 section 6)
 		if host == domain || strings.HasSuffix(host, "."+domain) {
 			prove = host
 		}
-		all = append(all, Target{Server: server, Name: host, Port: int(r.Port), Prove: prove}.spoken()...)
+		all = append(all, Target{Server: server, Name: host, Port: int(r.Port), Prove: prove}.schemes()...)
 	}
 	if len(all) == 0 {
 		return nil, status.Connection.Errorf("look up %s: the domain does not offer this service", server.Host)
@@ -50,10 +50,10 @@ func (d *Dialer) Targets(ctx context.Context, a *config.Account, server config.S
 	return all, nil
 }
 
-// spoken returns t, or the ways to speak with it where its SRV record has a port
-// that hardly goes with the service: TLS from the start comes first, because a
-// server that begins without it says so at once.
-func (t Target) spoken() []Target {
+// schemes returns t alone if the port of its SRV record fits the scheme. Otherwise it
+// returns t with two schemes to try. TLS from the start (smtps) comes first, because a
+// server that does not speak it fails at once.
+func (t Target) schemes() []Target {
 	if t.Server.Way().Odd(t.Port) == "" {
 		return []Target{t}
 	}
@@ -66,7 +66,7 @@ func (t Target) spoken() []Target {
 	return []Target{tls, t}
 }
 
-// srvDomain returns the domain of _service._proto.domain.
+// srvDomain returns DOMAIN of _SERVICE._PROTO.DOMAIN.
 func srvDomain(name string) string {
 	for strings.HasPrefix(name, "_") {
 		_, rest, ok := strings.Cut(name, ".")
@@ -78,15 +78,15 @@ func srvDomain(name string) string {
 	return name
 }
 
-// An answer is what name servers say about one family of addresses.
+// An answer is the result of looking up the addresses of one family.
 type answer struct {
-	six   bool
-	found []netip.Addr
-	err   error
-	rank  int // of err
+	isIPv6 bool
+	found  []netip.Addr
+	err    error // why found is empty
+	rank   int   // the rank of err (see failure)
 }
 
-// families returns which of IPv4 and IPv6 (true) a uses.
+// families returns the address families that a uses; true is IPv6, false is IPv4.
 func families(a *config.Account) []bool {
 	switch {
 	case a.AddressFamily == 6, a.SourceAddress.IsValid() && a.SourceAddress.Unmap().Is6():
@@ -97,27 +97,28 @@ func families(a *config.Account) []bool {
 	return []bool{true, false}
 }
 
-func (d *Dialer) lookup(ctx context.Context, host string, six bool) answer {
+// lookup looks up the addresses of host in one family.
+func (d *Dialer) lookup(ctx context.Context, host string, isIPv6 bool) answer {
 	lookup, network := d.Lookup, "ip4"
 	if lookup == nil {
 		lookup = net.DefaultResolver.LookupNetIP
 	}
-	if six {
+	if isIPv6 {
 		network = "ip6"
 	}
 	var found []netip.Addr
-	err := status.Guarded(func() (err error) { // in a goroutine of its own
+	err := status.Guarded(func() (err error) { // a bug in this goroutine must not end the process
 		found, err = lookup(ctx, network, host)
 		return err
 	})
-	an := answer{six: six}
+	an := answer{isIPv6: isIPv6}
 	if status.KindOf(err) == status.Bug {
 		an.err, an.rank = err, rankLookup
 		return an
 	}
 	var notFound *net.DNSError
 	for _, ip := range found {
-		if ip = ip.Unmap(); ip.Is6() == six {
+		if ip = ip.Unmap(); ip.Is6() == isIPv6 {
 			an.found = append(an.found, ip)
 		}
 	}
