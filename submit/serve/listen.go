@@ -30,26 +30,27 @@ import (
 	"sendoff/submit/throttle"
 )
 
-// Bounds of what the clients of Listen may do; of their number smtpd has one.
+// Limits for the clients of Listen. Package smtpd also limits the number of clients.
 const (
-	sessionTime   = time.Hour        // that one may stay
-	loginTime     = 10 * time.Second // that one may take to log in on a TCP port
-	maxStrangers  = 10               // sessions at once without a login there
-	userStrangers = 3                // those of one user
-	badCommands   = 3                // that one may give on a TCP port
-	wrongPassword = time.Second      // that all have to wait
-	perUser       = 20               // sessions of one user at once
-	maxRecipients = 1000             // recipients of a message
-	maxHeader     = 256 << 10        // octets of the header of one, and by which it may grow
+	sessionTime         = time.Hour        // the longest session
+	loginTime           = 10 * time.Second // the time to log in, on a TCP port
+	maxLoggingIn        = 10               // sessions at once without a login, on TCP ports
+	maxLoggingInPerUser = 3                // the same, of one user
+	badCommands         = 3                // refused commands in a session, on a TCP port
+	wrongPassword       = time.Second      // the delay of the reply to a wrong password
+	perUser             = 20               // sessions of one user at once
+	maxRecipients       = 1000             // recipients of a message
+	maxHeader           = 256 << 10        // octets of a message's header, and as many again after our changes
 )
 
-// Sockets opens the socket at address, or takes those that a socket unit has
-// opened if that is empty:
+// Sockets opens the socket at address. If address is empty, it takes the sockets that a
+// systemd socket unit has opened.
 //
-//	/PATH, unix:/PATH    a Unix socket that everybody may connect to
-//	127.0.0.1:PORT       a loopback port, [::1]:PORT and localhost:PORT likewise
+//	/PATH, unix:/PATH                  a Unix socket that everybody may connect to
+//	127.0.0.1:PORT, [::1]:PORT,        a TCP port of the loopback interface
+//	localhost:PORT
 //
-// Nothing else is ever served.
+// All other addresses are an error.
 func Sockets(address string) (sockets []net.Listener, err error) {
 	if address == "" {
 		sockets, err = activated()
@@ -63,7 +64,7 @@ func Sockets(address string) (sockets []net.Listener, err error) {
 	return sockets, nil
 }
 
-// activated returns the sockets of a socket unit.
+// activated returns the sockets of a systemd socket unit.
 func activated() ([]net.Listener, error) {
 	sockets, err := process.Activated()
 	for _, l := range sockets {
@@ -91,8 +92,8 @@ func open(address string) (net.Listener, error) {
 	return net.Listen("tcp", net.JoinHostPort(host, port))
 }
 
-// listenUnix opens a Unix socket for everybody, in place of one that nobody
-// listens on any more.
+// listenUnix opens a Unix socket that everybody may connect to. It replaces a socket at
+// path on which no process listens any more.
 func listenUnix(path string) (net.Listener, error) {
 	if info, err := os.Lstat(path); err == nil && info.Mode().Type() == fs.ModeSocket {
 		conn, err := net.Dial("unix", path)
@@ -107,9 +108,9 @@ func listenUnix(path string) (net.Listener, error) {
 	return process.ListenUnix(path)
 }
 
-// Listen serves clients on sockets until ctx ends, or, with an idle time, until
-// there has been no client for so long and nothing waits. It runs the queue,
-// too. An error says why it cannot go on.
+// Listen serves clients on sockets until ctx ends. If idle is not 0, it also ends when
+// there has been no client for that time and the queue is empty. It runs the queue, too.
+// An error says why it cannot go on.
 func (v *Service) Listen(ctx context.Context, sockets []net.Listener, idle time.Duration) error {
 	s := v.Submitter
 	for _, a := range s.Config.Accounts {
@@ -132,7 +133,7 @@ func (v *Service) Listen(ctx context.Context, sockets []net.Listener, idle time.
 		})
 	}
 	if s.Queue != nil {
-		r := v.runner() // uses the idle sessions, or it would never get a slot
+		r := v.runner() // shares our idle sessions, which could otherwise hold all slots
 		all.Go(func() { r.Forever(ctx) })
 	}
 	if idle > 0 {
@@ -145,7 +146,7 @@ func (v *Service) Listen(ctx context.Context, sockets []net.Listener, idle time.
 	return status.Temporary.Wrap(errors.Join(failures...))
 }
 
-// listener is the server for the clients of one socket.
+// listener returns the SMTP server for the clients of one socket.
 func (v *Service) listener(ctx context.Context, l net.Listener, clients *clients) *smtpd.Server {
 	s := v.Submitter
 	_, tcp := l.Addr().(*net.TCPAddr)
@@ -188,7 +189,7 @@ func (v *Service) listener(ctx context.Context, l net.Listener, clients *clients
 		},
 	}
 	if tcp {
-		d.RequireAuth, d.MaxErrors, d.LoginTime, d.MaxLoggingIn = true, badCommands, loginTime, maxStrangers
+		d.RequireAuth, d.MaxErrors, d.LoginTime, d.MaxLoggingIn = true, badCommands, loginTime, maxLoggingIn
 	}
 	return d
 }
@@ -197,7 +198,7 @@ func (v *Service) listener(ctx context.Context, l net.Listener, clients *clients
 func (v *Service) renewed() (*submit.Submitter, error) {
 	s, err := v.Submitter.Of(v.By.CommandLine)
 	if err != nil {
-		return v.Submitter, err // as it was at first: mail waits until the configuration is mended
+		return v.Submitter, err // with the configuration at the start: mail waits until the new one is mended
 	}
 	if s.Queue != nil {
 		s.Queue.MaxBytes.Store(int64(s.Config.QueueLimit))
@@ -205,11 +206,12 @@ func (v *Service) renewed() (*submit.Submitter, error) {
 	return s, nil
 }
 
-// admit reports who has connected, and an error if that user may not submit.
+// admit returns the user who has connected, and an error if listen-users excludes that
+// user from a Unix socket.
 func (v *Service) admit(conn net.Conn) (process.Peer, error) {
 	unix, ok := conn.(*net.UnixConn)
 	if !ok {
-		peer, _ := process.PeerOfTCP(conn) // nobody where the kernel does not tell; the login decides
+		peer, _ := process.PeerOfTCP(conn) // zero if the kernel does not know; on TCP the login decides
 		return peer, nil
 	}
 	s, _ := v.renewed()
@@ -227,9 +229,9 @@ func (v *Service) admit(conn net.Conn) (process.Peer, error) {
 	return peer, nil
 }
 
-// login checks a login on a TCP port, where any program of this machine may
-// connect: user and password are those of an account. Whoever gave a wrong
-// password waits for its answer, unless the client leaves.
+// login checks a login on a TCP port, to which any program of this machine may connect:
+// user and password must be those of an account. After a wrong password it delays its
+// error, unless the client leaves.
 func (v *Service) login(ctx context.Context, conn net.Conn, user, password string) error {
 	s, err := v.renewed()
 	if err != nil {
@@ -241,47 +243,45 @@ func (v *Service) login(ctx context.Context, conn net.Conn, user, password strin
 		}
 	}
 	s.Log.Fault(fmt.Errorf("a wrong login as %s", status.Printable(user)))
-	v.punish(ctx, conn)
+	v.delayWrongPassword(ctx, conn)
 	return errors.New("no account has that user and password")
 }
 
-// punish returns after the time that a wrong password costs, or when the client
-// has left. The clients of many connections wait one after the other, so that
-// they guess no faster than one.
-func (v *Service) punish(ctx context.Context, conn net.Conn) {
-	over := func() bool { return ctx.Err() != nil || process.Left(conn) }
+// delayWrongPassword waits for the time wrongPassword, or until the client leaves.
+// Clients on several connections wait one after the other, so that many connections
+// cannot guess faster than one.
+func (v *Service) delayWrongPassword(ctx context.Context, conn net.Conn) {
+	hasLeft := func() bool { return ctx.Err() != nil || process.Left(conn) }
 	for !v.guessing.TryLock() {
-		if over() {
+		if hasLeft() {
 			return
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
 	defer v.guessing.Unlock()
-	for begun := time.Now(); time.Since(begun) < wrongPassword && !over(); {
+	for begun := time.Now(); time.Since(begun) < wrongPassword && !hasLeft(); {
 		time.Sleep(50 * time.Millisecond)
 	}
 }
 
-// Passwords compares the passwords of clients with the secrets of accounts. A secret
-// is read by one login at a time, and its hash serves those of the next seconds: to
-// read it may run a command, which many clients must not start at once.
+// Passwords compares the passwords of clients with the secrets of accounts. Only one
+// login at a time reads a secret, and the logins of the next seconds use its hash,
+// because reading may run a command that many clients must not start at once.
 type passwords struct {
 	mu    sync.Mutex
-	known map[string]hashed // by the account's key
+	known map[string]hashed // by throttle.Key
 }
 
-// A hashed is the hash of a secret, and when the secret was read; zero if it could not
-// be.
+// A hashed is the hash of a secret, and when the secret was read.
 type hashed struct {
-	hash [sha256.Size]byte
+	hash [sha256.Size]byte // zero: the secret could not be read
 	at   time.Time
 }
 
-// How long a hash serves for passwords that fit it, and how long for those that do
-// not: the secret may have been changed meanwhile.
+// How long a hash is used before the secret is read again.
 const (
-	fitsFor   = 10 * time.Second
-	refuseFor = time.Second
+	fitsFor   = 10 * time.Second // if the password fits the hash
+	refuseFor = time.Second      // if not: the secret may have changed since
 )
 
 // fits reports whether password is the secret of a.
@@ -305,13 +305,14 @@ func (p *passwords) fits(ctx context.Context, s *submit.Submitter, a *config.Acc
 	return h.fits(got)
 }
 
+// fits reports whether the secret could be read, and password is its hash.
 func (h *hashed) fits(password [sha256.Size]byte) bool {
 	return h.hash != [sha256.Size]byte{} && subtle.ConstantTimeCompare(h.hash[:], password[:]) == 1
 }
 
-// received is the value of the trace field of a message that somebody else hands
-// on (RFC 5321 section 4.4): without it a loop through us would have no end. It
-// has no word of the client's.
+// received returns the value of the Received field of a client's message (RFC 5321
+// section 4.4). Without the field, a mail loop through us would never end. No word of
+// it is the client's.
 func received(s *submit.Submitter, r *submit.Request, c smtpd.Client) string {
 	with, from := "SMTP", ""
 	if c.Extended {
@@ -326,7 +327,8 @@ func received(s *submit.Submitter, r *submit.Request, c smtpd.Client) string {
 	return fmt.Sprintf("by %s (sendoff%s) with %s id %s; %s", rewrite.Hostname(s.Config, s.Identity), from, with, r.ID(), time.Now().Format(time.RFC1123Z))
 }
 
-// waitIdle returns when there has been no client for so long, and the queue is empty.
+// waitIdle returns when there has been no client for the time idle, and the queue is
+// empty.
 func (v *Service) waitIdle(ctx context.Context, c *clients, idle time.Duration) {
 	for {
 		select {
@@ -340,26 +342,26 @@ func (v *Service) waitIdle(ctx context.Context, c *clients, idle time.Duration) 
 	}
 }
 
-// Clients counts the sessions with clients of Listen.
+// Clients counts the sessions of Listen with clients.
 type clients struct {
 	mu        sync.Mutex
-	open      int
-	last      time.Time   // when a client has left; at first, when Listen began
+	open      int         // all sessions
+	last      time.Time   // when the last session ended; at first, when Listen began
 	sessions  map[int]int // by user
-	strangers map[int]int // those of them without a login where one is wanted
+	loggingIn map[int]int // sessions that must log in and have not yet, by user
 }
 
-// unknown stands for the user of a client if the kernel does not tell; no limit of a
-// user's is for it.
+// unknown stands for the user of a client whom the kernel does not know. The limits for
+// one user do not apply to it.
 const unknown = -2
 
 func newClients() *clients {
-	return &clients{last: time.Now(), sessions: make(map[int]int), strangers: make(map[int]int)}
+	return &clients{last: time.Now(), sessions: make(map[int]int), loggingIn: make(map[int]int)}
 }
 
-// enter counts a session with peer, which mustLogIn may say has to log in. An error
-// says that its user has too many already; else loggedIn is to be called when the
-// client has logged in, and left when its session has ended.
+// enter counts a session with peer; mustLogIn says that the client must log in. An error
+// says that the user has too many sessions. Otherwise the caller calls loggedIn after
+// the login, and left at the end of the session.
 func (c *clients) enter(peer process.Peer, mustLogIn bool) (loggedIn, left func(), err error) {
 	user := unknown
 	if peer != (process.Peer{}) {
@@ -368,12 +370,12 @@ func (c *clients) enter(peer process.Peer, mustLogIn bool) (loggedIn, left func(
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case user != unknown && mustLogIn && c.strangers[user] >= userStrangers:
-		return nil, nil, status.Temporary.Errorf("uid %d has %d sessions without a login already", peer.UID, userStrangers)
+	case user != unknown && mustLogIn && c.loggingIn[user] >= maxLoggingInPerUser:
+		return nil, nil, status.Temporary.Errorf("uid %d has %d sessions without a login already", peer.UID, maxLoggingInPerUser)
 	case user != unknown && c.sessions[user] >= perUser:
 		return nil, nil, status.Temporary.Errorf("uid %d has %d sessions already", peer.UID, perUser)
 	case mustLogIn:
-		c.strangers[user]++
+		c.loggingIn[user]++
 	}
 	c.sessions[user]++
 	c.open++
@@ -381,7 +383,7 @@ func (c *clients) enter(peer process.Peer, mustLogIn bool) (loggedIn, left func(
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if mustLogIn {
-			c.strangers[user]--
+			c.loggingIn[user]--
 		}
 	})
 	return loggedIn, func() {
@@ -394,9 +396,9 @@ func (c *clients) enter(peer process.Peer, mustLogIn bool) (loggedIn, left func(
 	}, nil
 }
 
-// areGone reports whether there has been no client for so long.
-func (c *clients) areGone(long time.Duration) bool {
+// areGone reports whether there has been no client for the time idle.
+func (c *clients) areGone(idle time.Duration) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.open == 0 && time.Since(c.last) >= long
+	return c.open == 0 && time.Since(c.last) >= idle
 }

@@ -121,7 +121,7 @@ func TestListenStrangers(t *testing.T) {
 		return client, greeting
 	}
 	var clients []net.Conn
-	for range userStrangers {
+	for range maxLoggingInPerUser {
 		client, greeting := connect()
 		if !strings.HasPrefix(greeting, "220 ") {
 			t.Fatal(greeting)
@@ -166,10 +166,10 @@ func TestPunishedClientLeaves(t *testing.T) {
 	}
 	defer conn.Close()
 	v := new(Service)
-	v.guessing.Lock() // another client is punished for as long as this test lasts
+	v.guessing.Lock() // another client has given a wrong password, and waits as long as this test lasts
 	done := make(chan bool)
 	go func() {
-		v.punish(t.Context(), conn)
+		v.delayWrongPassword(t.Context(), conn)
 		close(done)
 	}()
 	select {

@@ -11,22 +11,22 @@ import (
 	"sendoff/submit/status"
 )
 
-// replyTime is how long the smarthost has before a client of ours is answered
-// without it. RFC 5321 section 4.5.3.2.6 gives clients ten minutes, but some
-// programs wait for half a one. Who gives up sends the message again, and has
-// made two of it (RFC 1047).
+// replyTime is how long a client waits for the outcome at the smarthost. After that it
+// gets the reply 250. RFC 5321 section 4.5.3.2.6 lets clients wait for ten minutes, but
+// some programs give up after half a minute, and send the message again: the recipient
+// then gets it twice (RFC 1047).
 //
-//	0 s     the message is whole; the session with the smarthost begins
-//	20 s    no outcome yet: all of the message goes into the queue, as an entry
-//	        that this process is at work on, and the client hears 250
-//	later   what comes of the session is what comes of the entry
+//	0 s     the message is complete; the session with the smarthost begins
+//	20 s    no outcome yet: the message is queued for all its recipients, as an
+//	        entry that this process has claimed, and the client gets 250
+//	later   the outcome of the session becomes the outcome of the entry
 //
-// So nobody else sends the message while it is on its way; and if this process
-// ends before the session does, the queue has it.
-var replyTime = 20 * time.Second // less only in tests
+// The claim keeps other processes from sending the message meanwhile. If this process
+// ends before the session does, the queue still has the message.
+var replyTime = 20 * time.Second // tests shorten it
 
-// submit submits r, whose message it closes, and returns what the reply is to say:
-// the outcome, or nil if the message is in the queue without one.
+// submit submits r, and closes its message. The reply to the client reports the error:
+// the outcome, or nil if the message was queued before there was an outcome.
 func (v *Service) submit(ctx context.Context, s *submit.Submitter, r *submit.Request) error {
 	j := s.Prepare(r)
 	v.pending.Add(1)
@@ -35,9 +35,9 @@ func (v *Service) submit(ctx context.Context, s *submit.Submitter, r *submit.Req
 		r.Message.Close()
 		v.pending.Done()
 	}
-	late := false // the client has its reply before the end
+	isQueuedEarly := false // the client gets its reply before the outcome
 	defer func() {
-		if !late {
+		if !isQueuedEarly {
 			end()
 		}
 	}()
@@ -56,13 +56,13 @@ func (v *Service) submit(ctx context.Context, s *submit.Submitter, r *submit.Req
 	select {
 	case <-delivered:
 	case <-time.After(replyTime):
-		claim = enqueueLate(s, j)
+		claim = enqueueEarly(s, j)
 	}
-	if claim == nil { // the client has to wait
+	if claim == nil { // delivered, or nothing could be queued: the client waits for the outcome
 		<-delivered
 		return s.Keep(j)
 	}
-	late = true
+	isQueuedEarly = true
 	go func() {
 		defer end()
 		defer claim.Release()
@@ -74,8 +74,9 @@ func (v *Service) submit(ctx context.Context, s *submit.Submitter, r *submit.Req
 	return nil
 }
 
-// enqueueLate queues the whole of j while it is delivered; nil if that cannot be done.
-func enqueueLate(s *submit.Submitter, j *submit.Job) (claim *queue.Claim) {
+// enqueueEarly queues j for all recipients while Deliver is at work, and returns the
+// claim of the entry; nil: j could not be queued.
+func enqueueEarly(s *submit.Submitter, j *submit.Job) (claim *queue.Claim) {
 	bug := status.Guarded(func() (err error) {
 		claim, err = s.Enqueue(j)
 		return err
@@ -86,6 +87,6 @@ func enqueueLate(s *submit.Submitter, j *submit.Job) (claim *queue.Claim) {
 	return claim
 }
 
-// Wait waits until it is known what becomes of all messages, some of whose
-// clients may have had their reply before.
+// Wait waits until all messages have an outcome, also those whose clients got their
+// reply before.
 func (v *Service) Wait() { v.pending.Wait() }

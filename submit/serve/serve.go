@@ -1,13 +1,14 @@
-// Package serve submits what SMTP clients hand over: by -bs what one client does on a
-// pipe, and by --listen what many do on sockets of this machine.
+// Package serve submits the messages of SMTP clients: with -bs those of one client on a
+// pipe, with --listen those of many clients on sockets of this machine.
 //
 //	serve.go      a client's message becomes a Request
-//	overtime.go   the client's reply, when the smarthost takes its time
+//	overtime.go   the reply to the client if the smarthost is slow
 //	listen.go     sockets, who may connect, logins, and how many clients at once
 //
 // The package must not know how to dial, or where secrets are.
 //
-// Errors: those of submit, as replies; status.Temporary if serving itself fails.
+// Errors: clients get those of submit as replies; Serve and Listen return
+// status.Temporary if they cannot go on.
 package serve
 
 import (
@@ -29,43 +30,43 @@ import (
 	"sendoff/submit/status"
 )
 
-// A Service submits what SMTP clients hand over, by -bs to one and by --listen to
-// many. Each message becomes a Request:
+// A Service submits the messages of SMTP clients: one client with -bs, many with
+// --listen. Each message becomes a Request:
 //
 //	MAIL, RCPT   sender, recipients and their parameters
-//	DATA         the message, to its end; only then anything is connected to
-//	the reply    250: each recipient is sent to, or queued for, or, beside one
-//	             that is, refused for good, which a notice tells the sender;
-//	             otherwise the failure that decides, as for an exit code; a
-//	             smarthost that takes its time is not waited for (overtime.go)
+//	DATA         the message; the smarthost is connected to after its end
+//	the reply    250 if the message was sent to, or queued for, each recipient.
+//	             If some recipients were refused for good, it is 250 too, and a
+//	             notice tells the sender. Otherwise the failure that would also
+//	             decide the exit code. If the smarthost is slow, see overtime.go.
 type Service struct {
 	Submitter *submit.Submitter
-	By        config.Choice // what accounts are chosen by, beside sender and header
-	Fault     error         // why there is no configuration: everything waits until it is mended
-	NoAliases bool          // recipients are not looked up in the alias file
-	QueueOnly bool          // the first attempt is the queue's
+	By        config.Choice // how to choose accounts, without the message's sender and header
+	Fault     error         // why there is no configuration: all messages wait until it is mended
+	NoAliases bool          // do not look recipients up in the alias file
+	QueueOnly bool          // queue each message without an attempt
 	Pipe      bool          // smtpd.Server.Pipe
 	Timeout   time.Duration // smtpd.Server.Timeout
 
-	// Busy is told whether a message is being submitted, rather than a command
-	// or a message waited for; may be nil.
+	// Busy is called with true when Serve starts to submit a message, and with false
+	// when it waits for the client again; may be nil.
 	Busy func(bool)
 
 	passwords passwords
-	guessing  sync.Mutex     // is held while whoever gave a wrong password waits
-	pending   sync.WaitGroup // messages that are being submitted
+	guessing  sync.Mutex     // held while a client waits for the reply to a wrong password
+	pending   sync.WaitGroup // messages without an outcome
 	once      sync.Once
 	queue     *runner.Runner // see runner
 }
 
-// runner returns the one runner of the queue.
+// runner returns the Runner of the queue, always the same.
 func (v *Service) runner() *runner.Runner {
 	v.once.Do(func() { v.queue = runner.New(v.Submitter) })
 	return v.queue
 }
 
-// Serve holds one session on conn, for as long as the client wants. An error
-// says why the session was broken off.
+// Serve holds one SMTP session on conn, until the client ends it. An error says why the
+// session was broken off.
 func (v *Service) Serve(ctx context.Context, conn io.ReadWriter) error {
 	s := v.Submitter
 	defer v.Wait()
@@ -87,14 +88,15 @@ func (v *Service) Serve(ctx context.Context, conn io.ReadWriter) error {
 	return status.Temporary.Wrap(d.Serve(ctx, conn))
 }
 
-// Bounds of what one client may do.
+// Limits for the client of Serve.
 const (
 	maxPiped    = 10_000 // recipients of a message
-	maxMistakes = 100    // of the program that has started us
+	maxMistakes = 100    // refused commands in the session
 )
 
-// maxSize is what the server announces: the account's limit where there can be
-// only one account, so that a client need not send what is refused.
+// maxSize returns the size that the server announces, in octets; 0: none. If only one
+// account can be used, that is the account's limit, so that a client does not send a
+// message that would be refused.
 func (v *Service) maxSize() int64 {
 	if c := v.Submitter.Config; len(c.Accounts) == 1 && v.By.CommandLine.Server == "" && v.By.Environment.Server == "" {
 		return int64(c.Accounts[0].MaxSize)
@@ -102,7 +104,7 @@ func (v *Service) maxSize() int64 {
 	return 0
 }
 
-// request is what a client asks for that hands over the message m.
+// request returns the Request of a client that has sent the envelope e and message m.
 func (v *Service) request(e *envelope.Envelope, m *message.Message) *submit.Request {
 	r := &submit.Request{By: v.By, Sender: &e.From, Envelope: *e, Message: m, QueueOnly: v.QueueOnly, OneReply: true}
 	seen := make(map[string]bool)
@@ -115,9 +117,9 @@ func (v *Service) request(e *envelope.Envelope, m *message.Message) *submit.Requ
 	return r
 }
 
-// handle submits the message of r, which it closes, and returns what the reply is to
-// say. fault is why there is no configuration. A bug that one message meets must not
-// end the sessions of others.
+// handle submits the message of r, and closes it. The reply reports the error. fault is
+// why there is no configuration; nil: there is one. A bug becomes an error, so that it
+// does not end the sessions of other clients.
 func (v *Service) handle(ctx context.Context, s *submit.Submitter, fault error, r *submit.Request) error {
 	err := status.Guarded(func() error { return v.submitOrPostpone(ctx, s, fault, r) })
 	if report := new(submit.Report); errors.As(err, &report) {
@@ -126,6 +128,8 @@ func (v *Service) handle(ctx context.Context, s *submit.Submitter, fault error, 
 	return err
 }
 
+// submitOrPostpone chooses the account and submits r, or queues r if the account or
+// user-rate does not allow an attempt now.
 func (v *Service) submitOrPostpone(ctx context.Context, s *submit.Submitter, fault error, r *submit.Request) error {
 	if r.Peer != (process.Peer{}) && !r.QueueOnly {
 		if until, ok := s.Throttle().UserPace(r.Peer.UID, true); !ok {
