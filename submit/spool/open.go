@@ -1,21 +1,22 @@
-// Package spool finds a user's queue, and sees to it that something runs it.
+// Package spool finds the folder of a user's queue, and makes sure that something runs
+// the queue.
 //
-//	queue = "FOLDER"      there
-//	nothing               /var/spool/sendoff/UID if an administrator has made the
-//	                      folder for all, else .local/state/sendoff at home
-//	queue = "off"         nowhere
+//	queue = "FOLDER"      the queue is in FOLDER
+//	no setting queue      in /var/spool/sendoff/UID if an administrator has made
+//	                      /var/spool/sendoff, else in ~/.local/state/sendoff
+//	queue = "off"         there is no queue
 //
-// Mail may wait in another of these places, too (Elsewhere).
+// Mail may also wait in another default folder (Elsewhere).
 //
-//	open.go     the places
+//	open.go     the folders
 //	runner.go   the process that runs the queue, and who starts it
-//	timer.go    the timer that does so instead
-//	units.go    makes the folder for all users, and that timer
+//	timer.go    a timer that runs the queue instead
+//	units.go    makes the folder for all users, and the timer
 //
 // The package must not know messages, sessions or accounts.
 //
-// Errors: an Absent says that there is to be no queue, or can be none; all others
-// are the disk's.
+// Errors: an Absent if there is no queue, because the configuration wants none or no
+// folder can be made; all others are the disk's.
 package spool
 
 import (
@@ -32,27 +33,26 @@ import (
 
 // A Spool is a user's queue, and what runs it.
 type Spool struct {
-	Queue   *queue.Queue // nil: nothing is queued
-	NoQueue string       // why not, in words
+	Queue   *queue.Queue // nil: there is no queue
+	NoQueue string       // why there is no queue, in words
 	Runner  string       // the setting runner
 
-	// Start starts a process that runs the queue in a folder; its error says why
-	// there is none. nil: nothing can be started.
+	// Start starts a process that runs the queue in a folder. nil: no process can be
+	// started.
 	Start func(folder string) error
-	// Outlives says why a process would not outlive its caller here, "" if it would,
-	// and whether to start one all the same. nil: it would.
+	// Outlives says why a process that we start would not outlive us, "" if it would
+	// or that is unknown. try says whether to start it. nil: it would outlive us.
 	Outlives func() (why string, try bool)
 }
 
-// Absent is the error of a queue that is not to be, or cannot be.
+// Absent is the error if there is no queue. Its text says why.
 type Absent string
 
-// Error returns why there is no queue.
+// Error implements error.
 func (e Absent) Error() string { return string(e) }
 
-// Open opens the queue of the user that id is, where c puts it. Where the first place
-// is not fit to be used, warn hears of it, and the folder at home serves. With a nil
-// error there is a queue.
+// Open opens the queue of the user id, in the folder that c configures. If that folder
+// cannot be used, Open uses the folder at home, and calls warn.
 func Open(c *config.Config, id config.Identity, warn func(text string)) (*queue.Queue, error) {
 	if c.Queue == config.Off {
 		return nil, Absent(`queue = "off"`)
@@ -81,10 +81,10 @@ func Open(c *config.Config, id config.Identity, warn func(text string)) (*queue.
 	return nil, first
 }
 
-// Elsewhere returns the queues but q, which may be nil, that a user has in the places
-// where one is by default, if mail waits in them: from before an administrator has made
-// the folder for all, or from a time when the configuration or its folder was not fit
-// to be used.
+// Elsewhere returns the user's other queues, not q, in which mail waits. It looks in the
+// default folders only. The mail may be from a time before the administrator made the
+// folder for all users, or before the configuration or its folder was mended. q may be
+// nil.
 func Elsewhere(id config.Identity, q *queue.Queue) []*queue.Queue {
 	var others []*queue.Queue
 	for _, folder := range []string{queue.Shared, homeFolder(id)} {
@@ -99,7 +99,7 @@ func Elsewhere(id config.Identity, q *queue.Queue) []*queue.Queue {
 	return others
 }
 
-// homeFolder returns where the queue at home is; "" without a home.
+// homeFolder returns the folder of the queue at home; "": the user has no home.
 func homeFolder(id config.Identity) string {
 	if id.Home == "" || !filepath.IsAbs(id.Home) || id.Home == "/" {
 		return ""
@@ -107,12 +107,14 @@ func homeFolder(id config.Identity) string {
 	return filepath.Join(id.Home, ".local/state/sendoff")
 }
 
+// open opens the user's queue in a folder, and makes it if there is none. It never makes
+// the folder for all users.
 func open(folder string, uid int) (*queue.Queue, error) {
 	q, err := queue.Existing(folder, uid)
 	if queue.IsShared(folder) && err != nil || errors.Is(err, fs.ErrNotExist) && folder != queue.Shared {
 		q, err = queue.Open(folder, uid)
 		if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
-			return nil, Absent(err.Error()) // nor does anything wait there
+			return nil, Absent(err.Error()) // it does not exist, so no mail waits in it either
 		}
 	}
 	return q, err

@@ -4,22 +4,22 @@ import (
 	"sendoff/config"
 )
 
-// RunnerLock is the lock of the runner. The queue of a user has one runner at a
-// time, the holder of the lock. A process that queues starts it, and it ends with
-// the last entry:
+// RunnerLock is the lock of the runner. The process that holds the lock is the only
+// runner of a queue. A process that queues an entry starts the runner, and the runner
+// ends when the queue is empty:
 //
-//	who queues                        the runner
-//	Add                               …
-//	lock taken? then there is one     list: no entry
-//	                                  release the lock
+//	the process that queues           the runner
+//	add the entry                     …
+//	is the lock taken? then there     list the queue: no entry
+//	is a runner; else start one       release the lock
 //	                                  list again: an entry? take the lock, go on
 //
-// In each order of these either the runner sees the entry, or the process that
+// In whatever order these steps happen, the runner sees the entry, or the process that
 // queues finds no runner and starts one.
 const RunnerLock = "runner"
 
-// Runs reports whether something runs the queue already, or an administrator has
-// said that something does. An error says why nothing could.
+// Runs reports whether a runner or a timer runs the queue already; with runner = "off"
+// the configuration says so. An error says why no process could run it.
 func (s *Spool) Runs() (bool, error) {
 	if s.Runner == config.Off || s.Timed() {
 		return true, nil
@@ -27,8 +27,8 @@ func (s *Spool) Runs() (bool, error) {
 	return s.Queue.State.Locked(RunnerLock)
 }
 
-// Trouble says why nothing would run the queue, or not for long; "" if something
-// would. A process may be started all the same if try is set.
+// Trouble returns why nothing would run the queue, or not for long; "": something runs
+// it, or a runner can be started. try says that starting a runner is worth while.
 func (s *Spool) Trouble() (trouble string, try bool) {
 	running, err := s.Runs()
 	switch {
@@ -40,7 +40,7 @@ func (s *Spool) Trouble() (trouble string, try bool) {
 	return s.startTrouble()
 }
 
-// startTrouble is Trouble where nothing runs the queue.
+// startTrouble is Trouble if nothing runs the queue yet.
 func (s *Spool) startTrouble() (trouble string, try bool) {
 	switch {
 	case s.Start == nil:
@@ -51,8 +51,8 @@ func (s *Spool) startTrouble() (trouble string, try bool) {
 	return "", true
 }
 
-// Hasten starts a runner for an entry that is due now if only a timer runs the
-// queue: in a burst of mail the smarthost would be idle until the timer comes.
+// Hasten starts a runner for an entry that is due now if only a timer runs the queue.
+// Otherwise the smarthost would be idle until the timer's next run.
 func (s *Spool) Hasten() {
 	if s.Runner == config.Off || !s.Timed() {
 		return
@@ -61,11 +61,12 @@ func (s *Spool) Hasten() {
 		return
 	}
 	if _, try := s.startTrouble(); try {
-		s.Start(s.Queue.String()) // or the timer does it
+		s.Start(s.Queue.String()) // if that fails, the timer still sends the entry
 	}
 }
 
-// StartRunner sees to it that something runs the queue. If it cannot, it says why.
+// StartRunner starts a runner if nothing runs the queue. It returns why nothing will run
+// the queue, or not for long; "": something will.
 func (s *Spool) StartRunner() (trouble string) {
 	trouble, try := s.Trouble()
 	if try {
@@ -79,16 +80,17 @@ func (s *Spool) StartRunner() (trouble string) {
 	return trouble
 }
 
-// Wake starts a runner if there are entries and nothing runs the queue, as after a
-// restart of the machine.
+// Wake starts a runner if the queue has entries and nothing runs it, as after a restart
+// of the machine.
 func (s *Spool) Wake() {
 	if s.Queue != nil && s.Queue.Waits(nil) {
 		s.StartRunner()
 	}
 }
 
-// Detach starts a runner if there are entries and no runner, so that a timer need
-// not wait for their mail. It reports false where no runner would outlive the timer.
+// Detach is for a timer: it starts a runner if there are entries and no runner, so that
+// the timer's process can end before they are sent. It returns false, and starts
+// nothing, if the runner would end with that process.
 func (s *Spool) Detach() bool {
 	if _, lasts := s.Outlives(); !lasts {
 		return false

@@ -12,17 +12,19 @@ import (
 	"sendoff/submit/status"
 )
 
-// A timer that runs a queue leaves a note of when it came, and how often it comes,
-// so that nobody starts a runner: root's timer in a note for all queues in the
-// folder that root has made, a user's timer in that user's queue.
+// A timer that runs a queue leaves a note: when it last ran, and its interval. While
+// the note is fresh, no process starts a runner. The timer of root leaves one note for
+// all queues in the folder for all users; the timer of a user leaves it in the state of
+// the user's queue, under this name.
 const timerState = "timer"
 
 // TimerInterval is how often the timer of MakeSpool runs the queue.
 const TimerInterval = 5 * time.Minute
 
-// announces reports whether a timer that has left that note still comes. A note of
-// the future may be from before the clock was set right.
-func announces(note []byte) bool {
+// isFresh reports whether the timer that has left a note still runs: its last run is
+// less than two intervals ago. A note from the future was written by a wrong clock, and
+// does not count.
+func isFresh(note []byte) bool {
 	var at int64
 	var every int32
 	if _, err := fmt.Sscanf(string(note), "%d %d end\n", &at, &every); err != nil {
@@ -32,8 +34,9 @@ func announces(note []byte) bool {
 	return ago >= 0 && ago <= 2*time.Duration(every)*time.Second+2*time.Minute // timers come late
 }
 
-// MarkTimer notes that a timer runs the queue each interval; if it is root's, for
-// all users, the note is for everybody, unless nothing can be done for the others.
+// MarkTimer leaves the note of a timer that runs the queue each interval. all says that
+// it is the timer of root, which runs the queues of all users; then it also leaves the
+// note for all of them, if it can run their queues (CanServe).
 func (s *Spool) MarkTimer(every time.Duration, all bool) error {
 	note := fmt.Appendf(nil, "%d %d end\n", time.Now().Unix(), int(every.Seconds()))
 	if s.Queue != nil {
@@ -45,13 +48,13 @@ func (s *Spool) MarkTimer(every time.Duration, all bool) error {
 	return nil
 }
 
-// Timed reports whether a timer runs the queue.
+// Timed reports whether a timer runs the queue, the user's or that of root.
 func (s *Spool) Timed() bool {
-	return announces(s.Queue.State.Read(timerState)) || announces(s.Queue.TimerMark())
+	return isFresh(s.Queue.State.Read(timerState)) || isFresh(s.Queue.TimerMark())
 }
 
-// CanServe returns an error if nothing can be done in the queues of users: only a
-// process that has no key of root's may become one of them.
+// CanServe returns an error if this process, which is root, must not run the queues of
+// users, because it would take keys of root's kernel keyring along (process.KeepsKeys).
 func CanServe(users []queue.User) error {
 	if len(users) == 0 {
 		return nil
@@ -62,13 +65,13 @@ func CanServe(users []queue.User) error {
 	return nil
 }
 
-// unitFolders is where systemd's units are.
+// unitFolders are the folders of systemd's units.
 var unitFolders = []string{unitFolder, "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"}
 
-// HasUserUnit reports whether systemd runs, and knows the unit that runs the queue of
-// one user.
+// HasUserUnit reports whether systemd runs, and has the unit that runs one user's queue.
 func HasUserUnit() bool { return hasUnit(userUnit) }
 
+// hasUnit reports whether systemd runs, and has a unit of that name.
 func hasUnit(name string) bool {
 	if _, err := os.Stat(systemdRuns); err != nil {
 		return false

@@ -14,17 +14,17 @@ import (
 	"sendoff/submit/status"
 )
 
-// userUnit is the unit that runs the queue of the user whose number stands behind
-// the @, and userTimer the one that starts the timer.
+// userUnit runs the queue of the user whose uid follows the @. timerUnit is the timer
+// for the queues of all users.
 const (
 	userUnit  = "sendoff-queue@.service"
 	timerUnit = "sendoff-queue.timer"
 )
 
-// units are the files of a timer for systemd, by their names, with PROGRAM and
-// INTERVAL to be replaced. The timer's service waits for no user's mail, so a process
-// that it has started may go on. A user's service has that user's limits; no folder
-// is hidden from it, as commands for passwords want their homes.
+// units are the systemd units of the timer. PROGRAM and INTERVAL are replaced. The
+// service of the timer ends before the users' mail is sent, and KillMode=process lets
+// the runners that it has started go on. The service of a user has limits for one user;
+// it hides no folder, because commands that print passwords need the user's home.
 var units = [...]struct{ name, text string }{
 	{"sendoff-queue.service", `[Unit]
 Description=Send the mail that waits in the queues of sendoff
@@ -60,16 +60,16 @@ WantedBy=timers.target
 `},
 }
 
-// unitFolder is where an administrator's units are; systemdRuns is there if
-// systemd is the system's first process.
+// unitFolder is the folder for an administrator's units. systemdRuns exists if systemd
+// is the system's first process (sd_booted(3)).
 const (
 	unitFolder  = "/etc/systemd/system"
 	systemdRuns = "/run/systemd/system"
 )
 
-// MakeSpool makes the folder of all users' queues, as root, and a timer that
-// runs them where there is systemd; elsewhere it prints the line for cron. It
-// says to w what it did.
+// MakeSpool makes the folder for the queues of all users, and a systemd timer that runs
+// them; without systemd it writes the line for cron to w. It needs root. It writes to w
+// what it has done.
 func MakeSpool(w io.Writer) error {
 	if os.Geteuid() != 0 {
 		return status.Usage.Errorf("--make-spool: only root can make %s", queue.Shared)
@@ -96,8 +96,8 @@ func MakeSpool(w io.Writer) error {
 	return makeTimer(w, self)
 }
 
-// makeTimer makes the timer that runs the program self. Units that a package has
-// brought are not hidden by others of the same name.
+// makeTimer installs and starts the timer that runs the program self. It writes no unit
+// that a package has installed, because the written one would replace the package's.
 func makeTimer(w io.Writer, self string) error {
 	minutes := int(TimerInterval.Minutes())
 	interval := fmt.Sprintf("%dm", minutes)
@@ -118,7 +118,7 @@ func makeTimer(w io.Writer, self string) error {
 		if err := os.WriteFile(path, []byte(replace.Replace(u.text)), 0o644); err != nil {
 			return status.Temporary.Wrap(err)
 		}
-		if err := os.Chmod(path, 0o644); err != nil { // whatever the umask is
+		if err := os.Chmod(path, 0o644); err != nil { // the umask may have taken rights away
 			return status.Temporary.Wrap(err)
 		}
 	}
@@ -134,7 +134,7 @@ func makeTimer(w io.Writer, self string) error {
 	return err
 }
 
-// Systemctl runs systemctl(1). The error says in a line what it printed.
+// Systemctl runs systemctl(1). The error has the output of the command, in one line.
 func Systemctl(ctx context.Context, args ...string) error {
 	out, err := exec.CommandContext(ctx, "systemctl", args...).CombinedOutput()
 	if err != nil {
