@@ -9,35 +9,36 @@ import (
 	"sendoff/submit/envelope"
 )
 
-// private are the ends of host names that mean nothing to other networks.
+// private are the last labels of host names that exist in one network only.
 var private = [...]string{".local", ".localdomain", ".localhost", ".lan", ".home", ".internal", ".home.arpa", ".intranet", ".private"}
 
-// IsPrivate reports whether no server elsewhere can know the domain of a.
+// IsPrivate reports whether the domain of a is unknown outside this host's network.
 func IsPrivate(a envelope.Address) bool {
 	domain := strings.ToLower(a.Domain())
 	return !strings.ContainsAny(domain, ".[") || isPrivateHost(domain)
 }
 
-// isPrivateHost reports whether host, in lower case, has a private end.
+// isPrivateHost reports whether host, in lower case, ends with a suffix in private.
 func isPrivateHost(host string) bool {
 	return slices.ContainsFunc(private[:], func(end string) bool { return strings.HasSuffix(host, end) })
 }
 
-// isLocal reports whether a is an address that means something on this host
-// only.
+// isLocal reports whether a is an address of this host: without a domain, at localhost,
+// or at the host's full name.
 func (u *Rules) isLocal(a envelope.Address) bool {
 	d := strings.ToLower(a.Domain())
 	return !strings.ContainsAny(d, ".[") || isLoopback(d) || d == strings.ToLower(u.identity.FQDN)
 }
 
-// IsLocalSender reports whether a, as a sender, means something on this host only.
-// A recipient with the same domain may be on another host.
+// IsLocalSender reports whether a, as a sender, is an address of this host. It knows
+// more of these than IsLocal: recipients at the mail name, or at HOST.lan, may be on
+// another host.
 func (u *Rules) IsLocalSender(a envelope.Address) bool {
 	return u.isLocal(a) || strings.EqualFold(a.Domain(), u.identity.Mailname) || u.nameHere(a) != ""
 }
 
-// isLoopback reports whether domain, in lower case, is a name that every host
-// has for itself (RFC 6761), as /etc/hosts of several systems writes it.
+// isLoopback reports whether domain, in lower case, is a name of the loopback interface
+// (RFC 6761), also as /etc/hosts of several systems writes it.
 func isLoopback(domain string) bool {
 	first, rest, _ := strings.Cut(domain, ".")
 	switch first {
@@ -50,8 +51,8 @@ func isLoopback(domain string) bool {
 	return strings.HasSuffix(domain, ".localhost")
 }
 
-// NameFor returns the name for a sender whose address is replaced, if that says which
-// host it is; sender may be nil.
+// NameFor returns a display name for a sender whose address is replaced, if the address
+// says which host sends (NAME@HOST); else "". sender may be nil.
 func (u *Rules) NameFor(sender *envelope.Address) string {
 	if sender == nil || u.config.Domain != "" {
 		return ""
@@ -59,9 +60,8 @@ func (u *Rules) NameFor(sender *envelope.Address) string {
 	return u.nameHere(*sender)
 }
 
-// nameHere returns NAME@HOST for NAME@HOST.lan, where HOST is this host and .lan
-// stands for any private end: it tells apart several hosts that share an account. It
-// returns "" for any other address.
+// nameHere returns NAME@HOST for NAME@HOST.lan, where HOST is this host and .lan stands
+// for any suffix in private; else "". The name tells apart hosts that share an account.
 func (u *Rules) nameHere(a envelope.Address) string {
 	domain := strings.ToLower(a.Domain())
 	first, _, _ := strings.Cut(domain, ".")
@@ -77,9 +77,9 @@ func (u *Rules) nameHere(a envelope.Address) string {
 	return ""
 }
 
-// HelloName returns our name in EHLO for mail from sender: the one that is
-// configured, else this host's if it looks public, else the sender's domain or, for
-// the null sender, that of the account's own address. No name server is asked.
+// HelloName returns our name in EHLO for mail from sender: the setting hostname, else
+// this host's full name if it is not private, else the sender's domain, else the domain
+// of the account's own address. It asks no name server.
 func (u *Rules) HelloName(sender envelope.Address) string {
 	host := strings.ToLower(u.identity.FQDN)
 	if isPrivateHost(host) {
@@ -88,19 +88,19 @@ func (u *Rules) HelloName(sender envelope.Address) string {
 	return helloOf(u.config.Hostname, host, sender.Domain(), u.own.Domain(), u.identity.Hostname)
 }
 
-// Hostname returns our name where it need not be a public one: in replies to
-// clients and in fields of the header.
+// Hostname returns our name for places where it need not be public: replies to clients,
+// and header fields.
 func Hostname(c *config.Config, id config.Identity) string {
 	return helloOf(c.Hostname, id.FQDN, id.Hostname)
 }
 
-// helloOf returns the first name that may stand in EHLO, or "localhost". set is the
-// configured name, which may be an address literal.
-func helloOf(set string, names ...string) string {
-	if strings.HasPrefix(set, "[") {
-		return set // the configuration has been checked
+// helloOf returns the first name that is valid in EHLO, or "localhost". configured is
+// the setting hostname, which may be an address literal.
+func helloOf(configured string, names ...string) string {
+	if strings.HasPrefix(configured, "[") {
+		return configured // config has checked the literal
 	}
-	for _, name := range append([]string{set}, names...) {
+	for _, name := range append([]string{configured}, names...) {
 		if isHostName(name) {
 			return name
 		}
@@ -108,8 +108,8 @@ func helloOf(set string, names ...string) string {
 	return "localhost"
 }
 
-// isHostName reports whether name is a host name of letters, digits and hyphens, and
-// no IPv4 address (RFC 1123 section 2.1): servers refuse other names in EHLO.
+// isHostName reports whether name consists of labels of letters, digits and hyphens, and
+// is no IPv4 address (RFC 1123 section 2.1). Servers refuse other names in EHLO.
 func isHostName(name string) bool {
 	const lettersAndDigits = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 	labels := strings.Split(name, ".")

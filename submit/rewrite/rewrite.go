@@ -1,20 +1,21 @@
 // Package rewrite applies aliases and an account's rules to the addresses of an
-// envelope, so that cron's mail passes a provider that takes only the account's own
-// address.
+// envelope. A provider that accepts only the account's own address then also takes the
+// mail of cron.
 //
 //	                 domain is not set                domain is set
-//	alias            the addresses that it stands for, in both cases
+//	an alias         its addresses                    its addresses
 //	root, root@vm    the account's own address        root@DOMAIN, root@vm
-//	www@vm.lan       as a sender: likewise            www@vm.lan
+//	www@vm.lan       if it is the sender, the         www@vm.lan
+//	                 account's own address
 //	bob@example.net  bob@example.net                  bob@example.net
 //
 // With force-sender each sender becomes the account's own address.
 //
-// It does not know the network, the queue, or how an address stands in a header.
+// The package does not know the network, the queue, or how an address is written in a
+// header.
 //
-// Errors: of kind Config, where the configured domain makes an address invalid or
-// there is no sender. What is wrong with lines of the alias file is no error: it is
-// returned beside the result.
+// Errors: of kind Config, if the configured domain makes an address invalid or there is
+// no sender. Faults in lines of the alias file are not errors: Resolution lists them.
 package rewrite
 
 import (
@@ -27,7 +28,7 @@ import (
 	"sendoff/submit/status"
 )
 
-// Rules are those of one account on one host.
+// Rules are the rules of one account, on this host.
 type Rules struct {
 	config   *config.Config
 	identity config.Identity
@@ -35,28 +36,28 @@ type Rules struct {
 	own      envelope.Address // the account's own address; null if it has none
 }
 
-// New returns the rules of a, which need not be an account of c.
+// New returns the rules of a, which may be an account that c does not list.
 func New(c *config.Config, id config.Identity, a *config.Account) *Rules {
 	own, _ := a.Address()
 	return &Rules{config: c, identity: id, account: a, own: own}
 }
 
-// A Recipient is an address that a server is to be given.
+// A Recipient is an address for RCPT.
 type Recipient struct {
-	Address envelope.Address
-	Why     string // "; for OLD: WHY" for each step that led to Address; "" if there was none
-	Discard bool   // the mail is thrown away; there is no Address
+	Address envelope.Address // zero if Discard
+	Why     string           // "; for OLD: WHY" for each change that led to Address; "": no change
+	Discard bool             // an alias throws the mail away
 }
 
-// A Resolution says whom the mail for an address goes to.
+// A Resolution lists the recipients that an address stands for.
 type Resolution struct {
 	To      []Recipient
 	Aliased bool     // the address has an alias
-	Faults  []string // what is wrong with the alias file
+	Faults  []string // errors in the alias file, for people
 }
 
-// Resolve returns whom the mail for a goes to, through aliases and the rules. aliases
-// may be nil. They are asked only if IsLocal(a).
+// Resolve applies aliases to a if IsLocal(a), and then the rules to each resulting
+// address. aliases may be nil.
 func (u *Rules) Resolve(a envelope.Address, aliases *config.Aliases) (Resolution, error) {
 	var r Resolution
 	var targets []config.Target
@@ -80,7 +81,7 @@ func (u *Rules) Resolve(a envelope.Address, aliases *config.Aliases) (Resolution
 	return r, nil
 }
 
-// expand looks name up in the alias file.
+// expand returns the targets of name in the alias file; none: it has no alias.
 func (u *Rules) expand(name envelope.Address, aliases *config.Aliases) (to []config.Target, faults []string) {
 	to, err := aliases.Expand(name, u.IsLocal)
 	if err != nil {
@@ -96,8 +97,8 @@ func (u *Rules) expand(name envelope.Address, aliases *config.Aliases) (to []con
 	return to, faults
 }
 
-// SenderOf returns the reverse-path for a sender, which is nil if nobody named one,
-// and where it comes from, in words.
+// SenderOf returns the reverse-path for the sender given with -f, and in words where it
+// comes from. sender is nil if no -f was given.
 func (u *Rules) SenderOf(sender *envelope.Address) (_ envelope.Address, origin string, _ error) {
 	if sender == nil {
 		return u.DefaultSender()
@@ -109,8 +110,7 @@ func (u *Rules) SenderOf(sender *envelope.Address) (_ envelope.Address, origin s
 	return address, "-f" + because(*sender, why), err
 }
 
-// because returns "; for OLD: WHY", or "" if there is no reason, because the rules
-// left the address alone.
+// because returns "; for OLD: WHY"; "" if why is "": the rules did not change old.
 func because(old envelope.Address, why string) string {
 	if why == "" {
 		return ""
@@ -118,8 +118,8 @@ func because(old envelope.Address, why string) string {
 	return fmt.Sprintf("; for %s: %s", old, why)
 }
 
-// DefaultSender returns the reverse-path if nobody named one: the account's own
-// address, or else the user's.
+// DefaultSender returns the reverse-path without -f: the account's own address, or else
+// that of the user who runs sendoff.
 func (u *Rules) DefaultSender() (_ envelope.Address, origin string, _ error) {
 	if !u.own.IsNull() {
 		return u.own, "the account's own address", nil
@@ -132,33 +132,33 @@ func (u *Rules) DefaultSender() (_ envelope.Address, origin string, _ error) {
 	return address, "who runs sendoff" + because(login, why), err
 }
 
-// Sender applies the rules to an address that sends. why is "" if they leave it as it
-// is.
+// Sender applies the rules to the address of a sender. why is "" if they do not change
+// the address.
 func (u *Rules) Sender(a envelope.Address) (_ envelope.Address, why string, _ error) {
 	switch {
 	case a.IsNull():
 		return a, "", nil
 	case u.IsForced(a):
 		return u.own, "force-sender", nil
-	case u.config.Domain == "" && !u.own.IsNull() && u.IsLocalSender(a) && !u.known(a):
+	case u.config.Domain == "" && !u.own.IsNull() && u.IsLocalSender(a) && !u.isSender(a):
 		return u.own, "a local name, which becomes the account's own address", nil
 	}
 	return u.qualify(a)
 }
 
-// IsForced reports whether the account insists on its own address in place of the
-// sender a.
+// IsForced reports whether force-sender replaces the sender a.
 func (u *Rules) IsForced(a envelope.Address) bool {
 	return u.account.ForceSender && !u.own.IsNull() && !a.IsNull() && a.Key() != u.own.Key()
 }
 
-// IsLocal reports whether a, as a recipient, is a name of this host.
+// IsLocal reports whether a, as a recipient, is an address of this host. It is not if an
+// account has senders in its domain.
 func (u *Rules) IsLocal(a envelope.Address) bool {
 	return !a.IsNull() && u.isLocal(a) && !u.KnowsDomain(a.Domain())
 }
 
-// Recipient applies the rules to an address that receives. why is "" if they leave it
-// as it is.
+// Recipient applies the rules to the address of a recipient. why is "" if they do not
+// change the address.
 func (u *Rules) Recipient(a envelope.Address) (_ envelope.Address, why string, _ error) {
 	if u.config.Domain == "" && !u.own.IsNull() && u.IsLocal(a) {
 		return u.own, "a local name, whose mail goes to the account's own address", nil
@@ -166,7 +166,7 @@ func (u *Rules) Recipient(a envelope.Address) (_ envelope.Address, why string, _
 	return u.qualify(a)
 }
 
-// qualify gives a bare name a domain.
+// qualify adds the domain of this host to an address without a domain.
 func (u *Rules) qualify(a envelope.Address) (envelope.Address, string, error) {
 	if a.IsNull() || a.Domain() != "" {
 		return a, "", nil
@@ -178,24 +178,25 @@ func (u *Rules) qualify(a envelope.Address) (envelope.Address, string, error) {
 	return q, "it had no domain", nil
 }
 
-// Domain returns the domain of this host, as well as it is known.
+// Domain returns the domain for addresses without one: the setting domain, the mail
+// name, or the best host name that is known.
 func (u *Rules) Domain() string {
 	id := u.identity
 	return cmp.Or(u.config.Domain, id.Mailname, id.FQDN, id.Hostname, "localhost")
 }
 
-// known reports whether any account sends as a.
-func (u *Rules) known(a envelope.Address) bool {
-	return u.sends(func(p config.Pattern) bool { return p.Matches(a) })
+// isSender reports whether a matches the setting from of an account.
+func (u *Rules) isSender(a envelope.Address) bool {
+	return u.hasFrom(func(p config.Pattern) bool { return p.Matches(a) })
 }
 
-// KnowsDomain reports whether any account has senders in domain.
+// KnowsDomain reports whether the setting from of an account has addresses in domain.
 func (u *Rules) KnowsDomain(domain string) bool {
-	return domain != "" && u.sends(func(p config.Pattern) bool { return p.HasDomain(domain) })
+	return domain != "" && u.hasFrom(func(p config.Pattern) bool { return p.HasDomain(domain) })
 }
 
-// sends reports whether an account has a sender that is as match says.
-func (u *Rules) sends(match func(config.Pattern) bool) bool {
+// hasFrom reports whether match returns true for the setting from of an account.
+func (u *Rules) hasFrom(match func(config.Pattern) bool) bool {
 	for _, account := range append([]*config.Account{u.account}, u.config.Accounts...) {
 		if slices.ContainsFunc(account.From, match) {
 			return true
