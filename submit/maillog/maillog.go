@@ -1,15 +1,15 @@
-// Package maillog writes a line for each event of a mail to the log that is
-// configured, in Postfix's shape:
+// Package maillog writes a line for each event of a mail to the configured log, in
+// Postfix's format:
 //
 //	ID: from=<ann@example.org>, uid=1000, caller=/usr/sbin/cron, dir=/root, size=312, message-id=<…>
 //	ID: to=<bob@example.net>, account=work, relay=smtp.example.org, delay=1.2s, dsn=2.0.0, status=sent (250 2.0.0 ok)
 //
-// or each as a JSON object.
+// or each line as a JSON object.
 //
-// It does not know what a request, a report or an entry is: its callers name the
-// fields. No caller gives it a secret or a part of a message.
+// The package does not know what a request, a report or an entry is: its callers name
+// the fields. No caller passes a secret or a part of a message.
 //
-// Errors: none. A line that cannot be written is lost, and stops no mail.
+// Errors: none. A line that cannot be written is lost, but the mail is still sent.
 package maillog
 
 import (
@@ -33,15 +33,15 @@ import (
 	"sendoff/submit/status"
 )
 
-// A Log is one log of a process. A nil Log writes nothing.
+// A Log is a log that the process writes. A nil Log writes nothing.
 type Log struct {
 	Place  string // config.LogSyslog, config.LogStderr, a file's path, or config.Off
 	Format string // config.LogJSON or "text"
 	Tag    string // the program's name in the system's log and in a file
 
-	first  *Log                 // the log that Like was first asked of; nil: this one
-	others map[string]*Log      // of the first log: those that Like has returned, by format and place
-	told   map[string]time.Time // of the first log: when each fault was written
+	first  *Log                 // the log of which Like has made this one; nil: this is the first log
+	others map[string]*Log      // only in the first log: the logs that Like has made, by format and place
+	told   map[string]time.Time // only in the first log: when each fault was written
 
 	mu     sync.Mutex
 	closed time.Time // when the last attempt to open or write failed
@@ -51,14 +51,15 @@ type Log struct {
 const (
 	// writeTime is how long writing one line may take.
 	writeTime = time.Second
-	// restTime is how long nothing is written after a failure.
+	// restTime is how long lines are dropped after a failure.
 	restTime = 10 * time.Second
-	// tellAgain is how long a fault is not repeated.
+	// tellAgain is the time after which the same fault is written again.
 	tellAgain = 30 * time.Minute
 )
 
-// Like returns the log that c configures. All logs that come from one Log are
-// opened once, and share what faults they have told.
+// Like returns the log that c configures. It returns the same Log for the same place and
+// format, so that each log is opened once. Logs that come from one Log do not repeat the
+// faults of each other.
 func (l *Log) Like(c *config.Config) *Log {
 	if l != nil && l.first != nil {
 		l = l.first
@@ -78,9 +79,9 @@ func (l *Log) Like(c *config.Config) *Log {
 	return l.others[key]
 }
 
-// Line writes one line about the message that id stands for. fields are keys, each
-// followed by its value, as in package log/slog; a field whose value is nil or ""
-// is left out. bad raises the line's priority in the system's log.
+// Line writes one line about the message id. fields are keys, each followed by its
+// value, as in package log/slog; a field with the value nil or "" is left out. bad
+// raises the line's priority in the system's log.
 func (l *Log) Line(id queue.ID, bad bool, fields ...any) {
 	if l == nil || l.Place == config.Off {
 		return
@@ -111,11 +112,11 @@ func (l *Log) Line(id queue.ID, bad bool, fields ...any) {
 		}
 	case <-time.After(writeTime):
 	}
-	l.write, l.closed = nil, time.Now() // the log's reader has stopped reading
+	l.write, l.closed = nil, time.Now() // the write failed, or took longer than writeTime
 }
 
-// Fault writes what is wrong with the queue or with sendoff itself, unless err is
-// nil or the same text was written a short while ago.
+// Fault writes err, a fault of the queue or of sendoff itself, unless err is nil or the
+// same text was written within tellAgain.
 func (l *Log) Fault(err error) {
 	if err == nil {
 		return
@@ -129,15 +130,16 @@ func (l *Log) Fault(err error) {
 	}
 }
 
-// Warning writes what is wrong with an alias file, unless the same text was written
-// a short while ago.
+// Warning writes text, a fault of an alias file, unless the same text was written within
+// tellAgain.
 func (l *Log) Warning(text string) {
 	if l.untold(text) {
 		l.Line("aliases", true, "warning", text)
 	}
 }
 
-// untold reports whether text is to be written, and remembers that it was.
+// untold reports whether text was not written within tellAgain. If so, the caller writes
+// the text now, and untold remembers that.
 func (l *Log) untold(text string) bool {
 	if l == nil {
 		return false
@@ -156,7 +158,7 @@ func (l *Log) untold(text string) bool {
 	return true
 }
 
-// pairs yields the fields that have a value.
+// pairs yields the key and value of each field whose value is not nil.
 func pairs(fields []any) iter.Seq2[string, any] {
 	return func(yield func(string, any) bool) {
 		for f := range slices.Chunk(fields, 2) {
@@ -167,6 +169,7 @@ func pairs(fields []any) iter.Seq2[string, any] {
 	}
 }
 
+// textLine returns a line in Postfix's format, without time and tag.
 func textLine(id queue.ID, fields []any) string {
 	var words []string
 	for key, value := range pairs(fields) {
@@ -185,8 +188,8 @@ func textLine(id queue.ID, fields []any) string {
 	return status.Printable(string(id) + ": " + strings.Join(words, ", "))
 }
 
-// quoted returns text in quotes if it holds one of marks, because text with a mark
-// could be taken for several fields.
+// quoted returns text in quotes if it contains one of marks. Without the quotes, a
+// reader of the log could take it for several fields.
 func quoted(text string, marks ...string) string {
 	for _, mark := range marks {
 		if strings.Contains(text, mark) {
@@ -196,6 +199,7 @@ func quoted(text string, marks ...string) string {
 	return text
 }
 
+// jsonLine returns a line as a JSON object, with the time.
 func jsonLine(id queue.ID, fields []any) string {
 	var b strings.Builder
 	add := func(key string, value any) {

@@ -1,17 +1,17 @@
-// Package notify tells a person of an event, by the command that the setting
-// notify-command names:
+// Package notify tells a person of an event: it runs the command of the setting
+// notify-command.
 //
-//	failed      a message was given up, and nobody could be told by mail
-//	dropped     entries that were given up are removed, because there are too many
+//	failed      a message was given up, and its sender cannot be told by mail
+//	dropped     entries were removed from failed, which had too many or too old ones
 //	fault       an account has had a fault for an hour
 //	waiting     a message has waited for an hour
-//	recovered   neither is so any more
+//	recovered   a fault, or a wait, is over
 //
-// The command hears of the event in its environment, as SENDOFF_EVENT and other
-// variables; no word of the command is made of what it hears.
+// The command gets the event in its environment, as SENDOFF_EVENT and other variables.
+// No part of the event becomes a word of the command line.
 //
-// The package must not know messages, sessions or accounts. It has no errors: what
-// goes wrong with a command is in the log.
+// The package must not know messages, sessions or accounts. It returns no errors: the
+// failure of a command is logged.
 package notify
 
 import (
@@ -26,7 +26,7 @@ import (
 	"sendoff/submit/queue"
 )
 
-// The names of events, as SENDOFF_EVENT has them.
+// The names of events: the values of SENDOFF_EVENT.
 const (
 	Failed    = "failed"
 	Dropped   = "dropped"
@@ -35,18 +35,18 @@ const (
 	Recovered = "recovered"
 )
 
-// An Event is one of which a person is told.
+// An Event is something that a person is told of. The zero Event is told to nobody.
 type Event struct {
 	Command string // the setting notify-command; "": nobody is told
-	Home    string // what ~ means in it
-	Folder  string // of the entries that were given up
+	Home    string // the home folder, for ~ in Command
+	Folder  string // queue.Queue.FailedFolder
 	Log     *maillog.Log
 
-	Name  string
-	About []string // more of the environment, NAME=VALUE each
+	Name  string   // Failed, for example
+	About []string // more variables for the environment, NAME=VALUE each
 }
 
-// AboutEntry returns what a command hears of an entry.
+// AboutEntry returns the variables that describe an entry, for Event.About.
 func AboutEntry(e *queue.Entry) []string {
 	sender := ""
 	if e.Sender != nil {
@@ -55,8 +55,9 @@ func AboutEntry(e *queue.Entry) []string {
 	return []string{"SENDOFF_ID=" + string(e.ID), "SENDOFF_SENDER=" + sender, "SENDOFF_REASON=" + e.Why()}
 }
 
-// TakeDropped returns e about the entries that have left failed by its bounds, with a
-// line of the log for each; if there are none, the zero Event, of which nobody is told.
+// TakeDropped logs each entry that q has removed from failed because of its bounds, and
+// returns e with their number and the first of them. It returns the zero Event if q has
+// removed none.
 func (e Event) TakeDropped(q *queue.Queue) Event {
 	all := q.TakeDropped()
 	for _, entry := range all {
@@ -69,15 +70,15 @@ func (e Event) TakeDropped(q *queue.Queue) Event {
 	return e
 }
 
-// Tell runs the command, and waits for its end. It reports whether the command took
-// too long.
+// Tell runs the command, and waits for its end. It returns true if the command was
+// killed after 30 seconds.
 func (e Event) Tell() (late bool) {
 	if e.Command == "" {
 		return false
 	}
 	argv, err := process.Argv(e.Command, e.Home)
 	if err != nil {
-		return false // the configuration has been checked
+		return false // cannot happen: config has checked the command
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
@@ -90,15 +91,15 @@ func (e Event) Tell() (late bool) {
 	return ctx.Err() != nil
 }
 
-// A List holds events of which a person is told later, by one goroutine: no session
-// waits for a command.
+// A List holds events that one goroutine tells later, so that no session waits for a
+// command.
 type List struct {
 	mu      sync.Mutex
 	events  []Event
 	telling bool
 }
 
-// Add adds e to the list. A nil List tells of e at once.
+// Add adds e to the list. A nil List runs the command of e at once.
 func (l *List) Add(e Event) {
 	if l == nil {
 		e.Tell()
@@ -112,8 +113,8 @@ func (l *List) Add(e Event) {
 	l.events = append(l.events, e)
 }
 
-// Begin reports whether the caller has to call TellAll, because there are events and
-// nobody else does.
+// Begin reports whether the caller must call TellAll: there are events, and no other
+// goroutine tells them.
 func (l *List) Begin() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -124,15 +125,15 @@ func (l *List) Begin() bool {
 	return true
 }
 
-// IsTelling reports whether TellAll is at work.
+// IsTelling reports whether a goroutine tells events.
 func (l *List) IsTelling() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.telling
 }
 
-// TellAll tells of one event after the other, until there is none. After a command
-// that took too long, or when ctx has ended, the rest is only counted in the log:
+// TellAll tells one event after the other, until the list is empty. After a command that
+// took too long, or when ctx has ended, it only logs how many events are left, because
 // each would take as long.
 func (l *List) TellAll(ctx context.Context) {
 	late := false
@@ -149,7 +150,7 @@ func (l *List) TellAll(ctx context.Context) {
 	}
 }
 
-// take returns all events. Without any, telling ends.
+// take removes and returns all events. If there are none, it notes that telling is over.
 func (l *List) take() []Event {
 	l.mu.Lock()
 	defer l.mu.Unlock()
