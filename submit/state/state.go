@@ -1,17 +1,18 @@
-// Package state keeps what all processes of a user know for a while, in the files
-// of a folder: small texts, such as a fault or a token, and locks.
+// Package state keeps small texts and locks that all processes of a user share, in the
+// files of a folder. A text is, for example, a fault or a token.
 //
-//	NAME          a text: replaced at once, or written over
-//	NAME          a lock: an empty file, locked while somebody has it
-//	NAME.RANDOM   a text while it is written; whoever was killed leaves it
+//	NAME          a text
+//	NAME          a lock: an empty file, locked with flock(2) while a process has it
+//	NAME.RANDOM   a text that is being written, or was when its process was killed
 //
-// Nothing here need survive a crash, so nothing is synced. Nobody says when a
-// name with a hyphen in it, which is an account's or a secret's, is used no more:
-// Sweep removes those that nobody has used for long.
+// No file must survive a crash of the system, so none is synced. A name with a hyphen
+// belongs to an account or a secret. Nobody says when such a name is no longer needed:
+// Sweep removes the files that were not used for a long time.
 //
-// The package does not know what the texts mean, nor whose folder it is.
+// The package does not know what the texts mean, or whose folder it is.
 //
-// Errors: ErrBusy where somebody has the lock; else the operating system's.
+// Errors: ErrBusy if another process has the lock; all others are the operating
+// system's.
 package state
 
 import (
@@ -28,31 +29,31 @@ import (
 	"sendoff/submit/process"
 )
 
-// ErrBusy is the error of a lock that somebody has.
+// ErrBusy is the error of Lock if the lock is taken.
 var ErrBusy = errors.New("somebody else is at work on it")
 
-// How old a file has to be for Sweep to remove it.
+// The ages after which Sweep removes a file.
 const (
-	maxUnfinished = time.Minute
+	maxUnfinished = time.Minute // NAME.RANDOM
 	maxLock       = 24 * time.Hour
 	maxText       = 7 * 24 * time.Hour
 )
 
-// maxRead is how much of a text is read, in octets: the longest token, in JSON.
+// maxRead is how much of a text is read, in octets. The longest text is a token in JSON.
 const maxRead = 1 << 20
 
-// A Folder is one that holds states. A nil Folder keeps nothing, and all its locks
-// are free.
+// A Folder holds texts and locks. A nil Folder keeps no text, and all its locks are
+// free.
 type Folder struct {
 	root *os.Root
-	sub  string // in root, with a slash behind it
+	sub  string // the folder's name in root, with a slash at the end
 }
 
-// In returns the Folder at sub, "." or a name, in root. It is made when something
-// is to be kept in it.
+// In returns the Folder sub in root; sub is "." or a name. The first text or lock
+// creates the folder.
 func In(root *os.Root, sub string) *Folder { return &Folder{root, sub + "/"} }
 
-// Read returns the text of name, or nothing if there is none.
+// Read returns the text with that name; nil: there is none, or it cannot be read.
 func (d *Folder) Read(name string) []byte {
 	if d == nil {
 		return nil
@@ -69,9 +70,9 @@ func (d *Folder) Read(name string) []byte {
 	return text
 }
 
-// Write makes text that of name, which must be fit for a file and without a dot,
-// for a reader at once or not at all. An empty text is forgotten, with all that
-// processes which were killed have left of others.
+// Write writes the text with that name. A reader sees the old text or the new one, never
+// a part. The name must be valid for a file, without a dot. An empty text removes the
+// file, with the unfinished texts that killed processes have left for the name.
 func (d *Folder) Write(name string, text []byte) error {
 	switch {
 	case d == nil:
@@ -80,7 +81,7 @@ func (d *Folder) Write(name string, text []byte) error {
 		return d.forget(name)
 	}
 	unfinished := d.sub + name + "." + rand.Text()
-	err := d.made(func() error { return d.root.WriteFile(unfinished, text, 0o600) })
+	err := d.inFolder(func() error { return d.root.WriteFile(unfinished, text, 0o600) })
 	if err == nil {
 		err = d.root.Rename(unfinished, d.sub+name)
 	}
@@ -90,6 +91,7 @@ func (d *Folder) Write(name string, text []byte) error {
 	return err
 }
 
+// forget removes the text or lock of name, and the unfinished texts for it.
 func (d *Folder) forget(name string) error {
 	for _, n := range d.names() {
 		if strings.HasPrefix(n, name+".") {
@@ -102,8 +104,8 @@ func (d *Folder) forget(name string) error {
 	return nil
 }
 
-// Overwrite is Write into the file that is there, so that the folder does not
-// change. Whoever reads the text meanwhile may find it broken.
+// Overwrite is Write into the existing file, so that a process which watches the folder
+// sees no change. A reader may see a part of the new text.
 func (d *Folder) Overwrite(name string, text []byte) error {
 	if d == nil {
 		return nil
@@ -122,7 +124,7 @@ func (d *Folder) Overwrite(name string, text []byte) error {
 	return err
 }
 
-// List returns the names of all texts and locks, in no order.
+// List returns the names of all texts and locks, in any order.
 func (d *Folder) List() []string {
 	if d == nil {
 		return nil
@@ -136,7 +138,8 @@ func (d *Folder) List() []string {
 	return names
 }
 
-// names returns the names of all files, as far as they can be read.
+// names returns the names of all files, unfinished texts too; after an error, those it
+// could read.
 func (d *Folder) names() []string {
 	f, err := d.root.Open("./" + d.sub)
 	if err != nil {
@@ -147,8 +150,8 @@ func (d *Folder) names() []string {
 	return names
 }
 
-// Lock takes the lock that name stands for: ErrBusy if somebody has it. It is held
-// until it is released or the process ends.
+// Lock takes the lock with that name. The error is ErrBusy if the lock is taken. The
+// process holds the lock until it calls release, or ends.
 func (d *Folder) Lock(name string) (release func(), err error) {
 	if d == nil {
 		return func() {}, nil
@@ -158,15 +161,15 @@ func (d *Folder) Lock(name string) (release func(), err error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s%s: %w", d.sub, name, err)
 		}
-		if d.has(name, f) {
+		if d.isNamed(name, f) {
 			return func() { f.Close() }, nil
 		}
-		f.Close() // it was swept before it was locked
+		f.Close() // Sweep has removed the file between its opening and its locking
 	}
 }
 
-// LockWithin is Lock for a lock that others hold for a moment only: it waits for
-// them, up to patience.
+// LockWithin is Lock, but waits up to patience for the lock. It is for locks that others
+// hold only for a moment.
 func (d *Folder) LockWithin(name string, patience time.Duration) (release func(), err error) {
 	for deadline := time.Now().Add(patience); ; time.Sleep(2 * time.Millisecond) {
 		release, err = d.Lock(name)
@@ -176,9 +179,9 @@ func (d *Folder) LockWithin(name string, patience time.Duration) (release func()
 	}
 }
 
-// take locks the file of name, which it makes if there is none.
+// take opens and locks the file of name, and creates it if there is none.
 func (d *Folder) take(name string) (f *os.File, err error) {
-	err = d.made(func() error {
+	err = d.inFolder(func() error {
 		f, err = d.open(name, os.O_RDWR|os.O_CREATE)
 		return err
 	})
@@ -196,16 +199,17 @@ func (d *Folder) take(name string) (f *os.File, err error) {
 	return f, nil
 }
 
-// has reports whether f is still the file of that name.
-func (d *Folder) has(name string, f *os.File) bool {
+// isNamed reports whether f is still the file of that name. If not, another process may
+// create and lock a new file, so that a lock on f means nothing.
+func (d *Folder) isNamed(name string, f *os.File) bool {
 	named, err := d.root.Lstat(d.sub + name)
 	opened, errOpened := f.Stat()
 	return err == nil && errOpened == nil && os.SameFile(named, opened)
 }
 
-// Locked reports whether somebody has the lock that name stands for, without
-// standing in the way of others who look; and an error if that cannot be known,
-// because nobody could take it.
+// Locked reports whether the lock with that name is taken. Several processes may call
+// it at the same time. It returns an error if the lock cannot be looked at: then no
+// process of the user could take it either.
 func (d *Folder) Locked(name string) (bool, error) {
 	if d == nil {
 		return false, nil
@@ -222,8 +226,8 @@ func (d *Folder) Locked(name string) (bool, error) {
 	return !free && err == nil, err
 }
 
-// Sweep removes what nobody has used for long, and what processes that were killed
-// have left.
+// Sweep removes old texts and locks of names with a hyphen, and unfinished texts that
+// killed processes have left.
 func (d *Folder) Sweep() {
 	if d == nil {
 		return
@@ -247,24 +251,24 @@ func (d *Folder) Sweep() {
 	}
 }
 
-// sweepLock removes a lock that nobody has.
+// sweepLock removes a lock, unless a process has it.
 func (d *Folder) sweepLock(name string) {
 	f, err := d.take(name)
 	if err != nil {
 		return
 	}
 	defer f.Close()
-	if d.has(name, f) {
+	if d.isNamed(name, f) {
 		d.root.Remove(d.sub + name)
 	}
 }
 
-// made calls f, which makes a file, and again if it was the folder that was
-// missing.
-func (d *Folder) made(f func() error) error {
-	err := f()
+// inFolder calls create, which creates a file in the folder. If the folder is missing,
+// inFolder makes it and calls create again.
+func (d *Folder) inFolder(create func() error) error {
+	err := create()
 	if errors.Is(err, fs.ErrNotExist) && d.makeFolder() == nil {
-		err = f()
+		err = create()
 	}
 	return err
 }
@@ -277,7 +281,7 @@ func (d *Folder) makeFolder() error {
 	return err
 }
 
-// open opens a regular file. A FIFO in its place does not block the opening.
+// open opens a regular file; anything else is an error. It does not block on a FIFO.
 func (d *Folder) open(name string, mode int) (*os.File, error) {
 	return process.Regular(d.root.OpenFile(d.sub+name, mode|syscall.O_NONBLOCK, 0o600))
 }
