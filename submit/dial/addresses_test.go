@@ -11,7 +11,8 @@ import (
 	"sendoff/submit/queue"
 )
 
-// TestStalledClock: a time in the future, which a wrong clock wrote, is none.
+// TestStalledClock tests that a trait with a time too far in the future, written by a
+// wrong clock, does not count.
 func TestStalledClock(t *testing.T) {
 	q, err := queue.Open(filepath.Join(t.TempDir(), "queue"), os.Geteuid())
 	if err != nil {

@@ -24,9 +24,9 @@ func server(t testing.TB, url string) config.Server {
 	return s
 }
 
-// TestSRVPort: where a record's port hardly goes with the service, both ways to
-// speak are tried, TLS from the start first; neither is without TLS, unless the
-// account is.
+// TestSRVPort tests that two schemes are tried if the port of an SRV record does not fit
+// the configured scheme, smtps first; and that neither is without TLS unless the
+// configured scheme is.
 func TestSRVPort(t *testing.T) {
 	for _, tt := range []struct {
 		server string
@@ -55,7 +55,7 @@ func TestSRVPort(t *testing.T) {
 	}
 }
 
-// TestLocalByWord: what a name server says makes no way one that nobody reads.
+// TestLocalByWord tests that the answer of a name server does not make a server local.
 func TestLocalByWord(t *testing.T) {
 	for _, tt := range []struct {
 		server, address string
@@ -68,7 +68,7 @@ func TestLocalByWord(t *testing.T) {
 		{"unix:/run/mail.sock", "", true},
 		{"smtp+plain://mx.example", "127.0.0.1:25", false},
 		{"smtp+plain://_submission._tcp.example.org", "[::1]:25", false},
-		{"smtp+plain://localhost", "", false}, // a proxy's
+		{"smtp+plain://localhost", "", false}, // the proxy looks the name up
 		{"smtp+plain://192.0.2.1", "192.0.2.1:25", false},
 		{"pipe:ssh host sendmail -bs", "", false},
 	} {
@@ -82,8 +82,8 @@ func TestLocalByWord(t *testing.T) {
 	}
 }
 
-// TestSRVProof: an answer that anybody may have forged does not decide whom to
-// trust.
+// TestSRVProof tests that an SRV record, which may be forged, does not decide which name
+// the certificate must have.
 func TestSRVProof(t *testing.T) {
 	for _, tt := range []struct{ name, target, prove string }{
 		{"_submissions._tcp.example.org", "mail.example.org.", "mail.example.org"},
@@ -102,7 +102,7 @@ func TestSRVProof(t *testing.T) {
 	}
 }
 
-// TestSourceFamily: who connects from an IPv4 address needs no others.
+// TestSourceFamily tests that with an IPv4 source address only IPv4 is looked up.
 func TestSourceFamily(t *testing.T) {
 	for _, tt := range []struct {
 		source string
@@ -125,8 +125,8 @@ func TestSourceFamily(t *testing.T) {
 	}
 }
 
-// TestProxyKeepsSocket: what a proxy leads to is still a socket, or replies that
-// nobody asked for would go unseen.
+// TestProxyKeepsSocket tests that a connection through a proxy is still a socket, of
+// which the kernel can be asked for replies that came unasked.
 func TestProxyKeepsSocket(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -144,7 +144,7 @@ func TestProxyKeepsSocket(t *testing.T) {
 		conn.Write([]byte{5, 0})
 		conn.Read(b)
 		conn.Write([]byte{5, 0, 0, 1, 0, 0, 0, 0, 0, 0})
-		conn.Read(b) // until we close
+		conn.Read(b) // returns when we close
 	}()
 	a := new(config.Account)
 	a.Proxy.Address = l.Addr().String()
@@ -158,8 +158,8 @@ func TestProxyKeepsSocket(t *testing.T) {
 	}
 }
 
-// A bug that a name server's answer finds is an answer, and ends no other mail's
-// process.
+// A bug that an answer of a name server triggers becomes the error of the look-up, and
+// does not end the process.
 func TestLookupBug(t *testing.T) {
 	d := &Dialer{Lookup: func(context.Context, string, string) ([]netip.Addr, error) { panic("some bug") }}
 	if an := d.lookup(t.Context(), "mx.example", false); status.KindOf(an.err) != status.Bug || an.rank != rankLookup {
@@ -167,7 +167,7 @@ func TestLookupBug(t *testing.T) {
 	}
 }
 
-// TestProxyGetsName: a proxy is asked for the name, and nobody else is.
+// TestProxyGetsName tests that only the proxy looks up the server's name.
 func TestProxyGetsName(t *testing.T) {
 	here, there := net.Pipe()
 	var asked []byte

@@ -13,8 +13,8 @@ import (
 	"sendoff/submit/status"
 )
 
-// TestConnect races over addresses, in real time and so under the race detector.
-// What must happen when is held where a session follows.
+// TestConnect connects to several addresses in real time, so that the race detector can
+// run it. The tests of package smarthost check the times.
 func TestConnect(t *testing.T) {
 	both := map[string]dialtest.Zone{
 		"ip6:mx.example": {Found: []string{dialtest.Six1, dialtest.Six2}},
@@ -26,9 +26,9 @@ func TestConnect(t *testing.T) {
 		name   string
 		names  map[string]dialtest.Zone
 		hosts  map[string]dialtest.Peer
-		want   string // the address
-		left   int    // hops for the next call
-		words  string // of the error
+		want   string // the address that is connected to
+		left   int    // the hops that the next call tries
+		words  string // what the error contains
 		within time.Duration
 	}{
 		{"IPv6 first", both, map[string]dialtest.Peer{dialtest.At(dialtest.Six1): {}}, dialtest.Six1, 2, "", 0},
@@ -70,7 +70,7 @@ func TestConnect(t *testing.T) {
 	}
 }
 
-// TestConnectAgain goes on with the hops that are left, until there are none.
+// TestConnectAgain calls Connect until no hop is left.
 func TestConnectAgain(t *testing.T) {
 	n := &dialtest.Network{Began: time.Now(),
 		Names: map[string]dialtest.Zone{"ip4:mx.example": {Found: []string{dialtest.Four1, dialtest.Four2}}},

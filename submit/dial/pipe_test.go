@@ -12,8 +12,8 @@ import (
 	"sendoff/submit/status"
 )
 
-// TestPipe: a command's connection is a socket, Close waits for the command and
-// no longer than pipeTime, and what it said last is known.
+// TestPipe tests that the connection to a command is a socket, that Close waits for the
+// command at most pipeTime, and that Explain knows its last line on stderr.
 func TestPipe(t *testing.T) {
 	conn, err := new(Dialer).run(server(t, "pipe:sh -c 'echo first >&2; read x; echo last $x >&2; exec sleep 60'"))
 	if err != nil {
@@ -34,7 +34,7 @@ func TestPipe(t *testing.T) {
 	}
 }
 
-// TestPipeLastWords: what a command wrote before it ended is still read.
+// TestPipeLastWords tests that the output of a command can be read after its end.
 func TestPipeLastWords(t *testing.T) {
 	conn, err := new(Dialer).run(server(t, "pipe:echo 250 taken"))
 	if err != nil {

@@ -13,7 +13,8 @@ import (
 	"sendoff/submit/trust/trusttest"
 )
 
-// TestTrustProxy gives no password to another user who has the port of the proxy.
+// TestTrustProxy tests that the password is not sent if another user listens on the
+// proxy's port.
 func TestTrustProxy(t *testing.T) {
 	for _, known := range []string{"", "60001"} {
 		address, said := trusttest.ListenAs60001(t, "proxy")

@@ -18,7 +18,7 @@ import (
 	"sendoff/submit/status"
 )
 
-// started returns the Login of an account whose secret is in a file.
+// started returns a Login of Start for an account whose secret is in a file.
 func started(t *testing.T, a *config.Account) *Login {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "secret")
@@ -35,7 +35,7 @@ func started(t *testing.T, a *config.Account) *Login {
 	return l
 }
 
-// TestStart: who logs in, and with what.
+// TestStart tests which accounts log in, and with which secret.
 func TestStart(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -56,7 +56,7 @@ func TestStart(t *testing.T) {
 		if l == nil {
 			continue
 		}
-		for range 2 { // for one server, and for the next one
+		for range 2 { // the second call is for the next server
 			if secret, err := l.Secret(t.Context()); err != nil || secret.Reveal() != tt.secret {
 				t.Errorf("%s: %q, %v", tt.name, secret.Reveal(), err)
 			}
@@ -64,7 +64,7 @@ func TestStart(t *testing.T) {
 	}
 }
 
-// TestAuth: no password goes without TLS to another machine.
+// TestAuth tests that no password is sent to another machine without TLS.
 func TestAuth(t *testing.T) {
 	for _, tt := range []struct {
 		local bool
@@ -90,7 +90,7 @@ func TestAuth(t *testing.T) {
 	}
 }
 
-// TestBlame: the error of a refused login says whence its parts are.
+// TestBlame tests that the error of a refused login says where user and secret are from.
 func TestBlame(t *testing.T) {
 	refused := status.AuthFailed.Wrap(&smtp.Refusal{Reply: smtp.Reply{Code: 535, Lines: []string{"no"}}})
 	l := started(t, &config.Account{User: "ann", UserFrom: "the environment"})
@@ -109,7 +109,7 @@ func TestBlame(t *testing.T) {
 	}
 }
 
-// TestPassedOver: a mechanism that the server does not know is named.
+// TestPassedOver tests that a mechanism which the server offers and refuses is named.
 func TestPassedOver(t *testing.T) {
 	l := started(t, &config.Account{User: "ann"})
 	for _, offered := range [][]string{{"SCRAM-SHA-256"}, {"PLAIN"}} {
@@ -126,8 +126,8 @@ func TestPassedOver(t *testing.T) {
 	}
 }
 
-// TestProxyForTokens: the provider of access tokens is asked through the account's
-// proxy, and by no other way.
+// TestProxyForTokens tests that the provider of access tokens is asked only through the
+// account's proxy.
 func TestProxyForTokens(t *testing.T) {
 	a := &config.Account{Name: "work", User: "ann@example.org"}
 	a.Secret, a.RefreshToken = from(t, "oauth2:test"), from(t, "file:/nowhere")[0]

@@ -11,8 +11,8 @@ import (
 	"sendoff/config"
 )
 
-// TestLogIsOpenedOnce writes the lines of all configurations that have one log through
-// one Log, and those after a renaming into a new file.
+// TestLogIsOpenedOnce tests that configurations with the same log write through one Log,
+// and that lines after the file was renamed go to a new file.
 func TestLogIsOpenedOnce(t *testing.T) {
 	c := config.Default()
 	first := &Log{Place: config.Off, Format: c.LogFormat, Tag: "sendoff"}
@@ -40,8 +40,8 @@ func TestLogIsOpenedOnce(t *testing.T) {
 	}
 }
 
-// TestFaultIsToldOnce writes a fault of the queue once in a while, however often the
-// queue is looked at, and by whichever configuration's log.
+// TestFaultIsToldOnce tests that a fault is written once in tellAgain, even if several
+// configurations' logs write it.
 func TestFaultIsToldOnce(t *testing.T) {
 	c := config.Default()
 	c.Log = filepath.Join(t.TempDir(), "log")

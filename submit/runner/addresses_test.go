@@ -18,9 +18,9 @@ import (
 	"sendoff/submit/submittest"
 )
 
-// dualStack is a Submitter whose smarthost has an address of each family, with a
-// post at each; the returned function tells which were dialled since it was called
-// last.
+// dualStack returns a user whose smarthost has an IPv6 and an IPv4 address, with a
+// server at each. The returned function lists the addresses that were dialled since its
+// last call.
 func dualStack(t *testing.T, six, four *submittest.Post) (s *user, dialled func() string) {
 	s = office(t, four)
 	s.Config.Accounts[0].Servers = config.List[config.Server]{submittest.Server(t, "smtp+plain://mx.example")}
@@ -46,8 +46,8 @@ func dualStack(t *testing.T, six, four *submittest.Post) (s *user, dialled func(
 	}
 }
 
-// TestStalledAddress: where large packets are lost on the way over IPv6, the next
-// attempt goes over IPv4, and so do all within an hour.
+// TestStalledAddress tests that after a stall over IPv6, because large packets are lost,
+// all attempts of the next hour use IPv4.
 func TestStalledAddress(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		six, four := &submittest.Post{Dot: after(24*time.Hour, "250 ok")}, &submittest.Post{}
@@ -74,7 +74,7 @@ func TestStalledAddress(t *testing.T) {
 			t.Errorf("the doctor says:\n%s", found.String())
 		}
 		dialled()
-		four.Up = func() bool { return false } // and if nobody is there, IPv6 after all
+		four.Up = func() bool { return false } // if IPv4 cannot be connected to, IPv6 is used after all
 		six.Dot = nil
 		if err := send(t, s, "bob@example.net"); err != nil {
 			t.Errorf("IPv4 is down: %v", err)
@@ -90,12 +90,11 @@ func TestStalledAddress(t *testing.T) {
 		if names := s.Queue.State.List(); slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(n, "address-") }) {
 			t.Errorf("left: %q", names)
 		}
-		time.Sleep(48 * time.Hour) // until the silent one has noticed
+		time.Sleep(48 * time.Hour) // until the silent server sees that the connection is closed
 	})
 }
 
-// TestStalls: what is a stall of the address, and what the server's own word or
-// the network's.
+// TestStalls tests which silences and replies count as a stall of the address.
 func TestStalls(t *testing.T) {
 	hang := func() string { time.Sleep(24 * time.Hour); return "250 ok" }
 	for _, tt := range []struct {
@@ -130,7 +129,8 @@ func TestStalls(t *testing.T) {
 	}
 }
 
-// TestLateAnswerAfterStall: the other family has a moment to be known.
+// TestLateAnswerAfterStall tests that, if the first answer has only a stalled address,
+// the answer about the other family is waited for.
 func TestLateAnswerAfterStall(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, dialled := dualStack(t, &submittest.Post{}, &submittest.Post{})

@@ -20,8 +20,8 @@ import (
 	"sendoff/submit/throttle"
 )
 
-// told makes the submitter's command write its events to a file, and returns what
-// reads them. A process does not run in a bubble's time.
+// told makes notify-command write its events to a file, and returns a function that
+// reads them. The command runs in real time, even within a synctest bubble.
 func told(t *testing.T, s *user) func() []string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "told")
@@ -37,7 +37,7 @@ func told(t *testing.T, s *user) func() []string {
 	}
 }
 
-// sinceAnHour lets the fault of an account have begun an hour ago.
+// sinceAnHour changes the fault of an account so that it began an hour ago.
 func sinceAnHour(t *testing.T, s *user, key string) {
 	t.Helper()
 	since := regexp.MustCompile(`"Since":"[^"]*"`)
@@ -47,8 +47,8 @@ func sinceAnHour(t *testing.T, s *user, key string) {
 	}
 }
 
-// TestAlarm holds that a person hears once of a fault that lasts for an hour, and
-// once that it is over, whoever runs the queue.
+// TestAlarm tests that a person is told once of a fault that lasts for an hour, and once
+// that it is over, whichever process runs the queue.
 func TestAlarm(t *testing.T) {
 	s := office(t, &submittest.Post{Up: func() bool { return false }})
 	events := told(t, s)
@@ -78,7 +78,7 @@ func TestAlarm(t *testing.T) {
 	s.Throttle().Forget(key)
 	run("fault/work///connect", "recovered/work///connect")
 
-	// An old message that waits for no fault of the account's.
+	// A message waits for an hour although the account has no fault.
 	id := entries(t, s)[0].ID
 	old := queue.NewID(time.Now().Add(-2 * time.Hour))
 	for _, end := range []string{".eml", ".env"} {
@@ -94,8 +94,8 @@ func TestAlarm(t *testing.T) {
 	run("fault", "recovered", "waiting", "recovered/work")
 }
 
-// TestDropped holds that what leaves failed by its bounds leaves a line in the log,
-// and that a person hears of it.
+// TestDropped tests that an entry which is removed from failed because of its bounds is
+// logged, and that a person is told.
 func TestDropped(t *testing.T) {
 	p := &submittest.Post{Rcpt: func(string) string { return "550 5.1.1 no such user" }}
 	s := office(t, p)
@@ -119,8 +119,8 @@ func TestDropped(t *testing.T) {
 	}
 }
 
-// TestAlarmOfRunner holds that the runner tells of a fault when its hour is over, and
-// not when the next attempt is due, and of its end when the queue is empty.
+// TestAlarmOfRunner tests that the runner tells of a fault when it is an hour old, not
+// when the next attempt is due, and that the fault is over when the queue is empty.
 func TestAlarmOfRunner(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		up := false
@@ -163,7 +163,7 @@ func TestAlarmOfRunner(t *testing.T) {
 	})
 }
 
-// A bug on the way to the command that tells of an account ends nothing else.
+// TestTellBug tests that a bug in tell does not end the run.
 func TestTellBug(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := office(t, new(submittest.Post))
@@ -176,8 +176,7 @@ func TestTellBug(t *testing.T) {
 	})
 }
 
-// TestAlarmOfSeveralRuns holds that several runs at the same moment tell once of what
-// there is to tell.
+// TestAlarmOfSeveralRuns tests that several runs at the same time tell each event once.
 func TestAlarmOfSeveralRuns(t *testing.T) {
 	s := office(t, &submittest.Post{Up: func() bool { return false }})
 	place := filepath.Join(t.TempDir(), "log")

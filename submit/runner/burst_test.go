@@ -14,9 +14,9 @@ import (
 	"sendoff/submit/submittest"
 )
 
-// TestBurst has five hundred processes submit in the same second. Nobody has more
-// sessions than allowed, each mail arrives once, and the smarthost is never idle
-// for longer than it takes a runner to look, whatever is there to run the queue.
+// TestBurst lets five hundred processes submit in the same second. Together they have no
+// more sessions than the setting allows, each mail arrives once, and the smarthost is
+// never idle for longer than maxPoll, whatever runs the queue.
 func TestBurst(t *testing.T) {
 	const takes = 100 * time.Millisecond
 	for _, test := range []struct {
@@ -41,10 +41,10 @@ func TestBurst(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				var idle time.Duration // of the smarthost, while mail waited
+				var idle time.Duration // the longest time in which the smarthost got no mail while mail waited
 				var begin, end time.Time
 				var mu sync.Mutex
-				busy, most := 0, 0 // messages that it was at work on
+				busy, most := 0, 0 // messages that the smarthost works on now, and at most at once
 				p := new(submittest.Post)
 				p.Dot = func() string {
 					mu.Lock()
@@ -99,7 +99,7 @@ func TestBurst(t *testing.T) {
 				if most > s.Config.Sessions {
 					t.Errorf("%d messages at once", most)
 				}
-				if idle > maxPoll { // until a runner looks that was asleep
+				if idle > maxPoll { // a sleeping runner looks again after maxPoll
 					t.Errorf("the smarthost was idle for %s", idle)
 				}
 				whole := time.Duration(test.mails) * takes / time.Duration(s.Config.Sessions)

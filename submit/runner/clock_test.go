@@ -18,9 +18,8 @@ import (
 	"sendoff/submit/submittest"
 )
 
-// jump makes the files of the queue look as they would if the clock had been set
-// forward by that much, or back: what is written in them is by so much earlier,
-// or later.
+// jump changes the files of the queue as if the clock had been set forward, or back if
+// by is negative: all times in the files become earlier, or later.
 func jump(t *testing.T, s *user, by time.Duration) {
 	t.Helper()
 	dated := regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`)
@@ -57,7 +56,7 @@ func jump(t *testing.T, s *user, by time.Duration) {
 	}
 }
 
-// saidWait returns the longest wait that a list speaks of, and 0 if all is due.
+// saidWait returns the longest wait that mailq lists; 0: everything is due.
 func saidWait(t *testing.T, s *user) (longest time.Duration) {
 	t.Helper()
 	var b strings.Builder
@@ -74,11 +73,10 @@ func saidWait(t *testing.T, s *user) (longest time.Duration) {
 	return longest
 }
 
-// TestClocks sets the clock forward and back in the middle of everything, while a
-// server is down, refuses a recipient for now, or refuses the login. Nothing rests
-// longer than twice its back-off, nothing is given up that has not been tried
-// three times in an hour when the clock said that it was too old, and no list
-// speaks of a wait that is not kept.
+// TestClocks sets the clock forward and back at random, while a server is down, refuses
+// a recipient for now, or refuses the login. No wait is longer than twice its back-off;
+// no entry is given up before three attempts, over an hour or more, at times when the
+// clock said that it was too old; and each entry is tried when mailq says.
 func TestClocks(t *testing.T) {
 	jumps := []time.Duration{time.Hour, -time.Hour, 48 * time.Hour, -48 * time.Hour, 6 * 24 * time.Hour, -6 * 24 * time.Hour}
 	for name, p := range map[string]func(tried func()) *submittest.Post{
@@ -87,7 +85,7 @@ func TestClocks(t *testing.T) {
 		},
 		"recipient put off": func(tried func()) *submittest.Post {
 			return &submittest.Post{Rcpt: func(to string) string {
-				if !strings.Contains(to, "bob@") { // a notice
+				if !strings.Contains(to, "bob@") { // the recipient of a notice
 					return "250 ok"
 				}
 				tried()
@@ -103,7 +101,7 @@ func TestClocks(t *testing.T) {
 				bubble(t, func(t *testing.T) {
 					random := rand.New(rand.NewPCG(seed, 7))
 					var tries, late []time.Time
-					var set time.Duration // by which the clock was set forward in all
+					var set time.Duration // how far the clock was set forward, in total
 					born := time.Now()
 					lifetime := 5 * 24 * time.Hour
 					s := office(t, p(func() {
@@ -118,12 +116,12 @@ func TestClocks(t *testing.T) {
 					if err := send(t, s, "bob@example.net"); err != nil {
 						t.Fatal(err)
 					}
-					const slack = 2 * time.Second // the runner looks each second
+					const slack = 2 * time.Second // more than maxPoll
 					for n := 0; ; n++ {
 						for range 1 + n%2 {
 							by := jumps[random.IntN(len(jumps))]
 							if n > 5 {
-								by = 6*24*time.Hour - set // at last it is too old, and the clock stays
+								by = 6*24*time.Hour - set // now the entry is too old, and the clock is not changed any more
 							}
 							jump(t, s, by)
 							set += by
@@ -168,8 +166,8 @@ func TestClocks(t *testing.T) {
 	}
 }
 
-// TestClockAgainstOneMessage holds that a clock which is set forward makes no message
-// fail that has met permanent words of a limit once.
+// TestClockAgainstOneMessage tests that a message which was refused once in permanent
+// words of a limit does not fail because the clock is set forward.
 func TestClockAgainstOneMessage(t *testing.T) {
 	s := office(t, &submittest.Post{DotFor: func(to string) string {
 		if strings.Contains(to, "bob@") {

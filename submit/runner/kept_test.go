@@ -15,8 +15,8 @@ import (
 	"sendoff/submit/submittest"
 )
 
-// TestKept holds that mails in a row share a session, for half a minute at most,
-// and that no other account's mail ever goes by it.
+// TestKept tests that mails in a row share a session, for half a minute at most, and
+// that the session carries no other account's mail.
 func TestKept(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := &submittest.Post{}
@@ -56,8 +56,8 @@ func TestKept(t *testing.T) {
 	})
 }
 
-// TestKeptYields holds that a session that is kept does not keep its own process
-// from opening another one.
+// TestKeptYields tests that an idle session is ended if its process needs the slot for
+// another session.
 func TestKeptYields(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := office(t, &submittest.Post{})
@@ -76,8 +76,8 @@ func TestKeptYields(t *testing.T) {
 	})
 }
 
-// TestRunnerUnderTraffic holds that what waits is tried while mail keeps coming
-// to a process that has the only slot.
+// TestRunnerUnderTraffic tests that the entries of the queue are tried although the same
+// process uses the only slot for new mail all the time.
 func TestRunnerUnderTraffic(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := &submittest.Post{}
@@ -107,7 +107,7 @@ func TestRunnerUnderTraffic(t *testing.T) {
 	})
 }
 
-// TestNoticeKeepsQuiet names in a notice none who did not want one.
+// TestNoticeKeepsQuiet tests that a notice does not list recipients with NOTIFY=NEVER.
 func TestNoticeKeepsQuiet(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := &submittest.Post{Rcpt: func(to string) string {

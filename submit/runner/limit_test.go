@@ -23,17 +23,17 @@ import (
 	"sendoff/submit/throttle"
 )
 
-// A provider is a smarthost that takes so many messages a minute, or none, and
-// counts what it refuses.
+// A provider is a smarthost that takes a limited number of messages per minute, or none,
+// and records the refused ones.
 type provider struct {
 	submittest.Post
-	most    int           // messages a minute
-	every   time.Duration // a minute, or what stands for it
-	refusal []string      // what it says in turn to what exceeds that
+	most    int           // messages per minute
+	every   time.Duration // the length of the "minute"
+	refusal []string      // the replies to further messages, in turn
 
 	mu      sync.Mutex
-	begun   time.Time // of the minute
-	taken   int       // in it
+	begun   time.Time // when the current "minute" began
+	taken   int       // messages taken since begun
 	refused []time.Time
 }
 
@@ -55,10 +55,10 @@ func newProvider(most int, refusal ...string) *provider {
 	return p
 }
 
-// refusedIn returns how many MAILs were refused in the busiest time of that length.
+// refusedIn returns the largest number of MAILs that were refused within any time d.
 func (p *provider) refusedIn(d time.Duration) (most int) { return busiest(p.refused, d) }
 
-// busiest returns how many of times are in the time of that length that has most.
+// busiest returns the largest number of times that lie within any time d.
 func busiest(times []time.Time, d time.Duration) (most int) {
 	for i := range times {
 		n := 0
@@ -72,7 +72,7 @@ func busiest(times []time.Time, d time.Duration) (most int) {
 	return most
 }
 
-// entries returns what waits.
+// entries returns the entries of the user's queue.
 func entries(t *testing.T, s *user) (all []*queue.Entry) {
 	t.Helper()
 	for e, err := range s.Queue.Entries() {
@@ -84,8 +84,8 @@ func entries(t *testing.T, s *user) (all []*queue.Entry) {
 	return all
 }
 
-// TestLimitOfCallers holds that messages which come while the account rests are
-// queued, as they came, and ask the server nothing.
+// TestLimitOfCallers tests that messages submitted while the account rests are queued
+// without an attempt.
 func TestLimitOfCallers(t *testing.T) {
 	for _, refusal := range []string{"450 4.7.1 slow down", "421 4.7.0 slow down", "451 4.3.2 busy", "550 5.4.5 Daily user sending limit exceeded."} {
 		bubble(t, func(t *testing.T) {
@@ -127,8 +127,8 @@ func TestLimitOfCallers(t *testing.T) {
 	}
 }
 
-// TestOneMessageIsNoLimit holds that the words of a limit about one message hold
-// back no other.
+// TestOneMessageIsNoLimit tests that one message refused in words of a limit does not
+// make other messages wait.
 func TestOneMessageIsNoLimit(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		spam := 0
@@ -150,8 +150,8 @@ func TestOneMessageIsNoLimit(t *testing.T) {
 	})
 }
 
-// TestRate holds that no more messages go out than the account's rate allows,
-// whoever submits them, and that what exceeds it waits for its time.
+// TestRate tests that all processes together send no more messages than the account's
+// rate allows, and that the other messages wait.
 func TestRate(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := &submittest.Post{}
@@ -176,7 +176,7 @@ func TestRate(t *testing.T) {
 	})
 }
 
-// backlog puts n entries into the queue, as they are after a weekend.
+// backlog puts n old entries into the queue, as after a weekend.
 func backlog(t *testing.T, s *user, n int) {
 	t.Helper()
 	for range n {
@@ -190,10 +190,10 @@ func backlog(t *testing.T, s *user, n int) {
 	}
 }
 
-// TestLimitOfBacklog holds what a provider hears that takes thirty messages a
-// minute, of a backlog that takes hours: beyond the limit a handful of refused
-// messages and logins, of whatever words it has for that. Fresh mail goes first,
-// and what was not tried is as it was.
+// TestLimitOfBacklog sends a backlog of hours to a provider that takes thirty messages
+// per minute. Whatever its replies are, only a handful of messages and logins beyond the
+// limit are refused; fresh mail goes first; and entries that were not tried are
+// unchanged.
 func TestLimitOfBacklog(t *testing.T) {
 	for _, refusals := range [][]string{{"450 4.7.1 slow down"}, {"421 4.7.0 slow down"}, {"450 4.7.1 slow down", "421 4.3.2 slow down"}} {
 		bubble(t, func(t *testing.T) {
@@ -234,7 +234,7 @@ func TestLimitOfBacklog(t *testing.T) {
 	}
 }
 
-// written returns the files of the queue, each with when it was last written.
+// written returns the files of the queue, with the time of the last write.
 func written(t *testing.T, s *user) map[string]time.Time {
 	t.Helper()
 	all := make(map[string]time.Time)
@@ -254,9 +254,9 @@ func written(t *testing.T, s *user) map[string]time.Time {
 	return all
 }
 
-// TestLimitOfMany holds that a large backlog, most of which can only wait, costs a
-// minute what the provider takes in it: of the rest nothing is written, and hardly
-// anything asked.
+// TestLimitOfMany tests the cost of a large backlog that mostly waits: each minute the
+// runner works only on the messages that the provider takes. It writes no file of the
+// others, and hardly asks the server about them.
 func TestLimitOfMany(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const n, minutes = 5_000, 10
@@ -264,7 +264,7 @@ func TestLimitOfMany(t *testing.T) {
 		s := office(t, &p.Post)
 		backlog(t, s, 1)
 		like := entries(t, s)[0].ID
-		for i := range n - 1 { // without a sync for each
+		for i := range n - 1 { // write the files directly, because Add would sync each of them
 			id := queue.NewID(like.Time().Add(time.Duration(i+1) * time.Microsecond))
 			for _, end := range []string{".eml", ".env"} {
 				text, err := os.ReadFile(filepath.Join(s.Queue.String(), string(like)+end))
@@ -310,8 +310,8 @@ func TestLimitOfMany(t *testing.T) {
 	})
 }
 
-// TestDailyLimit holds that what a provider says of a day in permanent words gives
-// up nothing, and makes no notice.
+// TestDailyLimit tests that no message is given up, and no notice is made, if the
+// provider refuses with a permanent reply about a limit per day.
 func TestDailyLimit(t *testing.T) {
 	for _, refusal := range []string{"550 5.4.5 Daily user sending limit exceeded.", "554 5.2.0 STOREDRV.Submission.Exception:SubmissionQuotaExceededException"} {
 		bubble(t, func(t *testing.T) {
@@ -345,8 +345,8 @@ func TestDailyLimit(t *testing.T) {
 	}
 }
 
-// TestLimitOfOneMessage holds that a message which meets the words of a limit while
-// others pass is put off alone, and fails after a day if the words are permanent.
+// TestLimitOfOneMessage tests that a message refused in words of a limit, while others
+// pass, waits alone, and fails after a day if the reply is permanent.
 func TestLimitOfOneMessage(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := &submittest.Post{}
@@ -386,8 +386,8 @@ func TestLimitOfOneMessage(t *testing.T) {
 	})
 }
 
-// TestHealthyMailPasses holds that greylisting, dead mailboxes, recipients over
-// quota and verdicts of spam hold back nobody else's mail of the same account.
+// TestHealthyMailPasses tests that greylisting, dead mailboxes, recipients over quota
+// and spam verdicts do not make other mail of the same account wait.
 func TestHealthyMailPasses(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		start := time.Now()
@@ -449,8 +449,8 @@ func TestHealthyMailPasses(t *testing.T) {
 	})
 }
 
-// TestRateOfRunner holds that the runner keeps the rate as well, and that what
-// waits for it is not written to.
+// TestRateOfRunner tests that the runner obeys the rate, and does not write to the
+// entries that wait for it.
 func TestRateOfRunner(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newProvider(30, "450 4.7.1 slow down")

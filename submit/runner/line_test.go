@@ -10,7 +10,7 @@ import (
 	"sendoff/submit/queue"
 )
 
-// TestLine holds that a group tries fresh mail before the backlog, and mail with fewer
+// TestLine tests that a group tries fresh mail before the backlog, and mail with fewer
 // attempts first in each, in whatever order the entries came; and that the order of a
 // great number of entries takes no noticeable time.
 func TestLine(t *testing.T) {

@@ -21,8 +21,8 @@ import (
 	"sendoff/submit/throttle"
 )
 
-// block makes a file of the queue one that cannot be written, by a folder in
-// its place that is not empty; the returned function ends that.
+// block replaces a file of the queue by a folder that is not empty, so that the file
+// cannot be written; the returned function undoes that.
 func block(t *testing.T, s *user, name string) (unblock func()) {
 	t.Helper()
 	path := filepath.Join(s.Queue.String(), name)
@@ -32,8 +32,8 @@ func block(t *testing.T, s *user, name string) (unblock func()) {
 	return func() { os.RemoveAll(path) }
 }
 
-// TestUnwritable holds that an entry is not sent at all while what becomes of it
-// cannot be written down, and leaves when it can.
+// TestUnwritable tests that an entry is not sent while its outcome could not be written,
+// and is sent when it can be.
 func TestUnwritable(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := &submittest.Post{}
@@ -63,8 +63,8 @@ func TestUnwritable(t *testing.T) {
 	})
 }
 
-// TestHolds keeps an entry of which the record failed from being tried: for
-// longer each time, and one that is done from ever being sent.
+// TestHolds tests that an entry whose outcome could not be written waits, for longer
+// each time, and that an entry which was sent to all is never sent again.
 func TestHolds(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := &submittest.Post{}
@@ -87,8 +87,8 @@ func TestHolds(t *testing.T) {
 	})
 }
 
-// TestStrayFolder holds that what cannot be swept is in nobody's way, and that an
-// entry that cannot be read keeps no runner.
+// TestStrayFolder tests that a file which cannot be removed disturbs no mail, and that
+// a runner ends although an entry cannot be read.
 func TestStrayFolder(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := &submittest.Post{}
@@ -118,8 +118,8 @@ func TestStrayFolder(t *testing.T) {
 	})
 }
 
-// TestTruncated names an entry whose message is not whole, again and again but
-// seldom, and never sends it.
+// TestTruncated tests that an entry with an incomplete message is never sent, and is
+// logged once in a while.
 func TestTruncated(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := &submittest.Post{}
@@ -147,7 +147,8 @@ func TestTruncated(t *testing.T) {
 	})
 }
 
-// TestNoFaultFile holds that a login rests even if that cannot be written down.
+// TestNoFaultFile tests that a failed login is not repeated even if the fault cannot be
+// written.
 func TestNoFaultFile(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := &submittest.Post{Login: func() string { return "535 5.7.8 no" }}
@@ -168,8 +169,7 @@ func TestNoFaultFile(t *testing.T) {
 	})
 }
 
-// TestRepeatReigns holds that -q with a time stands for a runner as long as it
-// lives, and no longer.
+// TestRepeatReigns tests that a process with -qTIME counts as the runner until it ends.
 func TestRepeatReigns(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := office(t, &submittest.Post{})
@@ -191,7 +191,7 @@ func TestRepeatReigns(t *testing.T) {
 	})
 }
 
-// TestNoLock holds that what keeps every runner away is said.
+// TestNoLock tests that the caller is warned if no process can take the runner's lock.
 func TestNoLock(t *testing.T) {
 	s := office(t, &submittest.Post{Up: func() bool { return false }})
 	s.Spool.Runner, s.Start = "on", func(string) error { return nil }
@@ -212,8 +212,8 @@ func TestNoLock(t *testing.T) {
 	}
 }
 
-// TestHeadlines holds that a list begins with the faults on which something
-// waits, each once, and with no others.
+// TestHeadlines tests that mailq's list begins with the faults of accounts for which
+// mail waits, each once, and with no other faults.
 func TestHeadlines(t *testing.T) {
 	s := office(t, &submittest.Post{Up: func() bool { return false }})
 	if err := send(t, s, "bob@example.net"); err != nil {

@@ -18,8 +18,8 @@ import (
 	"sendoff/submit/throttle"
 )
 
-// TestOverview holds what a monitor hears, from the first message that waits to
-// the last that was given up.
+// TestOverview tests what a monitor is told, from the first message that waits to the
+// last one that was given up.
 func TestOverview(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		down := true
@@ -82,8 +82,8 @@ func TestOverview(t *testing.T) {
 	})
 }
 
-// TestListStops holds that a list ends when nobody reads any more, and that a fault
-// is looked for in a part of a large queue only.
+// TestListStops tests that a list ends when its reader has left, and that faults are
+// listed after a look at a part of a large queue only.
 func TestListStops(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := office(t, &submittest.Post{Up: func() bool { return false }})
@@ -103,7 +103,7 @@ func TestListStops(t *testing.T) {
 	})
 }
 
-// closing is a pipe whose reader leaves after so many octets.
+// closing is a pipe whose reader leaves after a number of octets.
 type closing struct {
 	left int
 	text string

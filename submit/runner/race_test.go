@@ -16,10 +16,10 @@ import (
 	"sendoff/submit/submittest"
 )
 
-// These tests hold in real time, with short waits, and so under the race detector,
-// what others hold with a faked one.
+// These tests run in real time with short waits, so that the race detector can run them.
+// Other tests check the same with faked time.
 
-// quick is an office whose waits are short.
+// quick is office with short waits.
 func quick(t *testing.T, p *submittest.Post) *user {
 	t.Helper()
 	s := office(t, p)
@@ -27,8 +27,8 @@ func quick(t *testing.T, p *submittest.Post) *user {
 	return s
 }
 
-// TestRunnerInRealTime has a runner send what waits for an account that is down at
-// first, over several sessions, while others submit.
+// TestRunnerInRealTime lets a runner send over several sessions while other processes
+// submit. The account's server is down at first.
 func TestRunnerInRealTime(t *testing.T) {
 	up := make(chan struct{})
 	p := &submittest.Post{Up: func() bool {
@@ -61,7 +61,7 @@ func TestRunnerInRealTime(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if err := s.UntilEmpty(t.Context()); err != nil { // what came when the first was at its end
+	if err := s.UntilEmpty(t.Context()); err != nil { // sends entries that came while the first runner ended
 		t.Fatal(err)
 	}
 	if n, _ := submittest.Left(t, s.Submitter); n > 0 || len(p.Mails) != 16 {
@@ -69,7 +69,7 @@ func TestRunnerInRealTime(t *testing.T) {
 	}
 }
 
-// TestSessionsThatFailAtOnce has several sessions of an account fail together.
+// TestSessionsThatFailAtOnce lets several sessions of an account fail at the same time.
 func TestSessionsThatFailAtOnce(t *testing.T) {
 	var came sync.Map
 	p := &submittest.Post{}
@@ -91,8 +91,8 @@ func TestSessionsThatFailAtOnce(t *testing.T) {
 	}
 }
 
-// TestBugs holds that a bug that a message meets in a writer's goroutine ends nothing
-// else.
+// TestBugs tests that a bug in the goroutine that writes one message does not stop other
+// messages.
 func TestBugs(t *testing.T) {
 	t.Run("the writer of a message", func(t *testing.T) {
 		client, server := net.Pipe()
@@ -116,7 +116,7 @@ func TestBugs(t *testing.T) {
 	})
 }
 
-// buggy is a message that cannot be read for a bug.
+// buggy is a message whose reading panics.
 type buggy struct{}
 
 func (buggy) Read([]byte) (int, error) { panic("of no use") }

@@ -16,8 +16,8 @@ import (
 	"sendoff/submit/submittest"
 )
 
-// TestRunnerRestsWithoutName holds that the runner sleeps while the server is
-// down of an account that no file names.
+// TestRunnerRestsWithoutName tests that the runner sleeps while the server of an account
+// that is in no configuration file is down.
 func TestRunnerRestsWithoutName(t *testing.T) {
 	for name, by := range map[string]config.Choice{
 		"--server":       {CommandLine: config.Override{Server: "smtp+plain://127.0.0.1:25"}},
@@ -43,8 +43,8 @@ func TestRunnerRestsWithoutName(t *testing.T) {
 	}
 }
 
-// TestBusyEntryStopsNoOther holds that an entry that somebody else is at work on
-// keeps no other from being sent, and is no account's fault.
+// TestBusyEntryStopsNoOther tests that an entry which another process has claimed does
+// not stop other entries, and is not noted as the account's fault.
 func TestBusyEntryStopsNoOther(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := &submittest.Post{}
@@ -69,8 +69,8 @@ func TestBusyEntryStopsNoOther(t *testing.T) {
 	})
 }
 
-// TestNotifyCommandOfTheEntry holds that the configuration of an entry says whom
-// to tell that it was given up, and not that of whoever runs the queue.
+// TestNotifyCommandOfTheEntry tests that the notify-command for an entry that was given
+// up comes from the entry's configuration, not from that of the runner.
 func TestNotifyCommandOfTheEntry(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := office(t, &submittest.Post{Rcpt: func(string) string { return "550 5.1.1 no such user" }})
@@ -83,7 +83,7 @@ func TestNotifyCommandOfTheEntry(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		claim.Sender = &envelope.Address{} // who gets no notice
+		claim.Sender = &envelope.Address{} // the null sender gets no notice
 		if err := claim.Update(); err != nil {
 			t.Fatal(err)
 		}

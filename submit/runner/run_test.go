@@ -1,7 +1,7 @@
 //go:build !race && unix
 
-// These tests run the queue through days in a synctest bubble, which the race
-// detector's runtime does not survive; see dial_test.go.
+// These tests run the queue through days in a synctest bubble. They are not run under
+// the race detector, which may crash then; see smarthost/way_test.go.
 package runner
 
 import (
@@ -25,11 +25,11 @@ import (
 	"sendoff/submit/throttle"
 )
 
-// bubble runs f with a faked time.
+// bubble runs f with faked time.
 func bubble(t *testing.T, f func(t *testing.T)) { synctest.Test(t, f) }
 
-// TestRunnerWaits holds that mail leaves soon after a smarthost is up again,
-// and that the attempts in between grow rarer.
+// TestRunnerWaits tests that mail is sent soon after a smarthost is up again, and that
+// the waits between attempts grow.
 func TestRunnerWaits(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		start := time.Now()
@@ -61,8 +61,8 @@ func TestRunnerWaits(t *testing.T) {
 	})
 }
 
-// TestGivenUpDown holds that mail for a smarthost that stays away is given up
-// when its time is over, into failed: nobody could be told by mail.
+// TestGivenUpDown tests that mail for a smarthost which stays down moves to failed after
+// its lifetime, because nobody could be told by mail.
 func TestGivenUpDown(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		start := time.Now()
@@ -83,8 +83,8 @@ func TestGivenUpDown(t *testing.T) {
 	})
 }
 
-// TestGivenUpDeferred holds that mail that a server puts off for days comes
-// back to its sender as a notice, once, and with it only who did not get it.
+// TestGivenUpDeferred tests that the sender gets one notice of mail that a server has
+// refused temporarily for days; it lists only the recipients who did not get the mail.
 func TestGivenUpDeferred(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		start := time.Now()
@@ -127,8 +127,8 @@ func TestGivenUpDeferred(t *testing.T) {
 	})
 }
 
-// TestNoticeRefused holds that a notice that nobody takes is not tried again,
-// and that there is no notice of it.
+// TestNoticeRefused tests that a notice which the server refuses is not tried again, and
+// causes no other notice.
 func TestNoticeRefused(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		deferred := true
@@ -152,8 +152,8 @@ func TestNoticeRefused(t *testing.T) {
 	})
 }
 
-// TestOneLogin holds that a wrong password is not tried more often than the
-// waits allow, by whoever submits, and that a right one ends it.
+// TestOneLogin tests that all processes together try a wrong password only as often as
+// the schedule allows, and that a correct password ends the waits.
 func TestOneLogin(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		reply := "535 5.7.8 no"
@@ -190,7 +190,7 @@ func TestOneLogin(t *testing.T) {
 		if err := send(t, s, "bob@example.net"); status.KindOf(err) != status.AuthFailed || p.Logins != before {
 			t.Errorf("%v after %d logins", err, p.Logins-before)
 		}
-		// Another secret may be tried at once, and mends all.
+		// Another secret may be tried at once, and ends the fault.
 		reply = "235 welcome"
 		secret := s.Config.Accounts[0].Secret[0].Path("")
 		if err := os.WriteFile(secret, []byte("right\n"), 0o600); err != nil {
@@ -211,8 +211,8 @@ func TestOneLogin(t *testing.T) {
 	})
 }
 
-// TestAccountNeverBounces holds that a fault of the account, its own sender
-// refused, waits for a person, and ends in failed, not in a notice.
+// TestAccountNeverBounces tests that mail waits while the server refuses the account's
+// own sender, which is a fault of the account, and then moves to failed without a notice.
 func TestAccountNeverBounces(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := &submittest.Post{Rcpt: func(string) string { return "553 5.7.1 <ann@example.org> is not yours" }}
@@ -233,8 +233,8 @@ func TestAccountNeverBounces(t *testing.T) {
 	})
 }
 
-// TestTwoAccounts holds that an account that cannot be used is in no other's
-// way.
+// TestTwoAccounts tests that an account which cannot be used does not delay the mail of
+// another.
 func TestTwoAccounts(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := &submittest.Post{}
@@ -264,8 +264,8 @@ func TestTwoAccounts(t *testing.T) {
 	})
 }
 
-// TestAlong holds that a session for one message takes along what waits for
-// the same account where nothing else would, and that this spoils nothing.
+// TestAlong tests that the session of a new message also sends entries of the same
+// account if nothing else would send them, and that their failure harms nothing.
 func TestAlong(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		down := true
@@ -291,7 +291,7 @@ func TestAlong(t *testing.T) {
 	})
 }
 
-// TestClockBackwards holds that what was written by a clock that ran ahead is
+// TestClockBackwards tests that entries and faults written by a clock that was ahead are
 // due now.
 func TestClockBackwards(t *testing.T) {
 	bubble(t, func(t *testing.T) {
@@ -311,8 +311,8 @@ func TestClockBackwards(t *testing.T) {
 	})
 }
 
-// TestSlots holds that a user's processes have no more sessions with an account
-// than it may have, and that who gets none queues.
+// TestSlots tests that a user's processes together have no more sessions with an account
+// than the setting allows, and that a message without a session is queued.
 func TestSlots(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := &submittest.Post{}
@@ -341,7 +341,7 @@ func TestSlots(t *testing.T) {
 	})
 }
 
-// TestHeartbeat holds when a runner is started.
+// TestHeartbeat tests when a runner is started.
 func TestHeartbeat(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := office(t, &submittest.Post{Up: func() bool { return false }})

@@ -24,13 +24,11 @@ import (
 	"sendoff/submit/throttle"
 )
 
-// A thrifty is a server that takes so many mails of a session, and says so by how:
-// "421", "close", or "limits" in the reply to EHLO; with "gone" it takes none in
-// any session but the first. It may take no null sender.
+// A thrifty is a server that takes a limited number of mails in a session.
 type thrifty struct {
-	most   int
-	how    string
-	noNull bool
+	most   int    // mails in a session; after them how says what happens:
+	how    string // "421", "close", "limits" (in the reply to EHLO), or "gone": no mail in later sessions
+	noNull bool   // refuse the null sender
 
 	mu       sync.Mutex
 	sessions int
@@ -101,7 +99,7 @@ func (h *thrifty) serve(conn net.Conn, gone bool) {
 	}
 }
 
-// thrift is a Submitter with a queue, whose account leads to h.
+// thrift returns a user with a queue, whose account has the server h.
 func thrift(t *testing.T, h *thrifty) *user {
 	t.Helper()
 	q, err := queue.Open(filepath.Join(t.TempDir(), "queue"), os.Geteuid())
@@ -126,7 +124,7 @@ func (h *thrifty) submit(t *testing.T, s *user, sender *string, to ...string) er
 	return s.Submit(t.Context(), r)
 }
 
-// check holds which mails were taken, and in how many sessions.
+// check tests which mails were taken, and in how many sessions.
 func (h *thrifty) check(t *testing.T, sessions int, taken ...string) {
 	t.Helper()
 	h.mu.Lock()
@@ -140,11 +138,11 @@ func (h *thrifty) check(t *testing.T, sessions int, taken ...string) {
 	}
 }
 
-// whole are the ways in which a server says that it takes no more in a session.
+// whole lists the ways in which a server says that it takes no more mails in a session.
 var whole = []string{"421", "close", "limits"}
 
-// TestSessionsOfQueue holds that one run of the queue sends all, however few mails a
-// server takes in a session, and that no entry or account is the worse for it.
+// TestSessionsOfQueue tests that one run of the queue sends all mails, however few a
+// server takes in a session, and notes no fault or attempt for that.
 func TestSessionsOfQueue(t *testing.T) {
 	for _, how := range whole {
 		t.Run(how, func(t *testing.T) {
@@ -171,8 +169,8 @@ func TestSessionsOfQueue(t *testing.T) {
 	}
 }
 
-// TestSessionsOfMail is the same for the transactions of one mail, in the foreground
-// and from the queue.
+// TestSessionsOfMail tests the same for a mail that needs several transactions, at its
+// first attempt and from the queue.
 func TestSessionsOfMail(t *testing.T) {
 	to := []string{"a@example.net", "b@example.net", "c@example.net", "d@example.net", "e@example.net"}
 	var want []string
@@ -197,8 +195,8 @@ func TestSessionsOfMail(t *testing.T) {
 	}
 }
 
-// TestSessionsForNull holds that a session which the refusal of the null sender has
-// spent leaves the mail from another sender to the next one.
+// TestSessionsForNull tests that if the refusal of the null sender was the last mail that
+// a session allows, the mail from the other sender is sent in a new session.
 func TestSessionsForNull(t *testing.T) {
 	null := "<>"
 	for _, how := range whole {
@@ -219,8 +217,8 @@ func TestSessionsForNull(t *testing.T) {
 	}
 }
 
-// TestSessionsKept holds that a session which is kept for the next mail, and whose
-// server takes no more, is replaced.
+// TestSessionsKept tests that an idle session in which the server takes no more mails is
+// replaced by a new one.
 func TestSessionsKept(t *testing.T) {
 	for _, how := range whole {
 		t.Run(how, func(t *testing.T) {
@@ -241,8 +239,8 @@ func TestSessionsKept(t *testing.T) {
 	}
 }
 
-// TestSessionsEnd holds that a server which takes none in the new session either is
-// asked no more in it: that is a limit, and no matter of the session.
+// TestSessionsEnd tests that no further session is opened if the server takes no mail in
+// a new session either: that is a limit of the account, not of the session.
 func TestSessionsEnd(t *testing.T) {
 	h := &thrifty{most: 2, how: "gone"}
 	s := thrift(t, h)

@@ -17,8 +17,8 @@ import (
 	"sendoff/submit/submittest"
 )
 
-// slowly makes the submitter's command write its events to a file, after another
-// file is there. It returns that one's name, and what reads the events.
+// slowly makes notify-command wait until a file exists, and then write its events to
+// another file. It returns the first file's name, and a function that reads the events.
 func slowly(t *testing.T, s *user) (gate string, events func() []string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -37,7 +37,7 @@ func slowly(t *testing.T, s *user) (gate string, events func() []string) {
 	}
 }
 
-// withoutNotice puts an entry into the queue whose sender hears of no failure.
+// withoutNotice puts an entry into the queue whose sender gets no notice.
 func withoutNotice(t *testing.T, s *user) {
 	t.Helper()
 	claim, err := s.Queue.Claim(postpone(t, s.Submitter, config.Choice{}, "Subject: x\n\nbody\n").ID)
@@ -51,7 +51,7 @@ func withoutNotice(t *testing.T, s *user) {
 	}
 }
 
-// until waits for something.
+// until waits until a condition is true.
 func until(t *testing.T, what string, is func() bool) {
 	t.Helper()
 	for range 500 {
@@ -63,8 +63,8 @@ func until(t *testing.T, what string, is func() bool) {
 	t.Fatal(what)
 }
 
-// TestSlowCommand holds that other mail of the account waits for no notify-command,
-// and that who ends meanwhile has each event told.
+// TestSlowCommand tests that mail of the account does not wait for notify-command, and
+// that a runner which ends meanwhile still tells each event.
 func TestSlowCommand(t *testing.T) {
 	p := &submittest.Post{Rcpt: func(to string) string {
 		if strings.Contains(to, "bob@") {
@@ -100,7 +100,8 @@ func TestSlowCommand(t *testing.T) {
 	}
 }
 
-// TestSlowCommandAtTheEnd holds that who has to end waits for one command at most.
+// TestSlowCommandAtTheEnd tests that a process that must end waits for one command at
+// most.
 func TestSlowCommandAtTheEnd(t *testing.T) {
 	s := quick(t, &submittest.Post{Rcpt: func(string) string { return "550 5.1.1 no such user" }})
 	gate, events := slowly(t, s)
@@ -124,8 +125,8 @@ func TestSlowCommandAtTheEnd(t *testing.T) {
 	}
 }
 
-// TestFailedAlong holds that a person hears of what was given up in a session that
-// took it along.
+// TestFailedAlong tests that a person is told of an entry that was given up in the
+// session of a new message.
 func TestFailedAlong(t *testing.T) {
 	p := &submittest.Post{Rcpt: func(to string) string {
 		if strings.Contains(to, "bob@") {
@@ -148,8 +149,8 @@ func TestFailedAlong(t *testing.T) {
 	}
 }
 
-// postpone queues a message by a Choice that names no account of a file, as
-// --server and SENDOFF_SERVER do.
+// postpone queues a message whose account is in no configuration file, as with --server
+// and SENDOFF_SERVER.
 func postpone(t *testing.T, s *submit.Submitter, by config.Choice, text string) *queue.Entry {
 	t.Helper()
 	r := submittest.Request(t, s.Config.Accounts[0], nil, text, "bob@example.net")

@@ -17,7 +17,7 @@ type user struct {
 	*Runner
 }
 
-// office is a user whose accounts lead to p.
+// office returns a user whose accounts have the server p.
 func office(t *testing.T, p *submittest.Post) *user {
 	t.Helper()
 	s := submittest.Office(t, p)
@@ -25,7 +25,7 @@ func office(t *testing.T, p *submittest.Post) *user {
 	return &user{s, New(s)}
 }
 
-// another is another process of the same user.
+// another returns another process of the same user.
 func (u *user) another() *user {
 	s := *u.Submitter
 	s.Unwritten, s.Smarthosts = new(throttle.Unwritten), s.Smarthosts.Clone()
@@ -44,7 +44,7 @@ func send(t *testing.T, u *user, to ...string) error {
 	return submittest.Submit(t, u.Submitter, to...)
 }
 
-// sendAlong submits a message, and in its session what may go along.
+// sendAlong submits a message, and then calls Along as a caller does.
 func sendAlong(t *testing.T, u *user, to ...string) error {
 	t.Helper()
 	if !TakesAlong(u.Submitter) {
@@ -59,7 +59,7 @@ func sendAlong(t *testing.T, u *user, to ...string) error {
 	return err
 }
 
-// after waits that long before it answers.
+// after returns a function that waits for d before it returns the reply.
 func after(d time.Duration, reply string) func() string {
 	return func() string {
 		time.Sleep(d)

@@ -22,8 +22,8 @@ import (
 	"sendoff/submit/smarthost"
 )
 
-// TestSockets opens nothing that another machine could reach, and replaces
-// nothing but a socket that nobody listens on.
+// TestSockets tests that no address is opened which another machine could reach, and
+// that only a socket on which no process listens is replaced.
 func TestSockets(t *testing.T) {
 	dir := t.TempDir()
 	for _, address := range []string{"0.0.0.0:0", ":0", "[::]:0", "192.0.2.1:0", "mx.example:0", "127.0.0.1", "25", "submit.sock", "unix:submit.sock"} {
@@ -68,8 +68,8 @@ func TestSockets(t *testing.T) {
 	}
 }
 
-// TestListenIdle lets a server that a socket unit has started end by itself, but
-// not while somebody is connected.
+// TestListenIdle tests that a server with an idle time ends by itself, but not while a
+// client is connected.
 func TestListenIdle(t *testing.T) {
 	sockets, err := Sockets(filepath.Join(t.TempDir(), "s"))
 	if err != nil {
@@ -98,8 +98,8 @@ func TestListenIdle(t *testing.T) {
 	}
 }
 
-// TestListenStrangers lets a user have few sessions without a login on a port,
-// and others as soon as one of them has ended.
+// TestListenStrangers tests that a user has few sessions without a login on a TCP port,
+// and gets another session as soon as one has ended.
 func TestListenStrangers(t *testing.T) {
 	sockets, err := Sockets("127.0.0.1:0")
 	if err != nil {
@@ -128,14 +128,14 @@ func TestListenStrangers(t *testing.T) {
 		}
 		clients = append(clients, client)
 	}
-	known := runtime.GOOS == "linux" // who a client on a port is
+	known := runtime.GOOS == "linux" // only there PeerOfTCP knows the user of a client
 	if client, greeting := connect(); known != strings.HasPrefix(greeting, "421 ") {
 		t.Errorf("one more client of this user hears %q", greeting)
 	} else {
 		client.Close()
 	}
 	clients[0].Close()
-	for greeting := "421"; strings.HasPrefix(greeting, "421"); { // until the server has seen that
+	for greeting := "421"; strings.HasPrefix(greeting, "421"); { // until the server sees that the session has ended
 		clients[0], greeting = connect()
 		clients[0].Close()
 	}
@@ -148,8 +148,8 @@ func TestListenStrangers(t *testing.T) {
 	}
 }
 
-// TestPunishedClientLeaves gives the place of a client back that does not wait
-// for the answer to a wrong password.
+// TestPunishedClientLeaves tests that a client which leaves before the reply to a wrong
+// password stops waiting.
 func TestPunishedClientLeaves(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -181,8 +181,8 @@ func TestPunishedClientLeaves(t *testing.T) {
 	<-done
 }
 
-// TestKeyhole fetches a secret once for many logins, and again when a password
-// does not fit it any more.
+// TestKeyhole tests that a secret is read once for many logins, and again when a
+// password does not fit.
 func TestKeyhole(t *testing.T) {
 	dir := t.TempDir()
 	secret, runs := filepath.Join(dir, "secret"), filepath.Join(dir, "runs")

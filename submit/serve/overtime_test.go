@@ -22,8 +22,8 @@ import (
 	"sendoff/submit/submittest"
 )
 
-// handOver hands a message over to v, which serves on a pipe, and returns the reply
-// to its final dot and how long that took. leave waits for the end of Serve.
+// handOver sends a message to v over a pipe, and returns the reply to the final dot and
+// how long it took. leave waits until Serve returns.
 func handOver(t *testing.T, ctx context.Context, v *Service, to ...string) (reply string, took time.Duration, leave func()) {
 	t.Helper()
 	client, theirs := net.Pipe()
@@ -35,11 +35,11 @@ func handOver(t *testing.T, ctx context.Context, v *Service, to ...string) (repl
 		if err := <-served; err != nil && ctx.Err() == nil {
 			t.Error(err)
 		}
-		time.Sleep(2 * time.Hour) // until the smarthost has noticed
+		time.Sleep(2 * time.Hour) // until the smarthost sees that the connection is closed
 	}
 }
 
-// after waits that long before it answers.
+// after returns a function that waits for d before it returns the reply.
 func after(d time.Duration, reply string) func() string {
 	return func() string {
 		time.Sleep(d)
@@ -47,9 +47,8 @@ func after(d time.Duration, reply string) func() string {
 	}
 }
 
-// TestReplyInTime holds that a client does not wait for a smarthost that takes its
-// time, that the queue has the message meanwhile, and that what the smarthost
-// says in the end is what becomes of it, once.
+// TestReplyInTime tests that a client does not wait for a slow smarthost, that the queue
+// has the message meanwhile, and that the smarthost's reply in the end is the outcome.
 func TestReplyInTime(t *testing.T) {
 	silent := func(what string) func(string) string {
 		return func(to string) string {
@@ -63,10 +62,10 @@ func TestReplyInTime(t *testing.T) {
 		post           submittest.Post
 		to             []string
 		reply          string
-		soon           bool // the client need not wait
-		mails          int  // that were taken when the session with the smarthost is over
-		waiting        int  // then in the queue
-		unknown        bool // they may have been delivered
+		soon           bool // the client gets its reply before replyTime
+		mails          int  // messages that the smarthost has taken after the session
+		waiting        int  // entries in the queue after the session
+		unknown        bool // the entries may have been delivered
 		notice, failed bool
 	}{
 		"soon":         {post: submittest.Post{Dot: after(19*time.Second, "250 ok")}, reply: "250", soon: true, mails: 1},
@@ -121,7 +120,7 @@ func TestReplyInTime(t *testing.T) {
 	}
 }
 
-// TestReplyWithoutQueue has the client wait where there is nothing else to do.
+// TestReplyWithoutQueue tests that the client waits if there is no queue.
 func TestReplyWithoutQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &submittest.Post{Dot: after(time.Minute, "550 no")}
@@ -135,8 +134,8 @@ func TestReplyWithoutQueue(t *testing.T) {
 	})
 }
 
-// TestReplyThenSignal holds that a message that has had its reply waits when
-// the process has to end.
+// TestReplyThenSignal tests that the queue keeps a message whose client got 250 if the
+// process must end.
 func TestReplyThenSignal(t *testing.T) {
 	for _, sig := range []os.Signal{os.Interrupt, os.Kill} {
 		synctest.Test(t, func(t *testing.T) {
@@ -162,9 +161,8 @@ func TestReplyThenSignal(t *testing.T) {
 	}
 }
 
-// TestListenStays holds that a server that a socket unit has started does not end
-// before it is known what becomes of mail, and leaves such mail alone when it runs
-// the queue.
+// TestListenStays tests that a server with an idle time does not end while a message has
+// no outcome, and that its runner does not try such a message.
 func TestListenStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &submittest.Post{Dot: after(9*time.Minute, "250 ok")}
@@ -218,7 +216,7 @@ func (h *hall) Close() error {
 
 func (h *hall) Addr() net.Addr { return &net.UnixAddr{Name: "/none", Net: "unix"} }
 
-// A bug that one message meets is the reply to that message, and no more.
+// A bug in the submission of one message is reported in its reply, and ends nothing else.
 func TestReplyToPanic(t *testing.T) {
 	a := submittest.Account(t, "ann@example.org")
 	aliases := filepath.Join(t.TempDir(), "aliases")
@@ -236,8 +234,8 @@ func TestReplyToPanic(t *testing.T) {
 	}
 }
 
-// TestReplyThenPanic holds that nothing goes on with a message that has met a bug:
-// a client that has heard so sends it again, and if it waits, others may take it.
+// TestReplyThenPanic tests that the delivery of a message stops at a bug: a client that
+// hears of it sends the message again, and other processes may try the entry.
 func TestReplyThenPanic(t *testing.T) {
 	for took, want := range map[time.Duration]string{time.Second: "554 5.3.5", time.Minute: "250"} {
 		synctest.Test(t, func(t *testing.T) {

@@ -21,10 +21,10 @@ import (
 	"sendoff/submit/submittest"
 )
 
-// These tests hold in real time, with short waits, and so under the race detector,
-// what others hold with a faked one.
+// These tests run in real time with short waits, so that the race detector can run them.
+// Other tests check the same with faked time.
 
-// quick is a Submitter whose waits are short.
+// quick returns a Submitter with short waits.
 func quick(t *testing.T, p *submittest.Post) *submit.Submitter {
 	t.Helper()
 	s := submittest.Office(t, p)
@@ -32,8 +32,8 @@ func quick(t *testing.T, p *submittest.Post) *submit.Submitter {
 	return s
 }
 
-// TestListenInRealTime has clients come at once to a server for many, whose
-// configuration changes meanwhile, while its queue is run.
+// TestListenInRealTime connects many clients at the same time to Listen, while the
+// configuration changes and the queue is run.
 func TestListenInRealTime(t *testing.T) {
 	p := &submittest.Post{}
 	s := quick(t, p)
@@ -90,7 +90,8 @@ func TestListenInRealTime(t *testing.T) {
 	}
 }
 
-// TestSizeIsRenewed announces the size that the configuration allows now.
+// TestSizeIsRenewed tests that a new session announces the size of the current
+// configuration.
 func TestSizeIsRenewed(t *testing.T) {
 	s := quick(t, &submittest.Post{})
 	c := *s.Config
@@ -120,8 +121,8 @@ func shortReply(t *testing.T, d time.Duration) {
 	t.Cleanup(func() { replyTime = was })
 }
 
-// TestReplyInRealTime answers a client before the smarthost does, while others look
-// at the queue, and run it.
+// TestReplyInRealTime tests that a client gets its reply before the smarthost's, while
+// other processes list and run the queue.
 func TestReplyInRealTime(t *testing.T) {
 	shortReply(t, 20*time.Millisecond)
 	for reply, mails := range map[string]int{"250 ok": 1, "450 no": 0, "550 no": 0} {
@@ -161,8 +162,8 @@ func TestReplyInRealTime(t *testing.T) {
 	}
 }
 
-// TestReplyAtTheLastMoment has messages get their outcome when the time of the
-// client is just over: each is delivered once, and none is left.
+// TestReplyAtTheLastMoment lets messages get their outcome just when replyTime ends: each
+// is delivered once, and no entry is left.
 func TestReplyAtTheLastMoment(t *testing.T) {
 	shortReply(t, time.Millisecond)
 	const n = 30

@@ -1,6 +1,6 @@
 //go:build !race && unix
 
-// These tests run through days in a synctest bubble; see run_test.go.
+// This test runs through days in a synctest bubble; see runner/run_test.go.
 package serve
 
 import (
@@ -17,8 +17,8 @@ import (
 	"sendoff/submit/submittest"
 )
 
-// TestUserRate lets a user submit no more to a service in a time than user-rate
-// allows: what exceeds it waits in the queue, and keeps others from nothing.
+// TestUserRate tests that a user's messages beyond user-rate wait in the queue, and do
+// not delay those of other users.
 func TestUserRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &submittest.Post{}

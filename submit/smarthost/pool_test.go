@@ -21,16 +21,16 @@ import (
 	"sendoff/submit/smtpd"
 )
 
-// TestTimerBug holds that a bug that the timer of a session meets ends nothing else.
+// TestTimerBug tests that a bug in the timer of a session does not end the process.
 func TestTimerBug(t *testing.T) {
 	i := new(Idle)
 	left := make(chan bool)
-	i.put(&Session{release: func() { close(left) }}) // it has no session to close, which is a bug
+	i.put(&Session{release: func() { close(left) }}) // End panics, because there is no smtp.Session
 	<-left
 }
 
-// TestKey: two mails share a session only if no setting of their accounts differs, nor
-// our name in EHLO.
+// TestKey tests that two mails share a session only if all settings of their accounts,
+// and our names in EHLO, are equal.
 func TestKey(t *testing.T) {
 	s := &Session{hello: "a.example"}
 	for i := range reflect.TypeFor[config.Account]().NumField() {
@@ -54,7 +54,7 @@ func TestKey(t *testing.T) {
 	}
 }
 
-// fill sets all of v to something.
+// fill gives every field of v a value that is not zero.
 func fill(v reflect.Value) bool {
 	switch v.Kind() {
 	case reflect.String:
@@ -116,8 +116,8 @@ func pooled(t *testing.T) (p *Pool, a *config.Account, connections *atomic.Int32
 	return p, a, connections
 }
 
-// TestPool keeps a session for the next mail, in real time and so under the race
-// detector.
+// TestPool tests that a session is kept for the next mail, in real time, so that the
+// race detector can run it.
 func TestPool(t *testing.T) {
 	p, a, connections := pooled(t)
 	send := func(a *config.Account, hello string) *Session {

@@ -15,11 +15,11 @@ import (
 	"sendoff/submit/dial/dialtest"
 )
 
-// These tests go the way to the server in real time, and so under the race
-// detector. What must be said when is held by those with a faked one.
+// These tests connect in real time, so that the race detector can run them. The tests of
+// way_test.go check the times, with faked time.
 
-// TestAddressesInRealTime has several mails race over the addresses of a name, some
-// of which are slow, or refuse, or never answer.
+// TestAddressesInRealTime sends several mails at the same time to a name with addresses
+// that are slow, refuse, or never answer.
 func TestAddressesInRealTime(t *testing.T) {
 	names := map[string]dialtest.Zone{
 		"ip6:mx.example": {After: 20 * time.Millisecond, Found: []string{dialtest.Six1, dialtest.Six2}},
@@ -58,8 +58,8 @@ func TestAddressesInRealTime(t *testing.T) {
 	}
 }
 
-// TestWayIsLeft ends on the way to addresses that do not answer, before and after
-// the connection.
+// TestWayIsLeft tests that nothing stays open if ctx ends while an address does not
+// answer, before or after the connection.
 func TestWayIsLeft(t *testing.T) {
 	for name, hosts := range map[string]map[string]dialtest.Peer{
 		"black holes": nil,
@@ -92,7 +92,7 @@ func TestWayIsLeft(t *testing.T) {
 	}
 }
 
-// hasNoted reports whether the network has noted what ends so.
+// hasNoted reports whether a note of the network ends with end.
 func hasNoted(n *dialtest.Network, end string) bool {
 	n.Lock()
 	defer n.Unlock()

@@ -18,8 +18,7 @@ import (
 	"sendoff/submit/status"
 )
 
-// TestHappyEyeballs holds the order in which addresses are tried, and when,
-// against RFC 8305.
+// TestHappyEyeballs tests in which order, and when, addresses are tried (RFC 8305).
 func TestHappyEyeballs(t *testing.T) {
 	both := map[string]dialtest.Zone{"ip6:mx.example": {Found: []string{dialtest.Six1, dialtest.Six2}}, "ip4:mx.example": {Found: []string{dialtest.Four1, dialtest.Four2}}}
 	const ms = time.Millisecond
@@ -88,8 +87,8 @@ func TestHappyEyeballs(t *testing.T) {
 	}
 }
 
-// TestLookupStalls: name servers that do not answer take no more time than the
-// server's share.
+// TestLookupStalls tests that a name server which does not answer takes only the share
+// of the time that its server has.
 func TestLookupStalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &dialtest.Network{Began: time.Now(), Session: session, Hosts: map[string]dialtest.Peer{dialtest.At(dialtest.Four1): {}},
@@ -135,7 +134,7 @@ func TestSRV(t *testing.T) {
 	}
 }
 
-// TestLocalhost: no name server is asked for localhost, nor for what is below it.
+// TestLocalhost tests that no name server is asked for localhost, or names below it.
 func TestLocalhost(t *testing.T) {
 	for _, name := range []string{"localhost", "mail.localhost"} {
 		synctest.Test(t, func(t *testing.T) {
@@ -151,8 +150,8 @@ func TestLocalhost(t *testing.T) {
 	}
 }
 
-// TestSilentHandshake: a server that says nothing to a ClientHello gets another
-// one after 10 s, within the same minute.
+// TestSilentHandshake tests that a server which does not answer a ClientHello gets
+// another ClientHello after 10 s, within the same readyTime.
 func TestSilentHandshake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &dialtest.Network{Began: time.Now(), Session: session, Names: map[string]dialtest.Zone{"ip4:mx.example": {Found: []string{dialtest.Four1}}},

@@ -26,7 +26,7 @@ func openTest(t *testing.T, sub string) (d *Folder, path string) {
 	return In(root, sub), filepath.Join(path, sub)
 }
 
-// TestFolder: what is kept is read again, in a folder that is made, or was there.
+// TestFolder tests that a text is read as it was written, in a new and an old folder.
 func TestFolder(t *testing.T) {
 	for _, sub := range []string{".", "account"} {
 		d, _ := openTest(t, sub)
@@ -51,7 +51,7 @@ func TestFolder(t *testing.T) {
 	}
 }
 
-// TestNone: without a folder nothing is kept, and nobody waits.
+// TestNone tests that a nil Folder keeps nothing, and that its locks are free.
 func TestNone(t *testing.T) {
 	var d *Folder
 	release, err := d.Lock("slot")
@@ -68,8 +68,8 @@ func TestNone(t *testing.T) {
 	d.Sweep()
 }
 
-// TestUnfinished: what a killed process has left of a text, which may be a live
-// token, goes with the text, or when it is old.
+// TestUnfinished tests that an unfinished text of a killed process, which may contain a
+// valid token, is removed with the text, or when it is old.
 func TestUnfinished(t *testing.T) {
 	d, path := openTest(t, ".")
 	stray := func(age time.Duration) string {
@@ -98,7 +98,7 @@ func TestUnfinished(t *testing.T) {
 	}
 }
 
-// TestWriteFails leaves nothing behind where a file cannot be replaced.
+// TestWriteFails tests that Write leaves no unfinished text if it cannot replace a file.
 func TestWriteFails(t *testing.T) {
 	d, path := openTest(t, "account")
 	if err := os.MkdirAll(filepath.Join(path, "work", "x"), 0o700); err != nil {
@@ -112,8 +112,8 @@ func TestWriteFails(t *testing.T) {
 	}
 }
 
-// TestLockMadeMeanwhile takes a lock that another process has made, if that one
-// does not have it.
+// TestLockMadeMeanwhile tests that a lock whose file exists can be taken if no process
+// has it.
 func TestLockMadeMeanwhile(t *testing.T) {
 	d, _ := openTest(t, "account")
 	release, err := d.Lock("runner")
@@ -130,8 +130,9 @@ func TestLockMadeMeanwhile(t *testing.T) {
 	release()
 }
 
-// TestLockWhileSwept holds that nobody has a lock without a name: another would
-// take it as well. Many take one while it is swept again and again.
+// TestLockWhileSwept takes a lock in many goroutines while it is swept again and again.
+// No process may hold a lock whose file was removed, because another process could take
+// a new lock of the same name.
 func TestLockWhileSwept(t *testing.T) {
 	d, path := openTest(t, "account")
 	const name = "slot-1-0"
@@ -195,7 +196,7 @@ func TestLockWhileSwept(t *testing.T) {
 	}
 }
 
-// TestFIFO: nobody waits for the other end of a FIFO.
+// TestFIFO tests that nothing blocks on a FIFO in the place of a file.
 func TestFIFO(t *testing.T) {
 	d, path := openTest(t, ".")
 	if err := syscall.Mkfifo(filepath.Join(path, "work"), 0o600); err != nil {

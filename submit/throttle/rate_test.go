@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// TestPace counts messages over a time, across files and a clock that is set back.
+// TestPace counts messages in a period, written to and read from a file, and with a
+// clock that is set back.
 func TestPace(t *testing.T) {
 	p := readPace(nil)
 	p.advance(1000)

@@ -35,7 +35,7 @@ func open(t *testing.T) *Throttle {
 	return New(q, config.Default(), new(Unwritten))
 }
 
-// pass lets so much time pass for what is known of an account: it is written earlier.
+// pass changes the times in an account's files as if a time had passed.
 func pass(t *testing.T, l *Throttle, key string, by time.Duration) {
 	t.Helper()
 	f := l.Fault(key)
@@ -45,8 +45,9 @@ func pass(t *testing.T, l *Throttle, key string, by time.Duration) {
 	}
 }
 
-// TestOtherFaultsWhileResting holds that the rest after a login is ended neither
-// by another fault of the account, nor by two processes with a wrong secret each.
+// TestOtherFaultsWhileResting tests that the wait after a failed login is shortened
+// neither by another fault of the account, nor by two processes with different wrong
+// secrets.
 func TestOtherFaultsWhileResting(t *testing.T) {
 	l, a := open(t), account(t, "work")
 	secret := func(text string) credential.Secret {
@@ -86,8 +87,8 @@ func TestOtherFaultsWhileResting(t *testing.T) {
 	}
 }
 
-// TestWorksEndsFaults holds that a session which is ready ends the faults of a
-// server that the account had before, and no limit.
+// TestWorksEndsFaults tests that Works forgets the faults of a server that the account
+// had before, but no limit.
 func TestWorksEndsFaults(t *testing.T) {
 	l, a := open(t), account(t, "work")
 	limited := account(t, "work")
@@ -109,8 +110,8 @@ func TestWorksEndsFaults(t *testing.T) {
 	}
 }
 
-// TestLimitOfTheFuture holds that a limit which was met by a clock that was wrong is
-// over when a message is taken.
+// TestLimitOfTheFuture tests that a limit with a time in the future, written by a wrong
+// clock, is over when a message is taken.
 func TestLimitOfTheFuture(t *testing.T) {
 	for _, by := range []time.Duration{time.Hour, 48 * time.Hour, 5 * 365 * 24 * time.Hour} {
 		l, a := open(t), account(t, "work")
@@ -125,8 +126,8 @@ func TestLimitOfTheFuture(t *testing.T) {
 	}
 }
 
-// TestFaultFile holds that a fault is read as it was written, and that a file that is
-// not whole is none.
+// TestFaultFile tests that a fault is read as it was written, and that an incomplete
+// file is no fault.
 func TestFaultFile(t *testing.T) {
 	l := open(t)
 	now := time.Now().UTC().Round(0)
@@ -147,8 +148,8 @@ func TestFaultFile(t *testing.T) {
 	}
 }
 
-// TestUnwritten holds that a fault is known in this process where the disk does not
-// take it, and that it is reported.
+// TestUnwritten tests that this process remembers a fault that the disk does not take,
+// and that Note returns the disk's error.
 func TestUnwritten(t *testing.T) {
 	l, a := open(t), account(t, "work")
 	if err := os.MkdirAll(filepath.Join(l.queue.String(), "account", faultPrefix+Key(a), "x"), 0o700); err != nil {
@@ -168,7 +169,7 @@ func TestUnwritten(t *testing.T) {
 	}
 }
 
-// TestNothingWithoutQueue holds that nobody is held back where nothing can be kept.
+// TestNothingWithoutQueue tests that a nil Throttle holds nothing back.
 func TestNothingWithoutQueue(t *testing.T) {
 	l, a := New(nil, config.Default(), nil), account(t, "work")
 	a.Rate = config.Rate{Messages: 1, Time: time.Minute}
