@@ -54,7 +54,7 @@ type Dialer struct {
 // A Target is a host and port, a socket, or a command to which a config.Server leads.
 type Target struct {
 	Server config.Server
-	Name   string // the host name that is looked up, or what errors call a socket or command
+	Name   string // the host name to look up; or the name of a socket or command for errors
 	Port   int
 	Prove  string // the name that the certificate must have
 	Guess  bool   // Server.Scheme is our guess, because the port does not fit the configured scheme
@@ -143,7 +143,7 @@ func (d *Dialer) dial(ctx context.Context, a *config.Account, network, address s
 	return system.DialContext(ctx, network, address)
 }
 
-// dialName returns what errors of connecting call h.
+// dialName returns the name of h in errors of connecting.
 func (h Hop) dialName() string {
 	if h.Server.Kind() != config.Host {
 		return h.Name

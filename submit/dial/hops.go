@@ -252,11 +252,11 @@ func (hops *Hops) Connect(ctx context.Context) (net.Conn, Hop, error) {
 // closes their connections, and puts their hops back into todo.
 func (hops *Hops) abandon(results <-chan result, running int) {
 	for range running {
-		late := <-results
-		if late.conn != nil {
-			late.conn.Close()
+		r := <-results
+		if r.conn != nil {
+			r.conn.Close()
 		}
-		hops.todo = append([]Hop{late.hop}, hops.todo...)
+		hops.todo = append([]Hop{r.hop}, hops.todo...)
 	}
 }
 

@@ -83,27 +83,27 @@ func Explain(conn net.Conn, err error) error {
 		return err
 	}
 	<-p.ended
-	if said := p.stderr.last(); said != "" {
-		return fmt.Errorf("%w: %s", err, said)
+	if line := p.stderr.last(); line != "" {
+		return fmt.Errorf("%w: %s", err, line)
 	}
 	return err
 }
 
 // A tail keeps the last maxTail octets that are written to it.
-type tail struct{ kept []byte }
+type tail struct{ octets []byte }
 
 const maxTail = 1 << 10
 
 func (t *tail) Write(b []byte) (int, error) {
-	t.kept = append(t.kept, b...)
-	if over := len(t.kept) - maxTail; over > 0 {
-		t.kept = append(t.kept[:0], t.kept[over:]...)
+	t.octets = append(t.octets, b...)
+	if excess := len(t.octets) - maxTail; excess > 0 {
+		t.octets = append(t.octets[:0], t.octets[excess:]...)
 	}
 	return len(b), nil
 }
 
 // last returns the last line, fit for a terminal.
 func (t *tail) last() string {
-	lines := strings.Split(strings.TrimSpace(string(t.kept)), "\n")
+	lines := strings.Split(strings.TrimSpace(string(t.octets)), "\n")
 	return status.Printable(strings.TrimSpace(lines[len(lines)-1]))
 }

@@ -67,8 +67,8 @@ func (d *Dialer) throughProxy(ctx context.Context, a *config.Account, conn net.C
 	if errors.As(err, &op) {
 		err = op.Err
 	}
-	if said, ok := strings.CutPrefix(err.Error(), "unknown error "); ok {
-		err = errors.New(said)
+	if text, ok := strings.CutPrefix(err.Error(), "unknown error "); ok {
+		err = errors.New(text)
 	}
 	return err
 }

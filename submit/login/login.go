@@ -142,12 +142,12 @@ func (l *Login) Blame(ctx context.Context, err error) error {
 	if l == nil || !refusedLogin(err) {
 		return err
 	}
-	if from := l.account.UserFrom; from != "" {
-		err = fmt.Errorf("%w; the user is from %s", err, from)
+	if source := l.account.UserFrom; source != "" {
+		err = fmt.Errorf("%w; the user is from %s", err, source)
 	}
 	got, _ := l.Secret(ctx)
-	if from := got.Source(); from != (credential.Ref{}) && !from.Writable() {
-		return fmt.Errorf("%w; the secret is from %s", err, from)
+	if source := got.Source(); source != (credential.Ref{}) && !source.Writable() {
+		return fmt.Errorf("%w; the secret is from %s", err, source)
 	}
 	return err
 }

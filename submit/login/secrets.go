@@ -13,7 +13,7 @@ import (
 	"sendoff/submit/status"
 )
 
-// Secrets fetches the secrets of accounts, and stores those of access tokens.
+// Secrets fetches the secrets of accounts, and stores refresh tokens and access tokens.
 type Secrets struct {
 	Config *config.Config    // has the providers of access tokens
 	Store  *credential.Store // reads and writes the sources of secrets
@@ -74,8 +74,8 @@ func (s *Secrets) ForProxy(ctx context.Context, a *config.Account) (string, erro
 	return secret.Reveal(), err
 }
 
-// Authorise asks a person to consent to access tokens for a, and stores what gets them.
-// If always is false, it asks only if no token can be got without the person. The
+// Authorise asks a person to consent to access tokens for a, and stores the tokens. If
+// always is false, it asks only if no access token can be got without the person. The
 // configuration must have the provider, but need not have a.
 func (s *Secrets) Authorise(ctx context.Context, a *config.Account, always bool, who credential.Person) error {
 	refs, item, err := s.Credentials(a)

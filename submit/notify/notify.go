@@ -2,7 +2,7 @@
 // notify-command.
 //
 //	failed      a message was given up, and its sender cannot be told by mail
-//	dropped     entries were removed from failed, which had too many or too old ones
+//	dropped     entries were removed from failed, because of its limits
 //	fault       an account has had a fault for an hour
 //	waiting     a message has waited for an hour
 //	recovered   a fault, or a wait, is over
@@ -72,7 +72,7 @@ func (e Event) TakeDropped(q *queue.Queue) Event {
 
 // Tell runs the command, and waits for its end. It returns true if the command was
 // killed after 30 seconds.
-func (e Event) Tell() (late bool) {
+func (e Event) Tell() (timedOut bool) {
 	if e.Command == "" {
 		return false
 	}
@@ -136,14 +136,14 @@ func (l *List) IsTelling() bool {
 // took too long, or when ctx has ended, it only logs how many events are left, because
 // each would take as long.
 func (l *List) TellAll(ctx context.Context) {
-	late := false
+	timedOut := false
 	for events := l.take(); len(events) > 0; events = l.take() {
 		for i, e := range events {
-			if late || ctx.Err() != nil {
+			if timedOut || ctx.Err() != nil {
 				e.Log.Fault(fmt.Errorf("notify-command was not run for %d more events; they are in the log", len(events)-i))
 				break
 			}
-			if bug := process.Guarded(func() { late = e.Tell() }); bug != nil {
+			if bug := process.Guarded(func() { timedOut = e.Tell() }); bug != nil {
 				e.Log.Fault(bug)
 			}
 		}

@@ -61,7 +61,7 @@ func (r *run) alarm(ctx context.Context, now bool) {
 	r.lastAlarm = time.Now()
 	release, err := r.s.Queue.State.LockWithin(alarmLock, time.Second)
 	if err != nil {
-		return // another run looks for delays, or the folder cannot keep what is told
+		return // another run looks for delays now, or the folder cannot keep files
 	}
 	defer release()
 	delays, wasTold := r.delays(), make(map[string]bool) // by the account's name
@@ -128,8 +128,8 @@ func (r *run) startTelling(ctx context.Context) {
 	}
 }
 
-// tell writes a line to the log and adds an event to those a person is told of, as the
-// configuration of the account says. A bug on the way is only logged.
+// tell logs an event and adds it to r.events, with the log and the notify-command of the
+// account's configuration. A bug is only logged.
 func (r *run) tell(event string, d *delay) {
 	r.s.Log.Fault(process.Guarded(func() {
 		s, err := r.s.Of(d.Place)

@@ -21,7 +21,7 @@ type attempt struct {
 	claim   *queue.Claim
 	request *submit.Request
 	job     *submit.Job
-	over    bool // the attempt was settled, or released
+	ended   bool // the attempt was settled, released or aborted
 
 	answered bool // the session did not break off before the outcome
 }
@@ -46,7 +46,7 @@ func (g *group) attempt(c *queue.Claim) *attempt {
 // release ends the attempt without an outcome: the entry stays as it was, and this run
 // or another tries it.
 func (t *attempt) release() {
-	t.over = true
+	t.ended = true
 	t.close()
 	t.claim.Release()
 	t.g.push(t.claim.Entry)
@@ -61,7 +61,7 @@ var errUntried = error(&throttle.Held{Err: status.Lost.Errorf("the server took n
 func (t *attempt) mail() smtp.Mail {
 	tried := false // the server was asked for at least one recipient
 	return t.s.Mail(t.job, func(r smtp.Result) {
-		if t.over { // abort has ended the attempt
+		if t.ended { // abort has ended the attempt
 			return
 		}
 		tried = tried || r.Err != errUntried
@@ -98,14 +98,14 @@ func (t *attempt) prepare() (err error) {
 
 // choiceOf returns the choice of an account that an entry has recorded.
 func choiceOf(e *queue.Entry) config.Choice {
-	by := config.ParseChoice(e.Account)
+	choice := config.ParseChoice(e.Account)
 	if e.Sender != nil {
-		by.Sender = *e.Sender
+		choice.Sender = *e.Sender
 	}
 	if e.Author != nil {
-		by.Header = *e.Author
+		choice.Header = *e.Author
 	}
-	return by
+	return choice
 }
 
 // requestOf returns the request that the caller of an entry made, for the recipients
@@ -132,7 +132,7 @@ func (t *attempt) close() {
 
 // settle ends the attempt, and writes its outcome into the queue.
 func (t *attempt) settle() {
-	t.over = true
+	t.ended = true
 	defer t.claim.Release()
 	defer t.close()
 	t.record()
@@ -163,11 +163,11 @@ func (t *attempt) record() {
 // abort ends an attempt that has met a bug. Its outcome is unknown: the entry is tried
 // again, or given up if it is too old.
 func (t *attempt) abort(err error) {
-	if t.over {
+	if t.ended {
 		return
 	}
 	t.s.Log.Fault(err)
-	t.over = true
+	t.ended = true
 	defer t.claim.Release()
 	defer t.close()
 	if t.s.CountTry(t.claim.Entry) {
@@ -188,8 +188,8 @@ func (t *attempt) broken() bool {
 	})
 }
 
-// postpone leaves the entry for a later attempt. reason is what concerns the entry as a
-// whole; "": each recipient has a reason of its own.
+// postpone leaves the entry for a later attempt. reason says why, for the whole entry;
+// "": each recipient has a reason of its own.
 func (t *attempt) postpone(reason string) {
 	e := t.claim.Entry
 	e.Attempts++

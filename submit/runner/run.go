@@ -56,7 +56,7 @@ type loadedConfig struct {
 	err error
 }
 
-// wake ends the sleep of whoever runs r.
+// wake ends the sleep of the runner.
 func (r *run) wake() {
 	select {
 	case r.wakeUp <- struct{}{}:
@@ -73,7 +73,7 @@ func (r *run) tidy() {
 	}
 	r.lastTidy = time.Now()
 	if err := r.s.Queue.Sweep(); err != nil {
-		r.s.Log.Fault(err) // files that could not be removed disturb nobody
+		r.s.Log.Fault(err) // the run goes on: files that could not be removed do no harm
 	}
 	r.events.Add(r.s.Event(notify.Dropped).TakeDropped(r.s.Queue))
 	r.s.Pool().Secrets.Dialer.Sweep()

@@ -1,4 +1,4 @@
-// Package runner sends what waits in a user's queue.
+// Package runner sends the messages that wait in a user's queue.
 //
 //	look ── known entry ── its choice of an account ── group ── sessions
 //	                                                     │
@@ -6,9 +6,9 @@
 //	                 │
 //	    sent: gone ── waits: later ── refused: a notice to the sender, or failed/
 //
-//	runner.go    who runs a queue: once, until it is empty, each interval
-//	run.go       one run: what is due, by account
-//	group.go     the entries of an account, over few sessions
+//	runner.go    runs a queue: once, until it is empty, or each interval
+//	run.go       one run: finds the entries that are due, by account
+//	group.go     sends the entries of an account over few sessions
 //	attempt.go   one attempt to send an entry, and its outcome
 //	notice.go    entries that are given up, and the notice to the sender (RFC 3464)
 //	alarm.go     tells a person when mail does not leave
@@ -135,12 +135,12 @@ func (r *Runner) UntilEmpty(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
-		left, err := r.run(ctx, false)
+		lacking, err := r.run(ctx, false)
 		release()
 		if err != nil || ctx.Err() != nil {
 			return err
 		}
-		if !r.s.Queue.Waits(left) {
+		if !r.s.Queue.Waits(lacking) {
 			return nil
 		}
 	}
@@ -176,7 +176,7 @@ const maxPoll = time.Second
 // an entry may have become due. If forever is false, it also ends when it lacks the
 // secrets of all entries that are left, and returns these entries: a process that has
 // the secrets can then start a runner.
-func (r *Runner) run(ctx context.Context, forever bool) (left map[queue.ID]bool, err error) {
+func (r *Runner) run(ctx context.Context, forever bool) (lacking map[queue.ID]bool, err error) {
 	work := r.newRun(Selection{})
 	defer work.goroutines.Wait()
 	for {
@@ -188,10 +188,10 @@ func (r *Runner) run(ctx context.Context, forever bool) (left map[queue.ID]bool,
 		if err == nil {
 			work.alarm(ctx, n == 0)
 		}
-		left := work.lackingSecrets()
-		isDone := !forever && n == len(left) && !r.events.IsTelling()
+		lacking := work.lackingSecrets()
+		isDone := !forever && n == len(lacking) && !r.events.IsTelling()
 		if err != nil || isDone || ctx.Err() != nil {
-			return left, err
+			return lacking, err
 		}
 		if err := work.sleep(ctx, next, seen); err != nil {
 			return nil, err
@@ -221,11 +221,11 @@ func (r *run) lackingSecrets() map[queue.ID]bool {
 // monotonic clock, because the system's clock may be set back meanwhile.
 func (r *run) sleep(ctx context.Context, next, seen time.Time) error {
 	poll := min(maxPoll, max(r.s.Config.Retry[0].Duration/4, 50*time.Millisecond))
-	begin, whole := time.Now(), time.Until(next) // whole: the full wait, if next is not zero
+	begin, fullWait := time.Now(), time.Until(next) // fullWait has a meaning only if next is not zero
 	for {
 		wait := poll
 		if !next.IsZero() {
-			wait = min(poll, max(whole-time.Since(begin), 10*time.Millisecond))
+			wait = min(poll, max(fullWait-time.Since(begin), 10*time.Millisecond))
 		}
 		select {
 		case <-ctx.Done():
@@ -239,7 +239,7 @@ func (r *run) sleep(ctx context.Context, next, seen time.Time) error {
 		if err != nil {
 			return err // somebody has removed the queue's folder
 		}
-		if now != seen || !next.IsZero() && (time.Since(begin) >= whole || !time.Now().Before(next)) {
+		if now != seen || !next.IsZero() && (time.Since(begin) >= fullWait || !time.Now().Before(next)) {
 			return nil
 		}
 	}

@@ -87,6 +87,6 @@ func enqueueEarly(s *submit.Submitter, j *submit.Job) (claim *queue.Claim) {
 	return claim
 }
 
-// Wait waits until all messages have an outcome, also those whose clients got their
-// reply before.
+// Wait waits until all messages have an outcome, even if their clients already have a
+// reply.
 func (v *Service) Wait() { v.pending.Wait() }

@@ -60,7 +60,7 @@ type Opener struct {
 	Trace    func(smtp.Line)    // gets each line of the dialogue; may be nil
 	Patience time.Duration      // smtp.Options.Patience
 	Own      []net.Listener     // sockets that this process serves: mail to them would go round in a circle
-	Quiet    bool               // do not warn of what only costs time: the caller cannot change the account
+	Quiet    bool               // give no warning that only asks to change the account: the caller cannot
 }
 
 // Options are the optional parts of Open.
@@ -183,8 +183,8 @@ func (o *opening) noteUnreached(err error) {
 }
 
 // try opens a session with t. If it returns neither a session nor an error, the caller
-// tries the next target. The time that is left is shared between the addresses of t and
-// the other targets, whose number is others.
+// tries the next target. The addresses of t share the time that is left with the other
+// targets, whose number is others.
 func (o *opening) try(ctx context.Context, t dial.Target, others int) (*smtp.Session, error) {
 	a := o.account
 	tlsConfig, err := tlsConfig(a, t) // first, because it reads the trust anchors while we connect
@@ -321,7 +321,8 @@ func (o *opening) start(ctx context.Context, h dial.Hop, conn net.Conn, options 
 	return session, err
 }
 
-// caution warns a person of what costs time with each mail, with a hint at the remedy.
+// caution warns a person of a fault that costs time with each mail, with a hint how to
+// mend it.
 func (o *Opener) caution(err error) {
 	if o.Quiet {
 		return

@@ -35,7 +35,7 @@ func (s *Session) End() {
 	s.Close()
 }
 
-// Send sends the mails in waiting, and then those that next returns, until next returns
+// Send sends the mails in waiting, and then calls next for more, until next returns
 // false; next may be nil. It returns the mails that the server did not take in this
 // session; another session may send them.
 func (s *Session) Send(ctx context.Context, waiting []smtp.Mail, next func() (smtp.Mail, bool)) (untried []smtp.Mail, err error) {

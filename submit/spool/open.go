@@ -31,7 +31,7 @@ import (
 	"sendoff/submit/queue"
 )
 
-// A Spool is a user's queue, and what runs it.
+// A Spool is a user's queue, and the ways to get it run.
 type Spool struct {
 	Queue   *queue.Queue // nil: there is no queue
 	NoQueue string       // why there is no queue, in words

@@ -120,11 +120,10 @@ func (t *Throttle) setFault(key string, f *Fault) error {
 	return nil
 }
 
-// Note notes as a fault that no session could be opened with an account. key is its Key,
-// or KeyOf what has no account; name is the account's name. secret is the secret that
-// the server refused; nil: the login did not fail. The wait grows only with failures of
-// attempts that were due, not with those of callers who do not wait. The error is the
-// disk's.
+// Note notes as a fault that no session could be opened with an account. key is the
+// account's Key, or a KeyOf; name is its name. secret is the secret that the server
+// refused; nil: the login did not fail. The wait grows only if the failed attempt was
+// due, or a login failed, because some callers do not wait. The error is the disk's.
 func (t *Throttle) Note(key, name string, err error, secret *credential.Secret) error {
 	if t == nil {
 		return nil

@@ -98,9 +98,9 @@ func (t *Throttle) Met(a *config.Account, refusal error, message queue.ID) (rest
 	if t.suspends(f) {
 		return true, nil // the message was being sent when others met the limit
 	}
-	by := string(message)
-	if by == "" {
-		by = sessionMark + string(queue.NewID(now))
+	id := string(message)
+	if id == "" {
+		id = sessionMark + string(queue.NewID(now))
 	}
 	needed := enough
 	switch isProbe := f.Failures > 0 && len(f.MetBy) == 0; {
@@ -109,8 +109,8 @@ func (t *Throttle) Met(a *config.Account, refusal error, message queue.ID) (rest
 	case isProbe:
 		needed = 1
 	}
-	if !slices.Contains(f.MetBy, by) {
-		f.MetBy = append(f.MetBy, by)
+	if !slices.Contains(f.MetBy, id) {
+		f.MetBy = append(f.MetBy, id)
 	}
 	f.At, f.Reason = now, status.OneLine(refusal)
 	if rests = len(f.MetBy) >= needed; rests {
@@ -123,26 +123,26 @@ func (t *Throttle) Met(a *config.Account, refusal error, message queue.ID) (rest
 
 // Judge decides whether refusal, a reply in words of a limit to the entry e, is about
 // the account a or only about this message. If it is about the account, Judge notes it
-// as Met does, and own is refusal. If other messages pass, own is a failure of the
+// as Met does, and judged is refusal. If other messages pass, judged is a failure of the
 // message. rests reports whether a rests now; fault is an error of the disk.
-func (t *Throttle) Judge(a *config.Account, refusal error, e *queue.Entry) (own error, rests bool, fault error) {
-	own = refusal
+func (t *Throttle) Judge(a *config.Account, refusal error, e *queue.Entry) (judged error, rests bool, fault error) {
+	judged = refusal
 	switch since := time.Since(e.Limited); {
 	case !t.isAlone(a, e.ID):
 		rests, fault = t.Met(a, refusal, e.ID)
 	case !e.Limited.IsZero() && (since < aloneTime || queue.TooFew(e.Attempts)):
-		if own = smtp.AboutMessage(refusal); !status.Of(own).Temporary() {
-			c := status.Of(own)
+		if judged = smtp.AboutMessage(refusal); !status.Of(judged).Temporary() {
+			c := status.Of(judged)
 			c.Class = 4
-			own = status.Deferred.With(c, own)
+			judged = status.Deferred.With(c, judged)
 		}
 	default:
-		own = smtp.AboutMessage(refusal)
+		judged = smtp.AboutMessage(refusal)
 	}
 	if e.Limited.IsZero() {
 		e.Limited = time.Now()
 	}
-	return own, rests, fault
+	return judged, rests, fault
 }
 
 // aloneTime is how long a message is tried again that is refused with a permanent reply

@@ -76,13 +76,13 @@ func (t *Throttle) pace(key string, rate config.Rate, begin bool) (until time.Ti
 // advance makes the step to the newest. If Last is after it, a wrong clock wrote Last,
 // and all counts are dropped.
 func (p *pace) advance(to int64) {
-	by := to - p.Last
+	steps := to - p.Last
 	switch {
-	case by < 0 || by > paceSteps:
+	case steps < 0 || steps > paceSteps:
 		p.Counts = [paceSteps + 1]int64{}
 	default:
-		copy(p.Counts[:], p.Counts[by:])
-		clear(p.Counts[paceSteps+1-by:])
+		copy(p.Counts[:], p.Counts[steps:])
+		clear(p.Counts[paceSteps+1-steps:])
 	}
 	p.Last = to
 }

@@ -106,8 +106,8 @@ func Key(a *config.Account) string {
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
-// KeyOf is Key for a fault without an account: by is what names a configuration that
-// cannot be loaded, or a choice that finds no account.
+// KeyOf is Key for a fault without an account: by is the config.Override of files that
+// cannot be loaded, or the config.Choice that finds no account.
 func KeyOf(by any) string {
 	h := sha256.Sum256(fmt.Appendf(nil, "%q", by))
 	return hex.EncodeToString(h[:8])
