@@ -235,7 +235,7 @@ func testSetupFails(t *testing.T, bin string) {
 	start := func() *tokenLogin {
 		return b.start("--setup=ann@example.org", "--account", "new", "--server", "smtp+plain://"+b.mail, "--user", "bob@example.org", "--secret", "oauth2:test", "--for", "cron", "--yes")
 	}
-	if out := b.ends(64, start()); !strings.Contains(out, "nothing is written: replace the secret in file:~/new.secret?") {
+	if out := b.ends(64, start()); !strings.Contains(out, "~/new.secret contains another secret already") {
 		t.Errorf("it says:\n%s", out)
 	}
 	if text, _ := os.ReadFile(b.path("new.secret")); string(text) != "theirs\n" {
@@ -245,7 +245,7 @@ func testSetupFails(t *testing.T, bin string) {
 	for range 2 {
 		l := start()
 		b.provider.Enter(b.await(l, `enter the code (\S+)`), true)
-		if out := b.ends(77, l); !strings.Contains(out, "nothing is written") {
+		if out := b.ends(77, l); !strings.Contains(out, "account not saved") {
 			t.Errorf("it says:\n%s", out)
 		}
 		if _, err := os.Stat(b.path("new.secret")); err == nil {
@@ -265,7 +265,7 @@ func testSetupUnwritten(t *testing.T, bin string) {
 	}
 	l := b.start("--setup=ann@example.org", "--account", "new", "--server", "smtp+plain://"+b.mail, "--secret", "oauth2:test", "--for", "cron", "--yes")
 	b.provider.Enter(b.await(l, `enter the code (\S+)`), true)
-	if out := b.ends(78, l); !strings.Contains(out, "nothing is written: ") {
+	if out := b.ends(78, l); !strings.Contains(out, "account not saved: ") {
 		t.Errorf("it says:\n%s", out)
 	}
 	left, _ := filepath.Glob(b.path("run/sendoff/token-*"))
@@ -284,7 +284,7 @@ func testSetupStopped(t *testing.T, bin string) {
 	b.provider.Enter(b.await(l, `enter the code (\S+)`), true)
 	<-reached
 	l.Process.Signal(os.Interrupt)
-	if out := b.ends(75, l); !strings.Contains(out, "nothing is written: stopped by a signal") {
+	if out := b.ends(75, l); !strings.Contains(out, "account not saved: stopped by a signal") {
 		t.Errorf("it says:\n%s", out)
 	}
 	if _, err := os.Stat(b.path("new.secret")); err == nil {

@@ -61,7 +61,7 @@ func testSetupRegisters(t *testing.T, bin string) {
 	if err := l.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
-	if out := b.ends(75, l); !strings.Contains(out, "nothing is written: ") || !strings.Contains(out, "stopped by a signal") {
+	if out := b.ends(75, l); !strings.Contains(out, "account not saved: ") || !strings.Contains(out, "stopped by a signal") {
 		t.Errorf("it says:\n%s", out)
 	}
 	if _, err := os.Stat(b.path("oauth2-microsoft.secret")); !errors.Is(err, os.ErrNotExist) {
@@ -85,7 +85,7 @@ func testLoginFor(t *testing.T, bin string) {
 	b.settings = []string{"[accounts.other]", `server = "smtp+plain://` + b.mail + `"`, `user = "ann@example.org"`, `secret = "oauth2:test"`}
 	l := b.start("--login", "other", "--for", "cron")
 	b.provider.Enter(b.await(l, `enter the code (\S+)`), true)
-	if out := b.ends(0, l); !strings.Contains(out, "no keyring is open when cron runs") || !strings.Contains(out, "changed: account other, in ") {
+	if out := b.ends(0, l); !strings.Contains(out, "cron cannot open a keyring") || !strings.Contains(out, "Changed account \"other\" in ") {
 		t.Errorf("it says:\n%s", out)
 	}
 	text, _ := os.ReadFile(b.path("config.toml"))

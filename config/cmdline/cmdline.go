@@ -72,6 +72,7 @@ type Command struct {
 	As      int      // of a mode of the queue: the uid of another user, who the process is to become; 0: none
 	Entry   string   // what Show, Delete, Retry, Runner, Listen, Setup, Import and Completions are about
 	Answers Answers  // of the mode Setup
+	Table   bool     // of the mode Setup: list the providers, and do nothing else
 	Write   bool     // of the mode Import: write a configuration
 	Add     bool     // of the mode Import: write to a configuration that is there
 	Words   []string // of the mode Complete: those behind the program's name, up to the one to complete
@@ -86,7 +87,7 @@ type Answers struct {
 	ClientID, ClientSecretFile, Tenant string // the registration with a provider of access tokens that has no table yet
 
 	ISPDB  bool // Mozilla may be told the domain
-	Yes    bool // what is found is taken, if something proves it
+	Yes    bool // what is found is taken, if something proves it, and nothing is asked
 	Force  bool // the account is written although it did not work
 	NoTest bool // no mail is sent
 }

@@ -64,6 +64,8 @@ func flags(c *Command) []Flag {
 		{0, "make-spool", None, "", "make a queue for each user, and a timer; as root", first, MakeSpool, nil, nil},
 		{0, "listen", Attached, "ADDRESS", "take mail by SMTP on a socket, for many", first, Listen, nil, text(&c.Entry)},
 		{0, "setup", Attached, "ADDRESS", "set up an account: find, try, write", first, Setup, nil, text(&c.Entry)},
+		{0, "providers", None, "", "--setup: list the providers that it knows by name", first, 0, []Mode{Setup}, yes(&c.Table)},
+		{0, "list", None, "", "list the accounts", first, Accounts, nil, nil},
 		{0, "login", Required, "ACCOUNT", "store the secret of an account", first, Login, nil, text(&c.Account)},
 		{0, "logout", Required, "ACCOUNT", "forget the secret of an account", first, Logout, nil, text(&c.Account)},
 		{0, "for", Required, "USE", "made for: desktop, cron, service or container", first, 0, []Mode{Login, Setup}, text(&c.For)},

@@ -37,6 +37,7 @@ const (
 	Verify                      // say where the mail for Recipients would go
 	Aliases                     // say what is wrong with the alias file
 	Setup                       // make an account for the address Entry, or ask whose; Answers goes with it
+	Accounts                    // list the accounts
 	Doctor                      // look for what keeps mail from leaving by Account, or by the one that is chosen
 	AsCron                      // fetch the secret of an account, as cron would
 	Import                      // take over the configuration Entry of another program, or the one that is found

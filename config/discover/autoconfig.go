@@ -1,15 +1,18 @@
 package discover
 
 import (
+	"bufio"
 	"context"
 	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"sendoff/config"
 	"sendoff/submit/status"
@@ -57,6 +60,7 @@ func parseAutoconfig(r io.Reader, a Address) (*Finding, error) {
 		} `xml:"emailProvider"`
 	}
 	d := xml.NewDecoder(io.LimitReader(r, maxDocument))
+	d.CharsetReader = func(_ string, r io.Reader) (io.Reader, error) { return latin1{bufio.NewReader(r)}, nil }
 	if err := d.Decode(&document); err != nil {
 		return nil, errors.New("not an autoconfig document")
 	}
@@ -73,6 +77,22 @@ func parseAutoconfig(r io.Reader, a Address) (*Finding, error) {
 		return nil, errors.New("the autoconfig document has no server with TLS")
 	}
 	return best, nil
+}
+
+// latin1 reads a text in ISO 8859-1 as UTF-8. So is read what names another charset, too:
+// a server, a port and a placeholder are ASCII, in the places of ASCII, and nothing else
+// counts.
+type latin1 struct{ from io.ByteReader }
+
+func (l latin1) Read(b []byte) (n int, err error) {
+	for n+utf8.UTFMax <= len(b) {
+		c, err := l.from.ReadByte()
+		if err != nil {
+			return n, err
+		}
+		n += utf8.EncodeRune(b[n:], rune(c))
+	}
+	return n, nil
 }
 
 // finding returns the server that o describes; nil if sendoff cannot use it.
@@ -106,14 +126,12 @@ func (o outgoing) finding(a Address) *Finding {
 // another page of domain; but not every page of a domain is written by its owner, so
 // that a server outside, which such a page names, is not proven.
 func (f *Finder) fetch(ctx context.Context, address, domain string) (*Finding, error) {
-	ctx, cancel := context.WithTimeout(ctx, answerTime)
-	defer cancel()
 	address = strings.NewReplacer("DOMAIN", f.ASCII, "ADDRESS", url.QueryEscape(f.Address.String())).Replace(address)
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return nil, err
 	}
-	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, DialContext: Dial, DisableKeepAlives: true}
+	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, DialContext: dialWithin(domain), DisableKeepAlives: true}
 	client := &http.Client{Transport: transport, CheckRedirect: redirects(domain)}
 	response, err := client.Do(request)
 	if err != nil {
@@ -123,6 +141,9 @@ func (f *Finder) fetch(ctx context.Context, address, domain string) (*Finding, e
 		return nil, err
 	}
 	defer response.Body.Close()
+	if response.StatusCode == http.StatusNotFound {
+		return nil, errUnknown
+	}
 	if response.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("HTTP status %d", response.StatusCode)
 	}
@@ -133,6 +154,20 @@ func (f *Finder) fetch(ctx context.Context, address, domain string) (*Finding, e
 		found.Unproven = fmt.Sprintf("autoconfig of %s leads to a page at %s that names %s, outside the domain, and nothing proves who has written it", domain, at, found.Server.Host)
 	}
 	return found, err
+}
+
+// dialWithin returns an http.Transport.DialContext that roots the names within domain; a
+// proxy's name may need a search domain.
+func dialWithin(domain string) func(ctx context.Context, network, address string) (net.Conn, error) {
+	if Dial != nil {
+		return Dial
+	}
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		if host, port, err := net.SplitHostPort(address); err == nil && within(host, domain) {
+			address = net.JoinHostPort(rooted(host), port)
+		}
+		return new(net.Dialer).DialContext(ctx, network, address)
+	}
 }
 
 // redirects returns an http.Client.CheckRedirect that stays within domain, and tells

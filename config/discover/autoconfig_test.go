@@ -68,6 +68,21 @@ func TestParseAutoconfig(t *testing.T) {
 	}
 }
 
+// A document may be in any charset that has ASCII's characters where ASCII has them.
+func TestParseAutoconfigCharset(t *testing.T) {
+	for _, charset := range []string{"UTF-8", "ISO-8859-1", "windows-1252", "us-ascii", "iso-8859-15"} {
+		document := `<?xml version="1.0" encoding="` + charset + `"?><clientConfig><emailProvider><displayName>M` + "\xfc" + `ller</displayName>` +
+			outgoingServer("a.example", "465", "SSL", wholeAddress) + `</emailProvider></clientConfig>`
+		if charset == "UTF-8" {
+			document = strings.ToValidUTF8(document, "ü")
+		}
+		f, err := parseAutoconfig(strings.NewReader(document), ann(t))
+		if err != nil || f.Server.String() != "smtps://a.example:465" || f.User != wholeAddress {
+			t.Errorf("%s: %+v, %v", charset, f, err)
+		}
+	}
+}
+
 func TestParseAutoconfigLogin(t *testing.T) {
 	tests := []struct {
 		authentication []string

@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -31,27 +32,68 @@ import (
 // A Source is a service that may know the server of a domain.
 type Source struct {
 	Name string // to people
-	Look func(*Finder, context.Context) (*Finding, error)
+	None string // says that the source does not know the domain, with DOMAIN for that
 	Ask  string // the question whether it may be asked, with DOMAIN for the domain; "" if it may
+	look func(*Finder, context.Context) (*Finding, error)
 }
 
-// Sources is where a domain's server is looked for, in that order. The first
-// that knows one is believed, if the person agrees.
+// Sources is where a domain's server is looked for. All are asked at once, but for the
+// first, which needs no network, and those that need consent. The first in order that
+// knows a server is believed, if the person agrees.
 //
 //	                 who vouches for the server
 //	the table        this program
 //	SRV              its certificate, if its name lies in the domain; else nobody
 //	autoconfig       the certificate of the domain; nobody, if it leads to another
 //	MX               nobody
-//	ISPDB            Mozilla
 //	probe            the server's certificate, as its name lies in the domain
+//	ISPDB            Mozilla
 var Sources = [...]Source{
-	{"the table of providers", (*Finder).table, ""},
-	{"SRV records", (*Finder).srv, ""},
-	{"autoconfig", (*Finder).autoconfig, ""},
-	{"MX records", (*Finder).mx, ""},
-	{"the ISPDB", (*Finder).ispdb, "ask Mozilla's database, at " + ispdbHost + "? It is told the domain DOMAIN"},
-	{"usual names", (*Finder).probe, ""},
+	{"known provider", "not a known provider", "", (*Finder).table},
+	{"SRV records", "no SRV records", "", (*Finder).srv},
+	{"autoconfig", "no autoconfig document", "", (*Finder).autoconfig},
+	{"MX records", "no MX records of a known provider", "", (*Finder).mx},
+	{"usual names", "no server at smtp., mail. or submission.DOMAIN", "", (*Finder).probe},
+	{"Thunderbird's database", "not in Thunderbird's database",
+		"Look up DOMAIN in Thunderbird's server database? This sends the domain name to " + ispdbHost, (*Finder).ispdb},
+}
+
+// Start asks the source, and returns a function that waits for the answer until ctx
+// ends. An error of the source is a line for people.
+func (s Source) Start(ctx context.Context, f *Finder) (wait func() (*Finding, error)) {
+	answer := start(ctx, func() (*Finding, error) { return s.look(f, ctx) })
+	return func() (*Finding, error) {
+		found, err := answer()
+		switch {
+		case errors.Is(err, errUnknown):
+			err = errors.New(strings.ReplaceAll(s.None, "DOMAIN", f.ASCII))
+		case err != nil && !errors.Is(err, ErrOffline) && status.KindOf(err) != status.Config:
+			err = fmt.Errorf("%s: %w", s.Name, err)
+		}
+		return found, err
+	}
+}
+
+// start asks in a goroutine, and returns a function that waits for the answer until ctx
+// ends.
+func start(ctx context.Context, ask func() (*Finding, error)) (wait func() (*Finding, error)) {
+	type answer struct {
+		found *Finding
+		err   error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		found, err := ask()
+		answers <- answer{found, err}
+	}()
+	return func() (*Finding, error) {
+		select {
+		case a := <-answers:
+			return a.found, a.err
+		case <-ctx.Done():
+			return nil, errors.New("no answer in time")
+		}
+	}
 }
 
 // A Login is how a server is logged in to, as far as its provider is known.
@@ -101,12 +143,56 @@ type Finder struct {
 	Try func(context.Context, config.Server) error // opens a session, without a login
 }
 
-// answerTime bounds a question to name servers or to a web server, and the probe: a host
-// that does not answer by then has no server.
-const answerTime = 10 * time.Second
+// Patience is how long all sources together may take to answer, and each that a person
+// has to consent to. Within that, tryTime bounds the trial of a server: a host that does
+// not answer by then has none.
+const (
+	Patience = 10 * time.Second
+	tryTime  = 7 * time.Second
+)
 
 // errUnknown says that a source does not know the domain.
 var errUnknown = errors.New("nothing")
+
+// ErrOffline says that no name server can be asked, so that nothing can be found out.
+var ErrOffline = errors.New("no network")
+
+// lookedUp returns the error of a look-up of DNS records; nil if there are none.
+func lookedUp(name string, err error) error {
+	var e *net.DNSError
+	switch {
+	case !errors.As(err, &e):
+		return err
+	case e.IsNotFound:
+		return nil
+	case e.IsTimeout, strings.Contains(e.Err, "refused"), strings.Contains(e.Err, "unreachable"), strings.Contains(e.Err, "no route"):
+		return fmt.Errorf("%w: %w", ErrOffline, status.LookUp(name, err))
+	}
+	return status.LookUp(name, err)
+}
+
+// rooted is what a name server is asked for: with the dot at its end the name is whole,
+// and no search domain of this machine is put behind it.
+func rooted(name string) string { return name + "." }
+
+// LookupNetIP looks up a server on trial. Its name, but a bare one, is rooted.
+func LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error) {
+	if strings.Contains(host, ".") && !strings.HasSuffix(host, ".") {
+		host = rooted(host)
+	}
+	return net.DefaultResolver.LookupNetIP(ctx, network, host)
+}
+
+// Offline returns why no name server can be asked; nil if one answers.
+func (f *Finder) Offline(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, Patience)
+	defer cancel()
+	_, err := net.DefaultResolver.LookupMX(ctx, rooted(f.ASCII))
+	if err = lookedUp(f.ASCII, err); errors.Is(err, ErrOffline) {
+		return err
+	}
+	return nil
+}
 
 // table finds the domain in the table of providers.
 func (f *Finder) table(context.Context) (*Finding, error) {
@@ -136,70 +222,118 @@ var services = [...]struct{ name, scheme string }{
 	{"submission", config.SchemeStartTLS},
 }
 
-// srv asks for SRV records (RFC 6186). They are not signed: a host outside the
-// domain is for the person to judge (section 6).
+// maxRecords is how many of a domain's SRV records are tried.
+const maxRecords = 8
+
+// srv asks for SRV records (RFC 6186), and tries what they name, in the order of their
+// priorities and weights; if nothing answers, a person sees what is wrong with the first.
+// They are not signed: a host outside the domain is for the person to judge (section 6).
 func (f *Finder) srv(ctx context.Context) (*Finding, error) {
-	ctx, cancel := context.WithTimeout(ctx, answerTime)
-	defer cancel()
-	var first *Finding // of those that cannot be used
+	var all []*Finding
 	for _, service := range services {
-		_, records, err := net.DefaultResolver.LookupSRV(ctx, service.name, "tcp", f.ASCII)
-		if err != nil && !notFound(err) {
-			return nil, status.LookUp("_"+service.name+"._tcp."+f.ASCII, err)
+		_, records, err := net.DefaultResolver.LookupSRV(ctx, service.name, "tcp", rooted(f.ASCII))
+		if err := lookedUp("_"+service.name+"._tcp."+f.ASCII, err); err != nil {
+			return nil, err
 		}
 		for _, r := range records {
-			host := strings.ToLower(strings.TrimSuffix(r.Target, "."))
-			found := &Finding{}
-			if host == "" || found.Server.UnmarshalText(fmt.Appendf(nil, "%s://%s:%d", service.scheme, host, r.Port)) != nil {
-				continue // a lone dot: the service is not offered
-			}
-			if !within(host, f.ASCII) {
-				found.Unproven = fmt.Sprintf("the SRV records of %s name %s, outside the domain, and nothing proves that nobody has changed them on the way", f.ASCII, host)
-			}
-			if f.speaks(ctx, found) {
-				return found, nil
-			}
-			first = cmp.Or(first, found)
+			all = append(all, f.recorded(service.scheme, r)...)
 		}
 	}
-	if first != nil {
-		return first, nil // the person sees what is wrong with it
+	if len(all) == 0 {
+		return nil, errUnknown
 	}
-	return nil, errUnknown
+	all = all[:min(len(all), maxRecords)]
+	if i, _ := f.first(ctx, all); i >= 0 {
+		return all[i], nil
+	}
+	return all[0], nil
 }
 
-// speaks reports whether the server can be used as its SRV record says. If its port
-// hardly goes with the service, that is tried, with TLS from the start before
-// STARTTLS: a server without TLS from the start says so at once.
-func (f *Finder) speaks(ctx context.Context, found *Finding) bool {
-	if found.Server.Way().Odd(found.Server.Port) == "" {
-		return true
+// recorded returns the servers that an SRV record may mean, the likeliest first; none if
+// it says that the service is not offered. Many people write port 465, which is for TLS
+// from the start, under the name of STARTTLS, and port 587 under the other.
+func (f *Finder) recorded(scheme string, r *net.SRV) (all []*Finding) {
+	schemes := []string{scheme}
+	switch {
+	case r.Port == 465 && scheme != config.SchemeTLS:
+		schemes = []string{config.SchemeTLS, scheme}
+	case (r.Port == 587 || r.Port == 25) && scheme != config.SchemeStartTLS:
+		schemes = []string{config.SchemeStartTLS, scheme}
 	}
-	for _, scheme := range []string{config.SchemeTLS, config.SchemeStartTLS} {
-		server := found.Server
-		server.Scheme = scheme
-		if f.Try(ctx, server) == nil {
-			found.Server = server
-			return true
+	host := strings.ToLower(strings.TrimSuffix(r.Target, "."))
+	for _, scheme := range schemes {
+		found := &Finding{}
+		if found.Server.UnmarshalText(fmt.Appendf(nil, "%s://%s:%d", scheme, host, r.Port)) != nil {
+			return nil
+		}
+		if !within(host, f.ASCII) {
+			found.Unproven = fmt.Sprintf("the SRV records of %s name %s, outside the domain; DNS can be changed on the way, so nothing proves that", f.ASCII, host)
+		}
+		all = append(all, found)
+	}
+	return all
+}
+
+// first tries servers, all at once but for those at one address, and returns the first in
+// order that can be used; else -1 and why the first cannot that is there and is not safe,
+// or else the first of all.
+func (f *Finder) first(ctx context.Context, all []*Finding) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, tryTime)
+	defer cancel()
+	outcomes := make([]chan error, len(all))
+	at := make(map[string][]int)
+	for i, found := range all {
+		outcomes[i] = make(chan error, 1)
+		address := found.Server.Address()
+		at[address] = append(at[address], i)
+	}
+	for _, same := range at {
+		go func() {
+			for _, i := range same {
+				outcomes[i] <- f.Try(ctx, all[i].Server)
+			}
+		}()
+	}
+	var unsafe, other error
+	for i, found := range all {
+		err := <-outcomes[i]
+		switch {
+		case err == nil:
+			return i, nil
+		case status.KindOf(err) == status.Insecure:
+			unsafe = cmp.Or(unsafe, fmt.Errorf("%s: %w", found.Server, err))
+		default:
+			other = cmp.Or(other, err)
 		}
 	}
-	return false
+	return -1, cmp.Or(unsafe, other)
 }
 
+// autoconfig asks the domain's own web servers, both at once.
 func (f *Finder) autoconfig(ctx context.Context) (*Finding, error) {
+	var waits [len(domainDocuments)]func() (*Finding, error)
+	for i, address := range domainDocuments {
+		waits[i] = start(ctx, func() (*Finding, error) { return f.fetch(ctx, address, f.ASCII) })
+	}
 	var errs []string
-	for _, address := range domainDocuments {
-		found, err := f.fetch(ctx, address, f.ASCII)
+	for i, wait := range waits {
+		found, err := wait()
 		if err == nil {
 			return found, nil
 		}
-		host, _, _ := strings.Cut(strings.TrimPrefix(address, "https://"), "/")
+		host, _, _ := strings.Cut(strings.TrimPrefix(domainDocuments[i], "https://"), "/")
 		host = strings.ReplaceAll(host, "DOMAIN", f.ASCII)
-		text := host + ": " + err.Error()
 		if errors.As(err, new(*net.DNSError)) {
-			text = status.LookUp(host, err).Error()
+			if err = lookedUp(host, err); err == nil {
+				continue // there is no such host
+			}
 		}
-		errs = append(errs, text)
+		if !errors.Is(err, errUnknown) {
+			errs = append(errs, host+": "+err.Error())
+		}
+	}
+	if errs == nil {
+		return nil, errUnknown
 	}
 	return nil, errors.New(strings.Join(errs, "; "))
 }
@@ -219,11 +353,9 @@ func (f *Finding) Complete(a Address) {
 
 // mx finds out whose customer a domain is by who takes its mail.
 func (f *Finder) mx(ctx context.Context) (*Finding, error) {
-	ctx, cancel := context.WithTimeout(ctx, answerTime)
-	defer cancel()
-	records, err := net.DefaultResolver.LookupMX(ctx, f.ASCII)
-	if err != nil && !notFound(err) {
-		return nil, status.LookUp(f.ASCII, err)
+	records, err := net.DefaultResolver.LookupMX(ctx, rooted(f.ASCII))
+	if err := lookedUp(f.ASCII, err); err != nil {
+		return nil, err
 	}
 	for _, r := range records {
 		host := strings.ToLower(strings.TrimSuffix(r.Host, "."))
@@ -233,7 +365,7 @@ func (f *Finder) mx(ctx context.Context) (*Finding, error) {
 		}
 		found, err := p.finding()
 		if err == nil {
-			found.Unproven = fmt.Sprintf("mail for %s goes to %s, so it seems to be with %s; nothing proves that nobody has changed this answer on the way", f.ASCII, host, p.name)
+			found.Unproven = fmt.Sprintf("mail for %s goes to %s, so %s seems to be its provider; DNS can be changed on the way, so nothing proves that", f.ASCII, host, p.name)
 		}
 		return found, err
 	}
@@ -247,40 +379,25 @@ func (f *Finder) ispdb(ctx context.Context) (*Finding, error) {
 // prefixes begin the names of hosts on which a domain's server often is.
 var prefixes = [...]string{"smtp.", "mail.", "submission.", ""}
 
-// probe tries the usual names, all at once. A server counts if its certificate
-// verifies, and the first in order is taken.
+// probe tries the usual names. A server counts if its certificate verifies.
 func (f *Finder) probe(ctx context.Context) (*Finding, error) {
-	ctx, cancel := context.WithTimeout(ctx, answerTime)
-	defer cancel()
-	var tried []*Finding
+	var all []*Finding
 	for _, service := range services {
 		for _, prefix := range prefixes {
 			found := &Finding{}
 			if found.Server.UnmarshalText([]byte(service.scheme+"://"+prefix+f.ASCII)) == nil {
-				tried = append(tried, found)
+				all = append(all, found)
 			}
 		}
 	}
-	outcomes := make([]chan error, len(tried))
-	for i, found := range tried {
-		outcomes[i] = make(chan error, 1)
-		go func() { outcomes[i] <- f.Try(ctx, found.Server) }()
+	i, err := f.first(ctx, all)
+	switch {
+	case i >= 0:
+		return all[i], nil
+	case status.KindOf(err) == status.Insecure:
+		return nil, err // a server is there, and is not safe
 	}
-	err := errUnknown
-	for i, found := range tried {
-		switch wrong := <-outcomes[i]; {
-		case wrong == nil:
-			return found, nil
-		case status.KindOf(wrong) == status.Insecure && err == errUnknown:
-			err = fmt.Errorf("%s: %w", found.Server, wrong) // a server is there, and is not safe
-		}
-	}
-	return nil, err
-}
-
-func notFound(err error) bool {
-	var e *net.DNSError
-	return errors.As(err, &e) && e.IsNotFound
+	return nil, errUnknown
 }
 
 // Dial connects to web servers and to servers on trial; nil: as the system does. Only

@@ -3,6 +3,8 @@ package discover
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -14,7 +16,7 @@ import (
 
 // TestProviders holds the table to what its columns promise.
 func TestProviders(t *testing.T) {
-	known := make(map[string]string)
+	known, keys := make(map[string]string), make(map[string]string)
 	for _, p := range providers {
 		for _, domain := range slices.Concat(strings.Fields(p.domains), strings.Fields(p.mx)) {
 			if domain != strings.ToLower(domain) || !strings.Contains(domain, ".") {
@@ -34,34 +36,129 @@ func TestProviders(t *testing.T) {
 		if err := s.UnmarshalText([]byte(p.server)); err != nil || s.Way().TLS == config.NoTLS {
 			t.Errorf("%s: %s: %v", p.name, p.server, err)
 		}
-		word, _, _ := strings.Cut(strings.ToLower(p.name), " ")
+		word := p.key()
+		if other := keys[word]; other != "" {
+			t.Errorf("%s is called %s, and so is %s", p.name, word, other)
+		}
+		keys[word] = p.name
 		if strings.Contains(p.server, regionPart) {
 			word += ":eu-west-1"
 		}
-		if got, err := ParseServer(word); err != nil || strings.Contains(got.Host, "region") {
-			t.Errorf("%s: by its name: %s, %v", p.name, got, err)
-		} else if row := providerAt(got); row == nil || row.server != p.server {
+		if got, err := new(Finder).Named(t.Context(), word); err != nil || strings.Contains(got.Server.Host, "region") {
+			t.Errorf("%s: by its key: %+v, %v", p.name, got, err)
+		} else if row := providerAt(got.Server); row == nil || row.server != p.server {
 			t.Errorf("%s: its server is not found again: %+v", p.name, row)
 		}
 	}
 }
 
-func TestParseServer(t *testing.T) {
-	tests := []struct{ text, want string }{
-		{"smtp://smtp.example.org", "smtp://smtp.example.org:587"},
-		{"sendgrid", "smtps://smtp.sendgrid.net:465"},
-		{"SES:eu-central-1", "smtps://email-smtp.eu-central-1.amazonaws.com:465"},
-		{"ses:", ""},
-		{"ses", ""},
-		{"ses:a/b", ""},
-		{"google", "smtps://smtp.gmail.com:465"},
-		{"nobody", ""},
-		{"", ""},
+// A person may call a server by a URL, a provider's key, or the name of a host, of which
+// it is tried how it speaks.
+func TestNamed(t *testing.T) {
+	tests := []struct{ text, answers, want, err string }{
+		{"smtp://smtp.example.org", "", "smtp://smtp.example.org:587", ""},
+		{"sendgrid", "", "smtps://smtp.sendgrid.net:465", ""},
+		{"SES:eu-central-1", "", "smtps://email-smtp.eu-central-1.amazonaws.com:465", ""},
+		{"ses:", "", "", "not a server"},
+		{"ses", "", "", "not a server"},
+		{"ses:a/b", "", "", "host"},
+		{"google", "", "smtps://smtp.gmail.com:465", ""},
+		{"gmail", "", "smtps://smtp.gmail.com:465", ""},
+		{"Outlook", "", "smtp://smtp-mail.outlook.com:587", ""},
+		{"office365", "", "smtp://smtp.office365.com:587", ""},
+		{"nobody", "", "", "not a server"},
+		{"", "", "", "not a server"},
+		{"s3kr1t pass.word", "", "", "not a server"},
+		{"mail.example.org", "smtps://mail.example.org:465 smtp://mail.example.org:587", "smtps://mail.example.org:465", ""},
+		{"mail.example.org", "smtp://mail.example.org:587", "smtp://mail.example.org:587", ""},
+		{"mail.example.org:587", "smtp://mail.example.org:587", "smtp://mail.example.org:587", ""},
+		{"mail.example.org:465", "smtps://mail.example.org:465 smtp://mail.example.org:465", "smtps://mail.example.org:465", ""},
+		{"mail.example.org:2525", "smtp://mail.example.org:2525", "smtp://mail.example.org:2525", ""},
+		{"127.0.0.1:2525", "smtps://127.0.0.1:2525", "smtps://127.0.0.1:2525", ""},
+		{"mail.example.org", "", "smtps://mail.example.org:465", "no mail server answers there: no such host"},
 	}
 	for _, tt := range tests {
-		got, err := ParseServer(tt.text)
-		if err == nil && got.String() != tt.want || err != nil && tt.want != "" {
-			t.Errorf("%q: got %s, %v; want %s", tt.text, got, err, tt.want)
+		f := &Finder{Try: func(_ context.Context, s config.Server) error {
+			if slices.Contains(strings.Fields(tt.answers), s.String()) {
+				return nil
+			}
+			return errors.New("no such host")
+		}}
+		got, err := f.Named(t.Context(), tt.text)
+		server := ""
+		if got != nil && got.Server.Host != "" {
+			server = got.Server.String()
+		}
+		if server != tt.want || (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
+			t.Errorf("%q: got %s, %v; want %s", tt.text, server, err, tt.want)
+		}
+		if err != nil && strings.Contains(err.Error(), "s3kr1t") {
+			t.Errorf("%q: quoted: %v", tt.text, err)
+		}
+	}
+}
+
+// The table of providers fits a terminal, and has each key once.
+func TestProviderTable(t *testing.T) {
+	lines := strings.Split(strings.TrimSuffix(Table(), "\n"), "\n")
+	if len(lines) != len(Providers()) {
+		t.Errorf("%d lines for %d providers", len(lines), len(Providers()))
+	}
+	for _, line := range lines {
+		if len(line) > 100 || len(strings.Fields(line)) < 4 {
+			t.Errorf("%d columns: %s", len(line), line)
+		}
+	}
+}
+
+// People write port 465 under the name of STARTTLS, and the other way round.
+func TestRecorded(t *testing.T) {
+	f := &Finder{Address: Address{ASCII: "example.org"}}
+	for _, tt := range []struct {
+		scheme, target string
+		port           uint16
+		want           string
+	}{
+		{"smtps", "mail.example.org.", 465, "smtps://mail.example.org:465"},
+		{"smtp", "mail.example.org.", 587, "smtp://mail.example.org:587"},
+		{"smtp", "mail.example.org.", 465, "smtps://mail.example.org:465 smtp://mail.example.org:465"},
+		{"smtps", "mail.example.org.", 587, "smtp://mail.example.org:587 smtps://mail.example.org:587"},
+		{"smtps", "mail.example.org.", 25, "smtp://mail.example.org:25 smtps://mail.example.org:25"},
+		{"smtps", "mail.example.org.", 2465, "smtps://mail.example.org:2465"},
+		{"smtps", ".", 0, ""},
+		{"smtps", "mail.example.org.", 0, ""},
+		{"smtp", "Mail.Example.NET.", 587, "smtp://mail.example.net:587?"},
+	} {
+		var got []string
+		for _, found := range f.recorded(tt.scheme, &net.SRV{Target: tt.target, Port: tt.port}) {
+			text := found.Server.String()
+			if found.Unproven != "" {
+				text += "?"
+			}
+			got = append(got, text)
+		}
+		if strings.Join(got, " ") != tt.want {
+			t.Errorf("%s, %s, %d: got %s, want %s", tt.scheme, tt.target, tt.port, got, tt.want)
+		}
+	}
+}
+
+// That no name server answers is one thing, and that one answers badly another.
+func TestLookedUp(t *testing.T) {
+	for _, tt := range []struct {
+		err     error
+		want    string
+		offline bool
+	}{
+		{nil, "", false},
+		{&net.DNSError{Err: "no such host", IsNotFound: true}, "", false},
+		{&net.DNSError{Err: "i/o timeout", Server: "192.0.2.1:53", IsTimeout: true}, "no network: look up x: the name server 192.0.2.1 does not answer", true},
+		{&net.DNSError{Err: "dial udp 192.0.2.1:53: connect: network is unreachable", Server: "192.0.2.1:53"}, "no network: look up x: the name server 192.0.2.1 cannot be reached: network is unreachable", true},
+		{&net.DNSError{Err: "server misbehaving", Server: "192.0.2.1:53", IsTemporary: true}, "look up x: the name server 192.0.2.1 fails, or gives an answer that makes no sense", false},
+	} {
+		err := lookedUp("x", tt.err)
+		if got := fmt.Sprint(err); err != nil && got != tt.want || err == nil && tt.want != "" || errors.Is(err, ErrOffline) != tt.offline {
+			t.Errorf("%v: got %v, want %s", tt.err, err, tt.want)
 		}
 	}
 }

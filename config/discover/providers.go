@@ -16,7 +16,8 @@ const (
 
 // A provider has a server for the addresses of many domains or customers.
 type provider struct {
-	name    string // to people; its first word, in lower case, is what --server takes
+	name    string // to people
+	keys    string // by which --setup takes it, the first as it is listed, with spaces between; "": the name's first word, in lower case
 	domains string // of its addresses, with spaces between
 	mx      string // the ends of the names in its customers' MX records, with spaces between
 	server  string // as a configuration has it, with REGION for what the customer has to say; "" if it has none
@@ -30,101 +31,101 @@ const regionPart = "REGION"
 
 // providers is the table of large providers.
 var providers = [...]provider{
-	{"Google (Gmail, Workspace)", "gmail.com googlemail.com", "google.com googlemail.com", "smtps://smtp.gmail.com", wholeAddress, Google,
+	{"Google (Gmail, Workspace)", "gmail google", "gmail.com googlemail.com", "google.com googlemail.com", "smtps://smtp.gmail.com", wholeAddress, Google,
 		"needs 2-step verification and an app password: https://myaccount.google.com/apppasswords"},
-	{"Outlook.com", "outlook.com hotmail.com live.com msn.com passport.com outlook.de outlook.fr outlook.es outlook.it outlook.at outlook.jp outlook.com.br hotmail.de hotmail.fr hotmail.it hotmail.es hotmail.co.uk live.de live.fr live.it live.nl live.co.uk", "olc.protection.outlook.com", "smtp://smtp-mail.outlook.com", wholeAddress, Microsoft,
+	{"Outlook.com", "outlook outlook.com hotmail", "outlook.com hotmail.com live.com msn.com passport.com outlook.de outlook.fr outlook.es outlook.it outlook.at outlook.jp outlook.com.br hotmail.de hotmail.fr hotmail.it hotmail.es hotmail.co.uk live.de live.fr live.it live.nl live.co.uk", "olc.protection.outlook.com", "smtp://smtp-mail.outlook.com", wholeAddress, Microsoft,
 		"password login is switched off: use OAuth2"},
-	{"Microsoft 365", "onmicrosoft.com", "mail.protection.outlook.com mx.microsoft", "smtp://smtp.office365.com", wholeAddress, Microsoft,
+	{"Microsoft 365", "office365 microsoft microsoft365", "onmicrosoft.com", "mail.protection.outlook.com mx.microsoft", "smtp://smtp.office365.com", wholeAddress, Microsoft,
 		"password login is switched off, unless an administrator allows SMTP AUTH: use OAuth2"},
-	{"Yahoo", "yahoo.com ymail.com rocketmail.com myyahoo.com yahoo.de yahoo.fr yahoo.it yahoo.es yahoo.co.uk yahoo.co.in yahoo.ca yahoo.com.br yahoo.com.au", "yahoodns.net", "smtps://smtp.mail.yahoo.com", wholeAddress, AppPassword,
+	{"Yahoo", "", "yahoo.com ymail.com rocketmail.com myyahoo.com yahoo.de yahoo.fr yahoo.it yahoo.es yahoo.co.uk yahoo.co.in yahoo.ca yahoo.com.br yahoo.com.au", "yahoodns.net", "smtps://smtp.mail.yahoo.com", wholeAddress, AppPassword,
 		"needs an app password: https://login.yahoo.com/account/security"},
-	{"AOL", "aol.com aim.com aol.de aol.fr aol.co.uk verizon.net", "", "smtps://smtp.aol.com", wholeAddress, AppPassword,
+	{"AOL", "", "aol.com aim.com aol.de aol.fr aol.co.uk verizon.net", "", "smtps://smtp.aol.com", wholeAddress, AppPassword,
 		"needs an app password: https://login.aol.com/account/security"},
-	{"iCloud", "icloud.com me.com mac.com", "mail.icloud.com", "smtp://smtp.mail.me.com", wholeAddress, AppPassword,
+	{"iCloud", "", "icloud.com me.com mac.com", "mail.icloud.com", "smtp://smtp.mail.me.com", wholeAddress, AppPassword,
 		"needs an app-specific password: https://account.apple.com; for a domain of your own, the user name is the iCloud address"},
-	{"Fastmail", "fastmail.com fastmail.fm fastmail.net fastmail.org fastmail.de fastmail.co.uk fastmail.jp fastmail.us sent.com messagingengine.com 123mail.org", "messagingengine.com", "smtps://smtp.fastmail.com", wholeAddress, AppPassword,
+	{"Fastmail", "", "fastmail.com fastmail.fm fastmail.net fastmail.org fastmail.de fastmail.co.uk fastmail.jp fastmail.us sent.com messagingengine.com 123mail.org", "messagingengine.com", "smtps://smtp.fastmail.com", wholeAddress, AppPassword,
 		"needs an app password: https://app.fastmail.com/settings/security"},
-	{"GMX", "gmx.de gmx.net gmx.at gmx.ch gmx.org gmx.info gmx.eu gmx.biz", "gmx.net", "smtps://mail.gmx.net", wholeAddress, Password,
+	{"GMX", "", "gmx.de gmx.net gmx.at gmx.ch gmx.org gmx.info gmx.eu gmx.biz", "gmx.net", "smtps://mail.gmx.net", wholeAddress, Password,
 		"sending by other programs has to be switched on in its settings (POP3/IMAP)"},
-	{"GMX.com", "gmx.com gmx.us gmx.co.uk gmx.fr gmx.es", "gmx.com", "smtps://mail.gmx.com", wholeAddress, Password,
+	{"GMX.com", "", "gmx.com gmx.us gmx.co.uk gmx.fr gmx.es", "gmx.com", "smtps://mail.gmx.com", wholeAddress, Password,
 		"sending by other programs has to be switched on in its settings (POP3/IMAP)"},
-	{"mail.com", "mail.com email.com usa.com", "mail.com", "smtps://smtp.mail.com", wholeAddress, Password,
+	{"mail.com", "", "mail.com email.com usa.com", "mail.com", "smtps://smtp.mail.com", wholeAddress, Password,
 		"sending by other programs has to be switched on in its settings (POP3/IMAP)"},
-	{"WEB.DE", "web.de", "web.de", "smtps://smtp.web.de", wholeAddress, Password,
+	{"WEB.DE", "", "web.de", "web.de", "smtps://smtp.web.de", wholeAddress, Password,
 		"sending by other programs has to be switched on in its settings (POP3/IMAP)"},
-	{"Posteo", "posteo.de posteo.net posteo.org posteo.eu posteo.at posteo.ch posteo.me posteo.us posteo.uk posteo.pl", "posteo.de", "smtps://posteo.de", wholeAddress, Password, ""},
-	{"mailbox.org", "mailbox.org", "mailbox.org", "smtps://smtp.mailbox.org", wholeAddress, Password,
+	{"Posteo", "", "posteo.de posteo.net posteo.org posteo.eu posteo.at posteo.ch posteo.me posteo.us posteo.uk posteo.pl", "posteo.de", "smtps://posteo.de", wholeAddress, Password, ""},
+	{"mailbox.org", "", "mailbox.org", "mailbox.org", "smtps://smtp.mailbox.org", wholeAddress, Password,
 		"with two-factor login it needs an app password"},
-	{"Proton", "proton.me protonmail.com protonmail.ch pm.me", "protonmail.ch", "smtp://127.0.0.1:1025", wholeAddress, AppPassword,
+	{"Proton", "", "proton.me protonmail.com protonmail.ch pm.me", "protonmail.ch", "smtp://127.0.0.1:1025", wholeAddress, AppPassword,
 		"needs Proton Mail Bridge on this machine, which shows the password and signs its certificate itself; without Bridge there are SMTP tokens, at smtp://smtp.protonmail.ch, for a domain of your own"},
-	{"Tuta", "tuta.com tuta.io tutanota.com tutanota.de tutamail.com keemail.me", "tutanota.de", "", "", Password,
+	{"Tuta", "", "tuta.com tuta.io tutanota.com tutanota.de tutamail.com keemail.me", "tutanota.de", "", "", Password,
 		"lets no other program send: it has no SMTP"},
-	{"Zoho", "zoho.com zohomail.com", "zoho.com", "smtps://smtp.zoho.com", wholeAddress, Password,
+	{"Zoho", "", "zoho.com zohomail.com", "zoho.com", "smtps://smtp.zoho.com", wholeAddress, Password,
 		"with two-factor login it needs an app password; paid plans use smtps://smtppro.zoho.com"},
-	{"Zoho.eu", "zoho.eu zohomail.eu", "zoho.eu", "smtps://smtp.zoho.eu", wholeAddress, Password,
+	{"Zoho.eu", "", "zoho.eu zohomail.eu", "zoho.eu", "smtps://smtp.zoho.eu", wholeAddress, Password,
 		"with two-factor login it needs an app password; paid plans use smtps://smtppro.zoho.eu"},
-	{"Yandex", "yandex.ru yandex.com ya.ru yandex.by yandex.kz yandex.ua narod.ru", "yandex.ru yandex.net", "smtps://smtp.yandex.com", wholeAddress, AppPassword,
+	{"Yandex", "", "yandex.ru yandex.com ya.ru yandex.by yandex.kz yandex.ua narod.ru", "yandex.ru yandex.net", "smtps://smtp.yandex.com", wholeAddress, AppPassword,
 		"needs an app password, and mail programs allowed in its settings: https://id.yandex.com/security/app-passwords"},
-	{"Mail.ru", "mail.ru inbox.ru list.ru bk.ru internet.ru", "mail.ru", "smtps://smtp.mail.ru", wholeAddress, AppPassword,
+	{"Mail.ru", "", "mail.ru inbox.ru list.ru bk.ru internet.ru", "mail.ru", "smtps://smtp.mail.ru", wholeAddress, AppPassword,
 		"needs an app password: https://account.mail.ru/user/2-step-auth/passwords"},
-	{"Rambler", "rambler.ru lenta.ru ro.ru", "rambler.ru", "smtps://smtp.rambler.ru", wholeAddress, Password,
+	{"Rambler", "", "rambler.ru lenta.ru ro.ru", "rambler.ru", "smtps://smtp.rambler.ru", wholeAddress, Password,
 		"mail programs have to be allowed in its settings"},
-	{"T-Online", "t-online.de magenta.de", "t-online.de", "smtps://securesmtp.t-online.de", wholeAddress, AppPassword,
+	{"T-Online", "", "t-online.de magenta.de", "t-online.de", "smtps://securesmtp.t-online.de", wholeAddress, AppPassword,
 		"needs the password for mail programs, which is set in the customer centre"},
-	{"Freenet", "freenet.de", "freenet.de", "smtps://mx.freenet.de", wholeAddress, Password, ""},
-	{"IONOS", "online.de", "kundenserver.de ionos.de", "smtps://smtp.ionos.de", wholeAddress, Password, ""},
-	{"IONOS.com", "", "ionos.com perfora.net 1and1.com", "smtps://smtp.ionos.com", wholeAddress, Password, ""},
-	{"Strato", "", "rzone.de strato.de", "smtps://smtp.strato.de", wholeAddress, Password, ""},
-	{"OVH", "", "mail.ovh.net ovh.ca", "smtps://ssl0.ovh.net", wholeAddress, Password, ""},
-	{"Infomaniak", "ik.me etik.com ikmail.com", "infomaniak.ch infomaniak.com", "smtps://mail.infomaniak.com", wholeAddress, Password,
+	{"Freenet", "", "freenet.de", "freenet.de", "smtps://mx.freenet.de", wholeAddress, Password, ""},
+	{"IONOS", "", "online.de", "kundenserver.de ionos.de", "smtps://smtp.ionos.de", wholeAddress, Password, ""},
+	{"IONOS.com", "", "", "ionos.com perfora.net 1and1.com", "smtps://smtp.ionos.com", wholeAddress, Password, ""},
+	{"Strato", "", "", "rzone.de strato.de", "smtps://smtp.strato.de", wholeAddress, Password, ""},
+	{"OVH", "", "", "mail.ovh.net ovh.ca", "smtps://ssl0.ovh.net", wholeAddress, Password, ""},
+	{"Infomaniak", "", "ik.me etik.com ikmail.com", "infomaniak.ch infomaniak.com", "smtps://mail.infomaniak.com", wholeAddress, Password,
 		"with two-factor login it needs an app password"},
-	{"Gandi", "", "gandi.net", "smtps://mail.gandi.net", wholeAddress, Password, ""},
-	{"Migadu", "", "migadu.com", "smtps://smtp.migadu.com", wholeAddress, Password, ""},
-	{"Purelymail", "purelymail.com", "purelymail.com", "smtps://smtp.purelymail.com", wholeAddress, Password,
+	{"Gandi", "", "", "gandi.net", "smtps://mail.gandi.net", wholeAddress, Password, ""},
+	{"Migadu", "", "", "migadu.com", "smtps://smtp.migadu.com", wholeAddress, Password, ""},
+	{"Purelymail", "", "purelymail.com", "purelymail.com", "smtps://smtp.purelymail.com", wholeAddress, Password,
 		"with two-factor login it needs an app password"},
-	{"Mailfence", "mailfence.com", "mailfence.com", "smtps://smtp.mailfence.com", localPart, Password, ""},
-	{"Runbox", "runbox.com", "runbox.com", "smtps://mail.runbox.com", wholeAddress, Password, ""},
-	{"Riseup", "riseup.net", "", "smtps://mail.riseup.net", localPart, Password, ""},
-	{"Disroot", "disroot.org", "disroot.org", "smtps://disroot.org", localPart, Password, ""},
-	{"Rackspace", "", "emailsrvr.com", "smtps://secure.emailsrvr.com", wholeAddress, Password, ""},
-	{"Namecheap", "", "privateemail.com", "smtps://mail.privateemail.com", wholeAddress, Password, ""},
-	{"DreamHost", "", "dreamhost.com", "smtps://smtp.dreamhost.com", wholeAddress, Password, ""},
-	{"Hostinger", "", "hostinger.com", "smtps://smtp.hostinger.com", wholeAddress, Password, ""},
-	{"Comcast", "comcast.net", "", "smtps://smtp.comcast.net", wholeAddress, Password,
+	{"Mailfence", "", "mailfence.com", "mailfence.com", "smtps://smtp.mailfence.com", localPart, Password, ""},
+	{"Runbox", "", "runbox.com", "runbox.com", "smtps://mail.runbox.com", wholeAddress, Password, ""},
+	{"Riseup", "", "riseup.net", "", "smtps://mail.riseup.net", localPart, Password, ""},
+	{"Disroot", "", "disroot.org", "disroot.org", "smtps://disroot.org", localPart, Password, ""},
+	{"Rackspace", "", "", "emailsrvr.com", "smtps://secure.emailsrvr.com", wholeAddress, Password, ""},
+	{"Namecheap", "", "", "privateemail.com", "smtps://mail.privateemail.com", wholeAddress, Password, ""},
+	{"DreamHost", "", "", "dreamhost.com", "smtps://smtp.dreamhost.com", wholeAddress, Password, ""},
+	{"Hostinger", "", "", "hostinger.com", "smtps://smtp.hostinger.com", wholeAddress, Password, ""},
+	{"Comcast", "", "comcast.net", "", "smtps://smtp.comcast.net", wholeAddress, Password,
 		"sending by other programs has to be allowed in its settings"},
-	{"Bluewin", "bluewin.ch", "", "smtps://smtpauths.bluewin.ch", wholeAddress, Password, ""},
-	{"Orange", "orange.fr wanadoo.fr", "", "smtps://smtp.orange.fr", wholeAddress, Password, ""},
-	{"Free", "free.fr", "", "smtps://smtp.free.fr", wholeAddress, Password, ""},
-	{"La Poste", "laposte.net", "", "smtps://smtp.laposte.net", wholeAddress, Password, ""},
-	{"Libero", "libero.it inwind.it iol.it blu.it giallo.it", "", "smtps://smtp.libero.it", wholeAddress, Password, ""},
-	{"Seznam", "seznam.cz email.cz post.cz", "seznam.cz", "smtps://smtp.seznam.cz", wholeAddress, Password,
+	{"Bluewin", "", "bluewin.ch", "", "smtps://smtpauths.bluewin.ch", wholeAddress, Password, ""},
+	{"Orange", "", "orange.fr wanadoo.fr", "", "smtps://smtp.orange.fr", wholeAddress, Password, ""},
+	{"Free", "", "free.fr", "", "smtps://smtp.free.fr", wholeAddress, Password, ""},
+	{"La Poste", "", "laposte.net", "", "smtps://smtp.laposte.net", wholeAddress, Password, ""},
+	{"Libero", "", "libero.it inwind.it iol.it blu.it giallo.it", "", "smtps://smtp.libero.it", wholeAddress, Password, ""},
+	{"Seznam", "", "seznam.cz email.cz post.cz", "seznam.cz", "smtps://smtp.seznam.cz", wholeAddress, Password,
 		"with two-factor login it needs an app password"},
-	{"QQ", "qq.com foxmail.com", "", "smtps://smtp.qq.com", wholeAddress, AppPassword,
+	{"QQ", "", "qq.com foxmail.com", "", "smtps://smtp.qq.com", wholeAddress, AppPassword,
 		"needs an authorisation code, from its settings, as the password"},
-	{"NetEase", "163.com", "", "smtps://smtp.163.com", wholeAddress, AppPassword,
+	{"NetEase", "", "163.com", "", "smtps://smtp.163.com", wholeAddress, AppPassword,
 		"needs an authorisation code, from its settings, as the password"},
-	{"Naver", "naver.com", "", "smtps://smtp.naver.com", localPart, AppPassword,
+	{"Naver", "", "naver.com", "", "smtps://smtp.naver.com", localPart, AppPassword,
 		"SMTP has to be switched on in its settings; with two-factor login it needs an app password"},
 
-	{"SES of Amazon", "", "", "smtps://email-smtp." + regionPart + ".amazonaws.com", "", AppPassword,
+	{"SES of Amazon", "", "", "", "smtps://email-smtp." + regionPart + ".amazonaws.com", "", AppPassword,
 		"needs SMTP credentials, which are not the access keys: SES console, SMTP settings"},
-	{"SendGrid", "", "", "smtps://smtp.sendgrid.net", "apikey", AppPassword,
+	{"SendGrid", "", "", "", "smtps://smtp.sendgrid.net", "apikey", AppPassword,
 		"the password is an API key"},
-	{"Mailgun", "", "", "smtps://smtp.mailgun.org", "", AppPassword,
+	{"Mailgun", "", "", "", "smtps://smtp.mailgun.org", "", AppPassword,
 		"needs the SMTP credentials of the sending domain"},
-	{"Mailgun.eu", "", "", "smtps://smtp.eu.mailgun.org", "", AppPassword,
+	{"Mailgun.eu", "", "", "", "smtps://smtp.eu.mailgun.org", "", AppPassword,
 		"needs the SMTP credentials of the sending domain"},
-	{"Postmark", "", "", "smtp://smtp.postmarkapp.com", "", AppPassword,
+	{"Postmark", "", "", "", "smtp://smtp.postmarkapp.com", "", AppPassword,
 		"user name and password are both the server's API token"},
-	{"Brevo", "", "", "smtp://smtp-relay.brevo.com", "", AppPassword,
+	{"Brevo", "", "", "", "smtp://smtp-relay.brevo.com", "", AppPassword,
 		"the password is an SMTP key"},
-	{"Mailjet", "", "", "smtps://in-v3.mailjet.com", "", AppPassword,
+	{"Mailjet", "", "", "", "smtps://in-v3.mailjet.com", "", AppPassword,
 		"the user name is the API key, the password the secret key"},
-	{"SparkPost", "", "", "smtp://smtp.sparkpostmail.com", "SMTP_Injection", AppPassword,
+	{"SparkPost", "", "", "", "smtp://smtp.sparkpostmail.com", "SMTP_Injection", AppPassword,
 		"the password is an API key"},
-	{"Resend", "", "", "smtps://smtp.resend.com", "resend", AppPassword,
+	{"Resend", "", "", "", "smtps://smtp.resend.com", "resend", AppPassword,
 		"the password is an API key"},
-	{"SMTP2GO", "", "", "smtps://mail.smtp2go.com", "", AppPassword,
+	{"SMTP2GO", "", "", "", "smtps://mail.smtp2go.com", "", AppPassword,
 		"needs an SMTP user, which is not the login to its site"},
 }
 
@@ -161,45 +162,4 @@ func providerAt(s config.Server) *provider {
 		}
 	}
 	return nil
-}
-
-// serverOf returns the server of the provider that word names, as in "sendgrid" or
-// "ses:eu-west-1"; "" if there is none.
-func serverOf(word string) string {
-	word, region, _ := strings.Cut(strings.ToLower(word), ":")
-	for i := range providers {
-		p := &providers[i]
-		name, _, _ := strings.Cut(strings.ToLower(p.name), " ")
-		if name != word || strings.Contains(p.server, regionPart) != (region != "") {
-			continue
-		}
-		return strings.ReplaceAll(p.server, regionPart, region)
-	}
-	return ""
-}
-
-// Providers returns the names that stand for a provider's server, such as
-// "sendgrid"; "ses:" has the region behind the colon.
-func Providers() (names []string) {
-	for _, p := range providers {
-		name, _, _ := strings.Cut(strings.ToLower(p.name), " ")
-		if strings.Contains(p.server, regionPart) {
-			name += ":"
-		}
-		if p.server != "" {
-			names = append(names, name)
-		}
-	}
-	return names
-}
-
-// ParseServer reads a server as a configuration has it, such as smtps://HOST, or the
-// name of a provider, such as sendgrid or ses:eu-west-1.
-func ParseServer(text string) (config.Server, error) {
-	var s config.Server
-	if url := serverOf(text); url != "" {
-		text = url
-	}
-	err := s.UnmarshalText([]byte(text))
-	return s, err
 }

@@ -5,7 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strconv"
 	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
 
 	"sendoff/submit/process"
 	"sendoff/submit/status"
@@ -19,14 +24,50 @@ type Person struct {
 	// Secret asks for a password, which is not shown when it is typed.
 	Secret func(prompt string) (string, error)
 
+	quiet bool // --yes: nobody is asked, although somebody may be there
 	lines *bufio.Reader
 }
 
-// show shows a line. What comes from outside cannot move the cursor.
+// show shows lines, a long one to a person in several. What comes from outside cannot
+// move the cursor.
 func (p *Person) show(format string, args ...any) {
 	for line := range strings.Lines(fmt.Sprintf(format, args...)) {
-		fmt.Fprintln(p.Shown, status.Printable(strings.TrimSuffix(line, "\n")))
+		line = status.Printable(strings.TrimSuffix(line, "\n"))
+		for p.There && utf8.RuneCountInString(line) > listWidth {
+			end := strings.LastIndex(string([]rune(line)[:listWidth]), " ")
+			if strings.TrimSpace(line[:max(end, 0)]) == "" {
+				break // one word
+			}
+			fmt.Fprintln(p.Shown, line[:end])
+			line = "  " + line[end+1:]
+		}
+		fmt.Fprintln(p.Shown, line)
 	}
+}
+
+// waiting shows a person what is going on, with a dot for each second, until the
+// function that it returns is called.
+func (p *Person) waiting(format string, args ...any) (done func()) {
+	if !p.There {
+		return func() {}
+	}
+	fmt.Fprint(p.Shown, status.Printable(fmt.Sprintf(format, args...))+" ...")
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		second := time.NewTicker(time.Second)
+		defer second.Stop()
+		for {
+			select {
+			case <-second.C:
+				fmt.Fprint(p.Shown, ".")
+			case <-stop:
+				fmt.Fprintln(p.Shown)
+				return
+			}
+		}
+	}()
+	return sync.OnceFunc(func() { close(stop); <-stopped })
 }
 
 // line reads what is typed after a question.
@@ -50,14 +91,24 @@ func (p *Person) line(question string) (string, error) {
 type question struct {
 	text     string
 	standard string                    // the answer that nothing but a line's end gives; "" is none
-	flag     string                    // the option that answers it, with its argument
+	needs    string                    // what the answer is, for an error: --setup needs …
+	give     string                    // how the answer is given without a person: give …
 	check    func(answer string) error // nil: any answer will do
+}
+
+// missing is the error of an answer that nobody can be asked for.
+func (p *Person) missing(q question) error {
+	when := "when there is no terminal"
+	if p.quiet {
+		when = "with --yes"
+	}
+	return status.Usage.Errorf("--setup needs %s %s: %s", q.needs, when, q.give)
 }
 
 // ask returns the answer. What is wrong with one is shown, and it is asked again.
 func (p *Person) ask(q question) (string, error) {
 	if !p.There {
-		return "", status.Usage.Errorf("%s: there is no terminal to ask at; give %s", q.text, q.flag)
+		return "", p.missing(q)
 	}
 	text := q.text + ": "
 	if q.standard != "" {
@@ -77,6 +128,8 @@ func (p *Person) ask(q question) (string, error) {
 		}
 		switch {
 		case answer == "":
+		case errors.As(err, new(process.Stopped)):
+			return "", err
 		case err != nil:
 			p.show("%v", err)
 		default:
@@ -85,18 +138,53 @@ func (p *Person) ask(q question) (string, error) {
 	}
 }
 
-// yes asks a question that is answered by yes or no.
-func (p *Person) yes(text string, standard bool, flag string) (bool, error) {
-	q := question{text: text + " y/n", standard: "n", flag: flag}
-	if standard {
-		q.standard = "y"
-	}
+// choose asks for one of several numbered answers, which may also be given by its name,
+// and returns its index. The text says what the numbers stand for, or choices before it do.
+func (p *Person) choose(q question, names ...string) (int, error) {
+	chosen := 0
 	q.check = func(answer string) error {
-		if !strings.Contains("ynYN", answer[:min(1, len(answer))]) {
-			return fmt.Errorf("please answer y or n")
+		n, err := strconv.Atoi(answer)
+		if chosen = n - 1; err != nil {
+			chosen = slices.Index(names, strings.ToLower(answer))
+		}
+		if chosen < 0 || chosen >= len(names) {
+			return fmt.Errorf("please answer with a number from 1 to %d", len(names))
 		}
 		return nil
 	}
-	answer, err := p.ask(q)
-	return err == nil && strings.ToLower(answer[:1]) == "y", err
+	_, err := p.ask(q)
+	return chosen, err
+}
+
+// yes asks a question that is answered by yes or no, with no as the standard answer.
+func (p *Person) yes(q question) (bool, error) {
+	q.text += " [y/N]"
+	return p.decide(q, false)
+}
+
+// yesOrElse is yes with yes as the standard answer.
+func (p *Person) yesOrElse(q question) (bool, error) {
+	q.text += " [Y/n]"
+	return p.decide(q, true)
+}
+
+func (p *Person) decide(q question, standard bool) (bool, error) {
+	if !p.There {
+		return false, p.missing(q)
+	}
+	for {
+		answer, err := p.line(q.text + ": ")
+		if err != nil {
+			return false, err
+		}
+		switch strings.ToLower(answer) {
+		case "":
+			return standard, nil
+		case "y", "yes":
+			return true, nil
+		case "n", "no":
+			return false, nil
+		}
+		p.show("please answer y or n")
+	}
 }

@@ -5,6 +5,10 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"sendoff/config/discover"
 	"sendoff/submit/credential"
@@ -17,49 +21,71 @@ var logins = [...]struct {
 	what     string // that is asked for
 	get      func(c *conversation, ctx context.Context, what string) error
 	tokens   string // the source of access tokens, for who wants them; "" is not known
-	standard string // the answer that is offered where there is a choice
+	provider string // of the access tokens, to people
+	standard int    // of byPassword and byTokens, where there is a choice
 }{
-	discover.Password:    {"password", (*conversation).askPassword, "", ""},
-	discover.AppPassword: {"app password, token or key", (*conversation).askPassword, "", ""},
-	discover.OAuth2:      {"token", (*conversation).askToken, "", ""},
-	discover.Google:      {"app password", (*conversation).askPassword, "oauth2:google", byPassword},
-	discover.Microsoft:   {"token", (*conversation).askToken, "oauth2:microsoft", byTokens},
+	discover.Password:    {"Password", (*conversation).askPassword, "", "", byPassword},
+	discover.AppPassword: {"App password, token or key", (*conversation).askPassword, "", "", byPassword},
+	discover.OAuth2:      {"Token", (*conversation).askToken, "", "", byPassword},
+	discover.Google:      {"App password", (*conversation).askPassword, "oauth2:google", "Google", byPassword},
+	discover.Microsoft:   {"Token", (*conversation).askToken, "oauth2:microsoft", "Microsoft", byTokens},
 }
 
 // The answers of a person who may choose.
 const (
-	byPassword = "password"
-	byTokens   = "oauth2"
+	byPassword = iota
+	byTokens
 )
 
 // chooseLogin lets a person choose between a password and access tokens, where
 // the provider gives those.
-func (c *conversation) chooseLogin(context.Context) (err error) {
+func (c *conversation) chooseLogin(context.Context) error {
 	row := logins[c.login]
-	if row.tokens == "" || c.Secret != "" || c.PasswordFile != "" || c.anonymous || !c.There {
+	if row.tokens == "" || c.Secret != "" || c.PasswordFile != "" || c.anonymous {
 		return nil
 	}
-	answer := row.standard
-	if !c.Yes {
-		check := func(answer string) error {
-			if answer != byPassword && answer != byTokens {
-				return fmt.Errorf("please answer %s or %s", byPassword, byTokens)
-			}
+	if c.ClientID != "" || !c.There {
+		var err error
+		if c.ClientID != "" {
+			c.ref, err = credential.ParseRef(row.tokens)
+		}
+		return err
+	}
+	for {
+		n, err := c.choose(question{text: "Log in with 1) an app password or 2) OAuth in the browser?", standard: strconv.Itoa(row.standard + 1)}, "password", "oauth2")
+		switch {
+		case err != nil:
+			return err
+		case n == byPassword && row.standard == byTokens:
+			c.login = discover.Password
+			return nil
+		case n == byPassword:
 			return nil
 		}
-		answer, err = c.ask(question{text: "log in by " + byPassword + ", or by access tokens (" + byTokens + ")", standard: row.standard, check: check,
-			flag: "--secret " + row.tokens})
-		if err != nil {
+		if c.ref, err = credential.ParseRef(row.tokens); err != nil {
 			return err
 		}
+		if ok, err := c.askClient(row.provider); err != nil || ok {
+			return err
+		}
+		c.ref = credential.Ref{}
 	}
-	switch {
-	case answer == byTokens:
-		c.ref, err = credential.ParseRef(row.tokens)
-	case row.standard == byTokens:
-		c.login = discover.Password
+}
+
+// askClient asks for the client ID that the provider of access tokens knows sendoff by,
+// if the configuration and the options do not say; false if the person has none.
+func (c *conversation) askClient(provider string) (bool, error) {
+	if _, err := c.config.Provider(c.ref.Provider()); err == nil || c.ClientID != "" {
+		return true, nil
 	}
-	return err
+	c.show("%s requires an OAuth client ID of your own; sendoff-oauth(7) shows how to get one (5 minutes)", provider)
+	id, err := c.line("OAuth client ID (Enter goes back): ")
+	for err == nil && visible(id) != nil {
+		c.show("%v", visible(id))
+		id, err = c.line("OAuth client ID (Enter goes back): ")
+	}
+	c.ClientID, c.typedClient = id, id != ""
+	return id != "", err
 }
 
 // askPassword gets the password: from the file that --password-file names, from
@@ -83,7 +109,7 @@ func (c *conversation) askPassword(ctx context.Context, what string) (err error)
 		}
 	}
 	if !c.There && c.PasswordFile == "" {
-		return status.Usage.Errorf("the password is not known; give --password-file FILE, or - for standard input, or --secret SOURCE that has it")
+		return c.missing(question{needs: "a password", give: "give --password-file FILE (- is standard input), or --secret SOURCE"})
 	}
 	c.secret, err = c.typeSecret(what + " for " + c.user + " at " + c.server.Name() + ": ")
 	return err
@@ -105,6 +131,9 @@ func (c *conversation) consent(ctx context.Context) error {
 func (c *conversation) typeSecret(prompt string) (credential.Secret, error) {
 	for n := 1; ; n++ {
 		text, err := c.Person.Secret(prompt)
+		if err == nil {
+			text, err = c.unpaste(strings.TrimPrefix(text, "\ufeff"))
+		}
 		if err != nil {
 			return credential.Secret{}, status.NoInput.Errorf("reading the password: %w", err)
 		}
@@ -115,6 +144,38 @@ func (c *conversation) typeSecret(prompt string) (credential.Secret, error) {
 		c.show("%v", err)
 	}
 }
+
+// unpaste returns a password without the characters that come with text which is copied
+// from a page, and that nobody sees, if a person agrees. Where nobody can be asked, the
+// password stays, with a warning.
+func (c *conversation) unpaste(text string) (string, error) {
+	at := strings.IndexFunc(text, isPasted)
+	if at < 0 {
+		return text, nil
+	}
+	r, _ := utf8.DecodeRuneInString(text[at:])
+	what := fmt.Sprintf("an invisible character (U+%04X)", r)
+	if unicode.Is(unicode.Zs, r) {
+		what = "a no-break space"
+	}
+	if !c.There {
+		c.show("warning: the password contains %s, as pasted text does; it is used as it is", what)
+		return text, nil
+	}
+	ok, err := c.yesOrElse(question{text: "The password contains " + what + ", as pasted text does: remove it?"})
+	if ok {
+		text = strings.Map(func(r rune) rune {
+			if isPasted(r) {
+				return -1
+			}
+			return r
+		}, text)
+	}
+	return text, err
+}
+
+// isPasted reports whether r is a space that no space bar makes, or is not seen at all.
+func isPasted(r rune) bool { return r != ' ' && unicode.In(r, unicode.Zs, unicode.Cf) }
 
 // readSecret reads the file that an option names, by the rules for every file
 // that holds a secret.
@@ -127,7 +188,11 @@ func (c *conversation) readSecret(ctx context.Context, flag, path string) (crede
 	if err != nil {
 		return credential.Secret{}, status.Usage.Errorf("%s: %w", flag, err)
 	}
-	return c.Store.Get(ctx, []credential.Ref{ref}, c.item())
+	secret, err := c.Store.Get(ctx, []credential.Ref{ref}, c.item())
+	if err == nil && strings.IndexFunc(secret.Reveal(), isPasted) >= 0 {
+		c.show("warning: %s: it contains characters that are not seen, as pasted text does; it is used as it is", flag)
+	}
+	return secret, err
 }
 
 // askToken gets an access token, which a program has to make, so that --secret says
@@ -137,13 +202,14 @@ func (c *conversation) askToken(ctx context.Context, what string) error {
 	case c.Secret != "" || c.PasswordFile != "" || c.ref.IsOAuth2():
 		return c.askPassword(ctx, what)
 	case c.There:
-		ok, err := c.yes("try a password all the same?", false, "--password-file FILE")
+		c.show("%s says that it accepts only OAuth tokens, not passwords", c.server.Name())
+		ok, err := c.yes(question{text: "Try a password all the same?"})
 		if err != nil {
 			return err
 		}
 		if ok {
-			return c.askPassword(ctx, "password")
+			return c.askPassword(ctx, "Password")
 		}
 	}
-	return status.Usage.Errorf("%s takes no password; give --secret SOURCE where a token for OAuth2 comes from, such as %s or command:WORDS", c.server.Name(), cmp.Or(c.tokens, "oauth2:PROVIDER"))
+	return status.Usage.Errorf("%s accepts only OAuth tokens, not passwords: give --secret SOURCE, such as %s or command:WORDS", c.server.Name(), cmp.Or(c.tokens, "oauth2:PROVIDER"))
 }

@@ -3,8 +3,10 @@ package setup
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"sendoff/config"
 	"sendoff/config/edit"
@@ -44,7 +46,7 @@ func (p *plan) apply(ctx context.Context, store *credential.Store) error {
 	if p.change == nil {
 		err = put()
 	} else if err = p.file.Change(p.change, put); err != nil && len(done) > 0 {
-		err = fmt.Errorf("%w; the password is in %s already", err, strings.Join(done, ", "))
+		err = fmt.Errorf("%w; the password was stored in %s before", err, strings.Join(done, ", "))
 	}
 	return err
 }
@@ -141,33 +143,64 @@ func (c *conversation) checkTarget(context.Context) error {
 	return c.target().Writable()
 }
 
-// sayWritten says that a new account is written, and what is left to do.
+// sayWritten says that a new account is saved, and how it is tried.
 func (c *conversation) sayWritten() error {
 	c.undo = nil
 	where := ""
 	if c.ref != (secret.Ref{}) {
 		where = "; " + c.where()
 	}
-	c.printf("written: account %s, in %s%s\n", c.name, c.file, where)
+	text := fmt.Sprintf("Saved account %q in %s", c.name, c.shortFile())
+	if utf8.RuneCountInString(text+where) > listWidth {
+		where = strings.Replace(where, "; ", ";\n", 1)
+	}
+	c.printf("%s%s\n", text, where)
 	if first := c.document().Top.Text("account"); first != "" {
-		c.printf("the default account is %s\n", first)
+		c.printf("The default account is %q\n", first)
 	}
 	if _, err := config.Load(c.Paths); err != nil {
-		return fmt.Errorf("written, but not fit for use: %w", err)
+		return fmt.Errorf("the account is saved, but the configuration cannot be used: %w", err)
 	}
 	c.explainCredential()
+	if !c.ref.Given() { // by a service, that can send alone
+		c.printf("Try it: %s\n", c.trial())
+	}
 	return nil
+}
+
+// trial is a command that sends a mail with the account.
+func (c *conversation) trial() string {
+	words := "sendoff"
+	usual := c.usual()
+	if c.file != usual.System && c.file != usual.User && c.Paths.Explicit != "" {
+		words += " --config " + c.Paths.Explicit
+	}
+	return fmt.Sprintf("echo test | %s -a %s %s", words, c.name, c.who.Address)
+}
+
+// shortFile is the configuration file, as people write it.
+func (c *conversation) shortFile() string {
+	below, err := filepath.Rel(c.Paths.Home, c.file)
+	if c.Paths.Home != "" && err == nil && filepath.IsLocal(below) {
+		return "~/" + filepath.ToSlash(below)
+	}
+	return c.file
+}
+
+// usual is where the configurations are that need no name.
+func (c *conversation) usual() config.Paths {
+	return config.Find("", func(string) string { return "" }, c.Identity)
 }
 
 // where says where the account's secret is or, of access tokens, what brings them.
 func (c *conversation) where() string {
 	switch {
 	case !c.ref.IsOAuth2():
-		return "its secret is in " + c.ref.String()
+		return "the password is in " + placeName(c.ref)
 	case c.byClient():
-		return "its access tokens are from " + c.ref.String()
+		return "access tokens come from " + c.ref.String()
 	}
-	return "its refresh token is in " + c.account().Refresh().String()
+	return "the refresh token is in " + placeName(c.account().Refresh())
 }
 
 // explainCredential says how root gives systemd the password of a credential, and the
@@ -178,7 +211,7 @@ func (c *conversation) explainCredential() {
 		return
 	}
 	lines, who := c.unit()
-	c.printf(`as root, give systemd the password, and the service the credential:
+	c.printf(`As root, give the password to systemd, and the credential to the service:
     install -d -m 700 /etc/credstore.encrypted
     systemd-ask-password -n | systemd-creds encrypt --name=%[1]s - /etc/credstore.encrypted/%[1]s
     systemctl edit SERVICE
@@ -193,7 +226,7 @@ with these lines:
 // service it has to be: a file is only used by its owner and, if that is root,
 // by all who can read it.
 func (c *conversation) unit() (lines, who string) {
-	usual := config.Find("", func(string) string { return "" }, c.Identity)
+	usual := c.usual()
 	forOthers := "for a service of another user, let root write the account to " + usual.System + ", by --config"
 	switch isRoot := c.Identity.UID == 0; {
 	case c.file == usual.System, isRoot && c.file != usual.User:
@@ -222,10 +255,10 @@ func (c *conversation) printVariables() error {
 		c.printf("SENDOFF_FROM=%s\n", c.who.Address)
 	}
 	if c.ref.Text() == containerSecret {
-		c.show(`give the container these variables, and the password as its secret sendoff; with podman:
+		c.show(`Give the container these variables, and the password as the secret "sendoff"; with podman:
     podman secret create sendoff -
     podman run --secret sendoff --env-file FILE ...
-with docker, a file that holds it, and that root or the container's user owns:
+With docker, the password in a file that root or the container's user owns:
     docker run -v /FOLDER/sendoff:%s:ro --env-file FILE ...`, strings.TrimPrefix(containerSecret, fileSource))
 	}
 	return nil

@@ -1,6 +1,7 @@
 package setup
 
 import (
+	"cmp"
 	"context"
 	"strings"
 
@@ -16,13 +17,13 @@ import (
 func (c *conversation) register(ctx context.Context) error {
 	name := c.ref.Provider()
 	_, unknown := c.config.Provider(name)
-	switch given := c.ClientID != "" || c.ClientSecretFile != "" || c.Tenant != ""; {
+	switch given := c.ClientID != "" && !c.typedClient || c.ClientSecretFile != "" || c.Tenant != ""; {
 	case given && name == "":
-		return status.Usage.Errorf("a client id is for access tokens: it stands only with --secret oauth2:NAME")
+		return status.Usage.Errorf("--client-id, --client-secret-file and --tenant can only be used with --secret oauth2:NAME")
 	case given && unknown == nil:
-		return status.Usage.Errorf("the configuration has [oauth2.%s] already; change its client id there", name)
+		return status.Usage.Errorf("the configuration has [oauth2.%s] already; change the client ID there", name)
 	case name == "" && c.Flow != "":
-		return status.Usage.Errorf("--flow is for --secret oauth2:NAME")
+		return status.Usage.Errorf("--flow can only be used with --secret oauth2:NAME")
 	case name == "" || unknown == nil:
 		return nil
 	}
@@ -30,11 +31,13 @@ func (c *conversation) register(ctx context.Context) error {
 	if !ok {
 		return unknown
 	}
-	if c.ClientID == "" && c.There {
-		c.show("%s gives access tokens to programs that it knows: you need a registration (a client id) of your own; the README says how to get one", name)
+	if c.There {
+		if ok, err := c.askClient(providerName(name)); err != nil || !ok {
+			return cmp.Or(err, status.Usage.Errorf("%s requires an OAuth client ID: run sendoff --setup again when you have one", providerName(name)))
+		}
 	}
 	c.registration = edit.NewProvider(name)
-	id, err := c.answer(c.ClientID, question{text: "the client id", flag: "--client-id ID", check: visible})
+	id, err := c.answer(c.ClientID, question{needs: "an OAuth client ID", give: "give --client-id ID", check: visible})
 	if err != nil {
 		return err
 	}
@@ -46,13 +49,23 @@ func (c *conversation) register(ctx context.Context) error {
 		return nil
 	}
 	tenant := c.Tenant
-	if tenant == "" && c.There && !c.Yes {
-		tenant, err = c.ask(question{text: "the tenant, if the registration is for one organisation", standard: provider.Tenant, flag: "--tenant NAME", check: visible})
+	if tenant == "" && c.There {
+		tenant, err = c.ask(question{text: "Microsoft tenant, if the registration is for one organisation", standard: provider.Tenant, check: visible})
 	}
 	if tenant != provider.Tenant {
 		c.registration.Set("tenant", tenant)
 	}
 	return err
+}
+
+// providerName returns what people call a provider of access tokens.
+func providerName(name string) string {
+	for _, row := range logins {
+		if row.tokens == "oauth2:"+name {
+			return row.provider
+		}
+	}
+	return name
 }
 
 // answer returns what an option has given, or asks.
@@ -61,7 +74,7 @@ func (c *conversation) answer(given string, q question) (string, error) {
 		return c.ask(q)
 	}
 	if err := q.check(given); err != nil {
-		return "", status.Usage.Errorf("%s: %w", strings.Fields(q.flag)[0], err)
+		return "", status.Usage.Errorf("%s: %w", strings.Fields(q.give)[1], err)
 	}
 	return given, nil
 }
@@ -72,9 +85,9 @@ func (c *conversation) askClientSecret(ctx context.Context) (err error) {
 	switch {
 	case c.ClientSecretFile != "":
 		c.clientSecret, err = c.readSecret(ctx, "--client-secret-file", c.ClientSecretFile)
-	case c.There && c.ClientID == "":
+	case c.typedClient:
 		var text string
-		if text, err = c.Person.Secret("its client secret, if it has one: "); text != "" && err == nil {
+		if text, err = c.Person.Secret("OAuth client secret, if there is one: "); text != "" && err == nil {
 			c.clientSecret, err = credential.NewSecret(text)
 			err = status.Usage.Wrap(err)
 		}

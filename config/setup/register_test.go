@@ -37,7 +37,7 @@ func (s *stage) consenting(t *testing.T) *config.OAuth2 {
 // A person who wants access tokens says what the provider knows us by, and gets
 // a table for it.
 func TestRegister(t *testing.T) {
-	s := newStage(t, "", "", "oauth2", "cron", "work", "", "123.apps.example")
+	s := newStage(t, "oauth2", "123.apps.example", "cron")
 	s.Address, s.passwords = "ann@gmail.com", []string{"client secret"}
 	known := s.consenting(t)
 	s.Try = func(context.Context, Trial) (Seen, error) { return Seen{Mechanisms: []string{"PLAIN", "XOAUTH2"}}, nil }
@@ -48,12 +48,12 @@ func TestRegister(t *testing.T) {
 client-id = "123.apps.example"
 client-secret = "file:~/.config/sendoff/oauth2-google.secret"
 
-[accounts.work]
+[accounts.gmail]
 server = "smtps://smtp.gmail.com"
 user = "ann@gmail.com"
 from = "ann@gmail.com"
 secret = "oauth2:google"
-refresh-token = "file:~/.config/sendoff/work.secret"
+refresh-token = "file:~/.config/sendoff/gmail.secret"
 `
 	if got := s.file(t); got != want {
 		t.Errorf("written:\n%swant:\n%s", got, want)
@@ -77,10 +77,10 @@ func TestClientSecretWrong(t *testing.T) {
 		want  string
 	}{
 		{[]string{"right"}, "", ""},
-		{[]string{"wrong", "right"}, "", "nothing is written: the provider refuses: invalid_client"},
-		{nil, "wrong", "nothing is written: the provider refuses: invalid_client"},
+		{[]string{"wrong", "right"}, "", "account not saved: the provider refuses: invalid_client"},
+		{nil, "wrong", "account not saved: the provider refuses: invalid_client"},
 	} {
-		s := newStage(t, "", "", "oauth2", "cron", "work", "", "123.apps.example")
+		s := newStage(t, "oauth2", "123.apps.example", "cron")
 		s.Address, s.passwords = "ann@gmail.com", tt.typed
 		if tt.file != "" {
 			s.ClientSecretFile = filepath.Join(s.Paths.Home, "given")
@@ -113,7 +113,7 @@ func TestRegisterForEverybody(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("no modes")
 	}
-	s := newStage(t, "", "", "oauth2", "cron", "work", "", "123.apps.example")
+	s := newStage(t, "oauth2", "123.apps.example", "cron")
 	s.Address, s.passwords = "ann@gmail.com", []string{"client secret"}
 	s.Paths.Explicit = filepath.Join(t.TempDir(), "etc", "config.toml")
 	s.consenting(t)
@@ -153,10 +153,10 @@ func TestRegisterByOptions(t *testing.T) {
 		{"there already", office, "oauth2:microsoft", "smtp://smtp.office365.com", "", "", false, "", office},
 		{"there, and another id", office, "oauth2:microsoft", "smtp://smtp.office365.com", "11", "", false, "has [oauth2.microsoft] already", ""},
 		{"no id", "", "oauth2:google", "smtps://smtp.gmail.com", "", "", false, "give --client-id ID", ""},
-		{"an id of no provider", "", "command:pass", "smtps://smtp.gmail.com", "11", "", false, "stands only with --secret oauth2:NAME", ""},
+		{"an id of no provider", "", "command:pass", "smtps://smtp.gmail.com", "11", "", false, "can only be used with --secret oauth2:NAME", ""},
 		{"not built in", "", "oauth2:other", "smtps://smtp.gmail.com", "11", "", false, "the configuration has no [oauth2.other]", ""},
-		{"an id that hides", "", "oauth2:google", "smtps://smtp.gmail.com", "1\u202e1", "", false, "--client-id: it has characters", ""},
-		{"no login", "", "oauth2:google", "smtps://smtp.gmail.com", "11", "", true, "nothing is written: 535", ""},
+		{"an id that hides", "", "oauth2:google", "smtps://smtp.gmail.com", "1\u202e1", "", false, "--client-id: it contains characters", ""},
+		{"no login", "", "oauth2:google", "smtps://smtp.gmail.com", "11", "", true, "account not saved: 535", ""},
 		{"no source", "", "", "smtp://smtp.office365.com", "", "", false, "such as oauth2:microsoft", ""},
 	}
 	for _, tt := range tests {

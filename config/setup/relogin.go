@@ -53,18 +53,17 @@ func (s *Setup) Login(ctx context.Context, all *config.Config, a *config.Account
 
 // sayRenewed says what was stored and changed, and what is left to do.
 func (c *conversation) sayRenewed(ctx context.Context) {
-	did, more := "stored", ""
-	if c.ref.IsOAuth2() {
-		more = "; " + c.where()
-		if c.byClient() {
-			did = "tried" // there is nothing to keep
-		}
-	}
-	if c.ref.IsOAuth2() || c.ref.Writable() {
-		c.printf("%s: %s, for %s at %s%s\n", did, c.ref, c.user, c.item().Host, more)
+	who := fmt.Sprintf("%s at %s", c.user, c.item().Host)
+	switch {
+	case c.byClient():
+		c.printf("Access tokens for %s work; they come from %s\n", who, c.ref)
+	case c.ref.IsOAuth2():
+		c.printf("Refresh token for %s stored in %s\n", who, placeName(c.account().Refresh()))
+	case c.ref.Writable():
+		c.printf("Password for %s stored in %s\n", who, placeName(c.ref))
 	}
 	if len(c.renewal.moved) > 0 {
-		c.printf("changed: account %s, in %s: %s", c.name, c.file, c.renewal.moved)
+		c.printf("Changed account %q in %s: %s", c.name, c.shortFile(), c.renewal.moved)
 	}
 	c.explainCredential()
 	for _, ref := range c.renewal.unused {
@@ -72,10 +71,18 @@ func (c *conversation) sayRenewed(ctx context.Context) {
 			continue
 		}
 		if !ref.Writable() || peek(ctx, c.Store, ref, c.item()) == nil {
-			c.printf("no longer used: %s; delete it if nothing else needs it\n", ref)
+			c.printf("%s is no longer used; delete it if nothing else needs it\n", unusedName(ref))
 		}
 	}
 	c.forgetToken(ctx)
+}
+
+// unusedName returns what is no longer used of a source, to people.
+func unusedName(ref credential.Ref) string {
+	if ref == secret.OfKeyring {
+		return "the password in the keyring"
+	}
+	return placeName(ref)
 }
 
 // forgetToken deletes the refresh token in the place that it had before, unless another
@@ -86,7 +93,7 @@ func (c *conversation) forgetToken(ctx context.Context) {
 		return
 	}
 	if err := c.Store.Delete(ctx, ref, item); err != nil {
-		c.show("the old refresh token is left: %v", err)
+		c.show("the old refresh token could not be deleted: %v", err)
 	}
 }
 
@@ -152,7 +159,7 @@ func (c *conversation) moveToken(ctx context.Context) error {
 	}
 	has := c.renewal.account.Refresh()
 	if has.Kind() == c.place.kind {
-		c.show("%s serves for that", has)
+		c.show("keeping %s", placeName(has))
 		c.refresh = has
 		return nil
 	}
@@ -172,7 +179,7 @@ func (c *conversation) moveSecret(ctx context.Context) (err error) {
 	if i >= 0 {
 		c.ref = others[i]
 		others = slices.Delete(others, i, i+1)
-		c.show("%s serves for that", c.ref)
+		c.show("keeping %s", placeName(c.ref))
 	} else {
 		c.explainPlace()
 		if c.ref, err = c.source(); err != nil {
@@ -201,7 +208,7 @@ func (c *conversation) checkMove(context.Context) error {
 		return nil
 	}
 	if c.renewal.account.File == "" {
-		return status.Usage.Errorf("no file has this account; give it the source %s where it is defined", cmp.Or(c.refresh, c.ref))
+		return status.Usage.Errorf("this account is not in a configuration file: set its secret to %s where it is defined", cmp.Or(c.refresh, c.ref))
 	}
 	if _, _, err := c.target().Check(c.renewal.changeIn(c.name)); err != nil {
 		return err
@@ -217,7 +224,7 @@ func (c *conversation) renew(ctx context.Context) (err error) {
 	case c.ref.IsOAuth2():
 		return c.Authorise(ctx, c.account())
 	case c.Flow != "":
-		return status.Usage.Errorf("--flow is for a source oauth2:NAME, and this secret goes to %s", c.ref)
+		return status.Usage.Errorf("--flow can only be used with the source oauth2:NAME; the secret of this account is %s", c.ref)
 	case !c.ref.Writable():
 		return nil
 	}
@@ -225,9 +232,9 @@ func (c *conversation) renew(ctx context.Context) (err error) {
 		return err
 	}
 	if c.use == nil && c.There && c.ref == secret.OfKeyring {
-		c.show("the keyring is open only while you are logged in here; --for cron, service or container names another place")
+		c.show("This password goes into your keyring, which cron can use only while you are logged in;\nfor cron: sendoff --login %s --for cron", c.name)
 	}
-	c.secret, err = c.typeSecret(fmt.Sprintf("password for %s at %s: ", c.user, c.item().Host))
+	c.secret, err = c.typeSecret(fmt.Sprintf("Password for %s at %s: ", c.user, c.item().Host))
 	if err != nil || len(c.renewal.moved) == 0 || c.ref == secret.OfKeyring {
 		return err // the account's own place, and its own item
 	}

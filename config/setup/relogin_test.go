@@ -46,22 +46,22 @@ func TestLoginFor(t *testing.T) {
 		ring, file                 string // what is kept
 		shown, out                 string
 	}{
-		{"as it is", "", "", "", "", "right", "", "", "stored: keyring, for ann at smtp.example.org"},
-		{"as it is, said", `secret = "keyring"`, "", "-", `secret = "keyring"`, "right", "", "the keyring is open only while", ""},
-		{"a desktop", "", "", "desktop", "", "right", "", "keyring serves for that", ""},
-		{"whatever is there", "", "", "-", "", "right", "", "what is the account for [desktop]", ""},
-		{"cron, asked", "", "", "cron", `secret = "file:~/.config/sendoff/work.secret"`, "", "right", "no keyring is open when cron runs", "changed: account work"},
-		{"cron", `secret = "keyring" # x`, "cron", "", `secret = "file:~/.config/sendoff/work.secret" # x`, "", "right", "no keyring is open when cron runs", "stored: file:~/.config/sendoff/work.secret, for ann"},
-		{"cron, there", `secret = ["keyring", "file:~/.config/sendoff/work.secret"]`, "cron", "", `secret = "file:~/.config/sendoff/work.secret"`, "", "right", "work.secret serves for that", "changed: account work"},
-		{"cron, there behind others' ways", `secret = ["systemd:x", "file:~/.config/sendoff/work.secret"]`, "cron", "", `secret = ["systemd:x", "file:~/.config/sendoff/work.secret"]`, "", "right", "work.secret serves for that", ""},
-		{"a desktop, from a file", `secret = "file:~/.config/sendoff/work.secret"`, "desktop", "", `secret = "keyring"`, "right", "", "never into a file", "secret = \"keyring\""},
-		{"a desktop, after cron", `secret = ["file:~/.config/sendoff/work.secret", "keyring"] # x`, "desktop", "", `secret = "keyring" # x`, "right", "", "", "changed: account work"},
-		{"a desktop, before cron", `secret = ["keyring", "file:~/.config/sendoff/work.secret"]`, "desktop", "", `secret = "keyring"`, "right", "", "", "changed: account work"},
-		{"a desktop, from all", `secret = ["file:/x", "systemd:x", "command:pass", "keyring"]`, "desktop", "", `secret = "keyring"`, "right", "", "", "no longer used: systemd:x"},
-		{"a desktop, from a command", `secret = "command:pass show x"`, "desktop", "", `secret = "keyring"`, "right", "", "open while you are logged in", "no longer used: command pass"},
-		{"a service", `secret = "keyring"`, "service", "", `secret = "systemd:sendoff-work"`, "", "", "that no other process can read", "LoadCredentialEncrypted=sendoff-work:"},
-		{"a service, there", `secret = "systemd:smtp"`, "service", "", `secret = "systemd:smtp"`, "", "", "systemd:smtp serves", "LoadCredentialEncrypted=smtp:"},
-		{"a container", `secret = "file:~/.config/sendoff/work.secret"`, "container", "", `secret = "file:~/.config/sendoff/work.secret"`, "", "", "everything is in variables", "SENDOFF_SERVER=smtps://smtp.example.org\nSENDOFF_USER=ann\nSENDOFF_SECRET=file:/run/secrets/sendoff\n"},
+		{"as it is", "", "", "", "", "right", "", "", "Password for ann at smtp.example.org stored in the keyring"},
+		{"as it is, said", `secret = "keyring"`, "", "-", `secret = "keyring"`, "right", "", "for cron: sendoff --login work --for cron", ""},
+		{"a desktop", "", "", "desktop", "", "right", "", "keeping the keyring", ""},
+		{"whatever is there", "", "", "-", "", "right", "", "Where will this account be used? 1-4 [1]: ", ""},
+		{"cron, asked", "", "", "cron", `secret = "file:~/.config/sendoff/work.secret"`, "", "right", "2) cron and scripts: password in a file", "Changed account \"work\""},
+		{"cron", `secret = "keyring" # x`, "cron", "", `secret = "file:~/.config/sendoff/work.secret" # x`, "", "right", "cron cannot open a keyring", "Password for ann at smtp.example.org stored in ~/.config/sendoff/work.secret"},
+		{"cron, there", `secret = ["keyring", "file:~/.config/sendoff/work.secret"]`, "cron", "", `secret = "file:~/.config/sendoff/work.secret"`, "", "right", "keeping ~/.config/sendoff/work.secret", "Changed account \"work\""},
+		{"cron, there behind others' ways", `secret = ["systemd:x", "file:~/.config/sendoff/work.secret"]`, "cron", "", `secret = ["systemd:x", "file:~/.config/sendoff/work.secret"]`, "", "right", "keeping ~/.config/sendoff/work.secret", ""},
+		{"a desktop, from a file", `secret = "file:~/.config/sendoff/work.secret"`, "desktop", "", `secret = "keyring"`, "right", "", "goes into your keyring", "secret = \"keyring\""},
+		{"a desktop, after cron", `secret = ["file:~/.config/sendoff/work.secret", "keyring"] # x`, "desktop", "", `secret = "keyring" # x`, "right", "", "", "Changed account \"work\""},
+		{"a desktop, before cron", `secret = ["keyring", "file:~/.config/sendoff/work.secret"]`, "desktop", "", `secret = "keyring"`, "right", "", "", "Changed account \"work\""},
+		{"a desktop, from all", `secret = ["file:/x", "systemd:x", "command:pass", "keyring"]`, "desktop", "", `secret = "keyring"`, "right", "", "", "systemd:x is no longer used"},
+		{"a desktop, from a command", `secret = "command:pass show x"`, "desktop", "", `secret = "keyring"`, "right", "", "open while you are logged in", "command pass is no longer used"},
+		{"a service", `secret = "keyring"`, "service", "", `secret = "systemd:sendoff-work"`, "", "", "decrypts for the service alone", "LoadCredentialEncrypted=sendoff-work:"},
+		{"a service, there", `secret = "systemd:smtp"`, "service", "", `secret = "systemd:smtp"`, "", "", "keeping systemd:smtp", "LoadCredentialEncrypted=smtp:"},
+		{"a container", `secret = "file:~/.config/sendoff/work.secret"`, "container", "", `secret = "file:~/.config/sendoff/work.secret"`, "", "", "The account goes into variables", "SENDOFF_SERVER=smtps://smtp.example.org\nSENDOFF_USER=ann\nSENDOFF_SECRET=file:/run/secrets/sendoff\n"},
 	}
 	for _, tt := range tests {
 		s := newStage(t, strings.TrimPrefix(tt.answers, "-"))
@@ -99,7 +99,7 @@ func TestLoginForToken(t *testing.T) {
 		{"cron", "refresh-token = \"keyring\"\n", "cron", "", inFile, "file:~/.config/sendoff/work.secret", ""},
 		{"a service", "", "service", "", inFile, "file:~/.config/sendoff/work.secret", ""},
 		{"there", inFile, "service", "", inFile, "file:~/.config/sendoff/work.secret", ""},
-		{"a container", "", "container", "", "", "none", "variables cannot hold a provider"},
+		{"a container", "", "container", "", "", "none", "OAuth in a container needs a configuration file"},
 		{"nobody's consent", "", "cron", "", "", "", ""},
 	}
 	for _, tt := range tests {
@@ -123,9 +123,9 @@ func TestLoginForToken(t *testing.T) {
 		if got != text+tt.want || asked != tt.refresh {
 			t.Errorf("%s: left\n%s\nthe refresh token is in %q, want %q", tt.name, got, asked, tt.refresh)
 		}
-		said := "stored: oauth2:own, for ann at smtp.example.org; its refresh token is in " + cmp.Or(tt.refresh, "keyring") + "\n"
+		said := "Refresh token for ann at smtp.example.org stored in " + strings.TrimPrefix(strings.Replace(cmp.Or(tt.refresh, "keyring"), "keyring", "the keyring", 1), "file:") + "\n"
 		if tt.name == "nobody's consent" {
-			said = "tried: oauth2:own, for ann at smtp.example.org; its access tokens are from oauth2:own\n"
+			said = "Access tokens for ann at smtp.example.org work; they come from oauth2:own\n"
 		}
 		if err == nil && !strings.HasPrefix(s.out.String(), said) {
 			t.Errorf("%s: said\n%s\nwant %s", tt.name, s.out.String(), said)
@@ -142,9 +142,9 @@ func TestLoginForFails(t *testing.T) {
 		want            status.Kind
 		words           string
 	}{
-		{"no such use", work, "laptop", false, status.Usage, "--for takes desktop"},
+		{"no such use", work, "laptop", false, status.Usage, "--for can only be desktop, cron, service or container"},
 		{"not a table", "accounts.work.server = \"smtps://smtp.example.org\"\naccounts.work.user = \"ann\"\n", "cron", false, status.Config, `write into the account secret = "file:~/.config/sendoff/work.secret"`},
-		{"no keyring", work + "secret = \"command:pass\"\n", "desktop", true, status.Credential, "--for cron keeps the secret in a file"},
+		{"no keyring", work + "secret = \"command:pass\"\n", "desktop", true, status.Credential, "to keep the password in a file, use --for cron"},
 		{"nothing to write to", work + "secret = \"command:pass\"\n", "", false, status.Credential, "cannot be written"},
 	}
 	for _, tt := range tests {
@@ -194,7 +194,7 @@ func TestLoginLeavesFile(t *testing.T) {
 		if text, err := os.ReadFile(file); there && (err != nil || string(text) != "old\n") {
 			t.Errorf("the file has %q, %v", text, err)
 		}
-		const said = "no longer used: file:~/old.secret; delete it if nothing else needs it\n"
+		const said = "~/old.secret is no longer used; delete it if nothing else needs it\n"
 		if strings.Contains(s.out.String(), said) != there {
 			t.Errorf("a file is there: %t; said:\n%s", there, s.out.String())
 		}

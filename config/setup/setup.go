@@ -24,8 +24,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 
 	"sendoff/config"
 	"sendoff/config/cmdline"
@@ -61,6 +59,8 @@ type Setup struct {
 	Provide func(*config.OAuth2)
 	// Withdraw forgets what Authorise has kept.
 	Withdraw func(context.Context, *config.Account) error
+	// Renew gets a new secret for an account of the configuration.
+	Renew func(ctx context.Context, account string) error
 	// Try tries an account that is nowhere yet, and says what it has seen.
 	Try func(context.Context, Trial) (Seen, error)
 }
@@ -99,9 +99,12 @@ type conversation struct {
 	ref       credential.Ref                // the source of the secret; zero: none, or not settled yet
 	secret    credential.Secret             // zero: it is in its place already
 	refresh   credential.Ref                // the place of a refresh token; zero: the keyring, or none
+	sure      bool                          // the user's name is known, and need not be asked for
 	renewal   *renewal                      // nil: the account is new
+	another   bool                          // the person wants an account beside one that is like it
 	undo      []func(context.Context) error // what was kept for an account that is not written yet
 
+	typedClient  bool              // the client ID is the person's answer
 	registration *edit.Table       // what a provider of access tokens needs
 	clientSecret credential.Secret // zero: it has none
 	clientRef    credential.Ref    // of the client secret
@@ -109,15 +112,18 @@ type conversation struct {
 
 // steps is the way to an account.
 var steps = [...]func(*conversation, context.Context) error{
+	(*conversation).checkFirst,
 	(*conversation).nameUse,
 	(*conversation).checkSource,
 	(*conversation).askAddress,
+	(*conversation).meetAddress,
 	(*conversation).findServer,
 	(*conversation).connect,
 	(*conversation).askUser,
+	(*conversation).meetUser,
 	(*conversation).chooseLogin,
 	(*conversation).chooseUse,
-	(*conversation).askName,
+	(*conversation).nameAccount,
 	(*conversation).choosePlace,
 	(*conversation).register,
 	(*conversation).checkTarget,
@@ -125,11 +131,17 @@ var steps = [...]func(*conversation, context.Context) error{
 	(*conversation).keepSecret,
 }
 
+// errOver ends a conversation with nothing left to do, and is no failure.
+var errOver = errors.New("nothing left to do")
+
 // Run has the conversation, until ctx ends. When it returns nil, the account has
-// worked, or Force is set, and it is where its use wants it; otherwise nothing was
-// written.
+// worked, or Force is set, and it is where its use wants it; or the person has chosen
+// to renew another account's secret, or to stop. Otherwise nothing was written.
 func (s *Setup) Run(ctx context.Context) error {
 	c := &conversation{Setup: s, file: s.Paths.User}
+	if s.Yes {
+		s.There, s.quiet = false, true
+	}
 	var err error
 	if c.config, err = c.load(); err != nil {
 		return err
@@ -147,16 +159,21 @@ func (s *Setup) Run(ctx context.Context) error {
 }
 
 // undone takes back what was kept until err, although the person may have gone, and
-// says that.
+// says that no account came of it. An answer that is missing or wrong says so itself.
 func (c *conversation) undone(ctx context.Context, err error) error {
 	var left error
 	for _, undo := range c.undo {
 		left = errors.Join(left, undo(context.WithoutCancel(ctx)))
 	}
-	if left != nil {
-		return fmt.Errorf("%w; the account is not written, but something is left: %v", err, left)
+	switch {
+	case left != nil:
+		return fmt.Errorf("account not saved: %w; and this could not be removed again: %v", err, left)
+	case errors.Is(err, errOver):
+		return nil
+	case status.KindOf(err) == status.Usage:
+		return err
 	}
-	return fmt.Errorf("nothing is written: %w", err)
+	return fmt.Errorf("account not saved: %w", err)
 }
 
 // load reads the configuration that is there, which must be good.
@@ -172,7 +189,7 @@ func (c *conversation) load() (*config.Config, error) {
 		}
 	}
 	if c.file == "" && c.For != "container" { // for which no file is written
-		return nil, status.Config.Errorf("there is no home for a configuration; name a file with --config")
+		return nil, status.Config.Errorf("there is no home folder for a configuration; name a file with --config")
 	}
 	return config.Load(c.Paths)
 }
@@ -199,282 +216,6 @@ func (c *conversation) checkSource(context.Context) (err error) {
 	return nil
 }
 
-func (c *conversation) askAddress(context.Context) error {
-	check := func(text string) (err error) {
-		a, err := envelope.Parse(text)
-		if err == nil {
-			c.who, err = discover.NewAddress(a)
-		}
-		return err
-	}
-	if c.Address != "" {
-		return status.Usage.Wrap(check(c.Address))
-	}
-	_, err := c.ask(question{text: "your mail address", flag: "it as in --setup=ADDRESS", check: check})
-	return err
-}
-
-// findServer asks one source after the other, and the person at last.
-func (c *conversation) findServer(ctx context.Context) error {
-	named := question{text: "the server for sending, such as smtps://HOST, or a provider such as sendgrid", flag: "--server URL", check: func(text string) error {
-		server, err := discover.ParseServer(text)
-		if err == nil {
-			err = c.take(&discover.Finding{Server: server})
-		}
-		return err
-	}}
-	if c.Server != "" {
-		_, err := c.answer(c.Server, named)
-		return err
-	}
-	f := &discover.Finder{Address: c.who, Try: func(ctx context.Context, s config.Server) error {
-		_, err := c.Try(ctx, Trial{Account: c.unnamed(s)})
-		return err
-	}}
-	var unproven *discover.Finding
-	for _, source := range discover.Sources {
-		found, err := c.consult(ctx, f, source)
-		if status.KindOf(err) == status.Config || status.KindOf(err) == status.NoInput {
-			return err
-		}
-		if err != nil {
-			c.show("%s: %v", source.Name, err)
-			continue
-		}
-		c.show("%s: %s", source.Name, found.Server)
-		ok, err := c.agree(found)
-		if err != nil {
-			return err
-		}
-		if ok {
-			return c.take(found)
-		}
-		if unproven == nil && found.Unproven != "" {
-			unproven = found
-		}
-	}
-	if unproven != nil && !c.There {
-		return status.Insecure.Errorf("%s; if it is right, say --server %s", unproven.Unproven, unproven.Server)
-	}
-	_, err := c.ask(named)
-	return err
-}
-
-// consult asks one source, with the person's consent where it takes that.
-func (c *conversation) consult(ctx context.Context, f *discover.Finder, s discover.Source) (*discover.Finding, error) {
-	if s.Ask != "" && !c.ISPDB {
-		if !c.There {
-			return nil, errors.New("not asked, without --ispdb")
-		}
-		ok, err := c.yes(strings.ReplaceAll(s.Ask, "DOMAIN", c.who.ASCII), false, "--ispdb")
-		if err != nil {
-			return nil, err
-		}
-		if !ok {
-			return nil, errors.New("not asked")
-		}
-	}
-	return s.Look(f, ctx)
-}
-
-// agree reports whether a finding, which the person has seen, is to be taken.
-func (c *conversation) agree(f *discover.Finding) (bool, error) {
-	switch {
-	case f.Unproven != "" && c.There:
-		c.show("%s", f.Unproven)
-		return c.yes("is "+f.Server.Name()+" the right server?", false, "--server URL")
-	case f.Unproven != "":
-		c.show("%s", f.Unproven)
-		return false, nil
-	case c.Yes:
-		return true, nil
-	}
-	return c.yes("use it?", true, "--yes, or --server URL for another")
-}
-
-// take makes a finding the account's server.
-func (c *conversation) take(f *discover.Finding) error {
-	f.Complete(c.who)
-	c.server, c.login, c.tokens, c.user = f.Server, f.Login, logins[f.Login].tokens, f.User
-	if f.Remark != "" && !c.ref.IsOAuth2() { // it is about the password
-		c.show("%s", f.Remark)
-	}
-	if f.Server.Port == 0 || f.Server.Way().LMTP {
-		return status.Usage.Errorf("only an account that sends by SMTP to a host with a port can be set up; sendoff.toml(5) shows the others")
-	}
-	return nil
-}
-
-// connect shows what the server is like, before it learns whose account it is to be.
-func (c *conversation) connect(ctx context.Context) error {
-	seen, err := c.Try(ctx, Trial{Account: c.unnamed(c.server)})
-	for _, line := range seen.Lines {
-		c.show("%s", line)
-	}
-	if err != nil {
-		return c.forced(err)
-	}
-	takesToken := func(m string) bool { return m == "XOAUTH2" || m == "OAUTHBEARER" }
-	if c.tokens == "" && len(seen.Mechanisms) > 0 && !slices.ContainsFunc(seen.Mechanisms, func(m string) bool { return !takesToken(m) }) {
-		c.login = discover.OAuth2
-	}
-	c.offered = seen.Mechanisms
-	c.anonymous = len(seen.Mechanisms) == 0 && c.User == ""
-	return nil
-}
-
-// forced returns err, or shows it where it does not count.
-func (c *conversation) forced(err error) error {
-	if !c.Force {
-		return err
-	}
-	c.show("%v", err)
-	return nil
-}
-
-func (c *conversation) askUser(context.Context) (err error) {
-	switch {
-	case c.User != "":
-	case c.anonymous:
-		c.user = ""
-		c.show("this server wants no login")
-		return nil
-	case c.user != "" && (c.Yes || !c.There):
-		return nil
-	}
-	c.user, err = c.answer(c.User, question{text: "user name", standard: c.user, flag: "--user NAME", check: visible})
-	return err
-}
-
-// visible says what is wrong with an answer that does not show as what it is.
-func visible(answer string) error {
-	if status.Printable(answer) != answer {
-		return errors.New("it has characters that cannot be seen")
-	}
-	return nil
-}
-
-// askName finds a name that the configuration does not have yet.
-func (c *conversation) askName(context.Context) error {
-	check := func(name string) error {
-		switch {
-		case !config.IsName(name):
-			return fmt.Errorf("an account's name may hold only letters, digits and -_.+@, and may not begin with a dash or a dot")
-		case c.taken(name):
-			return fmt.Errorf("there is an account %s already, in %s", name, c.file)
-		}
-		c.name = name
-		return nil
-	}
-	if a := c.twin(); a != nil && c.Account == "" && !c.isContainer() {
-		return status.Usage.Errorf("account %s, in %s, logs in there as %s already; if only the password has changed: sendoff --login %s; for another account give --account NAME", a.Name, c.file, a.User, a.Name)
-	}
-	label, _, _ := strings.Cut(c.who.ASCII, ".")
-	standard := label
-	for n := 2; c.taken(standard); n++ {
-		standard = fmt.Sprintf("%s-%d", label, n)
-	}
-	if c.Account == "" && (!c.There || c.Yes || c.isContainer()) {
-		return check(standard)
-	}
-	_, err := c.answer(c.Account, question{text: "a name for the account", standard: standard, flag: "--account NAME", check: check})
-	return err
-}
-
-// twin returns the account of the file that is the same but for its name and its
-// password; nil if there is none.
-func (c *conversation) twin() *config.Account {
-	this := c.account()
-	address, _ := this.Address()
-	for _, a := range c.config.Accounts {
-		if other, _ := a.Address(); other.Key() != address.Key() {
-			continue
-		}
-		if a.File == c.file && a.User == this.User && a.Servers[0].Identity() == this.Servers[0].Identity() {
-			return a
-		}
-	}
-	return nil
-}
-
-// taken reports whether the file has an account of that name. One of another
-// file may be replaced.
-func (c *conversation) taken(name string) bool {
-	return slices.ContainsFunc(c.config.Accounts, func(a *config.Account) bool { return a.Name == name && a.File == c.file })
-}
-
-// tries is how often a person may mistype a secret.
-const tries = 3
-
-// prove logs in, and sends the test mail.
-func (c *conversation) prove(ctx context.Context) error {
-	for n := 1; ; n++ {
-		if c.user != "" {
-			row := logins[c.login]
-			if err := row.get(c, ctx, row.what); err != nil {
-				return err
-			}
-			if err := c.ready(); err != nil {
-				return err
-			}
-		}
-		_, err := c.Try(ctx, Trial{Account: c.account(), Secret: c.secret, To: c.who.Address, Mail: c.mail()})
-		typed := c.There && c.PasswordFile == "" && !c.secret.IsZero()
-		if status.KindOf(err) == status.AuthFailed && typed && n < tries && !c.Force {
-			c.show("%v", err)
-			continue
-		}
-		switch {
-		case err != nil && ctx.Err() != nil:
-			return err
-		case err != nil:
-			return c.forced(err)
-		case !c.NoTest:
-			c.show("a test mail is on its way to %s", c.who.Address)
-		}
-		if err == nil {
-			c.bind(ctx)
-		}
-		return nil
-	}
-}
-
-// bound are the mechanisms that bind a login to its TLS connection, so that nobody
-// can stand between, whatever certificate they have. Many servers that offer them
-// have no keys for them of most users.
-var bound = [...]string{"SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS"}
-
-// bind tries once, with a password that is right, whether a login can be bound to
-// its TLS connection; then the account names that mechanism.
-func (c *conversation) bind(ctx context.Context) {
-	i := slices.IndexFunc(bound[:], func(m string) bool { return slices.Contains(c.offered, m) })
-	if i < 0 || c.user == "" || c.ref.IsOAuth2() || c.isContainer() {
-		return
-	}
-	a := c.account()
-	a.Auth = config.List[string]{bound[i]}
-	if _, err := c.Try(ctx, Trial{Account: a, Secret: c.secret, To: c.who.Address}); err == nil {
-		c.auth = bound[i]
-		c.show("the login works by %s, too, which nobody on the way can misuse: it is what auth names", c.auth)
-	}
-}
-
-// ready says, before anything is sent, what would keep the secret from a place
-// that was named; the others are known to be good.
-func (c *conversation) ready() error {
-	if c.Secret == "" || c.secret.IsZero() || c.isContainer() {
-		return nil
-	}
-	return c.Store.Ready(c.ref, c.item())
-}
-
-func (c *conversation) mail() string {
-	if c.NoTest {
-		return ""
-	}
-	return fmt.Sprintf("From: <%s>\nTo: <%[1]s>\nSubject: sendoff works\n\nThis is the test mail of sendoff --setup. It went through %s.\n", c.who.Address, c.server)
-}
-
 // account returns the account as far as it is known.
 func (c *conversation) account() *config.Account {
 	if c.renewal != nil {
@@ -498,14 +239,6 @@ func (c *conversation) unnamed(server config.Server) *config.Account {
 		a.From = config.List[config.Pattern]{from}
 	}
 	return a
-}
-
-// keepSecret sees to it that no other secret is lost to the one that has worked.
-func (c *conversation) keepSecret(ctx context.Context) error {
-	if c.secret.IsZero() || !c.ref.Writable() || c.isContainer() {
-		return nil
-	}
-	return c.guard(ctx, c.ref, c.secret)
 }
 
 // item is the user and the host that the secret is for.

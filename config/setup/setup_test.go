@@ -90,12 +90,12 @@ func (s *stage) file(t *testing.T) string {
 
 // A person answers everything, and mistypes the password once.
 func TestPerson(t *testing.T) {
-	s := newStage(t, "no address", "ann@gmail.com", "y", "", "certificate", "password", "kitchen", "desktop", "-x", "work")
+	s := newStage(t, "no address", "ann@gmail.com", "certificate", "3", "1", "kitchen", "5", "1")
 	s.passwords = []string{"wrong", "right"}
 	if err := s.Run(t.Context()); err != nil {
 		t.Fatalf("%v\n%s", err, s.shown.String())
 	}
-	const want = "[accounts.work]\nserver = \"smtps://smtp.gmail.com\"\nuser = \"ann@gmail.com\"\nfrom = \"ann@gmail.com\"\nsecret = \"keyring\"\n"
+	const want = "[accounts.gmail]\nserver = \"smtps://smtp.gmail.com\"\nuser = \"ann@gmail.com\"\nfrom = \"ann@gmail.com\"\nsecret = \"keyring\"\n"
 	if got := s.file(t); got != want {
 		t.Errorf("written:\n%swant:\n%s", got, want)
 	}
@@ -105,13 +105,21 @@ func TestPerson(t *testing.T) {
 	if len(s.trials) != 2 {
 		t.Errorf("trials: %q", s.trials)
 	}
-	for _, words := range []string{"app password", "please answer password or oauth2", "--for takes desktop, cron", "535 wrong", "may hold only letters"} {
+	for _, words := range []string{"App password for ann@gmail.com at smtp.gmail.com", "from 1 to 2", "from 1 to 4", "535 wrong", "  1) this desktop: password in your keyring\n"} {
 		if !strings.Contains(s.shown.String(), words) {
 			t.Errorf("not shown: %s", words)
 		}
 	}
 	if strings.Contains(s.shown.String()+s.out.String(), "right") {
 		t.Error("the password is shown")
+	}
+	if want := "Saved account \"gmail\" in ~/.config/sendoff/config.toml; the password is in the keyring\nTry it: echo test | sendoff -a gmail ann@gmail.com\n"; s.out.String() != want {
+		t.Errorf("said:\n%swant:\n%s", s.out.String(), want)
+	}
+	for line := range strings.Lines(strings.ReplaceAll(s.shown.String(), "]: ", "]: \n") + s.out.String()) {
+		if len(line) > listWidth+1 {
+			t.Errorf("%d columns: %s", len(line), line)
+		}
 	}
 }
 
@@ -130,7 +138,7 @@ func TestBoundLogin(t *testing.T) {
 		{"SCRAM-SHA-1-PLUS PLAIN", false, "SCRAM-SHA-1-PLUS", "ann@gmail.com wrong; ann@gmail.com right; ann@gmail.com right SCRAM-SHA-1-PLUS"},
 		{"SCRAM-SHA-256 PLAIN", false, "", "ann@gmail.com wrong; ann@gmail.com right"},
 	} {
-		s := newStage(t, "ann@gmail.com", "y", "", "password", "desktop", "work")
+		s := newStage(t, "ann@gmail.com", "password", "desktop")
 		s.passwords, s.offered, s.keyless = []string{"wrong", "right"}, strings.Fields(tt.offered), tt.keyless
 		if err := s.Run(t.Context()); err != nil {
 			t.Fatalf("%v\n%s", err, s.shown.String())
@@ -147,7 +155,7 @@ func TestBoundLogin(t *testing.T) {
 
 // Who types a wrong password three times, or goes away, leaves nothing behind.
 func TestNothingWritten(t *testing.T) {
-	const all = "ann@gmail.com\ny\n\n\ncron\nwork"
+	const all = "ann@gmail.com\n\ncron"
 	tests := []struct {
 		name, answers string
 		passwords     []string
@@ -157,9 +165,9 @@ func TestNothingWritten(t *testing.T) {
 		{"no password", all, nil, status.NoInput},
 		{"empty passwords", all, []string{"", "", "", "right"}, status.Usage},
 		{"gone at the begin", "", nil, status.NoInput},
-		{"gone at the server", "ann@gmail.com", nil, status.NoInput},
-		{"gone at the login", "ann@gmail.com\ny\n", nil, status.NoInput},
-		{"gone at the use", "ann@gmail.com\ny\n\n", nil, status.NoInput},
+		{"gone at the login", "ann@gmail.com", nil, status.NoInput},
+		{"gone at the client ID", "ann@gmail.com\n2", nil, status.NoInput},
+		{"gone at the use", "ann@gmail.com\n1", nil, status.NoInput},
 	}
 	for _, tt := range tests {
 		s := newStage(t)
@@ -182,13 +190,13 @@ func TestSetupSpares(t *testing.T) {
 		force, isThere                   bool
 		want, file                       string
 	}{
-		{"no", "desktop", "", "theirs", "n", false, true, "keyring keeps the secret that it holds", ""},
+		{"no", "desktop", "", "theirs", "n", false, true, "keyring contains another secret already", ""},
 		{"yes", "desktop", "", "theirs", "y", false, true, "", ""},
 		{"nobody to ask", "desktop", "", "theirs", "", false, false, "give --force", ""},
 		{"by force", "desktop", "", "theirs", "", true, false, "", ""},
 		{"the same", "desktop", "", "right", "", false, false, "", ""},
 		{"a file", "cron", "", "theirs", "", false, false, "give --force", ""},
-		{"a file, no", "cron", "", "theirs", "n", false, true, "example.secret keeps the secret that it holds", ""},
+		{"a file, no", "cron", "", "theirs", "n", false, true, "example.secret contains another secret already", ""},
 		{"the same file", "cron", "", "right", "", false, false, "", "example.secret"},
 		{"a file that is named", "cron", "file:~/.config/sendoff/example.secret", "theirs", "", false, false, "give --force", "example.secret"},
 	}
@@ -201,7 +209,7 @@ func TestSetupSpares(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.ring["ann@example.org@smtp.example.org"] = tt.there
-		s.Address, s.Server, s.For, s.Yes, s.PasswordFile = "ann@example.org", "smtps://smtp.example.org", tt.use, true, given
+		s.Address, s.Server, s.User, s.For, s.PasswordFile = "ann@example.org", "smtps://smtp.example.org", "ann@example.org", tt.use, given
 		s.There, s.Force, s.Setup.Secret, s.Account = tt.isThere, tt.force, tt.secret, "example"
 		err = s.Run(t.Context())
 		if err == nil && tt.want != "" || err != nil && (tt.want == "" || !strings.Contains(err.Error(), tt.want)) {
@@ -223,14 +231,14 @@ func TestSetupSpares(t *testing.T) {
 // A server that only takes tokens gets no password, unless the person wants to
 // try. A provider that can be asked is.
 func TestTokens(t *testing.T) {
-	answers := []string{"", "cron", ""}
+	answers := []string{"", "cron"}
 	tests := []struct {
 		name    string
 		answers []string
 		secret  string
 		want    string
 	}{
-		{"no password", append(answers, "n"), "", "takes no password; give --secret SOURCE"},
+		{"no password", append(answers, "n"), "", "accepts only OAuth tokens, not passwords: give --secret SOURCE"},
 		{"a password all the same", append(answers, "y"), "", ""},
 		{"no source", []string{"", ""}, "nonsense:example", "unknown secret source"},
 		{"an account that is still to be", []string{"", "", ""}, "oauth2:example", "the configuration has no [oauth2.example]"},
@@ -260,7 +268,7 @@ func TestDefaultStays(t *testing.T) {
 	}
 	for _, tt := range tests {
 		s := newStage(t)
-		s.Address, s.Server, s.For, s.Yes, s.passwords = "ann@example.org", "smtps://smtp.example.org", "desktop", true, []string{"right"}
+		s.Address, s.Server, s.User, s.For, s.passwords = "ann@example.org", "smtps://smtp.example.org", "ann@example.org", "desktop", []string{"right"}
 		s.Paths.System = filepath.Join(s.Paths.Home, "system.toml")
 		for path, text := range map[string]string{s.Paths.System: tt.system, s.Paths.User: tt.user} {
 			if text == "" {
@@ -291,7 +299,7 @@ func TestDefaultStays(t *testing.T) {
 func TestUserPrintable(t *testing.T) {
 	s := newStage(t)
 	s.Address, s.Server, s.User = "ann@example.org", "smtps://smtp.example.org", "ann\u202egro"
-	if err := s.Run(t.Context()); status.KindOf(err) != status.Usage || !strings.Contains(err.Error(), "--user: it has characters that cannot be seen") {
+	if err := s.Run(t.Context()); status.KindOf(err) != status.Usage || !strings.Contains(err.Error(), "--user: it contains characters that cannot be seen") {
 		t.Errorf("--user: %v", err)
 	}
 	s = newStage(t, "ann\u202egro", "ann", "desktop", "")
@@ -311,11 +319,11 @@ func TestPasswordSlips(t *testing.T) {
 		asked     int
 	}{
 		{true, []string{"", "right"}, "", 2},
-		{true, []string{"", "", "", "right"}, "nothing is written: the secret is empty", 3},
-		{false, []string{"", "right"}, "nothing is written: the secret is empty", 1},
+		{true, []string{"", "", "", "right"}, "the secret is empty", 3},
+		{false, []string{"", "right"}, "the secret is empty", 1},
 	} {
 		s := newStage(t)
-		s.Address, s.Server, s.For, s.Yes, s.PasswordFile, s.passwords = "ann@example.org", "smtps://smtp.example.org", "desktop", true, "-", tt.passwords
+		s.Address, s.Server, s.User, s.For, s.PasswordFile, s.passwords = "ann@example.org", "smtps://smtp.example.org", "ann@example.org", "desktop", "-", tt.passwords
 		s.There = tt.there
 		err := s.Run(t.Context())
 		if tt.want == "" && err != nil || tt.want != "" && (err == nil || err.Error() != tt.want) || len(tt.passwords)-len(s.passwords) != tt.asked {
@@ -342,7 +350,7 @@ func TestConsent(t *testing.T) {
 		{"cron", "theirs", "y", "refresh-token = \"file:~/.config/sendoff/example.secret\"\n"},
 		{"cron", "theirs", "n", "no"},
 	} {
-		s := newStage(t, tt.answer, "", "", "")
+		s := newStage(t, tt.answer)
 		const table = "[oauth2.own]\nclient-id = \"1\"\ntoken-url = \"https://own.example/token\"\nauth-url = \"https://own.example/\"\n"
 		if err := errors.Join(os.MkdirAll(filepath.Dir(s.Paths.User), 0o700), os.WriteFile(s.Paths.User, []byte(table), 0o600)); err != nil {
 			t.Fatal(err)
@@ -352,7 +360,7 @@ func TestConsent(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		s.Address, s.Server, s.Setup.Secret, s.For, s.Yes = "ann@example.org", "smtps://token.example", "oauth2:own", tt.use, true
+		s.Address, s.Server, s.User, s.Setup.Secret, s.For = "ann@example.org", "smtps://token.example", "ann@example.org", "oauth2:own", tt.use
 		asked := 0
 		s.Setup.Authorise = func(_ context.Context, a *config.Account) error {
 			asked++
@@ -366,7 +374,7 @@ func TestConsent(t *testing.T) {
 		}
 		err := s.Run(t.Context())
 		if tt.refresh == "no" {
-			if status.KindOf(err) != status.Usage || !strings.Contains(err.Error(), "example.secret keeps the secret that it holds; give --account for another file") || asked != 0 || s.file(t) != table {
+			if status.KindOf(err) != status.Usage || !strings.Contains(err.Error(), "example.secret contains another secret already: to replace it give --force, to use another file --account NAME") || asked != 0 || s.file(t) != table {
 				t.Errorf("%v; asked %d times, left\n%s", err, asked, s.file(t))
 			}
 			continue
@@ -378,8 +386,8 @@ func TestConsent(t *testing.T) {
 		if got := s.file(t); asked != 1 || !strings.HasPrefix(got, table) || !strings.HasSuffix(got, want) {
 			t.Errorf("asked %d times, written:\n%s", asked, got)
 		}
-		place := cmp.Or(strings.Trim(strings.TrimPrefix(tt.refresh, "refresh-token = "), "\"\n"), "keyring")
-		if said := "; its refresh token is in " + place + "\n"; !strings.Contains(s.out.String(), said) {
+		place := cmp.Or(strings.Trim(strings.TrimPrefix(tt.refresh, "refresh-token = \"file:"), "\"\n"), "the keyring")
+		if said := "the refresh token is in " + place + "\n"; !strings.Contains(s.out.String(), said) {
 			t.Errorf("said\n%s\nwant %s", s.out.String(), said)
 		}
 	}
@@ -396,7 +404,7 @@ func TestRemark(t *testing.T) {
 		if err := errors.Join(os.MkdirAll(filepath.Dir(s.Paths.User), 0o700), os.WriteFile(s.Paths.User, []byte(table), 0o600)); err != nil {
 			t.Fatal(err)
 		}
-		s.Address, s.Setup.Secret, s.For, s.Yes, s.NoTest, s.passwords = "ann@gmail.com", tt.secret, "desktop", true, true, []string{"right"}
+		s.Address, s.Setup.Secret, s.For, s.Yes, s.NoTest, s.PasswordFile, s.passwords = "ann@gmail.com", tt.secret, "desktop", true, true, "-", []string{"right"}
 		s.Setup.Authorise = func(context.Context, *config.Account) error { return errors.New("enough") }
 		s.Setup.Withdraw = func(context.Context, *config.Account) error { return nil }
 		if err := s.Run(t.Context()); err != nil && !strings.Contains(err.Error(), "enough") {
@@ -426,7 +434,7 @@ func TestConsentWithdrawn(t *testing.T) {
 		}
 		s.Setup.Authorise = func(context.Context, *config.Account) error { s.ring[item] = "fresh"; return nil }
 		s.Setup.Withdraw = func(context.Context, *config.Account) error { delete(s.ring, item); return nil }
-		if err := s.Run(t.Context()); status.KindOf(err) != status.AuthFailed || !strings.Contains(err.Error(), "nothing is written") {
+		if err := s.Run(t.Context()); status.KindOf(err) != status.AuthFailed || !strings.Contains(err.Error(), "account not saved") {
 			t.Errorf("got %v", err)
 		}
 		if _, left := s.ring[item]; left != (there != "") {

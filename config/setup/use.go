@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 
 	"sendoff/submit/credential"
@@ -22,32 +24,33 @@ type use struct {
 
 // A place is where a use can get at a secret.
 type place struct {
-	kind secret.Kind // of the sources that serve; 0: a secret of the container, or none
-	why  string
+	kind   secret.Kind // of the sources that serve; 0: a secret of the container, or none
+	choice string      // what it is, in a list of choices; "": there is none
+	why    string      // what is said of it where nobody has chosen
 }
 
 // uses is the table of uses. In a service and in a container a refresh token has
 // to be where it can be replaced, which a credential and a secret are not.
 var uses = [...]use{
 	{
-		"desktop", "you, at this desktop",
-		place{secret.Keyring, "the password goes into the desktop's keyring, which is open while you are logged in, and never into a file"},
-		place{secret.Keyring, "the refresh token goes into the desktop's keyring, which is open while you are logged in"},
+		"desktop", "this desktop",
+		place{secret.Keyring, "password in your keyring", "The password goes into your keyring, which is open while you are logged in."},
+		place{secret.Keyring, "refresh token in your keyring", "The refresh token goes into your keyring, which is open while you are logged in."},
 	},
 	{
-		"cron", "cron and scripts on this machine",
-		place{secret.File, "the password goes into a file that only you can read (mode 0600), because no keyring is open when cron runs"},
-		place{secret.File, "the refresh token goes into a file that only you can read (mode 0600), because no keyring is open when cron runs"},
+		"cron", "cron and scripts",
+		place{secret.File, "password in a file that only you can read", "The password goes into a file that only you can read (mode 0600); cron cannot open a keyring."},
+		place{secret.File, "refresh token in a file that only you can read", "The refresh token goes into a file that only you can read (mode 0600); cron cannot open a keyring."},
 	},
 	{
-		"service", "a service that systemd runs",
-		place{secret.Systemd, "the password becomes a credential that systemd decrypts for that service only, and that no other process can read"},
-		place{secret.File, "the refresh token goes into a file, because it is replaced from time to time, which a credential of systemd cannot be; the service has to run as the user who owns that file"},
+		"service", "a systemd service",
+		place{secret.Systemd, "password as a credential of systemd", "The password becomes a credential that systemd decrypts for the service alone."},
+		place{secret.File, "refresh token in a file of the service's user", "The refresh token goes into a file, because sendoff has to replace it; the service must run as its owner."},
 	},
 	{
 		"container", "a container",
-		place{0, "everything is in variables, and the password in a file that the container's secrets are mounted as; nothing is written here"},
-		place{0, "variables cannot hold a provider of access tokens, nor a refresh token: make a configuration with --for cron --config FOLDER/config.toml, and mount that folder in the container, in the same place and so that it can be written to"},
+		place{0, "password as a secret of the container", "The account goes into variables, the password into a secret of the container; no file is written."},
+		place{0, "", "OAuth in a container needs a configuration file: use --for cron --config FOLDER/config.toml, and mount FOLDER writable at the same place"},
 	},
 }
 
@@ -117,7 +120,8 @@ func useNamed(name string) (*use, error) {
 		}
 		names = append(names, uses[i].name)
 	}
-	return nil, fmt.Errorf("--for takes %s", strings.Join(names, ", "))
+	last := len(names) - 1
+	return nil, fmt.Errorf("--for can only be %s or %s", strings.Join(names[:last], ", "), names[last])
 }
 
 // chooseUse finds out what the account is for, which says where its secret can
@@ -134,22 +138,45 @@ func (c *conversation) chooseUse(ctx context.Context) error {
 	return c.askUse(ctx, isToken)
 }
 
-// askUse asks what the account is for. What suits this machine is offered.
+// askUse asks where the account will be used, among the uses that are possible here.
 func (c *conversation) askUse(ctx context.Context, isToken bool) error {
 	standard := uses[0].name
-	if c.There {
-		if !hasKeyring(ctx, c.Store, c.item()) {
-			standard = "cron"
-			c.show("no keyring is open here, so the desktop is not for now")
+	isOpen := hasKeyring(ctx, c.Store, c.item())
+	if !isOpen {
+		standard = "cron"
+	}
+	if c.quiet {
+		return c.takeUse(standard)
+	}
+	if c.There && !isOpen {
+		c.show("No keyring is available in this session, so \"desktop\" cannot be used now.")
+	}
+	var names []string
+	number := "1"
+	for i := range uses {
+		u := &uses[i]
+		choice := u.place(isToken).choice
+		if choice == "" || u.name == "desktop" && !isOpen || u.name == "service" && runtime.GOOS != "linux" {
+			continue
 		}
-		for i := range uses {
-			c.show("  %-10s %s: %s", uses[i].name, uses[i].about, uses[i].place(isToken).why)
+		names = append(names, u.name)
+		if u.name == standard {
+			number = strconv.Itoa(len(names))
+		}
+		if c.There {
+			c.show("  %d) %s: %s", len(names), u.about, choice)
 		}
 	}
-	_, err := c.ask(question{text: "what is the account for", standard: standard, flag: "--for desktop, cron, service or container", check: func(name string) (err error) {
-		c.use, err = useNamed(name)
+	n, err := c.choose(question{text: fmt.Sprintf("Where will this account be used? 1-%d", len(names)), standard: number,
+		needs: "the place where the account will be used", give: "give --for desktop, cron, service or container"}, names...)
+	if err != nil {
 		return err
-	}})
+	}
+	return c.takeUse(names[n])
+}
+
+func (c *conversation) takeUse(name string) (err error) {
+	c.use, err = useNamed(name)
 	return err
 }
 
@@ -194,23 +221,41 @@ func (c *conversation) guard(ctx context.Context, ref credential.Ref, secret cre
 	if !holdsOther(ctx, c.Store, ref, c.item(), secret) {
 		return nil
 	}
-	c.show("%s holds another secret already, for %s at %s", ref, c.user, c.server.Identity())
 	if c.Force {
-		c.show("it is replaced")
+		c.show("the other secret in %s is replaced", placeName(ref))
 		return nil
 	}
-	remedy := "--force, or --secret for another place"
+	remedy := "to replace it give --force, to use another place --secret SOURCE"
 	switch {
 	case c.renewal != nil:
-		remedy = "the account another source in the configuration, or delete that file"
+		remedy = "delete it, or give the account another secret in the configuration"
 	case c.ref.IsOAuth2():
-		remedy = "--force, or --account for another file"
+		remedy = "to replace it give --force, to use another file --account NAME"
 	}
-	ok, err := c.yes("replace the secret in "+ref.String()+"?", false, remedy)
-	if err == nil && !ok {
-		err = status.Usage.Errorf("%s keeps the secret that it holds; give %s", ref, strings.TrimPrefix(remedy, "--force, or "))
+	if c.There {
+		ok, err := c.yes(question{text: fmt.Sprintf("%s contains another secret already. Replace it?", placeName(ref))})
+		if err != nil || ok {
+			return err
+		}
 	}
-	return err
+	return status.Usage.Errorf("%s contains another secret already: %s", placeName(ref), remedy)
+}
+
+// placeName returns where a secret is, to people.
+func placeName(ref credential.Ref) string {
+	switch ref.Kind() {
+	case secret.Keyring:
+		return "the keyring"
+	case secret.File:
+		return ref.Arg()
+	}
+	return ref.String()
+}
+
+// holds reports whether the given secret is at ref.
+func holds(ctx context.Context, store *credential.Store, ref credential.Ref, item credential.Item, secret credential.Secret) bool {
+	there, err := store.Get(ctx, []credential.Ref{ref}, item)
+	return err == nil && there.Reveal() == secret.Reveal()
 }
 
 // holdsOther reports whether a secret is at ref that is not the given one. A place that
@@ -249,5 +294,5 @@ func (c *conversation) usable(ctx context.Context) error {
 	if err == nil || errors.Is(err, credential.ErrNotFound) {
 		return nil
 	}
-	return status.Credential.Errorf("%w; --for cron keeps the secret in a file instead", err)
+	return status.Credential.Errorf("%w; to keep the password in a file, use --for cron", err)
 }

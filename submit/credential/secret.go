@@ -23,9 +23,10 @@ type Secret struct {
 
 const hidden = "[secret]"
 
-// NewSecret returns s as a Secret. A line break at the end is dropped.
+// NewSecret returns s as a Secret. A line break at the end is dropped, and a byte order
+// mark at the beginning, which some editors put there.
 func NewSecret(s string) (Secret, error) {
-	s = strings.TrimRight(s, "\r\n")
+	s = strings.TrimPrefix(strings.TrimRight(s, "\r\n"), "\ufeff")
 	switch {
 	case s == "":
 		return Secret{}, errEmpty

@@ -94,7 +94,7 @@ func TestKeyringToCron(t *testing.T) {
 	send(s.env()...).succeeds(t)
 	send().fails(t, 75, "keyring", hint, "sendoff --login work --for cron")
 	r := login("--for", "cron").run(t)
-	if r.exit != 0 || !strings.Contains(r.stdout, "changed: account work, in "+file) || !strings.Contains(r.stderr, "no keyring is open when cron runs") || !strings.Contains(r.stdout, "no longer used: keyring") {
+	if r.exit != 0 || !strings.Contains(r.stdout, "Changed account \"work\" in ") || !strings.Contains(r.stderr, "cron cannot open a keyring") || !strings.Contains(r.stdout, "the password in the keyring is no longer used") {
 		t.Fatalf("exit %d\n%s%s", r.exit, r.stdout, r.stderr)
 	}
 	if text := read(file); strings.Contains(text, password) || !strings.Contains(text, `work.secret"`) || strings.Contains(text, "keyring") {

@@ -23,7 +23,7 @@ func TestSetup(t *testing.T) {
 		return c
 	}
 	file := filepath.Join(dir, ".config/sendoff/config.toml")
-	if r := setup("wrong").run(t); r.exit == 0 || !strings.Contains(r.stderr, "nothing is written: AUTH ") || !strings.Contains(r.stderr, "535 5.7.8") {
+	if r := setup("wrong").run(t); r.exit == 0 || !strings.Contains(r.stderr, "account not saved: AUTH ") || !strings.Contains(r.stderr, "535 5.7.8") {
 		t.Errorf("wrong password: exit %d\n%s", r.exit, r.stderr)
 	}
 	if _, err := os.Stat(file); err == nil {

@@ -100,8 +100,11 @@ func (p *program) retryLogin(s *submit.Submitter, a *config.Account) {
 
 // setup makes an account, with a person or with the answers that options give.
 func (p *program) setup(ctx context.Context) error {
+	if p.cmd.Table {
+		return p.print(discover.Table())
+	}
 	s, _ := p.submitter() // whose error comes again
-	s.Smarthosts.Dialer.Dial = discover.Dial
+	s.Smarthosts.Dialer.Dial, s.Smarthosts.Dialer.Lookup = discover.Dial, discover.LookupNetIP
 	job := p.conversation(s)
 	job.Address, job.Account, job.Server, job.User, job.Secret = p.cmd.Entry, p.cmd.Account, p.cmd.Server, p.cmd.User, p.cmd.Secret
 	job.Answers = p.cmd.Answers
@@ -109,11 +112,34 @@ func (p *program) setup(ctx context.Context) error {
 		return s.Pool().Secrets.Authorise(ctx, a, false, p.person())
 	}
 	job.Withdraw = func(ctx context.Context, a *config.Account) error { return s.Pool().Secrets.Withdraw(ctx, a) }
+	job.Renew = func(ctx context.Context, account string) error {
+		p.cmd.Account, p.cmd.Server, p.cmd.User, p.cmd.Secret = account, "", "", ""
+		return p.login(ctx)
+	}
 	job.Provide = func(p *config.OAuth2) { s.Config.Providers = append(s.Config.Providers, p) }
 	job.Try = func(ctx context.Context, t setup.Trial) (setup.Seen, error) {
 		return rehearse.Try(ctx, s, t)
 	}
 	return job.Run(ctx)
+}
+
+// listAccounts shows the accounts. No secret is read, and nobody is asked.
+func (p *program) listAccounts(context.Context) error {
+	s, err := p.submitter()
+	if err != nil {
+		return err
+	}
+	accounts, standard := s.Config.Accounts, ""
+	if a, _, err := s.Config.Choose(config.Choice{Environment: config.Environment(os.Getenv)}); err == nil {
+		standard = a.Name
+		if a.File == "" {
+			accounts = append(slices.Clone(accounts), a)
+		}
+	}
+	if len(accounts) == 0 {
+		return status.Config.Errorf("no account configured")
+	}
+	return setup.List(stdout(), accounts, standard)
 }
 
 // conversation is what setup needs of the outside world. What is found, asked

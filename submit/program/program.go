@@ -7,7 +7,7 @@
 //	refuse.go    one that cannot be submitted
 //	serve.go     -bs, --listen: messages by SMTP
 //	queue.go     mailq, -q, --queue-…, --status
-//	account.go   --setup, --import, --login, --logout
+//	account.go   --setup, --list, --import, --login, --logout
 //	check.go     --doctor, -bC, -bi, -bv
 //	complete.go  --completions, and what they ask for
 //	outside.go   the configuration, the queue, and whatever else a Submitter needs
@@ -76,6 +76,7 @@ var modes = [...]struct {
 	{cmdline.Tend, (*program).tend, true},
 
 	{cmdline.Setup, (*program).setup, true},
+	{cmdline.Accounts, (*program).listAccounts, false},
 	{cmdline.Import, (*program).takeOver, false},
 	{cmdline.Login, (*program).login, false},
 	{cmdline.Logout, (*program).logout, false},

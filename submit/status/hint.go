@@ -52,7 +52,7 @@ var hints = [...]struct {
 	{Config, "it belongs to uid", "give it to root, or to yourself: sudo chown root FILE"},
 	{Config, "aliases: |no such file", `write the file, or set aliases = "off"`},
 	{Config, "the configuration has no [oauth2.", "register sendoff with the provider; see Provider settings in sendoff.toml(5)"},
-	{Config, "nothing is written|cannot be written to", "do it as the user whose file it is, or name one of your own with --config"},
+	{Config, "account not saved|cannot be written to", "do it as the user whose file it is, or name one of your own with --config"},
 	{Config, "cannot be written to", "do it as the user whose file it is, or make an account of your own in its place: sendoff --setup --account ACCOUNT"},
 	{Config, "unknown key", "sendoff.toml(5) lists the settings"},
 	{Config, "has no server", `add server = "smtps://HOST"`},
@@ -110,7 +110,7 @@ var hints = [...]struct {
 	{Insecure, "no tls: everybody/in clear", "use smtps:// or smtp:// as server"},
 	{Insecure, "who could read the secret", "if that user's program is meant (DavMail, stunnel, a bridge), set server-user to the user; otherwise find out what has taken the port"},
 	{Insecure, "does not tell whose port", "no port below 1024 can be another user's: use one, or a Unix socket, or TLS"},
-	{Insecure, "but with plain smtp", "the server speaks STARTTLS there, perhaps: try server = \"smtp://…\""},
+	{Insecure, "but with plain smtp", "the server speaks STARTTLS there, perhaps: try smtp://HOST as server"},
 	{Insecure, "does not answer with tls", "smtps:// speaks TLS from the start, mostly on port 465; for STARTTLS, mostly on 587, use smtp://"},
 	{Insecure, "starttls: the server does not offer it", "use smtps:// with port 465, or ask who runs the server; somebody may also have removed the offer on the way"},
 	{Insecure, "no protocol version from tls 1.2", "whoever runs the server has to let it speak TLS 1.2 or 1.3; try its other ports, 465 and 587"},
@@ -164,9 +164,9 @@ var hints = [...]struct {
 	{AuthFailed, "auth |the user is from sendoff_user", "check SENDOFF_USER, and that the secret is that user's"},
 	{AuthFailed, "auth |is from command", "run the command by hand, as the same user: it has to print the password of the account's user"},
 	{AuthFailed, "auth |is from systemd:", "check user, and give systemd the right password"},
-	{AuthFailed, "no auth|it offers starttls", `the server lets nobody log in without TLS: write server = "smtp://…"`},
+	{AuthFailed, "no auth|it offers starttls", `the server lets nobody log in without TLS: use smtp://HOST as server`},
 	{AuthFailed, "no auth", "is it the right port, 465 or 587? If the server wants no login, leave out user"},
-	{AuthFailed, "nothing is written|auth ", "check --user and the password; many providers want one that they make for a program"},
+	{AuthFailed, "account not saved|auth ", "check --user and the password; many providers want one that they make for a program"},
 	{AuthFailed, "auth scram-", `check user, and store the password anew: sendoff --login ACCOUNT; if it is right, the server has no SCRAM keys of this user: set auth = "PLAIN", with TLS`},
 	{AuthFailed, "auth ", "check user, and store the password anew: sendoff --login ACCOUNT"},
 
@@ -185,53 +185,28 @@ var hints = [...]struct {
 	{Connection, "by the proxy", "that is what the proxy says: check the server's name and port, and what the proxy allows"},
 	{Connection, "connect to|no such file", "is the service that listens there running?"},
 	{Connection, "no such program", "write the program's full path: cron's PATH is short"},
-	{Connection, "connect to|:465|refused", `is it the right port? Try server = "smtp://…", which is 587`},
-	{Connection, "connect to|:465", `port 465 is blocked on many networks; try server = "smtp://…", which is 587`},
-	{Connection, "connect to|:25:/:25 at ", `port 25 is blocked on most networks; try server = "smtps://…" or "smtp://…"`},
+	{Connection, "connect to|:465|refused", `is it the right port? Try smtp://HOST as server, which is port 587`},
+	{Connection, "connect to|:465", `port 465 is blocked on many networks; try smtp://HOST as server, which is port 587`},
+	{Connection, "connect to|:25:/:25 at ", `port 25 is blocked on most networks; try smtps://HOST or smtp://HOST as server`},
 	{Connection, "connect to", "check server and port, and whether a firewall is in the way"},
-	{Connection, "tls: |:587)", `port 587 begins without TLS: write server = "smtp://…"`},
-	{Connection, "tls: |:25)", `port 25 begins without TLS: write server = "smtp://HOST:25"`},
+	{Connection, "tls: |:587)", `port 587 begins without TLS: use smtp://HOST as server`},
+	{Connection, "tls: |:25)", `port 25 begins without TLS: use smtp://HOST:25 as server`},
 	{Connection, "broke off the handshake/in the handshake", "a firewall may forbid TLS there: check server and port, and try another network"},
 	{Connection, "shaking hands for tls", "a firewall may hold TLS back there: check server and port, and try another network; one that is slow needs a longer timeout"},
-	{Connection, "while waiting for the greeting|:465)", `port 465 is for TLS from the start: write server = "smtps://…"`},
-	{Connection, "while waiting for the greeting", `a server that waits for TLS says nothing: try server = "smtps://…"; one that is slow needs a longer timeout`},
+	{Connection, "while waiting for the greeting|:465)", `port 465 is for TLS from the start: use smtps://HOST as server`},
+	{Connection, "while waiting for the greeting", `a server that waits for TLS says nothing: try smtps://HOST as server; one that is slow needs a longer timeout`},
 	{Connection, "not ready for mail within", "the server or the network is slow: set a longer timeout, or try another network"},
 	{Connection, "not smtp", "something other than a mail server answers there: check server and port"},
 }
 
-// unwritten replaces the settings that hints name by the options of --setup, which has
-// no account yet.
-var unwritten = strings.NewReplacer(
-	`server = "smtps://…`, `--server "smtps://…`,
-	`server = "smtp://`, `--server "smtp://`,
-	`secret = "`, `--secret "`,
-	"set secret to", "let --secret name",
-	"set user and secret", "give --user",
-	"leave out user", "leave out --user",
-	"check user", "check --user",
-	"check from and user", "check the address and --user",
-	"as: -f ADDRESS, or the account's from, with force-sender = true", "as, in --setup=ADDRESS",
-	"token, name the mechanism", "token, --force writes the account for you to name the mechanism",
-	"client-id and client-secret in the provider's table, [oauth2.NAME]", "the client id and its secret, --client-id and --client-secret-file, or those in a table [oauth2.NAME] that is there",
-	"scopes in the provider's table, [oauth2.NAME], and what the registration allows", "what scopes the registration allows, and those in a table [oauth2.NAME] that is there",
-	"its table, [oauth2.NAME], and the registration", "the registration and --tenant, or a table [oauth2.NAME] that is there",
-)
-
 // Hint returns what a person can do about err, in a line without a full stop; "" if
-// nothing is known. ACCOUNT in it stands for the account's name. An error that begins
-// with "nothing is written" is one of --setup.
+// nothing is known. ACCOUNT in it stands for the account's name.
 func Hint(err error) string {
 	text := strings.ToLower(err.Error())
 	kind := KindOf(err)
 	hint := find(err, kind, text)
 	if path := pathIn(err.Error()); path != "" {
 		hint = strings.ReplaceAll(hint, "FILE", path)
-	}
-	if strings.HasPrefix(text, "nothing is written") {
-		hint = unwritten.Replace(hint)
-		if kind == Insecure && (strings.Contains(hint, "tls-") || strings.Contains(hint, "auth = ")) {
-			hint += "; --force writes the account for you to add that"
-		}
 	}
 	return hint
 }

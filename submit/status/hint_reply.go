@@ -12,7 +12,7 @@ const (
 	nullSender  = "the server refuses the null sender: name another with -f ADDRESS; by itself the account's own address (from) takes its place, but not for reports, automatic answers and bulk mail"
 	ownSender   = "the server does not let this login send as the account's address: check from and user"
 	wantsLogin  = "the server wants a login: set user and secret"
-	wantsTLS    = `the server wants TLS first: write server = "smtp://…"`
+	wantsTLS    = `the server wants TLS first: use smtp://HOST as server`
 	betterName  = `the server does not accept the name of this machine in EHLO: set hostname = "HOST.DOMAIN", a name that DNS knows, at the top of the configuration`
 )
 

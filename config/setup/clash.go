@@ -1,0 +1,123 @@
+package setup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"sendoff/config"
+	"sendoff/submit/status"
+)
+
+// checkFirst finds out, before anything is asked, what would keep the account from
+// being written.
+func (c *conversation) checkFirst(context.Context) error {
+	if c.isContainer() || c.For == "container" {
+		return nil
+	}
+	switch {
+	case c.Account == "":
+	case !config.IsName(c.Account):
+		return status.Usage.Errorf("--account: the name of an account can only contain letters, digits and -_.+@, and must not begin with a dash or a dot")
+	case c.taken(c.Account):
+		return status.Usage.Errorf("account %q exists already, in %s: change its password with sendoff --login %[1]s, or give another name", c.Account, c.shortFile())
+	}
+	return c.target().Writable()
+}
+
+// meetAddress tells a person of the account that the address has already.
+func (c *conversation) meetAddress(ctx context.Context) error {
+	i := slices.IndexFunc(c.config.Accounts, func(a *config.Account) bool {
+		own, ok := a.Address()
+		return ok && a.File == c.file && own.Key() == c.who.Key()
+	})
+	if i < 0 {
+		return nil
+	}
+	return c.clash(ctx, c.config.Accounts[i])
+}
+
+// meetUser tells a person of the account that logs in to the same server already. Where
+// nobody can be asked, an account for another address is wanted.
+func (c *conversation) meetUser(ctx context.Context) error {
+	i := slices.IndexFunc(c.config.Accounts, func(a *config.Account) bool {
+		return a.File == c.file && a.User != "" && a.User == c.user && a.Servers[0].Identity() == c.server.Identity()
+	})
+	if i < 0 || !c.There {
+		return nil
+	}
+	return c.clash(ctx, c.config.Accounts[i])
+}
+
+// clash offers what can be done about an account that is there already, unless the
+// person has said that another one is wanted.
+func (c *conversation) clash(ctx context.Context, a *config.Account) error {
+	if c.another || c.Account != "" || c.For == "container" {
+		return nil
+	}
+	if !c.There {
+		return status.Usage.Errorf("account %q exists already for %s, in %s: change its password with sendoff --login %[1]s, or add another account with --account NAME", a.Name, c.who.Address, c.shortFile())
+	}
+	address, _ := a.Address()
+	c.show("Account %q exists already: %s at %s, in %s", a.Name, address, a.Servers[0].Name(), c.shortFile())
+	c.show("  1) give it a new password\n  2) add another account\n  3) stop, and change nothing")
+	n, err := c.choose(question{text: "1-3", standard: "1"}, "password", "another", "stop")
+	switch {
+	case err != nil:
+		return err
+	case n == 0:
+		if err := c.Renew(ctx, a.Name); err != nil {
+			return err
+		}
+		return errOver
+	case n == 2:
+		c.show("nothing was changed")
+		return errOver
+	}
+	c.another = true
+	return nil
+}
+
+func (c *conversation) askUser(context.Context) (err error) {
+	switch {
+	case c.User != "":
+	case c.anonymous:
+		c.user = ""
+		c.show("this server requires no login")
+		return nil
+	case c.user != "" && (c.sure || !c.There):
+		return nil
+	}
+	c.user, err = c.answer(c.User, question{text: "User name", standard: c.user, needs: "a user name", give: "give --user NAME", check: visible})
+	return err
+}
+
+// visible says what is wrong with an answer that does not show as what it is.
+func visible(answer string) error {
+	if status.Printable(answer) != answer {
+		return errors.New("it contains characters that cannot be seen")
+	}
+	return nil
+}
+
+// nameAccount gives the account the name that --account has, or else one made from the
+// address's domain that the configuration does not have yet.
+func (c *conversation) nameAccount(context.Context) error {
+	if c.name = c.Account; c.name != "" {
+		return nil
+	}
+	label, _, _ := strings.Cut(c.who.ASCII, ".")
+	c.name = label
+	for n := 2; c.taken(c.name); n++ {
+		c.name = fmt.Sprintf("%s-%d", label, n)
+	}
+	return nil
+}
+
+// taken reports whether the file has an account of that name. One of another
+// file may be replaced.
+func (c *conversation) taken(name string) bool {
+	return slices.ContainsFunc(c.config.Accounts, func(a *config.Account) bool { return a.Name == name && a.File == c.file })
+}

@@ -1,0 +1,72 @@
+package setup
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"sendoff/config"
+	"sendoff/submit/secret"
+	"sendoff/submit/status"
+)
+
+// listWidth is how many columns of a terminal List takes at most.
+const listWidth = 100
+
+// List writes a table of accounts: the name and whether that is the default account, the
+// server, the user, the own address, and what kind of place has the secret. No secret is
+// read, and no path, name or word of a source is shown.
+func List(w io.Writer, accounts []*config.Account, standard string) error {
+	rows := [][]string{{"ACCOUNT", "SERVER", "USER", "FROM", "SECRET"}}
+	for _, a := range accounts {
+		name, user, from, kind := a.Name, "-", "-", "-"
+		if name == standard {
+			name += " (default)"
+		}
+		if a.User != "" {
+			user, kind = a.User, kindOf(a.Sources()[0])
+		}
+		if own, ok := a.Address(); ok {
+			from = own.String()
+		}
+		rows = append(rows, []string{name, a.Servers[0].Name(), user, from, kind})
+	}
+	widths := make([]int, len(rows[0]))
+	for _, row := range rows {
+		for i := range row {
+			row[i] = status.Printable(row[i])
+			widths[i] = max(widths[i], utf8.RuneCountInString(row[i])+2)
+		}
+	}
+	for total := sum(widths); total > listWidth; total-- {
+		widths[slices.Index(widths, slices.Max(widths))]--
+	}
+	for _, row := range rows {
+		line := ""
+		for i, width := range widths {
+			if most := width - 2; utf8.RuneCountInString(row[i]) > most {
+				row[i] = string([]rune(row[i])[:most-3]) + "..."
+			}
+			line += fmt.Sprintf("%-*s", width, row[i])
+		}
+		if _, err := fmt.Fprintln(w, strings.TrimRight(line, " ")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func sum(all []int) (total int) {
+	for _, n := range all {
+		total += n
+	}
+	return total
+}
+
+// kindOf returns what kind of place a source is.
+func kindOf(ref secret.Ref) string {
+	kind, _, _ := strings.Cut(ref.Text(), ":")
+	return kind
+}

@@ -1,0 +1,118 @@
+package setup
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"sendoff/config"
+	"sendoff/submit/secret"
+	"sendoff/submit/status"
+)
+
+// tries is how often a person may mistype a secret.
+const tries = 3
+
+// prove logs in, and sends the test mail.
+func (c *conversation) prove(ctx context.Context) error {
+	for n := 1; ; n++ {
+		if c.user != "" {
+			row := logins[c.login]
+			if err := row.get(c, ctx, row.what); err != nil {
+				return err
+			}
+			if err := c.ready(); err != nil {
+				return err
+			}
+		}
+		typed := c.There && c.PasswordFile == "" && !c.secret.IsZero()
+		done := func() {}
+		if typed { // else a command may ask for something meanwhile
+			done = c.waiting("Logging in")
+		}
+		_, err := c.Try(ctx, Trial{Account: c.account(), Secret: c.secret, To: c.who.Address, Mail: c.mail()})
+		done()
+		if status.KindOf(err) == status.AuthFailed && typed && n < tries && !c.Force {
+			c.showError(err)
+			continue
+		}
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return context.Cause(ctx)
+		case err != nil:
+			return c.forced(err)
+		case !c.NoTest:
+			c.show("a test mail is on its way to %s", c.who.Address)
+		}
+		if err == nil {
+			c.bind(ctx)
+		}
+		return nil
+	}
+}
+
+// bound are the mechanisms that bind a login to its TLS connection, so that nobody
+// can stand between, whatever certificate they have. Many servers that offer them
+// have no keys for them of most users.
+var bound = [...]string{"SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS"}
+
+// bind tries once, with a password that is right, whether a login can be bound to
+// its TLS connection; then the account names that mechanism.
+func (c *conversation) bind(ctx context.Context) {
+	i := slices.IndexFunc(bound[:], func(m string) bool { return slices.Contains(c.offered, m) })
+	if i < 0 || c.user == "" || c.ref.IsOAuth2() || c.isContainer() {
+		return
+	}
+	a := c.account()
+	a.Auth = config.List[string]{bound[i]}
+	if _, err := c.Try(ctx, Trial{Account: a, Secret: c.secret, To: c.who.Address}); err == nil {
+		c.auth = bound[i]
+		c.show("%s works as well, which protects the login against a false server: auth is set to it", c.auth)
+	}
+}
+
+// ready says, before anything is sent, what would keep the secret from a place
+// that was named; the others are known to be good.
+func (c *conversation) ready() error {
+	if c.Secret == "" || c.secret.IsZero() || c.isContainer() {
+		return nil
+	}
+	return c.Store.Ready(c.ref, c.item())
+}
+
+func (c *conversation) mail() string {
+	if c.NoTest {
+		return ""
+	}
+	return fmt.Sprintf("From: <%s>\nTo: <%[1]s>\nSubject: sendoff works\n\nThis is the test mail of sendoff --setup. It went through %s.\n", c.who.Address, c.server)
+}
+
+// forced returns err, or shows it where it does not count.
+func (c *conversation) forced(err error) error {
+	if !c.Force {
+		return err
+	}
+	c.show("%v", err)
+	return nil
+}
+
+// keepSecret sees to it that no other secret is lost to the one that has worked. A file
+// of another account that has the same password already is used in place of a new one.
+func (c *conversation) keepSecret(ctx context.Context) error {
+	if c.secret.IsZero() || !c.ref.Writable() || c.isContainer() {
+		return nil
+	}
+	if c.Secret == "" && c.ref.Kind() == secret.File {
+		for _, a := range c.config.Accounts {
+			isSame := a.User == c.user && a.Servers[0].Identity() == c.server.Identity()
+			for _, ref := range a.Secret {
+				if isSame && ref.Kind() == secret.File && holds(ctx, c.Store, ref, c.item(), c.secret) {
+					c.show("%s contains this password already: both accounts use that file", placeName(ref))
+					c.ref = ref
+					return nil
+				}
+			}
+		}
+	}
+	return c.guard(ctx, c.ref, c.secret)
+}

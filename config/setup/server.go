@@ -1,0 +1,291 @@
+package setup
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"sendoff/config"
+	"sendoff/config/discover"
+	"sendoff/submit/envelope"
+	"sendoff/submit/status"
+)
+
+// askAddress finds out whose account it is. Who names a provider or a host instead of an
+// address has named the server.
+func (c *conversation) askAddress(context.Context) error {
+	check := func(text string) (err error) {
+		if c.Server == "" && !strings.Contains(text, "@") && (discover.IsProvider(text) || strings.Contains(text, ".")) {
+			c.Server = text
+			return errors.New(text + " is the server, then; it is still unknown whose mail it is to send")
+		}
+		a, err := envelope.Parse(text)
+		if err == nil {
+			c.who, err = discover.NewAddress(a)
+		}
+		return err
+	}
+	if c.Address != "" {
+		err := check(c.Address)
+		if err == nil || !c.There {
+			return status.Usage.Wrap(err)
+		}
+		c.show("%v", err)
+	} else {
+		c.showAccounts()
+	}
+	_, err := c.ask(question{text: "Your mail address", needs: "a mail address", give: "sendoff --setup ann@example.org", check: check})
+	return err
+}
+
+// showAccounts tells a person of the accounts that are there already.
+func (c *conversation) showAccounts() {
+	if !c.There || len(c.config.Accounts) == 0 {
+		return
+	}
+	var names []string
+	for _, a := range c.config.Accounts {
+		names = append(names, a.Name)
+	}
+	c.show("Accounts that exist already: %s (sendoff --list shows them)", status.Line(strings.Join(names, ", "), 40))
+}
+
+// finder looks for the server of the address.
+func (c *conversation) finder() *discover.Finder {
+	return &discover.Finder{Address: c.who, Try: func(ctx context.Context, s config.Server) error {
+		_, err := c.Try(ctx, Trial{Account: c.unnamed(s)})
+		return err
+	}}
+}
+
+// findServer asks the sources for a server, all at once, and the person at last.
+func (c *conversation) findServer(ctx context.Context) error {
+	if c.Server != "" {
+		err := c.nameServer(ctx, c.Server)
+		if err == nil || !c.There {
+			return err
+		}
+		c.show("%v", err)
+		return c.askServer(ctx, "")
+	}
+	f := c.finder()
+	found, err := discover.Sources[0].Start(ctx, f)()
+	if err == nil {
+		c.show("%s: %s", discover.Sources[0].Name, found.Server)
+		return c.take(found)
+	}
+	if status.KindOf(err) == status.Config {
+		return err
+	}
+	return c.search(ctx, f, err)
+}
+
+// search asks all sources but the first, which has answered with known.
+func (c *conversation) search(ctx context.Context, f *discover.Finder, known error) error {
+	limited, cancel := context.WithTimeout(ctx, discover.Patience)
+	defer cancel()
+	sources := discover.Sources[1:]
+	waits := make([]func() (*discover.Finding, error), len(sources))
+	done := c.waiting("Looking for the mail server of %s", c.who.ASCII)
+	defer done()
+	for i, source := range sources {
+		if source.Ask == "" || c.ISPDB {
+			waits[i] = source.Start(limited, f)
+		}
+	}
+	failed := []string{known.Error()}
+	var unproven *discover.Finding
+	for i, source := range sources {
+		var found *discover.Finding
+		var err error
+		if waits[i] != nil {
+			found, err = waits[i]()
+		} else {
+			done()
+			c.showFailed(&failed)
+			found, err = c.consult(ctx, f, source)
+		}
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case errors.Is(err, discover.ErrOffline), status.KindOf(err) == status.Config, status.KindOf(err) == status.NoInput:
+			return err
+		case err != nil:
+			failed = append(failed, err.Error())
+			continue
+		}
+		done()
+		c.show("%s: %s", source.Name, found.Server)
+		ok, err := c.agree(found)
+		if err != nil {
+			return err
+		}
+		if ok {
+			return c.take(found)
+		}
+		if unproven == nil && found.Unproven != "" {
+			unproven = found
+		}
+	}
+	done()
+	c.showFailed(&failed)
+	if unproven != nil && !c.There {
+		return status.Insecure.Errorf("%s; if this is the right server, give --server %s", unproven.Unproven, unproven.Server)
+	}
+	return c.askServer(ctx, "")
+}
+
+// showFailed shows why sources have found nothing, once.
+func (c *conversation) showFailed(failed *[]string) {
+	for _, line := range *failed {
+		c.show("%s", line)
+	}
+	*failed = nil
+}
+
+// consult asks one source, with the person's consent.
+func (c *conversation) consult(ctx context.Context, f *discover.Finder, s discover.Source) (*discover.Finding, error) {
+	if !c.There {
+		return nil, errors.New(s.Name + ": skipped (allow it with --ispdb)")
+	}
+	ok, err := c.yes(question{text: strings.ReplaceAll(s.Ask, "DOMAIN", c.who.ASCII)})
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, errors.New(s.Name + ": skipped")
+	}
+	ctx, cancel := context.WithTimeout(ctx, discover.Patience)
+	defer cancel()
+	defer c.waiting("Looking up %s", c.who.ASCII)()
+	return s.Start(ctx, f)()
+}
+
+// agree reports whether a finding, which the person has seen, is to be taken.
+func (c *conversation) agree(f *discover.Finding) (bool, error) {
+	switch {
+	case f.Unproven != "" && c.There:
+		c.show("%s", f.Unproven)
+		return c.yes(question{text: "Is " + f.Server.Name() + " the right server?"})
+	case f.Unproven != "":
+		c.show("%s", f.Unproven)
+		return false, nil
+	case c.Yes:
+		return true, nil
+	}
+	return c.yesOrElse(question{text: "Use this server?", needs: "your consent to " + f.Server.String(), give: "give --yes, or --server URL for another"})
+}
+
+// askServer asks the person for a server; standard is tried again after a line's end.
+func (c *conversation) askServer(ctx context.Context, standard string) error {
+	text := "Outgoing mail server (for example smtp.example.org), or a provider (sendgrid, mailgun, ses:eu-west-1)"
+	if standard != "" {
+		text = "Outgoing mail server; Enter tries again"
+	}
+	_, err := c.ask(question{text: text, standard: standard, needs: "the outgoing mail server", give: "give --server HOST",
+		check: func(text string) error {
+			if text == "" {
+				return nil
+			}
+			return c.nameServer(ctx, text)
+		}})
+	return err
+}
+
+// nameServer makes what a person calls a server that of the account.
+func (c *conversation) nameServer(ctx context.Context, word string) error {
+	done := func() {}
+	if !strings.Contains(word, "://") && !discover.IsProvider(word) {
+		done = c.waiting("Trying %s", word)
+	}
+	found, err := c.finder().Named(ctx, word)
+	done()
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case err != nil && status.KindOf(err) != status.Usage && found != nil && c.Force:
+		c.show("%v", err)
+	case err != nil:
+		return c.offline(ctx, err)
+	}
+	return c.take(found)
+}
+
+// offline returns err, or that there is no network, if that is why.
+func (c *conversation) offline(ctx context.Context, err error) error {
+	if status.KindOf(err) == status.Connection {
+		if none := c.finder().Offline(ctx); none != nil {
+			return none
+		}
+	}
+	return err
+}
+
+// take makes a finding the account's server.
+func (c *conversation) take(f *discover.Finding) error {
+	c.sure = f.User != "" && f.Unproven == ""
+	f.Complete(c.who)
+	if f.Server.Port == 0 || f.Server.Way().LMTP {
+		return status.Usage.Errorf("--setup supports only servers that accept SMTP at a host and port; sendoff.toml(5) shows the others")
+	}
+	c.server, c.login, c.tokens, c.user = f.Server, f.Login, logins[f.Login].tokens, f.User
+	if f.Remark != "" && !c.ref.IsOAuth2() { // it is about the password
+		c.show("%s", f.Remark)
+	}
+	return nil
+}
+
+// connect shows what the server is like, before it learns whose account it is to be. If
+// the server fails, a person is asked for another.
+func (c *conversation) connect(ctx context.Context) error {
+	for {
+		done := c.waiting("Connecting to %s", c.server.Name())
+		seen, err := c.Try(ctx, Trial{Account: c.unnamed(c.server)})
+		done()
+		for _, line := range seen.Lines {
+			c.show("%s", line)
+		}
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case err == nil:
+			c.meet(seen)
+			return nil
+		case c.Force:
+			c.show("%v", err)
+			return nil
+		}
+		if err = c.offline(ctx, err); errors.Is(err, discover.ErrOffline) {
+			return err
+		}
+		if status.KindOf(err) == status.Insecure {
+			c.show("--force saves the account all the same, so that tls-ca or tls-fingerprint can be added to it")
+		}
+		if !c.There {
+			return err
+		}
+		c.showError(err)
+		if err := c.askServer(ctx, c.server.String()); err != nil {
+			return err
+		}
+	}
+}
+
+// showError shows what went wrong, and what can be done about it.
+func (c *conversation) showError(err error) {
+	c.show("%v", err)
+	if hint := status.HintFor(err, ""); hint != "" {
+		c.show("hint: %s", hint)
+	}
+}
+
+// meet remembers how the server can be logged in to.
+func (c *conversation) meet(seen Seen) {
+	takesToken := func(m string) bool { return m == "XOAUTH2" || m == "OAUTHBEARER" }
+	if c.tokens == "" && len(seen.Mechanisms) > 0 && !slices.ContainsFunc(seen.Mechanisms, func(m string) bool { return !takesToken(m) }) {
+		c.login = discover.OAuth2
+	}
+	c.offered = seen.Mechanisms
+	c.anonymous = len(seen.Mechanisms) == 0 && c.User == ""
+}
