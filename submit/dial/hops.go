@@ -189,9 +189,9 @@ type result struct {
 }
 
 // Connect connects to the first hop that answers. It tries the first hop at once, and
-// each next hop when another has failed or attemptDelay has passed. The next call tries
-// the hops whose attempts did not fail in this call. If all hops fail, the error is that
-// of a failure.
+// each next hop when another has failed or attemptDelay has passed. If all hops fail, the
+// error is chosen as failure says. The next call of Connect tries the hops that were not
+// tried, or were still being tried, when this call connected.
 func (hops *Hops) Connect(ctx context.Context) (net.Conn, Hop, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -51,8 +51,8 @@ func (d *Dialer) Targets(ctx context.Context, a *config.Account, server config.S
 }
 
 // schemes returns t alone if the port of its SRV record fits the scheme. Otherwise it
-// returns t with two schemes to try. TLS from the start (smtps) comes first, because a
-// server that does not speak it fails at once.
+// returns t with two schemes to try. TLS from the start (smtps) comes first: a server
+// without it sends its greeting, so that the handshake fails at once.
 func (t Target) schemes() []Target {
 	if t.Server.Way().Odd(t.Port) == "" {
 		return []Target{t}

@@ -43,7 +43,7 @@ type Fault struct {
 	Salt  string   // for hashSecret
 	Hash  []string // what hashSecret returns for the secrets that failed
 
-	lack bool   // only this process lacks something (credential.ErrNoVariable); never in a file
+	lack bool   // this process lacks the variable of a secret (Unwritten.Lacks); never in a file
 	file string // the name of the file that the fault was read from; "": none
 }
 
@@ -72,7 +72,7 @@ func writeJSON(write func(name string, text []byte) error, name string, v any) e
 // 30 ms.
 const iterations = 100_000
 
-// hashSecret returns the hash of secret in hexadecimal digits; "" if there is none.
+// hashSecret returns a slow, salted hash of secret, in hexadecimal digits.
 func hashSecret(secret credential.Secret, salt string) string {
 	hash, err := pbkdf2.Key(sha256.New, secret.Reveal(), []byte(salt), iterations, sha256.Size)
 	if err != nil {

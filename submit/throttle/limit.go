@@ -76,8 +76,8 @@ func (t *Throttle) Limit(key string) *Fault {
 	return nil
 }
 
-// How many messages must be refused for a limit before the account rests. After the
-// rest one refused probe is enough.
+// How many messages must be refused for a limit, while none is taken, before the account
+// rests. After the rest one refused probe is enough, unless enoughInDoubt applies.
 const (
 	enough        = 2
 	enoughInDoubt = 4 // if the reply may be a verdict on the message

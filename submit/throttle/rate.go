@@ -73,8 +73,8 @@ func (t *Throttle) pace(key string, rate config.Rate, begin bool) (until time.Ti
 	return time.Time{}, true
 }
 
-// advance makes the step to the newest. If Last is after it, a wrong clock wrote Last,
-// and all counts are dropped.
+// advance moves p to the step with the number to. If Last is a later step, a wrong clock
+// wrote it, and all counts are dropped.
 func (p *pace) advance(to int64) {
 	steps := to - p.Last
 	switch {
