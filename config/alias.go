@@ -104,19 +104,19 @@ func parseAliases(file string, data []byte) *Aliases {
 		case before == "" && !colon: // blank, or a comment
 			continue
 		case goesOn && !begun:
-			a.fault(place, errors.New("the line begins with white space, but there is no entry for it to go on with"))
+			a.fault(place, errors.New("the line begins with white space, but there is no entry before it"))
 			continue
 		case goesOn:
 			rest = line
 		default:
 			begun = true
 			var err error
-			name, err = "", errors.New(`no colon behind a name, as in "root: ann@example.org"`)
+			name, err = "", errors.New(`no colon after the name, as in "root: ann@example.org"`)
 			if colon {
 				name, err = checkName(before)
 			}
 			if err == nil && places[name] != "" {
-				err = fmt.Errorf("%s has an entry already, in %s", clip(name), places[name])
+				err = fmt.Errorf("%s already has an entry, in %s", clip(name), places[name])
 			}
 			if err != nil {
 				a.fault(place, err)
@@ -132,13 +132,13 @@ func parseAliases(file string, data []byte) *Aliases {
 	}
 	for _, name := range names {
 		if len(a.entries[name]) == 0 {
-			a.fault(places[name], fmt.Errorf("%s has no address, so it is no alias", clip(name)))
+			a.fault(places[name], fmt.Errorf("%s has no address, so the entry is ignored", clip(name)))
 			delete(a.entries, name)
 		}
 	}
 	if a.catchAll = catchAll; a.entries[catchAll] == nil && a.entries[msmtpCatchAll] != nil {
 		a.catchAll = msmtpCatchAll
-		a.Notes = append(a.Notes, status.Printable(places[msmtpCatchAll]+": default is for every local name without an entry, as in msmtp; * is the usual name for it"))
+		a.Notes = append(a.Notes, status.Printable(places[msmtpCatchAll]+": default is used for every local name without an entry, as in msmtp; write it as \"*:\""))
 	}
 	return a
 }
@@ -149,7 +149,7 @@ func (a *Aliases) fault(place string, err error) {
 	case maxFaults:
 		return
 	case maxFaults - 1:
-		place, err = a.File, errors.New("and there is more that is wrong")
+		place, err = a.File, errors.New("there are more errors")
 	}
 	a.Faults = append(a.Faults, status.Printable(place+": "+err.Error()))
 }
@@ -164,7 +164,7 @@ func checkName(text string) (string, error) {
 	case a.IsNull():
 		return "", errors.New("no name before the colon")
 	case a.Domain() != "":
-		return "", fmt.Errorf("%s has a domain; an alias is a name of this host, without one", clip(text))
+		return "", fmt.Errorf("%s has a domain; an entry is for a local name, without a domain", clip(text))
 	}
 	return strings.ToLower(a.Local()), nil
 }
@@ -197,7 +197,7 @@ func (a *Aliases) members(place, line, from string) []member {
 // include reads a file of addresses. Nothing in it leads to another file.
 func (a *Aliases) include(path string) ([]member, error) {
 	if !filepath.IsAbs(path) {
-		return nil, errors.New("a file to include has an absolute path")
+		return nil, errors.New(":include: requires an absolute path")
 	}
 	data, err := read(path, maxAliases-a.octets)
 	if e := new(fs.PathError); errors.As(err, &e) && e.Path == path {
@@ -205,7 +205,7 @@ func (a *Aliases) include(path string) ([]member, error) {
 	}
 	switch {
 	case errors.Is(err, errTooLarge):
-		return nil, errors.New("with it the alias file and what it includes are larger than 1 MiB")
+		return nil, errors.New("the alias file and its included files are larger than 1 MiB")
 	case err != nil:
 		return nil, err
 	}
@@ -225,13 +225,13 @@ const nowhere = "/dev/null"
 func parseMember(text string) (member, error) {
 	switch plain := unquoted(text); {
 	case strings.HasPrefix(plain, "|"):
-		return member{}, fmt.Errorf("%s: an alias runs no command here; name an address", clip(text))
+		return member{}, fmt.Errorf("%s: sendoff runs no commands for aliases; write an address", clip(text))
 	case plain == nowhere:
 		return member{discard: true}, nil
 	case strings.HasPrefix(plain, "/"):
-		return member{}, fmt.Errorf("%s: an alias writes no file here; name an address", clip(text))
+		return member{}, fmt.Errorf("%s: sendoff writes no files for aliases; write an address", clip(text))
 	case strings.HasPrefix(strings.ToLower(plain), ":include:"):
-		return member{}, fmt.Errorf("%s: a file that is included includes no other", clip(text))
+		return member{}, fmt.Errorf("%s: an included file cannot include another", clip(text))
 	}
 	if open := strings.LastIndexByte(text, '<'); open > 0 && strings.HasSuffix(text, ">") {
 		text = text[open:]
@@ -242,7 +242,7 @@ func parseMember(text string) (member, error) {
 	case err != nil:
 		return member{}, err
 	case a.IsNull():
-		return member{}, fmt.Errorf("%s is no address", clip(text))
+		return member{}, fmt.Errorf("%s is not an address", clip(text))
 	}
 	return member{address: a, final: final}, nil
 }
@@ -343,7 +343,7 @@ func (a *Aliases) Expand(name envelope.Address, isLocal func(envelope.Address) b
 	x := expansion{a: a, isLocal: isLocal, done: make(map[string]bool), have: make(map[string]bool)}
 	x.follow(member{address: name})
 	if len(x.to) > maxMembers {
-		return nil, fmt.Errorf("%s: the alias %s stands for more than %d addresses, so it is not used", a.File, name.Local(), maxMembers)
+		return nil, fmt.Errorf("%s: the alias %s leads to more than %d addresses, so it is not used", a.File, name.Local(), maxMembers)
 	}
 	return x.to, nil
 }

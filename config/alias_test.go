@@ -129,20 +129,20 @@ func TestAliasFaults(t *testing.T) {
 		want []string
 	}{
 		{"root: a@x\n\n# x\n", nil},
-		{"\n |prog\n", []string{"f:2: the line begins with white space, but there is no entry for it to go on with"}},
-		{"root a@x\n b@y\n", []string{`f:1: no colon behind a name, as in "root: ann@example.org"`}},
+		{"\n |prog\n", []string{"f:2: the line begins with white space, but there is no entry before it"}},
+		{"root a@x\n b@y\n", []string{`f:1: no colon after the name, as in "root: ann@example.org"`}},
 		{": a@x\n", []string{"f:1: no name before the colon"}},
-		{"root@example.org: a@x\n", []string{"f:1: root@example.org has a domain; an alias is a name of this host, without one"}},
+		{"root@example.org: a@x\n", []string{"f:1: root@example.org has a domain; an entry is for a local name, without a domain"}},
 		{"jane doe: a@x\n", []string{`f:1: the name before the colon: address "jane doe": ' ' is not allowed`}},
-		{"root: a@x\nRoot: b@y\n", []string{"f:2: root has an entry already, in f:1"}},
-		{"root: a@x,\n  |prog a,\n  b@y", []string{"f:2: |prog a: an alias runs no command here; name an address"}},
-		{"root: \"| prog a, b\", a@x", []string{"f:1: \"| prog a, b\": an alias runs no command here; name an address"}},
-		{"root: /var/mail/root, a@x", []string{"f:1: /var/mail/root: an alias writes no file here; name an address"}},
-		{"\nroot: |prog", []string{"f:2: |prog: an alias runs no command here; name an address", "f:2: root has no address, so it is no alias"}},
-		{"root:", []string{"f:1: root has no address, so it is no alias"}},
+		{"root: a@x\nRoot: b@y\n", []string{"f:2: root already has an entry, in f:1"}},
+		{"root: a@x,\n  |prog a,\n  b@y", []string{"f:2: |prog a: sendoff runs no commands for aliases; write an address"}},
+		{"root: \"| prog a, b\", a@x", []string{"f:1: \"| prog a, b\": sendoff runs no commands for aliases; write an address"}},
+		{"root: /var/mail/root, a@x", []string{"f:1: /var/mail/root: sendoff writes no files for aliases; write an address"}},
+		{"\nroot: |prog", []string{"f:2: |prog: sendoff runs no commands for aliases; write an address", "f:2: root has no address, so the entry is ignored"}},
+		{"root:", []string{"f:1: root has no address, so the entry is ignored"}},
 		{"root: a b@x, c@y", []string{`f:1: address "a b@x": ' ' is not allowed`}},
-		{"root: <>, c@y", []string{"f:1: <> is no address"}},
-		{"root: :include:list, c@y", []string{"f:1: :include:list: a file to include has an absolute path"}},
+		{"root: <>, c@y", []string{"f:1: <> is not an address"}},
+		{"root: :include:list, c@y", []string{"f:1: :include:list: :include: requires an absolute path"}},
 		{"root: \x1b[2J@x, c@y", []string{`f:1: address "\x1b[2J@x": '\x1b' is not allowed`}},
 	} {
 		if got := parseAliases("f", []byte(tt.text)).Faults; !slices.Equal(got, tt.want) {
@@ -168,13 +168,13 @@ func TestAliasInclude(t *testing.T) {
 		t.Errorf("none goes to %s", got)
 	}
 	inList := []string{
-		list + ":5: |prog: an alias runs no command here; name an address",
-		list + ":6: /file: an alias writes no file here; name an address",
-		list + ":7: " + clip(":include:"+list) + ": a file that is included includes no other",
+		list + ":5: |prog: sendoff runs no commands for aliases; write an address",
+		list + ":6: /file: sendoff writes no files for aliases; write an address",
+		list + ":7: " + clip(":include:"+list) + ": an included file cannot include another",
 		list + `:8: address "bad one": ' ' is not allowed`,
 	}
 	want := slices.Concat(inList, []string{"f:3: " + clip(":include:"+dir+"/none") + ": no such file or directory"}, inList,
-		[]string{"f:3: none has no address, so it is no alias"})
+		[]string{"f:3: none has no address, so the entry is ignored"})
 	if runtime.GOOS != "windows" && !slices.Equal(a.Faults, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(a.Faults, "\n"), strings.Join(want, "\n"))
 	}
@@ -222,8 +222,8 @@ func TestAliasBounds(t *testing.T) {
 	}
 	a := parseAliases("f", []byte(b.String()))
 	for name, want := range map[string]string{
-		"many": "f: the alias many stands for more than 10000 addresses, so it is not used",
-		"few":  "f: the alias few stands for more than 10000 addresses, so it is not used",
+		"many": "f: the alias many leads to more than 10000 addresses, so it is not used",
+		"few":  "f: the alias few leads to more than 10000 addresses, so it is not used",
 		"n0":   fmt.Sprintf("n%d", maxDepth),
 		"wide": fmt.Sprintf("w%d a0@x a2@x a1@x", maxDepth-1),
 	} {
@@ -232,12 +232,12 @@ func TestAliasBounds(t *testing.T) {
 		}
 	}
 	a = parseAliases("f", []byte(strings.Repeat("x\n", 2*maxFaults)))
-	if len(a.Faults) != maxFaults || a.Faults[maxFaults-1] != "f: and there is more that is wrong" {
+	if len(a.Faults) != maxFaults || a.Faults[maxFaults-1] != "f: there are more errors" {
 		t.Errorf("%d faults, the last %q", len(a.Faults), a.Faults[len(a.Faults)-1])
 	}
 	big := write(t, filepath.Join(t.TempDir(), "big"), strings.Repeat("a@x\n", maxAliases/4))
 	a = parseAliases("f", []byte("root: :include:"+big+"\n"))
-	if len(a.Faults) != 2 || !strings.HasSuffix(a.Faults[0], "with it the alias file and what it includes are larger than 1 MiB") {
+	if len(a.Faults) != 2 || !strings.HasSuffix(a.Faults[0], "the alias file and its included files are larger than 1 MiB") {
 		t.Errorf("%q", a.Faults)
 	}
 }
@@ -390,7 +390,7 @@ func keysOf(a *Aliases) func(func(string) bool) {
 // TestAliasNotes has what is said of a file in which nothing is wrong.
 func TestAliasNotes(t *testing.T) {
 	for text, want := range map[string]string{
-		"root: a@x\nDefault: b@x\n": "[f:2: default is for every local name without an entry, as in msmtp; * is the usual name for it]",
+		"root: a@x\nDefault: b@x\n": "[f:2: default is used for every local name without an entry, as in msmtp; write it as \"*:\"]",
 		"default: a@x\n*: b@x\n":    "[]",
 		"root: a@x\n":               "[]",
 	} {

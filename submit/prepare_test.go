@@ -371,7 +371,7 @@ func TestAliasWarning(t *testing.T) {
 			t.Errorf("to %s, %v", words(j.recipients()), err)
 		}
 	}
-	if want := "warning: " + s.Config.Aliases + ":1: |prog: an alias runs no command here; name an address; and 3 more: see newaliases"; len(told) != 1 || told[0] != want {
+	if want := "warning: " + s.Config.Aliases + ":1: |prog: sendoff runs no commands for aliases; write an address; and 3 more: see newaliases"; len(told) != 1 || told[0] != want {
 		t.Errorf("got %q, want %s once", told, want)
 	}
 	s = aliased(t, "broken\n", a)
