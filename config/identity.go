@@ -29,6 +29,14 @@ type Identity struct {
 // otherwise: only the system decides where a queue is.
 var homeVariable string
 
+// Root returns the folder in which tests have /etc and /var, and "" otherwise.
+func Root() string {
+	if homeVariable == "" {
+		return ""
+	}
+	return os.Getenv(homeVariable)
+}
+
 // sendmail is where all programs look for it, on most systems by a link.
 const sendmail = "/usr/sbin/sendmail"
 

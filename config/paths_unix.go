@@ -12,11 +12,7 @@ import (
 const defaultAliases = "/etc/aliases"
 
 func systemFile(func(string) string) string {
-	const file = "/etc/sendoff/config.toml"
-	if homeVariable != "" {
-		return filepath.Join("/", os.Getenv(homeVariable), file)
-	}
-	return file
+	return filepath.Join("/", Root(), "/etc/sendoff/config.toml")
 }
 
 func userFolder(home string, _ func(string) string) string { return filepath.Join(home, ".config") }

@@ -68,7 +68,7 @@ func flags(c *Command) []Flag {
 		{0, "list", None, "", "list the accounts", first, Accounts, nil, nil},
 		{0, "login", Required, "ACCOUNT", "store the secret of an account", first, Login, nil, text(&c.Account)},
 		{0, "logout", Required, "ACCOUNT", "forget the secret of an account", first, Logout, nil, text(&c.Account)},
-		{0, "for", Required, "USE", "made for: desktop, cron, service or container", first, 0, []Mode{Login, Setup}, text(&c.For)},
+		{0, "for", Required, "USE", "made for: desktop, cron, service or container", first, 0, []Mode{Login, Setup, Import}, text(&c.For)},
 		{0, "flow", Required, "WAY", "consent by: browser, device or paste", first, 0, []Mode{Login, Setup}, c.flow},
 		{0, "password-file", Required, "FILE", "--setup: read the password there; - is stdin", first, 0, []Mode{Setup}, text(&c.Answers.PasswordFile)},
 		{0, "client-id", Required, "CLIENT", "--setup: what an OAuth2 provider knows us by", first, 0, []Mode{Setup}, text(&c.Answers.ClientID)},

@@ -17,29 +17,32 @@ func dmaFields() []field {
 		{"SECURETRANSFER", func(_ *Reading, d *draft, _ entry) string { d.tls = true; return "" }},
 		{"SECURETRANS", func(_ *Reading, d *draft, _ entry) string { d.tls = true; return "" }},
 		{"STARTTLS", func(_ *Reading, d *draft, _ entry) string { d.starttls = true; return "" }},
-		{"OPPORTUNISTIC_TLS", remark("TLS is not left to the server: the account requires STARTTLS")},
+		{"OPPORTUNISTIC_TLS", remark("sendoff has no optional TLS; the account requires it")},
 		{"CERTFILE", setting("tls-cert", filePath{})},
 		{"FINGERPRINT", setting("tls-fingerprint", new(config.Fingerprint))},
 		{"SECURE", handled},
-		{"INSECURE", remark("a password is sent without TLS to this host only")},
-		{"NOHELO", remark("a server that does not know EHLO is greeted with HELO")},
+		{"INSECURE", remark("sendoff sends a password without TLS only to this machine")},
+		{"NOHELO", remark("sendoff uses HELO only if the server does not know EHLO")},
 
 		{"AUTHPATH", handled}, // read at last
 		{"MAILNAME", dmaMailname},
 		{"MASQUERADE", dmaMasquerade},
 		{"ALIASES", shared("aliases", filePath{})},
-		{"VIRTPATH", remark("there are no virtual users", "")},
+		{"VIRTPATH", remark("sendoff has no virtual users", "")},
 		{"NULLCLIENT", handled}, // sendoff is nothing else
 
 		{"DEFER", func(r *Reading, d *draft, e entry) string {
 			d.other.Set("deliver", config.DeliverQueue)
-			r.note(e, `the queue is run by itself, unless runner = "off" leaves that to sendoff -q`)
+			r.note(e, `sendoff sends queued mail by itself; with runner = "off" only sendoff -q does`)
 			return ""
 		}},
-		{"SPOOLDIR", remark("the queue is another one; dma -q sends what is in dma's", "")},
-		{"FULLBOUNCE", remark("a notice has the header of the message only")},
-		{"VERBOSE", remark("the option -v shows the dialogue")},
-		{"DEBUGLOG", remark("the option -v shows the dialogue")},
+		{"SPOOLDIR", func(r *Reading, _ *draft, e entry) string {
+			r.queue = e.value
+			return "sendoff has a queue of its own"
+		}},
+		{"FULLBOUNCE", remark("a bounce of sendoff contains only the message's header")},
+		{"VERBOSE", remark(showsDialogue)},
+		{"DEBUGLOG", remark(showsDialogue)},
 	}
 }
 
@@ -63,7 +66,7 @@ func readDma(r *Reading) error {
 		}
 	}
 	if d.host == "" {
-		return status.Config.Errorf("%s: without SMARTHOST, dma takes mail to each domain's own server; sendoff needs a smarthost", r.path)
+		return status.Config.Errorf("%s: SMARTHOST is not set, but sendoff requires a smarthost", r.path)
 	}
 	d.at = d.says["SMARTHOST"].at
 	if path := d.says["AUTHPATH"].value; path != "" {
@@ -71,7 +74,7 @@ func readDma(r *Reading) error {
 	}
 	if d.starttls && !d.tls {
 		d.tls = true
-		r.Remark(d.at + ": STARTTLS has no effect in dma without SECURETRANSFER; the account requires it all the same")
+		r.Remark(d.at + ": dma ignores STARTTLS without SECURETRANSFER; the imported account requires it")
 	}
 	r.protect(d)
 	r.addLocalNames(d)
@@ -88,7 +91,7 @@ func (r *Reading) dmaAuth(d *draft, path string) {
 	}
 	text, there := r.beside(path)
 	if !there {
-		r.Remark(path + ": not there, so the account does not log in")
+		r.Remark(path + ": not found, so the account does not log in")
 	}
 	for _, e := range lines(path, text) {
 		user, login, found := strings.Cut(e.value, "|")
@@ -99,11 +102,11 @@ func (r *Reading) dmaAuth(d *draft, path string) {
 		}
 		e.key, e.value = "the login", login[i+1:]
 		if !strings.EqualFold(undotted(login[:i]), d.host) {
-			r.dropped(e, "it is for another server than SMARTHOST")
+			r.dropped(e, otherServer)
 			continue
 		}
 		if d.login {
-			r.dropped(d.password, "a later line takes its place")
+			r.dropped(d.password, laterLine)
 		}
 		d.login, d.user, d.password = true, user, e
 	}
@@ -114,7 +117,7 @@ func dmaMailname(r *Reading, d *draft, e entry) string {
 	if strings.HasPrefix(e.value, "/") {
 		text, err := readFile(e.value)
 		if err != nil {
-			return "it names a file that cannot be read"
+			return "the file that it names cannot be read"
 		}
 		e.value, _, _ = strings.Cut(text, "\n")
 		e.value = strings.TrimSpace(e.value)

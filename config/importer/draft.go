@@ -50,7 +50,7 @@ type field struct {
 }
 
 // A take makes a part of the draft, or of the settings at the top, of what e says. It
-// returns why that cannot be carried over, or "".
+// returns why that cannot be imported, or "".
 type take func(r *Reading, d *draft, e entry) string
 
 // apply does what the row of e's key says, and reports false if there is no such row. A
@@ -61,7 +61,7 @@ func (r *Reading) apply(d *draft, fields []field, e entry) bool {
 		return false
 	}
 	if before, twice := d.says[e.key]; twice {
-		r.dropped(before, "a later line takes its place")
+		r.dropped(before, laterLine)
 	}
 	d.says[e.key] = e
 	if why := fields[i].take(r, d, e); why != "" {
@@ -134,7 +134,7 @@ func (r *Reading) share(key string, e entry, as encoding.TextUnmarshaler) string
 		return why
 	}
 	if has := r.Top.Get(key); has != nil && has != e.value {
-		return key + " is one for all accounts, and another account has it already"
+		return "sendoff has one " + key + " for all accounts, and another account has set it"
 	}
 	r.Top.Set(key, e.value)
 	r.shared[key] = append(r.shared[key], e)
@@ -155,10 +155,10 @@ func check(as encoding.TextUnmarshaler, value string) string {
 // notText returns why a value cannot stand in a configuration, or "".
 func notText(s string) string {
 	if strings.ToValidUTF8(s, "") != s {
-		return "it is not UTF-8"
+		return "the value is not UTF-8"
 	}
 	if strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f || 0x80 <= r && r < 0xa0 }) {
-		return "it holds a control character"
+		return "the value contains a control character"
 	}
 	return ""
 }
@@ -168,7 +168,7 @@ type filePath struct{}
 
 func (filePath) UnmarshalText(text []byte) error {
 	if s := string(text); !filepath.IsAbs(s) && !strings.HasPrefix(s, "~/") && !strings.HasPrefix(s, "/") {
-		return errors.New("it is no absolute path")
+		return errors.New("the value is not an absolute path")
 	}
 	return nil
 }
@@ -182,7 +182,7 @@ func newDraft(name, at string) *draft {
 func (r *Reading) add(d *draft) *edit.Table {
 	server, why := d.server()
 	if why != "" {
-		r.Remark(d.at + ": the account " + strconv.Quote(d.name) + " is not carried over: " + why)
+		r.Remark(d.at + ": account " + strconv.Quote(d.name) + " was not imported: " + why)
 		return nil
 	}
 	a := edit.NewAccount(r.name(d))
@@ -190,24 +190,24 @@ func (r *Reading) add(d *draft) *edit.Table {
 	if d.login {
 		r.addLogin(d, a)
 	} else {
-		r.droppedIfSet("there is no login", entry{"user", d.user, d.at}, d.password, d.command)
+		r.droppedIfSet("the account does not log in", entry{"user", d.user, d.at}, d.password, d.command)
 	}
 	a.Set("from", d.from)
 	for _, s := range d.other {
 		a.Set(s.Key, s.Value)
 	}
 	if d.socket != "" && d.tls {
-		r.Remark(d.at + ": tls is not carried over: none is spoken on a socket")
+		r.Remark(d.at + ": tls was not imported: a Unix socket has no TLS")
 	}
 	if a.Get("tls-key") != nil && a.Get("tls-cert") == nil {
 		a.Set("tls-key", "")
-		r.Remark(d.at + ": the key is not carried over: it is of no use without its certificate")
+		r.Remark(d.at + ": the TLS key was not imported: there is no certificate for it")
 	}
 	if a.Get("force-sender") != nil && d.ownAddress() == "" {
 		a.Set("force-sender", "")
-		r.Remark(d.at + ": a sender given with -f or in From is not replaced: the account has no address of its own")
+		r.Remark(d.at + ": senders are not replaced: the account has no address of its own (from)")
 	} else if a.Get("force-sender") != nil {
-		r.Remark(d.at + ": every sender is replaced, and so is the address in From")
+		r.Remark(d.at + ": force-sender: the account's address replaces every sender, also in From")
 	}
 	r.Accounts = append(r.Accounts, a)
 	return a
@@ -224,7 +224,7 @@ func (d *draft) server() (s config.Server, why string) {
 	case d.host == "":
 		return s, "it has no host"
 	case d.lmtp && d.tls:
-		return s, "sendoff speaks LMTP without TLS only"
+		return s, "sendoff supports LMTP only without TLS"
 	case d.lmtp:
 		scheme = "lmtp"
 	case d.tls && d.starttls:
@@ -243,7 +243,7 @@ func (r *Reading) protect(d *draft) {
 		return
 	}
 	d.tls, d.starttls = true, true
-	r.Remark(d.at + ": without TLS the password could be read by anybody on the way; the account requires STARTTLS")
+	r.Remark(d.at + ": the password was sent without TLS; the imported account requires STARTTLS")
 }
 
 // addLogin gives a the user, the mechanism, and the source of the password.
@@ -255,23 +255,24 @@ func (r *Reading) addLogin(d *draft, a *edit.Table) {
 	a.Set("user", d.user)
 	mechanism := strings.ToUpper(d.auth.value)
 	if mechanism != "" && !slices.Contains(auth.Known(), mechanism) {
-		r.dropped(d.auth, "sendoff does not know it, and takes any that it knows")
+		r.dropped(d.auth, "sendoff does not support it, and chooses another mechanism")
 	} else {
 		a.Set("auth", mechanism)
 	}
 	switch {
 	case mechanism == "EXTERNAL" && d.password.value == "" && d.command.value == "":
 	case d.user == "":
-		r.Remark(d.at + ": the account " + strconv.Quote(d.name) + " has no user, so it does not log in")
-		r.droppedIfSet("there is no user to whom it belongs", d.password, d.command)
+		r.Remark(d.at + ": account " + strconv.Quote(d.name) + " has no user, so it does not log in")
+		r.droppedIfSet("the account has no user", d.password, d.command)
 	case d.password.value != "":
 		r.addPassword(d, a, d.password)
-		r.droppedIfSet("the password goes before it", d.command)
+		r.droppedIfSet("the password is used instead", d.command)
 	case d.command.value != "":
 		r.addCommand(d, a)
 	default:
 		a.Set("secret", "keyring")
-		r.Remark(d.at + ": no password is here for " + strconv.Quote(a.Name) + ", so it is looked for in the keyring; sendoff --login " + a.Name + " stores one there")
+		r.Remark(d.at + ": account " + strconv.Quote(a.Name) + " has no password here; sendoff looks for it in the keyring")
+		r.Remark("to store it there: sendoff --login " + a.Name)
 	}
 }
 
@@ -305,7 +306,7 @@ func (r *Reading) name(d *draft) string {
 		name = base + "-" + strconv.Itoa(n)
 	}
 	if name != d.name {
-		r.Remark(d.at + ": the account " + strconv.Quote(d.name) + " is called " + strconv.Quote(name) + " here")
+		r.Remark(d.at + ": account " + strconv.Quote(d.name) + " was renamed to " + strconv.Quote(name))
 	}
 	return name
 }
@@ -318,7 +319,7 @@ func (r *Reading) addLocalNames(d *draft) {
 		d.domain = d.machine
 	}
 	if d.domain.value != "" && d.local.value != "" {
-		r.dropped(d.domain, "mail for local names would go to that domain then, and not where "+d.local.key+" says")
+		r.dropped(d.domain, "mail for local users would go to that domain, not to "+d.local.key)
 	} else if d.domain.value != "" {
 		if why := r.share("domain", d.domain, nil); why != "" {
 			r.dropped(d.domain, why)
@@ -328,9 +329,9 @@ func (r *Reading) addLocalNames(d *draft) {
 	case e.value == "":
 	case d.ownAddress() == "":
 		d.addFrom(e.value)
-		r.note(e, "it is the account's own address now, which local senders have, too")
+		r.note(e, "this is now the account's address, for local senders too")
 	case !strings.EqualFold(d.ownAddress(), e.value):
-		r.dropped(e, "mail for local names goes to the account's own address, "+d.ownAddress()+"; the alias file can say otherwise")
+		r.dropped(e, "mail for local users goes to "+d.ownAddress()+"; an alias can change that")
 	}
 }
 
@@ -339,7 +340,7 @@ type hostName struct{}
 
 func (hostName) UnmarshalText(text []byte) error {
 	if a, err := envelope.Parse("x@" + string(text)); err != nil || a.Domain() != string(text) {
-		return errors.New("it is no host name")
+		return errors.New("the value is not a host name")
 	}
 	return nil
 }

@@ -1,14 +1,14 @@
 // Package importer reads the configuration of another program, and returns accounts
-// with their passwords, and a remark for each thing that could not be carried over.
+// with their passwords, and a remark for each setting that was not imported.
 // It writes nothing, and knows neither keyrings nor the network.
 //
-//	msmtp, ssmtp, nullmailer, dma: a file ── entries ── fields ── draft ── account
-//	                                                      │
-//	                                                      └── remark
+//	msmtp, ssmtp, nullmailer, dma, Postfix: a file ── entries ── fields ── draft ── account
+//	                                                               │
+//	                                                               └── remark
 //
 // Each program has a row in programs, and a table of its keys, with what is done about
 // each: a setting of sendoff, or a remark why there is none. A key without a remark was
-// carried over. To add a key, add a row, and the key to an archive in testdata.
+// imported. To add a key, add a row, and the key to an archive in testdata.
 //
 // A file that others could have written gives a server, a user and senders, but no
 // password, no command and no file.
@@ -56,6 +56,7 @@ func programs() []program {
 type Reader struct {
 	Home       string
 	ConfigHome string // ~/.config, or what XDG_CONFIG_HOME says
+	Root       string // the folder that has /etc and /var; "" is /
 	Identity   config.Identity
 }
 
@@ -78,7 +79,7 @@ func (in Reader) Read(file string, say func(string)) (*Reading, error) {
 		for _, remark := range r.Remarks {
 			say(remark)
 		}
-		return nil, status.Config.Errorf("%s: no account can be made of it", path)
+		return nil, status.Config.Errorf("%s: no account was imported", path)
 	}
 	return r, nil
 }
@@ -88,7 +89,10 @@ func (in Reader) find(file string, say func(string)) (program, string, error) {
 	if file != "" {
 		path, err := filepath.Abs(file)
 		if err == nil {
-			_, err = os.Stat(path)
+			var f *os.File
+			if f, err = os.Open(path); err == nil {
+				f.Close()
+			}
 		}
 		if err != nil {
 			return program{}, "", status.Config.Wrap(err)
@@ -98,33 +102,37 @@ func (in Reader) find(file string, say func(string)) (program, string, error) {
 				return p, path, nil
 			}
 		}
-		return program{}, "", status.Config.Errorf("%s: neither msmtp's nor ssmtp's, nullmailer's or dma's configuration, or not readable", path)
+		return program{}, "", status.Config.Errorf("%s: not a configuration of msmtp, ssmtp, nullmailer, dma or Postfix", path)
 	}
 	var found program
 	var at string
-	var looked []string
 	for _, p := range programs() {
 		for _, usual := range p.files {
-			path := usual
-			if below, ok := strings.CutPrefix(usual, "~/.config/"); ok {
-				path = filepath.Join(in.ConfigHome, below)
-			} else if below, ok := strings.CutPrefix(usual, "~/"); ok {
-				path = filepath.Join(in.Home, below)
-			}
-			looked = append(looked, usual)
+			path := in.place(usual)
 			switch _, err := os.Stat(path); {
 			case err != nil:
 			case at == "":
 				found, at = p, path
 			default:
-				say(fmt.Sprintf("%s is there too; sendoff --import=%s takes it over", path, path))
+				say("there is also " + path + "; to import that: sendoff --import " + path)
 			}
 		}
 	}
 	if at == "" {
-		return found, "", status.Config.Errorf("nothing found to take over; looked for %s", strings.Join(looked, ", "))
+		return found, "", status.Config.Errorf("found no configuration of msmtp, ssmtp, nullmailer, dma or Postfix; name one: sendoff --import=FILE")
 	}
 	return found, at, nil
+}
+
+// place returns where a usual file is.
+func (in Reader) place(usual string) string {
+	if below, ok := strings.CutPrefix(usual, "~/.config/"); ok {
+		return filepath.Join(in.ConfigHome, below)
+	}
+	if below, ok := strings.CutPrefix(usual, "~/"); ok {
+		return filepath.Join(in.Home, below)
+	}
+	return filepath.Join("/", in.Root, usual)
 }
 
 // A Reading is what becomes of one program's files.
@@ -136,6 +144,7 @@ type Reading struct {
 
 	Reader
 	path     string             // the file or folder
+	queue    string             // the folder of the program's queue, if the file names one
 	standard string             // the default account; "" is none
 	shared   map[string][]entry // the lines of single accounts that a setting at the top is from
 }
@@ -146,6 +155,11 @@ type Password struct {
 	Item    credential.Item
 	Secret  credential.Secret
 	At      string // FILE:LINE
+}
+
+// IsSame reports whether p and o are one password, for one login.
+func (p Password) IsSame(o Password) bool {
+	return p.Item == o.Item && p.Secret.Reveal() == o.Secret.Reveal()
 }
 
 // An entry is one line of a file: a key and its value, which may be a
@@ -162,9 +176,30 @@ func (r *Reading) firstIsDefault() {
 	}
 }
 
+// IsSystem reports whether the file is one in /etc, for all users of the machine.
+func (r *Reading) IsSystem() bool {
+	return strings.HasPrefix(r.path, r.place("/etc")+string(filepath.Separator))
+}
+
+// These are texts of several programs.
+const (
+	alwaysVerifies = "sendoff always verifies certificates. For a self-signed one set tls-fingerprint or tls-ca"
+	choosesTLS     = "sendoff chooses TLS versions and ciphers itself"
+	caFolder       = "name a file in tls-ca, or the folder in the variable SSL_CERT_DIR"
+	laterLine      = "a later line replaces it"
+	otherServer    = "it is for another server"
+	showsDialogue  = "the option -v shows the dialogue with the server"
+)
+
+// switches are values that a remark shows, because they hold no secret.
+const switches = " on off yes no "
+
 // dropped says why what e says is not in the result.
 func (r *Reading) dropped(e entry, why string) {
-	r.Remark(fmt.Sprintf("%s: %s is not carried over: %s", e.at, e.key, why))
+	if e.value != "" && strings.Contains(switches, " "+strings.ToLower(e.value)+" ") {
+		e.key += " " + e.value
+	}
+	r.Remark(fmt.Sprintf("%s: %s was not imported: %s", e.at, e.key, why))
 }
 
 // droppedIfSet does so for those of entries that have a value.
@@ -184,7 +219,7 @@ func (r *Reading) note(e entry, what string) {
 // unknown says that the line at cannot be understood. The line itself may be a
 // password in the wrong place.
 func (r *Reading) unknown(at string) {
-	r.Remark(at + ": this line is not carried over: " + r.Program + " has no such setting")
+	r.Remark(at + ": this line was not imported: " + r.Program + " has no such setting")
 }
 
 // Remark adds a remark.
@@ -215,7 +250,7 @@ func readFile(path string) (string, error) {
 }
 
 // beside returns the text of a file that another one may have beside it. One that
-// cannot be read keeps nothing else from being carried over.
+// cannot be read does not keep anything else from being imported.
 func (r *Reading) beside(path string) (text string, there bool) {
 	text, err := readFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -225,7 +260,7 @@ func (r *Reading) beside(path string) (text string, there bool) {
 		err = fmt.Errorf("%s: %w", path, e.Err)
 	}
 	if err != nil {
-		r.Remark(err.Error() + "; nothing of it is carried over")
+		r.Remark(err.Error() + "; this file was not imported")
 	}
 	return text, true
 }
@@ -254,11 +289,12 @@ func (r *Reading) distrust() {
 		a.Settings = only(a.Settings, "server", "user", "from")
 		return slices.ContainsFunc(servers(a), func(s string) bool { return strings.Contains(s, "unix:") })
 	})
-	text := "others could have written this file (" + err.Error() + "): host, port, user and from are carried over, nothing else; of a copy of your own, all is"
+	r.Remark(r.path + ": other users could have written this file (" + err.Error() + ")")
+	text := "so only host, port, user and from were imported"
 	if len(left) > 0 {
-		text += " (" + strings.Join(left, ", ") + ")"
+		text += ", not " + strings.Join(left, ", ")
 	}
-	r.Remark(r.path + ": " + text)
+	r.Remark(text + "; to import all, import a copy that only you can write")
 }
 
 // trusted returns why others could have written the file at path, or nil.

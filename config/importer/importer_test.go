@@ -61,7 +61,7 @@ func TestFind(t *testing.T) {
 		t.Errorf("found %s, %v", at, err)
 	}
 	other := filepath.Join(home, ".config", "msmtp", "config")
-	if !slices.Contains(said, other+" is there too; sendoff --import="+other+" takes it over") {
+	if !slices.Contains(said, "there is also "+other+"; to import that: sendoff --import "+other) {
 		t.Errorf("said %q", said)
 	}
 	for text, want := range map[string]string{

@@ -37,16 +37,16 @@ func msmtpFields() []field {
 		{"allow_from_override", msmtpOverride},
 		{"maildomain", handled}, // a part of auto_from
 		{"auto_from", msmtpAutoFrom},
-		{"set_from_header", remark("a From field that is there stays, and one that is missing is added; force-sender = true replaces it", "", "auto")},
-		{"set_date_header", remark("a missing Date field is always added", "", "auto")},
-		{"set_msgid_header", remark("a missing Message-ID field is always added", "", "auto")},
-		{"add_missing_from_header", remark("a missing From field is always added", "", "on")},
-		{"add_missing_date_header", remark("a missing Date field is always added", "", "on")},
-		{"remove_bcc_headers", remark("a Bcc field never leaves", "", "on")},
-		{"keepbcc", remark("a Bcc field never leaves", "off")},
-		{"undisclosed_recipients", remark("To and Cc stay as they are", "off")},
-		{"dsn_notify", remark("notices are asked for with each message, by the option -N", "off")},
-		{"dsn_return", remark("what notices return is said with each message, by the option -R", "off")},
+		{"set_from_header", remark("sendoff keeps From and adds a missing one; force-sender = true replaces it", "", "auto")},
+		{"set_date_header", remark("sendoff always adds a missing Date", "", "auto")},
+		{"set_msgid_header", remark("sendoff always adds a missing Message-ID", "", "auto")},
+		{"add_missing_from_header", remark("sendoff always adds a missing From", "", "on")},
+		{"add_missing_date_header", remark("sendoff always adds a missing Date", "", "on")},
+		{"remove_bcc_headers", remark("sendoff always removes Bcc", "", "on")},
+		{"keepbcc", remark("sendoff always removes Bcc", "off")},
+		{"undisclosed_recipients", remark("sendoff does not change To and Cc", "off")},
+		{"dsn_notify", remark("sendoff asks for delivery notices with the option -N", "off")},
+		{"dsn_return", remark("sendoff sets this for a message with the option -R", "off")},
 		{"aliases", shared("aliases", filePath{})},
 
 		{"domain", msmtpDomain},
@@ -56,19 +56,19 @@ func msmtpFields() []field {
 		{"source_ip", setting("source-address", new(config.Source))},
 
 		{"tls_trust_file", msmtpTrust},
-		{"tls_crl_file", remark("lists of revoked certificates are not read", "")},
+		{"tls_crl_file", remark("sendoff does not read revocation lists", "")},
 		{"tls_fingerprint", setting("tls-fingerprint", new(config.Fingerprint))},
 		{"tls_key_file", setting("tls-key", filePath{})},
 		{"tls_cert_file", setting("tls-cert", filePath{})},
-		{"tls_certcheck", remark("the certificate is always checked; tls-ca or tls-fingerprint make one good that nobody known has signed", "", "on")},
-		{"tls_nocertcheck", remark("the certificate is always checked; tls-ca or tls-fingerprint make one good that nobody known has signed")},
+		{"tls_certcheck", remark(alwaysVerifies, "", "on")},
+		{"tls_nocertcheck", remark(alwaysVerifies)},
 		{"tls_host_override", setting("tls-name", hostName{})},
-		{"tls_priorities", remark("the ciphers and versions of TLS are not a matter of choice", "")},
-		{"tls_min_dh_prime_bits", remark("the ciphers and versions of TLS are not a matter of choice", "")},
-		{"tls_force_sslv3", remark("there is no SSL, only TLS 1.2 and later")},
+		{"tls_priorities", remark(choosesTLS, "")},
+		{"tls_min_dh_prime_bits", remark(choosesTLS, "")},
+		{"tls_force_sslv3", remark("sendoff supports TLS 1.2 and later, not SSL")},
 
 		{"logfile", msmtpLog},
-		{"logfile_time_format", remark("the log has its own format of time", "")},
+		{"logfile_time_format", remark("the time format of sendoff's log is fixed", "")},
 		{"syslog", msmtpSyslog},
 	}
 }
@@ -108,7 +108,7 @@ func (a *msmtpAccount) inherit(e entry) {
 // setMsmtp adds a line of a's section.
 func (r *Reading) setMsmtp(a *msmtpAccount, e entry) {
 	if slices.Contains(a.has, e.key) {
-		r.dropped(a.get(e.key), "a later line takes its place")
+		r.dropped(a.get(e.key), laterLine)
 	}
 	a.alias, a.has = "", append(a.has, e.key)
 	a.inherit(e)
@@ -156,7 +156,7 @@ func readMsmtp(r *Reading) error {
 func (r *Reading) remarkShared(accounts int) {
 	for _, s := range r.Top {
 		if by := r.shared[s.Key]; 0 < len(by) && len(by) < accounts && len(r.Accounts) > 1 {
-			r.note(by[0], s.Key+" is for all accounts here, also for those that did not have it")
+			r.note(by[0], s.Key+" now applies to all accounts, also to those without it")
 		}
 	}
 }
@@ -178,13 +178,13 @@ func (r *Reading) msmtpAccounts(entries []entry) []*msmtpAccount {
 		case e.key == "account":
 			a, err := newMsmtpAccount(e, defaults, accounts)
 			if current = a; err != nil {
-				r.Remark(e.at + ": this account is not carried over: " + err.Error())
+				r.Remark(e.at + ": this account was not imported: " + err.Error())
 				current = new(msmtpAccount)
 				continue
 			}
 			accounts = append(accounts, a)
 		case e.key == "eval":
-			r.dropped(e, "it is a command that prints a line of this file; put what it prints in its place, or write passwordeval if that is the password")
+			r.dropped(e, "replace it by the line that it prints, or by passwordeval if it prints the password")
 		case !slices.ContainsFunc(msmtpFields(), func(f field) bool { return f.key == e.key }):
 			r.unknown(e.at)
 		case current == nil:
@@ -209,7 +209,7 @@ func newMsmtpAccount(e entry, defaults *msmtpAccount, accounts []*msmtpAccount) 
 		return nil, errors.New("it has no name")
 	}
 	if find(a.name) >= 0 {
-		return nil, fmt.Errorf("there is another account %q before", a.name)
+		return nil, fmt.Errorf("there is already an account %q", a.name)
 	}
 	heirs := 0
 	for parent := range strings.SplitSeq(parents, ",") {
@@ -269,7 +269,7 @@ func isOn(v string) bool { return v == "" || strings.EqualFold(v, "on") }
 func onOff(field func(*draft) *bool) take {
 	return func(_ *Reading, d *draft, e entry) string {
 		if !isOn(e.value) && !strings.EqualFold(e.value, "off") {
-			return "it is neither on nor off"
+			return "the value is neither on nor off"
 		}
 		*field(d) = isOn(e.value)
 		return ""
@@ -287,7 +287,7 @@ func msmtpSocket(r *Reading, d *draft, e entry) string {
 func msmtpProtocol(_ *Reading, d *draft, e entry) string {
 	d.lmtp = strings.EqualFold(e.value, "lmtp")
 	if !d.lmtp && !strings.EqualFold(e.value, "smtp") {
-		return "it is neither smtp nor lmtp"
+		return "the value is neither smtp nor lmtp"
 	}
 	return ""
 }
@@ -306,7 +306,7 @@ func msmtpFrom(r *Reading, d *draft, e entry) string {
 	var all []string
 	for value := range strings.FieldsFuncSeq(e.value, func(c rune) bool { return c == ',' || c == ' ' || c == '\t' }) {
 		if strings.ContainsAny(value, "?[") {
-			all = append(all, "of a pattern's characters only * has a meaning")
+			all = append(all, "in a pattern sendoff supports only *")
 			continue
 		}
 		domain, isAnybody := strings.CutPrefix(value, "%U@")
@@ -332,7 +332,7 @@ func (r *Reading) expand(e entry, value string) string {
 	} {
 		if row.value != "" && strings.Contains(value, row.pattern) {
 			value = strings.ReplaceAll(value, row.pattern, row.value)
-			r.note(e, fmt.Sprintf("%s is %s from now on", row.pattern, row.value))
+			r.note(e, fmt.Sprintf("%s was replaced by %s", row.pattern, row.value))
 		}
 	}
 	return value
@@ -342,9 +342,9 @@ func (r *Reading) expand(e entry, value string) string {
 func msmtpAutoFrom(r *Reading, d *draft, e entry) string {
 	switch {
 	case e.value == "" && len(d.from) > 0:
-		return "there is no maildomain; from is kept instead"
+		return "maildomain is not set, so from is used"
 	case e.value == "":
-		return "there is no maildomain; a bare sender becomes the account's own address"
+		return "maildomain is not set, so a sender without a domain becomes the account's address"
 	}
 	d.from = nil
 	return msmtpFrom(r, d, entry{key: e.key, value: "%U@" + e.value, at: e.at})
@@ -365,7 +365,7 @@ func msmtpDomain(r *Reading, _ *draft, e entry) string {
 
 func msmtpTimeout(_ *Reading, d *draft, e entry) string {
 	if strings.EqualFold(e.value, "off") {
-		return "there is always a limit"
+		return "sendoff always has a time limit"
 	}
 	if e.value == "" {
 		return ""
@@ -385,14 +385,14 @@ func msmtpTrust(_ *Reading, d *draft, e entry) string {
 	case "system":
 		return ""
 	case "":
-		return "the system's authorities are trusted unless tls-ca or tls-fingerprint say otherwise"
+		return "sendoff trusts the system's authorities, unless tls-ca or tls-fingerprint is set"
 	}
 	return d.put("tls-ca", e.value, filePath{})
 }
 
 func msmtpLog(r *Reading, _ *draft, e entry) string {
 	if e.value == "-" {
-		return "nothing is logged on standard output"
+		return "sendoff does not log to standard output"
 	}
 	return r.share("log", e, filePath{})
 }
@@ -402,7 +402,7 @@ func msmtpSyslog(r *Reading, _ *draft, e entry) string {
 		return ""
 	}
 	if !isOn(e.value) && !strings.EqualFold(e.value, "LOG_MAIL") {
-		r.note(e, "the facility is always mail")
+		r.note(e, "sendoff always uses the facility mail")
 	}
 	e.value = config.LogSyslog
 	return r.share("log", e, nil)

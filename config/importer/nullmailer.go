@@ -29,16 +29,16 @@ func nullmailerFiles() []field {
 			return ""
 		}},
 		{"adminaddr", takeLocal},
-		{"idhost", remark("a Message-ID has the sender's domain", "")},
+		{"idhost", remark("sendoff uses the sender's domain in Message-ID", "")},
 		{"pausetime", handled}, // with maxpause
 		{"maxpause", handled},
 		{"queuelifetime", func(r *Reading, _ *draft, e entry) string {
 			e.value += "s"
 			return r.share("lifetime", e, new(config.Duration))
 		}},
-		{"sendtimeout", remark("there is a limit for each answer of the server instead: timeout", "")},
-		{"bounceto", remark("a notice goes to the sender", "")},
-		{"doublebounceto", remark("a notice that cannot be sent goes to the folder failed of the queue, and notify-command tells of it", "")},
+		{"sendtimeout", remark("sendoff has a time limit for each reply instead: timeout", "")},
+		{"bounceto", remark("a bounce goes to the sender", "")},
+		{"doublebounceto", remark("a bounce that cannot be sent stays in the queue's folder failed", "")},
 	}
 }
 
@@ -56,9 +56,9 @@ func remoteOptions() []field {
 		{"x509certfile", setting("tls-cert", filePath{})},
 		{"x509keyfile", setting("tls-key", filePath{})},
 		{"x509cafile", setting("tls-ca", filePath{})},
-		{"x509crlfile", remark("lists of revoked certificates are not read", "")},
-		{"x509fmtder", remark("certificates and keys are read in PEM form")},
-		{"insecure", remark("the certificate is always checked; tls-ca or tls-fingerprint make one good that nobody known has signed")},
+		{"x509crlfile", remark("sendoff does not read revocation lists", "")},
+		{"x509fmtder", remark("sendoff reads certificates and keys in PEM form")},
+		{"insecure", remark(alwaysVerifies)},
 	}
 }
 
@@ -106,7 +106,7 @@ func readNullmailer(r *Reading) error {
 func (r *Reading) nullmailerFolder(d *draft) {
 	folder, err := os.ReadDir(r.path)
 	if err != nil {
-		r.Remark(r.path + ": other files in it are not carried over: " + err.Error())
+		r.Remark(r.path + ": the other files in it were not imported: " + err.Error())
 	}
 	for _, file := range folder {
 		path := filepath.Join(r.path, file.Name())
@@ -117,7 +117,7 @@ func (r *Reading) nullmailerFolder(d *draft) {
 		first, _, _ := strings.Cut(text, "\n")
 		e := entry{file.Name(), strings.TrimSpace(first), path + ":1"}
 		if e.value != "" && !r.apply(d, nullmailerFiles(), e) {
-			r.Remark(path + ": this file is not carried over: nullmailer has no such setting")
+			r.Remark(path + ": this file was not imported: nullmailer has no such setting")
 		}
 	}
 	r.nullmailerNames(d)
@@ -148,7 +148,7 @@ func (r *Reading) nullmailerNames(d *draft) {
 		}
 	}
 	if e := d.says["defaultdomain"]; e.value != "" {
-		r.note(e, "other hosts without a dot in their name are not completed")
+		r.note(e, "sendoff does not complete other host names")
 	}
 }
 
@@ -162,7 +162,7 @@ func (r *Reading) nullmailerPauses(says map[string]entry) {
 	var least, most config.Duration
 	err := errors.Join(least.UnmarshalText([]byte(pauses[0])), most.UnmarshalText([]byte(pauses[1])))
 	if err != nil || least.Duration > most.Duration {
-		r.droppedIfSet("retry is two times, the first wait and the longest", first, longest)
+		r.droppedIfSet("pausetime must be a time that is not longer than maxpause", first, longest)
 		return
 	}
 	r.Top.Set("retry", pauses)
@@ -181,7 +181,7 @@ func (r *Reading) remote(common *draft, e entry) *draft {
 	words = words[1:]
 	if len(words) > 0 && !strings.HasPrefix(words[0], "-") && !strings.Contains(words[0], "=") {
 		if words[0] != "smtp" {
-			r.Remark(e.at + ": this server is not carried over: its protocol is not SMTP")
+			r.Remark(e.at + ": this server was not imported: its protocol is not SMTP")
 			return nil
 		}
 		words = words[1:]
@@ -190,7 +190,7 @@ func (r *Reading) remote(common *draft, e entry) *draft {
 		o := entry{at: e.at}
 		o.key, o.value, _ = strings.Cut(strings.TrimPrefix(w, "--"), "=")
 		if !r.apply(&d, remoteOptions(), o) {
-			r.Remark(e.at + ": an option is not carried over: nullmailer has no such option")
+			r.Remark(e.at + ": an option was not imported: nullmailer has no such option")
 		}
 	}
 	return &d
@@ -211,7 +211,7 @@ func (r *Reading) addRemotes(all []*draft) {
 		if why != "" || !same || len(r.Accounts) != 1 {
 			r.add(d)
 			if n := len(r.Accounts); n > 1 {
-				r.Remark(fmt.Sprintf("%s: the account %q is not tried when another server fails: its login or its settings are others", d.at, r.Accounts[n-1].Name))
+				r.Remark(fmt.Sprintf("%s: account %q has other settings, so it is not tried if another server fails", d.at, r.Accounts[n-1].Name))
 			}
 			continue
 		}

@@ -20,7 +20,7 @@ func ssmtpFields() []field {
 		{"UseTLS", yesNo(func(d *draft, yes bool) { d.tls, d.starttls = yes, d.starttls && yes })},
 		{"UseSTARTTLS", yesNo(func(d *draft, yes bool) { d.tls, d.starttls = d.tls || yes, yes })},
 		{"TLS_CA_File", setting("tls-ca", filePath{})},
-		{"TLS_CA_Dir", remark("a folder of authorities is named by SSL_CERT_DIR in the environment", "")},
+		{"TLS_CA_Dir", remark(caFolder, "")},
 		{"UseTLSCert", handled}, // judged with the certificate
 		{"TLSCert", setting("tls-cert", filePath{})},
 		{"TLSKey", setting("tls-key", filePath{})},
@@ -28,7 +28,7 @@ func ssmtpFields() []field {
 		{"AuthUser", takeUser},
 		{"AuthPass", func(_ *Reading, d *draft, e entry) string { d.password = e; return "" }},
 		{"AuthMethod", func(_ *Reading, d *draft, e entry) string { d.auth = e; return "" }},
-		{"UseOldAUTH", remark("the name is sent as the server asks for it", "", "no")},
+		{"UseOldAUTH", remark("sendoff uses only the standard login", "", "no")},
 
 		{"hostname", func(r *Reading, d *draft, e entry) string {
 			e.value = undotted(e.value)
@@ -40,9 +40,9 @@ func ssmtpFields() []field {
 			return takeDomain(r, d, e)
 		}},
 		{"root", takeLocal},
-		{"MinUserId", remark("mail for every local name is treated alike", "")},
-		{"FromLineOverride", remark("a From field stays as it is; force-sender = true replaces it", "", "yes")},
-		{"Debug", remark("the option -v shows the dialogue", "", "no")},
+		{"MinUserId", remark("sendoff treats all local users alike", "")},
+		{"FromLineOverride", remark("sendoff keeps From; force-sender = true replaces it", "", "yes")},
+		{"Debug", remark(showsDialogue, "", "no")},
 	}
 }
 
@@ -80,7 +80,7 @@ func takeDomain(_ *Reading, d *draft, e entry) string {
 func takeLocal(_ *Reading, d *draft, e entry) string {
 	e.value = undotted(e.value)
 	if e.value != "" && !isOwnAddress(e.value) {
-		return "it is not one address with a domain; the alias file can say where mail for local names goes"
+		return "it is not an address with a domain; to redirect mail, use an alias"
 	}
 	d.local = e
 	return ""
@@ -99,10 +99,10 @@ func readSsmtp(r *Reading) error {
 		value, without := ssmtpValue(text, isLogin)
 		e.key, e.value = key, value
 		if key == "AuthPass" && without != "" {
-			r.note(e, "taken without "+without+"; if that is part of the password, sendoff --login puts the whole one in its place")
+			r.note(e, "imported without "+without+"; if the password was longer: sendoff --login "+d.name)
 		}
 		if _, twice := d.says[key]; twice && isLogin {
-			r.dropped(e, "an earlier line counts")
+			r.dropped(e, "ssmtp uses the earlier line")
 		} else if !r.apply(d, ssmtpFields(), e) {
 			r.unknown(e.at)
 		}
@@ -182,7 +182,7 @@ func (r *Reading) revaliases(d *draft) (others []*draft) {
 			others = append(others, to)
 		}
 		if address != d.ownAddress() {
-			r.note(e, "who sends with this address says so in From or with -f; a bare sender becomes the default account's own address")
+			r.note(e, "to send with this address, write it in From or with -f")
 		}
 	}
 	return others

@@ -8,17 +8,20 @@ import (
 	"strings"
 	"testing"
 
+	"sendoff/config"
 	"sendoff/config/importer"
 	"sendoff/submit/credential"
 	"sendoff/submit/status"
 )
 
-// newImport returns an Import of a file in home.
+// newImport returns an Import of a file in home, which also has /etc and /var.
 func newImport(home, file string, keyring credential.Keyring) *Import {
+	user := filepath.Join(home, ".config", "sendoff", "config.toml")
 	return &Import{
-		Reader: importer.Reader{Home: home},
+		Reader: importer.Reader{Home: home, Root: home},
 		File:   file,
-		Target: filepath.Join(home, ".config", "sendoff", "config.toml"),
+		Target: user,
+		Paths:  config.Paths{User: user, System: filepath.Join(home, "etc", "sendoff", "config.toml"), Home: home},
 		Store:  &credential.Store{Keyring: keyring, Home: home},
 	}
 }
@@ -73,11 +76,11 @@ func TestWriteAdds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = "# mine\naccount = \"home\"\n\n[accounts.home]\nserver = \"smtp://a.example\"\n\n[accounts.work]\nserver = \"smtp+plain://smtp.example.org\"\nuser = \"ann\"\nsecret = \"keyring\"\n"
+	const want = "# mine\naccount = \"home\"\n\n[accounts.home]\nserver = \"smtp://a.example\"\n\n[accounts.work]\nserver = \"smtp+plain://smtp.example.org\"\nuser = \"ann\"\nsecret = \"file:~/.config/sendoff/work.secret\"\n"
 	if got, _ := os.ReadFile(i.Target); string(got) != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	for _, line := range []string{`hostname = "client.example" is not added: it would be for the other accounts, too`, `account = "work" is not added: it would be for the other accounts, too`} {
+	for _, line := range []string{`not added: hostname = "client.example" (it would apply to your other accounts too)`, `not added: account = "work" (your default account stays "home")`} {
 		if !strings.Contains(says, line) {
 			t.Errorf("%q is not said:\n%s", line, says)
 		}
@@ -131,11 +134,12 @@ func TestWherePasswordsGo(t *testing.T) {
 		keyring            credential.Keyring
 		want               []string // the sources, or an error
 	}{
-		{"a keyring", simple, "", memory{}, []string{`"keyring"`}},
-		{"none", simple, "", broken{memory{}}, []string{`"file:~/.config/sendoff/work.secret"`}},
-		{"none, for two", two, "", broken{memory{}}, []string{`"file:~/.config/sendoff/work.secret"`, `"file:~/.config/sendoff/other.secret"`}},
+		{"the keyring", simple, "keyring", memory{}, []string{`"keyring"`}},
+		{"nothing said", simple, "", memory{}, []string{`"file:~/.config/sendoff/work.secret"`}},
+		{"no keyring", simple, "", broken{memory{}}, []string{`"file:~/.config/sendoff/work.secret"`}},
+		{"one login of two", two, "", broken{memory{}}, []string{`"file:~/.config/sendoff/work.secret"`, `"file:~/.config/sendoff/work.secret"`}},
 		{"a file", simple, "file:~/mine", memory{}, []string{`"file:~/mine"`}},
-		{"a folder", two, "file:~/mine/", memory{}, []string{`"file:~/mine/work.secret"`, `"file:~/mine/other.secret"`}},
+		{"a folder", two, "file:~/mine/", memory{}, []string{`"file:~/mine/work.secret"`, `"file:~/mine/work.secret"`}},
 		{"one file for one password", two, "file:~/mine", memory{}, []string{`"file:~/mine"`, `"file:~/mine"`}},
 		{"one file for two", different, "file:~/mine", memory{}, []string{"--secret: file:~/mine cannot hold the passwords in "}},
 		{"one item for two", simple + "account other : work\npassword other\n", "keyring", memory{}, []string{"--secret: keyring cannot hold the passwords in "}},
@@ -195,7 +199,7 @@ func TestImportSpares(t *testing.T) {
 			if left, _ := os.ReadFile(own); string(left) != there+"\n" || strings.Contains(says+toml, there) {
 				t.Errorf("%s: left %q, says\n%s", there, left, says)
 			}
-			if there == "theirs" && (status.KindOf(err) != status.Usage || !strings.Contains(err.Error(), "work.secret holds another secret; delete that file, or name another folder") || toml != "") {
+			if there == "theirs" && (status.KindOf(err) != status.Usage || !strings.Contains(err.Error(), "work.secret already holds another password; delete that file, or give --secret file:FOLDER/") || toml != "") {
 				t.Errorf("another secret: %v\n%s", err, toml)
 			}
 			if there != "theirs" && (err != nil || !strings.Contains(toml, "/work.secret\"\n")) {
@@ -224,10 +228,143 @@ func TestImportSpares(t *testing.T) {
 			if err != nil || keyring["ann@smtp.example.org"] != there || string(left) != there+"\n" {
 				t.Errorf("%s: %v, %v, %q", source, err, keyring, left)
 			}
-			const remark = " holds another one, for ann at smtp.example.org; sendoff --login work replaces it\n"
+			const remark = " has another one for ann at smtp.example.org\nto replace that: sendoff --login work\n"
 			if strings.Contains(says, source+remark) != (there == "theirs") || strings.Contains(says, "theirs") {
 				t.Errorf("%s: it says\n%s", source, says)
 			}
 		}
+	}
+}
+
+// TestImportFor has what each use makes of a password that stood in a file.
+func TestImportFor(t *testing.T) {
+	two := simple + "from ann@example.org\naccount other : work\ntimeout 20\naccount default : work\n"
+	for _, tt := range []struct {
+		use     string
+		keyring credential.Keyring
+		says    []string // also TOML, or an error
+		stored  string   // in which file, or "keyring"
+	}{
+		{"", memory{}, []string{
+			"the password in ~/.msmtprc:5 is now in file:~/.config/sendoff/work.secret (mode 0600)\n" +
+				"to keep it in your keyring instead: sendoff --login work --for desktop\n" +
+				"written: ~/.config/sendoff/config.toml\n" +
+				"to check that mail leaves: sendoff --doctor; for one account: sendoff --doctor work\n" +
+				"once mail leaves, delete the password from ~/.msmtprc:5\n",
+		}, "work.secret"},
+		{"", broken{memory{}}, []string{"(mode 0600)\nwritten: "}, "work.secret"},
+		{"cron", memory{}, []string{"(mode 0600)\nwritten: "}, "work.secret"},
+		{"desktop", memory{}, []string{"the password in ~/.msmtprc:5 is now in keyring\nwritten: "}, "keyring"},
+		{"desktop", broken{memory{}}, []string{"no keyring is available in this session; without --for desktop the password goes into a file"}, ""},
+		{"service", memory{}, []string{
+			`secret = "systemd:sendoff-work"`, "the password for systemd:sendoff-work is in ~/.msmtprc:5\nas root, give systemd the password",
+			"    LoadCredentialEncrypted=sendoff-work:/etc/credstore.encrypted/sendoff-work\n",
+		}, ""},
+		{"container", memory{}, []string{"--for container prints variables and writes nothing; leave out --write"}, ""},
+		{"laptop", memory{}, []string{"--for takes desktop, cron, service, container"}, ""},
+	} {
+		home, file := msmtprc(t, two)
+		i := newImport(home, file, tt.keyring)
+		i.For, i.Write = tt.use, true
+		toml, says, err := outcome(t, i)
+		if err != nil {
+			says = err.Error()
+		}
+		for _, text := range tt.says {
+			if !strings.Contains(toml+says, text) {
+				t.Errorf("--for %s: %q is not said:\n%s%s", tt.use, text, toml, says)
+			}
+		}
+		files, _ := filepath.Glob(filepath.Join(home, ".config", "sendoff", "*.secret"))
+		all := ""
+		for _, path := range files {
+			all += filepath.Base(path)
+		}
+		if keyring, ok := tt.keyring.(memory); ok && len(keyring) > 0 {
+			all += "keyring"
+		}
+		if all != tt.stored {
+			t.Errorf("--for %s: stored in %s, want %s", tt.use, all, tt.stored)
+		}
+	}
+	home, file := msmtprc(t, two)
+	i := newImport(home, file, memory{})
+	i.For = "container"
+	out, says, err := outcome(t, i)
+	const want = "SENDOFF_SERVER=smtp+plain://smtp.example.org\nSENDOFF_USER=ann\nSENDOFF_SECRET=file:/run/secrets/sendoff\nSENDOFF_FROM=ann@example.org\n"
+	if err != nil || out != want || !strings.HasPrefix(says, "not in the variables: account other\nfor these mount a configuration: ") {
+		t.Errorf("%v\n%s%s", err, out, says)
+	}
+}
+
+// TestImportSystem has root's import of a file in /etc written for all users, with the
+// password for root only.
+func TestImportSystem(t *testing.T) {
+	for _, tt := range []struct {
+		uid           int
+		file, written string
+	}{
+		{0, "etc/msmtprc", "etc/sendoff/"}, {1000, "etc/msmtprc", ".config/sendoff/"}, {0, ".msmtprc", ".config/sendoff/"},
+	} {
+		home := private(t)
+		file := filepath.Join(home, filepath.FromSlash(tt.file))
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, []byte(simple), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		i := newImport(home, "", memory{})
+		i.Target, i.Write, i.Identity.UID = "", true, tt.uid
+		_, says, err := outcome(t, i)
+		for _, name := range []string{"config.toml", "work.secret"} {
+			if _, err := os.Stat(filepath.Join(home, filepath.FromSlash(tt.written), name)); err != nil {
+				t.Error(err)
+			}
+		}
+		const forRoot = "only root can read that file; how other users send: see sendoff-server(7)\n"
+		if err != nil || strings.Contains(says, forRoot) != (tt.written == "etc/sendoff/") || strings.Contains(says, "--for desktop") == strings.Contains(says, forRoot) {
+			t.Errorf("%v: %v\n%s", tt, err, says)
+		}
+	}
+}
+
+// TestImportWaiting has the mail named that still waits in other programs' queues.
+func TestImportWaiting(t *testing.T) {
+	home, file := msmtprc(t, simple)
+	for _, name := range []string{
+		".msmtp.queue/2026-01-01-10.00.00.mail", ".msmtp.queue/2026-01-01-10.00.00.msmtp",
+		"var/spool/nullmailer/queue/1767261600.12", "var/spool/nullmailer/queue/1767261600.13",
+		"var/spool/dma/M1b2.aa", "var/spool/dma/Q1b2.aa", "var/spool/dma/M1b2.bb", "var/spool/dma/Q1b2.bb", "var/spool/dma/flush",
+		"var/spool/postfix/deferred/A/A1", "var/spool/postfix/active/B2", "var/spool/postfix/incoming/C3", "var/spool/postfix/maildrop/D4", "var/spool/postfix/defer/A/A1",
+	} {
+		path := filepath.Join(home, filepath.FromSlash(name))
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte("x\n"), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const want = "1 message is in msmtpq's queue, ~/.msmtp.queue; send it first: msmtp-queue -r\n" +
+		"2 messages are in nullmailer's queue, ~/var/spool/nullmailer/queue; send them first:\n" +
+		"  sudo systemctl restart nullmailer (or run nullmailer-send)\n" +
+		"1 message is in dma's queue, ~/var/spool/dma; send it first: dma -q\n" +
+		"4 messages are in Postfix's queue, ~/var/spool/postfix; send them first: postqueue -f\n"
+	for _, write := range []bool{false, true} {
+		i := newImport(home, file, memory{})
+		i.Write = write
+		if _, says, err := outcome(t, i); err != nil || !strings.Contains(says, want) {
+			t.Errorf("%v\n%s", err, says)
+		}
+	}
+	if os.PathSeparator == '\\' || os.Geteuid() == 0 {
+		return
+	}
+	// What cannot be read is only named for the program that is imported.
+	closed := []string{filepath.Join(home, ".msmtp.queue"), filepath.Join(home, "var", "spool", "dma")}
+	for _, folder := range closed {
+		if err := os.Chmod(folder, 0); err != nil {
+			t.Fatal(err)
+		}
+		defer os.Chmod(folder, 0o700)
+	}
+	_, says, err := outcome(t, newImport(home, file, memory{}))
+	if err != nil || !strings.Contains(says, "mail may be in msmtpq's queue, ~/.msmtp.queue, which you cannot read;\n  send it first: msmtp-queue -r\n") || strings.Contains(says, "dma") {
+		t.Errorf("%v\n%s", err, says)
 	}
 }

@@ -1,7 +1,6 @@
 package program
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -172,10 +171,12 @@ func (p *program) takeOver(ctx context.Context) error {
 	paths := config.Find("", os.Getenv, id)
 	named := config.Locate(p.explicitConfig(), os.Getenv, id).Config
 	job := &setup.Import{
-		Reader: importer.Reader{Home: paths.Home, ConfigHome: filepath.Dir(filepath.Dir(paths.User)), Identity: id},
+		Reader: importer.Reader{Home: paths.Home, ConfigHome: filepath.Dir(filepath.Dir(paths.User)), Root: config.Root(), Identity: id},
 		File:   p.cmd.Entry,
 		Secret: p.cmd.Secret,
-		Target: cmp.Or(named, paths.User),
+		For:    p.cmd.For,
+		Target: named,
+		Paths:  paths,
 		Write:  p.cmd.Write || p.cmd.Add,
 		Add:    p.cmd.Add,
 		Store:  &credential.Store{Interactive: process.IsTerminal(os.Stderr), Home: paths.Home, Tell: p.say},
