@@ -316,3 +316,11 @@ func FuzzDma(f *testing.F) {
 	f.Add("SMARTHOST h.example\nMAILNAME m.example\nMASQUERADE x.example\nDEFER\nALIASES /etc/aliases\nCERTFILE /c # x\nFINGERPRINT 00")
 	fuzz(f, "dma.conf", "dma.conf", "auth.conf")
 }
+
+func FuzzPostfix(f *testing.F) {
+	f.Add("relayhost = [smtp.example.org]:587\nsmtp_sasl_auth_enable = yes\nsmtp_sasl_password_maps = hash:sasl_passwd\nsmtp_tls_security_level = encrypt\n\f[smtp.example.org]:587 ann:" + marker + "\n")
+	f.Add("relayhost = [smtp.example.org]:587\nsmtp_sasl_auth_enable = yes\nsmtp_sasl_password_maps = static:ann:" + marker + "\nsmtp_tls_wrappermode = yes\n")
+	f.Add("myhostname = a.example\nmydomain = ${myhostname}\nmyorigin = $mydomain\nmydestination =\n  $myhostname, $(x)\n# no\n b.example\nx = $x$$y${z?{a}:{b}}\nrelayhost = [::1]:smtps h.example,[ipv6:::2]\n" +
+		"sender_dependent_relayhost_maps = texthash:relays\nsmtp_sender_dependent_authentication = yes\nsmtp_generic_maps = regexp:generic, static:ann@example.org\n\f@example.org u:p\na@b.example u:p\n\f@a.example [b.example]\nann DUNNO\nx@y.example DUNNO\n\f/.+/ a@b.example\n")
+	fuzz(f, "main.cf", "main.cf", "sasl_passwd", "relays", "generic")
+}

@@ -49,6 +49,7 @@ func programs() []program {
 		{"ssmtp", []string{"/etc/ssmtp/ssmtp.conf"}, hasKey(ssmtpFields(), cutSsmtp), readSsmtp},
 		{"nullmailer", []string{"/etc/nullmailer/remotes"}, isNullmailer, readNullmailer},
 		{"dma", []string{"/etc/dma/dma.conf"}, hasKey(dmaFields(), cutDma), readDma},
+		{"Postfix", []string{"/etc/postfix/main.cf"}, isPostfix, readPostfix},
 	}
 }
 

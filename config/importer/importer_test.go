@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -17,7 +18,7 @@ func TestEveryField(t *testing.T) {
 		name   string
 		fields []field
 	}{
-		{"msmtp", msmtpFields()}, {"ssmtp", ssmtpFields()}, {"dma", dmaFields()},
+		{"msmtp", msmtpFields()}, {"ssmtp", ssmtpFields()}, {"dma", dmaFields()}, {"postfix", postfixFields()},
 		{"nullmailer", append(nullmailerFiles(), remoteOptions()...)},
 	} {
 		paths, err := filepath.Glob("testdata/" + p.name + "-*.txtar")
@@ -38,6 +39,25 @@ func TestEveryField(t *testing.T) {
 				t.Errorf("%s's %s is in no archive of testdata", p.name, f.key)
 			}
 		}
+	}
+}
+
+// TestFindSystem finds the files of the system below Root, Postfix's after the others.
+func TestFindSystem(t *testing.T) {
+	in := Reader{Home: t.TempDir(), Root: t.TempDir()}
+	for _, name := range []string{"postfix/main.cf", "nullmailer/remotes"} {
+		file := filepath.Join(in.Root, "etc", filepath.FromSlash(name))
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, []byte("relayhost = [h.example]\n"), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		_, at, err := in.find("", func(string) {})
+		if err != nil || at != file {
+			t.Errorf("found %s, %v, want %s", at, err, file)
+		}
+	}
+	folder := filepath.Join(in.Root, "etc", "postfix")
+	if p, at, err := in.find(folder, nil); err != nil || p.name != "Postfix" || at != folder {
+		t.Errorf("of the folder: %s, %s, %v", p.name, at, err)
 	}
 }
 
@@ -68,6 +88,7 @@ func TestFind(t *testing.T) {
 		"mispelled x\naccount a\nhost h.example\n": "msmtp",
 		"# x\nmailhub = h.example\n":               "ssmtp",
 		"SMARTHOST h.example\n":                    "dma",
+		"# x\nrelayhost = [h.example]\n":           "Postfix",
 	} {
 		path := filepath.Join(home, "file")
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -125,5 +146,27 @@ default login anonymous password guest
 		if ok != (tt.want != "") || ok && got.value != tt.want {
 			t.Errorf("%s at %s: %q, %v", tt.user, tt.host, got.value, ok)
 		}
+	}
+}
+
+// TestExpand replaces parameters of main.cf in others, and takes no time for those that
+// are made of themselves.
+func TestExpand(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "main.cf")
+	const text = "a = x\nb = $a.${a}.$(a)$$a$none\n# c = 1\nc = 1\n  $b,\n\n#\n\t2\nd = $d$d$d $e\ne=$d$e\nc2 = $mydomain\nmyhostname = box.example.org\nf = ${a?{y}:{z}}\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m, err := (&Reading{path: path}).readMainCf()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"a": "x", "b": "x.x.x$a", "c": "1 x.x.x$a, 2", "d": "", "c2": "example.org", "none": ""} {
+		if got := m.get(name).value; got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	if got := m.get("c").at; got != path+":4" {
+		t.Errorf("c is at %s", got)
 	}
 }
