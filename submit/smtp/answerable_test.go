@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// leaving is a connection that shows what has left, each time something does.
+// leaving is a connection that calls a function with all octets written so far, at each
+// Write.
 type leaving struct {
 	net.Conn
 	out  *strings.Builder
@@ -20,8 +21,8 @@ func (l leaving) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestAnswerableBeforeItLeaves: when the last octet of a message leaves, its
-// reply may come at once, and must not be taken for an early one.
+// TestAnswerableBeforeItLeaves holds that the step of a message is answerable before its
+// last octet leaves: the reply may come at once, and must not count as early.
 func TestAnswerableBeforeItLeaves(t *testing.T) {
 	for _, chunked := range []bool{false, true} {
 		for _, quit := range []bool{false, true} {

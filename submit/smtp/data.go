@@ -8,26 +8,26 @@ import (
 	"sendoff/submit/status"
 )
 
-// errBody is a failure to read the message while it is sent. The connection is
-// given up without a final dot, so the server takes nothing.
+// errBody says that the message could not be read while it was sent. The connection ends
+// without a final dot, so the server accepts no message.
 var errBody = errors.New("the message could not be read again")
 
-// A contentWriter writes a message, for DATA with dot-stuffing (RFC 5321
-// section 4.5.2). It refuses a CR or LF that is not part of CRLF: servers
-// differ in what these end, and what follows could become a second message
-// (CVE-2023-51764). The same holds for BDAT, since the next server may be sent
-// it by DATA.
+// A contentWriter writes a message: for DATA with dot-stuffing (RFC 5321 section 4.5.2),
+// for BDAT without. It refuses a CR or LF that is not part of CRLF: some servers end a
+// line or the message there, and the text after it could become a second message
+// (CVE-2023-51764). It refuses them with BDAT, too, because the next server may get the
+// message by DATA.
 type contentWriter struct {
 	w         *bufio.Writer
-	stuffing  bool
-	lineStart bool
+	stuffing  bool // for DATA
+	lineStart bool // the next octet begins a line
 	cr        bool // the last octet was CR
 }
 
-// write writes a piece of the message. What needs no dot goes in one Write,
-// however many lines it has.
+// write writes a piece of the message. Lines without a dot at their start go together in
+// one Write.
 func (c *contentWriter) write(p []byte) error {
-	from := 0 // of what is not written yet
+	from := 0 // start of the part of p that is not written yet
 	for at := 0; at < len(p); {
 		if c.lineStart && c.stuffing && p[at] == '.' {
 			c.w.Write(p[from:at])
@@ -47,7 +47,8 @@ func (c *contentWriter) write(p []byte) error {
 	return err
 }
 
-// check takes note of a line, or of a part of one; LF stands only at its end.
+// check refuses a bare CR or LF in line, and sets lineStart and cr. line is a line or a
+// part of one, so that only its last octet can be LF.
 func (c *contentWriter) check(line []byte) error {
 	n := len(line)
 	if c.cr && line[0] != '\n' {
@@ -74,7 +75,7 @@ func (c *contentWriter) check(line []byte) error {
 
 var errBare = status.Bug.Errorf("a bare CR or LF in the message")
 
-// end ends the message: if by a final dot, it completes the last line.
+// end ends the message. With DATA it completes the last line, and writes the final dot.
 func (c *contentWriter) end(s *Session) error {
 	switch {
 	case c.cr:

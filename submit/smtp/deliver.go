@@ -10,26 +10,25 @@ import (
 	"sendoff/submit/status"
 )
 
-// A Mail is one envelope and message, and where its outcome goes.
+// A Mail is an envelope and a message to send, and a function that gets the outcome.
 type Mail struct {
 	Envelope *envelope.Envelope
-	// To are those of Envelope.To who are to get it, by index; nil: all.
+	// To are the indexes in Envelope.To of the recipients that get the mail; nil: all.
 	To []int
-	// Open gives the message from its start, in CRLF lines without
-	// dot-stuffing, in a form that the server can take, and its size. It is
-	// called once for each transaction that the mail takes.
+	// Open returns the message from its start, and its size in octets: lines end with
+	// CRLF, dots are not stuffed, and the text has the Form that the server accepts.
+	// Open is called once for each transaction.
 	Open func(envelope.Form) (io.Reader, int64, error)
-	// Done is called with each Result as soon as it is certain; nothing that
-	// happens later changes it.
+	// Done is called with each Result as soon as the Result is final.
 	Done func(Result)
-	// Fallback, if not nil, is sent, in a transaction of its own in the same
-	// session, to the recipients for whom the server refuses the sender of this
-	// mail for good. The Envelope of Fallback has the recipients of this one at
-	// the same indexes; its To are those for whom there is a fallback.
+	// Fallback, if not nil, is sent to the recipients for whom the server refuses the
+	// sender of this mail for good, in another transaction. The Envelope of Fallback
+	// has the same recipients at the same indexes; its To are the recipients that may
+	// get Fallback.
 	Fallback *Mail
 }
 
-// recipients are the indexes in Envelope.To of who is to get m.
+// recipients returns the indexes in Envelope.To of the recipients of m.
 func (m *Mail) recipients() []int {
 	if m.To != nil {
 		return m.To
@@ -41,128 +40,127 @@ func (m *Mail) recipients() []int {
 	return all
 }
 
-// Fail gives m, which was sent to no server, err as its outcome.
+// Fail makes err the Result of all recipients of m, which no server was asked about.
 func (m *Mail) Fail(err error) { m.Done(Result{To: m.recipients(), Err: err}) }
 
-// with returns m for some of its recipients.
+// with returns a copy of m for the recipients to.
 func (m *Mail) with(to []int) Mail {
 	mail := *m
 	mail.To = to
 	return mail
 }
 
-// A Result says what the server did for some recipients of a Mail. Each
-// recipient is in exactly one.
+// A Result is the outcome for some recipients of a Mail. Each recipient has exactly
+// one Result.
 type Result struct {
 	To    []int // indexes in Envelope.To of the Mail, or of its Fallback
-	Reply Reply // to the end of the message; zero if there was none
-	// Unknown says that the connection broke after the whole message was
-	// sent: the server may have it, and another try may deliver it twice (RFC
-	// 1047).
+	Reply Reply // the reply to the end of the message; zero: there was none
+	// Unknown says that the connection broke after the whole message was sent: the
+	// server may have the message, and another attempt may send it twice (RFC 1047).
 	Unknown bool
-	// Err is why To did not get the message; nil: the server has taken it.
+	// Err is why To did not get the message; nil: the server has accepted it.
 	Err error
 }
 
-// maxInFlight is how many whole messages are sent before the reply to the
-// first must be in. As many have an unknown outcome if the connection breaks.
+// maxInFlight is the number of messages that may be sent before the reply to the first
+// of them has come. If the connection breaks, so many outcomes are unknown at most.
 const maxInFlight = 16
 
-// maxWhole is how large a message may be, in octets, to be sent before the
-// replies to its recipients are in. With a larger one more would be wasted by
-// a refusal than is won.
-const maxWhole = 64 << 10
+// maxOneFlight is the largest size, in octets, of a message that may be sent before the
+// replies to its recipients have come. Sending a larger one in vain, because the
+// recipients are refused, would cost more than a round trip.
+const maxOneFlight = 64 << 10
 
-// Deliver sends mails until there are no more. It asks for the next one before
-// it ends the last one, so that the next MAIL, or QUIT, rides in the flight of
-// the final dot. A mail with more recipients than the server takes at once is
-// sent again to those left. Each recipient of a mail that was asked for gets
-// its Result, or is in untried; an error is why the session could go no further.
+// Deliver sends mails, one after the other, until mails has no more. It takes the next
+// mail from mails before it ends the message of the last one, so that the next MAIL, or
+// QUIT, is in the same flight as the final dot. If a mail has more recipients than the
+// server accepts in one transaction, Deliver sends it again to the others. Each recipient
+// of a mail that was taken from mails gets a Result, or is in untried. An error says why
+// the session broke off.
 //
-// In untried are mails, with those of their recipients, that the server was not
-// asked to take, because it has taken others before: it may have as many of a
-// session as it announced (LIMITS MAILMAX, RFC 9422), or it answered their MAIL
-// with 421, or by closing the connection. A new session may take them.
+// untried are mails for a new session, each with the recipients that have no Result: the
+// server accepted mail before, but then it had as many mails as it allows in a session
+// (LIMITS MAILMAX, RFC 9422), or it answered MAIL with 421 or by closing the connection.
 //
-// After Deliver only Close may follow, or with Options.KeepOpen and without an error
-// another one, if More says so, whose first mail rides in no flight.
+// After Deliver the session must be closed. Only with Options.KeepOpen, without an error,
+// and if More reports true, Deliver may be called again.
 func (s *Session) Deliver(ctx context.Context, mails iter.Seq[Mail]) (untried []Mail, err error) {
 	defer s.watch(ctx)()
 	next, stop := iter.Pull(mails)
 	defer stop()
 	d := &delivery{s: s, next: next}
-	for !d.ended || len(d.left) > 0 && s.More() {
+	for !d.ended || len(d.pending) > 0 && s.More() {
 		if err := s.fly(d.flight()...); err != nil {
 			return d.abandon(err), err
 		}
 		if d.ended {
-			d.forget(len(d.open))
+			d.forget(len(d.inFlight))
 		}
 	}
-	return d.left, nil
+	return d.pending, nil
 }
 
 // More reports whether the server may take another mail in this session.
-func (s *Session) More() bool { return s.transactions < s.announced("MAILMAX") }
+func (s *Session) More() bool { return s.transactions < s.serverLimit("MAILMAX") }
 
-// A delivery is what a session has to do.
+// A delivery is the state of one call of Deliver.
 type delivery struct {
-	s     *Session
-	next  func() (Mail, bool)
-	left  []Mail         // that were asked for, each for the recipients that the server has not been told of
-	open  []*transaction // whose steps are in the flight; the message of the last is perhaps still to be sent
-	ended bool           // the last flight is on its way
+	s        *Session
+	next     func() (Mail, bool)
+	pending  []Mail         // taken from next, each with the recipients that are in no transaction yet
+	inFlight []*transaction // begun, but not known to be over; only the last may still have its message to send
+	ended    bool           // there is no further mail, and the last flight was made
 }
 
-// flight makes the steps that end the last transaction and begin the next one;
-// or several, if their messages need not wait for replies.
+// flight returns the steps that end the last transaction and begin the next one. It
+// begins several transactions if their messages go in one flight with their MAIL.
 func (d *delivery) flight() []step {
 	t := d.take()
 	d.ended = t == nil
 	var steps []step
-	if n := len(d.open); n > 0 {
-		steps = d.open[n-1].end(!d.ended)
+	if n := len(d.inFlight); n > 0 {
+		steps = d.inFlight[n-1].end(!d.ended)
 		d.forget(n - 1)
 	}
-	for whole := 0; t != nil; t = d.take() {
-		d.open = append(d.open, t)
+	for count := 0; t != nil; t = d.take() {
+		d.inFlight = append(d.inFlight, t)
 		steps = append(steps, t.begin()...)
-		if whole++; !t.whole || whole == maxInFlight {
+		if count++; !t.oneFlight || count == maxInFlight {
 			break
 		}
 	}
 	return steps
 }
 
-// take makes a transaction of what is left of a mail, or of the next mail; nil
-// if there is none, or the server takes no more.
+// take returns a transaction for the first pending mail, or else for the next mail. It
+// returns nil if there is no mail, or the server accepts no more in this session.
 func (d *delivery) take() *transaction {
 	if !d.s.More() {
 		return nil
 	}
-	if len(d.left) == 0 {
+	if len(d.pending) == 0 {
 		m, ok := d.next()
 		if !ok {
 			return nil
 		}
-		d.left = d.s.split(m)
+		d.pending = d.s.split(m)
 	}
-	m := d.left[0]
+	m := d.pending[0]
 	to := m.recipients()
 	n := min(len(to), d.s.maxRecipients())
 	if n == len(to) {
-		d.left = d.left[1:]
+		d.pending = d.pending[1:]
 	} else {
-		d.left[0].To = to[n:]
+		d.pending[0].To = to[n:]
 	}
 	return &transaction{d: d, s: d.s, mail: &m, to: to[:n], done: make([]bool, n)}
 }
 
-// split returns m, or what its recipients get where the server has refused the
-// sender of m in this session, which is not asked again: m for those who have no
-// Fallback, and Fallback for the others.
+// split returns m alone, unless the server has refused the sender of m in this session
+// and m has a Fallback. Then it returns Fallback for the recipients that may get it, and
+// m for the others.
 func (s *Session) split(m Mail) (mails []Mail) {
-	if m.Fallback == nil || !slices.Contains(s.senders, m.Envelope.From) {
+	if m.Fallback == nil || !slices.Contains(s.refusedSenders, m.Envelope.From) {
 		return []Mail{m}
 	}
 	var usual, fallback []int
@@ -185,42 +183,43 @@ func (s *Session) split(m Mail) (mails []Mail) {
 // isFor reports whether recipient i is to get m.
 func (m *Mail) isFor(i int) bool { return m.To == nil || slices.Contains(m.To, i) }
 
-// senderRefused takes note that the server refuses the sender of m, also for the
-// recipients that it has not been told of.
+// senderRefused notes that the server refuses the sender of m, and splits the pending
+// mails accordingly.
 func (d *delivery) senderRefused(m *Mail) {
-	d.s.senders = append(d.s.senders, m.Envelope.From)
-	var left []Mail
-	for _, m := range d.left {
-		left = append(left, d.s.split(m)...)
+	d.s.refusedSenders = append(d.s.refusedSenders, m.Envelope.From)
+	var pending []Mail
+	for _, m := range d.pending {
+		pending = append(pending, d.s.split(m)...)
 	}
-	d.left = left
+	d.pending = pending
 }
 
-// add makes a recipient of m one of those that are left.
+// add puts m back among the pending mails for the recipient to, an index in Envelope.To.
 func (d *delivery) add(m *Mail, to int) {
-	for i := range d.left {
-		if other := &d.left[i]; other.Envelope == m.Envelope {
+	for i := range d.pending {
+		if other := &d.pending[i]; other.Envelope == m.Envelope {
 			other.To = append(slices.Clip(other.recipients()), to)
 			return
 		}
 	}
-	d.left = append(d.left, m.with([]int{to}))
+	d.pending = append(d.pending, m.with([]int{to}))
 }
 
-// forget drops the first n transactions. They had their outcome; that nothing
-// counts as sent which had none is seen to here.
+// forget drops the first n transactions, which are over. A recipient without a Result,
+// which only a bug can leave, fails here: otherwise it would count as sent.
 func (d *delivery) forget(n int) {
-	for _, t := range d.open[:n] {
+	for _, t := range d.inFlight[:n] {
 		t.settle(status.Bug.Errorf("a transaction without an outcome"))
 	}
-	d.open = slices.Clone(d.open[n:])
+	d.inFlight = slices.Clone(d.inFlight[n:])
 }
 
-// abandon settles everything with err, which ended the session, but for what a new
-// session may take, which it returns.
+// abandon makes err, which ended the session, the Result of all recipients that have
+// none. If the server itself left between two mails, abandon returns their mails
+// instead, because a new session may send them.
 func (d *delivery) abandon(err error) (untried []Mail) {
-	resume := d.s.served && d.s.left && !d.s.interrupted()
-	for _, t := range d.open {
+	resume := d.s.served && d.s.serverLeft && !d.s.interrupted()
+	for _, t := range d.inFlight {
 		to := t.undone()
 		if resume = resume && (len(to) == 0 || !t.open); resume && len(to) > 0 {
 			untried = append(untried, t.mail.with(to))
@@ -229,9 +228,9 @@ func (d *delivery) abandon(err error) (untried []Mail) {
 		}
 	}
 	if resume {
-		return append(untried, d.left...)
+		return append(untried, d.pending...)
 	}
-	for _, m := range d.left {
+	for _, m := range d.pending {
 		m.Fail(err)
 	}
 	return untried

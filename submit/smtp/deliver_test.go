@@ -92,8 +92,8 @@ func TestCommands(t *testing.T) {
 	}
 }
 
-// TestRemarks has wishes that a server cannot fulfil, and that are no reason
-// to keep the mail back: each is said once.
+// TestRemarks asks for what the server does not offer, and holds that the mail is sent
+// nevertheless, with one remark.
 func TestRemarks(t *testing.T) {
 	var said []string
 	s := &Session{o: Options{Trace: func(l Line) { said = append(said, l.Text) }}}
@@ -191,8 +191,8 @@ func TestDotStuffing(t *testing.T) {
 	}
 }
 
-// FuzzDotStuffing reads what was written as a server does (RFC 5321 section
-// 4.5.2): exactly one message, and the same.
+// FuzzDotStuffing reads the written octets as a server does (RFC 5321 section 4.5.2): the
+// server must get exactly one message, unchanged.
 func FuzzDotStuffing(f *testing.F) {
 	f.Add("a\r\n.\r\nb", uint8(1))
 	f.Add("..\r\n\r\n", uint8(3))
@@ -223,7 +223,7 @@ func FuzzDotStuffing(f *testing.F) {
 	})
 }
 
-// one is a mail, and where its result goes.
+// one is a sequence of one mail, whose result goes to result.
 func one(e *envelope.Envelope, message io.Reader, result *Result) func(func(Mail) bool) {
 	return func(yield func(Mail) bool) {
 		yield(Mail{
@@ -234,8 +234,8 @@ func one(e *envelope.Envelope, message io.Reader, result *Result) func(func(Mail
 	}
 }
 
-// TestEarlyRefusal has a server that refuses before it is asked, while the
-// recipients are still on their way: no recipient's fault.
+// TestEarlyRefusal has a server that sends a refusal while the recipients are still being
+// written: the refusal must not count for a recipient.
 func TestEarlyRefusal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, server := net.Pipe()
@@ -244,7 +244,7 @@ func TestEarlyRefusal(t *testing.T) {
 			defer close(done)
 			defer server.Close()
 			r := smtptest.Begin(t, server, "S: 220 mx\nC: EHLO client\nS: 250-mx\nS: 250 PIPELINING")
-			r.ReadString('\n') // MAIL, and no further
+			r.ReadString('\n') // MAIL; the rest is not read
 			io.WriteString(server, "250 ok\r\n"+strings.Repeat("554 5.3.2 going down\r\n", 1000))
 			time.Sleep(time.Second)
 		}()
@@ -269,9 +269,9 @@ func TestEarlyRefusal(t *testing.T) {
 	})
 }
 
-// TestManyRecipients has as many recipients as fit no buffer, in one flight: a
-// client that does not read while it writes would block, and one that waits
-// between them would deviate from the transcript.
+// TestManyRecipients has more recipients in one flight than any buffer holds. A client
+// that does not read while it writes would block; a client that waits between recipients
+// would deviate from the transcript.
 func TestManyRecipients(t *testing.T) {
 	const recipients = 5000
 	var commands, replies strings.Builder

@@ -25,23 +25,23 @@ import (
 	"sendoff/submit/status"
 )
 
-// A dialogue is a golden transcript with what the client is to do:
+// A dialogue is a golden transcript, with the client's options and its mails:
 //
 //	-- client --
-//	security starttls                   none if absent
+//	security starttls                   no TLS if absent
 //	auth ann secret                     PLAIN
 //	lmtp                                instead of SMTP
-//	one-flight                          as the option of that name
+//	one-flight                          Options.OneFlight
 //	recipients 2                        in a transaction at most
 //	mail a@example.org b@example.org,c@example.org message.eml
-//	instead d@example.org b@example.org other.eml     of the mail before
+//	instead d@example.org b@example.org other.eml     Fallback of the mail before
 //	-- outcome --
-//	what outcome() says
+//	the text of outcome()
 type dialogue struct {
 	*smtptest.Transcript
 	options Options
 	mails   []Mail
-	sent    int // mails that were asked for
+	sent    int // number of mails that Deliver has taken
 	results []outcome
 	openErr error
 	err     error
@@ -49,7 +49,7 @@ type dialogue struct {
 	stalled bool // Options.Stalled was called
 }
 
-// An outcome is a result, and the number of the mail it is for.
+// An outcome is a result, and the number of its mail.
 type outcome struct {
 	mail int
 	Result
@@ -57,15 +57,15 @@ type outcome struct {
 
 var certificate, certificateErr = smtpd.Certificate("mx.example")
 
-// roots trusts the certificate, and nothing else.
+// roots trusts only the certificate of the test server.
 func roots() *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AddCert(certificate.Leaf)
 	return pool
 }
 
-// leafTime is a time at which the certificate is valid; a synctest bubble has
-// one of its own.
+// leafTime is a time at which the certificate is valid: a synctest bubble has a clock of
+// its own.
 func leafTime() time.Time { return certificate.Leaf.NotBefore.Add(time.Hour) }
 
 func readDialogue(t *testing.T, file string) *smtptest.Transcript {
@@ -148,7 +148,7 @@ func (d *dialogue) addMail(t *testing.T, from string, to []string, text string) 
 	})
 }
 
-// instead takes mail n, which goes in place of the one before, out of the mails.
+// instead makes mail n the Fallback of the mail before, and removes it from the mails.
 func (d *dialogue) instead(n int, of *Mail) *Mail {
 	m := d.mails[n]
 	d.mails = d.mails[:n]
@@ -166,11 +166,11 @@ func (d *dialogue) instead(n int, of *Mail) *Mail {
 	return &m
 }
 
-// errRest stands for the outcome of a mail that Deliver returned.
+// errRest is the outcome of a mail that Deliver returned as untried.
 var errRest = errors.New("left to a new session")
 
-// play runs client and server against each other, and returns what the server
-// found wrong.
+// play runs the client against the server, and returns the server's error if the client
+// deviates from the transcript.
 func (d *dialogue) play() error {
 	client, server := net.Pipe()
 	served := make(chan error, 1)
@@ -195,7 +195,7 @@ func (d *dialogue) play() error {
 	return <-served
 }
 
-// outcome says what became of everything, a line each.
+// outcome returns the outcome of each mail and of the session, one line each.
 func (d *dialogue) outcome() []string {
 	var out []string
 	if d.openErr != nil {
@@ -226,8 +226,8 @@ func (d *dialogue) outcome() []string {
 	return out
 }
 
-// dialogues are the golden transcripts. Those in testdata/once have a server
-// that is wrong itself, so that no faults are derived from them.
+// dialogues are the golden transcripts. In testdata/once the server itself violates SMTP,
+// so that TestFaults does not use them.
 func dialogues(t *testing.T, folders string) []string {
 	t.Helper()
 	files, err := filepath.Glob("testdata/" + folders + "/*.txt")
@@ -258,11 +258,10 @@ func TestDialogues(t *testing.T) {
 	}
 }
 
-// TestFaults plays every dialogue against servers that do each thing wrong in
-// each place. What is asserted is what a caller relies on: a message counts as
-// taken only if its dot was answered with 2yz, nothing before MAIL is ever the
-// message's fault, and a lost connection is Unknown exactly between the final
-// dot and its reply. That no goroutine is left, synctest sees.
+// TestFaults plays every dialogue against servers with each fault in each place. It
+// asserts what a caller relies on: a message counts as sent only if the reply to its dot
+// is 2yz, no failure before MAIL is the message's, and a lost connection is Unknown
+// exactly between the final dot and its reply. synctest finds goroutines that are left.
 func TestFaults(t *testing.T) {
 	for _, file := range dialogues(t, "dialogue") {
 		tr := readDialogue(t, file)
@@ -298,7 +297,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// checkResults checks what holds whatever a server does.
+// checkResults checks rules that hold for every server.
 func checkResults(t *testing.T, d *dialogue) {
 	t.Helper()
 	if d.openErr != nil {
@@ -361,10 +360,10 @@ func checkFault(t *testing.T, d *dialogue) {
 			rest++
 		}
 	}
-	next := verb == "MAIL" && f.Nth > 1 || verb == "RSET" // there was a mail before
+	next := verb == "MAIL" && f.Nth > 1 || verb == "RSET" // not the first mail of the session
 	gone := f.Kind == "cut" || f.Kind == "torn"
 	left := next && (f.Kind == "421" || gone)
-	may := f.Again || d.options.OneFlight && gone || // what was sent whole is unknown, what was refused before is not
+	may := f.Again || d.options.OneFlight && gone || // a message sent in full is unknown, unless it was refused before
 		strings.Contains(strings.Join(d.Section("outcome"), "\n"), errRest.Error())
 	if left != (rest > 0) && !may {
 		t.Errorf("%d mails are left to a new session", rest)
@@ -383,7 +382,7 @@ func checkFault(t *testing.T, d *dialogue) {
 		}
 	case ".", "BDAT":
 		if f.Kind == "bare LF" && (d.options.LMTP || d.options.OneFlight) || f.Kind == "421" && d.options.LMTP {
-			break // that reply is good, but others are lost behind it
+			break // this reply is valid, but the replies after it are lost
 		}
 		if lost != (unknown > 0) && !d.refusedAll() {
 			t.Errorf("unknown is %t, want %t", unknown > 0, lost)
@@ -391,8 +390,8 @@ func checkFault(t *testing.T, d *dialogue) {
 	}
 }
 
-// refusedAll reports whether some mail had all its recipients refused, so that
-// its dot matters to nobody.
+// refusedAll reports whether the server refused all recipients of some mail, so that the
+// reply to its dot does not count.
 func (d *dialogue) refusedAll() bool {
 	for n, m := range d.mails[:d.sent] {
 		refused := 0

@@ -12,20 +12,19 @@ import (
 	"sendoff/submit/status"
 )
 
-// An extension is what the envelope can ask of a server by one keyword of EHLO.
-// A function returns the parameters to be added to the command, or "".
+// An extension is an EHLO keyword, with the functions that return its parameters for a
+// command: each with a space before it, or "".
 type extension struct {
 	keyword string
 	mail    func(e *envelope.Envelope) string  // for MAIL FROM
 	rcpt    func(r *envelope.Recipient) string // for RCPT TO; may be nil
 }
 
-// extensions adds the parameters that the envelope wants and the server
-// offers; for one more extension with parameters add a row. Those that change the
-// session have none: STARTTLS (RFC 3207) and AUTH (RFC 4954) are in session.go,
-// PIPELINING (RFC 2920) in fly.go, CHUNKING (RFC 3030) in transaction.go, LIMITS
-// (RFC 9422) in announced, and reply.go reads the codes of ENHANCEDSTATUSCODES (RFC
-// 2034) from servers that do not offer it, too.
+// extensions are the extensions with parameters; a new one is a new row. The extensions
+// without parameters are elsewhere: STARTTLS (RFC 3207) and AUTH (RFC 4954) in
+// session.go, PIPELINING (RFC 2920) in fly.go, CHUNKING (RFC 3030) in transaction.go,
+// LIMITS (RFC 9422) in serverLimit. reply.go reads enhanced codes (RFC 2034) also from
+// servers that do not offer ENHANCEDSTATUSCODES.
 var extensions = []extension{
 	{"SIZE", mailSize, nil},             // RFC 1870
 	{"8BITMIME", mailBody, nil},         // RFC 6152; without it the message is re-encoded
@@ -34,7 +33,7 @@ var extensions = []extension{
 	{"REQUIRETLS", mailRequireTLS, nil}, // RFC 8689
 }
 
-// when returns the parameter if it is wanted, and else "".
+// when returns a space and the parameter if wanted is true, and else "".
 func when(wanted bool, parameter string) string {
 	if wanted {
 		return " " + parameter
@@ -62,14 +61,14 @@ func rcptNotices(r *envelope.Recipient) string {
 	return when(r.Notify != 0, "NOTIFY="+r.Notify.String()) + when(r.Original != "", "ORCPT=rfc822;"+xtext(r.Original))
 }
 
-// wantsNotices reports whether e says anything of delivery status notices.
+// wantsNotices reports whether e has a parameter about delivery status notices.
 func wantsNotices(e *envelope.Envelope) bool {
 	return mailNotices(e) != "" ||
 		slices.ContainsFunc(e.To, func(r envelope.Recipient) bool { return rcptNotices(&r) != "" })
 }
 
-// check returns an error if the server must not be given e. That it knows no
-// notices is only worth a remark: the mail matters more than a notice about it.
+// check returns an error if e must not be sent to the server. If only DSN is missing,
+// check makes a remark: the mail matters more than a notice about it.
 func (s *Session) check(e *envelope.Envelope) error {
 	if limit := sizeLimit(s.offered["SIZE"]); limit > 0 && e.Size > limit {
 		return status.TooBig.Errorf("the message has %d octets, the server takes %d", e.Size, limit)
@@ -84,8 +83,8 @@ func (s *Session) check(e *envelope.Envelope) error {
 	return nil
 }
 
-// sizeUnits are what servers write behind a number of octets, which RFC 1870 has
-// no unit for.
+// sizeUnits are the units, in octets, that some servers write behind the number of SIZE,
+// although RFC 1870 has none.
 var sizeUnits = map[string]int64{
 	"": 1, "B": 1, "BYTES": 1, "OCTETS": 1,
 	"K": 1 << 10, "KB": 1 << 10, "KIB": 1 << 10,
@@ -93,8 +92,8 @@ var sizeUnits = map[string]int64{
 	"G": 1 << 30, "GB": 1 << 30, "GIB": 1 << 30,
 }
 
-// sizeLimit reads the argument of SIZE, a decimal number whatever it begins
-// with; 0 means that there is no limit, or none that we understand.
+// sizeLimit returns the argument of SIZE in octets. The number is decimal, also with
+// leading zeros. 0 means no limit, or an argument that is not understood.
 func sizeLimit(arg string) int64 {
 	arg = strings.TrimSpace(arg)
 	digits := len(arg) - len(strings.TrimLeft(arg, "0123456789"))
@@ -119,7 +118,7 @@ func xtext(s string) string {
 	return b.String()
 }
 
-// mailCommand is the MAIL command for e.
+// mailCommand returns the MAIL command for e, or why e cannot be sent to this server.
 func (s *Session) mailCommand(e *envelope.Envelope) (string, error) {
 	from, err := s.mailbox(e.From)
 	if err != nil {
@@ -137,7 +136,7 @@ func (s *Session) mailCommand(e *envelope.Envelope) (string, error) {
 	return command, nil
 }
 
-// rcptCommand is the RCPT command for r.
+// rcptCommand returns the RCPT command for r, or why the server cannot be given r.
 func (s *Session) rcptCommand(r *envelope.Recipient) (string, error) {
 	to, err := s.mailbox(r.Address)
 	if err != nil {
@@ -152,13 +151,13 @@ func (s *Session) rcptCommand(r *envelope.Recipient) (string, error) {
 	return command, nil
 }
 
-// noUTF8 is the status of an address that the server cannot be told (RFC 6531
-// section 3.5).
+// noUTF8 is the status for an address that needs SMTPUTF8 where the server does not offer
+// it (RFC 6531 section 3.5).
 var noUTF8 = status.Code{Class: 5, Subject: 6, Detail: 7}
 
-// mailbox returns a as the server takes it: with UTF-8 only if it offers
-// SMTPUTF8; otherwise a domain goes as its A-label (RFC 5890), but a local part
-// has no other form.
+// mailbox returns a in the form that the server accepts: in UTF-8 if it offers SMTPUTF8,
+// otherwise with the domain as A-labels (RFC 5890). It fails if the local part is not
+// ASCII, because a local part has no other form.
 func (s *Session) mailbox(a envelope.Address) (string, error) {
 	if !a.UTF8() || s.offers("SMTPUTF8") {
 		return a.String(), nil
@@ -171,22 +170,23 @@ func (s *Session) mailbox(a envelope.Address) (string, error) {
 	return ascii.String(), nil
 }
 
-// announced is the limit of that name that the server has said (RFC 9422).
-func (s *Session) announced(name string) int {
-	most := math.MaxInt
+// serverLimit returns the server's limit of that name, such as MAILMAX (RFC 9422);
+// math.MaxInt if it has none.
+func (s *Session) serverLimit(name string) int {
+	lowest := math.MaxInt
 	for _, limit := range strings.Fields(strings.ToUpper(s.offered["LIMITS"])) {
 		value, ok := strings.CutPrefix(limit, name+"=")
 		if n, err := strconv.Atoi(value); ok && err == nil && n > 0 {
-			most = min(most, n)
+			lowest = min(lowest, n)
 		}
 	}
-	return most
+	return lowest
 }
 
-// maxRecipients is how many recipients the next transaction may have: as many
-// as we want, the server announced, or has let pass before.
+// maxRecipients returns the largest number of recipients for the next transaction, by
+// LIMITS, by Options, and by how many the server accepted when it refused more.
 func (s *Session) maxRecipients() int {
-	return min(s.announced("RCPTMAX"), cmp.Or(s.o.MaxRecipients, math.MaxInt), cmp.Or(s.mostRecipients, math.MaxInt))
+	return min(s.serverLimit("RCPTMAX"), cmp.Or(s.o.MaxRecipients, math.MaxInt), cmp.Or(s.mostRecipients, math.MaxInt))
 }
 
 // offers reports whether the server's last EHLO reply had the keyword.
@@ -195,9 +195,10 @@ func (s *Session) offers(keyword string) bool {
 	return ok
 }
 
-// parseExtensions reads the lines of an EHLO reply after the first. Keywords
-// are kept in upper case. No keyword has a "=" (RFC 5321 section 4.1.1.1): old
-// servers write "AUTH=LOGIN", often beside the right form, and some "SIZE=99".
+// parseExtensions reads the lines of an EHLO reply after the first. It returns the
+// arguments of each keyword, by the keyword in upper case. A "=" ends a keyword (RFC
+// 5321 section 4.1.1.1), because old servers write "AUTH=LOGIN", often in addition to
+// the correct form, and some write "SIZE=99".
 func parseExtensions(lines []string) map[string]string {
 	m := make(map[string]string)
 	for _, line := range lines {
@@ -210,15 +211,15 @@ func parseExtensions(lines []string) map[string]string {
 		if keyword == "" {
 			continue
 		}
-		if had, ok := m[keyword]; ok && keyword == "AUTH" {
-			args = had + " " + args
+		if earlier, ok := m[keyword]; ok && keyword == "AUTH" {
+			args = earlier + " " + args
 		}
 		m[keyword] = strings.TrimSpace(args)
 	}
 	return m
 }
 
-// mechanisms returns the SASL mechanisms the server offers, in upper case.
+// mechanisms returns the SASL mechanisms that the server offers, sorted, in upper case.
 func (s *Session) mechanisms() []string {
 	names := strings.FieldsFunc(strings.ToUpper(s.offered["AUTH"]), func(r rune) bool { return r == ' ' || r == ',' })
 	slices.Sort(names)

@@ -14,22 +14,22 @@ import (
 	"sendoff/submit/status"
 )
 
-// A step is something to write, and the reply to it.
+// A step is a command or a message to write, and what to do with the reply.
 type step struct {
 	phase phase
-	name  string                     // for errors; "" means the first word of send
+	name  string                     // for errors; "": the first word of send
 	send  string                     // a command without CRLF
-	body  func() error               // writes a message and its final dot, instead of send
-	mute  bool                       // nothing is written; a reply comes all the same
-	waits bool                       // nothing follows in its flight
-	final bool                       // it ends the session; its reply is not waited for
-	want  int                        // the reply's class, unless it is a refusal; 0: any
-	skip  func() bool                // asked just before writing; nil means never
+	body  func() error               // writes a message and its end, in place of send; nil: send is written
+	mute  bool                       // nothing is written, but a reply comes: the greeting, and further replies of LMTP
+	waits bool                       // the last step of its flight
+	final bool                       // QUIT: nobody waits for the reply
+	want  int                        // class of a reply that is no refusal; any other class is an error; 0: any
+	skip  func() bool                // called just before writing; true: leave the step out; nil: never
 	got   func(step, Reply) error    // handles the reply; an error ends the session
-	lost  func(err error, sent bool) // no reply will come; sent: it was written in full
+	lost  func(err error, sent bool) // called if no reply will come; sent: the step was written in full; may be nil
 }
 
-// String returns what an error calls the step.
+// String returns the name of the step in errors.
 func (st step) String() string {
 	if st.name != "" {
 		return st.name
@@ -38,9 +38,9 @@ func (st step) String() string {
 	return verb
 }
 
-// fly writes steps and handles the reply to each, in order. When the server
-// pipelines, all of them are one flight; otherwise each is one. An error means
-// that the session is out of step and can only be closed.
+// fly writes steps, and handles their replies in the same order. If the server offers
+// PIPELINING, a flight ends only behind a step that waits; otherwise each step is a
+// flight. After an error the session is out of step, and can only be closed.
 func (s *Session) fly(steps ...step) error {
 	for len(steps) > 0 {
 		n := 1
@@ -68,9 +68,10 @@ func (s *Session) fly(steps ...step) error {
 	return nil
 }
 
-// flight writes steps in a second goroutine while this one reads their replies,
-// so that neither side can block on a full buffer. done steps were handled, sent
-// ones written in full; err means that the session is out of step.
+// flight writes steps in a second goroutine while this one reads their replies, so that
+// neither side can block on a full buffer. It returns how many steps had their reply
+// handled (done) and how many were written in full (sent). After an error the session is
+// out of step.
 func (s *Session) flight(steps []step) (done, sent int, err error) {
 	if len(steps) == 0 {
 		return 0, 0, nil
@@ -92,26 +93,15 @@ func (s *Session) flight(steps []step) (done, sent int, err error) {
 		s.await(st.phase)
 		acknowledge(s.conn)
 		reply, err := s.read()
-		ended := err != nil && !errors.Is(err, errGarbage) && !errors.Is(err, os.ErrDeadlineExceeded) // there is no connection any more
+		disconnected := err != nil && !errors.Is(err, errGarbage) && !errors.Is(err, os.ErrDeadlineExceeded)
 		if err == nil {
 			err = s.handle(st, reply, !st.mute && w.early(i))
 		} else {
 			err = s.outOfStep(st, err)
 		}
 		if err != nil {
-			s.leave(st, reply, ended)
-			failed := s.writerFailed()
-			s.stop() // the writer too
-			<-w.done
-			switch {
-			case status.KindOf(w.err) == status.Bug, errors.Is(w.err, errBody):
-				err = w.err // the cause is on our side
-			case s.interrupted():
-				err = s.outOfStep(st, os.ErrDeadlineExceeded) // which writing or reading was stopped says nothing
-			case failed && errors.Is(w.err, os.ErrDeadlineExceeded):
-				s.stalled(st)
-				err = s.outOfStep(st, fmt.Errorf("the server took nothing for %s", s.limit(block)))
-			}
+			s.noteServerLeft(st, reply, disconnected)
+			err = s.breakOff(st, w, err)
 			return i, int(w.answerable.Load()), err
 		}
 	}
@@ -119,51 +109,69 @@ func (s *Session) flight(steps []step) (done, sent int, err error) {
 	return len(steps), len(steps), w.err
 }
 
-// A writer is the state of what is written, while replies are read.
+// breakOff stops the writer after err, the error of the reply to st. It returns the
+// writer's error in place of err if that is the cause.
+func (s *Session) breakOff(st step, w *writer, err error) error {
+	failed := s.writerFailed()
+	s.stop()
+	<-w.done
+	switch {
+	case status.KindOf(w.err) == status.Bug, errors.Is(w.err, errBody):
+		return w.err // the cause is on our side
+	case s.interrupted():
+		return s.outOfStep(st, os.ErrDeadlineExceeded) // err may only tell whether reading or writing was interrupted
+	case failed && errors.Is(w.err, os.ErrDeadlineExceeded):
+		s.stalled(st)
+		return s.outOfStep(st, fmt.Errorf("the server took nothing for %s", s.limit(block)))
+	}
+	return err
+}
+
+// A writer is the progress of the goroutine that writes a flight.
 type writer struct {
-	answerable atomic.Int32    // steps that were written, perhaps only into the buffer
-	left       []chan struct{} // of each step with a message: closed when all of it is out of the buffer
-	done       chan struct{}
-	err        error // once done is closed
+	answerable atomic.Int32    // number of steps written in full, perhaps only to the buffer: the server may reply to them
+	flushed    []chan struct{} // for each step with a message, closed when its end has left the buffer; nil for others
+	done       chan struct{}   // closed when the goroutine ends
+	err        error           // valid when done is closed
 }
 
 func newWriter(steps []step) *writer {
-	w := &writer{left: make([]chan struct{}, len(steps)), done: make(chan struct{})}
+	w := &writer{flushed: make([]chan struct{}, len(steps)), done: make(chan struct{})}
 	for i, st := range steps {
 		if st.body != nil {
-			w.left[i] = make(chan struct{})
+			w.flushed[i] = make(chan struct{})
 		}
 	}
 	return w
 }
 
-// flushed notes that all of steps[from:to] is out of the buffer.
-func (w *writer) flushed(from, to int) {
-	for _, left := range w.left[from:to] {
-		if left != nil {
-			close(left)
+// markFlushed notes that steps[from:to] have left the buffer.
+func (w *writer) markFlushed(from, to int) {
+	for _, flushed := range w.flushed[from:to] {
+		if flushed != nil {
+			close(flushed)
 		}
 	}
 }
 
-// moment is how long octets that were written may take to leave, and what
-// explains a failure to arrive.
-const moment = time.Second
+// shortWait is how long to wait for octets that are on their way: the end of a message
+// to leave the buffer, the rest of a reply, a reply that explains a broken connection.
+const shortWait = time.Second
 
-// early reports whether a reply to steps[i] came before the step was written
-// in full. Of a message it is not enough that its end is in a buffer: it must
-// have left.
+// early reports whether the reply to steps[i] came before the step was written in full.
+// A command is written when it is in the buffer, a message only when its end has left
+// the buffer.
 func (w *writer) early(i int) bool {
 	if int(w.answerable.Load()) <= i {
 		return true
 	}
-	if w.left[i] == nil {
+	if w.flushed[i] == nil {
 		return false
 	}
-	timer := time.NewTimer(moment)
+	timer := time.NewTimer(shortWait)
 	defer timer.Stop()
 	select {
-	case <-w.left[i]:
+	case <-w.flushed[i]:
 		return false
 	case <-w.done:
 		return w.err != nil
@@ -172,12 +180,12 @@ func (w *writer) early(i int) bool {
 	}
 }
 
-// past is a deadline that has passed: a read takes only what is already here.
-var past = time.Unix(1, 0)
+// expired is a deadline in the past: a read returns only octets that are here already.
+var expired = time.Unix(1, 0)
 
-// handle acts on the reply to st, and returns an error if the session cannot go
-// on. A reply is early when st was not yet written in full: it may refuse a
-// message that is still being sent, but nothing else.
+// handle acts on the reply to st, and returns an error if the session cannot go on.
+// early says that st was not written in full when the reply came: such a reply is only
+// accepted if it refuses a message that is still being sent.
 func (s *Session) handle(st step, reply Reply, early bool) error {
 	switch {
 	case early && (st.body == nil || reply.Class() < 4):
@@ -190,7 +198,7 @@ func (s *Session) handle(st step, reply Reply, early bool) error {
 		s.stalled(st)
 	}
 	err := st.got(st, reply)
-	if err == nil && (early || reply.Code == 421) { // it wants no more of it, or is going away
+	if err == nil && (early || reply.Code == 421) { // the server refuses the rest of the message, or ends the session
 		err = s.refusal(st, reply)
 	}
 	return err
@@ -200,71 +208,72 @@ func errUnasked(r Reply) error {
 	return fmt.Errorf("the server answered %q before it was asked", r)
 }
 
-// silent makes sure that the server has said nothing that was not asked for:
-// it would be taken for the reply to the next step.
+// silent returns an error if the server has sent something before the step next: it
+// would be read as the reply to next.
 func (s *Session) silent(next step) error {
 	if next.mute {
 		return nil
 	}
-	s.conn.SetReadDeadline(past)
+	s.conn.SetReadDeadline(expired)
 	b, err := s.r.Peek(1)
 	if len(b) == 0 && pending(s.conn) {
-		s.conn.SetReadDeadline(time.Now().Add(20 * time.Millisecond)) // a TLS ticket, or a reply
+		s.conn.SetReadDeadline(time.Now().Add(20 * time.Millisecond)) // the octets are a TLS session ticket, or a reply
 		b, err = s.r.Peek(1)
 	}
 	switch {
 	case len(b) > 0:
-		s.conn.SetReadDeadline(time.Now().Add(moment)) // for the rest of a reply that has begun
+		s.conn.SetReadDeadline(time.Now().Add(shortWait)) // for the rest of a reply that has begun
 		reply, err := s.read()
 		switch {
 		case err != nil:
 			return errors.New("the server spoke before it was asked")
 		case reply.Code == 421:
-			s.leave(next, reply, false)
+			s.noteServerLeft(next, reply, false)
 			return errors.New(reply.String())
 		}
 		return errUnasked(reply)
 	case !errors.Is(err, os.ErrDeadlineExceeded):
-		s.leave(next, Reply{}, true)
+		s.noteServerLeft(next, Reply{}, true)
 		return err
 	}
 	return nil
 }
 
-// leave takes note of a server that ended the session instead of beginning with
-// another mail.
-func (s *Session) leave(st step, r Reply, ended bool) {
+// noteServerLeft notes whether the server has ended the session, by 421 or by closing
+// the connection, in place of beginning with another mail.
+func (s *Session) noteServerLeft(st step, r Reply, disconnected bool) {
 	if st.phase == mail || st.phase == reset {
-		s.dismissed = r.Code == 421
-		s.left = s.dismissed || ended
+		s.leftBy421 = r.Code == 421
+		s.serverLeft = s.leftBy421 || disconnected
 	}
 }
 
 func (s *Session) write(steps []step, w *writer) (err error) {
-	if bug := process.Guarded(func() { err = s.writeSteps(steps, w) }); bug != nil { // one message's must not end other sessions
+	if bug := process.Guarded(func() { err = s.writeSteps(steps, w) }); bug != nil { // a panic must not end the other sessions of this process
 		err = status.Bug.Wrap(bug)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.writing, s.failed = false, err != nil
-	s.whole = err == nil && slices.ContainsFunc(steps, func(st step) bool { return st.body != nil })
+	s.bodyWritten = err == nil && slices.ContainsFunc(steps, func(st step) bool { return st.body != nil })
 	s.setReadDeadline()
 	return err
 }
 
-// writeSteps writes the steps and flushes once; or before each message but the
-// first, so that the reply to the one before is not taken for an early one.
+// writeSteps writes the steps, and flushes at the end. It also flushes before each
+// message but the first: the message before must have left the buffer, or its reply
+// would count as early.
 func (s *Session) writeSteps(steps []step, w *writer) error {
-	flushed := 0
-	flush := func(end int) error {
+	flushed := 0 // number of steps that have left the buffer
+	flush := func(written int) error {
 		err := s.w.Flush()
 		if err == nil {
-			w.flushed(flushed, end)
-			flushed = end
+			w.markFlushed(flushed, written)
+			flushed = written
 		}
 		return err
 	}
-	bodies := 0
+	bodies := 0 // number of messages so far
 	for i, st := range steps {
 		s.canWrite()
 		if st.body != nil {
@@ -282,13 +291,13 @@ func (s *Session) writeSteps(steps []step, w *writer) error {
 			}
 		}
 		s.quit = s.quit || st.final
-		w.answerable.Add(1) // before the flush: the end of the step is still in the buffer, and the reply cannot come sooner
+		w.answerable.Add(1) // before the flush: the reply can only come when the end of the step has left the buffer
 	}
 	return flush(len(steps))
 }
 
-// writeCommand puts a command into the buffer. That it is one line is checked
-// here, at the last moment.
+// writeCommand writes a command to the buffer. It is the one place that checks that a
+// command is a single line.
 func (s *Session) writeCommand(command string) error {
 	if strings.ContainsAny(command, "\r\n\x00") {
 		return status.Bug.Errorf("a command with a line break: %q", command)
@@ -299,8 +308,8 @@ func (s *Session) writeCommand(command string) error {
 	return err
 }
 
-// read reads one reply. Challenges of a login are not shown: with one of SCRAM,
-// a password can be guessed at leisure.
+// read reads one reply. It hides the challenges of a login from the trace: with a SCRAM
+// challenge, anybody could test guesses of the password offline.
 func (s *Session) read() (Reply, error) {
 	return readReply(s.r, s.mask, func(line string) {
 		if len(line) > 4 && strings.HasPrefix(line, "334") {
@@ -310,7 +319,7 @@ func (s *Session) read() (Reply, error) {
 	})
 }
 
-// outOfStep is the error of a step that got no reply that could be believed.
+// outOfStep returns the error of a step that got no acceptable reply because of err.
 func (s *Session) outOfStep(st step, err error) error {
 	kind := status.Lost
 	if st.phase < mail {
@@ -323,33 +332,33 @@ func (s *Session) outOfStep(st step, err error) error {
 		return kind.Errorf("%w (%s)", s.overdue(st.phase), s.o.Host)
 	}
 	var op *net.OpError
-	if errors.As(err, &op) && op.Op == "remote error" && st.phase < mail { // with TLS 1.3 an alert may come when we are done
+	if errors.As(err, &op) && op.Op == "remote error" && st.phase < mail { // with TLS 1.3 an alert may come after our side of the handshake
 		return tlsFailure(err, s.o.Host)
 	}
 	if op != nil {
-		err = op.Err // the addresses are said elsewhere
+		err = op.Err // without the addresses: the error names the server already
 	}
 	return kind.Errorf("%s: %w (%s)", st, err, s.o.Host)
 }
 
-// stalled tells that nothing more went one way or the other at st.
+// stalled calls Options.Stalled if st is a step between MAIL and the end of a message.
 func (s *Session) stalled(st step) {
 	if st.phase >= mail && st.phase <= dot && s.o.Stalled != nil {
 		s.o.Stalled()
 	}
 }
 
-// timedOut reports whether r says that nothing more has come from us.
+// timedOut reports whether r says that the server got no more data from us in time.
 func (r Reply) timedOut() bool {
 	return r.Code == 421 && (r.Status == status.Code{Class: 4, Subject: 4, Detail: 2} || r.says("timeout", "timed out"))
 }
 
-// refusal is the error of a step that the server refused. Before MAIL it is a
-// fault of the account or the way to its server, never of a message, and so
-// temporary whatever the reply says.
+// refusal returns the error of a step that the server refused. A refusal before MAIL is
+// always temporary, whatever the reply says: it is about the account or the connection,
+// never about a message.
 func (s *Session) refusal(st step, r Reply) error {
 	err := &Refusal{st.String(), r, s.o.Host, st.phase}
-	if s.o.LMTP && st.phase == dot && r.Code != 421 { // it is about one recipient
+	if s.o.LMTP && st.phase == dot && r.Code != 421 { // the reply is about one recipient
 		return r.failure(r.ownKind(dot), err)
 	}
 	if st.phase < mail {

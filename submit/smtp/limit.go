@@ -6,14 +6,13 @@ import (
 	"sendoff/submit/status"
 )
 
-// limits is the table of limits in permanent words: a provider that has taken as
-// much of an account as it takes in a day or an hour says so as if the message
-// were refused for good. Each phrase is what one provider says of that and of
-// nothing else: a mailbox over quota is its owner's affair, and the recipient's
-// fault. A phrase is in lower case, and "" is a reply without an enhanced code.
+// limits are 5yz replies that mean a limit of the account, such as a number of messages
+// per day: some providers refuse a message for good where they mean "later". A provider
+// uses each phrase, which is in lower case, for nothing else. A recipient's mailbox over
+// quota is no limit of the account. An enhanced of "" is a reply without an enhanced code.
 var limits = [...]struct {
 	enhanced, phrase string
-	atRcpt           bool // said at RCPT, too
+	atRcpt           bool // the row also holds for a reply to RCPT
 }{
 	{"5.2.0", "submissionquotaexceeded", false},                                            // Exchange Online
 	{"5.1.90", "reached your daily limit for message recipients", true},                    // Exchange Online
@@ -33,8 +32,8 @@ var limits = [...]struct {
 	{"", "has exceeded the max defers and failures per hour", true},                        // cPanel
 }
 
-// rates are words about how much an account sends, and aboutRecipient those which
-// say that a recipient gets too much, unless aboutSender names the sender.
+// rates are words about how much an account sends. With a word of aboutRecipient the
+// reply says that a recipient gets too much, unless it also has a word of aboutSender.
 var (
 	rates = [...]string{"rate limit", "ratelimit", "rate-limit", "message rate", "sending rate", "sender rate",
 		"too much mail from", "too many messages from", "too many recipients from", "sent too many", "sending too many",
@@ -48,14 +47,14 @@ func (r Reply) namesRate() bool {
 	return r.says(rates[:]...) && (!r.says(aboutRecipient[:]...) || r.says(aboutSender[:]...))
 }
 
-// limited reports whether r says in phase p that the server takes no more of the
-// account's mail for now, whatever the message:
+// limited reports whether r, in phase p, says that the server accepts no more mail of the
+// account for now, whatever the message is:
 //
-//	421             at any step: the server leaves
-//	4.7.z 4.3.2     to MAIL, DATA and the message; to RCPT it is greylisting, or
-//	4.4.5           another reason of the recipient's
+//	421             in reply to any command: the server ends the session
+//	4.7.z 4.3.2     in reply to MAIL, DATA and the message; in reply to RCPT these
+//	4.4.5           codes mean greylisting, or another reason of the recipient's
 //	other 4yz       if the words name the sender's rate
-//	5yz             only what the table says
+//	5yz             only the rows of the table limits
 func (r Reply) limited(p phase) bool {
 	c := r.Status
 	switch {
@@ -71,10 +70,10 @@ func (r Reply) limited(p phase) bool {
 	return p != rcpt && (c.Subject == 7 || c.Subject == 3 && c.Detail == 2 || c.Subject == 4 && c.Detail == 5)
 }
 
-// namedLimit reports whether r is what a row of the table says.
+// namedLimit reports whether a row of limits matches r.
 func (r Reply) namedLimit(p phase) bool {
 	enhanced := ""
-	if r.said {
+	if r.hasStatus {
 		enhanced = r.Status.String()
 	}
 	for _, row := range limits {
@@ -85,15 +84,16 @@ func (r Reply) namedLimit(p phase) bool {
 	return false
 }
 
-// MayBeVerdict reports whether a refusal that counts as a limit may as well be a verdict
-// on the message: it came after that, and in no words of a limit's.
+// MayBeVerdict reports whether a refusal that counts as a limit may be about the message
+// instead: it is a 4yz reply to the message, other than 421, that names no rate.
 func MayBeVerdict(err error) bool {
 	var r *Refusal
 	return errors.As(err, &r) && r.phase == dot && r.Reply.Code != 421 && r.Reply.Class() == 4 && !r.Reply.namesRate()
 }
 
-// AboutMessage returns what a refusal that counts as a limit would be if it were about the
-// message, because others pass. Any other error is returned as it is.
+// AboutMessage returns the error that a refusal which counts as a limit means if it is
+// about the message after all: the server accepts other messages of the account. It
+// returns any other error unchanged.
 func AboutMessage(err error) error {
 	var r *Refusal
 	if status.KindOf(err) != status.Limited || !errors.As(err, &r) {

@@ -18,7 +18,7 @@ import (
 	"sendoff/submit/status"
 )
 
-// An oracle is a mechanism that notes what it is asked, and answers "a".
+// An oracle is a mechanism that records the challenges, and answers each with "a".
 type oracle struct {
 	start error
 	asked []string
@@ -31,12 +31,12 @@ func (o *oracle) Next(challenge []byte) ([]byte, error) {
 	return []byte("a"), nil
 }
 
-// TestLogin holds what a login does besides the mechanisms' own work.
+// TestLogin holds the part of a login that all mechanisms share.
 func TestLogin(t *testing.T) {
 	const asks, answers = "S: 334 eA==\n", "C: YQ==\n"
 	tests := []struct {
 		name, dialogue string
-		client         sasl.Client // nil: none is needed
+		client         sasl.Client // nil: no login
 		asked          []string
 		want           string
 	}{
@@ -87,7 +87,7 @@ func TestLogin(t *testing.T) {
 	}
 }
 
-// TestTrace holds that -v shows the whole dialogue, the message but for its text.
+// TestTrace holds that -v shows the whole dialogue except the text of the message.
 func TestTrace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tr := readDialogue(t, "testdata/dialogue/auth-failed.txt")
@@ -106,8 +106,8 @@ func TestTrace(t *testing.T) {
 	})
 }
 
-// TestReplyBounds holds what is just within the bounds of a reply, and that only
-// the same enhanced code is taken off each line.
+// TestReplyBounds accepts replies that are just within the bounds, and holds that only the
+// enhanced code of the reply is removed from its lines.
 func TestReplyBounds(t *testing.T) {
 	most := strings.Repeat("250-x\r\n", maxReplyLines-1)
 	if r, err := readString(most + "250 x\r\n"); err != nil || len(r.Lines) != maxReplyLines {
@@ -134,8 +134,8 @@ func TestReplyBounds(t *testing.T) {
 	}
 }
 
-// TestWantsNotices holds that each wish for a notice is missed where the server
-// knows none.
+// TestWantsNotices holds that each parameter of DSN causes a remark if the server does not
+// offer DSN.
 func TestWantsNotices(t *testing.T) {
 	to := envelope.Recipient{Address: address(t, "b@example.org")}
 	for name, e := range map[string]*envelope.Envelope{
@@ -151,7 +151,7 @@ func TestWantsNotices(t *testing.T) {
 	}
 }
 
-// TestRefusesSender holds which refusals another sender may escape.
+// TestRefusesSender holds which refusals are about the sender.
 func TestRefusesSender(t *testing.T) {
 	tests := []struct {
 		phase phase

@@ -17,11 +17,11 @@ import (
 	"sendoff/submit/status"
 )
 
-// chunkingScript begins a session with a server that takes chunks.
+// chunkingScript begins a session with a server that offers CHUNKING.
 const chunkingScript = "S: 220 mx\nC: EHLO client\nS: 250-mx\nS: 250-PIPELINING\nS: 250 CHUNKING\n"
 
-// oneFlight opens a session over a pipe, and returns what its server found
-// wrong by the time it is closed.
+// oneFlight opens a session over a pipe. The channel yields the server's error when the
+// session is closed.
 func oneFlight(t *testing.T, script string) (*Session, <-chan error) {
 	t.Helper()
 	tr, err := smtptest.Parse("script", script)
@@ -38,7 +38,7 @@ func oneFlight(t *testing.T, script string) (*Session, <-chan error) {
 	return s, served
 }
 
-// mailing is a number of mails with one message, and their results.
+// mailing returns n mails with the same message, and collects their results.
 func mailing(t *testing.T, n int, text string, results *[]Result) func(func(Mail) bool) {
 	return func(yield func(Mail) bool) {
 		for i := range n {
@@ -58,7 +58,8 @@ func mailing(t *testing.T, n int, text string, results *[]Result) func(func(Mail
 	}
 }
 
-// transactions scripts what a client says for mails from to to, as one flight.
+// transactions returns the script of a client that sends the mails from to to in one
+// flight.
 func transactions(from, to, size int) string {
 	var b strings.Builder
 	for i := from; i < to; i++ {
@@ -106,10 +107,9 @@ func TestSixteenInFlight(t *testing.T) {
 	})
 }
 
-// TestCutInFlight has a server that goes away when it has taken two of sixteen
-// messages. Behind its 421 nothing is taken, so that a new session may take the
-// fourteen; if it goes without a word, they are unknown. Those behind them were
-// never asked for.
+// TestCutInFlight has a server that leaves after it has accepted two of sixteen messages.
+// After a 421 it has accepted no other, so that the fourteen go to a new session; if it
+// leaves without a reply, their outcome is unknown. Deliver takes no further mails.
 func TestCutInFlight(t *testing.T) {
 	for _, row := range []struct {
 		last                  string
@@ -170,8 +170,8 @@ func TestLargeWaitsForRecipients(t *testing.T) {
 	})
 }
 
-// TestInterruptInFlight is interrupted when the message is out and no reply is
-// in, not even that to MAIL: it waits for it as after a final dot.
+// TestInterruptInFlight interrupts a session that has sent the message, and has no reply
+// yet, not even to MAIL: it waits for the replies as after a final dot.
 func TestInterruptInFlight(t *testing.T) {
 	for _, late := range []time.Duration{time.Second, time.Minute} {
 		synctest.Test(t, func(t *testing.T) {
@@ -204,7 +204,7 @@ func TestInterruptInFlight(t *testing.T) {
 	}
 }
 
-// TestEarlyChunkReply has a server that takes a message before it has it.
+// TestEarlyChunkReply has a server that accepts a message before it has read all of it.
 func TestEarlyChunkReply(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, server := net.Pipe()
@@ -230,8 +230,8 @@ func TestEarlyChunkReply(t *testing.T) {
 	})
 }
 
-// TestChunkOfAnotherSize has a message that is not as long as was said: the
-// server must not take it, nor anything behind it for commands.
+// TestChunkOfAnotherSize has a message whose size is not the size that Open returned: the
+// server must not accept it, and must not read message text as commands.
 func TestChunkOfAnotherSize(t *testing.T) {
 	for _, said := range []int64{2, 4, 60000} {
 		synctest.Test(t, func(t *testing.T) {
@@ -259,8 +259,8 @@ func TestChunkOfAnotherSize(t *testing.T) {
 	}
 }
 
-// FuzzChunking sends a message by DATA and by BDAT: both servers receive the
-// same, which is the message, and nothing behind it.
+// FuzzChunking sends a message by DATA and by BDAT: both servers receive the message, and
+// nothing after it.
 func FuzzChunking(f *testing.F) {
 	f.Add("Subject: x\r\n\r\n.\r\n..\r\nQUIT\r\n", 1)
 	f.Add("\r\n.\r\n", 2)

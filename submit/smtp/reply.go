@@ -12,8 +12,8 @@ import (
 	"sendoff/submit/status"
 )
 
-// Bounds on what a server may say in one reply. RFC 5321 section 4.5.3.1.5
-// allows 512 octets a line; real servers exceed it.
+// Bounds of a reply. RFC 5321 section 4.5.3.1.5 allows 512 octets in a line; real servers
+// exceed that.
 const (
 	maxReplyLine  = 4096
 	maxReplyLines = 128
@@ -22,22 +22,23 @@ const (
 	maxBrief      = 500  // octets of a reply that are shown to a person
 )
 
-// A Reply is what the server answered to one command (RFC 5321 section 4.2).
+// A Reply is the server's reply to one command (RFC 5321 section 4.2).
 type Reply struct {
-	Code   int
-	Status status.Code // the server's if it agrees with Code, else the class of Code and .0.0
-	Lines  []string    // without code and enhanced code; control characters replaced
-	said   bool        // the server gave Status
+	Code      int
+	Status    status.Code // the server's enhanced code if its class is that of Code, else the class and .0.0
+	Lines     []string    // the text of each line, without both codes; control characters are replaced
+	hasStatus bool        // Status is the server's
 }
 
-// Class returns the first digit of the code, which alone decides (RFC 5321
-// section 4.2.1).
+// Class returns the first digit of Code, which decides whether the reply is a refusal
+// (RFC 5321 section 4.2.1).
 func (r Reply) Class() int { return r.Code / 100 }
 
-// String returns the reply on one line, with its end where it is very long.
+// String returns the reply on one line of at most maxShown octets: a longer reply loses
+// its middle.
 func (r Reply) String() string {
 	s := strconv.Itoa(r.Code)
-	if r.said {
+	if r.hasStatus {
 		s += " " + r.Status.String()
 	}
 	for _, l := range r.Lines {
@@ -48,8 +49,8 @@ func (r Reply) String() string {
 	return status.Clip(s, maxShown)
 }
 
-// kind says what a refusal in phase p means: a fault of the account, or the
-// message's own.
+// kind returns what the refusal r in phase p means: a fault of the account, or else
+// ownKind.
 func (r Reply) kind(p phase) status.Kind {
 	switch {
 	case r.Code == 530 || r.Code == 534 || r.Code == 535 || r.Code == 538:
@@ -60,9 +61,9 @@ func (r Reply) kind(p phase) status.Kind {
 	return r.ownKind(p)
 }
 
-// ownKind says what a refusal in phase p means for the message or the recipient
-// (RFC 3463, RFC 5321 section 4.2.2). The enhanced code decides before the basic
-// one.
+// ownKind returns what the refusal r in phase p means if it is about the message or the
+// recipient (RFC 3463, RFC 5321 section 4.2.2). The enhanced code counts more than the
+// basic code.
 func (r Reply) ownKind(p phase) status.Kind {
 	c := r.Status
 	switch {
@@ -80,22 +81,22 @@ func (r Reply) ownKind(p phase) status.Kind {
 	return status.Refused
 }
 
-// badSender reports whether r says by its code that the sender's address is no
-// good (RFC 3463 section 3.2).
+// badSender reports whether the enhanced code of r says that the sender's address is
+// invalid (RFC 3463 section 3.2).
 func (r Reply) badSender() bool {
 	return r.Status.Subject == 1 && (r.Status.Detail == 7 || r.Status.Detail == 8)
 }
 
-// senderWords are what servers say of a sender that they refuse, in lower case.
+// senderWords are words, in lower case, with which servers refuse a sender.
 var senderWords = [...]string{
 	"<>", "sender", "send as", "sendas", "mail from", "from address", "envelope from", "return path", "return-path",
 	"reverse path", "reverse-path", "originator", "bounce", "null", "identit",
 }
 
-// refusesSender reports whether r, in phase p, refuses the sender for good, so
-// that another one may do. Nothing but the sender is known at MAIL. At RCPT many
-// servers say first what they think of a sender, and not always in words; after
-// the message only words tell it from what else may be wrong.
+// refusesSender reports whether r, in phase p, refuses the sender for good, so that
+// another sender may be accepted. At MAIL the server knows only the sender. At RCPT many
+// servers refuse the sender, not always in words that say so. In reply to the message only
+// the words show that the sender is the reason.
 func (r Reply) refusesSender(p phase) bool {
 	k := r.kind(p)
 	if r.Class() != 5 || k.Scope() == status.Account || k == status.Deferred || k == status.TooBig {
@@ -106,26 +107,26 @@ func (r Reply) refusesSender(p phase) bool {
 		r.says(senderWords[:]...)
 }
 
-// says reports whether the text of r has one of phrases, which are in lower case.
+// says reports whether the text of r contains one of phrases, which are in lower case.
 func (r Reply) says(phrases ...string) bool {
 	text := strings.ToLower(strings.Join(r.Lines, " "))
 	return slices.ContainsFunc(phrases, func(p string) bool { return strings.Contains(text, p) })
 }
 
-// tooMany reports whether r refuses a recipient only because the transaction
-// has enough of them (RFC 5321 section 4.5.3.1.10).
+// tooMany reports whether r refuses a recipient only because the transaction has too many
+// (RFC 5321 section 4.5.3.1.10).
 func (r Reply) tooMany() bool {
-	if r.said {
+	if r.hasStatus {
 		return r.Status.Subject == 5 && r.Status.Detail == 3
 	}
 	return r.Code == 452 || r.Code == 552
 }
 
-// failure is the error of a refusal that means k.
+// failure returns err, of the refusal r, with the kind k and the status of r.
 func (r Reply) failure(k status.Kind, err error) error {
 	c := r.Status
 	if k.Scope() == status.Account || k == status.Deferred {
-		c.Class = 4 // RFC 5321 section 4.5.3.1.10 and the like: worth another try, whatever the class
+		c.Class = 4 // these kinds are retried, even after a 5yz reply (such as 552, RFC 5321 section 4.5.3.1.10)
 	}
 	if k == status.NoUser && c.Subject == 0 {
 		c = k.Code()
@@ -146,10 +147,10 @@ func (r *Refusal) Error() string {
 	return fmt.Sprintf("%s: %s (%s)", r.Command, r.Reply, r.Host)
 }
 
-// Whole returns all that the server has said, however long it is.
+// Whole returns the text of the reply, of any length.
 func (r *Refusal) Whole() string { return strings.Join(r.Reply.Lines, " ") }
 
-// Brief is what err says to a person: less of a long reply than goes into the log.
+// Brief returns the text of err for a person, with a long reply cut to maxBrief octets.
 func Brief(err error) string {
 	text := err.Error()
 	if refusal := new(Refusal); errors.As(err, &refusal) {
@@ -159,12 +160,12 @@ func Brief(err error) string {
 	return text
 }
 
-// errGarbage is a reply that is none.
+// errGarbage says that the server sent something that is no acceptable reply.
 var errGarbage = errors.New("the answer is not SMTP")
 
-// readReply reads one reply, strictly: every line has the same code, and the
-// bounds above hold. hide replaces what must not be shown. Each line is given
-// to trace as it comes, so that a person sees what a broken server said.
+// readReply reads one reply. It fails if two lines have different codes, or the reply
+// exceeds the bounds above. hide masks secrets in a text. trace gets each line as soon as
+// it comes, so that a person also sees the lines of a broken reply.
 func readReply(r *bufio.Reader, hide func(string) string, trace func(string)) (Reply, error) {
 	var reply Reply
 	for n, total := 1, 0; ; n++ {
@@ -192,24 +193,24 @@ func readReply(r *bufio.Reader, hide func(string) string, trace func(string)) (R
 	}
 }
 
-// add appends the text of a line, and takes the enhanced code off it. The code
-// counts only if its class is the reply's, as in Postfix.
+// add appends the text of a line without its enhanced code. An enhanced code counts only
+// if its class is the class of the reply, as in Postfix.
 func (r *Reply) add(text string) {
 	c, rest, ok := status.ParseCode(text)
 	if len(r.Lines) == 0 {
 		r.Status = status.Code{Class: uint16(r.Class())}
-		if r.said = ok && int(c.Class) == r.Class(); r.said {
+		if r.hasStatus = ok && int(c.Class) == r.Class(); r.hasStatus {
 			r.Status = c
 		}
 	}
-	if r.said && ok && c == r.Status {
+	if r.hasStatus && ok && c == r.Status {
 		text = rest
 	}
 	r.Lines = append(r.Lines, text)
 }
 
-// splitReply splits "250-text", "250 text" or "250" behind the code and its
-// mark. What is none of these is all text.
+// splitReply splits "250-text", "250 text" or "250" behind the code with its "-" or
+// space. For any other line ok is false, and text is the line.
 func splitReply(line string) (head, text string, ok bool) {
 	if len(line) < 3 || line[0] < '2' || line[0] > '5' || !isDigit(line[1]) || !isDigit(line[2]) {
 		return "", line, false
@@ -225,8 +226,8 @@ func splitReply(line string) (head, text string, ok bool) {
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
-// readLine reads up to LF and returns the line without its end. A bare LF is
-// taken for one, as every client does; it cannot be confused with anything.
+// readLine reads up to LF, and returns the line without LF or CRLF. It accepts a bare LF,
+// as every client does: in a reply that does no harm.
 func readLine(r *bufio.Reader) (string, error) {
 	b, err := r.ReadSlice('\n')
 	if errors.Is(err, bufio.ErrBufferFull) {

@@ -70,8 +70,7 @@ func TestReadReply(t *testing.T) {
 	}
 }
 
-// TestKind holds refusals against the table of exit codes: who is to blame,
-// and whether another try is worth it.
+// TestKind holds the kind of each refusal: whose fault it is, and whether to try again.
 func TestKind(t *testing.T) {
 	tests := []struct {
 		phase phase
@@ -104,7 +103,7 @@ func TestKind(t *testing.T) {
 		{dot, "554 spam", status.Refused, "5.0.0"},
 		{dot, "554 5.6.0 bad", status.Refused, "5.6.0"},
 
-		// Limits. Words about a recipient are the recipient's.
+		// Limits. Words about a recipient mean a limit of the recipient's.
 		{mail, "421 4.3.0 bye", status.Limited, "4.3.0"},
 		{rcpt, "421 bye", status.Limited, "4.0.0"},
 		{mail, "450 4.7.1 slow down", status.Limited, "4.7.1"},
@@ -203,8 +202,8 @@ func TestLimitWords(t *testing.T) {
 	}
 }
 
-// TestOwn holds what the words of a limit mean once they turn out to be about the
-// message, because others pass.
+// TestOwn holds what a limit means if it is about the message, because the server accepts
+// other messages.
 func TestOwn(t *testing.T) {
 	for _, tt := range []struct {
 		phase phase
@@ -259,8 +258,8 @@ func FuzzReadReply(f *testing.F) {
 	})
 }
 
-// FuzzLinear holds that no reply, and no list of extensions, takes more time than
-// its octets may.
+// FuzzLinear holds that the time for a reply, or a list of extensions, grows only with its
+// length.
 func FuzzLinear(f *testing.F) {
 	for _, pattern := range []string{"250-x\r\n", "250-AUTH PLAIN LOGIN\r\n", "250-AUTH=A,B\r\n", "a", "\r", "\r\n", "550-5.1.1 ", "250-SIZE 1\r\n", "é\x00"} {
 		f.Add(pattern)
@@ -294,7 +293,7 @@ func TestParseExtensions(t *testing.T) {
 	}
 }
 
-// The limit is what a server's administrator meant.
+// TestSizeLimit holds that a limit with a unit is understood as the administrator meant it.
 func TestSizeLimit(t *testing.T) {
 	tests := []struct {
 		line string
@@ -361,8 +360,8 @@ func FuzzExtensions(f *testing.F) {
 	})
 }
 
-// TestMayBeVerdict holds which limits may as well be about the message: those that
-// come after it, for now, and do not speak of a rate.
+// TestMayBeVerdict holds which limits may be about the message: 4yz replies to the message
+// that name no rate.
 func TestMayBeVerdict(t *testing.T) {
 	for _, tt := range []struct {
 		phase phase
@@ -389,7 +388,7 @@ func TestMayBeVerdict(t *testing.T) {
 	}
 }
 
-// TestTooMany holds which replies to RCPT say that a mail has enough recipients.
+// TestTooMany holds which replies to RCPT say that a transaction has too many recipients.
 func TestTooMany(t *testing.T) {
 	for text, want := range map[string]bool{
 		"452 too many": true, "452 4.5.3 too many": true, "452 4.5.1 x": false, "452 4.3.3 x": false, "552 5.5.3 too many": true, "451 4.5.3 too many": true, "450 4.2.3 x": false, "250 ok": false,

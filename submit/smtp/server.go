@@ -10,17 +10,16 @@ import (
 	"sendoff/submit/envelope"
 )
 
-// A Server is what a session knows of the server at its other end. All of its
-// text is the server's, made printable.
+// A Server describes the server of a session, in the server's own words, made printable.
 type Server struct {
-	Greeting   string               // what it said of itself
+	Greeting   string               // the text of the greeting, without the code
 	Extensions []string             // keywords of EHLO with their arguments, sorted; none after HELO
 	Mechanisms []string             // for AUTH, sorted
 	TLS        *tls.ConnectionState // nil without TLS
 }
 
-// Server returns what is known of the server. With TLS, nothing in it but the
-// greeting of a session with STARTTLS was said before.
+// Server returns what is known of the server. If the session has TLS, everything was sent
+// under TLS, except the greeting of a session with STARTTLS.
 func (s *Session) Server() Server {
 	server := Server{Greeting: s.greeting, Mechanisms: s.mechanisms(), TLS: s.tls}
 	for _, keyword := range slices.Sorted(maps.Keys(s.offered)) {
@@ -29,10 +28,9 @@ func (s *Session) Server() Server {
 	return server
 }
 
-// TrySender asks whether the server takes mail from the sender of e, and takes
-// the question back at once (RSET): nothing is sent. When it returns nil, the
-// server said yes; otherwise the error is that of a Deliver that fails at MAIL.
-// It may stand where Deliver may.
+// TrySender asks the server by MAIL and RSET whether it accepts the sender of e. No
+// message is sent. nil means that the server accepts the sender; an error is the one
+// that Deliver would have at MAIL. TrySender may be called when Deliver may.
 func (s *Session) TrySender(ctx context.Context, e *envelope.Envelope) error {
 	defer s.watch(ctx)()
 	command, err := s.mailCommand(e)

@@ -13,9 +13,8 @@ import (
 	"sendoff/submit/status"
 )
 
-// TestTrySender asks about a sender, in one flight where the server pipelines,
-// and leaves the session fit for a delivery. What Server returns is all that
-// the server has offered.
+// TestTrySender asks about a sender, in one flight if the server offers PIPELINING, and
+// holds that Deliver may follow, and that Server returns all that the server offered.
 func TestTrySender(t *testing.T) {
 	const head = "S: 220-mx ESMTP\nS: 220 at your service\nC: EHLO client\nS: 250-mx\nS: 250-size 1000\nS: 250-LIMITS MAILMAX=1\nS: 250-AUTH PLAIN LOGIN\n"
 	for name, tt := range map[string]struct{ script, want string }{

@@ -1,8 +1,8 @@
 // Package smtp is the client side of SMTP (RFC 5321) and LMTP (RFC 2033).
 //
-// Open brings a connection to the point where mail may be sent; Deliver sends
-// mails; Close ends it. There is no other order of calls, but that with
-// Options.KeepOpen there may be several Delivers. TrySender stands in place of one.
+// Open prepares a connection until mail may be sent; Deliver sends all mails of a
+// sequence; Close ends the session. The calls come in this order. Only with
+// Options.KeepOpen Deliver may be called again. TrySender may be called in its place.
 //
 //	Open     S: greeting             Deliver  C: MAIL RCPT… DATA
 //	         C: EHLO (or HELO)                S: their replies
@@ -11,21 +11,21 @@
 //	                                          C: message . QUIT
 //	                                          S: the message is taken
 //
-// What stands on one line above is a flight: it is written at once, before the
-// next reply is waited for. When the server does not offer PIPELINING (RFC
-// 2920) every command is its own flight; nothing else differs (fly.go). The
-// reply to QUIT is not waited for. With Options.OneFlight and CHUNKING (RFC
-// 3030) the message is in the flight of its MAIL (transaction.go). LMTP says
-// LHLO, and has a reply for each recipient at the end of the message.
+// The commands on one line above are a flight: they are written together, without
+// waiting for the replies in between. If the server does not offer PIPELINING (RFC
+// 2920), every command is a flight of its own; nothing else differs (fly.go). Nobody
+// waits for the reply to QUIT. With Options.OneFlight and CHUNKING (RFC 3030) the
+// message is in the flight of its MAIL (transaction.go). LMTP has LHLO in place of
+// EHLO, and a reply for each recipient at the end of the message.
 //
-// No reply is believed that came before its command was sent, and no text of a
-// server, an address or a secret can become a command: commands are checked
-// when written, replies are bounded and made printable (reply.go).
+// A reply that came before its command was sent is not accepted. No text of a server,
+// an address or a secret can become a command: commands are checked when they are
+// written, replies are bounded and made printable (reply.go).
 //
-// Errors: before MAIL everything is of scope Account: Connection, Insecure,
-// AuthFailed, or what Options.Auth returns. From MAIL on, a refusal is NoUser,
-// Refused, NotAllowed, TooBig, Deferred, Limited or AuthFailed by its reply, and a
-// broken connection or protocol is Lost. A session whose Deliver returned an error can
+// Errors: before MAIL every error has the scope Account: Connection, Insecure,
+// AuthFailed, or the error of Options.Auth. From MAIL on, a refusal is NoUser, Refused,
+// NotAllowed, TooBig, Deferred, Limited or AuthFailed, which the reply decides; a broken
+// connection or protocol is Lost. When Deliver has returned an error, the session can
 // only be closed.
 package smtp
 
@@ -59,101 +59,102 @@ const (
 	None
 )
 
-// A Login is how a session proves who it is.
+// A Login is the mechanism and the secret with which a session authenticates.
 type Login struct {
-	Client sasl.Client // may be a Verifier, too
-	Secret string      // hidden wherever the dialogue or the server's words are shown
+	Client sasl.Client // the mechanism; it may also be a Verifier
+	Secret string      // is masked in the trace and in errors
 }
 
-// A Verifier is a sasl.Client with an opinion on the outcome. Verify returns
-// nil if the server has proved what the mechanism demands of it; a 2yz without
-// that is no success. Reason returns what is to be added to a refusal, or nil.
+// A Verifier is a sasl.Client that judges the outcome of the exchange. Verify returns
+// nil if the server has proved its identity as the mechanism requires; a 2yz reply
+// without that proof is a failure. Reason returns an error whose text is added to the
+// server's refusal, or nil.
 type Verifier interface {
 	Verify() error
 	Reason() error
 }
 
-// Options are what a session needs to know beside its connection.
+// Options are the settings of a session.
 type Options struct {
 	Host     string // the server's name, for errors
 	Name     string // our name, for EHLO
 	Security Security
 	TLS      *tls.Config
-	// Silence is how long the server may say nothing at all in a TLS handshake;
-	// 0 means as long as the handshake may take.
+	// Silence is how long a TLS handshake waits for the first octet from the server;
+	// 0: as long as for the whole handshake.
 	Silence time.Duration
 	LMTP    bool
-	// OneFlight lets a small message go out before the replies to its
-	// recipients are in. The server must be known to skip a chunk that it
-	// refuses: one that does not would take the message for commands.
+	// OneFlight sends a small message before the replies to its recipients have
+	// come. Set it only if the server is known to skip a chunk that it refuses: any
+	// other server would read the message as commands.
 	OneFlight bool
-	// KeepOpen keeps Deliver from ending the session, so that it may be called
+	// KeepOpen makes Deliver leave the session open, so that Deliver may be called
 	// again after it has returned nil.
 	KeepOpen bool
-	// MaxRecipients is how many recipients one transaction has at most; 0
-	// means as many as the server takes.
+	// MaxRecipients is the largest number of recipients of one transaction; 0: as
+	// many as the server accepts.
 	MaxRecipients int
-	// Auth chooses a mechanism among those offered. A nil Login means that
-	// none is needed. It is called after TLS, and again for each mechanism that
-	// the server offers but does not know; nil means no Login.
+	// Auth chooses one of the offered mechanisms. It is called after TLS, and again
+	// without a mechanism that the server offered and then did not know. If it
+	// returns a nil Login, or is nil, the session does not authenticate.
 	Auth func(ctx context.Context, offered []string, cs *tls.ConnectionState) (*Login, error)
-	// Timeout bounds every wait but the one for the reply to the final dot;
-	// 0 means the limits of RFC 5321 section 4.5.3.2.
+	// Timeout limits the wait for every reply but the one to the final dot; 0: only
+	// the limits of RFC 5321 section 4.5.3.2.
 	Timeout time.Duration
-	// Patience is how long an interrupted session waits for the reply to a
-	// final dot that is sent, because the message may be taken; 0 means 5 s, as
-	// a person may be waiting.
+	// Patience is how long an interrupted session still waits for the reply to a
+	// final dot that it has sent, because the server may have accepted the message;
+	// 0: 5 s, because a person may be waiting.
 	Patience time.Duration
-	// Stalled is called when nothing more comes from the server, or leaves for
-	// it, between MAIL and the reply to the final dot; may be nil.
+	// Stalled is called if, between MAIL and the reply to the final dot, no more data
+	// flows in one direction, within our time limit or the server's; may be nil.
 	Stalled func()
-	Trace   func(Line) // sees the dialogue, secrets already hidden, line by line; may be nil
+	Trace   func(Line) // gets each line of the dialogue, with secrets masked; may be nil
 }
 
 // A Line is one line of the dialogue.
 type Line struct {
-	From byte   // 'C' or 'S', or '*' for a remark
-	Text string // printable, without its line end
+	From byte   // 'C' client, 'S' server, '*' a remark of this package
+	Text string // printable, without the line end
 }
 
-// A Session is a connection on which mail may be sent. Its methods are not for
-// use by several goroutines at once.
+// A Session is a connection on which mail may be sent. Only one goroutine at a time
+// may call its methods.
 type Session struct {
 	o        Options
 	conn     net.Conn
 	r        *bufio.Reader
 	w        *bufio.Writer
-	greeting string               // without its code
-	offered  map[string]string    // keyword of EHLO, in upper case, to its arguments; none after HELO
+	greeting string               // the text of the greeting, without the code
+	offered  map[string]string    // EHLO keyword, in upper case, to its arguments; nil after HELO
 	tls      *tls.ConnectionState // nil without TLS
-	hidden   []string             // texts that are replaced wherever they would be shown
-	broken   bool                 // out of step: a reply could be taken for that of another command
-	quit     bool                 // QUIT is sent
-	remarks  []string             // those in the trace, so that each is made once
+	hidden   []string             // texts that mask replaces
+	broken   bool                 // out of step: the next reply may belong to another command
+	quit     bool                 // QUIT was written
+	remarks  []string             // remarks in the trace: each is made only once
 
-	senders []envelope.Address // that the server has refused for good
+	refusedSenders []envelope.Address // senders that the server has refused for good
 
-	transactions int  // that were begun
-	served       bool // the server has taken part in one
-	left         bool // it ended the session instead of beginning with another mail
-	dismissed    bool // by 421, so that it has taken nothing of what was in flight behind
+	transactions int  // number of transactions begun
+	served       bool // the server has accepted a MAIL, or refused a sender that has a fallback
+	serverLeft   bool // the server ended the session in place of a 2yz to MAIL or RSET
+	leftBy421    bool // the server left with 421: it has accepted no message that was sent after that
 
-	mostRecipients int // that the server has let pass where it refused more; 0: it never did
+	mostRecipients int // number of recipients that the server accepted before it refused more; 0: it never did
 
 	tracing sync.Mutex // guards Trace, which may block
 
-	mu      sync.Mutex // guards what the reader, the writer and a watch share
-	waiting phase      // of the reply that is read
-	writing bool
-	whole   bool      // a message was written in full in this flight
-	failed  bool      // the writer could not write
-	stopped bool      // no deadline may be set any more
-	until   time.Time // when the commands of a mail must be answered; zero before MAIL
-	cause   error     // why a context ended; nil if none did
+	mu           sync.Mutex // guards the fields below: reader, writer and watch share them
+	waiting      phase      // the phase of the reply that is read
+	writing      bool       // the writer is at work
+	bodyWritten  bool       // the last flight had a message, and was written in full
+	failed       bool       // the writer could not write
+	stopped      bool       // the last deadline is set: no other may replace it
+	mailDeadline time.Time  // when the commands of the mail must be answered; zero before MAIL
+	cause        error      // why the context ended; nil: it has not
 }
 
-// Open makes a session of a fresh connection: greeting, EHLO, TLS and AUTH, as
-// o says. It owns conn from now on, and closes it when it fails.
+// Open makes a session of a new connection: greeting, EHLO, TLS and AUTH, as o says.
+// The session owns conn; if Open returns an error, it has closed conn.
 func Open(ctx context.Context, conn net.Conn, o Options) (*Session, error) {
 	s := &Session{o: o}
 	s.use(conn)
@@ -185,9 +186,9 @@ func (s *Session) open(ctx context.Context) error {
 	return s.authenticate(ctx)
 }
 
-// Close ends the session, with a QUIT if it is in step and none was sent; the
-// answer is not waited for. TLS ends with an alert, which may wait 5 s for a
-// server that does not read: one that did not take the QUIT gets none.
+// Close ends the session. If the session is in step and no QUIT was sent, Close sends
+// QUIT, and does not wait for the reply. TLS then ends with an alert. A server that did
+// not read the QUIT gets no alert: the alert could block for 5 s.
 func (s *Session) Close() error {
 	var err error
 	if !s.broken && !s.quit {
@@ -209,7 +210,7 @@ func (s *Session) use(conn net.Conn) {
 	s.w = bufio.NewWriterSize(conn, 16<<10)
 }
 
-// command is a flight of one step before MAIL, and its reply.
+// command sends one step as a flight of its own, and returns the reply.
 func (s *Session) command(st step) (Reply, error) {
 	var reply Reply
 	st.got = func(_ step, r Reply) error { reply = r; return nil }
@@ -227,8 +228,8 @@ func (s *Session) greet() error {
 	return err
 }
 
-// hello says EHLO, or HELO to a server that does not know it (RFC 5321
-// section 3.2); with LMTP it is LHLO, which every server knows.
+// hello sends EHLO, and HELO if the server refuses EHLO with 5yz (RFC 5321 section
+// 3.2). With LMTP it sends LHLO, which every LMTP server knows.
 func (s *Session) hello() error {
 	s.offered = nil
 	st := step{phase: hello, send: "EHLO " + s.o.Name}
@@ -248,9 +249,9 @@ func (s *Session) hello() error {
 	return err
 }
 
-// startTLS turns the connection into TLS. What the server said before is
-// forgotten, and octets that it sent behind its reply end the session: nothing
-// protected them (RFC 3207 section 4.2, CVE-2011-0411).
+// startTLS turns the connection into TLS, and forgets what the server offered before.
+// If octets follow the server's reply to STARTTLS, the session ends: TLS did not
+// protect them (RFC 3207 section 4.2, CVE-2011-0411).
 func (s *Session) startTLS(ctx context.Context) error {
 	if !s.offers("STARTTLS") {
 		return status.Insecure.Errorf("STARTTLS: the server does not offer it (%s)", s.o.Host)
@@ -274,8 +275,8 @@ func (s *Session) startTLS(ctx context.Context) error {
 	return s.hello()
 }
 
-// handshake begins TLS. What ends the waiting for the server is the cause of a
-// context.
+// handshake begins TLS. If a time limit ends the handshake, the limit is the cause of
+// the context.
 func (s *Session) handshake(ctx context.Context) error {
 	noAnswer := func(d time.Duration) error { return fmt.Errorf("no answer within %s", d) }
 	limit := s.limit(handshake)
@@ -283,10 +284,10 @@ func (s *Session) handshake(ctx context.Context) error {
 	defer cancel()
 	answered, giveUp := context.WithCancelCause(limited)
 	defer giveUp(nil)
-	h := &hearing{Conn: s.conn}
+	h := &answerConn{Conn: s.conn}
 	if s.o.Silence > 0 {
 		defer time.AfterFunc(s.o.Silence, func() {
-			if !h.heard.Load() {
+			if !h.answered.Load() {
 				giveUp(&LostHandshake{noAnswer(s.o.Silence.Round(time.Second / 10))})
 			}
 		}).Stop()
@@ -297,7 +298,7 @@ func (s *Session) handshake(ctx context.Context) error {
 		if cause := context.Cause(answered); cause != nil {
 			return status.Connection.Errorf("TLS: %w while %s (%s)", cause, phases[handshake].doing, s.o.Host)
 		}
-		return h.lost(err, tlsFailure(err, s.o.Host))
+		return h.markLost(err, tlsFailure(err, s.o.Host))
 	}
 	s.use(conn)
 	cs := conn.ConnectionState()
@@ -306,15 +307,15 @@ func (s *Session) handshake(ctx context.Context) error {
 	return nil
 }
 
-// maxChallenges is more than any mechanism needs.
+// maxChallenges limits the challenges of one login: no mechanism needs as many.
 const maxChallenges = 16
 
-// maxCommand is how long a command line may be with its end, in octets (RFC 5321
-// section 4.5.3.1.4).
+// maxCommand is the largest length of a command line with its CRLF, in octets (RFC
+// 5321 section 4.5.3.1.4).
 const maxCommand = 512
 
-// authenticate logs in. A mechanism that the server offers but does not know
-// (504 or 5.5.4, RFC 4954 section 4) gives way to the next one that Auth chooses.
+// authenticate logs in. If the server offers a mechanism but then does not know it (504
+// or 5.5.4, RFC 4954 section 4), Auth chooses another one.
 func (s *Session) authenticate(ctx context.Context) error {
 	if s.o.Auth == nil {
 		return nil
@@ -341,14 +342,14 @@ func (s *Session) authenticate(ctx context.Context) error {
 	}
 }
 
-// unknownMechanism reports whether err is a server's word that it does not know
-// the mechanism, and not that the secret is wrong.
+// unknownMechanism reports whether err is a refusal that says that the server does not
+// know the mechanism: it says nothing about the secret.
 func unknownMechanism(err error) bool {
 	var r *Refusal
 	return errors.As(err, &r) && (r.Reply.Code == 504 || r.Reply.Status == status.Code{Class: 5, Subject: 5, Detail: 4})
 }
 
-// login runs one SASL exchange (RFC 4954) with the mechanism that it returns.
+// login runs one SASL exchange (RFC 4954), and returns the name of the mechanism.
 func (s *Session) login(login *Login) (mechanism string, err error) {
 	mechanism, first, err := login.Client.Start()
 	if err != nil {
@@ -356,7 +357,7 @@ func (s *Session) login(login *Login) (mechanism string, err error) {
 	}
 	s.hide(login.Secret)
 	st := step{phase: auth, name: "AUTH " + mechanism, send: "AUTH " + mechanism}
-	later := "" // the initial response, where the command has no room for it
+	later := "" // the initial response, if it does not fit into the command
 	if first != nil {
 		response := cmp.Or(s.encode(first), "=")
 		if command := st.send + " " + response; len(command)+len("\r\n") <= maxCommand {
@@ -387,15 +388,15 @@ func (s *Session) login(login *Login) (mechanism string, err error) {
 		return mechanism, s.loginRefused(st, reply, verifier)
 	case verifier != nil:
 		if err := verifier.Verify(); err != nil {
-			s.broken = true // the server may be somebody else
+			s.broken = true // this may be an impostor of the server
 			return mechanism, status.Insecure.Wrap(fmt.Errorf("%s: %w (%s)", st, err, s.o.Host))
 		}
 	}
 	return mechanism, nil
 }
 
-// loginRefused is the error of a login that the server refused for good, with
-// the mechanism's reason if it has one.
+// loginRefused returns the error of a login that the server refused for good, with
+// the reason that v knows, if any.
 func (s *Session) loginRefused(st step, r Reply, v Verifier) error {
 	c := r.Status
 	c.Class = 4
@@ -406,12 +407,12 @@ func (s *Session) loginRefused(st step, r Reply, v Verifier) error {
 	return status.AuthFailed.With(c, err)
 }
 
-// answer is the client's line to a challenge: base64, or "*", which cancels
-// the exchange (RFC 4954 section 4).
+// answer returns the line that answers a challenge: base64, or "*" to cancel the
+// exchange (RFC 4954 section 4).
 func (s *Session) answer(client sasl.Client, challenge Reply) string {
 	text, err := base64.StdEncoding.DecodeString(strings.TrimSpace(strings.Join(challenge.Lines, "")))
 	if err != nil {
-		text = nil // some servers send words; a mechanism that needs octets will say so
+		text = nil // some servers send words in place of base64; a mechanism that needs the challenge fails then
 	}
 	response, err := client.Next(text)
 	if err != nil {
@@ -421,26 +422,26 @@ func (s *Session) answer(client sasl.Client, challenge Reply) string {
 	return s.encode(response)
 }
 
-// encode writes a SASL response as base64, which is not shown.
+// encode returns a SASL response in base64, and hides it from the trace.
 func (s *Session) encode(response []byte) string {
 	text := base64.StdEncoding.EncodeToString(response)
 	s.hide(text)
 	return text
 }
 
-// hide keeps text out of the trace and of errors: as it is, in base64, and in the
-// base64 of a longer text that contains it. One or two characters are no secret,
-// and hiding them would make ordinary words unreadable.
+// hide makes mask replace text in the trace and in errors: as it is, in base64, and
+// inside the base64 of a longer text. A text of one or two characters is not hidden:
+// it is no secret, and ordinary words would become unreadable.
 func (s *Session) hide(text string) {
 	if len(text) < 3 {
 		return
 	}
 	s.hidden = append(s.hidden, text)
-	for before := range 3 { // octets before text in its group of three
+	for before := range 3 { // number of octets before text in the same group of three
 		all := base64.RawStdEncoding.EncodeToString(append(make([]byte, before), text...))
-		inner := all[(before*8+5)/6:] // from the first character that encodes nothing but text
+		inner := all[(before*8+5)/6:] // begins with the first character that encodes only octets of text
 		if (before+len(text))%3 != 0 {
-			inner = inner[:len(inner)-1] // the last character also encodes what follows text
+			inner = inner[:len(inner)-1] // the last character also encodes the octet behind text
 		}
 		if before == 0 {
 			s.hidden = append(s.hidden, all)
@@ -452,7 +453,7 @@ func (s *Session) hide(text string) {
 	slices.SortFunc(s.hidden, func(a, b string) int { return len(b) - len(a) }) // the longest first: it may contain others
 }
 
-// hiddenMark stands where something is not shown.
+// hiddenMark replaces a hidden text.
 const hiddenMark = "****"
 
 // mask replaces every hidden text in line.
@@ -465,13 +466,13 @@ func (s *Session) mask(line string) string {
 
 func (s *Session) trace(from byte, text string) {
 	if s.o.Trace != nil {
-		s.tracing.Lock() // reader and writer may both have something to show
+		s.tracing.Lock() // reader and writer may call trace at the same time
 		defer s.tracing.Unlock()
 		s.o.Trace(Line{from, text})
 	}
 }
 
-// remark puts into the trace, once, what neither side said.
+// remark adds a line that neither side has sent to the trace, once for each text.
 func (s *Session) remark(text string) {
 	if !slices.Contains(s.remarks, text) {
 		s.remarks = append(s.remarks, text)

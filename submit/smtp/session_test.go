@@ -26,8 +26,8 @@ type verifier struct{ sasl.Client }
 func (verifier) Verify() error { return errors.New("no proof") }
 func (verifier) Reason() error { return errors.New("the token has expired") }
 
-// TestVerifier does not believe a 235 without the proof that the mechanism
-// demands, and tells its reason for a refusal.
+// TestVerifier holds that a 235 without the proof that the mechanism requires is an error,
+// and that a refusal shows the mechanism's reason.
 func TestVerifier(t *testing.T) {
 	for reply, want := range map[string]string{
 		"235 2.7.0 welcome": "insecure: AUTH PLAIN: no proof (mx)",
@@ -56,9 +56,9 @@ func TestVerifier(t *testing.T) {
 	}
 }
 
-// TestNextMechanism: a mechanism that the server offers and does not know gives
-// way to the next, in the same session; a password that is refused is not tried
-// again in another way. The first refusal is told if nothing else is left.
+// TestNextMechanism: if the server does not know a mechanism that it offers, the session
+// tries the next. If the server refuses the password, the session tries no other. When no
+// mechanism is left, the error is the first refusal.
 func TestNextMechanism(t *testing.T) {
 	const plain, login = "C: AUTH PLAIN AGFubgBzZWNyZXQ=\nS: ", "C: AUTH LOGIN YW5u\nS: "
 	tests := []struct{ dialogue, want string }{
@@ -93,7 +93,7 @@ func TestNextMechanism(t *testing.T) {
 				},
 			})
 			if err == nil {
-				session.quit = true // the dialogue ends here
+				session.quit = true // the script has no QUIT
 				session.Close()
 			}
 			if got := fmt.Sprint(err); err != nil && got != tt.want || err == nil && tt.want != "" {
@@ -104,8 +104,8 @@ func TestNextMechanism(t *testing.T) {
 	}
 }
 
-// TestSilence: a server that says nothing to a ClientHello is given up before the
-// handshake's time is over; one that has begun to answer is not.
+// TestSilence: a server that does not answer a ClientHello is given up after
+// Options.Silence; a server that has begun to answer has the time of a handshake.
 func TestSilence(t *testing.T) {
 	for _, tt := range []struct {
 		says  string
@@ -131,7 +131,7 @@ func TestSilence(t *testing.T) {
 	}
 }
 
-// TestMask hides a secret wherever a server may repeat it: as it is, in base64
+// TestMask hides a secret in each form in which a server may repeat it: as it is, in base64
 // with padding or without, and in the base64 of a longer text.
 func TestMask(t *testing.T) {
 	const secret = "sw0rdf1sh"
@@ -156,8 +156,8 @@ func TestMask(t *testing.T) {
 	}
 }
 
-// TestClose holds how long the end of a session inside TLS takes at most: a server
-// that reads gets QUIT; one that does not is waited for until QUIT should be gone.
+// TestClose holds how long Close takes in TLS: a server that reads gets QUIT; for a server
+// that does not read, Close waits only as long as for the writing of QUIT.
 func TestClose(t *testing.T) {
 	if certificateErr != nil {
 		t.Fatal(certificateErr)

@@ -14,9 +14,9 @@ import (
 	"sendoff/submit/status"
 )
 
-// patientConn is a connection that waits for longer than it is told, so that what
-// has come is read, however slow this machine is; and is read so slowly that a
-// command that nothing holds back leaves first.
+// patientConn is a connection with longer read deadlines than set, so that octets which
+// have come are read even on a slow machine. It reads so slowly that a command which does
+// not wait for the read would leave first.
 type patientConn struct{ *net.TCPConn }
 
 func (c patientConn) Read(p []byte) (int, error) {
@@ -31,8 +31,8 @@ func (c patientConn) SetReadDeadline(t time.Time) error {
 	return c.TCPConn.SetReadDeadline(t)
 }
 
-// TestUnasked has a server say something between two mails, which waits in the
-// kernel when it is not asked for: it is no reply to what comes next.
+// TestUnasked has a server that sends a line between two mails. The line waits in the
+// kernel, and must not count as the reply to the next command.
 func TestUnasked(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -4,6 +4,6 @@ package smtp
 
 import "net"
 
-// pending reports whether octets from the server wait in the kernel; where
-// that cannot be asked, what the library has already read must do.
+// pending reports false: the kernel cannot be asked here, so that only octets which the
+// library has already read are seen.
 func pending(net.Conn) bool { return false }

@@ -17,8 +17,7 @@ func pending(conn net.Conn) bool {
 	return n > 0
 }
 
-// control calls f with the descriptor of the socket below conn, if there is
-// one.
+// control calls f with the descriptor of the socket below conn, if conn has a socket.
 func control(conn net.Conn, f func(fd int)) {
 	for {
 		c, ok := conn.(interface{ NetConn() net.Conn })

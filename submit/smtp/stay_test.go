@@ -9,8 +9,8 @@ import (
 	"sendoff/submit/smtp/smtptest"
 )
 
-// TestStay delivers by one session again and again: no QUIT leaves before
-// Close, and what is left of a mail that was refused is reset.
+// TestStay calls Deliver several times with KeepOpen: QUIT is sent only by Close, and RSET
+// ends the transaction of a mail that was refused.
 func TestStay(t *testing.T) {
 	const mail = "C: MAIL FROM:<a@example.org>\nC: RCPT TO:<r0@example.org>\n"
 	const taken = "C: DATA\nS: 250 ok\nS: 250 ok\nS: 354 go\nC+ any\nC: .\nS: 250 taken\n"
@@ -20,7 +20,7 @@ func TestStay(t *testing.T) {
 	for name, tt := range map[string]struct {
 		script    string
 		oneFlight bool
-		refused   int // which delivery
+		refused   int // number of the call of Deliver whose mail is refused
 	}{
 		"taken":      {pipelining + mail + taken + mail + taken + mail + taken + "C: QUIT\n", false, -1},
 		"refused":    {pipelining + mail + taken + mail + refused + mail + taken + "C: QUIT\n", false, 1},
@@ -41,7 +41,7 @@ func TestStay(t *testing.T) {
 					t.Fatal(err)
 				}
 				for n := range 3 {
-					cancel() // of what is over
+					cancel() // after Deliver: must not disturb the session
 					synctest.Wait()
 					var results []Result
 					var ctx context.Context

@@ -5,18 +5,18 @@ import (
 	"syscall"
 )
 
-// acknowledge lets the kernel acknowledge at once what comes next. A server
-// that writes its replies one by one, and lets Nagle's algorithm hold back the
-// second until the first is acknowledged, would otherwise wait 40 ms.
+// acknowledge makes the kernel acknowledge the next octets at once. Some servers write
+// their replies one by one, and Nagle's algorithm holds back the second until the first is
+// acknowledged: without this each such reply would take 40 ms.
 func acknowledge(conn net.Conn) {
 	control(conn, func(fd int) {
 		syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_QUICKACK, 1)
 	})
 }
 
-// cork lets the kernel gather what is written, and send it in full segments:
-// TLS writes its records of 16 kB one by one, and each would wake the reader. To
-// take the cork out sends what is left.
+// cork with on = 1 makes the kernel collect the octets that are written, and send full
+// segments only: TLS writes records of 16 kB one by one, and each would wake the server.
+// With on = 0 the kernel sends the rest.
 func cork(conn net.Conn, on int) {
 	control(conn, func(fd int) {
 		syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_CORK, on)

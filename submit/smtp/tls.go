@@ -12,12 +12,12 @@ import (
 	"sendoff/submit/status"
 )
 
-// ErrNoTLS is that of a server that speaks something else.
+// ErrNoTLS says that the server answered the TLS handshake with something other than TLS.
 var ErrNoTLS = errors.New("the server does not answer with TLS")
 
-// tlsFailure gives the error of a TLS handshake its kind and its words: a
-// network that broke is Connection, anything that a person must look at is
-// Insecure. What is wrong with a certificate is said by who verified it.
+// tlsFailure returns the error of a TLS handshake that failed with err: Connection for a
+// broken network, Insecure for everything that a person must look at. An error about the
+// certificate, which the verifier made, is returned unchanged.
 func tlsFailure(err error, host string) error {
 	if status.KindOf(err) == status.Insecure {
 		return err
@@ -49,46 +49,46 @@ func tlsFailure(err error, host string) error {
 	return status.Insecure.Errorf("TLS: %s (%s)", status.Printable(text), host)
 }
 
-// A LostHandshake is the error of a TLS handshake that the network has reset, or
-// in which nothing came from the server. Something on the way may be unable to
-// take a ClientHello of more than one packet.
+// A LostHandshake is the error of a TLS handshake that was reset, or in which nothing came
+// from the server. A device in the network may drop a ClientHello of more than one packet.
 type LostHandshake struct{ error }
 
 func (l *LostHandshake) Unwrap() error { return l.error }
 
-// hearing is a connection that notes whether anything has come.
-type hearing struct {
+// answerConn is a connection that notes whether the server has sent anything.
+type answerConn struct {
 	net.Conn
-	heard atomic.Bool
+	answered atomic.Bool
 }
 
-func (h *hearing) Read(p []byte) (int, error) {
+func (h *answerConn) Read(p []byte) (int, error) {
 	n, err := h.Conn.Read(p)
 	if n > 0 {
-		h.heard.Store(true)
+		h.answered.Store(true)
 	}
 	return n, err
 }
 
 // NetConn returns the connection below, as tls.Conn does.
-func (h *hearing) NetConn() net.Conn { return h.Conn }
+func (h *answerConn) NetConn() net.Conn { return h.Conn }
 
-// lost returns failure, which is what a handshake came to with err, as a
-// LostHandshake if the network has reset it, or ended it before anything came.
-func (h *hearing) lost(err, failure error) error {
+// markLost returns failure, the error of a handshake that ended with err. It makes failure
+// a LostHandshake if the connection was reset, or ended before anything came.
+func (h *answerConn) markLost(err, failure error) error {
 	ended := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
-	unsent := errors.Is(err, io.ErrClosedPipe) // there was nobody from the start
-	if status.KindOf(failure) == status.Connection && !unsent && !(ended && h.heard.Load()) {
+	neverOpen := errors.Is(err, io.ErrClosedPipe)
+	if status.KindOf(failure) == status.Connection && !neverOpen && !(ended && h.answered.Load()) {
 		return &LostHandshake{failure}
 	}
 	return failure
 }
 
-// oldTLS is said of a server whose newest version has known weaknesses (RFC
-// 8996).
+// oldTLS is the error for a server that has only TLS 1.1 or older, which have known
+// weaknesses (RFC 8996).
 const oldTLS = "the server has no protocol version from TLS 1.2 on"
 
-// insteadOfTLS says what the first octets of an answer without TLS are.
+// insteadOfTLS returns the end of an ErrNoTLS message, by the first octets of the
+// server's answer; "" if they are not an SMTP reply.
 func insteadOfTLS(begin []byte) string {
 	if strings.Trim(string(begin[:3]), "0123456789") == "" && (begin[3] == ' ' || begin[3] == '-') {
 		return " but with plain SMTP"
@@ -96,8 +96,8 @@ func insteadOfTLS(begin []byte) string {
 	return ""
 }
 
-// alert returns what a TLS alert says, in crypto/tls's words; "" if err is none
-// that the server sent.
+// alert returns the text of a TLS alert from the server, in the words of crypto/tls; "" if
+// err is none.
 func alert(err error) string {
 	var op *net.OpError
 	if !errors.As(err, &op) || op.Op != "remote error" {
@@ -106,9 +106,8 @@ func alert(err error) string {
 	return strings.TrimPrefix(op.Err.Error(), "tls: ")
 }
 
-// describeAlert says what a server means by an alert (RFC 8446 section 6.2).
-// That it wants a certificate of the client comes, with TLS 1.3, when the
-// client's handshake is over.
+// describeAlert returns in words what the server means by an alert (RFC 8446 section 6.2).
+// With TLS 1.3 the alert "certificate required" comes after the client's handshake is over.
 func describeAlert(text string) string {
 	switch text {
 	case "certificate required":

@@ -16,8 +16,8 @@ import (
 	"sendoff/submit/status"
 )
 
-// TestTLSFailure has servers with which TLS cannot be spoken, over TCP, and the
-// exact words and the begin of the hint for each.
+// TestTLSFailure has servers over TCP with which a TLS handshake fails, with the exact
+// error and the start of the hint for each.
 func TestTLSFailure(t *testing.T) {
 	if certificateErr != nil {
 		t.Fatal(certificateErr)
@@ -41,7 +41,7 @@ func TestTLSFailure(t *testing.T) {
 	old := func(change func(*tls.Config)) func(*tls.Config) {
 		return func(c *tls.Config) { c.MaxVersion = tls.VersionTLS12; change(c) }
 	}
-	// says answers the first octets of the client with what it is given.
+	// says returns a server that answers the client's first octets with the given text.
 	says := func(answer string) func(net.Conn) {
 		return func(conn net.Conn) {
 			conn.Read(make([]byte, 4096))
@@ -124,7 +124,7 @@ func TestTLSFailure(t *testing.T) {
 	}
 }
 
-// openTo opens a session with a server that serves TLS so.
+// openTo opens a session with a server whose side of the connection is serve.
 func openTo(t *testing.T, security Security, config *tls.Config, serve func(net.Conn)) error {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -159,8 +159,7 @@ func openTo(t *testing.T, security Security, config *tls.Config, serve func(net.
 	return err
 }
 
-// TestAlert holds that an alert is about the account's TLS until the first MAIL, and
-// a lost connection from then on.
+// TestAlert holds that a TLS alert is Insecure before the first MAIL, and Lost after it.
 func TestAlert(t *testing.T) {
 	alert := &net.OpError{Op: "remote error", Err: errors.New("tls: bad certificate")}
 	for phase, kind := range map[phase]status.Kind{auth: status.Insecure, hello: status.Insecure, mail: status.Lost, dot: status.Lost} {

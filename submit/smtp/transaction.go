@@ -8,34 +8,34 @@ import (
 	"sendoff/submit/envelope"
 )
 
-// A transaction is one mail on its way (RFC 5321 section 3.3), to all of its
-// recipients or as many as there is room for. By what the server offers and
-// Options allow it takes one of three forms; a line is a flight:
+// A transaction sends one mail (RFC 5321 section 3.3) to its recipients, or to as many
+// of them as the server accepts at once. It has one of three forms, which depends on
+// the server's extensions and on Options. Two columns are two flights:
 //
 //	usual           MAIL RCPT… DATA        message .
 //	large, chunked  MAIL RCPT…             BDAT message
-//	whole           MAIL RCPT… BDAT message
+//	one flight      MAIL RCPT… BDAT message
 //
-// Where there is Fallback, MAIL is a flight of its own.
+// If the mail has a Fallback, MAIL is a flight of its own.
 type transaction struct {
-	d        *delivery
-	s        *Session
-	mail     *Mail
-	to       []int  // indexes in mail.Envelope.To
-	done     []bool // which of to have their Result, or go to another transaction
-	message  io.Reader
-	size     int64
-	chunked  bool  // BDAT (RFC 3030) instead of DATA
-	whole    bool  // the message is in the flight of MAIL
-	open     bool  // MAIL was accepted
-	accepted []int // of to
-	full     bool  // the server wants no more recipients
-	ready    bool  // DATA was answered with 3yz
-	answered bool  // there was a reply to the message
+	d         *delivery
+	s         *Session
+	mail      *Mail
+	to        []int  // indexes in mail.Envelope.To
+	done      []bool // parallel to to: the recipient has its Result, or goes to another transaction
+	message   io.Reader
+	size      int64 // of message, in octets
+	chunked   bool  // BDAT (RFC 3030) instead of DATA
+	oneFlight bool  // the message is in the flight of MAIL
+	open      bool  // MAIL was accepted
+	accepted  []int // indexes in to: the server accepted the recipient
+	full      bool  // the server accepts no more recipients
+	ready     bool  // the reply to DATA was 3yz
+	answered  bool  // there was a reply to the message
 }
 
-// begin makes the steps MAIL, RCPT… and what follows them in their flight;
-// none if the mail cannot be sent to this server at all.
+// begin returns the steps MAIL and RCPT, and the steps after them in the same flight;
+// none if the mail cannot be sent to this server.
 func (t *transaction) begin() []step {
 	s, e := t.s, *t.mail.Envelope
 	var err error
@@ -55,24 +55,24 @@ func (t *transaction) begin() []step {
 		return nil
 	}
 	t.chunked = s.o.OneFlight && !s.o.LMTP && s.offers("CHUNKING") && s.offers("PIPELINING")
-	t.whole = t.chunked && t.size <= maxWhole
+	t.oneFlight = t.chunked && t.size <= maxOneFlight
 	var steps []step
 	if t.chunked && s.transactions > 0 {
-		// How the one before ended may not be known yet, and after a refused
-		// BDAT nothing else is taken (RFC 3030 section 2).
+		// The reply to the BDAT of the last transaction may still be on its way. If it
+		// is a refusal, the server accepts only RSET (RFC 3030 section 2).
 		steps = append(steps, s.rset())
 	}
 	s.transactions++
 	steps = append(steps, step{
 		phase: mail, send: command, name: "MAIL FROM:<" + e.From.String() + ">", want: 2, got: t.gotMail,
-		waits: t.mail.Fallback != nil, // the sender is likely to be refused, and not every server then refuses what follows
+		waits: t.mail.Fallback != nil, // the sender may be refused, and some servers would then still accept RCPT and DATA
 	})
 	steps = append(steps, recipients...)
 	switch {
-	case t.whole:
-		contents := t.contents(t.send)
-		contents.skip = t.settled
-		steps = append(steps, contents)
+	case t.oneFlight:
+		message := t.messageStep(t.send)
+		message.skip = t.settled
+		steps = append(steps, message)
 	case !t.chunked:
 		steps = append(steps, step{
 			phase: data, send: "DATA", want: 3, got: t.gotData,
@@ -82,11 +82,12 @@ func (t *transaction) begin() []step {
 	return steps
 }
 
-// recipients makes a step for each recipient that this server could take.
+// recipients returns a RCPT step for each recipient. A recipient whose address the
+// server cannot be given has its Result at once, and no step.
 func (t *transaction) recipients() []step {
 	var steps []step
-	for i, of := range t.to {
-		to := &t.mail.Envelope.To[of]
+	for i, index := range t.to {
+		to := &t.mail.Envelope.To[index]
 		command, err := t.s.rcptCommand(to)
 		if err != nil {
 			t.report(i, Result{Err: err})
@@ -101,18 +102,18 @@ func (t *transaction) recipients() []step {
 	return steps
 }
 
-// end makes the steps that send the message, if it is not sent yet, or leave
-// the transaction without one. QUIT rides along if there is no further mail
-// and the server pipelines.
+// end returns the steps that send the message, if it is not sent yet, or that abandon
+// the transaction. more says that another mail follows; otherwise QUIT is in the same
+// flight if the server offers PIPELINING.
 func (t *transaction) end(more bool) []step {
 	var st step
-	switch taken := len(t.accepted) > 0; {
-	case t.whole || !t.open:
+	switch hasRecipients := len(t.accepted) > 0; {
+	case t.oneFlight || !t.open:
 		return nil
-	case taken && (t.ready || t.chunked):
-		st = t.contents(t.send)
-	case t.ready:
-		st = t.contents(func() error { return t.s.writeCommand(".") }) // all were refused (RFC 2920 section 3.1)
+	case hasRecipients && (t.ready || t.chunked):
+		st = t.messageStep(t.send)
+	case t.ready: // an empty message ends the transaction: all recipients were refused (RFC 2920 section 3.1)
+		st = t.messageStep(func() error { return t.s.writeCommand(".") })
 	case (more || t.s.o.KeepOpen) && !t.chunked:
 		return []step{t.s.rset()}
 	default:
@@ -120,7 +121,7 @@ func (t *transaction) end(more bool) []step {
 	}
 	steps := []step{st}
 	if t.s.o.LMTP {
-		for i := 1; i < len(t.accepted); i++ { // one reply for each of them (RFC 2033 section 4.2)
+		for i := 1; i < len(t.accepted); i++ { // one reply for each accepted recipient (RFC 2033 section 4.2)
 			steps = append(steps, step{phase: dot, name: st.name, mute: true, want: 2, got: t.gotEnd, lost: t.lost})
 		}
 	}
@@ -131,18 +132,18 @@ func (t *transaction) end(more bool) []step {
 	return steps
 }
 
-// contents is the step of the message, or of what stands in its place.
-func (t *transaction) contents(body func() error) step {
+// messageStep returns the step in which body writes the message and its end.
+func (t *transaction) messageStep(body func() error) step {
 	return step{phase: dot, name: "end of message", body: body, want: 2, got: t.gotEnd, lost: t.lost}
 }
 
-// rset makes the step that leaves a transaction without a message.
+// rset returns a step that sends RSET, which ends a transaction without a message.
 func (s *Session) rset() step {
 	return step{phase: reset, send: "RSET", want: 2, got: func(step, Reply) error { return nil }}
 }
 
 func (t *transaction) gotMail(st step, r Reply) error {
-	if r.Code == 421 { // which ends the session: see abandon
+	if r.Code == 421 { // handle ends the session, and abandon decides about the recipients
 		return nil
 	}
 	if t.open = r.Class() == 2; !t.open {
@@ -155,27 +156,27 @@ func (t *transaction) gotMail(st step, r Reply) error {
 	return nil
 }
 
-// refused finishes the recipients that are not done with a refusal of the whole
-// mail, unless it is the sender that is refused, and Fallback has another.
+// refused handles a reply that refuses the whole mail: a recipient gets Fallback if r
+// refuses the sender, and otherwise the refusal as its Result.
 func (t *transaction) refused(st step, r Reply, result Result) {
 	for i := range t.to {
 		if !t.done[i] {
-			t.replaced(i, st, r)
+			t.useFallback(i, st, r)
 		}
 	}
 	result.Err = t.s.refusal(st, r)
 	t.finish(result)
 }
 
-// replaced reports whether r refuses the sender for good, and the recipient gets
-// the mail that is there instead.
-func (t *transaction) replaced(i int, st step, r Reply) bool {
+// useFallback reports whether r refuses the sender for good and Fallback is for the
+// recipient i: then Fallback is sent to the recipient in place of the mail.
+func (t *transaction) useFallback(i int, st step, r Reply) bool {
 	m := t.mail.Fallback
 	if m == nil || !r.refusesSender(st.phase) || !m.isFor(t.to[i]) {
 		return false
 	}
 	t.s.remark("the server refuses <" + t.mail.Envelope.From.String() + "> as the sender; trying again with <" + m.Envelope.From.String() + ">")
-	t.s.served = true // so a server that hangs up on the sender is asked again
+	t.s.served = true // if the server now ends the connection, Fallback goes to a new session
 	return t.putBack(m, i)
 }
 
@@ -183,31 +184,31 @@ func (t *transaction) gotRcpt(i int, st step, r Reply) error {
 	switch {
 	case r.Class() == 2:
 		t.accepted = append(t.accepted, i)
-	case t.done[i]: // MAIL was refused, which says it all
+	case t.done[i]: // MAIL was refused, and this recipient has that result already
 	case len(t.accepted) > 0 && r.tooMany():
 		t.full = true
 		t.s.mostRecipients = len(t.accepted)
 		t.putBack(t.mail, i)
-	case !t.replaced(i, st, r):
+	case !t.useFallback(i, st, r):
 		t.report(i, Result{Err: t.s.refusal(st, r)})
 	}
 	return nil
 }
 
-// putBack leaves a recipient to another transaction, which sends it m.
+// putBack leaves the recipient i to a later transaction, which sends m. It returns true.
 func (t *transaction) putBack(m *Mail, i int) bool {
 	t.done[i] = true
 	t.d.add(m, t.to[i])
 	return true
 }
 
-// gotData ends the session if the server wants a message after it refused the
-// sender: whatever came, it would take for one.
+// gotData handles the reply to DATA. If the server asks for a message although it
+// refused the sender, the session ends: the server would read commands as the message.
 func (t *transaction) gotData(st step, r Reply) error {
 	switch {
 	case r.Class() == 3 && !t.open:
 		return t.s.outOfStep(st, fmt.Errorf("the server refused MAIL, and now says %q", r))
-	case r.Class() == 3 && len(t.accepted) == 0 && t.s.o.LMTP: // nothing says how many replies an empty message would have
+	case r.Class() == 3 && len(t.accepted) == 0 && t.s.o.LMTP: // RFC 2033 does not say how many replies an empty message has
 		return t.s.outOfStep(st, fmt.Errorf("the server refused all recipients, and now says %q", r))
 	case r.Class() == 3:
 		t.ready = true
@@ -217,8 +218,8 @@ func (t *transaction) gotData(st step, r Reply) error {
 	return nil
 }
 
-// gotEnd takes the reply to the message: with LMTP that of one accepted
-// recipient after the other, otherwise that of all.
+// gotEnd handles a reply to the message. With LMTP it is about the next accepted
+// recipient, otherwise about all of them.
 func (t *transaction) gotEnd(st step, r Reply) error {
 	t.answered = true
 	result := Result{Reply: r}
@@ -231,7 +232,7 @@ func (t *transaction) gotEnd(st step, r Reply) error {
 		if r.Class() != 2 {
 			result.Err = t.s.refusal(st, r)
 		}
-		if !t.replaced(i, st, r) {
+		if !t.useFallback(i, st, r) {
 			t.report(i, result)
 		}
 	case r.Class() != 2:
@@ -242,15 +243,16 @@ func (t *transaction) gotEnd(st step, r Reply) error {
 	return nil
 }
 
-// lost is told that the session broke before a reply to the message came. If the
-// server may have the message, that is the outcome; else see abandon.
+// lost is called if the session broke before the reply to the message came. If the
+// server may have the message, its recipients get an unknown Result; otherwise abandon
+// decides about them.
 func (t *transaction) lost(err error, sent bool) {
-	if (sent || t.answered) && !t.s.dismissed {
+	if (sent || t.answered) && !t.s.leftBy421 {
 		t.finish(Result{Err: err, Unknown: true})
 	}
 }
 
-// undone are the recipients that have no Result yet.
+// undone returns the recipients that are not done, as indexes in mail.Envelope.To.
 func (t *transaction) undone() (to []int) {
 	for i := range t.to {
 		if !t.done[i] {
@@ -260,12 +262,13 @@ func (t *transaction) undone() (to []int) {
 	return to
 }
 
+// settled reports whether all recipients are done.
 func (t *transaction) settled() bool { return !slices.Contains(t.done, false) }
 
-// settle gives the recipients that are not done a failure.
+// settle makes err the Result of the recipients that are not done.
 func (t *transaction) settle(err error) { t.finish(Result{Err: err}) }
 
-// finish reports r for the recipients that are not done.
+// finish makes r the Result of the recipients that are not done.
 func (t *transaction) finish(r Result) {
 	r.To = t.undone()
 	for i := range t.done {
@@ -282,10 +285,10 @@ func (t *transaction) report(i int, r Result) {
 	t.mail.Done(r)
 }
 
-// blockSize is how much of a message is read and written at once, in octets.
+// blockSize is the size of the pieces in which a message is read and written, in octets.
 const blockSize = 128 << 10
 
-// send writes the message, by DATA with its final dot, by BDAT in one chunk.
+// send writes the message: with a final dot after DATA, or as one BDAT chunk.
 func (t *transaction) send() error {
 	w := contentWriter{w: t.s.w, stuffing: !t.chunked, lineStart: true}
 	if t.chunked {
@@ -307,7 +310,7 @@ func (t *transaction) send() error {
 		t.s.canWrite()
 		held := 0
 		if t.chunked && total == t.size {
-			held = min(n, 1) // stays in the buffer: the step is not answerable yet
+			held = min(n, 1) // the last octet waits in the buffer for the flush: the reply must not come before the step is answerable
 		}
 		for _, part := range [...][]byte{buf[:n-held], buf[n-held : n]} {
 			if werr := w.write(part); werr != nil {

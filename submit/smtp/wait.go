@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// A phase is a step of a session, as far as waiting for its reply differs.
+// A phase is a stage of the dialogue with a time limit of its own.
 type phase uint8
 
 const (
@@ -16,16 +16,16 @@ const (
 	startTLS
 	handshake
 	auth
-	mail // from here on the failure may be the message's
+	mail // from here on a failure may be about the message
 	rcpt
 	data
-	block
-	dot
+	block // a block of the message is written
+	dot   // the message is written in full, by DATA or BDAT
 	reset
 )
 
-// phases gives each phase its time limit (RFC 5321 section 4.5.3.2) and the
-// words for "no answer within … while".
+// phases are the time limits (RFC 5321 section 4.5.3.2), and the words that follow "no
+// answer within … while".
 var phases = [...]struct {
 	limit time.Duration
 	doing string
@@ -43,10 +43,10 @@ var phases = [...]struct {
 	reset:     {5 * time.Minute, "resetting the session"},
 }
 
-// patience is Options.Patience, where nothing else was said.
+// patience is the default of Options.Patience.
 const patience = 5 * time.Second
 
-// limit is how long phase p may take.
+// limit returns the time limit of phase p.
 func (s *Session) limit(p phase) time.Duration {
 	d := phases[p].limit
 	if s.o.Timeout > 0 && p != dot {
@@ -55,24 +55,24 @@ func (s *Session) limit(p phase) time.Duration {
 	return d
 }
 
-// await gives the next reply the time of phase p. With MAIL begins the time
-// that the commands of a mail may take.
+// await sets the deadline of the next reply to the limit of phase p. MAIL starts the
+// clock for all commands of a mail together.
 func (s *Session) await(p phase) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.waiting = p
 	if p == mail {
-		s.until = time.Now().Add(patienceOverAll * s.limit(mail))
+		s.mailDeadline = time.Now().Add(mailLimits * s.limit(mail))
 	}
 	s.setReadDeadline()
 }
 
-// beginWriting says that a writer is at work. While it is, a read may take as
-// long as the writer, which has limits of its own, makes progress.
+// beginWriting notes that the writer is at work. Meanwhile a read may take longer than
+// the limit of its phase, because each write has a limit.
 func (s *Session) beginWriting() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.writing, s.whole = true, false
+	s.writing, s.bodyWritten = true, false
 	s.setReadDeadline()
 }
 
@@ -80,17 +80,17 @@ func (s *Session) setReadDeadline() {
 	switch {
 	case s.stopped:
 	case s.failed:
-		s.conn.SetReadDeadline(time.Now().Add(moment)) // a reply that explains it may be waiting
+		s.conn.SetReadDeadline(time.Now().Add(shortWait)) // the server's reply may explain the failure
 	case s.writing && s.waiting >= dot:
 		s.conn.SetReadDeadline(time.Time{})
 	case s.waiting >= dot:
 		s.conn.SetReadDeadline(time.Now().Add(s.limit(s.waiting)))
 	default:
-		limit := time.Now().Add(s.limit(s.waiting))
-		if s.writing || limit.After(s.until) && !s.until.IsZero() {
-			limit = s.until
+		deadline := time.Now().Add(s.limit(s.waiting))
+		if s.writing || deadline.After(s.mailDeadline) && !s.mailDeadline.IsZero() {
+			deadline = s.mailDeadline
 		}
-		s.conn.SetReadDeadline(limit)
+		s.conn.SetReadDeadline(deadline)
 	}
 }
 
@@ -100,19 +100,19 @@ func (s *Session) writerFailed() bool {
 	return s.failed
 }
 
-// patienceOverAll is how many times the limit of one command the commands of a
-// mail may take together: a server that is slow with every one is no better
-// than one that is silent.
-const patienceOverAll = 6
+// mailLimits times the limit of MAIL is the limit for all commands of a mail together: a
+// server that is slow with each of them is given up like a silent one.
+const mailLimits = 6
 
+// stop ends all reading and writing at once.
 func (s *Session) stop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stopped = true
-	s.conn.SetDeadline(past)
+	s.conn.SetDeadline(expired)
 }
 
-// canWrite gives what is written next the time of a block.
+// canWrite sets the deadline of the next write to the limit of a block.
 func (s *Session) canWrite() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -121,20 +121,20 @@ func (s *Session) canWrite() {
 	}
 }
 
-// watch ends the waiting on the connection when ctx ends, in the window
-// between the end of a message and its reply after some patience. The returned
-// function ends the watch.
+// watch makes reading and writing fail when ctx ends: at once, or after Options.Patience
+// if a message was written in full and its reply has not come. The caller calls unwatch
+// when the session no longer depends on ctx.
 func (s *Session) watch(ctx context.Context) (unwatch func()) {
 	stop := context.AfterFunc(ctx, func() {
 		s.mu.Lock()
 		s.cause = context.Cause(ctx)
-		inWindow := !s.writing && (s.waiting == dot || s.whole)
-		if inWindow {
+		replyIsDue := !s.writing && (s.waiting == dot || s.bodyWritten)
+		if replyIsDue {
 			s.stopped = true
 			s.conn.SetReadDeadline(time.Now().Add(cmp.Or(s.o.Patience, patience)))
 		}
 		s.mu.Unlock()
-		if !inWindow {
+		if !replyIsDue {
 			s.stop()
 		}
 	})
@@ -147,8 +147,8 @@ func (s *Session) interrupted() bool {
 	return s.cause != nil
 }
 
-// overdue is why a wait in phase p came to its end: the context's, or the
-// phase's own limit.
+// overdue returns why a wait in phase p ended: the cause of the context, or the time
+// limit of the phase.
 func (s *Session) overdue(p phase) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

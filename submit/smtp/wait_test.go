@@ -15,8 +15,8 @@ import (
 	"sendoff/submit/status"
 )
 
-// taken is a server that takes mail but for what a test does to it: it
-// answers EHLO, MAIL and RCPT, and DATA with data, then calls then.
+// taken is a server that accepts EHLO, MAIL and RCPT, answers DATA with data, and then
+// calls then, the part that a test provides.
 func taken(t *testing.T, conn net.Conn, data string, then func(r *bufio.Reader)) {
 	t.Helper()
 	defer conn.Close()
@@ -25,7 +25,7 @@ func taken(t *testing.T, conn net.Conn, data string, then func(r *bufio.Reader))
 	then(r)
 }
 
-// endless is a message without end. It sleeps so that a bubble's clock moves.
+// endless is a message without end. It sleeps so that the clock of a synctest bubble moves.
 type endless struct{}
 
 func (endless) Read(p []byte) (int, error) {
@@ -109,11 +109,11 @@ func TestPatience(t *testing.T) {
 	}
 }
 
-// TestHalfReply has a server that begins to speak before it has the message.
+// TestHalfReply has a server that sends half a reply before it has the message.
 func TestHalfReply(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, took := deliverTo(t, context.Background(), Options{}, "354 go\r\n2", strings.NewReader("x\r\n"), drain)
-		if r.Err == nil || r.Unknown || took > 2*moment {
+		if r.Err == nil || r.Unknown || took > 2*shortWait {
 			t.Errorf("unknown %t after %s: %v", r.Unknown, took, r.Err)
 		}
 	})
@@ -162,7 +162,7 @@ func TestInterrupt(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(context.Background())
 		time.AfterFunc(time.Second, func() { cancel(why) })
 		client, server := net.Pipe()
-		go io.WriteString(server, "220 mx\r\n") // and it reads nothing
+		go io.WriteString(server, "220 mx\r\n") // the server reads nothing
 		_, err := Open(ctx, client, Options{Security: None, Host: "mx", Name: "client"})
 		if !errors.Is(err, why) || status.KindOf(err) != status.Connection {
 			t.Errorf("while EHLO is written: %v", err)
@@ -171,8 +171,8 @@ func TestInterrupt(t *testing.T) {
 	})
 }
 
-// TestSlowWithEach has a server that takes its time with each of many
-// recipients, and ends within six times the limit of one.
+// TestSlowWithEach has a server that is slow with each of many recipients: the session ends
+// after six times the limit of one.
 func TestSlowWithEach(t *testing.T) {
 	for _, offer := range []string{"S: 250 mx", "S: 250-mx\nS: 250 PIPELINING"} {
 		synctest.Test(t, func(t *testing.T) {
@@ -211,8 +211,8 @@ func TestSlowWithEach(t *testing.T) {
 	}
 }
 
-// TestSlowDot has a server that takes longer over one message than the commands
-// of a mail may take: that time is not the next mail's.
+// TestSlowDot has a server whose reply to a final dot takes longer than all commands of a
+// mail may take: that does not shorten the time for the next mail.
 func TestSlowDot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, server := net.Pipe()
@@ -255,8 +255,8 @@ func TestSlowDot(t *testing.T) {
 	})
 }
 
-// TestLimits holds the time limits of RFC 5321 section 4.5.3.2, and that
-// Options.Timeout shortens all of them but that of the final dot.
+// TestLimits holds the time limits of RFC 5321 section 4.5.3.2, and that Options.Timeout
+// shortens all of them except the limit of the final dot.
 func TestLimits(t *testing.T) {
 	usual, short := Session{}, Session{o: Options{Timeout: time.Second}}
 	for p, want := range map[phase]time.Duration{
@@ -276,8 +276,8 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// TestTrickle gives a server that sends an octet at a time no more than the
-// time limit for each reply.
+// TestTrickle holds that a server which sends a reply octet by octet gets only the time
+// limit of one reply.
 func TestTrickle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, server := net.Pipe()

@@ -14,8 +14,8 @@ import (
 	"sendoff/submit/status"
 )
 
-// TestWriterStops tells a server that takes nothing from one that has ended the
-// connection in the middle of a message.
+// TestWriterStops holds that the errors differ for a server that reads nothing and for a
+// server that has closed the connection in the middle of a message.
 func TestWriterStops(t *testing.T) {
 	for _, tt := range []struct {
 		name, want string
@@ -33,8 +33,7 @@ func TestWriterStops(t *testing.T) {
 	}
 }
 
-// cut is a connection whose way to the server is gone after so many octets, while
-// nothing is heard.
+// cut is a connection that fails to write after left octets, while a read gets nothing.
 type cut struct {
 	net.Conn
 	left int
@@ -47,8 +46,7 @@ func (c *cut) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// TestWriterFails holds that a way that is gone is not said to be a server that
-// takes nothing.
+// TestWriterFails holds that a failed write is not reported as a server that reads nothing.
 func TestWriterFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, server := net.Pipe()
@@ -73,8 +71,8 @@ func TestWriterFails(t *testing.T) {
 	})
 }
 
-// TestSilentTakesNoTime holds that a server which says nothing before it is asked
-// is not waited for.
+// TestSilentTakesNoTime holds that the check for unexpected replies does not wait if the
+// server has sent nothing.
 func TestSilentTakesNoTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, took := deliverTo(t, context.Background(), Options{}, "354 go", strings.NewReader("x\r\n"), func(c net.Conn, r *bufio.Reader) {
