@@ -147,7 +147,7 @@ func (c *Config) choose(by Choice) (*Account, string, error) {
 		addr envelope.Address
 		why  string
 	}{
-		{by.Sender, "the sender %s (-f) selects it"},
+		{by.Sender, "the envelope sender %s selects it"},
 		{by.Header, "the From field's %s selects it"},
 	} {
 		if a := c.matching(row.addr); a != nil {

@@ -85,12 +85,12 @@ func TestChoose(t *testing.T) {
 		{"", "", "", o{}, o{Account: "environment", Server: "smtps://h"}, `no account "environment"; no account is configured`},
 
 		// By address; the full one before the pattern, the default before the rest.
-		{three, "ann@example.org", "bob@example.org", o{}, o{}, "home: the sender ann@example.org (-f) selects it"},
-		{three, "bob@example.org", "", o{}, o{}, "pattern: the sender bob@example.org (-f) selects it"},
+		{three, "ann@example.org", "bob@example.org", o{}, o{}, "home: the envelope sender ann@example.org selects it"},
+		{three, "bob@example.org", "", o{}, o{}, "pattern: the envelope sender bob@example.org selects it"},
 		{three, "", "ann@EXAMPLE.org", o{}, o{}, "home: the From field's ann@EXAMPLE.org selects it"},
 		{three, "nobody@elsewhere.example", "x@a.home.example", o{}, o{}, "home: the From field's x@a.home.example selects it"},
-		{three, "x@shared.example", "", o{}, o{}, "work: the sender x@shared.example (-f) selects it"},
-		{three, "Ann@example.org", "", o{}, o{}, "pattern: the sender Ann@example.org (-f) selects it"},
+		{three, "x@shared.example", "", o{}, o{}, "work: the envelope sender x@shared.example selects it"},
+		{three, "Ann@example.org", "", o{}, o{}, "pattern: the envelope sender Ann@example.org selects it"},
 
 		// By default.
 		{three, "root", "root@home.example", o{}, o{}, "work: the default account"},
@@ -106,7 +106,7 @@ func TestChoose(t *testing.T) {
 		{one, "", "", o{}, o{Server: "smtps://h"}, "only: the only account; user and secret belong to only.example and are not used"},
 		{one, "", "", o{Server: "smtps://h", User: "v"}, o{}, "only: the only account; user and secret belong to only.example and are not used"},
 		{one, "", "", o{}, o{Server: "smtps://only.example:4650"}, "only: the only account"},
-		{three, "x@example.org", "", o{Server: "smtps://h"}, o{}, "pattern: the sender x@example.org (-f) selects it"},
+		{three, "x@example.org", "", o{Server: "smtps://h"}, o{}, "pattern: the envelope sender x@example.org selects it"},
 		{one, "", "", o{Server: "smtps://g"}, o{Server: "smtps://h", User: "v"}, "only: the only account; user and secret belong to only.example and are not used; user and secret belong to h and are not used"},
 		{one, "", "", o{Server: "smtps://g"}, o{Server: "smtps://h"}, "only: the only account; user and secret belong to only.example and are not used"},
 	} {

@@ -37,7 +37,7 @@ func (s *Submitter) Resume(r *Request) (*Job, error) {
 	j.Message = r.Message.Copy()
 	h := &header{Rules: rewrite.New(s.Config, s.Identity, r.Account)}
 	var err error
-	if j.Envelope.From, j.From, err = h.SenderOf(r.Sender); err == nil {
+	if j.Envelope.From, j.From, err = h.SenderOf(r.Sender, cmp.Or(r.SenderBy, "-f")); err == nil {
 		err = s.addRecipients(r, j, h)
 	}
 	if err == nil {

@@ -49,6 +49,7 @@
 //	                            with more or other settings, and point SENDOFF_CONFIG there
 //	config FILE [as-is]         expand variables in a file, and point SENDOFF_CONFIG
 //	                            there; without a queue, unless it names one or stays as it is
+//	narrow N FILE               no line of the file has more than N columns
 //	until REGEXP PROGRAM ARG... run it again and again until its output has a line like that
 //
 // The words say how a server speaks (tls: from the start, which smarthost does
@@ -84,6 +85,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -92,7 +94,7 @@ import (
 )
 
 // names are the program's names that are on the scripts' PATH.
-var names = [...]string{"sendoff", "sendmail", "mailq", "newaliases", "runq", "rmail", "hoststat", "purgestat", "smtpd"}
+var names = [...]string{"sendoff", "sendmail", "mailq", "newaliases", "runq", "rmail", "hoststat", "purgestat", "smtpd", "msmtp"}
 
 // TestMain lets the test binary be the program play as well. Signals that are
 // ignored here (nohup, a job in the background) are caught instead: the programs
@@ -168,6 +170,7 @@ func TestScript(t *testing.T) {
 			"route":      command(2, route),
 			"trust":      command(1, trust),
 			"terminal":   command(3, onTerminal),
+			"narrow":     command(2, narrow),
 		},
 	})
 }
@@ -327,6 +330,16 @@ func findings(ts *testscript.TestScript, want []string) {
 	}
 	if len(want) > 0 {
 		ts.Fatalf("no finding %s", want[0])
+	}
+}
+
+func narrow(ts *testscript.TestScript, args []string) {
+	columns, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	for line := range strings.Lines(ts.ReadFile(args[1])) {
+		if n := utf8.RuneCountInString(strings.TrimRight(line, "\r\n")); n > columns {
+			ts.Fatalf("%d columns: %s", n, line)
+		}
 	}
 }
 

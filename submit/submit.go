@@ -41,6 +41,7 @@ type Request struct {
 	Account  *config.Account   // the account that By led to; nil: there is none, and only Postpone takes the Request
 	Why      string            // the reason for the Account, in words
 	Sender   *envelope.Address // the reverse-path; nil: nobody named one
+	SenderBy string            // where Sender was named, in words; "": by -f
 	FullName string            // -F: the name in a From field that has to be added
 	UserName string            // the name for that field if neither -F nor the account gives one; "": the system's name of the user
 	To       []Wanted

@@ -6,16 +6,18 @@
 //	        reads them, long options by      letter, name, position,
 //	        pflag, operands anywhere         modes, and setter
 //
-// The program has two faces. Called as sendoff, it takes its own long options
-// beside sendmail's letters. Called by any other name, it is sendmail, whose
+// Called as sendoff, the program takes its own long options beside sendmail's
+// letters: the face Sendoff. Called by any other name it is sendmail, whose
 // callers put addresses from strangers on the command line: there no argument
 // names a file, a server, an account or a command. In neither face does an
 // argument that slipped in behind others turn a submission into "exit 0,
-// nothing sent".
+// nothing sent". The manual has this under "As sendoff and as sendmail".
 //
-//	                     sendmail face            sendoff face
+//	                     as sendmail              as sendoff
 //	anywhere             the letter               the letter, the long name
-//	first                64                       before any other letter or operand
+//	passing              the letter               likewise; what is first may follow
+//	early                64                       before any operand; likewise
+//	first                64                       before any operand and any letter
 //	firstOrIgnored  -C   taken, without effect    likewise
 //	firstOrSole          the only argument        likewise
 //	ends without         64 with -t, -f, -F or -i, after an operand,
@@ -42,6 +44,7 @@ type Command struct {
 	Submits bool // it is, or tries to be, a submission: stdin is the caller's message
 
 	From       *string  // -f, -r; nil if not given; "" and "<>" are the null sender
+	FromHeader bool     // the envelope sender is the address in the field From; From is nil then
 	FullName   string   // -F; holds no control character
 	Recipients []string // the operands, as given; of the modes, only Submit and Verify have any
 	Extract    bool     // -t
@@ -116,7 +119,7 @@ type parser struct {
 	flags     []Flag // which set Command
 	alias     string // the name that stands for the first option
 	alone     bool   // there is only one argument
-	begun     bool   // an option stood that no account option may follow
+	begun     bool   // an option stood that none may follow which must be first
 	ownMode   bool   // the first option was a mode of the sendoff face: all that follows is the caller's
 	modes     []modeOption
 	belonging []option // those that belong to some modes
@@ -155,7 +158,8 @@ func (p *parser) name(argv []string) []string {
 // standsAlone reports whether arg is an option that any name takes as its only
 // argument.
 func (p *parser) standsAlone(arg string) bool {
-	f := find(p.flags, arg)
+	name, _, _ := strings.Cut(arg, "=")
+	f := find(p.flags, name)
 	return f != nil && f.at == firstOrSole
 }
 
@@ -164,16 +168,25 @@ func (p *parser) option(o option) error {
 	if p.alias != "" && o.index == 0 {
 		o.form = p.alias
 	}
+	at := o.flag.at
 	if p.Face == Sendmail {
 		switch {
-		case o.flag.at == firstOrIgnored && !o.long():
+		case at == firstOrIgnored && !o.long():
 			return nil
-		case o.flag.at == firstOrSole && p.alone:
-		case o.flag.at != anywhere || o.long():
-			return status.Usage.Errorf("%s is refused under the name %s: it belongs to the sendoff command", o.form, p.Name)
+		case at == firstOrSole && p.alone:
+		case at > passing || o.long():
+			return status.Usage.Errorf("%s is not allowed under the name %s: it belongs to sendoff", o.form, p.Name)
 		}
-	} else if o.flag.at != anywhere && !p.ownMode && (p.begun || o.after > 0) {
-		return status.Usage.Errorf("%s must come first: write %s before any other option", o.form, o.synopsis())
+		return p.take(o)
+	}
+	switch {
+	case o.empty && !o.flag.mayBeEmpty():
+		return status.Usage.Errorf("the argument of %s is empty (is a variable not set?)", o.form)
+	case p.ownMode:
+	case at >= early && o.after > 0:
+		return status.Usage.Errorf("%s must come before recipients: sendoff %s …", o.form, o.synopsis())
+	case at >= first && p.begun:
+		return status.Usage.Errorf("%s must come first: sendoff %s …", o.form, o.synopsis())
 	}
 	return p.take(o)
 }
@@ -188,7 +201,7 @@ func (p *parser) take(o option) error {
 	}
 	if o.flag.at == anywhere {
 		p.begun = true
-	} else if p.Mode != 0 && p.Mode != Submit {
+	} else if o.flag.at >= first && p.Mode != 0 && p.Mode != Submit {
 		p.ownMode = true
 	}
 	if p.Mode != 0 {
@@ -219,8 +232,11 @@ func (p *parser) finish() error {
 	}
 	p.warnSubject()
 	p.QueueOnly = p.QueueOnly || queued
-	if p.DryRun && p.Rehearse {
-		return status.Usage.Errorf("--dry-run and --rehearse exclude each other")
+	switch {
+	case p.DryRun && p.Rehearse:
+		return status.Usage.Errorf("--dry-run cannot be used with --rehearse")
+	case p.FromHeader && p.From != nil:
+		return status.Usage.Errorf("--read-envelope-from cannot be used with -f")
 	}
 	return p.checkBelonging()
 }
@@ -234,13 +250,13 @@ func (p *parser) finishWithoutSending(end modeOption) error {
 	p.Submits = with != "" || end.after > 0
 	switch {
 	case with != "":
-		return status.Usage.Errorf("%s sends nothing, so it cannot stand with %s", end.form, with)
+		return status.Usage.Errorf("%s sends nothing, so it cannot be used with %s", end.form, with)
 	case end.after > 0:
 		return status.Usage.Errorf("%s sends nothing, so it cannot follow a recipient", end.form)
 	}
 	for _, m := range p.modes {
 		if m.mode != end.mode {
-			return status.Usage.Errorf("%s cannot stand beside %s", m.form, end.form)
+			return status.Usage.Errorf("%s cannot be used with %s", m.form, end.form)
 		}
 	}
 	if err := p.checkBelonging(); err != nil {
@@ -274,12 +290,12 @@ func (p *parser) takeOperands(end modeOption) error {
 	case end.mode == Complete:
 		p.Words, p.Recipients = words, nil
 	case end.mode == Verify && len(words) == 0:
-		return status.Usage.Errorf("%s: no address; name those to verify", end.form)
+		return status.Usage.Errorf("%s requires an address to verify", end.form)
 	case end.mode == Verify || len(words) == 0:
 	case takes == "":
 		return status.Usage.Errorf("%s sends nothing, so it takes no recipient: %s", end.form, legible(words[0]))
 	case *operand != "" || len(words) > 1:
-		return status.Usage.Errorf("%s takes %s, and nothing besides: %s", end.form, takes, legible(words[len(words)-1]))
+		return status.Usage.Errorf("%s takes %s and nothing else: %s", end.form, takes, legible(words[len(words)-1]))
 	default:
 		*operand, p.Recipients = words[0], nil
 	}
@@ -294,6 +310,8 @@ func (p *parser) aboutMessage() string {
 		return "-t"
 	case p.From != nil:
 		return "-f"
+	case p.FromHeader:
+		return "--read-envelope-from"
 	case p.FullName != "":
 		return "-F"
 	case p.IgnoreDots && p.Mode != Server:
@@ -310,6 +328,6 @@ func (p *parser) warnSubject() {
 	}
 	behind := p.Recipients[p.subject-1:]
 	if word := behind[0]; !strings.Contains(word, "@") && (len(behind) > 1 || strings.Contains(word, " ")) {
-		p.warn("-s takes no argument, so %q is a recipient; a subject belongs into the message, as a line Subject:", word)
+		p.warn("-s takes no argument, so %q is a recipient; write the subject into the message, as a line Subject:", word)
 	}
 }

@@ -64,7 +64,7 @@ func CompletionsFor(shell string) (string, error) {
 			return stub.text, nil
 		}
 	}
-	return "", status.Usage.Errorf("--completions: there are none for %s, only for %s", legible(shell), strings.ReplaceAll(choices["SHELL"], " ", ", "))
+	return "", status.Usage.Errorf("--completions: %s is not supported; use %s", legible(shell), either(choices["SHELL"]))
 }
 
 // choices is what an argument can be, by its name in the table of options.
@@ -76,6 +76,7 @@ var choices = map[string]string{
 	"EVENTS": "never success failure delay",
 	"PART":   "full hdrs",
 	"TYPE":   "7BIT 8BITMIME",
+	"all":    "all",
 }
 
 // Candidates returns what the last of words can be, where words are those behind

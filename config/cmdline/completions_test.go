@@ -44,8 +44,8 @@ func TestMain(m *testing.M) {
 
 func TestCandidates(t *testing.T) {
 	for _, tt := range []struct{ words, want string }{
-		{"--que", "--queue-run --queue-json --queue-show --queue-delete --queue-retry"},
-		{"--listen --que", "--queue-run --queue-json --queue-show --queue-delete --queue-retry"},
+		{"--que", "--queue-show --queue-retry --queue-delete --queue-json --queue-run"},
+		{"--listen --que", "--queue-show --queue-retry --queue-delete --queue-json --queue-run"},
 		{"--acc", "--account"},
 		{"-a", "-a"},
 		{"-G", ""},
@@ -72,9 +72,10 @@ func TestCandidates(t *testing.T) {
 		{"--import --js", ""},
 		{"--import --w", "--write"},
 		{"--setup --w", ""},
-		{"--login work --f", "--for --flow --from --full-name"},
+		{"--login work --f", "--file --from --full-name --for --flow"},
 		{"--logout work --fo", ""},
 		{"--completions=z", "--completions=zsh"},
+		{"--help=", "--help=all"},
 		{"--yes=", ""},
 		{"--nothing=", ""},
 		{"--nothing ''", ""},
@@ -300,8 +301,8 @@ shift; words=(sendoff "$@"); CURRENT=$#words; PREFIX=$words[-1]; _sendoff`
 		}
 	}
 	for _, tt := range []completion{
-		{[]string{"-v", "--dry"}, "--dry-run:show what would be sent, and why; send nothing"},
-		{[]string{"--js"}, "--json:with --doctor, --status\\: a JSON object a line"},
+		{[]string{"-v", "--dry"}, "--dry-run:show what would be sent and why; send nothing"},
+		{[]string{"--js"}, "--json:--doctor, --status\\: print one JSON object per line"},
 		{[]string{"-a", ""}, "bülow.2/work"},
 		{[]string{"--account=w"}, "--account=work"},
 		{[]string{"--secret", ""}, "command:/file:/keyring/none/oauth2:/systemd:"},

@@ -15,10 +15,11 @@ type Flag struct {
 	Value  string // what the manual calls its argument
 	Help   string // one line; "" hides a flag that only sendoff itself writes
 
-	at   position
-	mode Mode   // the mode that it asks for; 0: none, or set knows which
-	of   []Mode // the modes that it belongs to; nil: all
-	set  func(value string) error
+	group group
+	at    position
+	mode  Mode   // the mode that it asks for; 0: none, or set knows which
+	of    []Mode // the modes that it belongs to; nil: all
+	set   func(value string) error
 }
 
 // Arg is how an option takes an argument.
@@ -31,11 +32,38 @@ const (
 	Attached     // -qX or bare -q; the next word is never its argument
 )
 
+// A group is what a person wants when they look for an option.
+type group uint8
+
+const (
+	sending group = iota
+	settingUp
+	diagnosing
+	queueing
+	serving
+	sendmails
+	helping
+	daily group = 0x80 // beside one of the others: most people need the option
+)
+
+// groups is the headings of --help=all, in their order.
+var groups = [...]string{
+	sending:    "Sending",
+	settingUp:  "Setting up",
+	diagnosing: "Diagnosing",
+	queueing:   "Queue (mailq lists it)",
+	serving:    "Server",
+	sendmails:  "Letters of sendmail",
+	helping:    "Help",
+}
+
 // A position is where an option may stand; see the package comment.
 type position uint8
 
 const (
 	anywhere position = iota
+	passing
+	early
 	first
 	firstOrIgnored
 	firstOrSole
@@ -48,90 +76,97 @@ const (
 // new mode goes with a row of the modes in package program.
 func flags(c *Command) []Flag {
 	return []Flag{
-		{'a', "account", Required, "ACCOUNT", "use this account", first, 0, nil, text(&c.Account)},
-		{'C', "config", Required, "FILE", "read this configuration, and no other", firstOrIgnored, 0, nil, text(&c.Config)},
-		{0, "server", Required, "URL", "use this server instead of an account's", first, 0, nil, text(&c.Server)},
-		{0, "user", Required, "NAME", "log in under this name", first, 0, nil, text(&c.User)},
-		{0, "secret", Required, "SOURCE", "log in with the secret from this source", first, 0, nil, text(&c.Secret)},
-		{0, "dry-run", None, "", "show what would be sent, and why; send nothing", first, Submit, nil, yes(&c.DryRun)},
-		{0, "rehearse", None, "", "send to a server of our own; show what it got", first, Submit, nil, yes(&c.Rehearse)},
-		{0, "queue-run", Attached, "INTERVAL", "send queued mail that is due (for timers)", first, Run, nil, c.queueRun},
-		{0, "queue-json", None, "", "list what waits and what was given up, in JSON", first, ListJSON, nil, nil},
-		{0, "status", None, "", "show each account's queue and fault, for monitors", first, Status, nil, nil},
-		{0, "queue-show", Required, "ID", "print a message that waits or was given up", first, Show, nil, text(&c.Entry)},
-		{0, "queue-delete", Required, "ID", "remove such a message, or ALL that wait", first, Delete, nil, text(&c.Entry)},
-		{0, "queue-retry", Required, "ID", "try such a message now, or ALL that wait", first, Retry, nil, text(&c.Entry)},
-		{0, "make-spool", None, "", "make a queue for each user, and a timer; as root", first, MakeSpool, nil, nil},
-		{0, "listen", Attached, "ADDRESS", "take mail by SMTP on a socket, for many", first, Listen, nil, text(&c.Entry)},
-		{0, "setup", Attached, "ADDRESS", "set up an account: find, try, write", first, Setup, nil, text(&c.Entry)},
-		{0, "providers", None, "", "--setup: list the providers that it knows by name", first, 0, []Mode{Setup}, yes(&c.Table)},
-		{0, "list", None, "", "list the accounts", first, Accounts, nil, nil},
-		{0, "login", Required, "ACCOUNT", "store the secret of an account", first, Login, nil, text(&c.Account)},
-		{0, "logout", Required, "ACCOUNT", "forget the secret of an account", first, Logout, nil, text(&c.Account)},
-		{0, "for", Required, "USE", "made for: desktop, cron, service or container", first, 0, []Mode{Login, Setup, Import}, text(&c.For)},
-		{0, "flow", Required, "WAY", "consent by: browser, device or paste", first, 0, []Mode{Login, Setup}, c.flow},
-		{0, "password-file", Required, "FILE", "--setup: read the password there; - is stdin", first, 0, []Mode{Setup}, text(&c.Answers.PasswordFile)},
-		{0, "client-id", Required, "CLIENT", "--setup: what an OAuth2 provider knows us by", first, 0, []Mode{Setup}, text(&c.Answers.ClientID)},
-		{0, "client-secret-file", Required, "FILE", "--setup: the secret that goes with it", first, 0, []Mode{Setup}, text(&c.Answers.ClientSecretFile)},
-		{0, "tenant", Required, "NAME", "--setup: whose registration it is, at Microsoft", first, 0, []Mode{Setup}, text(&c.Answers.Tenant)},
-		{0, "ispdb", None, "", "--setup: Mozilla may be told the domain", first, 0, []Mode{Setup}, yes(&c.Answers.ISPDB)},
-		{0, "yes", None, "", "--setup: take what is found", first, 0, []Mode{Setup}, yes(&c.Answers.Yes)},
-		{0, "no-test", None, "", "--setup: log in, but send no test mail", first, 0, []Mode{Setup}, yes(&c.Answers.NoTest)},
-		{0, "force", None, "", "--setup: write the account if it fails, too", first, 0, []Mode{Setup}, yes(&c.Answers.Force)},
-		{0, "doctor", Attached, "ACCOUNT", "look for what keeps mail from leaving", first, Doctor, nil, text(&c.Account)},
-		{0, "json", None, "", "with --doctor, --status: a JSON object a line", first, 0, []Mode{Doctor, Status}, yes(&c.JSON)},
-		{0, "import", Attached, "FILE", "take over msmtp's, ssmtp's, nullmailer's, dma's", first, Import, nil, text(&c.Entry)},
-		{0, "write", None, "", "--import: write it, and store the passwords", first, 0, []Mode{Import}, yes(&c.Write)},
-		{0, "add", None, "", "--import: the same, to a file that is there", first, 0, []Mode{Import}, yes(&c.Add)},
-		{0, "completions", Required, "SHELL", "print completions for bash, zsh or fish", first, Completions, nil, text(&c.Entry)},
-		{0, "version", None, "", "print the version", firstOrSole, Version, nil, nil},
-		{0, "help", None, "", "print this text", firstOrSole, Help, nil, nil},
+		{'a', "account", Required, "ACCOUNT", "send through this account, not the default one", sending | daily, early, 0, nil, text(&c.Account)},
+		{'t', "read-recipients", None, "", "also send to the addresses in To, Cc and Bcc", sending | daily, anywhere, 0, nil, yes(&c.Extract)},
+		{'v', "verbose", None, "", "show the dialogue with the server", sending | daily, passing, 0, nil, yes(&c.Verbose)},
+		{0, "dry-run", None, "", "show what would be sent and why; send nothing", sending | daily, first, Submit, nil, yes(&c.DryRun)},
+		{0, "rehearse", None, "", "send to a built-in test server, show what it received", sending | daily, first, Submit, nil, yes(&c.Rehearse)},
+		{'C', "config", Required, "FILE", "read this configuration file only", sending, firstOrIgnored, 0, nil, text(&c.Config)},
+		{0, "file", Required, "FILE", "same as --config (msmtp's name for it)", sending, first, 0, nil, text(&c.Config)},
+		{0, "server", Required, "URL", "use this server, such as smtps://smtp.example.org", sending, first, 0, nil, text(&c.Server)},
+		{0, "user", Required, "NAME", "log in with this user name", sending, first, 0, nil, text(&c.User)},
+		{0, "secret", Required, "SOURCE", "read the password from here, such as file:PATH", sending, first, 0, nil, text(&c.Secret)},
+		{'f', "from", Required, "ADDRESS", "envelope sender, who is told of failures (\"\": nobody)", sending, anywhere, 0, nil, c.from},
+		{0, "read-envelope-from", None, "", "take the envelope sender from the field From", sending, early, 0, nil, yes(&c.FromHeader)},
+		{'F', "full-name", Required, "NAME", "sender's name, for a message without From", sending, anywhere, 0, nil, c.fullName},
+		{'i', "ignore-dots", None, "", "do not end the message at a line with only a dot", sending, anywhere, 0, nil, yes(&c.IgnoreDots)},
+		{'n', "no-aliases", None, "", "do not apply the alias file", sending, anywhere, 0, nil, yes(&c.NoAliases)},
+		{'N', "notify", Required, "EVENTS", "request reports: never, or success,failure,delay", sending, anywhere, 0, nil, c.notify},
+		{'R', "return", Required, "PART", "what reports return: full message or hdrs only", sending, anywhere, 0, nil, c.returnPart},
+		{'V', "envelope-id", Required, "ENVID", "identifier that reports quote", sending, anywhere, 0, nil, c.printable("-V", &c.EnvID)},
+		{0, "require-tls", None, "", "require verified TLS on every hop (REQUIRETLS)", sending, anywhere, 0, nil, yes(&c.RequireTLS)},
+		{'B', "body", Required, "TYPE", "declare the body as 7BIT or 8BITMIME", sending, anywhere, 0, nil, c.bodyType},
+		{'L', "syslog-tag", Required, "TAG", "name in the system log", sending, anywhere, 0, nil, c.printable("-L", &c.SyslogTag)},
 
-		{'t', "read-recipients", None, "", "take recipients from To, Cc and Bcc too", anywhere, 0, nil, yes(&c.Extract)},
-		{'f', "from", Required, "ADDRESS", "the envelope's sender; empty for none", anywhere, 0, nil, c.from},
-		{'r', "", Required, "ADDRESS", "same as -f", anywhere, 0, nil, c.from},
-		{'F', "full-name", Required, "NAME", "the sender's name, where From is missing", anywhere, 0, nil, c.fullName},
-		{'i', "ignore-dots", None, "", "a line with a single dot does not end the message", anywhere, 0, nil, yes(&c.IgnoreDots)},
-		{'v', "verbose", None, "", "show the dialogue with the server on stderr", anywhere, 0, nil, yes(&c.Verbose)},
-		{'n', "no-aliases", None, "", "do not look recipients up in the alias file", anywhere, 0, nil, yes(&c.NoAliases)},
-		{'N', "notify", Required, "EVENTS", "ask for notices: never, or success,failure,delay", anywhere, 0, nil, c.notify},
-		{'R', "return", Required, "PART", "what a notice returns: full or hdrs", anywhere, 0, nil, c.returnPart},
-		{'V', "envelope-id", Required, "ENVID", "the identifier that a notice quotes", anywhere, 0, nil, c.printable("-V", &c.EnvID)},
-		{0, "require-tls", None, "", "send only if TLS is sure on the whole way", anywhere, 0, nil, yes(&c.RequireTLS)},
-		{'B', "body", Required, "TYPE", "the body's type: 7BIT or 8BITMIME", anywhere, 0, nil, c.bodyType},
-		{'L', "syslog-tag", Required, "TAG", "the name in the system's log", anywhere, 0, nil, c.printable("-L", &c.SyslogTag)},
-		{'o', "", Required, "OPTION", "a sendmail option; only d, e, i and v have effect", anywhere, 0, nil, c.letterOption},
-		{'O', "", Required, "OPTION=VALUE", "the same by its name, such as ErrorMode=q", anywhere, 0, nil, c.namedOption},
-		{'e', "", Required, "MODE", "same as -oe", anywhere, 0, nil, func(v string) error { return c.letterOption("e" + v) }},
-		{'b', "", Required, "MODE", "sendmail's mode: m sends, s speaks SMTP, p lists", anywhere, 0, nil, c.letterMode},
-		{'q', "", Attached, "WHAT", "try what waits now, or again and again each WHAT", anywhere, Run, nil, c.queueNow},
-		{'I', "", None, "", "check the alias file", anywhere, Aliases, nil, nil},
-		{'d', "", Attached, "WHAT", "same as -v; -d0.1 prints the version", anywhere, 0, nil, c.debug},
+		{0, "setup", Attached, "ADDRESS", "create an account: find the server, test it, save", settingUp | daily, first, Setup, nil, text(&c.Entry)},
+		{0, "login", Required, "ACCOUNT", "store an account's password, or log in with OAuth", settingUp | daily, first, Login, nil, text(&c.Account)},
+		{0, "import", Attached, "FILE", "import accounts from msmtp, Postfix and others", settingUp | daily, first, Import, nil, text(&c.Entry)},
+		{0, "list", None, "", "list the accounts", settingUp, first, Accounts, nil, nil},
+		{0, "logout", Required, "ACCOUNT", "delete an account's stored password or token", settingUp, first, Logout, nil, text(&c.Account)},
+		{0, "for", Required, "USE", "used from desktop, cron, service or container", settingUp, first, 0, []Mode{Login, Setup, Import}, text(&c.For)},
+		{0, "flow", Required, "WAY", "log in with OAuth by browser, device or paste", settingUp, first, 0, []Mode{Login, Setup}, c.flow},
+		{0, "password-file", Required, "FILE", "--setup: read the password from FILE; - is stdin", settingUp, first, 0, []Mode{Setup}, text(&c.Answers.PasswordFile)},
+		{0, "providers", None, "", "--setup: list the providers that it knows by name", settingUp, first, 0, []Mode{Setup}, yes(&c.Table)},
+		{0, "client-id", Required, "CLIENT", "--setup: OAuth client ID", settingUp, first, 0, []Mode{Setup}, text(&c.Answers.ClientID)},
+		{0, "client-secret-file", Required, "FILE", "--setup: file with the OAuth client secret", settingUp, first, 0, []Mode{Setup}, text(&c.Answers.ClientSecretFile)},
+		{0, "tenant", Required, "NAME", "--setup: Microsoft tenant", settingUp, first, 0, []Mode{Setup}, text(&c.Answers.Tenant)},
+		{0, "ispdb", None, "", "--setup: allow asking Thunderbird's server database", settingUp, first, 0, []Mode{Setup}, yes(&c.Answers.ISPDB)},
+		{0, "yes", None, "", "--setup: accept the settings that were found", settingUp, first, 0, []Mode{Setup}, yes(&c.Answers.Yes)},
+		{0, "no-test", None, "", "--setup: log in, but send no test mail", settingUp, first, 0, []Mode{Setup}, yes(&c.Answers.NoTest)},
+		{0, "force", None, "", "--setup: save the account even if the test fails", settingUp, first, 0, []Mode{Setup}, yes(&c.Answers.Force)},
+		{0, "write", None, "", "--import: save the configuration and the passwords", settingUp, first, 0, []Mode{Import}, yes(&c.Write)},
+		{0, "add", None, "", "--import: append to an existing configuration", settingUp, first, 0, []Mode{Import}, yes(&c.Add)},
+		{0, "completions", Required, "SHELL", "print completions for bash, zsh or fish", settingUp, first, Completions, nil, text(&c.Entry)},
 
-		{'A', "", Required, "FILE", "sendmail: choice of its configuration", anywhere, 0, nil, nil},
-		{'c', "", None, "", "sendmail: hold expensive mail", anywhere, 0, nil, nil},
-		{'D', "", Required, "FILE", "sendmail: file for debugging output", anywhere, 0, nil, nil},
-		{'E', "", Attached, "WHAT", "vendors' builds", anywhere, 0, nil, nil},
-		{'G', "", None, "", "sendmail: relayed through a gateway", anywhere, 0, nil, nil},
-		{'h', "", Required, "N", "sendmail: hop count", anywhere, 0, nil, nil},
-		{'J', "", Attached, "WHAT", "vendors' builds", anywhere, 0, nil, nil},
-		{'m', "", None, "", "sendmail: send to me too", anywhere, 0, nil, nil},
-		{'M', "", Required, "MACRO", "sendmail: define a macro", anywhere, 0, nil, nil},
-		{'p', "", Required, "PROTOCOL", "sendmail: protocol and host it came from", anywhere, 0, nil, nil},
-		{'Q', "", Attached, "REASON", "sendmail: quarantine", anywhere, 0, nil, nil},
-		{'s', "", None, "", "sendmail: save the From line; not mail's subject", anywhere, 0, nil, nil},
-		{'T', "", None, "", "sendmail: trace", anywhere, 0, nil, nil},
-		{'U', "", None, "", "sendmail: SMTPUTF8, which is used when it is needed", anywhere, 0, nil, nil},
-		{'x', "", None, "", "vendors' builds", anywhere, 0, nil, nil},
-		{'X', "", Required, "FILE", "sendmail: file for the dialogue", anywhere, 0, nil, nil},
-		{'4', "", None, "", "ssmtp: IPv4 only", anywhere, 0, nil, nil},
-		{'6', "", None, "", "ssmtp: IPv6 only", anywhere, 0, nil, nil},
+		{0, "doctor", Attached, "ACCOUNT", "find out why mail does not leave, and what to do", diagnosing | daily, first, Doctor, nil, text(&c.Account)},
+		{0, "status", None, "", "show each account's queue and errors (for monitoring)", diagnosing, first, Status, nil, nil},
+		{0, "json", None, "", "--doctor, --status: print one JSON object per line", diagnosing, first, 0, []Mode{Doctor, Status}, yes(&c.JSON)},
 
-		{0, "queue-runner", Required, "FOLDER", "", first, Runner, nil, text(&c.Entry)},
-		{0, "queue-as", Required, "UID", "", first, 0, []Mode{List, Count, Status, ListJSON, Show, Delete, Retry, Run}, c.queueAs},
-		{0, "queue-tend", None, "", "", first, Tend, nil, nil},
-		{0, "secret-as-cron", Required, "ACCOUNT", "", first, AsCron, nil, text(&c.Account)},
-		{0, "complete", None, "", "", first, Complete, nil, nil},
+		{'q', "", Attached, "INTERVAL", "send queued mail now, or every INTERVAL (-q30m)", queueing | daily, anywhere, Run, nil, c.queueNow},
+		{0, "queue-show", Required, "ID", "print a queued or failed message", queueing, first, Show, nil, text(&c.Entry)},
+		{0, "queue-retry", Required, "ID", "retry a queued or failed message, or ALL queued", queueing, first, Retry, nil, text(&c.Entry)},
+		{0, "queue-delete", Required, "ID", "delete a queued or failed message, or ALL queued", queueing, first, Delete, nil, text(&c.Entry)},
+		{0, "queue-json", None, "", "list queued and failed messages as JSON", queueing, first, ListJSON, nil, nil},
+		{0, "queue-run", Attached, "INTERVAL", "send queued mail that is due (for timers)", queueing, first, Run, nil, c.queueRun},
+
+		{0, "make-spool", None, "", "as root: create a queue for each user, and a timer", serving, first, MakeSpool, nil, nil},
+		{0, "listen", Attached, "ADDRESS", "accept mail by SMTP on a local socket or port", serving, first, Listen, nil, text(&c.Entry)},
+
+		{'r', "", Required, "ADDRESS", "same as -f", sendmails, anywhere, 0, nil, c.from},
+		{'o', "", Required, "OPTION", "sendmail option; only d, e, i and v have an effect", sendmails, anywhere, 0, nil, c.letterOption},
+		{'O', "", Required, "OPTION=VALUE", "the same by name, such as ErrorMode=q", sendmails, anywhere, 0, nil, c.namedOption},
+		{'e', "", Required, "MODE", "same as -oe", sendmails, anywhere, 0, nil, func(v string) error { return c.letterOption("e" + v) }},
+		{'b', "", Required, "MODE", "m: send, s: SMTP on stdin, p: list queue, v: verify", sendmails, anywhere, 0, nil, c.letterMode},
+		{'I', "", None, "", "check the alias file", sendmails, anywhere, Aliases, nil, nil},
+		{'d', "", Attached, "LEVEL", "same as -v; -d0.1 prints the version", sendmails, anywhere, 0, nil, c.debug},
+
+		{'A', "", Required, "FILE", "sendmail: choice of its configuration", sendmails, anywhere, 0, nil, nil},
+		{'c', "", None, "", "sendmail: hold expensive mail", sendmails, anywhere, 0, nil, nil},
+		{'D', "", Required, "FILE", "sendmail: file for debugging output", sendmails, anywhere, 0, nil, nil},
+		{'E', "", Attached, "WHAT", "vendors' builds", sendmails, anywhere, 0, nil, nil},
+		{'G', "", None, "", "sendmail: relayed through a gateway", sendmails, anywhere, 0, nil, nil},
+		{'h', "", Required, "N", "sendmail: hop count", sendmails, anywhere, 0, nil, nil},
+		{'J', "", Attached, "WHAT", "vendors' builds", sendmails, anywhere, 0, nil, nil},
+		{'m', "", None, "", "sendmail: send to me too", sendmails, anywhere, 0, nil, nil},
+		{'M', "", Required, "MACRO", "sendmail: define a macro", sendmails, anywhere, 0, nil, nil},
+		{'p', "", Required, "PROTOCOL", "sendmail: protocol and host it came from", sendmails, anywhere, 0, nil, nil},
+		{'Q', "", Attached, "REASON", "sendmail: quarantine", sendmails, anywhere, 0, nil, nil},
+		{'s', "", None, "", "sendmail: save the From line; not mail's subject", sendmails, passing, 0, nil, nil},
+		{'T', "", None, "", "sendmail: trace", sendmails, anywhere, 0, nil, nil},
+		{'U', "", None, "", "sendmail: SMTPUTF8, which is used when it is needed", sendmails, anywhere, 0, nil, nil},
+		{'x', "", None, "", "vendors' builds", sendmails, anywhere, 0, nil, nil},
+		{'X', "", Required, "FILE", "sendmail: file for the dialogue", sendmails, anywhere, 0, nil, nil},
+		{'4', "", None, "", "ssmtp: IPv4 only", sendmails, anywhere, 0, nil, nil},
+		{'6', "", None, "", "ssmtp: IPv6 only", sendmails, anywhere, 0, nil, nil},
+
+		{0, "help", Attached, "all", "print this text, or all options", helping | daily, firstOrSole, Help, nil, text(&c.Entry)},
+		{0, "version", None, "", "print the version", helping, firstOrSole, Version, nil, nil},
+
+		{0, "queue-runner", Required, "FOLDER", "", queueing, first, Runner, nil, text(&c.Entry)},
+		{0, "queue-as", Required, "UID", "", queueing, first, 0, []Mode{List, Count, Status, ListJSON, Show, Delete, Retry, Run}, c.queueAs},
+		{0, "queue-tend", None, "", "", queueing, first, Tend, nil, nil},
+		{0, "secret-as-cron", Required, "ACCOUNT", "", diagnosing, first, AsCron, nil, text(&c.Account)},
+		{0, "complete", None, "", "", settingUp, first, Complete, nil, nil},
 	}
 }
 
@@ -148,6 +183,10 @@ func Flags() iter.Seq[Flag] {
 
 // Ignored reports whether f is accepted without effect.
 func (f Flag) Ignored() bool { return f.set == nil && f.mode == 0 }
+
+// mayBeEmpty reports whether f is one of -f, -r and -F, of which an empty argument has
+// a meaning.
+func (f Flag) mayBeEmpty() bool { return strings.IndexByte("frF", f.Letter) >= 0 }
 
 // forms returns the option as it may be written.
 func (f Flag) forms() (forms []string) {
@@ -171,5 +210,5 @@ func misplaced(o option, table []Flag) error {
 			}
 		}
 	}
-	return status.Usage.Errorf("%s stands only with %s", o.form, strings.Join(forms, " or "))
+	return status.Usage.Errorf("%s can only be used with %s", o.form, strings.Join(forms, " or "))
 }

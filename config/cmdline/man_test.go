@@ -109,26 +109,42 @@ func TestManualExitStatus(t *testing.T) {
 	same(t, "the exit status", want, got)
 }
 
-// TestUsage holds --help against the table, and to the width of a terminal.
+// TestUsage holds --help and --help=all against the table, and to the size of a
+// terminal.
 func TestUsage(t *testing.T) {
-	text := Usage()
-	for _, line := range strings.Split(text, "\n") {
+	short, all := Usage(false), Usage(true)
+	for _, line := range strings.Split(short+all, "\n") {
 		if len(line) > 80 {
 			t.Errorf("%d columns: %s", len(line), line)
 		}
 	}
+	if n := strings.Count(short, "\n"); n > 40 {
+		t.Errorf("--help has %d lines", n)
+	}
+	days := 0
 	for f := range Flags() {
 		if strings.Contains(f.Help, "\n") || strings.HasSuffix(f.Help, ".") {
 			t.Errorf("-%c --%s: the help is not one phrase: %q", f.Letter, f.Long, f.Help)
 		}
-		if f.Letter != 0 && !strings.Contains(text, " -"+string(rune(f.Letter))) {
-			t.Errorf("-%c is not in the usage", f.Letter)
+		for _, form := range f.forms() {
+			if !strings.Contains(all, " "+form) {
+				t.Errorf("%s is not in --help=all", form)
+			}
 		}
-		if f.Long != "" && !strings.Contains(text, " --"+f.Long) {
-			t.Errorf("--%s is not in the usage", f.Long)
+		daily := f.group&daily != 0
+		if daily {
+			days++
 		}
-		if !f.Ignored() && !strings.Contains(text, f.Help) {
-			t.Errorf("%q is not in the usage", f.Help)
+		if strings.Contains(short, line(f)) != daily || strings.Contains(all, line(f)) == f.Ignored() {
+			t.Errorf("-%c --%s: in --help is only what is for every day, in --help=all all that has an effect", f.Letter, f.Long)
+		}
+	}
+	if days < 10 || days > 18 {
+		t.Errorf("%d options for every day", days)
+	}
+	for _, title := range groups {
+		if !strings.Contains(all, "\n\n"+title+":\n") {
+			t.Errorf("--help=all has no group %s", title)
 		}
 	}
 }

@@ -59,18 +59,18 @@ var modes = map[string]Mode{
 	"i": Aliases,
 }
 
-const noDaemon = "sendoff only sends mail; it does not wait for it as a daemon"
+const noDaemon = "sendoff only sends mail and cannot run as a mail server"
 
 // unavailable says why what else may follow -b ends with 64.
 var unavailable = map[string]string{
 	"d": noDaemon, "D": noDaemon, "l": noDaemon,
-	"t": "there is no test mode; try sendoff --dry-run",
+	"t": "test mode is not supported; use sendoff --dry-run",
 	"S": "batched SMTP is not supported",
-	"z": "there is no frozen configuration",
+	"z": "a frozen configuration is not supported",
 }
 
 // operands says what one word beside a mode can be, for the modes that take one.
-var operands = map[Mode]string{Setup: "an address", Listen: "an address", Import: "a file", Doctor: "an account"}
+var operands = map[Mode]string{Setup: "an address", Listen: "an address", Import: "a file", Doctor: "an account", Help: "all"}
 
 // names is what the program's other names stand for: the option that is put
 // before the arguments. Every name that is not here, and is not sendoff, is

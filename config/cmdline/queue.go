@@ -34,7 +34,7 @@ func (c *Command) queueRun(v string) (err error) {
 		return nil
 	}
 	if c.Run.Timer, err = queueTime(v); err != nil || c.Run.Timer > maxTimer {
-		return fmt.Errorf("%q is no interval such as 5m, of a day at most", v)
+		return fmt.Errorf("%q is not an interval such as 5m, of at most a day", v)
 	}
 	return nil
 }
@@ -43,7 +43,7 @@ func (c *Command) queueRun(v string) (err error) {
 func (c *Command) queueAs(v string) error {
 	uid, err := strconv.ParseUint(v, 10, 31)
 	if err != nil || uid == 0 {
-		return fmt.Errorf("%q is no uid", v)
+		return fmt.Errorf("%q is not a user ID", v)
 	}
 	c.As = int(uid)
 	return nil
@@ -102,12 +102,12 @@ func queueTime(s string) (time.Duration, error) {
 		}
 		count, err := strconv.ParseUint(digits, 10, 64)
 		if err != nil || unit == 0 || len(digits) > 6 {
-			return 0, fmt.Errorf("%q is neither a time, such as 30m, nor I, R or S and a text", s)
+			return 0, fmt.Errorf("%q is neither a time such as 30m, nor I, R or S followed by a text", s)
 		}
 		sum += time.Duration(count) * unit
 	}
 	if sum <= 0 {
-		return 0, fmt.Errorf("%q is no time", s)
+		return 0, fmt.Errorf("%q is not a time such as 30m", s)
 	}
 	return sum, nil
 }

@@ -17,8 +17,9 @@ type option struct {
 	flag  *Flag
 	form  string // as the caller wrote it, without the argument: -f, --from
 	value string
-	index int // options before it
-	after int // operands before it
+	empty bool // an argument was given, and is empty
+	index int  // options before it
+	after int  // operands before it
 }
 
 func (o option) long() bool { return strings.HasPrefix(o.form, "--") }
@@ -49,7 +50,7 @@ func read(flags []Flag, args []string, do func(option) error) (operands []string
 	}
 	index := 0
 	take := func(f *Flag, form, value string) error {
-		o := option{f, form, value, index, len(operands)}
+		o := option{f, form, strings.TrimPrefix(value, noArgument), value == "" && f.Arg != None, index, len(operands)}
 		index++
 		return do(o)
 	}
@@ -70,8 +71,8 @@ func read(flags []Flag, args []string, do func(option) error) (operands []string
 	return operands, status.Usage.Wrap(err)
 }
 
-// noArgument is what pflag gives an option that stands without an argument. No
-// argument has a NUL.
+// noArgument is the value of an option that stands without an argument. No argument
+// has a NUL.
 const noArgument = "\x00"
 
 // An argument makes a Flag one of pflag's. It keeps nothing, because read is
@@ -91,10 +92,7 @@ func readLong(set *pflag.FlagSet, f *Flag, word string, next []string, take func
 	}
 	return next, inWords(set.ParseAll(words, func(known *pflag.Flag, value string) error {
 		f, form := known.Value.(argument).Flag, "--"+known.Name
-		switch {
-		case value == noArgument:
-			value = ""
-		case f.Arg == None:
+		if f.Arg == None && value != noArgument {
 			return status.Usage.Errorf("%s takes no argument", form)
 		}
 		return take(f, form, value)
@@ -112,8 +110,8 @@ func readLetters(flags []Flag, word string, next []string, take func(f *Flag, fo
 			_, size := utf8.DecodeRuneInString(word[i:])
 			letter := strconv.Quote(word[i : i+size])
 			return next, status.Usage.Errorf("invalid option -- '%s'", letter[1:len(letter)-1])
-		case f.Arg == None:
-			value = ""
+		case f.Arg == None, f.Arg == Attached && value == "":
+			value = noArgument
 		case f.Arg == Required && value == "":
 			if len(next) == 0 {
 				return nil, missing{f, form[1:]}
@@ -171,11 +169,30 @@ func inWords(err error) error {
 	return err
 }
 
-// suggest adds to the error of an unknown option the one that may be meant.
+// msmtp is the words of msmtp that sendoff has not, and its own for them. One that
+// ends with a star stands for all that begin so.
+var msmtp = [...]struct{ word, own string }{
+	{"configure", "--setup ADDRESS"},
+	{"debug", "--verbose"},
+	{"host", "--server smtps://HOST:PORT"},
+	{"passwordeval", "--secret command:COMMAND"},
+	{"port", "--server smtps://HOST:PORT"},
+	{"pretend", "--dry-run"},
+	{"serverinfo", "--doctor"},
+	{"tls*", "--server smtps://HOST:PORT"},
+}
+
+// suggest replaces the error of a word of msmtp's, and adds to that of another unknown
+// option the one that may be meant.
 func suggest(err error) error {
 	var u unknown
 	if !errors.As(err, &u) {
 		return err
+	}
+	for _, m := range msmtp {
+		if begin, all := strings.CutSuffix(m.word, "*"); string(u) == m.word || all && strings.HasPrefix(string(u), begin) {
+			return status.Usage.Errorf("%s is not supported; use %s", legible("--"+string(u)), m.own)
+		}
 	}
 	var known []string
 	for f := range Flags() {

@@ -6,40 +6,49 @@ import (
 )
 
 const usageHead = `Usage:
-    sendoff [OPTION]... [RECIPIENT]... < MESSAGE
-    sendoff [OPTION]... -t [RECIPIENT]... < MESSAGE
-    sendoff --setup [ADDRESS] [--for USE]
-    sendoff --login ACCOUNT [--for USE] | --logout ACCOUNT
-    sendoff --doctor [ACCOUNT]
-    sendmail [LETTER]... [RECIPIENT]... < MESSAGE
+  sendoff [OPTION]... RECIPIENT... < MESSAGE
+  sendoff [OPTION]... -t < MESSAGE         (recipients from To, Cc and Bcc)
 
-Sends the message on standard input through the account's server.
-
+Sends the message on standard input through your mail provider. If the
+provider cannot be reached, the message is queued and tried again.
 `
 
 const usageTail = `
 Example:
-    $ sendoff --setup ann@example.org -a work
-    $ printf 'Subject: hello\n\nIt works.\n' | sendoff -a work ann@example.org
+  $ sendoff --setup ann@example.org
+  $ printf 'Subject: hello\n\nIt works.\n' | sendoff ann@example.org
 
-The manual is sendoff(1); the configuration is described in sendoff.toml(5).
+More: sendoff --help=all, and the manual pages sendoff(1), sendoff.toml(5).
 `
 
-// Usage returns what --help prints.
-func Usage() string {
-	var early, late, ignored string
+const usageAll = `
+Options of sendoff (before recipients; long names and -a are not available
+as sendmail, which means under any other name):
+`
+
+// Usage returns what --help prints: the options for every day, or all.
+func Usage(all bool) string {
+	var list [len(groups)]string
+	var ignored string
 	for f := range Flags() {
 		switch {
 		case f.Ignored():
 			ignored += " " + f.forms()[0]
-		case f.at == anywhere:
-			late += line(f)
-		default:
-			early += line(f)
+		case all || f.group&daily != 0:
+			list[f.group&^daily] += line(f)
 		}
 	}
-	return usageHead + "First of all, and only under the name sendoff:\n" + early + "\nAnywhere:\n" + late +
-		"\nAccepted without effect, for sendmail's callers:\n   " + ignored + "\n" + usageTail
+	text := usageHead
+	if all {
+		text += usageAll
+		list[sendmails] += "  Accepted without effect:\n   " + ignored + "\n"
+	}
+	for i, lines := range list {
+		if lines != "" {
+			text += "\n" + groups[i] + ":\n" + lines
+		}
+	}
+	return text + usageTail
 }
 
 // line returns the line of one option, its description in a fixed column.
@@ -56,5 +65,5 @@ func line(f Flag) string {
 	case f.Arg == Attached:
 		s += "[" + f.Value + "]"
 	}
-	return fmt.Sprintf("    %-25s %s\n", s, f.Help)
+	return fmt.Sprintf("  %-24s %s\n", s, f.Help)
 }

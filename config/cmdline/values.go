@@ -36,7 +36,7 @@ const flows = "browser device paste"
 
 func (c *Command) flow(v string) error {
 	if !slices.Contains(strings.Fields(flows), v) {
-		return fmt.Errorf("there is no way %q; it is %s", v, strings.ReplaceAll(flows, " ", ", "))
+		return fmt.Errorf("%q is not supported; use %s", v, either(flows))
 	}
 	c.Flow = v
 	return nil
@@ -58,7 +58,7 @@ func (c *Command) letterMode(v string) error {
 	case unavailable[v] != "":
 		c.Mode = Unavailable
 	case c.Mode == 0:
-		return fmt.Errorf("there is no mode %q", v)
+		return fmt.Errorf("the mode %q is not supported", v)
 	}
 	return nil
 }
@@ -125,9 +125,9 @@ func (c *Command) fullName(v string) error {
 
 func (c *Command) notify(v string) error {
 	if err := c.Notify.Set(v); errors.Is(err, envelope.ErrNever) {
-		c.warn("-N %q ignored; never excludes the others", v)
+		c.warn("-N %q is ignored: never cannot be used with the others", v)
 	} else if err != nil {
-		c.warn("-N %q ignored; it takes never, or success, failure and delay with commas between", v)
+		c.warn("-N %q is ignored: use never, or success, failure and delay separated by commas", v)
 	}
 	return nil
 }
@@ -138,7 +138,7 @@ func (c *Command) returnPart(v string) error {
 		word = "hdrs"
 	}
 	if c.Return.Set(word) != nil {
-		c.warn("-R %q ignored; it takes full or hdrs", v)
+		c.warn("-R %q is ignored: use full or hdrs", v)
 	}
 	return nil
 }
@@ -149,7 +149,7 @@ func (c *Command) printable(form string, to *string) func(string) error {
 		if isPrintable(v) {
 			*to = v
 		} else {
-			c.warn("%s %.120q ignored; it takes 1 to 100 printable ASCII characters", form, v)
+			c.warn("%s %.120q is ignored: use 1 to 100 printable ASCII characters", form, v)
 		}
 		return nil
 	}
@@ -162,6 +162,13 @@ func (c *Command) bodyType(v string) error {
 
 func (c *Command) warn(format string, args ...any) {
 	c.Warnings = append(c.Warnings, fmt.Sprintf(format, args...))
+}
+
+// either returns words, which are separated by spaces, as a choice.
+func either(words string) string {
+	all := strings.Fields(words)
+	last := len(all) - 1
+	return strings.Join(all[:last], ", ") + " or " + all[last]
 }
 
 func isControl(r rune) bool { return r < ' ' || 0x7f <= r && r < 0xa0 }

@@ -310,7 +310,7 @@ ls /home/mallory /home/mallory/.local 2>/dev/null
 	}
 	has(t, stdout, "capable 75", "ambient 0")
 	lacks(t, stdout, "ran", "sendoff \\d.*")
-	has(t, stderr, "(sendoff|sendmail|capable): not made to be set-uid or set-gid.*")
+	has(t, stderr, "(sendoff|sendmail|capable): refused: the program runs set-uid or set-gid.*")
 	lacks(t, stderr, ".*no effect.*")
 }
 

@@ -19,6 +19,7 @@ package program
 
 import (
 	"context"
+	"os"
 	"sync/atomic"
 
 	"sendoff/config"
@@ -90,7 +91,7 @@ var modes = [...]struct {
 	{cmdline.Completions, (*program).completions, false},
 	{cmdline.Complete, (*program).complete, false},
 	{cmdline.Version, (*program).version, false},
-	{cmdline.Help, func(p *program, _ context.Context) error { return p.print(cmdline.Usage()) }, false},
+	{cmdline.Help, func(p *program, _ context.Context) error { return p.print(cmdline.Usage(p.cmd.Entry != "")) }, false},
 	// There is no record of hosts, and nothing to purge.
 	{cmdline.Nothing, func(*program, context.Context) error { return nil }, false},
 }
@@ -104,7 +105,7 @@ func Main(argv []string) int {
 		// server of the caller's choice.
 		p.cmd, _ = cmdline.Parse(argv)
 		p.drain()
-		return p.fail(status.Config.Errorf("not made to be set-uid or set-gid, or to have capabilities"))
+		return p.fail(status.Config.Errorf("refused: the program runs set-uid or set-gid, or has capabilities; nothing was sent"))
 	}
 	return p.main(argv)
 }
@@ -115,7 +116,11 @@ func (p *program) main(argv []string) (code int) {
 			code = p.fail(status.Bug.Errorf("internal error in %s: %v", process.PanicPlace(), r))
 		}
 	}()
-	cmd, err := cmdline.Parse(argv)
+	parse := cmdline.Parse
+	if process.IsTerminal(os.Stdin) {
+		parse = cmdline.Typed
+	}
+	cmd, err := parse(argv)
 	p.cmd = cmd
 	if cmd.Mode != cmdline.Version || err != nil {
 		process.CatchSignals()

@@ -164,6 +164,9 @@ func (p *program) add(r *submit.Request, list []message.Mailbox, origin string) 
 
 // addHeader adds what the message's header has to say.
 func (p *program) addHeader(r *submit.Request) error {
+	if from, ok := r.Message.From(); ok && p.cmd.FromHeader {
+		r.Sender, r.SenderBy = &from.Address, "header, by --read-envelope-from"
+	}
 	if !p.cmd.Extract {
 		return nil
 	}

@@ -97,17 +97,17 @@ func (u *Rules) expand(name envelope.Address, aliases *config.Aliases) (to []con
 	return to, faults
 }
 
-// SenderOf returns the reverse-path for the sender given with -f, and in words where it
-// comes from. sender is nil if no -f was given.
-func (u *Rules) SenderOf(sender *envelope.Address) (_ envelope.Address, origin string, _ error) {
+// SenderOf returns the reverse-path for the sender that was named, and in words where it
+// comes from. sender is nil if none was named; by says where it was, such as "-f".
+func (u *Rules) SenderOf(sender *envelope.Address, by string) (_ envelope.Address, origin string, _ error) {
 	if sender == nil {
 		return u.DefaultSender()
 	}
 	if sender.IsNull() {
-		return *sender, "-f, the null sender", nil
+		return *sender, by + ", the null sender", nil
 	}
 	address, why, err := u.Sender(*sender)
-	return address, "-f" + because(*sender, why), err
+	return address, by + because(*sender, why), err
 }
 
 // because returns "; for OLD: WHY"; "" if why is "": the rules did not change old.

@@ -18,7 +18,7 @@ var hints = [...]struct {
 	hint  string
 }{
 	{Usage, "--queue-run sends nothing", "an interval follows an equals sign: --queue-run=5m"},
-	{Usage, "must come first/is refused under the name/sends nothing, so it", "see THE TWO FACES in sendoff(1)"},
+	{Usage, "must come first/must come before recipients/is not allowed under the name/sends nothing, so it", `see "Untrusted arguments" in sendoff(1)`},
 	{Usage, "option", "see sendoff --help"},
 	{Usage, "white space inside the address", "separate addresses by commas, and put a name with a comma in quotes, as in \"Doe, Ann\" <ann@example.org>"},
 
@@ -44,7 +44,7 @@ var hints = [...]struct {
 	{Config, "no default account", `set account = "NAME" at the top of the configuration, or use --account`},
 	{Usage, "which others could replace", "install it for root alone: sudo install -m 755 sendoff /usr/local/bin/sendoff, and run that"},
 	{Temporary, "root's session keyring", "allow keyctl in the seccomp profile of this container, or run \"sendoff --queue-run=5m\" as each user"},
-	{Config, "not made to be set-uid", "take the rights away: chmod ug-s PROGRAM, setcap -r PROGRAM; for one password of many users see --listen"},
+	{Config, "runs set-uid", "take the rights away: chmod ug-s PROGRAM, setcap -r PROGRAM; for one password of many users see --listen"},
 	{Config, "can write it", "take that right away: chmod go-w FILE"},
 	{Config, "others cannot read it", "whoever cannot read it cannot send: chmod a+r FILE"},
 	{Config, "others cannot enter it", "whoever cannot read it cannot send: chmod a+rx FILE"},

@@ -60,7 +60,7 @@ func TestHint(t *testing.T) {
 		{Insecure.Errorf("TLS: certificate of mx: expired on 2026-01-01, and this machine's clock says 2026-02-01"), "clock"},
 		{Config.Errorf("no account configured"), "sendoff --setup"},
 		{Usage.Errorf("--queue-run sends nothing, so it takes no recipient: 5m"), "--queue-run=5m"},
-		{Usage.Errorf("--doctor sends nothing, so it cannot stand with -t"), "THE TWO FACES"},
+		{Usage.Errorf("--doctor sends nothing, so it cannot be used with -t"), "Untrusted arguments"},
 		{Credential.Errorf("proxy-secret: file:/etc/sendoff/proxy: open: no such file or directory"), "the proxy's password"},
 		{Credential.Errorf("proxy-secret: file:/etc/sendoff/proxy: others can read it (mode 0644)"), "chmod 600 /etc/sendoff/proxy"},
 		{Credential.Errorf("proxy-secret: keyring: no D-Bus session bus"), "in proxy-secret"},
