@@ -90,8 +90,8 @@ func (a *Account) check(o *outline) error {
 		{"address-family", !a.AddressFamily.valid(), familyWords},
 		{"tls-name", !isDomain(a.TLSName), "is not a host name"},
 		{"tls-fingerprint", len(a.TLSFingerprint) == 0, "has none"},
-		{"proxy-secret", a.Proxy.User == "", "is of no use without a user in proxy"},
-		{"tls-key", a.TLSKey != "" && a.TLSCert == "", "is of no use without tls-cert"},
+		{"proxy-secret", a.Proxy.User == "", "has no effect without a user in proxy"},
+		{"tls-key", a.TLSKey != "" && a.TLSCert == "", "has no effect without tls-cert"},
 	}, accountsTable, a.Name); err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ func (a *Account) check(o *outline) error {
 	}
 	refresh := []string{accountsTable, a.Name, "refresh-token"}
 	if o.has(refresh...) && !a.RefreshToken.Writable() {
-		return o.errorf(o.values(refresh...)[0], "%s: it must be written to: keyring or file:PATH", dotted(refresh))
+		return o.errorf(o.values(refresh...)[0], "%s: it must be writable: use keyring or file:PATH", dotted(refresh))
 	}
 	a.secretAt = o.place(o.find(accountsTable, a.Name, "secret"))
 	a.setDefaults()

@@ -25,7 +25,7 @@ func TestBounds(t *testing.T) {
 
 // TestQuotes tells what lacks its quotes from what is wrong otherwise.
 func TestQuotes(t *testing.T) {
-	const hint = "; a string stands in quotes"
+	const hint = "; put a string in quotes"
 	for text, want := range map[string]string{
 		"unexpected character U+0061 'a' at start of value": hint,
 		`expected keyword "true"`:                           hint,

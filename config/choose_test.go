@@ -327,13 +327,13 @@ func TestAccountAddress(t *testing.T) {
 func TestUnread(t *testing.T) {
 	const secret = "hunter2"
 	for _, row := range []struct{ variable, want string }{
-		{"SENDOFF_SERVRE", "SENDOFF_SERVRE is not read; did you mean SENDOFF_SERVER?"},
-		{"SENDOFF_ACOUNT", "SENDOFF_ACOUNT is not read; did you mean SENDOFF_ACCOUNT?"},
-		{"SENDOFF_FORM", "SENDOFF_FORM is not read; did you mean SENDOFF_FROM?"},
-		{"SENDOFF_PASSWORD", "SENDOFF_PASSWORD is not read, as the environment is no place for a password; SENDOFF_SECRET says where it is, as in file:PATH or env:NAME"},
-		{"SENDOFF_SMTP_PASS", "SENDOFF_SMTP_PASS is not read, as the environment is no place for a password; SENDOFF_SECRET says where it is, as in file:PATH or env:NAME"},
-		{"SENDOFF_TRANSPORT", "SENDOFF_TRANSPORT is not read; the variables are SENDOFF_CONFIG, SENDOFF_ACCOUNT, SENDOFF_SERVER, SENDOFF_USER, SENDOFF_SECRET, SENDOFF_FROM, SENDOFF_QUEUE, SENDOFF_RUNNER"},
-		{"SENDOFF_", "SENDOFF_ is not read; the variables are …"},
+		{"SENDOFF_SERVRE", "SENDOFF_SERVRE is ignored; did you mean SENDOFF_SERVER?"},
+		{"SENDOFF_ACOUNT", "SENDOFF_ACOUNT is ignored; did you mean SENDOFF_ACCOUNT?"},
+		{"SENDOFF_FORM", "SENDOFF_FORM is ignored; did you mean SENDOFF_FROM?"},
+		{"SENDOFF_PASSWORD", "SENDOFF_PASSWORD is ignored: a password is not read from it; set SENDOFF_SECRET to where the password is, such as file:PATH or env:NAME"},
+		{"SENDOFF_SMTP_PASS", "SENDOFF_SMTP_PASS is ignored: a password is not read from it; set SENDOFF_SECRET to where the password is, such as file:PATH or env:NAME"},
+		{"SENDOFF_TRANSPORT", "SENDOFF_TRANSPORT is ignored; the variables are SENDOFF_CONFIG, SENDOFF_ACCOUNT, SENDOFF_SERVER, SENDOFF_USER, SENDOFF_SECRET, SENDOFF_FROM, SENDOFF_QUEUE, SENDOFF_RUNNER"},
+		{"SENDOFF_", "SENDOFF_ is ignored; the variables are …"},
 		{"SENDOFF_SERVER", ""},
 		{"SENDOFF_REASON", ""}, // notify-command gets it, and may run sendoff
 		{"SENDOFF_SERVICE_HOST", ""},

@@ -76,11 +76,11 @@ func Unread(environ []string) []string {
 		switch {
 		case !ours, slices.Contains(known, name), isNoSetting(name, value):
 		case strings.Contains(name, "PASS"), strings.Contains(name, "PWD"):
-			unread = append(unread, variable+" is not read, as the environment is no place for a password; SENDOFF_SECRET says where it is, as in file:PATH or env:NAME")
+			unread = append(unread, variable+" is ignored: a password is not read from it; set SENDOFF_SECRET to where the password is, such as file:PATH or env:NAME")
 		case near != "":
-			unread = append(unread, fmt.Sprintf("%s is not read; did you mean %s%s?", variable, variablePrefix, near))
+			unread = append(unread, fmt.Sprintf("%s is ignored; did you mean %s%s?", variable, variablePrefix, near))
 		default:
-			unread = append(unread, fmt.Sprintf("%s is not read; the variables are %s%s", variable, variablePrefix, strings.Join(known, ", "+variablePrefix)))
+			unread = append(unread, fmt.Sprintf("%s is ignored; the variables are %s%s", variable, variablePrefix, strings.Join(known, ", "+variablePrefix)))
 		}
 	}
 	slices.Sort(unread)

@@ -232,11 +232,14 @@ func (o *outline) decodeError(err error) error {
 
 // quotes says what is missing if the decoder's error looks like a string
 // without quotes: what begins no value, begins like true, or is a number with
-// a second dot or a colon in it.
+// a second dot or a colon in it. Without an equals sign the file may be msmtp's.
 func quotes(text string) string {
+	if strings.Contains(text, "expected '=' after key") {
+		return "; write NAME = VALUE (to import the file of another program: sendoff --import=FILE)"
+	}
 	for _, words := range []string{"' at start of value", "expected keyword", "expected newline but got U+002E", "expected newline but got U+003A"} {
 		if strings.Contains(text, words) {
-			return "; a string stands in quotes"
+			return "; put a string in quotes"
 		}
 	}
 	return ""

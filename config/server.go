@@ -185,12 +185,12 @@ func hostPort(s string, port int) (string, int, error) {
 	if strings.HasPrefix(host, "[") {
 		ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
 		if err != nil || !ip.Is6() || host[len(host)-1] != ']' || ip.Zone() != "" && !isDomain(ip.Zone()) {
-			return "", 0, errors.New("only an IPv6 address stands in brackets")
+			return "", 0, errors.New("only an IPv6 address is written in brackets")
 		}
 		return ip.String(), port, nil
 	}
 	if strings.Contains(host, ":") {
-		return "", 0, errors.New("an IPv6 address stands in brackets, as in smtps://[2001:db8::1]:465")
+		return "", 0, errors.New("write an IPv6 address in brackets, as in smtps://[2001:db8::1]:465")
 	}
 	host, ok := canonicalHost(host)
 	if !ok {

@@ -126,7 +126,7 @@ func suggest(t reflect.Type, name string) string {
 // replacements says what to write in place of what other programs, msmtp before
 // all, call so, and how to write what is easily written wrong.
 var replacements = map[string]string{
-	"password":       "a password is not kept here: see secret",
+	"password":       "a password is not allowed here: see secret",
 	"passwordeval":   `write secret = "command:…"`,
 	"host":           `write server = "smtps://HOST"`,
 	"port":           `write it in server, as in "smtps://HOST:465"`,

@@ -145,7 +145,7 @@ func (p *Proxy) UnmarshalText(text []byte) error {
 		user, err := url.PathUnescape(rest[:at])
 		switch {
 		case strings.Contains(rest[:at], ":"):
-			return errors.New("a password cannot stand in proxy: proxy-secret says where it is")
+			return errors.New("a password is not allowed in proxy: set proxy-secret to where it is")
 		case err != nil || user == "" || len(user) > 255 || strings.ContainsFunc(user, unicode.IsControl):
 			return errProxy
 		}

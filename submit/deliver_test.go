@@ -49,10 +49,10 @@ func TestReport(t *testing.T) {
 		{"one later, one never", []smtp.Result{{To: to(b), Err: later}, {To: to(c), Err: never}, {To: to(a)}}, 75, []string{
 			"RCPT TO:<b@example.org>: 450 later",
 			"RCPT TO:<c@example.org>: 550 no such user",
-			"sent to <a@example.org> all the same; do not send it to them again"}},
+			"already sent to <a@example.org>; do not send it to them again"}},
 		{"one never", []smtp.Result{{To: to(c), Err: never}, {To: to(a, b)}}, 67, []string{
 			"RCPT TO:<c@example.org>: 550 no such user",
-			"sent to <a@example.org>, <b@example.org> all the same; do not send it to them again"}},
+			"already sent to <a@example.org>, <b@example.org>; do not send it to them again"}},
 		{"refused after the dot", []smtp.Result{{To: to(c), Err: never}, {To: to(a, b), Err: policy}}, 67, []string{
 			"RCPT TO:<c@example.org>: 550 no such user",
 			"end of message: 554 5.7.1 spam; not sent to <a@example.org>, <b@example.org>"}},

@@ -52,7 +52,7 @@ func TestFlows(t *testing.T) {
 		}
 	}
 	_, err := cmdline.Parse([]string{"sendoff", "--login", "work", "--flow", "?"})
-	if err == nil || !strings.HasSuffix(err.Error(), strings.Join(credential.Flows(), ", ")) {
+	if err == nil || !strings.HasSuffix(strings.Replace(err.Error(), " or ", ", ", 1), "use "+strings.Join(credential.Flows(), ", ")) {
 		t.Errorf("%v", err)
 	}
 }

@@ -23,7 +23,7 @@ func (s *Submitter) Prepare(r *Request) *Job {
 	}
 	s.LogDiscarded(j)
 	if len(j.To) == 0 {
-		s.Console.Tell("nothing was sent: "+j.Discarded[0].Why+": the mail is thrown away", nil)
+		s.Console.Tell("nothing was sent: "+j.Discarded[0].Why+": the mail is discarded", nil)
 	}
 	return j
 }
@@ -63,7 +63,7 @@ func (j *Job) declare() error {
 		return status.TooBig.Errorf("the message has %d octets, max-size allows %d", survey.Size, limit)
 	}
 	if j.Envelope.RequireTLS && j.Message.TLSOptional() {
-		return status.Data.Errorf("the message says TLS-Required: No, and --require-tls the opposite")
+		return status.Data.Errorf("the message says TLS-Required: No, so it cannot be sent with --require-tls")
 	}
 	if survey.EightBit { // even if the caller declared 7BIT
 		j.Envelope.Body = envelope.Body8BitMIME

@@ -89,7 +89,7 @@ func (r *Report) Error() string {
 		lines = append(lines, line)
 	}
 	if len(sent) > 0 {
-		lines = append(lines, "sent to "+addresses(sent)+" all the same; do not send it to them again")
+		lines = append(lines, "already sent to "+addresses(sent)+"; do not send it to them again")
 	}
 	if len(r.job.bad) > 0 && r.job.has(Waits) && !slices.ContainsFunc(failures, func(f Failure) bool { return f.Verdict == Waits }) {
 		lines = append(lines, "the other recipients' mail is queued as "+string(r.job.id))

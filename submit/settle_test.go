@@ -108,7 +108,7 @@ func TestOneOutcomeEach(t *testing.T) {
 			return j
 		}
 		err := s.Keep(play())
-		if status.Exit(err) != status.Bug.Exit() || !strings.Contains(err.Error(), "sent to <bob@example.net> all the same") {
+		if status.Exit(err) != status.Bug.Exit() || !strings.Contains(err.Error(), "already sent to <bob@example.net>") {
 			t.Errorf("%s: %v", name, err)
 		}
 		copies, _ := filepath.Glob(filepath.Join(s.Queue.String(), "failed", "*.eml"))

@@ -47,7 +47,7 @@ func fails(t *testing.T, err error, want string) {
 }
 
 func TestParseRef(t *testing.T) {
-	const unknown = "unknown secret source; known are keyring, command:WORDS, env:NAME, file:PATH, systemd:NAME, oauth2:NAME, none; a password itself cannot stand here"
+	const unknown = "unknown secret source; known are keyring, command:WORDS, env:NAME, file:PATH, systemd:NAME, oauth2:NAME, none; the password itself is not allowed here"
 	tests := []struct{ in, want string }{ // String, or the error
 		{"keyring", "keyring"},
 		{"none", "none"},

@@ -44,7 +44,7 @@ func TestListen(t *testing.T) {
 		}
 	}
 	for _, uid := range []uint32{0, mailUser} {
-		want := fmt.Sprintf("554 5.7.1 uid %d is not among listen-users", uid)
+		want := fmt.Sprintf("554 5.7.1 uid %d is not in listen-users", uid)
 		if out, err := submit(uid); err == nil || !strings.Contains(out, want) {
 			t.Errorf("uid %d: %v, want %q in\n%s", uid, err, want, out)
 		}

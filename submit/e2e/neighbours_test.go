@@ -140,7 +140,7 @@ forget; /opt/sendoff --queue-delete $id; read_ delete
 	for _, task := range []string{"list", "failed", "json", "count", "show", "delete"} {
 		has(t, stdout, task+" not read\n"+task+" not read")
 	}
-	has(t, stdout, `\(user mallory\)`, `run \d+`, "ran", "removed: 1", `\{"queue_id":.*,"user":"mallory","uid":60001,.*`)
+	has(t, stdout, `\(user mallory\)`, `run \d+`, "ran", "deleted: 1", `\{"queue_id":.*,"user":"mallory","uid":60001,.*`)
 	lacks(t, stderr, ".+")
 }
 

@@ -134,8 +134,8 @@ from = "ann@example.org"
 		`\(user daemon\)`, `\(user nobody\)`,
 		`-- 1 Kbytes in 1 Request\.`,
 		`\{"queue_id":"[0-9a-z]{16}",.*`,
-		`attempts 1`, `Subject: x`, `text`, `tried: 1`,
-		`sendoff: [0-9a-z]{16}: somebody else is at work on it`, `busy 75`, `removed: 1`, `gone 64`, `every hour, for all users`, `removed: 0`,
+		`attempts 1`, `Subject: x`, `text`, `retried: 1`,
+		`sendoff: [0-9a-z]{16}: somebody else is at work on it`, `busy 75`, `deleted: 1`, `gone 64`, `every hour, for all users`, `removed: 0`,
 	} {
 		if !regexp.MustCompile("(?m)^" + line + "$").Match(out) {
 			t.Errorf("no line like %s in\n%s", line, out)

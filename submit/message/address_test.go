@@ -167,7 +167,7 @@ func TestRecipients(t *testing.T) {
 		{"To: a\ncc: b c@d, e\n\n", "a, e", `[Cc: "b c@d": white space inside the address]`},
 		{"To: <>, a\n\n", "a", `[To: "<>": no address]`},
 		{"To: a@@b, c@d\nBcc: e@f, g h\n\n", "c@d, e@f", `[To: "a@@b": more than one "@" Bcc: "g h": white space inside the address]`},
-		{"To: " + many + "a\n\n", "a", "[" + strings.Repeat(`To: "x y": white space inside the address `, maxFaults) + "and 2 more that are no addresses]"},
+		{"To: " + many + "a\n\n", "a", "[" + strings.Repeat(`To: "x y": white space inside the address `, maxFaults) + "and 2 more that are not addresses]"},
 	} {
 		boxes, bad := mustRead(t, test.in, Options{}).Recipients()
 		if got := list(boxes); got != test.good {
@@ -261,7 +261,7 @@ func TestMendedAddresses(t *testing.T) {
 	if got := wire(t, m, everything); got != want {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
-	if want := `[From: "“u@example.org”" rewritten to u@example.org: the rest is no part of the address`; !strings.HasPrefix(fmt.Sprint(changes), want) || len(changes) != 5 {
+	if want := `[From: "“u@example.org”" rewritten to u@example.org: the rest is not part of the address`; !strings.HasPrefix(fmt.Sprint(changes), want) || len(changes) != 5 {
 		t.Errorf("got  %v\nwant %s", changes, want)
 	}
 	m = mustRead(t, "To: \"a@b\", <\"c@d\">\n", Options{})

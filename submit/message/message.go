@@ -176,7 +176,7 @@ func (m *Message) check() error {
 			m.fields[i] = f.folded()
 		}
 	} else if m.body.nul {
-		return status.Data.Errorf("the body of signed mail has a NUL character, which no server takes")
+		return status.Data.Errorf("the body of signed mail has a NUL character, which no server accepts")
 	}
 	return nil
 }
@@ -253,7 +253,7 @@ func (m *Message) AsIs(f envelope.Form) string {
 	switch {
 	case !m.signed:
 	case m.body.eight && !f.EightBit:
-		return "the server does not take 8-bit text (8BITMIME)"
+		return "the server does not support 8-bit text (8BITMIME)"
 	case m.long:
 		return fmt.Sprintf("lines of more than %d octets", maxLine)
 	}

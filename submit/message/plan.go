@@ -61,7 +61,7 @@ func (r *recoder) plan(fields []field, byDefault string) plan {
 	case !sealed:
 		p.decide(r, ahead, encoding)
 	case ahead.nul:
-		r.err = status.Data.Errorf("a signed part of the message has a NUL character, which no server takes")
+		r.err = status.Data.Errorf("a signed part of the message has a NUL character, which no server accepts")
 	}
 	return p
 }

@@ -54,7 +54,7 @@ func (m *Message) Recipients() (all []Mailbox, bad []error) {
 		}, fail)
 	}
 	if wrong.more > 0 {
-		wrong.first = append(wrong.first, status.Data.Errorf("and %d more that are no addresses", wrong.more))
+		wrong.first = append(wrong.first, status.Data.Errorf("and %d more that are not addresses", wrong.more))
 	}
 	return all, wrong.first
 }
@@ -113,7 +113,7 @@ func (m *Message) RewriteAddresses(f func(field string, b Mailbox) (to Mailbox, 
 		w := rewriting{field: before, room: room, to: func(b Mailbox) (Mailbox, string) { return f(rewrittenFields[n], b) }}
 		w.run()
 		if room = w.room; room < 0 {
-			return nil, status.TooBig.Errorf("the header grows by more than %d KiB with the addresses that have to stand in it", m.maxHeader>>10)
+			return nil, status.TooBig.Errorf("the header grows by more than %d KiB with the addresses that it needs", m.maxHeader>>10)
 		}
 		if w.changed == 0 {
 			continue
@@ -173,7 +173,7 @@ func (w *rewriting) next(b Mailbox) {
 	w.put(b, text)
 	was := b.Address.String()
 	if to.Address == b.Address {
-		was, why = clip(w.value[b.start:b.end]), "the rest is no part of the address"
+		was, why = clip(w.value[b.start:b.end]), "the rest is not part of the address"
 	}
 	if b.after > 0 {
 		w.put(Mailbox{start: b.end, end: b.after}, ">")

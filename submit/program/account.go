@@ -38,7 +38,7 @@ func (p *program) login(ctx context.Context) error {
 	return nil
 }
 
-// logout removes the secret of an account, wherever the account looks for one. That
+// logout deletes the secret of an account, wherever the account looks for one. That
 // there is none is no error.
 func (p *program) logout(ctx context.Context) error {
 	s, a, err := p.loginAccount()
@@ -56,17 +56,24 @@ func (p *program) logout(ctx context.Context) error {
 	}
 	for _, ref := range refs {
 		gone := s.Smarthosts.Secrets.Store.Delete(ctx, ref, item)
-		if gone != nil && !errors.Is(gone, credential.ErrNotFound) && !errors.Is(gone, fs.ErrNotExist) {
+		secret, did := "password", "deleted from"
+		if ref.IsOAuth2() {
+			secret = "token"
+		}
+		switch {
+		case errors.Is(gone, credential.ErrNotFound), errors.Is(gone, fs.ErrNotExist):
+			did = "was not in"
+		case gone != nil:
 			err = errors.Join(err, gone)
 			continue
 		}
-		err = errors.Join(err, p.print(fmt.Sprintf("forgotten: %s, for %s at %s\n", ref, item.User, item.Host)))
+		err = errors.Join(err, p.print(fmt.Sprintf("the %s for %s at %s %s %s\n", secret, item.User, item.Host, did, ref)))
 	}
 	p.retryLogin(s, a)
 	return err
 }
 
-// loginAccount finds the account that has a secret to be stored or forgotten.
+// loginAccount finds the account that has a secret to be stored or deleted.
 func (p *program) loginAccount() (*submit.Submitter, *config.Account, error) {
 	s, err := p.submitter()
 	if err != nil {
@@ -82,7 +89,7 @@ func (p *program) loginAccount() (*submit.Submitter, *config.Account, error) {
 	}
 	p.account = a.Name
 	if a.User == "" {
-		return nil, nil, status.Config.Errorf("the account has no user, and so nothing to log in with")
+		return nil, nil, status.Config.Errorf("the account has no user, so it cannot log in")
 	}
 	p.openQueue(s) // access tokens may be kept there
 	return s, a, nil

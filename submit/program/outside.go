@@ -76,7 +76,7 @@ func (p *program) unprotected() (notes []string) {
 		notes = append(notes, "the variables SENDOFF_* and DBUS_SESSION_BUS_ADDRESS have no effect, because the kernel has changed the rights or the domain of this process (AT_SECURE)")
 	}
 	if err := p.hardened.Exposed; err != nil {
-		notes = append(notes, fmt.Sprintf("other processes of this user could read the memory of this one, and the password in it: the system refused to prevent it (%v)", err))
+		notes = append(notes, fmt.Sprintf("other processes of this user can read the password in the memory of this process: the system did not allow to prevent that (%v)", err))
 	}
 	return notes
 }

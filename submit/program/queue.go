@@ -127,7 +127,7 @@ func (p *program) entry(ctx context.Context, s *submit.Submitter) (err error) {
 		_, err = p.find(s, func(s *submit.Submitter) (int, error) { return 0, mailq.Show(stdout(), s.Queue, p.cmd.Entry) })
 	case cmdline.Delete:
 		n, failure := p.find(s, func(s *submit.Submitter) (int, error) { return mailq.Delete(s.Queue, p.cmd.Entry) })
-		errand.Args, err = []string{"--queue-delete=" + p.cmd.Entry}, p.done("removed", n, failure)
+		errand.Args, err = []string{"--queue-delete=" + p.cmd.Entry}, p.done("deleted", n, failure)
 	default:
 		errand.Args, errand.Sends = []string{"--queue-retry=" + p.cmd.Entry}, true
 		err = p.retry(ctx, s)
@@ -170,10 +170,10 @@ func (p *program) retry(ctx context.Context, s *submit.Submitter) error {
 		})
 	})
 	if n == 0 {
-		return p.done("tried", n, err)
+		return p.done("retried", n, err)
 	}
 	done, failure := p.pass(ctx, p.runners(s), runner.Selection{})
-	err = p.done("tried", n, errors.Join(err, failure))
+	err = p.done("retried", n, errors.Join(err, failure))
 	if p.cmd.As == 0 {
 		p.sayRun(s, true, done)
 	}
@@ -379,7 +379,7 @@ func (p *program) status(ctx context.Context, s *submit.Submitter) error {
 		}
 	}
 	if len(all) == 0 && !p.cmd.JSON {
-		text.WriteString("nothing waits\n")
+		text.WriteString("no account has queued mail or an error\n")
 	}
 	if err := p.print(text.String()); err != nil || worst == 0 || p.cmd.As != 0 {
 		return err
@@ -405,8 +405,8 @@ func (p *program) sayFailed(ctx context.Context, s *submit.Submitter) {
 	}
 	switch {
 	case n == 1:
-		p.say("1 message was given up; mailq -v lists it")
+		p.say("1 message failed; mailq -v lists it")
 	case n > 1:
-		p.say(fmt.Sprintf("%d messages were given up; mailq -v lists them", n))
+		p.say(fmt.Sprintf("%d messages failed; mailq -v lists them", n))
 	}
 }

@@ -144,7 +144,7 @@ func (p *program) request(c *config.Config) (*submit.Request, error) {
 		r.Sender = &sender
 	}
 	if len(r.To)+len(r.Bad) == 0 && !p.cmd.Extract {
-		return r, status.Usage.Errorf("no recipients; name them, or use -t to take them from the header")
+		return r, status.Usage.Errorf("no recipients; give addresses, or use -t to read them from the header")
 	}
 	if p.cmd.Account != "" { // if there is no such account, the message need not be read
 		if _, _, err := c.Choose(r.By); err != nil {
@@ -188,7 +188,7 @@ func (p *program) addHeader(r *submit.Request) error {
 // mend adds to err, in the sendoff face, that a person is to mend the address.
 func (p *program) mend(err error) error {
 	if p.cmd.Face == cmdline.Sendoff {
-		err = fmt.Errorf("%w; nothing was sent: mend the address, and send the message again", err)
+		err = fmt.Errorf("%w; nothing was sent: correct the address and send the message again", err)
 	}
 	return err
 }

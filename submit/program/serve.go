@@ -45,7 +45,7 @@ func (p *program) serve(ctx context.Context) error {
 	}{os.Stdin, os.Stdout}
 	switch process.SocketOf(os.Stdin) {
 	case process.InternetSocket:
-		return status.Usage.Errorf("-bs: whoever is at the other end of a network connection may not send; see --listen")
+		return status.Usage.Errorf("-bs does not accept mail from a network connection; see --listen")
 	case process.NamedSocket:
 		c, err := net.FileConn(os.Stdin)
 		if err != nil {

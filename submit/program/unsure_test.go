@@ -16,7 +16,7 @@ import (
 func TestHardened(t *testing.T) {
 	stderr := os.Stderr
 	defer func() { os.Stderr = stderr }()
-	const secure, bare = "AT_SECURE", "could read the memory"
+	const secure, bare = "AT_SECURE", "can read the password in the memory"
 	for _, row := range []struct {
 		hardened process.Hardened
 		verbose  bool

@@ -104,7 +104,7 @@ func (r *Ref) UnmarshalText(text []byte) error {
 		*r = Ref{kind, arg}
 		return nil
 	}
-	return fmt.Errorf("unknown secret source; known are %s; a password itself cannot stand here", strings.Join(known, ", "))
+	return fmt.Errorf("unknown secret source; known are %s; the password itself is not allowed here", strings.Join(known, ", "))
 }
 
 // MarshalText returns Text, in which the words of a command may be secret.

@@ -69,11 +69,11 @@ func activated() ([]net.Listener, error) {
 	sockets, err := process.Activated()
 	for _, l := range sockets {
 		if a, ok := l.Addr().(*net.TCPAddr); ok && !a.IP.IsLoopback() {
-			return nil, fmt.Errorf("%s is no loopback address", a)
+			return nil, fmt.Errorf("%s is not a loopback address", a)
 		}
 	}
 	if err == nil && len(sockets) == 0 {
-		err = errors.New("no socket unit has started this; name a socket, as in --listen=/run/sendoff/submit.sock")
+		err = errors.New("it requires a socket, unless a socket unit starts it: sendoff --listen=/run/sendoff/submit.sock")
 	}
 	return sockets, err
 }
@@ -99,7 +99,7 @@ func listenUnix(path string) (net.Listener, error) {
 		conn, err := net.Dial("unix", path)
 		if err == nil {
 			conn.Close()
-			return nil, fmt.Errorf("somebody listens on %s already", path)
+			return nil, fmt.Errorf("another program already listens on %s", path)
 		}
 		if errors.Is(err, syscall.ECONNREFUSED) {
 			os.Remove(path)
@@ -221,10 +221,10 @@ func (v *Service) admit(conn net.Conn) (process.Peer, error) {
 		return peer, nil
 	}
 	if err != nil {
-		return peer, status.NotAllowed.Errorf("who you are cannot be known: %w", err)
+		return peer, status.NotAllowed.Errorf("your user ID cannot be determined: %w", err)
 	}
 	if !slices.ContainsFunc(allowed, func(name string) bool { return process.IsUser(name, peer.UID) }) {
-		return peer, status.NotAllowed.Errorf("uid %d is not among listen-users", peer.UID)
+		return peer, status.NotAllowed.Errorf("uid %d is not in listen-users", peer.UID)
 	}
 	return peer, nil
 }

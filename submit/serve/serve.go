@@ -133,7 +133,7 @@ func (v *Service) handle(ctx context.Context, s *submit.Submitter, fault error, 
 func (v *Service) submitOrPostpone(ctx context.Context, s *submit.Submitter, fault error, r *submit.Request) error {
 	if r.Peer != (process.Peer{}) && !r.QueueOnly {
 		if until, ok := s.Throttle().UserPace(r.Peer.UID, true); !ok {
-			text := fmt.Sprintf("uid %d has reached user-rate, %s; the message waits until %s", r.Peer.UID, s.Config.UserRate, until.Format(time.RFC3339))
+			text := fmt.Sprintf("uid %d has reached user-rate, %s; the message is queued until %s", r.Peer.UID, s.Config.UserRate, until.Format(time.RFC3339))
 			s.Log.Line(r.ID(), true, "status", "held", "reply", text)
 			r.QueueOnly = true
 		}
@@ -142,7 +142,7 @@ func (v *Service) submitOrPostpone(ctx context.Context, s *submit.Submitter, fau
 		fault = r.Choose(s.Config)
 	}
 	if fault == nil && r.Login != "" && r.Account.User != r.Login {
-		fault = status.NotAllowed.Errorf("you logged in as %s, and account %s is not yours", r.Login, r.Account.Name)
+		fault = status.NotAllowed.Errorf("you are logged in as %s, and may not use account %s", r.Login, r.Account.Name)
 	}
 	if fault == nil {
 		return v.submit(ctx, s, r)
