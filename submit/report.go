@@ -128,6 +128,24 @@ func addresses(to []envelope.Address) string {
 	return strings.Join(words, ", ")
 }
 
+// confirm tells a person that all of j was sent, to whom, and through which account.
+func (s *Submitter) confirm(j *Job) {
+	var sent []envelope.Address
+	for i := range j.To {
+		if j.To[i].Verdict == Sent {
+			sent = append(sent, j.To[i].Address)
+		}
+	}
+	if len(sent) == 0 || len(j.Failures()) > 0 || j.has(Waits) {
+		return // what became of j has been told
+	}
+	through := "account " + j.account.Name
+	if by := j.Request.By; by.CommandLine.Server != "" || by.Environment.Server != "" {
+		through = j.account.Servers[0].String()
+	}
+	s.Console.Confirm("sent to " + addresses(sent) + " through " + through)
+}
+
 // logOutcomes writes what became of each recipient in an attempt at e.
 func (s *Submitter) logOutcomes(j *Job, e *queue.Entry) {
 	name, relay := "", ""

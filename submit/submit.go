@@ -145,7 +145,9 @@ func (s *Submitter) Submit(ctx context.Context, r *Request) error {
 	if !s.Later(j) {
 		s.Deliver(ctx, j)
 	}
-	return s.Keep(j)
+	err := s.Keep(j)
+	s.confirm(j)
+	return err
 }
 
 // Deliver sends j over a session with the account, and gives each recipient its

@@ -13,6 +13,7 @@ import (
 	"sendoff/submit"
 	"sendoff/submit/doctor"
 	"sendoff/submit/message"
+	"sendoff/submit/process"
 	"sendoff/submit/rewrite"
 	"sendoff/submit/status"
 )
@@ -82,6 +83,10 @@ func (p *program) checkAliases(context.Context) error {
 		return kind.Errorf("%s", err)
 	case aliases != nil && len(aliases.Faults) > 0:
 		return kind.Errorf("%s", strings.Join(aliases.Faults, "\n"))
+	case process.IsTerminal(os.Stderr) && aliases == nil:
+		p.say("there is no alias file")
+	case process.IsTerminal(os.Stderr):
+		p.say(aliases.File + ": no errors")
 	}
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 	"sendoff/submit"
 	"sendoff/submit/envelope"
 	"sendoff/submit/message"
+	"sendoff/submit/process"
 	"sendoff/submit/rehearse"
 	"sendoff/submit/runner"
 	"sendoff/submit/smarthost"
@@ -73,6 +74,9 @@ func (p *program) submit(ctx context.Context, s *submit.Submitter, r *submit.Req
 	if along {
 		s.Smarthosts.Idle = new(smarthost.Idle)
 		defer s.Smarthosts.Idle.Close()
+	}
+	if process.IsTerminal(os.Stdin) && process.IsTerminal(os.Stderr) {
+		s.Console.Done = p.say // who types a message wants to know what became of it
 	}
 	err := s.Submit(ctx, r)
 	if along {

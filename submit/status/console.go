@@ -14,6 +14,7 @@ type Console struct {
 	// nil if nothing is to blame; nil: no person is there.
 	Person   func(text string, fault error)
 	Caller   func(text string) // shows text to whoever called; nil: that is nobody
+	Done     func(text string) // shows a person what came of what they typed; nil: nobody typed it
 	Terminal io.Writer         // shows how far a long message is; nil: nothing does
 
 	told sync.Map // the texts of TellOnce
@@ -23,6 +24,14 @@ type Console struct {
 func (c *Console) Tell(text string, fault error) {
 	if c != nil && c.Person != nil {
 		c.Person(text, fault)
+	}
+}
+
+// Confirm tells a person who typed a message that all went well: text says what was
+// done.
+func (c *Console) Confirm(text string) {
+	if c != nil && c.Done != nil {
+		c.Done(text)
 	}
 }
 
