@@ -65,7 +65,7 @@ func (d *doctor) files(context.Context) []finding {
 // own.
 func (d *doctor) readable(path string) finding {
 	if d.s.Identity.UID == 0 && path == (config.Override{}).Paths(d.s.Identity).System {
-		if err := process.TrustAll(path); err != nil {
+		if err := process.OthersCanRead(path); err != nil {
 			return noted(status.Config.Errorf("%s: %w", path, err))
 		}
 	}

@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// Argv splits s, a program and its arguments, as a POSIX shell does, with the three
-// kinds of quotes of the shell, and with "~/" at the start of a word as home. Nothing
-// else is expanded, and no shell is run; a character that means something to a shell is
-// an error unless it is quoted. The result has at least the program.
+// Argv splits s, a program and its arguments, as a POSIX shell does. It knows the three
+// kinds of quotes of the shell, and replaces the ~ of "~/" at the start of a word by home.
+// Nothing else is expanded, and no shell is run: a character with a meaning for a shell is
+// an error unless it is quoted. The result has at least one word, the program.
 func Argv(s, home string) ([]string, error) {
 	argv, err := words(s, home)
 	if err == nil && (len(argv) == 0 || argv[0] == "") {

@@ -48,7 +48,7 @@ func TestArgv(t *testing.T) {
 	}
 }
 
-// FuzzWords: what is split, then quoted, is split into the same words.
+// FuzzWords splits a text, quotes the words, and splits again: the words are the same.
 func FuzzWords(f *testing.F) {
 	for _, s := range []string{`a 'b c' "d\"e" f\ g`, `~/x ''`, `a|b`, `"\`, "\x00", `'a'\''b'`} {
 		f.Add(s)

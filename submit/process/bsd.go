@@ -12,8 +12,7 @@ func peerOf(fd int) (Peer, error) {
 	return Peer{UID: int(c.Uid), PID: noPID}, nil
 }
 
-// readOnly reports whether nobody can write in folder because it is on a
-// read-only mount.
+// readOnly reports whether folder is on a read-only mount, so that nobody can write in it.
 func readOnly(folder string) bool {
 	var st unix.Statfs_t
 	return unix.Statfs(folder, &st) == nil && st.Flags&unix.MNT_RDONLY != 0

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// become is what a process says that has become another user.
+// become returns the output of a process that has become another user.
 func become(what string) {
 	uid := 987654
 	if what == "bare" {
@@ -68,8 +68,8 @@ func TestBecome(t *testing.T) {
 	}
 }
 
-// TestWithoutKeys holds that what is started has no key of ours, and that the
-// thread with the other keyring is not used again.
+// TestWithoutKeys proves that the started function finds no key of ours, and that no other
+// goroutine runs in the thread with the empty keyring.
 func TestWithoutKeys(t *testing.T) {
 	_, err := unix.AddKey("user", "sendoff-test", []byte("x"), unix.KEY_SPEC_PROCESS_KEYRING)
 	if err != nil {

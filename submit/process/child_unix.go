@@ -20,14 +20,14 @@ import (
 // Run runs c, and copies its output to w.
 //
 //	root  a thread with an empty session keyring ── starts, as root ── the child
-//	child Become: limits, groups, gid, uid; from here on it is the user's
-//	root  reads its output, kills it when it is stopped or late
+//	child Become: sets limits, groups, gid, uid; from now on it runs as the user
+//	root  reads the child's output, kills it if it is stopped (SIGSTOP) or after c.Limit
 //
-// The child does not execute the program again as the user: a process that has
-// changed its uid cannot be traced by that user, while a process that executes a
-// program can. It runs in a session of its own, in the root folder, with an empty
-// environment and no other descriptor. The errors are ExitError, or say that c was not
-// started.
+// The child does not execute the program again as the user: the user cannot trace a
+// process that has changed its uid, but could trace one that has executed a program.
+// The child runs in a session of its own, in the root folder, with an empty environment
+// and no descriptor but its output. The error is an ExitError, or says why c was not
+// started or does not end.
 func (c Child) Run(ctx context.Context, w io.Writer) error {
 	r, out, err := os.Pipe()
 	if err != nil {
@@ -45,12 +45,12 @@ func (c Child) Run(ctx context.Context, w io.Writer) error {
 		close(copied)
 	}()
 	err = c.wait(ctx, child)
-	r.SetReadDeadline(time.Now().Add(time.Second)) // for what the child left running, which may hold the pipe
+	r.SetReadDeadline(time.Now().Add(time.Second)) // a process that the child has started may keep the pipe open
 	<-copied
 	return err
 }
 
-// start starts c without keys of ours in its session keyring.
+// start starts c with an empty session keyring, so that c has none of root's keys.
 func (c Child) start(out *os.File) (*os.Process, error) {
 	argv := append([]string{fmt.Sprintf("--queue-as=%d", c.UID)}, c.Args...)
 	cmd, err := anew(context.Background(), argv...)
@@ -68,20 +68,21 @@ func (c Child) start(out *os.File) (*os.Process, error) {
 	return cmd.Process, nil
 }
 
-// KeepsKeys says why no Child can be started without keys of ours; nil if one can.
+// KeepsKeys returns why a Child would have the keys of our session keyring; nil: a Child
+// gets an empty one.
 func KeepsKeys() error {
 	keyring, _ := withoutKeys(func() error { return nil }, false)
 	return keyring
 }
 
-// withoutKeys calls start in a thread with a session keyring of its own, so that the
-// process that it starts has no key of ours. If there can be no such keyring, keyring
-// says why, and start is only called if always is set.
+// withoutKeys calls start in a thread with an empty session keyring, so that the process
+// that start starts has none of our keys; err is the error of start. If the thread cannot
+// get an empty keyring, keyring says why, and start is called only if always is set.
 func withoutKeys(start func() error, always bool) (keyring, err error) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		runtime.LockOSThread() // and never unlocked: the thread ends with this goroutine
+		runtime.LockOSThread() // never unlocked, so that the thread ends with this goroutine: no other goroutine runs in it
 		closeOnExec()
 		if keyring = newKeyring(); keyring == nil || always {
 			err = start()
@@ -91,13 +92,13 @@ func withoutKeys(start func() error, always bool) (keyring, err error) {
 	return keyring, err
 }
 
-// deathTime is how long a process may take to end when it is killed. While it waits
-// for an answer of a file system of its user's (FUSE), or of a file server that is gone,
-// it does not end.
+// deathTime is how long we wait for the end of a process after SIGKILL. A process that
+// waits for a FUSE file system of its user, or for a file server that is gone, does not
+// end before the file system answers.
 const deathTime = 5 * time.Second
 
-// wait waits for the end of child, and kills it, with its process group, when it
-// is stopped or late, or when ctx ends. It waits at most deathTime for a killed one.
+// wait waits for the end of child. It kills the process group of child if the child is
+// stopped (SIGSTOP), after c.Limit, or when ctx ends, and then waits at most deathTime.
 func (c Child) wait(ctx context.Context, child *os.Process) error {
 	pid := child.Pid
 	child.Release()
@@ -127,8 +128,8 @@ func (c Child) wait(ctx context.Context, child *os.Process) error {
 	}
 }
 
-// await waits for the end of the process pid, and calls stopped when somebody has
-// stopped it, which can only be its user.
+// await waits for the end of the process pid. It calls stopped whenever the process has
+// been stopped (SIGSTOP), which only the user of the process can do.
 func await(pid int, stopped func()) error {
 	for {
 		var status syscall.WaitStatus
@@ -150,9 +151,9 @@ func await(pid int, stopped func()) error {
 }
 
 // RunAsCron runs this program with the given arguments as cron would: in a session of
-// its own, and so without a terminal, in the root folder, with no environment but env,
-// no key of ours, and no descriptors but a pipe for stdout. It is killed when
-// ctx ends.
+// its own (and so without a terminal), in the root folder, with no environment but env,
+// with an empty session keyring, and with no descriptor but a pipe for stdout. It kills
+// the process when ctx ends.
 func RunAsCron(ctx context.Context, env []string, args ...string) (output string, err error) {
 	cmd, err := anew(ctx, args...)
 	if err != nil {
@@ -163,8 +164,8 @@ func RunAsCron(ctx context.Context, env []string, args ...string) (output string
 	cmd.Stdout = &out
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = time.Second
-	// The process is the caller's own, so a key of the caller's tells it nothing new: with
-	// the key the trial is only less like cron's.
+	// If the keyring cannot be emptied, run the program nevertheless: it runs as the caller,
+	// who may read these keys. Only the trial is then less like cron.
 	if _, err := withoutKeys(cmd.Start, true); err != nil {
 		return "", err
 	}
@@ -172,21 +173,21 @@ func RunAsCron(ctx context.Context, env []string, args ...string) (output string
 	return out.String(), err
 }
 
-// nogroup is the group of a user who has no passwd entry.
+// nogroup is the gid for a user without a passwd entry.
 const nogroup = 65534
 
-// The limits of a process that becomes a user: octets of memory beside those it has
-// already, octets of Go's own heap, and seconds of CPU time to make a list.
+// The limits of a process that becomes a user: octets of memory in addition to those that
+// it has, octets of memory for the Go runtime, and seconds of CPU time to list a queue.
 const (
 	childMemory = 256 << 20
 	childHeap   = 192 << 20
 	childCPU    = 20
 )
 
-// Become makes this process, which must be root's and have started nothing else, a
-// process of the user uid, with that user's groups only and limits of its own. If list
-// is set, the limits hold for good. Else the programs of StartCommand have the limits
-// that this process was started with, and the little environment that cron would give.
+// Become turns this process, which must run as root and must not have started a program,
+// into a process of the user uid, with the groups of this user only and with limits. If
+// list is set, the limits cannot be lifted again. Otherwise a program of StartCommand has
+// the limits that this process was started with, and the few variables that cron would set.
 func Become(uid int, list bool) error {
 	if os.Geteuid() != 0 || uid <= 0 {
 		return fmt.Errorf("only root can become another user, and no more root: uid %d", uid)
@@ -208,7 +209,7 @@ func Become(uid int, list bool) error {
 	if err := syscall.Setuid(uid); err != nil {
 		return err
 	}
-	if err := undumpable(); err != nil { // the user would read, or steer, what root started
+	if err := undumpable(); err != nil { // without this the user could trace a process that root started
 		return err
 	}
 	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil && !list {
@@ -224,8 +225,8 @@ func Become(uid int, list bool) error {
 	return nil
 }
 
-// groupsOf returns a user's groups. A user who has no passwd entry gets nogroup, and
-// not the group of a folder of theirs, which may be any group.
+// groupsOf returns a user's primary group and all groups. A user without a passwd entry
+// has nogroup only: the group of their folder proves nothing, because it may be any group.
 func groupsOf(uid int) (gid int, groups []int) {
 	gid, groups = nogroup, []int{}
 	u, err := user.LookupId(strconv.Itoa(uid))

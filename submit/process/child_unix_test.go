@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestGroupsOf gives who has no passwd entry no group of the system's.
+// TestGroupsOf proves that a user without a passwd entry is in no group but nogroup.
 func TestGroupsOf(t *testing.T) {
 	if gid, groups := groupsOf(987654); gid != nogroup || len(groups) != 0 {
 		t.Error(gid, groups)

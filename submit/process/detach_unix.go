@@ -16,9 +16,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// anew returns a command that runs this program with the given arguments, in a session
-// of its own, and so without a terminal, in the root folder, with /dev/null for all that
-// the caller does not set.
+// anew returns a command that runs this program once more, with the given arguments: in
+// a session of its own (and so without a terminal) and in the root folder. Stdin, stdout
+// and stderr are /dev/null unless the caller sets them.
 func anew(ctx context.Context, args ...string) (*exec.Cmd, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -31,17 +31,17 @@ func anew(ctx context.Context, args ...string) (*exec.Cmd, error) {
 	return cmd, nil
 }
 
-// Start starts this program anew with the given arguments, so that it outlives
-// this process and nobody notices: without a terminal and a descriptor of ours but, at
-// first, a pipe from which ReceiveVariables reads. ended is closed when that process has
-// ended, if this one is still there.
+// Start starts this program once more, with the given arguments, in the background: the
+// new process outlives this one, has no terminal and none of our descriptors. If
+// TakeVariable has taken variables, its stdin is a pipe from which ReceiveVariables reads
+// them. ended is closed when the new process ends.
 func Start(args ...string) (ended <-chan struct{}, err error) {
 	cmd, err := anew(context.Background(), args...)
 	if err != nil {
 		return nil, err
 	}
 	closeOnExec()
-	pipe, write, err := handOver()
+	pipe, write, err := variablePipe()
 	if err != nil {
 		return nil, err
 	}
@@ -55,16 +55,16 @@ func Start(args ...string) (ended <-chan struct{}, err error) {
 	}
 	end := make(chan struct{})
 	go func() {
-		cmd.Wait() // while this process lives, no zombie stays
+		cmd.Wait() // so that no zombie stays while this process lives
 		close(end)
 	}()
 	return end, nil
 }
 
-// handOver returns the end of a pipe from which the program of Start reads the
-// variables that TakeVariable has taken, and a function that writes them there; a nil
-// end if there are none.
-func handOver() (end *os.File, write func(), err error) {
+// variablePipe returns the read end of a pipe for the program of Start, and a function
+// that writes the variables that TakeVariable has taken into the pipe. end is nil, and
+// write does nothing, if no variable was taken.
+func variablePipe() (end *os.File, write func(), err error) {
 	taken.Lock()
 	defer taken.Unlock()
 	if len(taken.values) == 0 {
@@ -80,14 +80,14 @@ func handOver() (end *os.File, write func(), err error) {
 	}
 	return end, func() {
 		end.Close()
-		w.SetWriteDeadline(time.Now().Add(5 * time.Second)) // until the new program has read them
+		w.SetWriteDeadline(time.Now().Add(5 * time.Second)) // a full pipe blocks until the new program reads
 		io.WriteString(w, text.String())
 		w.Close()
 	}, nil
 }
 
-// ReceiveVariables reads, in the program of Start, the variables that were taken from
-// the environment of the process that has started it. Stdin is /dev/null afterwards.
+// ReceiveVariables reads, in the program of Start, the variables that the process which
+// called Start had taken from its environment. Afterwards stdin is /dev/null.
 func ReceiveVariables() {
 	info, err := os.Stdin.Stat()
 	if err != nil || info.Mode()&os.ModeNamedPipe == 0 {
@@ -107,8 +107,8 @@ func ReceiveVariables() {
 	}
 }
 
-// closeOnExec keeps the descriptors that our caller has opened, such as a lock or a
-// pipe, from a program that we start.
+// closeOnExec marks all descriptors above 2 close-on-exec: a program that we start does
+// not inherit the locks and pipes that our caller has left open.
 func closeOnExec() {
 	names, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
@@ -125,7 +125,7 @@ func closeOnExec() {
 	const most = 65536
 	limit := syscall.Rlimit{Cur: most}
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil {
-		limit.Cur = most // rather too many than one left open
+		limit.Cur = most // the limit is unknown: to try too many descriptors does no harm
 	}
 	for fd := 3; fd < int(min(limit.Cur, most)); fd++ {
 		unix.CloseOnExec(fd)
@@ -139,14 +139,15 @@ var inits = []string{
 	"shepherd", "upstart", "tini", "docker-init", "dumb-init", "catatonit", "s6-linux-init", "busybox", "linuxrc",
 }
 
-// Outlives says why a process that we start would not outlive us for long; "" if
-// it would, or if that is not known. try says that starting it is worth while.
+// Outlives says why a process that we start would end soon after this one; "": it would
+// not, or we do not know. try reports whether the caller should start the process
+// nevertheless, because it can do some of its work before it ends.
 func Outlives() (why string, try bool) {
 	if os.Getpid() == 1 {
 		return "this is the first process, and all others end with it", false
 	}
 	name, err := os.ReadFile("/proc/1/comm")
-	if err != nil { // another system, or a process that we may not see
+	if err != nil { // not Linux, or /proc hides the processes of others
 		return "", true
 	}
 	comm := strings.TrimSpace(string(name))
@@ -154,19 +155,19 @@ func Outlives() (why string, try bool) {
 		return "no init runs here, so no process would outlive this one (runner = \"on\", or SENDOFF_RUNNER=on, starts one all the same)", false
 	}
 	groups, _ := os.ReadFile("/proc/self/cgroup")
-	if service := endsWith(string(groups)); service != "" {
+	if service := endingService(string(groups)); service != "" {
 		return "a process that runs it ends with " + service, true
 	}
 	return "", true
 }
 
-// lenient are services that leave alone the processes that they have started when they
-// end (KillMode=process of systemd.kill(5)), and so do not end a runner.
-var lenient = []string{"cron", "crond", "cronie", "atd", "ssh", "sshd", "user"}
+// sparing lists the services at whose end systemd does not end the processes that they
+// have started (KillMode=process of systemd.kill(5)): a runner outlives them.
+var sparing = []string{"cron", "crond", "cronie", "atd", "ssh", "sshd", "user"}
 
-// endsWith returns the unit in a text of /proc/PID/cgroup if it is a service all of
-// whose processes systemd ends with it, else "".
-func endsWith(groups string) string {
+// endingService returns the unit in groups, a text of /proc/PID/cgroup, if it is a service
+// at whose end systemd ends all its processes; otherwise "".
+func endingService(groups string) string {
 	for line := range strings.Lines(groups) {
 		_, group, ok := strings.Cut(line, ":")
 		kind, path, ok2 := strings.Cut(strings.TrimSpace(group), ":")
@@ -176,7 +177,7 @@ func endsWith(groups string) string {
 		unit := path[strings.LastIndexByte(path, '/')+1:]
 		name, service := strings.CutSuffix(unit, ".service")
 		name, _, _ = strings.Cut(name, "@")
-		if service && !slices.Contains(lenient, name) {
+		if service && !slices.Contains(sparing, name) {
 			return unit
 		}
 	}

@@ -4,9 +4,9 @@ package process
 
 import "testing"
 
-// TestEndsWith tells services that take a runner with them from those that do
-// not, and from scopes and containers.
-func TestEndsWith(t *testing.T) {
+// TestEndingService tells services at whose end systemd ends a runner from those that
+// spare a runner, and from scopes and containers.
+func TestEndingService(t *testing.T) {
 	for groups, want := range map[string]string{
 		"0::/system.slice/backup.service\n":                                         "backup.service",
 		"12:pids:/x\n1:name=systemd:/system.slice/php8.2-fpm.service\n0::/\n":       "php8.2-fpm.service",
@@ -20,7 +20,7 @@ func TestEndsWith(t *testing.T) {
 		"":                                                                          "",
 		"0":                                                                         "",
 	} {
-		if got := endsWith(groups); got != want {
+		if got := endingService(groups); got != want {
 			t.Errorf("%q: %q, want %q", groups, got, want)
 		}
 	}

@@ -12,15 +12,15 @@ import (
 // ErrNotRegular is the error of OpenRegular and Regular for a FIFO, a folder or a device.
 var ErrNotRegular = errors.New("not a regular file")
 
-// OpenRegular opens the regular file at path for reading. A FIFO in its place does
-// not block the opening, and a file of another kind is not read, which might never end:
-// the error is ErrNotRegular, else an *fs.PathError.
+// OpenRegular opens the regular file at path for reading. For a FIFO, a folder or a device
+// the error is ErrNotRegular: a FIFO would block, and a device may have no end. Any other
+// error is an *fs.PathError.
 func OpenRegular(path string) (*os.File, error) {
 	return Regular(os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0))
 }
 
-// Regular returns f, which has been opened with O_NONBLOCK, if it is a regular file;
-// else it closes f. err is that of the opening.
+// Regular takes the results of an os.OpenFile with O_NONBLOCK. It returns f if f is a
+// regular file; otherwise it closes f, and the error is ErrNotRegular, or err.
 func Regular(f *os.File, err error) (*os.File, error) {
 	if err != nil {
 		return nil, err
@@ -36,17 +36,17 @@ func Regular(f *os.File, err error) (*os.File, error) {
 	return f, nil
 }
 
-// Replace replaces the file at path by text, or makes it, so that at every moment the
-// old or the new one is there and whole; when Replace returns, the new one survives a
-// crash. A file that is there keeps its owner and group where this process may give them.
-// The mode 0 is that of a secret: 0600, and 0640 if the file's group could read it.
-// pattern (os.CreateTemp) names the file while it is written.
+// Replace replaces the file at path by one with text, or creates it. At every moment either
+// the old or the new file is there, and whole; when Replace returns nil, the new file
+// survives a crash. The new file has the owner and the group of the old one if this process
+// may set them. Mode 0 stands for the mode of a secret: 0600, but 0640 if the group could
+// read the old file. The file that is written first has a name by pattern (os.CreateTemp).
 func Replace(path, pattern string, text []byte, mode fs.FileMode) error {
 	f, err := os.CreateTemp(filepath.Dir(path), pattern) // 0600
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name()) // fails once it is renamed
+	defer os.Remove(f.Name()) // does nothing after the Rename below
 	_, err = f.Write(text)
 	if old, statErr := os.Stat(path); statErr == nil {
 		LikeFile(f, old)
@@ -63,8 +63,8 @@ func Replace(path, pattern string, text []byte, mode fs.FileMode) error {
 	return SyncFolder(filepath.Dir(path))
 }
 
-// SyncFolder makes what came and went in folder survive a crash. Windows has no
-// such call and needs none.
+// SyncFolder makes the entries of folder survive a crash: new, renamed and removed files.
+// Windows has no call for this, and needs none.
 func SyncFolder(folder string) error {
 	if runtime.GOOS == "windows" {
 		return nil
@@ -76,15 +76,15 @@ func SyncFolder(folder string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// A LogFile is a file that lines are added to. Each goes into the file that has the
-// name then, which logrotate may have renamed or removed meanwhile.
+// A LogFile is a file to which lines are added. Each line goes into the file that is at
+// path when the line is written: logrotate may have renamed or removed the earlier file.
 type LogFile struct {
 	path string
 	file *os.File
 }
 
-// OpenLog opens a file to append lines to, and makes it if there is none, for
-// the user alone. It does not wait, not even for the reader of a FIFO.
+// OpenLog opens the file at path to append lines, or creates it with mode 0600. It does
+// not wait, not even for the reader of a FIFO.
 func OpenLog(path string) (*LogFile, error) {
 	file, err := openLog(path)
 	if err != nil {
@@ -93,7 +93,8 @@ func OpenLog(path string) (*LogFile, error) {
 	return &LogFile{path, file}, nil
 }
 
-// Write opens the path anew. If it cannot, the text still goes into the old file.
+// Write opens path anew and adds text. If path cannot be opened, the text goes into the
+// file that is open already.
 func (l *LogFile) Write(text []byte) (int, error) {
 	if file, err := openLog(l.path); err == nil {
 		l.file.Close()

@@ -16,8 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hasCapabilities reports whether the file at path gives rights to those who run it
-// (setcap(8)). Ambient capabilities, which a service hands on, do not count.
+// hasCapabilities reports whether the file at path gives capabilities to whoever runs it
+// (setcap(8)). Ambient capabilities, which a process inherits from a service, do not count.
 func hasCapabilities(path string) bool {
 	n, err := unix.Getxattr(path, "security.capability", nil)
 	return n > 0 || err == unix.ERANGE
@@ -38,14 +38,14 @@ func secureExec() bool {
 	return false
 }
 
-// undumpable keeps other processes of the user out of our memory. A filter of system
-// calls may forbid it.
+// undumpable keeps other processes of the user from reading our memory. The error is that
+// of prctl(2), which a filter of system calls (seccomp) may forbid.
 var undumpable = func() error { return unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) }
 
-// newKeyring gives this thread, and what it starts, a session keyring without a
-// key. A kernel without keyrings has no key to hide.
+// newKeyring gives this thread, and the processes that it starts, an empty session
+// keyring. It returns nil if the kernel has no keyrings: there is no key to hide.
 func newKeyring() error {
-	// Not KeyctlJoinSessionKeyring, which cannot say that the keyring is to have no name.
+	// KeyctlJoinSessionKeyring cannot be used: it cannot ask for a keyring without a name.
 	_, err := unix.KeyctlInt(unix.KEYCTL_JOIN_SESSION_KEYRING, 0, 0, 0, 0)
 	if err == nil || errors.Is(err, unix.ENOSYS) {
 		return nil
@@ -53,10 +53,11 @@ func newKeyring() error {
 	return fmt.Errorf("their processes cannot be kept from root's session keyring: keyctl: %w", err)
 }
 
-// limitMemory lets this process have childMemory more than it has now; its commands
-// too if forGood is set, else they get the limit that was there before. Where the system
-// does not say how much it has, only Go's own limit holds; an error says that a limit
-// was refused.
+// limitMemory limits the address space of this process to childMemory more than it has
+// now. With forGood the limit also holds for the programs that we start; without it they
+// get the earlier limit (liftLimit). If the system does not say how much memory this
+// process has, there is only the limit of the Go runtime, and the error is nil. An error
+// says that the system refused the limit.
 func limitMemory(forGood bool) error {
 	text, err := os.ReadFile("/proc/self/statm")
 	pages, _, _ := strings.Cut(string(text), " ")
@@ -74,24 +75,24 @@ func limitMemory(forGood bool) error {
 		return err
 	}
 	if !forGood {
-		memory = &ceiling{ordinary: limit, lowered: lowered}
+		memory = &addressLimit{ordinary: limit, lowered: lowered}
 	}
 	return nil
 }
 
-// A ceiling is a limit of the address space that this process has set itself (lowered), in
-// place of the one that it was started with (ordinary).
-type ceiling struct {
+// An addressLimit has the limit of the address space that this process was started with
+// (ordinary), and the lower limit that it has set itself since (lowered).
+type addressLimit struct {
 	sync.Mutex
 	ordinary, lowered syscall.Rlimit
 }
 
-// memory is the ceiling that liftLimit lifts; nil if there is none.
-var memory *ceiling
+// memory has the limit that liftLimit lifts; nil: there is none.
+var memory *addressLimit
 
-// liftLimit gives this process the limit that it was started with, until lower is
-// called. Where the limit cannot be lifted, the smaller one stays; lowering it again
-// is always allowed.
+// liftLimit sets the limit that this process was started with; lower sets the lower limit
+// again, which is always allowed. If the system refuses to lift the limit, the lower limit
+// stays.
 func liftLimit() (lower func()) {
 	if memory == nil {
 		return func() {}
@@ -112,9 +113,9 @@ func peerOf(fd int) (Peer, error) {
 	return Peer{UID: int(c.Uid), PID: int(c.Pid)}, nil
 }
 
-// wipe overwrites a variable in the block of memory that the kernel shows as
-// /proc/PID/environ. (The Go runtime has a copy of its own.) Where the kernel does not
-// let a process do that to itself, the block stays as it is.
+// wipe overwrites the variable name in the memory that the kernel shows as
+// /proc/PID/environ. (The Go runtime has a copy of its own.) If the kernel does not let
+// this process write its own memory, the variable stays there.
 func wipe(name string) {
 	begin, end := environBlock()
 	if begin == 0 || end <= begin {
@@ -142,12 +143,12 @@ func wipe(name string) {
 	}
 }
 
-// environBlock returns where the block begins and ends (proc_pid_stat(5), fields 50
-// and 51); zeros if the kernel does not say.
+// environBlock returns the addresses at which the environment begins and ends
+// (proc_pid_stat(5), fields 50 and 51); zeros if the kernel does not say.
 func environBlock() (begin, end uintptr) {
 	stat, err := os.ReadFile("/proc/self/stat")
 	_, rest, found := strings.Cut(string(stat[strings.LastIndexByte(string(stat), ')')+1:]), " ")
-	fields := strings.Fields(rest) // from the third
+	fields := strings.Fields(rest) // fields[0] is field 3, the state
 	if err != nil || !found || len(fields) < 49 {
 		return 0, 0
 	}
@@ -159,9 +160,9 @@ func environBlock() (begin, end uintptr) {
 	return uintptr(a), uintptr(b)
 }
 
-// aclOf reports whether the open file f has an access control list that names
-// more than its owner and its group. If there is one, the group's bits of the mode
-// are the most that anybody in the list may do.
+// aclOf reports whether the open file f has an access control list that names more than
+// its owner and its group. With a list, the group's bits of the mode are not the rights of
+// the group, but the most that anybody in the list may do.
 func aclOf(f *os.File) bool {
 	return hasACL(func(name string, to []byte) (int, error) { return unix.Fgetxattr(int(f.Fd()), name, to) })
 }
@@ -170,8 +171,8 @@ func aclAt(path string) bool {
 	return hasACL(func(name string, to []byte) (int, error) { return unix.Lgetxattr(path, name, to) })
 }
 
-// hasACL asks for each kind of list. Of the POSIX kind the kernel keeps no list that
-// says no more than the mode does, but on NFS there always is a list.
+// hasACL asks for each kind of list. The kernel keeps a POSIX list only if it says more
+// than the mode. On NFS there always is a list, so hasACL reads that list.
 func hasACL(get func(name string, to []byte) (int, error)) bool {
 	for _, name := range []string{"system.posix_acl_access", "system.richacl"} {
 		if n, err := get(name, nil); n > 0 || err == unix.ERANGE {
@@ -183,8 +184,9 @@ func hasACL(get func(name string, to []byte) (int, error)) bool {
 	return err == unix.ERANGE || n > 0 && namesMore(list[:n])
 }
 
-// namesMore reports whether a list of NFS (RFC 7530, section 6) gives a right to
-// somebody besides the owner, the group and everybody, whom the mode has.
+// namesMore reports whether a list of NFS (RFC 7530, section 6) gives a right to somebody
+// other than the owner, the group and everybody: these three are in the mode as well. A
+// list that breaks off counts as true.
 func namesMore(list []byte) bool {
 	word := func() uint32 {
 		if len(list) < 4 {
@@ -210,16 +212,15 @@ func namesMore(list []byte) bool {
 	return false
 }
 
-// readOnly reports whether nobody can write in folder because it is on a
-// read-only mount.
+// readOnly reports whether folder is on a read-only mount, so that nobody can write in it.
 func readOnly(folder string) bool {
 	var st unix.Statfs_t
 	return unix.Statfs(folder, &st) == nil && st.Flags&unix.ST_RDONLY != 0
 }
 
-// IsMountPoint reports whether something is mounted at path itself: containers
-// do that with a single file, which can be written to, but not replaced. Before
-// Linux 5.8, and elsewhere, that is not known.
+// IsMountPoint reports whether something is mounted at path itself. Containers mount
+// single files: such a file can be written, but not replaced. The result is false if the
+// kernel does not say, as before Linux 5.8 and on other systems.
 func IsMountPoint(path string) bool {
 	var st unix.Statx_t
 	err := unix.Statx(unix.AT_FDCWD, path, unix.AT_SYMLINK_NOFOLLOW, 0, &st)

@@ -52,7 +52,7 @@ func TestAccessControlList(t *testing.T) {
 	if err := TrustProgram(path); err == nil {
 		t.Error("a program")
 	}
-	if err := os.Chmod(path, 0o640); err != nil { // which makes the list's rights smaller
+	if err := os.Chmod(path, 0o640); err != nil { // this lowers the rights of the list
 		t.Fatal(err)
 	}
 	if err := Trust(f, path); err != nil {

@@ -4,7 +4,7 @@ package process
 
 import "os"
 
-// What only Linux has. Elsewhere there is nothing to ask for, and nothing to do.
+// The stubs for linux.go.
 
 func hasCapabilities(string) bool { return false }
 func secureExec() bool            { return false }

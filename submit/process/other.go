@@ -13,9 +13,9 @@ import (
 	"time"
 )
 
-// Systems that are not Unix have no rights of users that are judged here, no signals
-// that end a process for a write, no groups of processes to kill, no sockets that were
-// opened for us, and no process that is started to outlive us.
+// The stubs for systems that are not Unix. On these systems this package does not judge
+// access rights; there is no SIGPIPE, no process group to kill and no socket of systemd's,
+// and no process is started in the background.
 
 func CatchSignals() {}
 
@@ -37,7 +37,7 @@ func ListenUnix(path string) (net.Listener, error) { return net.Listen("unix", p
 
 func SocketOf(*os.File) SocketKind { return NoSocket }
 
-func Left(net.Conn) bool { return false }
+func PeerClosed(net.Conn) bool { return false }
 
 func Start(...string) (ended <-chan struct{}, err error) { return nil, errors.ErrUnsupported }
 
@@ -56,7 +56,7 @@ func TrustPrivate(path, _ string) (loose, err error) {
 	return nil, err
 }
 
-func TrustAll(string) error { return nil }
+func OthersCanRead(string) error { return nil }
 
 func TrustWay(string) error { return nil }
 

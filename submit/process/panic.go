@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// PanicPlace returns, in a function that recovers, the function and the line in which
-// the panic began, as pkg.Function:LINE, without any of its data.
+// PanicPlace returns where a panic began, as pkg.Function:LINE, without any data of the
+// panic. Only the deferred function that recovers may call it.
 func PanicPlace() string {
 	pcs := make([]uintptr, 64)
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(1, pcs)])
@@ -24,8 +24,8 @@ func PanicPlace() string {
 	}
 }
 
-// Guarded runs f, and returns a panic of f as an error. In a goroutine of its own, a bug
-// that one message meets would else end the whole process.
+// Guarded runs f, and returns a panic of f as an error. Without it, a bug that one message
+// meets in a goroutine would end the whole process.
 func Guarded(f func()) (err error) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -13,18 +13,19 @@ import (
 	"strings"
 )
 
-// A Peer is the process at the other end of a connection within this machine,
-// as it was when it connected. The zero Peer stands for nobody: no client has PID 0.
+// A Peer is the process at the other end of a connection within this machine, at the
+// moment when it connected. The zero Peer stands for nobody: no client has PID 0.
 type Peer struct {
 	UID int
-	PID int // -1 where the system does not say; by now the process may be gone, or the PID another's
+	PID int // -1: the system does not say; the process may have ended, and another may have its PID
 }
 
-// noPID is the PID where the system does not say. With it a Peer of uid 0 is not the
-// zero Peer.
+// noPID is the PID if the system does not say which. It is not 0, so that a Peer of uid 0
+// is never the zero Peer.
 const noPID = -1
 
-// Program returns the program that the peer runs, or "" where the system does not say.
+// Program returns the path, or only the name, of the program that the peer runs; "": the
+// system does not say.
 func (p Peer) Program() string {
 	if p.PID <= 0 {
 		return ""
@@ -32,18 +33,19 @@ func (p Peer) Program() string {
 	return program(p.PID)
 }
 
-// A SocketKind is what SocketOf tells apart.
+// A SocketKind is the result of SocketOf.
 type SocketKind uint8
 
 // The kinds of sockets.
 const (
-	NoSocket       SocketKind = iota // also an unnamed pair of Unix sockets, which sshd makes in place of a pipe
-	NamedSocket                      // a Unix socket with a path, or any other kind but:
+	NoSocket       SocketKind = iota // no socket, or one of an unnamed pair of Unix sockets: sshd uses such a pair as a pipe
+	NamedSocket                      // a Unix socket with a path, or a socket of any other family
 	InternetSocket                   // IPv4 or IPv6
 )
 
-// PeerOf returns the process that has connected to a Unix socket, where the system says
-// which: Linux (SO_PEERCRED), and without the PID Darwin and FreeBSD (LOCAL_PEERCRED).
+// PeerOf returns the process that has connected to a Unix socket: on Linux (SO_PEERCRED),
+// and without the PID on Darwin and FreeBSD (LOCAL_PEERCRED). On other systems the error
+// is errors.ErrUnsupported.
 func PeerOf(conn *net.UnixConn) (peer Peer, err error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
@@ -53,26 +55,25 @@ func PeerOf(conn *net.UnixConn) (peer Peer, err error) {
 	return peer, errors.Join(controlErr, err)
 }
 
-// The kernel's tables of TCP sockets (proc(5)). They cover the network
-// namespace of the reader.
+// tcpTables are the kernel's tables of the TCP sockets (proc(5)) in our network namespace.
 var tcpTables = [...]string{"/proc/self/net/tcp", "/proc/self/net/tcp6"}
 
-// A tcpSocket is one line of a table.
+// A tcpSocket is one line of a table of tcpTables.
 type tcpSocket struct {
 	local, remote netip.AddrPort
 	state         uint64
 	uid           int
 }
 
-// The states that matter here (include/net/tcp_states.h).
+// Two of the states of a TCP socket (include/net/tcp_states.h).
 const (
 	tcpEstablished = 1
 	tcpListen      = 10
 )
 
-// PeerOfTCP returns the user (and no PID) whose process is at the other end of a
-// connection within this machine. Linux tells, for sockets of the same network
-// namespace; elsewhere the error is errors.ErrUnsupported.
+// PeerOfTCP returns the uid, without the PID, of the process at the other end of a TCP
+// connection within this machine. Linux knows the uid if both ends are in the same network
+// namespace. On other systems the error is errors.ErrUnsupported.
 func PeerOfTCP(conn net.Conn) (Peer, error) {
 	near, far, err := ends(conn)
 	if err != nil {
@@ -90,10 +91,10 @@ func PeerOfTCP(conn net.Conn) (Peer, error) {
 	return Peer{}, errors.New("the client's socket is not in the kernel's table")
 }
 
-// ServersOf returns the users who serve a TCP address of this machine, on the systems
-// of PeerOfTCP: the one who listens there and, if from is valid, the one who has accepted
-// the connection from that address. (The listener may be gone since it accepted the
-// connection.) The connection must have been accepted: until then the kernel calls it root's.
+// ServersOf returns the uids of the processes that serve a TCP address of this machine, on
+// the systems of PeerOfTCP: the uid of the listener and, if from is valid, the uid of the
+// process that has accepted the connection from this address. (The listener may have ended
+// since.) Call it after the server has accepted: until then the kernel names root.
 func ServersOf(address, from netip.AddrPort) (uids []int, err error) {
 	address, from = plain(address), plain(from)
 	sockets, err := tcpSockets()
@@ -113,7 +114,8 @@ func ServersOf(address, from netip.AddrPort) (uids []int, err error) {
 	return uids, nil
 }
 
-// plain writes an address as the table has it.
+// plain returns an address in the form of the kernel's table: without a zone, and IPv4
+// rather than IPv4-mapped IPv6.
 func plain(a netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())
 }
@@ -127,8 +129,8 @@ func ends(conn net.Conn) (near, far netip.AddrPort, err error) {
 	return plain(a.AddrPort()), plain(b.AddrPort()), nil
 }
 
-// tcpSockets returns the sockets of all tables. A table that is not there counts as
-// empty, as without IPv6; if there is no table at all, that is an error.
+// tcpSockets returns the sockets of all tables. One table may be missing (without IPv6
+// there is no tcp6); if all are missing, there is an error.
 func tcpSockets() (sockets []tcpSocket, err error) {
 	if runtime.GOOS != "linux" {
 		return nil, errors.ErrUnsupported
@@ -174,8 +176,8 @@ func parseTCPLine(line string) (s tcpSocket, err error) {
 	return s, errors.Join(errs[:]...)
 }
 
-// parseTCPAddress reads an address, whose octets the kernel writes as numbers
-// of 32 bits in the machine's order, and a port.
+// parseTCPAddress reads an address and a port in hexadecimal. The kernel writes the
+// address as numbers of 32 bits in the byte order of the machine.
 func parseTCPAddress(text string) (netip.AddrPort, error) {
 	address, port, _ := strings.Cut(text, ":")
 	octets, err := hex.DecodeString(address)

@@ -1,29 +1,29 @@
-// Package process makes this process safe to run, whoever started it, judges what
-// surrounds it, and holds all that differs between operating systems. It knows nothing
-// of mail, accounts or queues.
+// Package process makes this process safe to run, whoever started it; judges files,
+// folders, users and other processes; and holds all code that differs between operating
+// systems. It knows nothing of mail, accounts or queues.
 //
 //	file     holds                                             so that
-//	process  TakeVariable                                      nobody inherits a secret in a variable
-//	         Command, StartCommand, RunCommand                 nothing of a command is left when its time is over
-//	unix     Harden: core dumps, ptrace                        a secret in memory stays there
-//	         Harden: set-uid, set-gid, capabilities            it does nothing with rights that its caller has not
+//	process  TakeVariable                                      no program inherits a secret in a variable
+//	         Command, StartCommand, RunCommand                 no process of a command stays after its time
+//	unix     Harden: core dumps, ptrace                        no other process can read a secret in memory
+//	         Harden: set-uid, set-gid, capabilities            we do nothing with rights that our caller does not have
 //	         CatchSignals: SIGPIPE, SIGXFSZ                    they become errors of the write that caused them
-//	         CatchSignals: SIGQUIT                             it ends the process as SIGTERM does, without a dump
+//	         CatchSignals: SIGQUIT                             the process ends as by SIGTERM, without a dump
 //	         locks; sockets; the system's log
 //	signal   Interruptible: SIGINT, SIGTERM, SIGHUP            they end a context
 //	terminal Ask, AskSecret, Stdin                             a signal at a prompt is an error, the echo comes back
-//	panic    Guarded                                           a bug in one message's work does not end the others'
+//	panic    Guarded                                           a bug that one message meets does not stop the others
 //	argv     Argv: words of a command                          no shell is run
 //	file     OpenRegular; Replace; LogFile                     no FIFO blocks us, no crash leaves half a file
-//	trust    Trust and its kin: files of others                they are judged before they are believed
+//	trust    Trust, TrustSecret, …: access rights of files     we do not believe a file that others could write
 //	peer     PeerOf, ServersOf: the other end of a connection
 //	user     users by number
-//	detach   Start: a process that outlives us                 it has nothing of ours
+//	detach   Start: a process that outlives us                 it has no descriptor and no terminal of ours
 //	child    Child, Become: a process that becomes a user      the user cannot trace it
-//	linux, bsd; nolinux, nopeer, other                         what only some systems have; stubs for the rest
+//	linux, bsd; nolinux, nopeer, other                         calls that only some systems have; stubs for the others
 //
-// Errors: plain sentences, which the caller gives their kind; Stopped, ExitError,
-// ErrNotRegular and errors.ErrUnsupported can be told apart.
+// Errors have no status.Kind: the caller adds it. Stopped, ExitError, ErrNotRegular and
+// errors.ErrUnsupported can be told apart.
 package process
 
 import (
@@ -39,28 +39,29 @@ import (
 
 // Hardened is what Harden has found and done.
 type Hardened struct {
-	// Raised says that the process has rights that its caller has not, or that its file
-	// gives it: it must do nothing then.
+	// Raised says that the process has rights that its caller does not have (set-uid,
+	// set-gid), or that its file gives (capabilities): it must do nothing.
 	Raised bool
 
-	// Unsure says that the kernel does not let the caller steer the process (AT_SECURE), as
-	// where SELinux or AppArmor gives the process another domain: the variables that would
-	// steer it have been removed from the environment.
+	// Unsure says that the kernel does not trust the caller to steer the process (AT_SECURE),
+	// for example because SELinux or AppArmor gives the process another domain. Harden has
+	// removed the variables that say where secrets are from the environment.
 	Unsure bool
 
-	// Exposed says why others could read our memory, in a core dump or at once.
+	// Exposed says why others could read our memory, directly or in a core dump; nil: they
+	// cannot.
 	Exposed error
 }
 
-// taken holds the variables that TakeVariable has taken out of the environment.
+// taken holds the variables that TakeVariable has removed from the environment.
 var taken = struct {
 	sync.Mutex
 	values map[string]string
 }{values: make(map[string]string)}
 
-// TakeVariable returns a variable of the environment that holds a secret, and removes
-// it: of the programs that this process starts only that of Start gets it, and on Linux
-// nobody sees it in the environment of this process any more.
+// TakeVariable returns a variable of the environment that holds a secret, and removes the
+// variable: of the programs that we start, only the one of Start gets it, and on Linux
+// nobody sees it in /proc/PID/environ any more. ok reports whether the variable was there.
 func TakeVariable(name string) (value string, ok bool) {
 	taken.Lock()
 	defer taken.Unlock()
@@ -77,13 +78,13 @@ func TakeVariable(name string) (value string, ok bool) {
 type Child struct {
 	UID    int
 	Args   []string      // the words after --queue-as=UID
-	Errors bool          // whether its stderr is part of its output
-	Limit  time.Duration // how long it may take
-	Grace  time.Duration // from SIGTERM, at the limit or at the end of the context, to SIGKILL
+	Errors bool          // the output of the Child has its stderr as well as its stdout
+	Limit  time.Duration // how long the Child may run before it gets SIGTERM
+	Grace  time.Duration // the time from SIGTERM to SIGKILL
 }
 
-// An ExitError is how a Child ended.
-type ExitError struct{ Code int } // -1: by a signal
+// An ExitError says that a Child ended with the exit status Code; -1: by a signal.
+type ExitError struct{ Code int }
 
 func (e ExitError) Error() string {
 	if e.Code < 0 {
@@ -92,10 +93,11 @@ func (e ExitError) Error() string {
 	return fmt.Sprintf("exit status %d", e.Code)
 }
 
-// Command returns the command of argv, which has at least a program. When ctx ends, the
-// command is killed with all that it has started; but only itself if it shares the process
-// group of this process, to ask something at the terminal. Once the command has ended,
-// Wait waits a second for what it left running, which may hold its output open.
+// Command returns the command of argv, which has at least one word. When ctx ends, the
+// command is killed together with its process group. With share the command is in the
+// process group of this process, so that it can ask at the terminal, and is killed alone.
+// If a process that the command has started keeps the output open, Wait returns a second
+// after the end of the command.
 func Command(ctx context.Context, argv []string, share bool) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.WaitDelay = time.Second
@@ -105,8 +107,8 @@ func Command(ctx context.Context, argv []string, share bool) *exec.Cmd {
 	return cmd
 }
 
-// StartCommand starts cmd with the limits that this process was started with, where
-// Become has set others.
+// StartCommand starts cmd. If Become has set lower limits, cmd has the limits that this
+// process was started with.
 func StartCommand(cmd *exec.Cmd) error {
 	defer liftLimit()()
 	err := cmd.Start()
@@ -124,11 +126,11 @@ func RunCommand(cmd *exec.Cmd) error {
 	return cmd.Wait()
 }
 
-// Caller returns the program that has started this process, or "" where the system
-// does not say.
+// Caller returns the path, or only the name, of the program that has started this process;
+// "": the system does not say.
 func Caller() string { return program(os.Getppid()) }
 
-// program returns the program of a process, where there is a /proc.
+// program returns the program of a process, as /proc/PID says: exe, otherwise comm.
 func program(pid int) string {
 	folder := fmt.Sprintf("/proc/%d/", pid)
 	if exe, err := os.Readlink(folder + "exe"); err == nil {

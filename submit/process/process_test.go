@@ -9,7 +9,7 @@ import (
 
 func TestTakeVariable(t *testing.T) {
 	t.Setenv("SENDOFF_TEST_TAKEN", "a=b\nc")
-	for range 2 { // the second time it is remembered
+	for range 2 { // the second value comes from taken
 		if value, ok := TakeVariable("SENDOFF_TEST_TAKEN"); value != "a=b\nc" || !ok {
 			t.Errorf("got %q, %v", value, ok)
 		}

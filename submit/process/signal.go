@@ -7,15 +7,15 @@ import (
 	"syscall"
 )
 
-// A Stopped is the cause of a context that a signal ended.
+// Stopped is the cause of a context, and the error of a read, that a signal has ended.
 type Stopped struct{ Signal os.Signal }
 
 func (s Stopped) Error() string { return "stopped by a signal (" + s.Signal.String() + ")" }
 
-// Interruptible returns a context that the first SIGINT, SIGTERM or SIGHUP
-// ends, after first was called with the cause, which is a Stopped. A SIGINT or SIGHUP
-// that the caller has ignored (nohup, a job in the background) stays ignored. An ignored
-// SIGTERM does not: the Go runtime takes it over before main.
+// Interruptible returns a context that the first SIGINT, SIGTERM or SIGHUP ends. Before
+// that, first is called with the cause of the context, a Stopped. A SIGINT or SIGHUP
+// that our caller has ignored (nohup, a job in the background) stays ignored. SIGTERM
+// ends the context even if it was ignored: the Go runtime takes it over before main.
 func Interruptible(first func(cause error)) context.Context {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	c := endings()
@@ -27,7 +27,7 @@ func Interruptible(first func(cause error)) context.Context {
 	return ctx
 }
 
-// endings returns a channel of these three signals, but for the ignored ones.
+// endings returns a channel of SIGINT, SIGTERM and SIGHUP, without those that are ignored.
 func endings() chan os.Signal {
 	c := make(chan os.Signal, 1)
 	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {

@@ -12,25 +12,25 @@ import (
 	"golang.org/x/term"
 )
 
-// IsTerminal reports whether f is a terminal, with a person at it.
+// IsTerminal reports whether f is a terminal.
 func IsTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
-// maxTyped is the longest line that is read, in octets: more than anybody types, or
-// stores as a secret.
+// maxTyped is the length of the longest line that Ask and AskSecret read, in octets: more
+// than anybody types, and longer than any token.
 const maxTyped = 1 << 17
 
-// Stdin is standard input. A signal ends a read of it, which returns Stopped.
+// Stdin is standard input. A SIGINT, SIGTERM or SIGHUP ends a Read with the error Stopped.
 type Stdin struct{}
 
 func (Stdin) Read(b []byte) (int, error) {
-	buffer := make([]byte, len(b)) // the read may outlast the call
+	buffer := make([]byte, len(b)) // not b: after a signal the read goes on, and b belongs to the caller again
 	n, err := untilStopped(func() (int, error) { return os.Stdin.Read(buffer) })
 	return copy(b, buffer[:n]), err
 }
 
-// AskSecret reads one line from stdin, from a terminal after the prompt and without
-// echo, and returns it without its end. A signal at the prompt is returned as Stopped,
-// after the echo has been restored.
+// AskSecret reads one line from stdin, and returns it without its line end. At a terminal
+// it shows prompt first, and what is typed is not shown. If a signal arrives, the terminal
+// is restored, and the error is Stopped.
 func AskSecret(prompt string) (string, error) {
 	if !IsTerminal(os.Stdin) {
 		return untilStopped(readLine)
@@ -49,9 +49,9 @@ func AskSecret(prompt string) (string, error) {
 	return string(typed), err
 }
 
-// Ask reads one line from stdin, from a terminal after the prompt. The line is
-// returned without its end. A signal is returned as Stopped. A terminal gives its
-// lines up at 4095 octets, or 1023, so it is read as it is typed or pasted.
+// Ask reads one line from stdin, and returns it without its line end. At a terminal it
+// shows prompt first. If a signal arrives, the error is Stopped. The terminal is in raw
+// mode meanwhile: otherwise it would cut a pasted line at 4095 octets, or 1023.
 func Ask(prompt string) (string, error) {
 	if !IsTerminal(os.Stdin) {
 		return untilStopped(readLine)
@@ -66,7 +66,7 @@ func Ask(prompt string) (string, error) {
 	return line, errors.Join(err, term.Restore(in, before))
 }
 
-// The characters that a raw terminal sends for keys with a meaning.
+// The characters of the keys that end or edit a line in raw mode.
 const (
 	keyInterrupt = 'C' - '@'
 	keyEnd       = 'D' - '@'
@@ -75,8 +75,8 @@ const (
 	keyDelete    = 0x7f
 )
 
-// readTyped reads a line from a raw terminal, and shows it. Text that was pasted after
-// the end of the line is dropped.
+// readTyped reads a line from a raw terminal, and writes the characters to shown. It drops
+// text that was pasted after the end of the line.
 func readTyped(in io.Reader, shown io.Writer) (string, error) {
 	var line []rune
 	erase := func(n int) {
@@ -106,8 +106,8 @@ func readTyped(in io.Reader, shown io.Writer) (string, error) {
 	}
 }
 
-// untilStopped returns what do returns, or Stopped as soon as there is a signal; do may
-// go on after that.
+// untilStopped calls do in a goroutine and returns its results. If a signal arrives first,
+// the error is Stopped, and do goes on in the background.
 func untilStopped[T any](do func() (T, error)) (result T, err error) {
 	stop := endings()
 	defer signal.Stop(stop)

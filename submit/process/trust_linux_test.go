@@ -57,7 +57,7 @@ func TestTrustInNamespace(t *testing.T) {
 	cmd := exec.Command(program, "-test.run=^TestTrustInNamespace$")
 	cmd.Env = append(os.Environ(), namespaceVariable+"="+path)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER}
-	if uid == 0 { // who would be mapped
+	if uid == 0 { // root must not be in the namespace
 		uid = nobodys
 		chown(t, folder, uid, uid)
 		chown(t, path, uid, uid)
@@ -77,7 +77,7 @@ func TestTrustInNamespace(t *testing.T) {
 	}
 }
 
-// judge says whether root's files are root's here, and nobody else's are.
+// judge proves, inside the namespace, that the system's root counts as root.
 func judge(t *testing.T, path string) {
 	if unmapped() < 0 {
 		t.Fatal("root is mapped")

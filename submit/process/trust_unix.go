@@ -17,14 +17,13 @@ import (
 	"syscall"
 )
 
-// Trust judges the open file f, found at path, by who could have written it.
-// When it returns nil, only root and the user (the effective uid) could: the
-// file and each folder on the way to it, through every link, belongs to one of
-// the two and can be written by nobody else. A folder that is sticky and
-// root's is safe whoever may write in it, and so is one on a read-only mount.
-// Writing rights of a group count as the owner's alone if it is the owner's
-// private group. The error says what is wrong, and names a folder or link but
-// not f, whose name the caller puts before it.
+// Trust judges the open file f, found at path, by who could have written it. It returns
+// nil if only root and the user (the effective uid) could: the file, and each folder and
+// link on the way to it, belongs to one of these two, and nobody else can write it. There
+// are three exceptions: a sticky folder of root's and a folder on a read-only mount are
+// safe whoever has the right to write, and a group may write if it is the private group of
+// the owner. The error says what is wrong: it names a folder or a link, but not f, because
+// the caller puts the name of f before it.
 func Trust(f *os.File, path string) error {
 	info, err := f.Stat()
 	if err != nil {
@@ -50,9 +49,9 @@ func TrustWay(path string) error {
 	})
 }
 
-// TrustProgram judges the program at path, which root is to run for ever: the program
-// and each folder and link on the way to it must be root's, and nobody else can write
-// in them, or make the program anew when it has gone.
+// TrustProgram judges the program at path, which root's timer will run. It returns nil if
+// the program and each folder and link on the way to it belong to root, and nobody else
+// can write them: so nobody else can change the program, or replace it after its removal.
 func TrustProgram(path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -65,7 +64,7 @@ func TrustProgram(path string) error {
 		case uid != 0:
 			return fmt.Errorf("%s belongs to uid %d", name, uid)
 		case info.Mode()&fs.ModeSymlink != 0:
-		case mode&0o002 != 0, mode&0o020 != 0 && (aclAt(name) || !ofStore(info, gid)):
+		case mode&0o002 != 0, mode&0o020 != 0 && (aclAt(name) || !isInstallers(info, gid)):
 			return fmt.Errorf("others can write in %s (mode %04o)", name, mode)
 		}
 		return nil
@@ -73,20 +72,19 @@ func TrustProgram(path string) error {
 	return cmp.Or(judge(path, info), walk(path, judge))
 }
 
-// ofStore reports whether a folder may be written by its group gid, because that is
-// the group of those who install programs: the store of a package manager is sticky, and
-// other such folders have a group of the system's (on Debian, staff).
-func ofStore(info fs.FileInfo, gid int) bool {
+// isInstallers reports whether gid, the group of a file or folder, is trusted to install
+// programs: root's group; the group of a sticky folder, as package managers have for their
+// store; on Linux, for a folder, a group of the system's, such as staff on Debian.
+func isInstallers(info fs.FileInfo, gid int) bool {
 	const firstUsers, users = 1000, 100
 	return gid == 0 || info.IsDir() && (info.Mode()&fs.ModeSticky != 0 || runtime.GOOS == "linux" && gid < firstUsers && gid != users)
 }
 
-// TrustSecret judges the open file f, found at path, as one that holds a
-// secret. When it returns nil, f belongs to root or the user and nobody else
-// can write it, nor have they made a link on the way to it; and if it is the
-// user's own below home, nobody else can read it either. Elsewhere the reading rights
-// are the administrator's choice: the secrets of a container or a service are often
-// readable by all inside.
+// TrustSecret judges the open file f, found at path, which holds a secret. It returns nil
+// if f, and each link on the way to it, belongs to root or the user, and nobody else can
+// write f. If f belongs to the user and is below home, nobody else may be able to read it.
+// For other files the right to read is the administrator's choice: in a container, or for
+// a service, secrets are often readable by all users.
 func TrustSecret(f *os.File, path, home string) error {
 	info, err := f.Stat()
 	if err != nil {
@@ -105,8 +103,8 @@ func TrustSecret(f *os.File, path, home string) error {
 	return nil
 }
 
-// trustLinks judges the links on the way to path: the owner of a link chooses which
-// file path is.
+// trustLinks judges the links on the way to path: the owner of a link chooses the file
+// that path leads to.
 func trustLinks(path string) error {
 	return walk(path, func(name string, info fs.FileInfo) error {
 		if wrong := writable(info, false); info.Mode()&fs.ModeSymlink != 0 && wrong != "" {
@@ -116,9 +114,9 @@ func trustLinks(path string) error {
 	})
 }
 
-// TrustPrivate judges the file at path as TrustSecret does, and then its reading
-// rights wherever it is: loose says what is wrong with the reading rights alone. A
-// group may read a file of root's that is not below home.
+// TrustPrivate judges the file at path as TrustSecret does: the result is err. Then it
+// judges who can read the file, also outside home: loose says who else can. The group may
+// read a file of root's that is not below home.
 func TrustPrivate(path, home string) (loose, err error) {
 	f, err := OpenRegular(path)
 	if err != nil {
@@ -139,9 +137,9 @@ func TrustPrivate(path, home string) (loose, err error) {
 	return private(info, aclOf(f)), nil
 }
 
-// TrustAll says what keeps others than the owner and the group from reading the
-// file at path: its own access rights, or those of a folder on the way to it.
-func TrustAll(path string) error {
+// OthersCanRead returns nil if the mode of the file at path, and the modes of all folders
+// on the way to it, let everybody read the file; otherwise it says which mode does not.
+func OthersCanRead(path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
 		return err
@@ -157,7 +155,7 @@ func TrustAll(path string) error {
 	})
 }
 
-// private returns an error if others than root and the owner can read the file of info.
+// private returns an error if somebody besides root and the owner can read the file of info.
 func private(info fs.FileInfo, acl bool) error {
 	uid, gid := owner(info)
 	mode := info.Mode().Perm()
@@ -167,11 +165,11 @@ func private(info fs.FileInfo, acl bool) error {
 	return nil
 }
 
-// writable says who besides root and the user can write the file of info, or "".
+// writable says who besides root and the user can write the file of info; "": nobody.
 func writable(info fs.FileInfo, acl bool) string {
 	uid, gid := owner(info)
 	mode := info.Mode().Perm()
-	isLink := info.Mode()&fs.ModeSymlink != 0 // whose own mode means nothing
+	isLink := info.Mode()&fs.ModeSymlink != 0 // the mode of a link has no meaning
 	switch {
 	case uid != 0 && uid != os.Geteuid():
 		return fmt.Sprintf("it belongs to uid %d, neither root nor the user (mode %04o)", uid, mode)
@@ -187,10 +185,10 @@ func writable(info fs.FileInfo, acl bool) string {
 	return ""
 }
 
-// privateGroup reports whether gid is the group that has the owner as its only
-// member, as most systems make one for each user. Members cannot be listed
-// everywhere, so it goes by the custom: the owner's primary group, of the
-// owner's name; where names are not to be had, of the owner's number.
+// privateGroup reports whether the owner is the only member of the group gid: most systems
+// make such a group for each user. Not every system can list the members of a group, so
+// the name decides: it is the owner's primary group and has the owner's name. If the
+// system knows no names, the group has the owner's number.
 func privateGroup(uid, gid int) bool {
 	o, errOwner := user.LookupId(strconv.Itoa(uid))
 	g, errGroup := user.LookupGroupId(strconv.Itoa(gid))
@@ -200,9 +198,9 @@ func privateGroup(uid, gid int) bool {
 	return o.Gid == g.Gid && o.Username == g.Name
 }
 
-// owner returns the owner and the group of the file of info. The overflow uid counts
-// as root's where root has no other (see unmapped): its files are judged by their mode
-// like root's, and nobody inside the user namespace can change that mode.
+// owner returns the owner and the group of the file of info. If root's files have the
+// overflow uid (see unmapped), owner returns 0 for that uid. This is safe: nobody inside
+// the user namespace can change the mode of these files.
 func owner(info fs.FileInfo) (uid, gid int) {
 	st := info.Sys().(*syscall.Stat_t)
 	uid, gid = int(st.Uid), int(st.Gid)
@@ -212,16 +210,17 @@ func owner(info fs.FileInfo) (uid, gid int) {
 	return uid, gid
 }
 
-// unmapped is the uid that stands for root here: in a user namespace without the
-// root of the system, as a sandbox or an unprivileged container makes one, root's
-// files have the overflow uid. It is -1 where only 0 is root.
+// unmapped returns the overflow uid if root's files have it: in a user namespace that does
+// not map the system's root, as in a sandbox or an unprivileged container. Otherwise it
+// returns -1: only uid 0 is root.
 var unmapped = sync.OnceValue(func() int {
 	uids, _ := os.ReadFile("/proc/self/uid_map")
 	overflow, _ := os.ReadFile("/proc/sys/kernel/overflowuid")
 	return rootIn(string(uids), string(overflow))
 })
 
-// rootIn is unmapped for the texts of the two files (user_namespaces(7)).
+// rootIn returns the result of unmapped, for the texts of uid_map and overflowuid
+// (user_namespaces(7)).
 func rootIn(uids, overflow string) int {
 	for line := range strings.Lines(uids) {
 		if words := strings.Fields(line); len(words) != 3 || words[1] == "0" {
@@ -242,24 +241,24 @@ func below(path, folder string) bool {
 	if errPath != nil || errFolder != nil || folder == "/" {
 		return false
 	}
-	below, err := filepath.Rel(folder, path)
-	return err == nil && filepath.IsLocal(below)
+	relative, err := filepath.Rel(folder, path)
+	return err == nil && filepath.IsLocal(relative)
 }
 
-// maxLinks bounds the links that walk follows, as the kernel's limit does.
+// maxLinks is how many links walk follows at most; the kernel's limit is the same.
 const maxLinks = 40
 
-// walk calls judge for every folder and link that the kernel goes through to
-// open path: what decides which file that is.
+// walk calls judge for every folder and link that the kernel goes through to open path.
+// Whoever can change one of them can make path another file.
 func walk(path string, judge func(name string, info fs.FileInfo) error) error {
-	if !filepath.IsAbs(path) { // and no Abs, which takes link/.. for the folder of the link
+	if !filepath.IsAbs(path) { // filepath.Abs would remove "link/..", but the kernel follows the link first
 		folder, err := os.Getwd()
 		if err != nil {
 			return err
 		}
 		path = folder + "/" + path
 	}
-	here, left, links := "/", strings.Split(path, "/"), 0
+	here, rest, links := "/", strings.Split(path, "/"), 0
 	for {
 		info, err := os.Lstat(here)
 		if err != nil {
@@ -279,22 +278,22 @@ func walk(path string, judge func(name string, info fs.FileInfo) error) error {
 			if err != nil {
 				return err
 			}
-			left = append(strings.Split(target, "/"), left...)
+			rest = append(strings.Split(target, "/"), rest...)
 			here = filepath.Dir(here)
 			if strings.HasPrefix(target, "/") {
 				here = "/"
 			}
 		}
-		if len(left) == 0 {
+		if len(rest) == 0 {
 			return nil
 		}
-		here, left = filepath.Join(here, left[0]), left[1:]
+		here, rest = filepath.Join(here, rest[0]), rest[1:]
 	}
 }
 
-// LikeFile gives f, of mode 0600, the owner and the group of another file, and the
-// group the right to read f if it can read the other. Where this process may not give
-// f away, f stays as it is.
+// LikeFile gives f, of mode 0600, the owner and the group of other. If the group can read
+// other, it can read f as well. If this process may not change the owner, LikeFile does
+// nothing.
 func LikeFile(f *os.File, other fs.FileInfo) {
 	st, ok := other.Sys().(*syscall.Stat_t)
 	if ok && f.Chown(int(st.Uid), int(st.Gid)) == nil {

@@ -158,8 +158,8 @@ func TestTrustSecret(t *testing.T) {
 	}
 }
 
-// TestTrustPrivate tells reading rights that are an error from those that are
-// only too wide, wherever the file is.
+// TestTrustPrivate tells rights to read that are an error from those that are only loose,
+// inside and outside home.
 func TestTrustPrivate(t *testing.T) {
 	for _, row := range []struct {
 		name       string
@@ -193,11 +193,11 @@ func TestTrustPrivate(t *testing.T) {
 	}
 }
 
-// Which group can read what is root's is root's choice, but not below the home.
+// Root may let any group read a file of root's, but not below home.
 func TestTrustPrivateGroup(t *testing.T) {
 	for _, row := range []struct {
 		file        os.FileMode
-		home        string // beside the file
+		home        string // relative to the folder of the file
 		loose, want string
 	}{
 		{0o640, "elsewhere", "", ""},
@@ -213,8 +213,7 @@ func TestTrustPrivateGroup(t *testing.T) {
 	}
 }
 
-// Root's group is root's own where it has root's name; a number that has no
-// name is private where it is the owner's number.
+// A group without a name is private if its number is the owner's.
 func TestPrivateGroup(t *testing.T) {
 	for _, row := range []struct {
 		uid, gid int
@@ -253,7 +252,7 @@ func TestReadOnly(t *testing.T) {
 }
 
 func TestTrustAll(t *testing.T) {
-	if err := TrustAll(os.TempDir()); err != nil {
+	if err := OthersCanRead(os.TempDir()); err != nil {
 		t.Skip("the folder of this test is itself shut:", err)
 	}
 	for _, row := range []struct {
@@ -274,7 +273,7 @@ func TestTrustAll(t *testing.T) {
 			}
 		}
 		for _, path := range []string{path, byLink} {
-			err := TrustAll(path)
+			err := OthersCanRead(path)
 			if row.want == "" && err != nil || row.want != "" && (err == nil || !strings.HasSuffix(err.Error(), row.want)) {
 				t.Errorf("%04o, %04o: %v, want %q", row.folder, row.file, err, row.want)
 			}
@@ -287,7 +286,7 @@ func TestTrustSecretLink(t *testing.T) {
 	path := place(t, 0o700, 0o600)
 	for _, row := range []struct {
 		name, path string
-		foreign    string // what is somebody else's
+		foreign    string // what belongs to somebody else
 	}{
 		{"the file is a link", link(t, path), "/link"},
 		{"a folder is one", filepath.Join(link(t, filepath.Dir(path)), "file"), "/link"},
@@ -307,7 +306,7 @@ func TestTrustSecretLink(t *testing.T) {
 	}
 }
 
-// TestTrustProgram judges what root's timer is to run.
+// TestTrustProgram judges programs that root's timer would run.
 func TestTrustProgram(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root has a program that is root's")
@@ -316,7 +315,7 @@ func TestTrustProgram(t *testing.T) {
 	for _, row := range []struct {
 		name         string
 		folder, file os.FileMode
-		uid, gid     int // of both
+		uid, gid     int // of the file and its folder
 		want         string
 	}{
 		{"root's", 0o755, 0o755, 0, 0, ""},

@@ -18,12 +18,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// CatchSignals turns the signals that end a process for a write into errors of
-// that write, and SIGQUIT into SIGTERM: the Go runtime would answer SIGQUIT with all
-// goroutines on stderr. It starts a thread, which a process that writes one line
-// can do without.
+// CatchSignals makes the signals that end a process because of a write (SIGPIPE, SIGXFSZ)
+// errors of that write. It turns SIGQUIT into SIGTERM: otherwise the Go runtime would
+// print all goroutines. It starts a thread: a process that only writes one line does not
+// call it.
 func CatchSignals() {
-	// Notify, and not Ignore: an ignored signal stays ignored in a command that we run.
+	// Notify and not Ignore: a program that we start would inherit an ignored signal.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE, syscall.SIGXFSZ)
 	quit := make(chan os.Signal, 1)
 	signal.Notify(quit, syscall.SIGQUIT)
@@ -34,13 +34,13 @@ func CatchSignals() {
 	}()
 }
 
-// Harden does what the package comment says of core dumps, files and the
-// environment. Where a call is refused, as by a filter of system calls, the mail still
-// leaves, and the caller can say that the process is exposed: only the user's own
-// processes gain by that. Become, in contrast, fails where a call is refused.
+// Harden forbids core dumps and tracing of this process, sets the umask to 077, and finds
+// out whether this process has more rights than its caller. If the system refuses a call,
+// for example by a filter of system calls, Exposed says so and the mail still leaves: only
+// the user's own processes could read our memory. Become fails in this case.
 func Harden() (h Hardened) {
 	h.Exposed = errors.Join(syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{}), undumpable())
-	syscall.Umask(0o077) // which cannot fail
+	syscall.Umask(0o077) // cannot fail
 	h.Raised = os.Geteuid() != os.Getuid() || os.Getegid() != os.Getgid() || hasCapabilities("/proc/self/exe")
 	if h.Unsure = secureExec(); h.Unsure {
 		distrustEnvironment()
@@ -48,8 +48,8 @@ func Harden() (h Hardened) {
 	return h
 }
 
-// distrustEnvironment removes the variables that say where secrets are, and who
-// keeps them.
+// distrustEnvironment removes the variables that say where secrets are, and which bus
+// leads to the keyring.
 func distrustEnvironment() {
 	for _, variable := range os.Environ() {
 		name, _, _ := strings.Cut(variable, "=")
@@ -59,15 +59,15 @@ func distrustEnvironment() {
 	}
 }
 
-// ownGroup makes cmd, of exec.CommandContext, the leader of a process group, all of
-// which is killed when its context ends: a shell's children as well as the shell.
+// ownGroup gives cmd, of exec.CommandContext, a process group of its own. When the context
+// ends, the whole group is killed: the children of a shell as well as the shell.
 func ownGroup(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 }
 
 // Syslog returns a function that writes a line to the system's log (facility mail),
-// with priority error if bad is set, else info. It returns nil if there is no such log.
+// with priority error if bad is set, else info. It returns nil if the system has no log.
 func Syslog(tag string) func(line string, bad bool) error {
 	w, err := syslog.New(syslog.LOG_MAIL|syslog.LOG_INFO, tag)
 	if err != nil {
@@ -87,9 +87,8 @@ const (
 	Exclusive = unix.LOCK_EX
 )
 
-// Lock takes the lock of f, how being Shared or Exclusive, until f is closed. It does
-// not wait: locked is false, and err nil, if another open file has a lock that excludes
-// this one.
+// Lock locks f until f is closed; how is Shared or Exclusive. Lock does not wait: if
+// another open file has a lock that excludes this one, locked is false and err is nil.
 func Lock(f *os.File, how int) (locked bool, err error) {
 	conn, err := f.SyscallConn()
 	if err != nil {
@@ -108,11 +107,11 @@ func Lock(f *os.File, how int) (locked bool, err error) {
 	return locked, errors.Join(err, controlErr)
 }
 
-// LockFolder waits until no other process has locked folder, and locks it: by a
-// file in it that only the user can open. (The folder itself could be locked by
-// everybody who can read it.) The lock is given back by release or the end of the
-// process. Where there can be no such file, there is no lock, and ok is true. After
-// the time most, ok is false.
+// LockFolder waits until no other process has locked folder, and locks it until release is
+// called or the process ends. The lock is on a file in folder that only the user can open,
+// because everybody who can read the folder could lock the folder itself. ok is false if
+// another process still has the lock after the time most. ok is true, without a lock, if
+// the file cannot be opened or locked at all.
 func LockFolder(folder string, most time.Duration) (release func(), ok bool) {
 	path := filepath.Join(folder, ".config.lock")
 	for end := time.Now().Add(most); ; time.Sleep(20 * time.Millisecond) {
@@ -131,20 +130,20 @@ func LockFolder(folder string, most time.Duration) (release func(), ok bool) {
 	}
 }
 
-// isAt reports whether f is still the file at path: the process that had the lock
-// removes the file with it.
+// isAt reports whether f is still the file at path. The process that had the lock before
+// has removed its file, perhaps after f was opened.
 func isAt(f *os.File, path string) bool {
 	opened, err := f.Stat()
 	named, errNamed := os.Lstat(path)
 	return err == nil && errNamed == nil && os.SameFile(opened, named)
 }
 
-// firstSocket is the first descriptor that a socket unit hands over
+// firstSocket is the first descriptor that systemd opens for a service with a socket unit
 // (sd_listen_fds(3)).
 const firstSocket = 3
 
-// Activated returns the sockets that systemd has opened for this process; none
-// if it has not. A program that this process starts does not get them.
+// Activated returns the sockets that systemd has opened for this process; nil: there are
+// none. A program that this process starts does not inherit them.
 func Activated() ([]net.Listener, error) {
 	pid, count := os.Getenv("LISTEN_PID"), os.Getenv("LISTEN_FDS")
 	for _, name := range []string{"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"} {
@@ -168,16 +167,16 @@ func Activated() ([]net.Listener, error) {
 	return sockets, nil
 }
 
-// ListenUnix makes a Unix socket that everybody may connect to, by the umask: a
-// chmod afterwards could meet another file of that name. Nothing else in this process
-// must make files meanwhile.
+// ListenUnix makes a Unix socket to which everybody may connect. The umask sets the mode,
+// because a chmod afterwards could change another file that somebody has put at path. No
+// other goroutine may create files meanwhile.
 func ListenUnix(path string) (net.Listener, error) {
 	old := syscall.Umask(0o111)
 	defer syscall.Umask(old)
 	return net.Listen("unix", path)
 }
 
-// SocketOf returns the kind of socket that f is.
+// SocketOf returns which kind of socket f is.
 func SocketOf(f *os.File) SocketKind {
 	name, err := unix.Getsockname(int(f.Fd()))
 	if err != nil {
@@ -185,7 +184,7 @@ func SocketOf(f *os.File) SocketKind {
 	}
 	switch name := name.(type) {
 	case *unix.SockaddrUnix:
-		if name.Name == "" || name.Name == "@" { // which stands for a NUL on Linux
+		if name.Name == "" || name.Name == "@" { // package unix writes "@" for the NUL of Linux
 			return NoSocket
 		}
 	case *unix.SockaddrInet4, *unix.SockaddrInet6:
@@ -194,9 +193,9 @@ func SocketOf(f *os.File) SocketKind {
 	return NamedSocket
 }
 
-// Left reports, without waiting, whether the other side of a connection has closed
-// it, and has left nothing to read.
-func Left(conn net.Conn) bool {
+// PeerClosed reports whether the other side has closed the connection and nothing is left
+// to read. It does not wait.
+func PeerClosed(conn net.Conn) bool {
 	c, ok := conn.(syscall.Conn)
 	if !ok {
 		return false
@@ -205,11 +204,11 @@ func Left(conn net.Conn) bool {
 	if err != nil {
 		return true
 	}
-	left := false
+	closed := false
 	err = raw.Control(func(fd uintptr) {
 		var b [1]byte
 		n, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		left = n == 0 && err == nil || err == syscall.ECONNRESET
+		closed = n == 0 && err == nil || err == syscall.ECONNRESET
 	})
-	return left || err != nil
+	return closed || err != nil
 }

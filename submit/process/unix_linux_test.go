@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestHardenTells holds that a process that could not be protected says so, and is
-// protected otherwise. What a test process has of it goes on unchanged.
+// TestHardenTells proves that Harden says which call was refused, and makes the other
+// calls nevertheless.
 func TestHardenTells(t *testing.T) {
 	old := undumpable
 	mask := syscall.Umask(0)

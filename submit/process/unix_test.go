@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestDistrustEnvironment keeps what steers nothing.
+// TestDistrustEnvironment proves that only the variables about secrets are removed.
 func TestDistrustEnvironment(t *testing.T) {
 	for _, name := range []string{"SENDOFF_SECRET", "SENDOFF_ELSE", "DBUS_SESSION_BUS_ADDRESS", "OTHER_SENDOFF_SECRET"} {
 		t.Setenv(name, "x")

@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// Users by number, as passwd(5), shadow(5) and login.defs(5) have them. Where the
-// system has no uids, nobody is known, and a uid's name is its number.
+// Users by uid, as passwd(5), shadow(5) and login.defs(5) have them. On a system without
+// uids no user is known, and the name of a uid is its number.
 
-// IsOurs reports whether a uid is root's or the effective one of this process. The
-// uid that stands for users whom this user namespace does not know counts as root's.
+// IsOurs reports whether uid is root's or the effective uid of this process. The overflow
+// uid counts as root's if root's files have it (see unmapped).
 func IsOurs(uid int) bool { return uid == 0 || uid == os.Geteuid() || uid == unmapped() }
 
-// IsUser reports whether name, a user's or a number, means uid. A number is
-// always taken as a uid, though a user may have it as a name.
+// IsUser reports whether name, the name of a user or a number, means uid. A number always
+// is a uid, even if a user has that number as a name.
 func IsUser(name string, uid int) bool {
 	if n, err := strconv.Atoi(name); err == nil {
 		return n == uid
@@ -24,13 +24,13 @@ func IsUser(name string, uid int) bool {
 	return name == UserName(uid)
 }
 
-// IsSystemUser reports whether a uid is a service's, and not a person's.
+// IsSystemUser reports whether uid belongs to a service, and not to a person.
 func IsSystemUser(uid int) bool {
 	defs, _ := os.ReadFile("/etc/login.defs")
 	return uid < uidMin(string(defs))
 }
 
-// uidMin returns the first uid of a person, by a text of login.defs(5).
+// uidMin returns the first uid of persons; defs is the text of login.defs(5).
 func uidMin(defs string) int {
 	for line := range strings.Lines(defs) {
 		if words := strings.Fields(line); len(words) > 1 && words[0] == "UID_MIN" {
@@ -42,13 +42,13 @@ func uidMin(defs string) int {
 	return 1000
 }
 
-// IsKnown reports whether passwd(5) has a user of that number.
+// IsKnown reports whether passwd(5) has a user with this uid.
 func IsKnown(uid int) bool {
 	_, err := user.LookupId(strconv.Itoa(uid))
 	return err == nil
 }
 
-// UserName returns the name of a user, or the number of one who has none.
+// UserName returns the name of the user with this uid; if there is none, the number.
 func UserName(uid int) string {
 	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
 		return u.Username
@@ -56,7 +56,7 @@ func UserName(uid int) string {
 	return strconv.Itoa(uid)
 }
 
-// A User is one who has files.
+// A User is a uid and the user's primary group.
 type User struct{ UID, GID int }
 
 // Users returns each user that passwd(5) has.
@@ -76,9 +76,9 @@ func Users() (users []User, err error) {
 	return users, err
 }
 
-// Expired returns the users whose accounts have expired, by shadow(5), which only
-// root can read. A locked password does not count: many users who are meant to have
-// mail have one.
+// Expired returns the uids of the users whose accounts have expired, as shadow(5) says;
+// nil for everybody but root, who alone can read it. A locked password is no sign of an
+// expired account: many users who send mail have one.
 func Expired(now time.Time) map[int]bool {
 	shadow, err := os.ReadFile("/etc/shadow")
 	if err != nil {
@@ -95,8 +95,8 @@ func Expired(now time.Time) map[int]bool {
 	return expired
 }
 
-// expiredNames returns the users whose eighth field in a text of shadow(5) is today or
-// a day that is over, counted from 1970.
+// expiredNames returns the names of the users whose account has expired, in a text of
+// shadow(5): the eighth field is today or an earlier day, in days since 1970.
 func expiredNames(shadow string, now time.Time) (names []string) {
 	today := now.Unix() / (24 * 60 * 60)
 	for line := range strings.Lines(shadow) {
@@ -111,9 +111,9 @@ func expiredNames(shadow string, now time.Time) (names []string) {
 	return names
 }
 
-// CountedAs returns the number by which a user's share of anything is counted. Users
-// whom this machine does not know share one: a user with subordinate uids has thousands
-// of them.
+// CountedAs returns the uid under which limits count the user: uid itself, or -1 for all
+// uids that this machine does not know together. Otherwise a user with thousands of
+// subordinate uids would have as many shares.
 func CountedAs(uid int) int {
 	if uid == 0 || IsKnown(uid) {
 		return uid

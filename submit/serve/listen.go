@@ -251,7 +251,7 @@ func (v *Service) login(ctx context.Context, conn net.Conn, user, password strin
 // Clients on several connections wait one after the other, so that many connections
 // cannot guess faster than one.
 func (v *Service) delayWrongPassword(ctx context.Context, conn net.Conn) {
-	hasLeft := func() bool { return ctx.Err() != nil || process.Left(conn) }
+	hasLeft := func() bool { return ctx.Err() != nil || process.PeerClosed(conn) }
 	for !v.guessing.TryLock() {
 		if hasLeft() {
 			return
