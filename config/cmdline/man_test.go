@@ -74,6 +74,29 @@ func TestManualFlags(t *testing.T) {
 	same(t, "the option", want, items(t, "OPTIONS", `Fl (\S+(?: Ns Op Ar| Ar)?)`))
 }
 
+// Each option is in the subsection of its group, whose title begins that of --help=all.
+func TestManualGroups(t *testing.T) {
+	var title string
+	of := map[string]string{}
+	for _, line := range section(t, "OPTIONS") {
+		if s, ok := strings.CutPrefix(line, ".Ss "); ok {
+			title = s
+		}
+		if head, ok := strings.CutPrefix(line, ".It "); ok {
+			for _, m := range regexp.MustCompile(`Fl (\S+)`).FindAllStringSubmatch(head, -1) {
+				of["-"+m[1]] = title
+			}
+		}
+	}
+	for f := range Flags() {
+		for _, form := range f.forms() {
+			if got, want := of[form], groups[f.group&^daily]; got == "" || !strings.HasPrefix(want, got) {
+				t.Errorf("sendoff(1) has %s under %q, want %q", form, got, want)
+			}
+		}
+	}
+}
+
 func TestManualModes(t *testing.T) {
 	var aliases []string
 	letters := append(slices.Collect(maps.Keys(modes)), slices.Collect(maps.Keys(unavailable))...)

@@ -93,6 +93,14 @@ END
 rm /usr/sbin/sendmail /usr/lib/sendmail
 ` + emacs,
 		to: "TO CC BCC", fields: []string{"From: Ann <OWN>", "To: TO", "Cc: CC", "Subject: hello"}, body: "hello\n.\n"},
+	{name: "Emacs with an account, as documented", script: `
+cat >"$HOME/init.el" <<'END'
+DOCUMENTED emacs
+DOCUMENTED emacs-account
+END
+rm /usr/sbin/sendmail /usr/lib/sendmail
+` + emacs,
+		to: "TO CC BCC", fields: []string{"From: Ann <OWN>", "To: TO", "Cc: CC", "Subject: hello"}, body: "hello\n.\n"},
 	{name: "bsd-mailx", script: `
 printf 'hello\n..\n' | bsd-mailx -s hello -c "$CC" -b "$BCC" "$TO"`,
 		to: "TO CC BCC", fields: []string{"From: .*<OWN>", "To: TO", "Cc: CC", "Subject: hello"}, body: "hello\n..\n"},
