@@ -39,7 +39,7 @@ type draft struct {
 	from    []string
 	local   entry         // the address that gets the mail of local names
 	domain  entry         // what is put behind names without a domain
-	machine entry         // the host's own name, which serves for domain if nothing else does
+	machine entry         // the host's own name: the domain if nothing else gives one
 	other   edit.Settings // what is written as it stands
 }
 
@@ -51,6 +51,9 @@ type field struct {
 
 // A take makes a part of the draft, or of the settings at the top, of what e says. It
 // returns why that cannot be imported, or "".
+//
+// The functions that return a take are not inlined: else each row has a copy of its code,
+// of 57 kB in all.
 type take func(r *Reading, d *draft, e entry) string
 
 // apply does what the row of e's key says, and reports false if there is no such row. A
@@ -72,6 +75,8 @@ func (r *Reading) apply(d *draft, fields []field, e entry) bool {
 
 // remark is for a key that has no counterpart, which matters unless its value is one of
 // fine.
+//
+//go:noinline
 func remark(why string, fine ...string) take {
 	return func(_ *Reading, _ *draft, e entry) string {
 		if slices.ContainsFunc(fine, func(v string) bool { return strings.EqualFold(v, e.value) }) {
@@ -86,6 +91,8 @@ func remark(why string, fine ...string) take {
 func handled(*Reading, *draft, entry) string { return "" }
 
 // text is for a key whose value the draft has as it stands.
+//
+//go:noinline
 func text(field func(*draft) *string) take {
 	return func(_ *Reading, d *draft, e entry) string {
 		*field(d) = e.value
@@ -110,11 +117,15 @@ func undotted(name string) string { return strings.TrimSuffix(name, ".") }
 
 // setting is for a key whose value is that of a setting of the account, which as can
 // read; nil: any text.
+//
+//go:noinline
 func setting(key string, as encoding.TextUnmarshaler) take {
 	return func(_ *Reading, d *draft, e entry) string { return d.put(key, e.value, as) }
 }
 
 // shared is for a key whose value is that of a setting at the top.
+//
+//go:noinline
 func shared(key string, as encoding.TextUnmarshaler) take {
 	return func(r *Reading, _ *draft, e entry) string { return r.share(key, e, as) }
 }

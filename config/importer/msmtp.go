@@ -266,6 +266,8 @@ var msmtpClear = [...]string{"PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER"}
 func isOn(v string) bool { return v == "" || strings.EqualFold(v, "on") }
 
 // onOff is for a key that is on or off.
+//
+//go:noinline
 func onOff(field func(*draft) *bool) take {
 	return func(_ *Reading, d *draft, e entry) string {
 		if !isOn(e.value) && !strings.EqualFold(e.value, "off") {

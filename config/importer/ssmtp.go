@@ -58,6 +58,8 @@ func cutSsmtp(line string) (key, value string) {
 }
 
 // yesNo is for a key of which everything but YES is no.
+//
+//go:noinline
 func yesNo(set func(*draft, bool)) take {
 	return func(_ *Reading, d *draft, e entry) string {
 		set(d, strings.EqualFold(e.value, "yes"))

@@ -178,9 +178,16 @@ func (i *Import) command() string {
 
 // sayDone says what was written, and what to do next.
 func (i *Import) sayDone(r *importer.Reading, p *plan, say func(string)) {
-	switch _, err := os.Stat(i.Target); {
+	_, err := os.Stat(i.Target)
+	exists := err == nil
+	if exists && !i.Write {
+		_, _, err = p.file.Check(func(text string) (string, error) { return i.add(r, p.file, text) })
+	}
+	switch {
 	case i.isContainer():
-	case !i.Write && err == nil:
+	case !i.Write && exists && err != nil:
+		say("nothing was written, and the accounts cannot be added: " + err.Error())
+	case !i.Write && exists:
 		say("nothing was written: " + i.Target + " already exists; --add adds the accounts to it")
 	case !i.Write:
 		say("nothing was written; to write " + i.Target + ", add --write")

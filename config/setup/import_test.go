@@ -364,7 +364,7 @@ func TestImportWaiting(t *testing.T) {
 		defer os.Chmod(folder, 0o700)
 	}
 	_, says, err := outcome(t, newImport(home, file, memory{}))
-	if err != nil || !strings.Contains(says, "mail may be in msmtpq's queue, ~/.msmtp.queue, which you cannot read;\n  send it first: msmtp-queue -r\n") || strings.Contains(says, "dma") {
+	if err != nil || !strings.Contains(says, "mail may be in msmtpq's queue, ~/.msmtp.queue, which you cannot read; send it first:\n  msmtp-queue -r\n") || strings.Contains(says, "dma") {
 		t.Errorf("%v\n%s", err, says)
 	}
 }
