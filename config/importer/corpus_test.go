@@ -62,6 +62,7 @@ func newImport(home, file string, keyring credential.Keyring) *setup.Import {
 		Target: filepath.Join(home, ".config", "sendoff", "config.toml"),
 		Reader: importer.Reader{
 			Home:       home,
+			Root:       home,
 			ConfigHome: filepath.Join(home, ".config"),
 			Identity:   config.Identity{UID: 1000, Login: "ann", Home: home, Hostname: "host", FQDN: "host.example.org", Mailname: "mail.example.org"},
 		},

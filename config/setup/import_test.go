@@ -257,11 +257,11 @@ func TestImportFor(t *testing.T) {
 		{"desktop", memory{}, []string{"the password in ~/.msmtprc:5 is now in keyring\nwritten: "}, "keyring"},
 		{"desktop", broken{memory{}}, []string{"no keyring is available in this session; without --for desktop the password goes into a file"}, ""},
 		{"service", memory{}, []string{
-			`secret = "systemd:sendoff-work"`, "the password for systemd:sendoff-work is in ~/.msmtprc:5\nas root, give systemd the password",
+			`secret = "systemd:sendoff-work"`, "the password for systemd:sendoff-work is in ~/.msmtprc:5\nAs root, ",
 			"    LoadCredentialEncrypted=sendoff-work:/etc/credstore.encrypted/sendoff-work\n",
 		}, ""},
 		{"container", memory{}, []string{"--for container prints variables and writes nothing; leave out --write"}, ""},
-		{"laptop", memory{}, []string{"--for takes desktop, cron, service, container"}, ""},
+		{"laptop", memory{}, []string{"--for can only be desktop, cron, service or container"}, ""},
 	} {
 		home, file := msmtprc(t, two)
 		i := newImport(home, file, tt.keyring)
