@@ -182,7 +182,7 @@ timeout 20 /opt/sendoff -bP; echo $?
 	if strings.Count(stderr, "\n") != 1 {
 		t.Errorf("on stderr:\n%s", clip(stderr))
 	}
-	has(t, stderr, `sendoff: in /var/spool/sendoff, skipped as they are no folders of the users that they name: "60007" "60008" "x1" and 2999 more`)
+	has(t, stderr, `sendoff: in /var/spool/sendoff, skipped because they are not folders of the users they name: "60007" "60008" "x1" and 2999 more`)
 }
 
 // TestNeighbourGroup holds that a uid without a passwd entry has nobody's group,

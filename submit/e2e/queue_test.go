@@ -141,7 +141,7 @@ from = "ann@example.org"
 			t.Errorf("no line like %s in\n%s", line, out)
 		}
 	}
-	for _, words := range []string{"/var/spool/sendoff is not root's, sticky and open to all (mode 1777); remove it first", `skipped as they are no folders of the users that they name: "77777" "77778" "foo"`, ": no such entry, in root's queue or below /var/spool/sendoff"} {
+	for _, words := range []string{"/var/spool/sendoff is not root's, sticky and open to all (mode 1777); remove it first", `skipped because they are not folders of the users they name: "77777" "77778" "foo"`, ": no such entry, in root's queue or below /var/spool/sendoff"} {
 		if !strings.Contains(stderr.String(), words) {
 			t.Errorf("stderr lacks %q:\n%s", words, stderr.String())
 		}

@@ -222,7 +222,7 @@ func oddNames(names []string) error {
 		names, more = names[:shown], fmt.Sprintf(" and %d more", n)
 	}
 	examples := strings.Trim(fmt.Sprintf("%q", names), "[]")
-	return fmt.Errorf("in %s, skipped as they are no folders of the users that they name: %s%s", Shared, examples, more)
+	return fmt.Errorf("in %s, skipped because they are not folders of the users they name: %s%s", Shared, examples, more)
 }
 
 // MakeShared makes Shared, and in it a folder for each of users. It changes

@@ -48,7 +48,7 @@ func (q *Queue) shared(e *Entry, all room) error {
 	client := countedAs(*e.Client)
 	share := q.shares.clients[client].add(e.Size)
 	if share.over(q, shareOf) {
-		return fmt.Errorf("%w: it is crowded, and uid %d has its share", ErrFull, *e.Client)
+		return fmt.Errorf("%w: uid %d has used its share of the queue", ErrFull, *e.Client)
 	}
 	q.shares.clients[client] = share
 	return nil

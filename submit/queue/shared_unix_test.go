@@ -128,7 +128,7 @@ func TestUsers(t *testing.T) {
 	own(t, "4245", 4242, os.ModeDir|0o700)
 	own(t, "4246", 4246, 0o600)
 	users, err := Users()
-	if text := `, skipped as they are no folders of the users that they name: "04242" "4245" "4246"`; !slices.Equal(users, want) || err == nil || err.Error() != "in "+Shared+text {
+	if text := `, skipped because they are not folders of the users they name: "04242" "4245" "4246"`; !slices.Equal(users, want) || err == nil || err.Error() != "in "+Shared+text {
 		t.Errorf("%v, %v", users, err)
 	}
 	if queues, err := Shares(0); err != nil || len(queues) != 1 || queues[0].String() != filepath.Join(Shared, "0") {

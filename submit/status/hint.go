@@ -19,7 +19,7 @@ var hints = [...]struct {
 }{
 	{Usage, "--queue-run sends nothing", "an interval follows an equals sign: --queue-run=5m"},
 	{Usage, "must come first/must come before recipients/is not allowed under the name/sends nothing, so it", `see "Untrusted arguments" in sendoff(1)`},
-	{Usage, "option", "see sendoff --help"},
+	{Usage, "option/no recipients; give", "see sendoff --help"},
 	{Usage, "white space inside the address", "separate addresses by commas, and put a name with a comma in quotes, as in \"Doe, Ann\" <ann@example.org>"},
 
 	{Data, "header too long", "is there an empty line between header and body?"},
