@@ -63,13 +63,16 @@ type Command struct {
 	Body   envelope.Body   // -B
 
 	// These are never set in the sendmail face.
-	Config, Account, Server string
-	User, Secret            string // Secret is a source, not a password
-	Flow                    string // of Login and Setup: one of flows
-	For                     string // of Login and Setup: what the account is for
-	DryRun, Rehearse        bool
-	JSON                    bool // of the modes Doctor and Status
-	RequireTLS              bool // REQUIRETLS (RFC 8689)
+	Config, Account, Server  string
+	User, Secret             string // Secret is a source, not a password
+	Composed                 string // "": stdin is a message; else the first option that makes one of stdin
+	Subject                  string
+	Attach, Cc, Bcc, ReplyTo []string // as given, and without control characters
+	Flow                     string   // of Login and Setup: one of flows
+	For                      string   // of Login and Setup: what the account is for
+	DryRun, Rehearse         bool
+	JSON                     bool // of the modes Doctor and Status
+	RequireTLS               bool // REQUIRETLS (RFC 8689)
 
 	Run     QueueRun // of the mode Run
 	As      int      // of a mode of the queue: the uid of another user, who the process is to become; 0: none
@@ -102,6 +105,7 @@ func Parse(argv []string) (*Command, error) {
 	p := &parser{Command: Command{DeliveryMode: 'i', ErrorMode: 'p'}}
 	p.flags = flags(&p.Command)
 	args := p.name(argv)
+	p.flags = forFace(p.Face, p.flags)
 	operands, err := read(p.flags, args, p.option)
 	if p.Face == Sendoff { // the sendmail face has no long options to suggest
 		err = suggest(err)
@@ -213,7 +217,7 @@ func (p *parser) take(o option) error {
 	if o.flag.of != nil {
 		p.belonging = append(p.belonging, o)
 	}
-	if o.flag.Letter == 's' {
+	if o.flag.Letter == 's' && o.flag.Ignored() {
 		p.subject = 1 + o.after
 	}
 	return nil
@@ -237,6 +241,9 @@ func (p *parser) finish() error {
 		return status.Usage.Errorf("--dry-run cannot be used with --rehearse")
 	case p.FromHeader && p.From != nil:
 		return status.Usage.Errorf("--read-envelope-from cannot be used with -f")
+	}
+	if p.Extract && p.Composed != "" {
+		return status.Usage.Errorf("-t cannot be used with %s: standard input is the text then, and has no header", p.Composed)
 	}
 	return p.checkBelonging()
 }
@@ -308,6 +315,8 @@ func (p *parser) aboutMessage() string {
 	switch {
 	case p.Extract:
 		return "-t"
+	case p.Composed != "":
+		return p.Composed
 	case p.From != nil:
 		return "-f"
 	case p.FromHeader:

@@ -61,6 +61,7 @@ func TestCandidates(t *testing.T) {
 		{"-a w --doctor b", "bülow.2"},
 		{"--doctor -v b", "bülow.2"},
 		{"--doctor=b", "--doctor=bülow.2"},
+		{"--attach ''", "<FILE>"},
 		{"--import ''", "<FILE>"},
 		{"--import=x", "<FILE>"},
 		{"--secret file:x", "<FILE>"},

@@ -2,6 +2,7 @@ package cmdline
 
 import (
 	"iter"
+	"slices"
 	"strings"
 
 	"sendoff/submit/status"
@@ -77,10 +78,15 @@ const (
 func flags(c *Command) []Flag {
 	return []Flag{
 		{'a', "account", Required, "ACCOUNT", "send through this account, not the default one", sending | daily, early, 0, nil, text(&c.Account)},
+		{'s', "subject", Required, "TEXT", "subject; stdin is then the text, without a header", sending | daily, early, 0, nil, c.subject},
+		{0, "attach", Required, "FILE", "attach FILE (repeatable; - is stdin)", sending | daily, first, 0, nil, c.attach},
 		{'t', "read-recipients", None, "", "also send to the addresses in To, Cc and Bcc", sending | daily, anywhere, 0, nil, yes(&c.Extract)},
 		{'v', "verbose", None, "", "show the dialogue with the server", sending | daily, passing, 0, nil, yes(&c.Verbose)},
 		{0, "dry-run", None, "", "show what would be sent and why; send nothing", sending | daily, first, Submit, nil, yes(&c.DryRun)},
 		{0, "rehearse", None, "", "send to a built-in test server, show what it received", sending | daily, first, Submit, nil, yes(&c.Rehearse)},
+		{0, "cc", Required, "ADDRESS", "also send to this address, named in Cc", sending, early, 0, nil, c.addressList("--cc", &c.Cc)},
+		{0, "bcc", Required, "ADDRESS", "also send to this address, named nowhere", sending, early, 0, nil, c.addressList("--bcc", &c.Bcc)},
+		{0, "reply-to", Required, "ADDRESS", "address for replies", sending, early, 0, nil, c.addressList("--reply-to", &c.ReplyTo)},
 		{'C', "config", Required, "FILE", "read this configuration file only", sending, firstOrIgnored, 0, nil, text(&c.Config)},
 		{0, "file", Required, "FILE", "same as --config (msmtp's name for it)", sending, first, 0, nil, text(&c.Config)},
 		{0, "server", Required, "URL", "use this server, such as smtps://smtp.example.org", sending, first, 0, nil, text(&c.Server)},
@@ -168,6 +174,15 @@ func flags(c *Command) []Flag {
 		{0, "secret-as-cron", Required, "ACCOUNT", "", diagnosing, first, AsCron, nil, text(&c.Account)},
 		{0, "complete", None, "", "", settingUp, first, Complete, nil, nil},
 	}
+}
+
+// forFace returns table in the order in which find looks a letter up for face: one that has two
+// rows, which is -s, is the sendoff face's in the first, and sendmail's in the second.
+func forFace(face Face, table []Flag) []Flag {
+	if face == Sendmail {
+		slices.Reverse(table)
+	}
+	return table
 }
 
 // Flags returns the options that are to be documented, in the order of --help.

@@ -15,9 +15,10 @@ import (
 // write, a server, an account or a command.
 func TestParseInjection(t *testing.T) {
 	const (
-		inert   = "inert" // sent as without it
-		refused = "64"
-		account = "account" // before a recipient it names a configured account, which harms nobody
+		inert     = "inert" // sent as without it
+		submitted = ""      // 64, or another message: in any case stdin is read
+		refused   = "64"
+		account   = "account" // before a recipient it names a configured account, which harms nobody
 	)
 	callers := []string{"NAME -t -i", "NAME -ti", "NAME -f a@b", "NAME victim@example.org", "NAME -oi -fa@b victim@example.org", "NAME -i -t -r a victim", "NAME -FCronDaemon -odi -oem"}
 	tests := []struct{ inject, sendmail, sendoff string }{
@@ -61,6 +62,10 @@ func TestParseInjection(t *testing.T) {
 		{"--server smtp://mx.example.net", refused, refused},
 		{"--user=x", refused, refused},
 		{"--secret=command:id", refused, refused},
+		{"--attach /etc/passwd", refused, refused},
+		{"--attach=/etc/passwd", refused, refused},
+		{"--subject=x", refused, submitted},
+		{"-s", inert, submitted},
 		{"--rehearse", refused, refused},
 		{"--dry-run", refused, refused},
 		{"--login work", refused, refused},

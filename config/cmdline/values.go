@@ -120,6 +120,34 @@ func (c *Command) fullName(v string) error {
 	return nil
 }
 
+func (c *Command) subject(v string) error {
+	c.Subject = v
+	return c.compose("--subject", v)
+}
+
+func (c *Command) attach(v string) error {
+	c.Attach = append(c.Attach, v)
+	return c.compose("--attach", v)
+}
+
+// addressList returns what adds the argument of the option to to.
+func (c *Command) addressList(option string, to *[]string) func(string) error {
+	return func(v string) error {
+		*to = append(*to, v)
+		return c.compose(option, v)
+	}
+}
+
+// compose notes that the message is to be made, because of that option. Its value
+// becomes a part of the header.
+func (c *Command) compose(option, value string) error {
+	c.Composed = cmp.Or(c.Composed, option)
+	if strings.ContainsFunc(value, isControl) {
+		return fmt.Errorf("control character in %q", value)
+	}
+	return nil
+}
+
 // -N, -R, -V, -L and -B put up with any value: the message matters more than
 // the notices about it.
 

@@ -4,6 +4,7 @@
 //	argv → Command → account → message + envelope → transaction → exit code
 //
 //	send.go      a message on stdin, which is what it is for
+//	compose.go   a message made of stdin and files; what a person at a terminal is told
 //	refuse.go    one that cannot be submitted
 //	serve.go     -bs, --listen: messages by SMTP
 //	queue.go     mailq, -q, --queue-…, --status
@@ -25,6 +26,7 @@ import (
 	"sendoff/config"
 	"sendoff/config/cmdline"
 	"sendoff/submit"
+	"sendoff/submit/compose"
 	"sendoff/submit/process"
 	"sendoff/submit/queue"
 	"sendoff/submit/status"
@@ -44,6 +46,7 @@ const (
 type program struct {
 	cmd        *cmdline.Command
 	hardened   process.Hardened
+	draft      *compose.Draft  // what the message is made of, beside its text; nil: stdin is a message
 	reading    atomic.Bool     // stdin is not yet at its end: the message is not whole
 	endService func(error)     // ends an SMTP service on stdin, and waits for its messages; nil: there is no service
 	account    string          // the account's name for errors, once it is known

@@ -40,6 +40,9 @@ func (p *program) send(ctx context.Context) error {
 	if wrong != nil && !p.leavesTrace() {
 		return wrong
 	}
+	if err := p.ready(s.Config, r); err != nil {
+		return err
+	}
 	if err := p.read(s, r, wrong); err != nil {
 		return err
 	}
@@ -94,9 +97,7 @@ func (p *program) read(s *submit.Submitter, r *submit.Request, wrong error) (err
 		in = io.TeeReader(os.Stdin, (*beginning)(&r.Unread))
 	}
 	p.reading.Store(true)
-	r.Message, err = message.Read(in, message.Options{
-		Dot: !p.cmd.IgnoreDots, Text: p.cmd.Face == cmdline.Sendoff && !p.cmd.Extract,
-	})
+	r.Message, err = p.message(in)
 	p.reading.Store(false)
 	if err != nil && wrong == nil {
 		wrong = err
@@ -128,6 +129,7 @@ func (p *program) request(c *config.Config) (*submit.Request, error) {
 	r := &submit.Request{By: p.choice(), FullName: p.cmd.FullName, UserName: os.Getenv("NAME"), QueueOnly: p.cmd.QueueOnly}
 	r.Envelope = envelope.Envelope{Body: p.cmd.Body, Return: p.cmd.Return, ID: p.cmd.EnvID, RequireTLS: p.cmd.RequireTLS}
 	var bad error
+	var to []message.Mailbox
 	for _, word := range p.cmd.Recipients {
 		list, err := recipients(word)
 		if err != nil {
@@ -135,6 +137,7 @@ func (p *program) request(c *config.Config) (*submit.Request, error) {
 			r.Bad = append(r.Bad, status.Data.Errorf("recipient: %w", err))
 		}
 		p.add(r, list, "argument")
+		to = append(to, list...)
 	}
 	if bad != nil && (p.cmd.Face == cmdline.Sendoff || len(r.To) == 0 && !p.cmd.Extract) {
 		r.Bad = r.Bad[1:]
@@ -146,6 +149,9 @@ func (p *program) request(c *config.Config) (*submit.Request, error) {
 			return r, status.Usage.Errorf("-f: %w", err)
 		}
 		r.Sender = &sender
+	}
+	if err := p.compose(r, to); err != nil {
+		return r, err
 	}
 	if len(r.To)+len(r.Bad) == 0 && !p.cmd.Extract {
 		return r, status.Usage.Errorf("no recipients; give addresses, or use -t to read them from the header")

@@ -69,7 +69,7 @@ var table = [...]row{
 	Usage:      {"usage", Local, Code{5, 5, 4}, 64, "command line wrong, or no recipients"},
 	Data:       {"data", Local, Code{5, 6, 0}, 65, "message or an address in it cannot be sent"},
 	TooBig:     {"too big", Message, Code{5, 3, 4}, 65, "message larger than the server or the account allows"},
-	NoInput:    {"no input", Local, Code{5, 3, 0}, 66, "standard input unreadable"},
+	NoInput:    {"no input", Local, Code{5, 3, 0}, 66, "standard input or an attachment unreadable"},
 	NoUser:     {"no such user", Recipient, Code{5, 1, 1}, 67, "a recipient does not exist"},
 	Refused:    {"refused", Recipient, Code{5, 0, 0}, 69, "server refused for good"},
 	Bug:        {"bug", Local, Code{5, 3, 5}, 70, "sendoff itself failed; please report it"},
