@@ -67,6 +67,15 @@ const (
 	OfEnvironment = "environment"
 )
 
+// NameInFile returns the name of an account as a command can have it; "" for an account
+// that is in no file.
+func NameInFile(name string) string {
+	if name == OfCommandLine || name == OfEnvironment {
+		return ""
+	}
+	return name
+}
+
 // Choose returns the account for by, and in words why it is that one: the one
 // named, else one that the sender given with -f selects, else the address in
 // the From field, else the default. Of several that an address selects, an

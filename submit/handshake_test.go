@@ -156,7 +156,7 @@ func TestLongClientHello(t *testing.T) {
 			s.Config.Accounts = []*config.Account{a}
 			var found strings.Builder
 			RunDoctor(context.Background(), s, &found)
-			if !strings.Contains(found.String(), "\nnote  TLS       TLS 1.3, ") || !strings.Contains(found.String(), smarthost.OnlyClassical+"; hint: ") {
+			if !strings.Contains(found.String(), "\nnote  TLS       TLS 1.3, ") || !strings.Contains(found.String(), smarthost.OnlyClassical+"\n                hint: ") {
 				t.Errorf("the doctor says:\n%s", found.String())
 			}
 			box.sizes()

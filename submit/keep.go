@@ -242,6 +242,7 @@ func (s *Submitter) queued(e *queue.Entry) {
 	if trouble := s.StartRunner(); trouble != "" {
 		s.Log.Fault(errors.New(trouble))
 		s.Console.Warn("queued as " + string(e.ID) + ", but " + trouble)
+		s.Console.Warn("hint: let a timer run every 5 minutes: sendoff --queue-run=5m")
 	}
 }
 

@@ -40,7 +40,7 @@ func testKilled(t *testing.T, bin string) {
 		if out := b.run(0, b.command(mailText, "sendmail", "bob@example.net")); out != "" {
 			t.Errorf("it says:\n%s", out)
 		}
-		if out := b.send(77); !strings.Contains(out, "run sendoff --login work") {
+		if out := b.send(77); !strings.Contains(out, ": sendoff --login work\n") {
 			t.Errorf("it says:\n%s", out)
 		}
 		l := b.login("--flow", "paste")

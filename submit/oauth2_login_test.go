@@ -23,7 +23,7 @@ func (b *tokenBench) works(t *testing.T) {
 	if _, err := os.Stat(b.path("refresh")); err == nil {
 		t.Error("the refresh token outlived --logout")
 	}
-	if out := b.send(77); !strings.Contains(out, "run sendoff --login work") {
+	if out := b.send(77); !strings.Contains(out, ": sendoff --login work\n") {
 		t.Errorf("the line names no command:\n%s", out)
 	}
 }
@@ -152,7 +152,7 @@ func testPasteOther(t *testing.T, bin string) {
 	first, second := b.login("--flow", "paste"), b.login("--flow", "paste")
 	fmt.Fprintln(second.stdin, redirected(t, b.await(first, pageLine)))
 	b.ends(77, first) // nothing was pasted
-	if out := b.ends(77, second); !strings.Contains(out, "its state is another") {
+	if out := b.ends(77, second); !strings.Contains(out, "its state differs") {
 		t.Errorf("it says:\n%s", out)
 	}
 }
@@ -194,7 +194,7 @@ func testNoClientSecret(t *testing.T, bin string) {
 			}
 		}
 		out := b.run(77, b.command("", "sendoff", "--login", "work", "--flow", "paste"))
-		if !strings.Contains(out, "sendoff: hint: write the provider's client secret into that file, mode 600\n") || strings.Contains(out, "open this address") {
+		if !strings.Contains(out, "sendoff: hint: write the provider's client secret into that file, and protect it: chmod 600 "+b.path("client")+"\n") || strings.Contains(out, "open this address") {
 			t.Errorf("it says:\n%s", out)
 		}
 	}

@@ -165,7 +165,7 @@ func testRefused(t *testing.T, bin string) {
 	b.send(0)
 	b.counts(2, 0, 1)
 	out := b.run(0, b.command("", "sendoff", "--doctor", "-v"))
-	for _, line := range []string{"file:" + b.path("refresh") + " (mode 0600)", "file:" + b.path("client") + " (mode 0600)", "secret    oauth2:test", "cron      can have it too", "AUTH      XOAUTH2", "login     as ann@example.org"} {
+	for _, line := range []string{"file:" + b.path("refresh") + " (mode 0600)", "file:" + b.path("client") + " (mode 0600)", "secret    oauth2:test", "cron      cron can read the secret, too", "AUTH      XOAUTH2", "login     as ann@example.org"} {
 		if !strings.Contains(out, line) {
 			t.Errorf("no %s in\n%s", line, out)
 		}
@@ -175,7 +175,7 @@ func testRefused(t *testing.T, bin string) {
 		t.Errorf("it says:\n%s", out)
 	}
 	b.counts(3, 1, 2)
-	// No token is good: that is a fault, after which the account rests.
+	// No token is good: that is a fault, after which the account is paused.
 	b.mechanism = "OAUTHBEARER"
 	b.settings = []string{`auth = "OAUTHBEARER"`, `from = "carol@example.org"`}
 	wrong := strings.NewReplacer("ann@example.org", "carol@example.org")
@@ -216,8 +216,8 @@ token-url = "%[2]s/token"
 		secret, want string
 		exit         int
 	}{
-		{`["keyring", "oauth2:test"]`, "ok    cron      can have it too\n", 0},
-		{`["oauth2:other", "oauth2:test"]`, "ok    cron      can have it too\n", 0},
+		{`["keyring", "oauth2:test"]`, "ok    cron      cron can read the secret, too\n", 0},
+		{`["oauth2:other", "oauth2:test"]`, "ok    cron      cron can read the secret, too\n", 0},
 		{`"oauth2:other"`, "fail  cron      command sh: exit status 3, as cron runs it", 77},
 		{`["keyring", "oauth2:other"]`, "; command sh: exit status 3, as cron runs it", 77},
 	}
@@ -240,14 +240,14 @@ func testRevoked(t *testing.T, bin string) {
 	if out := b.run(0, b.command(mailText, "sendmail", "bob@example.net")); out != "" {
 		t.Errorf("it says:\n%s", out)
 	}
-	const line = "oauth2:test: the provider refuses: invalid_grant (no: [secret] [secret]); run sendoff --login work"
+	const line = "oauth2:test: the provider refused: invalid_grant (no: [secret] [secret])"
 	if out := b.run(0, b.command("", "mailq")); !strings.Contains(out, line) {
 		t.Errorf("mailq says:\n%s", out)
 	}
 	if out := b.send(77); !strings.HasPrefix(out, "sendoff: work: "+line+"; no further login before ") {
 		t.Errorf("it says:\n%s", out)
 	}
-	b.counts(0, 0, 1) // the account rests
+	b.counts(0, 0, 1) // the account is paused
 	l := b.login("--flow", "paste")
 	fmt.Fprintln(l.stdin, redirected(t, b.await(l, pageLine)))
 	b.ends(0, l)
@@ -278,8 +278,8 @@ func testProvider(t *testing.T, bin string) {
 		says   string
 	}{
 		{"broken", func(w http.ResponseWriter) { w.WriteHeader(http.StatusBadGateway) }, 0, "answers with HTTP status 502"},
-		{"busy", func(w http.ResponseWriter) { io.WriteString(w, `{"error":"temporarily_unavailable"}`) }, 0, "the provider refuses: temporarily_unavailable"},
-		{"a page", func(w http.ResponseWriter) { io.WriteString(w, "<html>") }, 0, "not JSON"},
+		{"busy", func(w http.ResponseWriter) { io.WriteString(w, `{"error":"temporarily_unavailable"}`) }, 0, "the provider refused: temporarily_unavailable"},
+		{"a page", func(w http.ResponseWriter) { io.WriteString(w, "<html>") }, 0, "not the expected JSON"},
 		{"another place", func(w http.ResponseWriter) {
 			w.Header().Set("Location", "http://127.0.0.1:1/token")
 			w.WriteHeader(http.StatusTemporaryRedirect)
@@ -289,10 +289,10 @@ func testProvider(t *testing.T, bin string) {
 		{"no header", raw("HTTP/1.1 200 OK\r\n{form}\r\n\r\n"), 0, "the answer is not HTTP"},
 		{"no length", raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n{form}\r\n\r\n"), 0, "the answer is not HTTP"},
 		{"nothing", raw(""), 0, "the connection ended before the answer did"},
-		{"no client", func(w http.ResponseWriter) { io.WriteString(w, `{"error":"invalid_client"}`) }, 77, "the provider refuses: invalid_client"},
+		{"no client", func(w http.ResponseWriter) { io.WriteString(w, `{"error":"invalid_client"}`) }, 77, "the provider refused: invalid_client"},
 		{"control characters", func(w http.ResponseWriter) {
 			io.WriteString(w, `{"error":"invalid_client","error_description":"a\u001b[2J\nb"}`)
-		}, 77, "the provider refuses: invalid_client (a�[2J b)"},
+		}, 77, "the provider refused: invalid_client (a�[2J b)"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -316,7 +316,7 @@ func testProvider(t *testing.T, bin string) {
 		if err := os.WriteFile(b.path("refresh"), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		line := "a new refresh token could not be kept: file:" + b.path("refresh") + ": left alone, because it has more than one line"
+		line := "a new refresh token could not be kept: file:" + b.path("refresh") + ": not changed, because it has more than one line"
 		if out := b.send(77); !strings.Contains(out, line) {
 			t.Errorf("it says:\n%s", out)
 		}
@@ -331,7 +331,7 @@ func testProvider(t *testing.T, bin string) {
 	})
 	for _, tt := range []struct{ name, mount, says string }{
 		{"no space for a new token", `mount -t tmpfs -o size=16k full disk && mv refresh disk && ln -s disk/refresh refresh; yes 2>&- >disk/more`, "write: no space left on device"},
-		{"a file that is mounted", "mount --bind refresh refresh", "a mount of this one file, which cannot be replaced: mount its folder"},
+		{"a file that is mounted", "mount --bind refresh refresh", "the file itself is mounted, so it cannot be replaced; mount its folder instead"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			b := newTokenBench(t, bin)

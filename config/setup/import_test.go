@@ -143,7 +143,7 @@ func TestWherePasswordsGo(t *testing.T) {
 		{"one file for one password", two, "file:~/mine", memory{}, []string{`"file:~/mine"`, `"file:~/mine"`}},
 		{"one file for two", different, "file:~/mine", memory{}, []string{"--secret: file:~/mine cannot hold the passwords in "}},
 		{"one item for two", simple + "account other : work\npassword other\n", "keyring", memory{}, []string{"--secret: keyring cannot hold the passwords in "}},
-		{"a command", simple, "command:cat x", memory{}, []string{"--secret: command cat: cannot be written; the keyring and file:PATH can"}},
+		{"a command", simple, "command:cat x", memory{}, []string{"--secret: command cat: sendoff can store passwords only in the keyring and file:PATH"}},
 		{"a password", simple, "hunter2", memory{}, []string{"--secret: unknown secret source; "}},
 	}
 	for _, tt := range tests {

@@ -77,8 +77,8 @@ func TestClientSecretWrong(t *testing.T) {
 		want  string
 	}{
 		{[]string{"right"}, "", ""},
-		{[]string{"wrong", "right"}, "", "account not saved: the provider refuses: invalid_client"},
-		{nil, "wrong", "account not saved: the provider refuses: invalid_client"},
+		{[]string{"wrong", "right"}, "", "account not saved: the provider refused: invalid_client"},
+		{nil, "wrong", "account not saved: the provider refused: invalid_client"},
 	} {
 		s := newStage(t, "oauth2", "123.apps.example", "cron")
 		s.Address, s.passwords = "ann@gmail.com", tt.typed
@@ -92,7 +92,7 @@ func TestClientSecretWrong(t *testing.T) {
 		kept := filepath.Join(filepath.Dir(s.Paths.User), "oauth2-google.secret")
 		s.Authorise = func(context.Context, *config.Account) error {
 			if text, _ := os.ReadFile(kept); string(text) != "right\n" {
-				return status.AuthFailed.Errorf("the provider refuses: invalid_client")
+				return status.AuthFailed.Errorf("the provider refused: invalid_client")
 			}
 			return nil
 		}

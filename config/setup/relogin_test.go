@@ -145,7 +145,7 @@ func TestLoginForFails(t *testing.T) {
 		{"no such use", work, "laptop", false, status.Usage, "--for can only be desktop, cron, service or container"},
 		{"not a table", "accounts.work.server = \"smtps://smtp.example.org\"\naccounts.work.user = \"ann\"\n", "cron", false, status.Config, `write into the account secret = "file:~/.config/sendoff/work.secret"`},
 		{"no keyring", work + "secret = \"command:pass\"\n", "desktop", true, status.Credential, "to keep the password in a file, use --for cron"},
-		{"nothing to write to", work + "secret = \"command:pass\"\n", "", false, status.Credential, "cannot be written"},
+		{"nothing to write to", work + "secret = \"command:pass\"\n", "", false, status.Credential, "can store passwords only"},
 	}
 	for _, tt := range tests {
 		s := newStage(t)

@@ -49,9 +49,9 @@ type Item struct {
 func (i Item) username() (string, error) {
 	switch {
 	case i.User == "" || i.Host == "":
-		return "", errors.New("the account has no user or server to find the secret by")
+		return "", errors.New("the account lacks a user or a server, by which its password is stored")
 	case strings.ContainsFunc(i.User+i.Host, unicode.IsControl):
-		return "", errors.New("control character in user or server")
+		return "", errors.New("user or server contains a control character")
 	}
 	return i.User + "@" + strings.ToLower(i.Host), nil
 }
@@ -191,7 +191,7 @@ func (p place) ready() error {
 func (s *Store) Delete(ctx context.Context, r Ref, item Item) error {
 	remove := sourceOf(r.Kind()).delete
 	if remove == nil {
-		return status.Credential.Errorf("%s: cannot be deleted from; the keyring and file:PATH can", r)
+		return status.Credential.Errorf("%s: sendoff can delete passwords only from the keyring and file:PATH", r)
 	}
 	p := place{s, r, item}
 	return status.Credential.Wrap(p.named(remove(p, ctx)))
@@ -207,7 +207,7 @@ func Writable(refs []Ref) (Ref, error) {
 		}
 		names = append(names, r.String())
 	}
-	return Ref{}, status.Credential.Errorf("%s: cannot be written; the keyring and file:PATH can", strings.Join(names, ", "))
+	return Ref{}, status.Credential.Errorf("%s: sendoff can store passwords only in the keyring and file:PATH", strings.Join(names, ", "))
 }
 
 // unusable is the error of a secret that is there but must not be used.

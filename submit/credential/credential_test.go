@@ -62,10 +62,10 @@ func TestParseRef(t *testing.T) {
 		{"Keyring", unknown},
 		{" keyring", unknown},
 		{"oauth2:google", "oauth2:google"},
-		{"oauth2", "secret source oauth2:NAME: the name is that of a table [oauth2.NAME]"},
-		{"oauth2:a b", "secret source oauth2:NAME: the name is that of a table [oauth2.NAME]"},
-		{"keyring:", "secret source keyring takes nothing after it"},
-		{"none:x", "secret source none takes nothing after it"},
+		{"oauth2", "secret source oauth2:NAME: the name must be that of a table [oauth2.NAME]"},
+		{"oauth2:a b", "secret source oauth2:NAME: the name must be that of a table [oauth2.NAME]"},
+		{"keyring:", "secret source keyring must stand alone"},
+		{"none:x", "secret source none must stand alone"},
 		{"command", "secret source command:WORDS: no program"},
 		{"command: ", "secret source command:WORDS: no program"},
 		{"command:''", "secret source command:WORDS: no program"},
@@ -164,7 +164,7 @@ func TestFile(t *testing.T) {
 		{"file:~/link", password, ""},
 		{"systemd:good", password, ""},
 		{"file:~/empty", "", "file:~/empty: the secret is empty"},
-		{"file:~/nul", "", "file:~/nul: the secret holds NUL or a line break"},
+		{"file:~/nul", "", "file:~/nul: the secret contains NUL or a line break"},
 		{"file:~/long", "", "file:~/long: the secret is longer than 64 KiB"},
 		{"file:~/endless", "", "file:~/endless: the secret is longer than 64 KiB"},
 		{"file:~/writable", "", "file:~/writable: others can write it (mode 0602)"},
@@ -187,7 +187,7 @@ func TestFile(t *testing.T) {
 	}
 	t.Setenv("CREDENTIALS_DIRECTORY", "")
 	_, err := (&Store{Home: home}).Get(t.Context(), refs(t, "systemd:good"), item)
-	fails(t, err, "systemd:good: no $CREDENTIALS_DIRECTORY: not run by a unit with LoadCredential")
+	fails(t, err, "systemd:good: no $CREDENTIALS_DIRECTORY: no unit with LoadCredential has started this process")
 }
 
 func TestList(t *testing.T) {
@@ -241,7 +241,7 @@ func TestWriteFile(t *testing.T) {
 		t.Errorf("behind the link: %v, %v", info.Mode(), err)
 	}
 	fails(t, store.Put(t.Context(), refs(t, "file:~/notes")[0], item, secret),
-		"file:~/notes: left alone, because it has more than one line")
+		"file:~/notes: not changed, because it has more than one line")
 	must(store.Put(t.Context(), refs(t, "file:~/no/folder/pw")[0], item, secret))
 	if info, err := os.Stat(filepath.Join(home, "no", "folder")); err != nil || info.Mode().Perm() != 0o700 {
 		t.Errorf("the folder of a new secret: %v, %v", info, err)
@@ -253,7 +253,7 @@ func TestWriteFile(t *testing.T) {
 	fails(t, store.Delete(t.Context(), refs(t, "file:~/link")[0], item),
 		"file:~/link: open: no such file or directory")
 	fails(t, store.Delete(t.Context(), refs(t, "file:~/notes")[0], item),
-		"file:~/notes: left alone, because it has more than one line")
+		"file:~/notes: not changed, because it has more than one line")
 	must(os.Mkdir(filepath.Join(home, "shared"), 0o700))
 	must(os.Chmod(filepath.Join(home, "shared"), 0o777))
 	must(os.Symlink(filepath.Join(home, "real", "pw"), filepath.Join(home, "shared", "link")))
@@ -328,7 +328,7 @@ func TestReadyFile(t *testing.T) {
 	tests := []struct{ path, want string }{
 		{"new/pw", "<nil>"},
 		{"new/pw", "<nil>"},
-		{"notes", "left alone, because it has more than one line"},
+		{"notes", "not changed, because it has more than one line"},
 		{"notes/pw", "open: not a directory"},
 		{strings.Repeat("x", 250), "open: file name too long"},
 	}
@@ -349,7 +349,7 @@ func TestWritable(t *testing.T) {
 	tests := []struct{ refs, want string }{
 		{"command:pass x\nfile:/x\nkeyring", "file:/x"},
 		{"keyring", "keyring"},
-		{"command:pass x\nsystemd:y\nnone", "command pass, systemd:y, none: cannot be written; the keyring and file:PATH can"},
+		{"command:pass x\nsystemd:y\nnone", "command pass, systemd:y, none: sendoff can store passwords only in the keyring and file:PATH"},
 	}
 	for _, tt := range tests {
 		r, err := Writable(refs(t, tt.refs))
@@ -361,8 +361,8 @@ func TestWritable(t *testing.T) {
 	}
 	secret, _ := NewSecret("x")
 	for _, r := range refs(t, "command:pass\nsystemd:x\nnone") {
-		fails(t, (&Store{}).Put(t.Context(), r, item, secret), r.String()+": cannot be written; the keyring and file:PATH can")
-		fails(t, (&Store{}).Delete(t.Context(), r, item), r.String()+": cannot be deleted from; the keyring and file:PATH can")
+		fails(t, (&Store{}).Put(t.Context(), r, item, secret), r.String()+": sendoff can store passwords only in the keyring and file:PATH")
+		fails(t, (&Store{}).Delete(t.Context(), r, item), r.String()+": sendoff can delete passwords only from the keyring and file:PATH")
 	}
 }
 
@@ -378,7 +378,7 @@ func TestCommand(t *testing.T) {
 		{`command:true`, "", "command true: the secret is empty"},
 		{`command:sh -c 'echo; echo hunter2'`, "", "command sh: the secret is empty"},
 		{`command:sh -c 'head -c 70000 /dev/zero | tr "\\000" x'`, "", "command sh: the secret is longer than 64 KiB"},
-		{`command:printf 'a\000b'`, "", "command printf: the secret holds NUL or a line break"},
+		{`command:printf 'a\000b'`, "", "command printf: the secret contains NUL or a line break"},
 		{`command:false`, "", "command false: exit status 1"},
 		{`command:sh -c 'printf "gpg: \033[1mno key\n  sorry\n" >&2; exit 2'`, "", "command sh: exit status 2: gpg: �[1mno key sorry"},
 		{`command:sh -c 'echo hunter2; echo "+ echo hunter2" >&2; exit 3'`, "", "command sh: exit status 3: + echo [secret]"},

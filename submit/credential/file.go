@@ -18,7 +18,7 @@ import (
 func (p place) path() (string, error) {
 	path := p.ref.Path(p.store.home())
 	if !filepath.IsAbs(path) {
-		return "", errors.New("no home folder known")
+		return "", errors.New("the home folder is not known")
 	}
 	return path, nil
 }
@@ -35,7 +35,7 @@ func (p place) getFile(context.Context) (string, error) {
 func (p place) getSystemd(context.Context) (string, error) {
 	dir := os.Getenv("CREDENTIALS_DIRECTORY")
 	if !filepath.IsAbs(dir) {
-		return "", errors.New("no $CREDENTIALS_DIRECTORY: not run by a unit with LoadCredential")
+		return "", errors.New("no $CREDENTIALS_DIRECTORY: no unit with LoadCredential has started this process")
 	}
 	text, err := p.read(filepath.Join(dir, p.ref.Arg()))
 	return firstLine(text), err
@@ -114,7 +114,7 @@ func (p place) destination() (string, error) {
 		return "", err
 	}
 	if process.IsMountPoint(path) {
-		return "", errors.New("a mount of this one file, which cannot be replaced: mount its folder")
+		return "", errors.New("the file itself is mounted, so it cannot be replaced; mount its folder instead")
 	}
 	if err := p.judgeWay(); err != nil {
 		return "", err
@@ -173,7 +173,7 @@ func (p place) target() (string, error) {
 		return path, err
 	}
 	if _, more, _ := bytes.Cut(text, []byte("\n")); len(bytes.TrimSpace(more)) > 0 {
-		return path, errors.New("left alone, because it has more than one line")
+		return path, errors.New("not changed, because it has more than one line")
 	}
 	return path, nil
 }

@@ -34,9 +34,9 @@ const (
 	ErrNoCollection keyringError = "the service has no default keyring"
 	ErrLocked       keyringError = "locked"
 	ErrTimeout      keyringError = "no answer"
-	ErrCrashed      keyringError = "the service broke off"
-	ErrTooBig       keyringError = "the secret is too long for it"
-	ErrUnsupported  keyringError = "none on this system that sendoff can use"
+	ErrCrashed      keyringError = "the keyring service closed the connection"
+	ErrTooBig       keyringError = "the password is too long for the keyring"
+	ErrUnsupported  keyringError = "this system has none that sendoff can use"
 )
 
 // OneSecret is a keyring that has one secret, whatever it is asked for, and takes no
@@ -141,7 +141,7 @@ func (p place) guarded(ctx context.Context, write bool, call func(Keyring, strin
 	}
 	err = attempt(wait, func() error { return call(k, username) })
 	if errors.Is(err, ErrNotFound) {
-		return fmt.Errorf("%w for %s", ErrNotFound, username)
+		return fmt.Errorf("%w for %s at %s", ErrNotFound, p.item.User, p.item.Host)
 	}
 	return err
 }
@@ -151,7 +151,7 @@ func (s *Store) startKeyring(ctx context.Context) error {
 	ctx, cancel := limited(ctx, startLimit)
 	defer cancel()
 	if s.Tell != nil {
-		late := time.AfterFunc(startTold, func() { s.Tell("waiting for the keyring service, which is being started") })
+		late := time.AfterFunc(startTold, func() { s.Tell("starting the keyring service") })
 		defer late.Stop()
 	}
 	return attempt(ctx, func() error { return startService(ctx) })

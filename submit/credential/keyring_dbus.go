@@ -271,7 +271,7 @@ func ourBus(ctx context.Context, addresses string) (string, error) {
 // judgeBus says why no bus of ours or root's listens at a socket.
 func judgeBus(ctx context.Context, socket string) error {
 	if socket == "" {
-		return errors.New("whose bus it is cannot be known, as it is not on a Unix socket")
+		return errors.New("the bus is not on a Unix socket, so its owner cannot be checked")
 	}
 	conn, err := new(net.Dialer).DialContext(ctx, "unix", socket)
 	if err != nil {
@@ -283,7 +283,7 @@ func judgeBus(ctx context.Context, socket string) error {
 		return err // nothing else says whose it is
 	}
 	if err == nil && !oursOrRoots(peer.UID) {
-		return fmt.Errorf("that of the environment belongs to uid %d", peer.UID)
+		return fmt.Errorf("the bus of the environment belongs to uid %d", peer.UID)
 	}
 	if strings.HasPrefix(socket, "@") {
 		return nil

@@ -40,7 +40,7 @@ func TestSecretService(t *testing.T) {
 	old := map[string]string{"protocol": "smtp", "server": "smtp.example.org", "user": "ann@example.org"}
 	other := map[string]string{"service": "smtp", "host": "smtp.example.org", "user": "bob@example.org"}
 	const anyText = "*" // as the moment will have it
-	const none = "keyring: no password stored for " + username
+	const none = "keyring: no password stored for ann@example.org at smtp.example.org"
 	tests := []struct {
 		name string
 		bus  *fakeBus
@@ -63,8 +63,8 @@ func TestSecretService(t *testing.T) {
 		{"odd error", &fakeBus{noService: "org.example.Odd"}, nil, "keyring: who?"},
 		{"garbage", &fakeBus{garbage: true}, ErrNoBus, "keyring: no D-Bus session bus: dbus: authentication protocol error"},
 		{"dies at once", &fakeBus{dies: "Hello"}, ErrNoBus, anyText},
-		{"dies in look", &fakeBus{collections: login(), dies: "SearchItems"}, ErrCrashed, "keyring: the service broke off"},
-		{"dies in the call", &fakeBus{collections: login(), items: []map[string]string{ours}, dies: "GetSecret"}, ErrCrashed, "keyring: the service broke off"},
+		{"dies in look", &fakeBus{collections: login(), dies: "SearchItems"}, ErrCrashed, "keyring: the keyring service closed the connection"},
+		{"dies in the call", &fakeBus{collections: login(), items: []map[string]string{ours}, dies: "GetSecret"}, ErrCrashed, "keyring: the keyring service closed the connection"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -100,7 +100,7 @@ func TestSecretServiceWrites(t *testing.T) {
 		t.Errorf("Put: %v", err)
 	}
 	err := (&Store{}).Delete(t.Context(), ref, item)
-	fails(t, err, "keyring: no password stored for "+username)
+	fails(t, err, "keyring: no password stored for ann@example.org at smtp.example.org")
 	if bus.called("Delete") {
 		t.Error("msmtp's item was deleted")
 	}
@@ -225,7 +225,7 @@ func TestUnlockCrash(t *testing.T) {
 	goes := &fakeBus{collections: login(), locked: loginObj, diesAfter: "Prompt"}
 	goes.listen(t)
 	_, err := (&Store{Interactive: true}).Get(t.Context(), refs(t, "keyring"), item)
-	fails(t, err, "keyring: the service broke off")
+	fails(t, err, "keyring: the keyring service closed the connection")
 }
 
 // TestNobodyListens is the bus whose address has outlived it.
@@ -312,10 +312,10 @@ func TestOurBus(t *testing.T) {
 		{"unix:path=" + foreign, "", foreign + " belongs to uid 12345"},
 		{"unix:path=" + replaced, "", "others can write it"},
 		{"unix:path=/nowhere;tcp:host=localhost,port=1", "", "no such file"},
-		{"tcp:host=localhost,port=1", "", "whose bus it is cannot be known"},
-		{"unixexec:path=/bin/true", "", "whose bus it is cannot be known"},
-		{"unix:tmpdir=/tmp", "", "whose bus it is cannot be known"},
-		{"unix:path=%zz", "", "whose bus it is cannot be known"},
+		{"tcp:host=localhost,port=1", "", "its owner cannot be checked"},
+		{"unixexec:path=/bin/true", "", "its owner cannot be checked"},
+		{"unix:tmpdir=/tmp", "", "its owner cannot be checked"},
+		{"unix:path=%zz", "", "its owner cannot be checked"},
 	} {
 		if row.wrong != "" && strings.Contains(row.wrong, "12345") && os.Geteuid() != 0 {
 			continue // only root can give a socket away

@@ -181,7 +181,7 @@ func TestRealKeyring(t *testing.T) {
 	use(t, d.socket())
 	store, ref := &Store{}, refs(t, "keyring")
 	_, err := store.Get(t.Context(), ref, item)
-	fails(t, err, "keyring: no password stored for "+username)
+	fails(t, err, "keyring: no password stored for ann@example.org at smtp.example.org")
 
 	const password = "pässword 'with\" \\everything$"
 	secret, _ := NewSecret(password)
@@ -281,7 +281,7 @@ func TestRealSlowStart(t *testing.T) {
 	store := &Store{Tell: func(string) { told++ }}
 	within(t, startLimit, func() {
 		_, err := store.Get(t.Context(), refs(t, "keyring"), item)
-		fails(t, err, "keyring: no password stored for "+username)
+		fails(t, err, "keyring: no password stored for ann@example.org at smtp.example.org")
 	})
 	if told != 1 {
 		t.Errorf("told %d times", told)
@@ -390,7 +390,7 @@ func TestRealForeignBus(t *testing.T) {
 	t.Setenv("DBUS_SESSION_BUS_ADDRESS", "unix:abstract="+name)
 	secret, _ := NewSecret("x")
 	err = (&Store{}).Put(t.Context(), refs(t, "keyring")[0], item, secret)
-	fails(t, err, "keyring: no D-Bus session bus: that of the environment belongs to uid 4242")
+	fails(t, err, "keyring: no D-Bus session bus: the bus of the environment belongs to uid 4242")
 }
 
 func TestRealDeadBus(t *testing.T) {

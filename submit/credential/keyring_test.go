@@ -44,7 +44,7 @@ func TestKeyring(t *testing.T) {
 	secret, _ := NewSecret("hunter2")
 
 	_, err := store.Get(t.Context(), ref, item)
-	fails(t, err, "keyring: no password stored for ann@example.org@smtp.example.org")
+	fails(t, err, "keyring: no password stored for ann@example.org at smtp.example.org")
 	if !errors.Is(err, ErrNotFound) {
 		t.Error("not ErrNotFound")
 	}
@@ -59,7 +59,7 @@ func TestKeyring(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = store.Delete(t.Context(), ref[0], item)
-	fails(t, err, "keyring: no password stored for ann@example.org@smtp.example.org")
+	fails(t, err, "keyring: no password stored for ann@example.org at smtp.example.org")
 
 	for _, bad := range []Item{{}, {User: "ann"}, {Host: "h"}, {User: "a\nb", Host: "h"}} {
 		if _, err := store.Get(t.Context(), ref, bad); err == nil || strings.Contains(err.Error(), "\n") {
@@ -84,10 +84,10 @@ func TestKeyringGuard(t *testing.T) {
 		elapsed time.Duration
 	}{
 		{"hangs", func(hang chan bool) error { <-hang; return nil }, ErrTimeout, "keyring: no answer within 3s", 3 * time.Second},
-		{"panics", func(chan bool) error { var p *int; *p = 1; return nil }, ErrCrashed, "keyring: the service broke off", 0},
+		{"panics", func(chan bool) error { var p *int; *p = 1; return nil }, ErrCrashed, "keyring: the keyring service closed the connection", 0},
 		{"late", func(chan bool) error { time.Sleep(time.Minute); return nil }, ErrTimeout, "keyring: no answer within 3s", 3 * time.Second},
-		{"unsupported", func(chan bool) error { return keyring.ErrUnsupportedPlatform }, ErrUnsupported, "keyring: none on this system that sendoff can use", 0},
-		{"too big", func(chan bool) error { return keyring.ErrSetDataTooBig }, ErrTooBig, "keyring: the secret is too long for it", 0},
+		{"unsupported", func(chan bool) error { return keyring.ErrUnsupportedPlatform }, ErrUnsupported, "keyring: this system has none that sendoff can use", 0},
+		{"too big", func(chan bool) error { return keyring.ErrSetDataTooBig }, ErrTooBig, "keyring: the password is too long for the keyring", 0},
 		{"unknown", func(chan bool) error { return errors.New("odd\x1b[2J\n") }, nil, "keyring: odd�[2J", 0},
 	}
 	secret, _ := NewSecret("hunter2")

@@ -12,7 +12,6 @@ import (
 	"net"
 	"net/url"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -83,7 +82,7 @@ type grant struct {
 func (p place) grant() (*grant, error) {
 	o := p.item.OAuth2
 	if o == nil || !o.Refresh.Writable() {
-		return nil, errors.New("access tokens are only for an account that is configured")
+		return nil, errors.New("access tokens require an account in the configuration")
 	}
 	provider := o.Providers[p.ref.Provider()]
 	if _, err := p.item.username(); err != nil {
@@ -168,7 +167,7 @@ func (g *grant) keepAccess(t tokens) {
 
 // lock waits until no other process gets a token for g.
 func (g *grant) lock(ctx context.Context) (release func(), err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, lockLimit, status.Connection.Errorf("another process has been getting a token for %v", lockLimit))
+	ctx, cancel := context.WithTimeoutCause(ctx, lockLimit, status.Connection.Errorf("another process has been requesting a token for %v", lockLimit))
 	defer cancel()
 	for {
 		release, err := g.locks.Lock("lock-" + g.key)
@@ -212,17 +211,11 @@ func (g *grant) refresh(ctx context.Context) (string, error) {
 			r, refused = errors.AsType[*refusal](err)
 		}
 	}
-	if refused && slices.Contains(needPerson, r.code) {
-		err = fmt.Errorf("%w; run sendoff --login %s", err, g.Account)
-	}
 	if err != nil {
 		return "", err
 	}
 	return t.access, g.keep(ctx, t, old)
 }
-
-// needPerson are the refusals that only a person's consent can mend.
-var needPerson = []string{"invalid_grant", "interaction_required", "consent_required", "login_required"}
 
 // trade gets tokens for a refresh token (RFC 6749 section 6).
 func (g *grant) trade(ctx context.Context, refresh string) (tokens, error) {
@@ -268,7 +261,7 @@ func (g *grant) ready() error {
 func (g *grant) refreshToken(ctx context.Context) (string, error) {
 	token, err := g.refreshPlace().get(ctx)
 	if isAbsent(err) {
-		err = fmt.Errorf("nobody has consented yet, no refresh token is in %s; run sendoff --login %s", g.Refresh, g.Account)
+		err = fmt.Errorf("no refresh token is stored in %s yet", g.Refresh)
 	}
 	return token.Reveal(), err
 }

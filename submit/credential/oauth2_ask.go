@@ -36,7 +36,7 @@ type tokens struct {
 type refusal struct{ code, description string }
 
 func (r *refusal) Error() string {
-	text := "the provider refuses: "
+	text := "the provider refused: "
 	if r.code == "access_denied" {
 		text = "the consent was refused: "
 	}
@@ -126,7 +126,7 @@ func parseTokens(body []byte) (tokens, error) {
 		err = nil // one of the others makes no sense, which is worth no token
 	}
 	if err != nil {
-		return tokens{}, errors.New("the answer is not JSON of the kind that it should be")
+		return tokens{}, errors.New("the answer is not the expected JSON")
 	}
 	if a.Code != "" {
 		return tokens{}, &refusal{a.Code, a.Description}
@@ -135,9 +135,9 @@ func parseTokens(body []byte) (tokens, error) {
 	case !isToken(a.Access):
 		return tokens{}, errors.New("the answer has no access token")
 	case a.Type != "" && !strings.EqualFold(a.Type, "Bearer"):
-		return tokens{}, errors.New("the answer has a token that is not of the type Bearer")
+		return tokens{}, errors.New("the token in the answer is not of the type Bearer")
 	case a.Refresh != "" && !isToken(a.Refresh):
-		return tokens{}, errors.New("the answer has a refresh token that cannot be one")
+		return tokens{}, errors.New("the refresh token in the answer is malformed")
 	}
 	return tokens{a.Access, a.Refresh, seconds(a.Life, unknownLife, maxLife)}, nil
 }
@@ -166,7 +166,7 @@ func (g *grant) post(ctx context.Context, endpoint string, form url.Values) (int
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(form.Encode()))
 	if err != nil {
-		return 0, nil, status.Config.Errorf("%s is no address", hostOf(endpoint))
+		return 0, nil, status.Config.Errorf("%s is not a URL", hostOf(endpoint))
 	}
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	request.Header.Set("Accept", "application/json")

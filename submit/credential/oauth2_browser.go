@@ -196,7 +196,7 @@ func accept(l net.Listener, visits chan struct{}, visit func(net.Conn)) {
 }
 
 // errTwice is the error of a second visitor of the start.
-var errTwice = errors.New("the page of the browser was opened twice, perhaps by somebody else; nothing is stored. Log in once more, or with --flow paste")
+var errTwice = errors.New("the page in the browser was opened twice, perhaps by somebody else; nothing was stored. Log in again, or with --flow paste")
 
 // receive reads one request of a browser, and answers it. What is not the
 // answer to r is errOther.

@@ -92,14 +92,14 @@ func (p place) authorise(ctx context.Context, who Person) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, consentLimit, fmt.Errorf("nobody has consented within %v", consentLimit))
+	ctx, cancel := context.WithTimeoutCause(ctx, consentLimit, fmt.Errorf("no consent within %v", consentLimit))
 	defer cancel()
 	t, err := f.run(g, ctx, who)
 	if err != nil {
 		return err
 	}
 	if t.refresh == "" {
-		return errors.New("the provider gives no refresh token; one of the scopes has to ask for it, often offline_access")
+		return errors.New("the provider returned no refresh token; one of the scopes must request it, often offline_access")
 	}
 	release, err := g.lock(ctx)
 	if err != nil {
@@ -116,7 +116,7 @@ func (g *grant) flow(name string) (flow, error) {
 			return f, nil
 		}
 	}
-	return flow{}, status.Usage.Errorf("there is no way %q to consent; known are %s", name, strings.Join(Flows(), ", "))
+	return flow{}, status.Usage.Errorf("unknown flow %q; known flows: %s", name, strings.Join(Flows(), ", "))
 }
 
 // A request is one that a person consents to on the provider's page (RFC 6749
@@ -138,7 +138,7 @@ func (r request) address(g *grant) (string, error) {
 	}
 	u, err := url.Parse(g.AuthURL.URL)
 	if err != nil {
-		return "", status.Config.Errorf("auth-url is no address")
+		return "", status.Config.Errorf("auth-url is not a URL")
 	}
 	challenge := sha256.Sum256([]byte(r.verifier))
 	q := u.Query()
@@ -154,7 +154,7 @@ func (r request) address(g *grant) (string, error) {
 }
 
 // errOther is the error of an answer to another request than ours.
-var errOther = errors.New("the address is not the answer to this request: its state is another")
+var errOther = errors.New("the address belongs to another request: its state differs")
 
 // code returns what the provider has put into the address that it sent the
 // browser to.
@@ -258,7 +258,7 @@ func (r request) pasted(line string) (string, error) {
 	line = strings.Trim(line, " \t\"'`<>“”‘’")
 	u, err := url.Parse(line)
 	if err != nil || u.RawQuery == "" {
-		return "", errors.New("what was pasted is no address with a code in it")
+		return "", errors.New("the pasted text is not an address with a code")
 	}
 	q := u.Query()
 	if state := q.Get("state"); len(state) < len(r.state) && strings.HasPrefix(r.state, state) {
@@ -288,14 +288,14 @@ type device struct {
 func parseDevice(body []byte) (*device, error) {
 	d := &device{}
 	if err := json.Unmarshal(body, d); err != nil {
-		return nil, errors.New("the answer is not JSON of the kind that it should be")
+		return nil, errors.New("the answer is not the expected JSON")
 	}
 	d.Page = cmp.Or(d.Page, d.OldPage)
 	switch {
 	case d.Refused != "":
 		return nil, &refusal{d.Refused, d.Description}
 	case !isToken(d.Code) || d.UserCode == "" || d.Page == "":
-		return nil, errors.New("the answer has no code for a device")
+		return nil, errors.New("the answer has no device code")
 	}
 	return d, nil
 }

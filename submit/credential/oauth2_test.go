@@ -235,17 +235,17 @@ func TestOAuth2Rotation(t *testing.T) {
 		s.cache(nil)
 		s.Keyring = tooSmall{s.ring}
 		_, err := s.get()
-		fails(t, err, "oauth2:test: the new refresh token cannot be kept: keyring: the secret is too long for it")
+		fails(t, err, "oauth2:test: the new refresh token cannot be kept: keyring: the password is too long for the keyring")
 		if len(s.cached()) != 0 {
 			t.Error("an access token was kept all the same")
 		}
 		_, err = s.get()
-		if want := "oauth2:test: the provider refuses: invalid_grant (no: [secret]); run sendoff --login work"; fmt.Sprint(err) != want || status.KindOf(err) != status.AuthFailed {
+		if want := "oauth2:test: the provider refused: invalid_grant (no: [secret])"; fmt.Sprint(err) != want || status.KindOf(err) != status.AuthFailed {
 			t.Errorf("%v", err)
 		}
 		delete(s.ring, ringKey)
 		_, err = s.get()
-		fails(t, err, "oauth2:test: nobody has consented yet, no refresh token is in keyring; run sendoff --login work")
+		fails(t, err, "oauth2:test: no refresh token is stored in keyring yet")
 	})
 }
 
@@ -416,14 +416,14 @@ func TestOAuth2Paste(t *testing.T) {
 	}{
 		{true, []string{right}, ""},
 		{true, []string{"", "http://localhost/?state=other&code=x", right}, ""},
-		{true, []string{"x", "x", "x"}, "oauth2:test: what was pasted is no address with a code in it"},
+		{true, []string{"x", "x", "x"}, "oauth2:test: the pasted text is not an address with a code"},
 		{true, []string{no}, "oauth2:test: the consent was refused: access_denied"},
 		{true, []string{"http://localhost/?error=access_denied&error_description=no"}, "oauth2:test: the consent was refused: access_denied (no)"},
 		{true, []string{quoted}, ""},
 		{false, []string{"http://localhost/?code=abc"}, "oauth2:test: " + errCut.Error()},
 		{false, []string{cut}, "oauth2:test: " + errCut.Error()},
 		{false, []string{"http://localhost/?code=abc&state=OTHER"}, "oauth2:test: " + errOther.Error()},
-		{false, []string{"x"}, "oauth2:test: what was pasted is no address with a code in it"},
+		{false, []string{"x"}, "oauth2:test: the pasted text is not an address with a code"},
 	}
 	for _, tt := range tests {
 		s := newTokenStore(t)
@@ -488,7 +488,7 @@ func TestOAuth2Place(t *testing.T) {
 		fails(t, err, "oauth2:test: keyring: locked")
 		// Where only what is stored is wanted, there is no token.
 		_, err = s.Get(t.Context(), refs(t, "oauth2:test"), item)
-		fails(t, err, "oauth2:test: access tokens are only for an account that is configured")
+		fails(t, err, "oauth2:test: access tokens require an account in the configuration")
 	})
 }
 
@@ -624,19 +624,19 @@ func TestParseTokens(t *testing.T) {
 		{`{"access_token":"a","expires_in":"","refresh_token":"r"}`, tokens{"a", "r", unknownLife}, ""},
 		{`{"access_token":"a","expires_in":"NaN"}`, tokens{"a", "", unknownLife}, ""},
 		{`{"token_type":["Bearer"],"error_description":0,"access_token":"a","refresh_token":"r"}`, tokens{"a", "r", unknownLife}, ""},
-		{`{"error":"invalid_grant","error_description":{}}`, tokens{}, "the provider refuses: invalid_grant"},
-		{`["access_token"]`, tokens{}, "the answer is not JSON of the kind that it should be"},
+		{`{"error":"invalid_grant","error_description":{}}`, tokens{}, "the provider refused: invalid_grant"},
+		{`["access_token"]`, tokens{}, "the answer is not the expected JSON"},
 		{`{"access_token":"a","scope":"x","id_token":{}}`, tokens{"a", "", unknownLife}, ""},
-		{`{"error":"invalid_grant","error_description":"x\ny"}`, tokens{}, "the provider refuses: invalid_grant (x y)"},
-		{`{"error":"invalid_grant","access_token":"a"}`, tokens{}, "the provider refuses: invalid_grant"},
+		{`{"error":"invalid_grant","error_description":"x\ny"}`, tokens{}, "the provider refused: invalid_grant (x y)"},
+		{`{"error":"invalid_grant","access_token":"a"}`, tokens{}, "the provider refused: invalid_grant"},
 		{`{"access_token":"a b"}`, tokens{}, "the answer has no access token"},
 		{`{"access_token":"a\u0001b"}`, tokens{}, "the answer has no access token"},
 		{`{"access_token":""}`, tokens{}, "the answer has no access token"},
-		{`{"access_token":"a","token_type":"mac"}`, tokens{}, "the answer has a token that is not of the type Bearer"},
-		{`{"access_token":"a","refresh_token":"r\n"}`, tokens{}, "the answer has a refresh token that cannot be one"},
-		{`{"access_token":1}`, tokens{}, "the answer is not JSON of the kind that it should be"},
-		{`access_token=a`, tokens{}, "the answer is not JSON of the kind that it should be"},
-		{``, tokens{}, "the answer is not JSON of the kind that it should be"},
+		{`{"access_token":"a","token_type":"mac"}`, tokens{}, "the token in the answer is not of the type Bearer"},
+		{`{"access_token":"a","refresh_token":"r\n"}`, tokens{}, "the refresh token in the answer is malformed"},
+		{`{"access_token":1}`, tokens{}, "the answer is not the expected JSON"},
+		{`access_token=a`, tokens{}, "the answer is not the expected JSON"},
+		{``, tokens{}, "the answer is not the expected JSON"},
 	}
 	for _, tt := range tests {
 		got, err := parseTokens([]byte(tt.in))
@@ -686,7 +686,7 @@ func FuzzParseTokens(f *testing.F) {
 func TestHush(t *testing.T) {
 	form := map[string][]string{"refresh_token": {"r/t+1"}, "client_secret": {"s3kr1t"}, "client_id": {"client"}}
 	err := refused(&refusal{"invalid_request", "client sent r/t+1 (r%2Ft%2B1) and s3kr1t"}, 400, form)
-	if want := "the provider refuses: invalid_request (client sent [secret] ([secret]) and [secret])"; err.Error() != want {
+	if want := "the provider refused: invalid_request (client sent [secret] ([secret]) and [secret])"; err.Error() != want {
 		t.Errorf("got  %s\nwant %s", err, want)
 	}
 }

@@ -33,7 +33,7 @@ func NewSecret(s string) (Secret, error) {
 	case len(s) > maxSecret:
 		return Secret{}, unusable{fmt.Errorf("the secret is longer than %d KiB", maxSecret>>10)}
 	case strings.ContainsAny(s, "\x00\r\n"):
-		return Secret{}, unusable{errors.New("the secret holds NUL or a line break")}
+		return Secret{}, unusable{errors.New("the secret contains NUL or a line break")}
 	}
 	return Secret{s: &s}, nil
 }

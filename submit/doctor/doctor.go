@@ -12,9 +12,11 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
+	"slices"
 
 	"sendoff/config"
 	"sendoff/submit"
@@ -32,37 +34,47 @@ import (
 //
 // To add a check: a row here, which names what the check needs of those before it, and
 // an item and a line of the sample in sendoff(1). A check without what it needs, or
-// without a finding, is shown as not tried.
+// without a finding, is skipped.
 var checks = [...]struct {
 	name  string
-	needs func(*doctor) bool
+	needs []need
 	find  func(*doctor, context.Context) []finding
 }{
 	{"files", nil, (*doctor).files},
-	{"account", (*doctor).hasConfiguration, (*doctor).choice},
-	{"secret", (*doctor).hasAccount, (*doctor).secret},
-	{"cron", (*doctor).mayLogIn, (*doctor).secretAsCron},
-	{"name", (*doctor).hasAccount, (*doctor).names},
-	{"connect", nil, (*doctor).connections},
-	{"TLS", nil, (*doctor).certificates},
-	{"EHLO", nil, (*doctor).greetings},
-	{"AUTH", (*doctor).hasMeeting, (*doctor).mechanism},
-	{"login", (*doctor).hasMeeting, (*doctor).loggedIn},
-	{"sender", (*doctor).hasSession, (*doctor).senderTaken},
-	{"root", (*doctor).hasAccount, (*doctor).rootsMail},
+	{"account", []need{aConfiguration}, (*doctor).choice},
+	{"secret", []need{anAccount}, (*doctor).secret},
+	{"cron", []need{anAccount, theSecret}, (*doctor).secretAsCron},
+	{"name", []need{anAccount}, (*doctor).names},
+	{"connect", []need{anAccount, anAddress}, (*doctor).connections},
+	{"TLS", []need{anAccount, anAddress}, (*doctor).certificates},
+	{"EHLO", []need{anAccount, anAddress}, (*doctor).greetings},
+	{"AUTH", []need{anAccount, anAddress, aConnection, theSecret}, (*doctor).mechanism},
+	{"login", []need{anAccount, anAddress, aConnection, theSecret, aMechanism}, (*doctor).loggedIn},
+	{"sender", []need{anAccount, anAddress, aConnection, theSecret, aMechanism, aLogin}, (*doctor).senderTaken},
+	{"root", []need{anAccount}, (*doctor).rootsMail},
 	{"queue", nil, (*doctor).queue},
-	{"runner", (*doctor).hasQueue, (*doctor).runner},
-	{"waiting", (*doctor).hasQueue, (*doctor).waiting},
-	{"failed", (*doctor).hasQueue, (*doctor).failed},
+	{"runner", []need{aQueue}, (*doctor).runner},
+	{"waiting", []need{aQueue}, (*doctor).waiting},
+	{"failed", []need{aQueue}, (*doctor).failed},
 	{"sendmail", nil, (*doctor).sendmail},
 }
 
-func (d *doctor) hasConfiguration() bool { return d.Fault == nil }
-func (d *doctor) hasAccount() bool       { return d.account != nil }
-func (d *doctor) mayLogIn() bool         { return d.account != nil && !d.noLogin }
-func (d *doctor) hasMeeting() bool       { return d.goodMeeting() != nil && !d.noLogin }
-func (d *doctor) hasSession() bool       { return d.session != nil }
-func (d *doctor) hasQueue() bool         { return d.s.Queue != nil }
+// A need is what a check cannot do without, and what an earlier check has to find.
+type need struct {
+	words string
+	isMet func(*doctor) bool
+}
+
+var (
+	aConfiguration = need{"a configuration without faults", func(d *doctor) bool { return d.Fault == nil }}
+	anAccount      = need{"an account", func(d *doctor) bool { return d.account != nil }}
+	theSecret      = need{"the secret", func(d *doctor) bool { return !d.noSecret }}
+	anAddress      = need{"an address of the server", func(d *doctor) bool { return len(d.hops) > 0 }}
+	aConnection    = need{"a working connection", func(d *doctor) bool { return d.goodMeeting() != nil }}
+	aMechanism     = need{"a mechanism to log in with", func(d *doctor) bool { return !d.noMechanism }}
+	aLogin         = need{"a successful login", func(d *doctor) bool { return d.session != nil }}
+	aQueue         = need{"a queue", func(d *doctor) bool { return d.s.Queue != nil }}
+)
 
 // A result says how bad a finding is.
 type result string
@@ -71,7 +83,7 @@ const (
 	resultOK   result = "ok"
 	resultNote result = "note" // mail leaves all the same
 	resultFail result = "fail"
-	resultSkip result = "skip" // not looked at
+	resultSkip result = "skip" // the check was not made
 )
 
 // A finding is what a check has to say.
@@ -79,13 +91,21 @@ type finding struct {
 	result result
 	text   string // if it is good
 	err    error  // else
+	hint   string // what to do about err, if no row of the hints in package status is about it
 }
 
 func fine(format string, args ...any) finding {
-	return finding{resultOK, fmt.Sprintf(format, args...), nil}
+	return finding{result: resultOK, text: fmt.Sprintf(format, args...)}
 }
-func noted(err error) finding   { return finding{resultNote, "", err} }
-func failing(err error) finding { return finding{resultFail, "", err} }
+func noted(err error) finding   { return finding{result: resultNote, err: err} }
+func failing(err error) finding { return finding{result: resultFail, err: err} }
+
+// advised returns f with what to do about it: a sentence that ends with the command or
+// the setting.
+func (f finding) advised(format string, args ...any) finding {
+	f.hint = fmt.Sprintf(format, args...)
+	return f
+}
 
 func single(f finding) []finding { return []finding{f} }
 
@@ -115,15 +135,18 @@ func Run(ctx context.Context, s *submit.Submitter, w io.Writer, c Checkup) error
 	var worst error
 	failures := 0
 	for _, check := range checks {
+		missing := aConnection // of a check that finds nothing
 		var found []finding
-		if check.needs == nil || check.needs(d) {
+		if i := slices.IndexFunc(check.needs, func(n need) bool { return !n.isMet(d) }); i >= 0 {
+			missing = check.needs[i]
+		} else {
 			found = check.find(d, ctx)
 		}
 		if ctx.Err() != nil {
 			return status.Temporary.Wrap(context.Cause(ctx))
 		}
 		if found == nil {
-			found = single(finding{resultSkip, "not tried", nil})
+			found = single(finding{result: resultSkip, text: missing.words})
 		}
 		for _, f := range found {
 			if err := d.write(w, check.name, f); err != nil {
@@ -138,8 +161,8 @@ func Run(ctx context.Context, s *submit.Submitter, w io.Writer, c Checkup) error
 			}
 		}
 	}
-	if failures == 0 {
-		return nil
+	if err := d.writeSkipped(w); err != nil || failures == 0 {
+		return err
 	}
 	return status.KindOf(worst).Errorf("%d check%s failed", failures, status.Plural(failures))
 }
@@ -159,8 +182,9 @@ type doctor struct {
 	senderErr error  // why there is no sender
 	hello     string // our name in EHLO
 
-	login   *login.Login // nil: the account wants none
-	noLogin bool         // a check has found that no login is possible
+	login       *login.Login // nil: the account wants none
+	noSecret    bool         // the secret cannot be read
+	noMechanism bool         // the server offers no mechanism that serves
 
 	hops     []dial.Hop
 	meetings []*meeting    // one for each hop
@@ -169,6 +193,9 @@ type doctor struct {
 	noQueue   error          // why there is no queue
 	oddQueue  string         // why the queue is not in its usual folder
 	elsewhere []*queue.Queue // others in which mail waits
+
+	skipped []string // the checks that were skipped, one after the other
+	missing string   // what the first of them needs
 }
 
 // newDoctor chooses the account and opens the queue, as a submission does.
@@ -205,6 +232,8 @@ func (d *doctor) name() string {
 	return d.account.Name
 }
 
+// write writes a finding: as JSON, or as a line of text with the hint on the next line.
+// In the text, checks that are skipped one after the other share a line.
 func (d *doctor) write(w io.Writer, check string, f finding) error {
 	line := struct {
 		Check  string `json:"check"`
@@ -214,17 +243,44 @@ func (d *doctor) write(w io.Writer, check string, f finding) error {
 		Exit   int    `json:"exit,omitempty"`
 	}{Check: check, Result: f.result, Text: f.words()}
 	if f.err != nil {
-		line.Hint = status.HintFor(f.err, d.name())
+		line.Hint = cmp.Or(f.hint, status.HintFor(f.err, d.name()))
 	}
 	if f.result == resultFail {
 		line.Exit = status.Exit(f.err)
 	}
-	if d.JSON {
+	switch {
+	case d.JSON && f.result == resultSkip:
+		line.Text = "skipped: it needs " + f.text
+		fallthrough
+	case d.JSON:
 		return status.WriteJSON(w, line)
+	case f.result == resultSkip:
+		d.skipped, d.missing = append(d.skipped, check), cmp.Or(d.missing, f.text)
+		return nil
 	}
+	if err := d.writeSkipped(w); err != nil {
+		return err
+	}
+	text := fmt.Sprintf(format, line.Result, line.Check, line.Text)
 	if line.Hint != "" {
-		line.Text += "; hint: " + line.Hint
+		text += fmt.Sprintf(format, "", "", "hint: "+line.Hint)
 	}
-	_, err := fmt.Fprintf(w, "%-4s  %-8s  %s\n", line.Result, line.Check, line.Text)
+	_, err := io.WriteString(w, text)
+	return err
+}
+
+// format is that of a line: result, check, text.
+const format = "%-4s  %-8s  %s\n"
+
+// writeSkipped writes which checks were skipped since the last line, and why.
+func (d *doctor) writeSkipped(w io.Writer) (err error) {
+	switch n := len(d.skipped); n {
+	case 0:
+	case 1:
+		_, err = fmt.Fprintf(w, format, resultSkip, d.skipped[0], "skipped: it needs "+d.missing)
+	default:
+		_, err = fmt.Fprintf(w, format, resultSkip, "", fmt.Sprintf("%d checks skipped: they need %s", n, d.missing))
+	}
+	d.skipped, d.missing = nil, ""
 	return err
 }

@@ -124,7 +124,7 @@ func (d *doctor) choice(context.Context) []finding {
 	found := single(fine("%s, %s", d.account.Name, d.why))
 	for _, server := range d.account.Servers {
 		if odd := server.Way().Odd(server.Port); odd != "" {
-			found = append(found, noted(status.Config.Errorf("%s: %s", server, odd)))
+			found = append(found, noted(status.Config.Errorf("%s: %s", server, odd)).advised("correct the port, or the scheme: server = \"smtps://%s\" or \"smtp://%s\"", server.Host, server.Host))
 		}
 	}
 	return found
@@ -140,18 +140,18 @@ func (d *doctor) secret(ctx context.Context) []finding {
 	case d.login == nil && d.account.User == "":
 		return single(fine("not needed, as the account has no user"))
 	case d.login == nil:
-		return single(fine("none, on purpose"))
+		return single(fine("none, as the account says"))
 	case login.ByCertificate(d.account):
 		return single(fine("not needed, as the certificate logs in"))
 	default:
 		got, err = d.login.Secret(ctx)
 	}
-	if d.noLogin = err != nil; d.noLogin {
+	if d.noSecret = err != nil; d.noSecret {
 		return single(failing(err))
 	}
 	words := login.Sources(d.account)
 	if got.Source().IsVariable() {
-		words += "; a process that is started without that variable cannot send, and leaves its mail in the queue"
+		words += "; a process without that variable cannot send: its mail stays in the queue"
 	}
 	return single(fine("%s", words))
 }
@@ -167,7 +167,8 @@ func (d *doctor) secretAsCron(ctx context.Context) []finding {
 	case d.login == nil, login.ByCertificate(d.account):
 		return single(fine("not needed"))
 	case d.name() == "":
-		return single(noted(status.Config.Errorf("the account is in no file, so only processes with these options or variables have it")))
+		return single(noted(status.Config.Errorf("the account is in no file, so only processes with these options or variables can use it")).
+			advised("create an account in a file: sendoff --setup"))
 	}
 	ctx, cancel := context.WithTimeout(ctx, cronTime)
 	defer cancel()
@@ -180,11 +181,11 @@ func (d *doctor) secretAsCron(ctx context.Context) []finding {
 	said, err := process.RunAsCron(ctx, environment, args...)
 	switch {
 	case errors.Is(err, errors.ErrUnsupported):
-		return single(fine("there is none here"))
+		return single(fine("this system has no cron"))
 	case err != nil:
-		return single(failing(status.Temporary.Errorf("a process as cron's could not be run: %w", err)))
+		return single(failing(status.Temporary.Errorf("no process could be started with the environment of cron: %w", err)))
 	case said == "":
-		return single(fine("can have it too"))
+		return single(fine("cron can read the secret, too"))
 	}
 	err = status.Credential.Errorf("%s, as cron runs it", strings.TrimSpace(said))
 	if slices.ContainsFunc(d.sources(), credential.Ref.Given) {
@@ -192,6 +193,8 @@ func (d *doctor) secretAsCron(ctx context.Context) []finding {
 	}
 	return single(failing(err))
 }
+
+const rootsAlias = `set from in the account, such as from = "ann@example.org", or add a line to the alias file: root: ann@example.org`
 
 // rootsMail says where mail for root goes, which is where the system's programs
 // send theirs.
@@ -207,11 +210,12 @@ func (d *doctor) rootsMail(context.Context) []finding {
 	var found []finding
 	for _, t := range to.To {
 		if t.Discard {
-			found = append(found, noted(status.Config.Errorf("mail for root is thrown away%s", t.Why)))
+			found = append(found, noted(status.Config.Errorf("mail for root is discarded%s", t.Why)).advised(rootsAlias))
 			continue
 		}
 		if rewrite.IsPrivate(t.Address) && !d.rules.KnowsDomain(t.Address.Domain()) {
-			found = append(found, failing(status.Config.Errorf("mail for root goes to <%s>, which means nothing to a server elsewhere", t.Address)))
+			found = append(found, failing(status.Config.Errorf("mail for root goes to <%s>, an address that other servers do not know", t.Address)).
+				advised(rootsAlias))
 			continue
 		}
 		found = append(found, fine("<%s>%s", t.Address, t.Why))
@@ -235,7 +239,7 @@ func (probe) Read([]byte) (int, error) { return 0, errProbe }
 func (d *doctor) queue(context.Context) []finding {
 	q := d.s.Queue
 	if q == nil {
-		err := status.Temporary.Errorf("no queue, so what cannot be sent at once is left to whoever calls: %w", d.noQueue)
+		err := status.Temporary.Errorf("there is no queue, so mail that cannot be sent at once is not kept: %w", d.noQueue)
 		if errors.As(d.noQueue, new(spool.Absent)) { // as it is meant, or as it is in a container
 			return single(noted(err))
 		}
@@ -250,6 +254,8 @@ func (d *doctor) queue(context.Context) []finding {
 	return single(fine("in %s", q))
 }
 
+const makeTimer = "make a timer, and a queue for each user: sudo sendoff --make-spool"
+
 func (d *doctor) runner(context.Context) []finding {
 	s := d.s
 	locked, _ := s.Queue.State.Locked(spool.RunnerLock)
@@ -260,13 +266,15 @@ func (d *doctor) runner(context.Context) []finding {
 	case s.Config.Runner == config.Off && locked:
 		return single(fine("a process runs the queue"))
 	case s.Config.Runner == config.Off:
-		return single(noted(status.Temporary.Errorf(`runner = "off", but no timer runs the queue, and no process`)))
+		return single(noted(status.Temporary.Errorf(`runner = "off", and neither a timer nor a process runs the queue`)).
+			advised("let a timer run every 5 minutes: sendoff --queue-run=5m"))
 	case !try && !locked:
 		return single(failing(status.Temporary.Errorf("nothing runs the queue: %s", trouble)))
 	case trouble != "":
-		return single(noted(status.Temporary.Errorf("there is no timer, and %s", trouble)))
+		return single(noted(status.Temporary.Errorf("no timer seen, and %s", trouble)).advised(makeTimer))
 	}
-	return single(noted(status.Temporary.Errorf("there is no timer: after a restart of the machine, mail waits for the next mail")))
+	return single(noted(status.Temporary.Errorf("no timer seen yet: after a restart, queued mail waits until you send the next message")).
+		advised(makeTimer))
 }
 
 // longWait is the age from which a waiting message is worth a note: a server that is
@@ -297,7 +305,7 @@ func (d *doctor) waiting(ctx context.Context) []finding {
 		}
 	}
 	if oldest == nil {
-		return append(found, fine("nothing"))
+		return append(found, fine("no message is queued"))
 	}
 	age := time.Since(oldest.Born())
 	size := status.Size(octets)
@@ -308,7 +316,8 @@ func (d *doctor) waiting(ctx context.Context) []finding {
 	if age < longWait {
 		return append(found, fine("%s", words))
 	}
-	return append(found, noted(status.Temporary.Errorf("%s (%s): %s", words, oldest.ID, cmp.Or(oldest.Why(), "no attempt yet"))))
+	return append(found, noted(status.Temporary.Errorf("%s (%s): %s", words, oldest.ID, cmp.Or(oldest.Why(), "no attempt yet"))).
+		advised("mailq shows why it waits; try it now: sendoff -q"))
 }
 
 // failed counts the messages that were given up and wait for a person.
@@ -317,20 +326,25 @@ func (d *doctor) failed(context.Context) []finding {
 	case err != nil:
 		return single(noted(status.Temporary.Wrap(err)))
 	case n > 0:
-		return single(noted(status.Temporary.Errorf("%d message%s given up, in %s", n, status.Plural(n), d.s.Queue.FailedFolder())))
+		return single(noted(status.Temporary.Errorf("%d message%s failed, in %s", n, status.Plural(n), d.s.Queue.FailedFolder())).
+			advised("show why, and what to do: mailq -v"))
 	}
-	return single(fine("nothing was given up"))
+	return single(fine("no message has failed"))
 }
+
+// installed is where the manual has root install this program.
+const installed = "/usr/local/bin/sendoff"
 
 // sendmail says whether the sendmail that cron and others call is this program.
 func (d *doctor) sendmail(context.Context) []finding {
 	path := d.s.Identity.Sendmail
 	if path == "" {
-		return single(fine("there is none on this system"))
+		return single(fine("this system has no sendmail"))
 	}
 	real, err := filepath.EvalSymlinks(path)
 	if err != nil {
-		return single(noted(status.Temporary.Errorf("%s: not there, so cron and its like send no mail", path)))
+		return single(noted(status.Temporary.Errorf("%s does not exist, so cron sends no mail", path)).
+			advised("link it: sudo ln -s %s %s", installed, path))
 	}
 	if isThisProgram(real) {
 		return single(fine("%s is sendoff", path))
@@ -339,7 +353,8 @@ func (d *doctor) sendmail(context.Context) []finding {
 	if real != path {
 		name += ", a link to " + real + ","
 	}
-	return single(noted(status.Temporary.Errorf("%s is another program, so cron's mail goes another way", name)))
+	return single(noted(status.Temporary.Errorf("%s is another program, so cron does not send its mail with sendoff", name)).
+		advised("remove its package, then link it: sudo ln -s %s %s", installed, path))
 }
 
 // isThisProgram reports whether the file at path is this program, or a copy of it.

@@ -60,11 +60,11 @@ func (d *doctor) addresses(t dial.Target, hops []dial.Hop) string {
 	_, noName := netip.ParseAddr(t.Name)
 	switch {
 	case t.Server.Kind() != config.Host:
-		return t.Server.String() + ": no name to look up"
+		return t.Server.String() + ": there is no name to look up"
 	case dial.Proxied(d.account):
 		return t.Name + ": the proxy looks it up"
 	case noName == nil:
-		return t.Name + ": an address already"
+		return t.Name + ": an IP address"
 	}
 	var list []string
 	for _, h := range hops {
@@ -107,7 +107,8 @@ func (d *doctor) connections(ctx context.Context) []finding {
 			continue
 		}
 		if d.s.Pool().Secrets.Dialer.Is(m.Hop, dial.Stalls) {
-			found = append(found, noted(status.Connection.Errorf("%s: a mail got stuck there within the last hour, so this address comes last", m.Hop)))
+			found = append(found, noted(status.Connection.Errorf("%s: a message got stuck there within the last hour, so this address is tried last", m.Hop)).
+				advised("large packets may be lost on the way: let ICMP pass, lower the MTU, or set address-family"))
 			continue
 		}
 		found = append(found, fine("%s", m.Hop))
@@ -202,11 +203,12 @@ func (d *doctor) certificates(context.Context) []finding {
 		case m.Hop.Server.Way().TLS != config.NoTLS: // it did not come to that
 			return finding{}
 		case m.Local():
-			return fine("none, and none is needed: the way does not leave this machine")
+			return fine("none is needed: the connection does not leave this machine")
 		case m.Hop.Server.Kind() == config.Command:
-			return fine("none of ours: the command sees to it")
+			return fine("left to the command")
 		}
-		return noted(status.Insecure.Errorf("no TLS: everybody on the way to %s can read the mail", m.Name))
+		return noted(status.Insecure.Errorf("no TLS: everybody on the way to %s can read the mail", m.Name)).
+			advised("write the server with TLS: server = \"smtps://%s\" or \"smtp://%s\"", m.Name, m.Name)
 	})
 }
 
@@ -224,7 +226,8 @@ func (d *doctor) certificate(cs *tls.ConnectionState) finding {
 	}
 	words += "; " + trust.Chain(cs.PeerCertificates)
 	if left < expiresSoon {
-		return noted(status.Insecure.Errorf("%s: the certificate expires soon, on %s", words, leaf.NotAfter.UTC().Format(time.DateOnly)))
+		return noted(status.Insecure.Errorf("%s: the certificate expires soon, on %s", words, leaf.NotAfter.UTC().Format(time.DateOnly))).
+			advised("the server's administrator must renew it before that day")
 	}
 	return fine("%s", words)
 }
@@ -255,7 +258,7 @@ func (d *doctor) mechanism(ctx context.Context) []finding {
 	if err == nil {
 		name, _, err = l.Client.Start()
 	}
-	if d.noLogin = err != nil; d.noLogin {
+	if d.noMechanism = err != nil; d.noMechanism {
 		return single(failing(status.AuthFailed.Wrap(err)))
 	}
 	words := fmt.Sprintf("%s; offered: %s", name, offered)
@@ -264,7 +267,8 @@ func (d *doctor) mechanism(ctx context.Context) []finding {
 	}
 	if m.Server.TLS == nil && m.Local() {
 		if known, _ := trust.Port(d.account, m.Address, netip.AddrPort{}); !known {
-			return single(noted(status.Insecure.Errorf("%s; this system does not tell whose port %d is, which gets the secret", words, m.Address.Port())))
+			return single(noted(status.Insecure.Errorf("%s; port %d receives the secret, and this system does not tell who owns it", words, m.Address.Port())).
+				advised("use a port below 1024, which only root can open, or a Unix socket, or TLS"))
 		}
 	}
 	return single(fine("%s", words))

@@ -36,7 +36,8 @@ func TestDoctorAddresses(t *testing.T) {
 			"ok    name      mx.example: 192.0.2.1, 192.0.2.2",
 			"ok    connect   smtp+plain://mx.example:25 (192.0.2.1:25)",
 			"ok    connect   smtp+plain://mx.example:25 (192.0.2.2:25)",
-			"note  TLS       no TLS: everybody on the way to mx.example can read the mail; hint: use smtps:// or smtp:// as server",
+			"note  TLS       no TLS: everybody on the way to mx.example can read the mail",
+			`                hint: write the server with TLS: server = "smtps://mx.example" or "smtp://mx.example"`,
 			"ok    EHLO      mx; offers SIZE 1000",
 		}},
 		{"different", hello, other, []string{
@@ -44,7 +45,8 @@ func TestDoctorAddresses(t *testing.T) {
 			"ok    EHLO      192.0.2.2:25: mx; offers SIZE 2000",
 		}},
 		{"one refuses", "", hello, []string{
-			"note  connect   connect to mx.example:25 at 192.0.2.1: connection refused; hint: port 25 is blocked on most networks; try server = \"smtps://…\" or \"smtp://…\"",
+			"note  connect   connect to mx.example:25 at 192.0.2.1: connection refused",
+			`                hint: port 25 is blocked on most networks; try smtps://HOST or smtp://HOST as server`,
 			"ok    connect   smtp+plain://mx.example:25 (192.0.2.2:25)",
 			"ok    EHLO      mx; offers SIZE 1000",
 		}},
@@ -53,13 +55,16 @@ func TestDoctorAddresses(t *testing.T) {
 			"note  EHLO      192.0.2.2:25: greeting: 421 4.3.2 busy (mx.example)",
 		}},
 		{"one is mute", mute, hello, []string{
-			"note  EHLO      192.0.2.1:25: not ready for mail within 1m0s while waiting for the greeting (mx.example); hint: a server that waits for TLS says nothing: try server = \"smtps://…\"; one that is slow needs a longer timeout",
+			"note  EHLO      192.0.2.1:25: not ready for mail within 1m0s while waiting for the greeting (mx.example)",
+			`                hint: the server may wait for TLS: try smtps://HOST as server; for a slow server set a longer timeout`,
 			"ok    EHLO      192.0.2.2:25: mx; offers SIZE 1000",
 		}},
 		{"both refuse", "", "", []string{
-			"fail  connect   connect to mx.example:25 at 192.0.2.1: connection refused; hint: port 25 is blocked on most networks; try server = \"smtps://…\" or \"smtp://…\"",
-			"fail  connect   connect to mx.example:25 at 192.0.2.2: connection refused; hint: port 25 is blocked on most networks; try server = \"smtps://…\" or \"smtp://…\"",
-			"skip  TLS       not tried",
+			"fail  connect   connect to mx.example:25 at 192.0.2.1: connection refused",
+			`                hint: port 25 is blocked on most networks; try smtps://HOST or smtp://HOST as server`,
+			"fail  connect   connect to mx.example:25 at 192.0.2.2: connection refused",
+			`                hint: port 25 is blocked on most networks; try smtps://HOST or smtp://HOST as server`,
+			"skip            5 checks skipped: they need a working connection",
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -113,7 +118,7 @@ func TestOddPort(t *testing.T) {
 		if err == nil || err.Error() != waited {
 			t.Errorf("got %v", err)
 		}
-		want := []string{"0s dial 192.0.2.1:465", "0s reach 192.0.2.1:465", "5s nothing heard yet from smtp://mx.example:465 (192.0.2.1:465); " + odd}
+		want := []string{"0s dial 192.0.2.1:465", "0s reach 192.0.2.1:465", "5s no answer yet from smtp://mx.example:465 (192.0.2.1:465); " + odd}
 		if !slices.Equal(n.Notes, want) {
 			t.Errorf("got %q, want %q", n.Notes, want)
 		}
@@ -121,7 +126,7 @@ func TestOddPort(t *testing.T) {
 		Run(t.Context(), s, &out, Checkup{})
 		for _, line := range []string{
 			"note  account   smtp://mx.example:465: " + odd,
-			"fail  EHLO      " + waited + "; hint: port 465 is for TLS from the start: write server = \"smtps://…\"",
+			"fail  EHLO      " + waited + "\n                hint: port 465 is for TLS from the start: use smtps://HOST as server",
 		} {
 			if !strings.Contains(out.String(), line+"\n") {
 				t.Errorf("no line %s\nin %s", line, out.String())

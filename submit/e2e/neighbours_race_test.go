@@ -73,7 +73,7 @@ echo as victim: $(as victim /opt/sendoff --doctor 2>/dev/null | grep runner)
 	}
 	has(t, stdout, `-- 1 Kbytes in 1 Request\.`, "1", `\{"queue_id".*"user":"root".*`, "root has tried", "as victim: note .*")
 	lacks(t, stdout, "victim has tried", "never: .*")
-	has(t, stderr, `sendoff: the queues of other users are left out: .*keyctl: operation not permitted`, `sendoff: hint: allow keyctl .*`)
+	has(t, stderr, `sendoff: the queues of other users are skipped: .*keyctl: operation not permitted`, `sendoff: hint: allow keyctl in the .*`)
 	if n := strings.Count(stderr, "\n"); n != 10 {
 		t.Errorf("%d lines on stderr:\n%s", n, clip(stderr))
 	}

@@ -221,8 +221,8 @@ stat -c '%n %U %a' /var/spool/sendoff/6001*
 setpriv --reuid 60010 --regid 60010 --clear-groups /opt/sendmail -bp | tail -n 1
 `)
 	has(t, stdout, "queued 0", "2", `\(user daemon10\)`, `-- 1 Kbytes in 2 Requests\.`,
-		`moved what was not the user's: /var/spool/sendoff/60010 to /var/spool/sendoff/moved-60010-.*`,
-		`moved what was not the user's: /var/spool/sendoff/60011 to /var/spool/sendoff/moved-60011-.*`,
+		`moved aside, because it does not belong to the user: /var/spool/sendoff/60010 to /var/spool/sendoff/moved-60010-.*`,
+		`moved aside, because it does not belong to the user: /var/spool/sendoff/60011 to /var/spool/sendoff/moved-60011-.*`,
 		`/var/spool/sendoff/60010\.\d+ daemon10 700`, `/var/spool/sendoff/60011 daemon11 700`)
 	lacks(t, stderr, ".*belongs to.*")
 }

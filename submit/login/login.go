@@ -110,7 +110,7 @@ func (l *Login) Secret(ctx context.Context) (credential.Secret, error) {
 		if l.cancel != nil {
 			kind = status.Connection // the provider of the token did not answer in time
 		}
-		return credential.Secret{}, kind.Errorf("%w while the secret was fetched", context.Cause(ctx))
+		return credential.Secret{}, kind.Errorf("%w while reading the secret", context.Cause(ctx))
 	}
 }
 
@@ -207,5 +207,5 @@ func (l *Login) PassedOver() string {
 		return ""
 	}
 	last := len(l.tried) - 1
-	return fmt.Sprintf("the server offers AUTH %s and refuses it; set auth = %q to spare that", strings.Join(l.tried[:last], ", "), l.tried[last])
+	return fmt.Sprintf("the server offers AUTH %s and refuses it; to avoid the attempt set auth = %q", strings.Join(l.tried[:last], ", "), l.tried[last])
 }

@@ -117,7 +117,7 @@ func TestPassedOver(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got, want := l.PassedOver(), `the server offers AUTH SCRAM-SHA-256 and refuses it; set auth = "PLAIN" to spare that`; got != want {
+	if got, want := l.PassedOver(), `the server offers AUTH SCRAM-SHA-256 and refuses it; to avoid the attempt set auth = "PLAIN"`; got != want {
 		t.Errorf("%q", got)
 	}
 	l.To(false, netip.AddrPort{}, netip.AddrPort{})

@@ -39,8 +39,8 @@ import (
 // exclamation mark a notice of a failure. Entries that cannot be read are in the
 // error, and hide no other. Of an empty queue it writes nothing; it returns how
 // many entries there are.
-func List(w io.Writer, q *queue.Queue) (entries int, err error) {
-	out := bufio.NewWriter(w)
+func List(w io.Writer, q *queue.Queue, hints Hints) (entries int, err error) {
+	out := newLister(w, hints)
 	var bad []error
 	octets := int64(0)
 	rests := restsOf(q)
@@ -50,13 +50,11 @@ func List(w io.Writer, q *queue.Queue) (entries int, err error) {
 			continue
 		}
 		if entries++; entries == 1 {
-			for _, line := range headlines(q) {
-				out.WriteString(line)
-			}
+			out.faults(q)
 			out.WriteString("-Queue ID-------- --Size-- ----Arrival Time---- -Sender/Recipient-------\n")
 		}
 		octets += e.Size
-		writeEntry(out, e, markOf(q, e), whyWaits(e, rests))
+		out.entry(e, markOf(q, e), whyWaits(e, rests))
 		if entries == 1 {
 			out.Flush()
 		}
@@ -70,12 +68,47 @@ func List(w io.Writer, q *queue.Queue) (entries int, err error) {
 	return entries, errors.Join(out.Flush(), status.Temporary.Wrap(errors.Join(bad...)))
 }
 
-// headlines are what List says of faults on which something waits: others were a
-// caller's, who has been told, or are of accounts that are gone.
-func headlines(q *queue.Queue) []string {
+// Hints are how the lines begin that say what to do about a fault; "" if nobody reads
+// them: programs know the other lines.
+type Hints string
+
+// HintsFor returns Hints for a person; user is whose queue it is, "" if it is the
+// person's own.
+func HintsFor(user string) Hints {
+	if user == "" {
+		return "hint: "
+	}
+	return Hints("hint (do it as user " + user + "): ")
+}
+
+// A lister writes a list.
+type lister struct {
+	*bufio.Writer
+	hints Hints
+	said  map[string]bool // the hints of this list: each is said once
+}
+
+func newLister(w io.Writer, hints Hints) *lister {
+	return &lister{bufio.NewWriter(w), hints, map[string]bool{"": true}}
+}
+
+// hint writes what to do about the line before.
+func (l *lister) hint(find func() string) {
+	if l.hints == "" {
+		return
+	}
+	if text := find(); !l.said[text] {
+		l.said[text] = true
+		fmt.Fprintf(l, "    %s%s\n", l.hints, status.Printable(text))
+	}
+}
+
+// faults writes the faults on which something waits: others were a caller's, who
+// has been told, or are of accounts that are gone.
+func (l *lister) faults(q *queue.Queue) {
 	faults := slices.DeleteFunc(throttle.Faults(q), (*throttle.Fault).Suspected)
 	if len(faults) == 0 {
-		return nil
+		return
 	}
 	names := make(map[string]bool) // ""; an entry has its account from a message or the environment
 	waited := func(f *throttle.Fault) bool { return names[f.Account] || names[""] }
@@ -87,22 +120,20 @@ func headlines(q *queue.Queue) []string {
 			break
 		}
 	}
-	var lines []string
+	written := make(map[string]bool)
 	for _, f := range faults {
-		if !waited(f) {
-			continue
-		}
 		name := "account " + f.Account
 		if f.Account == "" {
 			name = "configuration"
 		}
 		line := fmt.Sprintf("(%s: %s; %d failure%s since %s, %s)\n", name, f.Reason, f.Failures, status.Plural(f.Failures),
 			f.Since.Local().Format("Jan _2 15:04"), nextAttempt(f.At, f.Next))
-		if !slices.Contains(lines, line) {
-			lines = append(lines, line)
+		if waited(f) && !written[line] {
+			written[line] = true
+			l.WriteString(line)
+			l.hint(f.Hint)
 		}
 	}
-	return lines
 }
 
 // restsOf returns until when accounts rest, by their names.
@@ -167,37 +198,41 @@ func whyWaits(e *queue.Entry, rests map[string]*throttle.Fault) func(queue.Recip
 	}
 }
 
-// writeEntry writes an entry, with the reasons why its recipients have not got it.
-func writeEntry(out *bufio.Writer, e *queue.Entry, mark rune, why func(queue.Recipient) string) {
-	fmt.Fprintf(out, "%s%c %8d %s  %s\n", e.ID, mark, e.Size, e.ID.Time().Local().Format("Mon Jan _2 15:04:05"), senderOf(e))
+// entry writes an entry, with the reasons why its recipients have not got it, and what
+// to do about them.
+func (l *lister) entry(e *queue.Entry, mark rune, why func(queue.Recipient) string) {
+	fmt.Fprintf(l, "%s%c %8d %s  %s\n", e.ID, mark, e.Size, e.ID.Time().Local().Format("Mon Jan _2 15:04:05"), senderOf(e))
 	said := ""
-	say := func(reason string) {
+	say := func(to queue.Recipient, reason string) {
 		if reason != said && reason != "" {
-			fmt.Fprintf(out, "%*s(%s)\n", 4, "", status.Printable(reason))
+			fmt.Fprintf(l, "%*s(%s)\n", 4, "", status.Printable(reason))
 			said = reason
+			l.hint(func() string {
+				return status.HintFor(status.Recall(to.Code, to.Reason), config.NameInFile(accountOf(e)))
+			})
 		}
 	}
 	if len(e.To) == 0 {
-		say(why(queue.Recipient{}))
+		say(queue.Recipient{}, why(queue.Recipient{}))
 	}
 	for _, to := range e.To[:min(len(e.To), maxShown)] {
-		say(why(to))
-		fmt.Fprintf(out, "%*s%s\n", indent, "", to.Address)
+		say(to, why(to))
+		fmt.Fprintf(l, "%*s%s\n", indent, "", to.Address)
 	}
 	if more := len(e.To) - maxShown; more > 0 {
-		fmt.Fprintf(out, "%*sand %d more recipient%s\n", indent, "", more, status.Plural(more))
+		fmt.Fprintf(l, "%*sand %d more recipient%s\n", indent, "", more, status.Plural(more))
 	}
 	if e.Unknown && mark != busyMark { // or the answer may be on its way
-		say("an attempt ended without an answer: it may have been delivered")
+		say(queue.Recipient{}, "an attempt ended without an answer: the message may have been delivered")
 	}
-	out.WriteByte('\n')
+	l.WriteByte('\n')
 }
 
-// ListFailed writes what was given up to w, in the columns of List, for a person
-// who may try it again; nothing if nothing was. It returns how many entries there
-// are. Entries that cannot be read are in the error.
-func ListFailed(w io.Writer, q *queue.Queue) (entries int, err error) {
-	out := bufio.NewWriter(w)
+// ListFailed writes the messages that failed to w, in the columns of List, for a person
+// who may try them again; nothing if there are none. It returns how many there are.
+// Entries that cannot be read are in the error.
+func ListFailed(w io.Writer, q *queue.Queue, hints Hints) (entries int, err error) {
+	out := newLister(w, hints)
 	var bad []error
 	for e, err := range q.Failed() {
 		if err != nil {
@@ -205,10 +240,13 @@ func ListFailed(w io.Writer, q *queue.Queue) (entries int, err error) {
 			continue
 		}
 		if entries++; entries == 1 {
-			fmt.Fprintf(out, "-Given up, in %s: sendoff --queue-retry ID tries it again, sendoff --queue-delete ID removes it-\n", q.FailedFolder())
+			fmt.Fprintf(out, "-Failed, in %s-\n", q.FailedFolder())
+			out.hint(func() string {
+				return "sendoff --queue-retry ID tries one again; sendoff --queue-delete ID removes one"
+			})
 		}
-		at := "given up " + q.FailedAt(e.ID).Local().Format("Jan _2 15:04")
-		writeEntry(out, e, ' ', func(to queue.Recipient) string { return join(at, to.Reason, e.Reason) })
+		at := "failed " + q.FailedAt(e.ID).Local().Format("Jan _2 15:04")
+		out.entry(e, ' ', func(to queue.Recipient) string { return join(at, to.Reason, e.Reason) })
 	}
 	return entries, errors.Join(out.Flush(), status.Temporary.Wrap(errors.Join(bad...)))
 }

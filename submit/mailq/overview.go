@@ -30,6 +30,7 @@ type Overview struct {
 	Entries    int    `json:"entries"`
 	Oldest     int64  `json:"oldest,omitempty"` // when the oldest of them came
 	Fault      string `json:"fault,omitempty"`
+	Hint       string `json:"hint,omitempty"` // what to do about the fault
 	Since      int64  `json:"fault_since,omitempty"`
 	Next       int64  `json:"next_attempt,omitempty"` // of an account with a fault
 	Taken      int64  `json:"last_accepted,omitempty"`
@@ -95,7 +96,7 @@ func overviews(q *queue.Queue) map[string]*Overview {
 	}
 	for _, f := range throttle.Faults(q) {
 		if o := of(f.Account); !f.Suspected() && (o.Since == 0 || f.Since.Unix() < o.Since) {
-			o.Fault, o.Since, o.Next = f.Reason, f.Since.Unix(), f.Next.Unix()
+			o.Fault, o.Hint, o.Since, o.Next = f.Reason, f.Hint(), f.Since.Unix(), f.Next.Unix()
 		}
 	}
 	for account, at := range throttle.LastTaken(q) {
@@ -129,13 +130,15 @@ func ReadStatus(r io.Reader) ([]*Overview, error) {
 		if err != nil {
 			return all, status.Temporary.Wrap(err)
 		}
-		o.User, o.Account, o.Fault = status.Printable(o.User), status.Printable(o.Account), status.Printable(o.Fault)
+		for _, text := range []*string{&o.User, &o.Account, &o.Fault, &o.Hint} {
+			*text = status.Printable(*text)
+		}
 		o.judge()
 		all = append(all, o)
 	}
 }
 
-// String says for a person how the account does, in a line or two.
+// String says for a person how the account does, in a few lines.
 func (o *Overview) String() string {
 	name := "account " + o.Account
 	if o.Account == "" {
@@ -145,7 +148,7 @@ func (o *Overview) String() string {
 		name = "user " + o.User + ", " + name
 	}
 	at := func(seconds int64) string { return time.Unix(seconds, 0).Local().Format("Jan _2 15:04") }
-	parts := []string{fmt.Sprintf("%s: %s; %d waiting", name, o.State, o.Entries)}
+	parts := []string{fmt.Sprintf("%s: %s; %d queued", name, o.State, o.Entries)}
 	if o.Oldest > 0 {
 		parts[0] += fmt.Sprintf(", the oldest for %s", status.Lasted(max(0, time.Since(time.Unix(o.Oldest, 0)))))
 	}
@@ -153,7 +156,7 @@ func (o *Overview) String() string {
 		parts = append(parts, "last accepted "+at(o.Taken))
 	}
 	if o.Failed > 0 {
-		parts = append(parts, fmt.Sprintf("%d given up, the last %s", o.Failed, at(o.LastFailed)))
+		parts = append(parts, fmt.Sprintf("%d failed, the last %s", o.Failed, at(o.LastFailed)))
 	}
 	if o.Unreadable > 0 {
 		parts = append(parts, fmt.Sprintf("%d unreadable", o.Unreadable))
@@ -161,6 +164,9 @@ func (o *Overview) String() string {
 	text := strings.Join(parts, "; ") + "\n"
 	if o.Fault != "" {
 		text += fmt.Sprintf("  fault since %s: %s; %s\n", at(o.Since), o.Fault, nextAttempt(time.Time{}, time.Unix(o.Next, 0)))
+	}
+	if o.Hint != "" {
+		text += fmt.Sprintf("  %s%s\n", HintsFor(o.User), o.Hint)
 	}
 	return text
 }

@@ -44,7 +44,7 @@ func LockedOut(ctx context.Context) []string {
 func waitingOf(ctx context.Context, expired []queue.User) (texts []string) {
 	for _, a := range countErrand.ask(ctx, expired) {
 		if n := a.number(); n > 0 {
-			texts = append(texts, fmt.Sprintf("the account of user %s has expired: %d message%s in the queue till it is valid again", process.UserName(a.UID), n, map[bool]string{true: " waits", false: "s wait"}[n == 1]))
+			texts = append(texts, fmt.Sprintf("the account of user %[1]s has expired, so %[2]d message%[3]s will stay in the queue; to renew it: sudo chage -E -1 %[1]s", process.UserName(a.UID), n, status.Plural(n)))
 		}
 	}
 	return texts

@@ -115,7 +115,7 @@ func EachUser(ctx context.Context, w io.Writer, e Errand, warn func(string)) (su
 			return sum, err // nobody reads it
 		}
 		if a.faulty() {
-			a.err = errors.New("it takes more memory than it may, or met a fault")
+			a.err = errors.New("the process that reads it needed too much memory, or crashed")
 		}
 		if a.err != nil && ctx.Err() == nil {
 			failures = append(failures, fmt.Errorf("queue of user %s: %w", process.UserName(a.UID), a.err))
@@ -184,7 +184,7 @@ func newCrowd(e Errand, places int) *crowd {
 func (c *crowd) run(ctx context.Context, e Errand, a *saying) error {
 	left := min(c.limit, time.Until(c.end))
 	if left <= 0 || ctx.Err() != nil {
-		return errors.New("no time was left for it")
+		return errors.New("no time was left to read it")
 	}
 	child := process.Child{UID: a.UID, Args: e.Args, Errors: e.Shape == Text, Limit: left}
 	if e.Sends {
@@ -196,7 +196,7 @@ func (c *crowd) run(ctx context.Context, e Errand, a *saying) error {
 		return nil
 	}
 	if err == nil && a.said.cut {
-		err = fmt.Errorf("all but the first %d KB is not shown", a.said.kept.Len()>>10)
+		err = fmt.Errorf("only the first %d KB are shown", a.said.kept.Len()>>10)
 	}
 	return err
 }

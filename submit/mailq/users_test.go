@@ -1,7 +1,6 @@
 package mailq
 
 import (
-	"bufio"
 	"bytes"
 	"fmt"
 	"os"
@@ -98,8 +97,8 @@ func TestListManyRecipients(t *testing.T) {
 		e.To = append(e.To, to)
 	}
 	var b strings.Builder
-	out := bufio.NewWriter(&b)
-	writeEntry(out, e, ' ', func(to queue.Recipient) string { return to.Reason })
+	out := newLister(&b, "")
+	out.entry(e, ' ', func(to queue.Recipient) string { return to.Reason })
 	out.Flush()
 	if lines := strings.Split(b.String(), "\n"); len(lines) != maxShown+4 || strings.TrimSpace(lines[maxShown]) != "r999@example.net" || strings.TrimSpace(lines[maxShown+1]) != "and 1234 more recipients" {
 		t.Errorf("%d lines, the last ones %q", len(lines), lines[len(lines)-4:])
@@ -110,7 +109,7 @@ func TestListManyRecipients(t *testing.T) {
 	}
 	e.To = e.To[:maxShown]
 	b.Reset()
-	writeEntry(out, e, ' ', func(to queue.Recipient) string { return "" })
+	out.entry(e, ' ', func(to queue.Recipient) string { return "" })
 	out.Flush()
 	if l := listedOf(e); strings.Contains(b.String(), "more") || l.More != 0 {
 		t.Errorf("of %d recipients, %d more:\n%.2000s", maxShown, l.More, b.String())

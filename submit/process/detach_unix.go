@@ -152,7 +152,7 @@ func Outlives() (why string, try bool) {
 	}
 	comm := strings.TrimSpace(string(name))
 	if !slices.Contains(inits, comm) && !strings.HasPrefix(comm, "init(") { // WSL
-		return "no init runs here, so no process would outlive this one (runner = \"on\", or SENDOFF_RUNNER=on, starts one all the same)", false
+		return "no init runs here, so a background process would not survive; SENDOFF_RUNNER=on starts one all the same", false
 	}
 	groups, _ := os.ReadFile("/proc/self/cgroup")
 	if service := endingService(string(groups)); service != "" {

@@ -161,7 +161,7 @@ func (p *program) verifyOne(s *submit.Submitter, a *config.Account, rules *rewri
 func (p *program) doctor(ctx context.Context) error {
 	s, fault := p.submitter()
 	unread := append(config.Unread(os.Environ()), p.unprotected()...)
-	return doctor.Run(ctx, s, os.Stdout, doctor.Checkup{By: p.choice(), Fault: fault, Unread: unread, JSON: p.cmd.JSON})
+	return doctor.Run(ctx, s, lists(), doctor.Checkup{By: p.choice(), Fault: fault, Unread: unread, JSON: p.cmd.JSON})
 }
 
 // secretAsCron is what the doctor runs as cron would. It prints why the secret of an

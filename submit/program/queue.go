@@ -219,7 +219,7 @@ func (p *program) everyones(ctx context.Context, s *submit.Submitter, w io.Write
 	return entries, err
 }
 
-// list is mailq. What was given up is for a person to see: programs count the lines.
+// list is mailq. What failed, and hints, are for a person to see: programs count the lines.
 func (p *program) list(ctx context.Context, s *submit.Submitter) error {
 	if p.servesAll() {
 		for _, text := range mailq.LockedOut(ctx) {
@@ -229,24 +229,37 @@ func (p *program) list(ctx context.Context, s *submit.Submitter) error {
 		}
 	}
 	looks := p.cmd.Verbose || process.IsTerminal(os.Stdout)
-	list := view{mailq.List, mailq.Errand{Args: []string{"-bp"}}}
+	var hints mailq.Hints
+	list := view{others: mailq.Errand{Args: []string{"-bp"}}}
 	if looks {
+		hints = mailq.HintsFor(p.otherUser())
 		list.others.Args = []string{"-bp", "-v"}
 	}
-	entries, err := p.everyones(ctx, s, os.Stdout, list)
+	list.own = func(w io.Writer, q *queue.Queue) (int, error) { return mailq.List(w, q, hints) }
+	out := lists()
+	entries, err := p.everyones(ctx, s, out, list)
 	if entries == 0 && err == nil && p.cmd.As == 0 {
 		err = p.print("Mail queue is empty\n")
 	}
 	switch {
 	case looks:
 		for _, s := range p.inEach(s) {
-			_, failed := mailq.ListFailed(os.Stdout, s.Queue)
+			_, failed := mailq.ListFailed(out, s.Queue, hints)
 			err = errors.Join(err, failed)
 		}
 	case err == nil && p.cmd.As == 0:
 		p.sayFailed(ctx, s)
 	}
 	return err
+}
+
+// otherUser is the name of the user whose queue a process of root's is for; "" if it is
+// for its own user's.
+func (p *program) otherUser() string {
+	if p.cmd.As == 0 {
+		return ""
+	}
+	return process.UserName(p.cmd.As)
 }
 
 // runQueue is -q and --queue-run: in the user's queue, and for root in all users'.
@@ -381,7 +394,7 @@ func (p *program) status(ctx context.Context, s *submit.Submitter) error {
 	if len(all) == 0 && !p.cmd.JSON {
 		text.WriteString("no account has queued mail or an error\n")
 	}
-	if err := p.print(text.String()); err != nil || worst == 0 || p.cmd.As != 0 {
+	if _, err := io.WriteString(lists(), text.String()); err != nil || worst == 0 || p.cmd.As != 0 {
 		return err
 	}
 	return outcome(worst)
@@ -405,8 +418,8 @@ func (p *program) sayFailed(ctx context.Context, s *submit.Submitter) {
 	}
 	switch {
 	case n == 1:
-		p.say("1 message failed; mailq -v lists it")
+		p.say("1 message failed; mailq -v shows it")
 	case n > 1:
-		p.say(fmt.Sprintf("%d messages failed; mailq -v lists them", n))
+		p.say(fmt.Sprintf("%d messages failed; mailq -v shows them", n))
 	}
 }

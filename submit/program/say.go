@@ -31,6 +31,15 @@ func stdout() io.Writer {
 	return os.Stdout
 }
 
+// lists returns standard output for lists and findings, which are at most 100 columns
+// wide on a terminal. Programs read whole lines.
+func lists() io.Writer {
+	if process.IsTerminal(os.Stdout) {
+		return status.Wrapped(os.Stdout)
+	}
+	return os.Stdout
+}
+
 // print writes what was asked for to stdout. Nothing else goes there.
 func (p *program) print(text string) error {
 	_, err := io.WriteString(os.Stdout, text)
@@ -104,11 +113,7 @@ func (p *program) fail(err error) int {
 
 // hint is what to do about err, if that is known.
 func (p *program) hint(err error) string {
-	account := p.account
-	if account == config.OfEnvironment || account == "command-line" {
-		account = "" // no file has it
-	}
-	hint := status.HintFor(err, account)
+	hint := status.HintFor(err, config.NameInFile(p.account))
 	if hint == "" {
 		return ""
 	}

@@ -70,7 +70,7 @@ func TestStalledAddress(t *testing.T) {
 		s.Config.Queue = s.Queue.String()
 		var found strings.Builder
 		doctor.Run(t.Context(), s.Submitter, &found, doctor.Checkup{})
-		if !strings.Contains(found.String(), "\nnote  connect   smtp+plain://mx.example:25 ([2001:db8::1]:25): a mail got stuck there") {
+		if !strings.Contains(found.String(), "\nnote  connect   smtp+plain://mx.example:25 ([2001:db8::1]:25): a message got stuck there") {
 			t.Errorf("the doctor says:\n%s", found.String())
 		}
 		dialled()

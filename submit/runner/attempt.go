@@ -54,7 +54,7 @@ func (t *attempt) release() {
 
 // errUntried is the outcome of a mail that the server wanted in a new session, if no
 // new session could be opened.
-var errUntried = error(&throttle.Held{Err: status.Lost.Errorf("the server took no more mails in the session")})
+var errUntried = error(&throttle.Held{Err: status.Lost.Errorf("the server accepted no more messages in this session")})
 
 // mail returns the attempt in the form that a session sends. When every recipient has
 // a result, the entry is settled, or released if the server was asked for no recipient.

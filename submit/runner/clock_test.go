@@ -60,7 +60,7 @@ func jump(t *testing.T, s *user, by time.Duration) {
 func saidWait(t *testing.T, s *user) (longest time.Duration) {
 	t.Helper()
 	var b strings.Builder
-	if _, err := mailq.List(&b, s.Queue); err != nil {
+	if _, err := mailq.List(&b, s.Queue, ""); err != nil {
 		t.Fatal(err)
 	}
 	for _, said := range regexp.MustCompile(`next attempt in (\S+)[);]`).FindAllStringSubmatch(b.String(), -1) {

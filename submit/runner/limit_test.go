@@ -304,7 +304,7 @@ func TestLimitOfMany(t *testing.T) {
 		}
 		var list closing
 		list.left = 4096
-		if n, _ := mailq.List(&list, s.Queue); n > 100 || !strings.HasPrefix(list.text, "(account work: ") {
+		if n, _ := mailq.List(&list, s.Queue, ""); n > 100 || !strings.HasPrefix(list.text, "(account work: ") {
 			t.Errorf("the list came after %d entries: %.100s", n, list.text)
 		}
 	})

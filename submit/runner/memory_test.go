@@ -203,7 +203,7 @@ func TestNoLock(t *testing.T) {
 	}
 	warned := ""
 	s.Console = &status.Console{Caller: func(text string) { warned += text }}
-	if err := send(t, s, "bob@example.net"); err != nil || !strings.Contains(warned, "its folder does not let a process run it") {
+	if err := send(t, s, "bob@example.net"); err != nil || !strings.Contains(warned, "no process can lock its folder") {
 		t.Errorf("%v, %q", err, warned)
 	}
 	s.Sendmail = false
@@ -222,7 +222,7 @@ func TestHeadlines(t *testing.T) {
 	name := s.Config.Accounts[0].Name
 	s.Throttle().Note("1", "gone", status.Connection.Errorf("nobody there"), nil)
 	var b strings.Builder
-	if _, err := mailq.List(&b, s.Queue); err != nil {
+	if _, err := mailq.List(&b, s.Queue, ""); err != nil {
 		t.Fatal(err)
 	}
 	if out := b.String(); !strings.HasPrefix(out, "(account "+name+": ") || strings.Count(out, "(account ") != 1 {

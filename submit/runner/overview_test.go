@@ -93,7 +93,7 @@ func TestListStops(t *testing.T) {
 			}
 		}
 		w := &closing{left: 1000}
-		n, err := mailq.List(w, s.Queue)
+		n, err := mailq.List(w, s.Queue, "")
 		if err == nil || n > 30 {
 			t.Errorf("%d entries, %v", n, err)
 		}

@@ -59,7 +59,7 @@ func TestBusyEntryStopsNoOther(t *testing.T) {
 			t.Errorf("%d left, %q taken: %v", n, p.Mails, err)
 		}
 		var b strings.Builder
-		if _, err := mailq.List(&b, s.Queue); err != nil || strings.HasPrefix(b.String(), "(") {
+		if _, err := mailq.List(&b, s.Queue, ""); err != nil || strings.HasPrefix(b.String(), "(") {
 			t.Errorf("%v\n%s", err, b.String())
 		}
 		c.Release()

@@ -406,9 +406,12 @@ func TestHeartbeat(t *testing.T) {
 		s.Spool.Runner = "auto"
 		s.Outlives = func() (string, bool) { return "this is a test", false }
 		warned := ""
-		s.Console = &status.Console{Caller: func(text string) { warned = text }}
+		s.Console = &status.Console{Caller: func(text string) { warned += text }}
 		queueOne(0, "no process outlives this one")
 		if !strings.Contains(warned, "this is a test") {
+			t.Errorf("warned of %q", warned)
+		}
+		if !strings.HasSuffix(warned, "hint: let a timer run every 5 minutes: sendoff --queue-run=5m") {
 			t.Errorf("warned of %q", warned)
 		}
 		s.Outlives = func() (string, bool) { return "it ends with a test", true }

@@ -70,7 +70,7 @@ func (o Outcome) String() string {
 		parts = append(parts, fmt.Sprintf("%d sent", o.Sent))
 	}
 	if o.GivenUp > 0 {
-		parts = append(parts, fmt.Sprintf("%d given up", o.GivenUp))
+		parts = append(parts, fmt.Sprintf("%d failed", o.GivenUp))
 	}
 	switch {
 	case o.Left == 0 && parts == nil:
@@ -80,11 +80,7 @@ func (o Outcome) String() string {
 	case parts == nil:
 		parts = []string{"nothing sent"}
 	}
-	waits := "wait"
-	if o.Left == 1 {
-		waits = "waits"
-	}
-	return fmt.Sprintf("%s, %d %s; mailq says why", strings.Join(parts, ", "), o.Left, waits)
+	return fmt.Sprintf("%s, %d queued; mailq shows why", strings.Join(parts, ", "), o.Left)
 }
 
 // Pass tries the selected entries once, several accounts at the same time, and each
@@ -124,7 +120,7 @@ func (r *Runner) newRun(selection Selection) *run {
 func (r *Runner) UntilEmpty(ctx context.Context) (err error) {
 	defer func() {
 		if err != nil {
-			r.s.Log.Fault(fmt.Errorf("the runner has ended: %w", err))
+			r.s.Log.Fault(fmt.Errorf("the queue runner has stopped: %w", err))
 		}
 	}()
 	for {

@@ -95,7 +95,7 @@ func (r *Ref) UnmarshalText(text []byte) error {
 		case row.name != name:
 			continue
 		case row.check == nil && hasArg:
-			return fmt.Errorf("secret source %s takes nothing after it", name)
+			return fmt.Errorf("secret source %s must stand alone", name)
 		case row.check != nil:
 			if err := row.check(arg); err != nil {
 				return fmt.Errorf("secret source %s: %w", name+row.takes, err)
@@ -205,9 +205,9 @@ const nameLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456
 func checkVariable(arg string) error {
 	switch {
 	case arg == "" || arg[0] >= '0' && arg[0] <= '9' || strings.Trim(arg, nameLetters) != "":
-		return errors.New("the name must be that of a variable, of letters, digits and _")
+		return errors.New("the name of a variable has letters, digits and _ only")
 	case strings.HasPrefix(arg, "SENDOFF_"):
-		return errors.New("the names that begin with SENDOFF_ are for settings; give the variable another one")
+		return errors.New("names that begin with SENDOFF_ are settings; give the variable another name")
 	}
 	return nil
 }
@@ -231,7 +231,7 @@ func checkCredential(arg string) error {
 
 func checkProvider(arg string) error {
 	if arg == "" || strings.ContainsFunc(arg, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
-		return errors.New("the name is that of a table [oauth2.NAME]")
+		return errors.New("the name must be that of a table [oauth2.NAME]")
 	}
 	return nil
 }

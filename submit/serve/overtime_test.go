@@ -94,7 +94,7 @@ func TestReplyInTime(t *testing.T) {
 						t.Errorf("meanwhile it is %+v", e)
 					}
 					var list strings.Builder
-					if _, err := mailq.List(&list, s.Queue); err != nil || !strings.Contains(list.String(), "has not answered yet") || strings.Contains(list.String(), "may have been delivered") {
+					if _, err := mailq.List(&list, s.Queue, ""); err != nil || !strings.Contains(list.String(), "has not answered yet") || strings.Contains(list.String(), "may have been delivered") {
 						t.Errorf("meanwhile it is listed, %v:\n%s", err, &list)
 					}
 					time.Sleep(2 * time.Minute) // the entry is due

@@ -276,7 +276,7 @@ func (o *opening) begin(ctx context.Context, h dial.Hop, conn net.Conn, c *tls.C
 
 // OnlyClassical is the warning for people where a longer ClientHello is lost; "TLS
 // works" stands before it.
-const OnlyClassical = "only with classical key shares: something on the way takes no ClientHello of more than one packet"
+const OnlyClassical = "only with classical key shares: something on the way drops a ClientHello of more than one packet"
 
 // start opens a session over conn. options has the TLS settings; start adds all others.
 func (o *opening) start(ctx context.Context, h dial.Hop, conn net.Conn, options smtp.Options) (*smtp.Session, error) {
@@ -308,7 +308,7 @@ func (o *opening) start(ctx context.Context, h dial.Hop, conn net.Conn, options 
 	o.Remark("connected to " + h.String())
 	if odd := scheme.Odd(h.Port); odd != "" {
 		options.Host = h.HostPort() // with the port, by which a hint finds the scheme that fits
-		defer o.Console.TellAfter(oddTime, fmt.Sprintf("nothing heard yet from %s; %s", h, odd))()
+		defer o.Console.TellAfter(oddTime, fmt.Sprintf("no answer yet from %s; %s", h, odd))()
 	}
 	session, err := smtp.Open(ctx, conn, options)
 	if err != nil {

@@ -18,7 +18,7 @@ func RefuseOwn(a *config.Account, sockets []net.Listener) error {
 				isOwn = server.Local()
 			}
 			if isOwn {
-				return status.Config.Errorf("account %s: its server, %s, is the socket that is served here", a.Name, server)
+				return status.Config.Errorf("account %s: its server %s is the socket that this process listens on", a.Name, server)
 			}
 		}
 	}

@@ -52,7 +52,7 @@ func TestTLSFailure(t *testing.T) {
 		}
 	}
 	alert := func(n byte) func(net.Conn) { return says("\x15\x03\x03\x00\x02\x02" + string(rune(n))) }
-	const asks = "set tls-cert, and tls-key, to the ones"
+	const asks = "set tls-cert and tls-key to the files"
 	for _, tt := range []struct {
 		name        string
 		serve       func(net.Conn)
@@ -64,42 +64,42 @@ func TestTLSFailure(t *testing.T) {
 		{"wants a certificate, TLS 1.2", strict(old(wants)), nil, status.Insecure,
 			"TLS: the server says: handshake failure (mx.example)", "server and sendoff have no cipher in common, or the server wants a client certificate"},
 		{"finds it bad", alert(42), nil, status.Insecure,
-			"TLS: the server does not take the client's certificate: bad certificate (mx.example)", "set tls-cert to one that the server knows; without it"},
+			"TLS: the server does not take the client's certificate: bad certificate (mx.example)", "set tls-cert to a certificate that the server accepts"},
 		{"gets one", strict(wants), []tls.Certificate{mine}, 0, "", ""},
 		{"does not know it", strict(knows), []tls.Certificate{mine}, status.Insecure,
-			"TLS: the server does not take the client's certificate: unknown certificate authority (mx.example)", "set tls-cert to one that the server knows"},
+			"TLS: the server does not take the client's certificate: unknown certificate authority (mx.example)", "set tls-cert to a certificate that the server accepts"},
 		{"does not know it, TLS 1.2", strict(old(knows)), []tls.Certificate{mine}, status.Insecure,
-			"TLS: the server does not take the client's certificate: unknown certificate authority (mx.example)", "set tls-cert to one that the server knows"},
+			"TLS: the server does not take the client's certificate: unknown certificate authority (mx.example)", "set tls-cert to a certificate that the server accepts"},
 		{"finds it expired", alert(45), nil, status.Insecure,
 			"TLS: the server does not take the client's certificate: expired certificate (mx.example)", "get a new certificate for tls-cert"},
 		{"TLS 1.1", strict(func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 }), nil, status.Insecure,
-			"TLS: the server has no protocol version from TLS 1.2 on (mx.example)", "whoever runs the server has to let it speak TLS 1.2 or 1.3"},
+			"TLS: the server has no protocol version from TLS 1.2 on (mx.example)", "ask the server's administrator for TLS 1.2 or 1.3"},
 		{"TLS 1.0, and knows no later one", says("\x16\x03\x01\x00\x2a\x02\x00\x00\x26\x03\x01" + strings.Repeat("r", 32) + "\x00\x00\x2f\x00"), nil, status.Insecure,
-			"TLS: the server has no protocol version from TLS 1.2 on (mx.example)", "whoever runs the server has to let it speak TLS 1.2 or 1.3"},
+			"TLS: the server has no protocol version from TLS 1.2 on (mx.example)", "ask the server's administrator for TLS 1.2 or 1.3"},
 		{"no cipher in common", alert(40), nil, status.Insecure, "TLS: the server says: handshake failure (mx.example)", "server and sendoff have no cipher in common"},
 		{"unknown name", alert(112), nil, status.Insecure, "TLS: the server says: unrecognized name (mx.example)", "the server does not know that name"},
 		{"an alert without a name", alert(99), nil, status.Insecure, "TLS: the server says: alert(99) (mx.example)", ""},
 		{"plain SMTP", says("220 mx.example ESMTP\r\n"), nil, status.Insecure,
-			"TLS: the server does not answer with TLS but with plain SMTP (mx.example)", `the server speaks STARTTLS there, perhaps: try smtp://HOST as server`},
+			"TLS: the server does not answer with TLS but with plain SMTP (mx.example)", `the server may expect STARTTLS at this port: try smtp://HOST as server`},
 		{"plain SMTP, several lines", says("220-mx.example ESMTP\r\n"), nil, status.Insecure,
-			"TLS: the server does not answer with TLS but with plain SMTP (mx.example)", `the server speaks STARTTLS there`},
+			"TLS: the server does not answer with TLS but with plain SMTP (mx.example)", `the server may expect STARTTLS`},
 		{"plain SMTP with a code of nines", says("999-9 ESMTP\r\n"), nil, status.Insecure,
-			"TLS: the server does not answer with TLS but with plain SMTP (mx.example)", `the server speaks STARTTLS there`},
-		{"another protocol with digits", says("2200 x\r\n"), nil, status.Insecure, "TLS: the server does not answer with TLS (mx.example)", "smtps:// speaks TLS from the start"},
-		{"another protocol", says("SSH-2.0-OpenSSH_10.0\r\n"), nil, status.Insecure, "TLS: the server does not answer with TLS (mx.example)", "smtps:// speaks TLS from the start"},
+			"TLS: the server does not answer with TLS but with plain SMTP (mx.example)", `the server may expect STARTTLS`},
+		{"another protocol with digits", says("2200 x\r\n"), nil, status.Insecure, "TLS: the server does not answer with TLS (mx.example)", "smtps:// begins with TLS"},
+		{"another protocol", says("SSH-2.0-OpenSSH_10.0\r\n"), nil, status.Insecure, "TLS: the server does not answer with TLS (mx.example)", "smtps:// begins with TLS"},
 		{"TLS, but broken", says("\x16\x03\x03\xff\xff"), nil, status.Insecure, "TLS: oversized record received with length 65535 (mx.example)", ""},
 		{"cut", func(conn net.Conn) {
 			io.ReadFull(conn, make([]byte, 5))
 			conn.(*net.TCPConn).CloseWrite()
 			io.Copy(io.Discard, conn)
 		}, nil, status.Connection,
-			"TLS: the server broke off the handshake (mx.example)", "a firewall may forbid TLS there"},
+			"TLS: the server broke off the handshake (mx.example)", "a firewall may block TLS there"},
 		{"cut in a record", func(conn net.Conn) {
 			io.ReadFull(conn, make([]byte, 5))
 			io.WriteString(conn, "\x16\x03\x03\x00\x7a\x02")
 			conn.(*net.TCPConn).CloseWrite()
 			io.Copy(io.Discard, conn)
-		}, nil, status.Connection, "TLS: the server broke off the handshake (mx.example)", "a firewall may forbid TLS there"},
+		}, nil, status.Connection, "TLS: the server broke off the handshake (mx.example)", "a firewall may block TLS there"},
 		{"reset", func(conn net.Conn) { io.ReadFull(conn, make([]byte, 5)); conn.(*net.TCPConn).SetLinger(0) }, nil, status.Connection,
 			"TLS: read: connection reset by peer in the handshake (mx.example)", ""},
 	} {

@@ -76,7 +76,7 @@ func Open(c *config.Config, id config.Identity, warn func(text string)) (*queue.
 		}
 	}
 	if first == nil {
-		first = Absent("there is no folder for a queue: no /var/spool/sendoff, and no home; SENDOFF_QUEUE=/FOLDER names one")
+		first = Absent("there is no folder for a queue, neither /var/spool/sendoff nor a home folder; name one: SENDOFF_QUEUE=/FOLDER")
 	}
 	return nil, first
 }

@@ -35,7 +35,7 @@ func (s *Spool) Trouble() (trouble string, try bool) {
 	case running:
 		return "", false
 	case err != nil:
-		return "its folder does not let a process run it: " + err.Error(), false
+		return "no process can lock its folder: " + err.Error(), false
 	}
 	return s.startTrouble()
 }
@@ -44,7 +44,7 @@ func (s *Spool) Trouble() (trouble string, try bool) {
 func (s *Spool) startTrouble() (trouble string, try bool) {
 	switch {
 	case s.Start == nil:
-		return "nothing can be started here that runs the queue", false
+		return "no process can be started here to run the queue", false
 	case s.Runner == "auto" && s.Outlives != nil:
 		return s.Outlives()
 	}
@@ -71,11 +71,8 @@ func (s *Spool) StartRunner() (trouble string) {
 	trouble, try := s.Trouble()
 	if try {
 		if err := s.Start(s.Queue.String()); err != nil {
-			return "no process could be started that runs the queue: " + err.Error()
+			return "no process could be started to run the queue: " + err.Error()
 		}
-	}
-	if trouble != "" {
-		trouble += `; run "sendoff --queue-run=5m" from a timer`
 	}
 	return trouble
 }

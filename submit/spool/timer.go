@@ -60,7 +60,7 @@ func CanServe(users []queue.User) error {
 		return nil
 	}
 	if err := process.KeepsKeys(); err != nil {
-		return status.Temporary.Errorf("the queues of other users are left out: %w", err)
+		return status.Temporary.Errorf("the queues of other users are skipped: %w", err)
 	}
 	return nil
 }

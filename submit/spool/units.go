@@ -27,7 +27,7 @@ const (
 // it hides no folder, because commands that print passwords need the user's home.
 var units = [...]struct{ name, text string }{
 	{"sendoff-queue.service", `[Unit]
-Description=Send the mail that waits in the queues of sendoff
+Description=Send the queued mail of all users (sendoff)
 
 [Service]
 Type=oneshot
@@ -36,7 +36,7 @@ KillMode=process
 KeyringMode=private
 `},
 	{userUnit, `[Unit]
-Description=Send the mail that waits in the queue of user %i
+Description=Send the queued mail of user %i (sendoff)
 
 [Service]
 Type=exec
@@ -48,7 +48,7 @@ TimeoutStopSec=90s
 MemoryMax=512M
 `},
 	{timerUnit, `[Unit]
-Description=Send the mail that waits in the queues of sendoff
+Description=Send the queued mail of all users (sendoff)
 
 [Timer]
 OnBootSec=1min
@@ -72,14 +72,14 @@ const (
 // what it has done.
 func MakeSpool(w io.Writer) error {
 	if os.Geteuid() != 0 {
-		return status.Usage.Errorf("--make-spool: only root can make %s", queue.Shared)
+		return status.Usage.Errorf("--make-spool: only root can create %s", queue.Shared)
 	}
 	self, err := os.Executable()
 	if err != nil {
 		return status.Temporary.Wrap(err)
 	}
 	if err := process.TrustProgram(self); err != nil {
-		return status.Usage.Errorf("--make-spool: root's timer would run %s, which others could replace: %w", self, err)
+		return status.Usage.Errorf("--make-spool: the timer of root would run %s, which others could replace: %w", self, err)
 	}
 	users, err := process.Users()
 	if err != nil {
@@ -87,7 +87,7 @@ func MakeSpool(w io.Writer) error {
 	}
 	moved, err := queue.MakeShared(users)
 	for _, text := range moved {
-		fmt.Fprintf(w, "moved what was not the user's: %s\n", status.Printable(text))
+		fmt.Fprintf(w, "moved aside, because it does not belong to the user: %s\n", status.Printable(text))
 	}
 	if err != nil {
 		return status.Temporary.Wrap(err)
@@ -102,12 +102,12 @@ func makeTimer(w io.Writer, self string) error {
 	minutes := int(TimerInterval.Minutes())
 	interval := fmt.Sprintf("%dm", minutes)
 	if _, err := os.Stat(systemdRuns); err != nil {
-		_, err := fmt.Fprintf(w, "no systemd here; put this line into /etc/cron.d/sendoff:\n*/%d * * * * root %s --queue-run=%s\n", minutes, self, interval)
+		_, err := fmt.Fprintf(w, "systemd does not run here; put this line into /etc/cron.d/sendoff:\n*/%d * * * * root %s --queue-run=%s\n", minutes, self, interval)
 		return err
 	}
 	program := strings.ReplaceAll(self, "%", "%%")
 	if strings.ContainsAny(program, " \t\"'\\$;") {
-		return status.Usage.Errorf("--make-spool: systemd would not take the path %q as it is", self)
+		return status.Usage.Errorf("--make-spool: systemd cannot use the path %q", self)
 	}
 	replace := strings.NewReplacer("PROGRAM", program, "INTERVAL", interval)
 	for _, u := range units {

@@ -9,10 +9,10 @@ import (
 // sender is the account's own address.
 const (
 	otherSender = "use an address that this login may send as: -f ADDRESS, or the account's from, with force-sender = true"
-	nullSender  = "the server refuses the null sender: name another with -f ADDRESS; by itself the account's own address (from) takes its place, but not for reports, automatic answers and bulk mail"
+	nullSender  = "the server refuses the null sender <>: name another with -f ADDRESS (sendoff tries the account's own address, but not for reports, automatic answers and bulk mail)"
 	ownSender   = "the server does not let this login send as the account's address: check from and user"
-	wantsLogin  = "the server wants a login: set user and secret"
-	wantsTLS    = `the server wants TLS first: use smtp://HOST as server`
+	wantsLogin  = "the server requires a login: set user and secret"
+	wantsTLS    = `the server requires TLS first: use smtp://HOST as server`
 	betterName  = `the server does not accept the name of this machine in EHLO: set hostname = "HOST.DOMAIN", a name that DNS knows, at the top of the configuration`
 )
 
@@ -34,16 +34,16 @@ var replies = [...]struct{ step, code, words, hint string }{
 	{"ehlo", "5", "", betterName},
 
 	// the login itself
-	{"auth", "5.7.9", "", "Google wants an app password: myaccount.google.com/apppasswords"},
+	{"auth", "5.7.9", "", googlePassword},
 	{"auth", "5.7.14", "", "log in once with a web browser, at the address in the server's words; after that use an app password"},
-	{"auth", "504 5.5.4", "", `the server offers a mechanism that it does not know: name another, such as auth = "LOGIN"`},
-	{"auth", "5.7.139", "credentials were incorrect", "check user, and store the password anew: sendoff --login ACCOUNT"},
-	{"auth", "5.7.139", "security defaults", "Microsoft's security defaults forbid password login for this tenant: use OAuth2, or let its administrator change them"},
-	{"auth", "", "authorization code", "this provider wants an authorization code in place of the password: make one in its mail settings, and store it, by sendoff --login ACCOUNT"},
-	{"auth", "", "application password/app password/app-specific password", "this provider wants a password for programs: make one in its settings, and store it, by sendoff --login ACCOUNT"},
-	{"auth", "", "does not have access rights to this service", "switch on access by mail programs in the provider's settings, and use the password for programs that it makes"},
+	{"auth", "504 5.5.4", "", `the server offers a mechanism that it does not know: name another: auth = "LOGIN"`},
+	{"auth", "5.7.139", "credentials were incorrect", storeAgain},
+	{"auth", "5.7.139", "security defaults", "Microsoft's security defaults forbid password login for this tenant: use OAuth2 (man sendoff-oauth), or let its administrator change them"},
+	{"auth", "", "authorization code", "this provider requires an authorization code in place of the password; make one in its mail settings, and store it: sendoff --login ACCOUNT"},
+	{"auth", "", "application password/app password/app-specific password", "this provider requires an app password; make one in its settings, and store it: sendoff --login ACCOUNT"},
+	{"auth", "", "does not have access rights to this service", "switch on access for mail programs in the settings of the provider, and use an app password"},
 	{"auth", "525 5.7.13", "", "the provider has disabled this user: log in to its web site"},
-	{"auth", "534 5.7.12", "transition", "log in once with a web browser: the provider wants the password anew"},
+	{"auth", "534 5.7.12", "transition", "the provider asks for the password again: log in once with a web browser"},
 
 	// a login that was not made
 	{"transaction", "", "authentication required/authentication is required/not logged in/not authenticated/" +
@@ -58,7 +58,7 @@ var replies = [...]struct{ step, code, words, hint string }{
 	{"transaction", "", "spamhaus/blocked using/blocklist/block list/blacklist/client host rejected/dynamic ip/" +
 		"ptr record/reverse dns/poor reputation",
 		"the server refuses this machine's address, and not the mail: send through a provider that you log in to, on port 465 or 587"},
-	{"greeting", "5", "", "the server takes no mail from this machine: check server; providers that you log in to take it on port 465 or 587"},
+	{"greeting", "5", "", "the server accepts no mail from this machine: check server; use a provider that you log in to, on port 465 or 587"},
 
 	// the sender
 	{"null", "5", "", nullSender},

@@ -21,36 +21,36 @@ func TestHint(t *testing.T) {
 		{Connection.Errorf("TLS: connection reset by peer in the handshake (mx.example:25)"), "port 25 begins without TLS"},
 		{Connection.Errorf("TLS: the server broke off the handshake (mx.example)"), "firewall"},
 		{Connection.Errorf("look up smtp.example.org: no such host"), "name"},
-		{Connection.Errorf("look up smtp.example.org: no such host, says the name server 192.0.2.53"), "server's name"},
+		{Connection.Errorf("look up smtp.example.org: no such host, says the name server 192.0.2.53"), "name of the server"},
 		{Connection.Errorf("look up nas.local: no such host, says the name server 192.0.2.53"), "multicast"},
 		{Connection.Errorf("look up nas.local: the name server 192.0.2.53 does not answer"), "multicast"},
-		{Connection.Errorf("look up mail.local.example: no such host"), "server's name"},
+		{Connection.Errorf("look up mail.local.example: no such host"), "name of the server"},
 		{Connection.Errorf("look up smtp.example.org: the name server 192.0.2.53 does not answer"), "resolv.conf"},
-		{Connection.Errorf("look up smtp.example.org: the name server 127.0.0.53 refuses to answer: connection refused"), "running"},
+		{Connection.Errorf("look up smtp.example.org: the name server 127.0.0.53 refuses to answer: connection refused"), "does it run"},
 		{Connection.Errorf("look up smtp.example.org: the name server 192.0.2.53 cannot be reached: network is unreachable"), "is there a network"},
 		{Connection.Errorf("look up smtp.example.org: the name server 192.0.2.53 fails, or gives an answer that makes no sense"), "another name server"},
 		{AuthFailed.Errorf("AUTH PLAIN: 534 5.7.9 Application-specific password required"), "app password"},
 		{AuthFailed.Errorf("AUTH LOGIN: 535 5.7.139 Authentication unsuccessful"), "Microsoft"},
 		{AuthFailed.Errorf("AUTH PLAIN: 535 5.7.8 bad credentials"), "--login ACCOUNT"},
-		{Config.Errorf("login: for PLAIN, LOGIN the secret must be a password, and it is a token"), "takes no token"},
+		{Config.Errorf("login: for PLAIN, LOGIN the secret must be a password, and it is a token"), "accepts no tokens"},
 		{AuthFailed.Errorf("AUTH PLAIN: 535 5.7.3 no (mx); the secret is from command pass"), "run the command"},
 		{AuthFailed.Errorf("AUTH PLAIN: 535 5.7.8 no - gsmtp (smtp.gmail.com); the secret is from command pass"), "app password"},
 		{AuthFailed.Errorf("nothing is written: AUTH PLAIN: 535 5.7.3 no (mx); the secret is from command pass"), "run the command"},
 		{AuthFailed.Errorf("AUTH XOAUTH2: 535 5.7.8 no (smtp.gmail.com); the secret is from command gettoken"), "its token"},
-		{AuthFailed.Errorf("AUTH OAUTHBEARER: 535 5.7.8 no (smtp.gmail.com); the secret is from oauth2:google"), "of another user"},
-		{AuthFailed.Errorf("AUTH XOAUTH2: 535 5.7.3 no (smtp.office365.com)"), "of another user"},
+		{AuthFailed.Errorf("AUTH OAUTHBEARER: 535 5.7.8 no (smtp.gmail.com); the secret is from oauth2:google"), "for another user"},
+		{AuthFailed.Errorf("AUTH XOAUTH2: 535 5.7.3 no (smtp.office365.com)"), "for another user"},
 		{AuthFailed.Errorf("AUTH PLAIN: 535 5.7.8 no (mx); the secret is from oauth2:google"), "auth"},
-		{AuthFailed.Errorf("oauth2:google: the provider refuses: invalid_grant (AADSTS53500); run sendoff --login work"), "7 days"},
-		{AuthFailed.Errorf("oauth2:google: the provider refuses: invalid_client"), "client-id"},
+		{AuthFailed.Errorf("oauth2:google: the provider refused: invalid_grant (AADSTS53500)"), "7 days"},
+		{AuthFailed.Errorf("oauth2:google: the provider refused: invalid_client"), "client-id"},
 		{Credential.Errorf("file:/etc/sendoff/work.secret: open: permission denied"), "sendoff --setup"},
 		{Credential.Errorf("command pass: permission denied"), ""},
-		{Credential.Errorf("keyring: no D-Bus session bus: that of the environment belongs to uid 1000"), "su -"},
+		{Credential.Errorf("keyring: no D-Bus session bus: the bus of the environment belongs to uid 1000"), "sudo -i -u"},
 		{Credential.Errorf("file:/run/secrets/smtp: it belongs to uid 1000, neither root nor the user (mode 0644)"), "env:NAME"},
-		{Credential.Errorf("env:PASS: this process has no such variable"), "file:PATH"},
+		{Credential.Errorf("env:PASS: this process has no such variable"), "in a file: "},
 		{Credential.Errorf("env:PASS: this process has no such variable, as cron runs it"), "--for cron"},
 		{Credential.Errorf("no account \"work\"; no account is configured, as cron runs it"), "crontab"},
-		{Credential.Errorf("oauth2:google: client-secret: file:~/google.client: open: no such file or directory"), "mode 600"},
-		{Credential.Errorf("oauth2:google: client-secret: keyring: no password stored"), "client-secret of"},
+		{Credential.Errorf("oauth2:google: client-secret: file:~/google.client: open: no such file or directory"), "chmod 600 ~/google.client"},
+		{Credential.Errorf("oauth2:google: client-secret: keyring: no password stored"), "client-secret = "},
 		{Credential.Errorf("file:~/pw: the secret is empty"), "sendoff --login ACCOUNT"},
 		{Credential.Errorf("command pass: the secret is empty"), "by hand"},
 		{Credential.Errorf("systemd:pw: the secret is empty"), "systemd"},
@@ -63,10 +63,10 @@ func TestHint(t *testing.T) {
 		{Usage.Errorf("--doctor sends nothing, so it cannot be used with -t"), "Untrusted arguments"},
 		{Credential.Errorf("proxy-secret: file:/etc/sendoff/proxy: open: no such file or directory"), "the proxy's password"},
 		{Credential.Errorf("proxy-secret: file:/etc/sendoff/proxy: others can read it (mode 0644)"), "chmod 600 /etc/sendoff/proxy"},
-		{Credential.Errorf("proxy-secret: keyring: no D-Bus session bus"), "in proxy-secret"},
+		{Credential.Errorf("proxy-secret: keyring: no D-Bus session bus"), "proxy-secret = "},
 		{Connection.Errorf("connect to mx:587 by the proxy 127.0.0.1:1080: no acceptable authentication methods"), "socks5://USER@"},
 		{Connection.Errorf("connect to mx:587 by the proxy 127.0.0.1:1080: username/password authentication failed"), "refuses the login"},
-		{Connection.Errorf("connect to mx:587 by the proxy 127.0.0.1:1080: connection refused"), "what the proxy says"},
+		{Connection.Errorf("connect to mx:587 by the proxy 127.0.0.1:1080: connection refused"), "the proxy said"},
 		{Config.Errorf("/etc/sendoff/config.toml: permission denied"), "enter the folders above it"},
 		{Config.Errorf("/etc/sendoff/config.toml: others can write it (mode 0666)"), "chmod go-w /etc/sendoff/config.toml"},
 		{Config.Errorf("/etc/a/config.toml: /etc/a: others cannot enter it (mode 0700)"), "chmod a+rx /etc/a"},
@@ -112,7 +112,7 @@ func TestReplyHint(t *testing.T) {
 		{AuthFailed, "AUTH SCRAM-SHA-256: 535 5.7.8 Authentication failed. (mx)", `auth = "PLAIN"`},
 		{AuthFailed, "AUTH PLAIN: 538 5.7.11 Encryption required for requested authentication mechanism (mx)", tls},
 		{AuthFailed, "AUTH PLAIN: 530 5.7.0 Must issue a STARTTLS command first (mx)", tls},
-		{AuthFailed, "AUTH XOAUTH2: 535 5.7.139 the user credentials were incorrect (mx)", "of another user"},
+		{AuthFailed, "AUTH XOAUTH2: 535 5.7.139 the user credentials were incorrect (mx)", "for another user"},
 		{AuthFailed, "login: server offers no AUTH; it offers STARTTLS", tls},
 		{AuthFailed, "login: server offers no AUTH", "right port"},
 
@@ -247,15 +247,56 @@ func TestHintFor(t *testing.T) {
 		err           error
 		account, want string
 	}{
-		{Credential.Errorf("keyring: no D-Bus session bus"), "work", "this session has no keyring, as under cron: keep the secret in a file, by sendoff --login work --for cron"},
-		{Credential.Errorf("keyring: no D-Bus session bus"), "", "this session has no keyring, as under cron: keep the secret in a file: SENDOFF_SECRET=file:/PATH, or --secret file:/PATH"},
-		{Credential.Errorf("keyring: no password stored"), "work", "store it: sendoff --login work"},
+		{Credential.Errorf("keyring: no D-Bus session bus"), "work", "this session has no keyring, as under cron; keep the password in a file: sendoff --login work --for cron"},
+		{Credential.Errorf("keyring: no D-Bus session bus"), "", "this session has no keyring, as under cron; keep the password in a file: SENDOFF_SECRET=file:/PATH, or --secret file:/PATH"},
+		{Credential.Errorf("keyring: no password stored"), "work", "store the password: sendoff --login work"},
 		{Credential.Errorf("keyring: no password stored"), "", ""},
+		{Connection.Errorf("not SMTP"), "", "no mail server answers there: check server and port"},
 		{Credential.Errorf("x"), "work", ""},
 	}
 	for _, tt := range tests {
 		if got := HintFor(tt.err, tt.account); got != tt.want {
 			t.Errorf("%v, %q: got %q, want %q", tt.err, tt.account, got, tt.want)
+		}
+	}
+}
+
+// TestRecall holds that an error which is kept in words has the hint that it had.
+func TestRecall(t *testing.T) {
+	for _, err := range []error{
+		Connection.Errorf("connect to mx.example:465: connection refused"),
+		LookUp("mx.example", nil),
+		AuthFailed.Errorf("AUTH PLAIN: 535 5.7.8 no (mx.example)"),
+		Insecure.Errorf("TLS: certificate of mx.example: self-signed"),
+		Credential.Errorf("keyring: locked"),
+		Config.Errorf("no account configured"),
+		Refused.With(Code{5, 0, 0}, fmt.Errorf("RCPT TO:<bob@example.net>: 550 not local sender over smtp (mx.example)")),
+	} {
+		want := Hint(err)
+		if got := Hint(Recall(Of(err), err.Error())); got != want || got == "" {
+			t.Errorf("%v: got %q, want %q", err, got, want)
+		}
+	}
+	if got := Hint(Recall(Code{}, "connect to mx.example:465: connection refused")); got != "" {
+		t.Errorf("without a code: %q", got)
+	}
+}
+
+// TestCommandsLast holds that a hint which gives a command ends with the command, which
+// can be copied as a whole, and fits a line.
+func TestCommandsLast(t *testing.T) {
+	var all []string
+	for _, row := range hints {
+		all = append(all, row.hint)
+	}
+	for _, row := range replies {
+		all = append(all, row.hint)
+	}
+	for _, hint := range all {
+		for _, program := range []string{"sendoff --login", "sendoff --setup --", "sudo sendoff --make-spool", "sendoff -q", "sendoff --queue-run", "sudo ", "chmod 600", "openssl ", "mailq -v", "cat /", "export ", "echo "} {
+			if i := strings.LastIndex(hint, program); i >= 0 && !strings.HasSuffix(hint[:i], ": ") && !strings.HasSuffix(hint[:i], "&& ") {
+				t.Errorf("%q does not end with the command %q", hint, program)
+			}
 		}
 	}
 }

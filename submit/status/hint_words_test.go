@@ -20,7 +20,7 @@ var othersWords = []string{
 	"unconfigured cipher suite", "unrecognized name", "signature algorithm",
 	"no acceptable authentication methods", "authentication failed",
 	// servers and providers
-	"5.7.139", "5.7.30", "_scope", ".local",
+	"5.7.139", "5.7.30", "_scope", "invalid_grant", "_required", ".local",
 	// put together
 	"--queue-run sends nothing", ".toml", "the configuration has no [oauth2.", "in tls-ca is another", "in tls-ca", "in this system",
 	"auth xoauth2", "auth oauthbearer", "auth scram-", "from command", "is from command",

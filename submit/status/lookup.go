@@ -18,11 +18,14 @@ var lookups = [...]struct{ says, words string }{
 	{"", "fails, or gives an answer that makes no sense"},
 }
 
+// lookupCode is the code of a look-up that failed.
+var lookupCode = Code{4, 4, 3}
+
 // LookUp returns the error of a name that was not found, of kind Connection. err is the
 // net package's, or nil if the answer was empty. The text has the name server's address,
 // where it is known.
 func LookUp(host string, err error) error {
-	return Connection.With(Code{4, 4, 3}, fmt.Errorf("look up %s: %w", host, lookupFailure(err)))
+	return Connection.With(lookupCode, fmt.Errorf("look up %s: %w", host, lookupFailure(err)))
 }
 
 func lookupFailure(err error) error {

@@ -81,7 +81,7 @@ var table = [...]row{
 	NotAllowed: {"not allowed", Recipient, Code{5, 7, 1}, 77, "server's policy refused the message, its sender or a recipient"},
 	AuthFailed: {"login failed", Account, Code{4, 7, 8}, 77, "server refused the login"},
 	Insecure:   {"insecure", Account, Code{4, 7, 5}, 77, "TLS, a certificate or a mechanism was not good enough"},
-	Credential: {"credential", Account, Code{4, 7, 0}, 77, "secret not to be had"},
+	Credential: {"credential", Account, Code{4, 7, 0}, 77, "the password could not be read"},
 	Config:     {"configuration", Account, Code{4, 3, 5}, 78, "configuration or account wrong"},
 }
 
@@ -128,6 +128,22 @@ func (k Kind) Wrap(err error) error {
 // With gives err the kind k and the code a server gave, whatever err was.
 func (k Kind) With(c Code, err error) error {
 	return &failure{k, c, err}
+}
+
+// Recall makes an error again of the code and the words that are kept of one. Its kind is
+// the one whose own code that is: no other kind has hints for more than a server's words.
+func Recall(c Code, words string) error {
+	kind := Refused
+	for k, row := range table {
+		if row.code == c {
+			kind = Kind(k)
+			break
+		}
+	}
+	if c == lookupCode {
+		kind = Connection
+	}
+	return kind.With(c, errors.New(words))
 }
 
 // Of returns the code of err; for an error that nobody classified, 4.3.0.

@@ -28,10 +28,11 @@ import (
 // A limit is forgotten when the server takes a message; any other fault when a session
 // is ready for mail, even if the account has another server or user by then.
 type Fault struct {
-	Account  string    // the account's name; "": the configuration cannot be loaded
-	Login    bool      // a login failed
-	Limit    bool      // the account has met a limit of its provider
-	Reason   string    // in words, on one line
+	Account  string // the account's name; "": the configuration cannot be loaded
+	Login    bool   // a login failed
+	Limit    bool   // the account has met a limit of its provider
+	Reason   string // in words, on one line
+	Code     status.Code
 	Failures int       // how many attempts in a row have failed
 	Since    time.Time // when the first of them failed
 	At       time.Time // when the last of them failed
@@ -150,15 +151,28 @@ func (t *Throttle) Note(key, name string, err error, secret *credential.Secret) 
 		f.Failures++
 		f.Next = now.Add(t.schedule().Backoff(f.Failures))
 	}
-	f.Login, f.Reason = secret != nil, status.OneLine(err)
+	f.Login = secret != nil
+	f.setReason(err)
 	return t.setFault(key, f)
+}
+
+func (f *Fault) setReason(err error) { f.Reason, f.Code = status.OneLine(err), status.Of(err) }
+
+// Hint returns what a person can do about f; "" if nothing is known.
+func (f *Fault) Hint() string {
+	err := status.Recall(f.Code, f.Reason)
+	if f.Login {
+		err = status.AuthFailed.With(f.Code, err)
+	}
+	return status.HintFor(err, config.NameInFile(f.Account))
 }
 
 // noteLack remembers, for this process only, that it lacks something which another
 // process may have: that is no fault of the account.
 func (t *Throttle) noteLack(key, name string, err error) {
 	now := time.Now()
-	f := &Fault{Account: name, Reason: status.OneLine(err), Since: now, At: now, lack: true}
+	f := &Fault{Account: name, Since: now, At: now, lack: true}
+	f.setReason(err)
 	if before := t.unwritten.get(key); before != nil {
 		f.Since, f.Failures = before.Since, before.Failures
 	}

@@ -112,7 +112,8 @@ func (t *Throttle) Met(a *config.Account, refusal error, message queue.ID) (rest
 	if !slices.Contains(f.MetBy, id) {
 		f.MetBy = append(f.MetBy, id)
 	}
-	f.At, f.Reason = now, status.OneLine(refusal)
+	f.At = now
+	f.setReason(refusal)
 	if rests = len(f.MetBy) >= needed; rests {
 		f.MetBy = nil
 		f.Failures++
@@ -192,7 +193,7 @@ func (t *Throttle) Admit(a *config.Account) (done func(), err error) {
 }
 
 func (f *Fault) held() error {
-	return &Held{Err: status.Limited.Errorf("%s; the account rests until %s", f.Reason, f.Next.Local().Format("15:04:05"))}
+	return &Held{Err: status.Limited.Errorf("%s; the account is paused until %s", f.Reason, f.Next.Local().Format("15:04:05"))}
 }
 
 // Resting returns a line for each account that rests: until when, and why. A run that
@@ -200,7 +201,7 @@ func (f *Fault) held() error {
 func (t *Throttle) Resting() (lines []string) {
 	for _, f := range Faults(t.queue) {
 		if !t.Due(f) && !f.Suspected() && (f.Login || f.Limit) {
-			lines = append(lines, fmt.Sprintf("account %s rests until %s: %s", f.Account, f.Next.Local().Format("15:04:05"), f.Reason))
+			lines = append(lines, fmt.Sprintf("account %s is paused until %s: %s", f.Account, f.Next.Local().Format("15:04:05"), f.Reason))
 		}
 	}
 	return lines

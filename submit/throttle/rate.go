@@ -37,7 +37,7 @@ func (t *Throttle) Pace(a *config.Account, begin bool) error {
 	if ok {
 		return nil
 	}
-	return &Held{status.Limited.Errorf("account %s has reached its rate, %s; more from %s", a.Name, a.Rate, until.Local().Format("15:04:05")), until}
+	return &Held{status.Limited.Errorf("account %s has reached its rate of %s; the next message leaves at %s", a.Name, a.Rate, until.Local().Format("15:04:05")), until}
 }
 
 // UserPace reports whether the setting user-rate lets a client of --listen submit a

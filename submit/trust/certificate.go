@@ -129,7 +129,7 @@ func wrongName(e x509.HostnameError) string {
 	c := e.Certificate
 	all := Names(c)
 	if all == "" {
-		words := "it names no host at all, and so not " + e.Host
+		words := "it names no host, so it is not for " + e.Host
 		if cn := c.Subject.CommonName; cn != "" {
 			words += fmt.Sprintf("; its common name %q does not count", status.Line(cn, maxName))
 		}
@@ -165,7 +165,7 @@ func (v *verifier) unknown(sent []*x509.Certificate, e x509.UnknownAuthorityErro
 	var words string
 	switch {
 	case top.Equal(leaf) && selfIssued(leaf):
-		words = fmt.Sprintf("unknown authority: it is signed by itself, SHA-256 %x", sha256.Sum256(leaf.Raw))
+		words = fmt.Sprintf("unknown authority: it is self-signed, SHA-256 %x", sha256.Sum256(leaf.Raw))
 	case selfIssued(top):
 		words = fmt.Sprintf("unknown authority %s, which is not in %s; SHA-256 %x", fullName(top.Issuer), v.trusted(), sha256.Sum256(leaf.Raw))
 	case top.Equal(leaf):
@@ -256,7 +256,7 @@ func shortName(c *x509.Certificate) string {
 func Chain(sent []*x509.Certificate) string {
 	sent = sent[:min(len(sent), maxSent)]
 	if len(sent) == 1 && selfIssued(sent[0]) {
-		return "signed by itself"
+		return "self-signed"
 	}
 	var above []string
 	for _, c := range sent[1:] {
