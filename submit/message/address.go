@@ -10,32 +10,32 @@ import (
 	"sendoff/submit/envelope"
 )
 
-// A Mailbox is one address of a list, with the name beside it.
+// A Mailbox is one address of a list, with its name.
 type Mailbox struct {
 	Name    string // display name or comment, decoded, without control characters
 	Address envelope.Address
 
-	start, end int  // where the address proper stands in what was parsed
-	open       int  // where the bracket before it does; -1 for none
-	after      int  // where marks behind the closing bracket end; 0 for none
-	mended     bool // the address stands there with what is no part of it
-	unnamed    bool // it stands for recipients who are not named, and is no address
+	start, end int  // the address is text[start:end] of the parsed text
+	open       int  // index of the "<" before the address; -1: there is none
+	after      int  // end of the marks behind the ">"; 0: there are none
+	mended     bool // text[start:end] is not Address: it has marks, quotes or white space, too
+	unnamed    bool // an undisclosed-recipients group, without an Address
 }
 
-// ParseAddressList reads one header value or one command-line argument, which
-// sendmail lets hold several addresses with names and comments (RFC 5322
-// section 3.4, its obsolete forms, and what the world writes: bare names, ";"
-// between addresses, dots and "@" in names). Empty members and groups, in angle
-// brackets too, are no error. When a member is no address, the others are still returned, and the
-// error names the first such member and says what is wrong with it.
+// ParseAddressList reads a header value, or a command-line argument, as a list of
+// addresses with names and comments (RFC 5322 section 3.4, its obsolete forms, and forms
+// that are not in it but in use: bare names, ";" between addresses, dots and "@" in
+// names). Empty members and empty groups, also in angle brackets, are no error. If a
+// member is no address, ParseAddressList still returns the others, and the error is about
+// the first such member.
 func ParseAddressList(s string) ([]Mailbox, error) {
 	var boxes []Mailbox
 	err := eachAddress(s, func(b Mailbox) { boxes = append(boxes, b) })
 	return boxes, err
 }
 
-// eachAddress is ParseAddressList, one address after the other: all of a long
-// header's together take a hundred times its memory.
+// eachAddress is ParseAddressList without the list: a list of all addresses of a long
+// header would need a hundred times the memory of the header.
 func eachAddress(s string, found func(Mailbox)) error {
 	var bad faults
 	eachMember(s, func(b Mailbox) {
@@ -46,8 +46,9 @@ func eachAddress(s string, found func(Mailbox)) error {
 	return bad.err()
 }
 
-// eachMember is eachAddress with each fault as it is found, and with what stands
-// for nobody. failed may be nil.
+// eachMember calls found for each address, the null address and undisclosed recipients
+// included, and failed with the error of each member that is no address. failed may be
+// nil.
 func eachMember(s string, found func(Mailbox), failed func(error)) {
 	p := parser{text: s, found: found, failed: failed}
 	if b, ok := unnamedHost(s); ok {
@@ -57,14 +58,14 @@ func eachMember(s string, found func(Mailbox), failed func(error)) {
 	p.list()
 }
 
-// faults are why members of lists are no addresses.
+// faults are the errors of the members of a list.
 type faults struct {
-	first []error
-	more  int // that are only counted
+	first []error // at most maxFaults
+	more  int     // number of further errors
 }
 
-// maxFaults is how many faults of a header are kept: they take more memory than
-// what they speak of.
+// maxFaults limits the errors that are kept of a header: an error takes more memory than
+// the member that it is about.
 const maxFaults = 50
 
 func (f *faults) add(err error) {
@@ -75,8 +76,7 @@ func (f *faults) add(err error) {
 	}
 }
 
-// err returns the first fault, and how many others there are; nil if there is
-// none.
+// err returns the first error with the number of the others; nil: there is none.
 func (f *faults) err() error {
 	switch n := len(f.first) - 1 + f.more; {
 	case n < 0:
@@ -87,24 +87,25 @@ func (f *faults) err() error {
 	return f.first[0]
 }
 
-// maxWords is how many tokens a member may have: no person's name has so many,
-// and memory stays bounded.
+// maxWords limits the tokens of a member, so that memory is bounded. No person's name has
+// so many.
 const maxWords = 500
 
-// A token is a lexical token (RFC 5322 section 3.2): 'a' for an atom, in which
-// we let dots be, 'q' for a quoted string, '(' for a comment, '[' for a domain
-// literal, or the special character itself.
+// A token is a lexical token (RFC 5322 section 3.2). Its kind is 'a' for an atom, which
+// may have dots here, 'q' for a quoted string, '(' for a comment, and otherwise the
+// special character itself. A domain literal is an atom. The kind is 0 at the end of the text.
 type token struct {
 	kind       byte
 	start, end int
 }
 
+// A parser reads the text of an address list.
 type parser struct {
 	text   string
 	pos    int
-	tokens []token // of the member begun, the first maxWords
-	words  int     // how many it has
-	start  int     // of the member begun
+	tokens []token // the first maxWords tokens of the current member
+	words  int     // number of tokens of the current member
+	start  int     // index in text of the current member
 	found  func(Mailbox)
 	failed func(error)
 }
@@ -115,7 +116,7 @@ func (p *parser) fail(end int, err error) {
 	}
 }
 
-// clip quotes s for a line of error text, cut at 80 octets.
+// clip returns the first 80 octets of s, quoted for an error.
 func clip(s string) string {
 	s = strings.Trim(s, " \t\r\n")
 	if len(s) > 80 {
@@ -141,9 +142,9 @@ func (p *parser) list() {
 	}
 }
 
-// next reads the tokens of the next member, and returns the token that ends it: a
-// comma or semicolon, the colon behind the name of a group, or one of kind 0. A
-// colon behind an "@" or bracket is of a source route, or wrong.
+// next reads the tokens of the next member, and returns the token that ends it: a comma or
+// semicolon, the colon after the name of a group, or the end of the text. A colon after an
+// "@" or a bracket does not end the member: it is part of a source route, or an error.
 func (p *parser) next() (token, error) {
 	p.tokens, p.words, p.start = p.tokens[:0], 0, p.pos
 	special, angle := false, false
@@ -166,12 +167,12 @@ func (p *parser) next() (token, error) {
 	}
 }
 
-// index returns where the first of ts of that kind is, -1 if there is none.
+// index returns the index of the first token of that kind, -1 if there is none.
 func index(ts []token, kind byte) int {
 	return slices.IndexFunc(ts, func(t token) bool { return t.kind == kind })
 }
 
-// plain returns the text of t, out of its quotes if it is a quoted string.
+// plain returns the text of t; the text of a quoted string is without its quotes.
 func (p *parser) plain(t token) string {
 	if t.kind == 'q' {
 		return unquote(p.textOf(t))
@@ -219,11 +220,10 @@ func (p *parser) lex() (token, error) {
 	return t, nil
 }
 
-// maxLiteral is the length of the longest domain literal.
+// maxLiteral limits the length of a domain literal, in octets.
 const maxLiteral = 256
 
-// literalEnd returns the end of the domain literal that begins at i; i if none
-// does.
+// literalEnd returns the end of the domain literal that begins at i; i if there is none.
 func literalEnd(s string, i int) int {
 	if n := strings.IndexAny(s[i+1:min(len(s), i+maxLiteral)], "[]<>,; \t\r\n"); n >= 0 && s[i+1+n] == ']' {
 		return i + n + 2
@@ -231,9 +231,9 @@ func literalEnd(s string, i int) int {
 	return i
 }
 
-// encodedEnd returns the end of the encoded word that begins at i; i if none
-// does. Many a program leaves commas and the like in one (RFC 2047 section 5
-// forbids it), and they separate nothing.
+// encodedEnd returns the end of the encoded word that begins at i; i if there is none. Some
+// programs leave commas and other specials in an encoded word, although RFC 2047 section 5
+// forbids them: there they do not separate addresses.
 func encodedEnd(s string, i int) int {
 	if !strings.HasPrefix(s[i:], "=?") {
 		return i
@@ -251,14 +251,14 @@ func encodedEnd(s string, i int) int {
 
 func isFolding(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
 
-// isAtomic reports whether c goes on with an atom. We let an atom have dots
-// and what is wrong in any case; envelope.Parse judges what is in an address.
+// isAtomic reports whether c may be in an atom. Here an atom may have dots, and octets
+// that no address may have: envelope.Parse refuses these.
 func isAtomic(c byte) bool {
 	return strings.IndexByte(" \t\r\n<>@,;:(\"[", c) < 0
 }
 
-// commentEnd returns the end of the comment that begins at i, -1 if it has
-// none. Comments nest.
+// commentEnd returns the end of the comment that begins at i, -1 if the comment does not
+// end. Comments nest.
 func commentEnd(s string, i int) int {
 	depth := 0
 	for ; i < len(s); i++ {
@@ -276,8 +276,8 @@ func commentEnd(s string, i int) int {
 	return -1
 }
 
-// quotedEnd returns the end of the quoted string that begins at i, -1 if it
-// has none.
+// quotedEnd returns the end of the quoted string that begins at i, -1 if the string does
+// not end.
 func quotedEnd(s string, i int) int {
 	for i++; i < len(s); i++ {
 		switch s[i] {

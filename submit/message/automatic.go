@@ -7,20 +7,19 @@ import (
 
 const autoSubmitted = "Auto-Submitted" // RFC 3834
 
-// Automatic reports whether no person waits for an answer to the message, so that
-// a program must not get one either: a notice (RFC 3464), the answer of a
-// vacation program, or bulk mail.
+// Automatic reports whether the message is a notice (RFC 3464), the answer of a vacation
+// program, or bulk mail, so that no program should answer it.
 func (m *Message) Automatic() bool {
 	return m.IsReport() || m.says(autoSubmitted, "auto-replied") || m.says("Precedence", "bulk", "junk", "list")
 }
 
-// IsReport reports whether the message is a notice of what became of another.
+// IsReport reports whether the message is a notice about another message (RFC 3464).
 func (m *Message) IsReport() bool {
 	return contentType(m.fields, "text/plain").name == "multipart/report"
 }
 
-// says reports whether a field of that name has one of the values, in lower case,
-// before any parameter.
+// says reports whether a field of that name has one of values, without comments and
+// parameters. values are in lower case.
 func (m *Message) says(name string, values ...string) bool {
 	for _, f := range m.fields {
 		if !f.is(name) {
@@ -34,9 +33,9 @@ func (m *Message) says(name string, values ...string) bool {
 	return false
 }
 
-// MarkAutomatic says in the header of a message, unless that says so already or is
-// signed, that a program has made it, so that no vacation program answers: what
-// says "no", that a person has made it, would get an answer.
+// MarkAutomatic sets Auto-Submitted to auto-generated, so that no vacation program answers
+// the message. It changes a value "no", which asks for answers, but no other value. It
+// does not change signed mail.
 func (m *Message) MarkAutomatic() []Change {
 	const value = "auto-generated"
 	if m.signed {

@@ -8,34 +8,34 @@ import (
 	"time"
 )
 
-// A Change is something done to the header, told for a person.
+// A Change describes a change of the message for a person.
 type Change struct {
-	Field string // the field's name
-	What  string // what was done, and why if that is not the caller's to say
+	Field string // the name of the field, or what else was changed
+	What  string // what was done, and usually why
 }
 
-// String returns the change as a line of --dry-run has it.
+// String returns the change as a line for --dry-run.
 func (c Change) String() string { return c.Field + ": " + c.What }
 
-// Defaults are what Complete adds. What is zero is not added, but for the
-// date, which is now.
+// Defaults are the values of the fields that Complete may add. It does not add a zero
+// value, except that a zero Date means now.
 type Defaults struct {
-	From    Mailbox   // the author; nothing in Name can break the header
-	Date    time.Time // its location is the numeric zone
+	From    Mailbox   // the author; its Name may hold any characters
+	Date    time.Time // its location gives the numeric zone
 	ID      string    // the Message-ID without its brackets; see NewID
-	ReplyTo Mailbox   // where answers go, if the message does not say; usually nowhere else
+	ReplyTo Mailbox   // for Reply-To; usually null: no such field is added
 }
 
-// Complete adds From, Date and Message-ID where they are missing or empty
-// (RFC 6409 section 8), and in resent mail the Resent- fields that must be with
-// the others (RFC 5322 section 3.6.6). It adds no recipient fields and no
-// Sender. It tells what it added, and which fields will not be sent.
+// Complete adds From, Date and Message-ID if they are missing or empty (RFC 6409 section
+// 8), and to resent mail the Resent- fields that are missing (RFC 5322 section 3.6.6). It
+// adds no recipient fields and no Sender. It returns the fields that it added, and the
+// fields that will not be sent.
 func (m *Message) Complete(d Defaults) []Change {
 	if d.Date.IsZero() {
 		d.Date = time.Now()
 	}
 	var changes []Change
-	if m.marked {
+	if m.hadMark {
 		changes = append(changes, Change{"input", "byte order mark at its start left out"})
 	}
 	add := func(prefix string) (added []field) {
@@ -65,22 +65,21 @@ func (m *Message) Complete(d Defaults) []Change {
 	return changes
 }
 
-// Prepend puts a field before all others, as a trace field is (RFC 5321 section
-// 4.4). value must not hold line ends.
+// Prepend puts a field before all others, where trace fields stand (RFC 5321 section
+// 4.4). value must not contain line ends.
 func (m *Message) Prepend(name, value string) {
 	m.fields = append([]field{newField(name, value)}, m.fields...)
 }
 
-// Add puts a field at the end of the header. It encodes value (RFC 2047, RFC 2231) but for
-// addresses, also in signed mail, whose other fields EncodeHeader leaves as they are. value
-// must not hold line ends.
+// Add puts a field at the end of the header, also in signed mail. It encodes value (RFC
+// 2047, RFC 2231), except for addresses. value must not contain line ends.
 func (m *Message) Add(name, value string) {
 	f, _ := newField(name, value).encoded(legacyCharset(m.fields))
 	m.fields = append(m.fields, f)
 }
 
-// lacks reports whether there is no field of that name. Fields that are empty
-// are removed, unless mail is signed, where they count as they are.
+// lacks reports whether there is no field of that name. It removes empty fields of the
+// name first; in signed mail an empty field stays, and counts.
 func (m *Message) lacks(name string) bool {
 	if !m.signed {
 		m.fields = slices.DeleteFunc(m.fields, func(f field) bool { return f.is(name) && f.isEmpty() })
@@ -88,7 +87,7 @@ func (m *Message) lacks(name string) bool {
 	return find(m.fields, name) == nil
 }
 
-// value returns the value of a new field, "" if there is nothing to put in.
+// value returns the default of the field name; "": there is none.
 func (d *Defaults) value(name string) string {
 	switch {
 	case name == "From" && !d.From.Address.IsNull():
@@ -101,12 +100,13 @@ func (d *Defaults) value(name string) string {
 	return ""
 }
 
-// NewID returns a Message-ID that nobody else has, without its brackets. Its
-// right side is domain, if that is fit for one.
+// NewID returns a new, unique Message-ID without its brackets. Its right side is domain,
+// or "localhost" if domain is not valid there.
 func NewID(domain string) string { return rand.Text() + "@" + idRight(domain) }
 
-// idRight returns domain if it can be the right side of a Message-ID, which is
-// ASCII even in a message with SMTPUTF8 addresses, so that any server takes it.
+// idRight returns domain if it is valid as the right side of a Message-ID, and else
+// "localhost". It must be ASCII even with SMTPUTF8 addresses, so that every server
+// accepts it.
 func idRight(domain string) string {
 	for _, label := range strings.Split(domain, ".") {
 		if label == "" || strings.Trim(label, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") != "" {
@@ -116,8 +116,8 @@ func idRight(domain string) string {
 	return domain
 }
 
-// MessageID returns the value of Message-ID, as the message had it or as
-// Complete added it; "" if there is none.
+// MessageID returns the value of Message-ID in the header, with its brackets; "": there
+// is none.
 func (m *Message) MessageID() string {
 	if f := find(m.fields, "Message-ID"); f != nil {
 		return strings.Join(strings.Fields(string(f.value())), " ")

@@ -7,14 +7,14 @@ import (
 	"unicode/utf8"
 )
 
-// A syntax is what the value of a header field is made of, and so where
-// encoded words may stand in it (RFC 2047 section 5).
+// A syntax says where encoded words may stand in the value of a header field (RFC 2047
+// section 5).
 type syntax struct {
-	how    string // as a Change tells it
+	how    string // what encode does, as the text of a Change
 	encode func(w *wordWriter, value string)
 }
 
-// Most fields are text: those that no RFC knows as well.
+// The syntaxes. Most fields are free text, also the fields that no RFC defines.
 var (
 	freeText  = syntax{encoded, (*wordWriter).words}
 	mailboxes = syntax{encoded, (*wordWriter).addresses}
@@ -25,7 +25,8 @@ var (
 
 const encoded = "encoded (RFC 2047), it was not ASCII"
 
-// fieldSyntax are the fields that are more than text, as matches has them.
+// fieldSyntax are the fields that are not free text, by a name for matches. The fields in
+// rewrittenFields have the syntax mailboxes, too.
 var fieldSyntax = []struct {
 	name   string
 	syntax *syntax
@@ -58,10 +59,10 @@ func (f field) syntax() *syntax {
 	return &freeText
 }
 
-// EncodeHeader makes the header of unsigned mail ASCII, but for addresses: a
-// next hop that does not offer SMTPUTF8 then has nothing to bounce it for (RFC
-// 6531 section 3.4). A body of 8-bit text gets the MIME fields that say so, if
-// it has none. It tells what it did.
+// EncodeHeader makes the header of unsigned mail ASCII, except for addresses, so that a
+// next server without SMTPUTF8 has no reason to bounce the message (RFC 6531 section
+// 3.4). It adds MIME fields if the body is 8-bit text and has none. It returns what it
+// changed; for signed mail nothing.
 func (m *Message) EncodeHeader() []Change {
 	if m.signed {
 		return nil
@@ -88,8 +89,8 @@ func (m *Message) EncodeHeader() []Change {
 	return append(changes, m.encodeParts()...)
 }
 
-// encoded returns f in ASCII, as far as it can be, and how that was done; "" if
-// f is as it was. charset is that of what is not UTF-8.
+// encoded returns f with its text in ASCII, and how f was changed; "": f is as it was.
+// charset is the character set of text that is not UTF-8.
 func (f field) encoded(charset string) (field, string) {
 	if f.name == 0 || !hasEightBit(f.raw) {
 		return f, ""
@@ -111,8 +112,8 @@ func (f field) encoded(charset string) (field, string) {
 	return field{w.raw, f.name}.folded(), s.how
 }
 
-// legacyCharset is the character set of header text that is not UTF-8: the
-// body's, since one program wrote both, or none that is known (RFC 1428).
+// legacyCharset returns the character set of header text that is not UTF-8: that of the
+// body, because one program wrote both, or else unknownCharset.
 func legacyCharset(fields []field) string {
 	charset := strings.ToLower(contentType(fields, "text/plain").charset)
 	token := charset != "" && len(charset) <= 20 && strings.Trim(charset, "abcdefghijklmnopqrstuvwxyz0123456789-_") == ""
@@ -125,10 +126,11 @@ func legacyCharset(fields []field) string {
 // unknownCharset labels 8-bit text that is not UTF-8 (RFC 1428).
 const unknownCharset = "unknown-8bit"
 
-// Charset returns the character set of the body, taken for text.
+// Charset returns a character set for the body if the body is text: us-ascii, utf-8 or
+// unknown-8bit.
 func (m *Message) Charset() string {
 	switch {
-	case m.body.other:
+	case m.body.notUTF8:
 		return unknownCharset
 	case m.body.eight:
 		return "utf-8"
@@ -136,7 +138,7 @@ func (m *Message) Charset() string {
 	return "us-ascii"
 }
 
-// labelBody adds MIME fields for 8-bit text that has none.
+// labelBody adds MIME fields if the body is 8-bit text without a Content-Type.
 func (m *Message) labelBody() (changes []Change) {
 	if !m.body.eight || !transferEncoding(m.fields).isIdentity() || !m.lacks("Content-Type") {
 		return nil
@@ -156,22 +158,22 @@ func (m *Message) labelBody() (changes []Change) {
 	return changes
 }
 
-// encodeParts finds out whether the header of a part of the body is 8-bit, which
-// Open will encode then.
+// encodeParts finds out whether the header of a part of the body is 8-bit. If so, Open
+// will encode the headers of all parts.
 func (m *Message) encodeParts() []Change {
 	name := contentType(m.fields, "text/plain").name
 	if !m.body.eight || !strings.HasPrefix(name, "multipart/") {
 		return nil
 	}
-	r := recoder{src: scanBody(m.body), ahead: scanBody(m.body), eight: true}
+	r := recoder{src: scanBody(m.body), ahead: scanBody(m.body), allowEight: true}
 	r.content(r.plan(m.fields, name))
-	if m.parts = r.found; !m.parts {
+	if m.eightBitParts = r.found; !m.eightBitParts {
 		return nil
 	}
 	return []Change{{"MIME parts", "their header fields encoded (RFC 2047, RFC 2231), they were not ASCII"}}
 }
 
-// needsUTF8 reports whether an address in f is not ASCII, so that f can only be
+// needsUTF8 reports whether f has an address that is not ASCII, so that f can only be
 // sent with SMTPUTF8.
 func (f field) needsUTF8() bool {
 	if !f.isSent() || !hasEightBit(f.raw) {
@@ -182,16 +184,15 @@ func (f field) needsUTF8() bool {
 		found := false
 		eachAddress(string(f.value()), func(b Mailbox) { found = found || b.Address.UTF8() })
 		return found
-	case s == &comments && len(f.raw) <= maxStructured: // the addresses and domains of a trace
+	case s == &comments && len(f.raw) <= maxStructured: // a trace field has addresses and domains outside its comments
 		return hasEightBit([]byte(withoutComments(string(f.value()))))
 	}
 	return false
 }
 
-// brackets takes words and comments, and between angle brackets what is the
-// same to everybody only while it is the same octets: message IDs and the
-// addresses of mailing lists. There each octet outside ASCII becomes %XX, as in
-// a URI (RFC 3986).
+// brackets writes a value of words and comments, with message IDs or URIs of mailing
+// lists between angle brackets. Encoded words are not allowed there: each octet outside
+// ASCII becomes %XX, as in a URI (RFC 3986).
 func (w *wordWriter) brackets(value string) {
 	p := parser{text: value}
 	m := memberWriter{w: w, p: &p}
@@ -236,8 +237,7 @@ func percent(s string) string {
 	return string(b)
 }
 
-// comments takes the value of a structured field in which only comments are
-// text.
+// comments writes the value of a structured field in which only comments are text.
 func (w *wordWriter) comments(value string) {
 	written := 0
 	for i, end := range lexemes(value) {

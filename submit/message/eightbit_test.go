@@ -149,7 +149,7 @@ func TestLabelBody(t *testing.T) {
 	}
 	// A character at the end of a block.
 	m = mustRead(t, "\n"+strings.Repeat("x", chunkSize-1)+strings.Repeat("é", chunkSize), Options{})
-	if m.body.other {
+	if m.body.notUTF8 {
 		t.Error("UTF-8 is not seen across blocks")
 	}
 }

@@ -6,28 +6,28 @@ import (
 	"unicode/utf8"
 )
 
-// An encoder writes lines in a content transfer encoding. close reports
-// whether what it wrote ends within a line.
+// An encoder writes a text in a content transfer encoding.
 type encoder interface {
-	text(p []byte) // a piece of a line
-	newline()
-	close() bool
+	text(p []byte) // takes a piece of a line
+	newline()      // takes a line end
+	close() bool   // ends the text; true: the last line is not empty and has no line end
 }
 
 const (
-	softLimit = 72  // a quoted-printable line is broken here
-	hardLimit = 120 // and here even within an escape
+	softLimit = 72  // octets of a quoted-printable line; only an escape of the input may cross the limit
+	hardLimit = 120 // octets of a quoted-printable line; here even an escape is broken
 	hexDigits = "0123456789ABCDEF"
 )
 
-// A qpEncoder writes quoted-printable (RFC 2045 section 6.7). If encoded, its
-// input is that already, and only what may not travel is changed.
+// A qpEncoder writes quoted-printable (RFC 2045 section 6.7). If encoded is set, the input
+// is quoted-printable already: only long lines are broken, and octets that
+// quoted-printable does not allow are escaped.
 type qpEncoder struct {
 	w       *recoder
 	encoded bool
 	line    [hardLimit + 8]byte
-	n       int
-	soft    bool // the line goes on from the one before
+	n       int  // length of line
+	soft    bool // a soft line break stands before the line
 }
 
 func (q *qpEncoder) text(p []byte) {
@@ -42,7 +42,7 @@ func (q *qpEncoder) text(p []byte) {
 			q.flush(q.n + 1)
 			q.soft = true
 		}
-		// A line of ours must not begin like a delimiter.
+		// A line after a soft break must not begin with "-": it could look like a delimiter.
 		if literal && (c != '-' || q.n > 0 || !q.soft) {
 			q.line[q.n] = c
 			q.n++
@@ -53,8 +53,8 @@ func (q *qpEncoder) text(p []byte) {
 	}
 }
 
-// inEscape reports whether the line, which is about as long as softLimit, ends
-// within an escape that the input has.
+// inEscape reports whether the line ends within an escape of an encoded input. The line
+// must have two octets at least.
 func (q *qpEncoder) inEscape() bool {
 	return q.encoded && (q.line[q.n-1] == '=' || q.line[q.n-2] == '=')
 }
@@ -70,7 +70,7 @@ func (q *qpEncoder) flush(n int) {
 	q.n = 0
 }
 
-// endText encodes white space at the line's end, which may get lost.
+// endText escapes white space at the end of the line, because servers may remove it.
 func (q *qpEncoder) endText() {
 	if q.n > 0 && !q.encoded && isSpace(q.line[q.n-1]) {
 		q.escape(q.n-1, q.line[q.n-1])
@@ -90,12 +90,12 @@ func (q *qpEncoder) close() bool {
 	return q.n > 0
 }
 
-// A base64Encoder writes base64 (RFC 2045 section 6.8). If encoded, its input
-// is that already, and only its lines are made new.
+// A base64Encoder writes base64 (RFC 2045 section 6.8). If encoded is set, the input is
+// base64 already: only its lines are broken anew.
 type base64Encoder struct {
 	w       *recoder
 	encoded bool
-	encoder io.WriteCloser // to wrap
+	encoder io.WriteCloser // writes base64 to Write; not used if encoded is set
 	column  int
 }
 
@@ -122,7 +122,7 @@ func (b *base64Encoder) close() bool {
 	return b.column > 0
 }
 
-// Write breaks what is encoded into lines of 76 characters.
+// Write writes base64 in lines of 76 characters.
 func (b *base64Encoder) Write(p []byte) (int, error) {
 	for rest := p; len(rest) > 0; {
 		if b.column == 76 {

@@ -9,8 +9,8 @@ import (
 
 var crlfSpace = []byte("\r\n ")
 
-// wireHeader returns a header as it goes over the wire, and its size: without the
-// fields that are never sent, and with the blank line that ends it.
+// wireHeader returns a header in the form in which it is sent, and its size: without the
+// fields that are never sent, and with the blank line at the end.
 func wireHeader(fields []field) (pieces net.Buffers, size int64) {
 	for _, f := range fields {
 		if f.isSent() {
@@ -27,7 +27,7 @@ func (f field) folded() field {
 		return f
 	}
 	raw, least := f.raw, 0
-	if f.name > 0 { // white space before the colon could be too long for a line
+	if f.name > 0 { // without white space before the colon, which could be too long for a line
 		raw, least = slices.Concat(f.raw[:f.name], []byte(":"), f.value()), f.name+1
 	}
 	folded := make([]byte, 0, len(raw)+len(raw)/256)
@@ -38,13 +38,13 @@ func (f field) folded() field {
 	return field{folded, f.name}
 }
 
-// appendFolded appends line in as many lines as it takes, broken where white space
-// is, else behind a comma or the like, else between any two characters; but nowhere
-// before least. No line of white space alone comes of it.
+// appendFolded appends line, folded into lines of at most maxLine octets. It breaks line
+// before white space, or else after a comma, semicolon or ">", or else between any two
+// characters, but never before the index least. It makes no line of white space only.
 func appendFolded(b, line []byte, least int) []byte {
 	limit := maxLine
 	for len(line) > limit {
-		// Of a long indentation one octet will do.
+		// A long indentation is reduced to one octet.
 		if indent := leadingSpace(line); indent > limit/2 {
 			line = line[indent-1:]
 			continue
@@ -66,7 +66,7 @@ func appendFolded(b, line []byte, least int) []byte {
 
 func leadingSpace(b []byte) int { return len(b) - len(bytes.TrimLeft(b, " \t")) }
 
-// foldPoint returns where to break a line that is over limit, not before least.
+// foldPoint returns the index, not before least, at which to break a line over limit.
 func foldPoint(line []byte, limit, least int) int {
 	indent := leadingSpace(line)
 	head := line[:limit]

@@ -5,21 +5,20 @@ import (
 	"slices"
 )
 
-// A field is one header field as it was read, its line ends made CRLF.
+// A field is one header field as it was read, with CRLF line ends.
 type field struct {
-	raw  []byte // ends in CRLF; every line but the first begins with white space
-	name int    // length of the name raw begins with; 0 for a line that is no field
+	raw  []byte // ends with CRLF; every line but the first begins with white space
+	name int    // length of the name at the start of raw; 0: the line is no field
 }
 
-// fieldCost is about what a field takes in memory beside its octets.
+// fieldCost is about how much memory a field takes in addition to its octets.
 const fieldCost = 64
 
-// neverSent are the fields that do not leave with a message: they are for the
-// sender's eyes, the final delivery's to add, or wrong after any change.
+// neverSent are the fields that are removed from a message: Bcc is for the sender only,
+// the final server adds Return-Path, and Content-Length is wrong after any change.
 var neverSent = [...]string{"Bcc", "Resent-Bcc", "Return-Path", "Content-Length"}
 
-// newField returns the field of the given name and value, which must not hold
-// line ends.
+// newField returns a field, folded. value must not contain line ends.
 func newField(name, value string) field {
 	raw := []byte(name + ": " + value + "\r\n")
 	return field{raw, len(name)}.folded()
@@ -29,15 +28,13 @@ func (f field) is(name string) bool {
 	return f.name == len(name) && bytes.EqualFold(f.raw[:f.name], []byte(name))
 }
 
-// matches reports whether f has the given name, or, if that ends in "-", one that
-// begins with it.
+// matches reports whether the name of f is name, or begins with name if name ends with "-".
 func (f field) matches(name string) bool {
 	n := len(name)
 	return f.is(name) || name[n-1] == '-' && f.name > n && bytes.EqualFold(f.raw[:n], []byte(name))
 }
 
-// isResent reports whether f is of a block of Resent- fields (RFC 5322 section
-// 3.6.6).
+// isResent reports whether f is a Resent- field (RFC 5322 section 3.6.6).
 func (f field) isResent() bool { return f.matches("Resent-") }
 
 func (f field) isSent() bool {
@@ -53,7 +50,7 @@ func hasLongLine(raw []byte) bool {
 	return false
 }
 
-// value returns what stands behind the colon, folded as it is.
+// value returns the octets after the colon, with their folds.
 func (f field) value() []byte {
 	return f.raw[bytes.IndexByte(f.raw[f.name:], ':')+f.name+1:]
 }
@@ -73,10 +70,9 @@ func find(fields []field, name string) *field {
 	return nil
 }
 
-// nameLength returns the length of the field name that line begins with, or 0
-// if it is not the first line of a field. White space may stand between name
-// and colon (RFC 5322 section 4.5). A name that fits no line with its colon is
-// none (section 2.1.1).
+// nameLength returns the length of the field name at the start of line, or 0 if line does
+// not begin a field. White space may stand between name and colon (RFC 5322 section 4.5).
+// A name of maxLine octets or more is none (section 2.1.1).
 func nameLength(line []byte) int {
 	n := 0
 	for n < len(line) && line[n] > ' ' && line[n] < 0x7f && line[n] != ':' {
@@ -92,32 +88,32 @@ func nameLength(line []byte) int {
 	return n
 }
 
-// isMboxLine reports whether line is the "From " that begins a message in an
-// mbox file, perhaps quoted.
+// isMboxLine reports whether line is the "From " line, or the quoted ">From " line, that
+// begins a message in an mbox file.
 func isMboxLine(line []byte) bool {
 	return bytes.HasPrefix(bytes.TrimLeft(line, ">"), []byte("From ")) && nameLength(line) == 0
 }
 
-// A fieldBuilder puts a field together from the pieces of its lines. A CR
-// inside makes a fold, so that what follows it stays in this field (Exim does
-// the same); a continuation line of white space alone, which many take for the
-// end of the header, is left out.
+// A fieldBuilder builds a field from the pieces of its lines. A CR in a line becomes a
+// fold, so that the text after it stays in this field (Exim does the same). A continuation
+// line of white space only is left out, because many programs take it for the end of the
+// header.
 type fieldBuilder struct {
 	raw  []byte
-	line int  // where the last line begins
+	line int  // index in raw of the last line
 	fold bool // the next octet needs a space before it
 }
 
 func (b *fieldBuilder) isEmpty() bool { return len(b.raw) == 0 }
 
 func (b *fieldBuilder) add(piece []byte, end bool) {
-	for more := true; more; {
+	for cr := true; cr; {
 		var line []byte
-		line, piece, more = bytes.Cut(piece, []byte("\r"))
+		line, piece, cr = bytes.Cut(piece, []byte("\r"))
 		b.append(line)
-		if more || end {
+		if cr || end {
 			b.endLine()
-			b.fold = more
+			b.fold = cr
 		}
 	}
 }

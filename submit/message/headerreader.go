@@ -8,40 +8,39 @@ import (
 	"sendoff/submit/status"
 )
 
-// A headerReader reads the header of a message. Where it is open whether there is
-// a header at all, it also writes what it reads to text, as a body.
+// A headerReader reads the header of a message. If the input may be text without a
+// header, it also writes the lines to text, as a body.
 type headerReader struct {
 	*scanner
 	fields []field
-	dot    bool // a lone dot ends the message
-	held   bool // the scanner's piece is of the body, or the dot
-	total  int
-	limit  int         // of total
-	kind   status.Kind // of the error of a header that is longer
+	dot    bool        // a line of a single dot ends the message
+	held   bool        // the scanner's piece was read, but is not part of the header
+	total  int         // memory that the header takes, in octets
+	limit  int         // the largest total
+	kind   status.Kind // of the error if total exceeds limit
 	build  fieldBuilder
 
-	text    *bodyWriter // nil if there is a header, if only an empty one
-	known   bool        // there is a field that mail knows
-	noField bool        // there is a line that is of no field
-	fault   error       // of the header, if it is one
+	text    *bodyWriter // gets the lines as a body; nil: the input has a header, perhaps an empty one
+	known   bool        // there is a field of knownFields
+	noField bool        // there is a line that is not part of a field
+	fault   error       // the error of the header, if the input has one; nil: none
 }
 
-// knownFields are the fields by one of which a header is told from text, as matches
-// has them.
+// knownFields are the fields that show that the input has a header, by a name for matches.
 var knownFields = [...]string{
 	"From", "To", "Cc", "Bcc", "Subject", "Date", "MIME-Version", "Content-", "Message-ID", "Reply-To", "Received", "Resent-", "List-", "X-",
 }
 
 func (f field) isKnown() bool { return slices.ContainsFunc(knownFields[:], f.matches) }
 
-// What input is taken for, where that is open.
+// The verdicts about an input that may be text without a header.
 const (
 	withHeader = "a message with a header"
 	plainText  = "text without a header"
-	noHeader   = "text without a header, all of it body: " // though it looks like one
+	noHeader   = "text without a header, all of it body: " // the input begins like a header; the reason follows
 )
 
-// verdict says what the input is, "" where that was not open.
+// verdict returns in words how the input is read; "": the input has a header in any case.
 func (h *headerReader) verdict() string {
 	switch {
 	case h.text == nil:
@@ -56,14 +55,14 @@ func (h *headerReader) verdict() string {
 	return noHeader + "no line before the first blank one is a field such as From, To or Subject"
 }
 
-// isDot reports whether the piece just read is the line that ends the message.
+// isDot reports whether the last piece is the line of a single dot that ends the message.
 func (h *headerReader) isDot() bool {
 	return h.dot && h.end && h.first && len(h.piece) == 1 && h.piece[0] == '.'
 }
 
-// read reads up to the blank line, the first line that cannot be of a header,
-// or the message's end. The lines that separate messages in an mbox file are
-// skipped at the start. A blank line is of the body if what stands before it is.
+// read reads the header, up to a blank line, a line that cannot be part of a header, or
+// the end of the message. It skips "From " lines of an mbox file at the start. If the
+// lines before the blank line turn out to be text, the blank line is in text, too.
 func (h *headerReader) read() error {
 	skip := false
 	for {
@@ -107,8 +106,8 @@ func (h *headerReader) read() error {
 	}
 }
 
-// count adds piece to what the header takes. Without a known field, what is too
-// long for a header is text, which may be as long as it likes.
+// count adds piece to total. If the header is too long, and may still be text, it sets
+// noField: text may have any length.
 func (h *headerReader) count(piece []byte) error {
 	if h.first && !isSpace(piece[0]) {
 		h.total += fieldCost

@@ -5,20 +5,21 @@ import (
 	"strings"
 )
 
-// A mediaType is what Content-Type says (RFC 2045 section 5).
+// A mediaType is the value of Content-Type (RFC 2045 section 5).
 type mediaType struct {
-	name              string // in lower case
-	boundary, charset string
-	bad               bool // there is a Content-Type that names no type
-	long              bool // there is one that is too long to be read
+	name              string // type and subtype, in lower case
+	boundary, charset string // the parameters; "": none
+	bad               bool   // the Content-Type names no type
+	long              bool   // the Content-Type is too long, and was not read
 }
 
-// maxStructured is how many octets of a structured field are read. A longer one
-// is nobody's but an attacker's, and what it describes is left as it is.
-// Address lists may be as long as they like.
+// maxStructured limits the octets of a structured field, except address lists. Only an
+// attacker writes a longer field; it is not read, and the content that it describes is
+// not changed.
 const maxStructured = 8 << 10
 
-// contentType returns the type that a header gives its content.
+// contentType returns the type of the content after the header fields; byDefault is its
+// name if there is no Content-Type that can be read.
 func contentType(fields []field, byDefault string) mediaType {
 	f := find(fields, "Content-Type")
 	if f == nil {
@@ -34,7 +35,7 @@ func contentType(fields []field, byDefault string) mediaType {
 	}
 	for _, piece := range pieces[1:] {
 		key, value, _ := asParameter(piece)
-		switch key, _, _ = strings.Cut(key, "*"); { // of the form of RFC 2231 only the name counts
+		switch key, _, _ = strings.Cut(key, "*"); { // RFC 2231 may add sections and a charset to the name
 		case key == "boundary" && t.boundary == "":
 			t.boundary = value
 		case key == "charset" && t.charset == "":
@@ -44,8 +45,8 @@ func contentType(fields []field, byDefault string) mediaType {
 	return t
 }
 
-// An encoding is what Content-Transfer-Encoding says (RFC 2045 section 6), in
-// lower case; "" where there is none.
+// An encoding is the value of Content-Transfer-Encoding (RFC 2045 section 6), in lower
+// case; "": there is none.
 type encoding string
 
 func transferEncoding(fields []field) encoding {
@@ -59,15 +60,14 @@ func transferEncoding(fields []field) encoding {
 	return encoding(strings.ToLower(strings.Trim(withoutComments(string(f.value())), " \t;")))
 }
 
-// isIdentity reports whether content is what it is. Beside 7bit, 8bit and
-// binary we take every word for one of them that names no encoding we have
-// heard of ("8-bit", "utf-8"), as readers of mail do.
+// isIdentity reports whether the content is not encoded: 7bit, 8bit, binary, and every
+// word that is not a known encoding ("8-bit", "utf-8"), as mail programs do.
 func (e encoding) isIdentity() bool {
 	return e != "quoted-printable" && e != "base64" && !strings.HasPrefix(string(e), "x-") && !strings.HasPrefix(string(e), "uu")
 }
 
-// withoutComments returns the value of a structured field unfolded and without
-// its comments.
+// withoutComments returns the value of a structured field, unfolded, with a space for
+// each comment.
 func withoutComments(s string) string {
 	var b strings.Builder
 	for i, end := range lexemes(s) {
@@ -81,9 +81,9 @@ func withoutComments(s string) string {
 	return strings.Trim(b.String(), " \t")
 }
 
-// lexemes goes over the value of a structured field and yields where each comment
-// and quoted string begins and ends, and each octet outside them. A comment or
-// string that does not end is yielded by octets, as is all that follows.
+// lexemes yields the start and the end of each comment and each quoted string in the value
+// of a structured field, and of each single octet outside them. After a comment or string
+// that does not end, every octet is yielded by itself.
 func lexemes(s string) iter.Seq2[int, int] {
 	return func(yield func(int, int) bool) {
 		finished := true
@@ -106,9 +106,9 @@ func lexemes(s string) iter.Seq2[int, int] {
 	}
 }
 
-// opaque reports whether content of that type is signed or encrypted, so that
-// no encoding in it may be changed. A PKCS #7 object within a message may be
-// encoded, but with the message's header around it is its signature's.
+// opaque reports whether content of the type name is signed or encrypted, so that no
+// encoding in it may change. top says that it is the whole message, not a part: a PKCS #7
+// object may be re-encoded only as a part.
 func opaque(name string, top bool) bool {
 	return name == "multipart/signed" || name == "multipart/encrypted" ||
 		top && (name == "application/pkcs7-mime" || name == "application/x-pkcs7-mime")

@@ -10,8 +10,8 @@ import (
 	"sendoff/submit/envelope"
 )
 
-// member reads the member of the list that ends at end. One of comments and
-// white space alone is none.
+// member parses the tokens of the current member, which ends at end, and calls found or
+// failed. A member of comments and white space only is skipped.
 func (p *parser) member(end int) {
 	if p.words > maxWords {
 		p.fail(end, errors.New("too long for an address"))
@@ -56,7 +56,7 @@ func (p *parser) member(end int) {
 	p.found(box)
 }
 
-// trim returns ts without the marks at both ends.
+// trim returns ts without the marks (envelope.IsMark) at both ends.
 func (p *parser) trim(ts []token) []token {
 	for len(ts) > 0 && p.isMarks(ts[0]) {
 		ts = ts[1:]
@@ -67,14 +67,13 @@ func (p *parser) trim(ts []token) []token {
 	return ts
 }
 
-// isMarks reports whether t is nothing but marks, which are no part of an
-// address.
+// isMarks reports whether t consists of marks only, which are no part of an address.
 func (p *parser) isMarks(t token) bool {
 	return t.kind == 'a' && strings.TrimFunc(p.textOf(t), envelope.IsMark) == ""
 }
 
-// quotedAddress returns the address that stands in quotes as a whole, "" if ts are
-// anything else: a local part with a domain in it is nobody's login.
+// quotedAddress returns the text of ts if ts is one quoted string with a whole address in
+// it, and else "". Such a string is not a local part: no login has an "@" and a domain.
 func (p *parser) quotedAddress(ts []token) string {
 	if len(ts) != 1 || ts[0].kind != 'q' {
 		return ""
@@ -86,9 +85,9 @@ func (p *parser) quotedAddress(ts []token) string {
 	return text
 }
 
-// isEmptyGroup reports whether ts, of angle brackets, are a group without
-// members, as some programs write undisclosed recipients, or are the quoted
-// form of one, which servers have made an address of.
+// isEmptyGroup reports whether ts are a group without members, which some programs write
+// in angle brackets for undisclosed recipients, or the same in quotes, which some servers
+// make of it.
 func (p *parser) isEmptyGroup(ts []token) bool {
 	if ts[0].kind == 'q' {
 		name := strings.TrimSpace(unquote(p.textOf(ts[0])))
@@ -101,8 +100,8 @@ func (p *parser) isEmptyGroup(ts []token) bool {
 	return !slices.ContainsFunc(ts[colon+1:], func(t token) bool { return t.kind != ';' })
 }
 
-// unnamedHost returns what stands in s if that is a group of undisclosed
-// recipients to which a server has added its name, as if to a local part.
+// unnamedHost reports whether s is a group of undisclosed recipients with "@" and a host
+// name, which a server has added as if the group were a local part.
 func unnamedHost(s string) (Mailbox, bool) {
 	text := strings.Trim(s, " \t\r\n")
 	name, host, _ := strings.Cut(text, ":")
@@ -114,16 +113,16 @@ func unnamedHost(s string) (Mailbox, bool) {
 	return Mailbox{start: start, end: start + len(text), unnamed: true}, true
 }
 
-// isUndisclosed reports whether empty angle brackets behind that name stand for
-// recipients who are not to be shown, rather than for an address that is missing.
+// isUndisclosed reports whether name is that of undisclosed recipients, so that empty
+// angle brackets after it are no missing address.
 func isUndisclosed(name string) bool {
 	name = strings.ToLower(name)
 	return strings.Contains(name, "undisclosed") || strings.Contains(name, "recipient")
 }
 
-// split parts a member into the phrase before the angle brackets and what is
-// in them; angle is the place behind the opening one, and after the end of the
-// marks behind the closing one, or 0. Without brackets, all is spec.
+// split returns the tokens before the angle brackets (phrase) and in them (spec). angle is
+// the index after "<", and after is the end of the marks behind ">"; each is 0 if there is
+// none. Without brackets all tokens are spec.
 func (p *parser) split(ts []token) (phrase, spec []token, angle, after int, err error) {
 	open, end := index(ts, '<'), index(ts, '>')
 	switch {
@@ -149,10 +148,10 @@ func (p *parser) split(ts []token) (phrase, spec []token, angle, after int, err 
 	return ts[:open], ts[open+1 : end], ts[open].end, after, nil
 }
 
-// spec returns the address that ts, which are neither empty nor hold comments,
-// make: a local part and perhaps a domain, behind a source route that is
-// dropped. White space may stand around "@" and the dots of a domain (RFC 5322
-// section 4.4), nowhere else: glued together, two words are nobody's address.
+// spec returns the address of the tokens ts: a local part, and a domain if there is one,
+// without a source route before them. ts are not empty and have no comments. White space
+// may stand only around "@" and the dots of a domain (RFC 5322 section 4.4): two words
+// must not become one address.
 func (p *parser) spec(ts []token) (string, error) {
 	if ts[0].kind == '@' {
 		ts = ts[index(ts, ':')+1:]
@@ -198,8 +197,8 @@ func (p *parser) spec(ts []token) (string, error) {
 
 func (p *parser) textOf(t token) string { return p.text[t.start:t.end] }
 
-// isDotted reports whether a dot joins a and b, which white space parts. In a
-// local part it must stand alone, so that "Mr. Smith@x" is not taken for
+// isDotted reports whether a dot joins a and b, which have white space between them. In a
+// local part the dot must be a token of its own, so that "Mr. Smith@x" does not become
 // Mr.Smith@x.
 func (p *parser) isDotted(a, b token, domain bool) bool {
 	if domain {
@@ -208,9 +207,9 @@ func (p *parser) isDotted(a, b token, domain bool) bool {
 	return p.textOf(a) == "." || p.textOf(b) == "."
 }
 
-// local returns the local part that words make. Where one of them is quoted,
-// all of it will be (RFC 5322 has words in obsolete local parts, RFC 5321 has
-// only whole strings).
+// local returns the local part of the tokens words. If one of them is quoted, the whole
+// local part is quoted: obsolete local parts of RFC 5322 may quote single words, those of
+// RFC 5321 may not.
 func (p *parser) local(words []token) (string, error) {
 	var plain strings.Builder
 	quoted := false

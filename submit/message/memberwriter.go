@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// addresses takes the value of an address field: names, quoted strings and
-// comments are text, addresses are not.
+// addresses writes the value of an address field: it encodes names, quoted strings and
+// comments, and leaves addresses as they are.
 func (w *wordWriter) addresses(value string) {
 	p := parser{text: value}
 	member := memberWriter{w: w, p: &p}
@@ -17,7 +17,7 @@ func (w *wordWriter) addresses(value string) {
 			w.words(value[member.end:])
 			return
 		}
-		if p.words > maxWords { // no address: a name that goes on and on
+		if p.words > maxWords { // the tokens are incomplete: the rest is written as text
 			member.words(end.start)
 		}
 		member.raw(end)
@@ -31,16 +31,16 @@ func (w *wordWriter) addresses(value string) {
 type memberWriter struct {
 	w   *wordWriter
 	p   *parser // holds the tokens of the member
-	end int     // of what was written
+	end int     // end of the text of p that was written
 }
 
-// write writes the tokens of p. named says that they are the name
-// of a group, or of a member that does not end, and no address. What is not ASCII
-// where an address should be, and is none, is text.
+// write writes the tokens of p. named says that they have no address: they are the name of
+// a group, or a member that does not end. 8-bit text in the place of an address that
+// cannot be parsed is encoded as text.
 func (m *memberWriter) write(named bool) {
-	ts := slices.Clone(m.p.tokens) // member, in isAddress, takes comments out of them
+	ts := slices.Clone(m.p.tokens) // isAddress removes comments from m.p.tokens
 	open, end := index(ts, '<'), index(ts, '>')
-	start := open // of the address
+	start := open // index of the first token of the address; end is the index after the last
 	switch {
 	case open < 0 && !named && index(ts, '@') >= 0:
 		start, end = 0, len(ts)
@@ -65,22 +65,22 @@ func (m *memberWriter) write(named bool) {
 	m.w.flush()
 }
 
-// words writes all up to end as text.
+// words writes the text up to end, with encoded words.
 func (m *memberWriter) words(end int) {
 	m.w.words(m.p.text[m.end:end])
 	m.w.flush()
 	m.end = end
 }
 
-// isAddress reports whether the tokens of p are an address.
+// isAddress reports whether the tokens of p have a valid address.
 func (m *memberWriter) isAddress() (found bool) {
 	m.p.found = func(Mailbox) { found = true }
 	m.p.member(m.p.pos)
 	return found
 }
 
-// address writes tokens that are an address with its comments and brackets. Those
-// that could not be parsed as an address, and are not ASCII, are written as text.
+// address writes the tokens of an address with its comments and brackets. If the address
+// could not be parsed, and is not ASCII, address writes the tokens as text.
 func (m *memberWriter) address(ts []token, parsed bool) {
 	last := ts[len(ts)-1].end
 	if !parsed && hasEightBit([]byte(m.p.text[ts[0].start:last])) {
@@ -101,8 +101,8 @@ func (m *memberWriter) comment(t token) {
 	m.end = t.end
 }
 
-// word writes the word of a name that begins at ts[i], and returns where the
-// next token is. Tokens without white space between them are one word.
+// word writes the word of a name that begins with ts[i], and returns the index of the next
+// token. Tokens without white space between them are one word.
 func (m *memberWriter) word(ts []token, i int) int {
 	start := ts[i]
 	n := i + 1

@@ -1,24 +1,22 @@
-// Package message reads an Internet message (RFC 5322) once, in constant
-// memory, and gives it back as SMTP wants it: CRLF line ends and no others, no
-// Bcc, and the fields a submitted message must have (RFC 6409 section 8).
+// Package message reads an Internet message (RFC 5322) once, in constant memory, and
+// returns it in the form that SMTP requires: with CRLF line ends only, without Bcc, and
+// with the fields that a submitted message must have (RFC 6409 section 8).
 //
 //	stdin ─ lines ─┬─ header: fields in memory ── Tidy … EncodeHeader ────────┐
 //	               │                                                          ├─ Open
 //	               └─ body: CRLF already, in memory or in a file ─ re-encoded ┘
 //	                                            only where the server needs it
 //
-// As it is read, the header keeps its bytes but for what SMTP forbids: lone CRs
-// become folds, lines over 998 octets are folded, continuation lines of nothing
-// but white space go. Then Tidy, RewriteAddresses, Complete and EncodeHeader, in
-// that order, make of it a header that every server takes. Signed mail is never
-// changed beyond line ends; it only loses Bcc and its like, and gains what is
-// missing.
+// Read changes a header only where SMTP forbids its octets: a lone CR becomes a fold, a
+// line over 998 octets is folded, a continuation line of white space is removed. Then
+// Tidy, RewriteAddresses, Complete and EncodeHeader, in this order, make a header that
+// every server accepts. In signed mail only line ends change, the fields that are never
+// sent (Bcc) are removed, and missing fields are added.
 //
-// Errors: NoInput when the input broke off, Data when the message cannot be
-// sent as it is (header too long, NUL where none may be, an address of a -t
-// header that cannot be parsed), TooBig when the header is longer than
-// Options.MaxHeader, Refused 5.4.6 for a mail loop, Temporary when the body
-// could not be kept.
+// Errors: NoInput if reading the input failed, Data if the message cannot be sent as it
+// is (the header is too long, a NUL is where none may be, -t finds an address in the
+// header that cannot be parsed), TooBig if the header exceeds Options.MaxHeader, Refused
+// 5.4.6 for a mail loop, Temporary if the body could not be stored.
 package message
 
 import (
@@ -36,45 +34,44 @@ import (
 )
 
 const (
-	maxHeader   = 16 << 20 // octets of memory for the header, where Options say nothing
+	maxHeader   = 16 << 20 // default of Options.MaxHeader
 	maxLine     = 998      // octets of a line without its end (RFC 5322 section 2.1.1)
-	maxReceived = 100      // RFC 5321 section 6.3
+	maxReceived = 100      // Received fields, before a message is in a loop (RFC 5321 section 6.3)
 )
 
 // Options say how a message is read.
 type Options struct {
 	Dot bool // a line of a single dot ends the message (no -i)
-	// MaxHeader is how many octets of memory the header may take, and as many
-	// again after changes; 0 for 16 MiB. One that is too long is Data, or
-	// TooBig if this is set.
+	// MaxHeader is the largest size of the header in octets of memory. Changes may
+	// add as many again. 0: 16 MiB. The error of a longer header is TooBig, or Data
+	// if MaxHeader is 0.
 	MaxHeader int
-	// Text allows for input without a header: if the lines before the first
-	// blank line are not all header fields, or none is a field that mail knows,
-	// all of it is the body.
+	// Text allows input without a header: the whole input is the body if a line before
+	// the first blank line is no header field, or none is a field that mail uses.
 	Text bool
-	// Body says that there is no header: all of the input is the body.
+	// Body says that the input has no header: the whole input is the body.
 	Body bool
 }
 
-// A Message is a message that has been read. Only its header is ever changed. It
-// must be closed.
+// A Message is a message that has been read. Only its header can be changed. The caller
+// must close it.
 type Message struct {
-	fields    []field
-	body      *store
-	long      bool // the body has a line over maxLine
-	signed    bool
-	copied    bool         // the body is another's
-	parts     bool         // the header of a part is not ASCII, and is to be
-	marked    bool         // a byte order mark stood before the header
-	input     string       // what the input was taken for, where Options left that open
-	maxHeader int          // octets by which the header may grow
-	recoded   [2]*recoding // the body re-encoded, without and with 8BITMIME
+	fields        []field
+	body          *store
+	long          bool // the body has a line over maxLine
+	signed        bool
+	sharesBody    bool         // the body belongs to another Message, which closes it
+	eightBitParts bool         // the header of a part is not ASCII: Open encodes it
+	hadMark       bool         // a byte order mark stood before the header
+	input         string       // what Input returns
+	maxHeader     int          // number of octets by which the header may grow
+	recoded       [2]*recoding // the body re-encoded, without and with 8BITMIME; nil: not yet
 }
 
-// Read reads a message up to the end of r. When it returns nil, the message is
-// whole: r ended without an error, or, with o.Dot, at the line that ends it. In
-// any case r has been read to its end, unless it is a terminal or another
-// device, so that whoever writes to it is not killed by a broken pipe.
+// Read reads a message from r. Without an error the message is whole: r ended, or, with
+// o.Dot, a line of a single dot ended the message. Even after an error Read reads r to
+// its end, unless r is a terminal or another device: otherwise the program that writes to
+// a pipe would be killed by SIGPIPE.
 func Read(r io.Reader, o Options) (*Message, error) {
 	s := newScanner(r)
 	m, err := read(s, o, nil)
@@ -84,9 +81,9 @@ func Read(r io.Reader, o Options) (*Message, error) {
 	return m, err
 }
 
-// Open reads the message of size octets that r holds, as Read does. A large body
-// of CRLF lines, which is what a queue holds, is not copied: the Message reads it
-// from r, which must neither change nor be closed before the Message is.
+// Open reads the message in the first size octets of r, as Read does. A large body whose
+// line ends are CRLF, as in a queue, is not copied: the Message reads it from r, which
+// must not change or be closed before the Message is closed.
 func Open(r io.ReaderAt, size int64) (*Message, error) {
 	whole := io.NewSectionReader(r, 0, size)
 	m, err := read(newScanner(whole), Options{}, whole)
@@ -96,10 +93,10 @@ func Open(r io.ReaderAt, size int64) (*Message, error) {
 	return m, err
 }
 
-// read makes a Message of what s reads, which is in whole, too, unless that is
-// nil.
+// read reads a Message from s. If whole is not nil, it has the same octets as s, and the
+// body may stay there.
 func read(s *scanner, o Options, whole *io.SectionReader) (*Message, error) {
-	m := &Message{body: new(store), maxHeader: cmp.Or(o.MaxHeader, maxHeader), marked: s.skipMark()}
+	m := &Message{body: new(store), maxHeader: cmp.Or(o.MaxHeader, maxHeader), hadMark: s.skipMark()}
 	err := m.read(s, o, whole)
 	if err == nil {
 		err = m.check()
@@ -111,8 +108,8 @@ func read(s *scanner, o Options, whole *io.SectionReader) (*Message, error) {
 	return m, nil
 }
 
-// read reads header and body, up to the end of s or the line that ends the
-// message. The body stays in whole, if that is not nil.
+// read reads header and body, up to the end of s or to the line that ends the message. A
+// large body stays in whole, if whole is not nil.
 func (m *Message) read(s *scanner, o Options, whole *io.SectionReader) error {
 	h := headerReader{scanner: s, dot: o.Dot, limit: m.maxHeader, kind: status.Data}
 	if o.MaxHeader > 0 {
@@ -153,13 +150,14 @@ func (m *Message) read(s *scanner, o Options, whole *io.SectionReader) error {
 	return m.body.finish()
 }
 
-// Input says what the input was taken for, if Options.Text left that open. odd
-// says that the first line looks like a header field, and is none.
+// Input returns in words whether the input was read with a header or as text; "": neither
+// Options.Text nor the input left a choice. odd says that the input begins like a header,
+// and was read as text nevertheless.
 func (m *Message) Input() (what string, odd bool) {
 	return m.input, strings.HasPrefix(m.input, noHeader)
 }
 
-// check refuses what can be told only from the whole message.
+// check returns the errors that only the whole message shows, and sets signed.
 func (m *Message) check() error {
 	received := 0
 	for _, f := range m.fields {
@@ -181,9 +179,8 @@ func (m *Message) check() error {
 	return nil
 }
 
-// isDevice reports whether r is a terminal or another device. Nobody at its
-// other end can get a SIGPIPE, and a person who typed the final dot expects an
-// answer.
+// isDevice reports whether r is a terminal or another device. No program there can get a
+// SIGPIPE, and a person who has typed the final dot waits for an answer.
 func isDevice(r io.Reader) bool {
 	f, ok := r.(*os.File)
 	if !ok {
@@ -193,8 +190,8 @@ func isDevice(r io.Reader) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-// isSigned reports whether a signature or encryption covers the message, so
-// that changing it would break it.
+// isSigned reports whether the message is signed or encrypted, so that a change would
+// break the signature.
 func (m *Message) isSigned() bool {
 	if find(m.fields, "DKIM-Signature") != nil {
 		return true
@@ -207,16 +204,15 @@ func (m *Message) isSigned() bool {
 	return bytes.HasPrefix(bytes.TrimLeft(start[:n], "\r\n \t"), []byte("-----BEGIN PGP SIGNED MESSAGE-----"))
 }
 
-// A Survey is what a server must be able to take, or the message be changed
-// for it.
+// A Survey says what the message demands of a server.
 type Survey struct {
-	Size     int64 // octets of the wire form, before any re-encoding
+	Size     int64 // octets on the wire, before any re-encoding
 	EightBit bool  // an octet over 127 in body or header
 	UTF8     bool  // an address in the header is not ASCII, and needs SMTPUTF8
 	Signed   bool  // signed or encrypted: never changed
 }
 
-// Survey returns what the message is like, with what was done to its header.
+// Survey returns the Survey of the message with the changes made to its header so far.
 func (m *Message) Survey() Survey {
 	_, size := wireHeader(m.fields)
 	return Survey{
@@ -227,12 +223,11 @@ func (m *Message) Survey() Survey {
 	}
 }
 
-// Open returns the message from its start in the form that f can take, and the
-// size of that in octets. Every line of it ends in CRLF and no CR or LF stands
-// alone, so with dot-stuffing, which is the caller's, nothing in it can end it
-// early. The readers of several calls are independent. The body is re-encoded
-// where it has a NUL or a line over 998 octets, or is 8-bit and f is not, or the
-// header of a part is 8-bit.
+// Open returns the message from its start in the form f, and its size in octets. Every
+// line ends with CRLF, and no CR or LF stands alone: with the caller's dot-stuffing no
+// text can end the message early. The readers of several calls are independent. Open
+// re-encodes the body if it has a NUL or a line over 998 octets, if it is 8-bit and f is
+// not, or if the header of a part is 8-bit.
 func (m *Message) Open(f envelope.Form) (io.Reader, int64, error) {
 	fields, body := m.fields, m.body
 	if m.needsRecoding(f) {
@@ -243,12 +238,12 @@ func (m *Message) Open(f envelope.Form) (io.Reader, int64, error) {
 		fields, body = c.plan.apply(fields), c.body
 	}
 	header, size := wireHeader(fields)
-	// The Reader alone: as a WriterTo, net.Buffers would write each field by itself.
+	// Only the Reader of net.Buffers: its WriterTo would write each field in a Write of its own.
 	return io.MultiReader(struct{ io.Reader }{&header}, body.open()), size + body.size, nil
 }
 
-// AsIs returns what of the message f cannot take, if that is sent all the same
-// because the message is signed; otherwise "".
+// AsIs returns in words why the message does not fit f, if it is sent unchanged
+// nevertheless because it is signed; otherwise "".
 func (m *Message) AsIs(f envelope.Form) string {
 	switch {
 	case !m.signed:
@@ -260,17 +255,17 @@ func (m *Message) AsIs(f envelope.Form) string {
 	return ""
 }
 
-// Copy returns a message with a header of its own and m's body. It must be
-// closed before m.
+// Copy returns a message with a header of its own and the body of m. The caller must
+// close the copy before m.
 func (m *Message) Copy() *Message {
 	c := *m
-	c.fields, c.copied, c.recoded = slices.Clone(m.fields), true, [2]*recoding{}
+	c.fields, c.sharesBody, c.recoded = slices.Clone(m.fields), true, [2]*recoding{}
 	return &c
 }
 
-// Close forgets the message and the files it was kept in.
+// Close frees the memory of the message, and closes and removes its files.
 func (m *Message) Close() (err error) {
-	if !m.copied {
+	if !m.sharesBody {
 		err = m.body.close()
 	}
 	for _, c := range m.recoded {

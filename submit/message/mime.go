@@ -11,29 +11,27 @@ import (
 	"sendoff/submit/status"
 )
 
-// A message that its server cannot take as it is, is taken apart along its
-// MIME structure (RFC 2045, RFC 2046), and only those parts are changed that
-// need it:
+// If the server cannot take a message as it is, a recoder reads the MIME structure of the
+// body (RFC 2045, RFC 2046), and changes only the parts that the server cannot take:
 //
-//	multipart, message/rfc822            descended into: RFC 2046 lets no
-//	                                     encoding cover them
-//	multipart/signed, /encrypted         left as it is, with all in it
+//	multipart, message/rfc822            their parts are changed: RFC 2046
+//	                                     allows no encoding of the whole
+//	multipart/signed, /encrypted         copied unchanged, with all their parts
 //	text, no encoding                    quoted-printable, with a charset if
 //	                                     it is 8-bit and had none
 //	other types, no encoding             base64
-//	quoted-printable, base64             kept, but broken into lines of the
-//	                                     usual length
-//	uuencode and x- encodings            left as they are
+//	quoted-printable, base64             copied, in lines of the usual length
+//	uuencode and x- encodings            copied unchanged
 //
-// Two readers go over the body, one ahead of the other: at the start of each
-// part the second one runs to its end and tells what is in it, so any message is
-// re-encoded in constant memory. The result is kept like a body.
+// Two scanners read the body: at the start of a part the scanner ahead reads to the end of
+// the part, to find out what is in it, and then the scanner src copies it. So any message
+// is re-encoded in constant memory. The result is kept in a store, as a body is.
 const (
-	maxDepth      = 50      // of nesting; deeper parts are not looked into
-	maxPartHeader = 1 << 20 // octets of the header of a part
+	maxDepth      = 50      // levels of nesting; deeper parts are taken as text
+	maxPartHeader = 1 << 20 // octets of the header of a part; the rest is taken as text
 )
 
-// A recoding is a body in another form, and what to do to the header for it.
+// A recoding is a re-encoded body, and the plan that changes the header to match it.
 type recoding struct {
 	plan plan
 	body *store
@@ -41,19 +39,19 @@ type recoding struct {
 
 // needsRecoding reports whether f cannot take the body as it is.
 func (m *Message) needsRecoding(f envelope.Form) bool {
-	return !m.signed && (m.body.nul || m.long || m.parts || m.body.eight && !f.EightBit)
+	return !m.signed && (m.body.nul || m.long || m.eightBitParts || m.body.eight && !f.EightBit)
 }
 
-// recoding returns the body in a form that f can take.
+// recoding returns the body re-encoded for f. It does the work once for each kind of f.
 func (m *Message) recoding(f envelope.Form) (*recoding, error) {
-	known := &m.recoded[0]
+	cached := &m.recoded[0]
 	if f.EightBit {
-		known = &m.recoded[1]
+		cached = &m.recoded[1]
 	}
-	if *known != nil {
-		return *known, nil
+	if *cached != nil {
+		return *cached, nil
 	}
-	r := recoder{src: scanBody(m.body), ahead: scanBody(m.body), out: new(store), eight: f.EightBit}
+	r := recoder{src: scanBody(m.body), ahead: scanBody(m.body), out: new(store), allowEight: f.EightBit}
 	p := r.plan(m.fields, "text/plain")
 	p.message = true
 	r.content(p)
@@ -65,20 +63,20 @@ func (m *Message) recoding(f envelope.Form) (*recoding, error) {
 		r.out.close()
 		return nil, err
 	}
-	*known = &recoding{p, r.out}
-	return *known, nil
+	*cached = &recoding{p, r.out}
+	return *cached, nil
 }
 
-// A recoder copies a body part by part from src to out. Its first error stays
-// in err, and ends the copying when the source does.
+// A recoder copies a body part by part from src to out. After an error it goes on to the
+// end of src, but writes nothing more.
 type recoder struct {
-	src, ahead *scanner // what is copied, and what is looked at before
-	out        *store   // nil to look only
-	eight      bool     // 8-bit text may stay
-	found      bool     // a part had a header that was not ASCII
-	bounds     []string // delimiters of the multiparts around, the outermost first
-	depth      int
-	err        error
+	src, ahead *scanner // src is copied; ahead reads the same body before it
+	out        *store   // nil: write nothing, only look at the parts
+	allowEight bool     // 8-bit text may stay
+	found      bool     // the header of a part was not ASCII
+	bounds     []string // delimiters of the enclosing multiparts, the outermost first
+	depth      int      // level of nesting of the current part
+	err        error    // the first error
 }
 
 func (r *recoder) write(p []byte) {
@@ -96,9 +94,9 @@ func (r *recoder) error() error {
 	return r.err
 }
 
-// part copies the part, or the message within a part, that begins here, up to
-// the next delimiter of any multipart around it. byDefault is its type if it
-// has none.
+// part copies the part that begins at src, up to the next delimiter of an enclosing
+// multipart. byDefault is its type if it has no Content-Type. message says that it is the
+// message in a message/rfc822 part.
 func (r *recoder) part(byDefault string, message bool) {
 	fields, blank, whole := r.header()
 	if !whole {
@@ -114,15 +112,15 @@ func (r *recoder) part(byDefault string, message bool) {
 	r.depth--
 }
 
-// inASCII encodes the fields of a part. A message within the message stays as
-// it is, where it can: its signature may matter to somebody.
+// inASCII encodes the fields of a part. It leaves the header of a forwarded message alone
+// if 8-bit text is allowed, because a change could break the signature of that message.
 func (r *recoder) inASCII(fields []field, message bool) []field {
-	if message && r.eight {
+	if message && r.allowEight {
 		return fields
 	}
 	charset := legacyCharset(fields)
 	for i, f := range fields {
-		if f.is("Content-ID") { // what the text of another part names
+		if f.is("Content-ID") { // links in other parts refer to the ID
 			continue
 		}
 		e, how := f.encoded(charset)
@@ -142,8 +140,8 @@ func (r *recoder) copyHeader(fields []field, blank bool) {
 	}
 }
 
-// header reads the header of a part. blank says that a blank line ended it,
-// whole that it was not too long to be read to its end.
+// header reads the header of a part. blank says that a blank line ended the header. whole
+// is false if the header is over maxPartHeader: its rest is still in src.
 func (r *recoder) header() (fields []field, blank, whole bool) {
 	var b fieldBuilder
 	total := 0
@@ -175,8 +173,8 @@ func (r *recoder) header() (fields []field, blank, whole bool) {
 	return end(), false, true
 }
 
-// delimiter returns which of bounds has its delimiter at s, -1 for none, and
-// whether that is the last one of its multipart.
+// delimiter returns the index in bounds of the delimiter that is the current line of s; -1
+// if the line is no delimiter. last says that the delimiter ends its multipart.
 func (r *recoder) delimiter(s *scanner) (level int, last bool) {
 	if s.done || !s.first || !s.end || len(s.piece) < 2 || s.piece[0] != '-' || s.piece[1] != '-' {
 		return -1, false
@@ -190,7 +188,7 @@ func (r *recoder) delimiter(s *scanner) (level int, last bool) {
 	return -1, false
 }
 
-// content copies what follows a part's header as p says.
+// content copies the content of a part as p says.
 func (r *recoder) content(p plan) {
 	switch p.how {
 	case asMultipart:
@@ -212,8 +210,8 @@ func (r *recoder) content(p plan) {
 	}
 }
 
-// multipart copies the parts of a multipart. What stands around them is for
-// nobody to read.
+// multipart copies the parts of a multipart, and the text before and after them, which
+// mail programs do not show.
 func (r *recoder) multipart(p plan) {
 	outer := len(r.bounds)
 	r.bounds = append(r.bounds, "--"+p.media.boundary)
@@ -243,8 +241,8 @@ func (r *recoder) copyPiece() {
 	r.src.next()
 }
 
-// text copies up to the next delimiter what no encoding can be declared for:
-// octets that cannot travel become question marks, and long lines are folded.
+// text copies text up to the next delimiter for which no encoding can be declared. Octets
+// that the server does not take become question marks, and long lines are folded.
 func (r *recoder) text() {
 	column := 0
 	for ; !r.src.done; r.src.next() {
@@ -253,7 +251,7 @@ func (r *recoder) text() {
 		}
 		for p := r.src.piece; len(p) > 0; {
 			if column == maxLine {
-				r.write(crlfSpace) // the space keeps it from looking like a delimiter
+				r.write(crlfSpace) // without the space the line could look like a delimiter
 				column = 1
 			}
 			n := min(len(p), maxLine-column)
@@ -270,34 +268,34 @@ func (r *recoder) text() {
 
 func (r *recoder) clean(p []byte) {
 	for i, c := range p {
-		if c == 0 || c > 127 && !r.eight {
-			p[i] = '?' // p is the source's buffer, which is read once
+		if c == 0 || c > 127 && !r.allowEight {
+			p[i] = '?' // in the buffer of src: these octets are not read again
 		}
 	}
 	r.write(p)
 }
 
-// encode copies the content of p through e. The line end before a delimiter is
-// the delimiter's (RFC 2046 section 5.1.1).
+// encode copies the content of p through e. The line end before a delimiter belongs to the
+// delimiter, not to the content (RFC 2046 section 5.1.1).
 func (r *recoder) encode(p plan, e encoder) {
 	for r.src.pos < p.end && !r.src.done {
 		s := r.src
 		e.text(s.piece)
 		last := s.pos+int64(len(s.piece))+2 == p.end
-		if s.end && (p.open || !last) {
+		if s.end && (p.atEOF || !last) {
 			e.newline()
 		}
 		s.next()
 	}
-	if e.close() || !p.open && p.end > p.start {
+	if e.close() || !p.atEOF && p.end > p.start {
 		r.write(crlf)
 	}
 }
 
-// scanBody returns a scanner that has the first piece of a body.
+// scanBody returns a scanner at the first piece of body.
 func scanBody(body *store) *scanner {
 	s := newScanner(body.open())
-	s.eol = '\n' // the body's line ends are ours already
+	s.eol = '\n' // the lines of a stored body end with CRLF: a lone CR is not in it
 	s.next()
 	return s
 }

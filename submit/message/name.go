@@ -6,9 +6,9 @@ import (
 	"unicode"
 )
 
-// String returns b as a header field has it: the address, in angle brackets
-// behind the name if there is one. The name is quoted or encoded (RFC 2047) as
-// it must be; nothing in it can end the field or add an address.
+// String returns b for a header field: the address, or the name and the address in angle
+// brackets. The name is quoted or encoded (RFC 2047) if it must be: no name can end the
+// field or add an address.
 func (b Mailbox) String() string {
 	name := phrase(b.Name)
 	switch {
@@ -30,8 +30,8 @@ func phrase(name string) string {
 	}
 	switch {
 	case !ascii:
-		// An encoded word in a phrase has few characters to itself (RFC 2047
-		// section 5); with others the Q encoding would not be allowed.
+		// In a phrase, the Q encoding may not leave these characters as they are
+		// (RFC 2047 section 5), but mime.QEncoding does.
 		if strings.ContainsAny(name, "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~") {
 			return mime.BEncoding.Encode("utf-8", name)
 		}
@@ -42,8 +42,8 @@ func phrase(name string) string {
 	return quote(name)
 }
 
-// clean makes control and format characters, line ends among them, single
-// spaces, and invalid UTF-8 replacement characters.
+// clean replaces control characters and line ends, and every run of white space, with one
+// space, and invalid UTF-8 with U+FFFD.
 func clean(name string) string {
 	name = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' {
@@ -54,7 +54,7 @@ func clean(name string) string {
 	return strings.Join(strings.Fields(name), " ")
 }
 
-// name returns the name that the tokens of a phrase make, decoded.
+// name returns the decoded text of the tokens of a phrase, without comments.
 func (p *parser) name(ts []token) string {
 	var b strings.Builder
 	last := -1
@@ -71,8 +71,8 @@ func (p *parser) name(ts []token) string {
 	return decode(b.String())
 }
 
-// lastComment returns what stands in the last comment of the member, which is
-// where a name was before there were angle brackets.
+// lastComment returns the decoded text of the last comment of the member: old programs
+// write "address (name)" instead of "name <address>".
 func (p *parser) lastComment() string {
 	for i := len(p.tokens) - 1; i >= 0; i-- {
 		if t := p.tokens[i]; t.kind == '(' {
@@ -82,7 +82,8 @@ func (p *parser) lastComment() string {
 	return ""
 }
 
-// decode decodes the encoded words in s, if all their character sets are known.
+// decode returns s cleaned, with its encoded words decoded if all their character sets are
+// known.
 func decode(s string) string {
 	if s == "" {
 		return ""
@@ -96,10 +97,10 @@ func decode(s string) string {
 	return clean(s)
 }
 
-// unquote returns what a quoted string stands for, unfolded.
+// unquote returns the text of the quoted string s, unfolded.
 func unquote(s string) string { return unescape(s[1 : len(s)-1]) }
 
-// unescape takes the backslashes and line ends out of s.
+// unescape removes line ends, and the backslashes of quoted pairs, from s.
 func unescape(s string) string {
 	if !strings.ContainsAny(s, "\\\r\n") {
 		return s

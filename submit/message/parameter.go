@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// parameters takes the value of a MIME field (RFC 2045 section 5.1). The values
-// of parameters are encoded as RFC 2231 says, each in lines of its own.
+// parameters writes the value of a MIME field (RFC 2045 section 5.1). It encodes the
+// values of parameters as RFC 2231 says, and begins a new line for each of these.
 func (w *wordWriter) parameters(value string) {
 	pieces := splitParameters(value)
 	extended, sections := extendedKeys(pieces), sectionedKeys(pieces)
@@ -17,7 +17,7 @@ func (w *wordWriter) parameters(value string) {
 		key, text, ok := asParameter(piece)
 		name, number, _ := strings.Cut(key, "*")
 		switch {
-		case sections[name] && number == "0": // which names the charset of all
+		case sections[name] && number == "0": // the first section names the charset of all sections
 			w.text("\r\n " + key + "*=" + w.charset + "''")
 			w.raw = appendEscaped(w.raw, text, '%', attributePlain)
 		case !hasEightBit([]byte(piece)):
@@ -29,10 +29,10 @@ func (w *wordWriter) parameters(value string) {
 		case sections[name]:
 			w.text("\r\n " + key + "*=")
 			w.raw = appendEscaped(w.raw, text, '%', attributePlain)
-		case strings.Contains(key, "*"): // nothing names its charset
+		case strings.Contains(key, "*"): // a section without a first section: its charset is unknown
 			w.text(piece)
 		case extended[key]:
-			w.raw = w.raw[:len(w.raw)-1] // the same in ASCII is there already
+			w.raw = w.raw[:len(w.raw)-1] // removes the ";": another piece has the same parameter in ASCII
 		default:
 			w.extended(key, text)
 		}
@@ -43,8 +43,8 @@ func (w *wordWriter) parameters(value string) {
 	w.text("\r\n")
 }
 
-// extended writes a parameter in the form of RFC 2231, in as many sections as
-// lines of the usual length make.
+// extended writes a parameter in the form of RFC 2231. If it is too long for a line of the
+// usual length, it is split into sections, each on its own line.
 func (w *wordWriter) extended(key, text string) {
 	const room = maxWithWord - len(" *0*=;")
 	start := w.charset + "''"
@@ -76,7 +76,8 @@ func (w *wordWriter) extended(key, text string) {
 // in the value of an extended parameter (RFC 2231 section 7, attribute-char).
 const attributePlain = "!#$&+-.^_`{|}~"
 
-// extendedKeys are the parameters that are there in the form of RFC 2231.
+// extendedKeys returns the names of the parameters that pieces have in the form of RFC
+// 2231, in lower case.
 func extendedKeys(pieces []string) map[string]bool {
 	keys := make(map[string]bool)
 	for _, piece := range pieces {
@@ -88,9 +89,9 @@ func extendedKeys(pieces []string) map[string]bool {
 	return keys
 }
 
-// sectionedKeys are the parameters in several sections, without the form of RFC
-// 2231 for them, of which one is not ASCII. One without its first section is left
-// out.
+// sectionedKeys returns the names of the parameters that must be encoded section by
+// section: a section (NAME*0=) is not ASCII, and not in the extended form (NAME*0*=). The
+// value of a name is false if its first section is missing.
 func sectionedKeys(pieces []string) map[string]bool {
 	keys, first := make(map[string]bool), make(map[string]bool)
 	for _, piece := range pieces {
@@ -107,7 +108,8 @@ func sectionedKeys(pieces []string) map[string]bool {
 	return keys
 }
 
-// asParameter reads one piece of splitParameters. key is in lower case.
+// asParameter parses a piece from splitParameters. key is in lower case. ok is false if the
+// piece is no parameter.
 func asParameter(piece string) (key, value string, ok bool) {
 	key, value, ok = strings.Cut(piece, "=")
 	key = strings.ToLower(strings.Trim(key, " \t\r\n"))
@@ -123,7 +125,8 @@ func asParameter(piece string) (key, value string, ok bool) {
 	return key, unfolded(value), true
 }
 
-// splitParameters parts the value of a MIME field at its semicolons.
+// splitParameters splits the value of a MIME field at the semicolons that are not in
+// quoted strings and comments.
 func splitParameters(s string) []string {
 	var pieces []string
 	start := 0

@@ -8,55 +8,56 @@ import (
 	"sendoff/submit/status"
 )
 
-// how is what becomes of the content of a part.
-type how uint8
+// A treatment is how the content of a part is copied.
+type treatment uint8
 
 const (
-	asIs how = iota
-	asMultipart
-	asMessage
+	asIs        treatment = iota
+	asMultipart           // part by part
+	asMessage             // as a message with a header and parts of its own
 	inQP
 	inBase64
-	cleaned
+	cleaned // with the octets that cannot be sent replaced
 )
 
-// A plan says what becomes of a part: its content, and the fields of its
-// header that describe it.
+// A plan is the decision about a part: how its content is copied, and how the fields of
+// its header that describe the content change.
 type plan struct {
-	how     how
+	how     treatment
 	media   mediaType
-	encoded bool  // the content is already in the encoding, only its lines are not
-	start   int64 // of the content
-	end     int64 // of the content, before the delimiter
-	open    bool  // the message ends there, not at a delimiter
+	encoded bool  // the content is encoded already: only its lines are broken anew
+	start   int64 // where the content begins in the body
+	end     int64 // where the content ends: at a delimiter, or at the end of the message
+	atEOF   bool  // end is the end of the message
 
-	message  bool   // the header is a message's, which has MIME-Version
-	encoding string // new Content-Transfer-Encoding, "" to keep what there is
-	charset  string // to be added to Content-Type
-	retype   bool   // the Content-Type does not describe the content, and is left out
+	message  bool   // the header is that of a message, and needs MIME-Version
+	encoding string // new Content-Transfer-Encoding; "": the field stays as it is
+	charset  string // to be added to Content-Type; "": none
+	retype   bool   // the Content-Type does not describe the content, and is removed
 }
 
-// plan looks at the part whose header has been read and decides.
+// plan decides about the part whose header, fields, has just been read. byDefault is its
+// type if it has no Content-Type.
 func (r *recoder) plan(fields []field, byDefault string) plan {
 	p := plan{media: contentType(fields, byDefault), start: r.src.pos}
 	encoding := transferEncoding(fields)
 	sealed := p.media.long || opaque(p.media.name, false)
-	open := encoding.isIdentity() && !sealed && r.depth < maxDepth
-	if open && p.media.name == "message/rfc822" {
+	mayHaveParts := encoding.isIdentity() && !sealed && r.depth < maxDepth
+	if mayHaveParts && p.media.name == "message/rfc822" {
 		p.how, p.encoding = asMessage, r.compositeEncoding(encoding)
 		return p
 	}
-	around := r.bounds
-	if open && p.media.boundary != "" && strings.HasPrefix(p.media.name, "multipart/") {
-		r.bounds = append(around, "--"+p.media.boundary)
+	outer := r.bounds
+	if mayHaveParts && p.media.boundary != "" && strings.HasPrefix(p.media.name, "multipart/") {
+		r.bounds = append(outer, "--"+p.media.boundary)
 	}
 	ahead := r.lookAhead()
-	r.bounds = around
-	if ahead.level == len(around) {
+	r.bounds = outer
+	if ahead.level == len(outer) {
 		p.how, p.encoding = asMultipart, r.compositeEncoding(encoding)
 		return p
 	}
-	p.end, p.open = ahead.end, ahead.level < 0
+	p.end, p.atEOF = ahead.end, ahead.level < 0
 	switch {
 	case !sealed:
 		p.decide(r, ahead, encoding)
@@ -66,25 +67,25 @@ func (r *recoder) plan(fields []field, byDefault string) plan {
 	return p
 }
 
-// compositeEncoding returns the encoding that a multipart or message is
-// labelled with, when parts of it may lose their 8-bit text.
+// compositeEncoding returns the new Content-Transfer-Encoding of a multipart or message,
+// whose parts may be changed to 7bit; "": it stays as declared.
 func (r *recoder) compositeEncoding(declared encoding) string {
 	switch {
-	case declared == "" || declared == "7bit", r.eight && declared == "8bit":
+	case declared == "" || declared == "7bit", r.allowEight && declared == "8bit":
 		return ""
-	case r.eight:
+	case r.allowEight:
 		return "8bit"
 	}
 	return "7bit"
 }
 
-// decide chooses the encoding of a part that has no parts, from what is in it and
-// the encoding that its header declares.
-func (p *plan) decide(r *recoder, ahead lookout, declared encoding) {
+// decide chooses the encoding of a part without parts, from its content, ahead, and the
+// encoding that its header declares.
+func (p *plan) decide(r *recoder, ahead preview, declared encoding) {
 	composite := strings.HasPrefix(p.media.name, "multipart/")
 	text := composite || strings.HasPrefix(p.media.name, "text/") || strings.HasPrefix(p.media.name, "message/")
 	switch {
-	case !ahead.nul && !ahead.long && (!ahead.eight || r.eight):
+	case !ahead.nul && !ahead.long && (!ahead.eight || r.allowEight):
 		return
 	case declared == "quoted-printable":
 		p.how, p.encoded = inQP, true
@@ -105,13 +106,13 @@ func (p *plan) decide(r *recoder, ahead lookout, declared encoding) {
 	p.retype = composite || p.media.bad
 	if ahead.eight && p.media.charset == "" && text && !strings.HasPrefix(p.media.name, "message/") {
 		p.charset = "utf-8"
-		if ahead.other {
+		if ahead.notUTF8 {
 			p.charset = unknownCharset
 		}
 	}
 }
 
-// apply returns the header for what p makes of the content.
+// apply returns the header of the part with the changes of p.
 func (p *plan) apply(fields []field) []field {
 	if p.encoding == "" && p.how != asMultipart && p.how != asMessage {
 		return fields
@@ -147,16 +148,16 @@ func (p *plan) apply(fields []field) []field {
 	return out
 }
 
-// A lookout is what the part ahead contains, and where it ends.
-type lookout struct {
-	contents
-	long  bool  // it has a line over maxLine
-	end   int64 // where the delimiter behind it is
-	level int   // which of bounds the delimiter is of; -1 at the end of the message
+// A preview says what the content up to the next delimiter has in it, and where it ends.
+type preview struct {
+	octets
+	long  bool  // a line is over maxLine
+	end   int64 // where the delimiter, or the end of the message, is in the body
+	level int   // index in bounds of the delimiter; -1: the message ends
 }
 
-// lookAhead reads up to the next delimiter of bounds.
-func (r *recoder) lookAhead() (ahead lookout) {
+// lookAhead reads from the position of src to the next delimiter of bounds.
+func (r *recoder) lookAhead() (ahead preview) {
 	s := r.ahead
 	for s.pos < r.src.pos && !s.done {
 		s.next()
@@ -179,31 +180,32 @@ func (r *recoder) lookAhead() (ahead lookout) {
 	return ahead
 }
 
-// contents says which octets there are in a text that comes in pieces.
-type contents struct {
-	nul   bool   // a NUL
-	eight bool   // an octet over 127
-	other bool   // 8-bit text that is not UTF-8
-	begun []byte // the start of a character, at the end of the last piece
+// octets says which kinds of octets a text has. inspect gets the text in pieces.
+type octets struct {
+	nul     bool   // a NUL
+	eight   bool   // an octet over 127
+	notUTF8 bool   // 8-bit text that is not UTF-8
+	partial []byte // the first octets of a character that the last piece has cut
 }
 
-func (c *contents) inspect(p []byte) {
+func (c *octets) inspect(p []byte) {
 	c.nul = c.nul || bytes.IndexByte(p, 0) >= 0
-	if hasEightBit(p) || len(c.begun) > 0 {
+	if hasEightBit(p) || len(c.partial) > 0 {
 		c.eight = true
-		c.other = c.other || !c.isUTF8(p)
+		c.notUTF8 = c.notUTF8 || !c.isUTF8(p)
 	}
 }
 
-// isUTF8 reports whether p, behind what came before, is UTF-8.
-func (c *contents) isUTF8(p []byte) bool {
-	if n := len(c.begun); n > 0 {
-		c.begun = append(c.begun, p[:min(len(p), utf8.UTFMax-1)]...)
-		if !utf8.FullRune(c.begun) {
+// isUTF8 reports whether p, after partial, is UTF-8. It keeps the first octets of a
+// character that p cuts.
+func (c *octets) isUTF8(p []byte) bool {
+	if n := len(c.partial); n > 0 {
+		c.partial = append(c.partial, p[:min(len(p), utf8.UTFMax-1)]...)
+		if !utf8.FullRune(c.partial) {
 			return true
 		}
-		_, size := utf8.DecodeRune(c.begun)
-		c.begun = nil
+		_, size := utf8.DecodeRune(c.partial)
+		c.partial = nil
 		if size <= n {
 			return false
 		}
@@ -211,7 +213,7 @@ func (c *contents) isUTF8(p []byte) bool {
 	}
 	for i := max(0, len(p)-utf8.UTFMax+1); i < len(p); i++ {
 		if !utf8.FullRune(p[i:]) {
-			c.begun = bytes.Clone(p[i:])
+			c.partial = bytes.Clone(p[i:])
 			p = p[:i]
 		}
 	}

@@ -9,25 +9,24 @@ import (
 	"sendoff/submit/status"
 )
 
-// The fields that -t takes recipients from: those of the last resending if
-// there are any, else the message's own.
+// The fields that -t takes recipients from: the Resent- fields if there are any, or else
+// the usual fields.
 var (
 	recipientFields       = [...]string{"To", "Cc", "Bcc", "Apparently-To"}
 	resentRecipientFields = [...]string{"Resent-To", "Resent-Cc", "Resent-Bcc"}
 )
 
-// rewrittenFields are the fields whose addresses RewriteAddresses shows.
+// rewrittenFields are the fields whose addresses RewriteAddresses may change.
 var rewrittenFields = [...]string{
 	"From", "Sender", "Reply-To", "To", "Cc", "Apparently-To",
 	"Resent-From", "Resent-Sender", "Resent-Reply-To", "Resent-To", "Resent-Cc",
 	"Return-Receipt-To", "Disposition-Notification-To", "Errors-To", "Mail-Followup-To",
 }
 
-// Recipients returns the addresses that -t sends to, in the order of the
-// header, repeated ones included. A header that names nobody, or only empty
-// groups, gives none and no error. Of members of it that are no addresses bad
-// has an error each, of kind Data, that names the member and its field; where
-// there are very many, the last one says how many more.
+// Recipients returns the addresses that -t sends to, in the order of the header, with
+// duplicates. A header without recipients, or with empty groups only, is no error. bad has
+// an error of kind Data for each member that is no address, with the names of the member
+// and its field; after maxFaults errors the last one gives the number of the others.
 func (m *Message) Recipients() (all []Mailbox, bad []error) {
 	names := recipientFields[:]
 	for _, name := range resentRecipientFields {
@@ -59,8 +58,8 @@ func (m *Message) Recipients() (all []Mailbox, bad []error) {
 	return all, wrong.first
 }
 
-// From returns the author's mailbox: the first of Resent-From if the message
-// is resent, else of From. ok is false if there is none that can be parsed.
+// From returns the first mailbox of Resent-From or, without one, of From. ok is false if
+// neither field has an address that can be parsed.
 func (m *Message) From() (box Mailbox, ok bool) {
 	if box, ok = m.first("Resent-From"); ok {
 		return box, ok
@@ -68,15 +67,14 @@ func (m *Message) From() (box Mailbox, ok bool) {
 	return m.first("From")
 }
 
-// TLSOptional reports whether the message says by TLS-Required: No that it is
-// better sent without TLS than not at all (RFC 8689 section 3).
+// TLSOptional reports whether the message has TLS-Required: No: its author wants it to be
+// sent even if TLS is not possible (RFC 8689 section 3).
 func (m *Message) TLSOptional() bool {
 	f := find(m.fields, "TLS-Required")
 	return f != nil && strings.EqualFold(strings.TrimSpace(string(f.value())), "no")
 }
 
-// first returns the first mailbox in the fields of that name, if there is one,
-// which ok says.
+// first returns the first mailbox in the fields of that name. ok is false if there is none.
 func (m *Message) first(name string) (box Mailbox, ok bool) {
 	for _, f := range m.fields {
 		if f.is(name) {
@@ -90,15 +88,15 @@ func (m *Message) first(name string) (box Mailbox, ok bool) {
 	return box, ok
 }
 
-// maxChanges is how many rewritten addresses of a field are told one by one.
+// maxChanges limits the addresses of a field that have a Change of their own.
 const maxChanges = 50
 
-// RewriteAddresses shows f every address of the header's sender and recipient
-// fields, and puts the address that f returns in its place unless that is the
-// null address, with its name where there is none; why goes into the Change.
-// Names, comments, folding and everything else stay as they are; so do signed
-// mail, and members that are no addresses. An error, of kind TooBig, says that
-// the header has grown by more than it may be long.
+// RewriteAddresses calls f for every address in the sender and recipient fields of the
+// header, and replaces the address with the address that f returns, unless that is the
+// null address. It adds the name that f returns if there was no name. why is the reason
+// for the Change. Names, comments, folding and members that are no addresses stay as they
+// are. It does not change signed mail. The error, of kind TooBig, says that the header
+// has grown by more than Options.MaxHeader.
 func (m *Message) RewriteAddresses(f func(field string, b Mailbox) (to Mailbox, why string)) ([]Change, error) {
 	if m.signed {
 		return nil, nil
@@ -129,16 +127,16 @@ func (m *Message) RewriteAddresses(f func(field string, b Mailbox) (to Mailbox, 
 	return changes, nil
 }
 
-// A rewriting puts other addresses into a field.
+// A rewriting replaces addresses of a field.
 type rewriting struct {
 	field   field
 	to      func(Mailbox) (to Mailbox, why string)
-	room    int    // octets that the field may still grow by
-	value   string // of field
-	end     int    // of what of value is in raw
-	raw     []byte
-	changed int      // addresses
-	done    []string // what was changed, of the first maxChanges
+	room    int      // octets by which the header may still grow
+	value   string   // the value of field
+	raw     []byte   // the new field, as far as it is written; nil: nothing has changed yet
+	end     int      // value[:end] has been written to raw, with the changes
+	changed int      // number of changed addresses
+	done    []string // texts for the first maxChanges of them
 }
 
 func (w *rewriting) run() {
@@ -181,10 +179,11 @@ func (w *rewriting) next(b Mailbox) {
 	w.tell(was, to.Address.String(), why)
 }
 
-// undisclosed is the group that stands for recipients who are not named (RFC 5322
-// appendix A.1.3); servers refuse it in angle brackets.
+// undisclosed is the group for recipients who are not named (RFC 5322 appendix A.1.3). It
+// replaces forms that servers refuse, such as the same in angle brackets.
 const undisclosed = "undisclosed-recipients:;"
 
+// put replaces the text from b.start to b.end with text.
 func (w *rewriting) put(b Mailbox, text string) {
 	if w.raw == nil {
 		head := w.field.raw[:len(w.field.raw)-len(w.value)]

@@ -5,31 +5,31 @@ import (
 	"io"
 )
 
-// blockSize is the size of the input buffer: what a pipe holds.
+// blockSize is the size of the input buffer, in octets: a pipe of Linux holds as much.
 const blockSize = 64 << 10
 
-// A scanner splits its input into lines. LF ends a line, and so does a run of
-// CRs directly before it; in an input that fits the buffer and has no LF at
-// all, an old Macintosh's, every CR does. Lines come without their ends, in
-// pieces when they are long.
+// A scanner splits its input into lines. A line ends with LF, or with any number of CRs
+// and LF. If the input fits the buffer and has no LF at all, as a file of an old
+// Macintosh, a line ends with CR. The scanner returns a line without its end, and a long
+// line in several pieces.
 type scanner struct {
 	r        io.Reader
 	buf      []byte
 	from, to int   // buf[from:to] is unread
-	total    int64 // octets that r has given
-	err      error // why r ended
-	eol      byte  // what ends a line: LF, or CR of a Macintosh
+	total    int64 // octets that were read from r
+	err      error // the error, or io.EOF, that ended r
+	eol      byte  // the end of a line: LF, or CR if there is no LF
 	open     bool  // the last piece did not end its line
 
-	piece []byte // of a line, valid until the next one is read
+	piece []byte // the current piece, valid until the next call of next
 	first bool   // piece begins its line
 	end   bool   // piece ends its line
-	pos   int64  // of piece, in octets from the start of r
-	done  bool   // there is no piece
+	pos   int64  // where piece begins, in octets from the start of r
+	done  bool   // there is no piece: the input has ended
 }
 
-// newScanner reads no further than the first LF: a terminal gives a line at a
-// time.
+// newScanner returns a scanner, and reads up to the first LF, but not further: a terminal
+// delivers one line at a time.
 func newScanner(r io.Reader) *scanner {
 	s := &scanner{r: r, buf: make([]byte, blockSize), eol: '\n'}
 	for s.err == nil && s.to < len(s.buf) && bytes.IndexByte(s.buf[:s.to], '\n') < 0 {
@@ -42,8 +42,8 @@ func newScanner(r io.Reader) *scanner {
 	return s
 }
 
-// skipMark leaves out the byte order mark that editors put at the start of a
-// file in UTF-8, and reports whether there was one.
+// skipMark skips byte order marks, which editors put at the start of a file in UTF-8. It
+// reports whether there was one.
 func (s *scanner) skipMark() (found bool) {
 	for bytes.HasPrefix(s.buf[s.from:s.to], []byte("\xef\xbb\xbf")) {
 		s.from += 3
@@ -52,7 +52,7 @@ func (s *scanner) skipMark() (found bool) {
 	return found
 }
 
-// fill makes room and reads once.
+// fill makes room in buf and calls Read of r once.
 func (s *scanner) fill() {
 	if s.from > 0 {
 		s.to = copy(s.buf, s.buf[s.from:s.to])
@@ -67,6 +67,7 @@ func (s *scanner) fill() {
 // offset returns where the next piece begins, in octets from the start of r.
 func (s *scanner) offset() int64 { return s.total - int64(s.to-s.from) }
 
+// drain reads r to its end.
 func (s *scanner) drain() {
 	for s.err == nil {
 		s.from, s.to = 0, 0
@@ -74,8 +75,8 @@ func (s *scanner) drain() {
 	}
 }
 
-// next moves on to the next piece: a line, or a part of one that is longer than
-// the buffer. Its error is io.EOF at the end of the input.
+// next moves on to the next piece: a line, or a part of a line that is longer than the
+// buffer. The error is io.EOF at the end of the input.
 func (s *scanner) next() (err error) {
 	s.first, s.pos = !s.open, s.offset()
 	s.piece, s.end, err = s.read()
@@ -83,9 +84,9 @@ func (s *scanner) next() (err error) {
 	return err
 }
 
-// read returns the next piece, and whether it ends its line. The last line need
-// not have a line end. The first piece of a line that has several is as long as
-// the buffer but for CRs.
+// read returns the next piece, and whether it ends its line. The end of the input ends the
+// last line, too. The first piece of a long line fills the buffer, except for CRs at its
+// end.
 func (s *scanner) read() (piece []byte, end bool, err error) {
 	searched := 0
 	for {
@@ -103,8 +104,8 @@ func (s *scanner) read() (piece []byte, end bool, err error) {
 			s.from, s.open = s.to, false
 			return bytes.TrimRight(window, "\r"), true, nil
 		case len(window) == len(s.buf):
-			// CRs at the end may stand before an LF that is still to come;
-			// a buffer full of them is as good as one.
+			// CRs at the end may belong to an LF that is not read yet. If the
+			// whole buffer is CRs, the last one is enough.
 			n := len(bytes.TrimRight(window, "\r"))
 			if n == 0 {
 				s.from, searched = s.to-1, 0

@@ -17,17 +17,17 @@ const (
 	everyEight = 0x8080808080808080
 )
 
-// A store keeps a body, written once and read any number of times: in memory
-// while it is small; if it is large, in the file that it comes from, or in one
-// that has no name, so that nothing is left of it whatever happens.
+// A store keeps a body, which is written once and may be read many times. A small body is
+// in memory. A large body is in the file that it comes from, or in a temporary file
+// without a name, which disappears even if the process is killed.
 type store struct {
-	contents
-	chunks [][]byte // in memory: all full but the last
-	tail   []byte   // not yet among chunks or in file
-	file   file
-	name   string    // of file, where an open file cannot be removed
-	from   *original // becomes file, instead of a new one; nil if the body comes from no file
-	size   int64
+	octets
+	chunks [][]byte  // the body in memory; all chunks are full, except the last
+	tail   []byte    // the last octets, which are not yet in chunks or file
+	file   file      // has a large body; nil: the body is in memory
+	name   string    // of file, to be removed later; "": file has no name
+	from   *original // becomes file, instead of a temporary file; nil: the body comes from no file
+	size   int64     // octets of the body
 }
 
 // A file holds a body that is not in memory.
@@ -37,17 +37,17 @@ type file interface {
 	io.Closer
 }
 
-// An original is the part of a file in which the body stands already: writing
-// only compares.
+// An original is the part of a file that already has the body. Write changes nothing: it
+// compares the body with the file.
 type original struct {
 	*io.SectionReader
 	buf []byte
 }
 
-// errChanged is that of a body that differs from its original.
+// errChanged is the error if a body differs from its original.
 var errChanged = errors.New("the body is not as it was written")
 
-// Write implements io.Writer. It returns errChanged if p does not come next.
+// Write implements io.Writer. It returns errChanged if the next octets of o are not p.
 func (o *original) Write(p []byte) (int, error) {
 	if cap(o.buf) < len(p) {
 		o.buf = make([]byte, len(p))
@@ -60,7 +60,7 @@ func (o *original) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Close implements io.Closer. The file is another's, and stays open.
+// Close implements io.Closer. The file stays open: the caller of the package's Open owns it.
 func (o *original) Close() error { return nil }
 
 // Write implements io.Writer. Its errors are of kind Temporary.
@@ -82,7 +82,7 @@ func (s *store) Write(p []byte) (int, error) {
 	}
 }
 
-// flush moves tail to chunks, and if the body is large all of them to the file.
+// flush moves tail to chunks and, if the body is large, all chunks to the file.
 func (s *store) flush() error {
 	s.inspect(s.tail)
 	if len(s.tail) > 0 {
@@ -99,13 +99,14 @@ func (s *store) flush() error {
 }
 
 // finish must be called after the last Write and before the first read.
+// It returns errChanged if the original has more octets than the body.
 func (s *store) finish() error {
 	if len(s.tail) == 0 {
 		return nil
 	}
 	err := s.flush()
 	s.tail = nil
-	s.other = s.other || len(s.begun) > 0
+	s.notUTF8 = s.notUTF8 || len(s.partial) > 0
 	if s.file != nil && s.from != nil {
 		s.from.buf = nil
 		if s.size != s.from.Size() {
@@ -136,7 +137,7 @@ func hasEightBit(b []byte) bool {
 	return false
 }
 
-// spill writes chunks to the file, and leaves the last as an empty tail.
+// spill writes chunks to the file, and reuses the memory of the last one for tail.
 func (s *store) spill() error {
 	if s.file == nil && s.from != nil {
 		s.file = s.from
@@ -157,12 +158,12 @@ func (s *store) spill() error {
 	return nil
 }
 
-// spillFolders are where a body may be kept, the first that can be written to; "" is
-// the system's folder for temporary files. Only tests change them.
+// spillFolders are the folders for a large body: the first in which a file can be made is
+// used. "" is os.TempDir. Only tests change them.
 var spillFolders = []string{"", "/tmp", "/var/tmp"}
 
-// createSpill returns a new file that is already removed, or its name where
-// that cannot be done to an open file.
+// createSpill returns a new file that has been removed already. On a system where an open
+// file cannot be removed, it returns the name of the file, too.
 func createSpill() (*os.File, string, error) {
 	var first error
 	for _, dir := range spillFolders {
@@ -212,16 +213,17 @@ func (s *store) close() error {
 	return err
 }
 
-// A bodyWriter writes the lines of a body to a store, with CRLF at their ends.
+// A bodyWriter writes the lines of a body to a store, each with CRLF at its end.
 type bodyWriter struct {
 	*store
-	length int  // of the line begun
+	length int  // octets of the current line
 	long   bool // a line was over maxLine
 }
 
 var crlf = []byte("\r\n")
 
-// write writes a piece of a line. A CR in it ends a line as well.
+// write writes a piece of a line; end says that it ends the line. A CR in piece ends a
+// line, too.
 func (b *bodyWriter) write(piece []byte, end bool) error {
 	for {
 		line, rest, more := bytes.Cut(piece, []byte("\r"))

@@ -6,8 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// createInMemory returns a file that lives in memory, for a machine where no
-// folder can be written to.
+// createInMemory returns a file in memory, for a machine where no folder is writable.
 func createInMemory() (*os.File, error) {
 	fd, err := unix.MemfdCreate("sendoff", unix.MFD_CLOEXEC)
 	if err != nil {

@@ -7,5 +7,5 @@ import (
 	"os"
 )
 
-// createInMemory fails: only Linux has files in memory.
+// createInMemory returns an error: only Linux has files in memory.
 func createInMemory() (*os.File, error) { return nil, errors.ErrUnsupported }

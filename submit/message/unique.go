@@ -9,12 +9,11 @@ import (
 	"sendoff/submit/envelope"
 )
 
-// uniqueFields are the fields that may stand once (RFC 5322 section 3.6, RFC
-// 2045), and of which some fields of one name can be joined (section 4.5.3).
-// Bcc and its like are not among them: they never leave.
+// uniqueFields are the fields that a header may have once only (RFC 5322 section 3.6, RFC
+// 2045). Bcc is not one of them, because it is never sent.
 var uniqueFields = [...]struct {
 	name string
-	join bool
+	join bool // several fields are joined into one (RFC 5322 section 4.5.3)
 }{
 	{"From", false},
 	{"Sender", false},
@@ -31,18 +30,18 @@ var uniqueFields = [...]struct {
 	{"Content-Transfer-Encoding", false},
 }
 
-// Tidy makes the header of unsigned mail one that every server takes: it joins
-// the address fields that may stand once, keeps the first of others (of From
-// the first with an address), and leaves out address fields that are empty. A
-// From without an address gets that of author, with its text as the name.
-// Fields of a resending stay as they are. It tells what it did.
+// Tidy corrects the header of unsigned mail so that every server accepts it. Of fields
+// that may be there once only, it joins Reply-To, To and Cc, keeps the first From that has
+// an address, and the first of each other field. It removes empty address fields. A From
+// without an address gets the address author, with the text of the field as the name.
+// Resent- fields stay as they are. Tidy returns its changes.
 func (m *Message) Tidy(author envelope.Address) []Change {
 	if m.signed {
 		return nil
 	}
 	changes := m.dropEmpty()
 	for _, row := range uniqueFields {
-		var group []int // where the fields of that name are
+		var group []int // indexes of the fields of that name
 		for at, f := range m.fields {
 			if f.is(row.name) {
 				group = append(group, at)
@@ -64,11 +63,10 @@ func (m *Message) Tidy(author envelope.Address) []Change {
 		}
 	}
 	m.fields = slices.DeleteFunc(m.fields, func(f field) bool { return f.raw == nil })
-	return append(changes, m.authored(author)...)
+	return append(changes, m.addAuthor(author)...)
 }
 
-// dropEmpty leaves out address fields without anything in them, and a
-// Message-ID without one.
+// dropEmpty removes empty address fields, and an empty Message-ID.
 func (m *Message) dropEmpty() (changes []Change) {
 	told := make(map[string]bool)
 	m.fields = slices.DeleteFunc(m.fields, func(f field) bool {
@@ -91,11 +89,12 @@ func (m *Message) dropEmpty() (changes []Change) {
 	return changes
 }
 
-// isEmpty reports whether f has neither an address nor a word.
+// isEmpty reports whether the value of f has only white space and punctuation of address
+// lists.
 func (f field) isEmpty() bool { return len(bytes.Trim(f.value(), "<>,; \t\r\n")) == 0 }
 
-// best returns which field of a group stays: the first that has something in
-// it, and of From an address.
+// best returns the index of the field of a group that is kept: the first that is not
+// blank, or for From the first with an address; without one, the first of the group.
 func (m *Message) best(name string, group []int) int {
 	for _, at := range group {
 		if f := m.fields[at]; !f.isBlank() && (name != "From" || f.hasAddress()) {
@@ -105,8 +104,8 @@ func (m *Message) best(name string, group []int) int {
 	return group[0]
 }
 
-// joined returns the fields of a group as one. What is no list of addresses
-// comes last, where an unfinished comment or group cannot take others in.
+// joined returns one field with the values of a group. Values that are no valid address
+// lists come last, so that an unfinished comment or group cannot swallow other values.
 func (m *Message) joined(group []int) field {
 	var good, bad [][]byte
 	for _, at := range group {
@@ -123,8 +122,8 @@ func (m *Message) joined(group []int) field {
 	return field{slices.Concat(name, []byte(" "), values, crlf), f.name}.folded()
 }
 
-// hasAddress reports whether f has an address. A bare name that is encoded or
-// not ASCII is nobody's login, but a name; so is what stands in quotes.
+// hasAddress reports whether f has an address. A word without a domain counts as a login
+// name, except if it is encoded or not ASCII. A quoted string is never an address.
 func (f field) hasAddress() bool {
 	found := false
 	value := string(f.value())
@@ -138,8 +137,8 @@ func (f field) hasAddress() bool {
 	return found
 }
 
-// authored gives a From without an address one.
-func (m *Message) authored(author envelope.Address) []Change {
+// addAuthor adds the address author to a From that has no address.
+func (m *Message) addAuthor(author envelope.Address) []Change {
 	f := find(m.fields, "From")
 	if f == nil || author.IsNull() || f.hasAddress() {
 		return nil
@@ -149,11 +148,11 @@ func (m *Message) authored(author envelope.Address) []Change {
 	return []Change{{"From", fmt.Sprintf("had no address, changed to %s", from)}}
 }
 
-// maxName is how much of a field becomes a name.
+// maxName limits the octets of a From field from which nameIn makes a name.
 const maxName = 500
 
-// nameIn returns the name that a From without an address stands for: its words,
-// quotes, brackets and comments open, without the address that it gets.
+// nameIn returns value, a From without an address, as a name: without the quotes, the
+// parentheses of comments and the angle brackets, and without the address author.
 func nameIn(value string, author envelope.Address) string {
 	p := parser{text: value[:min(len(value), maxName)]}
 	var b strings.Builder
@@ -164,7 +163,7 @@ func nameIn(value string, author envelope.Address) string {
 		}
 		text := p.text[t.start:p.pos]
 		switch {
-		case err != nil: // it begins a string or a comment that does not end
+		case err != nil: // t is a quoted string or comment that does not end
 			text = text[1:]
 		case t.kind == 'q':
 			text = unquote(text)

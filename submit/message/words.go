@@ -11,32 +11,31 @@ import (
 
 const (
 	maxEncoded  = 75 // octets of an encoded word (RFC 2047 section 2)
-	maxWithWord = 76 // octets of a header line that has one
-	leastRoom   = 30 // octets of a line that are worth an encoded word
+	maxWithWord = 76 // octets of a header line with an encoded word (RFC 2047 section 2)
+	leastRoom   = 30 // octets; with less room on the line, an encoded word begins a new line
 )
 
-// A wordWriter writes the value of a field anew, with encoded words (RFC 2047)
-// for the words that are not ASCII. All other text stays as it is, folding
-// included, but that a line with an encoded word is folded where it gets too
-// long for one.
+// A wordWriter writes the value of a field, with encoded words (RFC 2047) for the words
+// that are not ASCII. All other text and its folds stay as they are, except that a line
+// with an encoded word is folded if it is over maxWithWord.
 //
-// Words that follow each other become one text, because readers drop the white
-// space between two encoded words.
+// Successive words that are not ASCII are encoded as one text, because readers drop the
+// white space between two encoded words.
 type wordWriter struct {
-	raw     []byte // the field so far
+	raw     []byte // the field, as far as it is written
 	charset string // of the words
-	escaped bool   // a backslash quotes in them, as they stand in a comment
+	escaped bool   // the words are in a comment, where a backslash quotes
 
-	line    int    // where the last line of raw begins
-	encoded bool   // that line has an encoded word
-	tight   bool   // raw ends with an encoded word
-	space   string // before run
-	run     []byte // words to be encoded together
-	after   bool   // the last word was an encoded one that had been there
+	line        int    // index in raw of the last line
+	encoded     bool   // the last line has an encoded word
+	endsEncoded bool   // raw ends with an encoded word
+	space       string // white space before run
+	run         []byte // words that are to be encoded together
+	after       bool   // the last word was an encoded word of the input
 }
 
-// word takes the next word, which stands behind the white space in space. text
-// is what raw means.
+// word adds the next word. space is the white space before the word, raw the word in the
+// input, and text its meaning.
 func (w *wordWriter) word(space, raw, text string) {
 	if hasEightBit([]byte(raw)) {
 		if len(w.run) == 0 {
@@ -58,8 +57,8 @@ func (w *wordWriter) word(space, raw, text string) {
 	w.after = known
 }
 
-// nextWord returns where the first word of s begins, behind white space, and where
-// it ends.
+// nextWord returns the begin and the end of the first word of s. White space may stand
+// before the word.
 func nextWord(s string) (begin, end int) {
 	for begin < len(s) && isFolding(s[begin]) {
 		begin++
@@ -70,7 +69,7 @@ func nextWord(s string) (begin, end int) {
 	return begin, end
 }
 
-// words takes text that has no syntax but white space.
+// words adds free text: words with white space between them.
 func (w *wordWriter) words(s string) {
 	for s != "" {
 		n, end := nextWord(s)
@@ -88,7 +87,7 @@ func (w *wordWriter) words(s string) {
 	}
 }
 
-// comment takes a comment with its parentheses.
+// comment writes the comment s, with its parentheses, after space.
 func (w *wordWriter) comment(space, s string) {
 	w.flush()
 	w.text(space)
@@ -107,7 +106,7 @@ func (w *wordWriter) comment(space, s string) {
 	w.escaped = false
 }
 
-// flush writes the words that were taken and not yet written.
+// flush writes the words in run as encoded words.
 func (w *wordWriter) flush() {
 	w.after = false
 	if len(w.run) == 0 {
@@ -124,16 +123,17 @@ func (w *wordWriter) flush() {
 	}
 	w.add(space)
 	w.encode(e, run)
-	w.encoded, w.tight = true, true
+	w.encoded, w.endsEncoded = true, true
 }
 
-// A wordEncoding is B or Q.
+// A wordEncoding is the B or the Q encoding of RFC 2047.
 type wordEncoding struct {
-	start string // of a word
+	start string // the start of each encoded word: "=?", charset and encoding
 	b     bool
 }
 
-// encoding returns the encoding that s is best read in.
+// encoding returns the shorter encoding of s; Q if there is little difference, because
+// a person can read it.
 func (w *wordWriter) encoding(s string) wordEncoding {
 	high := 0
 	for i := range len(s) {
@@ -155,7 +155,8 @@ func (e wordEncoding) size(s string) int {
 	return n + escapedLen(s, wordPlain)
 }
 
-// encode writes s as encoded words, in lines of their own but for the first.
+// encode writes s as encoded words: the first on the current line, each other one on a new
+// line.
 func (w *wordWriter) encode(e wordEncoding, s string) {
 	for {
 		room := max(min(maxEncoded, maxWithWord-w.column()), len(e.start)+len("?=")+12)
@@ -175,8 +176,8 @@ func (w *wordWriter) encode(e wordEncoding, s string) {
 	}
 }
 
-// fit returns how many octets of s fit an encoded word of at most room octets.
-// No character is cut.
+// fit returns how many octets of s fit an encoded word of at most room octets: whole
+// characters, and at least one.
 func (w *wordWriter) fit(e wordEncoding, s string, room int) int {
 	n, size := 0, e.size("")
 	for n < len(s) {
@@ -194,8 +195,8 @@ func (w *wordWriter) fit(e wordEncoding, s string, room int) int {
 	return n
 }
 
-// unit returns the length of the character that s begins with. What is not
-// UTF-8 has one octet for each, or two that begin with a high one.
+// unit returns the length in octets of the first character of s. In other character sets
+// than UTF-8, an octet over 127 is taken to begin a character of two octets.
 func (w *wordWriter) unit(s string) int {
 	if w.charset == "utf-8" {
 		_, n := utf8.DecodeRuneInString(s)
@@ -207,13 +208,13 @@ func (w *wordWriter) unit(s string) int {
 	return 1
 }
 
-// wordPlain are the octets beside letters and digits that stand for themselves in
-// the Q encoding wherever an encoded word may be, in a phrase and a comment as well
-// (RFC 2047 section 5). The space stands there as "_".
+// wordPlain are the octets, beside letters and digits, that the Q encoding may leave as
+// they are in every place, also in a phrase (RFC 2047 section 5). The space is in it
+// because encode writes "_" for it.
 const wordPlain = "!*+-/ "
 
-// appendEscaped writes s with mark and two digits for each octet that is neither a
-// letter or digit nor in plain.
+// appendEscaped appends s to b, with mark and two hexadecimal digits for each octet that
+// is no letter or digit and not in plain.
 func appendEscaped(b []byte, s string, mark byte, plain string) []byte {
 	for _, c := range []byte(s) {
 		if isPlain(c, plain) {
@@ -225,7 +226,7 @@ func appendEscaped(b []byte, s string, mark byte, plain string) []byte {
 	return b
 }
 
-// escapedLen is how many octets appendEscaped writes for s.
+// escapedLen returns the number of octets that appendEscaped writes for s.
 func escapedLen(s, plain string) int {
 	n := 0
 	for _, c := range []byte(s) {
@@ -238,21 +239,21 @@ func escapedLen(s, plain string) int {
 	return n
 }
 
-// isPlain reports whether c is a letter or digit or in plain.
+// isPlain reports whether c is a letter, a digit, or in plain.
 func isPlain(c byte, plain string) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte(plain, c) >= 0
 }
 
-// text writes s as it is, but for folds that an encoded word on the same line
-// makes necessary. Where s begins with white space, a word ends before it.
+// text writes s as it is, but adds a space if s would touch an encoded word before it, and
+// folds lines with an encoded word that are over maxWithWord.
 func (w *wordWriter) text(s string) {
 	if s == "" {
 		return
 	}
-	if w.tight && !isFolding(s[0]) && s[0] != ')' {
+	if w.endsEncoded && !isFolding(s[0]) && s[0] != ')' {
 		s = " " + s
 	}
-	w.tight = false
+	w.endsEncoded = false
 	for w.encoded && s != "" {
 		n, end := nextWord(s)
 		switch {
@@ -268,8 +269,8 @@ func (w *wordWriter) text(s string) {
 	w.add(s)
 }
 
-// foldBefore folds the last line, which gets too long by what comes now, before
-// its last word, which that belongs to.
+// foldBefore folds the last line of raw before its last word, because the next text belongs
+// to this word and would make the line too long.
 func (w *wordWriter) foldBefore() {
 	line := w.raw[w.line:]
 	i := len(bytes.TrimRight(line[:bytes.LastIndexAny(line, " \t")+1], " \t"))
@@ -281,7 +282,7 @@ func (w *wordWriter) foldBefore() {
 	w.encoded = bytes.Contains(w.raw[w.line:], []byte("=?"))
 }
 
-// add writes s and notes where the last line begins.
+// add appends s to raw, and updates line and encoded.
 func (w *wordWriter) add(s string) {
 	w.raw = append(w.raw, s...)
 	if i := strings.LastIndexByte(s, '\n'); i >= 0 {
