@@ -14,16 +14,16 @@ import (
 	"sendoff/submit/status"
 )
 
-// commandLimit is how long a command may run when no person is there; else it
-// is personLimit, because the command may be asking for a passphrase.
+// commandLimit is how long a command may run if nobody is at the terminal. If a person is
+// there, the limit is personLimit, because the command may ask for a passphrase.
 const commandLimit = 10 * time.Second
 
-// maxStderr is how much of a command's stderr is kept, in octets.
+// maxStderr is how many octets of a command's stderr are kept for the error.
 const maxStderr = 4 << 10
 
-// getCommand runs the command with nothing on stdin and returns the first line
-// that it prints. No address is among its arguments: who can choose an address
-// must not be able to choose an option of a program.
+// getCommand runs the command with /dev/null as stdin and returns the first line of its
+// stdout. The user name and the host are not among its arguments: otherwise whoever can
+// choose an address could pass an option to the command.
 func (p place) getCommand(ctx context.Context) (string, error) {
 	argv, err := process.Argv(p.ref.Arg(), p.store.home())
 	if err != nil {
@@ -47,35 +47,36 @@ func (p place) getCommand(ctx context.Context) (string, error) {
 	case ctx.Err() != nil:
 		err = context.Cause(ctx)
 	}
-	said := stderr.String()
+	text := stderr.String()
 	if secret != "" {
-		said = strings.ReplaceAll(said, secret, hidden)
+		text = strings.ReplaceAll(text, secret, hidden)
 	}
-	if said = status.Line(hideWords(said, argv[1:]), 200); said != "" {
-		return "", fmt.Errorf("%w: %s", err, said)
+	if text = status.Line(hideWords(text, argv[1:]), 200); text != "" {
+		return "", fmt.Errorf("%w: %s", err, text)
 	}
 	return "", err
 }
 
-// minWord is the length of the shortest word that hideWords hides, in octets:
-// what is shorter stands in half of all messages.
+// minWord is the length in octets of the shortest word that hideWords hides: a shorter word
+// occurs in many error messages by chance.
 const minWord = 6
 
-// hideWords hides a command's arguments in what it said, and what follows a = in
-// one: many a program quotes those that it does not like, and one may be a secret.
-func hideWords(said string, args []string) string {
+// hideWords replaces in text, a command's stderr, the command's arguments by "…", and also
+// the part of an argument after its first "=". Programs often quote an argument that they
+// reject, and the argument may be a secret.
+func hideWords(text string, args []string) string {
 	words := slices.Clone(args)
 	for _, arg := range args {
 		_, value, _ := strings.Cut(arg, "=")
 		words = append(words, value)
 	}
-	slices.SortFunc(words, func(a, b string) int { return len(b) - len(a) }) // none may be cut by a part of it
+	slices.SortFunc(words, func(a, b string) int { return len(b) - len(a) }) // longest first, because a word may contain a shorter one
 	for _, word := range words {
 		if len(word) >= minWord {
-			said = strings.ReplaceAll(said, word, "…")
+			text = strings.ReplaceAll(text, word, "…")
 		}
 	}
-	return said
+	return text
 }
 
 // bounded keeps the first octets written to it and drops the rest.

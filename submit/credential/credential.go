@@ -2,22 +2,22 @@
 // a secret is, never the secret: package secret has the picture of the kinds of
 // places, and sourceOf what can be done in each.
 //
-// An account may have a list of them. They are tried in order; the next one is
-// tried when a secret is not there or cannot be had now, but not when one is
-// there and must not be used (a file that others can write, a NUL in it): that
-// is for a person to mend.
+// An account may have a list of references. They are tried in order. The next one is tried
+// if a secret is not there or cannot be read now. It is not tried if the secret is there
+// but must not be used (a file that others can write, a secret with a NUL): a person has to
+// repair this.
 //
-// Every wait is bounded: 3 seconds for the keyring, after 10 in which its service
-// may start, and 10 for a command; 2 minutes for either when a person is there who
-// may be typing a passphrase.
+// Every wait has a limit: 3 seconds for the keyring, after up to 10 seconds for the start
+// of its service; 10 seconds for a command. Both limits are 2 minutes if a person is at the
+// terminal, who may be typing a passphrase.
 //
-// An access token is got with a refresh token, which Authorise has put into one
-// of the places that can be written to; oauth2.go has the picture.
+// To get an access token, the provider needs a refresh token, which Authorise has stored in
+// a writable place; oauth2.go has the picture.
 //
-// Errors: ParseRef returns Config; all else is Credential, but AuthFailed where
-// a provider refuses, and Connection where it is not reached. A failure of the
-// keyring is one of the Err variables below. Several failed sources are one
-// error, in their order, with "; " between. No error holds a secret.
+// Errors: ParseRef returns Config. All other errors are Credential, but AuthFailed if a
+// provider refuses, and Connection if it cannot be reached. A failure of the keyring is one
+// of the Err variables below. If several sources fail, their errors are joined in order,
+// with "; " between them. No error contains a secret.
 package credential
 
 import (
@@ -40,12 +40,12 @@ const personLimit = 2 * time.Minute
 // An Item says what a secret is for.
 type Item struct {
 	User string
-	Host string // of the server, without a port
+	Host string // of the server, without a port; any case
 
-	OAuth2 *OAuth2 // nil where only what is stored is wanted, no access token
+	OAuth2 *OAuth2 // nil: no access token is wanted, only stored secrets
 }
 
-// username is what the keyring calls the item.
+// username returns the user name under which the keyring stores the item: USER@HOST.
 func (i Item) username() (string, error) {
 	switch {
 	case i.User == "" || i.Host == "":
@@ -56,15 +56,15 @@ func (i Item) username() (string, error) {
 	return i.User + "@" + strings.ToLower(i.Host), nil
 }
 
-// A Store fetches and keeps secrets. Its fields are the outside world; the zero
-// Store is the system's, for a process without a person or a privilege.
+// A Store reads and stores secrets. Its fields replace parts of the outside world. The zero
+// Store uses the keyring, the environment and the network of the system, and asks nobody.
 type Store struct {
 	Keyring     Keyring           // nil: the system's
-	Interactive bool              // a person is at the terminal, and may be asked to unlock something
-	Home        string            // for "~/"; "" means the environment's
-	Tell        func(line string) // tells the person why nothing happens; may be nil
+	Interactive bool              // a person is at the terminal, and may be asked for a passphrase
+	Home        string            // what "~/" stands for; "": $HOME
+	Tell        func(line string) // shows the person a line if a call takes long; nil: shows nothing
 
-	dial func(ctx context.Context, network, address string) (net.Conn, error) // to a provider; nil: the system's
+	dial func(ctx context.Context, network, address string) (net.Conn, error) // connects to a provider; nil: without a special dialer
 }
 
 func (s *Store) home() string {
@@ -75,16 +75,16 @@ func (s *Store) home() string {
 	return home
 }
 
-// A source is what is done with references of a kind.
+// A source has the functions for one kind of reference.
 type source struct {
 	get    func(place, context.Context) (string, error)
-	put    func(place, context.Context, string) error // nil: cannot be written
-	delete func(place, context.Context) error         // nil: nor deleted from
-	ready  func(place) error                          // says before put what would fail there; nil: nothing is known before
+	put    func(place, context.Context, string) error // nil: such a secret cannot be written
+	delete func(place, context.Context) error         // nil: such a secret cannot be deleted
+	ready  func(place) error                          // returns why put would fail, as far as that can be checked beforehand; nil: nothing can be checked
 }
 
-// sourceOf returns the source of a kind, which package secret names and describes.
-// It is no variable, because oauth2 gets its refresh token from another one.
+// sourceOf returns the source for a kind of package secret. It is not a variable: getOAuth2
+// reads the refresh token through sourceOf, which would be an initialization cycle.
 func sourceOf(kind secret.Kind) source {
 	return [secret.Kinds]source{
 		secret.Keyring: {get: place.getKeyring, put: place.putKeyring, delete: place.deleteKeyring},
@@ -97,24 +97,24 @@ func sourceOf(kind secret.Kind) source {
 	}[kind]
 }
 
-// A place is where one secret is or shall be.
+// A place is a reference with all that is needed to read or write its secret.
 type place struct {
 	store *Store
 	ref   Ref
 	item  Item
 }
 
-// A Ref is a reference to a secret, as configuration holds it.
+// A Ref is a reference to a secret, as the configuration has it (secret.Ref).
 type Ref = secret.Ref
 
-// ParseRef is secret.Parse; its errors are of kind status.Config.
+// ParseRef calls secret.Parse; its errors are of kind status.Config.
 func ParseRef(s string) (Ref, error) {
 	r, err := secret.Parse(s)
 	return r, status.Config.Wrap(err)
 }
 
-// Get returns the first secret of refs that can be had. It is the zero Secret
-// only if that is what "none" gave.
+// Get returns the first secret of refs that can be read. The result is the zero Secret,
+// without an error, only for the reference "none".
 func (s *Store) Get(ctx context.Context, refs []Ref, item Item) (Secret, error) {
 	var failed error
 	for _, r := range refs {
@@ -136,7 +136,7 @@ func (s *Store) Get(ctx context.Context, refs []Ref, item Item) (Secret, error) 
 	return Secret{}, status.Credential.Wrap(failed)
 }
 
-// get returns the secret; zero if there is none on purpose.
+// get returns the secret; for the reference "none", the zero Secret.
 func (p place) get(ctx context.Context) (Secret, error) {
 	if p.ref == (Ref{}) {
 		return Secret{}, errors.New(p.ref.String())
@@ -150,7 +150,7 @@ func (p place) get(ctx context.Context) (Secret, error) {
 	return got, p.named(err)
 }
 
-// named says of err, which may be nil, which source it is of.
+// named puts the name of the source before err; nil stays nil.
 func (p place) named(err error) error {
 	if err == nil {
 		return nil
@@ -158,7 +158,7 @@ func (p place) named(err error) error {
 	return fmt.Errorf("%s: %w", p.ref, err)
 }
 
-// Put keeps secret at r. When it returns nil, a later Get of r returns it.
+// Put stores secret at r. After Put has returned nil, Get of r returns this secret.
 func (s *Store) Put(ctx context.Context, r Ref, item Item, secret Secret) error {
 	if _, err := Writable([]Ref{r}); err != nil {
 		return err
@@ -173,8 +173,8 @@ func (p place) put(ctx context.Context, secret string) error {
 	return p.named(sourceOf(p.ref.Kind()).put(p, ctx, secret))
 }
 
-// Ready says what would keep Put from keeping a secret at r, as far as that can be
-// known before.
+// Ready returns why Put would fail for r, as far as that can be checked beforehand; nil:
+// nothing is wrong.
 func (s *Store) Ready(r Ref, item Item) error {
 	return status.Credential.Wrap(place{s, r, item}.ready())
 }
@@ -187,7 +187,7 @@ func (p place) ready() error {
 	return p.named(ready(p))
 }
 
-// Delete forgets the secret at r. That there is none is an error.
+// Delete removes the secret at r. If there is no secret, this is an error.
 func (s *Store) Delete(ctx context.Context, r Ref, item Item) error {
 	remove := sourceOf(r.Kind()).delete
 	if remove == nil {
@@ -197,8 +197,7 @@ func (s *Store) Delete(ctx context.Context, r Ref, item Item) error {
 	return status.Credential.Wrap(p.named(remove(p, ctx)))
 }
 
-// Writable returns the first of refs, of which there is one at least, that Put can
-// write to.
+// Writable returns the first of refs that Put can write to. refs must not be empty.
 func Writable(refs []Ref) (Ref, error) {
 	var names []string
 	for _, r := range refs {
@@ -210,7 +209,8 @@ func Writable(refs []Ref) (Ref, error) {
 	return Ref{}, status.Credential.Errorf("%s: sendoff can store passwords only in the keyring and file:PATH", strings.Join(names, ", "))
 }
 
-// unusable is the error of a secret that is there but must not be used.
+// unusable is the error for a secret that exists but must not be used: Get tries no other
+// reference.
 type unusable struct{ error }
 
 func (u unusable) Unwrap() error { return u.error }

@@ -21,7 +21,7 @@ import (
 
 var item = Item{User: "ann@example.org", Host: "smtp.example.org"}
 
-// refs parses references, one a line.
+// refs parses references, one per line.
 func refs(t testing.TB, lines string) []Ref {
 	t.Helper()
 	var out []Ref
@@ -35,7 +35,7 @@ func refs(t testing.TB, lines string) []Ref {
 	return out
 }
 
-// fails checks that err is of kind Credential and has that text.
+// fails checks that err is of kind Credential and has this text.
 func fails(t *testing.T, err error, want string) {
 	t.Helper()
 	if got := fmt.Sprint(err); got != want {
@@ -94,7 +94,7 @@ func TestParseRef(t *testing.T) {
 	}
 }
 
-// TestSources holds each kind of reference against what can be done with it.
+// TestSources checks for each kind of reference which functions it has.
 func TestSources(t *testing.T) {
 	for kind := secret.Keyring; kind < secret.Kinds; kind++ {
 		src := sourceOf(kind)
@@ -109,8 +109,8 @@ func TestSources(t *testing.T) {
 	}
 }
 
-// FuzzParseRef: no error shows what may be a password; every reference that is
-// taken can be named, asked and refused without a panic.
+// FuzzParseRef: no error shows a text that may be a password. Every reference that ParseRef
+// accepts can be printed, read and written without a panic.
 func FuzzParseRef(f *testing.F) {
 	for _, s := range []string{"keyring", "command:a 'b c'", "file:~/x", "systemd:x", "none", "correct-horse", "file:\x00", "command:''"} {
 		f.Add(s)
@@ -140,7 +140,7 @@ func TestFile(t *testing.T) {
 		if err := os.WriteFile(path(name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.Chmod(path(name), mode); err != nil { // whatever the umask
+		if err := os.Chmod(path(name), mode); err != nil { // os.WriteFile has applied the umask
 			t.Fatal(err)
 		}
 	}
@@ -275,8 +275,8 @@ func TestWriteFile(t *testing.T) {
 	}
 }
 
-// TestUnfinished: what a process that was killed has left beside a secret goes
-// with the next secret, or with the last.
+// TestUnfinished: the temporary files that a killed process has left beside a secret are
+// removed when the next secret is written, or when the secret is deleted.
 func TestUnfinished(t *testing.T) {
 	home := t.TempDir()
 	path := func(name string) string { return filepath.Join(home, name) }
@@ -301,7 +301,7 @@ func TestUnfinished(t *testing.T) {
 		}
 	}
 	leave(".pw.new-1", 2*strayAge)
-	leave(".pw.new-2", 0) // somebody writes it
+	leave(".pw.new-2", 0) // young: another process may be writing it
 	leave(".pw2.new-3", 2*strayAge)
 	if err := store.Put(t.Context(), ref[0], item, secret); err != nil {
 		t.Fatal(err)
@@ -311,15 +311,14 @@ func TestUnfinished(t *testing.T) {
 		t.Error(err)
 	}
 	left(".pw2.new-3")
-	leave(".pw.new-4", 0) // and there was no secret yet
+	leave(".pw.new-4", 0) // the process was killed before there was a secret
 	if err := store.Delete(t.Context(), ref[0], item); !errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)
 	}
 	left(".pw2.new-3")
 }
 
-// TestReadyFile: what would keep a secret from being written is known before,
-// and trying leaves nothing.
+// TestReadyFile: Ready says why a secret cannot be written, and leaves no file.
 func TestReadyFile(t *testing.T) {
 	home := t.TempDir()
 	if err := errors.Join(os.Mkdir(filepath.Join(home, "closed"), 0o500), os.WriteFile(filepath.Join(home, "notes"), []byte("pw\nuser: ann\n"), 0o600)); err != nil {
@@ -400,8 +399,8 @@ func TestCommand(t *testing.T) {
 	}
 }
 
-// TestCommandKilledWithChildren ends a command early. Its child holds the FIFO
-// open, so reading that to the end shows that the child is dead as well.
+// TestCommandKilledWithChildren ends a command early. The command's child holds the FIFO
+// open: if the FIFO can be read to its end, the child is dead as well.
 func TestCommandKilledWithChildren(t *testing.T) {
 	fifo := filepath.Join(t.TempDir(), "fifo")
 	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
@@ -430,8 +429,8 @@ func TestCommandKilledWithChildren(t *testing.T) {
 	}
 }
 
-// TestCommandLeavesDaemon: what a command leaves running, with its stdout,
-// does not hold us up.
+// TestCommandLeavesDaemon: Get does not wait for a process that a command leaves running
+// with the command's stdout.
 func TestCommandLeavesDaemon(t *testing.T) {
 	secret, err := (&Store{}).Get(t.Context(), refs(t, "command:sh -c 'sleep 8 & echo hunter2'"), item)
 	if secret.Reveal() != "hunter2" {
@@ -439,7 +438,8 @@ func TestCommandLeavesDaemon(t *testing.T) {
 	}
 }
 
-// TestPutKeepsMode leaves a file that a group may read to that group.
+// TestPutKeepsMode: a file that its group may read still can be read by the group after
+// Put.
 func TestPutKeepsMode(t *testing.T) {
 	home := t.TempDir()
 	path := filepath.Join(home, "secret")

@@ -19,8 +19,8 @@ import (
 	ss "github.com/zalando/go-keyring/secret_service"
 )
 
-// A fakeBus is a session bus with a Secret Service behind it: just enough of
-// both for what look and go-keyring say.
+// A fakeBus is a session bus with a Secret Service: it knows only the calls of look and
+// go-keyring.
 type fakeBus struct {
 	collections []dbus.ObjectPath
 	alias       dbus.ObjectPath // the default collection; "" for none
@@ -29,12 +29,12 @@ type fakeBus struct {
 	elsewhere   map[dbus.ObjectPath]map[string]string // items of other collections; the secret of each is its path
 	hides       bool                                  // items of a locked collection are not found
 
-	noService string // the error that every call to the service gets
-	starting  func() // has the service started, when this returns; nil: it cannot be
-	garbage   bool   // no D-Bus at all
-	dies      string // hang up at this member
-	diesAfter string // hang up when this member is answered
-	mute      string // never answer this member, but call muted
+	noService string // every call to the service fails with this error
+	starting  func() // returns when the service runs; nil: the service cannot be started
+	garbage   bool   // answers with text that is not D-Bus
+	dies      string // closes the connection when this member is called
+	diesAfter string // closes the connection after the answer to this member
+	mute      string // calls muted instead of answering this member
 	muted     func()
 
 	mu    sync.Mutex
@@ -78,8 +78,8 @@ func (b *fakeBus) listen(t *testing.T) {
 		}
 		b.mu.Unlock()
 		all.Wait()
-		// godbus keeps one connection for the process: the next test must
-		// not get this one.
+		// godbus keeps one connection for the process: close it, so that the next test gets
+		// its own.
 		if c, err := dbus.SessionBus(); err == nil {
 			<-c.Context().Done()
 		}
@@ -137,7 +137,7 @@ func (b *fakeBus) serve(c net.Conn) {
 func reply(call *dbus.Message, serial uint32, body []any, failure string) []byte {
 	var wire bytes.Buffer
 	call.EncodeTo(&wire, binary.LittleEndian)
-	asked := binary.LittleEndian.Uint32(wire.Bytes()[8:]) // godbus does not export it
+	asked := binary.LittleEndian.Uint32(wire.Bytes()[8:]) // the serial, which godbus does not export
 	r := dbus.Message{Type: dbus.TypeMethodReply, Body: body, Headers: map[dbus.HeaderField]dbus.Variant{
 		dbus.FieldReplySerial: dbus.MakeVariant(asked),
 	}}
@@ -161,7 +161,7 @@ func (b *fakeBus) called(member string) bool {
 	return slices.Contains(b.calls, member)
 }
 
-// answer is what the bus and the service say to one call.
+// answer returns what the bus or the service answers to a call.
 func (b *fakeBus) answer(member string, m *dbus.Message) (body []any, failure string) {
 	path, _ := m.Headers[dbus.FieldPath].Value().(dbus.ObjectPath)
 	switch {
@@ -216,7 +216,8 @@ func (b *fakeBus) answer(member string, m *dbus.Message) (body []any, failure st
 	return nil, ""
 }
 
-// search returns the items with these attributes, the unlocked and the locked.
+// search returns the items with these attributes: first the unlocked ones, then the locked
+// ones.
 func (b *fakeBus) search(want map[string]string) []any {
 	open, locked := []dbus.ObjectPath{}, []dbus.ObjectPath{}
 	all := maps.Clone(b.elsewhere)

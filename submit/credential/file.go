@@ -41,8 +41,8 @@ func (p place) getSystemd(context.Context) (string, error) {
 	return firstLine(text), err
 }
 
-// read returns the beginning of a file, enough to hold a secret and to show
-// that one is too long. Links are followed, and what was opened is judged.
+// read returns the first octets of a file: enough to hold the longest secret, and to see
+// that a secret is too long. It follows links, and judges the file that it has opened.
 func (p place) read(path string) ([]byte, error) {
 	f, err := process.OpenRegular(path)
 	if err == process.ErrNotRegular {
@@ -59,8 +59,8 @@ func (p place) read(path string) ([]byte, error) {
 	return text, plain(err)
 }
 
-// putFile replaces the file. A file with more in it than a secret is not replaced. A
-// folder that is missing is made, for the user alone.
+// putFile replaces the file, or creates it. It does not replace a file that contains more
+// than a secret. If the folder is missing, putFile makes it with mode 0700.
 func (p place) putFile(_ context.Context, secret string) error {
 	path, err := p.destination()
 	if err != nil {
@@ -70,14 +70,15 @@ func (p place) putFile(_ context.Context, secret string) error {
 	return plain(process.Replace(path, unfinished(path)+"*", []byte(secret+"\n"), 0))
 }
 
-// unfinished is how the name of a secret's file begins while it is written.
+// unfinished returns the beginning of the temporary file's name while path is written.
 func unfinished(path string) string { return "." + filepath.Base(path) + ".new-" }
 
-// strayAge is how old a file has to be before no process is writing it any more.
+// strayAge is the age at which a temporary file cannot belong to a running process any
+// more.
 const strayAge = time.Minute
 
-// sweep removes the unfinished files of path that are as old as that, 0 for all:
-// those of processes that were killed. A live token may be in them.
+// sweep removes the temporary files of path that processes left when they were killed, if
+// they are at least as old as age. They may contain valid tokens.
 func sweep(path string, age time.Duration) {
 	folder, begin := filepath.Dir(path), unfinished(path)
 	entries, _ := os.ReadDir(folder)
@@ -91,8 +92,8 @@ func sweep(path string, age time.Duration) {
 	}
 }
 
-// readyFile says what would keep putFile from making a file, one of the longest
-// secret: where there is space for none, an empty file can still be made.
+// readyFile returns why putFile would fail. It writes a temporary file of the length of the
+// longest secret, because on a full disk an empty file can still be created.
 func (p place) readyFile() error {
 	path, err := p.destination()
 	if err != nil {
@@ -106,7 +107,7 @@ func (p place) readyFile() error {
 	return plain(errors.Join(err, f.Close(), os.Remove(f.Name())))
 }
 
-// destination returns the path of the file to replace or make, and makes its
+// destination returns the path of the file to replace or create. It makes the file's
 // folder.
 func (p place) destination() (string, error) {
 	path, err := p.target()
@@ -122,8 +123,8 @@ func (p place) destination() (string, error) {
 	return path, plain(os.MkdirAll(filepath.Dir(path), 0o700))
 }
 
-// judgeWay says why the file must not be written or removed: somebody else could
-// choose which file that is.
+// judgeWay returns an error if other users could change a folder or link on the way to the
+// file: they could choose which file we write or remove. Missing folders are skipped.
 func (p place) judgeWay() error {
 	path, err := p.path()
 	if err != nil {
@@ -158,8 +159,8 @@ func (p place) deleteFile(context.Context) error {
 	return plain(process.SyncFolder(filepath.Dir(path)))
 }
 
-// target returns the path of the file to replace or remove, behind all links.
-// An error that is fs.ErrNotExist still comes with the path.
+// target returns the path of the file to replace or remove, with all links followed. If the
+// file does not exist, target returns the path and an error that is fs.ErrNotExist.
 func (p place) target() (string, error) {
 	path, err := p.path()
 	if err != nil {
@@ -178,8 +179,8 @@ func (p place) target() (string, error) {
 	return path, nil
 }
 
-// plain drops the path from err, which the reference names already, unless it
-// is another file's.
+// plain removes the path from an fs.PathError, because the reference before it names the
+// path.
 func plain(err error) error {
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
 		return fmt.Errorf("%s: %w", e.Op, e.Err)

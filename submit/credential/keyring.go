@@ -12,17 +12,17 @@ import (
 	"sendoff/submit/status"
 )
 
-// A Keyring keeps secrets by service and user name, as go-keyring does. Get
-// and Delete return ErrNotFound when there is nothing. A Store calls it in
-// a goroutine and may stop waiting for it, so it may hang or panic.
+// A Keyring stores secrets by service and user name, as go-keyring does. Get and Delete
+// return ErrNotFound if there is no such secret. A Keyring may hang or panic: a Store calls
+// it in a goroutine, and stops waiting after a time limit.
 type Keyring interface {
 	Get(service, username string) (string, error)
 	Set(service, username, secret string) error
 	Delete(service, username string) error
 }
 
-// A keyringError is what can be wrong with a keyring. Each is found with errors.Is,
-// and stands behind "keyring: " in an error's text.
+// A keyringError is a known failure of a keyring. Use errors.Is to find one. In the text of
+// an error it comes after "keyring: ".
 type keyringError string
 
 func (e keyringError) Error() string { return string(e) }
@@ -39,29 +39,29 @@ const (
 	ErrUnsupported  keyringError = "this system has none that sendoff can use"
 )
 
-// OneSecret is a keyring that has one secret, whatever it is asked for, and takes no
-// other. It is for an account that is in no configuration, and for tests.
+// OneSecret is a Keyring that returns the same secret for every user name, and stores
+// nothing. It is for an account without a configuration, and for tests.
 type OneSecret struct{ Secret Secret }
 
 func (o OneSecret) Get(string, string) (string, error) { return o.Secret.Reveal(), nil }
 func (OneSecret) Set(string, string, string) error     { return ErrUnsupported }
 func (OneSecret) Delete(string, string) error          { return ErrUnsupported }
 
-// system is the system's own keyring. Where that is the Secret Service on the session
-// bus, it is called only after look, which leaves DBUS_SESSION_BUS_ADDRESS such that
-// go-keyring does not start dbus-launch, whose daemons would outlive us.
+// system is the system's keyring. If that is the Secret Service on the session bus, look
+// must be called first: it sets DBUS_SESSION_BUS_ADDRESS, because without this variable
+// go-keyring starts dbus-launch, whose daemons would outlive us.
 type system struct{}
 
 func (system) Set(service, username, secret string) error {
 	return keyring.Set(service, username, secret)
 }
 
-// service is the keyring's name for us. With it and Item.username a person
-// finds the password: secret-tool lookup service sendoff username USER@HOST.
+// service is the service name of our items in the keyring. A person finds the password with
+// secret-tool lookup service sendoff username USER@HOST.
 const service = "sendoff"
 
-// keyringLimit is how long the keyring may take, unless a person has to unlock
-// it; then it is personLimit.
+// keyringLimit is how long the keyring may take. If a person has to unlock it, the limit is
+// personLimit.
 const keyringLimit = 3 * time.Second
 
 func (p place) getKeyring(ctx context.Context) (string, error) {
@@ -71,7 +71,7 @@ func (p place) getKeyring(ctx context.Context) (string, error) {
 		return err
 	})
 	if err != nil {
-		return "", err // a call that was left behind may still write secret
+		return "", err // do not return secret: after a timeout the goroutine of the call may still write to it
 	}
 	return secret, nil
 }
@@ -84,20 +84,20 @@ func (p place) deleteKeyring(ctx context.Context) error {
 	return p.guarded(ctx, true, func(k Keyring, username string) error { return k.Delete(service, username) })
 }
 
-// startLimit is how long the system may take to start the keyring, and startTold
-// when a person is told that it does.
+// startLimit is how long the start of the keyring service may take. After startTold the
+// person is told about the start.
 const (
 	startLimit = 10 * time.Second
 	startTold  = time.Second
 )
 
-// guarded calls the keyring so that whatever it does, an answer comes in time:
+// guarded calls call with the keyring. Whatever the keyring does, guarded returns in time:
 //
 //	look    is there a bus, a service, a collection? is it locked?   3 s
-//	start   if there is no service that runs; then look again        10 s
-//	call    if locked, and nobody is there to unlock it: not at all
-//	        if locked, or the system may ask:                        2 min
-//	        else the rest of the 3 s
+//	start   if no service is running: start it, then look again      10 s
+//	call    if locked, and nobody is there to unlock it: no call
+//	        if locked, or the system may ask the person:             2 min
+//	        otherwise the rest of the 3 s
 func (p place) guarded(ctx context.Context, write bool, call func(Keyring, string) error) error {
 	username, err := p.item.username()
 	if err != nil {
@@ -121,7 +121,7 @@ func (p place) guarded(ctx context.Context, write bool, call func(Keyring, strin
 			defer cancel()
 			err = attempt(wait, func() (err error) {
 				locked, err = look(wait, username, write)
-				for errors.Is(err, ErrNoCollection) { // it is still reading them
+				for errors.Is(err, ErrNoCollection) { // the new service is still reading its collections
 					time.Sleep(50 * time.Millisecond)
 					locked, err = look(wait, username, write)
 				}
@@ -146,7 +146,7 @@ func (p place) guarded(ctx context.Context, write bool, call func(Keyring, strin
 	return err
 }
 
-// startKeyring has the system start the keyring's service.
+// startKeyring asks the system to start the keyring service, and waits for it.
 func (s *Store) startKeyring(ctx context.Context) error {
 	ctx, cancel := limited(ctx, startLimit)
 	defer cancel()
@@ -161,13 +161,13 @@ func limited(ctx context.Context, limit time.Duration) (context.Context, context
 	return context.WithTimeoutCause(ctx, limit, fmt.Errorf("%w within %v", ErrTimeout, limit))
 }
 
-// attempt calls f and returns its error, explained; or, if ctx ends before that, why
-// ctx ended. A panic of f is ErrCrashed. go-keyring takes no context: when ctx ends
-// first, its call is left behind and lasts at most as long as the process.
+// attempt calls f and returns the result of explain for its error. If ctx ends first, it
+// returns the cause of ctx. A panic of f gives ErrCrashed. go-keyring takes no context: its
+// call then goes on in its goroutine, at most until the process ends.
 func attempt(ctx context.Context, f func() error) error {
 	done := make(chan error, 1)
 	go func() {
-		err := error(ErrCrashed) // unless f returns
+		err := error(ErrCrashed) // stays if f panics
 		defer func() {
 			recover()
 			done <- err
@@ -181,10 +181,10 @@ func attempt(ctx context.Context, f func() error) error {
 		}
 	case <-ctx.Done():
 	}
-	return context.Cause(ctx) // if f has failed, then because of that
+	return context.Cause(ctx) // also if f has failed after the end of ctx, because of that
 }
 
-// explain names what went wrong, in our words where we know it.
+// explain turns err into one of our errors if we know it; otherwise it shortens the text.
 func explain(err error) error {
 	exit, _ := errors.AsType[*exec.ExitError](err)
 	switch {
@@ -197,8 +197,8 @@ func explain(err error) error {
 	case errors.Is(err, keyring.ErrSetDataTooBig):
 		return ErrTooBig
 	case exit != nil && (exit.ExitCode() == 36 || exit.ExitCode() == 51 || exit.ExitCode() == 128):
-		// security(1) on macOS: it may not ask, was given a wrong
-		// password, or was dismissed.
+		// exit codes of security(1) on macOS: it may not ask, the password was wrong, or
+		// the person closed the prompt
 		return ErrLocked
 	}
 	if known := busError(err); known != nil {

@@ -25,10 +25,11 @@ import (
 	"sendoff/submit/status"
 )
 
-// mayAsk says that the system may ask the person although nothing is locked.
+// mayAsk reports whether the system may ask the person although nothing is locked.
 const mayAsk = false
 
-// Get returns our item's secret, or failing that one that msmtp has stored.
+// Get returns the secret of our item. If there is none, it returns a password that msmtp
+// has stored.
 func (system) Get(_, username string) (string, error) {
 	svc, items, err := search(false, schemes(username)...)
 	if err != nil {
@@ -49,8 +50,8 @@ func (system) Get(_, username string) (string, error) {
 	return string(secret.Value), nil
 }
 
-// Delete removes our item, from each collection that has one. What msmtp stored is
-// msmtp's.
+// Delete removes our item from each collection that has it. It does not remove an item of
+// msmtp.
 func (system) Delete(_, username string) error {
 	svc, items, err := search(true, schemes(username)[0])
 	for _, item := range items {
@@ -59,10 +60,11 @@ func (system) Delete(_, username string) error {
 	return err
 }
 
-// search connects to the service and finds items, of which there is one at least if
-// there is no error. Where it finds none, it unlocks our collection, which may show
-// its items only then; with unlock it does so before.
-func search(unlock bool, sets ...map[string]string) (*ss.SecretService, []found, error) {
+// search connects to the service and returns the items with one of the sets of attributes;
+// without an error there is at least one. If it finds none, it unlocks our collection and
+// searches again, because a locked collection may hide its items. With unlock it unlocks
+// first.
+func search(unlock bool, sets ...map[string]string) (*ss.SecretService, []foundItem, error) {
 	svc, err := ss.NewSecretService()
 	if err != nil {
 		return nil, nil, err
@@ -87,8 +89,8 @@ func search(unlock bool, sets ...map[string]string) (*ss.SecretService, []found,
 	}
 }
 
-// schemes returns the attributes by which a password can be found, our own
-// first, then those of msmtp and of msmtp before 1.8 (the old gnome-keyring's).
+// schemes returns the sets of attributes under which a password may be stored: ours first,
+// then those of msmtp, and of msmtp before 1.8 (the old gnome-keyring's).
 func schemes(username string) []map[string]string {
 	at := strings.LastIndexByte(username, '@')
 	user, host := username[:at], username[at+1:]
@@ -99,7 +101,7 @@ func schemes(username string) []map[string]string {
 	}
 }
 
-// The Secret Service's names on the bus.
+// Names of the Secret Service on the bus.
 const (
 	secrets    = "org.freedesktop.secrets"
 	secretsObj = "/org/freedesktop/secrets"
@@ -107,10 +109,10 @@ const (
 	loginObj   = secretsObj + "/collection/login"
 )
 
-// look finds out on a connection of its own, which ends with ctx, whether
-// go-keyring can be called, and whether it would have to ask a person to unlock
-// the item of username, or the collection where it may be; to write, both. It
-// starts no service.
+// look checks, on its own connection that ends with ctx, whether go-keyring can be called.
+// locked reports whether a person would have to unlock something first: to read, the item
+// of username, or our collection if there is no item; to write, either of them. look starts
+// no service.
 func look(ctx context.Context, username string, write bool) (locked bool, err error) {
 	conn, err := connect(ctx)
 	if err != nil {
@@ -132,7 +134,7 @@ func look(ctx context.Context, username string, write bool) (locked bool, err er
 	return locked, err
 }
 
-// connect connects to the session bus, and names it where go-keyring looks.
+// connect connects to the session bus, and sets DBUS_SESSION_BUS_ADDRESS for go-keyring.
 func connect(ctx context.Context) (*dbus.Conn, error) {
 	address, err := busAddress(os.Getenv("XDG_RUNTIME_DIR"), "/run/user/"+strconv.Itoa(os.Geteuid()))
 	if err != nil {
@@ -149,7 +151,7 @@ func connect(ctx context.Context) (*dbus.Conn, error) {
 	return conn, nil
 }
 
-// startService returns when the bus has started the service.
+// startService starts the keyring service through the bus, and returns when it is running.
 func startService(ctx context.Context) error {
 	conn, err := connect(ctx)
 	if err != nil {
@@ -159,11 +161,11 @@ func startService(ctx context.Context) error {
 	return conn.BusObject().CallWithContext(ctx, "org.freedesktop.DBus.StartServiceByName", 0, secrets, uint32(0)).Err
 }
 
-// serviceCollections is the collections of the service, on a connection.
+// serviceCollections has the connection to the service, and the collections that we use.
 type serviceCollections struct {
-	conn       *dbus.Conn
-	collection dbus.ObjectPath // where go-keyring stores: the one called login, else the default one
-	standard   dbus.ObjectPath // the default one
+	conn              *dbus.Conn
+	collection        dbus.ObjectPath // where go-keyring stores: the collection called login; if there is none, the default collection
+	defaultCollection dbus.ObjectPath // the default collection; "/": there is none
 }
 
 // collections asks the service for its collections.
@@ -174,30 +176,30 @@ func collections(ctx context.Context, conn *dbus.Conn) (serviceCollections, erro
 	if err := property(ctx, svc, "Service", "Collections", &all); err != nil {
 		return s, err
 	}
-	if err := svc.CallWithContext(ctx, iface+"Service.ReadAlias", dbus.FlagNoAutoStart, "default").Store(&s.standard); err != nil {
+	if err := svc.CallWithContext(ctx, iface+"Service.ReadAlias", dbus.FlagNoAutoStart, "default").Store(&s.defaultCollection); err != nil {
 		return s, err
 	}
 	switch {
 	case slices.Contains(all, loginObj):
 		s.collection = loginObj
-	case s.standard == "/":
+	case s.defaultCollection == "/":
 		return s, ErrNoCollection
 	default:
-		s.collection = s.standard
+		s.collection = s.defaultCollection
 	}
 	return s, nil
 }
 
-// A found is an item of the service.
-type found struct {
+// A foundItem is an item of the service that matches a search.
+type foundItem struct {
 	path   dbus.ObjectPath
 	locked bool
 }
 
-// find returns the items of all collections with one of these sets of attributes:
-// those of the first set first, and of one set those in our collection, in the
-// default one, and in the others.
-func (s serviceCollections) find(ctx context.Context, sets ...map[string]string) (all []found, err error) {
+// find returns the items of all collections that have one of these sets of attributes. The
+// items of the first set come first; within a set, the items of s.collection come first,
+// then those of the default collection, then all others.
+func (s serviceCollections) find(ctx context.Context, sets ...map[string]string) (all []foundItem, err error) {
 	svc := s.conn.Object(secrets, secretsObj)
 	for _, attributes := range sets {
 		var open, locked []dbus.ObjectPath
@@ -205,35 +207,35 @@ func (s serviceCollections) find(ctx context.Context, sets ...map[string]string)
 		if err := call.Store(&open, &locked); err != nil {
 			return nil, err
 		}
-		var of []found
+		var matches []foundItem
 		for i, path := range slices.Concat(open, locked) {
-			of = append(of, found{path, i >= len(open)})
+			matches = append(matches, foundItem{path, i >= len(open)})
 		}
-		slices.SortStableFunc(of, func(a, b found) int { return s.rank(a.path) - s.rank(b.path) })
-		all = append(all, of...)
+		slices.SortStableFunc(matches, func(a, b foundItem) int { return s.rank(a.path) - s.rank(b.path) })
+		all = append(all, matches...)
 	}
 	return all, nil
 }
 
-// rank orders items by their collection.
+// rank returns the place of an item's collection in the order of find.
 func (s serviceCollections) rank(item dbus.ObjectPath) int {
 	switch dbus.ObjectPath(path.Dir(string(item))) {
 	case s.collection:
 		return 0
-	case s.standard:
+	case s.defaultCollection:
 		return 1
 	}
 	return 2
 }
 
-// property stores a property of an object in to.
-func property(ctx context.Context, object dbus.BusObject, of, name string, to any) error {
-	return object.CallWithContext(ctx, "org.freedesktop.DBus.Properties.Get", dbus.FlagNoAutoStart, iface+of, name).Store(to)
+// property stores the property name, of the interface iface+ofInterface, in to.
+func property(ctx context.Context, object dbus.BusObject, ofInterface, name string, to any) error {
+	return object.CallWithContext(ctx, "org.freedesktop.DBus.Properties.Get", dbus.FlagNoAutoStart, iface+ofInterface, name).Store(to)
 }
 
-// busAddress returns the address of the session bus: what the environment says,
-// else a socket of ours in one of the folders where a bus of ours would be.
-// cron sets neither variable, and yet the bus is usually there.
+// busAddress returns the address of the session bus: DBUS_SESSION_BUS_ADDRESS, or otherwise
+// the first socket "bus" of this user in one of the folders. Under cron the variable is not
+// set, but there usually is a bus.
 func busAddress(folders ...string) (string, error) {
 	address := os.Getenv("DBUS_SESSION_BUS_ADDRESS")
 	if address != "" && !strings.HasPrefix(address, "autolaunch:") {
@@ -248,10 +250,10 @@ func busAddress(folders ...string) (string, error) {
 	return "", ErrNoBus
 }
 
-// ourBus returns the first of the addresses where a bus of ours or root's listens:
-// that of another user, which su and sudo -E leave in the environment, would get
-// what we store, and choose what we find. The address that it returns says nothing
-// but the socket that was judged, whatever else godbus would have found in it.
+// ourBus returns the first of the addresses at which a bus of this user or of root listens.
+// su and sudo -E leave the address of another user's bus in the environment: that user
+// would see the secrets that we store, and choose those that we find. The result has only
+// the socket that was judged, so that godbus cannot choose another part of the address.
 func ourBus(ctx context.Context, addresses string) (string, error) {
 	var first error
 	for address := range strings.SplitSeq(addresses, ";") {
@@ -268,7 +270,7 @@ func ourBus(ctx context.Context, addresses string) (string, error) {
 	return "", first
 }
 
-// judgeBus says why no bus of ours or root's listens at a socket.
+// judgeBus returns nil if a bus of this user or of root listens at socket.
 func judgeBus(ctx context.Context, socket string) error {
 	if socket == "" {
 		return errors.New("the bus is not on a Unix socket, so its owner cannot be checked")
@@ -280,7 +282,7 @@ func judgeBus(ctx context.Context, socket string) error {
 	defer conn.Close()
 	peer, err := process.PeerOf(conn.(*net.UnixConn))
 	if err != nil && strings.HasPrefix(socket, "@") {
-		return err // nothing else says whose it is
+		return err // an abstract socket has no file with an owner
 	}
 	if err == nil && !oursOrRoots(peer.UID) {
 		return fmt.Errorf("the bus of the environment belongs to uid %d", peer.UID)
@@ -300,8 +302,9 @@ func judgeBus(ctx context.Context, socket string) error {
 
 func oursOrRoots(uid int) bool { return uid == 0 || uid == os.Geteuid() }
 
-// socketOf returns the Unix socket of a bus's address (D-Bus specification, "Server
-// Addresses"), with @ before an abstract name; "" if it has none.
+// socketOf returns the Unix socket of a bus address (D-Bus specification, "Server
+// Addresses"). An abstract name begins with "@". It returns "" if the address has no Unix
+// socket.
 func socketOf(address string) string {
 	rest, _ := strings.CutPrefix(address, "unix:")
 	if rest == address {
@@ -329,10 +332,9 @@ func ourSocket(path string) bool {
 	return err == nil && info.Mode().Type() == fs.ModeSocket && isUsers(info)
 }
 
-// busError returns the failure that an error from the bus or from go-keyring
-// means, or nil if it is not known.
+// busError returns our error for an error of the bus or of go-keyring; nil: unknown.
 func busError(err error) error {
-	// godbus returns both Error and *Error.
+	// godbus returns both dbus.Error and *dbus.Error.
 	name := ""
 	if e, ok := errors.AsType[dbus.Error](err); ok {
 		name = e.Name
@@ -344,7 +346,7 @@ func busError(err error) error {
 	case name == "org.freedesktop.Secret.Error.IsLocked":
 		return ErrLocked
 	case strings.Contains(err.Error(), "failed to unlock correct collection"):
-		return ErrLocked // the prompt was dismissed, or could not be shown
+		return ErrLocked // the person closed the prompt, or it could not be shown
 	case isBus && (name == "ServiceUnknown" || name == "NameHasNoOwner" || strings.HasPrefix(name, "Spawn.")):
 		return ErrNoService
 	case isBus && (name == "NoReply" || name == "Timeout" || name == "TimedOut"):

@@ -18,8 +18,8 @@ const username = "ann@example.org@smtp.example.org"
 
 func login() []dbus.ObjectPath { return []dbus.ObjectPath{loginObj} }
 
-// trapLaunch puts a dbus-launch first in $PATH that leaves a mark, and checks
-// at the end of the test that nobody has called it.
+// trapLaunch puts a dbus-launch first in $PATH that creates a file, and checks at the end
+// of the test that there is no such file: nobody has called it.
 func trapLaunch(t *testing.T) {
 	dir := t.TempDir()
 	script := "#!/bin/sh\ntouch " + filepath.Join(dir, "called") + "\n"
@@ -39,7 +39,7 @@ func TestSecretService(t *testing.T) {
 	msmtp := map[string]string{"service": "smtp", "host": "smtp.example.org", "user": "ann@example.org"}
 	old := map[string]string{"protocol": "smtp", "server": "smtp.example.org", "user": "ann@example.org"}
 	other := map[string]string{"service": "smtp", "host": "smtp.example.org", "user": "bob@example.org"}
-	const anyText = "*" // as the moment will have it
+	const anyText = "*" // the text differs from run to run
 	const none = "keyring: no password stored for ann@example.org at smtp.example.org"
 	tests := []struct {
 		name string
@@ -106,8 +106,9 @@ func TestSecretServiceWrites(t *testing.T) {
 	}
 }
 
-// TestCollections: items are found in every collection, ours before msmtp's, and
-// those where go-keyring stores before those of the default and of other ones.
+// TestCollections: items are found in every collection, ours before msmtp's. Within these,
+// the items of go-keyring's collection come before those of the default collection, and
+// those before all others.
 func TestCollections(t *testing.T) {
 	const home = "/org/freedesktop/secrets/collection/"
 	ours := map[string]string{"service": "sendoff", "username": username}
@@ -116,8 +117,8 @@ func TestCollections(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		bus   *fakeBus
-		want  string // the secret, or
-		wrong string // the error
+		want  string // the secret
+		wrong string // the error; "": want is returned
 	}{
 		{"beside login", &fakeBus{collections: login(), alias: home + "Default", elsewhere: in{home + "Default/7": msmtp}}, home + "Default/7", ""},
 		{"neither login nor default", &fakeBus{collections: login(), alias: loginObj, elsewhere: in{home + "work/7": ours}}, home + "work/7", ""},
@@ -148,8 +149,8 @@ func TestCollections(t *testing.T) {
 	}
 }
 
-// TestCollectionsWrite: where go-keyring stores must be open, wherever an item is,
-// and what is forgotten is so everywhere.
+// TestCollectionsWrite: to write, go-keyring's collection must be unlocked, even if the
+// item is in another collection. Delete removes the item from all collections.
 func TestCollectionsWrite(t *testing.T) {
 	const home = "/org/freedesktop/secrets/collection/"
 	ours := map[string]string{"service": "sendoff", "username": username}
@@ -172,8 +173,7 @@ func TestCollectionsWrite(t *testing.T) {
 	})
 }
 
-// TestServiceStarts: the bus starts the service for whoever asks, and a person is
-// told if that takes a while.
+// TestServiceStarts: the bus starts the service, and the person is told if that takes long.
 func TestServiceStarts(t *testing.T) {
 	const unknown = "org.freedesktop.DBus.Error.ServiceUnknown"
 	ours := map[string]string{"service": "sendoff", "username": username}
@@ -187,7 +187,7 @@ func TestServiceStarts(t *testing.T) {
 	}
 }
 
-// TestServiceStartsNever: whoever loses patience is not held.
+// TestServiceStartsNever: the caller can cancel while the service is being started.
 func TestServiceStartsNever(t *testing.T) {
 	const unknown = "org.freedesktop.DBus.Error.ServiceUnknown"
 	ctx, cancel := context.WithCancel(t.Context())
@@ -197,8 +197,8 @@ func TestServiceStartsNever(t *testing.T) {
 	fails(t, err, "keyring: context canceled")
 }
 
-// TestSecretServiceMute takes 3 seconds, because no deadline of a socket can be
-// faked.
+// TestSecretServiceMute takes 3 seconds: testing/synctest cannot fake the deadline of a
+// socket.
 func TestSecretServiceMute(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes 3 seconds")
@@ -210,8 +210,8 @@ func TestSecretServiceMute(t *testing.T) {
 	fails(t, err, "keyring: no answer within 3s")
 }
 
-// TestUnlock: when a person is there, a locked keyring asks, and the person
-// may lose patience.
+// TestUnlock: with a person at the terminal, a locked keyring prompts, and the person can
+// cancel the wait.
 func TestUnlock(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	waits := &fakeBus{collections: login(), locked: loginObj, mute: "Prompt", muted: cancel}
@@ -220,7 +220,7 @@ func TestUnlock(t *testing.T) {
 	fails(t, err, "keyring: context canceled")
 }
 
-// TestUnlockCrash: the bus goes while the prompt is up, and go-keyring panics.
+// TestUnlockCrash: the bus closes the connection during the prompt, and go-keyring panics.
 func TestUnlockCrash(t *testing.T) {
 	goes := &fakeBus{collections: login(), locked: loginObj, diesAfter: "Prompt"}
 	goes.listen(t)
@@ -228,7 +228,7 @@ func TestUnlockCrash(t *testing.T) {
 	fails(t, err, "keyring: the keyring service closed the connection")
 }
 
-// TestNobodyListens is the bus whose address has outlived it.
+// TestNobodyListens: the environment names a socket that is not there any more.
 func TestNobodyListens(t *testing.T) {
 	trapLaunch(t)
 	socket := filepath.Join(t.TempDir(), "bus")
@@ -246,7 +246,7 @@ func TestBusAddress(t *testing.T) {
 		}
 		defer l.Close()
 	}
-	if err := os.WriteFile(filepath.Join(first, "bus"), nil, 0o600); err != nil { // no socket
+	if err := os.WriteFile(filepath.Join(first, "bus"), nil, 0o600); err != nil { // not a socket
 		t.Fatal(err)
 	}
 	odd := filepath.Join(t.TempDir(), "a,b;c")
@@ -274,7 +274,7 @@ func TestBusAddress(t *testing.T) {
 	}
 }
 
-// TestOurBus: a bus is believed if it is known to be ours or root's.
+// TestOurBus: ourBus returns only a bus of which it is proved that it is ours or root's.
 func TestOurBus(t *testing.T) {
 	dir := t.TempDir()
 	listen := func(name string) string {
@@ -318,7 +318,7 @@ func TestOurBus(t *testing.T) {
 		{"unix:path=%zz", "", "its owner cannot be checked"},
 	} {
 		if row.wrong != "" && strings.Contains(row.wrong, "12345") && os.Geteuid() != 0 {
-			continue // only root can give a socket away
+			continue // only root can change the owner of a socket
 		}
 		got, err := ourBus(t.Context(), row.addresses)
 		if got != row.want || (err == nil) != (row.wrong == "") || err != nil && !strings.Contains(err.Error(), row.wrong) {
@@ -327,7 +327,7 @@ func TestOurBus(t *testing.T) {
 	}
 }
 
-// TestForeignSocket needs a socket that belongs to somebody else.
+// TestForeignSocket: busAddress does not return the socket of another user.
 func TestForeignSocket(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can give a socket away")

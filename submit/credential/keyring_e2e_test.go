@@ -19,18 +19,19 @@ import (
 	ss "github.com/zalando/go-keyring/secret_service"
 )
 
-// The tests of this file run real programs: dbus-daemon, gnome-keyring-daemon
-// and secret-tool (Debian: dbus, gnome-keyring, libsecret-tools). Each has its
-// own bus, keyring and folders; nothing of the user's is touched.
+// The tests of this file run real programs: dbus-daemon, gnome-keyring-daemon and
+// secret-tool (Debian: dbus, gnome-keyring, libsecret-tools). Each test has its own bus,
+// keyring and folders, and touches nothing of the user's.
 
-// desktop is a session bus, with a keyring unless it is bare.
+// A desktop is a session bus with a keyring.
 type desktop struct {
 	bus, keyring *exec.Cmd
 	dir          string
 }
 
-// newDesktop starts a bus at socket ("" for one of its own) and sets the environment of the process to
-// nothing but what such a session has; the address is set only by use.
+// newDesktop starts a bus at socket ("": at a path of its own), and a keyring unless bare
+// is set. It sets the environment of a session without DBUS_SESSION_BUS_ADDRESS, which use
+// sets.
 func newDesktop(t *testing.T, socket string, bare bool) *desktop {
 	t.Helper()
 	trapLaunch(t)
@@ -44,7 +45,7 @@ func newDesktop(t *testing.T, socket string, bare bool) *desktop {
 	if socket == "" {
 		socket = filepath.Join(d.dir, "private")
 	}
-	// No folder of services: nothing is started but what a test starts.
+	// Without a folder of services the bus starts nothing by itself.
 	config := filepath.Join(d.dir, "bus.conf")
 	text := `<busconfig><type>session</type><listen>unix:path=` + socket + `</listen><auth>EXTERNAL</auth>` +
 		`<policy context="default"><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/></policy></busconfig>`
@@ -60,14 +61,14 @@ func newDesktop(t *testing.T, socket string, bare bool) *desktop {
 	t.Cleanup(func() {
 		end(d.bus)
 		os.Remove(socket)
-		// godbus keeps one connection for the process. This must not be
-		// its first: no address would mean dbus-launch.
+		// godbus keeps one connection for the process. If this were its first and had no
+		// address, godbus would call dbus-launch.
 		os.Setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path="+socket)
 		if c, err := dbus.SessionBus(); err == nil {
 			<-c.Context().Done()
 		}
 	})
-	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil { // its address: it is ready
+	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil { // the bus prints its address when it is ready
 		t.Fatal(err)
 	}
 	if bare {
@@ -87,7 +88,7 @@ func (d *desktop) serve(t *testing.T, socket string, options ...string) {
 	start(t, d.keyring)
 }
 
-// use makes the bus at socket the one that the environment names.
+// use sets DBUS_SESSION_BUS_ADDRESS to the bus at socket.
 func use(t *testing.T, socket string) {
 	t.Setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path="+socket)
 }
@@ -105,8 +106,8 @@ func end(cmd *exec.Cmd) {
 	cmd.Wait()
 }
 
-// wait returns when the keyring owns its name and its login collection is
-// there, unlocked.
+// wait returns when the keyring has its name on the bus, and its login collection is
+// unlocked.
 func (d *desktop) wait(t *testing.T, socket string) {
 	t.Helper()
 	conn := d.connect(t, socket)
@@ -135,7 +136,7 @@ func (d *desktop) connect(t *testing.T, socket string) *dbus.Conn {
 
 func (d *desktop) socket() string { return filepath.Join(d.dir, "private") }
 
-// lock locks the login collection, as the end of a session would.
+// lock locks the login collection, as happens at the end of a session.
 func (d *desktop) lock(t *testing.T) {
 	t.Helper()
 	conn := d.connect(t, d.socket())
@@ -146,7 +147,7 @@ func (d *desktop) lock(t *testing.T) {
 	}
 }
 
-// secretTool runs secret-tool as another program of the session would.
+// secretTool runs secret-tool, as another program of the session, and returns its output.
 func secretTool(t *testing.T, stdin string, args ...string) string {
 	t.Helper()
 	cmd := exec.Command("secret-tool", args...)
@@ -214,8 +215,8 @@ func TestRealMsmtpItems(t *testing.T) {
 	wantSecret(t, "own")
 }
 
-// TestRealCollections: an item in a keyring beside the one called login, which is
-// the default one.
+// TestRealCollections: the item is in the default collection, which is not the one called
+// login.
 func TestRealCollections(t *testing.T) {
 	d := newDesktop(t, "", false)
 	use(t, d.socket())
@@ -250,8 +251,8 @@ func TestRealCollections(t *testing.T) {
 	wantSecret(t, "msmtp's")
 }
 
-// TestRealSlowStart: the bus starts the keyring for the first question, and it takes
-// longer than the service may take for an answer.
+// TestRealSlowStart: the bus starts the keyring at the first call, and the start takes
+// longer than keyringLimit.
 func TestRealSlowStart(t *testing.T) {
 	d := newDesktop(t, "", true)
 	services := filepath.Join(d.dir, "services")
@@ -294,8 +295,7 @@ func TestRealLocked(t *testing.T) {
 	secretTool(t, "own", "store", "--label=x", "service", "sendoff", "username", username)
 	d.lock(t)
 	secret, _ := NewSecret("x")
-	// With a person there but no display the prompt cannot come up: the
-	// same answer, a little later.
+	// With a person but without a display there can be no prompt: the answer is the same.
 	for _, store := range []*Store{{}, {Interactive: true}} {
 		within(t, 2*time.Second, func() {
 			_, err := store.Get(t.Context(), refs(t, "keyring"), item)
@@ -306,9 +306,8 @@ func TestRealLocked(t *testing.T) {
 	}
 }
 
-// TestRealPrompt puts up a prompt that nobody answers: a service that takes the
-// prompter's name and is silent. On a terminal that is waited for, beyond the
-// three seconds.
+// TestRealPrompt: the keyring prompts, and nobody answers, because the test has the name of
+// the prompter and stays silent. With a person, Get waits longer than keyringLimit.
 func TestRealPrompt(t *testing.T) {
 	d := newDesktop(t, "", false)
 	use(t, d.socket())
@@ -340,7 +339,7 @@ func TestRealAbsentService(t *testing.T) {
 	})
 }
 
-// TestRealFirstUse is a keyring that nobody has ever logged in to.
+// TestRealFirstUse: the keyring has no collection, because nobody has ever logged in.
 func TestRealFirstUse(t *testing.T) {
 	d := newDesktop(t, "", true)
 	use(t, d.socket())
@@ -349,7 +348,7 @@ func TestRealFirstUse(t *testing.T) {
 	for start := time.Now(); time.Since(start) < 20*time.Second; time.Sleep(20 * time.Millisecond) {
 		_, err := (&Store{}).Get(t.Context(), refs(t, "keyring"), item)
 		if errors.Is(err, ErrNoService) {
-			continue // not yet started
+			continue // the service is not yet on the bus
 		}
 		fails(t, err, "keyring: the service has no default keyring")
 		fails(t, (&Store{}).Put(t.Context(), refs(t, "keyring")[0], item, secret), "keyring: the service has no default keyring")
@@ -370,7 +369,7 @@ func TestRealFrozenService(t *testing.T) {
 	})
 }
 
-// TestRealForeignBus: another user listens where the environment says that the bus is.
+// TestRealForeignBus: another user listens at the address of the environment.
 func TestRealForeignBus(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can be another user")
@@ -407,8 +406,8 @@ func TestRealDeadBus(t *testing.T) {
 	})
 }
 
-// TestRealBusFound is cron's case: no address, only a socket where the bus of a
-// user is.
+// TestRealBusFound: as under cron, the environment has no address, but the user's bus is at
+// its usual path.
 func TestRealBusFound(t *testing.T) {
 	run := filepath.Join("/run/user", fmt.Sprint(os.Geteuid()))
 	for _, folder := range []string{"", run} {
@@ -451,8 +450,8 @@ func TestRealNoBus(t *testing.T) {
 	})
 }
 
-// TestRealCommandDeadline waits for the deadline of a command, which no clock
-// can fake.
+// TestRealCommandDeadline takes 10 seconds: testing/synctest cannot fake the time of a
+// process.
 func TestRealCommandDeadline(t *testing.T) {
 	within(t, 12*time.Second, func() {
 		_, err := (&Store{}).Get(t.Context(), refs(t, `command:sh -c 'echo waiting >&2; sleep 100'`), item)

@@ -9,18 +9,18 @@ import (
 	"github.com/zalando/go-keyring"
 )
 
-// mayAsk says that the system may ask the person although nothing is locked:
-// the Keychain asks who may read an item.
+// mayAsk reports whether the system may ask the person although nothing is locked: the
+// Keychain of macOS asks whether sendoff may read an item.
 const mayAsk = runtime.GOOS == "darwin"
 
 func (system) Get(service, username string) (string, error) { return keyring.Get(service, username) }
 
 func (system) Delete(service, username string) error { return keyring.Delete(service, username) }
 
-// look finds nothing out: these keyrings cannot be asked without prompting.
+// look checks nothing: these keyrings would prompt the person.
 func look(context.Context, string, bool) (locked bool, err error) { return false, nil }
 
-// startService does nothing: there is no service to be started.
+// startService does nothing: here the keyring is no service that can be started.
 func startService(context.Context) error { return nil }
 
 func busError(error) error { return nil }

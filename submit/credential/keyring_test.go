@@ -13,7 +13,7 @@ import (
 	"github.com/zalando/go-keyring"
 )
 
-// ring is a keyring in memory.
+// A ring is a keyring in memory, by user name.
 type ring map[string]string
 
 func (s ring) Get(service, username string) (string, error) {
@@ -68,7 +68,7 @@ func TestKeyring(t *testing.T) {
 	}
 }
 
-// broken is a keyring whose methods all do the same.
+// A broken keyring calls the same function in all methods.
 type broken func() error
 
 func (b broken) Get(string, string) (string, error) { return "", b() }
@@ -95,7 +95,7 @@ func TestKeyringGuard(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				hang := make(chan bool)
-				defer time.Sleep(time.Hour) // lets what is late end
+				defer time.Sleep(time.Hour) // lets the late call end
 				defer close(hang)
 				store := &Store{Keyring: broken(func() error { return tt.do(hang) }), Interactive: true}
 				r := refs(t, "keyring")
@@ -117,8 +117,8 @@ func TestKeyringGuard(t *testing.T) {
 	}
 }
 
-// TestKeyringInterrupted: a caller that stops waiting is told so, and the rest
-// of the list is not tried.
+// TestKeyringInterrupted: when the caller cancels, the error says so, and no other
+// reference is tried.
 func TestKeyringInterrupted(t *testing.T) {
 	hang := make(chan bool)
 	defer close(hang)

@@ -18,7 +18,8 @@ import (
 	"sendoff/submit/status"
 )
 
-// Limits of an answer of a provider.
+// Limits of a provider's answer: time for the whole exchange, octets of the body and of the
+// header, and lifetime of a token.
 const (
 	askLimit  = 15 * time.Second
 	maxAnswer = 4 * maxSecret
@@ -26,13 +27,13 @@ const (
 	maxLife   = 24 * time.Hour
 )
 
-// tokens is what a provider gives.
+// tokens is the answer of a token endpoint.
 type tokens struct {
-	access, refresh string // no refresh token: the old one stays good
+	access, refresh string // refresh "": the old refresh token stays valid
 	life            time.Duration
 }
 
-// A refusal is what a provider says instead (RFC 6749 section 5.2).
+// A refusal is an error answer of a provider (RFC 6749 section 5.2).
 type refusal struct{ code, description string }
 
 func (r *refusal) Error() string {
@@ -47,8 +48,8 @@ func (r *refusal) Error() string {
 	return text
 }
 
-// tokens asks the token endpoint. A refusal is a login that failed; any other
-// error is one of the way to the provider.
+// tokens asks the token endpoint. A refusal is of kind AuthFailed, unless refused says
+// otherwise; any other failure is of kind Connection.
 func (g *grant) tokens(ctx context.Context, form url.Values) (t tokens, err error) {
 	if err := g.clientSecret(ctx, form); err != nil {
 		return tokens{}, err
@@ -60,8 +61,8 @@ func (g *grant) tokens(ctx context.Context, form url.Values) (t tokens, err erro
 	return t, err
 }
 
-// ask sends form to an endpoint. The error of parse is that of the answer: a refusal,
-// or what is wrong with it.
+// ask sends form to an endpoint, and calls parse with the body of the answer. parse returns
+// a refusal if the body is one, or says what is wrong with the body.
 func (g *grant) ask(ctx context.Context, endpoint string, form url.Values, parse func(body []byte) error) error {
 	code, body, err := g.post(ctx, endpoint, form)
 	if err != nil {
@@ -80,8 +81,8 @@ func (g *grant) ask(ctx context.Context, endpoint string, form url.Values, parse
 	return nil
 }
 
-// hideSent hides in text the secrets of form: some providers repeat what they were
-// sent.
+// hideSent replaces the secrets of form in text: some providers repeat in an error what
+// they were sent.
 func hideSent(text string, form url.Values) string {
 	for _, key := range []string{"refresh_token", "client_secret", "code", "device_code", "code_verifier"} {
 		for _, secret := range []string{form.Get(key), url.QueryEscape(form.Get(key))} {
@@ -93,8 +94,8 @@ func hideSent(text string, form url.Values) string {
 	return text
 }
 
-// refused returns r, the answer to form with the HTTP status code, without our secrets:
-// of kind Connection if another attempt may succeed, else AuthFailed.
+// refused returns r, the answer to form with the HTTP status code, without our secrets. Its
+// kind is Connection if another attempt may succeed, otherwise AuthFailed.
 func refused(r *refusal, code int, form url.Values) error {
 	r.code, r.description = hideSent(r.code, form), hideSent(r.description, form)
 	if r.code == "temporarily_unavailable" || r.code == "server_error" || code == http.StatusTooManyRequests || code/100 == 5 {
@@ -111,7 +112,8 @@ func hostOf(endpoint string) string {
 	return u.Host
 }
 
-// parseTokens reads the answer of a token endpoint: tokens, or a refusal.
+// parseTokens reads the answer of a token endpoint. The error is a refusal if the answer is
+// one.
 func parseTokens(body []byte) (tokens, error) {
 	var a struct {
 		Access      string          `json:"access_token"`
@@ -123,7 +125,7 @@ func parseTokens(body []byte) (tokens, error) {
 	}
 	err := json.Unmarshal(body, &a)
 	if _, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && a.Access+a.Code != "" {
-		err = nil // one of the others makes no sense, which is worth no token
+		err = nil // another field has the wrong type: that is no reason to reject the token
 	}
 	if err != nil {
 		return tokens{}, errors.New("the answer is not the expected JSON")
@@ -142,8 +144,8 @@ func parseTokens(body []byte) (tokens, error) {
 	return tokens{a.Access, a.Refresh, seconds(a.Life, unknownLife, maxLife)}, nil
 }
 
-// seconds reads a number of seconds, which some write as a string: at least 0, at most
-// most. What makes no sense is what is usual.
+// seconds reads a number of seconds, which some providers write as a string. The result is
+// at least 0 and at most most. If text is no number, the result is usual.
 func seconds(text json.RawMessage, usual, most time.Duration) time.Duration {
 	n, err := strconv.ParseFloat(strings.Trim(string(text), `"`), 64)
 	if err != nil || math.IsNaN(n) {
@@ -152,15 +154,15 @@ func seconds(text json.RawMessage, usual, most time.Duration) time.Duration {
 	return time.Duration(min(max(n, 0), most.Seconds()) * float64(time.Second))
 }
 
-// isToken reports whether s is of the characters of a token (RFC 6749 appendix
-// A) and no longer than a secret is.
+// isToken reports whether s has only the characters of a token (RFC 6749 appendix A), and
+// is no longer than maxSecret.
 func isToken(s string) bool {
 	return s != "" && len(s) <= maxSecret && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
-// post sends a form to an endpoint and returns the answer. It is not broken off
-// when ctx ends, since the answer may hold a refresh token that takes the place
-// of the one that was sent.
+// post sends a form to an endpoint, and returns the HTTP status code and the body. It
+// continues after the end of ctx, because the answer may have a refresh token that replaces
+// the one we sent.
 func (g *grant) post(ctx context.Context, endpoint string, form url.Values) (int, []byte, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askLimit)
 	defer cancel()
@@ -175,7 +177,7 @@ func (g *grant) post(ctx context.Context, endpoint string, form url.Values) (int
 	if g.Dial != nil {
 		dial, proxy = g.Dial, nil
 	}
-	// The transport itself follows no redirection.
+	// RoundTrip follows no redirection.
 	transport := &http.Transport{
 		Proxy: proxy, DialContext: dial,
 		TLSClientConfig:   &tls.Config{MinVersion: tls.VersionTLS12},
@@ -202,7 +204,8 @@ func (g *grant) post(ctx context.Context, endpoint string, form url.Values) (int
 	return response.StatusCode, body, nil
 }
 
-// unreached is why there is no answer from an endpoint.
+// unreached returns the error if there is no answer from an endpoint, without the secrets
+// of form.
 func unreached(ctx context.Context, endpoint string, form url.Values, err error) error {
 	text := fmt.Sprintf("no answer within %v", askLimit)
 	if ctx.Err() == nil {
@@ -211,7 +214,7 @@ func unreached(ctx context.Context, endpoint string, form url.Values, err error)
 	return status.Connection.Errorf("%s: %s", hostOf(endpoint), text)
 }
 
-// A proxyRefusal is what a proxy says that does not lead to the provider.
+// A proxyRefusal is the error if a proxy does not connect us to the provider.
 type proxyRefusal struct {
 	proxy string
 	code  int
@@ -221,8 +224,8 @@ func (r *proxyRefusal) Error() string {
 	return fmt.Sprintf("the proxy %s answers with HTTP status %d", r.proxy, r.code)
 }
 
-// wayError returns the words of an error of the network or of TLS. Those of
-// HTTP's may be the provider's, which may be what it was sent.
+// wayError returns the text of an error of the network or of TLS. It does not return the
+// text of an HTTP error, which may quote the provider's answer, and with it what we sent.
 func wayError(err error) string {
 	if r, ok := errors.AsType[*proxyRefusal](err); ok {
 		return r.Error()

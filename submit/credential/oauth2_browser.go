@@ -25,9 +25,8 @@ import (
 	"sendoff/submit/process"
 )
 
-// opener returns a function that opens an address in the person's browser, or
-// nil if there is none. What a text browser would do to the terminal is
-// nobody's wish, so there has to be a display.
+// opener returns a function that opens an address in the person's browser; nil: there is
+// none. It requires a display: a text browser would take over the terminal.
 func opener() func(address string) error {
 	command, display := "xdg-open", os.Getenv("DISPLAY") != "" || os.Getenv("WAYLAND_DISPLAY") != ""
 	switch runtime.GOOS {
@@ -51,7 +50,7 @@ func opener() func(address string) error {
 	return nil
 }
 
-// openWith starts a browser, which outlives us.
+// openWith starts a browser, which continues to run after the end of this process.
 func openWith(path string, args []string, address string) error {
 	if !strings.Contains(strings.Join(args, " "), "%s") {
 		args = append(args, "%s")
@@ -70,37 +69,38 @@ func openWith(path string, args []string, address string) error {
 
 // Limits of the listener.
 const (
-	visitLimit = 3 * time.Second // a browser asks as soon as it is connected
-	maxVisit   = 32 << 10
-	maxVisits  = 16                    // at once
-	acceptWait = 50 * time.Millisecond // after an error
+	requestLimit = 3 * time.Second       // a browser sends its request as soon as it is connected
+	maxRequest   = 32 << 10              // octets of a request
+	maxRequests  = 16                    // requests at the same time
+	acceptWait   = 50 * time.Millisecond // pause after an error of Accept
 )
 
-// A loopback waits on this machine for the browser to come back (RFC 8252
-// section 7.3), once. It also sends the browser off, once: all users of the machine
-// can read the arguments of a browser, and whoever has the request could answer it
-// with a code of their own.
+// A loopback is an HTTP server on this machine that waits for the browser to bring the
+// answer (RFC 8252 section 7.3), once. It also redirects the browser to the provider's
+// page, once. The browser does not get the address of that page as its argument: all users
+// of the machine can read arguments, and whoever has the address could answer it with their
+// own code.
 //
-//	argument     file:///run/user/1000/sendoff/login-1.html, which only the user can read
-//	the file     leads to the start, http://127.0.0.1:PORT/RANDOM
-//	the start    leads its first visitor to the provider's page; a second one ends the flow
+//	argument   file:///run/user/1000/sendoff/login-1.html, which only the user can read
+//	the file   points to startPath, http://127.0.0.1:PORT/RANDOM
+//	startPath  redirects the first visitor to the provider's page; a second visitor ends the flow
 type loopback struct {
 	url       string
 	listeners []net.Listener
-	path      string // where the answer comes
-	page      string // the address of the request; "": there is nowhere to send to
-	start     string // the path that leads there
-	started   atomic.Bool
+	path      string      // the path of redirect_uri, where the browser brings the answer
+	page      string      // the address of the provider's page; "": this server does not redirect
+	startPath string      // the path that redirects to page
+	started   atomic.Bool // startPath has been visited
 }
 
-// open opens a file in the browser that leads to the start. done removes the file.
+// open opens a file in the browser that points to start. done removes the file.
 func (l *loopback) open(browser func(address string) error) (done func(), err error) {
 	f, err := os.CreateTemp(privateFolder(), "login-*.html") // 0600
 	if err != nil {
 		return nil, err
 	}
 	done = func() { os.Remove(f.Name()) }
-	start := "http://" + l.listeners[0].Addr().String() + l.start
+	start := "http://" + l.listeners[0].Addr().String() + l.startPath
 	const page = `<!DOCTYPE html><meta charset="utf-8"><meta http-equiv="refresh" content="0; url=%s"><a href="%[1]s">Go to the provider</a>`
 	_, err = fmt.Fprintf(f, page+"\n", start)
 	address := url.URL{Scheme: "file", Path: "/" + strings.TrimPrefix(filepath.ToSlash(f.Name()), "/")}
@@ -113,21 +113,22 @@ func (l *loopback) open(browser func(address string) error) (done func(), err er
 	return done, err
 }
 
-// listenLoopback listens for back on one port of both loopback addresses: which of
-// them localhost is, the browser decides. Where back has no port, it is any.
+// listenLoopback listens for the redirection to back, on the same port of 127.0.0.1 and
+// ::1, because the browser decides which of them localhost is. If back has no port, the
+// system chooses one.
 func listenLoopback(back *url.URL) (*loopback, error) {
 	for n := 1; ; n++ {
-		four, err := net.Listen("tcp", "127.0.0.1:"+cmp.Or(back.Port(), "0"))
+		ipv4, err := net.Listen("tcp", "127.0.0.1:"+cmp.Or(back.Port(), "0"))
 		if err != nil {
 			return nil, fmt.Errorf("waiting for the browser: %w", err)
 		}
-		port := four.Addr().(*net.TCPAddr).Port
-		here := *back
-		here.Host = net.JoinHostPort(back.Hostname(), strconv.Itoa(port))
-		l := &loopback{url: here.String(), path: cmp.Or(back.Path, "/"), listeners: []net.Listener{four}, start: "/" + rand.Text()}
-		six, err := net.Listen("tcp", fmt.Sprintf("[::1]:%d", port))
+		port := ipv4.Addr().(*net.TCPAddr).Port
+		redirect := *back
+		redirect.Host = net.JoinHostPort(back.Hostname(), strconv.Itoa(port))
+		l := &loopback{url: redirect.String(), path: cmp.Or(back.Path, "/"), listeners: []net.Listener{ipv4}, startPath: "/" + rand.Text()}
+		ipv6, err := net.Listen("tcp", fmt.Sprintf("[::1]:%d", port))
 		if err == nil {
-			l.listeners = append(l.listeners, six)
+			l.listeners = append(l.listeners, ipv6)
 			return l, nil
 		}
 		if !errors.Is(err, syscall.EADDRINUSE) { // there is no IPv6
@@ -146,19 +147,19 @@ func (l *loopback) Close() {
 	}
 }
 
-// await returns the code that the browser brings.
+// await waits for the answer to r, and returns its code.
 func (l *loopback) await(ctx context.Context, r request) (string, error) {
 	type answer struct {
 		code string
 		err  error
 	}
 	first := make(chan answer, 1)
-	visits := make(chan struct{}, maxVisits)
+	slots := make(chan struct{}, maxRequests)
 	for _, listener := range l.listeners {
-		go accept(listener, visits, func(conn net.Conn) {
+		go accept(listener, slots, func(conn net.Conn) {
 			code, err := l.receive(conn, r)
 			if errors.Is(err, errOther) {
-				return // somebody else
+				return // a request of another program, or the redirection to page
 			}
 			select {
 			case first <- answer{code, err}:
@@ -174,43 +175,43 @@ func (l *loopback) await(ctx context.Context, r request) (string, error) {
 	}
 }
 
-// accept has visit see each connection to l until l is closed, as many at once
-// as visits holds.
-func accept(l net.Listener, visits chan struct{}, visit func(net.Conn)) {
+// accept calls serve in a goroutine for each connection to l until l is closed. The
+// capacity of slots limits how many run at the same time.
+func accept(l net.Listener, slots chan struct{}, serve func(net.Conn)) {
 	for {
 		conn, err := l.Accept()
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
 		if err != nil {
-			time.Sleep(acceptWait) // out of descriptors, perhaps
+			time.Sleep(acceptWait) // perhaps the process has no free descriptor
 			continue
 		}
-		visits <- struct{}{}
+		slots <- struct{}{}
 		go func() {
-			defer func() { <-visits }()
+			defer func() { <-slots }()
 			defer conn.Close()
-			visit(conn)
+			serve(conn)
 		}()
 	}
 }
 
-// errTwice is the error of a second visitor of the start.
+// errTwice is the error if startPath is visited a second time.
 var errTwice = errors.New("the page in the browser was opened twice, perhaps by somebody else; nothing was stored. Log in again, or with --flow paste")
 
-// receive reads one request of a browser, and answers it. What is not the
-// answer to r is errOther.
+// receive reads a browser's request, responds, and returns the code. For any request but
+// the answer to r, the error is errOther.
 func (l *loopback) receive(conn net.Conn, r request) (string, error) {
-	conn.SetDeadline(time.Now().Add(visitLimit))
-	visit, err := http.ReadRequest(bufio.NewReader(io.LimitReader(conn, maxVisit)))
+	conn.SetDeadline(time.Now().Add(requestLimit))
+	req, err := http.ReadRequest(bufio.NewReader(io.LimitReader(conn, maxRequest)))
 	if err != nil {
 		return "", errOther
 	}
-	if l.page != "" && visit.Method == http.MethodGet && same(visit.URL.Path, l.start) {
-		return "", l.sendOff(conn)
+	if l.page != "" && req.Method == http.MethodGet && same(req.URL.Path, l.startPath) {
+		return "", l.redirect(conn)
 	}
-	q, err := url.ParseQuery(visit.URL.RawQuery)
-	if err != nil || visit.Method != http.MethodGet || visit.URL.Path != l.path || !same(q.Get("state"), r.state) {
+	q, err := url.ParseQuery(req.URL.RawQuery)
+	if err != nil || req.Method != http.MethodGet || req.URL.Path != l.path || !same(q.Get("state"), r.state) {
 		respond(conn, "404 Not Found", "This is not what sendoff waits for.")
 		return "", errOther
 	}
@@ -223,11 +224,12 @@ func (l *loopback) receive(conn net.Conn, r request) (string, error) {
 	return code, nil
 }
 
-// same compares secrets.
+// same compares two secrets in constant time.
 func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
 
-// sendOff sends a browser to the provider's page, unless one has been.
-func (l *loopback) sendOff(conn net.Conn) error {
+// redirect redirects the browser to the provider's page; the second time it returns
+// errTwice.
+func (l *loopback) redirect(conn net.Conn) error {
 	if l.started.Swap(true) {
 		respond(conn, "410 Gone", "This address was opened before. sendoff has stopped, and says why.")
 		return errTwice

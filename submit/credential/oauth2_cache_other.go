@@ -2,5 +2,5 @@
 
 package credential
 
-// privateFolder returns "": the system has no such folder.
+// privateFolder returns "": the system has no runtime folder.
 func privateFolder() string { return "" }

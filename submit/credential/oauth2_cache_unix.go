@@ -10,8 +10,9 @@ import (
 	"syscall"
 )
 
-// privateFolder returns the path of our folder in the runtime folder of the user,
-// which is in memory and gone when the user is; "" if there is none.
+// privateFolder returns the path of our folder in the user's runtime folder, which is in
+// memory and is removed when the user has logged out. "": there is none, or others could
+// look into it.
 func privateFolder() string {
 	folder := usersFolder()
 	if !isOurs(folder) {
@@ -24,8 +25,9 @@ func privateFolder() string {
 	return folder
 }
 
-// usersFolder returns the path of the user's runtime folder. cron does not name
-// it, su and sudo name another's, and yet it is usually there.
+// usersFolder returns the path of the user's runtime folder. XDG_RUNTIME_DIR may be missing
+// (cron) or name another user's folder (su, sudo): then it is /run/user/UID, which usually
+// exists.
 func usersFolder() string {
 	folder := os.Getenv("XDG_RUNTIME_DIR")
 	info, err := os.Stat(folder)
@@ -40,8 +42,8 @@ func isUsers(info os.FileInfo) bool {
 	return ok && int(st.Uid) == os.Geteuid()
 }
 
-// isOurs reports whether a path is a folder, and no link, that nobody else can
-// look into.
+// isOurs reports whether folder is a folder, not a link, that belongs to this user and that
+// nobody else can look into.
 func isOurs(folder string) bool {
 	info, err := os.Lstat(folder)
 	return err == nil && info.IsDir() && info.Mode().Perm() == 0o700 && isUsers(info)

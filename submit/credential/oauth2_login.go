@@ -17,23 +17,23 @@ import (
 	"sendoff/submit/status"
 )
 
-// A Person is whoever has to consent that we send mail in their name.
+// A Person is the user who has to consent that sendoff sends mail in their name.
 type Person struct {
-	Flow  string                              // a row of flows; "" is the one that suits
-	There bool                                // at a terminal: asked again after a slip
-	Say   func(line string)                   // tells what to do
-	Ask   func(prompt string) (string, error) // returns a line
+	Flow  string                              // the name of a flow; "": the first flow that suits
+	There bool                                // at a terminal: asks again after a mistake
+	Say   func(line string)                   // shows the person what to do
+	Ask   func(prompt string) (string, error) // returns a line that the person has typed
 }
 
-// A flow is a way to a person's consent.
+// A flow is a way to get a person's consent.
 type flow struct {
 	name string
-	// suits says whether the person can take this way without being asked.
+	// suits reports whether the flow can be used if the person has not chosen one.
 	suits func(*grant) bool
 	run   func(*grant, context.Context, Person) (tokens, error)
 }
 
-// flows is every way, the most comfortable first. To add one: a row, its function,
+// flows has all flows, the most comfortable first. To add a flow, add a row, its function,
 // and an item in sendoff-oauth(7).
 var flows = [...]flow{
 	{"browser", func(g *grant) bool {
@@ -44,7 +44,7 @@ var flows = [...]flow{
 	{"paste", func(g *grant) bool { return g.AuthURL.URL != "" }, (*grant).byPaste},
 }
 
-// Flows returns the names of the ways to a person's consent.
+// Flows returns the names of the flows.
 func Flows() []string {
 	var names []string
 	for _, f := range flows {
@@ -53,12 +53,12 @@ func Flows() []string {
 	return names
 }
 
-// consentLimit is how long a person may take.
+// consentLimit is how long a person may take to consent.
 const consentLimit = 15 * time.Minute
 
-// Authorise asks a person for consent, and keeps the refresh token that comes
-// of it. When it returns nil, a later Get of r returns access tokens. The client
-// credentials grant asks nobody, but the provider whether it knows us.
+// Authorise asks a person for consent, and stores the refresh token. After it has returned
+// nil, Get of r returns access tokens. With the client credentials grant it asks no person;
+// it gets an access token to prove that the provider accepts the client.
 func (s *Store) Authorise(ctx context.Context, r Ref, item Item, who Person) error {
 	p := place{s, r, item}
 	return status.Credential.Wrap(p.named(p.authorise(ctx, who)))
@@ -78,7 +78,7 @@ func (p place) authorise(ctx context.Context, who Person) error {
 		_, err = g.refresh(ctx)
 		return err
 	}
-	// What cannot be had or used is found before the person has done all this.
+	// Find what is missing or cannot be used before the person does the work.
 	if err := g.clientSecret(ctx, url.Values{}); err != nil {
 		return err
 	}
@@ -109,7 +109,7 @@ func (p place) authorise(ctx context.Context, who Person) error {
 	return g.keep(ctx, t, "")
 }
 
-// flow returns the way that is asked for, or the first that suits.
+// flow returns the flow with this name; for "", the first flow that suits.
 func (g *grant) flow(name string) (flow, error) {
 	for _, f := range flows {
 		if name == f.name || name == "" && f.suits(g) {
@@ -119,19 +119,19 @@ func (g *grant) flow(name string) (flow, error) {
 	return flow{}, status.Usage.Errorf("unknown flow %q; known flows: %s", name, strings.Join(Flows(), ", "))
 }
 
-// A request is one that a person consents to on the provider's page (RFC 6749
-// section 4.1, with PKCE, RFC 7636).
+// A request is an authorization request, to which the person consents on the provider's
+// page (RFC 6749 section 4.1, with PKCE, RFC 7636).
 type request struct {
 	redirect string // where the provider sends the browser
-	state    string // returns there: the answer is to this request
-	verifier string // goes with the code: whoever steals that cannot use it
+	state    string // comes back with the answer: proves that the answer is to this request
+	verifier string // is sent with the code: without it a stolen code is useless
 }
 
 func newRequest(redirect string) request {
 	return request{redirect, rand.Text(), rand.Text() + rand.Text()}
 }
 
-// address returns the address of the page.
+// address returns the address of the provider's page for r.
 func (r request) address(g *grant) (string, error) {
 	if g.AuthURL.URL == "" {
 		return "", status.Config.Errorf("the provider has no auth-url; try --flow device")
@@ -153,11 +153,11 @@ func (r request) address(g *grant) (string, error) {
 	return u.String(), nil
 }
 
-// errOther is the error of an answer to another request than ours.
+// errOther is the error of an answer that does not belong to our request.
 var errOther = errors.New("the address belongs to another request: its state differs")
 
-// code returns what the provider has put into the address that it sent the
-// browser to.
+// code returns the code from q, the query of the address to which the provider has
+// redirected the browser.
 func (r request) code(q url.Values) (string, error) {
 	switch {
 	case q.Get("state") != r.state:
@@ -170,15 +170,15 @@ func (r request) code(q url.Values) (string, error) {
 	return q.Get("code"), nil
 }
 
-// exchange gets tokens for the code.
+// exchange gets tokens for a code.
 func (r request) exchange(ctx context.Context, g *grant, code string) (tokens, error) {
 	return g.tokens(ctx, url.Values{
 		"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {r.redirect}, "code_verifier": {r.verifier},
 	})
 }
 
-// redirection reads the address on this machine to which a provider sends the
-// browser.
+// redirection returns the address on this machine to which the provider redirects the
+// browser. address is redirect-url; "" stands for http://localhost.
 func redirection(address string) (*url.URL, error) {
 	u, err := url.Parse(cmp.Or(address, "http://localhost"))
 	if err == nil && u.Scheme == "http" {
@@ -189,7 +189,8 @@ func redirection(address string) (*url.URL, error) {
 	return nil, status.Config.Errorf("redirect-url is not on this machine; try --flow paste")
 }
 
-// byBrowser waits for the browser of this machine to come back from the page.
+// byBrowser opens the provider's page in a browser, and waits until it is redirected to
+// this machine.
 func (g *grant) byBrowser(ctx context.Context, who Person) (tokens, error) {
 	back, err := redirection(g.RedirectURL.URL)
 	if err != nil {
@@ -221,8 +222,8 @@ func (g *grant) byBrowser(ctx context.Context, who Person) (tokens, error) {
 	return r.exchange(ctx, g, code)
 }
 
-// byPaste lets the person carry the answer here from the browser of another
-// machine. Nobody listens there at the address that it is sent to.
+// byPaste asks the person to paste the address to which the browser was redirected. The
+// browser may run on another machine, where nobody listens at that address.
 func (g *grant) byPaste(ctx context.Context, who Person) (tokens, error) {
 	r := newRequest(cmp.Or(g.RedirectURL.URL, "http://localhost"))
 	address, err := r.address(g)
@@ -247,13 +248,13 @@ func (g *grant) byPaste(ctx context.Context, who Person) (tokens, error) {
 	}
 }
 
-// tries is how often a person may paste something else.
+// tries is how often a person may paste an address.
 const tries = 3
 
-// errCut is the error of an address that lacks its end.
+// errCut is the error of an address whose end is missing.
 var errCut = errors.New("the address is cut off: its end is missing; copy all of it")
 
-// pasted is code for an address as a person has pasted it.
+// pasted returns the code of an address that a person has pasted.
 func (r request) pasted(line string) (string, error) {
 	line = strings.Trim(line, " \t\"'`<>“”‘’")
 	u, err := url.Parse(line)
@@ -264,7 +265,7 @@ func (r request) pasted(line string) (string, error) {
 	if state := q.Get("state"); len(state) < len(r.state) && strings.HasPrefix(r.state, state) {
 		switch {
 		case q.Get("error") != "":
-			q.Set("state", r.state) // nobody gains anything by that
+			q.Set("state", r.state) // a refusal counts even if the state is cut off: nobody could gain by forging it
 		case q.Has("code") || q.Has("state"):
 			return "", errCut
 		}
@@ -300,8 +301,8 @@ func parseDevice(body []byte) (*device, error) {
 	return d, nil
 }
 
-// byDevice lets the person enter a code in the browser of any device, and asks
-// until that is done (RFC 8628).
+// byDevice shows a code that the person enters in a browser on any device, and asks the
+// provider until that is done (RFC 8628).
 func (g *grant) byDevice(ctx context.Context, who Person) (tokens, error) {
 	if g.DeviceURL.URL == "" {
 		return tokens{}, status.Config.Errorf("the provider has no device-url; try --flow paste")
@@ -319,16 +320,15 @@ func (g *grant) byDevice(ctx context.Context, who Person) (tokens, error) {
 	return g.poll(ctx, d)
 }
 
-// minInterval is the shortest wait between two questions, whatever the provider
-// says.
+// minInterval is the shortest pause between two requests, even if the provider wants a
+// shorter one.
 const minInterval = time.Second
 
-// slower is what a provider that says slow_down adds to the wait between two
-// questions.
+// slower is added to the pause when the provider answers slow_down (RFC 8628 section 3.5).
 const slower = 5 * time.Second
 
-// poll asks for the tokens until the person has decided, or the code is too
-// old.
+// poll asks the provider for the tokens until the person has consented or refused, or the
+// code has expired.
 func (g *grant) poll(ctx context.Context, d *device) (tokens, error) {
 	life := cmp.Or(seconds(d.Life, 0, consentLimit), consentLimit)
 	ctx, cancel := context.WithTimeoutCause(ctx, life, fmt.Errorf("the code was not entered within %v", life))
@@ -351,7 +351,7 @@ func (g *grant) poll(ctx context.Context, d *device) (tokens, error) {
 		case refused && r.code == "slow_down":
 			wait += slower
 		case !refused && status.KindOf(err) == status.Connection && ctx.Err() == nil:
-			wait *= 2 // section 3.5
+			wait *= 2 // RFC 8628 section 3.5: wait longer after each connection timeout
 		default:
 			return tokens{}, err
 		}

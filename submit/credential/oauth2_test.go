@@ -29,15 +29,15 @@ import (
 	"sendoff/submit/status"
 )
 
-// A tokenStore is a Store whose provider is at the other end of a pipe, so that
-// time can be faked, and whose keyring is a map.
+// A tokenStore is a Store with a keyring in memory, and with a provider at the other end of
+// a pipe, so that testing/synctest can fake the time.
 type tokenStore struct {
 	Store
 	t        *testing.T
 	provider *oauth2test.Provider
 	ring     ring
 	state    *state.Folder
-	down     atomic.Bool // the provider is not reached
+	down     atomic.Bool // the provider cannot be reached
 	settings Provider
 	refused  Secret
 }
@@ -78,7 +78,7 @@ func newTokenStore(t *testing.T) *tokenStore {
 	return s
 }
 
-// test runs do in a bubble of faked time, where there is no runtime folder.
+// test runs do with faked time and without a runtime folder.
 func (s *tokenStore) test(do func(t *testing.T)) {
 	s.t.Setenv("XDG_RUNTIME_DIR", "/nonexistent")
 	synctest.Test(s.t, func(t *testing.T) {
@@ -94,7 +94,7 @@ func (s *tokenStore) item() Item {
 	return Item{User: "ann@example.org", Host: "smtp.example.org", OAuth2: o}
 }
 
-// cached returns the access tokens that are kept, by the names of their files.
+// cached returns the access tokens in the cache, by the names of their files.
 func (s *tokenStore) cached() map[string][]byte {
 	tokens := make(map[string][]byte)
 	for _, name := range s.state.List() {
@@ -105,7 +105,7 @@ func (s *tokenStore) cached() map[string][]byte {
 	return tokens
 }
 
-// cache keeps access tokens, and no others.
+// cache sets the access tokens in the cache, and removes all others.
 func (s *tokenStore) cache(tokens map[string][]byte) {
 	s.t.Helper()
 	for name := range s.cached() {
@@ -120,7 +120,7 @@ func (s *tokenStore) cache(tokens map[string][]byte) {
 	}
 }
 
-// lock takes the lock as another process does.
+// lock takes the lock, as another process would.
 func (s *tokenStore) lock() (release func()) {
 	s.t.Helper()
 	g, err := place{&s.Store, refs(s.t, "oauth2:test")[0], s.item()}.grant()
@@ -151,7 +151,7 @@ func TestOAuth2Expiry(t *testing.T) {
 	for _, tt := range []struct{ life, good time.Duration }{
 		{time.Hour, 59 * time.Minute},
 		{100 * time.Second, 90 * time.Second},
-		{0, 270 * time.Second}, // the provider does not say
+		{0, 270 * time.Second}, // the provider does not say a lifetime
 	} {
 		s := newTokenStore(t)
 		s.test(func(t *testing.T) {
@@ -173,8 +173,8 @@ func TestOAuth2Expiry(t *testing.T) {
 	}
 }
 
-// TestOAuth2Refused: the cache does not give a token that was refused, but one
-// that somebody else has got since.
+// TestOAuth2Refused: a token that the server has refused is not used again, but a newer one
+// that another process has stored is used.
 func TestOAuth2Refused(t *testing.T) {
 	s := newTokenStore(t)
 	s.test(func(t *testing.T) {
@@ -190,8 +190,8 @@ func TestOAuth2Refused(t *testing.T) {
 	})
 }
 
-// TestOAuth2Lock: whoever finds the lock taken waits for the other's token, for
-// a while.
+// TestOAuth2Lock: a process that finds the lock held waits, at most lockLimit, for the
+// token of the other process.
 func TestOAuth2Lock(t *testing.T) {
 	s := newTokenStore(t)
 	s.test(func(t *testing.T) {
@@ -214,13 +214,13 @@ func TestOAuth2Lock(t *testing.T) {
 	})
 }
 
-// tooSmall is a keyring that takes nothing new.
+// tooSmall is a keyring in which no new secret can be stored.
 type tooSmall struct{ ring }
 
 func (tooSmall) Set(string, string, string) error { return ErrTooBig }
 
-// TestOAuth2Rotation: a new refresh token is kept before anything else; where
-// that cannot be done, nothing is used.
+// TestOAuth2Rotation: a new refresh token is stored before the access token is used. If it
+// cannot be stored, no token is used.
 func TestOAuth2Rotation(t *testing.T) {
 	s := newTokenStore(t)
 	s.test(func(t *testing.T) {
@@ -249,8 +249,8 @@ func TestOAuth2Rotation(t *testing.T) {
 	})
 }
 
-// TestOAuth2Forgotten: a logout waits for whoever is getting tokens, and leaves
-// nothing of theirs, in either folder.
+// TestOAuth2Forgotten: Delete waits for a process that is getting tokens, and then removes
+// its tokens from both folders.
 func TestOAuth2Forgotten(t *testing.T) {
 	s := newTokenStore(t)
 	s.test(func(t *testing.T) {
@@ -280,8 +280,8 @@ func TestOAuth2Forgotten(t *testing.T) {
 	})
 }
 
-// TestOAuth2Faster: whoever has no lock in common with another, which has made
-// the refresh token good no more, goes on with the other's.
+// TestOAuth2Faster: a process that does not share our lock has used our refresh token, so
+// that it is invalid. We continue with the refresh token that this process has stored.
 func TestOAuth2Faster(t *testing.T) {
 	s := newTokenStore(t)
 	s.test(func(t *testing.T) {
@@ -305,8 +305,8 @@ func TestOAuth2Faster(t *testing.T) {
 	})
 }
 
-// TestOAuth2Interrupted: a signal leaves the provider its time to answer, as the
-// answer may be a new refresh token, but nobody waits for a lock.
+// TestOAuth2Interrupted: after a signal we still wait for the provider's answer, which may
+// have a new refresh token, but not for the lock.
 func TestOAuth2Interrupted(t *testing.T) {
 	for _, tt := range []struct {
 		answers time.Duration
@@ -341,13 +341,13 @@ func TestOAuth2Interrupted(t *testing.T) {
 			if err := get(); !errors.As(err, new(process.Stopped)) || time.Since(begin) > time.Second {
 				t.Errorf("%v after %v", err, time.Since(begin))
 			}
-			time.Sleep(tt.answers) // the provider ends as well
+			time.Sleep(tt.answers) // let the provider's goroutine end as well
 		})
 	}
 }
 
-// TestOAuth2Device waits between two questions as the provider says, and no
-// longer than the code lives.
+// TestOAuth2Device: byDevice makes the pause that the provider wants, and stops when the
+// code has expired.
 func TestOAuth2Device(t *testing.T) {
 	const grant = "urn:ietf:params:oauth:grant-type:device_code"
 	tests := []struct {
@@ -401,11 +401,10 @@ func TestOAuth2Device(t *testing.T) {
 	}
 }
 
-// Interval is the provider's.
 const Interval = oauth2test.Interval
 
-// TestOAuth2Paste asks a person at a terminal again who has pasted what cannot be
-// the answer, but not for ever, and not one who has said no.
+// TestOAuth2Paste: a person at a terminal who pastes a wrong address is asked again, at
+// most tries times, and never after a refusal.
 func TestOAuth2Paste(t *testing.T) {
 	const right, quoted, cut = "right", "quoted", "http://localhost/?code=abc&state=CUT"
 	const no = "http://localhost/?state=STATE&error=access_denied"
@@ -459,8 +458,8 @@ func TestOAuth2Paste(t *testing.T) {
 	}
 }
 
-// TestOAuth2Proxy: the account's proxy goes before the environment's, and there is no
-// way past it.
+// TestOAuth2Proxy: requests go through the account's proxy, not through that of the
+// environment, and never directly.
 func TestOAuth2Proxy(t *testing.T) {
 	t.Setenv("HTTPS_PROXY", "http://127.0.0.1:1")
 	s := newTokenStore(t)
@@ -477,8 +476,8 @@ func TestOAuth2Proxy(t *testing.T) {
 	})
 }
 
-// TestOAuth2Place: a place that cannot be used is found before a person has
-// done anything.
+// TestOAuth2Place: if the refresh token cannot be stored, the person is not asked for
+// consent.
 func TestOAuth2Place(t *testing.T) {
 	s := newTokenStore(t)
 	s.test(func(t *testing.T) {
@@ -486,13 +485,13 @@ func TestOAuth2Place(t *testing.T) {
 		who := Person{Flow: "device", Say: func(line string) { t.Errorf("said: %s", line) }}
 		err := s.Authorise(t.Context(), refs(t, "oauth2:test")[0], s.item(), who)
 		fails(t, err, "oauth2:test: keyring: locked")
-		// Where only what is stored is wanted, there is no token.
+		// Without Item.OAuth2 there is no access token.
 		_, err = s.Get(t.Context(), refs(t, "oauth2:test"), item)
 		fails(t, err, "oauth2:test: access tokens require an account in the configuration")
 	})
 }
 
-// TestOAuth2Interval: a provider cannot have us ask without a pause.
+// TestOAuth2Interval: there is a pause between requests, even if the provider wants none.
 func TestOAuth2Interval(t *testing.T) {
 	for _, tt := range []struct {
 		said string
@@ -505,7 +504,7 @@ func TestOAuth2Interval(t *testing.T) {
 				t.Fatal(err)
 			}
 			begin := time.Now()
-			g.poll(t.Context(), &device{Code: "none", Interval: json.RawMessage(tt.said)}) // which is refused at once
+			g.poll(t.Context(), &device{Code: "none", Interval: json.RawMessage(tt.said)}) // the provider refuses the code at the first request
 			if took := time.Since(begin); took != tt.wait {
 				t.Errorf("interval %s: asked after %v, want %v", tt.said, took, tt.wait)
 			}
@@ -513,10 +512,10 @@ func TestOAuth2Interval(t *testing.T) {
 	}
 }
 
-// A knocking is a listener with troubles and many visitors.
+// A knocking is a net.Listener whose Accept first fails, and then returns many connections.
 type knocking struct {
 	visitors chan net.Conn
-	troubles atomic.Int32 // so many errors first
+	troubles atomic.Int32 // the number of errors before the first connection
 	closed   chan struct{}
 }
 
@@ -535,8 +534,8 @@ func (k *knocking) Accept() (net.Conn, error) {
 func (k *knocking) Close() error   { close(k.closed); return nil }
 func (k *knocking) Addr() net.Addr { return nil }
 
-// TestRedirection: where the provider sends the browser may be told, and if that is
-// here, it is waited for there.
+// TestRedirection: redirect-url sets where the provider redirects the browser. byBrowser
+// waits there if that address is on this machine.
 func TestRedirection(t *testing.T) {
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -571,8 +570,9 @@ func TestRedirection(t *testing.T) {
 	}
 }
 
-// TestLoopback: the browser is heard although accepting fails for a while, and
-// although many say nothing, of whom only so many are listened to at once.
+// TestLoopback: the browser's answer is received although Accept fails at first, and
+// although many other connections are silent, of which only maxRequests are served at the
+// same time.
 func TestLoopback(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := &knocking{visitors: make(chan net.Conn), closed: make(chan struct{})}
@@ -582,7 +582,7 @@ func TestLoopback(t *testing.T) {
 		begin := time.Now()
 		var silent atomic.Int32
 		go func() {
-			for range 2 * maxVisits {
+			for range 2 * maxRequests {
 				here, there := net.Pipe()
 				t.Cleanup(func() { here.Close() })
 				k.visitors <- there
@@ -594,13 +594,13 @@ func TestLoopback(t *testing.T) {
 			io.Copy(io.Discard, here)
 		}()
 		go func() {
-			time.Sleep(visitLimit / 2)
-			if n := silent.Load(); n > maxVisits+1 { // one waits for its turn
+			time.Sleep(requestLimit / 2)
+			if n := silent.Load(); n > maxRequests+1 { // one more waits for a free slot
 				t.Errorf("%d are listened to at once", n)
 			}
 		}()
 		code, err := l.await(t.Context(), r)
-		if took := time.Since(begin); code != "c" || err != nil || took != 3*acceptWait+2*visitLimit {
+		if took := time.Since(begin); code != "c" || err != nil || took != 3*acceptWait+2*requestLimit {
 			t.Errorf("%q, %v after %v", code, err, took)
 		}
 		l.Close()
@@ -650,8 +650,8 @@ func TestParseTokens(t *testing.T) {
 	}
 }
 
-// FuzzParseTokens: whatever a provider says, what is taken can be stored as a
-// secret and sent as a token, and no error is more than a line.
+// FuzzParseTokens: every token that parseTokens returns can be stored as a secret and sent
+// as a token; every error is a single line.
 func FuzzParseTokens(f *testing.F) {
 	for _, s := range []string{
 		`{"access_token":"a","token_type":"bearer","expires_in":3600,"refresh_token":"r"}`,
@@ -682,7 +682,7 @@ func FuzzParseTokens(f *testing.F) {
 	})
 }
 
-// TestHush: a provider that repeats what it was sent gives nothing away.
+// TestHush: no secret is shown if a provider repeats what it was sent.
 func TestHush(t *testing.T) {
 	form := map[string][]string{"refresh_token": {"r/t+1"}, "client_secret": {"s3kr1t"}, "client_id": {"client"}}
 	err := refused(&refusal{"invalid_request", "client sent r/t+1 (r%2Ft%2B1) and s3kr1t"}, 400, form)

@@ -46,7 +46,7 @@ func TestNewSecret(t *testing.T) {
 	long := strings.Repeat("x", maxSecret)
 	tests := []struct {
 		in, want string
-		unusable bool // else, with want empty, just absent
+		unusable bool // false and want "": the secret is absent
 	}{
 		{"pw", "pw", false},
 		{"pw\n", "pw", false},

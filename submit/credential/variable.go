@@ -7,12 +7,12 @@ import (
 	"sendoff/submit/process"
 )
 
-// ErrNoVariable is the error of a process that was started without the variable of
-// a source: another one may have it, so the account is not at fault.
+// ErrNoVariable is the error if the environment of this process has no such variable. The
+// account may still be correct: another process may have the variable.
 var ErrNoVariable = errors.New("this process has no such variable")
 
-// Hide takes the variables of these sources out of the environment, so that no
-// program gets them that is started later.
+// Hide removes the variables of these sources from the environment, so that programs that
+// we start later do not inherit them.
 func Hide(refs ...Ref) {
 	for _, r := range refs {
 		if r.IsVariable() {

@@ -1,14 +1,14 @@
-// Package oauth2test is a provider of access tokens for tests: an
-// authorization server (RFC 6749) with PKCE (RFC 7636), codes for devices
-// (RFC 8628), refresh tokens that are good once, and introspection (RFC 7662).
+// Package oauth2test is a provider of access tokens for tests: an authorization server
+// (RFC 6749) with PKCE (RFC 7636), the device flow (RFC 8628), refresh tokens that can be
+// used once, and introspection (RFC 7662).
 //
 //	GET  /authorize      consents at once, in the name of login_hint, and redirects
-//	POST /device         a code that Enter takes
-//	POST /token          every grant
-//	     /introspect     what a mail server asks about a token
+//	POST /device         returns a device code, to which Enter consents
+//	POST /token          supports every grant
+//	     /introspect     tells a mail server whose token it has received
 //
-// It takes nothing that the RFCs forbid: a code is good once, and for the
-// verifier and the redirection that it was asked for with.
+// It accepts nothing that the RFCs forbid: a code is valid once, and only with the verifier
+// and the redirection of its request.
 //
 // Errors: none; Trouble lists what a client did wrong.
 package oauth2test
@@ -28,31 +28,30 @@ import (
 	"time"
 )
 
-// What the code of a device is good for, and how long it has to wait between
-// two questions.
+// CodeLife is the lifetime of a device code, and Interval the shortest pause between two
+// requests for its tokens.
 const (
 	CodeLife = 5 * time.Minute
 	Interval = time.Second
 )
 
-// A Provider is such a server. Its fields are set before it serves.
+// A Provider is the server. Set its exported fields before it serves.
 type Provider struct {
-	ClientID, ClientSecret string        // an empty secret: the client is a public one
-	Life                   time.Duration // of an access token; 0: it does not say
-	Once                   bool          // a refresh token is good once, and then there is another
-	User                   string        // of tokens that nobody consented to
+	ClientID, ClientSecret string        // ClientSecret "": a public client
+	Life                   time.Duration // of an access token; 0: the answer has no expires_in
+	Once                   bool          // a refresh token is valid once, and each use returns a new one
+	User                   string        // whose tokens the device flow and the client credentials grant return
 
-	// Intercept sees each request to the token endpoint first. If it returns
-	// true, it has answered, or never will. After is called when the answer is
-	// sent.
+	// Intercept is called first for each request to the token endpoint. If it returns true,
+	// it has answered, or nobody shall answer. After is called when the answer is sent.
 	Intercept func(w http.ResponseWriter, grant string) bool
 	After     func(grant string)
 
 	mu      sync.Mutex
-	codes   map[string]url.Values // by code: what it was asked for with
+	codes   map[string]url.Values // by code: the query of its authorization request
 	devices map[string]*device
-	refresh map[string]string // its user, by token
-	access  map[string]string
+	refresh map[string]string // by refresh token: its user
+	access  map[string]string // by access token: its user
 	counts  map[string]int
 	trouble []string
 }
@@ -87,19 +86,19 @@ func (p *Provider) wrong(format string, args ...any) {
 	p.trouble = append(p.trouble, fmt.Sprintf(format, args...))
 }
 
-// Trouble returns what clients did wrong.
+// Trouble returns a line for each thing that clients did wrong.
 func (p *Provider) Trouble() []string {
 	defer p.lock()()
 	return slices.Clone(p.trouble)
 }
 
-// Count returns how many requests for the grant the token endpoint has had.
+// Count returns how many requests with this grant_type the token endpoint has received.
 func (p *Provider) Count(grant string) int {
 	defer p.lock()()
 	return p.counts[grant]
 }
 
-// lock makes a Provider without maps one that can be written to, and locks it.
+// lock makes the maps of p if they are nil, and locks p.
 func (p *Provider) lock() (unlock func()) {
 	p.mu.Lock()
 	if p.codes == nil {
@@ -146,12 +145,13 @@ func (p *Provider) device(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// Enter is a person who consents to what has the code, or does not.
+// Enter is the person who enters a user code and consents, or refuses. It returns false if
+// there is no such code.
 func (p *Provider) Enter(userCode string, consent bool) bool {
 	return p.each(userCode, func(d *device) { d.entered, d.refused = consent, !consent })
 }
 
-// Slow has the next question of a device be one too soon.
+// Slow makes the provider answer slow_down to the next request with this user code.
 func (p *Provider) Slow(userCode string) bool {
 	return p.each(userCode, func(d *device) { d.slow = true })
 }
@@ -171,7 +171,7 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
 	grant := r.PostForm.Get("grant_type")
 	unlock := p.lock()
 	p.counts[grant]++
-	intercept, after := p.Intercept, p.After // the test may change them once its program has the answer
+	intercept, after := p.Intercept, p.After // the test may change them after its program has the answer
 	unlock()
 	if intercept != nil && intercept(w, grant) {
 		return
@@ -190,7 +190,7 @@ func answer(w http.ResponseWriter, code int, body map[string]any) {
 	json.NewEncoder(w).Encode(body)
 }
 
-// refusal is an answer that repeats what it was sent, as some do.
+// refusal returns an error that repeats the secrets of the request, as some providers do.
 func refusal(code string, r *http.Request) (int, map[string]any) {
 	said := fmt.Sprintf("no: %s %s %s", r.PostForm.Get("refresh_token"), r.PostForm.Get("client_secret"), r.PostForm.Get("code"))
 	return http.StatusBadRequest, map[string]any{"error": code, "error_description": said}
@@ -252,7 +252,7 @@ func (p *Provider) grant(grant string, r *http.Request) (int, map[string]any) {
 	return refusal("unsupported_grant_type", r)
 }
 
-// issue makes new tokens.
+// issue returns new tokens.
 func (p *Provider) issue(user string, refresh bool) map[string]any {
 	token := "access-" + rand.Text()
 	p.access[token] = user
@@ -268,20 +268,19 @@ func (p *Provider) issue(user string, refresh bool) map[string]any {
 	return body
 }
 
-// Refresh makes a refresh token for a user.
+// Refresh returns a new refresh token for a user.
 func (p *Provider) Refresh(user string) string {
 	defer p.lock()()
 	return p.issue(user, true)["refresh_token"].(string)
 }
 
-// Good reports whether token is an access token of the user.
+// Good reports whether token is a valid access token of the user.
 func (p *Provider) Good(user, token string) bool {
 	defer p.lock()()
 	return token != "" && p.access[token] == user
 }
 
-// Revoke makes all access tokens so far good no more; with consent, all refresh
-// tokens too.
+// Revoke makes all access tokens invalid; with consent, all refresh tokens as well.
 func (p *Provider) Revoke(consent bool) {
 	defer p.lock()()
 	clear(p.access)
@@ -290,7 +289,7 @@ func (p *Provider) Revoke(consent bool) {
 	}
 }
 
-// introspect says whose a token is. It comes in a form, or in the header.
+// introspect says whose access token a request has, in its form or in its header.
 func (p *Provider) introspect(w http.ResponseWriter, r *http.Request) {
 	defer p.lock()()
 	token := r.Form.Get("token")
