@@ -12,25 +12,25 @@ import (
 	"sendoff/submit/process"
 )
 
-// A disk is the folder of a queue, as far as it is used. Names are of files in
-// it, or with a folder's name and a slash before them, in a folder of it; ""
-// is the queue's folder itself.
+// A disk has the operations of package queue on the folder of a queue. A name is NAME for
+// a file in this folder, or FOLDER/NAME for a file in a folder of it. A folder is FOLDER/,
+// or "" for the folder of the queue.
 type disk interface {
-	create(name string) (file, error) // a new file, or fs.ErrExist
+	create(name string) (file, error) // a new file; fs.ErrExist if name exists
 	open(name string) (file, error)
 	rename(from, to string) error
-	remove(name string) error // nil if there is none
+	remove(name string) error // nil if there is no such file
 	mkdir(folder string) error
 	list(folder string) ([]string, error)
-	sync(folder string) error // what was created, renamed and removed in it survives
+	sync(folder string) error // then all changes of names in folder survive a crash
 
-	// These need not survive a crash.
+	// These change nothing.
 	read(name string) ([]byte, error)
 	exists(name string) bool
-	size(name string) int64
-	modified(name string) time.Time // zero if it is not there
-	space() (free, total int64)     // octets; 0 if it is not known
-	changed() (time.Time, error)    // of the queue's folder
+	size(name string) int64         // 0 if there is no such file
+	modified(name string) time.Time // zero if there is no such file
+	space() (free, total int64)     // octets; 0, 0 if unknown
+	changed() (time.Time, error)    // see Queue.Changed
 }
 
 // A file is an open file.
@@ -39,11 +39,12 @@ type file interface {
 	io.ReaderAt
 	io.Closer
 	Sync() error
-	lock() (bool, error)   // false if somebody has the lock; closing gives it back
-	locked() (bool, error) // whether somebody has it, without standing in the way of others who look
+	lock() (bool, error)   // takes the lock until Close; false if another process has the lock
+	locked() (bool, error) // true if another process has the lock; several processes may ask at once
 }
 
-// rooted is the disk of the operating system. No link leads out of it.
+// rooted is the disk of the operating system. Names cannot lead out of root, even through
+// symbolic links.
 type rooted struct{ root *os.Root }
 
 type rootedFile struct{ *os.File }
@@ -63,7 +64,7 @@ func (d rooted) open(name string) (file, error) {
 	return asFile(d.regular(name, os.O_RDWR))
 }
 
-// regular opens a file that is nothing else: a FIFO would make us wait.
+// regular opens a regular file, and returns an error for any other: a FIFO would block.
 func (d rooted) regular(name string, mode int) (*os.File, error) {
 	return process.Regular(d.root.OpenFile(name, mode|syscall.O_NONBLOCK, 0))
 }
@@ -114,8 +115,8 @@ func (d rooted) sync(folder string) error {
 	return f.Sync()
 }
 
-// maxRead is the size of the largest file that is read at once: an envelope of
-// some hundred thousand recipients.
+// maxRead limits the octets of a file that is read into memory. An envelope with some
+// hundred thousand recipients fits.
 const maxRead = 64 << 20
 
 func (d rooted) read(name string) ([]byte, error) {
@@ -159,8 +160,9 @@ func (d rooted) modified(name string) time.Time {
 
 func (d rooted) space() (free, total int64) { return space(d.root) }
 
-// changed returns when something last came, went or was replaced, if the folder
-// is still there: one that was removed has no name left.
+// changed returns when a file in the folder, or in its state folder, was last made,
+// removed or replaced. It returns fs.ErrNotExist if the folder was removed since root was
+// opened.
 func (d rooted) changed() (time.Time, error) {
 	info, err := d.root.Stat(".")
 	if err != nil {

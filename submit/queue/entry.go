@@ -15,17 +15,17 @@ import (
 	"sendoff/submit/status"
 )
 
-// An Entry is all that is known of a message but its content: what the caller
-// asked for, before any account's rules, and what has become of it.
+// An Entry is a message in the queue without its content: what the caller asked for,
+// before the rules of an account are applied, and the results of the attempts.
 type Entry struct {
 	ID   ID
-	Size int64 // of the message, in octets
+	Size int64 // octets of the message
 
-	Sender    *envelope.Address // nil if nobody named one
-	Author    *envelope.Address // of the message's From field, null if it has none; nil: an older version wrote the entry
-	Client    *int              // uid of the user who handed the message to the service whose queue this is; nil: the queue's own
-	FullName  string            // for a From field that has to be added
-	UserName  string            // for such a field, if neither FullName nor the account has a name
+	Sender    *envelope.Address // nil: the caller named no sender
+	Author    *envelope.Address // in the From field of the message, null if there is none; nil: an older version wrote the entry
+	Client    *int              // uid of the user who gave the message to the service that owns the queue; nil: the owner of the queue
+	FullName  string            // the name for a From field that is added to the message
+	UserName  string            // the same, if neither FullName nor the account has a name
 	Body      envelope.Body
 	Return    envelope.Return
 	Envelope  string // ENVID
@@ -33,31 +33,31 @@ type Entry struct {
 	MessageID string // for the log
 	To        []Recipient
 
-	// Account holds KEY=VALUE lines by which a submitter finds the account. The
-	// queue does not know what they mean, only that none is a secret.
+	// Account holds KEY=VALUE lines by which a submitter finds the account. None of
+	// them is a secret. Package queue does not interpret them.
 	Account []string
 
-	Attempts int
-	Tried    time.Time   // when the last attempt ended; zero if there was none
-	Next     time.Time   // when the next may be made
-	Tries    []time.Time // some of the attempts, for whoever decides when there were enough
-	Reason   string      // why it waits, where no recipient's own reason says it
-	Limited  time.Time   // when it was first refused for a limit of its account's; zero if it never was
-	Unknown  bool        // an attempt ended without an answer: the server may have it
+	Attempts int         // number of attempts
+	Tried    time.Time   // when the last attempt ended; zero: there was none
+	Next     time.Time   // the next attempt is made at this time or later
+	Tries    []time.Time // times of some attempts; see AddTry and TooOld
+	Reason   string      // why the whole entry waits; "": the recipients have the reasons
+	Limited  time.Time   // when the server first refused the entry for a limit; zero: never
+	Unknown  bool        // an attempt ended without a reply: the server may have the message
 
-	// Notice is when the entry became a notice of what had failed, to its
-	// sender; zero if it is none. To are then those that it speaks of.
+	// Notice is the time at which the entry became a notice to its sender about
+	// failed recipients, which are in To; zero: the entry is no notice.
 	Notice time.Time
 
-	extra []string // lines that this version does not know
+	extra []string // lines of the envelope that this version does not know, to be kept
 }
 
-// A Recipient is one that has not got the message, as far as anybody knows.
+// A Recipient is a recipient to whom the message has not been sent, as far as is known.
 type Recipient struct {
 	envelope.Recipient
-	NoAliases bool        // it is not looked up in an alias file
-	Refused   bool        // for good
-	Code      status.Code // of the last failure; zero if there was none
+	NoAliases bool        // the address is not looked up in an alias file
+	Refused   bool        // permanently: there will be no other attempt
+	Code      status.Code // of the last failure; zero: there was none
 	Reason    string      // the last failure in words
 }
 
@@ -72,8 +72,8 @@ func (e *Entry) Waiting() int {
 	return n
 }
 
-// Why returns why e is where it is, in a line: its own reason, or the first of a
-// recipient; "" if nothing has failed yet.
+// Why returns in one line why e waits or has failed: the reason of the entry, or else the
+// first reason of a recipient; "" if nothing has failed yet.
 func (e *Entry) Why() string {
 	if e.Reason != "" {
 		return e.Reason
@@ -86,14 +86,14 @@ func (e *Entry) Why() string {
 	return ""
 }
 
-// endLine is the last line of an envelope that is whole.
+// endLine is the last line of every complete envelope.
 const endLine = "end"
 
-// A field is one kind of line in an envelope's file: its name, and a pointer to what
-// it is about. A field that is empty has no line.
+// A field is a kind of line in the file of an envelope. A field without a value has no
+// line.
 type field struct {
 	name  string
-	value any
+	value any // a pointer to the value, or an outcome
 }
 
 func (e *Entry) fields() []field {
@@ -120,7 +120,7 @@ func (e *Entry) fields() []field {
 	}
 }
 
-// fields are the lines that belong to the "to" before them.
+// fields returns the fields whose lines follow the "to" line of r.
 func (r *Recipient) fields() []field {
 	return []field{
 		{"notify", &r.Notify},
@@ -131,13 +131,14 @@ func (r *Recipient) fields() []field {
 	}
 }
 
-// An outcome is what became of a recipient, as far as it was refused for good or not.
+// An outcome is the value of a "deferred" line or, if refused is set, a "refused" line:
+// Code and Reason of the recipient.
 type outcome struct {
 	*Recipient
 	refused bool
 }
 
-// format writes the value of a field.
+// format returns the value of f for its line; "": f has no value.
 func (f field) format() string {
 	switch v := f.value.(type) {
 	case *string:
@@ -172,13 +173,13 @@ func (f field) format() string {
 		if v.Refused == v.refused && v.Code != (status.Code{}) {
 			return v.Code.String() + " " + v.Reason
 		}
-	case fmt.Stringer: // one of the words of envelope
+	case fmt.Stringer: // a type of package envelope
 		return v.String()
 	}
 	return ""
 }
 
-// parse reads what format wrote.
+// parse sets the value of f from text, which format has written.
 func (f field) parse(text string) (err error) {
 	switch v := f.value.(type) {
 	case *string:
@@ -214,7 +215,7 @@ func (f field) parse(text string) (err error) {
 	return err
 }
 
-// marshal writes e as the lines of an envelope's file.
+// marshal returns e as the lines of the file of an envelope.
 func (e *Entry) marshal() []byte {
 	var b bytes.Buffer
 	line := func(name, value string) {
@@ -242,8 +243,7 @@ func (e *Entry) marshal() []byte {
 	return b.Bytes()
 }
 
-// unmarshal reads the lines of an envelope's file. Whether an entry may be without
-// recipients is for the reader to know.
+// unmarshal parses the file of an envelope. An entry without recipients is no error here.
 func unmarshal(id ID, data []byte) (*Entry, error) {
 	e := &Entry{ID: id}
 	body, whole := strings.CutSuffix(string(data), "\n"+endLine+"\n")
@@ -264,7 +264,7 @@ func unmarshal(id ID, data []byte) (*Entry, error) {
 	return e, nil
 }
 
-// set takes one line.
+// set sets what line says, which is name and value. fields are those of e.
 func (e *Entry) set(fields []field, name, value, line string) error {
 	named := func(f field) bool { return f.name == name }
 	if i := slices.IndexFunc(fields, named); i >= 0 {
@@ -295,8 +295,8 @@ func (e *Entry) set(fields []field, name, value, line string) error {
 	return fields[i].parse(value)
 }
 
-// quote writes a value that would not be one line, or not come back as it was,
-// as a Go string.
+// quote returns s as a quoted Go string if s is not a single line, or if unquote would not
+// return the same s; otherwise s.
 func quote(s string) string {
 	if strings.HasPrefix(s, `"`) || strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) || r == unicode.ReplacementChar }) {
 		return strconv.Quote(s)

@@ -7,31 +7,29 @@ import (
 	"time"
 )
 
-// FailedFolder returns the folder of the entries that were given up: of each, the
-// message is in ID.eml.
+// FailedFolder returns the folder of the failed entries, each with its message in ID.eml.
 func (q *Queue) FailedFolder() string { return filepath.Join(q.path, failed) }
 
-// Failed returns the entries that a person must look at, as Entries does those
-// that wait.
+// Failed returns the failed entries, which a person must look at. It is Entries for the
+// folder of the failed entries.
 func (q *Queue) Failed() iter.Seq2[*Entry, error] { return q.entries(failed) }
 
-// CountFailed returns how many entries Failed returns.
+// CountFailed returns the number of failed entries.
 func (q *Queue) CountFailed() (int, error) {
 	ids, err := q.ids(failed)
 	return len(ids), err
 }
 
-// FailedAt returns when an entry came to those that a person must look at.
+// FailedAt returns when an entry was moved to the failed ones; zero: it is not there.
 func (q *Queue) FailedAt(id ID) time.Time { return q.disk.modified(failed + string(id) + envelopeEnd) }
 
-// errNoRecipient is returned for an entry that was refused before it had a
-// recipient: nobody could get it.
+// errNoRecipient is the error of Retry for an entry that was refused because its header
+// has no valid recipient.
 var errNoRecipient = errors.New("none of its recipients is an address; mend its header, and send it with sendmail -t")
 
-// Retry puts an entry that failed into the queue again, as a new one, which it
-// returns, for all of its recipients and to be tried at once. When it returns
-// an entry, that survives any crash; an error beside it says that it is among
-// those that failed, too.
+// Retry puts a failed entry into the queue again, for all its recipients and to be tried
+// at once. It returns the new entry, which has an ID of its own and survives any crash. An
+// error together with an entry says that the failed entry could not be removed.
 func (q *Queue) Retry(id ID) (*Entry, error) {
 	c, err := q.claim(failed, id)
 	if err != nil {
@@ -53,8 +51,8 @@ func (q *Queue) Retry(id ID) (*Entry, error) {
 	return e, q.erase(failed, id)
 }
 
-// DiscardFailed removes an entry that failed, even one that cannot be read, or
-// whose message a person has removed.
+// DiscardFailed removes a failed entry, even if the entry cannot be read, or if a person
+// has removed its message.
 func (q *Queue) DiscardFailed(id ID) error {
 	err := q.discard(failed, id)
 	if errors.Is(err, ErrGone) && q.disk.exists(failed+string(id)+envelopeEnd) {
@@ -64,7 +62,7 @@ func (q *Queue) DiscardFailed(id ID) error {
 }
 
 func (q *Queue) discard(folder string, id ID) error {
-	f, err := q.seize(folder, id)
+	f, err := q.lock(folder, id)
 	if err != nil {
 		return err
 	}
@@ -72,12 +70,12 @@ func (q *Queue) discard(folder string, id ID) error {
 	return q.erase(folder, id)
 }
 
-// erase removes an entry whose lock this process has.
+// erase removes an entry. This process must have its lock.
 func (q *Queue) erase(folder string, id ID) error {
 	name := folder + string(id)
 	if err := q.disk.remove(name + envelopeEnd); err != nil {
 		return err
 	}
-	q.disk.remove(name + messageEnd) // or it is swept
+	q.disk.remove(name + messageEnd) // after an error, Sweep removes the message
 	return q.disk.sync(folder)
 }

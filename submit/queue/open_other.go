@@ -7,10 +7,10 @@ import (
 	"os"
 )
 
-// Shared is the folder that holds a queue for each user; there is none here.
+// Shared is "": this system has no folder with a queue for each user.
 const Shared = ""
 
-// There is no queue on this system.
+// There are no queues on this system.
 
 func Open(string, int) (*Queue, error)     { return nil, errors.ErrUnsupported }
 func Existing(string, int) (*Queue, error) { return nil, errors.ErrUnsupported }

@@ -17,14 +17,14 @@ import (
 	"sendoff/submit/state"
 )
 
-// Shared is the folder that holds a queue for each user, by the decimal uid. Only
+// Shared is the folder that holds a queue for each user, named by the decimal uid. Only
 // tests change it.
 var Shared = "/var/spool/sendoff"
 
-// Open opens the queue of the user uid in folder, and makes it if there is
-// none. A folder that is root's, sticky and open to all holds a queue for each
-// user: UID, or UID.RANDOM where somebody else has taken that name. What is not a
-// real folder, the user's alone, is refused.
+// Open opens the queue of the user uid, and makes it if there is none. The queue is
+// folder, or, if IsShared(folder), a folder in it: UID, or UID.RANDOM if another user has
+// taken the first name. Open refuses a queue that is no real folder, that belongs to
+// another user, or that other users may use.
 func Open(folder string, uid int) (*Queue, error) {
 	folder, err := filepath.Abs(folder)
 	if err != nil {
@@ -45,10 +45,10 @@ func Open(folder string, uid int) (*Queue, error) {
 	if err != nil || !made {
 		return q, err
 	}
-	return q, process.SyncFolder(filepath.Dir(folder)) // or a crash takes the queue with all that is in it
+	return q, process.SyncFolder(filepath.Dir(folder)) // or a crash could remove the whole queue
 }
 
-// openShare is Open for a folder of all.
+// openShare is Open for a shared folder.
 func openShare(folder string, uid int) (*Queue, error) {
 	q, err := Existing(folder, uid)
 	if err == nil {
@@ -70,14 +70,13 @@ func openShare(folder string, uid int) (*Queue, error) {
 	return q, process.SyncFolder(folder)
 }
 
-// owns reports whether what is at path belongs to that user. If not, another user
-// has taken the name, though perhaps only for a moment.
+// owns reports whether the file or folder at path belongs to the user uid.
 func owns(path string, uid int) bool {
 	info, err := os.Lstat(path)
 	return err == nil && info.Sys().(*syscall.Stat_t).Uid == uint32(uid)
 }
 
-// Existing opens the queue that a user has in folder; it makes none.
+// Existing is Open for a queue that exists: it makes none.
 func Existing(folder string, uid int) (*Queue, error) {
 	if !IsShared(folder) {
 		return open(folder, uid)
@@ -92,7 +91,7 @@ func Existing(folder string, uid int) (*Queue, error) {
 	return q, err
 }
 
-// Shares opens all queues that a user has in Shared. Without an error there is one.
+// Shares opens all queues of a user in Shared, at least one if the error is nil.
 func Shares(uid int) ([]*Queue, error) {
 	first, err := open(filepath.Join(Shared, strconv.Itoa(uid)), uid)
 	others, errOthers := underOtherNames(Shared, uid)
@@ -105,7 +104,7 @@ func Shares(uid int) ([]*Queue, error) {
 	return others, nil
 }
 
-// underOtherNames opens the queues that a user has in folder as UID.RANDOM.
+// underOtherNames opens the queues of a user in folder that are named UID.RANDOM.
 func underOtherNames(folder string, uid int) (queues []*Queue, err error) {
 	entries, err := os.ReadDir(folder)
 	for _, entry := range entries {
@@ -119,8 +118,8 @@ func underOtherNames(folder string, uid int) (queues []*Queue, err error) {
 	return queues, err
 }
 
-// IsShared reports whether folder is a real folder of root's in which anybody
-// can make a folder, but nobody can remove another's.
+// IsShared reports whether folder holds a queue for each user: it belongs to root, every
+// user may make folders in it, and no user may remove those of others (mode 1777).
 func IsShared(folder string) bool {
 	info, err := os.Lstat(folder)
 	if err != nil {
@@ -130,7 +129,7 @@ func IsShared(folder string) bool {
 	return ok && st.Uid == 0 && info.IsDir() && info.Mode()&os.ModeSticky != 0 && info.Mode().Perm()&0o003 == 0o003
 }
 
-// open opens folder, through no link, and judges what it has opened.
+// open opens folder, which must not be a symbolic link, and checks its owner and mode.
 func open(folder string, uid int) (*Queue, error) {
 	named, err := os.Lstat(folder)
 	if err != nil {
@@ -162,16 +161,16 @@ func open(folder string, uid int) (*Queue, error) {
 	return &Queue{State: state.In(root, stateFolder), disk: rooted{root}, path: folder}, nil
 }
 
-// openFolder opens folder. If a FIFO has taken the folder's place since Lstat, an
-// open would wait for a writer; the dot, which only a folder has, makes it fail.
+// openFolder opens folder. Without "/." it would block if a FIFO has replaced the folder
+// since Lstat.
 func openFolder(folder string) (*os.Root, error) { return os.OpenRoot(folder + "/.") }
 
-// removed reports whether the folder that info is of has no name any more.
+// removed reports whether the folder of info was removed after it was opened.
 func removed(info os.FileInfo) bool { return info.Sys().(*syscall.Stat_t).Nlink == 0 }
 
-// Users returns who has a queue in Shared, but for root. skipped counts the names
-// in Shared that are no user's folders, and shows some of them; nil if there is
-// none.
+// Users returns the users who have a queue in Shared, without root. skipped gives the
+// number and some examples of the names in Shared that are no folder of their user; nil if
+// there are none.
 func Users() (users []User, skipped error) {
 	if !IsShared(Shared) {
 		return nil, nil
@@ -196,8 +195,9 @@ func Users() (users []User, skipped error) {
 	return users, oddNames(strange)
 }
 
-// ownerOf returns whose folder a name in Shared is: UID or UID.RANDOM, and that
-// user's.
+// ownerOf returns the uid in a name in Shared, UID or UID.RANDOM. ok is false if the name
+// is another, or if the folder does not belong to that user. It returns 0, true if the
+// folder has just been removed.
 func ownerOf(name string) (uid int, ok bool) {
 	first, _, _ := strings.Cut(name, ".")
 	n, err := strconv.ParseUint(first, 10, 31)
@@ -206,12 +206,13 @@ func ownerOf(name string) (uid int, ok bool) {
 	}
 	info, err := os.Lstat(filepath.Join(Shared, name))
 	if err != nil {
-		return 0, true // it has just gone
+		return 0, true
 	}
 	return int(n), info.IsDir() && info.Sys().(*syscall.Stat_t).Uid == uint32(n)
 }
 
-// oddNames counts names, and shows a few of them.
+// oddNames returns an error with the number of names and a few of them; nil if there are
+// none.
 func oddNames(names []string) error {
 	const shown = 3
 	if len(names) == 0 {
@@ -225,9 +226,9 @@ func oddNames(names []string) error {
 	return fmt.Errorf("in %s, skipped because they are not folders of the users they name: %s%s", Shared, examples, more)
 }
 
-// MakeShared makes Shared, and in it a folder for each of users. It changes
-// nothing that is there and good; what has the name of a user's folder and is not
-// that user's is moved away, to the names that it returns.
+// MakeShared makes Shared, and in it a folder for each of users. It does not change
+// folders that are right. If something else has the name of a user's folder, MakeShared
+// renames it, and reports "PATH to NEW-PATH" in moved.
 func MakeShared(users []User) (moved []string, err error) {
 	if err := os.Mkdir(Shared, 0o700); err == nil {
 		if err := os.Chmod(Shared, 0o777|os.ModeSticky); err != nil {
@@ -265,19 +266,20 @@ func MakeShared(users []User) (moved []string, err error) {
 	return moved, process.SyncFolder(Shared)
 }
 
-// movedName is how the names begin that moveAway gives.
+// movedName is the start of the names that moveAway gives.
 const movedName = "moved-"
 
-// moveAway gives what is at path, in Shared, a name that is no user's.
+// moveAway gives the file or folder path in Shared a new name that no user's folder has.
 func moveAway(path string) (away string, err error) {
 	away = filepath.Join(Shared, movedName+filepath.Base(path)+"-"+rand.Text()[:8])
 	return away, os.Rename(path, away)
 }
 
-// timerFile is root's note, in Shared, of a timer that runs all queues there.
+// timerFile is a file in Shared, in which root notes that a timer runs all queues there.
 const timerFile = ".timer"
 
-// MarkTimer keeps root's note of a timer, for everybody to read.
+// MarkTimer writes text to timerFile, for every user to read. Only root may call it. It
+// does nothing if Shared is not a shared folder.
 func MarkTimer(text []byte) error {
 	if !IsShared(Shared) {
 		return nil
@@ -289,7 +291,7 @@ func MarkTimer(text []byte) error {
 	}
 	_, err = f.Write(text)
 	if err = errors.Join(err, f.Chmod(0o644), f.Close()); err == nil {
-		if err = os.Rename(f.Name(), path); err != nil { // somebody has made a folder of that name
+		if err = os.Rename(f.Name(), path); err != nil { // a user has made a folder of that name
 			if _, err = moveAway(path); err == nil {
 				err = os.Rename(f.Name(), path)
 			}
@@ -301,8 +303,8 @@ func MarkTimer(text []byte) error {
 	return err
 }
 
-// TimerMark returns root's note of a timer for the queue q; nothing if there is
-// none, or if it may be somebody else's.
+// TimerMark returns the text of MarkTimer; nil if there is none, if q is not in Shared, or
+// if another user than root may have written the text.
 func (q *Queue) TimerMark() []byte {
 	if filepath.Dir(q.path) != Shared || !IsShared(Shared) {
 		return nil

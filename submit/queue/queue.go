@@ -1,43 +1,43 @@
-// Package queue keeps messages on disk, through crashes, until someone
-// finishes them.
+// Package queue keeps messages on disk until a process has sent them or given them up. No
+// crash loses a message.
 //
 // A queue is a folder:
 //
 //	ID.eml     the message, complete; never changes
-//	ID.env     the envelope, what has been tried, and when to try again
-//	ID.tmp     an envelope being written
-//	failed/    pairs that a person must look at
+//	ID.env     the envelope, the results of the attempts, the time of the next
+//	ID.tmp     an envelope that is being written
+//	failed/    pairs of ID.eml and ID.env that a person must look at
 //	account/   states: what is known of each account, and the slots of its sessions
 //
 //	state               ID.eml  ID.env
 //	S1 no entry            -       -
-//	S2 being written       +       -     if nobody has its lock: swept
+//	S2 being written       +       -     Sweep removes it if it is not locked
 //	S3 queued              +       +
-//	S4 never was           -       +     a crash undid the first file only: swept,
-//	                                     or on its way to failed/, and brought there
+//	S4 broken by a crash   -       +     Sweep removes it; if ID.eml is in failed/
+//	                                     already, Sweep moves ID.env there
 //
 //	Add     create and lock ID.eml, write and sync it; write and sync ID.tmp;
-//	        rename it to ID.env; sync the folder. The rename takes S2 to S3;
-//	        after the last sync the message is queued, and Add may return.
-//	        Before it nobody was told.
+//	        rename it to ID.env; sync the folder. The rename takes S2 to S3.
+//	        After the last sync the message is queued, and only then Add
+//	        returns nil.
 //	Update  write and sync a new ID.tmp; rename it to ID.env; sync the folder
 //	Done    remove ID.env (S3 to S2), then ID.eml; sync the folder
 //	Fail    move ID.eml to failed/, then ID.env, and sync after each
-//	Retry   Add what is in failed/ under a new ID; then remove it there, as Done
+//	Retry   Add the entry in failed/ under a new ID; then remove it there, as Done
 //
-// ID is the time in microseconds and 25 random bits, so that names sort by age;
-// creating refuses one that exists. The lock (flock) on ID.eml is that of the
-// entry: who holds it may deliver, update or remove. Its writer holds it from
-// the start. Whoever gets it and then finds no ID.env came too late. An
-// envelope ends with the line "end"; one without it, or with anything else that
-// cannot be, is named, and kept as it is.
+// ID is the time in microseconds and 25 random bits, so that names sort by age. An ID that
+// exists is not used again. The lock of an entry is the lock (flock) on ID.eml: the process
+// that holds it may deliver, update or remove the entry. The writer of the entry holds it
+// from the start. A process that gets the lock but finds no ID.env came too late: another
+// process has finished the entry. An envelope ends with the line "end". An envelope that
+// cannot be parsed is reported as a Bad, and is not changed.
 //
-// An Update that a crash undoes means that a recipient may get the mail twice,
-// never not at all.
+// If a crash undoes an Update, a recipient may get the message twice. A crash never
+// prevents a message from being sent.
 //
-// Errors: ErrBusy and ErrGone say that an entry cannot be claimed; a Bad names
-// an entry that cannot be read; ErrFull that a ceiling was reached. All others
-// are the disk's.
+// Errors: ErrBusy and ErrGone say that an entry cannot be claimed, a Bad that an entry
+// cannot be read, and ErrFull that a ceiling was reached. All other errors are those of
+// the disk.
 package queue
 
 import (
@@ -59,8 +59,8 @@ import (
 	"sendoff/submit/state"
 )
 
-// The names of files: an ID and one of the endings, in the queue's folder or
-// in failed.
+// The name of a file is an ID and one of these endings. The file is in the folder of the
+// queue, or in failed.
 const (
 	messageEnd   = ".eml"
 	envelopeEnd  = ".env"
@@ -70,14 +70,14 @@ const (
 	stateFolder = "account"
 )
 
-// The errors of Claim, Discard and Add that are not the disk's.
+// The errors of Claim, Discard and Add that do not come from the disk.
 var (
 	ErrBusy = state.ErrBusy
 	ErrGone = errors.New("no such entry")
 	ErrFull = errors.New("the queue is full")
 )
 
-// A Bad is an entry that cannot be read. It is left as it is.
+// A Bad is the error of an entry that cannot be read. The entry is not changed.
 type Bad struct {
 	ID  ID
 	Err error
@@ -86,39 +86,38 @@ type Bad struct {
 func (b *Bad) Error() string { return fmt.Sprintf("queue entry %s: %v", b.ID, b.Err) }
 func (b *Bad) Unwrap() error { return b.Err }
 
-// A User is one who has a folder in Shared.
+// A User is a user who has a folder in Shared.
 type User = process.User
 
-// A Queue is a folder of entries. Several processes may use one at once.
+// A Queue is a folder of entries. Several processes may use the same folder at once.
 type Queue struct {
-	MaxBytes atomic.Int64  // the ceiling on all messages together; 0 for none
-	State    *state.Folder // what the user's processes know of accounts, and their locks
+	MaxBytes atomic.Int64  // the ceiling on all messages together, in octets; 0: none
+	State    *state.Folder // what the processes of the user know of accounts, and their locks
 	disk     disk
 	path     string
 
 	mu      sync.Mutex
-	dropped []*Entry // removed from failed because of its bounds, and not yet returned by TakeDropped
+	dropped []*Entry // removed by trimFailed, and not yet returned by TakeDropped
 	shares  shares
 }
 
-// Changed returns when an entry last came or went, or a state or an entry was
-// written to. An error says that the queue's folder is gone.
+// Changed returns when an entry was last added, changed or removed, or a state was
+// replaced. An error says that the folder of the queue is gone.
 func (q *Queue) Changed() (time.Time, error) { return q.disk.changed() }
 
-// String returns the queue's folder.
+// String returns the path of the folder.
 func (q *Queue) String() string { return q.path }
 
-// An ID is the name of an entry, of lower-case letters and digits. IDs sort by
-// age.
+// An ID is the name of an entry: lower-case letters and digits. IDs sort by age.
 type ID string
 
 const (
-	idDigits = "0123456789abcdefghjkmnpqrstvwxyz" // Crockford's
+	idDigits = "0123456789abcdefghjkmnpqrstvwxyz" // Crockford's base 32
 	idLength = 16
 )
 
-// NewID returns an ID for an entry made at t. Add gives an entry one that has
-// none, or one that is taken.
+// NewID returns an ID for an entry made at the time t. Add calls it if an entry has no ID,
+// or if another entry has its ID.
 func NewID(t time.Time) ID {
 	var random [4]byte
 	rand.Read(random[:])
@@ -145,7 +144,7 @@ func (id ID) Time() time.Time {
 	return time.UnixMicro(head)
 }
 
-// ParseID reads an ID, which comes from a command line or a folder.
+// ParseID returns s as an ID; false if s is none.
 func ParseID(s string) (ID, bool) {
 	if len(s) != idLength || strings.Trim(s, idDigits) != "" {
 		return "", false
@@ -153,9 +152,9 @@ func ParseID(s string) (ID, bool) {
 	return ID(s), true
 }
 
-// Add puts an entry and its message into the queue. The Size of e is how large
-// the message is as far as that is known. When it returns nil, both survive any
-// crash, and ID and Size of e are set; when it does not, neither is there.
+// Add puts an entry and its message into the queue. Before, e.Size is the expected size of
+// the message, or 0. If Add returns nil, entry and message survive any crash, and e.ID and
+// e.Size are set. If Add returns an error, neither is in the queue.
 func (q *Queue) Add(e *Entry, message io.Reader) error {
 	c, err := q.AddClaimed(e, message)
 	if err == nil {
@@ -164,10 +163,10 @@ func (q *Queue) Add(e *Entry, message io.Reader) error {
 	return err
 }
 
-// AddClaimed does what Add does, and leaves the entry claimed: nobody else works
-// on it while this process does, and a crash leaves it to others.
+// AddClaimed is Add and Claim: no other process can claim the entry in between. A crash of
+// this process ends the claim.
 func (q *Queue) AddClaimed(e *Entry, message io.Reader) (*Claim, error) {
-	if err := q.room(e); err != nil {
+	if err := q.checkRoom(e); err != nil {
 		return nil, err
 	}
 	f, err := q.add("", e, message)
@@ -177,10 +176,9 @@ func (q *Queue) AddClaimed(e *Entry, message io.Reader) (*Claim, error) {
 	return &Claim{e, q, f}, nil
 }
 
-// AddFailed puts an entry and its message among those that a person must look
-// at. The Size of e is as for Add.
+// AddFailed is Add for an entry that has failed already, and that a person must look at.
 func (q *Queue) AddFailed(e *Entry, message io.Reader) error {
-	if err := q.fits(e.Size); err != nil {
+	if err := q.checkSize(e.Size); err != nil {
 		return err
 	}
 	if err := q.disk.mkdir(failed); err != nil {
@@ -191,11 +189,12 @@ func (q *Queue) AddFailed(e *Entry, message io.Reader) error {
 		return err
 	}
 	f.Close()
-	q.trim(e.ID)
+	q.trimFailed(e.ID)
 	return nil
 }
 
-// add makes the files of an entry. With the one that it returns goes the lock.
+// add makes the files of an entry. It returns the open file of the message, which has the
+// lock.
 func (q *Queue) add(folder string, e *Entry, message io.Reader) (file, error) {
 	f, err := q.create(folder, e)
 	if err != nil {
@@ -216,13 +215,14 @@ func (q *Queue) fill(f file, folder string, e *Entry, message io.Reader) (err er
 	if err := f.Sync(); err != nil {
 		return err
 	}
-	if n := len(e.marshal()); n > maxRead/2 { // what is said of recipients later has to find room
+	if n := len(e.marshal()); n > maxRead/2 { // the reasons of the recipients will need space, too
 		return fmt.Errorf("%w: the envelope of %d recipients is too large", ErrFull, len(e.To))
 	}
 	return q.write(folder, e)
 }
 
-// create makes the file of a message that nobody else has or can get.
+// create makes the file of the message of e, and locks it. If e.ID is empty or taken, it
+// gives e a new ID.
 func (q *Queue) create(folder string, e *Entry) (file, error) {
 	for try := range 100 {
 		if e.ID == "" || try > 0 {
@@ -242,7 +242,7 @@ func (q *Queue) create(folder string, e *Entry) (file, error) {
 			q.disk.remove(name)
 			return nil, err
 		}
-		if locked && q.disk.exists(name) { // nobody has swept it in between
+		if locked && q.disk.exists(name) { // no Sweep has removed the file before it was locked
 			return f, nil
 		}
 		f.Close()
@@ -250,16 +250,16 @@ func (q *Queue) create(folder string, e *Entry) (file, error) {
 	return nil, fmt.Errorf("no free name in %s", q.path)
 }
 
-// write makes e the envelope of its entry.
+// write writes the envelope e to disk.
 func (q *Queue) write(folder string, e *Entry) error {
 	name := folder + string(e.ID)
-	q.disk.remove(name + temporaryEnd) // a crash may have left one
+	q.disk.remove(name + temporaryEnd) // a crash may have left the file
 	f, err := q.disk.create(name + temporaryEnd)
 	if err != nil {
 		return err
 	}
 	text := e.marshal()
-	if len(text) > maxRead { // nobody could read it
+	if len(text) > maxRead { // it could not be read again
 		for i := range e.To {
 			e.To[i].Reason = ""
 		}
@@ -294,9 +294,8 @@ func (q *Queue) ids(folder string) ([]ID, error) {
 	return ids, err
 }
 
-// Entries returns all entries, the oldest first, whether somebody is at work
-// on them or not; and in their place the errors of those that cannot be read.
-// An error that is no Bad ends it.
+// Entries returns all entries, the oldest first, also the claimed ones. In the place of an
+// entry that cannot be read it returns a Bad. An error that is no Bad ends the sequence.
 func (q *Queue) Entries() iter.Seq2[*Entry, error] { return q.entries("") }
 
 func (q *Queue) entries(folder string) iter.Seq2[*Entry, error] {
@@ -314,17 +313,17 @@ func (q *Queue) entries(folder string) iter.Seq2[*Entry, error] {
 	}
 }
 
-// Waits reports whether there is an entry that can be read, but for those of a set.
-func (q *Queue) Waits(but map[ID]bool) bool {
+// Waits reports whether the queue has a readable entry that is not in except.
+func (q *Queue) Waits(except map[ID]bool) bool {
 	for e, err := range q.Entries() {
-		if err == nil && !but[e.ID] {
+		if err == nil && !except[e.ID] {
 			return true
 		}
 	}
 	return false
 }
 
-// Read returns an entry as it is now: ErrGone if there is none, or a Bad.
+// Read returns an entry as it is now. Its errors are ErrGone and Bad.
 func (q *Queue) Read(id ID) (*Entry, error) { return q.read("", id) }
 
 func (q *Queue) read(folder string, id ID) (*Entry, error) {
@@ -344,24 +343,24 @@ func (q *Queue) read(folder string, id ID) (*Entry, error) {
 	return nil, &Bad{id, err}
 }
 
-// A Claim is the right to work on an entry, until it is given back by Done,
-// Fail or Release, or the process ends.
+// A Claim is the exclusive right of this process to work on an entry. It ends with Done,
+// Fail or Release, or with the process.
 type Claim struct {
 	*Entry
 	q    *Queue
 	file file
 }
 
-// claimRetries is how often seize tries again to lock an entry, a millisecond apart:
-// who holds the lock may only be looking whether the entry is busy.
+// claimRetries is how often lock tries again, with a millisecond between: the lock may be
+// held for a moment only, by Busy in another process.
 const claimRetries = 3
 
-// Claim makes this process the only one to work on an entry. Its errors are
-// ErrBusy, ErrGone, a Bad, and the disk's.
+// Claim makes this process the only one that works on an entry. Its errors are ErrBusy,
+// ErrGone, Bad, and those of the disk.
 func (q *Queue) Claim(id ID) (*Claim, error) { return q.claim("", id) }
 
 func (q *Queue) claim(folder string, id ID) (*Claim, error) {
-	f, err := q.seize(folder, id)
+	f, err := q.lock(folder, id)
 	if err != nil {
 		return nil, err
 	}
@@ -378,9 +377,9 @@ func (q *Queue) claim(folder string, id ID) (*Claim, error) {
 	return &Claim{e, q, f}, nil
 }
 
-// seize takes the lock of an entry that nobody is at work on. With the file goes
-// the lock.
-func (q *Queue) seize(folder string, id ID) (file, error) {
+// lock locks an entry. It returns the open file of the message, which has the lock. Its
+// errors are those of Claim.
+func (q *Queue) lock(folder string, id ID) (file, error) {
 	f, err := q.disk.open(folder + string(id) + messageEnd)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, ErrGone
@@ -406,7 +405,7 @@ func (q *Queue) seize(folder string, id ID) (file, error) {
 	return nil, err
 }
 
-// Busy reports whether somebody is at work on an entry.
+// Busy reports whether an entry is claimed, by this or another process.
 func (q *Queue) Busy(id ID) bool {
 	f, err := q.disk.open(string(id) + messageEnd)
 	if err != nil {
@@ -417,9 +416,9 @@ func (q *Queue) Busy(id ID) bool {
 	return err == nil && locked
 }
 
-// Ready tries whether the outcome of an attempt could be written, and returns why
-// not: the disk is full, for example, or read-only. An attempt whose outcome cannot
-// be written would be made again and again.
+// Ready must be called before an attempt. It tries whether the result of the attempt could
+// be written, and returns an error if not, because the disk is full or read-only, for
+// example. Without the result, the message would be sent again and again.
 func (c *Claim) Ready() error {
 	name := string(c.ID) + temporaryEnd
 	if err := c.q.disk.remove(name); err != nil {
@@ -433,29 +432,28 @@ func (c *Claim) Ready() error {
 	return cmp.Or(err, f.Close(), c.q.disk.remove(name))
 }
 
-// How much longer an envelope may get by an attempt, in octets: for each
-// recipient, and in all.
+// The octets by which Ready expects an attempt to make the envelope longer.
 const (
-	growth    = 1 << 10
-	maxGrowth = 1 << 20
+	growth    = 1 << 10 // for each recipient
+	maxGrowth = 1 << 20 // for all recipients
 )
 
-// Message returns the message, from its start, for as long as the claim is held.
+// Message returns the message from its start. It can be read until the claim ends.
 func (c *Claim) Message() *io.SectionReader { return io.NewSectionReader(c.file, 0, c.Size) }
 
-// Update writes back what was changed in the Entry. When it returns nil, that
-// survives any crash.
+// Update writes the changed Entry to disk. If it returns nil, the changes survive any
+// crash.
 func (c *Claim) Update() error { return c.q.write("", c.Entry) }
 
-// Done removes the entry, every recipient of which is settled. When it returns
-// nil, nobody will work on it again.
+// Done removes the entry, after all its recipients are settled, and ends the claim. If it
+// returns nil, no process will work on the entry again.
 func (c *Claim) Done() error {
 	defer c.Release()
 	return c.q.erase("", c.ID)
 }
 
-// Fail moves the entry to those that a person must look at. When it returns
-// nil, nobody will work on it again.
+// Fail moves the entry to the failed ones, which a person must look at, and ends the
+// claim. If it returns nil, no process will work on the entry again.
 func (c *Claim) Fail() error {
 	defer c.Release()
 	if err := c.q.disk.mkdir(failed); err != nil {
@@ -466,11 +464,11 @@ func (c *Claim) Fail() error {
 			return err
 		}
 	}
-	c.q.trim(c.ID)
+	c.q.trimFailed(c.ID)
 	return nil
 }
 
-// move brings one file of an entry to failed.
+// move moves the file of an entry with the ending end to failed.
 func (q *Queue) move(id ID, end string) error {
 	if err := q.disk.rename(string(id)+end, failed+string(id)+end); err != nil {
 		return err
@@ -478,11 +476,11 @@ func (q *Queue) move(id ID, end string) error {
 	return cmp.Or(q.disk.sync(failed), q.disk.sync(""))
 }
 
-// Release gives the claim back; the entry stays as it was last written.
+// Release ends the claim. On disk the entry stays as the last Update left it.
 func (c *Claim) Release() { c.file.Close() }
 
-// Files returns an entry as it is on disk: its envelope, and its message, which
-// must be closed. It may be that of a Bad, or among those that failed.
+// Files returns the two files of an entry, also of a failed one, or of one that cannot be
+// parsed. The caller must close message.
 func (q *Queue) Files(id ID) (envelope []byte, message io.ReadCloser, err error) {
 	for _, folder := range [...]string{"", failed} {
 		f, err := q.disk.open(folder + string(id) + messageEnd)
@@ -502,6 +500,5 @@ func (q *Queue) Files(id ID) (envelope []byte, message io.ReadCloser, err error)
 	return nil, nil, ErrGone
 }
 
-// Discard removes an entry that nobody is at work on, even one that cannot be
-// read.
+// Discard removes an entry that is not claimed, even if it cannot be read.
 func (q *Queue) Discard(id ID) error { return q.discard("", id) }

@@ -687,7 +687,7 @@ func TestFailed(t *testing.T) {
 	if _, err := q.Retry(ids[0]); !errors.Is(err, ErrGone) {
 		t.Errorf("a second time: %v", err)
 	}
-	f, err := q.seize(failed, ids[1])
+	f, err := q.lock(failed, ids[1])
 	if err != nil {
 		t.Fatal(err)
 	}

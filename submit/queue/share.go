@@ -7,38 +7,39 @@ import (
 	"sendoff/submit/process"
 )
 
-// A queue that many users fill through one service has a share for each of
-// them: while more than half of its room is taken, nobody but root (uid 0) may
-// have more than a quarter of all.
+// Many users may fill one queue through a service, and each of them has a share: while
+// more than half of the queue is used, no user except root (uid 0) may have more than a
+// quarter of the whole queue.
 const (
-	crowded    = 2 // a queue is crowded if the part that is taken is larger than 1/crowded
-	shareOf    = 4 // a client's share of a crowded queue is 1/shareOf
+	crowded    = 2 // a queue is crowded if more than 1/crowded of it is used
+	shareOf    = 4 // the share of a client in a crowded queue is 1/shareOf
 	countValid = 5 * time.Second
 )
 
-// shares is how much room each client takes, as it was counted at a time, with
-// what was added since.
+// shares is how much of the queue each client had when it was counted at the time at, with
+// the entries that were added since.
 type shares struct {
 	at      time.Time
-	clients map[int]room // by process.CountedAs
+	clients map[int]amount // by process.CountedAs
 }
 
-// countedAs is replaced by tests, which do not know what users the machine has.
+// countedAs is process.CountedAs. Tests replace it, so that the users of the machine do
+// not matter.
 var countedAs = process.CountedAs
 
-// A room is what a queue, or a part of it, holds.
-type room struct{ Entries, Octets int64 }
+// An amount is how much a queue, or a client in it, has.
+type amount struct{ Entries, Octets int64 }
 
-func (r room) add(octets int64) room { return room{r.Entries + 1, r.Octets + octets} }
+func (a amount) add(octets int64) amount { return amount{a.Entries + 1, a.Octets + octets} }
 
-// over reports whether r is more than 1/part of what q may hold.
-func (r room) over(q *Queue, part int64) bool {
-	return r.Entries > maxEntries/part || q.MaxBytes.Load() > 0 && r.Octets > q.MaxBytes.Load()/part
+// over reports whether a is more than 1/part of the ceilings of q.
+func (a amount) over(q *Queue, part int64) bool {
+	return a.Entries > maxEntries/part || q.MaxBytes.Load() > 0 && a.Octets > q.MaxBytes.Load()/part
 }
 
-// shared reports ErrFull if e is more than the share of its client in a queue
-// that holds all with e. The caller has locked q.mu.
-func (q *Queue) shared(e *Entry, all room) error {
+// checkShare returns ErrFull if the client of e would have more than its share with e. all
+// is how much the queue would have with e. The caller must hold q.mu.
+func (q *Queue) checkShare(e *Entry, all amount) error {
 	if e.Client == nil || *e.Client == 0 || !all.over(q, crowded) {
 		return nil
 	}
@@ -54,10 +55,10 @@ func (q *Queue) shared(e *Entry, all room) error {
 	return nil
 }
 
-// count counts anew what each client has in the queue.
+// count sets q.shares to what each client has in the queue now.
 func (q *Queue) count() {
-	q.shares = shares{time.Now(), make(map[int]room)}
-	counted := make(map[int]int) // because it reads a file
+	q.shares = shares{time.Now(), make(map[int]amount)}
+	counted := make(map[int]int) // results of countedAs, which reads a file
 	for e, err := range q.Entries() {
 		if err != nil || e.Client == nil {
 			continue

@@ -4,5 +4,5 @@ package queue
 
 import "os"
 
-// space says that the size of the disk is not known.
+// space returns 0, 0: the size of the disk is unknown.
 func space(*os.Root) (free, total int64) { return 0, 0 }

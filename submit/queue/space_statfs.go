@@ -8,7 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// space returns how much of root's disk the user may fill, and its size.
+// space returns the octets that this user may still write to the disk of root, and the
+// octets of the whole disk; 0, 0 if they are unknown.
 func space(root *os.Root) (free, total int64) {
 	f, err := root.Open(".")
 	if err != nil {

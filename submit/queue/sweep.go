@@ -9,18 +9,18 @@ import (
 	"time"
 )
 
-// Ceilings. What is in failed is for people, who look at so many at most.
+// Ceilings of a queue.
 const (
 	maxEntries = 200_000
-	maxFailed  = 1000
-	minFailed  = 100                 // that stay, however old a clock says they are
-	maxAge     = 30 * 24 * time.Hour // of what is in failed, since it came there
-	minFree    = 64 << 20            // octets that stay free on the disk, or
-	minPart    = 20                  // this part of it, if that is less
+	maxFailed  = 1000                // failed entries: a person will not look at more
+	minFailed  = 100                 // failed entries that are kept, even if they are over maxAge
+	maxAge     = 30 * 24 * time.Hour // of a failed entry, since it failed
+	minFree    = 64 << 20            // octets of the disk that stay free,
+	minPart    = 20                  // or 1/minPart of the disk, if that is less
 )
 
-// Sweep removes what crashes left, and ends moves to failed that they cut
-// short. It leaves alone whatever somebody works on.
+// Sweep removes files that crashes left, and finishes moves to failed that a crash
+// interrupted. It does not touch locked entries.
 func (q *Queue) Sweep() error {
 	names, err := q.disk.list("")
 	if err != nil {
@@ -45,17 +45,18 @@ func (q *Queue) Sweep() error {
 			err = cmp.Or(err, q.disk.remove(name))
 		}
 	}
-	q.trim("")
+	q.trimFailed("")
 	q.State.Sweep()
 	return err
 }
 
-// sweepLocked removes what belongs to no entry, if nobody has the lock.
+// sweepLocked locks an entry, and removes its ID.tmp, and its ID.eml if there is no ID.env.
+// It does nothing if another process has the lock.
 func (q *Queue) sweepLocked(id ID) error {
 	name := string(id)
 	f, err := q.disk.open(name + messageEnd)
 	if err != nil {
-		return nil // somebody was faster
+		return nil // another process has removed the file
 	}
 	defer f.Close()
 	if locked, err := f.lock(); err != nil || !locked {
@@ -68,9 +69,8 @@ func (q *Queue) sweepLocked(id ID) error {
 	return q.disk.remove(name + messageEnd)
 }
 
-// sweepEnvelope deals with an envelope that has no message. Because a message
-// is the first to come and the last to go, one that is not there now is gone
-// for good.
+// sweepEnvelope removes ID.env if there is no ID.eml, or moves it to failed if ID.eml is
+// there. ID.eml will not come: it is made before ID.env, and removed after it.
 func (q *Queue) sweepEnvelope(id ID) error {
 	name := string(id)
 	switch {
@@ -82,9 +82,9 @@ func (q *Queue) sweepEnvelope(id ID) error {
 	return q.disk.remove(name + envelopeEnd)
 }
 
-// trim removes from failed what is beyond its bounds, the one that has been
-// there longest first, but never the newest one.
-func (q *Queue) trim(newest ID) {
+// trimFailed removes failed entries that exceed the ceilings, those that failed first
+// before others, but never the entry newest.
+func (q *Queue) trimFailed(newest ID) {
 	type failure struct {
 		at     time.Time
 		octets int64
@@ -132,9 +132,9 @@ func (q *Queue) drop(id ID) {
 	q.dropped = append(q.dropped, e)
 }
 
-// TakeDropped returns the entries that this process has removed from those that a
-// person must look at, because there were too many, or they were too old; each
-// once. Of one that could not be read only the ID is known.
+// TakeDropped returns the failed entries that this process has removed because there were
+// too many, or because they were too old. It returns each of them once only. An entry that
+// could not be read has only an ID.
 func (q *Queue) TakeDropped() []*Entry {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -143,19 +143,19 @@ func (q *Queue) TakeDropped() []*Entry {
 	return all
 }
 
-// remove removes the files of an entry that is nobody's.
+// remove removes the files of an entry. It ignores errors: Sweep removes what remains.
 func (q *Queue) remove(folder string, id ID) {
 	for _, end := range [...]string{envelopeEnd, temporaryEnd, messageEnd} {
 		q.disk.remove(folder + string(id) + end)
 	}
 }
 
-// A usage is how much the queue held when it was counted, with what was added since.
-// It is a text of State, and valid for a moment only, so that processes which add at
-// the same time can pass the ceilings by no more than they add in that moment.
+// A usage is how much was in the queue at the time At, with the entries added since. It is
+// kept in State as JSON, and counted anew after usageValid. Processes that add entries at
+// the same time may exceed the ceilings, but only by what they add within usageValid.
 type usage struct {
 	At time.Time
-	room
+	amount
 }
 
 const (
@@ -163,9 +163,9 @@ const (
 	usageValid = 5 * time.Second
 )
 
-// fits reports ErrFull if a message of that size is too much for the disk, or
-// for the queue however empty it is.
-func (q *Queue) fits(size int64) error {
+// checkSize returns ErrFull if a message of that size does not fit the disk, or would not
+// fit even an empty queue.
+func (q *Queue) checkSize(size int64) error {
 	free, total := q.disk.space()
 	switch {
 	case total > 0 && free-size < min(minFree, total/minPart):
@@ -176,10 +176,10 @@ func (q *Queue) fits(size int64) error {
 	return nil
 }
 
-// room reports ErrFull if there is no room for another entry, or none for one
-// of its client's.
-func (q *Queue) room(e *Entry) error {
-	if err := q.fits(e.Size); err != nil {
+// checkRoom returns ErrFull if the queue, or the share of the client of e, has no room for
+// e. If there is room, e is added to the usage.
+func (q *Queue) checkRoom(e *Entry) error {
+	if err := q.checkSize(e.Size); err != nil {
 		return err
 	}
 	q.mu.Lock()
@@ -193,17 +193,17 @@ func (q *Queue) room(e *Entry) error {
 	case q.MaxBytes.Load() > 0 && all.Octets > q.MaxBytes.Load():
 		err = fmt.Errorf("%w: %s holds %d MB, and queue-limit allows no more", ErrFull, q.path, u.Octets>>20)
 	default:
-		err = q.shared(e, all)
+		err = q.checkShare(e, all)
 	}
 	if err == nil {
-		u.room = all
+		u.amount = all
 	}
 	text, _ := json.Marshal(u)
 	q.State.Overwrite(usageFile, text)
 	return err
 }
 
-// usage returns how much the queue holds, or held a moment ago.
+// usage returns how much is in the queue, or was at most usageValid ago.
 func (q *Queue) usage() usage {
 	var u usage
 	if err := json.Unmarshal(q.State.Read(usageFile), &u); err == nil {
@@ -212,7 +212,7 @@ func (q *Queue) usage() usage {
 		}
 	}
 	ids, _ := q.IDs()
-	u = usage{time.Now(), room{Entries: int64(len(ids))}}
+	u = usage{time.Now(), amount{Entries: int64(len(ids))}}
 	for _, id := range ids {
 		u.Octets += q.disk.size(string(id) + messageEnd)
 	}
