@@ -21,3 +21,12 @@ func TestModes(t *testing.T) {
 		t.Errorf("%d rows, want %d", len(modes), want)
 	}
 }
+
+// TestSignalBeforeStdin holds that a signal ends a submission also before the first octet
+// of stdin is read: who types Ctrl-C does not have to end the message first.
+func TestSignalBeforeStdin(t *testing.T) {
+	p := &program{cmd: &cmdline.Command{Mode: cmdline.Submit}}
+	if p.interruptible(); !p.reading.Load() {
+		t.Error("a signal would only end the context, which the reading of stdin does not see")
+	}
+}

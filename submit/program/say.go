@@ -46,10 +46,11 @@ func (p *program) print(text string) error {
 	return err
 }
 
-// interruptible returns a context that ends with the first signal. While stdin is
+// interruptible returns a context that ends with the first signal. Until stdin has been
 // read, a signal ends the process: nothing has begun but the messages that -bs has
 // answered for, and these are sent or queued first.
 func (p *program) interruptible() context.Context {
+	p.reading.Store(p.cmd.Mode == cmdline.Submit)
 	return process.Interruptible(func(cause error) {
 		if p.reading.Load() {
 			text := "%w before the end of the message; nothing was sent"

@@ -32,6 +32,7 @@ import (
 // server waits that long. In the sendmail face a configuration that cannot be used
 // is no reason to lose the message: it is queued until somebody mends the account.
 func (p *program) send(ctx context.Context) error {
+	defer p.reading.Store(false)
 	s, fault := p.submitter()
 	if fault != nil && !p.postpones(fault) {
 		return fault
