@@ -11,6 +11,7 @@ import (
 	"sync"
 	"syscall"
 	"time"
+	"unicode/utf8"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
@@ -152,6 +153,11 @@ func onTerminal(ts *testscript.TestScript, args []string) {
 	<-gone
 	ts.Logf("the screen:\n%s", tty.screen())
 	ts.Check(os.WriteFile(ts.MkAbs("screen"), []byte(tty.screen()), 0o600))
+	for line := range strings.Lines(strings.ReplaceAll(tty.screen(), ts.Getenv("WORK"), "/home/ann")) {
+		if n := utf8.RuneCountInString(line); n > 101 && !strings.HasPrefix(line, "sendoff: ") {
+			ts.Fatalf("%d columns: %s", n, line)
+		}
+	}
 	switch code := strconv.Itoa(cmd.ProcessState.ExitCode()); {
 	case failed != "":
 		ts.Fatalf("it did not come to this: %s", failed)

@@ -32,17 +32,22 @@ type Person struct {
 // move the cursor.
 func (p *Person) show(format string, args ...any) {
 	for line := range strings.Lines(fmt.Sprintf(format, args...)) {
-		line = status.Printable(strings.TrimSuffix(line, "\n"))
-		for p.There && utf8.RuneCountInString(line) > listWidth {
-			end := strings.LastIndex(string([]rune(line)[:listWidth]), " ")
-			if strings.TrimSpace(line[:max(end, 0)]) == "" {
-				break // one word
-			}
-			fmt.Fprintln(p.Shown, line[:end])
-			line = "  " + line[end+1:]
-		}
-		fmt.Fprintln(p.Shown, line)
+		fmt.Fprintln(p.Shown, p.begin(status.Printable(strings.TrimSuffix(line, "\n"))))
 	}
+}
+
+// begin shows the beginning of a line that is too long for a person's terminal, and
+// returns the rest.
+func (p *Person) begin(line string) (rest string) {
+	for p.There && utf8.RuneCountInString(line) > listWidth {
+		end := strings.LastIndex(string([]rune(line)[:listWidth]), " ")
+		if strings.TrimSpace(line[:max(end, 0)]) == "" {
+			break // one word
+		}
+		fmt.Fprintln(p.Shown, line[:end])
+		line = "  " + line[end+1:]
+	}
+	return line
 }
 
 // waiting shows a person what is going on, with a dot for each second, until the
@@ -72,7 +77,7 @@ func (p *Person) waiting(format string, args ...any) (done func()) {
 
 // line reads what is typed after a question.
 func (p *Person) line(question string) (string, error) {
-	fmt.Fprint(p.Shown, status.Printable(question))
+	fmt.Fprint(p.Shown, p.begin(status.Printable(question)))
 	if p.lines == nil {
 		p.lines = bufio.NewReader(p.In)
 	}
