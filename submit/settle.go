@@ -36,7 +36,7 @@ import (
 //	a bug of ours                                Waits: it says nothing about the message
 //	permanent                                    Refused
 //	temporary                                    Waits, whoever is at fault
-//	Waits, but the entry is too old              Refused, "given up after …"
+//	Waits, but the entry is too old              Refused, "not delivered within …"
 //
 // A limit of the account's is words of the server that it takes no more of its mail
 // for now, temporary or permanent. They count as temporary, and the account rests
@@ -133,7 +133,7 @@ func (s *Submitter) SettleEntry(j *Job, e *queue.Entry) (rests bool) {
 	age := time.Since(e.Born()).Round(time.Second)
 	for i := range e.To {
 		if to := &e.To[i]; !to.Refused {
-			to.Refused, to.Reason = true, "given up after "+age.String()+": "+to.Reason
+			to.Refused, to.Reason = true, "not delivered within "+age.String()+": "+to.Reason
 		}
 	}
 	return rests

@@ -181,7 +181,7 @@ func redirects(domain string) func(*http.Request, []*http.Request) error {
 		case !within(strings.ToLower(next.URL.Hostname()), domain):
 			return errors.New("it leads to a page outside " + domain)
 		case len(via) > maxRedirects:
-			return errors.New("it leads on and on")
+			return errors.New("it has too many redirects")
 		}
 		return nil
 	}

@@ -154,7 +154,7 @@ func TestLookedUp(t *testing.T) {
 		{&net.DNSError{Err: "no such host", IsNotFound: true}, "", false},
 		{&net.DNSError{Err: "i/o timeout", Server: "192.0.2.1:53", IsTimeout: true}, "no network: look up x: the name server 192.0.2.1 does not answer", true},
 		{&net.DNSError{Err: "dial udp 192.0.2.1:53: connect: network is unreachable", Server: "192.0.2.1:53"}, "no network: look up x: the name server 192.0.2.1 cannot be reached: network is unreachable", true},
-		{&net.DNSError{Err: "server misbehaving", Server: "192.0.2.1:53", IsTemporary: true}, "look up x: the name server 192.0.2.1 fails, or gives an answer that makes no sense", false},
+		{&net.DNSError{Err: "server misbehaving", Server: "192.0.2.1:53", IsTemporary: true}, "look up x: the name server 192.0.2.1 fails, or gives an answer that cannot be understood", false},
 	} {
 		err := lookedUp("x", tt.err)
 		if got := fmt.Sprint(err); err != nil && got != tt.want || err == nil && tt.want != "" || errors.Is(err, ErrOffline) != tt.offline {

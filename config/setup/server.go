@@ -18,7 +18,7 @@ func (c *conversation) askAddress(context.Context) error {
 	check := func(text string) (err error) {
 		if c.Server == "" && !strings.Contains(text, "@") && (discover.IsProvider(text) || strings.Contains(text, ".")) {
 			c.Server = text
-			return errors.New(text + " is the server, then; it is still unknown whose mail it is to send")
+			return errors.New(text + " is taken as the server; now give the mail address")
 		}
 		a, err := envelope.Parse(text)
 		if err == nil {

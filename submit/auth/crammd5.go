@@ -28,7 +28,7 @@ func (c *cramMD5) Start() (string, []byte, error) { return "CRAM-MD5", nil, nil 
 func (c *cramMD5) Next(challenge []byte) ([]byte, error) {
 	switch {
 	case c.done:
-		return nil, status.AuthFailed.Errorf("login: server asks on after the CRAM-MD5 response")
+		return nil, status.AuthFailed.Errorf("login: the server asks for more after the CRAM-MD5 response")
 	case len(challenge) == 0:
 		return nil, status.AuthFailed.Errorf("login: server sent an empty CRAM-MD5 challenge")
 	}

@@ -33,7 +33,7 @@ func (l *login) Start() (string, []byte, error) { return "LOGIN", nil, nil }
 
 func (l *login) Next(challenge []byte) ([]byte, error) {
 	if l.done {
-		return nil, status.AuthFailed.Errorf("login: server asks on after the password")
+		return nil, status.AuthFailed.Errorf("login: the server asks for more after the password")
 	}
 	asksUser := strings.Contains(strings.ToLower(string(challenge)), "user")
 	if l.users == 0 || l.users == 1 && asksUser {

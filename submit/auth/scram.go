@@ -133,7 +133,7 @@ func (s *scram) check(message string) ([]byte, error) {
 	signature, err := base64.StdEncoding.Strict().DecodeString(text)
 	switch {
 	case !ok || err != nil:
-		return nil, status.AuthFailed.Errorf("login: SCRAM: server's last message makes no sense")
+		return nil, status.AuthFailed.Errorf("login: SCRAM: the server's last message cannot be understood")
 	case !hmac.Equal(signature, s.signature):
 		return nil, status.Insecure.Errorf("login: SCRAM: server does not know the password")
 	}
@@ -168,7 +168,7 @@ func parseServerFirst(message, nonce string) (serverFirst, error) {
 	fields := strings.SplitN(message, ",", 4)
 	if len(fields) < 3 || !strings.HasPrefix(fields[0], "r=") ||
 		!strings.HasPrefix(fields[1], "s=") || !strings.HasPrefix(fields[2], "i=") {
-		return bad("makes no sense")
+		return bad("cannot be understood")
 	}
 	f.nonce = fields[0][2:]
 	unprintable := func(r rune) bool { return r <= ' ' || r > '~' }

@@ -86,9 +86,9 @@ func TestSCRAMFaults(t *testing.T) {
 		{"", status.Insecure, "server says yes without proof"},
 		{"FIRST", status.Insecure, "server says yes without proof"},
 		{"FIRST LAST LAST", status.AuthFailed, "challenge that SCRAM-SHA-256 does not have"},
-		{"FIRST FIRST", status.AuthFailed, "last message makes no sense"},
-		{"LAST", status.AuthFailed, "first message makes no sense"},
-		{" ", status.AuthFailed, "first message makes no sense"}, // twice empty
+		{"FIRST FIRST", status.AuthFailed, "last message cannot be understood"},
+		{"LAST", status.AuthFailed, "first message cannot be understood"},
+		{" ", status.AuthFailed, "first message cannot be understood"}, // twice empty
 		{change("r=rOpr", "r=sOpr").Replace(v.first), status.AuthFailed, "does not go on from our nonce"},
 		{change("%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0", "").Replace(v.first), status.AuthFailed, "does not go on from our nonce"},
 		{change("%hv", "\x7fhv").Replace(v.first), status.AuthFailed, "does not go on from our nonce"},
@@ -104,18 +104,18 @@ func TestSCRAMFaults(t *testing.T) {
 		{change("i=4096", "i=-4096").Replace(v.first), status.AuthFailed, "has no iteration count"},
 		{change("i=4096", "i=04096").Replace(v.first), status.AuthFailed, "has no iteration count"},
 		{change("i=4096", "i=").Replace(v.first), status.AuthFailed, "has no iteration count"},
-		{change(",i=4096", "").Replace(v.first), status.AuthFailed, "first message makes no sense"},
+		{change(",i=4096", "").Replace(v.first), status.AuthFailed, "first message cannot be understood"},
 		{"m=must," + v.first, status.AuthFailed, "wants an extension"},
-		{change(",s=", ",m=must,s=").Replace(v.first), status.AuthFailed, "first message makes no sense"},
+		{change(",s=", ",m=must,s=").Replace(v.first), status.AuthFailed, "first message cannot be understood"},
 		{"FIRST " + change("v=6", "v=7").Replace(v.last), status.Insecure, "server does not know the password"},
 		{"FIRST v=", status.Insecure, "server does not know the password"},
 		{"FIRST v=6rri", status.Insecure, "server does not know the password"},
-		{"FIRST v=###", status.AuthFailed, "last message makes no sense"},
-		{"FIRST x=1", status.AuthFailed, "last message makes no sense"},
+		{"FIRST v=###", status.AuthFailed, "last message cannot be understood"},
+		{"FIRST x=1", status.AuthFailed, "last message cannot be understood"},
 		{"FIRST e=invalid-proof", status.AuthFailed, "server refuses: invalid-proof"},
 		{"e=unknown-user\x1b,x=y", status.AuthFailed, "server refuses: unknown-user?,x=y"},
 		{"FIRST e=other-error LAST", status.AuthFailed, "server refuses: other-error"},
-		{"FIRST x=1 LAST", status.AuthFailed, "last message makes no sense"},
+		{"FIRST x=1 LAST", status.AuthFailed, "last message cannot be understood"},
 	}
 	for _, tt := range tests {
 		c := scripted(t, 1)

@@ -21,7 +21,7 @@ import (
 // The errors of Set, which leaves its receiver as it was.
 var (
 	errValue = errors.New("the value is malformed")
-	ErrNever = errors.New("NEVER stands alone")
+	ErrNever = errors.New("NEVER cannot be combined with others")
 )
 
 // set is Set for one of the values that stand for a word.

@@ -165,7 +165,7 @@ func (p *program) find(s *submit.Submitter, do func(*submit.Submitter) (int, err
 func (p *program) retry(ctx context.Context, s *submit.Submitter) error {
 	n, err := p.find(s, func(s *submit.Submitter) (int, error) {
 		return mailq.Retry(s.Queue, p.cmd.Entry, func(e *queue.Entry, was queue.ID) {
-			s.Log.Line(e.ID, false, "status", "queued", "reply", "again; it was given up as "+string(was))
+			s.Log.Line(e.ID, false, "status", "queued", "reply", "queued again; it had failed as "+string(was))
 			s.Console.Tell("queued as "+string(e.ID), nil)
 		})
 	})

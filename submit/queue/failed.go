@@ -25,7 +25,7 @@ func (q *Queue) FailedAt(id ID) time.Time { return q.disk.modified(failed + stri
 
 // errNoRecipient is the error of Retry for an entry that was refused because its header
 // has no valid recipient.
-var errNoRecipient = errors.New("none of its recipients is an address; mend its header, and send it with sendmail -t")
+var errNoRecipient = errors.New("none of its recipients is an address; correct its header, and send it with sendmail -t")
 
 // Retry puts a failed entry into the queue again, for all its recipients and to be tried
 // at once. It returns the new entry, which has an ID of its own and survives any crash. An

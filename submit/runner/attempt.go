@@ -171,7 +171,7 @@ func (t *attempt) abort(err error) {
 	defer t.claim.Release()
 	defer t.close()
 	if t.s.CountTry(t.claim.Entry) {
-		t.claim.Reason = "given up: " + status.OneLine(err)
+		t.claim.Reason = "failed: " + status.OneLine(err)
 		t.g.fail(t.claim)
 		return
 	}

@@ -224,7 +224,7 @@ func (g *group) giveUpTooOld() {
 			c.Release()
 			continue
 		}
-		c.Reason = "given up: " + f.Reason
+		c.Reason = "failed: " + f.Reason
 		g.r.givenUp.Add(1)
 		g.fail(c)
 	}

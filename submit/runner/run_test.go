@@ -116,7 +116,7 @@ func TestGivenUpDeferred(t *testing.T) {
 			t.Fatalf("taken for %q", p.To)
 		}
 		notice := p.Mails[1]
-		for _, words := range []string{"<busy@example.net>", "given up after 12", "<nobody@example.net>", "550 5.1.1 no such user", "Status: 5.1.1", "Status: 4.2.0", "Subject: x"} {
+		for _, words := range []string{"<busy@example.net>", "not delivered within 12", "<nobody@example.net>", "550 5.1.1 no such user", "Status: 5.1.1", "Status: 4.2.0", "Subject: x"} {
 			if !strings.Contains(notice, words) {
 				t.Errorf("the notice lacks %q:\n%s", words, notice)
 			}

@@ -95,7 +95,7 @@ func (r *Ref) UnmarshalText(text []byte) error {
 		case row.name != name:
 			continue
 		case row.check == nil && hasArg:
-			return fmt.Errorf("secret source %s must stand alone", name)
+			return fmt.Errorf("secret source %s cannot be combined with others", name)
 		case row.check != nil:
 			if err := row.check(arg); err != nil {
 				return fmt.Errorf("secret source %s: %w", name+row.takes, err)

@@ -294,7 +294,7 @@ func (o *opening) start(ctx context.Context, h dial.Hop, conn net.Conn, options 
 	options.Patience = o.Patience
 	options.Trace = o.Trace
 	options.Stalled = func() {
-		o.Remark("no more gets through: " + h.Endpoint() + " comes last for an hour")
+		o.Remark("the connection stalled: " + h.Endpoint() + " is tried last for an hour")
 		o.Dialer.Remember(h, dial.Stalls)
 	}
 	if o.login != nil {

@@ -107,7 +107,7 @@ func (s *session) mailFrom(args string) {
 		s.fault(503, "5.5.1", "say EHLO first")
 		return
 	case s.mail != nil:
-		s.fault(503, "5.5.1", "a mail is under way; RSET gives it up")
+		s.fault(503, "5.5.1", "a mail transaction is open; RSET ends it")
 		return
 	}
 	path, params, err := s.path(args, "FROM:")

@@ -145,7 +145,7 @@ var dialogues = []struct {
 		C: mail from:<a@example.org>
 		S: 250 2.1.0 ok
 		C: MAIL FROM:<a@example.org>
-		S: 503 5.5.1 a mail is under way; RSET gives it up
+		S: 503 5.5.1 a mail transaction is open; RSET ends it
 		C: DATA
 		S: 554 5.5.1 no valid recipients
 		C: RSET
@@ -217,7 +217,7 @@ var dialogues = []struct {
 		S: 250 2.1.0 ok
 		S: 501 5.1.3 a recipient must have an address
 		S: 553 5.1.3 the address has no domain
-		S: 501 5.5.4 NOTIFY: NEVER stands alone
+		S: 501 5.5.4 NOTIFY: NEVER cannot be combined with others
 		S: 501 5.5.4 NOTIFY: the value is malformed
 		S: 501 5.5.4 ORCPT: the value is malformed
 		S: 555 5.5.4 unknown parameter, or one given twice

@@ -30,7 +30,7 @@ import (
 )
 
 // ErrBusy is the error of Lock if the lock is taken.
-var ErrBusy = errors.New("somebody else is at work on it")
+var ErrBusy = errors.New("another process is working on it")
 
 // The ages after which Sweep removes a file.
 const (

@@ -28,7 +28,7 @@ func TestHint(t *testing.T) {
 		{Connection.Errorf("look up smtp.example.org: the name server 192.0.2.53 does not answer"), "resolv.conf"},
 		{Connection.Errorf("look up smtp.example.org: the name server 127.0.0.53 refuses to answer: connection refused"), "does it run"},
 		{Connection.Errorf("look up smtp.example.org: the name server 192.0.2.53 cannot be reached: network is unreachable"), "is there a network"},
-		{Connection.Errorf("look up smtp.example.org: the name server 192.0.2.53 fails, or gives an answer that makes no sense"), "another name server"},
+		{Connection.Errorf("look up smtp.example.org: the name server 192.0.2.53 fails, or gives an answer that cannot be understood"), "another name server"},
 		{AuthFailed.Errorf("AUTH PLAIN: 534 5.7.9 Application-specific password required"), "app password"},
 		{AuthFailed.Errorf("AUTH LOGIN: 535 5.7.139 Authentication unsuccessful"), "Microsoft"},
 		{AuthFailed.Errorf("AUTH PLAIN: 535 5.7.8 bad credentials"), "--login ACCOUNT"},

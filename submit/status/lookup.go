@@ -15,7 +15,7 @@ var lookups = [...]struct{ says, words string }{
 	{"no route to host", "cannot be reached: no route to host"},
 	{"not permitted", "may not be asked: operation not permitted"},
 	{"no answer from DNS server", "gives an empty answer"},
-	{"", "fails, or gives an answer that makes no sense"},
+	{"", "fails, or gives an answer that cannot be understood"},
 }
 
 // lookupCode is the code of a look-up that failed.
