@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// A mechanism is one row of the ways to log in.
+// A mechanism is a SASL mechanism that the server offers.
 type mechanism struct {
 	name   string
-	prompt string // for a client that gives no initial response
-	// read takes the first response, and asks for what is not in it.
+	prompt string // the first challenge, if the client sends no initial response
+	// read parses the first response of the client, and asks for the rest.
 	read func(s *session, response []byte) (user, password string, err error)
 }
 
@@ -28,7 +28,7 @@ func offerAuth(s *session) (string, bool) {
 	return strings.Join(names, " "), s.Auth != nil
 }
 
-// auth logs the client in (RFC 4954 section 4).
+// auth carries out AUTH (RFC 4954 section 4).
 func (s *session) auth(args string) {
 	name, initial, given := strings.Cut(args, " ")
 	i := slices.IndexFunc(mechanisms, func(m mechanism) bool { return strings.EqualFold(m.name, name) })
@@ -69,7 +69,8 @@ func (s *session) auth(args string) {
 	}
 }
 
-// plain is RFC 4616. Nobody may act for somebody else.
+// plain reads the response of PLAIN (RFC 4616). It refuses an authorization identity that
+// is not the user who logs in.
 func (s *session) plain(response []byte) (user, password string, err error) {
 	part := strings.Split(string(response), "\x00")
 	if len(part) != 3 || part[0] != "" && part[0] != part[1] {
@@ -78,13 +79,14 @@ func (s *session) plain(response []byte) (user, password string, err error) {
 	return part[1], part[2], nil
 }
 
-// login asks for the password, in the word that clients wait for.
+// login reads the two responses of LOGIN. Some clients know no other prompts than
+// "Username:" and "Password:".
 func (s *session) login(response []byte) (user, password string, err error) {
 	secret, err := s.challenge("Password:")
 	return string(response), string(secret), err
 }
 
-// challenge asks the client and returns what it answers.
+// challenge sends text as a challenge, and returns the decoded response of the client.
 func (s *session) challenge(text string) ([]byte, error) {
 	s.reply(334, "", base64.StdEncoding.EncodeToString([]byte(text)))
 	s.allow()
@@ -101,7 +103,7 @@ func (s *session) challenge(text string) ([]byte, error) {
 	return unbase64(line)
 }
 
-// unbase64 decodes a response; "=" is an empty one.
+// unbase64 decodes a response. "=" is an empty response (RFC 4954 section 4).
 func unbase64(text string) ([]byte, error) {
 	if text == "=" {
 		return nil, nil

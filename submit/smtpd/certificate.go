@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// Certificate makes a key and a self-signed certificate for the hosts, which
-// are names or IP addresses, valid for a day. It is for rehearsals and tests.
+// Certificate makes a key and a self-signed certificate for hosts, which are names or IP
+// addresses. The certificate is valid for a day. It is for rehearsals and tests.
 func Certificate(hosts ...string) (tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

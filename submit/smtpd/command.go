@@ -11,14 +11,15 @@ import (
 	"sendoff/submit/status"
 )
 
-// A command is one row of what a client may say.
+// A command is an SMTP command that the server knows.
 type command struct {
 	verb string
 	args argument
-	auth bool // refused before a login, where one is required (RFC 4954 section 6)
+	auth bool // with RequireAuth, refused before a login (RFC 4954 section 6)
 	do   func(s *session, args string)
 }
 
+// An argument says whether a command has arguments.
 type argument uint8
 
 const (
@@ -40,22 +41,22 @@ var commands = [...]command{
 	{"AUTH", required, false, (*session).auth},
 }
 
-// hypertext are the methods by which a browser is known that was led to an
-// SMTP port with commands in its request's body.
-var hypertext = [...]string{"GET", "POST", "PUT", "HEAD", "OPTIONS", "PATCH", "DELETE", "CONNECT", "TRACE"}
+// httpMethods are the methods of HTTP. A web page can make a browser send a request with
+// SMTP commands in its body to this server: the method shows the attack.
+var httpMethods = [...]string{"GET", "POST", "PUT", "HEAD", "OPTIONS", "PATCH", "DELETE", "CONNECT", "TRACE"}
 
 // obey carries out one command line.
 func (s *session) obey(line string) {
 	verb, args, _ := strings.Cut(strings.TrimRight(line, " \t"), " ")
 	verb, args = strings.ToUpper(verb), strings.TrimLeft(args, " \t")
-	if slices.Contains(hypertext[:], verb) {
+	if slices.Contains(httpMethods[:], verb) {
 		s.end(421, "4.7.0", "this is not a web server", errors.New("client speaks HTTP"))
 		return
 	}
 	before := s.errors
 	i := slices.IndexFunc(commands[:], func(c command) bool { return c.verb == verb })
 	switch {
-	case i < 0 && s.junk: // a line of the message, in which other lines may look like commands
+	case i < 0 && s.junk: // a line of the message that DATA refused; the next line may look like a command
 		s.end(421, "4.5.0", "a message came where none was asked for", errors.New("client did not heed the reply to DATA"))
 	case i < 0:
 		s.fault(500, "5.5.1", "unknown command")
@@ -69,8 +70,8 @@ func (s *session) obey(line string) {
 		commands[i].do(s, args)
 	}
 	s.junk = verb == "DATA" && s.errors > before
-	// A client that sends more without having waited for the reply to DATA (RFC
-	// 2920 section 3.1) sends a message, which must not be taken for commands.
+	// If DATA was refused, and the client has not waited for the reply (as RFC 2920
+	// section 3.1 requires), the next lines are a message, and must not be obeyed.
 	if s.junk && s.in.Buffered() > 0 && !s.over {
 		s.end(421, "4.5.0", "a message came where none was asked for", errors.New("client did not wait for the reply to DATA"))
 	}
@@ -164,12 +165,12 @@ func (s *session) rcptTo(args string) {
 	}
 }
 
-// perRecipient is how many octets of RCPT a recipient has on the average, at
-// most: they are kept for as long as the mail.
+// perRecipient limits the average octets of the arguments of RCPT, because they are kept
+// in memory until the end of the transaction.
 const perRecipient = 256
 
-// hasEnough reports whether a mail has all the recipients, or as much said of
-// them, as it may have; args are those of another RCPT.
+// hasEnough reports whether the mail may not have another recipient, whose RCPT has the
+// arguments args.
 func (s *session) hasEnough(args string) bool {
 	most, n := cmp.Or(s.MaxRecipients, defaultRecipients), len(s.mail.To)
 	return n >= most || n > 0 && s.octets+len(args) > most*perRecipient
@@ -205,8 +206,8 @@ func (s *session) data(string) {
 	}
 }
 
-// refuse replies with err's status and text; permanent is the basic code of a
-// permanent refusal whose enhanced code has none of its own (RFC 5248).
+// refuse replies with the status and the text of err. permanent is the reply code of a
+// permanent failure, except for enhanced codes that require another one (RFC 5248).
 func (s *session) refuse(err error, permanent int) {
 	enhanced, code := status.Of(err), permanent
 	if enhanced.Class != 5 {
@@ -227,7 +228,8 @@ func (s *session) refuse(err error, permanent int) {
 	s.reply(code, enhanced.String(), printable(err.Error()))
 }
 
-// printable makes text fit for one line of a reply (RFC 5321 section 4.5.3.1.5).
+// printable returns text in ASCII, cut to fit a line of a reply (RFC 5321 section
+// 4.5.3.1.5).
 func printable(text string) string {
 	const limit = 400
 	return status.ASCII(status.Clip(text, limit))

@@ -6,30 +6,32 @@ import (
 	"sendoff/submit/status"
 )
 
-// A message reads what follows DATA: CRLF lines without dot-stuffing (RFC 5321
+// A message reads the message after DATA: CRLF lines without dot-stuffing (RFC 5321
 // section 4.5.2).
 //
 //	after CRLF, or at the start    '.'  →  dot
-//	dot    CR  →  dot CR  LF       the end
-//	dot    any                     the dot is dropped
+//	dot    CR  →  dot CR  LF       the end of the message
+//	dot    any                     the dot is removed
 //	CR     LF                      a line ending
-//	CR     any;  LF                bare: bad on a socket, else a line ending,
-//	                               but never one before an end
+//	CR     any;  LF                a bare CR or LF: on a socket the message is
+//	                               refused, on a pipe it is a line ending; a
+//	                               dot after it never ends the message
 //
-// In a session of LF lines, LF is the line ending and dot LF the end.
+// In a session of LF lines, LF is the line ending, and dot LF the end of the message.
 type message struct {
 	*session
 	state  state
-	begin  bool   // at the start of a line, where a dot counts
-	buffer []byte // what fill has decoded
-	out    []byte // its part that has not been given to the reader
-	size   int64
-	ended  bool
-	bad    error // why the message is refused when it has ended
-	broken error // why its end will never come
+	begin  bool   // the next octet begins a line: a dot would be special
+	buffer []byte // memory for out
+	out    []byte // decoded, and not yet returned by Read
+	size   int64  // octets decoded so far
+	ended  bool   // the end of the message was read
+	bad    error  // why the message will be refused after its end; nil: it is good so far
+	broken error  // why reading failed; nil: it has not
 }
 
-// A state is a place within a line.
+// A state is the octets just read, which may be part of a line ending or of the end of the
+// message.
 type state uint8
 
 const (
@@ -39,8 +41,8 @@ const (
 	dotCR
 )
 
-// Read implements io.Reader. It returns io.EOF only after the end of the
-// message has been read, and never after an error.
+// Read implements io.Reader. It returns io.EOF only after the end of a good message, and
+// never after an error.
 func (m *message) Read(p []byte) (int, error) {
 	for len(m.out) == 0 {
 		switch {
@@ -49,7 +51,7 @@ func (m *message) Read(p []byte) (int, error) {
 		case m.bad != nil:
 			return 0, m.bad
 		case m.broken != nil:
-			return 0, status.Lost.Errorf("connection broke before the end of the message: %v", m.broken) // not %w: an EOF would look like a good end
+			return 0, status.Lost.Errorf("connection broke before the end of the message: %v", m.broken) // not %w: an io.EOF in the error could be taken for the end of the message
 		case m.ended:
 			return 0, io.EOF
 		}
@@ -60,14 +62,14 @@ func (m *message) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// skip reads on to the end and keeps nothing.
+// skip reads to the end of the message, and discards what it reads.
 func (m *message) skip() {
 	for !m.ended && m.broken == nil {
 		m.fill()
 	}
 }
 
-// fill decodes what has arrived, after waiting until something has.
+// fill waits for input, and decodes what has arrived.
 func (m *message) fill() {
 	m.allow()
 	if _, err := m.in.Peek(1); err != nil {
@@ -81,7 +83,7 @@ func (m *message) fill() {
 		m.next(raw[used])
 		used++
 	}
-	_, _ = m.in.Discard(used) // cannot fail: they are buffered
+	_, _ = m.in.Discard(used) // cannot fail: the octets are buffered
 	m.buffer = m.out
 	m.size += int64(len(m.out))
 	if m.MaxSize > 0 && m.size > m.MaxSize && m.bad == nil {
@@ -104,7 +106,7 @@ func (m *message) next(c byte) {
 	case was == dot && c == '\r':
 		m.state = dotCR
 		return
-	case was == dotCR && c == '\n': // of LF lines, one that reads ".\r"
+	case was == dotCR && c == '\n': // in a session of LF lines: the line ".\r"
 		m.out, m.begin = append(m.out, ".\r\n"...), true
 		return
 	case was == cr && c == '\n':
@@ -128,7 +130,8 @@ func (m *message) next(c byte) {
 	}
 }
 
-// bare deals with a CR or LF that is no line ending of this session.
+// bare handles a CR or LF that is no line ending of this session: a line ending on a pipe,
+// an error on a socket.
 func (m *message) bare() {
 	if m.Pipe {
 		m.out = append(m.out, "\r\n"...)

@@ -12,17 +12,17 @@ import (
 	"sendoff/submit/envelope"
 )
 
-// An extension is one row of what EHLO offers, and what it adds to MAIL and
-// RCPT.
+// An extension is an SMTP extension: its keyword in the reply to EHLO, and the parameters
+// that it adds to MAIL and RCPT.
 type extension struct {
 	keyword string
-	offer   func(*session) (param string, ok bool)
+	offer   func(*session) (param string, ok bool) // ok: it is offered, with the parameter param
 	mail    []parameter
 	rcpt    []parameter
 }
 
-// A parameter reads its value into the envelope; that of RCPT into the
-// envelope's only recipient.
+// A parameter is a parameter of MAIL or RCPT. set stores its value in e; for RCPT, e has one
+// recipient.
 type parameter struct {
 	name string
 	set  func(e *envelope.Envelope, value string) error
@@ -40,12 +40,12 @@ var extensions = []extension{
 	{"AUTH", offerAuth, []parameter{{"AUTH", ignore}}, nil},
 }
 
-// path reads the address after FROM: or TO:, and returns the words behind it.
+// path parses args: prefix, which is FROM: or TO:, an address and parameters.
 func (s *session) path(args, prefix string) (a envelope.Address, params []string, err error) {
 	if len(args) < len(prefix) || !strings.EqualFold(args[:len(prefix)], prefix) {
 		return a, nil, fmt.Errorf("%s is missing", prefix)
 	}
-	text := strings.TrimLeft(args[len(prefix):], " \t") // against the grammar, but common
+	text := strings.TrimLeft(args[len(prefix):], " \t") // white space here is not allowed, but common
 	var path, rest string
 	if strings.HasPrefix(text, "<") {
 		end := closing(text)
@@ -71,8 +71,8 @@ func (s *session) path(args, prefix string) (a envelope.Address, params []string
 	return a, strings.Fields(rest), nil
 }
 
-// closing returns the place of the > that ends a path, outside quotes; -1 if
-// there is none.
+// closing returns the index of the ">" that ends a path, which is not in quotes; -1 if there
+// is none.
 func closing(text string) int {
 	quoted := false
 	for i := 1; i < len(text); i++ {
@@ -88,9 +88,9 @@ func closing(text string) int {
 	return -1
 }
 
-// parameters reads NAME=VALUE words by those parameters of the extensions that are
-// offered; command selects the ones of MAIL or RCPT. It replies to the first that is
-// not good, and returns whether all are.
+// parameters stores the parameters words, each NAME=VALUE or NAME, in e. Only parameters of
+// offered extensions are allowed; command returns those of MAIL or RCPT. After a word that
+// is wrong, parameters sends a reply and returns false.
 func (s *session) parameters(words []string, command func(extension) []parameter, e *envelope.Envelope) bool {
 	var allowed []parameter
 	for _, x := range extensions {
@@ -109,7 +109,7 @@ func (s *session) parameters(words []string, command func(extension) []parameter
 			s.fault(501, "5.5.4", allowed[i].name+": "+err.Error())
 			return false
 		}
-		allowed = slices.Delete(allowed, i, i+1) // each may be given once
+		allowed = slices.Delete(allowed, i, i+1) // the client may give it once only
 	}
 	return true
 }
@@ -120,7 +120,7 @@ func always(*session) (string, bool) { return "", true }
 
 func offerSize(s *session) (string, bool) { return strconv.FormatInt(s.MaxSize, 10), true }
 
-// offerRequireTLS is for sessions with TLS only (RFC 8689 section 2).
+// offerRequireTLS offers REQUIRETLS in sessions with TLS only (RFC 8689 section 2).
 func offerRequireTLS(s *session) (string, bool) {
 	_, ok := s.conn.(*tls.Conn)
 	return "", ok
@@ -145,7 +145,7 @@ func setUTF8(e *envelope.Envelope, v string) error { return setFlag(&e.UTF8, v) 
 
 func setRequireTLS(e *envelope.Envelope, v string) error { return setFlag(&e.RequireTLS, v) }
 
-// setFlag sets what is said by a parameter without a value.
+// setFlag sets *to for a parameter that has no value.
 func setFlag(to *bool, v string) error {
 	if v != "" {
 		return errValue
@@ -163,8 +163,8 @@ func setID(e *envelope.Envelope, v string) error {
 	return nil
 }
 
-// setOriginal keeps an address of type rfc822 or utf-8 (RFC 3461 section 4.2, RFC
-// 6533 section 3); addresses of other types are checked and dropped.
+// setOriginal stores ORCPT if its address type is rfc822 or utf-8 (RFC 3461 section 4.2,
+// RFC 6533 section 3). Addresses of other types are checked, but not stored.
 func setOriginal(e *envelope.Envelope, v string) error {
 	kind, address, ok := strings.Cut(v, ";")
 	text, good := unxtext(address)
@@ -177,12 +177,12 @@ func setOriginal(e *envelope.Envelope, v string) error {
 	return nil
 }
 
-// ignore is for AUTH: a submitter trusts no client's word on who wrote a message
-// (RFC 4954 section 5).
+// ignore ignores the AUTH parameter, in which a client names the author: this server does
+// not trust its clients in that (RFC 4954 section 5).
 func ignore(*envelope.Envelope, string) error { return nil }
 
-// unxtext decodes xtext (RFC 3461 section 4). What it decodes must be printable
-// and valid UTF-8.
+// unxtext decodes xtext (RFC 3461 section 4). It returns false if v is no xtext, or if the
+// decoded text has control characters or invalid UTF-8.
 func unxtext(v string) (string, bool) {
 	var b strings.Builder
 	for i := 0; i < len(v); i++ {

@@ -1,5 +1,4 @@
-// Package smtpd speaks SMTP as a server (RFC 5321) and hands each message to a
-// function.
+// Package smtpd is an SMTP server (RFC 5321). It gives each message to a function.
 //
 //	conn ── greeting · EHLO · AUTH ── ready for mail
 //	          │
@@ -7,17 +6,16 @@
 //	          ├── DATA                  Handle(ctx, client, envelope, message)
 //	          │     message.Read        CRLF lines without dot-stuffing; io.EOF only
 //	          │                         after CRLF.CRLF, otherwise an error
-//	          └── its error             decides the reply: nil 250, else its status
+//	          └── the error of Handle   decides the reply: nil 250, else its status
 //
-// What is special to one extension is its row in extensions, what a command
-// does is its row in commands. A client's mistake costs a reply with code 5yz;
-// too many end the session; a browser's verb ends it at once. Nothing is guessed: a line that does not end with
-// CRLF is refused, in a message too (5.6.0, after its end), so that no two
-// programs can differ about where a message ends. Only the owner of a pipe may
-// allow LF (see Server.Pipe).
+// Every command is a row in commands, every extension a row in extensions. A mistake of
+// the client gets a reply with code 5yz. Too many mistakes end the session; a command of
+// HTTP ends it at once. A line that does not end with CRLF is refused; in a message, the
+// whole message is refused after its end (5.6.0). So no other program can see the end of
+// a message in another place. Only Server.Pipe allows LF.
 //
-// Errors: Serve returns nil when the client has left in peace, else a plain
-// sentence on why the session ended. The message reader returns errors of kind
+// Errors: Serve returns nil if the client has ended the session, and otherwise a plain
+// sentence that says why the session ended. The message reader returns errors of kind
 // status.Lost, status.Data and status.TooBig.
 package smtpd
 
@@ -37,78 +35,77 @@ import (
 	"sendoff/submit/process"
 )
 
-// A Server holds what all sessions have in common. It must not change while
-// it serves. Only Handle has no default.
+// A Server is the settings of all its sessions. It must not change while it serves. Every
+// field except Handle may be zero.
 type Server struct {
-	// Hostname is the server's name in its greeting; "localhost" if empty.
+	// Hostname is the name of the server in its greeting; "": "localhost".
 	Hostname string
 
-	// Auth checks a login. nil means that AUTH is not offered. Any error is the
-	// reply 535, without its text.
+	// Auth checks a login; nil: AUTH is not offered. The reply to every error is the
+	// same 535, without the text of the error.
 	Auth        func(user, password string) error
 	RequireAuth bool // no mail before AUTH has succeeded
 
-	// With RequireAuth, LoginTime is how long a client may take to log in; 0: as
-	// long as its commands may. MaxLoggingIn is how many sessions ServeListener
-	// holds at once that have not logged in, so that clients who cannot log in
-	// keep nobody out for long: the others wait to be accepted. 0: no limit.
+	// These limits hold with RequireAuth only. LoginTime is the time in which a client
+	// must log in; 0: only the limits of its commands hold. MaxLoggingIn is the number
+	// of sessions without a login at the same time; other clients wait to be accepted,
+	// but not for long, since LoginTime ends the sessions. 0: no limit.
 	LoginTime    time.Duration
 	MaxLoggingIn int
 
-	// AllowUnqualified takes addresses without a domain, and without angle
-	// brackets. Otherwise only RCPT TO:<postmaster> may lack a domain.
+	// AllowUnqualified allows addresses without a domain, and without angle
+	// brackets. Otherwise only RCPT TO:<postmaster> needs no domain.
 	AllowUnqualified bool
 
-	// Pipe lets lines end with LF for the whole session if the first line
-	// does; a message then ends at LF.LF only. If the first line ends with
-	// CRLF, a message ends at CRLF.CRLF only, and a bare CR or LF in it is
-	// taken for a line ending. On a socket it must stay false.
+	// Pipe allows lines that end with LF: the first line decides for the whole
+	// session. If it ends with LF, a message ends at LF.LF only. If it ends with
+	// CRLF, a message ends at CRLF.CRLF only, and a bare CR or LF in a message is
+	// taken as a line ending. For sockets Pipe must be false.
 	Pipe bool
 
-	MaxSize       int64         // of a message without dot-stuffing, announced by SIZE; 0: no limit
-	MaxRecipients int           // of a message, with 256 octets each for all that RCPT says, on the average; 0: 1000
+	MaxSize       int64         // octets of a message without dot-stuffing, announced by SIZE; 0: no limit
+	MaxRecipients int           // of a message, with 256 octets for the arguments of each RCPT, on average; 0: 1000
 	MaxErrors     int           // 5yz replies to wrong commands before the session is ended; 0: 10
 	Timeout       time.Duration // for a command or a piece of a message; 0: 5 minutes; negative: none
 	Lifetime      time.Duration // of a session; 0: no limit
 
-	// Greet, if not nil, is called for each connection that ServeListener accepts,
-	// with a copy of the Server that Greet may fit to the client. left is called
-	// when the session has ended. An error is the only reply that the client
-	// gets, as 554 or 421 by the error's status.
+	// Greet, if not nil, is called for each connection that ServeListener accepts. s
+	// is a copy of the Server, which Greet may change for this client. The session
+	// calls left at its end. If Greet returns an error, the client gets it as its only
+	// reply, with code 421 for a temporary error and 554 for any other.
 	Greet func(conn net.Conn, s *Server) (left func(), err error)
 
-	// Handle takes a message. The reader is good until Handle returns; when it
-	// returns io.EOF the message is whole, and whatever error it returns
-	// instead, the message must be dropped. What Handle leaves unread is
-	// skipped. The error's status and text are the reply to the client.
+	// Handle takes a message. If the reader returns io.EOF, the message is complete;
+	// after any other error, Handle must drop the message. The reader must not be used
+	// after Handle returns; what Handle does not read is skipped. The status and the
+	// text of the error become the reply.
 	Handle func(ctx context.Context, c Client, e *envelope.Envelope, message io.Reader) error
 }
 
-// A Client is what the session knows about the other side.
+// A Client is what a session knows about its client.
 type Client struct {
-	Extended bool   // it said EHLO
-	User     string // as which it logged in; "" if it did not
+	Extended bool   // the client said EHLO, not HELO
+	User     string // the user that the client logged in as; "": it has not logged in
 }
 
 const (
 	defaultRecipients = 1000
 	defaultErrors     = 10
-	maxSessions       = 100             // at once in ServeListener
+	maxSessions       = 100             // of ServeListener at the same time
 	defaultTimeout    = 5 * time.Minute // RFC 5321 section 4.5.3.2.7
 )
 
-// Serve holds one session on conn and returns when it is over; the caller
-// closes conn. TLS is that of a *tls.Conn: there is no STARTTLS. If conn has
-// deadlines (a net.Conn, an *os.File that is a pipe),
-// time limits hold and the end of ctx ends the session at once; otherwise it is
-// noticed at the next command.
+// Serve runs one session on conn, and returns at its end. The caller must close conn. There
+// is no STARTTLS: for TLS conn must be a *tls.Conn. If conn supports deadlines, as a
+// net.Conn or a pipe does, the time limits hold, and the end of ctx ends the session at
+// once. Otherwise there are no time limits, and the session ends at the next command.
 func (s *Server) Serve(ctx context.Context, conn io.ReadWriter) error {
 	return newSession(ctx, s, conn).run()
 }
 
-// ServeListener holds a session for each connection that l accepts, until ctx
-// ends. It closes l and the connections, and returns when the last session is
-// over: nil, or the error that made l useless.
+// ServeListener runs a session for each connection that l accepts, until ctx ends. It
+// closes l and the connections, and returns after the end of the last session. The error
+// is that of l; nil: ctx has ended.
 func (s *Server) ServeListener(ctx context.Context, l net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var sessions sync.WaitGroup
@@ -145,13 +142,13 @@ func (s *Server) ServeListener(ctx context.Context, l net.Listener) error {
 			loggedIn := sync.OnceFunc(loginSlots.free)
 			defer loggedIn()
 			defer conn.Close()
-			_ = process.Guarded(func() { s.serveOne(ctx, conn, loggedIn) }) // what goes wrong in one session must not end the others
+			_ = process.Guarded(func() { s.serveOne(ctx, conn, loggedIn) }) // a panic in one session must not end the others
 		})
 	}
 }
 
-// serveOne holds a session with a client that has connected to a listener. It calls
-// loggedIn when the client has logged in, or need not.
+// serveOne runs a session for a connection of a listener. It calls loggedIn when the client
+// has logged in, or at the start if no login is required.
 func (s *Server) serveOne(ctx context.Context, conn net.Conn, loggedIn func()) {
 	fitted := *s
 	if s.Greet != nil {
@@ -170,11 +167,11 @@ func (s *Server) serveOne(ctx context.Context, conn net.Conn, loggedIn func()) {
 	_ = session.run()
 }
 
-// slots hold a value for each session of a kind; their capacity is how many there
-// may be at once.
+// slots limit the sessions of a kind: the channel holds a value for each session, and its
+// capacity is the limit.
 type slots chan struct{}
 
-// take waits for a free slot; false if ctx ends first.
+// take waits for a free slot, and takes it. It returns false if ctx ends first.
 func (s slots) take(ctx context.Context) bool {
 	select {
 	case s <- struct{}{}:
@@ -186,16 +183,16 @@ func (s slots) take(ctx context.Context) bool {
 
 func (s slots) free() { <-s }
 
-// isShortage reports whether err is of a connection that could not be accepted
-// for want of something that may be there again in a moment.
+// isShortage reports whether err is a temporary error of Accept, such as a lack of file
+// descriptors or memory, after which the next Accept may succeed.
 func isShortage(err error) bool {
 	shortages := []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED}
 	return slices.ContainsFunc(shortages, func(e error) bool { return errors.Is(err, e) })
 }
 
-// Loopback listens on a free port of 127.0.0.1, with TLS from the start if
-// config is not nil, serves as ServeListener does, and returns the port's
-// address at once. wait returns what ServeListener returns.
+// Loopback starts ServeListener on a free port of 127.0.0.1, with implicit TLS if config is
+// not nil, and returns at once. address is "127.0.0.1:PORT". wait waits for the end of
+// ServeListener and returns its error.
 func (s *Server) Loopback(ctx context.Context, config *tls.Config) (address string, wait func() error, err error) {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {

@@ -22,7 +22,7 @@ const (
 	maxResponse = 12288 // octets of an AUTH response (RFC 4954 section 4)
 )
 
-// A session is one client's connection and how far it has come.
+// A session is the connection of a client, and the state of its dialogue.
 type session struct {
 	*Server
 	ctx      context.Context
@@ -30,17 +30,17 @@ type session struct {
 	in       *bufio.Reader
 	out      *bufio.Writer
 	began    time.Time
-	until    time.Time // when the current command must be complete
+	until    time.Time // the deadline of the current command; zero: none
 	client   Client
-	hello    bool               // it said EHLO or HELO
+	hello    bool               // the client said EHLO or HELO
 	loggedIn func()             // called when the client has logged in
-	ending   string             // how this session's lines end; "" before the first
-	mail     *envelope.Envelope // nil outside a transaction
-	octets   int                // of the arguments of its RCPTs
-	errors   int
-	junk     bool // DATA was refused, and no command has come since
-	over     bool
-	err      error // why it is over
+	ending   string             // CRLF or LF, the line ending of the session; "": not known yet
+	mail     *envelope.Envelope // of the current transaction; nil: there is none
+	octets   int                // of the arguments of all RCPTs of the transaction
+	errors   int                // number of replies to wrong commands
+	junk     bool               // the last command was DATA, and was refused
+	over     bool               // the session must end
+	err      error              // why it must end; nil: the client has ended it
 }
 
 func newSession(ctx context.Context, server *Server, conn io.ReadWriter) *session {
@@ -54,9 +54,9 @@ func newSession(ctx context.Context, server *Server, conn io.ReadWriter) *sessio
 	return s
 }
 
-// wire reads from the connection. What has been written goes out first, so
-// that the replies to a flight leave in one write, when the flight has been
-// used up, and nobody ever waits for an answer that is still in a buffer.
+// wire reads from the connection, after it has sent the buffered replies. So the replies to
+// pipelined commands are sent in one write, after the last of these commands, and no
+// client waits for a reply that is still in a buffer.
 type wire struct{ *session }
 
 func (w wire) Read(p []byte) (int, error) {
@@ -72,14 +72,14 @@ func (w wire) Read(p []byte) (int, error) {
 
 type deadliner interface{ SetDeadline(time.Time) error }
 
-// arm sets the connection's deadline to the current command's.
+// arm sets the deadline of the connection to that of the current command.
 func (s *session) arm() {
 	if c, ok := s.conn.(deadliner); ok {
-		_ = c.SetDeadline(s.until) // one without deadlines does without
+		_ = c.SetDeadline(s.until) // a file may not support deadlines: then there are no limits
 	}
 }
 
-// allow gives the client the time for another command or piece of a message.
+// allow sets the deadline for another command, or for a piece of a message.
 func (s *session) allow() {
 	s.until = time.Time{}
 	if limit := cmp.Or(s.Timeout, defaultTimeout); limit > 0 {
@@ -91,18 +91,18 @@ func (s *session) allow() {
 	}
 }
 
-// endBy lets the time of the current command end when the session is as old as
-// limit, if that comes first; a limit of 0 is none.
+// endBy lets the current command end when the session is as old as limit, if that is
+// earlier than its deadline; 0: no limit.
 func (s *session) endBy(limit time.Duration) {
 	if end := s.began.Add(limit); limit > 0 && (s.until.IsZero() || end.Before(s.until)) {
 		s.until = end
 	}
 }
 
-// run is the session from the greeting to its end.
+// run runs the session from the greeting to its end, and returns err.
 func (s *session) run() error {
 	if c, ok := s.conn.(deadliner); ok {
-		// wire.Read looks at ctx after it has set a deadline, so this one lasts.
+		// If wire.Read sets a later deadline after this one, it sees that ctx has ended.
 		defer context.AfterFunc(s.ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })()
 	}
 	s.reply(220, "", s.hostname()+" ESMTP")
@@ -119,7 +119,7 @@ func (s *session) run() error {
 			s.obey(line)
 		}
 	}
-	s.until = time.Now().Add(10 * time.Second) // for the last words
+	s.until = time.Now().Add(10 * time.Second) // for the last replies
 	s.arm()
 	err := s.out.Flush()
 	if c, ok := s.conn.(*tls.Conn); ok && err == nil {
@@ -128,7 +128,7 @@ func (s *session) run() error {
 	return s.err
 }
 
-// turnAway is a session in which the client hears err and nothing else.
+// turnAway sends err instead of a greeting.
 func (s *session) turnAway(err error) {
 	s.allow()
 	s.arm()
@@ -137,7 +137,7 @@ func (s *session) turnAway(err error) {
 		code = 421
 	}
 	s.reply(code, status.Of(err).String(), printable(err.Error()))
-	_ = s.out.Flush() // nobody may listen
+	_ = s.out.Flush() // the client may be gone
 }
 
 func (s *session) hostname() string { return cmp.Or(s.Hostname, "localhost") }
@@ -156,19 +156,19 @@ func (s *session) broke(err error) {
 	}
 }
 
-// end says a last word and ends the session.
+// end sends a last reply and ends the session; err is what Serve returns.
 func (s *session) end(code int, enhanced, text string, err error) {
 	s.reply(code, enhanced, text)
 	s.over, s.err = true, err
 }
 
-// A badLine is a line that was read to its end and cannot be a command.
+// A badLine is the error of a line that was read to its end, but cannot be used.
 type badLine struct{ why string }
 
 func (b *badLine) Error() string { return b.why }
 
-// line reads a line of at most limit octets, without its ending. It never
-// keeps more of one than fits the buffer.
+// line reads a line of at most limit octets, and returns it without its ending. It reads a
+// longer line to its end, but keeps no more of it than the buffer, and returns a badLine.
 func (s *session) line(limit int) (string, error) {
 	raw, err := s.in.ReadSlice('\n')
 	long := errors.Is(err, bufio.ErrBufferFull)
@@ -199,7 +199,8 @@ func (s *session) line(limit int) (string, error) {
 	return string(text), nil
 }
 
-// reply writes a reply; a text of several lines makes one of several lines.
+// reply writes a reply to the buffer. If text has several lines, so has the reply. enhanced
+// is "" for a reply without an enhanced code.
 func (s *session) reply(code int, enhanced, text string) {
 	if enhanced != "" {
 		enhanced += " "
@@ -214,7 +215,7 @@ func (s *session) reply(code int, enhanced, text string) {
 	}
 }
 
-// fault refuses a command that the client should not have given.
+// fault replies to a wrong command, and ends the session if there were too many.
 func (s *session) fault(code int, enhanced, text string) {
 	s.reply(code, enhanced, text)
 	s.errors++
