@@ -1,5 +1,5 @@
-// Package secret reads references to secrets: where a password or token is, as the
-// configuration says it.
+// Package secret reads references to secrets. A reference says where a password or token
+// is; the configuration holds references, never secrets.
 //
 //	keyring        Secret Service, macOS Keychain, Windows credentials
 //	command:WORDS  first line that a program prints
@@ -9,10 +9,10 @@
 //	oauth2:NAME    access token of the provider NAME
 //	none           no secret, on purpose
 //
-// The package does not know how to get a secret: package credential does.
+// This package does not read secrets: package credential does.
 //
-// Errors: those of Parse and UnmarshalText never quote the text, which may be a
-// password written there by mistake.
+// Errors: the errors of Parse and UnmarshalText never quote the text, because it may be a
+// password that somebody wrote there by mistake.
 package secret
 
 import (
@@ -24,10 +24,10 @@ import (
 	"sendoff/submit/process"
 )
 
-// A Kind is a kind of place for secrets.
+// A Kind says in which kind of place a secret is.
 type Kind uint8
 
-// The kinds of places. The zero Kind is that of the zero Ref.
+// The kinds of places. The zero Kind belongs to the zero Ref.
 const (
 	_ Kind = iota
 	Keyring
@@ -37,22 +37,21 @@ const (
 	Systemd
 	OAuth2
 	None
-	Kinds // how many there are
+	Kinds // the number of kinds plus one, for the zero Kind
 )
 
-// kinds is what each kind is called and what is known of it without a look at the
-// secret.
+// kinds has a row for each kind: its name, its argument, and what is known about it without
+// reading a secret.
 //
-// To add a source: a constant and a row here; a file in package credential that
-// gets the secret, and its row in the table there; an item under secret in
-// sendoff.toml(5).
+// To add a kind: add a constant and a row here; a file in package credential that reads the
+// secret, and a row in its sourceOf; an item under secret in sendoff.toml(5).
 var kinds = [Kinds]struct {
 	name, takes string
-	check       func(arg string) error // nil: takes no argument
-	prompts     bool                   // the person at the terminal may be asked for something
-	writable    bool                   // a secret can be put there
-	given       bool                   // only processes that were started with it have it
-	variable    bool                   // the argument names a variable of the environment, which no other program may get
+	check       func(arg string) error // nil: the kind has no argument
+	prompts     bool                   // reading the secret may prompt the person at the terminal
+	writable    bool                   // a secret can be stored there
+	given       bool                   // only a process that was started with the secret has it
+	variable    bool                   // the argument names an environment variable that programs we start must not inherit
 }{
 	Keyring: {name: "keyring", prompts: true, writable: true},
 	Command: {name: "command", takes: ":WORDS", check: checkCommand, prompts: true},
@@ -63,18 +62,17 @@ var kinds = [Kinds]struct {
 	None:    {name: "none"},
 }
 
-// A Ref is a reference to a secret. Only Parse and UnmarshalText make one that can
-// be used. Two are equal if they are written alike.
+// A Ref is a reference to a secret. Use Parse or UnmarshalText to make a valid one. Two
+// Refs with the same text are equal.
 type Ref struct {
 	kind Kind
 	arg  string
 }
 
-// OfKeyring is the reference to the keyring, which is the one that holds where
-// nobody names another.
+// OfKeyring is the reference to the keyring: the default if an account names no reference.
 var OfKeyring = Ref{kind: Keyring}
 
-// Parse reads a reference, in which a path must not be relative.
+// Parse reads a reference. The path of a file must be absolute or begin with "~/".
 func Parse(s string) (Ref, error) {
 	var r Ref
 	err := r.UnmarshalText([]byte(s))
@@ -84,7 +82,8 @@ func Parse(s string) (Ref, error) {
 	return r, err
 }
 
-// UnmarshalText reads a reference as a file has it: see In.
+// UnmarshalText reads a reference of a configuration file. The path may be relative: see
+// In.
 func (r *Ref) UnmarshalText(text []byte) error {
 	name, arg, hasArg := strings.Cut(string(text), ":")
 	var known []string
@@ -107,12 +106,12 @@ func (r *Ref) UnmarshalText(text []byte) error {
 	return fmt.Errorf("unknown secret source; known are %s; the password itself is not allowed here", strings.Join(known, ", "))
 }
 
-// MarshalText returns Text, in which the words of a command may be secret.
+// MarshalText returns Text. In the reference to a command, any word may be secret.
 func (r Ref) MarshalText() ([]byte, error) { return []byte(r.Text()), nil }
 
-// In returns the reference that r is in a file of the given folder, below which a
-// relative path is. ~/ stays: whoever gets the secret knows the home folder, and
-// the short form is what people know the file by.
+// In returns r with a relative path joined to folder, the folder of the file that contains
+// r. A path that begins with ~/ stays as it is: package credential knows the home folder,
+// and people know the file by the short form.
 func (r Ref) In(folder string) Ref {
 	if r.kind == File && !filepath.IsAbs(r.arg) && !strings.HasPrefix(r.arg, "~/") {
 		r.arg = filepath.Join(folder, r.arg)
@@ -120,13 +119,13 @@ func (r Ref) In(folder string) Ref {
 	return r
 }
 
-// Kind returns what kind of place r is.
+// Kind returns the kind of r.
 func (r Ref) Kind() Kind { return r.kind }
 
-// Arg returns what stands behind the colon, "" if there is none.
+// Arg returns the text after the colon; "" if there is no colon.
 func (r Ref) Arg() string { return r.arg }
 
-// Text returns the reference as Parse reads it; "" if r is zero.
+// Text returns the reference in the form that Parse reads; "" if r is zero.
 func (r Ref) Text() string {
 	if kinds[r.kind].check == nil {
 		return kinds[r.kind].name
@@ -143,8 +142,8 @@ func Texts(refs []Ref) []string {
 	return texts
 }
 
-// String returns the reference for people to read: of a command only the
-// program, because its other words may be secret.
+// String returns the reference for people to read. Of a command it shows only the program,
+// because the other words may be secret.
 func (r Ref) String() string {
 	switch r.kind {
 	case 0:
@@ -156,25 +155,25 @@ func (r Ref) String() string {
 	return r.Text()
 }
 
-// Prompts reports whether the person at the terminal may be asked for something
-// when the secret is got, so that it should be got before anything that waits.
+// Prompts reports whether reading the secret may prompt the person at the terminal. Then it
+// should be read before anything that takes time.
 func (r Ref) Prompts() bool { return kinds[r.kind].prompts }
 
-// Writable reports whether a secret can be put there.
+// Writable reports whether a secret can be stored at r.
 func (r Ref) Writable() bool { return kinds[r.kind].writable }
 
-// Given reports whether only those processes have the secret that were started with
-// it, by a service manager or a container's.
+// Given reports whether only processes that were started with the secret have it: a service
+// manager or a container has passed it to them.
 func (r Ref) Given() bool { return kinds[r.kind].given }
 
-// IsVariable reports whether Arg names a variable of the environment, which no program
-// may get that is started later.
+// IsVariable reports whether Arg names an environment variable, which programs that we
+// start later must not inherit.
 func (r Ref) IsVariable() bool { return kinds[r.kind].variable }
 
-// IsOAuth2 reports whether r gives access tokens (RFC 6749).
+// IsOAuth2 reports whether r stands for access tokens (RFC 6749).
 func (r Ref) IsOAuth2() bool { return r.kind == OAuth2 }
 
-// Provider returns the name of the provider of access tokens; "" if r gives none.
+// Provider returns the provider's name if r is of the kind OAuth2; otherwise "".
 func (r Ref) Provider() string {
 	if r.kind == OAuth2 {
 		return r.arg
@@ -182,8 +181,8 @@ func (r Ref) Provider() string {
 	return ""
 }
 
-// Path returns the path of a file that holds the secret, given the home folder; ""
-// if the secret is in none.
+// Path returns the path of the file that has the secret; "~/" becomes home. It returns ""
+// if r is not of the kind File.
 func (r Ref) Path(home string) string {
 	rest, inHome := strings.CutPrefix(r.arg, "~/")
 	switch {

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestKinds: each kind is read as it is written, and shown without what may be
-// secret.
+// TestKinds: each kind is read and written in the same form, and shown without words that
+// may be secret.
 func TestKinds(t *testing.T) {
 	for _, tt := range []struct {
 		text, shown, path        string
@@ -48,7 +48,8 @@ func TestKinds(t *testing.T) {
 	}
 }
 
-// TestRelative: only a file's reference may be relative, to the file's folder.
+// TestRelative: only a path of the kind File may be relative; it is relative to the folder
+// of the configuration file.
 func TestRelative(t *testing.T) {
 	var r Ref
 	if err := r.UnmarshalText([]byte("file:secrets/a")); err != nil {

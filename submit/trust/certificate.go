@@ -15,9 +15,9 @@ import (
 	"sendoff/submit/status"
 )
 
-// fault returns the error of a server whose certificates, sent, do not verify: err
-// in words that say which certificate, which name or which date is wrong. What the
-// words need is only looked for here, when a connection has failed.
+// fault returns the error for a server whose certificates, sent, do not verify: it says in
+// plain words which certificate, which name or which date is wrong. Anything the text needs
+// is looked up only here, after the connection has failed.
 func (v *verifier) fault(sent []*x509.Certificate, err error) error {
 	return status.Insecure.Errorf("TLS: certificate of %s: %s", v.host, status.Printable(v.words(sent, err)))
 }
@@ -34,7 +34,7 @@ func (v *verifier) words(sent []*x509.Certificate, err error) string {
 		return v.invalid(sent, invalid)
 	case errors.As(err, &name):
 		return wrongName(name)
-	case errors.As(err, &authority) && v.given == nil && noAuthorities(), errors.As(err, &roots):
+	case errors.As(err, &authority) && v.tlsCA == nil && noAuthorities(), errors.As(err, &roots):
 		return "no certificate authorities on this system" + authoritiesPlace()
 	case errors.As(err, &authority):
 		return v.unknown(sent, authority)
@@ -42,15 +42,15 @@ func (v *verifier) words(sent []*x509.Certificate, err error) string {
 	return strings.TrimPrefix(err.Error(), "x509: ")
 }
 
-// noAuthorities reports whether the system has none at all, as in a container
-// that holds little more than this program.
+// noAuthorities reports whether the system has no authorities at all, as in a container
+// with little more than this program.
 func noAuthorities() bool {
 	pool, err := x509.SystemCertPool()
 	return err != nil || pool.Equal(x509.NewCertPool())
 }
 
-// authoritiesPlace names the variable that says where authorities should be; "" if
-// none is set.
+// authoritiesPlace returns ", as VARIABLE is VALUE" for the environment variable that says
+// where the authorities are; "" if none is set.
 func authoritiesPlace() string {
 	for _, name := range []string{"SSL_CERT_FILE", "SSL_CERT_DIR"} {
 		if place := os.Getenv(name); place != "" {
@@ -63,22 +63,22 @@ func authoritiesPlace() string {
 func (v *verifier) invalid(sent []*x509.Certificate, e x509.CertificateInvalidError) string {
 	switch e.Reason {
 	case x509.Expired:
-		return v.whose(sent, e.Cert) + validity(e.Cert, time.Now())
+		return v.prefix(sent, e.Cert) + validity(e.Cert, time.Now())
 	case x509.IncompatibleUsage:
 		i := slices.IndexFunc(sent, func(c *x509.Certificate) bool { return !forServers(c) })
 		if i < 0 {
 			return "an authority above it is not for servers (extended key usage)"
 		}
-		return v.whose(sent, sent[i]) + "it is not for servers (extended key usage)"
+		return v.prefix(sent, sent[i]) + "it is not for servers (extended key usage)"
 	case x509.CANotAuthorizedForThisName:
 		return "an authority above it may not sign for this name: " + status.Line(strings.TrimPrefix(e.Detail, "x509: "), maxName)
 	}
-	return v.whose(sent, e.Cert) + strings.TrimPrefix(e.Error(), "x509: ")
+	return v.prefix(sent, e.Cert) + strings.TrimPrefix(e.Error(), "x509: ")
 }
 
-// whose begins a sentence about c, a certificate of a chain: with its name, or with
-// nothing for the server's own.
-func (v *verifier) whose(sent []*x509.Certificate, c *x509.Certificate) string {
+// prefix returns the beginning of a sentence about c, a certificate of the chain sent: ""
+// for the server's own certificate, otherwise the name of c and a colon.
+func (v *verifier) prefix(sent []*x509.Certificate, c *x509.Certificate) string {
 	switch {
 	case c == nil || c.Equal(sent[0]):
 		return ""
@@ -91,14 +91,14 @@ func (v *verifier) whose(sent []*x509.Certificate, c *x509.Certificate) string {
 }
 
 func (v *verifier) trusted() string {
-	if v.given != nil {
+	if v.tlsCA != nil {
 		return "tls-ca"
 	}
 	return "this system"
 }
 
-// validity says until when c was valid, or from when it will be. It shows days only,
-// unless the day is today.
+// validity says since when c has expired, or from when it is valid. It shows dates, and the
+// time of day only if the date is today.
 func validity(c *x509.Certificate, now time.Time) string {
 	words, at := "expired on", c.NotAfter
 	if now.Before(c.NotBefore) {
@@ -112,14 +112,15 @@ func validity(c *x509.Certificate, now time.Time) string {
 	return fmt.Sprintf("%s %s, and this machine's clock says %s", words, at.Format(layout), now.Format(layout))
 }
 
-// forServers reports whether a certificate's extended key usage allows what a
-// server does (RFC 5280 section 4.2.1.12).
+// forServers reports whether the extended key usage of c allows TLS servers (RFC 5280
+// section 4.2.1.12).
 func forServers(c *x509.Certificate) bool {
 	return len(c.ExtKeyUsage)+len(c.UnknownExtKeyUsage) == 0 ||
 		slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageServerAuth) || slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageAny)
 }
 
-// How many of a certificate's names a person wants to read, and how much of one.
+// Limits for texts that people read: how many names of a certificate are shown, and how
+// many octets of a name.
 const (
 	maxNames = 4
 	maxName  = 100
@@ -138,7 +139,7 @@ func wrongName(e x509.HostnameError) string {
 	return fmt.Sprintf("it is for %s, not for %s", all, e.Host)
 }
 
-// Names lists the hosts and addresses that c is for, as many as a person wants to read.
+// Names returns the host names and addresses of c, at most maxNames of them.
 func Names(c *x509.Certificate) string {
 	var names []string
 	for _, name := range c.DNSNames {
@@ -154,12 +155,11 @@ func Names(c *x509.Certificate) string {
 	return strings.Join(names, ", ") + more
 }
 
-// unknown says where a chain ends without reaching an authority that is
-// trusted.
+// unknown says where the chain ends, if it does not end at a trusted authority.
 func (v *verifier) unknown(sent []*x509.Certificate, e x509.UnknownAuthorityError) string {
 	top, why := followChain(sent)
 	if why != "" {
-		return v.whose(sent, top) + why
+		return v.prefix(sent, top) + why
 	}
 	leaf := sent[0]
 	var words string
@@ -179,15 +179,15 @@ func (v *verifier) unknown(sent []*x509.Certificate, e x509.UnknownAuthorityErro
 	return words
 }
 
-// Bounds of followChain: a server can send hundreds of certificates.
+// Limits of followChain, because a server can send hundreds of certificates.
 const (
 	maxSent  = 16
 	maxSteps = 8
 )
 
-// followChain follows the certificates that a server sent, from its own up to the
-// last one that signed another, top. why says what is wrong with top, or with its
-// signature; "" if the chain only ends there.
+// followChain follows the signatures from the server's own certificate upwards. top is the
+// last certificate whose signer, if it was sent, could not be used. why says what is wrong
+// with top or with its signature; "": nothing is wrong, the chain only ends there.
 func followChain(sent []*x509.Certificate) (top *x509.Certificate, why string) {
 	sent = sent[:min(len(sent), maxSent)]
 	top = sent[0]
@@ -198,7 +198,7 @@ func followChain(sent []*x509.Certificate) (top *x509.Certificate, why string) {
 		if weak(top.SignatureAlgorithm) {
 			return top, fmt.Sprintf("signed with %s, which is too weak to prove anything", top.SignatureAlgorithm)
 		}
-		var signer, namesake *x509.Certificate
+		var signer, sameName *x509.Certificate
 		for _, c := range sent {
 			if !bytes.Equal(c.RawSubject, top.RawIssuer) {
 				continue
@@ -207,7 +207,7 @@ func followChain(sent []*x509.Certificate) (top *x509.Certificate, why string) {
 			if errors.As(err, new(x509.ConstraintViolationError)) {
 				return top, fmt.Sprintf("signed by %s, which is no authority", fullName(c.Subject))
 			}
-			if namesake = c; err == nil {
+			if sameName = c; err == nil {
 				signer = c
 				break
 			}
@@ -215,8 +215,8 @@ func followChain(sent []*x509.Certificate) (top *x509.Certificate, why string) {
 		switch {
 		case signer != nil:
 			top = signer
-		case namesake != nil:
-			return top, fmt.Sprintf("not signed by the certificate of %s that the server sends with it", fullName(namesake.Subject))
+		case sameName != nil:
+			return top, fmt.Sprintf("not signed by the certificate of %s that the server sends with it", fullName(sameName.Subject))
 		default:
 			return top, ""
 		}
@@ -226,7 +226,7 @@ func followChain(sent []*x509.Certificate) (top *x509.Certificate, why string) {
 
 func selfIssued(c *x509.Certificate) bool { return bytes.Equal(c.RawSubject, c.RawIssuer) }
 
-// weak reports whether signatures of this kind can be forged.
+// weak reports whether signatures with a can be forged.
 func weak(a x509.SignatureAlgorithm) bool {
 	switch a {
 	case x509.MD2WithRSA, x509.MD5WithRSA, x509.SHA1WithRSA, x509.DSAWithSHA1, x509.DSAWithSHA256, x509.ECDSAWithSHA1:
@@ -235,7 +235,7 @@ func weak(a x509.SignatureAlgorithm) bool {
 	return false
 }
 
-// fullName quotes the name of a certificate's subject or issuer.
+// fullName returns the quoted name of a certificate's subject or issuer.
 func fullName(name pkix.Name) string {
 	if name.String() == "" {
 		return "without a name"
@@ -243,7 +243,7 @@ func fullName(name pkix.Name) string {
 	return fmt.Sprintf("%q", status.Line(name.String(), maxName))
 }
 
-// shortName quotes the common name of a certificate's subject, or all its names.
+// shortName returns the quoted common name of the subject of c; without one, fullName.
 func shortName(c *x509.Certificate) string {
 	if cn := c.Subject.CommonName; cn != "" {
 		return fmt.Sprintf("%q", status.Line(cn, maxName))
@@ -251,8 +251,8 @@ func shortName(c *x509.Certificate) string {
 	return fullName(c.Subject)
 }
 
-// Chain names the certificates that a server has sent but its own, and the last
-// one's issuer: "by NAME, NAME", or "signed by itself".
+// Chain says who has signed the certificates that a server has sent: "by NAME, NAME", the
+// subjects of all but the first certificate and the issuer of the last; or "self-signed".
 func Chain(sent []*x509.Certificate) string {
 	sent = sent[:min(len(sent), maxSent)]
 	if len(sent) == 1 && selfIssued(sent[0]) {
@@ -268,8 +268,8 @@ func Chain(sent []*x509.Certificate) string {
 	return "by " + strings.Join(above, ", ")
 }
 
-// negativeSerial returns the fault of c, among the certificates sent, whose serial
-// number no authority may give.
+// negativeSerial returns the fault of c, which has a negative serial number: RFC 5280
+// section 4.1.2.2 forbids it.
 func negativeSerial(sent []*x509.Certificate, c *x509.Certificate) error {
 	if c != sent[0] {
 		return fmt.Errorf("that of %s above it has a negative serial number; SHA-256 of its own %x", shortName(c), sha256.Sum256(sent[0].Raw))

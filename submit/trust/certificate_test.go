@@ -24,7 +24,7 @@ import (
 	"sendoff/submit/status"
 )
 
-// authority makes certificates.
+// An authority is a certificate with its key.
 type authority struct {
 	certificate *x509.Certificate
 	key         *ecdsa.PrivateKey
@@ -35,8 +35,7 @@ func newAuthority(t *testing.T) *authority {
 		Subject: pkix.Name{CommonName: "test authority"}})
 }
 
-// issue makes a certificate from a template, signed by a, or by itself if a is
-// nil.
+// issue makes a certificate from a template. a signs it; if a is nil, it is self-signed.
 func issue(t *testing.T, a *authority, template *x509.Certificate) *authority {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -65,8 +64,8 @@ func issue(t *testing.T, a *authority, template *x509.Certificate) *authority {
 	return &authority{c, key}
 }
 
-// handshake is what a session with a server that shows this chain, the key of
-// its first certificate and no greeting comes to.
+// handshake returns the error of a session with a server that sends this chain, has the key
+// of its first certificate, and sends no greeting.
 func handshake(t *testing.T, a *config.Account, host string, sent ...*authority) error {
 	t.Helper()
 	c, err := Config(a, host, host)
@@ -104,13 +103,13 @@ func handshake(t *testing.T, a *config.Account, host string, sent ...*authority)
 	return err
 }
 
-// good is the begin of the error of a server whose certificate is fine: it has
-// no greeting.
+// good is the beginning of the error if the certificate verifies: the session then fails
+// because there is no greeting.
 const good = "greeting: "
 
-// TestCertificateWords has the exact words for what may be wrong with a
-// server's certificates, and the hint. TODAY, LEAF and KEY stand for the date
-// and the fingerprints of the first certificate and its key.
+// TestCertificateWords has the exact texts for faults of certificates, and the hints.
+// TODAY, LEAF and KEY stand for the date and the fingerprints of the first certificate and
+// of its key.
 func TestCertificateWords(t *testing.T) {
 	type template = x509.Certificate
 	named := func(cn string) pkix.Name { return pkix.Name{CommonName: cn} }
@@ -126,7 +125,7 @@ func TestCertificateWords(t *testing.T) {
 
 	root := issue(t, nil, with(ca("Root"), plain))
 	middle := issue(t, root, with(ca("Middle"), plain))
-	imposter := issue(t, nil, with(ca("Root"), plain)) // of the same name
+	imposter := issue(t, nil, with(ca("Root"), plain)) // a different key under the same name
 	oldRoot := issue(t, nil, with(ca("Root"), expired))
 	oldMiddle := issue(t, root, with(ca("Middle"), expired))
 	newMiddle := issue(t, root, with(ca("Middle"), early))
@@ -148,7 +147,7 @@ func TestCertificateWords(t *testing.T) {
 		name, host  string
 		root        *authority
 		sent        []*authority
-		words, hint string // hint: how it begins
+		words, hint string // hint: its beginning
 	}{
 		{"good", "mx.example", root, by(middle, plain, middle), good, ""},
 		{"wildcard", "mx.example", root, by(root, names("*.example")), good, ""},
@@ -246,7 +245,7 @@ func writePEM(t *testing.T, file, kind string, der []byte) {
 	}
 }
 
-// expand puts in what a table cannot have.
+// expand replaces TODAY, LEAF and KEY.
 func expand(words string, c *x509.Certificate) string {
 	return strings.NewReplacer(
 		"TODAY", time.Now().UTC().Format(time.DateOnly),
@@ -255,7 +254,7 @@ func expand(words string, c *x509.Certificate) string {
 	).Replace(words)
 }
 
-// A date of today needs the time of day, too.
+// TestValidityToday: if the date is today, the text has the time of day as well.
 func TestValidityToday(t *testing.T) {
 	at := time.Date(2026, 11, 3, 12, 0, 0, 0, time.UTC)
 	c := &x509.Certificate{NotBefore: at, NotAfter: at.AddDate(0, 1, 0)}
@@ -275,8 +274,7 @@ func TestValidityToday(t *testing.T) {
 	}
 }
 
-// A fingerprint is proof for a server that has no other, and the only one that
-// counts.
+// TestFingerprints: a matching fingerprint is enough, and without a match nothing else is.
 func TestFingerprints(t *testing.T) {
 	leaf := issue(t, nil, &x509.Certificate{Subject: pkix.Name{CommonName: "old"}, NotAfter: time.Now().Add(-time.Minute)})
 	trusted := newAuthority(t)
@@ -319,7 +317,7 @@ func TestFingerprints(t *testing.T) {
 	}
 }
 
-// TestTLSFiles has files that are not what tls-ca, tls-cert and tls-key want.
+// TestTLSFiles: files that cannot be used for tls-ca, tls-cert and tls-key.
 func TestTLSFiles(t *testing.T) {
 	t.Chdir(t.TempDir())
 	pair := issue(t, nil, &x509.Certificate{Subject: pkix.Name{CommonName: "client"}})
@@ -361,7 +359,7 @@ func TestTLSFiles(t *testing.T) {
 	} {
 		a := new(config.Account)
 		a.TLSCA, a.TLSCert, a.TLSKey = tt.ca, tt.cert, tt.key
-		a.TLSFingerprint = config.Fingerprints{{1}} // no need for the system's
+		a.TLSFingerprint = config.Fingerprints{{1}} // so that the system's authorities are not read
 		_, err := Config(a, "mx.example", "mx.example")
 		if tt.words == "" {
 			if err != nil {

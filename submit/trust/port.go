@@ -8,16 +8,15 @@ import (
 	"sendoff/submit/status"
 )
 
-// firstUserPort is the lowest port that every user may open.
+// firstUserPort is the lowest port on which every user may listen.
 const firstUserPort = 1024
 
-// Port returns an error, of kind status.Insecure, if a secret that goes without TLS
-// to a port of this machine could be read by another user: whoever opens a port
-// first gets what is sent to the port. The port must belong to root, to whoever
-// runs us, to a user of the system's, or to the account's server-user. known is
-// false where the system does not tell who has the port; then the port is trusted.
-// from is our end of the connection, which the port's owner has accepted, or
-// invalid if there is no connection yet.
+// Port returns an error of kind status.Insecure if another user could read a secret that is
+// sent without TLS to a port of this machine. Any user may listen on a port that nobody
+// else uses, and reads what is sent there. So the port must belong to root, to the user of
+// this process, to a system user, or to the account's server-user. known is false if the
+// system does not say whose the port is; then the port is trusted. from is our end of the
+// connection; it is invalid if there is no connection yet.
 func Port(a *config.Account, port, from netip.AddrPort) (known bool, err error) {
 	if !port.IsValid() || port.Port() < firstUserPort {
 		return true, nil

@@ -40,8 +40,8 @@ func TestTrustedOwner(t *testing.T) {
 	}
 }
 
-// TestTrustPort gives no secret to another user who has a port of this machine,
-// nor to one who does not listen there any more, but has accepted us.
+// TestTrustPort: no secret is sent to another user who listens on a port of this machine,
+// or who has accepted our connection and has stopped listening since.
 func TestTrustPort(t *testing.T) {
 	for _, how := range []string{"stays", "leaves"} {
 		t.Run(how, func(t *testing.T) {

@@ -1,5 +1,5 @@
-// Package trust decides whether a server is the one that was meant, and says in
-// words why not.
+// Package trust decides whether a server is the one that the account names, and says in
+// plain words why not.
 //
 //	account's tls- settings ── Config ──> *tls.Config
 //	                                        │ at each handshake
@@ -7,14 +7,14 @@
 //	                                        │ if that fails
 //	              certificate.go: which certificate, which name, which date is wrong
 //
-// Port does the same for a port of this machine, which has no certificate: it is
-// the one that was meant if its owner may know the secret.
+// Port judges a port of this machine, which needs no certificate, by the user who listens
+// there.
 //
-// The package must not know sockets, SMTP, or more of an account than its tls-
-// settings and its server-user.
+// The package knows nothing of sockets and SMTP. Of an account it knows only the tls-
+// settings and server-user.
 //
-// Errors: status.Insecure for a server that is not trusted; status.Config for a
-// file of tls-ca, tls-cert or tls-key that cannot be used.
+// Errors: status.Insecure if a server is not trusted; status.Config if a file of tls-ca,
+// tls-cert or tls-key cannot be used.
 package trust
 
 import (
@@ -38,8 +38,7 @@ import (
 	"sendoff/submit/status"
 )
 
-// bundles are the files that hold all certificate authorities of a system, as
-// its distribution keeps them.
+// bundles are the files in which distributions keep all certificate authorities.
 var bundles = [...]string{
 	"/etc/ssl/certs/ca-certificates.crt",                // Debian, Arch, Alpine
 	"/etc/pki/tls/certs/ca-bundle.crt",                  // Fedora, Red Hat
@@ -49,10 +48,10 @@ var bundles = [...]string{
 	"/usr/local/share/certs/ca-root-nss.crt",            // FreeBSD
 }
 
-// systemRoots reads the system's authorities from one file, which takes a fifth of the
-// time of reading a file for each authority. nil: there is no such file, or the
-// system has other ways, or the environment names other files. Config calls it early,
-// in a goroutine.
+// systemRoots reads the system's authorities from one bundle: five times faster than a file
+// for each authority. nil: there is no bundle, or the system or the environment says to
+// look elsewhere. Config calls it in a goroutine, so that the result is there when the
+// handshake needs it.
 var systemRoots = sync.OnceValue(func() *x509.CertPool {
 	if runtime.GOOS == "darwin" || runtime.GOOS == "windows" ||
 		os.Getenv("SSL_CERT_FILE") != "" || os.Getenv("SSL_CERT_DIR") != "" {
@@ -68,15 +67,15 @@ var systemRoots = sync.OnceValue(func() *x509.CertPool {
 	return nil
 })
 
-// Config returns how to speak TLS with a server of a: TLS 1.2 at least (RFC 8997),
-// and a certificate that verifies. host is the server's name in errors; prove is
-// the name that the certificate must bear, unless the account's tls-name is another.
-// The error, of kind status.Config, is about a file of the account's settings.
+// Config returns the TLS configuration for a server of a: TLS 1.2 at least (RFC 8997), and
+// verify decides about the certificate. host is the server's name in errors. prove is the
+// name that the certificate must have, unless a.TLSName is set. The error, of kind
+// status.Config, is about a file of the account's settings.
 func Config(a *config.Account, host, prove string) (*tls.Config, error) {
 	v := &verifier{host: host, name: cmp.Or(a.TLSName, prove), fingerprints: a.TLSFingerprint}
 	if a.TLSCA != "" {
 		var err error
-		if v.given, err = authorities(a.TLSCA); err != nil {
+		if v.tlsCA, err = authorities(a.TLSCA); err != nil {
 			return nil, err
 		}
 	}
@@ -84,8 +83,8 @@ func Config(a *config.Account, host, prove string) (*tls.Config, error) {
 		ServerName:                  v.name,
 		MinVersion:                  tls.VersionTLS12,
 		DynamicRecordSizingDisabled: true, // full records from the start: a message is a bulk transfer
-		// VerifyConnection does what is skipped here, against authorities
-		// that are only read when they are needed.
+		// verify replaces the verification that is skipped here: it reads the authorities
+		// only if they are needed.
 		InsecureSkipVerify: true,
 		VerifyConnection:   v.verify,
 	}
@@ -99,14 +98,14 @@ func Config(a *config.Account, host, prove string) (*tls.Config, error) {
 		}
 		c.Certificates = []tls.Certificate{pair}
 	}
-	if v.given == nil && len(v.fingerprints) == 0 {
+	if v.tlsCA == nil && len(v.fingerprints) == 0 {
 		go systemRoots()
 	}
 	return c, nil
 }
 
-// legacySuites returns the ciphers of TLS 1.2 and, for tls-legacy, those with AES
-// that agree on keys by RSA: nobody breaks these who lacks the server's key.
+// legacySuites returns the ciphers of TLS 1.2 and, for tls-legacy, the AES ciphers with RSA
+// key exchange. They are safe as long as nobody has the server's private key.
 func legacySuites() []uint16 {
 	suites := []uint16{tls.TLS_RSA_WITH_AES_256_GCM_SHA384, tls.TLS_RSA_WITH_AES_128_GCM_SHA256,
 		tls.TLS_RSA_WITH_AES_256_CBC_SHA, tls.TLS_RSA_WITH_AES_128_CBC_SHA}
@@ -116,9 +115,9 @@ func legacySuites() []uint16 {
 	return suites
 }
 
-// WithClassicalShares returns c with a ClientHello of one packet: without the key
-// shares of post-quantum algorithms, which take more than a thousand octets. done
-// is called when the server's certificate has verified; it may be nil.
+// WithClassicalShares returns c without the key shares of post-quantum algorithms, which
+// have more than a thousand octets: the ClientHello then fits into one packet. done is
+// called after the server's certificate has been verified; it may be nil.
 func WithClassicalShares(c *tls.Config, done func()) *tls.Config {
 	if c == nil {
 		return nil
@@ -154,8 +153,8 @@ func authorities(file string) (*x509.CertPool, error) {
 	return nil, status.Config.Errorf("tls-ca: %s: no certificate in it", file)
 }
 
-// readRegular reads a file that a setting names. The end of a device or a pipe may
-// never come, and no mail would leave or wait.
+// readRegular reads a file that a setting names. It refuses a device or a FIFO: its end may
+// never come, and then no mail would be sent or queued.
 func readRegular(file string) ([]byte, error) {
 	f, err := process.OpenRegular(file)
 	if err == process.ErrNotRegular {
@@ -168,8 +167,9 @@ func readRegular(file string) ([]byte, error) {
 	return io.ReadAll(f)
 }
 
-// clientCertificate reads the files of tls-cert and tls-key, which may be the same.
-// A certificate that the server would refuse with an alert is refused here, in words.
+// clientCertificate reads the files of tls-cert and tls-key; both may be the same file. If
+// the certificate is not valid today, the error says so: the server would only send an
+// alert.
 func clientCertificate(file, keyFile string) (tls.Certificate, error) {
 	fail := func(format string, args ...any) (tls.Certificate, error) {
 		return tls.Certificate{}, status.Config.Errorf(format, args...)
@@ -205,24 +205,24 @@ func clientCertificate(file, keyFile string) (tls.Certificate, error) {
 	return pair, nil
 }
 
-// A verifier decides whether a server is the one that was meant.
+// A verifier decides whether a server is the one that the account names.
 type verifier struct {
-	host         string // as the configuration has it, for errors
-	name         string // that its certificate must bear
+	host         string // the server's name in the configuration, for errors
+	name         string // the name that the certificate must have
 	fingerprints []config.Fingerprint
-	given        *x509.CertPool // nil: the system's
+	tlsCA        *x509.CertPool // the authorities of tls-ca; nil: those of the system
 }
 
-// verify is tls.Config.VerifyConnection. Where the account has fingerprints, one of
-// them is all the proof that is needed, and nothing else is proof. Otherwise the
-// chain must lead to an authority, be for servers, be valid today and bear the name
-// (RFC 5280, RFC 9525), and have no negative serial number, which the library takes
-// only because main says so, for servers that a fingerprint vouches for.
+// verify is tls.Config.VerifyConnection. If the account has fingerprints, one of them must
+// match, and nothing else is checked. Otherwise the chain must lead to an authority, be for
+// servers, be valid today and have the name (RFC 5280, RFC 9525). No serial number may be
+// negative: the library accepts negative ones because package main has set
+// x509negativeserial=1, for servers with a fingerprint.
 func (v *verifier) verify(cs tls.ConnectionState) error {
 	leaf := cs.PeerCertificates[0]
 	if len(v.fingerprints) > 0 {
 		if !v.pinned(leaf.Raw) && !v.pinned(leaf.RawSubjectPublicKeyInfo) {
-			// Both, to be compared with those that the administrator has.
+			// The text has both fingerprints, for the administrator to compare.
 			return v.fault(cs.PeerCertificates, fmt.Errorf("neither it, %x, nor its key, %x, has the fingerprint in tls-fingerprint",
 				sha256.Sum256(leaf.Raw), sha256.Sum256(leaf.RawSubjectPublicKeyInfo)))
 		}
@@ -233,7 +233,7 @@ func (v *verifier) verify(cs tls.ConnectionState) error {
 			return v.fault(cs.PeerCertificates, negativeSerial(cs.PeerCertificates, c))
 		}
 	}
-	options := x509.VerifyOptions{DNSName: v.name, Roots: v.given, Intermediates: x509.NewCertPool()}
+	options := x509.VerifyOptions{DNSName: v.name, Roots: v.tlsCA, Intermediates: x509.NewCertPool()}
 	for _, c := range cs.PeerCertificates[1:] {
 		options.Intermediates.AddCert(c)
 	}
@@ -241,8 +241,8 @@ func (v *verifier) verify(cs tls.ConnectionState) error {
 		options.Roots = systemRoots()
 	}
 	_, err := leaf.Verify(options)
-	if unknown := new(x509.UnknownAuthorityError); errors.As(err, unknown) && v.given == nil && options.Roots != nil {
-		options.Roots = nil // the bundle was not all that the system trusts
+	if unknown := new(x509.UnknownAuthorityError); errors.As(err, unknown) && v.tlsCA == nil && options.Roots != nil {
+		options.Roots = nil // the bundle may lack authorities that the system trusts
 		_, err = leaf.Verify(options)
 	}
 	if err != nil {
@@ -251,7 +251,7 @@ func (v *verifier) verify(cs tls.ConnectionState) error {
 	return nil
 }
 
-// pinned reports whether der, a certificate or a public key, has one of the
+// pinned reports whether the SHA-256 of der, a certificate or a public key, is one of the
 // fingerprints.
 func (v *verifier) pinned(der []byte) bool {
 	return slices.Contains(v.fingerprints, sha256.Sum256(der))
