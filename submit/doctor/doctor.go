@@ -1,14 +1,15 @@
-// Package doctor goes the way of a mail, step by step, without one, and says of each
-// step whether all is well, or what is not and what to do about it.
+// Package doctor makes all steps of a delivery without a mail, and says of each step
+// whether it works; if not, what is wrong and what to do about it.
 //
-//	files … cron         what is on this machine, before anything is connected to (place.go)
+//	files … cron         checks on this machine, before the first connection (place.go)
 //	name … EHLO          each address of each server, without a login (way.go)
 //	AUTH, login, sender  one session, opened as every delivery opens it (way.go)
-//	root … sendmail      what a mail needs that cannot be sent at once, or is the system's (place.go)
+//	root … sendmail      what mail needs that cannot be sent at once, and system mail (place.go)
 //
-// It does not know how to send. Package smarthost takes each step.
+// It does not know how to send: package smarthost makes the steps.
 //
-// Errors: that some checks failed, with the kind of the worst; that of a writer.
+// Errors: if checks failed, their number, with the kind of the worst; an error of the
+// writer.
 package doctor
 
 import (
@@ -30,11 +31,11 @@ import (
 	"sendoff/submit/status"
 )
 
-// checks is what Run looks at, in the order in which a delivery needs it.
+// checks has all checks that Run makes, in the order in which a delivery needs them.
 //
-// To add a check: a row here, which names what the check needs of those before it, and
-// an item and a line of the sample in sendoff(1). A check without what it needs, or
-// without a finding, is skipped.
+// To add a check: add a row, with the needs that earlier checks must have met, and an item
+// and a line of the sample in sendoff(1). A check is skipped if a need is not met, or if it
+// returns no finding.
 var checks = [...]struct {
 	name  string
 	needs []need
@@ -59,7 +60,7 @@ var checks = [...]struct {
 	{"sendmail", nil, (*doctor).sendmail},
 }
 
-// A need is what a check cannot do without, and what an earlier check has to find.
+// A need is what a check requires, and an earlier check has to find.
 type need struct {
 	words string
 	isMet func(*doctor) bool
@@ -76,22 +77,22 @@ var (
 	aQueue         = need{"a queue", func(d *doctor) bool { return d.s.Queue != nil }}
 )
 
-// A result says how bad a finding is.
+// A result is the grade of a finding.
 type result string
 
 const (
 	resultOK   result = "ok"
-	resultNote result = "note" // mail leaves all the same
+	resultNote result = "note" // mail is sent nevertheless
 	resultFail result = "fail"
 	resultSkip result = "skip" // the check was not made
 )
 
-// A finding is what a check has to say.
+// A finding is what a check has found.
 type finding struct {
 	result result
-	text   string // if it is good
-	err    error  // else
-	hint   string // what to do about err, if no row of the hints in package status is about it
+	text   string // if err is nil
+	err    error  // what is wrong
+	hint   string // what to do about err; "": the hint of package status for err
 }
 
 func fine(format string, args ...any) finding {
@@ -100,8 +101,8 @@ func fine(format string, args ...any) finding {
 func noted(err error) finding   { return finding{result: resultNote, err: err} }
 func failing(err error) finding { return finding{result: resultFail, err: err} }
 
-// advised returns f with what to do about it: a sentence that ends with the command or
-// the setting.
+// advised returns f with a hint: a sentence that ends with the command or the setting to
+// use.
 func (f finding) advised(format string, args ...any) finding {
 	f.hint = fmt.Sprintf(format, args...)
 	return f
@@ -116,26 +117,25 @@ func (f finding) words() string {
 	return status.Printable(f.text)
 }
 
-// A Checkup is what Run is asked for.
+// A Checkup has the arguments of Run.
 type Checkup struct {
-	By     config.Choice // what the account is chosen by
-	Fault  error         // why the configuration cannot be used; nil if it can
-	Unread []string      // what config.Unread says of the environment
-	JSON   bool          // one JSON object a line, instead of text
+	By     config.Choice // the options and variables that choose the account
+	Fault  error         // why the configuration cannot be used; nil: it can
+	Unread []string      // the results of config.Unread: variables that are ignored
+	JSON   bool          // write a JSON object per line, not text
 }
 
-// Run makes every check, and writes a line for each finding to w as soon as
-// it is known: whether all is well, or what is not and what to do about it. None
-// has a secret in it, in any form, and nothing is sent. When it returns nil, no
-// check failed, though there may be notes; otherwise its error says how many
-// did, with the status of the worst of them, the one with the highest exit code.
+// Run makes all checks, and writes a line for each finding to w as soon as it is known. Run
+// sends no mail, and no line contains a secret. The error is nil if no check failed; there
+// may be notes. Otherwise the error says how many checks failed, and has the kind of the
+// worst failure: the one with the highest exit code.
 func Run(ctx context.Context, s *submit.Submitter, w io.Writer, c Checkup) error {
 	d := newDoctor(s, c)
 	defer d.close()
 	var worst error
 	failures := 0
 	for _, check := range checks {
-		missing := aConnection // of a check that finds nothing
+		missing := aConnection // for a check that finds nothing
 		var found []finding
 		if i := slices.IndexFunc(check.needs, func(n need) bool { return !n.isMet(d) }); i >= 0 {
 			missing = check.needs[i]
@@ -167,42 +167,42 @@ func Run(ctx context.Context, s *submit.Submitter, w io.Writer, c Checkup) error
 	return status.KindOf(worst).Errorf("%d check%s failed", failures, status.Plural(failures))
 }
 
-// A doctor is one run of the checks, with what the checks made so far have found for
-// those that follow.
+// A doctor is one run of the checks. It keeps what the earlier checks have found for the
+// later ones.
 type doctor struct {
 	Checkup
-	s       *submit.Submitter // without a log, and with a queue if there is one
-	account *config.Account   // nil: none
-	why     string            // why it was chosen, in words
+	s       *submit.Submitter // has no log; has a queue if there is one
+	account *config.Account   // nil: there is none
+	why     string            // why this account was chosen, in words
 	fault   error             // why there is no account
 	rules   *rewrite.Rules
 
 	sender    envelope.Address
-	origin    string // of sender, in words
+	origin    string // where sender comes from, in words
 	senderErr error  // why there is no sender
 	hello     string // our name in EHLO
 
-	login       *login.Login // nil: the account wants none
+	login       *login.Login // nil: the account needs no login
 	noSecret    bool         // the secret cannot be read
-	noMechanism bool         // the server offers no mechanism that serves
+	noMechanism bool         // the server offers no mechanism that we can use
 
 	hops     []dial.Hop
-	meetings []*meeting    // one for each hop
-	session  *smtp.Session // ready for mail
+	meetings []*meeting    // one per hop that was tried
+	session  *smtp.Session // logged in, and ready for MAIL
 
-	noQueue   error          // why there is no queue
-	oddQueue  string         // why the queue is not in its usual folder
-	elsewhere []*queue.Queue // others in which mail waits
+	noQueue     error          // why there is no queue
+	oddQueue    string         // why the queue is not in its usual folder
+	otherQueues []*queue.Queue // other folders with queued mail
 
-	skipped []string // the checks that were skipped, one after the other
-	missing string   // what the first of them needs
+	skipped []string // the checks that were skipped since the last line
+	missing string   // the need that the first of them lacks
 }
 
-// newDoctor chooses the account and opens the queue, as a submission does.
+// newDoctor chooses the account and opens the queue, as the submission of a mail does.
 func newDoctor(s *submit.Submitter, c Checkup) *doctor {
-	own := s.Apart()
-	own.Console, own.Spool = s.Console.WithoutPerson(), s.Spool // a finding tells the person
-	d := &doctor{Checkup: c, s: own, fault: c.Fault}
+	apart := s.Apart()
+	apart.Console, apart.Spool = s.Console.WithoutPerson(), s.Spool // the findings tell the person everything
+	d := &doctor{Checkup: c, s: apart, fault: c.Fault}
 	if d.fault == nil {
 		d.account, d.why, d.fault = s.Config.Choose(c.By)
 	}
@@ -212,8 +212,8 @@ func newDoctor(s *submit.Submitter, c Checkup) *doctor {
 		d.hello = d.rules.HelloName(d.sender)
 	}
 	q, err := spool.Open(s.Config, s.Identity, func(text string) { d.oddQueue = text })
-	own.Queue, own.Spool.Runner, d.noQueue = q, s.Config.Runner, err
-	d.elsewhere = spool.Elsewhere(s.Identity, q)
+	apart.Queue, apart.Spool.Runner, d.noQueue = q, s.Config.Runner, err
+	d.otherQueues = spool.Elsewhere(s.Identity, q)
 	return d
 }
 
@@ -224,7 +224,7 @@ func (d *doctor) close() {
 	}
 }
 
-// name returns the account's name; "" if there is no account, or no file has it.
+// name returns the account's name; "" if there is no account, or if it is in no file.
 func (d *doctor) name() string {
 	if d.account == nil || d.account.File == "" {
 		return ""
@@ -232,8 +232,8 @@ func (d *doctor) name() string {
 	return d.account.Name
 }
 
-// write writes a finding: as JSON, or as a line of text with the hint on the next line.
-// In the text, checks that are skipped one after the other share a line.
+// write writes a finding: as JSON, or as a line of text, with the hint on the next line. In
+// the text, consecutive skipped checks share a line.
 func (d *doctor) write(w io.Writer, check string, f finding) error {
 	line := struct {
 		Check  string `json:"check"`
@@ -269,10 +269,10 @@ func (d *doctor) write(w io.Writer, check string, f finding) error {
 	return err
 }
 
-// format is that of a line: result, check, text.
+// format is the format of a line: result, check, text.
 const format = "%-4s  %-8s  %s\n"
 
-// writeSkipped writes which checks were skipped since the last line, and why.
+// writeSkipped writes a line about the checks that were skipped since the last line.
 func (d *doctor) writeSkipped(w io.Writer) (err error) {
 	switch n := len(d.skipped); n {
 	case 0:

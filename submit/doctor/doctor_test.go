@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestDoctorInManual holds the checks and their order against sendoff(1).
+// TestDoctorInManual: sendoff(1) has the same checks in the same order.
 func TestDoctorInManual(t *testing.T) {
 	page, err := os.ReadFile("../../man/sendoff.1")
 	if err != nil {

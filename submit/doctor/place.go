@@ -28,9 +28,9 @@ import (
 
 // These checks look at this machine: the files, the secret, the queue.
 
-// files names the configuration files that were read and the variables that were not,
-// and judges who else can read or write the files with secrets. A configuration that
-// others could have written has not been loaded.
+// files lists the configuration files that were read and the variables that are ignored,
+// and judges the access rights of the files with secrets. (A configuration that others can
+// write has not been loaded: d.Fault says so.)
 func (d *doctor) files(context.Context) []finding {
 	var found []finding
 	for _, path := range d.s.Config.Files {
@@ -48,7 +48,7 @@ func (d *doctor) files(context.Context) []finding {
 	for _, f := range d.private() {
 		loose, err := process.TrustPrivate(f.path, d.s.Smarthosts.Secrets.Store.Home)
 		switch {
-		case errors.As(err, new(*fs.PathError)): // the check that needs the file says so
+		case errors.As(err, new(*fs.PathError)): // another check reports that the file cannot be read
 		case err != nil && f.judged:
 			found = append(found, failing(status.Credential.Errorf("%s: %w", f.name, err)))
 		case err != nil || loose != nil:
@@ -60,9 +60,8 @@ func (d *doctor) files(context.Context) []finding {
 	return found
 }
 
-// readable says whether everybody can read the configuration at path, if it is the one
-// for everybody: a user who cannot read it has no account, even with a file of their
-// own.
+// readable judges, for root, whether all users can read the system's configuration: a user
+// who cannot read it has no account, even with a configuration of their own.
 func (d *doctor) readable(path string) finding {
 	if d.s.Identity.UID == 0 && path == (config.Override{}).Paths(d.s.Identity).System {
 		if err := process.OthersCanRead(path); err != nil {
@@ -72,7 +71,7 @@ func (d *doctor) readable(path string) finding {
 	return fine("%s%s", path, mode(path))
 }
 
-// mode returns the access rights of a file as the end of a line.
+// mode returns the mode of a file, for the end of a line.
 func mode(path string) string {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -81,7 +80,7 @@ func mode(path string) string {
 	return fmt.Sprintf(" (mode %04o)", info.Mode().Perm())
 }
 
-// A privateFile is one that holds a secret.
+// A privateFile is a file that holds a secret.
 type privateFile struct {
 	path, name string
 	judged     bool // a delivery refuses the file if others could have written it
@@ -105,7 +104,7 @@ func (d *doctor) private() []privateFile {
 	return files
 }
 
-// sources returns the sources of the account's secret and refresh token, and of its
+// sources returns the references to the account's secret and refresh token, and to its
 // providers' client secrets.
 func (d *doctor) sources() []credential.Ref {
 	refs := append(slices.Clone(d.account.Secret), d.account.RefreshToken)
@@ -130,7 +129,7 @@ func (d *doctor) choice(context.Context) []finding {
 	return found
 }
 
-// secret fetches the secret as a delivery does.
+// secret reads the secret, as a delivery does.
 func (d *doctor) secret(ctx context.Context) []finding {
 	var got credential.Secret
 	var err error
@@ -156,12 +155,12 @@ func (d *doctor) secret(ctx context.Context) []finding {
 	return single(fine("%s", words))
 }
 
-// cronTime is how long a process that stands for cron may take.
+// cronTime is how long the process of secretAsCron may take.
 const cronTime = time.Minute
 
-// secretAsCron fetches the secret in a process that has nothing of a person's: no
-// terminal, no session, and no environment but the one that cron gives. That process
-// finds the configuration for itself, unless the caller has named one.
+// secretAsCron reads the secret in a process that runs as under cron: without a terminal or
+// a session, and with the few variables that cron sets. The process looks for the
+// configuration itself, unless the caller has named a file.
 func (d *doctor) secretAsCron(ctx context.Context) []finding {
 	switch {
 	case d.login == nil, login.ByCertificate(d.account):
@@ -178,16 +177,16 @@ func (d *doctor) secretAsCron(ctx context.Context) []finding {
 	}
 	id := d.s.Identity
 	environment := []string{"HOME=" + cmp.Or(id.Home, "/"), "LOGNAME=" + id.Login, "SHELL=/bin/sh", "PATH=/usr/bin:/bin"}
-	said, err := process.RunAsCron(ctx, environment, args...)
+	output, err := process.RunAsCron(ctx, environment, args...)
 	switch {
 	case errors.Is(err, errors.ErrUnsupported):
 		return single(fine("this system has no cron"))
 	case err != nil:
 		return single(failing(status.Temporary.Errorf("no process could be started with the environment of cron: %w", err)))
-	case said == "":
+	case output == "":
 		return single(fine("cron can read the secret, too"))
 	}
-	err = status.Credential.Errorf("%s, as cron runs it", strings.TrimSpace(said))
+	err = status.Credential.Errorf("%s, as cron runs it", strings.TrimSpace(output))
 	if slices.ContainsFunc(d.sources(), credential.Ref.Given) {
 		return single(noted(err))
 	}
@@ -196,8 +195,7 @@ func (d *doctor) secretAsCron(ctx context.Context) []finding {
 
 const rootsAlias = `set from in the account, such as from = "ann@example.org", or add a line to the alias file: root: ann@example.org`
 
-// rootsMail says where mail for root goes, which is where the system's programs
-// send theirs.
+// rootsMail says where mail for root goes: programs of the system send their mail to root.
 func (d *doctor) rootsMail(context.Context) []finding {
 	root, err := envelope.Parse("root")
 	if err != nil {
@@ -226,21 +224,21 @@ func (d *doctor) rootsMail(context.Context) []finding {
 	return found
 }
 
-// errProbe ends the attempt to queue something.
+// errProbe is the error of a probe.
 var errProbe = errors.New("a probe")
 
-// probe is a message that cannot be read.
+// A probe is a message that cannot be read.
 type probe struct{}
 
 func (probe) Read([]byte) (int, error) { return 0, errProbe }
 
-// queue queues a message that cannot be read, which fails at the first octet: all
-// before that works. It says where the queue is.
+// queue adds a probe to the queue. The probe fails at its first octet, so nothing is
+// queued; all steps before that have then worked.
 func (d *doctor) queue(context.Context) []finding {
 	q := d.s.Queue
 	if q == nil {
 		err := status.Temporary.Errorf("there is no queue, so mail that cannot be sent at once is not kept: %w", d.noQueue)
-		if errors.As(d.noQueue, new(spool.Absent)) { // as it is meant, or as it is in a container
+		if errors.As(d.noQueue, new(spool.Absent)) { // on purpose, or because this is a container
 			return single(noted(err))
 		}
 		return single(failing(err))
@@ -277,12 +275,12 @@ func (d *doctor) runner(context.Context) []finding {
 		advised(makeTimer))
 }
 
-// longWait is the age from which a waiting message is worth a note: a server that is
-// down for a moment does not explain it.
+// longWait is the age from which a queued message gets a note: a short failure of the
+// server does not explain such an age.
 const longWait = 4 * time.Hour
 
-// waiting counts the entries of the queue and names the oldest. For root it also names
-// the users whose mail waits because their accounts have expired.
+// waiting counts the queued messages, and names the oldest. For root it also names the
+// users whose mail waits because their accounts have expired.
 func (d *doctor) waiting(ctx context.Context) []finding {
 	var oldest *queue.Entry
 	var found []finding
@@ -292,7 +290,7 @@ func (d *doctor) waiting(ctx context.Context) []finding {
 		}
 	}
 	entries, octets := 0, int64(0)
-	for _, q := range append(d.elsewhere, d.s.Queue) {
+	for _, q := range append(d.otherQueues, d.s.Queue) {
 		for e, err := range q.Entries() {
 			if err != nil {
 				found = append(found, noted(status.Temporary.Wrap(err)))
@@ -320,7 +318,7 @@ func (d *doctor) waiting(ctx context.Context) []finding {
 		advised("mailq shows why it waits; try it now: sendoff -q"))
 }
 
-// failed counts the messages that were given up and wait for a person.
+// failed counts the messages that have failed: a person has to retry or delete them.
 func (d *doctor) failed(context.Context) []finding {
 	switch n, err := d.s.Queue.CountFailed(); {
 	case err != nil:
@@ -332,10 +330,11 @@ func (d *doctor) failed(context.Context) []finding {
 	return single(fine("no message has failed"))
 }
 
-// installed is where the manual has root install this program.
-const installed = "/usr/local/bin/sendoff"
+// installPath is where the manual tells root to install this program.
+const installPath = "/usr/local/bin/sendoff"
 
-// sendmail says whether the sendmail that cron and others call is this program.
+// sendmail says whether the system's sendmail, which cron and other programs run, is this
+// program.
 func (d *doctor) sendmail(context.Context) []finding {
 	path := d.s.Identity.Sendmail
 	if path == "" {
@@ -344,7 +343,7 @@ func (d *doctor) sendmail(context.Context) []finding {
 	real, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return single(noted(status.Temporary.Errorf("%s does not exist, so cron sends no mail", path)).
-			advised("link it: sudo ln -s %s %s", installed, path))
+			advised("link it: sudo ln -s %s %s", installPath, path))
 	}
 	if isThisProgram(real) {
 		return single(fine("%s is sendoff", path))
@@ -354,10 +353,10 @@ func (d *doctor) sendmail(context.Context) []finding {
 		name += ", a link to " + real + ","
 	}
 	return single(noted(status.Temporary.Errorf("%s is another program, so cron does not send its mail with sendoff", name)).
-		advised("remove its package, then link it: sudo ln -s %s %s", installed, path))
+		advised("remove its package, then link it: sudo ln -s %s %s", installPath, path))
 }
 
-// isThisProgram reports whether the file at path is this program, or a copy of it.
+// isThisProgram reports whether the file at path is this program or a copy of it.
 func isThisProgram(path string) bool {
 	self, err := os.Executable()
 	if err != nil {

@@ -15,8 +15,8 @@ import (
 	"sendoff/submit/smtp"
 )
 
-// submitterFor returns a Submitter with an account that has a server of the network,
-// and no login.
+// submitterFor returns a Submitter whose account has the server url in the network n, and
+// no login.
 func submitterFor(t *testing.T, url string, n *dialtest.Network) *submit.Submitter {
 	t.Helper()
 	var from config.Pattern
@@ -34,8 +34,8 @@ func submitterFor(t *testing.T, url string, n *dialtest.Network) *submit.Submitt
 	return &submit.Submitter{Config: c, Identity: config.Identity{Login: "root", Hostname: "vm"}, Smarthosts: p}
 }
 
-// TestDoctorInRealTime has the doctor meet many addresses at once, with what they
-// say to be shown.
+// TestDoctorInRealTime: many addresses are tried at the same time, and their dialogues are
+// shown.
 func TestDoctorInRealTime(t *testing.T) {
 	n := &dialtest.Network{Began: time.Now(), Session: dialtest.Session, Hosts: map[string]dialtest.Peer{
 		dialtest.At(dialtest.Four2): {Err: syscall.ECONNREFUSED}, dialtest.At(dialtest.Six1): {Says: "S: 421 4.3.2 busy\nC: QUIT\n"},

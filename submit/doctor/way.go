@@ -19,11 +19,10 @@ import (
 	"sendoff/submit/trust"
 )
 
-// These checks go the way of a delivery. The same functions that open a session
-// for mail take each step; but a delivery is content with the first address that
-// will do, and these try all.
+// These checks make the steps of a delivery, with the same functions. But a delivery stops
+// at the first address that works, and these checks try all addresses.
 
-// names finds the addresses of each server.
+// names looks up the addresses of each server.
 func (d *doctor) names(ctx context.Context) []finding {
 	var found []finding
 	for _, server := range d.account.Servers {
@@ -55,7 +54,7 @@ func (d *doctor) lookUp(ctx context.Context, server config.Server) []finding {
 	return found
 }
 
-// addresses says what the name of a target stands for.
+// addresses says which addresses the name of a target has.
 func (d *doctor) addresses(t dial.Target, hops []dial.Hop) string {
 	_, noName := netip.ParseAddr(t.Name)
 	switch {
@@ -73,29 +72,28 @@ func (d *doctor) addresses(t dial.Target, hops []dial.Hop) string {
 	return t.Name + ": " + strings.Join(list, ", ")
 }
 
-// soften makes notes of failures to get there if there is another way. What is
-// wrong with a server's TLS stays a failure: a delivery that comes there goes no
-// further.
-func soften(found []finding, another bool) []finding {
+// soften turns failures to connect into notes if another address works. A failure of TLS
+// stays a failure: a delivery that meets it does not try another address.
+func soften(found []finding, hasOther bool) []finding {
 	for i, f := range found {
-		if f.result == resultFail && another && status.KindOf(f.err) == status.Connection {
+		if f.result == resultFail && hasOther && status.KindOf(f.err) == status.Connection {
 			found[i].result = resultNote
 		}
 	}
 	return found
 }
 
-// A meeting is an attempt to get as far as a login with one hop, and its dialogue.
+// A meeting is an attempt to open a session with a hop, up to the login, and its dialogue.
 type meeting struct {
 	smarthost.Meeting
 	lines []smtp.Line
 }
 
-// connections meets every hop, all at once; but a second way to the same address only
-// if the first failed.
+// connections tries all hops at the same time. A second way to an address (Hop.Second) is
+// tried only if the first way failed.
 func (d *doctor) connections(ctx context.Context) []finding {
 	for _, second := range []bool{false, true} {
-		d.meetAll(ctx, func(h dial.Hop) bool { return h.Second == second && !(second && d.speaks(h)) })
+		d.meetAll(ctx, func(h dial.Hop) bool { return h.Second == second && !(second && d.works(h)) })
 	}
 	var found []finding
 	for _, m := range d.meetings {
@@ -116,22 +114,22 @@ func (d *doctor) connections(ctx context.Context) []finding {
 	return soften(found, d.goodMeeting() != nil)
 }
 
-// meetAll meets the hops for which match returns true, all at once.
+// meetAll tries the hops for which match returns true, all at the same time.
 func (d *doctor) meetAll(ctx context.Context, match func(dial.Hop) bool) {
 	var all sync.WaitGroup
-	met := make([]*meeting, len(d.hops))
+	meetings := make([]*meeting, len(d.hops))
 	for i, h := range d.hops {
 		if match(h) {
-			all.Go(func() { met[i] = d.meet(ctx, h) })
+			all.Go(func() { meetings[i] = d.meet(ctx, h) })
 		}
 	}
 	all.Wait()
-	d.meetings = append(d.meetings, slices.DeleteFunc(met, func(m *meeting) bool { return m == nil })...)
+	d.meetings = append(d.meetings, slices.DeleteFunc(meetings, func(m *meeting) bool { return m == nil })...)
 }
 
-// speaks reports whether a meeting at the address of h went well, so that the address
-// need not be tried in another way.
-func (d *doctor) speaks(h dial.Hop) bool {
+// works reports whether a meeting at the address of h succeeded: then no other way to the
+// address is tried.
+func (d *doctor) works(h dial.Hop) bool {
 	return slices.ContainsFunc(d.meetings, func(m *meeting) bool { return m.Err == nil && m.Address == h.Address })
 }
 
@@ -152,12 +150,12 @@ func (d *doctor) meet(ctx context.Context, h dial.Hop) *meeting {
 	return m
 }
 
-// perMeeting returns the finding of ask about each meeting that came further than s; if
-// a meeting failed at s, its error is the finding. Equal findings are one; if there are
-// several, each begins with the addresses that it is about.
+// perMeeting calls ask for each meeting that got beyond the step s. If a meeting failed at
+// s, its error is the finding. Equal findings are merged. If several findings remain, each
+// begins with its addresses.
 func (d *doctor) perMeeting(s smarthost.Step, ask func(*meeting) finding) []finding {
 	var found []finding
-	var whom [][]string
+	var endpoints [][]string
 	for _, m := range d.meetings {
 		var f finding
 		switch {
@@ -171,25 +169,25 @@ func (d *doctor) perMeeting(s smarthost.Step, ask func(*meeting) finding) []find
 		}
 		i := slices.IndexFunc(found, func(other finding) bool { return other.words() == f.words() })
 		if i < 0 {
-			found, whom = append(found, f), append(whom, nil)
+			found, endpoints = append(found, f), append(endpoints, nil)
 			i = len(found) - 1
 		}
-		whom[i] = append(whom[i], m.Endpoint())
+		endpoints[i] = append(endpoints[i], m.Endpoint())
 	}
 	if len(found) > 1 {
 		for i := range found {
-			found[i] = found[i].about(strings.Join(whom[i], ", "))
+			found[i] = found[i].about(strings.Join(endpoints[i], ", "))
 		}
 	}
 	return soften(found, d.goodMeeting() != nil)
 }
 
-// about returns f with whom it is about before its words.
-func (f finding) about(whom string) finding {
+// about returns f with endpoints before its text.
+func (f finding) about(endpoints string) finding {
 	if f.err != nil {
-		f.err = fmt.Errorf("%s: %w", whom, f.err)
+		f.err = fmt.Errorf("%s: %w", endpoints, f.err)
 	}
-	f.text = whom + ": " + f.text
+	f.text = endpoints + ": " + f.text
 	return f
 }
 
@@ -200,7 +198,7 @@ func (d *doctor) certificates(context.Context) []finding {
 			return noted(status.Insecure.Errorf("%s; %s", d.certificate(m.Server.TLS).words(), smarthost.OnlyClassical))
 		case m.Server.TLS != nil:
 			return d.certificate(m.Server.TLS)
-		case m.Hop.Server.Way().TLS != config.NoTLS: // it did not come to that
+		case m.Hop.Server.Way().TLS != config.NoTLS: // the meeting has not come as far as STARTTLS
 			return finding{}
 		case m.Local():
 			return fine("none is needed: the connection does not leave this machine")
@@ -212,20 +210,20 @@ func (d *doctor) certificates(context.Context) []finding {
 	})
 }
 
-// expiresSoon is the time left to a certificate from which it is worth a note.
+// expiresSoon is the remaining lifetime below which a certificate gets a note.
 const expiresSoon = 14 * 24 * time.Hour
 
-// certificate says what kind of TLS it is, for which names and how long the
-// server's certificate is good, and which certificates came with it.
+// certificate returns the version of TLS, the names and the remaining days of the server's
+// certificate, and who has signed it.
 func (d *doctor) certificate(cs *tls.ConnectionState) finding {
 	leaf := cs.PeerCertificates[0]
-	left := time.Until(leaf.NotAfter)
-	words := fmt.Sprintf("%s, for %s; %d days left", tls.VersionName(cs.Version), trust.Names(leaf), int(left/(24*time.Hour)))
+	lifetime := time.Until(leaf.NotAfter)
+	words := fmt.Sprintf("%s, for %s; %d days left", tls.VersionName(cs.Version), trust.Names(leaf), int(lifetime/(24*time.Hour)))
 	if len(d.account.TLSFingerprint) > 0 {
 		return fine("%s; trusted by its fingerprint; %s", words, trust.Chain(cs.PeerCertificates))
 	}
 	words += "; " + trust.Chain(cs.PeerCertificates)
-	if left < expiresSoon {
+	if lifetime < expiresSoon {
 		return noted(status.Insecure.Errorf("%s: the certificate expires soon, on %s", words, leaf.NotAfter.UTC().Format(time.DateOnly))).
 			advised("the server's administrator must renew it before that day")
 	}
@@ -242,7 +240,7 @@ func (d *doctor) greetings(context.Context) []finding {
 	})
 }
 
-// mechanism holds the mechanisms that the server offers against the account's.
+// mechanism compares the mechanisms that the server offers with those of the account.
 func (d *doctor) mechanism(ctx context.Context) []finding {
 	m := d.goodMeeting()
 	offered := strings.Join(m.Server.Mechanisms, ", ")
@@ -274,8 +272,8 @@ func (d *doctor) mechanism(ctx context.Context) []finding {
 	return single(fine("%s", words))
 }
 
-// loggedIn opens a session as a delivery does, with the secret that is there: a command
-// runs, and a person is asked, no second time.
+// loggedIn opens a session as a delivery does. It uses the secret that the check "secret"
+// has read, so that no command runs twice and no person is asked twice.
 func (d *doctor) loggedIn(ctx context.Context) []finding {
 	var err error
 	if d.session, _, err = d.s.Pool().Open(ctx, d.account, d.hello, smarthost.Options{Login: d.login}); err != nil {
@@ -287,7 +285,8 @@ func (d *doctor) loggedIn(ctx context.Context) []finding {
 	return single(fine("as %s", d.account.User))
 }
 
-// senderTaken asks whether the account's sender may send, and sends nothing.
+// senderTaken checks whether the server accepts the account's sender in MAIL FROM. It sends
+// no mail.
 func (d *doctor) senderTaken(ctx context.Context) []finding {
 	if d.senderErr != nil {
 		return single(failing(d.senderErr))

@@ -1,7 +1,7 @@
 //go:build !race
 
-// Go 1.26's race detector crashes now and then when timers end within a
-// synctest bubble, as they do here; TestDoctorInRealTime runs with it.
+// Go 1.26's race detector sometimes crashes if timers end within a synctest bubble, as they
+// do here. TestDoctorInRealTime runs with the race detector instead.
 
 package doctor
 
@@ -20,16 +20,16 @@ import (
 	"sendoff/submit/status"
 )
 
-// TestDoctorAddresses meets each address of a name. One that refuses is a note
-// beside one that does not; what several have to say alike is said once, and
-// whom it is about where they differ.
+// TestDoctorAddresses: each address of a name is tried. If one works, the failure of
+// another is a note. Equal findings are written once; different findings name their
+// addresses.
 func TestDoctorAddresses(t *testing.T) {
 	const hello = "S: 220 mx\nC: EHLO client.example\nS: 250-mx\nS: 250 SIZE 1000\n"
 	const other = "S: 220 mx\nC: EHLO client.example\nS: 250-mx\nS: 250 SIZE 2000\n"
 	const mute = "mute"
 	for _, tt := range []struct {
 		name          string
-		first, second string // transcripts; "" refuses
+		first, second string // transcripts; "": the address refuses the connection
 		want          []string
 	}{
 		{"alike", hello, hello, []string{
@@ -95,9 +95,9 @@ func TestDoctorAddresses(t *testing.T) {
 	}
 }
 
-// TestOddPort: where nothing is heard at a port that hardly goes with its scheme,
-// the error and its hint name the port. The doctor says so before it waits, and a
-// person need not wait for the end.
+// TestOddPort: if nobody answers at a port that is unusual for its scheme, the error and
+// its hint name the port. The doctor says so before it connects, so that a person need not
+// wait.
 func TestOddPort(t *testing.T) {
 	const waited = "not ready for mail within 1m0s while waiting for the greeting (mx.example:465)"
 	const odd = "port 465 is for TLS from the start, which is smtps://"

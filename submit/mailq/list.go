@@ -1,17 +1,17 @@
-// Package mailq shows and manages what waits in a user's queue, and for root in
-// everybody's.
+// Package mailq shows and manages the queue of a user, and for root the queues of all
+// users.
 //
 //	list.go       mailq: each entry, why it waits, and the faults of accounts
-//	overview.go   --status: how each account does
-//	manage.go     one entry, or all: show, delete, retry; which ones -q tries
-//	users.go      root: the same in the queue of each other user, by a process that
-//	              becomes that user
-//	timer.go      root's timer: has the queues of all users run
+//	overview.go   --status: the state of each account
+//	manage.go     shows, deletes or retries one entry or all; selects entries for -q
+//	users.go      root: does the same for each other user, in a process that becomes
+//	              that user
+//	timer.go      root's timer: runs the queues of all users
 //
-// The package must not know sessions or secrets, and sends nothing.
+// The package knows nothing of sessions and secrets, and sends nothing.
 //
-// Errors: status.Usage if an entry that somebody names is not there; otherwise
-// status.Temporary, with what could not be read.
+// Errors: status.Usage if there is no entry with the given ID; otherwise status.Temporary,
+// for what could not be read.
 package mailq
 
 import (
@@ -32,18 +32,17 @@ import (
 	"sendoff/submit/throttle"
 )
 
-// List writes the queue to w as mailq does, in Postfix's columns: each entry
-// with its size, arrival and sender, the reason why it waits and when it is
-// tried again, and its recipients. Above it stands what is wrong with an
-// account. An asterisk marks an entry that somebody is at work on, an
-// exclamation mark a notice of a failure. Entries that cannot be read are in the
-// error, and hide no other. Of an empty queue it writes nothing; it returns how
-// many entries there are.
+// List writes the queue to w as mailq does, in Postfix's columns: first the faults of
+// accounts; then for each entry its size, arrival and sender, why it waits and when the
+// next attempt is, and its recipients. An asterisk marks an entry that a process holds, an
+// exclamation mark a notice of failure. If the queue is empty, List writes nothing. entries
+// is the number of entries shown. An entry that cannot be read is in the error, and does
+// not hide the others.
 func List(w io.Writer, q *queue.Queue, hints Hints) (entries int, err error) {
 	out := newLister(w, hints)
 	var bad []error
 	octets := int64(0)
-	rests := restsOf(q)
+	suspended := suspensions(q)
 	for e, err := range q.Entries() {
 		if err != nil {
 			bad = append(bad, err)
@@ -54,11 +53,11 @@ func List(w io.Writer, q *queue.Queue, hints Hints) (entries int, err error) {
 			out.WriteString("-Queue ID-------- --Size-- ----Arrival Time---- -Sender/Recipient-------\n")
 		}
 		octets += e.Size
-		out.entry(e, markOf(q, e), whyWaits(e, rests))
+		out.entry(e, markOf(q, e), whyWaits(e, suspended))
 		if entries == 1 {
 			out.Flush()
 		}
-		if _, err := out.Write(nil); err != nil { // whoever reads has seen enough
+		if _, err := out.Write(nil); err != nil { // the reader has closed the pipe
 			return entries, err
 		}
 	}
@@ -68,12 +67,12 @@ func List(w io.Writer, q *queue.Queue, hints Hints) (entries int, err error) {
 	return entries, errors.Join(out.Flush(), status.Temporary.Wrap(errors.Join(bad...)))
 }
 
-// Hints are how the lines begin that say what to do about a fault; "" if nobody reads
-// them: programs know the other lines.
+// Hints is the beginning of each line that says what to do about a fault. "": write no such
+// lines, because a program reads the list, and expects only the other lines.
 type Hints string
 
-// HintsFor returns Hints for a person; user is whose queue it is, "" if it is the
-// person's own.
+// HintsFor returns Hints for a person. user is the user whose queue it is; "": the person's
+// own.
 func HintsFor(user string) Hints {
 	if user == "" {
 		return "hint: "
@@ -84,33 +83,34 @@ func HintsFor(user string) Hints {
 // A lister writes a list.
 type lister struct {
 	*bufio.Writer
-	hints Hints
-	said  map[string]bool // the hints of this list: each is said once
+	hints   Hints
+	written map[string]bool // the hints written so far: each is written once per list
 }
 
 func newLister(w io.Writer, hints Hints) *lister {
 	return &lister{bufio.NewWriter(w), hints, map[string]bool{"": true}}
 }
 
-// hint writes what to do about the line before.
+// hint writes what to do about the line before it, unless the hint has been written
+// already.
 func (l *lister) hint(find func() string) {
 	if l.hints == "" {
 		return
 	}
-	if text := find(); !l.said[text] {
-		l.said[text] = true
+	if text := find(); !l.written[text] {
+		l.written[text] = true
 		fmt.Fprintf(l, "    %s%s\n", l.hints, status.Printable(text))
 	}
 }
 
-// faults writes the faults on which something waits: others were a caller's, who
-// has been told, or are of accounts that are gone.
+// faults writes the faults that keep an entry waiting. It leaves out faults of accounts
+// that no entry uses: the caller has been told of them, or the account is gone.
 func (l *lister) faults(q *queue.Queue) {
 	faults := slices.DeleteFunc(throttle.Faults(q), (*throttle.Fault).Suspected)
 	if len(faults) == 0 {
 		return
 	}
-	names := make(map[string]bool) // ""; an entry has its account from a message or the environment
+	names := make(map[string]bool) // "" if an entry does not name its account: a message or the environment names it
 	waited := func(f *throttle.Fault) bool { return names[f.Account] || names[""] }
 	for e, err := range q.Entries() {
 		if err == nil {
@@ -136,26 +136,27 @@ func (l *lister) faults(q *queue.Queue) {
 	}
 }
 
-// restsOf returns until when accounts rest, by their names.
-func restsOf(q *queue.Queue) map[string]*throttle.Fault {
-	rests := make(map[string]*throttle.Fault)
+// suspensions returns the last fault of each account that is suspended, by the account's
+// name.
+func suspensions(q *queue.Queue) map[string]*throttle.Fault {
+	suspended := make(map[string]*throttle.Fault)
 	for _, f := range throttle.Faults(q) {
-		if known := rests[f.Account]; !f.Suspected() && (known == nil || known.At.Before(f.At)) {
-			rests[f.Account] = f
+		if known := suspended[f.Account]; !f.Suspected() && (known == nil || known.At.Before(f.At)) {
+			suspended[f.Account] = f
 		}
 	}
-	return rests
+	return suspended
 }
 
-// accountOf returns the name of the account that an entry has, as far as the entry
-// says so by itself.
+// accountOf returns the name of the account that the entry itself names; "": none.
 func accountOf(e *queue.Entry) string {
-	by := config.ParseChoice(e.Account)
-	by.Environment.Account = "" // the fault of a configuration that cannot be loaded has no name, either
-	return by.AccountName()
+	choice := config.ParseChoice(e.Account)
+	choice.Environment.Account = "" // the fault of a configuration that cannot be loaded has no account name either
+	return choice.AccountName()
 }
 
-// nextAttempt says when the next attempt is made, as dueAfter has it.
+// nextAttempt says when the next attempt is, by the rule of dueAfter: an attempt later than
+// now, last, means that the clock was set back, so the next attempt is due.
 func nextAttempt(last, next time.Time) string {
 	wait := time.Until(next).Round(time.Second)
 	if wait <= 0 || time.Now().Before(last) {
@@ -164,13 +165,13 @@ func nextAttempt(last, next time.Time) string {
 	return "next attempt in " + wait.String()
 }
 
-// indent is the width of the columns before recipients.
+// indent is the width of the columns before a recipient.
 const indent = 50
 
-// busyMark stands behind the ID of an entry that somebody is at work on.
+// busyMark follows the ID of an entry that a process holds.
 const busyMark = '*'
 
-// markOf is what stands behind the ID of an entry that waits.
+// markOf returns the mark after the ID of an entry.
 func markOf(q *queue.Queue, e *queue.Entry) rune {
 	switch {
 	case q.Busy(e.ID):
@@ -181,10 +182,11 @@ func markOf(q *queue.Queue, e *queue.Entry) rune {
 	return ' '
 }
 
-// whyWaits returns what says why an entry has not reached a recipient yet.
-func whyWaits(e *queue.Entry, rests map[string]*throttle.Fault) func(queue.Recipient) string {
+// whyWaits returns a function that says why the entry e has not been delivered to a
+// recipient.
+func whyWaits(e *queue.Entry, suspended map[string]*throttle.Fault) func(queue.Recipient) string {
 	wait := nextAttempt(e.LastTried(), e.Next)
-	if f := rests[accountOf(e)]; f != nil && time.Now().Before(f.Next) && !time.Now().Before(f.At) && (f.Next.After(e.Next) || time.Now().Before(e.LastTried())) {
+	if f := suspended[accountOf(e)]; f != nil && time.Now().Before(f.Next) && !time.Now().Before(f.At) && (f.Next.After(e.Next) || time.Now().Before(e.LastTried())) {
 		wait = nextAttempt(f.At, f.Next)
 	}
 	return func(to queue.Recipient) string {
@@ -198,15 +200,15 @@ func whyWaits(e *queue.Entry, rests map[string]*throttle.Fault) func(queue.Recip
 	}
 }
 
-// entry writes an entry, with the reasons why its recipients have not got it, and what
-// to do about them.
+// entry writes an entry. Before its recipients it writes why they have not received the
+// message, and what to do about that.
 func (l *lister) entry(e *queue.Entry, mark rune, why func(queue.Recipient) string) {
 	fmt.Fprintf(l, "%s%c %8d %s  %s\n", e.ID, mark, e.Size, e.ID.Time().Local().Format("Mon Jan _2 15:04:05"), senderOf(e))
-	said := ""
+	lastReason := ""
 	say := func(to queue.Recipient, reason string) {
-		if reason != said && reason != "" {
+		if reason != lastReason && reason != "" {
 			fmt.Fprintf(l, "%*s(%s)\n", 4, "", status.Printable(reason))
-			said = reason
+			lastReason = reason
 			l.hint(func() string {
 				return status.HintFor(status.Recall(to.Code, to.Reason), config.NameInFile(accountOf(e)))
 			})
@@ -222,15 +224,15 @@ func (l *lister) entry(e *queue.Entry, mark rune, why func(queue.Recipient) stri
 	if more := len(e.To) - maxShown; more > 0 {
 		fmt.Fprintf(l, "%*sand %d more recipient%s\n", indent, "", more, status.Plural(more))
 	}
-	if e.Unknown && mark != busyMark { // or the answer may be on its way
+	if e.Unknown && mark != busyMark { // a process that holds the entry may still receive the answer
 		say(queue.Recipient{}, "an attempt ended without an answer: the message may have been delivered")
 	}
 	l.WriteByte('\n')
 }
 
-// ListFailed writes the messages that failed to w, in the columns of List, for a person
-// who may try them again; nothing if there are none. It returns how many there are.
-// Entries that cannot be read are in the error.
+// ListFailed writes the messages that failed to w, in the columns of List, for a person who
+// may retry them. If there are none, it writes nothing. entries is the number of messages
+// shown. An entry that cannot be read is in the error.
 func ListFailed(w io.Writer, q *queue.Queue, hints Hints) (entries int, err error) {
 	out := newLister(w, hints)
 	var bad []error
@@ -251,15 +253,15 @@ func ListFailed(w io.Writer, q *queue.Queue, hints Hints) (entries int, err erro
 	return entries, errors.Join(out.Flush(), status.Temporary.Wrap(errors.Join(bad...)))
 }
 
-// maxShown is how many recipients of an entry a list shows: there may be more than
-// anybody reads, and root lists what others have.
+// maxShown is how many recipients of an entry a list shows. An entry may have more than
+// anybody reads, and root also lists the queues of others.
 const maxShown = 1000
 
 func join(words ...string) string {
 	return strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == "" }), "; ")
 }
 
-// senderOf names who sent an entry.
+// senderOf returns the sender of an entry in the form of the list.
 func senderOf(e *queue.Entry) string {
 	switch {
 	case !e.Notice.IsZero():
@@ -272,16 +274,16 @@ func senderOf(e *queue.Entry) string {
 	return e.Sender.String()
 }
 
-// A listed is an entry as ListJSON writes it.
-type listed struct {
+// A listedEntry is an entry as ListJSON writes it.
+type listedEntry struct {
 	ID         queue.ID          `json:"queue_id"`
 	State      string            `json:"state"`
 	Arrival    int64             `json:"arrival_time"`
 	Size       int64             `json:"message_size"`
 	MessageID  string            `json:"message_id,omitempty"`
-	Sender     *string           `json:"sender"` // null: the account's own
+	Sender     *string           `json:"sender"` // null: the account's from address
 	Account    string            `json:"account,omitempty"`
-	User       string            `json:"user"` // whose queue it is in
+	User       string            `json:"user"` // the user whose queue it is
 	UID        int               `json:"uid"`
 	Notice     bool              `json:"notice,omitempty"`
 	Active     bool              `json:"active,omitempty"`
@@ -290,7 +292,7 @@ type listed struct {
 	Next       int64             `json:"next_attempt,omitempty"`
 	Failed     int64             `json:"failed_time,omitempty"`
 	Reason     string            `json:"reason,omitempty"`
-	Recipients []listedRecipient `json:"recipients"` // the first of them
+	Recipients []listedRecipient `json:"recipients"` // at most maxShown
 	More       int               `json:"more_recipients,omitempty"`
 }
 
@@ -302,12 +304,12 @@ type listedRecipient struct {
 }
 
 const (
-	stateQueued = "queued" // it waits
-	stateFailed = "failed" // it was given up
+	stateQueued = "queued" // waits in the queue
+	stateFailed = "failed" // has failed for good
 )
 
-// ListJSON writes the queue of a user to w, and then what was given up, one JSON
-// object a line; times are in seconds since 1970.
+// ListJSON writes the entries of a user's queue to w, and then the messages that failed,
+// one JSON object per line. Times are in seconds since 1970.
 func ListJSON(w io.Writer, q *queue.Queue, uid int) error {
 	user := process.UserName(uid)
 	out := bufio.NewWriter(w)
@@ -336,9 +338,9 @@ func ListJSON(w io.Writer, q *queue.Queue, uid int) error {
 	return errors.Join(out.Flush(), status.Temporary.Wrap(errors.Join(bad...)))
 }
 
-// listedOf is what an entry itself says.
-func listedOf(e *queue.Entry) listed {
-	l := listed{
+// listedOf returns what the entry itself says; the caller adds the rest.
+func listedOf(e *queue.Entry) listedEntry {
+	l := listedEntry{
 		ID: e.ID, Arrival: e.ID.Time().Unix(), Size: e.Size, MessageID: e.MessageID, Account: config.ParseChoice(e.Account).CommandLine.Account,
 		Notice: !e.Notice.IsZero(), Unknown: e.Unknown, Attempts: e.Attempts, Reason: e.Reason,
 		Recipients: []listedRecipient{}, More: max(0, len(e.To)-maxShown),

@@ -12,7 +12,7 @@ import (
 	"sendoff/submit/throttle"
 )
 
-// Show writes an entry to w, its envelope and its message.
+// Show writes the envelope and the message of the entry with the ID name to w.
 func Show(w io.Writer, q *queue.Queue, name string) error {
 	id, ok := queue.ParseID(strings.ToLower(name))
 	if !ok {
@@ -33,16 +33,17 @@ func Show(w io.Writer, q *queue.Queue, name string) error {
 	return err
 }
 
-// Delete removes an entry, also one that was given up, or ALL that wait; those that
-// somebody is at work on stay. It returns how many it removed.
+// Delete removes the entry with the ID name, even if it has failed. For ALL it removes all
+// entries that wait, but none that a process holds. It returns how many it has removed.
 func Delete(q *queue.Queue, name string) (int, error) {
 	return each(q, name, q.Discard, q.DiscardFailed)
 }
 
-// Retry makes an entry, or ALL that wait, due now, and forgets for ALL why accounts
-// could not be used. An entry that was given up is put into the queue again as
-// another, of which again hears. It returns how many are due.
-func Retry(q *queue.Queue, name string, again func(e *queue.Entry, was queue.ID)) (int, error) {
+// Retry makes the entry with the ID name due now; for ALL, all entries that wait, and it
+// also forgets the faults of all accounts. A message that has failed is queued requeued under
+// a new ID: requeued is called with the new entry and the old ID. Retry returns how many
+// entries are due.
+func Retry(q *queue.Queue, name string, requeued func(e *queue.Entry, was queue.ID)) (int, error) {
 	if q != nil && strings.EqualFold(name, "ALL") {
 		throttle.ForgetAll(q)
 	}
@@ -58,14 +59,14 @@ func Retry(q *queue.Queue, name string, again func(e *queue.Entry, was queue.ID)
 	return each(q, name, due, func(id queue.ID) error {
 		e, err := q.Retry(id)
 		if e != nil {
-			again(e, id)
+			requeued(e, id)
 		}
 		return err
 	})
 }
 
-// each does something to the entry of that name, or something else to it if it
-// was given up; or it does something to ALL that wait.
+// each calls do for the entry with the ID name, or ifFailed if the message has failed. For
+// ALL it calls do for all entries that wait. It returns how many calls succeeded.
 func each(q *queue.Queue, name string, do, ifFailed func(queue.ID) error) (int, error) {
 	if !strings.EqualFold(name, "ALL") {
 		id, ok := queue.ParseID(strings.ToLower(name))
@@ -102,7 +103,7 @@ func each(q *queue.Queue, name string, do, ifFailed func(queue.ID) error) (int, 
 	return n, errors.Join(failures...)
 }
 
-// noEntry says what is wrong with an entry that somebody has named.
+// noEntry returns err as the error about an entry that the caller has named.
 func noEntry(id queue.ID, err error) error {
 	if errors.Is(err, queue.ErrGone) {
 		return status.Usage.Errorf("%s: %w", id, err)
@@ -113,10 +114,10 @@ func noEntry(id queue.ID, err error) error {
 	return status.Temporary.Errorf("%s: %w", id, err)
 }
 
-// Matching returns whether an entry is what a run is about: the one whose ID,
-// whose sender or one of whose recipients holds text, or not. kind is I, S or R;
-// 0 is every entry, for which there is no function.
-func Matching(kind byte, text string, not bool) func(*queue.Entry) bool {
+// Matching returns a function that reports whether a run tries an entry: if its ID (kind
+// I), its sender (S) or one of its recipients (R) contains text, in any case of letters.
+// With exclude it is the other entries. Kind 0 stands for all entries: the result is nil.
+func Matching(kind byte, text string, exclude bool) func(*queue.Entry) bool {
 	if kind == 0 {
 		return nil
 	}
@@ -135,6 +136,6 @@ func Matching(kind byte, text string, not bool) func(*queue.Entry) bool {
 				match = match || holds(to.Address.String())
 			}
 		}
-		return match != not
+		return match != exclude
 	}
 }

@@ -17,38 +17,38 @@ import (
 	"sendoff/submit/throttle"
 )
 
-// failedTime is how long an entry that was given up is a reason to alarm a person,
-// who may have left it in failed on purpose.
+// failedTime is how long a message that has failed counts in --status. A person may leave
+// older ones in the folder failed on purpose.
 const failedTime = 7 * 24 * time.Hour
 
-// An Overview is what a monitor wants to know of one account, or of the entries
-// that say of none. Times are in seconds since 1970; 0 is never.
+// An Overview is the state of an account, for a monitor. The account "" has the entries
+// that name no account. Times are in seconds since 1970; 0 means never.
 type Overview struct {
-	User       string `json:"user,omitempty"` // whose queue it is, if root asks
+	User       string `json:"user,omitempty"` // the user whose queue it is, if root asks
 	Account    string `json:"account"`
 	State      State  `json:"state"`
 	Entries    int    `json:"entries"`
-	Oldest     int64  `json:"oldest,omitempty"` // when the oldest of them came
+	Oldest     int64  `json:"oldest,omitempty"` // the arrival of the oldest entry
 	Fault      string `json:"fault,omitempty"`
 	Hint       string `json:"hint,omitempty"` // what to do about the fault
 	Since      int64  `json:"fault_since,omitempty"`
-	Next       int64  `json:"next_attempt,omitempty"` // of an account with a fault
+	Next       int64  `json:"next_attempt,omitempty"` // only if there is a fault
 	Taken      int64  `json:"last_accepted,omitempty"`
-	Failed     int    `json:"failed,omitempty"` // that were given up lately
+	Failed     int    `json:"failed,omitempty"` // messages that have failed within failedTime
 	LastFailed int64  `json:"last_failed,omitempty"`
-	Unreadable int    `json:"unreadable,omitempty"` // entries that only a person can mend
+	Unreadable int    `json:"unreadable,omitempty"` // entries that only a person can repair
 }
 
-// A State is how an account does; the worst of them is the last.
+// A State is the state of an account.
 type State string
 
 const (
 	StateFine   State = "ok"
-	StateLate   State = "late"   // something waits for too long
-	StateFailed State = "failed" // something was given up, or cannot be read
+	StateLate   State = "late"   // mail waits, and the oldest entry or the fault is older than queue.AlarmTime
+	StateFailed State = "failed" // a message has failed, or cannot be read
 )
 
-// States are all of them, the worst last.
+// States has all states, the worst last.
 var States = [...]State{StateFine, StateLate, StateFailed}
 
 func (o *Overview) judge() {
@@ -63,8 +63,8 @@ func (o *Overview) judge() {
 	}
 }
 
-// overviews returns an Overview of each account of which the queue knows
-// something, by its name. It keeps nothing of single entries.
+// overviews returns an Overview for each account that the queue knows, by its name. It
+// reads one entry at a time: memory does not grow with the queue.
 func overviews(q *queue.Queue) map[string]*Overview {
 	all := make(map[string]*Overview)
 	of := func(name string) *Overview {
@@ -86,7 +86,7 @@ func overviews(q *queue.Queue) map[string]*Overview {
 	}
 	for e, err := range q.Failed() {
 		if err != nil {
-			continue // FailedAt does not tell of these, and a person has been told
+			continue // the time of failure is unknown here, and the person has been told
 		}
 		if at := q.FailedAt(e.ID); time.Since(at) < failedTime {
 			o := of(config.ParseChoice(e.Account).AccountName())
@@ -105,7 +105,7 @@ func overviews(q *queue.Queue) map[string]*Overview {
 	return all
 }
 
-// StatusJSON writes the Overviews of the queue to w, one JSON object a line.
+// StatusJSON writes the Overviews of the queue to w, one JSON object per line.
 func StatusJSON(w io.Writer, q *queue.Queue) error {
 	all := overviews(q)
 	out := bufio.NewWriter(w)
@@ -117,8 +117,8 @@ func StatusJSON(w io.Writer, q *queue.Queue) error {
 	return out.Flush()
 }
 
-// ReadStatus returns the Overviews that StatusJSON has written, by whomever: the
-// State is judged anew, and what could act on a terminal is replaced.
+// ReadStatus returns the Overviews that StatusJSON has written. Another user may have
+// written them: ReadStatus computes the State itself, and replaces control characters.
 func ReadStatus(r io.Reader) ([]*Overview, error) {
 	var all []*Overview
 	for d := json.NewDecoder(r); ; {
@@ -138,7 +138,7 @@ func ReadStatus(r io.Reader) ([]*Overview, error) {
 	}
 }
 
-// String says for a person how the account does, in a few lines.
+// String returns a few lines about the account, for a person.
 func (o *Overview) String() string {
 	name := "account " + o.Account
 	if o.Account == "" {

@@ -11,17 +11,17 @@ import (
 	"sendoff/submit/status"
 )
 
-// Root's timer waits for no user's mail:
+// Root's timer starts the runs of all users, and waits for none:
 //
 //	sendoff --queue-run=5m ─┬─ sendoff-queue@UID.service, for a known user who has mail
-//	                        └─ sendoff --queue-tend: who has no passwd entry, or all
-//	                           where there is no systemd
+//	                        └─ sendoff --queue-tend: for users without a passwd entry; for
+//	                           all users if there is no systemd
 
-// valid parts users, without root, by whether their accounts have expired.
-func valid(users []queue.User) (valid, expired []queue.User) {
-	out := process.Expired(time.Now())
+// byExpiry separates the users whose accounts have expired from the others.
+func byExpiry(users []queue.User) (valid, expired []queue.User) {
+	expiredUIDs := process.Expired(time.Now())
 	for _, u := range users {
-		if out[u.UID] {
+		if expiredUIDs[u.UID] {
 			expired = append(expired, u)
 		} else {
 			valid = append(valid, u)
@@ -30,14 +30,14 @@ func valid(users []queue.User) (valid, expired []queue.User) {
 	return valid, expired
 }
 
-// countErrand asks how many entries users have.
+// countErrand asks each user's process for the number of entries.
 var countErrand = Errand{Args: []string{"-bP"}, Shape: Number}
 
-// LockedOut says, for root, for which users' mail nothing is done, because their
-// accounts have expired.
+// LockedOut returns, for root, a text for each user whose mail stays in the queue because
+// the user's account has expired.
 func LockedOut(ctx context.Context) []string {
 	users, _ := queue.Users()
-	_, expired := valid(users)
+	_, expired := byExpiry(users)
 	return waitingOf(ctx, expired)
 }
 
@@ -50,23 +50,24 @@ func waitingOf(ctx context.Context, expired []queue.User) (texts []string) {
 	return texts
 }
 
-// StartEach has the queue of each other user run, and waits for none. Where all that
-// we start ends with us, as in some containers, lasts is false; then tend has to be
-// called, if it is not nil, which takes a while. warn hears of users whose mail waits
-// because their accounts have expired. Odd names in the folder are for lists to tell.
+// StartEach starts a run of the queue of each other user, and does not wait for the runs.
+// In some containers the processes that we start end with us: then lasts is false. If tend
+// is not nil, the caller has to call it in that case; it takes as long as the runs. warn is
+// called for each user whose mail waits because the account has expired. Unknown names in
+// the folder of queues are ignored: lists report them.
 func StartEach(ctx context.Context, lasts bool, warn func(text string)) (tend func(), err error) {
 	users, _ := queue.Users()
 	if err := spool.CanServe(users); err != nil {
 		return nil, err
 	}
-	users, expired := valid(users)
+	users, expired := byExpiry(users)
 	for _, text := range waitingOf(ctx, expired) {
 		warn(text)
 	}
-	units, rest := byUnit(users)
-	if len(rest) > 0 && !lasts {
+	units, others := byUnit(users)
+	if len(others) > 0 && !lasts {
 		tend = func() { Tend(ctx) }
-	} else if len(rest) > 0 {
+	} else if len(others) > 0 {
 		if _, err := process.Start("--queue-tend"); err != nil {
 			return nil, status.Temporary.Wrap(err)
 		}
@@ -83,8 +84,8 @@ func StartEach(ctx context.Context, lasts bool, warn func(text string)) (tend fu
 	return tend, status.Temporary.Wrap(joinFew(failures))
 }
 
-// byUnit parts users by whether a unit runs their queue.
-func byUnit(users []queue.User) (units, rest []queue.User) {
+// byUnit separates the users for whom systemd has a unit from the others.
+func byUnit(users []queue.User) (units, others []queue.User) {
 	if !spool.HasUserUnit() {
 		return nil, users
 	}
@@ -92,17 +93,17 @@ func byUnit(users []queue.User) (units, rest []queue.User) {
 		if process.IsKnown(u.UID) {
 			units = append(units, u)
 		} else {
-			rest = append(rest, u)
+			others = append(others, u)
 		}
 	}
-	return units, rest
+	return units, others
 }
 
-// Tend runs the queues of the users that StartEach leaves to it. Nobody is kept
-// waiting for long by one whose mail takes long.
+// Tend runs the queues of the users for whom StartEach starts no unit. A user whose run
+// takes long delays the next user at most for Patience.
 func Tend(ctx context.Context) error {
 	users, _ := queue.Users()
-	users, _ = valid(users)
+	users, _ = byExpiry(users)
 	_, users = byUnit(users)
 	run := Errand{Args: []string{"--queue-run"}, Sends: true, Patience: 10 * time.Second}
 	run.ask(ctx, users)

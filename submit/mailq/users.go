@@ -19,38 +19,38 @@ import (
 	"sendoff/submit/status"
 )
 
-// Root sees and runs the queues of all users, but never reads or writes in one:
-// for each a process of our own becomes that user and does it.
+// Root shows and runs the queues of all users, but never reads or writes in a queue as
+// root. For each user, a process of this program becomes that user and does the work:
 //
 //	root  mailq, -q, --queue-show … ── uid 1000 ── sendoff --queue-as=1000 -bp
 //	                                └─ uid 1001 ── …
 //
-// What such a process says may be the user's own invention: it is bounded, in
-// memory and time for all users together, and read before it is written.
+// The user can forge the output of this process. So its size is limited, as well as the
+// memory and the time for all users together, and each line is checked before it is shown.
 
-// An Errand is what root has done in the queue of each other user.
+// An Errand is the work that root has done in the queue of each other user.
 type Errand struct {
-	Args  []string // the options for it
+	Args  []string // the options of the user's process
 	Shape Shape
-	Sends bool // mail; else the process is killed when its time is over
-	Entry bool // it is about one entry, which most users have not
+	Sends bool // sends mail: at its time limit the process may finish a message; otherwise it is killed
+	Entry bool // is about one entry: most users do not have it
 
-	Patience time.Duration // for how long it keeps another user waiting; 0: to its end
+	Patience time.Duration // after this time the next user's process starts, although this one still runs; 0: wait for its end
 }
 
-// A Shape is the form in which an errand is answered.
+// A Shape is the form of the answer to an Errand.
 type Shape uint8
 
 const (
 	Text Shape = iota
-	JSON       // an entry a line, as ListJSON writes it
+	JSON       // an entry per line, as ListJSON writes it
 	Number
 	Overviews // as StatusJSON writes them
 )
 
-// Bounds of the time of a user's process, and of that of all users together.
-// Uids that no passwd entry has may be anybody's who has subordinate ones, any
-// number of them: these have little time together, in an order left to chance.
+// Time limits for a user's process (…Time) and for all users together (…End). A user with
+// subordinate uids can make folders for thousands of uids without a passwd entry: all of
+// these share little time, and their order is random.
 const (
 	listTime    = 20 * time.Second
 	listEnd     = 5 * time.Minute
@@ -59,37 +59,37 @@ const (
 	unknownTime = time.Minute
 	unknownEnd  = 10 * time.Minute
 
-	tendTime = 4 * time.Minute // with patience, of each and of all
+	tendTime = 4 * time.Minute // with Patience: for each process and for all
 
 	knownAtOnce   = 8
 	unknownAtOnce = 2
 
-	// lastWords is how long a process may go on that is told to end while it sends:
-	// the answer to a message that is all sent is worth a minute.
-	lastWords = 65 * time.Second
+	// sendGrace is how long a process that sends may go on after its time limit: a message
+	// that is sent already then gets its answer.
+	sendGrace = 65 * time.Second
 )
 
-// Bounds of what users' processes may say, in octets. Each known user has a share
-// of half of maxSaid, and more as long as the other half lasts; the others have
-// something together.
+// Limits for the output of the users' processes, in octets. Known users have equal shares
+// of half of maxOutput. The other half goes to those who need more, until it is used up.
+// Users without a passwd entry share maxAllUnknown.
 const (
-	maxSaid     = 64 << 20
-	maxOne      = 16 << 20
-	maxUnknown  = 256 << 10
-	maxUnknowns = 4 << 20
+	maxOutput     = 64 << 20
+	maxPerUser    = 16 << 20
+	maxPerUnknown = 256 << 10
+	maxAllUnknown = 4 << 20
 )
 
-// A saying is what a user's process has said, and how it ended.
-type saying struct {
+// An answer is the output of a user's process, and how the process ended.
+type answer struct {
 	queue.User
-	said bounded
-	err  error
+	output bounded
+	err    error
 }
 
-// EachUser does e in the queues of all users but root, several at once, and writes
-// what they say to w, with what could act on a terminal replaced. The sum is that
-// of the numbers, or how many users have said something. warn hears of names in
-// the folder of all queues that are no user's.
+// EachUser runs e for all users but root, several at a time, and writes their output to w,
+// without control characters. sum is the sum of the numbers for the Shape Number; otherwise
+// it is the number of users with output. warn is called about names in the folder of queues
+// that do not belong to users.
 func EachUser(ctx context.Context, w io.Writer, e Errand, warn func(string)) (sum int, err error) {
 	users, odd := queue.Users()
 	if odd != nil {
@@ -100,7 +100,7 @@ func EachUser(ctx context.Context, w io.Writer, e Errand, warn func(string)) (su
 	}
 	if e.Sends {
 		var expired []queue.User
-		users, expired = valid(users)
+		users, expired = byExpiry(users)
 		for _, text := range waitingOf(ctx, expired) {
 			warn(text)
 		}
@@ -112,7 +112,7 @@ func EachUser(ctx context.Context, w io.Writer, e Errand, warn func(string)) (su
 		n, err := e.relay(w, a)
 		sum += n
 		if err != nil {
-			return sum, err // nobody reads it
+			return sum, err // the reader of w has closed it
 		}
 		if a.faulty() {
 			a.err = errors.New("the process that reads it needed too much memory, or crashed")
@@ -124,13 +124,13 @@ func EachUser(ctx context.Context, w io.Writer, e Errand, warn func(string)) (su
 	return sum, status.Temporary.Wrap(joinFew(failures))
 }
 
-// ask does e for each of users, and returns their answers in the same order.
-func (e Errand) ask(ctx context.Context, users []queue.User) []saying {
-	answers := make([]saying, len(users))
-	known, unknown := newCrowd(e, knownAtOnce), newCrowd(e, unknownAtOnce)
+// ask runs e for each of users, and returns their answers in the same order.
+func (e Errand) ask(ctx context.Context, users []queue.User) []answer {
+	answers := make([]answer, len(users))
+	known, unknown := newBudget(e, knownAtOnce), newBudget(e, unknownAtOnce)
 	unknown.limit, unknown.end = min(known.limit, unknownTime), time.Now().Add(unknownEnd)
-	known.pool.Store(maxSaid / 2)
-	unknown.pool.Store(maxUnknowns)
+	known.pool.Store(maxOutput / 2)
+	unknown.pool.Store(maxAllUnknown)
 	isKnown := make([]bool, len(users))
 	n := 0
 	for i, u := range users {
@@ -138,39 +138,39 @@ func (e Errand) ask(ctx context.Context, users []queue.User) []saying {
 			n++
 		}
 	}
-	share := maxSaid / 2 / max(1, n)
+	share := maxOutput / 2 / max(1, n)
 	var all sync.WaitGroup
 	for _, i := range rand.Perm(len(users)) {
 		a, c := &answers[i], known
-		a.User, a.said = users[i], bounded{own: share, most: max(share, maxOne)}
+		a.User, a.output = users[i], bounded{share: share, most: max(share, maxPerUser)}
 		if !isKnown[i] {
-			c, a.said = unknown, bounded{most: maxUnknown}
+			c, a.output = unknown, bounded{most: maxPerUnknown}
 		}
-		a.said.pool = &c.pool
+		a.output.pool = &c.pool
 		all.Go(func() {
-			c.places <- true
-			leave := sync.OnceFunc(func() { <-c.places })
+			c.slots <- true
+			freeSlot := sync.OnceFunc(func() { <-c.slots })
 			if e.Patience > 0 {
-				time.AfterFunc(e.Patience, leave)
+				time.AfterFunc(e.Patience, freeSlot)
 			}
 			a.err = c.run(ctx, e, a)
-			leave()
+			freeSlot()
 		})
 	}
 	all.Wait()
 	return answers
 }
 
-// A crowd is users who share time and memory.
-type crowd struct {
-	places chan bool
-	limit  time.Duration // of each
-	end    time.Time     // of all
-	pool   atomic.Int64
+// A budget is the time and memory that a group of users shares.
+type budget struct {
+	slots chan bool
+	limit time.Duration // of each process
+	end   time.Time     // of all processes
+	pool  atomic.Int64
 }
 
-func newCrowd(e Errand, places int) *crowd {
-	c := &crowd{places: make(chan bool, places), limit: listTime, end: time.Now().Add(listEnd)}
+func newBudget(e Errand, slots int) *budget {
+	c := &budget{slots: make(chan bool, slots), limit: listTime, end: time.Now().Add(listEnd)}
 	if e.Sends {
 		c.limit, c.end = runTime, time.Now().Add(runEnd)
 	}
@@ -181,30 +181,30 @@ func newCrowd(e Errand, places int) *crowd {
 }
 
 // run runs the process of one user.
-func (c *crowd) run(ctx context.Context, e Errand, a *saying) error {
-	left := min(c.limit, time.Until(c.end))
-	if left <= 0 || ctx.Err() != nil {
+func (c *budget) run(ctx context.Context, e Errand, a *answer) error {
+	limit := min(c.limit, time.Until(c.end))
+	if limit <= 0 || ctx.Err() != nil {
 		return errors.New("no time was left to read it")
 	}
-	child := process.Child{UID: a.UID, Args: e.Args, Errors: e.Shape == Text, Limit: left}
+	child := process.Child{UID: a.UID, Args: e.Args, Errors: e.Shape == Text, Limit: limit}
 	if e.Sends {
-		child.Grace = lastWords
+		child.Grace = sendGrace
 	}
-	err := child.Run(ctx, &a.said)
+	err := child.Run(ctx, &a.output)
 	if exit := new(process.ExitError); e.Entry && errors.As(err, exit) && exit.Code == status.Usage.Exit() {
-		a.said.kept.Reset() // it is not there
+		a.output.buffer.Reset() // the user does not have the entry
 		return nil
 	}
-	if err == nil && a.said.cut {
-		err = fmt.Errorf("only the first %d KB are shown", a.said.kept.Len()>>10)
+	if err == nil && a.output.cut {
+		err = fmt.Errorf("only the first %d KB are shown", a.output.buffer.Len()>>10)
 	}
 	return err
 }
 
-// relay writes what the process of one user has said, line by line.
-func (e Errand) relay(w io.Writer, a *saying) (sum int, err error) {
-	defer func() { a.said.kept = bytes.Buffer{} }()
-	if a.said.kept.Len() == 0 {
+// relay writes the output of one user's process to w, line by line.
+func (e Errand) relay(w io.Writer, a *answer) (sum int, err error) {
+	defer func() { a.output.buffer = bytes.Buffer{} }()
+	if a.output.buffer.Len() == 0 {
 		return 0, nil
 	}
 	name := process.UserName(a.UID)
@@ -215,7 +215,7 @@ func (e Errand) relay(w io.Writer, a *saying) (sum int, err error) {
 		_, err = fmt.Fprintf(w, "(user %s)\n", name)
 	}
 	for err == nil {
-		line, end := a.said.kept.ReadString('\n')
+		line, end := a.output.buffer.ReadString('\n')
 		switch e.Shape {
 		case JSON:
 			err = relayEntry(w, line, name, a.UID)
@@ -240,23 +240,24 @@ func (e Errand) relay(w io.Writer, a *saying) (sum int, err error) {
 	return 1, err
 }
 
-// faulty reports whether Go's runtime has ended the process, as where there was no
-// memory left. It says so with all that the process was doing.
-func (a *saying) faulty() bool {
+// faulty reports whether the Go runtime has ended the process, for example because it had
+// no memory left. The output then has the stacks of all goroutines.
+func (a *answer) faulty() bool {
 	const byGo = 2
 	exit := process.ExitError{}
 	return errors.As(a.err, &exit) && exit.Code == byGo
 }
 
-// number is how many entries a user has. A billion is no number of entries.
-func (a *saying) number() (n int) {
-	fmt.Sscanf(a.said.kept.String(), "%9d", &n)
+// number returns how many entries a user has, at most 999999999; 0 if the answer has no
+// number.
+func (a *answer) number() (n int) {
+	fmt.Sscanf(a.output.buffer.String(), "%9d", &n)
 	return max(n, 0)
 }
 
-// relayEntry writes a line that is an entry, and says whose the entry is.
+// relayEntry writes a line if it is an entry, and sets its user.
 func relayEntry(w io.Writer, line, user string, uid int) error {
-	var l listed
+	var l listedEntry
 	err := json.Unmarshal([]byte(line), &l)
 	if _, ok := queue.ParseID(string(l.ID)); !ok || err != nil || l.State != stateQueued && l.State != stateFailed {
 		return nil
@@ -265,7 +266,7 @@ func relayEntry(w io.Writer, line, user string, uid int) error {
 	return status.WriteJSON(w, l)
 }
 
-// relayOverview writes a line that is an Overview, and says whose the Overview is.
+// relayOverview writes a line if it is an Overview, and sets its user.
 func relayOverview(w io.Writer, line, user string) error {
 	var o Overview
 	if err := json.Unmarshal([]byte(line), &o); err != nil {
@@ -275,36 +276,36 @@ func relayOverview(w io.Writer, line, user string) error {
 	return status.WriteJSON(w, &o)
 }
 
-// bounded keeps so many octets, and drops the rest. The buffer is not embedded: it
-// has a way to read without a bound.
+// bounded keeps the first octets written to it and drops the rest. The buffer is not
+// embedded, because its ReadFrom has no limit.
 type bounded struct {
-	kept      bytes.Buffer
-	own, most int           // octets: that are there for it alone, and in all
-	pool      *atomic.Int64 // those that are there for whoever comes first
-	cut       bool          // something was dropped
+	buffer      bytes.Buffer
+	share, most int           // octets: reserved for this output, and the limit for it
+	pool        *atomic.Int64 // octets that all outputs share, first come, first served
+	cut         bool          // something was dropped
 }
 
 func (b *bounded) Write(p []byte) (int, error) {
 	if b.cut {
 		return len(p), nil
 	}
-	n := min(len(p), b.most-b.kept.Len())
-	if shared := n - max(0, b.own-b.kept.Len()); shared > 0 {
+	n := min(len(p), b.most-b.buffer.Len())
+	if shared := n - max(0, b.share-b.buffer.Len()); shared > 0 {
 		if lack := -b.pool.Add(int64(-shared)); lack > 0 {
 			lack = min(lack, int64(shared))
 			b.pool.Add(lack)
 			n -= int(lack)
 		}
 	}
-	b.kept.Write(p[:n])
+	b.buffer.Write(p[:n])
 	b.cut = n < len(p)
 	return len(p), nil
 }
 
-// maxErrors is how many errors of the same kind are said.
+// maxErrors is how many errors joinFew shows.
 const maxErrors = 10
 
-// joinFew joins the first errors, and counts the rest.
+// joinFew joins the first maxErrors errors, and counts the rest.
 func joinFew(errs []error) error {
 	if more := len(errs) - maxErrors; more > 0 {
 		errs = append(errs[:maxErrors], fmt.Errorf("and %d more", more))

@@ -17,7 +17,7 @@ import (
 
 const goodLine = `{"queue_id":"1k1e4e264xefx4yc","user":"root","uid":0,"state":"queued","recipients":[{"address":"bob@example.net"}]}`
 
-// TestRelay reads what a hostile user's process may say.
+// TestRelay: the output of a hostile user's process does no harm.
 func TestRelay(t *testing.T) {
 	uid := 987654 // without a name
 	for _, row := range []struct {
@@ -41,8 +41,8 @@ func TestRelay(t *testing.T) {
 		{"a negative one", "-17\n", Number, "", 0},
 		{"a giant", "9223372036854775807\n", Number, "", 922337203},
 	} {
-		a := &saying{User: queue.User{UID: uid}, said: bounded{own: 1 << 20, most: 1 << 20, pool: new(atomic.Int64)}}
-		a.said.Write([]byte(row.said))
+		a := &answer{User: queue.User{UID: uid}, output: bounded{share: 1 << 20, most: 1 << 20, pool: new(atomic.Int64)}}
+		a.output.Write([]byte(row.said))
 		var out bytes.Buffer
 		sum, err := Errand{Shape: row.shape}.relay(&out, a)
 		if out.String() != row.want || sum != row.sum || err != nil {
@@ -55,33 +55,31 @@ const listedLine = `{"queue_id":"1k1e4e264xefx4yc","state":"queued","arrival_tim
 
 const listedTime = "0"
 
-// TestBounded shares what there is: each has something of its own, and more as
-// long as it lasts.
+// TestBounded: each output has its own share, and more from the pool until that is used up.
 func TestBounded(t *testing.T) {
 	pool := new(atomic.Int64)
 	pool.Store(100 << 10)
-	first := bounded{own: 10, most: 1 << 20, pool: pool}
-	second := bounded{own: 10, most: 1 << 20, pool: pool}
+	first := bounded{share: 10, most: 1 << 20, pool: pool}
+	second := bounded{share: 10, most: 1 << 20, pool: pool}
 	long := make([]byte, 200<<10)
 	for _, b := range []*bounded{&first, &second} {
 		if n, err := b.Write(long); n != len(long) || err != nil {
 			t.Errorf("%d, %v", n, err)
 		}
 	}
-	if first.kept.Len() != 10+100<<10 || second.kept.Len() != 10 || !first.cut || !second.cut {
-		t.Errorf("%d and %d octets", first.kept.Len(), second.kept.Len())
+	if first.buffer.Len() != 10+100<<10 || second.buffer.Len() != 10 || !first.cut || !second.cut {
+		t.Errorf("%d and %d octets", first.buffer.Len(), second.buffer.Len())
 	}
 	pool.Store(1 << 30)
 	third := bounded{most: 64 << 10, pool: pool}
 	third.Write(long)
-	if third.kept.Len() != 64<<10 || !third.cut {
-		t.Errorf("%d octets of more than it may have", third.kept.Len())
+	if third.buffer.Len() != 64<<10 || !third.cut {
+		t.Errorf("%d octets of more than it may have", third.buffer.Len())
 	}
 }
 
-// TestListManyRecipients: a list shows the first recipients of an entry and says how
-// many more there are: an entry may have more than anybody reads, and root reads what
-// others have.
+// TestListManyRecipients: a list shows the first maxShown recipients of an entry, and
+// counts the rest.
 func TestListManyRecipients(t *testing.T) {
 	const more = 1234
 	e := &queue.Entry{ID: queue.NewID(time.Now())}
@@ -116,7 +114,7 @@ func TestListManyRecipients(t *testing.T) {
 	}
 }
 
-// TestManyErrors names a few and counts the rest.
+// TestManyErrors: joinFew shows the first errors and counts the rest.
 func TestManyErrors(t *testing.T) {
 	var errs []error
 	for i := range 25 {
@@ -131,7 +129,7 @@ func TestManyErrors(t *testing.T) {
 	}
 }
 
-// TestNoChild holds that nobody but root has children for others.
+// TestNoChild: only root can start processes that become other users.
 func TestNoChild(t *testing.T) {
 	if os.Geteuid() == 0 {
 		t.Skip("root has")
@@ -141,13 +139,13 @@ func TestNoChild(t *testing.T) {
 	}
 }
 
-// TestOverviewOfOthers holds that what a user's process says of their queue cannot
-// act on root's terminal, nor make a state of its own.
+// TestOverviewOfOthers: the output of a user's process cannot write control characters to
+// root's terminal, and cannot choose its State.
 func TestOverviewOfOthers(t *testing.T) {
 	text := `{"account":"a\u001b[2Jb","state":"ok","entries":1,"oldest":5,"fault":"x\ny","fault_since":9}`
 	var b strings.Builder
-	said := &saying{User: queue.User{UID: os.Getuid()}}
-	said.said.kept.WriteString(text + "\nnonsense\n{\"entries\":\n")
+	said := &answer{User: queue.User{UID: os.Getuid()}}
+	said.output.buffer.WriteString(text + "\nnonsense\n{\"entries\":\n")
 	if _, err := (Errand{Shape: Overviews}).relay(&b, said); err != nil {
 		t.Fatal(err)
 	}

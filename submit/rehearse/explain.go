@@ -11,12 +11,12 @@ import (
 	"sendoff/submit/login"
 )
 
-// Explain writes what submit would send, and why, to w: account, envelope,
-// changes and message. It connects to nothing and reads no secret.
+// Explain writes to w what submit would send, and why: account, envelope, changes and
+// message. It connects to no server and reads no secret.
 func Explain(s *submit.Submitter, w io.Writer, r *submit.Request) error {
-	quiet := s.Apart()
-	quiet.Console, quiet.Smarthosts.Trace = nil, nil // warnings and changes are shown with the rest
-	j, err := quiet.Resume(r)
+	apart := s.Apart()
+	apart.Console, apart.Smarthosts.Trace = nil, nil // the output has the warnings and changes
+	j, err := apart.Resume(r)
 	if err != nil {
 		return err
 	}

@@ -1,15 +1,14 @@
-// Package rehearse shows and tries where nothing is at stake: what would be sent, to a
-// smarthost of its own, and with an account that is in no configuration yet.
+// Package rehearse shows or tries a submission that must do no harm:
 //
 //	Explain  the caller's message and account ──> what would be sent, and why (--dry-run)
 //	Run      the caller's message and account ──> a smarthost on a loopback port,
 //	                                              which shows what it has received
 //	Try      an account on trial ──> its own server: a session, or a test mail in it
 //
-// Both go the way of any mail, by a Submitter that has one secret, and neither queue
-// nor log. The package does not know the queue, its runner or the throttle.
+// Run and Try use a Submitter as every mail does, but with a single secret, and without a
+// queue and a log. The package knows nothing of the queue's runner and of throttle.
 //
-// Errors: those of package submit; "rehearsal: …", if our smarthost cannot start.
+// Errors: the errors of package submit; "rehearsal: …" if our smarthost cannot start.
 package rehearse
 
 import (
@@ -33,10 +32,10 @@ import (
 	"sendoff/submit/status"
 )
 
-// Run submits the message of r to a smarthost on a loopback port that it
-// starts for the purpose, over TCP, TLS and AUTH as to any other, and writes
-// the dialogue to w, then each envelope and message exactly as the smarthost
-// received them. The account's own server and secret are not touched.
+// Run starts a smarthost on a loopback port, and submits the message of r to it over TCP,
+// TLS and AUTH, as to any other. It writes the dialogue to w, and then each envelope and
+// message exactly as the smarthost received them. It does not use the account's server and
+// secret.
 func Run(ctx context.Context, s *submit.Submitter, w io.Writer, r *submit.Request) error {
 	secret, err := credential.NewSecret(rand.Text())
 	if err != nil {
@@ -72,19 +71,19 @@ func Run(ctx context.Context, s *submit.Submitter, w io.Writer, r *submit.Reques
 	if err := account.Servers.UnmarshalText([]byte(config.SchemeTLS + "://" + address)); err != nil {
 		return err
 	}
-	actor := s.Apart()
-	actor.Smarthosts.Secrets.Store = &credential.Store{Keyring: credential.OneSecret{Secret: secret}}
-	actor.Smarthosts.Trace = traceTo(w)
+	apart := s.Apart()
+	apart.Smarthosts.Secrets.Store = &credential.Store{Keyring: credential.OneSecret{Secret: secret}}
+	apart.Smarthosts.Trace = traceTo(w)
 	rehearsed := *r
 	rehearsed.Account = account
-	err = actor.Submit(ctx, &rehearsed)
+	err = apart.Submit(ctx, &rehearsed)
 	cancel()
 	err = cmp.Or(err, wait())
 	_, errWrite := received.WriteTo(w)
 	return cmp.Or(err, errWrite)
 }
 
-// record writes an envelope and a message as a server received them.
+// record writes an envelope and a message, as the server received them, to b.
 func record(b *bytes.Buffer, e *envelope.Envelope, content io.Reader) error {
 	fmt.Fprintf(b, "\nenvelope as received:\n  MAIL FROM:<%s>", e.From)
 	if e.Size > 0 {

@@ -20,10 +20,9 @@ import (
 	"sendoff/submit/status"
 )
 
-// Try opens a session with the account of t over the same way as a delivery, and
-// sends the mail of t in it, which is never queued. When it returns nil, the
-// server has taken the login and the mail. It says what the server is like only if
-// there is no mail to send.
+// Try opens a session with the account of t, as a delivery does. If t has a mail, Try sends
+// it, and never queues it; otherwise Try describes the server. A nil error says that the
+// server has accepted the login and the mail.
 func Try(ctx context.Context, s *submit.Submitter, t setup.Trial) (setup.Seen, error) {
 	c := config.Default()
 	c.Hostname, c.Accounts, c.Providers = s.Config.Hostname, []*config.Account{t.Account}, s.Config.Providers
@@ -31,14 +30,14 @@ func Try(ctx context.Context, s *submit.Submitter, t setup.Trial) (setup.Seen, e
 	if err != nil {
 		return setup.Seen{}, err
 	}
-	actor := s.Apart()
-	actor.Config, actor.Spool.NoQueue = c, "a trial is not kept"
+	apart := s.Apart()
+	apart.Config, apart.Spool.NoQueue = c, "a trial is not kept"
 	if !t.Secret.IsZero() {
-		a.Secret = nil // which is the keyring
-		actor.Smarthosts.Secrets.Store = &credential.Store{Keyring: credential.OneSecret{Secret: t.Secret}}
+		a.Secret = nil // the default: the keyring
+		apart.Smarthosts.Secrets.Store = &credential.Store{Keyring: credential.OneSecret{Secret: t.Secret}}
 	}
 	if t.Mail == "" {
-		return meet(ctx, actor, a)
+		return meet(ctx, apart, a)
 	}
 	m, err := message.Read(strings.NewReader(t.Mail), message.Options{})
 	if err != nil {
@@ -46,10 +45,10 @@ func Try(ctx context.Context, s *submit.Submitter, t setup.Trial) (setup.Seen, e
 	}
 	defer m.Close()
 	to := submit.Wanted{Recipient: envelope.Recipient{Address: t.To}, Origin: "the trial", NoAliases: true}
-	return setup.Seen{}, actor.Submit(ctx, &submit.Request{Account: a, Why: why, Sender: &t.To, To: []submit.Wanted{to}, Message: m})
+	return setup.Seen{}, apart.Submit(ctx, &submit.Request{Account: a, Why: why, Sender: &t.To, To: []submit.Wanted{to}, Message: m})
 }
 
-// meet opens a session, says what the server is like, and ends it.
+// meet opens a session, describes the server, and closes the session.
 func meet(ctx context.Context, s *submit.Submitter, a *config.Account) (setup.Seen, error) {
 	own, _ := a.Address()
 	session, h, err := s.Pool().Open(ctx, a, rewrite.New(s.Config, s.Identity, a).HelloName(own), smarthost.Options{})
@@ -60,7 +59,8 @@ func meet(ctx context.Context, s *submit.Submitter, a *config.Account) (setup.Se
 	return seen, session.Close()
 }
 
-// describe says what a server is like, once its certificate has verified.
+// describe returns what a person wants to know of a server. A server with TLS has a
+// certificate that was verified.
 func describe(h dial.Hop, server smtp.Server) setup.Seen {
 	lines := []string{"connected to " + h.String() + ", without TLS"}
 	if cs := server.TLS; cs != nil {
