@@ -2,27 +2,25 @@
 //
 //	server offers      account allows     connection, user, secret
 //	       └──────────────┬┴─────────────────────┘
-//	                   Choose          the first mechanism that is in
-//	                      │            all of them
-//	              Mechanism.Client     a sasl.Client, one for each login
+//	                   Choose          the first mechanism that all three
+//	                      │            permit
+//	              Mechanism.Client     a Client, one for each login
 //	                      │
 //	           Start, Next, Next, …    the exchange
 //	                      │
-//	               Verify, Reason      asked when the final reply has come
+//	               Verify, Reason      called after the final reply
 //
-// A password or token never crosses a connection that others can read: a
-// mechanism that sends it in clear is chosen only when the caller says that
-// the connection is protected. Neither is sent where the other belongs, unless
-// the account names the mechanism.
+// A password or token is never sent in clear on a connection that others can read: a
+// mechanism that does so is chosen only if the caller says that the connection is
+// protected. A password is not sent in the place of a token, nor a token in the place of a
+// password, unless the account names the mechanism.
 //
-// Errors: Insecure when only mechanisms that send the secret in clear match
-// and the connection is not protected; AuthFailed when the server offers
-// nothing that we know; Config when the account rules out all that it offers, or
-// lacks what is needed for it. A
-// client returns AuthFailed when the server's challenges make no sense,
-// Insecure when the server's part in the exchange is too weak or does not
-// prove that it knows the password, and Config when user or secret cannot be
-// sent.
+// Errors of Choose: Insecure if the only possible mechanisms would send the secret in clear
+// and the connection is not protected; AuthFailed if the server offers no known mechanism;
+// Config if the account allows none of the offered mechanisms, or lacks a user, a secret
+// or a certificate for them. Errors of a Client: AuthFailed if a challenge makes no sense;
+// Insecure if the server asks for too weak a proof, or does not prove that it knows the
+// password; Config if user or secret cannot be sent.
 package auth
 
 import (
@@ -38,70 +36,70 @@ import (
 	"github.com/emersion/go-sasl"
 )
 
-// A Mechanism is one way to log in.
+// A Mechanism is a SASL mechanism.
 type Mechanism struct {
 	Name string
-	// Clear says that the exchange carries the secret itself, so that whoever
-	// reads it can log in: it needs a protected connection.
+	// Clear says that the client sends the secret in clear. Everybody who can read the
+	// connection could log in, so it must be protected.
 	Clear bool
 
-	wants   wants
+	needs   needs
 	client  func(m Mechanism, user, secret string) sasl.Client
-	hash    func() hash.Hash // SCRAM's; else nil
-	channel channel          // what Choose knew of the connection
+	hash    func() hash.Hash // of SCRAM; nil for other mechanisms
+	channel channel          // the binding that Choose found for the connection
 }
 
-// wants are the things that a mechanism cannot do without.
-type wants uint8
+// needs is a set of things that a mechanism needs.
+type needs uint8
 
 const (
-	aUser        wants = 1 << iota
-	aSecret            // of whatever sort
+	aUser        needs = 1 << iota
+	aSecret            // a password or a token
 	aPassword          // the secret is, or may be, a password
 	aToken             // the secret is, or may be, an OAuth 2.0 access token
-	aCertificate       // a client certificate, and TLS to show it in
-	aBinding           // something that names the TLS connection
+	aCertificate       // TLS with a client certificate
+	aBinding           // a channel binding for the TLS connection
 
 	byPassword = aUser | aSecret | aPassword
 	byToken    = aUser | aSecret | aToken
 )
 
-// mechanisms is what we know, in order of preference where nobody else can read
-// the connection.
+// mechanisms are the known mechanisms, in order of preference for a protected connection.
 //
-//   - EXTERNAL: a private key has signed this very TLS handshake; there is
-//     nothing to guess, and nothing that works on another connection.
-//   - OAUTHBEARER, XOAUTH2: the token is sent, but it expires. They compete
-//     with nothing else: what takes a token takes no password.
-//   - PLAIN, LOGIN: both send the password, inside TLS to a server whose
-//     certificate has been verified, or to this machine. Every server can check
-//     it, however it keeps passwords; many offer SCRAM for users of whom they
-//     have no SCRAM keys, and refuse them. PLAIN takes fewer round trips.
-//   - SCRAM: the password is not sent, and the server proves that it knows it.
-//     With -PLUS nobody can sit between the two, whatever certificate they
-//     have; that is worth more than the better hash.
-//   - CRAM-MD5 is last although it sends none. Who reads the exchange can try
-//     passwords on it as fast as MD5 is, and the server must keep passwords
-//     readable.
+//   - EXTERNAL: a private key has signed this TLS handshake. There is no secret to
+//     guess, and the signature is useless on another connection.
+//   - OAUTHBEARER, XOAUTH2: the client sends the token, but a token expires. Their
+//     order relative to the others does not matter: a mechanism for a token takes no
+//     password.
+//   - PLAIN, LOGIN: the client sends the password, but only inside TLS to a server
+//     with a verified certificate, or on this machine. They work however the server
+//     stores passwords; many servers offer SCRAM, and then refuse users for whom they
+//     have no SCRAM keys. PLAIN takes fewer round trips than LOGIN.
+//   - SCRAM: the client does not send the password, and the server proves that it
+//     knows the password. -PLUS comes before the better hash, because it shows a
+//     man in the middle even if he has a valid certificate.
+//   - CRAM-MD5 is last, although it does not send the password. MD5 is fast, so
+//     everybody who reads the exchange can try many passwords on it; and the server
+//     must store passwords in clear.
 //
-// Where others can read the connection those that are Clear are never chosen;
-// where they may read it later (Needs.Recorded), the others come first.
+// If others can read the connection, mechanisms with Clear are never chosen. If others may
+// be able to read it later (Facts.Recorded), the mechanisms without Clear come first.
 //
-// To add a mechanism: its client in a file of its own (in once.go, if go-sasl has it
-// and it sends a single response), a row here where its preference puts it, and an
-// item under auth in sendoff.toml(5). TestMechanisms holds the row against the
-// client, TestMechanismsInManual the manual against the rows.
+// To add a mechanism: write its client in a new file (or in once.go, if go-sasl has a
+// client with a single response), add a row here in the order of preference, and an item
+// under auth in sendoff.toml(5). TestMechanisms compares the row with the client, and
+// TestMechanismsInManual the manual with the rows.
 var mechanisms = [...]Mechanism{
-	{Name: "EXTERNAL", wants: aCertificate, client: newExternal},
-	{Name: "OAUTHBEARER", Clear: true, wants: byToken, client: newOAuthBearer},
-	{Name: "XOAUTH2", Clear: true, wants: byToken, client: newXOAuth2},
-	{Name: "PLAIN", Clear: true, wants: byPassword, client: newPlain},
-	{Name: "LOGIN", Clear: true, wants: byPassword, client: newLogin},
-	{Name: "SCRAM-SHA-256-PLUS", wants: byPassword | aBinding, client: newSCRAM, hash: sha256.New},
-	{Name: "SCRAM-SHA-1-PLUS", wants: byPassword | aBinding, client: newSCRAM, hash: sha1.New},
-	{Name: "SCRAM-SHA-256", wants: byPassword, client: newSCRAM, hash: sha256.New},
-	{Name: "SCRAM-SHA-1", wants: byPassword, client: newSCRAM, hash: sha1.New},
-	{Name: "CRAM-MD5", wants: byPassword, client: newCRAMMD5},
+	{Name: "EXTERNAL", needs: aCertificate, client: newExternal},
+	{Name: "OAUTHBEARER", Clear: true, needs: byToken, client: newOAuthBearer},
+	{Name: "XOAUTH2", Clear: true, needs: byToken, client: newXOAuth2},
+	{Name: "PLAIN", Clear: true, needs: byPassword, client: newPlain},
+	{Name: "LOGIN", Clear: true, needs: byPassword, client: newLogin},
+	{Name: "SCRAM-SHA-256-PLUS", needs: byPassword | aBinding, client: newSCRAM, hash: sha256.New},
+	{Name: "SCRAM-SHA-1-PLUS", needs: byPassword | aBinding, client: newSCRAM, hash: sha1.New},
+	{Name: "SCRAM-SHA-256", needs: byPassword, client: newSCRAM, hash: sha256.New},
+	{Name: "SCRAM-SHA-1", needs: byPassword, client: newSCRAM, hash: sha1.New},
+	{Name: "CRAM-MD5", needs: byPassword, client: newCRAMMD5},
 }
 
 // Known returns the names of all mechanisms, in order of preference.
@@ -113,35 +111,33 @@ func Known() []string {
 	return names
 }
 
-// Needs is what a login has at its disposal.
-type Needs struct {
-	// Protected says that nobody can read the connection: it has TLS, or
-	// is a loopback or Unix socket.
+// Facts are the facts about the connection and the account by which Choose chooses.
+type Facts struct {
+	// Protected says that no other user can read the connection: it has TLS, or is
+	// a loopback or Unix socket.
 	Protected bool
-	// Recorded says that who records the connection may be able to read it
-	// later, when the server's key is stolen: TLS without forward secrecy.
+	// Recorded says that TLS has no forward secrecy: whoever records the connection
+	// can read it if he steals the key of the server later.
 	Recorded bool
-	// State is that of the TLS connection, which a login can be bound to;
-	// nil without TLS.
+	// State is the state of the TLS connection, for channel binding; nil: no TLS.
 	State *tls.ConnectionState
-	// Certificate says that the client has shown a certificate, or would
-	// have if the server had asked.
+	// Certificate says that the client has shown a certificate, or would have if the
+	// server had asked.
 	Certificate bool
 
-	User      string
+	User      string // "": the account has none
 	HasSecret bool
-	// Token says that the secret is known to be an OAuth 2.0 access token,
-	// and not a password.
+	// Token says that the secret is an OAuth 2.0 access token, not a password.
 	Token bool
 }
 
-// grants returns what there is for a mechanism; named says that the account
-// names it, and so knows what sort of secret it has.
-func (have Needs) grants(named bool, c channel) wants {
-	var w wants
-	grant := func(what wants, is bool) {
-		if is {
-			w |= what
+// grants returns the things that are there for a mechanism. named says that the account
+// names the mechanism: then its secret is believed to be of the right kind.
+func (have Facts) grants(named bool, c channel) needs {
+	var all needs
+	grant := func(thing needs, isThere bool) {
+		if isThere {
+			all |= thing
 		}
 	}
 	grant(aUser, have.User != "")
@@ -150,11 +146,11 @@ func (have Needs) grants(named bool, c channel) wants {
 	grant(aToken, named || have.Token)
 	grant(aCertificate, have.Certificate && have.State != nil)
 	grant(aBinding, c.name != "")
-	return w
+	return all
 }
 
-// preference returns the mechanisms in the order in which to choose: that of
-// allowed, if it names any, else ours.
+// preference returns the mechanisms in the order in which Choose tries them: the order of
+// allowed, or, if allowed is empty, that of mechanisms.
 func preference(allowed []string, recorded bool) []Mechanism {
 	list := slices.Clone(mechanisms[:])
 	rank := func(m Mechanism) int {
@@ -170,23 +166,23 @@ func preference(allowed []string, recorded bool) []Mechanism {
 	return list
 }
 
-// Choose returns the first mechanism that the server offers, the account allows
-// and connection, user and secret suffice for. allowed is in order of preference;
-// no name in it means all. Names are compared without regard to case.
-func Choose(offered, allowed []string, have Needs) (Mechanism, error) {
+// Choose returns the first mechanism that the server offers, that the account allows, and
+// whose needs are met by have. offered and allowed are names, in upper or lower case.
+// allowed is in order of preference; if it is empty, all mechanisms are allowed.
+func Choose(offered, allowed []string, have Facts) (Mechanism, error) {
 	r := refusal{offered: offered, allowed: allowed}
 	r.password = have.HasSecret && !have.Token && tokensOnly(allowed) == nil
 	channel := channelOf(have.State)
 	channel.offered = slices.ContainsFunc(offered, isPlus)
 	for _, m := range preference(allowed, have.Recorded) {
 		named := contains(allowed, m.Name)
-		lacks := m.wants &^ have.grants(named, channel)
+		lacks := m.needs &^ have.grants(named, channel)
 		switch {
 		case !contains(offered, m.Name):
 		case len(allowed) > 0 && !named:
 			r.notAllowed = true
 		case lacks != 0:
-			m.wants = lacks
+			m.needs = lacks
 			r.lacks = append(r.lacks, m)
 		case m.Clear && !have.Protected:
 			r.tooOpen = append(r.tooOpen, m.Name)
@@ -198,46 +194,46 @@ func Choose(offered, allowed []string, have Needs) (Mechanism, error) {
 	return Mechanism{}, r.err()
 }
 
-// A refusal is why Choose chose nothing.
+// A refusal collects the reasons why Choose can choose no mechanism.
 type refusal struct {
 	offered, allowed []string
-	password         bool        // the secret is one, as far as anybody knows
-	notAllowed       bool        // the account rules out some that we know
-	lacks            []Mechanism // each wants only what is not there
-	tooOpen          []string
+	password         bool        // the secret is probably a password
+	notAllowed       bool        // the account does not allow an offered mechanism
+	lacks            []Mechanism // mechanisms of which needs is reduced to the missing things
+	tooOpen          []string    // mechanisms that would send the secret in clear
 }
 
-// without returns the mechanisms that lack w.
-func (r *refusal) without(w wants) []string {
+// lacking returns the names of the mechanisms that lack a thing of things.
+func (r *refusal) lacking(things needs) []string {
 	var names []string
 	for _, m := range r.lacks {
-		if m.wants&w != 0 {
+		if m.needs&things != 0 {
 			names = append(names, m.Name)
 		}
 	}
 	return names
 }
 
-// err names the obstacle that is the most likely to be the person's to remove.
+// err returns the error for the reason that the person can most likely remove.
 func (r *refusal) err() error {
 	offers := list(r.offered)
 	switch {
-	case r.without(aUser) != nil:
+	case r.lacking(aUser) != nil:
 		return status.Config.Errorf("login: the account has no user")
-	case r.without(aSecret) != nil:
+	case r.lacking(aSecret) != nil:
 		return status.Config.Errorf("login: the account has no secret")
 	case r.tooOpen != nil:
 		return status.Insecure.Errorf("login: %s would send the secret in clear without TLS", list(r.tooOpen))
 	case r.password && tokensOnly(r.offered) != nil:
 		return status.Config.Errorf("login: the server takes only OAuth2 tokens (%s), and the secret is taken for a password", list(tokensOnly(r.offered)))
-	case r.without(aToken) != nil:
-		return status.Config.Errorf("login: for %s the secret must be a token; if it is one, name the mechanism in auth", list(r.without(aToken)))
-	case r.without(aPassword) != nil:
-		return status.Config.Errorf("login: for %s the secret must be a password, and it is a token", list(r.without(aPassword)))
-	case r.without(aCertificate) != nil:
-		return status.Config.Errorf("login: for %s there must be TLS and a client certificate", list(r.without(aCertificate)))
-	case r.without(aBinding) != nil:
-		return status.Insecure.Errorf("login: for %s there must be a TLS connection to bind it to", list(r.without(aBinding)))
+	case r.lacking(aToken) != nil:
+		return status.Config.Errorf("login: for %s the secret must be a token; if it is one, name the mechanism in auth", list(r.lacking(aToken)))
+	case r.lacking(aPassword) != nil:
+		return status.Config.Errorf("login: for %s the secret must be a password, and it is a token", list(r.lacking(aPassword)))
+	case r.lacking(aCertificate) != nil:
+		return status.Config.Errorf("login: for %s there must be TLS and a client certificate", list(r.lacking(aCertificate)))
+	case r.lacking(aBinding) != nil:
+		return status.Insecure.Errorf("login: for %s there must be a TLS connection to bind it to", list(r.lacking(aBinding)))
 	case r.notAllowed:
 		return status.Config.Errorf("login: server offers %s; account allows %s", offers, list(r.allowed))
 	case len(r.offered) == 0:
@@ -248,16 +244,16 @@ func (r *refusal) err() error {
 	return status.AuthFailed.Errorf("login: server offers %s; sendoff knows %s", offers, list(Known()))
 }
 
-// tokensOnly returns those of names that take an access token, if none takes a
-// password; else nil.
+// tokensOnly returns the mechanisms in names that take an access token; nil if a mechanism
+// in names takes a password.
 func tokensOnly(names []string) []string {
 	var tokens []string
 	for _, m := range mechanisms {
 		switch {
 		case !contains(names, m.Name):
-		case m.wants&aPassword != 0:
+		case m.needs&aPassword != 0:
 			return nil
-		case m.wants&aToken != 0:
+		case m.needs&aToken != 0:
 			tokens = append(tokens, m.Name)
 		}
 	}
@@ -268,15 +264,15 @@ func contains(names []string, name string) bool {
 	return slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, name) })
 }
 
-// list writes names for an error message.
+// list returns names, with commas between them, for an error message.
 func list(names []string) string { return shown(strings.Join(names, ", ")) }
 
-// shown makes what may be a server's text fit for an error message: anything
-// but printable ASCII is replaced, and the whole is cut.
+// shown returns s, which may come from the server, for an error message: it replaces all
+// characters except printable ASCII, and cuts a long s.
 func shown(s string) string { return status.Line(status.ASCII(s), 200) }
 
-// saslName writes a user name so that it can stand between commas (RFC 5802
-// section 5.1).
+// saslName returns the user name s as a saslname, in which "," and "=" are escaped (RFC
+// 5802 section 5.1).
 func saslName(s string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(s, "=", "=3D"), ",", "=2C")
 }

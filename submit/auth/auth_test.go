@@ -16,24 +16,24 @@ func TestChoose(t *testing.T) {
 	_, tls13, _ := connect(t, &tls.Config{})
 	unbound := &tls.ConnectionState{} // as of a certificate signed with Ed25519 and TLS 1.2 without EMS
 	var (
-		over    = Needs{Protected: true, State: tls13, User: "ann", HasSecret: true}
-		local   = Needs{Protected: true, User: "ann", HasSecret: true}
-		open    = Needs{User: "ann", HasSecret: true}
-		noBind  = Needs{Protected: true, State: unbound, User: "ann", HasSecret: true}
-		bearer  = Needs{Protected: true, State: tls13, User: "ann", HasSecret: true, Token: true}
-		cert    = Needs{Protected: true, State: tls13, Certificate: true}
-		legacy  = Needs{Protected: true, Recorded: true, State: tls13, User: "ann", HasSecret: true}
-		both    = Needs{Protected: true, State: tls13, Certificate: true, User: "ann", HasSecret: true}
-		noUser  = Needs{Protected: true, State: tls13, HasSecret: true}
-		noWord  = Needs{Protected: true, State: tls13, User: "ann"}
-		openKey = Needs{Certificate: true, User: "ann", HasSecret: true}
+		over    = Facts{Protected: true, State: tls13, User: "ann", HasSecret: true}
+		local   = Facts{Protected: true, User: "ann", HasSecret: true}
+		open    = Facts{User: "ann", HasSecret: true}
+		noBind  = Facts{Protected: true, State: unbound, User: "ann", HasSecret: true}
+		bearer  = Facts{Protected: true, State: tls13, User: "ann", HasSecret: true, Token: true}
+		cert    = Facts{Protected: true, State: tls13, Certificate: true}
+		legacy  = Facts{Protected: true, Recorded: true, State: tls13, User: "ann", HasSecret: true}
+		both    = Facts{Protected: true, State: tls13, Certificate: true, User: "ann", HasSecret: true}
+		noUser  = Facts{Protected: true, State: tls13, HasSecret: true}
+		noWord  = Facts{Protected: true, State: tls13, User: "ann"}
+		openKey = Facts{Certificate: true, User: "ann", HasSecret: true}
 	)
 	all := strings.Join(Known(), " ")
 	known := strings.Join(Known(), ", ")
 	const plus = "SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS SCRAM-SHA-256 SCRAM-SHA-1"
 	tests := []struct {
 		offered, allowed string
-		have             Needs
+		have             Facts
 		want             string // the mechanism, or "kind: text"
 	}{
 		{"PLAIN LOGIN", "", local, "PLAIN"},
@@ -128,7 +128,7 @@ func TestChooseUnprotected(t *testing.T) {
 	for _, allowed := range orders {
 		for _, offered := range offers {
 			for n := range 8 {
-				have := Needs{User: "ann", HasSecret: true, Recorded: n&1 != 0, Token: n&2 != 0, Certificate: n&4 != 0}
+				have := Facts{User: "ann", HasSecret: true, Recorded: n&1 != 0, Token: n&2 != 0, Certificate: n&4 != 0}
 				m, err := Choose(offered, allowed, have)
 				if err == nil && (m.Clear || !contains([]string{"SCRAM-SHA-256", "SCRAM-SHA-1", "CRAM-MD5"}, m.Name)) {
 					t.Errorf("Choose(%q, %q, %+v): %s", offered, allowed, have, m.Name)
@@ -241,7 +241,7 @@ func TestMechanisms(t *testing.T) {
 			t.Errorf("%s: initial response %q", m.Name, said[1:])
 		}
 		for _, bad := range [][2]string{{"a\x00b", "pw"}, {"ann", "p\x00w"}} {
-			if m.wants&aSecret == 0 && bad[0] == "ann" {
+			if m.needs&aSecret == 0 && bad[0] == "ann" {
 				continue
 			}
 			if _, _, err := m.Client(bad[0], bad[1]).Start(); status.KindOf(err) != status.Config {

@@ -8,20 +8,19 @@ import (
 	"strings"
 )
 
-// A channel is what a login can be bound to (RFC 5056), so that it is of no
-// use on any other connection.
+// A channel is the channel binding of a connection (RFC 5056). A login that is bound to a
+// connection is useless on any other.
 type channel struct {
-	name string // the type of binding, as SCRAM names it; "" if there is none
-	data []byte
-	// offered says that the server offers a -PLUS mechanism.
-	offered bool
+	name    string // the type of binding, for SCRAM; "": there is no binding
+	data    []byte
+	offered bool // the server offers a -PLUS mechanism
 }
 
-// channelOf returns the binding for a TLS connection. tls-exporter (RFC 9266)
-// names this one handshake; TLS 1.2 without extended master secrets cannot do
-// it safely, and crypto/tls then refuses. What remains is tls-server-end-point
-// (RFC 5929 section 4), which names the server's certificate. tls-unique is
-// not for TLS 1.3, and unsafe before.
+// channelOf returns the binding for a TLS connection. The first choice is tls-exporter
+// (RFC 9266), which identifies the handshake. With TLS 1.2 without extended master secrets
+// it would not be safe, and crypto/tls returns an error: then tls-server-end-point (RFC
+// 5929 section 4) is used, which identifies the certificate of the server. tls-unique is
+// not used: TLS 1.3 does not have it, and in older versions it is not safe.
 func channelOf(cs *tls.ConnectionState) channel {
 	if cs == nil || !cs.HandshakeComplete {
 		return channel{}
@@ -38,9 +37,10 @@ func channelOf(cs *tls.ConnectionState) channel {
 	return channel{}
 }
 
-// endPoint hashes a certificate with the hash of its signature, SHA-256 in
-// place of MD5 and SHA-1. It returns nil for a signature that does not have
-// one hash, such as Ed25519: then no binding is defined.
+// endPoint returns the tls-server-end-point of a certificate: its hash, with the hash
+// function of its signature, or SHA-256 instead of MD5 and SHA-1. It returns nil for a
+// signature without a hash function of its own, such as Ed25519: for this the RFC defines
+// no binding.
 func endPoint(c *x509.Certificate) []byte {
 	switch c.SignatureAlgorithm {
 	case x509.MD5WithRSA, x509.SHA1WithRSA, x509.DSAWithSHA1, x509.ECDSAWithSHA1,
@@ -57,11 +57,11 @@ func endPoint(c *x509.Certificate) []byte {
 	return nil
 }
 
-// header is the beginning of the client's first message (RFC 5802 section 7)
-// for a mechanism that does, or does not, bind. "y" tells a server that it
-// seems to know no binding; if it does, somebody has removed the offer on the
-// way and the server fails the login. When we see the offer and do not take
-// it, that would be a false alarm: "n" says that we do not bind.
+// header returns the start of the client's first message (RFC 5802 section 7). binds says
+// that the mechanism is a -PLUS one. "y" means: the client could bind, but saw no offer of
+// the server. If the server did offer -PLUS, somebody has removed the offer, and the server
+// refuses the login. "n" means that the client does not bind: header returns it also if
+// the client saw the offer and chose another mechanism.
 func (c channel) header(binds bool) string {
 	switch {
 	case binds:

@@ -8,24 +8,24 @@ import (
 	"github.com/emersion/go-sasl"
 )
 
-// A Client is one login. Beside the exchange itself it answers two questions
-// that sasl.Client has no words for:
+// A Client is the client of one login. Beside the exchange it has two functions that
+// sasl.Client lacks, to be called after the final reply:
 //
-//	final reply   ask
-//	2yz           Verify: is it to be believed? Only if it returns nil.
-//	4yz, 5yz      Reason: what else is known of it? Mostly nothing.
+//	final reply   call
+//	2yz           Verify: the login has succeeded only if it returns nil
+//	4yz, 5yz      Reason: an explanation beside the reply, usually nil
 //
-// After an error from Next, the exchange is to be cancelled; every further
-// Next returns the same error.
+// After an error from Next, the caller must cancel the exchange; every later Next returns
+// the same error.
 type Client struct {
 	exchange sasl.Client
-	reason   error
+	reason   error // what Reason returns
 }
 
-// Client returns a client for one login, whose Start returns an error if the
-// mechanism cannot carry user and secret. NUL ends a field in PLAIN (RFC 4616
-// section 2), and whatever is behind it would be lost or read as another field; no
-// server takes it in the other mechanisms either.
+// Client returns a client for one login. Its Start returns an error if the mechanism cannot
+// send user and secret. A NUL is not allowed: in PLAIN it ends a field (RFC 4616 section
+// 2), so that the rest would be lost or taken for another field, and no server accepts it
+// in another mechanism.
 func (m Mechanism) Client(user, secret string) *Client {
 	c := &Client{exchange: m.client(m, user, secret)}
 	if strings.Contains(user+secret, "\x00") {
@@ -34,8 +34,7 @@ func (m Mechanism) Client(user, secret string) *Client {
 	return c
 }
 
-// Start returns the mechanism's name and the initial response, nil if there is
-// none.
+// Start returns the name of the mechanism, and the initial response; nil: there is none.
 func (c *Client) Start() (mechanism string, initial []byte, err error) {
 	if c.reason != nil {
 		return "", nil, c.reason
@@ -43,10 +42,9 @@ func (c *Client) Start() (mechanism string, initial []byte, err error) {
 	return c.exchange.Start()
 }
 
-// Next returns the answer to a challenge. An exchange may return an answer
-// together with an error, when the server tells in a challenge that it refuses
-// and waits for the answer before it says so in a reply: the answer is passed
-// on, and the error is the Reason.
+// Next returns the answer to a challenge. A server may explain in a challenge why it
+// refuses the login, and wait for an answer before it sends the reply. Then Next returns
+// the answer without an error, and Reason returns the explanation.
 func (c *Client) Next(challenge []byte) ([]byte, error) {
 	if c.reason != nil {
 		return nil, c.reason
@@ -59,9 +57,8 @@ func (c *Client) Next(challenge []byte) ([]byte, error) {
 	return nil, err
 }
 
-// Verify returns nil if a server that has said yes is to be believed. It is
-// not if the exchange had gone wrong before, nor if the mechanism lets the
-// server prove itself and the server has not.
+// Verify must be called after a positive reply. It returns an error if the exchange went
+// wrong before, or if the mechanism requires a proof from the server that has not come.
 func (c *Client) Verify() error {
 	if c.reason != nil {
 		return c.reason
@@ -72,7 +69,6 @@ func (c *Client) Verify() error {
 	return nil
 }
 
-// Reason returns what went wrong in the exchange before the final reply: the
-// server's complaint in a challenge, or ours about a challenge. It is nil if
-// nothing did.
+// Reason returns what went wrong in the exchange before the final reply: a refusal of the
+// server in a challenge, or an error in a challenge. It returns nil if nothing went wrong.
 func (c *Client) Reason() error { return c.reason }

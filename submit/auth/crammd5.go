@@ -10,8 +10,8 @@ import (
 	"github.com/emersion/go-sasl"
 )
 
-// cramMD5 is CRAM-MD5 (RFC 2195): the server sends a text that it never sent
-// before, the client the user name and a keyed hash of the text.
+// cramMD5 is CRAM-MD5 (RFC 2195): the server sends a text that is different in each login,
+// and the client answers with the user name and a keyed hash of the text.
 type cramMD5 struct {
 	user, secret string
 	done         bool
@@ -23,8 +23,8 @@ func newCRAMMD5(_ Mechanism, user, secret string) sasl.Client {
 
 func (c *cramMD5) Start() (string, []byte, error) { return "CRAM-MD5", nil, nil }
 
-// Next answers one challenge. An empty one, which is also what remains of one
-// that was not base64, is not new to anybody, and neither is its hash.
+// Next answers the only challenge. It refuses an empty challenge, because the hash would be
+// the same in each login. A challenge that is not base64 arrives here as an empty one.
 func (c *cramMD5) Next(challenge []byte) ([]byte, error) {
 	switch {
 	case c.done:

@@ -8,21 +8,21 @@ import (
 	"github.com/emersion/go-sasl"
 )
 
-// login is LOGIN, which no RFC describes: the server asks for the user name,
-// then for the password, in whatever words it likes.
+// login is LOGIN, which no RFC describes: the server asks for the user name, then for the
+// password, in words of its choice.
 //
 //	challenge   answer
 //	1           user
-//	2           password; user once more if it says "user"
-//	3           password, if 2 was the user
+//	2           password, or the user again if the challenge contains "user"
+//	3           password, if the answer to 2 was the user
 //
-// go-sasl's client takes no wording but "Password:". There is no initial
-// response: some servers ignore it or refuse it, and when the next challenge
-// is then empty, nobody can say which of the two it asks for.
+// The client of go-sasl accepts no other words than "Password:". There is no initial
+// response: some servers ignore or refuse it, and if the next challenge is empty, the
+// client could not know whether it asks for the user or for the password.
 type login struct {
 	user, secret string
-	users        int // how many times the user name was sent
-	done         bool
+	users        int  // how often the user name was sent
+	done         bool // the password was sent
 }
 
 func newLogin(_ Mechanism, user, secret string) sasl.Client {

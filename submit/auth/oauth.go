@@ -9,18 +9,18 @@ import (
 	"github.com/emersion/go-sasl"
 )
 
-// oauth is OAUTHBEARER (RFC 7628) and XOAUTH2, which Google and Microsoft had
-// before it. They differ in how they frame the same two things.
+// oauth is OAUTHBEARER (RFC 7628), or XOAUTH2, the older mechanism of Google and
+// Microsoft. Only the format of their messages differs.
 //
 //	initial response   user and token
-//	challenge          only if the token is refused: why, in JSON
-//	answer             a text without meaning; the refusal itself follows
+//	challenge          only if the token is refused: the reason, in JSON
+//	answer             a text without meaning; then the server sends its reply
 type oauth struct {
 	name         string
 	user, secret string
 	message      string // the initial response
-	answer       string
-	asked        bool
+	answer       string // to a challenge with a reason
+	asked        bool   // the server has asked for the initial response again
 }
 
 func newOAuthBearer(m Mechanism, user, secret string) sasl.Client {
@@ -33,8 +33,8 @@ func newXOAuth2(m Mechanism, user, secret string) sasl.Client {
 	return &oauth{name: m.Name, user: user, secret: secret, message: message}
 }
 
-// Start refuses what would end a field early, and a secret that cannot be a
-// token (RFC 6750 section 2.1), most likely a password of the same account.
+// Start returns an error if the user contains the character that ends a field, or if the
+// secret cannot be a token (RFC 6750 section 2.1): it is probably a password.
 func (o *oauth) Start() (string, []byte, error) {
 	notToken := func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == ',' || r == '\\' }
 	switch {
@@ -46,8 +46,8 @@ func (o *oauth) Start() (string, []byte, error) {
 	return o.name, []byte(o.message), nil
 }
 
-// Next answers a server that ignored the initial response, once, and one that
-// says why it refuses the token.
+// Next answers an empty challenge, which a server sends that has ignored the initial
+// response, once, and a challenge with the reason why the server refuses the token.
 func (o *oauth) Next(challenge []byte) ([]byte, error) {
 	if len(challenge) == 0 && !o.asked {
 		o.asked = true
@@ -57,8 +57,8 @@ func (o *oauth) Next(challenge []byte) ([]byte, error) {
 	return []byte(o.answer), status.AuthFailed.Errorf("login: server refuses the token%s", complaint(challenge))
 }
 
-// complaint is what a server says in the error challenge (RFC 7628 section
-// 3.2.2), as the end of a sentence.
+// complaint returns ": REASON" for the reason in an error challenge (RFC 7628 section
+// 3.2.2); "" if it gives none.
 func complaint(challenge []byte) string {
 	var c struct {
 		Status string `json:"status"`

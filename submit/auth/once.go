@@ -6,10 +6,9 @@ import (
 	"github.com/emersion/go-sasl"
 )
 
-// newExternal returns a client for EXTERNAL (RFC 4422 appendix A): the
-// certificate that TLS has shown says who we are. The user, if the account has
-// one, is who we want to be; without one the server takes it from the
-// certificate.
+// newExternal returns a client for EXTERNAL (RFC 4422 appendix A): the client certificate
+// of the TLS connection is the proof. user is the authorization identity; if it is "", the
+// server takes the identity from the certificate.
 func newExternal(_ Mechanism, user, _ string) sasl.Client {
 	return &once{Client: sasl.NewExternalClient(user)}
 }
@@ -19,12 +18,11 @@ func newPlain(_ Mechanism, user, secret string) sasl.Client {
 	return &once{Client: sasl.NewPlainClient("", user, secret)}
 }
 
-// once is an exchange of a single response. It adds to a client the answer to
-// servers that ignore an initial response, and ask for it with an empty
-// challenge after the command (RFC 4954 section 4).
+// once is the client of a mechanism with a single response, the initial one. If a server
+// ignores this and sends an empty challenge (RFC 4954 section 4), once sends it again.
 type once struct {
 	sasl.Client
-	asked bool
+	asked bool // the server has sent an empty challenge
 }
 
 func (o *once) Next(challenge []byte) ([]byte, error) {

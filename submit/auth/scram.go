@@ -15,40 +15,39 @@ import (
 	"github.com/emersion/go-sasl"
 )
 
-// The iteration counts that a server may ask for. RFC 5802 section 5.1 sets
-// the lower bound: with fewer, a server that only plays the real one learns
-// the password from our proof too easily. The upper bound is ours, because a
-// hostile server could keep us busy for hours; it is above 1.3 million, the
-// most that is recommended in earnest (for SHA-1), and takes about half a
-// second.
+// The iteration counts that a server may ask for. RFC 5802 section 5.1 sets the minimum:
+// with fewer iterations, a false server could guess the password from the client's proof
+// too easily. The maximum is not from the RFC: without one, a hostile server could keep the
+// client busy for hours. It takes about half a second, and is more than the highest serious
+// recommendation, 1.3 million for SHA-1.
 const (
 	minIterations = 4096
 	maxIterations = 1 << 21
 )
 
-// scram is SCRAM (RFC 5802, RFC 7677), with and without channel binding. Both
-// sides prove that they know the password, or what was derived from it.
+// scram is SCRAM (RFC 5802, RFC 7677), with or without channel binding. Client and server
+// prove to each other that they know the password, or a key that was derived from it.
 //
-//	stage    server's message   ours
-//	opening                     client-first: binding header, user, nonce
-//	proving  server-first       client-final: the nonce of both, proof
-//	waiting  server-final       empty: the server's proof was good
+//	stage    message of the server   message of the client
+//	opening                          client-first: binding header, user, nonce
+//	proving  server-first            client-final: both nonces, the client's proof
+//	waiting  server-final            empty: the server's proof was good
 //	proved   (none)
 //
-// The password is taken as it is. RFC 5802 wants it prepared by SASLprep,
-// which changes no ASCII and nothing that a keyboard commonly gives; and
-// Dovecot, for one, does not prepare the passwords that it stores.
+// The password is not prepared with SASLprep, although RFC 5802 requires it: SASLprep does
+// not change ASCII or anything that is typed on usual keyboards, and some servers, such as
+// Dovecot, do not prepare the passwords that they store.
 type scram struct {
 	name         string
 	hash         func() hash.Hash
 	user, secret string
-	header       string // begins our first message and says whether we bind
-	binding      []byte
-	nonce        string
+	header       string // the start of the first message; see channel.header
+	binding      []byte // the data of the channel binding; nil: none
+	nonce        string // of the client
 
 	stage     stage
-	asked     bool   // the server wanted our first message twice
-	signature []byte // the server's proof, once we know what it must be
+	asked     bool   // the server has asked for client-first again
+	signature []byte // what the server's proof must be, from server-first on
 }
 
 type stage uint8
@@ -62,7 +61,7 @@ const (
 
 func newSCRAM(m Mechanism, user, secret string) sasl.Client {
 	s := &scram{name: m.Name, hash: m.hash, user: user, secret: secret, nonce: rand.Text()}
-	binds := m.wants&aBinding != 0
+	binds := m.needs&aBinding != 0
 	s.header = m.channel.header(binds)
 	if binds {
 		s.binding = m.channel.data
@@ -75,7 +74,7 @@ func (s *scram) Start() (string, []byte, error) {
 	return s.name, []byte(s.header + s.bare()), nil
 }
 
-// bare is client-first-message-bare.
+// bare returns client-first-message-bare (RFC 5802 section 7).
 func (s *scram) bare() string { return "n=" + saslName(s.user) + ",r=" + s.nonce }
 
 // proven reports whether the server has proved that it knows the password.
@@ -84,13 +83,13 @@ func (s *scram) proven() bool { return s.stage == proved }
 func (s *scram) Next(challenge []byte) ([]byte, error) {
 	message := string(challenge)
 	if complaint, ok := strings.CutPrefix(message, "e="); ok {
-		// A cancelled exchange is answered by a reply about cancelling;
-		// after an empty answer comes the one that tells what is wrong.
+		// To an empty answer the server replies with its reason; to a cancelled
+		// exchange it would only reply that the exchange was cancelled.
 		return []byte{}, status.AuthFailed.Errorf("login: server refuses: %s", shown(complaint))
 	}
 	switch {
 	case s.stage == proving && message == "" && !s.asked:
-		s.asked = true // it ignored the initial response
+		s.asked = true // the server has ignored the initial response
 		return []byte(s.header + s.bare()), nil
 	case s.stage == proving:
 		return s.prove(message)
@@ -100,8 +99,8 @@ func (s *scram) Next(challenge []byte) ([]byte, error) {
 	return nil, status.AuthFailed.Errorf("login: server sent a challenge that %s does not have", s.name)
 }
 
-// prove returns the proof that the server-first message asks for, and
-// remembers what the server's own must be.
+// prove returns client-final, the answer to message, which is server-first. It stores the
+// proof that the server must send, in signature.
 func (s *scram) prove(message string) ([]byte, error) {
 	first, err := parseServerFirst(message, s.nonce)
 	if err != nil {
@@ -126,10 +125,10 @@ func (s *scram) prove(message string) ([]byte, error) {
 	return []byte(final + ",p=" + base64.StdEncoding.EncodeToString(proof)), nil
 }
 
-// check holds the server-final message against the proof that it must be.
+// check checks the server's proof in message, which is server-final.
 func (s *scram) check(message string) ([]byte, error) {
 	text, ok := strings.CutPrefix(message, "v=")
-	text, _, _ = strings.Cut(text, ",") // extensions, all of them optional
+	text, _, _ = strings.Cut(text, ",") // optional extensions may follow
 	signature, err := base64.StdEncoding.Strict().DecodeString(text)
 	switch {
 	case !ok || err != nil:
@@ -147,16 +146,15 @@ func (s *scram) mac(key []byte, text string) []byte {
 	return mac.Sum(nil)
 }
 
-// A serverFirst is what a server's first message says.
+// A serverFirst is the server-first message.
 type serverFirst struct {
-	nonce      string // ours and its own
+	nonce      string // the nonce of the client, followed by that of the server
 	salt       []byte
 	iterations int
 }
 
-// parseServerFirst reads "r=NONCE,s=SALT,i=COUNT", which may have extensions
-// behind it. One before it is mandatory to understand, and there is none that
-// we do.
+// parseServerFirst parses "r=NONCE,s=SALT,i=COUNT". Optional extensions may follow; "m="
+// before it is a mandatory extension, of which none is known here. nonce is the client's.
 func parseServerFirst(message, nonce string) (serverFirst, error) {
 	var f serverFirst
 	bad := func(what string) (serverFirst, error) {

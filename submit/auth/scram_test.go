@@ -301,7 +301,7 @@ func TestInterop(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.what+"/"+tt.want, func(t *testing.T) {
-			have := Needs{User: "a,b=c", HasSecret: true}
+			have := Facts{User: "a,b=c", HasSecret: true}
 			var binding *xdg.ChannelBinding
 			if tt.config != nil {
 				server, client, cert := connect(t, tt.config.Clone())

@@ -184,7 +184,7 @@ func (l *Login) Auth(ctx context.Context, offered []string, cs *tls.ConnectionSt
 			return nil, err
 		}
 	}
-	m, err := auth.Choose(offered, l.account.Auth, auth.Needs{
+	m, err := auth.Choose(offered, l.account.Auth, auth.Facts{
 		Protected:   cs != nil || l.local,
 		Recorded:    cs != nil && l.account.TLSLegacy,
 		State:       cs,
