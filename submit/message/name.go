@@ -1,6 +1,8 @@
 package message
 
 import (
+	"errors"
+	"io"
 	"mime"
 	"strings"
 	"unicode"
@@ -83,13 +85,18 @@ func (p *parser) lastComment() string {
 }
 
 // decode returns s cleaned, with its encoded words decoded if all their character sets are
-// known.
+// known. Octets of unknownCharset, which encodeText writes, are as they were before.
 func decode(s string) string {
 	if s == "" {
 		return ""
 	}
 	if strings.Contains(s, "=?") {
-		var d mime.WordDecoder
+		d := mime.WordDecoder{CharsetReader: func(charset string, octets io.Reader) (io.Reader, error) {
+			if charset != unknownCharset {
+				return nil, errors.ErrUnsupported
+			}
+			return octets, nil
+		}}
 		if t, err := d.DecodeHeader(s); err == nil {
 			s = t
 		}
