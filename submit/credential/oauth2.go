@@ -204,14 +204,12 @@ func (g *grant) refresh(ctx context.Context) (string, error) {
 		return "", err
 	}
 	t, err := g.trade(ctx, old)
-	r, refused := errors.AsType[*refusal](err)
-	if refused && r.code == "invalid_grant" {
+	if r, refused := errors.AsType[*refusal](err); refused && r.code == "invalid_grant" {
 		// A process that does not share our lock may have used the refresh token and stored
 		// a new one.
 		if stored, storedErr := g.refreshToken(ctx); storedErr == nil && stored != old {
 			old = stored
 			t, err = g.trade(ctx, old)
-			r, refused = errors.AsType[*refusal](err)
 		}
 	}
 	if err != nil {

@@ -248,8 +248,8 @@ sed -i 's/^eve:.*/eve:!:20000:0:99999:7::90000:/' /etc/shadow
 /opt/sendoff -q
 test -e /home/eve/tried && echo in time
 `)
-	const words = `the account of user eve has expired: 1 message waits in the queue till it is valid again`
-	has(t, stdout, `victim has tried`, `first: \(`+words+`\)`, `note  waiting   `+words, `.*queue: error=`+words, `in time`)
+	const words = `the account of user eve has expired, so 1 message will stay in the queue; to renew it: sudo chage -E -1 eve`
+	has(t, stdout, `victim has tried`, `first: \(`+words+`\)`, `note  waiting   `+words, `.*queue: error="`+words+`"`, `in time`)
 	has(t, stderr, `sendoff: `+words)
 	lacks(t, stdout, "eve has tried", "never: .*")
 }

@@ -67,7 +67,7 @@ func TestOAuth2(t *testing.T) {
 			s.tokens.Revoke(false) // Dovecot refuses what is in the cache
 			send(0)
 			s.tokens.Revoke(true)
-			send(77, "invalid_grant", "run sendoff --login work")
+			send(77, "invalid_grant", "consent again: sendoff --login work")
 			if trouble := s.tokens.Trouble(); len(trouble) > 0 {
 				t.Error(strings.Join(trouble, "\n"))
 			}

@@ -135,7 +135,7 @@ from = "ann@example.org"
 		`-- 1 Kbytes in 1 Request\.`,
 		`\{"queue_id":"[0-9a-z]{16}",.*`,
 		`attempts 1`, `Subject: x`, `text`, `retried: 1`,
-		`sendoff: [0-9a-z]{16}: another process is working on it`, `busy 75`, `deleted: 1`, `gone 64`, `every hour, for all users`, `removed: 0`,
+		`sendoff: [0-9a-z]{16}: another process is working on it`, `busy 75`, `deleted: 1`, `gone 64`, `every hour, for all users`, `deleted: 0`,
 	} {
 		if !regexp.MustCompile("(?m)^" + line + "$").Match(out) {
 			t.Errorf("no line like %s in\n%s", line, out)
