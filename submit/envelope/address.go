@@ -10,23 +10,22 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// An Address is a mailbox in the form SMTP sends it, without angle brackets
-// (RFC 5321 section 4.1.2). The zero Address is the null reverse-path <>. Only
-// Parse makes any other, so an Address never holds a control character, and holds a
-// space, bracket, comma or other special character only inside the quotes of its local
-// part: it may be put into an SMTP command as it is.
+// An Address is a mailbox as SMTP sends it, without angle brackets (RFC 5321 section
+// 4.1.2). The zero Address is the null reverse-path <>; every other Address was made by
+// Parse. So an Address has no control characters, and special characters, such as a space,
+// bracket or comma, only in the quotes of its local part: it can be put into an SMTP
+// command unchanged.
 type Address struct{ local, domain string }
 
-// maxLength is the longest address that Parse takes, in octets. RFC 5321
-// section 4.5.3.1.3 says 256; senders with encoded return paths exceed it.
+// maxLength limits the octets of an address. RFC 5321 section 4.5.3.1.3 allows 256, but
+// some senders with encoded return paths use more.
 const maxLength = 512
 
-// Parse reads an addr-spec: local@domain, or a bare local name, which still
-// has to be qualified. The empty string and "<>" are the null reverse-path;
-// one pair of angle brackets and a source route (RFC 5321 appendix C) are
-// dropped, and so is what Mend drops. Local parts that the world uses against
-// the grammar (a..b@x, a.@x) are kept as they are; a quoted local part stays
-// quoted unless it need not be.
+// Parse reads an addr-spec: local@domain, or a local part alone, to which Qualify can add a
+// domain. "" and "<>" are the null reverse-path. Parse removes one pair of angle brackets,
+// a source route (RFC 5321 appendix C), and what Mend removes. It accepts dots in any place
+// of a local part (a..b@x, a.@x), because they are in use, although the grammar forbids
+// them. It removes the quotes of a local part that needs none.
 func Parse(s string) (Address, error) {
 	t := trimMarks(strings.Trim(s, " \t"))
 	if strings.HasPrefix(t, "<") && strings.HasSuffix(t, ">") {
@@ -62,10 +61,9 @@ func Parse(s string) (Address, error) {
 	return a, nil
 }
 
-// Mend returns an address without the characters at its ends that are no part of it:
-// typographic quotes, white space outside ASCII and invisible characters, which are
-// copied along from a page or a word processor, and one dot behind its domain, which
-// name servers write.
+// Mend removes from both ends of s the characters of IsMark, which are often copied with
+// an address from a web page or a word processor. If s has a domain, Mend removes one dot
+// at its end, too, as name servers write it.
 func Mend(s string) string {
 	s = trimMarks(s)
 	if strings.HasSuffix(s, ".") && atSign(s) >= 0 {
@@ -76,8 +74,8 @@ func Mend(s string) string {
 
 func trimMarks(s string) string { return strings.TrimFunc(s, IsMark) }
 
-// IsMark reports whether r is a typographic quote, white space outside ASCII or
-// an invisible character, which no address begins or ends with.
+// IsMark reports whether r is a typographic quote, white space outside ASCII, or an
+// invisible character. No address begins or ends with such a character.
 func IsMark(r rune) bool {
 	switch {
 	case r < utf8.RuneSelf:
@@ -88,8 +86,8 @@ func IsMark(r rune) bool {
 	return unicode.IsSpace(r) || unicode.Is(unicode.Cf, r)
 }
 
-// atSign returns the index of the @ between local part and domain: the last @ outside
-// a quoted string; -1 if there is none.
+// atSign returns the index of the "@" between local part and domain, which is the last one
+// outside a quoted string; -1 if there is none.
 func atSign(s string) int {
 	if !strings.HasPrefix(s, `"`) {
 		return strings.LastIndexByte(s, '@')
@@ -108,8 +106,8 @@ func atSign(s string) int {
 	return -1
 }
 
-// canonicalLocal checks a local part and writes a quoted one in its shortest
-// form, so that "ann"@x and ann@x are one recipient (RFC 5321 section 4.1.2).
+// canonicalLocal checks a local part, and returns the shortest form of a quoted one, so that
+// "ann"@x and ann@x are the same recipient (RFC 5321 section 4.1.2).
 func canonicalLocal(s string) (string, error) {
 	if s == "" {
 		return "", fmt.Errorf("no local part")
@@ -150,7 +148,7 @@ func canonicalLocal(s string) (string, error) {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(plain.String()) + `"`, nil
 }
 
-// isDotString reports whether s is an RFC 5321 Dot-string, which needs no
+// isDotString reports whether s is a Dot-string (RFC 5321 section 4.1.2), which needs no
 // quotes.
 func isDotString(s string) bool {
 	for atom := range strings.SplitSeq(s, ".") {
@@ -161,8 +159,8 @@ func isDotString(s string) bool {
 	return true
 }
 
-// isAtext reports whether r may stand in an atom (RFC 5322 section 3.2.3, RFC
-// 6531 section 3.3).
+// isAtext reports whether r is allowed in an atom (RFC 5322 section 3.2.3, RFC 6531 section
+// 3.3).
 func isAtext(r rune) bool {
 	switch {
 	case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9':
@@ -173,8 +171,8 @@ func isAtext(r rune) bool {
 	return isPrintable(r)
 }
 
-// isPrintable reports whether a rune outside ASCII may stand in an address:
-// no control or format character, no white space, no invalid encoding.
+// isPrintable reports whether r, which is not ASCII, is allowed in an address: it is no
+// control or format character, no white space, and no invalid encoding.
 func isPrintable(r rune) bool {
 	return r != utf8.RuneError && !unicode.IsSpace(r) && !unicode.Is(unicode.C, r)
 }
@@ -186,8 +184,8 @@ func badCharacter(r rune) error {
 	return fmt.Errorf("%q is not allowed", r)
 }
 
-// checkDomain takes a host name as the world writes it (underscores, UTF-8
-// labels), or an address literal (RFC 5321 section 4.1.3).
+// checkDomain returns an error if d is neither a host name, which may have underscores and
+// UTF-8 labels, nor an address literal (RFC 5321 section 4.1.3).
 func checkDomain(d string) error {
 	if strings.HasPrefix(d, "[") {
 		return checkLiteral(d)
@@ -220,8 +218,8 @@ func checkLiteral(d string) error {
 	return nil
 }
 
-// String returns the address as SMTP sends it, without angle brackets; "" for
-// the null reverse-path.
+// String returns the address as SMTP sends it, without angle brackets; "" for the null
+// reverse-path.
 func (a Address) String() string {
 	if a.domain == "" {
 		return a.local
@@ -232,21 +230,20 @@ func (a Address) String() string {
 // Local returns the local part as SMTP sends it, quoted if it must be.
 func (a Address) Local() string { return a.local }
 
-// Domain returns the domain, or "" for a bare name.
+// Domain returns the domain; "": there is none.
 func (a Address) Domain() string { return a.domain }
 
 // IsNull reports whether a is the null reverse-path.
 func (a Address) IsNull() bool { return a == Address{} }
 
-// UTF8 reports whether a holds a character outside ASCII, and so needs
-// SMTPUTF8 (RFC 6531).
+// UTF8 reports whether a is not ASCII, and so needs SMTPUTF8 (RFC 6531).
 func (a Address) UTF8() bool {
 	outside := func(r rune) bool { return r >= utf8.RuneSelf }
 	return strings.ContainsFunc(a.local, outside) || strings.ContainsFunc(a.domain, outside)
 }
 
-// ASCII returns a with its domain in A-labels (RFC 5890). ok is false if the local part
-// is not ASCII or the domain has no such form.
+// ASCII returns a with its domain in A-labels (RFC 5890). ok is false if the local part is
+// not ASCII, or if the domain cannot be written in A-labels.
 func (a Address) ASCII() (ascii Address, ok bool) {
 	if !a.UTF8() {
 		return a, true
@@ -262,8 +259,8 @@ func (a Address) ASCII() (ascii Address, ok bool) {
 	return ascii, true
 }
 
-// Qualify returns a with the given domain, if a has none and is not null. The error is
-// that of a domain that Parse would not take.
+// Qualify returns a with domain if a has no domain; a null a stays null, and a domain of ""
+// changes nothing. The error says that Parse refuses the domain.
 func (a Address) Qualify(domain string) (Address, error) {
 	if a.IsNull() || a.domain != "" || domain == "" {
 		return a, nil
@@ -271,8 +268,8 @@ func (a Address) Qualify(domain string) (Address, error) {
 	return Parse(a.local + "@" + domain)
 }
 
-// Key returns the form in which two addresses are compared: the domain in
-// lower case, the local part as it is (RFC 5321 section 2.4).
+// Key returns a form of a for comparisons: two addresses are the same if their keys are
+// equal. The domain is in lower case, the local part as it is (RFC 5321 section 2.4).
 func (a Address) Key() string {
 	return a.local + "@" + strings.ToLower(a.domain)
 }

@@ -1,15 +1,13 @@
-// Package envelope holds what a mail transaction is about: who sends, to whom,
-// and on what terms (RFC 5321 section 2.3.1).
+// Package envelope has the envelope of a message: the sender, the recipients, and the
+// parameters of MAIL and RCPT (RFC 5321 section 2.3.1).
 //
 //	MAIL FROM:<From> SIZE=Size BODY=Body SMTPUTF8 REQUIRETLS RET=Return ENVID=ID
 //	RCPT TO:<To[0].Address> NOTIFY=To[0].Notify ORCPT=rfc822;To[0].Original
 //
-// An Address can only be made by Parse, so no byte of it can end a command or
-// add a parameter to one.
+// Only Parse makes an Address, so no octet of it can end a command or add a parameter.
 //
-// Errors: Parse returns plain errors, one sentence that quotes the address; the
-// caller, who knows where the address came from, gives them their kind. So it is with
-// the errors of Set.
+// Errors: Parse and Set return errors without a kind, because only the caller knows where
+// the text came from. The error of Parse is one sentence that quotes the address.
 package envelope
 
 import (
@@ -18,13 +16,13 @@ import (
 	"strings"
 )
 
-// The errors of Set, which leaves its receiver as it was.
+// The errors of Set. After an error the receiver is unchanged.
 var (
 	errValue = errors.New("the value is malformed")
 	ErrNever = errors.New("NEVER cannot be combined with others")
 )
 
-// set is Set for one of the values that stand for a word.
+// set sets *to to the value among values whose word is text, in upper or lower case.
 func set[T fmt.Stringer](to *T, text string, values ...T) error {
 	for _, value := range values {
 		if strings.EqualFold(value.String(), text) {
@@ -35,28 +33,27 @@ func set[T fmt.Stringer](to *T, text string, values ...T) error {
 	return errValue
 }
 
-// A Recipient is one forward-path and its delivery status parameters.
+// A Recipient is a forward-path with its delivery status parameters.
 type Recipient struct {
 	Address  Address
 	Notify   Notify // NOTIFY=
-	Original string // ORCPT=, unencoded; empty for none
+	Original string // ORCPT=, not encoded; "": none
 }
 
-// An Envelope is what MAIL and RCPT say.
+// An Envelope is the contents of MAIL and RCPT.
 type Envelope struct {
-	From Address // the reverse-path; zero for <>
+	From Address // the reverse-path; zero: <>
 	To   []Recipient
-	Size int64 // SIZE=, in octets of the wire form without dot-stuffing; 0 if unknown
+	Size int64 // SIZE=, in octets of the wire form without dot-stuffing; 0: unknown
 	Body Body  // BODY=
 	UTF8 bool  // SMTPUTF8
 	// RequireTLS is REQUIRETLS: no server may pass the message on without TLS (RFC 8689).
 	RequireTLS bool
 	Return     Return // RET=
-	ID         string // ENVID=, unencoded; empty for none
+	ID         string // ENVID=, not encoded; "": none
 }
 
-// Form is the form that a message must have for the next hop, by the extensions that
-// the server offers.
+// Form says which extensions the server offers that decide about the form of a message.
 type Form struct {
 	EightBit bool // 8BITMIME (RFC 6152)
 	UTF8     bool // SMTPUTF8 (RFC 6531)
@@ -71,37 +68,37 @@ const (
 	Body8BitMIME
 )
 
-// String returns the parameter's value; "" for BodyUnset.
+// String returns the value of the parameter; "" for BodyUnset.
 func (b Body) String() string {
 	return [...]string{"", "7BIT", "8BITMIME"}[b]
 }
 
-// Set reads what String returns, in upper or lower case, but for "".
+// Set sets b from a value of String, in upper or lower case. "" is an error.
 func (b *Body) Set(text string) error { return set(b, text, Body7Bit, Body8BitMIME) }
 
 // Return is the RET parameter of MAIL (RFC 3461 section 4.3).
 type Return uint8
 
-// What a delivery status notice returns.
+// The parts of the message that a delivery status notice returns.
 const (
 	ReturnUnset Return = iota
 	ReturnFull
 	ReturnHeaders
 )
 
-// String returns the parameter's value; "" for ReturnUnset.
+// String returns the value of the parameter; "" for ReturnUnset.
 func (r Return) String() string {
 	return [...]string{"", "FULL", "HDRS"}[r]
 }
 
-// Set reads what String returns, in upper or lower case, but for "".
+// Set sets r from a value of String, in upper or lower case. "" is an error.
 func (r *Return) Set(text string) error { return set(r, text, ReturnFull, ReturnHeaders) }
 
-// Notify is the NOTIFY parameter of RCPT (RFC 3461 section 4.1): NotifyNever,
-// or a sum of the others.
+// Notify is the NOTIFY parameter of RCPT (RFC 3461 section 4.1): NotifyNever, or a sum of
+// the other values. 0: the parameter is not sent.
 type Notify uint8
 
-// The events to be notified of.
+// The events for which the sender wants a notice.
 const (
 	NotifySuccess Notify = 1 << iota
 	NotifyFailure
@@ -109,7 +106,7 @@ const (
 	NotifyNever
 )
 
-// String returns the parameter's value; "" for the zero Notify.
+// String returns the value of the parameter; "" for 0.
 func (n Notify) String() string {
 	if n&NotifyNever != 0 {
 		return "NEVER"
@@ -123,7 +120,7 @@ func (n Notify) String() string {
 	return strings.TrimPrefix(s, ",")
 }
 
-// Set reads words in upper or lower case and in any order, with commas between them.
+// Set sets n from words with commas between them, in any order, in upper or lower case.
 func (n *Notify) Set(text string) error {
 	var sum, one Notify
 	for word := range strings.SplitSeq(text, ",") {
