@@ -18,8 +18,8 @@ import (
 	"sendoff/submit/status"
 )
 
-// Check says why a file cannot be attached, before anything is read. What is no regular
-// file is not opened, because the opening of a FIFO waits for its writer.
+// Check returns an error if a file cannot be attached, before the text is read. It opens
+// only regular files: the opening of a FIFO would wait for its writer.
 func (d *Draft) Check() error {
 	found := false
 	for _, path := range d.Files {
@@ -47,7 +47,7 @@ func (d *Draft) Check() error {
 	return nil
 }
 
-// failed returns the error of a file.
+// failed returns err as an error of kind NoInput that names path once.
 func failed(path string, err error) error {
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
 		err = e.Err
@@ -60,8 +60,8 @@ func (d *Draft) attachesInput() bool {
 	return slices.ContainsFunc(d.Files, isInput)
 }
 
-// isInput reports whether path is standard input: "-", or another name of the same pipe,
-// such as /dev/stdin, which cannot be read twice.
+// isInput reports whether path is standard input: "-", or another name of the pipe that is
+// standard input, such as /dev/stdin. It can be read once only.
 func isInput(path string) bool {
 	if path == "-" {
 		return true
@@ -74,12 +74,13 @@ func isInput(path string) bool {
 	return err == nil && os.SameFile(file, input)
 }
 
-// An attachment reads a part: its header, and the file in base64. The file is opened with
-// the first Read, so that any number of files can be attached.
+// An attachment is a reader of a part of the message: the header of the part, and the file
+// in base64. Only the first Read opens the file, so that any number of files can be
+// attached.
 type attachment struct {
 	path  string
-	stdin io.Reader
-	rest  io.Reader // nil: not opened yet
+	stdin io.Reader // read instead of a file if path is standard input
+	rest  io.Reader // of the part, not yet read; nil: the file is not open yet
 }
 
 func (a *attachment) Read(p []byte) (int, error) {
@@ -117,8 +118,8 @@ func (a *attachment) open() error {
 	return nil
 }
 
-// partHeader returns the header of a part with a file of that name, which begins with
-// start.
+// partHeader returns the header of a part for a file of that name. start is the start of
+// the file.
 func partHeader(name string, start []byte) (io.Reader, error) {
 	name = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
@@ -136,14 +137,15 @@ func partHeader(name string, start []byte) (io.Reader, error) {
 	return open(m)
 }
 
-// sampleSize is how much of a file tells its media type, in octets.
+// sampleSize is the octets at the start of a file that typeOf looks at.
 const sampleSize = 4 << 10
 
-// unknownType is the media type of what may be anything.
+// unknownType is the media type of a file of unknown type.
 const unknownType = "application/octet-stream"
 
-// typeOf returns the media type of a file by its name, or else by its content. Base64
-// may not be the encoding of a multipart or message (RFC 2046): these are files like any.
+// typeOf returns the media type of a file by its name or, if that is unknown, by its
+// content. A multipart or message gets unknownType, because RFC 2046 forbids base64 for
+// these types.
 func typeOf(name string, start []byte) string {
 	value := mime.TypeByExtension(filepath.Ext(name))
 	if value == "" {
@@ -160,8 +162,9 @@ func typeOf(name string, start []byte) string {
 	return mime.FormatMediaType(media, parameters)
 }
 
-// textType returns the media type of a text. Nothing is known of the charset of a text
-// that is neither UTF-8 nor begins with the mark of UTF-16.
+// textType returns the media type media of a text, with its charset: UTF-16 if the text
+// begins with a byte order mark, or UTF-8. If the charset is unknown, none is given. A file
+// with a NUL is no text, and gets unknownType.
 func textType(media string, start []byte) string {
 	_, detected, _ := mime.ParseMediaType(http.DetectContentType(start))
 	if charset := detected["charset"]; strings.HasPrefix(charset, "utf-16") {
@@ -181,14 +184,14 @@ func textType(media string, start []byte) string {
 	return media
 }
 
-// A content reads a file up to the size that it had when it was opened: a log that grows
-// has no end. Files in /proc have no size, and end where they end.
+// A content reads a file up to the size that the file had when it was opened: a log file
+// that grows might never end. Files in /proc have the size 0, and are read to their end.
 type content struct {
 	io.Reader
 	file *os.File
-	size int64 // 0: not known
-	read int64
-	end  error // of the last Read, which has closed the file
+	size int64 // octets of the file when it was opened; 0: unknown
+	read int64 // octets read so far
+	end  error // io.EOF or the error of the last Read; nil: the file is open
 }
 
 func openFile(path string) (*content, error) {
@@ -209,13 +212,14 @@ func (c *content) Read(p []byte) (n int, err error) {
 	if c.end == nil {
 		n, err = c.Reader.Read(p)
 		c.read += int64(n)
-		c.end = c.judge(err)
+		c.end = c.finish(err)
 	}
 	return n, c.end
 }
 
-// judge returns what err means, and closes the file if it is not nil.
-func (c *content) judge(err error) error {
+// finish returns the error of Read for err, and closes the file. If err is nil, it does
+// nothing.
+func (c *content) finish(err error) error {
 	if err == nil {
 		return nil
 	}
@@ -225,25 +229,25 @@ func (c *content) judge(err error) error {
 	}
 	if c.read < c.size {
 		info, err := c.file.Stat()
-		if err != nil || info.Size() < c.size { // else it is one of /sys, whose size says nothing
+		if err != nil || info.Size() < c.size { // a file in /sys is shorter than its size, which stays the same
 			return status.NoInput.Errorf("--attach: %s became shorter while it was read; nothing was sent", c.file.Name())
 		}
 	}
 	return io.EOF
 }
 
-// lineOctets is how many octets a line of base64 has, in its 76 characters (RFC 2045
+// lineOctets is the number of octets that a base64 line of 76 characters encodes (RFC 2045
 // section 6.8).
 const lineOctets = 57
 
-// A base64Reader reads what from has in base64. Its last line has no end.
+// A base64Reader returns the octets of from in base64. The last line has no line end.
 type base64Reader struct {
 	from  io.Reader
-	in    []byte // as many octets as some whole lines have
-	lines []byte // of in
-	rest  []byte // of lines, to be read now
-	begun bool
-	err   error // of from
+	in    []byte // octets of from, for a whole number of lines
+	lines []byte // the octets of in, encoded
+	rest  []byte // the part of lines that Read has not returned yet
+	begun bool   // the first line has been encoded
+	err   error  // of from
 }
 
 func newBase64Reader(from io.Reader) *base64Reader {
@@ -262,7 +266,7 @@ func (b *base64Reader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// fill encodes the next lines.
+// fill reads from, and encodes the next lines.
 func (b *base64Reader) fill() {
 	var n int
 	if n, b.err = io.ReadFull(b.from, b.in); b.err == io.ErrUnexpectedEOF {

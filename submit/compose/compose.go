@@ -1,4 +1,4 @@
-// Package compose makes a message of a subject, a text and files.
+// Package compose makes a message from a subject, a text and files.
 //
 //	subject, recipients, reply-to ──> header ────────────────┐
 //	standard input ──> text/plain, with its charset ─────────┼──> message.Read
@@ -8,8 +8,8 @@
 // Then each file is read once, in constant memory: package message keeps a large message
 // in a temporary file. The package knows neither the network nor the queue nor accounts.
 //
-// Errors: NoInput for a file that cannot be read to its end; Usage where standard input
-// would be two attachments; those of package message.
+// Errors: NoInput if a file cannot be read to its end, Usage if standard input would be
+// two attachments, and the errors of package message.
 package compose
 
 import (
@@ -22,16 +22,16 @@ import (
 	"sendoff/submit/status"
 )
 
-// A Draft is what a message is made of, beside its text.
+// A Draft has the header fields and the files of a new message.
 type Draft struct {
-	Subject         string // "": the message has no such field
-	To, Cc, ReplyTo []message.Mailbox
-	Files           []string // the paths of the attachments; "-" is standard input
+	Subject         string            // "": the message has no Subject field
+	To, Cc, ReplyTo []message.Mailbox // empty: the message has no such field
+	Files           []string          // the paths of the attachments; "-" is standard input
 }
 
-// Read makes the message. It reads the text from stdin, where with dot a line of a
-// single dot ends it, unless stdin is an attachment: then the text is empty. The message
-// must be closed.
+// Read makes the message. It reads the text from stdin; if dot is set, a line of a single
+// dot ends the text. If stdin is an attachment, the text is empty. The caller must close
+// the message.
 func (d *Draft) Read(stdin io.Reader, dot bool) (*message.Message, error) {
 	body := stdin
 	if d.attachesInput() {
@@ -57,7 +57,8 @@ func (d *Draft) Read(stdin io.Reader, dot bool) (*message.Message, error) {
 	return d.withFiles(stdin, text, encoding)
 }
 
-// withFiles returns the message of several parts, of which text is the first.
+// withFiles returns a multipart message: its first part is text, and each file is a part.
+// encoding is the Content-Transfer-Encoding of text.
 func (d *Draft) withFiles(stdin io.Reader, text *message.Message, encoding string) (*message.Message, error) {
 	boundary := rand.Text()
 	head, err := header()
@@ -85,7 +86,7 @@ func (d *Draft) withFiles(stdin io.Reader, text *message.Message, encoding strin
 		add("\r\n--"+boundary+"\r\n", &attachment{path: path, stdin: stdin})
 	}
 	add("\r\n--"+boundary+"--\r\n", strings.NewReader(""))
-	whole := &watched{from: io.MultiReader(parts...)}
+	whole := &errorKeeper{from: io.MultiReader(parts...)}
 	m, err := message.Read(whole, message.Options{})
 	if status.KindOf(whole.err) == status.NoInput {
 		err = whole.err
@@ -93,24 +94,25 @@ func (d *Draft) withFiles(stdin io.Reader, text *message.Message, encoding strin
 	return m, err
 }
 
-// open returns m from its start; no server has to take it yet.
+// open returns m from its start, as for a server with all extensions: a server without
+// 8BITMIME gets another form later.
 func open(m *message.Message) (io.Reader, error) {
 	r, _, err := m.Open(envelope.Form{EightBit: true, UTF8: true})
 	return r, err
 }
 
-// A watched reader keeps the error that ended it.
-type watched struct {
+// An errorKeeper reads from, and keeps the error of the last Read.
+type errorKeeper struct {
 	from io.Reader
 	err  error
 }
 
-func (w *watched) Read(p []byte) (n int, err error) {
-	n, w.err = w.from.Read(p)
-	return n, w.err
+func (k *errorKeeper) Read(p []byte) (n int, err error) {
+	n, k.err = k.from.Read(p)
+	return n, k.err
 }
 
-// addHeader adds to m the fields that only the whole message has.
+// addHeader adds to m the fields of the draft, and MIME-Version. A part has no such fields.
 func (d *Draft) addHeader(m *message.Message) {
 	for _, row := range [...]struct {
 		name string
@@ -130,7 +132,7 @@ func (d *Draft) addHeader(m *message.Message) {
 	m.Add("MIME-Version", "1.0")
 }
 
-// header returns a message without anything in it, to which fields can be added.
+// header returns an empty message, to which fields can be added.
 func header() (*message.Message, error) {
 	return message.Read(strings.NewReader(""), message.Options{Body: true})
 }
