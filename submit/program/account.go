@@ -21,7 +21,7 @@ import (
 	"sendoff/submit/throttle"
 )
 
-// login asks for the secret of an account, and stores it.
+// login asks for the secret of an account, and stores the secret.
 func (p *program) login(ctx context.Context) error {
 	s, a, err := p.loginAccount()
 	if err != nil {
@@ -38,8 +38,8 @@ func (p *program) login(ctx context.Context) error {
 	return nil
 }
 
-// logout deletes the secret of an account, wherever the account looks for one. That
-// there is none is no error.
+// logout deletes the secret of an account from all places of the account that can be
+// written. If there is no secret, this is no error.
 func (p *program) logout(ctx context.Context) error {
 	s, a, err := p.loginAccount()
 	if err != nil {
@@ -55,35 +55,35 @@ func (p *program) logout(ctx context.Context) error {
 		return err
 	}
 	for _, ref := range refs {
-		gone := s.Smarthosts.Secrets.Store.Delete(ctx, ref, item)
-		secret, did := "password", "deleted from"
+		deleteErr := s.Smarthosts.Secrets.Store.Delete(ctx, ref, item)
+		secret, result := "password", "deleted from"
 		if ref.IsOAuth2() {
 			secret = "token"
 		}
 		switch {
-		case errors.Is(gone, credential.ErrNotFound), errors.Is(gone, fs.ErrNotExist):
-			did = "was not in"
-		case gone != nil:
-			err = errors.Join(err, gone)
+		case errors.Is(deleteErr, credential.ErrNotFound), errors.Is(deleteErr, fs.ErrNotExist):
+			result = "was not in"
+		case deleteErr != nil:
+			err = errors.Join(err, deleteErr)
 			continue
 		}
-		err = errors.Join(err, p.print(fmt.Sprintf("the %s for %s at %s %s %s\n", secret, item.User, item.Host, did, ref)))
+		err = errors.Join(err, p.print(fmt.Sprintf("the %s for %s at %s %s %s\n", secret, item.User, item.Host, result, ref)))
 	}
 	p.retryLogin(s, a)
 	return err
 }
 
-// loginAccount finds the account that has a secret to be stored or deleted.
+// loginAccount returns the account whose secret login stores or logout deletes.
 func (p *program) loginAccount() (*submit.Submitter, *config.Account, error) {
 	s, err := p.submitter()
 	if err != nil {
 		return nil, nil, err
 	}
-	by := p.choice()
-	if by.CommandLine.Account != config.OfEnvironment {
-		by.Environment = config.Override{} // which is about no other account
+	choice := p.choice()
+	if choice.CommandLine.Account != config.OfEnvironment {
+		choice.Environment = config.Override{} // its settings are for the account of the environment only
 	}
-	a, _, err := s.Config.Choose(by)
+	a, _, err := s.Config.Choose(choice)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -91,12 +91,12 @@ func (p *program) loginAccount() (*submit.Submitter, *config.Account, error) {
 	if a.User == "" {
 		return nil, nil, status.Config.Errorf("the account has no user, so it cannot log in")
 	}
-	p.openQueue(s) // access tokens may be kept there
+	p.openQueue(s) // the queue's folder may have the access tokens
 	return s, a, nil
 }
 
-// retryLogin lets the account log in again, and what waits for it be sent, since its
-// secret has changed.
+// retryLogin forgets that the account's login failed, and starts a run of the queue: the
+// account's secret has changed.
 func (p *program) retryLogin(s *submit.Submitter, a *config.Account) {
 	if s.Queue != nil {
 		s.Throttle().Forget(throttle.Key(a))
@@ -104,12 +104,12 @@ func (p *program) retryLogin(s *submit.Submitter, a *config.Account) {
 	}
 }
 
-// setup makes an account, with a person or with the answers that options give.
+// setup creates an account, from a person's answers or from the answers that options give.
 func (p *program) setup(ctx context.Context) error {
 	if p.cmd.Table {
 		return p.print(discover.Table())
 	}
-	s, _ := p.submitter() // whose error comes again
+	s, _ := p.submitter() // setup runs into the same error, and reports it
 	s.Smarthosts.Dialer.Dial, s.Smarthosts.Dialer.Lookup = discover.Dial, discover.LookupNetIP
 	job := p.conversation(s)
 	job.Address, job.Account, job.Server, job.User, job.Secret = p.cmd.Entry, p.cmd.Account, p.cmd.Server, p.cmd.User, p.cmd.Secret
@@ -129,15 +129,15 @@ func (p *program) setup(ctx context.Context) error {
 	return job.Run(ctx)
 }
 
-// listAccounts shows the accounts. No secret is read, and nobody is asked.
+// listAccounts shows the accounts. It reads no secret, and asks nobody.
 func (p *program) listAccounts(context.Context) error {
 	s, err := p.submitter()
 	if err != nil {
 		return err
 	}
-	accounts, standard := s.Config.Accounts, ""
+	accounts, defaultName := s.Config.Accounts, ""
 	if a, _, err := s.Config.Choose(config.Choice{Environment: config.Environment(os.Getenv)}); err == nil {
-		standard = a.Name
+		defaultName = a.Name
 		if a.File == "" {
 			accounts = append(slices.Clone(accounts), a)
 		}
@@ -145,11 +145,11 @@ func (p *program) listAccounts(context.Context) error {
 	if len(accounts) == 0 {
 		return status.Config.Errorf("no account configured")
 	}
-	return setup.List(stdout(), accounts, standard)
+	return setup.List(stdout(), accounts, defaultName)
 }
 
-// conversation is what setup needs of the outside world. What is found, asked
-// and tried goes to stderr; to stdout what is written, or to be done.
+// conversation returns a Setup with its inputs and outputs. What Setup finds, asks and
+// tries goes to stderr. What it has written, and what is left to do, goes to stdout.
 func (p *program) conversation(s *submit.Submitter) *setup.Setup {
 	return &setup.Setup{
 		Person: setup.Person{
@@ -167,7 +167,7 @@ func (p *program) conversation(s *submit.Submitter) *setup.Setup {
 	}
 }
 
-// person is whoever consents that we send mail in their name.
+// person returns the Person who consents that sendoff sends mail in their name.
 func (p *program) person() credential.Person {
 	return credential.Person{Flow: p.cmd.Flow, There: process.IsTerminal(os.Stdin), Say: p.say, Ask: process.Ask}
 }

@@ -52,17 +52,17 @@ func (p *program) checkConfig(context.Context) error {
 	return p.print(b.String())
 }
 
-// warnUnread says which variables SENDOFF_* nobody reads. That is said where
-// somebody looks at the configuration, and beside a fault of an account; whoever
-// can send may have reasons for them, and cron would mail each such line.
+// warnUnread warns of variables SENDOFF_* that sendoff does not know. It is called if
+// somebody checks the configuration, and after a fault of an account. An ordinary
+// submission does not warn: cron would mail the warning each time.
 func (p *program) warnUnread() {
 	for _, text := range config.Unread(os.Environ()) {
 		p.say("warning: " + text)
 	}
 }
 
-// checkAliases says what is wrong with the alias file, if anything is. It makes
-// nothing of the file: it is read when it is needed.
+// checkAliases reports faults in the alias file. Unlike sendmail's newaliases it builds no
+// database: sendoff reads the file whenever it needs it.
 func (p *program) checkAliases(context.Context) error {
 	s, err := p.submitter()
 	if err != nil {
@@ -70,7 +70,7 @@ func (p *program) checkAliases(context.Context) error {
 	}
 	kind := status.Config
 	if p.cmd.Face == cmdline.Sendmail {
-		kind = status.Data // for whoever installs, as sendmail's own
+		kind = status.Data // the exit code of sendmail's newaliases, for installation scripts
 	}
 	aliases, err := s.Config.LocalAliases()
 	if aliases != nil {
@@ -91,8 +91,8 @@ func (p *program) checkAliases(context.Context) error {
 	return nil
 }
 
-// verify says for each address of the command line, in sendmail's words, where
-// its mail would go.
+// verify prints, in sendmail's words, where mail to each address of the command line would
+// go.
 func (p *program) verify(context.Context) error {
 	s, err := p.submitter()
 	if err != nil {
@@ -132,7 +132,7 @@ func (p *program) verify(context.Context) error {
 	return failure
 }
 
-// verifyOne prints a line for each address that one recipient stands for.
+// verifyOne prints a line for each address to which mail for the recipient to would go.
 func (p *program) verifyOne(s *submit.Submitter, a *config.Account, rules *rewrite.Rules, to submit.Wanted) error {
 	resolved, err := s.Resolve(to, rules)
 	if err != nil {
@@ -157,15 +157,15 @@ func (p *program) verifyOne(s *submit.Submitter, a *config.Account, rules *rewri
 	return nil
 }
 
-// doctor looks for what keeps mail from leaving.
+// doctor runs the checks of package doctor.
 func (p *program) doctor(ctx context.Context) error {
 	s, fault := p.submitter()
 	unread := append(config.Unread(os.Environ()), p.unprotected()...)
 	return doctor.Run(ctx, s, lists(), doctor.Checkup{By: p.choice(), Fault: fault, Unread: unread, JSON: p.cmd.JSON})
 }
 
-// secretAsCron is what the doctor runs as cron would. It prints why the secret of an
-// account cannot be had, or nothing.
+// secretAsCron is the process that the doctor runs with cron's environment. It prints why
+// the account's secret cannot be read; if it can be read, it prints nothing.
 func (p *program) secretAsCron(ctx context.Context) error {
 	s, err := p.submitter()
 	if err == nil {

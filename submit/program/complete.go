@@ -9,7 +9,7 @@ import (
 	"sendoff/submit/status"
 )
 
-// completions prints what a shell needs to complete a command line.
+// completions prints the text that a shell needs to complete command lines.
 func (p *program) completions(context.Context) error {
 	text, err := cmdline.CompletionsFor(p.cmd.Entry)
 	if err != nil {
@@ -18,8 +18,8 @@ func (p *program) completions(context.Context) error {
 	return p.print(text)
 }
 
-// complete prints what the last word of a command line can be. Somebody is typing
-// it: whatever is wrong, nothing is said.
+// complete prints the candidates for the last word of a command line. It reports no errors,
+// because a person is typing the command line.
 func (p *program) complete(context.Context) error {
 	p.cmd.ErrorMode = 'q'
 	var b strings.Builder
@@ -29,12 +29,12 @@ func (p *program) complete(context.Context) error {
 	return p.print(b.String())
 }
 
-// existing returns the accounts, entries or providers that the argument value of
-// an option of c can name.
+// existing returns the names of accounts, entries or providers for an option of c whose
+// argument the manual calls value.
 func (p *program) existing(c *cmdline.Command, value string) (names []string) {
 	p.cmd.Config = c.Config
 	switch {
-	case value == "URL" && c.Mode == cmdline.Setup: // the only mode that takes a provider's name
+	case value == "URL" && c.Mode == cmdline.Setup: // the only mode in which URL may be a provider's name
 		return discover.Providers()
 	case value == "ACCOUNT":
 		s, _ := p.submitter()
@@ -44,7 +44,7 @@ func (p *program) existing(c *cmdline.Command, value string) (names []string) {
 	case value == "ID":
 		s, _ := p.submitter()
 		p.openQueue(s)
-		for _, s := range p.inEach(s) {
+		for _, s := range p.eachQueue(s) {
 			waiting, _ := s.Queue.IDs()
 			for _, id := range waiting {
 				names = append(names, string(id))

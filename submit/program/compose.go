@@ -15,8 +15,8 @@ import (
 	"sendoff/submit/status"
 )
 
-// compose takes up what --subject, --attach and the like say of the message that is made
-// of stdin, and adds the recipients of --cc and --bcc to r. to is the operands.
+// compose makes p.draft from --subject, --attach and the like, if one of them is given, and
+// adds the recipients of --cc and --bcc to r. to has the recipients that are operands.
 func (p *program) compose(r *submit.Request, to []message.Mailbox) error {
 	if p.cmd.Composed == "" {
 		return nil
@@ -35,7 +35,7 @@ func (p *program) compose(r *submit.Request, to []message.Mailbox) error {
 		for _, word := range row.words {
 			list, err := recipients(word)
 			if err != nil {
-				return p.mend(status.Usage.Errorf("%s: %w", row.option, err))
+				return p.advise(status.Usage.Errorf("%s: %w", row.option, err))
 			}
 			*row.list = append(*row.list, list...)
 		}
@@ -45,21 +45,21 @@ func (p *program) compose(r *submit.Request, to []message.Mailbox) error {
 	return nil
 }
 
-// message reads the message from in, or makes it of the text there.
+// message reads the message from in. With a draft, in has the text of the message only.
 func (p *program) message(in io.Reader) (*message.Message, error) {
 	if p.draft == nil {
 		return message.Read(in, message.Options{
 			Dot: !p.cmd.IgnoreDots, Text: p.cmd.Face == cmdline.Sendoff && !p.cmd.Extract,
 		})
 	}
-	// Text from a program may have a line with a single dot.
+	// In text from a program, a line with a single dot does not end the message.
 	return p.draft.Read(in, !p.cmd.IgnoreDots && process.IsTerminal(os.Stdin))
 }
 
-// ready says what is wrong with the attachments, and invites a person at a terminal to
-// type. If it is certain that there is no account, that is the error: nobody types a
-// message in vain.
-func (p *program) ready(c *config.Config, r *submit.Request) error {
+// beforeReading checks the attachments, and invites a person at a terminal to type the
+// message. If it is certain that there is no account for the message, this is the error:
+// nobody should type a message in vain.
+func (p *program) beforeReading(c *config.Config, r *submit.Request) error {
 	if p.draft != nil {
 		if err := p.draft.Check(); err != nil {
 			return err
@@ -72,7 +72,7 @@ func (p *program) ready(c *config.Config, r *submit.Request) error {
 	err := trial.Choose(c)
 	switch none := len(c.Accounts) == 0; {
 	case err == nil, none && p.cmd.Rehearse:
-	case none, p.draft != nil: // no field From is to come that could select one
+	case none, p.draft != nil: // the message will have no field From that could select an account
 		return err
 	}
 	if p.cmd.ErrorMode == 'q' {

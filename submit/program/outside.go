@@ -20,37 +20,37 @@ import (
 	"sendoff/submit/throttle"
 )
 
-// openQueue gives s the queue, if there is one.
+// openQueue opens the user's queue for s. If there is none, s.NoQueue says why.
 func (p *program) openQueue(s *submit.Submitter) {
 	q, err := spool.Open(s.Config, s.Identity, p.say)
 	if err != nil {
 		s.NoQueue = err.Error()
 		return
 	}
-	s.Queue, p.elsewhere = q, spool.Elsewhere(s.Identity, q)
+	s.Queue, p.otherQueues = q, spool.Elsewhere(s.Identity, q)
 }
 
-// inEach returns s with each queue that the user has: its own, and others in which mail
-// waits.
-func (p *program) inEach(s *submit.Submitter) (all []*submit.Submitter) {
+// eachQueue returns a copy of s for each queue of the user: the usual one, and others in
+// which mail waits.
+func (p *program) eachQueue(s *submit.Submitter) (all []*submit.Submitter) {
 	if s.Queue != nil {
 		all = append(all, s)
 	}
-	for _, q := range p.elsewhere {
+	for _, q := range p.otherQueues {
 		all = append(all, s.In(q))
 	}
 	return all
 }
 
-// wake sees to it that something runs each queue that the user has.
+// wake makes sure that a process or a timer runs each queue of the user.
 func (p *program) wake(s *submit.Submitter) {
-	for _, s := range p.inEach(s) {
+	for _, s := range p.eachQueue(s) {
 		s.Wake()
 	}
 }
 
-// submitter returns a Submitter with the configuration. After an error that is the
-// configuration that holds without any file.
+// submitter returns a Submitter with the configuration. After an error, it has the
+// configuration of a system without any file.
 func (p *program) submitter() (*submit.Submitter, error) {
 	s := p.outside()
 	if p.cmd.Verbose || p.cmd.Mode == cmdline.Listen {
@@ -59,7 +59,7 @@ func (p *program) submitter() (*submit.Submitter, error) {
 		}
 	}
 	named := p.files
-	named.Config = p.explicitConfig() // for errors, which name the file as the caller did
+	named.Config = p.explicitConfig() // as the caller wrote it, for errors
 	c, err := s.Load(named)
 	if err != nil {
 		c = config.Default()
@@ -69,8 +69,8 @@ func (p *program) submitter() (*submit.Submitter, error) {
 	return s, err
 }
 
-// unprotected returns notes for -v, --listen and --doctor: what Harden could not do,
-// and that the kernel says not to trust the environment.
+// unprotected returns notes for -v, --listen and --doctor: which protection Harden could
+// not set up, and whether the environment is ignored.
 func (p *program) unprotected() (notes []string) {
 	if p.hardened.Unsure {
 		notes = append(notes, "the variables SENDOFF_* and DBUS_SESSION_BUS_ADDRESS have no effect, because the kernel has changed the rights or the domain of this process (AT_SECURE)")
@@ -81,14 +81,13 @@ func (p *program) unprotected() (notes []string) {
 	return notes
 }
 
-// configure lets s have the configuration c.
+// configure sets the configuration of s to c.
 func (p *program) configure(s *submit.Submitter, c *config.Config) {
 	s.Config, s.Spool.Runner = c, c.Runner
 	s.Log = &maillog.Log{Place: c.Log, Format: c.LogFormat, Tag: cmp.Or(p.cmd.SyslogTag, "sendoff")}
 }
 
-// outside returns a Submitter without a configuration, for which no file of the
-// user's has been read.
+// outside returns a Submitter without a configuration; it reads no file of the user.
 func (p *program) outside() *submit.Submitter {
 	id := config.Identify()
 	p.files = config.Locate(p.explicitConfig(), os.Getenv, id)
@@ -100,7 +99,7 @@ func (p *program) outside() *submit.Submitter {
 		return c, err
 	}
 	for _, text := range []string{os.Getenv("SENDOFF_SECRET"), p.cmd.Secret} {
-		ref, _ := credential.ParseRef(text) // if it is none, Choose says so
+		ref, _ := credential.ParseRef(text) // Choose reports a malformed reference
 		credential.Hide(ref)
 	}
 	s := &submit.Submitter{
@@ -129,9 +128,9 @@ func (p *program) outside() *submit.Submitter {
 	return s
 }
 
-// startOnce returns a function that starts a process to run the queue in folder. For
-// a second it starts no second process beside the first, which may not have locked
-// the queue yet.
+// startOnce returns a function that starts a process to run the queue in folder. The new
+// process needs a moment to lock the queue; so for one second the function starts no second
+// process, unless the first has ended.
 func startOnce() func(folder string) error {
 	var mu sync.Mutex
 	var began time.Time
@@ -152,15 +151,16 @@ func startOnce() func(folder string) error {
 	}
 }
 
-// choice returns what the command line and the environment say about the account.
-// It names the files, because the queue may be run where the environment is another.
+// choice returns what the command line and the environment say about the account. It names
+// the configuration files too, because a later run of the queue may have another
+// environment.
 func (p *program) choice() config.Choice {
-	by := config.Choice{CommandLine: p.files, Environment: config.Environment(os.Getenv)}
-	line := &by.CommandLine
+	choice := config.Choice{CommandLine: p.files, Environment: config.Environment(os.Getenv)}
+	line := &choice.CommandLine
 	line.Account, line.Server, line.User, line.Secret = p.cmd.Account, p.cmd.Server, p.cmd.User, p.cmd.Secret
-	return by
+	return choice
 }
 
-// explicitConfig returns the configuration that the command line or the environment
-// names, as it is written there; "" for the usual ones.
+// explicitConfig returns the configuration file that the command line or the environment
+// names, as it is written there; "": none.
 func (p *program) explicitConfig() string { return cmp.Or(p.cmd.Config, os.Getenv("SENDOFF_CONFIG")) }

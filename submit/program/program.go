@@ -1,21 +1,21 @@
-// Package program is sendoff as it is called: one invocation, from the command
-// line to the exit code.
+// Package program is one invocation of sendoff, from the command line to the exit code.
 //
 //	argv → Command → account → message + envelope → transaction → exit code
 //
-//	send.go      a message on stdin, which is what it is for
-//	compose.go   a message made of stdin and files; what a person at a terminal is told
-//	refuse.go    one that cannot be submitted
+//	send.go      submits a message from stdin, the usual mode
+//	compose.go   makes a message from text and files; invites a person to type
+//	refuse.go    handles a message that cannot be submitted
 //	serve.go     -bs, --listen: messages by SMTP
 //	queue.go     mailq, -q, --queue-…, --status
 //	account.go   --setup, --list, --import, --login, --logout
 //	check.go     --doctor, -bC, -bi, -bv
-//	complete.go  --completions, and what they ask for
-//	outside.go   the configuration, the queue, and whatever else a Submitter needs
-//	say.go       what it says, and the exit code
+//	complete.go  --completions, and the candidates that the shells ask for
+//	outside.go   the configuration, the queue, and the other parts of a Submitter
+//	say.go       what sendoff writes to stdout and stderr, and the exit code
 //
-// Errors: each ends as lines on stderr and as the exit code of its kind; in the
-// sendmail face a fault of the account is queued, or ends with 75.
+// Errors: each error is written to stderr, and the exit code is that of its kind. Under the
+// name sendmail, a message is queued if the account has a fault; if it cannot be queued,
+// the exit code is 75.
 package program
 
 import (
@@ -32,11 +32,12 @@ import (
 	"sendoff/submit/status"
 )
 
-// release is the version.
+// release is the version that --version shows.
 const release = "0.1"
 
-// memoryLimit is where the garbage collector works harder, in octets; only a giant
-// header comes near it. --listen has listenMemoryLimit, for several messages at once.
+// memoryLimit is the soft limit of the Go runtime for memory, in octets: above it the
+// garbage collector works harder. Only a message with a giant header comes near it.
+// --listen has a higher limit, because it takes several messages at the same time.
 const (
 	memoryLimit       = 48 << 20
 	listenMemoryLimit = 128 << 20
@@ -44,24 +45,24 @@ const (
 
 // A program is one invocation.
 type program struct {
-	cmd        *cmdline.Command
-	hardened   process.Hardened
-	draft      *compose.Draft  // what the message is made of, beside its text; nil: stdin is a message
-	reading    atomic.Bool     // stdin is not yet at its end: the message is not whole
-	endService func(error)     // ends an SMTP service on stdin, and waits for its messages; nil: there is no service
-	account    string          // the account's name for errors, once it is known
-	elsewhere  []*queue.Queue  // beside the queue: see spool.Elsewhere
-	files      config.Override // where the configuration and the home are; nothing else is set
+	cmd         *cmdline.Command
+	hardened    process.Hardened
+	draft       *compose.Draft  // for a message made from text and files; nil: stdin is a whole message
+	reading     atomic.Bool     // stdin has not been read to its end yet
+	endService  func(error)     // ends an SMTP service on stdin, and waits for its messages; nil: there is no service
+	account     string          // the account's name for errors, once it is known
+	otherQueues []*queue.Queue  // other queues of the user with mail (spool.Elsewhere)
+	files       config.Override // which configuration and home the caller has chosen; no other field is set
 }
 
-// modes is what each mode does. A mode that is gentle goes on after a signal, and ends
-// when its step is done; the signal ends the others as it ends any program.
+// modes has the function of each mode. After a signal, a mode that finishes completes its
+// current step and ends. The signal kills the other modes, as it kills any program.
 //
-// To add a mode: a constant in cmdline, a row here, and a flag that asks for it.
+// To add a mode, add a constant in cmdline, a row here, and a flag that selects the mode.
 var modes = [...]struct {
-	mode   cmdline.Mode
-	run    func(*program, context.Context) error
-	gentle bool
+	mode     cmdline.Mode
+	run      func(*program, context.Context) error
+	finishes bool
 }{
 	{cmdline.Submit, (*program).send, true},
 	{cmdline.Server, (*program).serve, true},
@@ -95,17 +96,17 @@ var modes = [...]struct {
 	{cmdline.Complete, (*program).complete, false},
 	{cmdline.Version, (*program).version, false},
 	{cmdline.Help, func(p *program, _ context.Context) error { return p.print(cmdline.Usage(p.cmd.Entry != "")) }, false},
-	// There is no record of hosts, and nothing to purge.
+	// sendmail's mode purges its records of hosts; sendoff has no such records.
 	{cmdline.Nothing, func(*program, context.Context) error { return nil }, false},
 }
 
-// Main runs the program as argv calls it, and returns the exit code. Unless that is
-// 0, stderr has the reason.
+// Main runs the program with the arguments argv, and returns the exit code. Unless the code
+// is 0, it has written the reason to stderr.
 func Main(argv []string) int {
 	p := &program{hardened: process.Harden(), cmd: new(cmdline.Command)}
 	if p.hardened.Raised {
-		// The process could read files that the caller cannot, and send them to a
-		// server of the caller's choice.
+		// With these rights the process could read files that the caller cannot read, and
+		// send them to a server of the caller's choice.
 		p.cmd, _ = cmdline.Parse(argv)
 		p.drain()
 		return p.fail(status.Config.Errorf("refused: the program runs set-uid or set-gid, or has capabilities; nothing was sent"))
@@ -150,7 +151,7 @@ func (p *program) run() error {
 		switch {
 		case m.mode != p.cmd.Mode:
 			continue
-		case m.gentle:
+		case m.finishes:
 			return m.run(p, p.interruptible())
 		}
 		return m.run(p, context.Background())

@@ -6,7 +6,7 @@ import (
 	"sendoff/config/cmdline"
 )
 
-// Each mode that a command line can ask for has a row.
+// TestModes: every mode of package cmdline has a row in modes.
 func TestModes(t *testing.T) {
 	rows := make(map[cmdline.Mode]int)
 	for _, m := range modes {
@@ -22,8 +22,8 @@ func TestModes(t *testing.T) {
 	}
 }
 
-// TestSignalBeforeStdin holds that a signal ends a submission also before the first octet
-// of stdin is read: who types Ctrl-C does not have to end the message first.
+// TestSignalBeforeStdin: a signal ends a submission even before the first octet of stdin is
+// read. A person who types Ctrl-C need not end the message first.
 func TestSignalBeforeStdin(t *testing.T) {
 	p := &program{cmd: &cmdline.Command{Mode: cmdline.Submit}}
 	if p.interruptible(); !p.reading.Load() {

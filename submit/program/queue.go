@@ -23,11 +23,11 @@ import (
 	"sendoff/submit/status"
 )
 
-// makeSpool makes the folder of all users' queues, and a timer.
+// makeSpool makes the folder for the queues of all users, and a timer.
 func (p *program) makeSpool(context.Context) error { return spool.MakeSpool(os.Stdout) }
 
-// runner runs the queue in a folder until it is empty. It is the process that is left
-// behind when a message is queued.
+// runner runs the queue in a folder until the queue is empty. A submission that queues a
+// message starts a process with this mode.
 func (p *program) runner(ctx context.Context) (err error) {
 	process.ReceiveVariables()
 	s, _ := p.submitter()
@@ -38,10 +38,10 @@ func (p *program) runner(ctx context.Context) (err error) {
 	return runner.New(s).UntilEmpty(ctx)
 }
 
-// tend runs the queues of users that no service runs.
+// tend runs the queues of the users for whom systemd has no unit.
 func (p *program) tend(ctx context.Context) error { return mailq.Tend(ctx) }
 
-// queue does what a mode asks for that is about the entries of the queue.
+// queue runs the modes that are about the queue.
 func (p *program) queue(ctx context.Context) error {
 	if p.cmd.As != 0 {
 		return p.queueAs(ctx)
@@ -54,17 +54,17 @@ func (p *program) queue(ctx context.Context) error {
 	if err != nil && !errors.As(err, new(spool.Absent)) {
 		return status.Temporary.Wrap(err)
 	}
-	p.elsewhere = spool.Elsewhere(s.Identity, s.Queue)
+	p.otherQueues = spool.Elsewhere(s.Identity, s.Queue)
 	return p.inQueue(ctx, s, err)
 }
 
-// queueAs does what the mode asks for in the queues that another user has in the folder
-// of all queues, as that user. A mode that only shows or removes entries reads nothing
-// else of the user's, and runs nothing.
+// queueAs becomes another user, and then runs the mode in the queues of that user below the
+// folder of all queues. A mode that only shows or removes entries does not read the user's
+// configuration, and starts no process.
 func (p *program) queueAs(ctx context.Context) (err error) {
 	sends := p.cmd.Mode == cmdline.Run || p.cmd.Mode == cmdline.Retry
 	if err := process.Become(p.cmd.As, !sends); err != nil {
-		if os.Geteuid() == 0 { // a call was refused; 64 would say that there is no such entry
+		if os.Geteuid() == 0 { // the system refused a call; the exit code 64 would mean that there is no such entry
 			return status.Temporary.Wrap(err)
 		}
 		return status.Usage.Wrap(err)
@@ -83,11 +83,11 @@ func (p *program) queueAs(ctx context.Context) (err error) {
 	if len(queues) == 0 {
 		return status.Usage.Wrap(err)
 	}
-	s.Queue, p.elsewhere = queues[0], queues[1:]
+	s.Queue, p.otherQueues = queues[0], queues[1:]
 	return p.inQueue(ctx, s, nil)
 }
 
-// inQueue does it in the queue of s, if there is one; else noQueue says why not.
+// inQueue runs the mode in the queues of s. If there is no queue, noQueue says why.
 func (p *program) inQueue(ctx context.Context, s *submit.Submitter, noQueue error) error {
 	switch p.cmd.Mode {
 	case cmdline.Status:
@@ -102,23 +102,23 @@ func (p *program) inQueue(ctx context.Context, s *submit.Submitter, noQueue erro
 	case cmdline.List:
 		return p.list(ctx, s)
 	case cmdline.ListJSON:
-		_, err := p.everyones(ctx, s, os.Stdout, listJSON)
+		_, err := p.viewAll(ctx, s, os.Stdout, listJSON)
 		return err
 	case cmdline.Count:
-		n, err := p.everyones(ctx, s, os.Stdout, count)
+		n, err := p.viewAll(ctx, s, os.Stdout, count)
 		return errors.Join(err, p.print(fmt.Sprintln(n)))
 	}
-	if len(p.inEach(s)) == 0 && !p.servesAll() {
+	if len(p.eachQueue(s)) == 0 && !p.servesAll() {
 		return status.Usage.Errorf("there is no queue: %w", noQueue)
 	}
 	return p.entry(ctx, s)
 }
 
-// servesAll reports whether the queues of all users are meant.
+// servesAll reports whether the mode is for the queues of all users: root runs it without
+// --config.
 func (p *program) servesAll() bool { return os.Geteuid() == 0 && p.cmd.Config == "" }
 
-// entry shows, removes or tries one entry, or all; for root, one of another user,
-// too.
+// entry shows, deletes or retries one entry or ALL. Root may name an entry of any user.
 func (p *program) entry(ctx context.Context, s *submit.Submitter) (err error) {
 	errand := mailq.Errand{Entry: true}
 	switch p.cmd.Mode {
@@ -142,16 +142,16 @@ func (p *program) entry(ctx context.Context, s *submit.Submitter) (err error) {
 	return others
 }
 
-// find does something to the entry that the caller names, in the queue that has it, or
-// to ALL in each. It returns to how many.
+// find calls do for each queue until one has the entry that the caller names; for ALL, for
+// each queue. n is the sum of the results of do.
 func (p *program) find(s *submit.Submitter, do func(*submit.Submitter) (int, error)) (n int, err error) {
-	all := p.inEach(s)
+	all := p.eachQueue(s)
 	if len(all) == 0 {
-		return do(s) // which says that there is no such entry
+		return do(s) // returns the error that there is no such entry
 	}
 	for _, s := range all {
-		k, failure := do(s)
-		n += k
+		count, failure := do(s)
+		n += count
 		if strings.EqualFold(p.cmd.Entry, "ALL") {
 			err = errors.Join(err, failure)
 		} else if err = failure; !errors.Is(err, queue.ErrGone) {
@@ -161,7 +161,7 @@ func (p *program) find(s *submit.Submitter, do func(*submit.Submitter) (int, err
 	return n, err
 }
 
-// retry makes an entry due, or all, and tries what is due.
+// retry makes one entry or ALL due, and then tries all entries that are due.
 func (p *program) retry(ctx context.Context, s *submit.Submitter) error {
 	n, err := p.find(s, func(s *submit.Submitter) (int, error) {
 		return mailq.Retry(s.Queue, p.cmd.Entry, func(e *queue.Entry, was queue.ID) {
@@ -180,7 +180,8 @@ func (p *program) retry(ctx context.Context, s *submit.Submitter) error {
 	return err
 }
 
-// done says to how many entries something was done, if it was to any.
+// done prints to how many entries what was done. If n is 0 and there is an error, it prints
+// nothing.
 func (p *program) done(what string, n int, err error) error {
 	if n == 0 && err != nil {
 		return err
@@ -188,8 +189,8 @@ func (p *program) done(what string, n int, err error) error {
 	return errors.Join(err, p.print(fmt.Sprintf("%s: %d\n", what, n)))
 }
 
-// A view is how all of a queue is looked at: in the user's own, and with which
-// options by the process of another user.
+// A view shows a whole queue: own shows a queue of the user, and others is what another
+// user's process runs for the same.
 type view struct {
 	own    func(w io.Writer, q *queue.Queue) (entries int, err error)
 	others mailq.Errand
@@ -206,9 +207,10 @@ var (
 		mailq.Errand{Args: []string{"--status", "--json"}, Shape: mailq.Overviews}}
 )
 
-// everyones writes a view of the user's queues to w, and for root of all users'. It returns how many entries there are.
-func (p *program) everyones(ctx context.Context, s *submit.Submitter, w io.Writer, v view) (entries int, err error) {
-	for _, s := range p.inEach(s) {
+// viewAll writes a view of the user's queues to w; for root, also of the queues of all
+// users. It returns the number of entries.
+func (p *program) viewAll(ctx context.Context, s *submit.Submitter, w io.Writer, v view) (entries int, err error) {
+	for _, s := range p.eachQueue(s) {
 		n, failure := v.own(w, s.Queue)
 		entries, err = entries+n, errors.Join(err, failure)
 	}
@@ -219,7 +221,8 @@ func (p *program) everyones(ctx context.Context, s *submit.Submitter, w io.Write
 	return entries, err
 }
 
-// list is mailq. What failed, and hints, are for a person to see: programs count the lines.
+// list is mailq. Only a person gets the failed messages and the hints: programs parse the
+// other lines.
 func (p *program) list(ctx context.Context, s *submit.Submitter) error {
 	if p.servesAll() {
 		for _, text := range mailq.LockedOut(ctx) {
@@ -228,22 +231,22 @@ func (p *program) list(ctx context.Context, s *submit.Submitter) error {
 			}
 		}
 	}
-	looks := p.cmd.Verbose || process.IsTerminal(os.Stdout)
+	forPerson := p.cmd.Verbose || process.IsTerminal(os.Stdout)
 	var hints mailq.Hints
 	list := view{others: mailq.Errand{Args: []string{"-bp"}}}
-	if looks {
+	if forPerson {
 		hints = mailq.HintsFor(p.otherUser())
 		list.others.Args = []string{"-bp", "-v"}
 	}
 	list.own = func(w io.Writer, q *queue.Queue) (int, error) { return mailq.List(w, q, hints) }
 	out := lists()
-	entries, err := p.everyones(ctx, s, out, list)
+	entries, err := p.viewAll(ctx, s, out, list)
 	if entries == 0 && err == nil && p.cmd.As == 0 {
 		err = p.print("Mail queue is empty\n")
 	}
 	switch {
-	case looks:
-		for _, s := range p.inEach(s) {
+	case forPerson:
+		for _, s := range p.eachQueue(s) {
 			_, failed := mailq.ListFailed(out, s.Queue, hints)
 			err = errors.Join(err, failed)
 		}
@@ -253,8 +256,7 @@ func (p *program) list(ctx context.Context, s *submit.Submitter) error {
 	return err
 }
 
-// otherUser is the name of the user whose queue a process of root's is for; "" if it is
-// for its own user's.
+// otherUser returns the name of the user that this process of root has become; "": none.
 func (p *program) otherUser() string {
 	if p.cmd.As == 0 {
 		return ""
@@ -262,7 +264,8 @@ func (p *program) otherUser() string {
 	return process.UserName(p.cmd.As)
 }
 
-// runQueue is -q and --queue-run: in the user's queue, and for root in all users'.
+// runQueue is -q and --queue-run: it runs the user's queues; for root, also those of all
+// users.
 func (p *program) runQueue(ctx context.Context, s *submit.Submitter) error {
 	run := p.cmd.Run
 	selection := runner.Selection{Now: !run.Due, Match: mailq.Matching(run.Filter, run.Text, run.Not)}
@@ -278,7 +281,7 @@ func (p *program) runQueue(ctx context.Context, s *submit.Submitter) error {
 			_, err := pass()
 			if p.servesAll() {
 				if _, err := mailq.EachUser(ctx, os.Stdout, others, p.say); err != nil && ctx.Err() == nil {
-					p.sayLines(err.Error()) // theirs is no reason to end
+					p.sayLines(err.Error()) // an error of another user does not end the service
 				}
 			}
 			return err
@@ -287,7 +290,7 @@ func (p *program) runQueue(ctx context.Context, s *submit.Submitter) error {
 	var errs []error
 	if run.Timer > 0 {
 		errs = append(errs, s.MarkTimer(run.Timer, p.servesAll()))
-		for _, q := range p.elsewhere {
+		for _, q := range p.otherQueues {
 			errs = append(errs, s.In(q).MarkTimer(run.Timer, false))
 		}
 	}
@@ -308,15 +311,16 @@ func (p *program) runQueue(ctx context.Context, s *submit.Submitter) error {
 	return errors.Join(errs...)
 }
 
-// runners are those of each queue that the user has.
+// runners returns a Runner for each queue of the user.
 func (p *program) runners(s *submit.Submitter) (all []*runner.Runner) {
-	for _, s := range p.inEach(s) {
+	for _, s := range p.eachQueue(s) {
 		all = append(all, runner.New(s))
 	}
 	return all
 }
 
-// pass makes a pass in each queue, one after the other.
+// pass makes a pass in each queue, one after the other, and returns the sum of the
+// outcomes.
 func (p *program) pass(ctx context.Context, runners []*runner.Runner, selection runner.Selection) (sum runner.Outcome, err error) {
 	for _, r := range runners {
 		done, failure := r.Pass(ctx, selection)
@@ -326,8 +330,8 @@ func (p *program) pass(ctx context.Context, runners []*runner.Runner, selection 
 	return sum, err
 }
 
-// sayRun tells a person what a run of the queue has done, and after -q everybody
-// which account rests, because it was not asked.
+// sayRun tells a person the outcome of a run. After -q it also says which accounts are
+// suspended, because their mail was not tried.
 func (p *program) sayRun(s *submit.Submitter, now bool, done runner.Outcome) {
 	if process.IsTerminal(os.Stderr) {
 		whose := ""
@@ -337,7 +341,7 @@ func (p *program) sayRun(s *submit.Submitter, now bool, done runner.Outcome) {
 		p.say(whose + done.String())
 	}
 	if now && done.Left > 0 {
-		for _, s := range p.inEach(s) {
+		for _, s := range p.eachQueue(s) {
 			for _, line := range s.Throttle().Resting() {
 				p.say(line)
 			}
@@ -345,8 +349,8 @@ func (p *program) sayRun(s *submit.Submitter, now bool, done runner.Outcome) {
 	}
 }
 
-// timer has root's and all others' queues run, and waits for no mail if it need not:
-// root's own mail is waited for where it is not known to be a timer that asks.
+// timer starts runs of all users' queues. If a timer has called it, it does not wait for
+// mail: root's own queue then runs in the background as well.
 func (p *program) timer(ctx context.Context, s *submit.Submitter, pass func() (runner.Outcome, error)) error {
 	_, lasts := s.Outlives()
 	tend, err := mailq.StartEach(ctx, lasts, func(text string) { s.Log.Fault(errors.New(text)) })
@@ -356,7 +360,7 @@ func (p *program) timer(ctx context.Context, s *submit.Submitter, pass func() (r
 	}
 	defer others.Wait()
 	if p.cmd.Run.Timer > 0 && lasts {
-		for _, s := range p.inEach(s) {
+		for _, s := range p.eachQueue(s) {
 			s.Detach()
 		}
 		return err
@@ -369,15 +373,15 @@ func (p *program) timer(ctx context.Context, s *submit.Submitter, pass func() (r
 	return errors.Join(err, failure)
 }
 
-// status says how each account does, for root with all users', and ends with 0, 1
-// or 2. It starts nothing that sends. The process of another user leaves the
-// judgement to root's.
+// status prints the state of each account, for root with those of all users. It sends
+// nothing, and starts nothing that sends. The exit code is 0, 1 or 2. The process of
+// another user exits with 0: root's process judges the accounts.
 func (p *program) status(ctx context.Context, s *submit.Submitter) error {
-	var said bytes.Buffer
-	if _, err := p.everyones(ctx, s, &said, overviews); err != nil {
+	var output bytes.Buffer
+	if _, err := p.viewAll(ctx, s, &output, overviews); err != nil {
 		p.sayLines(err.Error())
 	}
-	all, err := mailq.ReadStatus(&said)
+	all, err := mailq.ReadStatus(&output)
 	if err != nil {
 		return err
 	}
@@ -400,18 +404,18 @@ func (p *program) status(ctx context.Context, s *submit.Submitter) error {
 	return outcome(worst)
 }
 
-// sayFailed says on stderr that something was given up, which a list for programs
-// does not show.
+// sayFailed writes to stderr how many messages have failed: a list for programs does not
+// show them.
 func (p *program) sayFailed(ctx context.Context, s *submit.Submitter) {
 	n := 0
-	for _, s := range p.inEach(s) {
-		k, _ := s.Queue.CountFailed()
-		n += k
+	for _, s := range p.eachQueue(s) {
+		count, _ := s.Queue.CountFailed()
+		n += count
 	}
 	if p.servesAll() {
-		var said bytes.Buffer
-		mailq.EachUser(ctx, &said, overviews.others, func(string) {}) // the list has named what is odd
-		all, _ := mailq.ReadStatus(&said)
+		var output bytes.Buffer
+		mailq.EachUser(ctx, &output, overviews.others, func(string) {}) // the list has reported odd names already
+		all, _ := mailq.ReadStatus(&output)
 		for _, o := range all {
 			n += max(0, o.Failed)
 		}

@@ -22,8 +22,8 @@ func (p *program) version(context.Context) error {
 	return p.print(fmt.Sprintf("sendoff %s (%s %s/%s)\n", release, runtime.Version(), runtime.GOOS, runtime.GOARCH))
 }
 
-// stdout returns standard output for messages. Whoever wrote them, nothing in them
-// acts on a terminal.
+// stdout returns standard output for messages. At a terminal it replaces control
+// characters, whoever wrote the message.
 func stdout() io.Writer {
 	if process.IsTerminal(os.Stdout) {
 		return status.ForTerminal(os.Stdout)
@@ -31,8 +31,8 @@ func stdout() io.Writer {
 	return os.Stdout
 }
 
-// lists returns standard output for lists and findings, which are at most 100 columns
-// wide on a terminal. Programs read whole lines.
+// lists returns standard output for lists and findings. At a terminal it wraps lines after
+// 100 columns; programs get whole lines.
 func lists() io.Writer {
 	if process.IsTerminal(os.Stdout) {
 		return status.Wrapped(os.Stdout)
@@ -40,15 +40,15 @@ func lists() io.Writer {
 	return os.Stdout
 }
 
-// print writes what was asked for to stdout. Nothing else goes there.
+// print writes the result of the mode to stdout. Everything else goes to stderr.
 func (p *program) print(text string) error {
 	_, err := io.WriteString(os.Stdout, text)
 	return err
 }
 
-// interruptible returns a context that ends with the first signal. Until stdin has been
-// read, a signal ends the process: nothing has begun but the messages that -bs has
-// answered for, and these are sent or queued first.
+// interruptible returns a context that the first signal ends. Until stdin has been read, a
+// signal ends the process: nothing is lost then. Messages that -bs has accepted are sent or
+// queued first.
 func (p *program) interruptible() context.Context {
 	p.reading.Store(p.cmd.Mode == cmdline.Submit)
 	return process.Interruptible(func(cause error) {
@@ -63,37 +63,38 @@ func (p *program) interruptible() context.Context {
 	})
 }
 
-// drain reads stdin to its end, so that whoever writes a message to it is not
-// killed by SIGPIPE for our early exit.
+// drain reads stdin to its end: otherwise our early exit would kill the program that writes
+// a message to it, by SIGPIPE.
 func (p *program) drain() {
 	if p.cmd.Submits && !process.IsTerminal(os.Stdin) {
-		p.reading.Store(true) // a signal ends this too
+		p.reading.Store(true) // while this is set, a signal ends the process
 		io.Copy(io.Discard, os.Stdin)
 		p.reading.Store(false)
 	}
 }
 
-// postpones reports whether the message can wait until err is mended.
+// postpones reports whether the message is queued until a person has repaired the fault
+// err.
 func (p *program) postpones(err error) bool {
 	return p.cmd.Face == cmdline.Sendmail && status.KindOf(err).Scope() == status.Account
 }
 
-// fail says what went wrong, and returns the exit code. The sendmail face
-// answers a fault of the account with 75: its callers take any other code as
-// the message's fault, and drop the message.
+// fail writes err to stderr, and returns the exit code. Under the name sendmail, the exit
+// code for a fault of the account is 75: for any other code, callers assume that the
+// message is at fault, and drop it.
 func (p *program) fail(err error) int {
 	if o := outcome(0); errors.As(err, &o) {
 		return int(o)
 	}
 	code := status.Exit(err)
 	if errors.As(err, new(process.Stopped)) {
-		code = status.Temporary.Exit() // whatever it stopped
+		code = status.Temporary.Exit() // whatever the signal has interrupted
 	}
 	if p.postpones(err) {
 		code = status.Temporary.Exit()
 	}
 	if errors.Is(err, syscall.EPIPE) && !p.submits() {
-		return code // whoever reads a list has seen enough
+		return code // the reader of a list has closed the pipe
 	}
 	p.sayLines(smtp.Brief(err))
 	if code == status.Temporary.Exit() && p.submits() && !p.reading.Load() && !submit.IsInterrupt(err) {
@@ -103,7 +104,7 @@ func (p *program) fail(err error) int {
 		}
 		p.say("not queued" + why + "; send the message again later")
 	}
-	if status.KindOf(err).Scope() == status.Account && p.cmd.Mode != cmdline.Doctor { // which has told
+	if status.KindOf(err).Scope() == status.Account && p.cmd.Mode != cmdline.Doctor { // the doctor has warned already
 		p.warnUnread()
 	}
 	if hint := p.hint(err); hint != "" && !errors.As(err, new(process.Stopped)) {
@@ -112,7 +113,7 @@ func (p *program) fail(err error) int {
 	return code
 }
 
-// hint is what to do about err, if that is known.
+// hint returns a line that says what to do about err; "" if we do not know.
 func (p *program) hint(err error) string {
 	hint := status.HintFor(err, config.NameInFile(p.account))
 	if hint == "" {
@@ -121,7 +122,7 @@ func (p *program) hint(err error) string {
 	return "hint: " + hint
 }
 
-// sayLines says each line of text, with the account's name before it.
+// sayLines writes each line of text to stderr, after the account's name.
 func (p *program) sayLines(text string) {
 	prefix := ""
 	if p.account != "" {
@@ -132,7 +133,7 @@ func (p *program) sayLines(text string) {
 	}
 }
 
-// tell says to a person what was queued, and what can be done about it.
+// tell tells a person that mail was queued, and what to do about fault.
 func (p *program) tell(text string, fault error) {
 	p.sayLines(text)
 	if fault == nil {
@@ -143,12 +144,12 @@ func (p *program) tell(text string, fault error) {
 	}
 }
 
-// submits reports whether the mail of this invocation matters to anyone.
+// submits reports whether this invocation submits mail, not only shows or rehearses it.
 func (p *program) submits() bool {
 	return p.cmd.Submits && !p.cmd.DryRun && !p.cmd.Rehearse
 }
 
-// say writes one line to stderr, unless the caller wants none (-oeq).
+// say writes one line to stderr. With -oeq it writes nothing.
 func (p *program) say(line string) {
 	if p.cmd.ErrorMode == 'q' {
 		return
@@ -156,7 +157,7 @@ func (p *program) say(line string) {
 	fmt.Fprintf(os.Stderr, "sendoff: %s\n", status.Printable(line))
 }
 
-// An outcome is an exit code that says what there is, and no failure of ours.
+// An outcome is an exit code that reports a state of the queue, not an error of sendoff.
 type outcome int
 
 func (o outcome) Error() string { return fmt.Sprintf("exit code %d", int(o)) }

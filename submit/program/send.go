@@ -23,28 +23,28 @@ import (
 	"sendoff/submit/status"
 )
 
-// send submits the message on stdin: here a mail's path begins. The request takes up
-// what the command line and the environment say, then the message, then what its
-// header says, then the account; with that, Submit sends it or queues it.
+// send submits the message on stdin. It fills the request from the command line and the
+// environment, then the message, then the message's header, then the account. Submit then
+// sends the message or queues it.
 //
-// Faults of the command line are said before stdin is read. The message is read to
-// its end before anything is connected to: a cron job may print for an hour, and no
-// server waits that long. In the sendmail face a configuration that cannot be used
-// is no reason to lose the message: it is queued until somebody mends the account.
+// Faults of the command line are reported before stdin is read. The message is read to its
+// end before we connect to a server: a cron job may print for an hour, and no server waits
+// that long. Under the name sendmail, a configuration that cannot be used does not lose the
+// message: it is queued until somebody repairs the account.
 func (p *program) send(ctx context.Context) error {
 	defer p.reading.Store(false)
 	s, fault := p.submitter()
 	if fault != nil && !p.postpones(fault) {
 		return fault
 	}
-	r, wrong := p.request(s.Config)
-	if wrong != nil && !p.leavesTrace() {
-		return wrong
+	r, refusal := p.request(s.Config)
+	if refusal != nil && !p.leavesTrace() {
+		return refusal
 	}
-	if err := p.ready(s.Config, r); err != nil {
+	if err := p.beforeReading(s.Config, r); err != nil {
 		return err
 	}
-	if err := p.read(s, r, wrong); err != nil {
+	if err := p.read(s, r, refusal); err != nil {
 		return err
 	}
 	defer r.Message.Close()
@@ -71,27 +71,28 @@ func (p *program) send(ctx context.Context) error {
 	return p.submit(ctx, s, r)
 }
 
-// submit submits r. Where nothing else would send what waits for the account, that
-// goes along in the same session.
+// submit submits r. If nothing else would send the account's queued mail, this session
+// sends it too.
 func (p *program) submit(ctx context.Context, s *submit.Submitter, r *submit.Request) error {
-	along := runner.TakesAlong(s)
-	if along {
+	takesAlong := runner.TakesAlong(s)
+	if takesAlong {
 		s.Smarthosts.Idle = new(smarthost.Idle)
 		defer s.Smarthosts.Idle.Close()
 	}
 	if process.IsTerminal(os.Stdin) && process.IsTerminal(os.Stderr) {
-		s.Console.Done = p.say // who types a message wants to know what became of it
+		s.Console.Done = p.say // a person who has typed a message is told that it was sent
 	}
 	err := s.Submit(ctx, r)
-	if along {
+	if takesAlong {
 		s.Log.Fault(runner.New(s).Along(ctx, r.Account, s.Smarthosts.Idle))
 	}
 	return err
 }
 
-// read reads the message of r from stdin. wrong is why it cannot be submitted whatever
-// it is; then, or if it is no message, read returns what refuse returns.
-func (p *program) read(s *submit.Submitter, r *submit.Request, wrong error) (err error) {
+// read reads the message of r from stdin. refusal is a reason not to submit any message;
+// nil: none. If there is a reason, or if stdin is no message, read returns the result of
+// refuse.
+func (p *program) read(s *submit.Submitter, r *submit.Request, refusal error) (err error) {
 	debug.SetMemoryLimit(memoryLimit)
 	var in io.Reader = os.Stdin
 	if info, err := os.Stdin.Stat(); err == nil && info.Mode()&os.ModeCharDevice == 0 && p.leavesTrace() {
@@ -100,22 +101,22 @@ func (p *program) read(s *submit.Submitter, r *submit.Request, wrong error) (err
 	p.reading.Store(true)
 	r.Message, err = p.message(in)
 	p.reading.Store(false)
-	if err != nil && wrong == nil {
-		wrong = err
+	if err != nil && refusal == nil {
+		refusal = err
 	}
-	if wrong == nil {
+	if refusal == nil {
 		return nil
 	}
 	if err == nil {
 		defer r.Message.Close()
 	}
-	return p.refuse(s, r, wrong)
+	return p.refuse(s, r, refusal)
 }
 
-// maxUnread is how much of a text that is no message is copied, in octets.
+// maxUnread is how many octets are copied of a text that is no message.
 const maxUnread = 1 << 20
 
-// A beginning keeps the beginning of what is written to it.
+// A beginning keeps the first maxUnread octets that are written to it.
 type beginning []byte
 
 func (b *beginning) Write(p []byte) (int, error) {
@@ -123,9 +124,9 @@ func (b *beginning) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// request returns what the command line and the environment ask for. In the sendmail
-// face recipients that are no addresses do not stop the mail to the others. The
-// request is never nil: after an error it serves for a trace of what was refused.
+// request returns a request from the command line and the environment. Under the name
+// sendmail, a malformed recipient does not stop the mail to the others. The request is
+// never nil: after an error it is used to log the refusal.
 func (p *program) request(c *config.Config) (*submit.Request, error) {
 	r := &submit.Request{By: p.choice(), FullName: p.cmd.FullName, UserName: os.Getenv("NAME"), QueueOnly: p.cmd.QueueOnly}
 	r.Envelope = envelope.Envelope{Body: p.cmd.Body, Return: p.cmd.Return, ID: p.cmd.EnvID, RequireTLS: p.cmd.RequireTLS}
@@ -142,7 +143,7 @@ func (p *program) request(c *config.Config) (*submit.Request, error) {
 	}
 	if bad != nil && (p.cmd.Face == cmdline.Sendoff || len(r.To) == 0 && !p.cmd.Extract) {
 		r.Bad = r.Bad[1:]
-		return r, p.mend(bad)
+		return r, p.advise(bad)
 	}
 	if p.cmd.From != nil {
 		sender, err := oneAddress(*p.cmd.From)
@@ -157,7 +158,7 @@ func (p *program) request(c *config.Config) (*submit.Request, error) {
 	if len(r.To)+len(r.Bad) == 0 && !p.cmd.Extract {
 		return r, status.Usage.Errorf("no recipients; give addresses, or use -t to read them from the header")
 	}
-	if p.cmd.Account != "" { // if there is no such account, the message need not be read
+	if p.cmd.Account != "" { // report a missing account before the message is read
 		if _, _, err := c.Choose(r.By); err != nil {
 			return r, err
 		}
@@ -165,7 +166,7 @@ func (p *program) request(c *config.Config) (*submit.Request, error) {
 	return r, nil
 }
 
-// add adds recipients to r, with where they were named, in words.
+// add adds recipients to r. origin says in words where they were named.
 func (p *program) add(r *submit.Request, list []message.Mailbox, origin string) {
 	for _, b := range list {
 		to := envelope.Recipient{Address: b.Address, Notify: p.cmd.Notify}
@@ -173,7 +174,8 @@ func (p *program) add(r *submit.Request, list []message.Mailbox, origin string) 
 	}
 }
 
-// addHeader adds what the message's header has to say.
+// addHeader adds what the options take from the message's header: -t the recipients,
+// --read-envelope-from the sender.
 func (p *program) addHeader(r *submit.Request) error {
 	if from, ok := r.Message.From(); ok && p.cmd.FromHeader {
 		r.Sender, r.SenderBy = &from.Address, "header, by --read-envelope-from"
@@ -184,9 +186,9 @@ func (p *program) addHeader(r *submit.Request) error {
 	list, bad := r.Message.Recipients()
 	switch sendoff := p.cmd.Face == cmdline.Sendoff; {
 	case sendoff && len(bad) > 1:
-		return p.mend(fmt.Errorf("%w (and %d more)", bad[0], len(bad)-1))
+		return p.advise(fmt.Errorf("%w (and %d more)", bad[0], len(bad)-1))
 	case sendoff && len(bad) > 0:
-		return p.mend(bad[0])
+		return p.advise(bad[0])
 	}
 	r.Bad = append(r.Bad, bad...)
 	p.add(r, list, "header, by -t")
@@ -196,15 +198,16 @@ func (p *program) addHeader(r *submit.Request) error {
 	return nil
 }
 
-// mend adds to err, in the sendoff face, that a person is to mend the address.
-func (p *program) mend(err error) error {
+// advise adds to err what a person should do. Under the name sendmail it returns err
+// unchanged.
+func (p *program) advise(err error) error {
 	if p.cmd.Face == cmdline.Sendoff {
 		err = fmt.Errorf("%w; nothing was sent: correct the address and send the message again", err)
 	}
 	return err
 }
 
-// choose finds the account. A rehearsal can do without one.
+// choose chooses the account of r. A rehearsal works without a configured account.
 func (p *program) choose(c *config.Config, r *submit.Request) (err error) {
 	if err = r.Choose(c); err != nil && p.cmd.Rehearse && len(c.Accounts) == 0 {
 		r.By.CommandLine.Server = config.SchemeTLS + "://localhost"
@@ -217,9 +220,9 @@ func (p *program) choose(c *config.Config, r *submit.Request) (err error) {
 	return nil
 }
 
-// addresses reads an argument, which may hold several addresses with names and
-// comments. Folding belongs to a header: a line break here was put in by
-// somebody.
+// addresses reads an argument with one or more addresses, which may have names and
+// comments. It refuses line breaks: only a header can be folded, so somebody has injected
+// them.
 func addresses(s string) ([]message.Mailbox, error) {
 	if strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) && r != '\t' }) {
 		return nil, fmt.Errorf("%q holds a control character", s)
@@ -227,8 +230,8 @@ func addresses(s string) ([]message.Mailbox, error) {
 	return message.ParseAddressList(s)
 }
 
-// recipients reads an argument that names recipients. After an error it returns
-// those that are addresses.
+// recipients reads an argument that names recipients. After an error it returns the valid
+// addresses.
 func recipients(word string) ([]message.Mailbox, error) {
 	list, err := addresses(word)
 	good := slices.DeleteFunc(list, func(b message.Mailbox) bool { return b.Address.IsNull() })
@@ -238,8 +241,8 @@ func recipients(word string) ([]message.Mailbox, error) {
 	return good, err
 }
 
-// oneAddress reads the argument of -f, which may have a display form; nothing
-// and <> are the null sender.
+// oneAddress reads the argument of -f, which may have a display name. "" and "<>" stand for
+// the null sender.
 func oneAddress(s string) (envelope.Address, error) {
 	if t := strings.TrimSpace(s); t == "" || t == "<>" {
 		return envelope.Address{}, nil

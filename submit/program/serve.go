@@ -17,8 +17,8 @@ import (
 	"sendoff/submit/status"
 )
 
-// serve takes mail by SMTP on stdin and stdout (-bs). While no message is being sent
-// or queued, a signal ends the process.
+// serve accepts mail by SMTP on stdin and stdout (-bs). Unless a message is being sent or
+// queued, a signal ends the process.
 func (p *program) serve(ctx context.Context) error {
 	s, fault := p.submitter()
 	if fault != nil && !p.postpones(fault) {
@@ -53,21 +53,21 @@ func (p *program) serve(ctx context.Context) error {
 		}
 		conn = c
 	default:
-		v.Pipe, v.Timeout = true, -1 // a mail program may be open for days
+		v.Pipe, v.Timeout = true, -1 // a mail program may keep the session open for days
 	}
 	return v.Serve(ctx, conn)
 }
 
-// listen takes mail by SMTP from many, on a socket.
+// listen accepts mail by SMTP from many clients, on a socket.
 func (p *program) listen(ctx context.Context) error {
 	s, err := p.submitter()
 	if err != nil {
 		return err
 	}
 	debug.SetMemoryLimit(listenMemoryLimit)
-	s.Sendmail = true // its clients cannot mend an account
+	s.Sendmail = true // clients cannot repair the account, so the mail is queued
 	s.Smarthosts.Patience = time.Minute
-	s.Start, s.Outlives = func(string) error { return nil }, nil // it runs the queue itself
+	s.Start, s.Outlives = func(string) error { return nil }, nil // the service runs the queue itself
 	if state := strings.Split(os.Getenv("STATE_DIRECTORY"), ":")[0]; filepath.IsAbs(state) && s.Config.Queue == "" {
 		s.Config.Queue = filepath.Join(state, "queue")
 	}
@@ -79,13 +79,13 @@ func (p *program) listen(ctx context.Context) error {
 		return err
 	}
 	var idle time.Duration
-	if p.cmd.Entry == "" { // a socket unit starts it again for another client
+	if p.cmd.Entry == "" { // the socket unit starts the service again for the next client
 		idle = 30 * time.Second
 	}
 	return p.service(s, nil).Listen(ctx, sockets, idle)
 }
 
-// service is what submits for clients of ours.
+// service returns the SMTP service that submits the mail of clients.
 func (p *program) service(s *submit.Submitter, fault error) *serve.Service {
 	return &serve.Service{Submitter: s, By: p.choice(), Fault: fault, QueueOnly: p.cmd.QueueOnly, NoAliases: p.cmd.NoAliases}
 }

@@ -11,8 +11,8 @@ import (
 	"sendoff/submit/process"
 )
 
-// TestHardened holds that -v says so where the environment has no effect, or where
-// others could read our memory, and nothing else does beside a mail.
+// TestHardened: -v says if variables of the environment have no effect, and if others can
+// read our memory. A submission without -v does not.
 func TestHardened(t *testing.T) {
 	stderr := os.Stderr
 	defer func() { os.Stderr = stderr }()
