@@ -14,7 +14,7 @@ import (
 
 func TestChoose(t *testing.T) {
 	_, tls13, _ := connect(t, &tls.Config{})
-	unbound := &tls.ConnectionState{} // as of a certificate signed with Ed25519 and TLS 1.2 without EMS
+	unbound := &tls.ConnectionState{} // no binding: TLS 1.2 without EMS, and a certificate signed with Ed25519
 	var (
 		over    = Facts{Protected: true, State: tls13, User: "ann", HasSecret: true}
 		local   = Facts{Protected: true, User: "ann", HasSecret: true}
@@ -112,9 +112,8 @@ func TestChoose(t *testing.T) {
 	}
 }
 
-// No order of preference, the account's or ours, lets a password or a token go
-// where others can read it: what is chosen without protection sends neither, and
-// a server that knows only the others gets nothing.
+// TestChooseUnprotected checks that, with every order of preference, a mechanism chosen
+// without protection sends neither a password nor a token in clear.
 func TestChooseUnprotected(t *testing.T) {
 	known := Known()
 	orders := [][]string{nil}
@@ -143,7 +142,7 @@ func reversed(names []string) []string {
 	return names
 }
 
-// row returns the mechanism of a name, as Choose would without TLS.
+// row returns the mechanism of that name, as Choose returns it without TLS.
 func row(t testing.TB, name string) Mechanism {
 	t.Helper()
 	for _, m := range mechanisms {
@@ -155,7 +154,7 @@ func row(t testing.TB, name string) Mechanism {
 	return Mechanism{}
 }
 
-// converse plays challenges against a client and returns all that it said.
+// converse sends challenges to a client, and returns all its responses.
 func converse(c sasl.Client, challenges ...string) (said []string, err error) {
 	name, initial, err := c.Start()
 	if err != nil {
@@ -223,7 +222,7 @@ func TestClients(t *testing.T) {
 	}
 }
 
-// TestMechanisms holds each row of mechanisms against what its client does.
+// TestMechanisms compares each row of mechanisms with its client.
 func TestMechanisms(t *testing.T) {
 	for _, m := range mechanisms {
 		said, err := converse(m.Client("ann", "pw"))
@@ -253,9 +252,8 @@ func TestMechanisms(t *testing.T) {
 	}
 }
 
-// FuzzLogin: whatever a server asks, the user name comes first, the password
-// at most once, never in answer to a question for the user, and the exchange
-// ends.
+// FuzzLogin checks, for any challenges, that the user name is sent first, the password at
+// most once and never in answer to a question for the user, and that the exchange ends.
 func FuzzLogin(f *testing.F) {
 	f.Add([]byte("Username:"), []byte("Password:"), []byte(""), []byte(""))
 	f.Add([]byte(""), []byte("USER"), []byte("pass"), []byte("x"))
@@ -308,8 +306,8 @@ func TestVectors(t *testing.T) {
 	}
 }
 
-// TestReason: a refusal in a challenge is answered, told, and not forgotten
-// when the server then says yes.
+// TestReason checks that a refusal in a challenge is answered and returned by Reason, and
+// that Verify returns it if the reply is positive.
 func TestReason(t *testing.T) {
 	tests := []struct{ challenge, want string }{
 		{`{"status":"401","schemes":"bearer","scope":"mail.send"}`, ": 401; it must be good for scope mail.send"},
@@ -347,15 +345,14 @@ func TestNotAToken(t *testing.T) {
 	}
 }
 
-// FuzzChallenge: whatever a server asks, an exchange ends after a few answers,
-// a secret that is not to be sent is not, and what the client says of it is
-// fit for a terminal.
+// FuzzChallenge checks, for any challenges, that an exchange ends after a few answers, that
+// a secret is sent in clear only by a mechanism with Clear, and that errors are printable.
 func FuzzChallenge(f *testing.F) {
 	for i := range mechanisms {
 		f.Add(uint8(i), []byte(""), []byte(""), []byte(""))
 		f.Add(uint8(i), []byte(`{"status":"401"}`), []byte("<1@x>"), []byte("v=x"))
 	}
-	f.Add(uint8(2), []byte(" "), []byte(""), []byte("")) // a refusal that says nothing
+	f.Add(uint8(2), []byte(" "), []byte(""), []byte("")) // a refusal without a reason
 	f.Add(uint8(6), []byte("{\"status\":\"\xff\x1b\"}"), []byte("{"), []byte("\x00"))
 	f.Fuzz(func(t *testing.T, i uint8, a, b, d []byte) {
 		m := mechanisms[int(i)%len(mechanisms)]

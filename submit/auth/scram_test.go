@@ -54,7 +54,7 @@ func TestSCRAMVectors(t *testing.T) {
 	}
 }
 
-// TestSCRAMIgnoredInitialResponse: the server asks for it after the command.
+// TestSCRAMIgnoredInitialResponse: the server ignores the initial response and asks again.
 func TestSCRAMIgnoredInitialResponse(t *testing.T) {
 	v, c := vectors[1], scripted(t, 1)
 	said, err := converse(c, "", v.first, v.last)
@@ -63,7 +63,7 @@ func TestSCRAMIgnoredInitialResponse(t *testing.T) {
 	}
 }
 
-// TestSCRAMNonce: two logins do not share one.
+// TestSCRAMNonce: two logins do not have the same nonce.
 func TestSCRAMNonce(t *testing.T) {
 	m := row(t, "SCRAM-SHA-1")
 	_, a, _ := m.Client("ann", "pw").Start()
@@ -73,13 +73,13 @@ func TestSCRAMNonce(t *testing.T) {
 	}
 }
 
-// TestSCRAMFaults: every message that a server must not send ends the
-// exchange, and no "yes" after it is believed.
+// TestSCRAMFaults: every message that a server must not send ends the exchange, and a
+// positive reply after it is not believed.
 func TestSCRAMFaults(t *testing.T) {
 	v := vectors[1]
 	change := strings.NewReplacer // of the good messages
 	tests := []struct {
-		challenges string // separated by blanks; FIRST and LAST are the good ones
+		challenges string // separated by spaces; FIRST and LAST are the correct messages
 		kind       status.Kind
 		want       string // in the reason, or in Verify if there is no reason
 	}{
@@ -138,7 +138,7 @@ func TestSCRAMFaults(t *testing.T) {
 	}
 }
 
-// TestSCRAMAccepts what is at the edge of what may come.
+// TestSCRAMAccepts: unusual messages that a server may send.
 func TestSCRAMAccepts(t *testing.T) {
 	for _, message := range []string{
 		"r=abc,s=AA==,i=4096", "r=abc,s=AA==,i=2097152", "r=abc,s=AA==,i=4096,x=1,y=2",
@@ -153,8 +153,8 @@ func TestSCRAMAccepts(t *testing.T) {
 	}
 }
 
-// TestSCRAMAnswersRefusal: the server's reply is to be about what is wrong, and
-// not about a cancelled exchange.
+// TestSCRAMAnswersRefusal: the client answers a refusal, so that the reply of the server
+// gives its reason, and is not about a cancelled exchange.
 func TestSCRAMAnswersRefusal(t *testing.T) {
 	answer, err := scripted(t, 1).Next([]byte("e=no-resources"))
 	if answer == nil || len(answer) > 0 || err != nil {
@@ -200,8 +200,8 @@ func connect(t testing.TB, config *tls.Config) (server, client *tls.ConnectionSt
 	return &ss, &cs, cert
 }
 
-// xdgServer is the other implementation's server, for one login of the user
-// "a,b=c" with the password "pencil".
+// xdgServer returns a server of another implementation, for one login of the user "a,b=c"
+// with the password "pencil".
 func xdgServer(t *testing.T, mechanism string, binding *xdg.ChannelBinding) *xdg.ServerConversation {
 	h := xdg.SHA1
 	if strings.Contains(mechanism, "256") {
@@ -229,8 +229,8 @@ func xdgServer(t *testing.T, mechanism string, binding *xdg.ChannelBinding) *xdg
 	return server.NewConversationWithChannelBinding(*binding)
 }
 
-// play plays c against server to the end, and returns what the server says of
-// it; "" if it is content.
+// play runs the exchange of c and server to its end, and returns the error of the server;
+// "": the login has succeeded.
 func play(t *testing.T, c *Client, server *xdg.ServerConversation) (first, refusal string) {
 	t.Helper()
 	_, message, err := c.Start()
@@ -253,8 +253,8 @@ func play(t *testing.T, c *Client, server *xdg.ServerConversation) (first, refus
 	return first, ""
 }
 
-// TestInterop: logins at another implementation's server, which computes the
-// binding from its own end of the connection.
+// TestInterop: logins at a server of another implementation, which computes the binding at
+// its own end of the connection.
 func TestInterop(t *testing.T) {
 	exporter := func(s *tls.ConnectionState, _ *x509.Certificate) (xdg.ChannelBinding, error) {
 		return xdg.NewTLSExporterBinding(s)
@@ -330,7 +330,7 @@ func TestInterop(t *testing.T) {
 	}
 }
 
-// TestInteropWrongPassword: neither side takes the other for the right one.
+// TestInteropWrongPassword: client and server both refuse the other.
 func TestInteropWrongPassword(t *testing.T) {
 	for _, name := range []string{"SCRAM-SHA-1", "SCRAM-SHA-256"} {
 		c := row(t, name).Client("a,b=c", "crayon")
@@ -364,9 +364,8 @@ func TestEndPoint(t *testing.T) {
 	}
 }
 
-// FuzzSCRAM holds our client against the other implementation's: where both
-// have an answer it is the same, and a server that ours believes, theirs
-// believes too.
+// FuzzSCRAM compares this client with that of another implementation: if both have an
+// answer, the answers are the same, and if this client believes a server, so does the other.
 func FuzzSCRAM(f *testing.F) {
 	v := vectors[1]
 	f.Add(v.first, v.last)

@@ -20,11 +20,10 @@ import (
 	"sendoff/submit/status"
 )
 
-// A part is what a reader of mail shows of a part.
+// A part is what a mail program shows of a part.
 type part struct{ typ, name, content string }
 
-// read makes the message and reads it as the net/mail package does, in a form for any
-// server.
+// read makes the message, in a form for any server, and parses it with net/mail.
 func read(t *testing.T, d *Draft, stdin string) (mail.Header, []part) {
 	t.Helper()
 	if err := d.Check(); err != nil {
@@ -61,7 +60,7 @@ func read(t *testing.T, d *Draft, stdin string) (mail.Header, []part) {
 	return header, parts
 }
 
-// checkLines holds the wire form to what every server takes.
+// checkLines checks that every server takes the wire form.
 func checkLines(t *testing.T, wire []byte, eight bool) {
 	t.Helper()
 	for l := range bytes.Lines(wire) {
@@ -213,7 +212,7 @@ func TestFiles(t *testing.T) {
 	}
 }
 
-// TestName holds that no name ends a line of the header.
+// TestName checks that no file name can end a line of the header.
 func TestName(t *testing.T) {
 	for _, name := range []string{"a\r\nBcc: x", "a\x00", "a\u0085b", `a"; x="`, "a\\", strings.Repeat("x", 3000)} {
 		r, err := partHeader(name, nil)
@@ -258,8 +257,8 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// TestShrinks holds that nothing comes of a file that became shorter while it was read,
-// and that of one that grows comes what there was at the beginning.
+// TestShrinks checks that a file that becomes shorter while it is read is an error, and that
+// a file that grows is read up to its first size.
 func TestShrinks(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
 	for _, tt := range []struct {
@@ -293,7 +292,7 @@ func TestShrinks(t *testing.T) {
 	}
 }
 
-// TestGone holds that the error of a file that is no longer there is its own.
+// TestGone checks the error for a file that was removed.
 func TestGone(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "gone")
 	m, err := (&Draft{Files: []string{path}}).Read(strings.NewReader("text"), false)

@@ -7,7 +7,7 @@ import (
 
 func TestParse(t *testing.T) {
 	tests := []struct {
-		in, out string // out may be "error: " and some words of it
+		in, out string // out may be "error: " and a part of its text
 	}{
 		{"ann@example.org", "ann@example.org"},
 		{"  ann@example.org\t", "ann@example.org"},
@@ -33,7 +33,7 @@ func TestParse(t *testing.T) {
 		{"ann@sub_domain.example.org", "ann@sub_domain.example.org"},
 		{"-oi@example.org", "-oi@example.org"},
 
-		// no part of an address, but in the world around many
+		// characters that are no part of an address, but often stand beside one
 		{"ann@example.org.", "ann@example.org"},
 		{"<ann@example.org.>", "ann@example.org"},
 		{`"a b"@example.org.`, `"a b"@example.org`},
@@ -177,8 +177,8 @@ func TestSet(t *testing.T) {
 	}
 }
 
-// FuzzParse checks what the rest of the program builds on: an Address in angle
-// brackets is one argument of one command, and reads back as itself.
+// FuzzParse checks two promises: an Address in angle brackets is one argument of one SMTP
+// command, and Parse of its String returns the same Address.
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{"ann@example.org", `"a\"b> <c"@[IPv6:::1]`, "root", "@a:b@c", "é@ü", "<>", "a\r\nb@c"} {
 		f.Add(s)

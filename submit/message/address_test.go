@@ -248,8 +248,8 @@ func TestRewriteAddresses(t *testing.T) {
 	}
 }
 
-// TestMendedAddresses shows that what is no part of an address is not sent, and
-// all else of the field is.
+// TestMendedAddresses checks that characters that do not belong to an address are removed,
+// and that the rest of the field stays.
 func TestMendedAddresses(t *testing.T) {
 	in := "From: \u201cu@example.org\u201d\nCc: <undisclosed-recipients:;>, \"Undisclosed recipients\" <> (x),x@y\nTo: Ann <a@example.net.>\u00a0, (x) b@example.net.\u200b ,\n\t\u2018Bob\u2019 <c@example.net>; d@example.net\n"
 	want := "From: u@example.org\r\nCc: undisclosed-recipients:;, undisclosed-recipients:;,x@y\r\nTo: Ann <a@example.net>, (x) b@example.net ,\r\n\t\u2018Bob\u2019 <c@example.net>; d@example.net\r\n\r\n"
@@ -279,8 +279,8 @@ func TestMendedAddresses(t *testing.T) {
 	}
 }
 
-// TestMaxHeader refuses a header that is too long, or gets too long when each of
-// its addresses becomes a longer one.
+// TestMaxHeader checks that a header is refused if it is too long, or if it gets too long
+// because its addresses are rewritten to longer ones.
 func TestMaxHeader(t *testing.T) {
 	const limit = 4 << 10
 	long, _ := envelope.Parse(strings.Repeat("x", 40) + "@example.org")
@@ -310,7 +310,7 @@ func TestMaxHeader(t *testing.T) {
 	}
 }
 
-// TestManyRecipients holds that cost grows no faster than the header.
+// TestManyRecipients checks that a field with many recipients is read and rewritten.
 func TestManyRecipients(t *testing.T) {
 	var b strings.Builder
 	b.WriteString("To: ")
@@ -445,7 +445,7 @@ func BenchmarkParseAddressList(b *testing.B) {
 	}
 }
 
-// TestLiteralEnd knows a domain literal from a bracket in other text.
+// TestLiteralEnd checks that only a domain literal is read as one, not a bracket in text.
 func TestLiteralEnd(t *testing.T) {
 	for s, want := range map[string]int{
 		"x[192.0.2.1]": 12, "x[]": 3, "x[IPv6:::1]>": 11,

@@ -10,8 +10,8 @@ import (
 	"sendoff/submit/envelope"
 )
 
-// encodeHeader returns the wire form of a message after EncodeHeader, and what
-// that told.
+// encodeHeader returns the wire form of a message after EncodeHeader, and the changes that
+// it returned.
 func encodeHeader(t testing.TB, in string) (string, string) {
 	t.Helper()
 	m := mustRead(t, in, Options{})
@@ -154,8 +154,8 @@ func TestLabelBody(t *testing.T) {
 	}
 }
 
-// TestEncodeParts encodes the headers of attachments, and leaves the parts
-// themselves and messages within the message alone.
+// TestEncodeParts checks that the headers of attachments are encoded, but not their
+// contents, nor the headers of messages within the message.
 func TestEncodeParts(t *testing.T) {
 	in := "MIME-Version: 1.0\nContent-Transfer-Encoding: 8bit\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/plain; charset=utf-8\n\nGrüße\n" +
 		"--b\nContent-Type: application/pdf; name=\"Prüfung.pdf\"\nContent-Disposition: attachment; filename=\"Prüfung.pdf\"\nContent-ID: <ü@x>\n\n%PDF\n" +
@@ -187,9 +187,9 @@ func TestEncodeParts(t *testing.T) {
 	}
 }
 
-// FuzzEncodeHeader holds that no text is lost or added as readers decode it, no
-// line with an encoded word is too long, and the addresses stay the same. Only for
-// an address 8-bit text stays in an address field.
+// FuzzEncodeHeader checks that the decoded text is the text before, that no line with an
+// encoded word is too long, and that addresses stay the same. 8-bit text may stay in an
+// address field only if an address has it.
 func FuzzEncodeHeader(f *testing.F) {
 	for _, s := range []string{
 		"Prüfung", "a é é b", "=?utf-8?q?x?= é", "é =?utf-8?q?x?=", strings.Repeat("ü", 200), strings.Repeat("ü ", 200), "\"Groß, J\" <a@b>, é", "(é (ü) \\)) a@b",
@@ -237,7 +237,7 @@ func FuzzEncodeHeader(f *testing.F) {
 					t.Errorf("%q became %q, read as %q, %v", want, after, got, err)
 				}
 			case "To":
-				old, err := ParseAddressList(s) // what is none is text, and may be read as anything
+				old, err := ParseAddressList(s) // after an error there is text that may decode to anything
 				now, _ := ParseAddressList(strings.TrimPrefix(after, "To:"))
 				if validCharset(s) && err == nil && whole(old) != whole(now) {
 					t.Errorf("%q became %q", before, after)
@@ -251,7 +251,7 @@ func FuzzEncodeHeader(f *testing.F) {
 	})
 }
 
-// whole writes the addresses that have a domain.
+// whole returns the addresses that have a domain.
 func whole(boxes []Mailbox) string {
 	var all []string
 	for _, b := range boxes {
@@ -262,7 +262,7 @@ func whole(boxes []Mailbox) string {
 	return strings.Join(all, " ")
 }
 
-// longestWord is the length of the longest word that cannot be folded.
+// longestWord returns the length of the longest word that is no encoded word.
 func longestWord(line string) int {
 	longest := 0
 	for _, word := range strings.Fields(line) {

@@ -12,7 +12,8 @@ import (
 	"sendoff/submit/envelope"
 )
 
-// cpuTime is how much processor time f takes, however busy the machine is.
+// cpuTime returns the processor time that f takes. It does not depend on how busy the
+// machine is.
 func cpuTime(f func()) time.Duration {
 	start := used()
 	f()
@@ -27,7 +28,7 @@ func used() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// process does to a message all that is done to one on its way.
+// process calls every function that a message goes through before it is sent.
 func process(in string) {
 	m, err := Read(strings.NewReader(in), Options{})
 	if err != nil {
@@ -51,7 +52,7 @@ func process(in string) {
 	}
 }
 
-// hostileFields are the headers that a value stands in: of the message, or of a part.
+// hostileFields are headers of the message, or of a part, with "%" for a hostile value.
 var hostileFields = []string{
 	"Subject: %", "From: %", "To: %", "To: a@b\nTo: %", "Cc: \"%", "From: %?= <a@b>", "Reply-To: x <%", "Resent-To: (%", "Message-ID: %", "References: <%", "Received: %", "Keywords: %",
 	"List-Unsubscribe: %", "Content-Type: %", "Content-Type: a/b;%", "Content-Type: a/b; x=\"%", "Content-Type: multipart/mixed; boundary=%",
@@ -60,14 +61,14 @@ var hostileFields = []string{
 	"Content-Type: multipart/mixed; boundary=b\n\n%\n--b\nX: %",
 }
 
-// hostile returns a message with pattern in a field again and again, in all n octets.
+// hostile returns a message with a field in which pattern is repeated up to n octets.
 func hostile(field, pattern string, n int) string {
 	return strings.ReplaceAll(field, "%", strings.Repeat(pattern, max(n/len(pattern), 1))) + "\n\né\n"
 }
 
-// TestLinear holds that eight times the header takes no more than about eight
-// times the time: three times that is allowed for, where squares would be 64.
-// The smaller size has all of it within what is read of a structured field.
+// TestLinear checks that a header of eight times the size takes about eight times the time:
+// at most 24 times, where quadratic time would be 64 times. The smaller size is within
+// maxStructured, so that all of it is read.
 func TestLinear(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
@@ -82,8 +83,8 @@ func TestLinear(t *testing.T) {
 	}
 }
 
-// isLinear measures until it has seen once that a message of eight times the
-// size takes at most bound times as long.
+// isLinear measures up to five times, until a message of eight times the size takes at most
+// bound times as long.
 func isLinear(t *testing.T, field, pattern string, size int) {
 	const eightfold, bound = 8, 24
 	small, large := hostile(field, pattern, size), hostile(field, pattern, eightfold*size)
@@ -106,8 +107,8 @@ func isLinear(t *testing.T, field, pattern string, size int) {
 	t.Fatalf("%q of %q: %d times %d octets take %.0f times as long", field, pattern, eightfold, size, ratio)
 }
 
-// FuzzLinear holds that no octet of a header takes more than a time that only
-// squares of its size can take.
+// FuzzLinear checks that a header takes less than perOctet for each of its octets. Only
+// quadratic time could be more.
 func FuzzLinear(f *testing.F) {
 	for i := range hostileFields {
 		f.Add(byte(i), "(a", ",")
@@ -117,7 +118,7 @@ func FuzzLinear(f *testing.F) {
 		if pattern == "" || len(pattern) > 1000 || len(tail) > 1000 {
 			return
 		}
-		const size, perOctet = 128 << 10, 20 * time.Microsecond // a slow machine takes one for it
+		const size, perOctet = 128 << 10, 20 * time.Microsecond // a slow machine needs 1 µs for an octet
 		in := hostile(hostileFields[int(field)%len(hostileFields)], pattern, size)
 		in = strings.Replace(in, "\n\né\n", tail+"\n\né\n", 1)
 		took := time.Duration(0)

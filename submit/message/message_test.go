@@ -16,7 +16,7 @@ import (
 	"sendoff/submit/status"
 )
 
-// everything is what a modern server takes.
+// everything is the form for a server with all extensions.
 var everything = envelope.Form{EightBit: true, UTF8: true}
 
 func mustRead(t testing.TB, in string, o Options) *Message {
@@ -29,7 +29,7 @@ func mustRead(t testing.TB, in string, o Options) *Message {
 	return m
 }
 
-// wire returns the wire form of m, after checking what must hold for any.
+// wire returns the wire form of m, after checks that hold for every message.
 func wire(t testing.TB, m *Message, f envelope.Form) string {
 	t.Helper()
 	r, size, err := m.Open(f)
@@ -155,14 +155,14 @@ func TestReadBrokenInput(t *testing.T) {
 			t.Errorf("after %.9q: %v", in, err)
 		}
 	}
-	// What comes behind the final dot is not of the message.
+	// The input after the final dot is no part of the message.
 	if _, err := Read(io.MultiReader(strings.NewReader("A: b\n\n.\n"), broken), Options{Dot: true}); err != nil {
 		t.Errorf("behind the dot: %v", err)
 	}
 }
 
-// TestReadPieces cuts the input everywhere: what a reader returns at a time
-// must not matter.
+// TestReadPieces cuts the input in every place: the message must be the same, however many
+// octets a Read of the input returns.
 func TestReadPieces(t *testing.T) {
 	in := "From x\nSubject: a\r\n b\rc\r\r\n\n\rx\r\n.\ry" + strings.Repeat("\r", 10) + "\n" + strings.Repeat("é\r", 3*blockSize)
 	want := wire(t, mustRead(t, in, Options{}), everything)
@@ -205,8 +205,8 @@ func TestReadLarge(t *testing.T) {
 	}
 }
 
-// TestReadLargeAnywhere keeps a large body in the first folder that can be written
-// to; on Linux in memory if there is none.
+// TestReadLargeAnywhere checks that a large body is kept in the first writable folder, and
+// on Linux in memory if no folder is writable.
 func TestReadLargeAnywhere(t *testing.T) {
 	usual := spillFolders
 	defer func() { spillFolders = usual }()
@@ -230,8 +230,8 @@ func TestReadLargeAnywhere(t *testing.T) {
 	}
 }
 
-// TestLineEnds tells an old Macintosh's input, in which CR ends the lines, by a CR
-// without any LF.
+// TestLineEnds checks that CR ends a line only in an input that has no LF, as the files of
+// an old Macintosh.
 func TestLineEnds(t *testing.T) {
 	for in, want := range map[string]byte{"": '\n', "a": '\n', "a\rb": '\r', "\ra": '\r', "\na\rb": '\n', "a\rb\n": '\n', "a\r\nb": '\n'} {
 		if got := newScanner(strings.NewReader(in)).eol; got != want {
@@ -395,8 +395,8 @@ func TestIDRight(t *testing.T) {
 	}
 }
 
-// TestLoneCRStartsNoField has a field whose value a stranger chose, and no LF
-// for as far as one could look ahead.
+// TestLoneCRStartsNoField checks that text after a CR is no new field, even if the next LF
+// is farther away than the buffer is long: a stranger may have chosen the value.
 func TestLoneCRStartsNoField(t *testing.T) {
 	m := mustRead(t, "Subject: a\rBcc: b@example.org\rX: "+strings.Repeat("x", 2*blockSize)+"\nTo: c@example.org\n\n", Options{})
 	to, err := m.Recipients()
@@ -405,7 +405,8 @@ func TestLoneCRStartsNoField(t *testing.T) {
 	}
 }
 
-// TestTerminal reads no further than it must: who types a dot waits.
+// TestTerminal checks that nothing is read after the final dot: a terminal would wait for
+// the person to type another line.
 func TestTerminal(t *testing.T) {
 	lines := []string{"Subject: a\n", "\n", "text\n", ".\n"}
 	s := newScanner(reader(func(p []byte) (int, error) {
@@ -427,9 +428,8 @@ type reader func([]byte) (int, error)
 
 func (r reader) Read(p []byte) (int, error) { return r(p) }
 
-// FuzzRead holds what no input may break: the wire form has no bare CR or LF,
-// no Bcc, no line over the limit in its header, and read again it stays as it
-// is.
+// FuzzRead checks that for every input the wire form has no bare CR or LF, no Bcc, and no
+// header line over the limit, and that it does not change if it is read again.
 func FuzzRead(f *testing.F) {
 	for _, s := range []string{
 		"From x\nSubject: a\rBcc: b\r\n c\n\n.\r\n\r.\r\n", "a\rb: c\r\rd", "A: \n \n\x00", "B\xff: x\n\ty\n\rz",
@@ -504,7 +504,7 @@ func BenchmarkReadOpen(b *testing.B) {
 	}
 }
 
-// TestReadText holds which input is text, where that is open.
+// TestReadText checks which inputs are read as text if Options.Text allows it.
 func TestReadText(t *testing.T) {
 	long := strings.Repeat("x", 2*blockSize)
 	tests := []struct{ name, in, want, input string }{
@@ -559,8 +559,8 @@ func TestReadText(t *testing.T) {
 	}
 }
 
-// TestReadLongText keeps text in constant memory, and a header that is too long
-// an error.
+// TestReadLongText checks that text of any length is read in constant memory, but that a
+// header that is too long is an error.
 func TestReadLongText(t *testing.T) {
 	const limit = 256 << 10
 	log := strings.Repeat("ERROR: disk full on /var\n", 200_000)

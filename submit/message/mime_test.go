@@ -86,7 +86,7 @@ func TestReencode(t *testing.T) {
 	}
 }
 
-// soft breaks s as the quoted-printable encoder does.
+// soft returns s with soft line breaks, as the quoted-printable encoder makes them.
 func soft(s string) string {
 	var b strings.Builder
 	for ; len(s) > softLimit; s = s[softLimit:] {
@@ -110,8 +110,8 @@ func TestReencodeNULInSignedPart(t *testing.T) {
 	}
 }
 
-// TestReencodeDeep holds that nesting without end neither fails nor lets
-// through what the server cannot take.
+// TestReencodeDeep checks that a message with very deep nesting is re-encoded without an
+// error, and that no octet remains that the server does not take.
 func TestReencodeDeep(t *testing.T) {
 	var b strings.Builder
 	for i := range 200 {
@@ -135,8 +135,7 @@ func TestReencodeLarge(t *testing.T) {
 	compare(t, m, got)
 }
 
-// TestEscapesStayWhole breaks long lines of quoted-printable at each place of an
-// escape.
+// TestEscapesStayWhole checks that no escape is broken if a long quoted-printable line is.
 func TestEscapesStayWhole(t *testing.T) {
 	for before := range 4 {
 		in := strings.Repeat("x", before) + strings.Repeat("=C3y", 300)
@@ -219,8 +218,8 @@ func decodeWire(s string) ([]leaf, error) {
 	return leaves(h, strings.NewReader(body), true)
 }
 
-// compare holds that what got decodes to is what m decodes to as it was read.
-// It says whether the two could be compared.
+// compare checks that the parts of got have the same decoded contents as those of m. It
+// returns false if m cannot be decoded.
 func compare(t testing.TB, m *Message, got string) bool {
 	var plain bytes.Buffer
 	header, _ := wireHeader(m.fields)
@@ -247,8 +246,8 @@ func compare(t testing.TB, m *Message, got string) bool {
 	return true
 }
 
-// TestReencodeRandom does to messages made of random parts what FuzzReencode
-// does to what the fuzzer finds, and makes sure that they can be compared.
+// TestReencodeRandom is FuzzReencode for messages of random parts, all of which can be
+// decoded.
 func TestReencodeRandom(t *testing.T) {
 	for seed := range uint64(300) {
 		rnd := rand.New(rand.NewPCG(1, seed))
@@ -269,7 +268,7 @@ func TestReencodeRandom(t *testing.T) {
 	}
 }
 
-// randomPart makes a part of random content, perhaps with parts.
+// randomPart returns a part with random content, or a multipart.
 func randomPart(rnd *rand.Rand, depth int) string {
 	var b strings.Builder
 	if depth < 4 && rnd.IntN(3) > 0 {
@@ -286,7 +285,7 @@ func randomPart(rnd *rand.Rand, depth int) string {
 	for range rnd.IntN(80) {
 		content.WriteString(words[rnd.IntN(len(words))])
 	}
-	// A line must not begin like a delimiter, or it is one.
+	// A line that begins like a delimiter could be one.
 	text := strings.ReplaceAll("\n"+strings.ReplaceAll(content.String(), "\r\n", "\n"), "\n-", "\n+-")[1:]
 	switch rnd.IntN(3) {
 	case 0:
@@ -297,8 +296,8 @@ func randomPart(rnd *rand.Rand, depth int) string {
 	return "Content-Transfer-Encoding: base64\n\n" + base64.StdEncoding.EncodeToString([]byte(text))
 }
 
-// FuzzReencode holds that re-encoding changes no content, as the standard
-// library decodes it, and leaves nothing that the server cannot take.
+// FuzzReencode checks that re-encoding does not change the contents, as decoded by the
+// standard library, and that no octet remains that the server does not take.
 func FuzzReencode(f *testing.F) {
 	for _, s := range []string{
 		"A: b\n\né \n\x00", "Content-Type: a/b\n\n\xff\n\n", "Content-Type: multipart/mixed; boundary=b\n\nx\xff\n--b\n\né\n--b\nContent-Type: a/b\n\n\x80\n--b--\n",

@@ -13,7 +13,7 @@ import (
 	"sendoff/submit/envelope"
 )
 
-// repeated is an io.ReaderAt of a header and a line over and over.
+// repeated is an io.ReaderAt of a header and a line that is repeated.
 type repeated struct{ header, line string }
 
 func (r repeated) ReadAt(p []byte, at int64) (n int, err error) {
@@ -27,8 +27,8 @@ func (r repeated) ReadAt(p []byte, at int64) (n int, err error) {
 	return n, nil
 }
 
-// TestOpenInPlace holds that a message of 50 MB takes neither a file nor memory
-// for its body.
+// TestOpenInPlace checks that the body of a message of 50 MB is neither copied to a file
+// nor to memory.
 func TestOpenInPlace(t *testing.T) {
 	entry := repeated{"Subject: a\r\n\r\n", strings.Repeat("x", 70) + "\r\n"}
 	size := int64(len(entry.header) + 700_000*len(entry.line))
@@ -54,8 +54,8 @@ func TestOpenInPlace(t *testing.T) {
 	}
 }
 
-// TestOpenAsRead holds that a message has the same form whether it is opened or
-// read, and that its file stays open and as it was.
+// TestOpenAsRead checks that Open and Read make the same message, and that Open neither
+// closes nor changes the file.
 func TestOpenAsRead(t *testing.T) {
 	long := strings.Repeat(strings.Repeat("x", 70)+"\r\n", 20_000)
 	for name, in := range map[string]string{
@@ -103,7 +103,7 @@ func TestOpenAsRead(t *testing.T) {
 	}
 }
 
-// sameAsRead holds that m is what Read makes of in.
+// sameAsRead checks that m is the message that Read makes from in.
 func sameAsRead(t *testing.T, m *Message, in string) {
 	t.Helper()
 	want := mustRead(t, in, Options{})
@@ -117,7 +117,7 @@ func sameAsRead(t *testing.T, m *Message, in string) {
 	}
 }
 
-// A broken file breaks off where it is told to.
+// A broken file fails after a number of reads.
 type broken struct {
 	*bytes.Reader
 	reads int
@@ -130,7 +130,7 @@ func (b *broken) ReadAt(p []byte, at int64) (int, error) {
 	return b.Reader.ReadAt(p, at)
 }
 
-// TestOpenBroken holds that no read that fails makes a shorter message.
+// TestOpenBroken checks that a failed read is an error, and never makes a shorter message.
 func TestOpenBroken(t *testing.T) {
 	in := "Subject: a\r\n\r\n" + strings.Repeat(strings.Repeat("x", 70)+"\r\n", 20_000)
 	for reads := range 30 {

@@ -13,12 +13,12 @@ import (
 	"unicode/utf8"
 )
 
-// TestExactCeiling takes what fills a queue to the octet, and nothing after it.
+// TestExactCeiling checks that a queue can be filled to the last octet, and not further.
 func TestExactCeiling(t *testing.T) {
 	q := openTest(t)
 	q.MaxBytes.Store(2 * int64(len(content)))
 	for i, want := range []error{nil, nil, ErrFull} {
-		q.State.Write(usageFile, nil) // or it is believed for a while
+		q.State.Write(usageFile, nil) // so that the queue is counted again
 		e := testEntry(t, "b@example.org")
 		e.Size = int64(len(content))
 		if err := q.Add(e, strings.NewReader(content)); !errors.Is(err, want) {
@@ -27,8 +27,8 @@ func TestExactCeiling(t *testing.T) {
 	}
 }
 
-// TestUsage believes what was counted a moment ago, but nothing that is older, of
-// another clock, or not whole.
+// TestUsage checks that a recent usage is used, but not one that is older, from a wrong
+// clock, or incomplete.
 func TestUsage(t *testing.T) {
 	q := openTest(t)
 	for _, tt := range []struct {
@@ -54,7 +54,7 @@ func TestUsage(t *testing.T) {
 	}
 }
 
-// TestGone says so when the queue's folder is removed, or cannot be asked.
+// TestGone checks the errors if the folder of the queue was removed, or cannot be read.
 func TestGone(t *testing.T) {
 	q := openTest(t)
 	if err := os.RemoveAll(q.path); err != nil {
@@ -72,7 +72,7 @@ func TestGone(t *testing.T) {
 	}
 }
 
-// TestChanged holds that a queue has changed when an entry or a state last did.
+// TestChanged checks that Changed returns the later time of a change of an entry or state.
 func TestChanged(t *testing.T) {
 	q := openTest(t)
 	older, newer := time.Unix(1_000_000, 0), time.Unix(2_000_000, 0)
@@ -100,7 +100,7 @@ func TestChanged(t *testing.T) {
 	want(newer)
 }
 
-// TestBorn counts the age of an entry from when it came, or became a notice.
+// TestBorn checks that the age of an entry counts from its ID, or from its notice.
 func TestBorn(t *testing.T) {
 	came := time.Now().Add(-time.Hour).Truncate(time.Microsecond)
 	noticed, tried := came.Add(time.Minute), came.Add(2*time.Minute)
@@ -123,7 +123,7 @@ func TestBorn(t *testing.T) {
 	}
 }
 
-// TestWhy says why an entry waits: its own reason, or the first of a recipient.
+// TestWhy checks that Why returns the reason of the entry, or the first of a recipient.
 func TestWhy(t *testing.T) {
 	for _, tt := range []struct{ own, first, second, want string }{
 		{"", "", "", ""},
@@ -138,7 +138,7 @@ func TestWhy(t *testing.T) {
 	}
 }
 
-// TestQuote writes any text as one line of good UTF-8 that comes back as it was.
+// TestQuote checks that every text is quoted as one line of valid UTF-8, and unquoted again.
 func TestQuote(t *testing.T) {
 	for _, text := range []string{"", "x y", "Ünï", `"quoted"`, `"`, `in "the" middle`, "a\nb", "a\rb", "\x00", "\x7f", "\u0085", "\x80", "a\xffb", "\ufffd"} {
 		line := quote(text)

@@ -29,14 +29,14 @@ func testEntry(t *testing.T, to ...string) *Entry {
 	return e
 }
 
-// A witness knows what somebody outside was told.
+// A witness knows which operations a scenario has begun, and which returned nil.
 type witness struct {
 	queued   []ID // Add returned nil
-	finished []ID // Done was begun: somebody else has the mail
+	finished []ID // Done was begun: the server has the mail
 	done     []ID // Done returned nil
 	failing  []ID // Fail was begun
 	failed   []ID // Fail, or AddFailed, returned nil
-	retrying []ID // of failed: Retry was begun
+	retrying []ID // entries in failed for which Retry was begun
 	again    []ID // Retry returned these entries
 }
 
@@ -49,7 +49,8 @@ func has(ids []ID, id ID) bool {
 	return false
 }
 
-// scenarios are what is cut short at each operation. An error ends them.
+// scenarios are uses of a queue, which the tests interrupt at each operation of the disk.
+// A scenario ends at the first error.
 var scenarios = map[string]func(*testing.T, *Queue, *witness) error{
 	"add": func(t *testing.T, q *Queue, w *witness) error {
 		return add(t, q, w)
@@ -169,8 +170,8 @@ func (w *witness) fail(c *Claim) error {
 	return nil
 }
 
-// run sweeps, and gives each entry another outcome: one is delivered, one
-// refused, one deferred.
+// run sweeps, and gives the entries different results: one is delivered, one refused, one
+// deferred.
 func run(q *Queue, w *witness) error {
 	if err := q.Sweep(); err != nil {
 		return err
@@ -206,10 +207,10 @@ func run(q *Queue, w *witness) error {
 	return nil
 }
 
-// TestCrash stops the machine at each operation of each scenario, with
-// different parts of what was not synced lost, and looks at what is there when
-// it starts again: nothing that was queued is lost, nothing half is an entry,
-// nothing that was finished comes back, and one sweep removes all remnants.
+// TestCrash stops the machine at each operation of each scenario, and loses different parts
+// of the changes that were not synced. After the restart no queued entry is lost, no
+// incomplete entry is read, no finished entry is there again, and one Sweep removes all
+// other files.
 func TestCrash(t *testing.T) {
 	cases := 0
 	for name, scenario := range scenarios {
@@ -292,7 +293,7 @@ func (w *witness) check(m *model) error {
 	return nil
 }
 
-// pair reports whether both files of an entry are there and whole.
+// pair reports whether both files of an entry are there and complete.
 func (m *model) pair(folder string, id ID) bool {
 	text, err := m.read(folder + string(id) + envelopeEnd)
 	if err != nil {
@@ -303,8 +304,8 @@ func (m *model) pair(folder string, id ID) bool {
 	return err == nil && err2 == nil && string(message) == content
 }
 
-// TestFaults lets each operation of each scenario fail once. What Add did not
-// queue is not there; nothing else is lost, and the next run puts all in order.
+// TestFaults lets each operation of each scenario fail once. If Add failed, there is no
+// entry; no other entry is lost, and the next run removes what remains.
 func TestFaults(t *testing.T) {
 	for name, scenario := range scenarios {
 		for _, failure := range []error{syscall.ENOSPC, syscall.EIO, syscall.EROFS, syscall.EDQUOT} {
@@ -333,7 +334,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// TestReady says beforehand that nothing could be written, and leaves nothing.
+// TestReady checks that Ready returns an error if the disk is full, and leaves no file.
 func TestReady(t *testing.T) {
 	m := newModel()
 	c, err := addAndClaim(t, &Queue{disk: m}, &witness{})
@@ -351,7 +352,7 @@ func TestReady(t *testing.T) {
 	}
 }
 
-// TestSyncs holds Add to three syncs: of message, envelope and folder.
+// TestSyncs checks that Add makes three syncs only: of message, envelope and folder.
 func TestSyncs(t *testing.T) {
 	m := newModel()
 	counted := &counting{model: m}

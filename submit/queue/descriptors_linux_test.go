@@ -7,14 +7,14 @@ import (
 	"testing"
 )
 
-// TestDescriptors leaves no file open that nobody needs any more, whatever is done.
+// TestDescriptors checks that no operation leaves a file open that is not needed any more.
 func TestDescriptors(t *testing.T) {
 	q := openTest(t)
 	e := testEntry(t, "b@example.org")
 	if err := q.Add(e, strings.NewReader(content)); err != nil {
 		t.Fatal(err)
 	}
-	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // which would close them
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // the garbage collector would close them
 	open := func() int {
 		entries, err := os.ReadDir("/proc/self/fd")
 		if err != nil {

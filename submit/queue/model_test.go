@@ -13,28 +13,27 @@ import (
 	"time"
 )
 
-// errStopped is what every operation returns once the machine has stopped.
+// errStopped is the error of every operation after the machine has stopped.
 var errStopped = errors.New("the machine has stopped")
 
-// A model is a disk that remembers only what was synced, and on which the n-th
-// operation fails, or is the last one.
+// A model is a disk that a crash resets to the last sync. Its n-th operation can fail, or
+// stop the machine.
 type model struct {
 	folders map[string]map[string]*inode // as processes see them
 	durable map[string]map[string]*inode // as they are after a crash
 	pending []change                     // of folders, not durable yet, in order
 	locks   map[*inode]bool
 
-	ops     int   // that were begun
-	failAt  int   // this one fails, once; -1: none
-	failure error // with this
-	stopAt  int   // this one and all after it fail; -1: none
+	ops     int   // number of operations that were begun
+	failAt  int   // the operation that fails, once; -1: none
+	failure error // the error of the operation failAt
+	stopAt  int   // this operation and all after it fail; -1: none
 	stopped bool
 }
 
 type inode struct{ data, synced []byte }
 
-// A change is one operation on folders, which a crash undoes or not as a
-// whole.
+// A change is an operation on folders. A crash undoes the whole change or no part of it.
 type change struct {
 	folders []string
 	apply   func(map[string]map[string]*inode)
@@ -47,8 +46,8 @@ func newModel() *model {
 	return m
 }
 
-// crash returns the disk as the machine finds it when it starts again. What was
-// not synced is lost or not, as r says: nil loses everything.
+// crash returns the disk after a restart of the machine. r decides which of the changes
+// that were not synced are lost; nil: all of them.
 func (m *model) crash(r *rand.Rand) *model {
 	after := newModel()
 	after.folders = clone(m.durable)
@@ -256,7 +255,7 @@ type modelFile struct {
 
 func (f *modelFile) Write(p []byte) (int, error) {
 	if err := f.m.op(); err != nil {
-		n := len(p) / 2 // a part of it is there all the same
+		n := len(p) / 2 // a failed write may write a part
 		f.node.data = append(f.node.data, p[:n]...)
 		return n, err
 	}

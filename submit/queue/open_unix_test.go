@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// TestOpen judges folders as others may have prepared them.
+// TestOpen checks which folders Open accepts, and which other users may have prepared.
 func TestOpen(t *testing.T) {
 	uid := os.Geteuid()
 	dir := t.TempDir()
@@ -69,7 +69,7 @@ func TestOpen(t *testing.T) {
 	if err != nil || !strings.HasPrefix(second.String(), filepath.Join(shared, "0.")) {
 		t.Fatalf("where somebody else has taken the name: %v %v", second, err)
 	}
-	for name, mode := range map[string]os.FileMode{"0.a": 0o750, "0.b": 0o700} { // neither is good
+	for name, mode := range map[string]os.FileMode{"0.a": 0o750, "0.b": 0o700} { // Open must not use them
 		if err := os.Mkdir(filepath.Join(shared, name), mode); err != nil {
 			t.Fatal(err)
 		}
@@ -102,7 +102,7 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-// TestFIFO is not kept waiting by what is no file.
+// TestFIFO checks that a FIFO in the place of a file does not block.
 func TestFIFO(t *testing.T) {
 	q := openTest(t)
 	id := NewID(time.Now())
@@ -123,8 +123,7 @@ func TestFIFO(t *testing.T) {
 	}
 }
 
-// TestLocked looks without taking, so that nobody who looks keeps out whoever
-// takes.
+// TestLocked checks that locked does not take the lock.
 func TestLocked(t *testing.T) {
 	q := openTest(t)
 	if locked, err := q.State.Locked("runner"); locked || err != nil {
@@ -152,8 +151,7 @@ func TestLocked(t *testing.T) {
 	}
 }
 
-// TestOpenFIFO holds that a FIFO that takes the place of a folder while it is opened
-// keeps nobody waiting.
+// TestOpenFIFO checks that a FIFO that replaces a folder while it is opened does not block.
 func TestOpenFIFO(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "q")
 	if err := syscall.Mkfifo(path, 0o600); err != nil {
@@ -174,18 +172,18 @@ func TestOpenFIFO(t *testing.T) {
 	}
 }
 
-// TestOpenFails returns no queue where the folder that was made is not the user's.
+// TestOpenFails checks that Open returns an error if the new folder is not the user's.
 func TestOpenFails(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "queue")
-	for range 2 { // made, and there
+	for range 2 { // first the folder is made, then it exists
 		if q, err := Open(folder, os.Geteuid()+1); err == nil || q != nil {
 			t.Errorf("%v, %v", q, err)
 		}
 	}
 }
 
-// TestIsShared takes a folder for everybody's only if it is root's, and nobody can
-// remove another's there.
+// TestIsShared checks that a shared folder must belong to root, and that users must not be
+// able to remove the folders of others in it.
 func TestIsShared(t *testing.T) {
 	dir := t.TempDir()
 	folder, file, link := filepath.Join(dir, "folder"), filepath.Join(dir, "file"), filepath.Join(dir, "link")

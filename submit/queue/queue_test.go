@@ -87,7 +87,7 @@ func TestQueue(t *testing.T) {
 	}
 }
 
-// TestClaimOnce lets many claim the same entries at once.
+// TestClaimOnce checks that an entry is claimed once, even if many claim it together.
 func TestClaimOnce(t *testing.T) {
 	q := openTest(t)
 	for range 20 {
@@ -128,8 +128,8 @@ func TestClaimOnce(t *testing.T) {
 	}
 }
 
-// TestNeverWas discards and retries nothing of an entry whose envelope is missing: a
-// crash undid the second half of adding it, or the first of removing it.
+// TestNeverWas checks that an entry without an envelope cannot be discarded or retried: a
+// crash has interrupted an Add or a Done.
 func TestNeverWas(t *testing.T) {
 	q := openTest(t)
 	id := NewID(time.Now())
@@ -153,8 +153,8 @@ func TestNeverWas(t *testing.T) {
 	}
 }
 
-// looked is a disk on which somebody else looks, so many times, whether an entry is
-// busy, just when a lock is taken.
+// looked is a disk on which the lock of an entry cannot be taken so many times, as if
+// another process called Busy at the same moment.
 type looked struct {
 	disk
 	times int
@@ -177,8 +177,8 @@ func (f lookedAt) lock() (bool, error) {
 	return f.file.lock()
 }
 
-// TestClaimLookedAt claims an entry that somebody only looks at, unless that seems to
-// have no end.
+// TestClaimLookedAt checks that Claim succeeds while another process calls Busy, but gives
+// up after claimRetries.
 func TestClaimLookedAt(t *testing.T) {
 	q := openTest(t)
 	e := testEntry(t, "b@example.org")
@@ -196,8 +196,8 @@ func TestClaimLookedAt(t *testing.T) {
 	}
 }
 
-// TestBad holds that an entry that cannot be read is named and kept, and does
-// not hide the others.
+// TestBad checks that an entry that cannot be read is reported and kept, and that the
+// other entries are still read.
 func TestBad(t *testing.T) {
 	q := openTest(t)
 	for range 2 {
@@ -232,7 +232,7 @@ func TestBad(t *testing.T) {
 	}
 }
 
-// TestSweepLeavesWriters holds that nothing is swept that somebody writes.
+// TestSweepLeavesWriters checks that Sweep leaves an entry that is being written.
 func TestSweepLeavesWriters(t *testing.T) {
 	q := openTest(t)
 	r, w := io.Pipe()
@@ -326,7 +326,7 @@ func TestCeilings(t *testing.T) {
 	q.MaxBytes.Store(60)
 	var err error
 	for n := 0; err == nil && n < 10; n++ {
-		q.State.Write(usageFile, nil) // or it is believed for a while
+		q.State.Write(usageFile, nil) // so that the queue is counted again
 		e := testEntry(t, "b@example.org")
 		e.Size = int64(len(content))
 		err = q.Add(e, strings.NewReader(content))
@@ -340,20 +340,20 @@ func TestCeilings(t *testing.T) {
 	}
 }
 
-// TestShares leaves room in a crowded queue for other clients than the one that
-// fills it, for root, and for the queue's owner.
+// TestShares checks that a client that fills the queue leaves room for other clients, for
+// root, and for the owner of the queue.
 func TestShares(t *testing.T) {
 	q := openTest(t)
 	q.MaxBytes.Store(100 * int64(len(content)))
 	add := func(client *int) error {
-		q.State.Write(usageFile, nil) // or it is believed for a while
+		q.State.Write(usageFile, nil) // so that the queue is counted again
 		e := testEntry(t, "b@example.org")
 		e.Size, e.Client = int64(len(content)), client
 		return q.Add(e, strings.NewReader(content))
 	}
 	mallory, victim, root, subordinate := 1000, 1001, 0, 200000
 	defer func(old func(int) int) { countedAs = old }(countedAs)
-	countedAs = func(uid int) int { // as where mallory has subordinate uids
+	countedAs = func(uid int) int { // as if mallory had subordinate uids
 		if uid >= subordinate {
 			return -1
 		}
@@ -363,7 +363,7 @@ func TestShares(t *testing.T) {
 	for err := error(nil); err == nil && n < 100; n++ {
 		err = add(&mallory)
 	}
-	if n != 51 { // the 51st is the first in a queue of which half is taken
+	if n != 51 { // before the 51st message, half of the queue is used
 		t.Errorf("a client is refused at message %d", n)
 	}
 	if ids, _ := q.IDs(); len(ids) != 50 {
@@ -377,7 +377,7 @@ func TestShares(t *testing.T) {
 	if err := add(&mallory); !errors.Is(err, ErrFull) {
 		t.Errorf("the client that has filled the queue: %v", err)
 	}
-	q.shares.at = q.shares.at.Add(-countValid) // counted anew, it is the same
+	q.shares.at = q.shares.at.Add(-countValid) // a new count has the same result
 	if err := add(&mallory); !errors.Is(err, ErrFull) {
 		t.Errorf("counted anew: %v", err)
 	}
@@ -385,7 +385,7 @@ func TestShares(t *testing.T) {
 	for err := error(nil); err == nil && n < 100; n++ {
 		err = add(&victim)
 	}
-	if n != 25 { // of its 25 messages one was there
+	if n != 25 { // its share is 25, and one message was in the queue before
 		t.Errorf("another client is refused at its message %d", n+1)
 	}
 	q = openTest(t)
@@ -406,8 +406,8 @@ func TestShares(t *testing.T) {
 	}
 }
 
-// TestBurst lets nobody pass the ceilings by being quick: what a process has added
-// since the queue was counted counts as well.
+// TestBurst checks that many quick Adds cannot exceed the ceilings: the entries that were
+// added since the last count are counted, too.
 func TestBurst(t *testing.T) {
 	defer func(old func(int) int) { countedAs = old }(countedAs)
 	countedAs = func(uid int) int { return uid }
@@ -449,7 +449,7 @@ func TestFailedIsBounded(t *testing.T) {
 	if err := q.Sweep(); err != nil {
 		t.Fatal(err)
 	}
-	dropped := q.TakeDropped() // the first two, whose files may be of one moment
+	dropped := q.TakeDropped() // two entries, because their files may have the same time
 	if !slices.ContainsFunc(dropped, func(e *Entry) bool { return e.ID == old }) || len(dropped) != 2 || len(q.TakeDropped()) != 0 {
 		t.Errorf("dropped: %v", dropped)
 	}
@@ -500,8 +500,8 @@ func TestState(t *testing.T) {
 	release()
 }
 
-// TestSweepStates removes locks and states that nobody has used for long, but none
-// that somebody has, and none that is the queue's own.
+// TestSweepStates checks that Sweep removes locks and states that were not used for long,
+// except held locks and the states of the queue itself.
 func TestSweepStates(t *testing.T) {
 	q := openTest(t)
 	old := time.Now().Add(-30 * 24 * time.Hour)
@@ -540,7 +540,7 @@ func TestSweepStates(t *testing.T) {
 	}
 }
 
-// TestTruncated keeps a message that is shorter than it was, and names it.
+// TestTruncated checks that a message that became shorter is reported and kept.
 func TestTruncated(t *testing.T) {
 	q := openTest(t)
 	e := testEntry(t, "b@example.org")
@@ -562,8 +562,8 @@ func TestTruncated(t *testing.T) {
 	}
 }
 
-// TestFailedOctets gives what failed no more room than the queue, and takes what
-// has been there longest, not what was queued first.
+// TestFailedOctets checks that the failed entries together are limited by MaxBytes, and that
+// those that failed first are removed, not those that were queued first.
 func TestFailedOctets(t *testing.T) {
 	q := openTest(t)
 	q.MaxBytes.Store(600)
@@ -584,7 +584,7 @@ func TestFailedOctets(t *testing.T) {
 	}
 	var last *Entry
 	for range 10 {
-		last = add(time.Now().Add(-2 * maxAge)) // it has waited for long
+		last = add(time.Now().Add(-2 * maxAge)) // queued long ago
 	}
 	names, _ := q.disk.list(failed)
 	if slices.Contains(names, string(first.ID)+messageEnd) || !slices.Contains(names, string(last.ID)+messageEnd) {
@@ -604,8 +604,8 @@ func TestFailedOctets(t *testing.T) {
 	}
 }
 
-// TestLargeEnvelope takes no entry that could not be read again, neither at
-// first nor when much is said of its recipients.
+// TestLargeEnvelope checks that an envelope can always be read again: Add refuses one that
+// is too large, and long reasons of recipients are dropped.
 func TestLargeEnvelope(t *testing.T) {
 	q := openTest(t)
 	long := strings.Repeat("x", 400)
@@ -636,8 +636,7 @@ func TestLargeEnvelope(t *testing.T) {
 	}
 }
 
-// TestFailed lists what failed, tries one of it again as if it were new, and
-// removes another.
+// TestFailed lists the failed entries, retries one as a new entry, and discards another.
 func TestFailed(t *testing.T) {
 	q := openTest(t)
 	if err := q.DiscardFailed(NewID(time.Now())); !errors.Is(err, ErrGone) {
@@ -718,8 +717,8 @@ func TestFailed(t *testing.T) {
 	}
 }
 
-// TestNobody has entries without recipients: what was refused before it had any is
-// kept for a person, and cannot be tried again.
+// TestNobody checks that an entry that was refused before it had a recipient is kept for a
+// person, and cannot be retried.
 func TestNobody(t *testing.T) {
 	q := openTest(t)
 	e := testEntry(t)

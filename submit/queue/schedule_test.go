@@ -9,8 +9,8 @@ import (
 
 var testSchedule = Schedule{First: 10 * time.Minute, Longest: time.Hour, Lifetime: 5 * 24 * time.Hour}
 
-// TestBackoff doubles the wait at each failure up to the longest, and leaves a fifth
-// either way to chance.
+// TestBackoff checks that each failure doubles the wait, up to the longest, and that the
+// wait is random within 20 percent.
 func TestBackoff(t *testing.T) {
 	for failures, usual := range map[int]time.Duration{1: 10 * time.Minute, 2: 20 * time.Minute, 3: 40 * time.Minute, 4: time.Hour, 5: time.Hour, 1000: time.Hour} {
 		least, most := usual, usual
@@ -29,8 +29,8 @@ func TestBackoff(t *testing.T) {
 	}
 }
 
-// TestDue tries again when a wait is over, and at once what a wrong clock has
-// written.
+// TestDue checks that a thing is due at the end of its wait, or at once if a wrong clock has
+// written its times.
 func TestDue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		now := time.Now()
@@ -56,8 +56,8 @@ func TestDue(t *testing.T) {
 	})
 }
 
-// TestTooOld gives up after three late attempts, an hour apart at least, whatever a
-// long pause was.
+// TestTooOld checks that an entry is given up after three late attempts over two hours, in
+// which a pause counts for one hour at most.
 func TestTooOld(t *testing.T) {
 	born := time.Now()
 	late := testSchedule.Lifetime
@@ -87,8 +87,8 @@ func TestTooOld(t *testing.T) {
 	}
 }
 
-// TestAddTry remembers the last attempts, but none of the future, and none of the
-// same moment twice.
+// TestAddTry checks that the last attempts are kept, but none in the future, and only one of
+// several in a short time.
 func TestAddTry(t *testing.T) {
 	now := time.Now().Round(0)
 	at := func(minutes ...int) (tries []time.Time) {

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// useShared lets Shared be a folder of the test's, which is not there yet.
+// useShared sets Shared to a folder of the test that does not exist yet.
 func useShared(t *testing.T) {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -23,7 +23,7 @@ func useShared(t *testing.T) {
 	Shared = filepath.Join(t.TempDir(), "sendoff")
 }
 
-// own makes a folder in Shared, or a file if mode says so, that belongs to a user.
+// own makes a folder or a file in Shared, by mode, that belongs to a user.
 func own(t *testing.T, name string, uid int, mode os.FileMode) {
 	t.Helper()
 	path := filepath.Join(Shared, name)
@@ -44,7 +44,7 @@ func own(t *testing.T, name string, uid int, mode os.FileMode) {
 	}
 }
 
-// owners lists Shared: names, with what they are and whose.
+// owners returns the names in Shared, with their types and owners.
 func owners(t *testing.T) (list []string) {
 	t.Helper()
 	entries, err := os.ReadDir(Shared)
@@ -66,8 +66,8 @@ func owners(t *testing.T) (list []string) {
 	return list
 }
 
-// TestMakeShared makes a queue for each user, changes nothing that is good, and
-// moves away what is not.
+// TestMakeShared checks that each user gets a queue, that correct folders do not change, and
+// that others are moved away.
 func TestMakeShared(t *testing.T) {
 	useShared(t)
 	if users, err := Users(); users != nil || err != nil {
@@ -110,7 +110,7 @@ func TestMakeShared(t *testing.T) {
 	}
 }
 
-// TestUsers finds who has a folder in Shared, and counts what is nobody's.
+// TestUsers checks that the users with a folder in Shared are found, and other names counted.
 func TestUsers(t *testing.T) {
 	useShared(t)
 	if _, err := MakeShared([]User{{UID: 0, GID: 0}, {UID: 4242, GID: 4242}}); err != nil {
@@ -145,8 +145,8 @@ func TestUsers(t *testing.T) {
 	}
 }
 
-// TestTimerMark holds that everybody reads root's note of a timer, and nobody
-// another's.
+// TestTimerMark checks that every user reads the timer mark of root, and that a mark of
+// another user is ignored.
 func TestTimerMark(t *testing.T) {
 	useShared(t)
 	q := &Queue{path: filepath.Join(Shared, "4242")}
@@ -193,8 +193,8 @@ func TestTimerMark(t *testing.T) {
 	}
 }
 
-// TestOpenSynced fails where the folder that a queue is made in cannot be synced,
-// and does not try where the queue is there already.
+// TestOpenSynced checks that Open fails if it makes a queue in a folder that cannot be
+// synced, and does not sync this folder if the queue exists.
 func TestOpenSynced(t *testing.T) {
 	if os.Geteuid() == 0 {
 		t.Skip("root may read any folder")

@@ -4,7 +4,7 @@ package queue
 
 import "testing"
 
-// TestSpace knows how large the disk of a queue is, and how much of it is free.
+// TestSpace checks the size of the disk of a queue, and its free space.
 func TestSpace(t *testing.T) {
 	q := openTest(t)
 	if free, total := q.disk.space(); total < 1<<20 || free < 0 || free > total {

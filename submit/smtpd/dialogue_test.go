@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// dialogue plays C and S lines with a server over a pipe, and checks that each
-// run of S lines comes in one write, when the run of C lines before it has been
-// sent, and that after the last line the server closes. A C~ line has no CRLF
-// of its own and may hold Go escapes; C! closes the connection.
+// dialogue sends the C lines of script to a server over a pipe, and compares its replies
+// with the S lines. Successive S lines must come in one write, after all C lines before
+// them. After the last line the server must close. A C~ line is sent without CRLF and may
+// have Go escapes; C! closes the connection.
 func dialogue(t *testing.T, s *Server, script string) error {
 	t.Helper()
 	client, server := net.Pipe()

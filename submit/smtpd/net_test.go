@@ -22,7 +22,7 @@ import (
 	"sendoff/submit/smtp/smtptest"
 )
 
-// secure returns configurations for both sides of TLS with this host.
+// secure returns the TLS configurations of a server host and of its client.
 func secure(t testing.TB) (server, client *tls.Config) {
 	t.Helper()
 	cert, err := Certificate("127.0.0.1", "mx.example")
@@ -32,7 +32,7 @@ func secure(t testing.TB) (server, client *tls.Config) {
 	return &tls.Config{Certificates: []tls.Certificate{cert}}, &tls.Config{RootCAs: trusting(cert), ServerName: "127.0.0.1"}
 }
 
-// trusting is a pool of one certificate.
+// trusting returns a pool of one certificate.
 func trusting(cert tls.Certificate) *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AddCert(cert.Leaf)
@@ -57,8 +57,8 @@ func TestCertificate(t *testing.T) {
 	}
 }
 
-// TestLoopback sends with Go's own client over TCP and TLS, while another client
-// hangs; the end of ctx ends both.
+// TestLoopback sends with the client of net/smtp over TCP and TLS, while another client says
+// nothing. The end of ctx ends both sessions.
 func TestLoopback(t *testing.T) {
 	server, client := secure(t)
 	got := make(chan string, 1)
@@ -125,7 +125,7 @@ func send(address string, config *tls.Config) error {
 	return c.Quit()
 }
 
-// pipes is a listener whose clients are in the same process.
+// pipes is a listener for clients in the same process.
 type pipes chan net.Conn
 
 func (p pipes) Accept() (net.Conn, error) {
@@ -137,8 +137,7 @@ func (p pipes) Accept() (net.Conn, error) {
 func (p pipes) Close() error   { close(p); return nil }
 func (p pipes) Addr() net.Addr { return nil }
 
-// TestSessionLimit makes one client more than there may be wait until another has
-// left.
+// TestSessionLimit checks that a client beyond the limit waits until another has left.
 func TestSessionLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -170,8 +169,8 @@ func TestSessionLimit(t *testing.T) {
 	})
 }
 
-// TestStrangers holds few sessions at once with clients that have not logged in,
-// and is open for others as soon as one of them has, or has left.
+// TestStrangers checks that only a few clients that have not logged in have a session, and
+// that another is accepted as soon as one of them has logged in or left.
 func TestStrangers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -217,7 +216,7 @@ func TestStrangers(t *testing.T) {
 	})
 }
 
-// once lets a listener be closed twice, as those of package net.
+// once allows a listener to be closed twice, as the listeners of package net.
 type once struct {
 	net.Listener
 	close func() error
@@ -225,8 +224,8 @@ type once struct {
 
 func (o once) Close() error { return o.close() }
 
-// FuzzServe feeds a session with anything. Whatever a handler takes as whole
-// must be in the input, dot-stuffed and followed by the end of data.
+// FuzzServe gives any input to a session. Each message that a handler takes as complete must
+// be in the input, dot-stuffed and followed by the end of data.
 func FuzzServe(f *testing.F) {
 	const head = "EHLO x\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.org>\r\nDATA\r\n"
 	for _, d := range dialogues {
@@ -274,8 +273,7 @@ func FuzzServe(f *testing.F) {
 	})
 }
 
-// FuzzLinear holds that neither commands nor a message take more time than their
-// octets may.
+// FuzzLinear checks that commands and messages take a limited time for each octet.
 func FuzzLinear(f *testing.F) {
 	for _, pattern := range []string{"NOOP\r\n", "RCPT TO:<a@b>\r\n", "RCPT TO:<a@b> NOTIFY=", "<", "\"", "\\", "(", ".\r\n", "\r", "a\n", "AUTH PLAIN =\r\n", "\r\n.\r\nMAIL FROM:<>\r\nDATA\r\n"} {
 		f.Add(pattern)
@@ -291,8 +289,8 @@ func FuzzLinear(f *testing.F) {
 	})
 }
 
-// find looks for the message in what a client sent, as RFC 5321 section 4.5.2
-// has it sent, and returns what follows it.
+// find looks for the message in the octets that a client sent, with dot-stuffing (RFC 5321
+// section 4.5.2), and returns the octets after it.
 func find(m string, in []byte) (rest []byte, ok bool) {
 	for {
 		_, after, found := bytes.Cut(in, []byte("\r\n"))
@@ -307,7 +305,7 @@ func find(m string, in []byte) (rest []byte, ok bool) {
 	}
 }
 
-// TestConstantMemory sends a message much larger than what it may cost.
+// TestConstantMemory sends a message that is much larger than the memory it may take.
 func TestConstantMemory(t *testing.T) {
 	const head = "EHLO x\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.org>\r\nDATA\r\n"
 	const size = 16 << 20

@@ -17,11 +17,11 @@ import (
 	"sendoff/submit/status"
 )
 
-// box keeps what a server took, one element a mail.
+// box keeps the mails that a server took, each as an element of its slices.
 type box struct {
 	from []string
 	got  []string
-	errs []error // what the reader said instead of io.EOF
+	errs []error // errors of the reader other than io.EOF
 }
 
 func (b *box) handle(_ context.Context, _ Client, e *envelope.Envelope, message io.Reader) error {
@@ -38,8 +38,8 @@ func (b *box) handle(_ context.Context, _ Client, e *envelope.Envelope, message 
 	return nil
 }
 
-// TestSmuggling sends end-of-data look-alikes within a message, followed by
-// what would be a second one.
+// TestSmuggling sends a message with octets that look like its end, followed by commands for
+// a second message.
 func TestSmuggling(t *testing.T) {
 	const second = "MAIL FROM:<evil@example.org>\r\nRCPT TO:<b@example.org>\r\nDATA\r\nevil\r\n"
 	for _, like := range []string{"\n.\n", "\r.\r", "\n.\r\n", "\r\n.\r", "\r\n.\n", "\r.\r\n", "\n.\r", "\r.\n", "\r\r\n.\r\n\n.\r\n", "\r\n.\r\r\n", "\r\n\x00.\r\n"} {
@@ -51,7 +51,7 @@ func TestSmuggling(t *testing.T) {
 				s := &Server{Handle: b.handle, Pipe: pipe}
 				err := s.Serve(t.Context(), readWriter{strings.NewReader(in), &out})
 				if len(b.got)+len(b.errs) != 1 {
-					// The look-alike that holds a true end of data makes two, by right.
+					// Two messages are correct if the octets have a true end.
 					if !strings.Contains(like, "\r\n.\r\n") {
 						t.Errorf("%q, pipe %v: %d messages", like, pipe, len(b.got)+len(b.errs))
 					}
@@ -76,8 +76,7 @@ type readWriter struct {
 	io.Writer
 }
 
-// TestTorn cuts a dialogue after each octet: a message is handled when its end
-// has come and not before.
+// TestTorn cuts a dialogue after each octet: a message is taken only if its end has come.
 func TestTorn(t *testing.T) {
 	const in = "EHLO x\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.org>\r\nDATA\r\none\r\n.two\r\n.\r\n"
 	for n := range len(in) + 1 {
@@ -124,14 +123,14 @@ func TestHandle(t *testing.T) {
 	}
 }
 
-// TestTimeouts lets clients dawdle in every phase; the clock is synctest's.
+// TestTimeouts lets clients be slow in every phase, with the clock of synctest.
 func TestTimeouts(t *testing.T) {
 	const mail = "EHLO x\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.org>\r\nDATA\r\n"
 	for _, c := range []struct {
 		name   string
 		server Server
 		say    string
-		every  time.Duration // another octet comes that often
+		every  time.Duration // between two octets of the client
 		want   time.Duration
 	}{
 		{"silence", Server{}, "", 0, 5 * time.Minute},
@@ -178,7 +177,7 @@ func TestTimeouts(t *testing.T) {
 	}
 }
 
-// anybody may log in.
+// anybody accepts every login.
 func anybody(user, password string) error { return nil }
 
 // TestContext ends sessions that wait for the client.
@@ -197,8 +196,8 @@ func TestContext(t *testing.T) {
 	})
 }
 
-// TestMessageNotAskedFor ends a session in which a message comes, later than its
-// DATA, that was refused: it may hold commands.
+// TestMessageNotAskedFor checks that the session ends if a client sends a message some time
+// after its DATA was refused: the message could contain commands.
 func TestMessageNotAskedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b box
@@ -223,7 +222,7 @@ func TestMessageNotAskedFor(t *testing.T) {
 	})
 }
 
-// scarce is a listener that has nothing left at first.
+// scarce is a listener that at first has no file descriptors left.
 type scarce struct {
 	net.Listener
 	failures int
@@ -237,7 +236,7 @@ func (s *scarce) Accept() (net.Conn, error) {
 	return s.Listener.Accept()
 }
 
-// TestShortage goes on when a connection could not be accepted.
+// TestShortage checks that the server goes on after an Accept that failed temporarily.
 func TestShortage(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
