@@ -11,26 +11,25 @@ import (
 	"sendoff/submit/secret"
 )
 
-// defaultRecipients is how many recipients one transaction has at most, if an
-// account does not say.
+// defaultRecipients is the value of max-recipients if an account does not set it.
 const defaultRecipients = 100
 
 // The values of deliver.
 const (
-	DeliverNow        = "now"        // and wait for the server's answer
-	DeliverBackground = "background" // from the queue, at once
-	DeliverQueue      = "queue"      // from the queue, when its time comes
+	DeliverNow        = "now"        // waits for the server's answer
+	DeliverBackground = "background" // queues the message, and starts to send it at once
+	DeliverQueue      = "queue"      // queues the message until the next run of the queue
 )
 
-// An Account is a way to send: a smarthost, who we are there, and which
-// senders go through it.
+// An Account is a way to send mail: a smarthost, our user there, and the senders that
+// select the account.
 //
-// To add a setting: a field here with its three tags, and an item in
-// sendoff.toml(5). bound says what the setting was said of, and so what it goes
-// with (TestBound):
+// To add a setting, add a field here with its three tags, and an item in sendoff.toml(5).
+// The tag bound says what the setting belongs to (TestBound):
 //
-//	host   this one host: gone where --server names another
-//	way    how that host is reached: kept for another host, gone for a rehearsal
+//	host   the host: removed if --server names another host
+//	way    the way to the host: kept for another host, removed for a rehearsal
+//	no     the account's mail: always kept
 //	no     the account's mail: always kept
 type Account struct {
 	Name string `toml:"-"`
@@ -62,23 +61,23 @@ type Account struct {
 	Timeout        Duration         `toml:"timeout" bound:"no" doc:"How long connecting and logging in may take together, and after that each answer except the last."`
 	OneFlight      bool             `toml:"one-flight" bound:"host" doc:"Whether a small message is sent before the server has answered about its recipients."`
 
-	UserFrom string `toml:"-"` // what has put another User in place of the file's; "" if nothing has
+	UserFrom string `toml:"-"` // the option or variable that has replaced User; "": none
 
-	secretAt string // where secret was set, as FILE:LINE:COLUMN
+	secretAt string // FILE:LINE:COLUMN of the setting secret
 }
 
-// resolvePaths resolves the paths of a's settings.
+// resolvePaths makes the paths of a's settings absolute.
 func (a *Account) resolvePaths(folder, home string) {
 	for _, p := range []*string{&a.TLSCA, &a.TLSCert, &a.TLSKey} {
 		*p = resolve(*p, folder, home)
 	}
-	below(folder, a.Secret)
-	below(folder, a.ProxySecret)
+	resolveRefs(folder, a.Secret)
+	resolveRefs(folder, a.ProxySecret)
 	a.RefreshToken = a.RefreshToken.In(folder)
 }
 
-// check checks what the types of a's fields do not, fills in defaults,
-// and says where in o a mistake is.
+// check checks what the types of the fields cannot check, and sets defaults. An error names
+// the place in the file of o.
 func (a *Account) check(o *outline) error {
 	if len(a.Servers) == 0 {
 		return o.errorf(o.find(accountsTable, a.Name), "account %s has no server", a.Name)
@@ -111,7 +110,7 @@ func (a *Account) check(o *outline) error {
 	return nil
 }
 
-// setDefaults gives settings that were left open, or to us, their value.
+// setDefaults replaces the values that stand for "not set" and "any".
 func (a *Account) setDefaults() {
 	if a.AddressFamily == anyFamily {
 		a.AddressFamily = 0
@@ -120,30 +119,30 @@ func (a *Account) setDefaults() {
 	a.MaxRecipients = cmp.Or(a.MaxRecipients, defaultRecipients)
 }
 
-// Bare returns a copy of a without what is bound to its server or the way there:
-// to send to another one that shares nothing with it.
+// Bare returns a copy of a without the settings bound to the host or to the way there, for
+// a server that has nothing to do with the account's own.
 func (a *Account) Bare() *Account {
 	bare := *a
 	bare.unset("host", "way")
 	return &bare
 }
 
-// unset empties the settings that are bound to one of what.
-func (a *Account) unset(what ...string) {
+// unset clears the settings whose tag bound is one of bindings.
+func (a *Account) unset(bindings ...string) {
 	v := reflect.ValueOf(a).Elem()
 	for _, f := range fields(v.Type()) {
-		if slices.Contains(what, f.Tag.Get("bound")) {
+		if slices.Contains(bindings, f.Tag.Get("bound")) {
 			v.FieldByIndex(f.Index).SetZero()
 		}
 	}
 }
 
-// Matches reports whether addr as a sender selects the account.
+// Matches reports whether the sender addr selects the account.
 func (a *Account) Matches(addr envelope.Address) bool {
 	return slices.ContainsFunc(a.From, func(p Pattern) bool { return p.Matches(addr) })
 }
 
-// Sources returns where the secret may be: in the keyring, if nobody says.
+// Sources returns the references to the secret; without any, the keyring.
 func (a *Account) Sources() []secret.Ref {
 	if len(a.Secret) == 0 {
 		return []secret.Ref{secret.OfKeyring}
@@ -151,12 +150,11 @@ func (a *Account) Sources() []secret.Ref {
 	return slices.Clone(a.Secret)
 }
 
-// Refresh returns where the refresh token is: in the keyring, if nobody says.
+// Refresh returns the reference to the refresh token; without one, the keyring.
 func (a *Account) Refresh() secret.Ref { return cmp.Or(a.RefreshToken, secret.OfKeyring) }
 
-// Address returns the account's own address: the first of its senders that is
-// not a pattern, else its user, if that is an address. ok is false if it has
-// none.
+// Address returns the account's own address: the first of From that is not a pattern;
+// otherwise User, if that is an address. ok is false if there is neither.
 func (a *Account) Address() (addr envelope.Address, ok bool) {
 	for _, p := range a.From {
 		if addr, ok := p.Address(); ok {
@@ -170,7 +168,7 @@ func (a *Account) Address() (addr envelope.Address, ok bool) {
 	return addr, true
 }
 
-// isDomain reports whether s is a domain as an address may have it.
+// isDomain reports whether s can be the domain of an address.
 func isDomain(s string) bool {
 	a, err := envelope.Parse("x@" + s)
 	return err == nil && a.Domain() == s && s != ""

@@ -12,59 +12,59 @@ import (
 	"sendoff/submit/status"
 )
 
-// Aliases is what an alias file says: to whom the mail of local names goes.
+// Aliases has the content of an alias file: where mail for local names goes.
 //
-//	# a comment                          names are compared without regard to case
-//	root: ann@example.org, bob           the mail of bob goes where bob's entry says
-//	bob: \bob, bob@example.net           \bob has no alias, so this is no loop
-//	staff: :include:/etc/staff           a file of addresses, one or more a line
+//	# a comment                          upper and lower case are the same in names
+//	root: ann@example.org, bob           mail for bob goes where the entry bob says
+//	bob: \bob, bob@example.net           \bob is not looked up, so this is no loop
+//	staff: :include:/etc/staff           a file with one or more addresses per line
 //	"jane doe":                          quoted as in an address
-//	  jane@example.org                   a line that begins with white space goes on
-//	noreply: /dev/null                   the mail is thrown away
+//	  jane@example.org                   white space continues the line before
+//	noreply: /dev/null                   the mail is discarded
 //	*: ann@example.org                   every local name without an entry
 //
-// Pipes and other files have no place here: what is not an address is left out,
-// and an entry of which nothing is left is as if it were not there.
+// Commands and other files are not supported: sendoff ignores everything that is not an
+// address, and an entry without an address.
 type Aliases struct {
 	File   string   // which file this is
-	Faults []string // what was left out, and why, in lines that begin with FILE:LINE
-	Notes  []string // what is taken as it is meant, in such lines
+	Faults []string // what was ignored, and why: lines that begin with FILE:LINE
+	Notes  []string // what a person should write in another way, in such lines
 
 	entries  map[string][]member // by the name in lower case
-	catchAll string              // the name of the entry for those without one
-	octets   int                 // read so far
+	catchAll string              // the entry for names without one: "*" or "default"
+	octets   int                 // read so far, with included files
 }
 
-// A member is one of the addresses in an entry.
+// A member is an address in an entry.
 type member struct {
 	address envelope.Address
-	discard bool   // it is /dev/null instead
-	final   bool   // \name: it is not looked up
-	from    string // the file that was included for it, if there was one
+	discard bool   // /dev/null: address is not used
+	final   bool   // \name: the address is not looked up
+	from    string // the included file that has the address; "": none
 }
 
-// The names of the entry for those without one: ours, and msmtp's, which is any
-// name where ours is there.
+// The entry for all names without an entry: our name for it, and that of msmtp. If there is
+// a "*", "default" is an ordinary name.
 const (
 	catchAll      = "*"
 	msmtpCatchAll = "default"
 )
 
-// Bounds on what an alias file can cost.
+// Limits of an alias file.
 const (
-	maxAliases = 1 << 20 // octets of the file and all that it includes
-	maxDepth   = 50      // entries that lead to each other
-	maxMembers = 10_000  // addresses that one name stands for
-	maxFaults  = 1000    // of which each is told
+	maxAliases = 1 << 20 // octets of the file and of all included files
+	maxDepth   = 50      // length of a chain of entries
+	maxMembers = 10_000  // addresses that a name expands to
+	maxFaults  = 1000    // faults that are reported
 )
 
-// LocalAliases returns what the alias file says; nil if there is none. The file
-// is read when it is first asked for, and not again.
+// LocalAliases returns the content of the alias file; nil: there is none. The first call
+// reads the file.
 //
-// If the configuration names the file, it is an error of kind Config that it is
-// not there, or cannot be read or trusted. The default file is then as good as
-// empty, but for its fault. It is an error in both cases, of kind Temporary, if
-// the machine is short of something.
+// If the configuration names the file, the error is of kind Config if the file is missing,
+// or cannot be read or trusted. If the default file cannot be read or trusted, the result
+// is an Aliases without entries that has this fault. In both cases the error is of kind
+// Temporary if the machine lacks memory or descriptors.
 func (c *Config) LocalAliases() (*Aliases, error) {
 	if c.aliases == nil {
 		return nil, nil
@@ -72,7 +72,7 @@ func (c *Config) LocalAliases() (*Aliases, error) {
 	return c.aliases()
 }
 
-// readAliases reads the alias file that c has.
+// readAliases reads the alias file of c.
 func (c *Config) readAliases() (*Aliases, error) {
 	if c.Aliases == "" || c.Aliases == Off {
 		return nil, nil
@@ -91,12 +91,12 @@ func (c *Config) readAliases() (*Aliases, error) {
 	return nil, fmt.Errorf("aliases: %w", err)
 }
 
-// parseAliases reads the text of an alias file, and the files that it includes.
+// parseAliases parses the text of an alias file, and reads the files that it includes.
 func parseAliases(file string, data []byte) *Aliases {
 	a := &Aliases{File: file, entries: make(map[string][]member), octets: len(data)}
-	places := make(map[string]string) // of the entries
+	places := make(map[string]string) // FILE:LINE of each entry
 	var names []string
-	name, begun := "", false // of the entry that a line may go on with; "" for one that is left out
+	name, begun := "", false // the entry that a line may continue; "": an entry that is ignored
 	for i, line := range strings.Split(string(data), "\n") {
 		place := fmt.Sprintf("%s:%d", file, i+1)
 		before, rest, colon := cut(line, ':')
@@ -143,7 +143,7 @@ func parseAliases(file string, data []byte) *Aliases {
 	return a
 }
 
-// fault notes what is wrong, and where.
+// fault adds an error about place to the Faults.
 func (a *Aliases) fault(place string, err error) {
 	switch len(a.Faults) {
 	case maxFaults:
@@ -154,8 +154,7 @@ func (a *Aliases) fault(place string, err error) {
 	a.Faults = append(a.Faults, status.Printable(place+": "+err.Error()))
 }
 
-// checkName returns the name that text, which stands before a colon, is in the
-// file.
+// checkName returns the key in entries for text, the name before a colon.
 func checkName(text string) (string, error) {
 	a, err := envelope.Parse(text)
 	switch {
@@ -169,8 +168,8 @@ func checkName(text string) (string, error) {
 	return strings.ToLower(a.Local()), nil
 }
 
-// members reads the addresses in a line, or the rest of one. place is where it
-// stands, and from the file that was included for it, if there was one.
+// members returns the addresses in line, a whole line or its end. place is FILE:LINE; from
+// is the included file that has the line, or "".
 func (a *Aliases) members(place, line, from string) []member {
 	var list []member
 	for _, text := range split(line) {
@@ -194,7 +193,7 @@ func (a *Aliases) members(place, line, from string) []member {
 	return list
 }
 
-// include reads a file of addresses. Nothing in it leads to another file.
+// include reads a file of addresses. It cannot include another file.
 func (a *Aliases) include(path string) ([]member, error) {
 	if !filepath.IsAbs(path) {
 		return nil, errors.New(":include: requires an absolute path")
@@ -217,16 +216,16 @@ func (a *Aliases) include(path string) ([]member, error) {
 	return list, nil
 }
 
-// nowhere is the file that mail goes to which is to be thrown away.
-const nowhere = "/dev/null"
+// devNull is the target for mail that is discarded.
+const devNull = "/dev/null"
 
-// parseMember reads one address, perhaps with a name before it, or refuses
-// what is none.
+// parseMember parses an address, perhaps with a display name before it. The error says why
+// text is not allowed in an entry.
 func parseMember(text string) (member, error) {
 	switch plain := unquoted(text); {
 	case strings.HasPrefix(plain, "|"):
 		return member{}, fmt.Errorf("%s: sendoff runs no commands for aliases; write an address", clip(text))
-	case plain == nowhere:
+	case plain == devNull:
 		return member{discard: true}, nil
 	case strings.HasPrefix(plain, "/"):
 		return member{}, fmt.Errorf("%s: sendoff writes no files for aliases; write an address", clip(text))
@@ -247,7 +246,7 @@ func parseMember(text string) (member, error) {
 	return member{address: a, final: final}, nil
 }
 
-// split returns what stands between the commas of line, but for what is empty.
+// split returns the texts between the commas of line, without empty ones.
 func split(line string) []string {
 	var parts []string
 	for more := true; more; {
@@ -259,11 +258,10 @@ func split(line string) []string {
 	return parts
 }
 
-// cut returns what stands in s before and behind the first sep that is neither
-// quoted nor in a comment, and whether there is one. before is without white
-// space around it and without comments, which are in parentheses or stand
-// behind a # that begins s or follows white space. Where a quote or parenthesis
-// does not end, it is all of s, for no address to hide in it.
+// cut splits s at the first sep that is neither in quotes nor in a comment; found reports
+// whether there is one. before has no white space around it and no comments. A comment is
+// in parentheses, or begins with a # at the start of s or after white space. If a quote or
+// parenthesis is not closed, before is all of s, so that no address can be hidden.
 func cut(s string, sep byte) (before, after string, found bool) {
 	var b strings.Builder
 	quoted, depth := false, 0
@@ -301,7 +299,7 @@ func cut(s string, sep byte) (before, after string, found bool) {
 
 func isBlank(c byte) bool { return c == ' ' || c == '\t' }
 
-// unquoted returns s without the quotes around the whole of it.
+// unquoted returns s without quotes, if the whole of s is quoted.
 func unquoted(s string) string {
 	if len(s) < 2 || s[0] != '"' || s[len(s)-1] != '"' {
 		return s
@@ -316,7 +314,7 @@ func unquoted(s string) string {
 	return b.String()
 }
 
-// clip returns s for a line of error text, cut at 200 octets.
+// clip returns s for an error text, cut after 200 octets.
 func clip(s string) string {
 	if len(s) > 200 {
 		return strings.ToValidUTF8(s[:200], "") + "…"
@@ -324,23 +322,22 @@ func clip(s string) string {
 	return s
 }
 
-// A Target is one of the addresses that mail for a name goes to.
+// A Target is an address to which mail for a name goes.
 type Target struct {
 	Address envelope.Address
-	Discard bool   // the mail is thrown away instead
-	Why     string // the aliases that led to it, in words
+	Discard bool   // the mail is discarded; Address is not used
+	Why     string // the chain of aliases that led to the address, in words
 }
 
-// Expand returns whom mail for name, which is local, goes to: each address
-// once, through all aliases. isLocal says of an address whether it is a name of
-// this host, too. Local names in the result have no alias, or one that leads
-// back to itself. The result is empty if name has no alias; it is an error if
-// it has one that stands for too many addresses to be used.
+// Expand returns the targets of the local name, each once, after all aliases have been
+// followed. isLocal reports whether an address is a local name of this host. A local name
+// in the result has no alias, or its alias leads back to itself. If name has no alias, the
+// result is empty. If it has more than maxMembers targets, that is an error.
 func (a *Aliases) Expand(name envelope.Address, isLocal func(envelope.Address) bool) ([]Target, error) {
 	if a == nil || a.entry(name) == "" {
 		return nil, nil
 	}
-	x := expansion{a: a, isLocal: isLocal, done: make(map[string]bool), have: make(map[string]bool)}
+	x := expansion{a: a, isLocal: isLocal, followed: make(map[string]bool), added: make(map[string]bool)}
 	x.follow(member{address: name})
 	if len(x.to) > maxMembers {
 		return nil, fmt.Errorf("%s: the alias %s leads to more than %d addresses, so it is not used", a.File, name.Local(), maxMembers)
@@ -348,7 +345,7 @@ func (a *Aliases) Expand(name envelope.Address, isLocal func(envelope.Address) b
 	return x.to, nil
 }
 
-// entry returns the name of the entry for a local address; "" if there is none.
+// entry returns the key of the entry for a local address; "": there is none.
 func (a *Aliases) entry(address envelope.Address) string {
 	for _, name := range []string{strings.ToLower(address.Local()), a.catchAll} {
 		if a.entries[name] != nil {
@@ -358,18 +355,18 @@ func (a *Aliases) entry(address envelope.Address) string {
 	return ""
 }
 
-// An expansion is what is known while an alias is followed.
+// An expansion is the state of an Expand.
 type expansion struct {
-	a       *Aliases
-	isLocal func(envelope.Address) bool
-	path    []string        // the entries that led here
-	done    map[string]bool // entries that have been followed, or are in path
-	have    map[string]bool // the keys of to
-	to      []Target
+	a        *Aliases
+	isLocal  func(envelope.Address) bool
+	path     []string        // the entries that led to the current member
+	followed map[string]bool // the entries that have been followed, or are in path
+	added    map[string]bool // the keys of the addresses in to
+	to       []Target
 }
 
-// follow adds what m stands for to the result. A name that leads back to
-// itself is a local name like others.
+// follow adds the targets of m to the result. A name that leads back to itself is added as
+// a local name.
 func (x *expansion) follow(m member) {
 	name := ""
 	if !m.final && !m.discard && x.isLocal(m.address) {
@@ -379,8 +376,8 @@ func (x *expansion) follow(m member) {
 	case len(x.to) > maxMembers:
 	case name == "" || slices.Contains(x.path, name) || len(x.path) == maxDepth:
 		x.add(m)
-	case !x.done[name]:
-		x.done[name] = true
+	case !x.followed[name]:
+		x.followed[name] = true
 		x.path = append(x.path, name)
 		for _, next := range x.a.entries[name] {
 			x.follow(next)
@@ -392,12 +389,12 @@ func (x *expansion) follow(m member) {
 func (x *expansion) add(m member) {
 	key := m.address.Key()
 	if m.discard {
-		key = nowhere
+		key = devNull
 	}
-	if x.have[key] {
+	if x.added[key] {
 		return
 	}
-	x.have[key] = true
+	x.added[key] = true
 	why := "alias " + strings.Join(x.path, ", then ") + " in " + x.a.File
 	if m.from != "" {
 		why += ", by " + m.from

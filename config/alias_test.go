@@ -14,10 +14,10 @@ import (
 	"sendoff/submit/status"
 )
 
-// bare reports whether a is a name of this host, in these tests.
+// bare reports whether a is a local name of this host in these tests.
 func bare(a envelope.Address) bool { return a.Domain() == "" || a.Domain() == "localhost" }
 
-// expand returns what a has for name as words.
+// expand returns the targets of name as words.
 func expand(t testing.TB, a *Aliases, name string) string {
 	t.Helper()
 	address, err := envelope.Parse(name)
@@ -180,7 +180,7 @@ func TestAliasInclude(t *testing.T) {
 	}
 }
 
-// What others could have written is not believed, and says so.
+// TestAliasTrust: a file that others can write is not used, and a fault says so.
 func TestAliasTrust(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("no modes")
@@ -217,7 +217,7 @@ func TestAliasBounds(t *testing.T) {
 		fmt.Fprintf(&b, "n%d: n%d\n", i, i+1)
 	}
 	b.WriteString("wide: w0, w0\n")
-	for i := range 1000 { // 2^1000, if each were followed each time
+	for i := range 1000 { // 2^1000 steps, if an entry were followed each time
 		fmt.Fprintf(&b, "w%d: w%d, w%d, a%d@x\n", i, i+1, i+1, i%3)
 	}
 	a := parseAliases("f", []byte(b.String()))
@@ -242,7 +242,8 @@ func TestAliasBounds(t *testing.T) {
 	}
 }
 
-// The default file may be missing or useless; one that is named may not.
+// TestLocalAliases: the default file may be missing or useless, but not a file that the
+// configuration names.
 func TestLocalAliases(t *testing.T) {
 	dir := t.TempDir()
 	good := write(t, filepath.Join(dir, "good"), "root: a@x\n")
@@ -253,7 +254,7 @@ func TestLocalAliases(t *testing.T) {
 	for _, tt := range []struct {
 		file   string
 		names  bool
-		want   string // for root
+		want   string // the targets of root
 		faults int
 		err    string
 	}{
@@ -329,8 +330,8 @@ func TestAliasesSetting(t *testing.T) {
 	}
 }
 
-// FuzzAliases holds that whatever a file has, the results are addresses that
-// are safe in a command line, each once, and not too many.
+// FuzzAliases: whatever a file contains, the targets are addresses that are safe in a
+// command line, each once, and not too many.
 func FuzzAliases(f *testing.F) {
 	for _, text := range []string{
 		"root: a@x, b\nb: root, c@y\n *: d@z\n*: e@z", "\"a b\": \"c, d\"@x # e\n\t(f\\)) g@h, |i, /j, :include:k",
@@ -340,7 +341,7 @@ func FuzzAliases(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text, name string) {
 		if strings.Contains(strings.ToLower(text), ":include:/") {
-			return // leads to this machine's files
+			return // the text would make us read files of this machine
 		}
 		a := parseAliases("f", []byte(text))
 		if len(a.Faults) > maxFaults {
@@ -375,7 +376,7 @@ func FuzzAliases(f *testing.F) {
 	})
 }
 
-// keysOf returns some names of entries.
+// keysOf returns a function that yields names of entries.
 func keysOf(a *Aliases) func(func(string) bool) {
 	return func(yield func(string) bool) {
 		n := 0
@@ -387,7 +388,7 @@ func keysOf(a *Aliases) func(func(string) bool) {
 	}
 }
 
-// TestAliasNotes has what is said of a file in which nothing is wrong.
+// TestAliasNotes has the notes about a file without faults.
 func TestAliasNotes(t *testing.T) {
 	for text, want := range map[string]string{
 		"root: a@x\nDefault: b@x\n": "[f:2: default is used for every local name without an entry, as in msmtp; write it as \"*:\"]",

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestBounds takes names that are just not too long, and shortens texts that are.
+// TestBounds: names of the maximum length are accepted, and longer texts are cut.
 func TestBounds(t *testing.T) {
 	label := strings.Repeat("a", 49) + "."
 	host := strings.Repeat(label, 5) + "abc" // 253 octets
@@ -23,7 +23,7 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-// TestQuotes tells what lacks its quotes from what is wrong otherwise.
+// TestQuotes: the advice about missing quotes comes only if quotes are missing.
 func TestQuotes(t *testing.T) {
 	const hint = "; put a string in quotes"
 	for text, want := range map[string]string{

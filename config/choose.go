@@ -13,62 +13,62 @@ import (
 	"sendoff/submit/status"
 )
 
-// An Override is what the environment or the command line says in place of
-// the files. An empty field says nothing.
+// An Override has settings of the environment or the command line that replace those of the
+// files. An empty field replaces nothing.
 type Override struct {
-	Config   string // the configuration file; absolute
-	UserFile string // the user's own file, if it is not where the system says
-	Home     string // what ~ means in the files, likewise
-	Account  string // its name
+	Config   string // the configuration file, as an absolute path
+	UserFile string // the user's own file, if it is not at the path that the system implies
+	Home     string // the folder that ~ in the files means, if it is not the system's home
+	Account  string // the name of an account
 	Server   string // as in a file
 	User     string
 	Secret   string // a source, never a password
-	From     string // an address or pattern, as in a file; the environment's alone
-	Queue    string // as in a file; the environment's alone, and not for one account
-	Runner   string // likewise
+	From     string // an address or pattern, as in a file; only in the environment
+	Queue    string // as in a file; only in the environment; not a setting of an account
+	Runner   string // as Queue
 }
 
-// Locate returns where the files are, given the explicit path of an option or of
-// SENDOFF_CONFIG, or "": what the environment says of it now, so that it can be
-// found again without.
+// Locate returns an Override with the paths that the environment now implies, so that they
+// can be found again in another environment. explicit is the argument of --config or
+// SENDOFF_CONFIG, or "".
 func Locate(explicit string, getenv func(string) string, id Identity) Override {
-	here, anywhere := Find(explicit, getenv, id), Find(explicit, func(string) string { return "" }, id)
+	withEnv, withoutEnv := Find(explicit, getenv, id), Find(explicit, func(string) string { return "" }, id)
 	o := Override{Config: explicit}
 	if path, err := filepath.Abs(explicit); err == nil && explicit != "" {
 		o.Config = path
 	}
-	if here.User != anywhere.User {
-		o.UserFile = here.User
+	if withEnv.User != withoutEnv.User {
+		o.UserFile = withEnv.User
 	}
-	if here.Home != anywhere.Home {
-		o.Home = here.Home
+	if withEnv.Home != withoutEnv.Home {
+		o.Home = withEnv.Home
 	}
 	return o
 }
 
-// Paths returns where the files are that o names; the environment plays no part.
+// Paths returns the paths of o. It does not use the environment.
 func (o Override) Paths(id Identity) Paths {
 	p := Find(o.Config, func(string) string { return "" }, id)
 	p.User, p.Home = cmp.Or(o.UserFile, p.User), cmp.Or(o.Home, p.Home)
 	return p
 }
 
-// A Choice is what decides which account a message goes through.
+// A Choice has all that selects the account of a message.
 type Choice struct {
-	Sender      envelope.Address // -f; zero if absent or <>
-	Header      envelope.Address // of the From field; zero if it has none
+	Sender      envelope.Address // the argument of -f; zero if there is none, or for <>
+	Header      envelope.Address // the address in the From field; zero if there is none
 	CommandLine Override
 	Environment Override
 }
 
-// The names of the accounts that --server and SENDOFF_SERVER make.
+// The names of the accounts made from --server and SENDOFF_SERVER.
 const (
 	OfCommandLine = "command-line"
 	OfEnvironment = "environment"
 )
 
-// NameInFile returns the name of an account as a command can have it; "" for an account
-// that is in no file.
+// NameInFile returns name if it can be the argument of --account; "" if the account is in
+// no file.
 func NameInFile(name string) string {
 	if name == OfCommandLine || name == OfEnvironment {
 		return ""
@@ -76,49 +76,48 @@ func NameInFile(name string) string {
 	return name
 }
 
-// Choose returns the account for by, and in words why it is that one: the one
-// named, else one that the sender given with -f selects, else the address in
-// the From field, else the default. Of several that an address selects, an
-// account that has it in full goes before a pattern, the default before the
-// others, and then the files' order counts.
+// Choose returns the account that choice selects, and the reason in words. The first that
+// applies counts: the account that is named; an account selected by the sender of -f; an
+// account selected by the address in the From field; the default account. If an address
+// selects several accounts, an account with the full address comes before one with a
+// pattern, the default account before others, and the earlier in the files before the
+// later.
 //
-// The account is a copy with by's overrides in it. A server given there makes
-// an account by itself where none is chosen. Beside a chosen one it takes that
-// account's place of delivery; and if its host is none of the account's, it
-// gets nothing that was meant for them: no user, secret, certificate or
-// fingerprint. Then why says whose user and secret these are. Its secret is of
-// the sources that there are, and the providers of access tokens that it names
-// exist.
-func (c *Config) Choose(by Choice) (a *Account, why string, err error) {
-	chosen, why, err := c.choose(by)
+// The account is a copy with the overrides of choice. If no account is selected, a server
+// of choice makes an account. Otherwise the server replaces the account's servers; if its
+// host is not one of theirs, all settings for the old hosts are removed: user, secret,
+// certificate, fingerprint. Then why says whose user and secret are not used. In the
+// result, all references are valid, and their providers exist.
+func (c *Config) Choose(choice Choice) (a *Account, why string, err error) {
+	chosen, why, err := c.choose(choice)
 	if err != nil {
 		return nil, "", err
 	}
 	account := *chosen
-	env := by.Environment
+	env := choice.Environment
 	switch {
 	case env.Account != "" && env.Account != account.Name:
-		env = Override{} // it speaks of another account
+		env = Override{} // the variables are about another account
 	case env.Account == "" && env.Server == "" && c.Standard() != chosen:
-		env.User, env.Secret = "", "" // they are the default account's
+		env.User, env.Secret = "", "" // these variables are for the default account
 	}
 	source, text := "secret", ""
 	for _, row := range []struct {
-		says Override
-		from origin
+		override Override
+		from     origin
 	}{
 		{env, origin{status.Config, "SENDOFF_SERVER", "SENDOFF_USER", "SENDOFF_SECRET"}},
-		{by.CommandLine, origin{status.Usage, "--server", "--user", "--secret"}},
+		{choice.CommandLine, origin{status.Usage, "--server", "--user", "--secret"}},
 	} {
-		host, err := account.apply(row.says, row.from)
+		host, err := account.apply(row.override, row.from)
 		if err != nil {
 			return nil, "", err
 		}
 		if host != "" {
 			why += fmt.Sprintf("; user and secret belong to %s and are not used", host)
 		}
-		if row.says.Secret != "" {
-			source, text = row.from.secret, row.says.Secret
+		if row.override.Secret != "" {
+			source, text = row.from.secret, row.override.Secret
 		}
 	}
 	if slices.Contains(account.Secret, secret.Ref{}) {
@@ -132,14 +131,14 @@ func (c *Config) Choose(by Choice) (a *Account, why string, err error) {
 	return &account, why, nil
 }
 
-// madeOfServer is why there is such an account.
+// madeOfServer is the reason for an account made from SENDOFF_SERVER.
 const madeOfServer = "made from SENDOFF_SERVER"
 
-// choose finds the account before any override.
-func (c *Config) choose(by Choice) (*Account, string, error) {
+// choose returns the account without overrides.
+func (c *Config) choose(choice Choice) (*Account, string, error) {
 	for _, row := range []struct{ name, why string }{
-		{by.CommandLine.Account, "named by --account"},
-		{by.Environment.Account, "named by SENDOFF_ACCOUNT"},
+		{choice.CommandLine.Account, "named by --account"},
+		{choice.Environment.Account, "named by SENDOFF_ACCOUNT"},
 	} {
 		if row.name == "" {
 			continue
@@ -147,7 +146,7 @@ func (c *Config) choose(by Choice) (*Account, string, error) {
 		if a := c.find(row.name); a != nil {
 			return a, row.why, nil
 		}
-		if env := by.Environment; row.name == OfEnvironment && env.Server != "" && env.Account == "" {
+		if env := choice.Environment; row.name == OfEnvironment && env.Server != "" && env.Account == "" {
 			return &Account{Name: OfEnvironment}, madeOfServer, nil
 		}
 		return nil, "", status.Config.Errorf("no account %q; %s", row.name, c.known())
@@ -156,8 +155,8 @@ func (c *Config) choose(by Choice) (*Account, string, error) {
 		addr envelope.Address
 		why  string
 	}{
-		{by.Sender, "the envelope sender %s selects it"},
-		{by.Header, "the From field's %s selects it"},
+		{choice.Sender, "the envelope sender %s selects it"},
+		{choice.Header, "the From field's %s selects it"},
 	} {
 		if a := c.matching(row.addr); a != nil {
 			return a, fmt.Sprintf(row.why, row.addr), nil
@@ -173,9 +172,9 @@ func (c *Config) choose(by Choice) (*Account, string, error) {
 		return a, "the only account", nil
 	}
 	switch {
-	case by.CommandLine.Server != "":
+	case choice.CommandLine.Server != "":
 		return &Account{Name: OfCommandLine}, "made from --server", nil
-	case by.Environment.Server != "":
+	case choice.Environment.Server != "":
 		return &Account{Name: OfEnvironment}, madeOfServer, nil
 	case len(c.Accounts) == 0:
 		return nil, "", status.Config.Errorf("no account configured")
@@ -183,31 +182,31 @@ func (c *Config) choose(by Choice) (*Account, string, error) {
 	return nil, "", status.Config.Errorf("no default account; %s", c.known())
 }
 
-// Standard returns the default account: the one that a file names, else the only
-// one of the user's file, or of the system's if the user's has none. It is nil if
-// there is none.
+// Standard returns the default account: the one that a file names; otherwise the only
+// account of the user's file; otherwise, if the user's file has no account, the only one of
+// the system's file. nil: there is none.
 func (c *Config) Standard() *Account {
 	if c.Account != "" || len(c.Accounts) == 0 {
 		return c.find(c.Account)
 	}
-	first := c.Accounts[0] // the user's file goes before the system's
+	first := c.Accounts[0] // the user's accounts come before the system's
 	if slices.ContainsFunc(c.Accounts[1:], func(a *Account) bool { return a.File == first.File }) {
 		return nil
 	}
 	return first
 }
 
-// matching returns the account that addr as a sender selects, or nil.
+// matching returns the account that the sender addr selects; nil: none.
 func (c *Config) matching(addr envelope.Address) *Account {
 	if addr.IsNull() {
 		return nil
 	}
-	inOrder := c.Accounts
+	ordered := c.Accounts
 	if d := c.Standard(); d != nil {
-		inOrder = append([]*Account{d}, inOrder...)
+		ordered = append([]*Account{d}, ordered...)
 	}
 	var byPattern *Account
-	for _, a := range inOrder {
+	for _, a := range ordered {
 		if slices.ContainsFunc(a.From, func(p Pattern) bool {
 			own, ok := p.Address()
 			return ok && own.Key() == addr.Key()
@@ -221,56 +220,56 @@ func (c *Config) matching(addr envelope.Address) *Account {
 	return byPattern
 }
 
-// origin says where an Override comes from: the kind of its errors, and the
-// names of its fields in them.
+// An origin says where an Override comes from: the kind of its errors, and the names of its
+// fields in errors.
 type origin struct {
 	kind                 status.Kind
 	server, user, secret string
 }
 
-// apply puts o's values in place of a's. It returns the host that a's user and
-// secret were for, if they are gone because a has moved.
-func (a *Account) apply(o Override, by origin) (left string, err error) {
+// apply replaces settings of a by those of o. If a got another host, so that user and
+// secret were removed, oldHost is the host they were for; otherwise "".
+func (a *Account) apply(o Override, source origin) (oldHost string, err error) {
 	if o.Server != "" {
 		var servers List[Server]
 		if err := servers.UnmarshalText([]byte(o.Server)); err != nil {
-			return "", by.kind.Errorf("%s: %w", by.server, err)
+			return "", source.kind.Errorf("%s: %w", source.server, err)
 		}
-		left = a.moveTo(servers)
+		oldHost = a.moveTo(servers)
 	}
-	for _, row := range [][2]string{{o.User, by.user}, {o.Secret, by.secret}} {
+	for _, row := range [][2]string{{o.User, source.user}, {o.Secret, source.secret}} {
 		if strings.ContainsFunc(row[0], unicode.IsControl) {
-			return "", by.kind.Errorf("%s holds a control character or a line break", row[1])
+			return "", source.kind.Errorf("%s holds a control character or a line break", row[1])
 		}
 	}
 	if o.User != "" && o.User != a.User {
-		a.User, a.UserFrom = o.User, by.user
+		a.User, a.UserFrom = o.User, source.user
 	}
 	if o.Secret != "" {
-		ref, _ := secret.Parse(o.Secret) // Choose says what is wrong, unless another one takes its place
+		ref, _ := secret.Parse(o.Secret) // Choose reports the error, unless a later override replaces the reference
 		a.Secret = List[secret.Ref]{ref}
 	}
 	if o.From != "" {
 		var from List[Pattern]
 		if err := from.UnmarshalText([]byte(o.From)); err != nil {
-			return "", by.kind.Errorf("SENDOFF_FROM: %w", err)
+			return "", source.kind.Errorf("SENDOFF_FROM: %w", err)
 		}
 		a.From = from
 	}
-	return left, nil
+	return oldHost, nil
 }
 
-// moveTo makes servers the account's. What is bound to its old hosts goes unless
-// the new host is one of them. It returns the first old host if a user or secret
-// for it is gone.
-func (a *Account) moveTo(servers List[Server]) (left string) {
+// moveTo sets the servers of a. If the new host is not among the old ones, it removes all
+// settings bound to the host. If a user or secret was removed, oldHost is the first old
+// host.
+func (a *Account) moveTo(servers List[Server]) (oldHost string) {
 	if !slices.ContainsFunc(a.Servers, func(s Server) bool { return s.Identity() == servers[0].Identity() }) {
 		if len(a.Servers) > 0 && (a.User != "" || a.Secret != nil) {
-			left = a.Servers[0].Name()
+			oldHost = a.Servers[0].Name()
 		}
 		a.unset("host")
 		a.UserFrom = ""
 	}
 	a.Servers = servers
-	return left
+	return oldHost
 }

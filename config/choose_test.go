@@ -67,9 +67,9 @@ func TestChoose(t *testing.T) {
 	for _, row := range []struct {
 		text, sender, header string
 		command, environment Override
-		want                 string // name: why
+		want                 string // "NAME: why"
 	}{
-		// By name.
+		// by name
 		{three, "", "", o{Account: "home"}, o{}, "home: named by --account"},
 		{three, "ann@example.org", "ann@example.org", o{Account: "work"}, o{Account: "home"}, "work: named by --account"},
 		{three, "ann@example.org", "", o{}, o{Account: "work"}, "work: named by SENDOFF_ACCOUNT"},
@@ -84,7 +84,7 @@ func TestChoose(t *testing.T) {
 		{"", "", "", o{Account: "environment"}, o{}, `no account "environment"; no account is configured`},
 		{"", "", "", o{}, o{Account: "environment", Server: "smtps://h"}, `no account "environment"; no account is configured`},
 
-		// By address; the full one before the pattern, the default before the rest.
+		// by address: the full address before a pattern, the default account before others
 		{three, "ann@example.org", "bob@example.org", o{}, o{}, "home: the envelope sender ann@example.org selects it"},
 		{three, "bob@example.org", "", o{}, o{}, "pattern: the envelope sender bob@example.org selects it"},
 		{three, "", "ann@EXAMPLE.org", o{}, o{}, "home: the From field's ann@EXAMPLE.org selects it"},
@@ -92,14 +92,14 @@ func TestChoose(t *testing.T) {
 		{three, "x@shared.example", "", o{}, o{}, "work: the envelope sender x@shared.example selects it"},
 		{three, "Ann@example.org", "", o{}, o{}, "pattern: the envelope sender Ann@example.org selects it"},
 
-		// By default.
+		// by default
 		{three, "root", "root@home.example", o{}, o{}, "work: the default account"},
 		{one, "root", "", o{}, o{}, "only: the only account"},
 		{two, "", "", o{}, o{}, "no default account; known accounts: a, b"},
 		{two, "", "a@a.example", o{}, o{}, "a: the From field's a@a.example selects it"},
 		{"", "", "", o{}, o{User: "u", Secret: "none"}, "no account configured"},
 
-		// By itself.
+		// without an account in a file
 		{"", "", "", o{}, o{Server: "smtps://h"}, "environment: made from SENDOFF_SERVER"},
 		{"", "", "", o{Server: "smtps://h"}, o{Server: "smtps://g"}, "command-line: made from --server"},
 		{two, "", "", o{}, o{Server: "smtps://h"}, "environment: made from SENDOFF_SERVER"},
@@ -132,8 +132,8 @@ func TestChoose(t *testing.T) {
 	}
 }
 
-// Where no file names the default account, an only one of the user's goes before
-// the system's.
+// TestStandard: if no file names the default account, the only account of the user's file
+// comes before that of the system's file.
 func TestStandard(t *testing.T) {
 	const own, site = "[accounts.only]\nserver = \"smtps://own.example\"\n", "[accounts.site]\nserver = \"smtps://site.example\"\n"
 	for _, row := range []struct{ system, user, want string }{
@@ -165,7 +165,7 @@ func TestStandard(t *testing.T) {
 	}
 }
 
-// A secret never goes to a host it was not meant for.
+// TestChooseOverrides: a secret is never sent to a host that it was not stored for.
 func TestChooseOverrides(t *testing.T) {
 	type o = Override
 	for _, row := range []struct {
@@ -323,7 +323,7 @@ func TestAccountAddress(t *testing.T) {
 	}
 }
 
-// What nobody reads is told, with what may be meant, and never what it holds.
+// TestUnread: unknown variables are reported with a proposal, but without their values.
 func TestUnread(t *testing.T) {
 	const secret = "hunter2"
 	for _, row := range []struct{ variable, want string }{
@@ -335,7 +335,7 @@ func TestUnread(t *testing.T) {
 		{"SENDOFF_TRANSPORT", "SENDOFF_TRANSPORT is ignored; the variables are SENDOFF_CONFIG, SENDOFF_ACCOUNT, SENDOFF_SERVER, SENDOFF_USER, SENDOFF_SECRET, SENDOFF_FROM, SENDOFF_QUEUE, SENDOFF_RUNNER"},
 		{"SENDOFF_", "SENDOFF_ is ignored; the variables are …"},
 		{"SENDOFF_SERVER", ""},
-		{"SENDOFF_REASON", ""}, // notify-command gets it, and may run sendoff
+		{"SENDOFF_REASON", ""}, // set for notify-command, which may run sendoff
 		{"SENDOFF_SERVICE_HOST", ""},
 		{"SENDOFF_MAIL_PORT_25_TCP_ADDR", ""},
 		{"sendoff_server", ""},
@@ -347,14 +347,14 @@ func TestUnread(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", row.variable, got, row.want)
 		}
 	}
-	// Kubernetes makes this one for a service called sendoff.
+	// Kubernetes sets the first variable for a service called sendoff.
 	if got := Unread([]string{"SENDOFF_PORT=tcp://10.0.0.1:25", "SENDOFF_PORT=587"}); len(got) != 1 {
 		t.Errorf("got %q", got)
 	}
 }
 
-// TestBound: each setting of an account says what it is bound to, and is gone
-// where that is gone.
+// TestBound: each setting of an account says what it is bound to, and is removed together
+// with that.
 func TestBound(t *testing.T) {
 	full := func() *Account {
 		a := new(Account)
@@ -403,7 +403,7 @@ func TestBound(t *testing.T) {
 	}
 }
 
-// filled returns a value of type t that is not its zero.
+// filled returns a value of type t that is not zero.
 func filled(t *testing.T, of reflect.Type) reflect.Value {
 	t.Helper()
 	v := reflect.New(of).Elem()

@@ -1,25 +1,24 @@
-// Package config reads the configuration files, and finds the account that a
-// message goes through; and the alias file, which says whose mail goes to whom.
+// Package config reads the configuration files and selects the account of a message. It
+// also reads the alias file, which says where mail for local names goes.
 //
 //	/etc/sendoff/config.toml ─┐                       SENDOFF_*  --server …
 //	                          ├─ Load ─ Config ─ Choose ──┴──────────┴─ Account
 //	~/.config/sendoff/… ──────┘            name, -f, From, default
 //
-//	outline   every key of a file and its place     what is not known, or of the wrong type
-//	go-toml   the same file, decoded into structs   what is not TOML, or a value that makes no sense
-//	check     accounts and top together             what does not fit together
-//	alias     the alias file                        what is no alias: left out, and told
+//	outline   all keys of a file with their places   finds unknown keys and wrong types
+//	go-toml   decodes the same file into structs     finds bad syntax and bad values
+//	check     the decoded accounts and settings      finds values that do not fit together
+//	alias     the alias file                         ignores and reports what is no alias
 //
-// A setting is a field of Config or Account with its TOML name and one line of
-// documentation in its tag. Nothing else lists the settings: keys are checked
-// against the tags, and a test holds sendoff.toml(5) against them.
+// A setting is a field of Config or Account. Its tags have the TOML name and a sentence of
+// documentation. There is no other list of settings: keys are checked against the tags, and
+// a test compares sendoff.toml(5) with the tags.
 //
-// Errors: everything is of kind status.Config (status.Temporary where the machine
-// is short of something), and an error about a file begins with FILE:LINE:COLUMN,
-// or with FILE if it is about the file as a whole. No error quotes a file's
-// lines, which may hold a secret in the wrong place; only a server that is
-// plainly a host name is shown again. A bad option on the command line is
-// status.Usage.
+// Errors: of kind status.Config, but status.Temporary if the machine lacks memory or
+// descriptors, and status.Usage for an option of the command line. An error about a file
+// begins with FILE:LINE:COLUMN, or with FILE if it is about the whole file. No error quotes
+// a line of a file, because a secret may be in the wrong place; only a server that is
+// clearly a host name is quoted.
 package config
 
 import (
@@ -40,8 +39,7 @@ import (
 	"sendoff/submit/status"
 )
 
-// Values of settings. Off is one of aliases, queue, runner and log: there is
-// none.
+// Values of settings. Off is a value of aliases, queue, runner and log: there is none.
 const (
 	Off       = "off"
 	LogSyslog = "syslog"
@@ -49,7 +47,7 @@ const (
 	LogJSON   = "json" // log-format
 )
 
-// A Config is what the files say, together.
+// A Config is the content of all configuration files together.
 type Config struct {
 	Account  string `toml:"account" doc:"The default account, if no rule selects another one."`
 	Hostname string `toml:"hostname" doc:"The name to greet servers with, instead of this host's."`
@@ -69,29 +67,27 @@ type Config struct {
 	ListenUsers List[string] `toml:"listen-users" doc:"The users who may submit mail to the Unix socket of --listen, by name or number; without it all users."`
 	UserRate    Rate         `toml:"user-rate" doc:"How many messages a user, except root, may submit to --listen per interval; further messages are queued."`
 
-	// Accounts holds the user's accounts before the system's, and those of
-	// one file in its order.
+	// Accounts has the user's accounts before the system's, and those of a file in the
+	// order of the file.
 	Accounts []*Account `toml:"-"`
 
-	// Providers holds those of access tokens, likewise.
+	// Providers has the providers of access tokens, in the same order.
 	Providers []*OAuth2 `toml:"-"`
 
-	// Files are the files that were read, in that order.
+	// Files are the files that were read, in the order in which they were read.
 	Files []string `toml:"-"`
 
-	defaultAt    string                   // where account was set, as FILE:LINE:COLUMN
-	namesAliases bool                     // aliases was set
-	aliases      func() (*Aliases, error) // reads them once
+	defaultAt    string                   // FILE:LINE:COLUMN of the setting account
+	namesAliases bool                     // a file has the setting aliases
+	aliases      func() (*Aliases, error) // reads the alias file at its first call
 }
 
-// Load reads the files of p. When its error is nil, every account in the Config
-// can be used as it is. Without any file the Config is empty, which only Choose
-// minds.
+// Load reads the files of p. After a nil error, every account can be used. If there is no
+// file, the Config has no account, and only Choose returns an error.
 func Load(p Paths) (*Config, error) { return load(p, read) }
 
-// Check is Load with text as the content of the file at path, which is one of
-// p's and need not be there. When its error is nil, Load takes that file if it
-// can be trusted.
+// Check is like Load, but text is the content of the file at path, one of p's, which may be
+// missing. After a nil error, Load will accept the file if it is trusted.
 func Check(p Paths, path, text string) (*Config, error) {
 	return load(p, func(name string, most int) ([]byte, error) {
 		if name == path {
@@ -125,7 +121,7 @@ func load(p Paths, read func(path string, most int) ([]byte, error)) (*Config, e
 	return c, c.checkNames()
 }
 
-// Default returns what holds without any file: no account, and a queue.
+// Default returns the configuration of a system without files: no account, and a queue.
 func Default() *Config {
 	c := &Config{
 		Aliases:    defaultAliases,
@@ -141,13 +137,13 @@ func Default() *Config {
 	return c
 }
 
-// missing reports whether err says that there is no such file.
+// missing reports whether err says that a file does not exist.
 func missing(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
 
-// aboutFile gives an error about a file as a whole the file's name and its kind;
-// one about a place in it has them.
+// aboutFile adds the name of the file and a kind to err, unless err has them because it is
+// about a place in the file.
 func aboutFile(path string, err error) error {
 	switch {
 	case status.KindOf(err) == status.Config:
@@ -155,7 +151,7 @@ func aboutFile(path string, err error) error {
 	case missing(err):
 		return status.Config.Errorf("%s: no such file", path)
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE), errors.Is(err, syscall.ENOMEM), errors.Is(err, syscall.EIO):
-		return status.Temporary.Errorf("%s: %w", path, err) // the machine's fault, and not for long
+		return status.Temporary.Errorf("%s: %w", path, err) // a temporary fault of the machine
 	}
 	if e := new(fs.PathError); errors.As(err, &e) && e.Path == path {
 		err = e.Err
@@ -163,14 +159,14 @@ func aboutFile(path string, err error) error {
 	return status.Config.Errorf("%s: %w", path, err)
 }
 
-// maxFile is the size at which a file is taken for something else.
+// maxFile is the largest size of a configuration file, in octets.
 const maxFile = 1 << 20
 
 var errTooLarge = errors.New("larger than 1 MiB, so it is something else")
 
-// read returns the content of the file at path, which nobody but root and the
-// user could have written, and has at most that many octets. The descriptor
-// that was judged is the one read.
+// read returns the content of the file at path. It is an error if another user could have
+// written the file, or if it has more than most octets. The file that is judged is the open
+// file, which is then read.
 func read(path string, most int) ([]byte, error) {
 	f, err := process.OpenRegular(path)
 	if err != nil {
@@ -187,9 +183,9 @@ func read(path string, most int) ([]byte, error) {
 	return data, err
 }
 
-// add puts what the file at path says on top of c: its top-level settings
-// replace c's, and so does an account of the same name. A relative path in it
-// is below its folder, and one that begins with ~/ below home.
+// add adds the file at path to c. Its top-level settings replace those of c; its accounts
+// replace those of the same name. A relative path in the file is below the file's folder;
+// one that begins with ~/ is below home.
 func (c *Config) add(path string, data []byte, home string) error {
 	o := newOutline(path, data)
 	if err := o.check(); err != nil {
@@ -224,24 +220,24 @@ func (c *Config) add(path string, data []byte, home string) error {
 		}
 		accounts = append(accounts, a)
 	}
-	for _, old := range c.Accounts {
-		if doc.Accounts[old.Name] == nil {
-			accounts = append(accounts, old)
+	for _, earlier := range c.Accounts {
+		if doc.Accounts[earlier.Name] == nil {
+			accounts = append(accounts, earlier)
 		}
 	}
 	var providers []*OAuth2
 	for _, name := range o.names(oauth2Table) {
 		p := doc.OAuth2[name]
 		p.Name = name
-		below(folder, p.ClientSecret)
+		resolveRefs(folder, p.ClientSecret)
 		if err := p.complete(); err != nil {
 			return o.errorf(o.find(oauth2Table, name), "%s %w", dotted([]string{oauth2Table, name}), err)
 		}
 		providers = append(providers, p)
 	}
-	for _, old := range c.Providers {
-		if doc.OAuth2[old.Name] == nil {
-			providers = append(providers, old)
+	for _, earlier := range c.Providers {
+		if doc.OAuth2[earlier.Name] == nil {
+			providers = append(providers, earlier)
 		}
 	}
 	*c = doc.Config
@@ -253,8 +249,8 @@ func (c *Config) add(path string, data []byte, home string) error {
 	return nil
 }
 
-// resolvePaths resolves the paths of the top-level settings. One of an earlier file
-// is absolute, and stays.
+// resolvePaths makes the paths of the top-level settings absolute. Those of an earlier file
+// are absolute already.
 func (c *Config) resolvePaths(folder, home string) {
 	paths := []*string{&c.Aliases, &c.Queue}
 	if c.Log != LogSyslog && c.Log != LogStderr {
@@ -267,14 +263,14 @@ func (c *Config) resolvePaths(folder, home string) {
 	}
 }
 
-// below makes the relative paths of refs those below folder.
-func below(folder string, refs []secret.Ref) {
+// resolveRefs makes the relative paths of refs absolute, below folder.
+func resolveRefs(folder string, refs []secret.Ref) {
 	for i, ref := range refs {
 		refs[i] = ref.In(folder)
 	}
 }
 
-// Secrets returns where the secrets are that the files name.
+// Secrets returns the references to all secrets in the files.
 func (c *Config) Secrets() (refs []secret.Ref) {
 	for _, a := range c.Accounts {
 		refs = append(append(refs, a.Secret...), a.ProxySecret...)
@@ -285,7 +281,7 @@ func (c *Config) Secrets() (refs []secret.Ref) {
 	return refs
 }
 
-// resolve returns the path that p means in a file of the given folder.
+// resolve returns the absolute path of p, in a file of the given folder.
 func resolve(p, folder, home string) string {
 	if rest, ok := strings.CutPrefix(p, "~/"); ok && home != "" {
 		return filepath.Join(home, rest)
@@ -296,7 +292,7 @@ func resolve(p, folder, home string) string {
 	return filepath.Join(folder, p)
 }
 
-// checkTop checks the values of the top-level settings that o's file has.
+// checkTop checks the top-level settings of the file of o.
 func (c *Config) checkTop(o *outline, home string) error {
 	if _, err := process.Argv(c.NotifyCommand, home); o.has("notify-command") && err != nil {
 		return o.errorf(o.find("notify-command"), "notify-command: %w", err)
@@ -315,8 +311,8 @@ func (c *Config) checkTop(o *outline, home string) error {
 	})
 }
 
-// checkNames checks that what is named exists, which one file may name and another
-// define: the default account, and the providers of all accounts.
+// checkNames checks that names refer to something: the default account, and the providers
+// of all accounts. One file may name what another file defines.
 func (c *Config) checkNames() error {
 	if c.defaultAt != "" && c.find(c.Account) == nil {
 		return status.Config.Errorf("%s: account = %q names no account; %s", c.defaultAt, c.Account, c.known())
@@ -329,7 +325,7 @@ func (c *Config) checkNames() error {
 	return nil
 }
 
-// find returns the account of that name, or nil.
+// find returns the account with this name; nil: there is none.
 func (c *Config) find(name string) *Account {
 	for _, a := range c.Accounts {
 		if a.Name == name {
@@ -339,7 +335,7 @@ func (c *Config) find(name string) *Account {
 	return nil
 }
 
-// known lists the accounts for an error that has to do without one.
+// known lists the names of the accounts, for an error.
 func (c *Config) known() string {
 	if len(c.Accounts) == 0 {
 		return "no account is configured"

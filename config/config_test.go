@@ -14,7 +14,7 @@ import (
 	"sendoff/submit/status"
 )
 
-// texts returns references as a file has them.
+// texts returns the texts of references.
 func texts(refs []secret.Ref) string {
 	var all []string
 	for _, r := range refs {
@@ -23,7 +23,7 @@ func texts(refs []secret.Ref) string {
 	return strings.Join(all, " ")
 }
 
-// parse is Load of one file with the given content.
+// parse loads a single file with this text.
 func parse(text string) (*Config, error) {
 	c := &Config{}
 	if err := c.add("f", []byte(text), "/home/ann"); err != nil {
@@ -90,7 +90,7 @@ func TestLoadEverySetting(t *testing.T) {
 	a := c.Accounts[1]
 	for i := range reflect.TypeOf(*a).NumField() {
 		name := reflect.TypeOf(*a).Field(i).Name
-		if zero := reflect.ValueOf(*a).Field(i).IsZero(); zero != (name == "UserFrom") { // which no file says
+		if zero := reflect.ValueOf(*a).Field(i).IsZero(); zero != (name == "UserFrom") { // is not a setting of a file
 			t.Errorf("%s: zero is %v", name, zero)
 		}
 	}
@@ -118,15 +118,15 @@ func TestLoadEverySetting(t *testing.T) {
 	}
 }
 
-// account wraps settings into an account that is otherwise right, so that they
-// stand in line 2 and from column 1 on.
+// account returns a file with an account that is valid but for settings, which begin in
+// line 2, column 1.
 func account(settings string) string {
 	return "[accounts.a]\n" + settings + "\nserver = \"smtps://h.example\"\n"
 }
 
 func TestLoadErrors(t *testing.T) {
 	for _, row := range []struct{ text, want string }{
-		// What is no TOML.
+		// bad TOML
 		{"\ufeffaccount = \"a\"\n", "f:1:1: the file begins with a byte order mark; save it without"},
 		{"account = \n", "f:1:11: unexpected character U+000A at start of value"},
 		{"account = \"a\"\naccount = \"b\"\n", "f:2:1: account: key account is already defined"},
@@ -137,7 +137,7 @@ func TestLoadErrors(t *testing.T) {
 		{"hunter2\n", "f:1:"},
 		{"account = \"a\xff\"\n", "f:1:13: "},
 
-		// What lacks its quotes.
+		// missing quotes
 		{account("user = ann"), "f:2:8: unexpected character U+0061 'a' at start of value; put a string in quotes"},
 		{account("user = tom"), "f:2:8: expected keyword \"true\"; put a string in quotes"},
 		{account("tls-ca = ~/ca.pem"), "f:2:10: unexpected character U+007E '~' at start of value; put a string in quotes"},
@@ -145,7 +145,7 @@ func TestLoadErrors(t *testing.T) {
 		{account("source-address = 192.0.2.1"), "f:2:23: expected newline but got U+002E '.'; put a string in quotes"},
 		{account("max-size = 25M"), "f:2:14: strings must be quoted"},
 
-		// What is no setting.
+		// unknown keys
 		{"acount = \"a\"\n", "f:1:1: unknown key acount; did you mean account?"},
 		{"[account.work]\n", "f:1:2: account takes a string, not a table; did you mean [accounts.work]?"},
 		{"account.\"a b\".user = \"u\"\n", `f:1:1: account takes a string, not a table; did you mean [accounts."a b"]?`},
@@ -174,7 +174,7 @@ func TestLoadErrors(t *testing.T) {
 		{"[oauth2.google]\nsessions = 2\n", "f:2:1: unknown key oauth2.google.sessions; it belongs at the top of the file"},
 		{"[oaut2.google]\n", "f:1:2: unknown key oaut2.google; did you mean oauth2?"},
 
-		// What has the wrong type.
+		// wrong types
 		{"account = 7\n", "f:1:1: account takes a string, not a whole number"},
 		{"accounts = 7\n", "f:1:1: accounts is a table, as in [accounts.work]"},
 		{"[[accounts]]\n", "f:1:3: accounts is a table, as in [accounts.work]"},
@@ -193,7 +193,7 @@ func TestLoadErrors(t *testing.T) {
 		{account("[accounts.a.from]\nx = 1"), "f:2:2: accounts.a.from takes a string or a list of strings, not a table"},
 		{account("from.x = 1"), "f:2:1: accounts.a.from takes a string or a list of strings, not a table"},
 
-		// Providers of access tokens.
+		// providers of access tokens
 		{"oauth2 = \"google\"\n", "f:1:1: oauth2 is a table, as in [oauth2.google]"},
 		{"[oauth2.\"a b\"]\n", `f:1:2: provider name "a b" may hold only letters`},
 		{"[oauth2.x]\n", "f:1:2: oauth2.x has no client-id"},
@@ -214,7 +214,7 @@ func TestLoadErrors(t *testing.T) {
 		{account("secret = \"oauth2:google\""), "f:2:1: secret oauth2:google: the configuration has no [oauth2.google], with a client-id"},
 		{account("secret = [\"keyring\", \"oauth2:x\"]"), "f:2:1: secret oauth2:x: the configuration has no [oauth2.x]"},
 
-		// What makes no sense.
+		// values that are not allowed
 		{"[accounts.\"a b\"]\n", `f:1:2: account name "a b" may hold only letters, digits and -_.+@, and may not begin with - or .`},
 		{"[accounts.\"\"]\n", "f:1:2: account name \"\" may hold"},
 		{"[accounts.a]\nuser = \"u\"\n", "f:1:2: account a has no server"},
@@ -283,7 +283,7 @@ func TestLoadErrors(t *testing.T) {
 	}
 }
 
-// write makes a file below a folder of its own, with its parents.
+// write makes a file, with its parent folders, below a new folder.
 func write(t *testing.T, path, text string) string {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
@@ -319,7 +319,7 @@ server = "smtps://a.user.example"
 	for _, row := range []struct {
 		name  string
 		paths Paths
-		want  string // default, hostname, domain, then each account
+		want  string // the default account, hostname, domain, then each account
 	}{
 		{"both", Paths{System: system, User: user}, "b system.example user.example c:c.user.example a:a.user.example b:b.system.example"},
 		{"system", Paths{System: system, User: missing}, "b system.example system.example a:a.system.example b:b.system.example"},
@@ -400,7 +400,7 @@ func TestLoadRefusesFiles(t *testing.T) {
 	}
 }
 
-// The error names the folder whose rights must be changed, not only the file.
+// TestLoadNamesTheFolder: if the mode of a folder is wrong, the error names the folder.
 func TestLoadNamesTheFolder(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("access rights are not judged on Windows")
@@ -448,8 +448,8 @@ func FuzzLoad(f *testing.F) {
 	})
 }
 
-// TestProviders: what is built in needs no more than a registration, and a
-// table says the rest.
+// TestProviders: a built-in provider needs only the registration; for another one the table
+// has everything.
 func TestProviders(t *testing.T) {
 	c, err := parse(`
 [oauth2.google]
@@ -487,7 +487,7 @@ secret = "oauth2:own"
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	// The user's table takes the place of the system's, as a whole.
+	// The user's table replaces the whole table of the system's file.
 	if err := c.add("user", []byte("[oauth2.microsoft]\nclient-id = \"mine\"\ngrant = \"client-credentials\"\nclient-secret = \"keyring\"\n"), "/home/ann"); err != nil {
 		t.Fatal(err)
 	}

@@ -11,12 +11,12 @@ import (
 	"sendoff/submit/status"
 )
 
-// variablePrefix begins the name of each variable that is ours.
+// variablePrefix is the beginning of the names of sendoff's variables.
 const variablePrefix = "SENDOFF_"
 
-// variables is what the environment may say in place of the files: a field of
-// Override, under its name behind the prefix. A queue keeps those that choose an
-// account, under their name in lower case (Choice.Lines).
+// variables has the variables that may replace settings of the files: the name after the
+// prefix, and the field of Override. The variables that choose an account are stored with a
+// queued message, under their names in lower case (Choice.Lines).
 var variables = [...]struct {
 	name    string
 	field   func(*Override) *string
@@ -32,7 +32,7 @@ var variables = [...]struct {
 	{"RUNNER", func(o *Override) *string { return &o.Runner }, false},
 }
 
-// Environment returns what the variables SENDOFF_* say.
+// Environment returns the values of the variables SENDOFF_*.
 func Environment(getenv func(string) string) Override {
 	var o Override
 	for _, v := range variables {
@@ -41,8 +41,7 @@ func Environment(getenv func(string) string) Override {
 	return o
 }
 
-// Settle puts what env says of the settings at the top in place of what the files
-// say. home is what ~ means.
+// Settle replaces top-level settings of c by those of env. home is the folder that ~ means.
 func (c *Config) Settle(env Override, home string) error {
 	queue := env.Queue
 	if queue != "" && queue != Off {
@@ -61,9 +60,8 @@ func (c *Config) Settle(env Override, home string) error {
 // isRunner reports whether s is a value of runner.
 func isRunner(s string) bool { return s == "auto" || s == "on" || s == Off }
 
-// Unread says of each variable SENDOFF_* of environ that nobody reads, in the
-// order of their names, what may have been meant. What they hold is not told: it
-// may be a password.
+// Unread returns a line for each variable SENDOFF_* in environ that sendoff does not know,
+// sorted, with a proposal. It does not show the values: one may be a password.
 func Unread(environ []string) []string {
 	var known, unread []string
 	for _, v := range variables {
@@ -87,9 +85,9 @@ func Unread(environ []string) []string {
 	return unread
 }
 
-// isNoSetting reports whether a variable is there for another purpose: what a
-// notify-command is given, which may run sendoff; what Kubernetes makes for a
-// service called sendoff; and what tests have us obey.
+// isNoSetting reports whether a variable has another purpose: it is for a notify-command,
+// which may run sendoff; Kubernetes sets it for a service called sendoff; or it is for
+// tests.
 func isNoSetting(name, value string) bool {
 	switch {
 	case slices.Contains([]string{"ID", "FOLDER", "SENDER", "REASON", "EVENT", "EVENT_ACCOUNT", "EVENT_SINCE", "EVENT_COUNT"}, name):

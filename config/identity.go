@@ -10,26 +10,26 @@ import (
 	"unicode"
 )
 
-// An Identity says who runs us, and where. What cannot be found out is empty,
-// except UID and Login.
+// An Identity says which user runs this process, and on which host. A field is empty if the
+// system does not say; UID and Login never are.
 type Identity struct {
 	UID      int    // effective; -1 on Windows
-	Login    string // the number of a user who has no name
+	Login    string // the number, if the user has no name
 	FullName string
-	Home     string // as the system knows it, whatever $HOME says
-	Hostname string // if it can be a domain: "(none)" cannot
-	FQDN     string // the host's full name, with a dot in it
+	Home     string // from the system, not from $HOME
+	Hostname string // the host name, if it can be a domain: "(none)" cannot
+	FQDN     string // the host's full name, which contains a dot
 	Mailname string // from /etc/mailname
-	Sendmail string // what the system's programs run to send mail, there or not
+	Sendmail string // the path of the system's sendmail; it may be missing
 }
 
-// homeVariable names a variable of the environment that tests put in place of
-// the system's knowledge of the home folder, and below which they put the
-// system's sendmail and configuration. It is set by the linker, and empty
-// otherwise: only the system decides where a queue is.
+// homeVariable names an environment variable for tests: its value replaces the home folder,
+// and the system's sendmail and configuration are below it. Only the linker sets
+// homeVariable. In a released program it is empty, so that only the system decides where a
+// queue is.
 var homeVariable string
 
-// Root returns the folder in which tests have /etc and /var, and "" otherwise.
+// Root returns the folder in which tests have /etc and /var; otherwise "".
 func Root() string {
 	if homeVariable == "" {
 		return ""
@@ -37,16 +37,16 @@ func Root() string {
 	return os.Getenv(homeVariable)
 }
 
-// sendmail is where all programs look for it, on most systems by a link.
+// sendmail is the path at which programs look for sendmail on most systems.
 const sendmail = "/usr/sbin/sendmail"
 
-// Identify returns the Identity of this process. It reads files of the system
-// only: no variable of the environment, and no name server.
+// Identify returns the Identity of this process. It reads only files of the system: no
+// environment variable, and no name server.
 func Identify() Identity {
 	id := Identity{UID: os.Geteuid()}
 	id.Login = strconv.Itoa(id.UID)
 	if u, err := lookupUser(id.UID); err == nil {
-		_, login, ok := strings.Cut(u.Username, `\`) // DOMAIN\user, on Windows
+		_, login, ok := strings.Cut(u.Username, `\`) // on Windows the name is DOMAIN\user
 		if !ok {
 			login = u.Username
 		}
@@ -69,7 +69,8 @@ func Identify() Identity {
 	return id
 }
 
-// lookupUser finds a user by number, which Windows does not have.
+// lookupUser returns the user with this number; on Windows, which has no numbers, the
+// current user.
 func lookupUser(uid int) (*user.User, error) {
 	if uid < 0 {
 		return user.Current()
@@ -77,8 +78,8 @@ func lookupUser(uid int) (*user.User, error) {
 	return user.LookupId(strconv.Itoa(uid))
 }
 
-// fullName returns the name in a GECOS field: all up to the first comma, with
-// the login, capitalised, in place of each &.
+// fullName returns the name in a GECOS field (passwd(5)): the text before the first comma,
+// with the capitalised login for each &.
 func fullName(gecos, login string) string {
 	name, _, _ := strings.Cut(gecos, ",")
 	if login != "" {
@@ -93,9 +94,9 @@ func fullName(gecos, login string) string {
 	return strings.TrimSpace(strings.Map(printable, name))
 }
 
-// fqdn returns the full name of host: host itself if it has a dot, else the
-// name with a dot in the line of hosts(5) that names host; else "". The
-// localhost.localdomain of such a line is nobody's name.
+// fqdn returns the full name of host: host itself if it contains a dot; otherwise the first
+// name with a dot in the line of hosts(5) that has host; otherwise "". It skips names such
+// as localhost.localdomain.
 func fqdn(host, hosts string) string {
 	if strings.Contains(strings.Trim(host, "."), ".") {
 		return firstDomain(host)
@@ -120,7 +121,7 @@ func fqdn(host, hosts string) string {
 	return ""
 }
 
-// firstDomain returns the first word of text if it is a domain, else "".
+// firstDomain returns the first word of text if it is a domain; otherwise "".
 func firstDomain(text string) string {
 	for word := range strings.FieldsSeq(text) {
 		word = strings.TrimSuffix(word, ".")

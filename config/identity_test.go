@@ -55,8 +55,7 @@ func TestFQDN(t *testing.T) {
 	}
 }
 
-// TestHostNames has names as containers and small systems have them, which are no
-// reason to fail.
+// TestHostNames: host names of containers and small systems are not an error.
 func TestHostNames(t *testing.T) {
 	for _, row := range []struct{ host, name, full string }{
 		{"(none)", "", ""},
@@ -111,7 +110,7 @@ func TestFind(t *testing.T) {
 		{"another's XDG", "", ours, Identity{UID: uid + 1, Home: "/home/ann"}, "/home/ann/.config" + rest},
 	} {
 		if uid == 0 && row.name == "another's XDG" {
-			continue // what root owns is anybody's to use
+			continue // a folder of root's may be used by everybody
 		}
 		getenv := func(name string) string {
 			switch name {

@@ -2,33 +2,34 @@ package config
 
 import "strings"
 
-// A keptField is a field of a Choice that a queue keeps.
+// A keptField is a field of a Choice that is stored with a queued message.
 type keptField struct {
-	key   string // of its line
+	key   string // the key of its line
 	value *string
 }
 
-// kept returns the fields of by that a queue keeps.
-func (by *Choice) kept() []keptField {
-	c := &by.CommandLine
-	all := []keptField{{"config", &c.Config}, {"user-config", &c.UserFile}, {"home", &c.Home}}
+// kept returns the fields of c that are stored with a queued message.
+func (c *Choice) kept() []keptField {
+	line := &c.CommandLine
+	all := []keptField{{"config", &line.Config}, {"user-config", &line.UserFile}, {"home", &line.Home}}
 	for _, v := range variables {
 		if v.chooses {
 			key := strings.ToLower(v.name)
-			all = append(all, keptField{"option." + key, v.field(c)}, keptField{"environment." + key, v.field(&by.Environment)})
+			all = append(all, keptField{"option." + key, v.field(line)}, keptField{"environment." + key, v.field(&c.Environment)})
 		}
 	}
 	return all
 }
 
-// Lines writes what chose a, which may be nil, as KEY=VALUE each, so that the account
-// of a message is found again: without the addresses, which are the message's own.
-func (by Choice) Lines(a *Account) []string {
+// Lines returns the lines KEY=VALUE that are stored with a queued message, so that its
+// account can be found again. a is the account, or nil. The addresses are missing, because
+// the message has them.
+func (c Choice) Lines(a *Account) []string {
 	var lines []string
 	if a != nil && a.File != "" {
-		by.CommandLine.Account = a.Name
+		c.CommandLine.Account = a.Name
 	}
-	for _, f := range by.kept() {
+	for _, f := range c.kept() {
 		if *f.value != "" {
 			lines = append(lines, f.key+"="+*f.value)
 		}
@@ -36,38 +37,38 @@ func (by Choice) Lines(a *Account) []string {
 	return lines
 }
 
-// ParseChoice reads what Lines wrote. Of several lines for a field the first counts.
-func ParseChoice(lines []string) (by Choice) {
+// ParseChoice parses the result of Lines. If a field has several lines, the first counts.
+func ParseChoice(lines []string) (c Choice) {
 	for _, line := range lines {
 		key, value, _ := strings.Cut(line, "=")
-		if key == "name" { // earlier versions wrote the account that a file has so
+		if key == "name" { // earlier versions of sendoff wrote the name of an account in a file so
 			key = "option.account"
 		}
-		for _, f := range by.kept() {
+		for _, f := range c.kept() {
 			if f.key == key && *f.value == "" {
 				*f.value = value
 			}
 		}
 	}
-	return by
+	return c
 }
 
-// AccountName returns the name of the account that by chooses, as far as by says it;
-// "" if it says nothing.
-func (by Choice) AccountName() string {
+// AccountName returns the name of the account if c names it, or names a server; otherwise
+// "".
+func (c Choice) AccountName() string {
 	switch {
-	case by.CommandLine.Account != "":
-		return by.CommandLine.Account
-	case by.CommandLine.Server != "":
+	case c.CommandLine.Account != "":
+		return c.CommandLine.Account
+	case c.CommandLine.Server != "":
 		return OfCommandLine
-	case by.Environment.Server != "":
+	case c.Environment.Server != "":
 		return OfEnvironment
 	}
-	return by.Environment.Account
+	return c.Environment.Account
 }
 
-// Place returns where the configuration is in which by chooses an account.
-func (by Choice) Place() Override {
-	o := by.CommandLine
+// Place returns where the configuration files of c are.
+func (c Choice) Place() Override {
+	o := c.CommandLine
 	return Override{Config: o.Config, UserFile: o.UserFile, Home: o.Home}
 }

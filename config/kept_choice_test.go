@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestChoiceLines holds that a Choice is found again in its lines, with the name of
-// the account of a file before all else.
+// TestChoiceLines: ParseChoice restores a Choice from its lines; the name of an account in
+// a file comes first.
 func TestChoiceLines(t *testing.T) {
 	by := Choice{
 		CommandLine: Override{Config: "/c", UserFile: "/u", Home: "/h", Server: "smtps://mx", User: "ann", Secret: "keyring"},

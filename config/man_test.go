@@ -20,8 +20,8 @@ func page(t *testing.T, name string) []string {
 	return strings.Split(string(text), "\n")
 }
 
-// The manual has every setting, in the order of the tables and in its section,
-// with the sentence in its tag, and no other.
+// TestManualSettings: the manual has exactly the settings of the tables, in their order and
+// sections, with the sentences of their tags.
 func TestManualSettings(t *testing.T) {
 	var want, got []string
 	for _, table := range []struct {
@@ -56,8 +56,8 @@ func TestManualSettings(t *testing.T) {
 	}
 }
 
-// The manual has every scheme, in the order of the table, with its words and
-// port.
+// TestManualSchemes: the manual has the schemes in the order of the table, with their texts
+// and ports.
 func TestManualSchemes(t *testing.T) {
 	var want, got []string
 	for _, row := range Schemes {
@@ -86,7 +86,7 @@ func at(list []string, i int) string {
 	return "nothing"
 }
 
-// The manual has every variable, in the order in which they are read.
+// TestManualEnvironment: the manual has all variables, in the order of the table.
 func TestManualEnvironment(t *testing.T) {
 	var want, got []string
 	Environment(func(name string) string {
@@ -103,7 +103,7 @@ func TestManualEnvironment(t *testing.T) {
 	}
 }
 
-// Each example of a configuration in the manual pages loads.
+// TestManualExamples: each example of a configuration in the manual loads.
 func TestManualExamples(t *testing.T) {
 	for name, atLeast := range map[string]int{"sendoff.toml.5": 4, "sendoff-oauth.7": 5, "sendoff-server.7": 2} {
 		count := 0
@@ -124,7 +124,8 @@ func TestManualExamples(t *testing.T) {
 	}
 }
 
-// A section that a manual page names is in that page, or in the page that it names with it.
+// TestManualReferences: if a manual page names a section, of itself or of another page, the
+// section exists.
 func TestManualReferences(t *testing.T) {
 	pages := map[string]string{}
 	for _, name := range []string{"sendoff.1", "sendoff.toml.5", "sendoff-oauth.7", "sendoff-server.7"} {

@@ -14,17 +14,16 @@ import (
 	"sendoff/submit/status"
 )
 
-// oauth2Table is the table that holds the providers of access tokens, and no
-// setting itself.
+// oauth2Table is the table of the providers of access tokens; it is not a setting itself.
 const oauth2Table = "oauth2"
 
 // The values of grant.
 const (
-	GrantPerson = "authorization-code" // by the consent of a person; also that of a device
+	GrantPerson = "authorization-code" // a person consents, in a browser or with a device code
 	GrantClient = "client-credentials"
 )
 
-// An OAuth2 is a provider of access tokens (RFC 6749), and who we are to it.
+// An OAuth2 is a provider of access tokens (RFC 6749), with our registration there.
 type OAuth2 struct {
 	Name string `toml:"-"`
 
@@ -38,17 +37,17 @@ type OAuth2 struct {
 	TokenURL     Endpoint         `toml:"token-url" doc:"The token endpoint."`
 	RedirectURL  Redirect         `toml:"redirect-url" doc:"The redirect address, as it was registered with the provider."`
 
-	clientScopes List[string] // of one that is built in, for GrantClient
+	clientScopes List[string] // of a built-in provider, for GrantClient
 }
 
-// ByClient says that no person consents.
+// ByClient reports whether the grant is client-credentials: no person consents.
 func (p OAuth2) ByClient() bool { return p.Grant == GrantClient }
 
-// providers are those that need no more than a registration. No program's
-// registration is built in: it is the user's to get.
+// providers has the built-in providers: a table in the configuration needs only the user's
+// own registration with them. No registration is built in.
 //
-// Google gives a refresh token only when asked to, and for the scope of mail no
-// code for another device.
+// Google sends a refresh token only with access_type=offline and prompt=consent, and has no
+// device flow for the scope of mail.
 var providers = [...]OAuth2{
 	{
 		Name:     "google",
@@ -67,10 +66,10 @@ var providers = [...]OAuth2{
 	},
 }
 
-// An Endpoint is the address of a provider: HTTPS, or HTTP on this machine.
+// An Endpoint is the URL of a provider: HTTPS, or HTTP on this machine.
 type Endpoint struct{ URL string }
 
-// UnmarshalText reads an address. "{tenant}" may stand in its path.
+// UnmarshalText reads a URL; its path may contain "{tenant}".
 func (e *Endpoint) UnmarshalText(text []byte) error {
 	u, err := url.Parse(string(text))
 	switch {
@@ -83,10 +82,10 @@ func (e *Endpoint) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// A Redirect is an address that a provider sends a browser to.
+// A Redirect is the address to which a provider redirects a browser.
 type Redirect struct{ URL string }
 
-// UnmarshalText reads an address, of any scheme.
+// UnmarshalText reads an address with any scheme.
 func (r *Redirect) UnmarshalText(text []byte) error {
 	if u, err := url.Parse(string(text)); err != nil || u.Scheme == "" || u.Fragment != "" || u.Host == "" && u.Opaque == "" && u.Path == "" {
 		return errors.New("the address to which a provider sends the browser is written http://localhost:PORT/PATH, or as it was registered")
@@ -100,8 +99,8 @@ func isLoopback(host string) bool {
 	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
-// complete fills in what the table p leaves open, and returns what is missing
-// all the same, or is wrong.
+// complete fills empty fields from the built-in provider. The error says what is missing or
+// wrong.
 func (p *OAuth2) complete() error {
 	known, _ := BuiltIn(p.Name)
 	if p.Grant == GrantClient {
@@ -138,8 +137,7 @@ func (p *OAuth2) complete() error {
 	return nil
 }
 
-// BuiltIn returns what is known of a provider without a table; false if nothing
-// is.
+// BuiltIn returns the built-in provider with this name; false: there is none.
 func BuiltIn(name string) (OAuth2, bool) {
 	for _, known := range providers {
 		if known.Name == name {
@@ -149,8 +147,8 @@ func BuiltIn(name string) (OAuth2, bool) {
 	return OAuth2{}, false
 }
 
-// Provider returns the provider of that name. One that is built in still needs
-// a table, for what it calls us.
+// Provider returns the provider with this name. A built-in provider needs a table as well,
+// for the client ID.
 func (c *Config) Provider(name string) (*OAuth2, error) {
 	for _, p := range c.Providers {
 		if p.Name == name {
@@ -164,7 +162,7 @@ func (c *Config) Provider(name string) (*OAuth2, error) {
 	return nil, status.Config.Errorf("the configuration has no [%s]", table)
 }
 
-// checkProviders checks that the providers exist that a names.
+// checkProviders checks that the configuration has all providers that a names.
 func (c *Config) checkProviders(a *Account) error {
 	for _, r := range a.Secret {
 		if !r.IsOAuth2() {

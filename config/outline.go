@@ -15,27 +15,26 @@ import (
 	"sendoff/submit/status"
 )
 
-// An outline is every key of a TOML file, in the file's order, with its place
-// and the type of its value. It says where a mistake is that shows only after
-// decoding, and finds those that a decoder would tell in terms of Go.
+// An outline has all keys of a TOML file, in order, with their places and the types of
+// their values. It finds the place of an error that shows only after decoding, and reports
+// the errors that the decoder would explain with types of Go.
 type outline struct {
 	file string
 	data []byte
 	keys []key
 }
 
-// A key is one key or table header of a file, or one element of a list.
+// A key is a key or table header of a file, or an element of a list.
 type key struct {
 	path    []string
-	kind    unstable.Kind // of its value; Table for a header
+	kind    unstable.Kind // of the value; Table for a table header
 	element bool
-	control bool // a string with a control character in it
+	control bool // the value is a string with a control character
 	offset  int
-	value   int // the offset of a value that is a string
+	value   int // the offset of the value, if it is a string
 }
 
-// newOutline reads data up to its first error of syntax, which the decoder
-// will report.
+// newOutline parses data up to the first error of syntax, which the decoder will report.
 func newOutline(file string, data []byte) *outline {
 	o := &outline{file: file, data: data}
 	var p unstable.Parser
@@ -54,7 +53,7 @@ func newOutline(file string, data []byte) *outline {
 	return o
 }
 
-// addValue adds a key with its value, and what is inside that.
+// addValue adds a key with its value, and the elements or keys inside the value.
 func (o *outline) addValue(table []string, e *unstable.Node) {
 	path, at := join(table, e.Key())
 	value := e.Value()
@@ -70,7 +69,7 @@ func (o *outline) addValue(table []string, e *unstable.Node) {
 	}
 }
 
-// join returns the path of a key below table, and the offset of the key.
+// join returns the path of a key below table, and the key's offset.
 func join(table []string, it unstable.Iterator) (path []string, offset int) {
 	path, offset = slices.Clone(table), -1
 	for it.Next() {
@@ -87,8 +86,8 @@ func hasControl(n *unstable.Node) bool {
 	return n.Kind == unstable.String && bytes.ContainsFunc(n.Data, unicode.IsControl)
 }
 
-// check finds the first key that is no setting, and the first value of a type
-// that its setting does not take.
+// check returns an error for the first key that is not a setting, or whose value has the
+// wrong type.
 func (o *outline) check() error {
 	if bytes.HasPrefix(o.data, []byte("\xef\xbb\xbf")) {
 		return o.errorf(0, "the file begins with a byte order mark; save it without")
@@ -109,7 +108,7 @@ func (o *outline) checkKey(k key) error {
 			if !isTable || k.element {
 				return o.errorf(k.offset, "%s is a table, as in [%s.%s]", dotted(k.path), t.name, t.example)
 			}
-			return o.checkName(k, t.of)
+			return o.checkName(k, t.noun)
 		}
 		rest, within = rest[2:], t.settings
 	}
@@ -131,16 +130,17 @@ func (o *outline) checkKey(k key) error {
 	return nil
 }
 
-// checkName refuses a name that IsName does not take.
-func (o *outline) checkName(k key, of string) error {
+// checkName returns an error if IsName refuses the name of a table. noun says what the
+// table is about.
+func (o *outline) checkName(k key, noun string) error {
 	if len(k.path) < 2 || IsName(k.path[1]) {
 		return nil
 	}
-	return o.errorf(k.offset, "%s name %q may hold only letters, digits and -_.+@, and may not begin with - or .", of, k.path[1])
+	return o.errorf(k.offset, "%s name %q may hold only letters, digits and -_.+@, and may not begin with - or .", noun, k.path[1])
 }
 
-// IsName reports whether an account may be called so: names that would be a
-// puzzle in a log, a file name or a shell are not taken.
+// IsName reports whether name can be the name of an account: it must be harmless in a log,
+// a file name and a shell.
 func IsName(name string) bool {
 	bad := func(r rune) bool {
 		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("-_.+@", r)
@@ -148,7 +148,7 @@ func IsName(name string) bool {
 	return name != "" && !strings.ContainsAny(name[:1], "-.") && !strings.ContainsFunc(name, bad)
 }
 
-// values returns the offsets of the strings that path has in the file.
+// values returns the offsets of the strings that are values of path.
 func (o *outline) values(path ...string) (offsets []int) {
 	for _, k := range o.keys {
 		if k.kind == unstable.String && slices.Equal(k.path, path) {
@@ -158,7 +158,7 @@ func (o *outline) values(path ...string) (offsets []int) {
 	return offsets
 }
 
-// find returns the offset of the first key at or below path, or 0.
+// find returns the offset of the first key at or below path; 0: there is none.
 func (o *outline) find(path ...string) int {
 	for _, k := range o.keys {
 		if len(k.path) >= len(path) && slices.Equal(k.path[:len(path)], path) {
@@ -168,12 +168,12 @@ func (o *outline) find(path ...string) int {
 	return 0
 }
 
-// has reports whether the file sets path.
+// has reports whether the file has the key path.
 func (o *outline) has(path ...string) bool {
 	return slices.ContainsFunc(o.keys, func(k key) bool { return slices.Equal(k.path, path) })
 }
 
-// names returns the names of what table holds, in the file's order.
+// names returns the names of the tables in table, in the order of the file.
 func (o *outline) names(table string) []string {
 	var names []string
 	for _, k := range o.keys {
@@ -184,7 +184,7 @@ func (o *outline) names(table string) []string {
 	return names
 }
 
-// place returns FILE:LINE:COLUMN of an offset, both from 1, columns in octets.
+// place returns FILE:LINE:COLUMN of an offset. Both count from 1, columns in octets.
 func (o *outline) place(offset int) string {
 	before := o.data[:offset]
 	line := bytes.Count(before, []byte("\n")) + 1
@@ -192,18 +192,18 @@ func (o *outline) place(offset int) string {
 	return o.file + ":" + strconv.Itoa(line) + ":" + strconv.Itoa(column)
 }
 
-// A mistake is a value that its type takes, and that makes no sense all the same.
+// A mistake is a value that has the right type but is not allowed.
 type mistake struct {
 	setting string
-	made    bool
-	words   string // behind the setting's name
+	wrong   bool
+	words   string // follows the setting's name in the error
 }
 
-// firstOf returns the first of mistakes that the file makes, which sets the settings
-// below table.
+// firstOf returns an error for the first of mistakes that is in the file, among the
+// settings of table.
 func (o *outline) firstOf(mistakes []mistake, table ...string) error {
 	for _, m := range mistakes {
-		if path := append(table, m.setting); m.made && o.has(path...) {
+		if path := append(table, m.setting); m.wrong && o.has(path...) {
 			return o.errorf(o.find(path...), "%s %s", m.setting, m.words)
 		}
 	}
@@ -214,8 +214,8 @@ func (o *outline) errorf(offset int, format string, args ...any) error {
 	return status.Config.Errorf("%s: "+format, append([]any{o.place(offset)}, args...)...)
 }
 
-// decodeError gives an error of the decoder its place and key. What a
-// DecodeError shows of the file is left out.
+// decodeError adds the place and the key to an error of the decoder. It does not use the
+// excerpt of the file that a DecodeError has.
 func (o *outline) decodeError(err error) error {
 	var e *toml.DecodeError
 	if !errors.As(err, &e) {
@@ -230,9 +230,9 @@ func (o *outline) decodeError(err error) error {
 	return status.Config.Errorf("%s:%d:%d: %s%s%s", o.file, line, column, about, text, quotes(text))
 }
 
-// quotes says what is missing if the decoder's error looks like a string
-// without quotes: what begins no value, begins like true, or is a number with
-// a second dot or a colon in it. Without an equals sign the file may be msmtp's.
+// quotes returns advice for an error that looks like a string without quotes: a value that
+// cannot begin like this, that begins like true, or a number with a second dot or a colon.
+// If there is no equals sign, the file may be that of msmtp.
 func quotes(text string) string {
 	if strings.Contains(text, "expected '=' after key") {
 		return "; write NAME = VALUE (to import the file of another program: sendoff --import=FILE)"
@@ -245,7 +245,7 @@ func quotes(text string) string {
 	return ""
 }
 
-// dotted writes a key as TOML does.
+// dotted returns a key in the form of TOML.
 func dotted(path []string) string {
 	parts := slices.Clone(path)
 	for i, p := range parts {

@@ -4,19 +4,19 @@ import (
 	"path/filepath"
 )
 
-// Paths says where the configuration is. An empty path is none.
+// Paths has the paths of the configuration. "" means that there is no such file.
 type Paths struct {
-	System   string // for everybody
-	User     string // its settings go before the system's
-	Explicit string // if set, the only one, which must exist
-	Home     string // what ~ means in the files
+	System   string // the system's file, for all users
+	User     string // the user's file, whose settings replace the system's
+	Explicit string // if set, the only file, which must exist
+	Home     string // the folder that ~ in the files means
 }
 
-// Find returns where the configuration of id is, given the explicit path of an
-// option or SENDOFF_CONFIG, or "".
+// Find returns the paths of the configuration of id. explicit is the argument of --config
+// or SENDOFF_CONFIG, or "".
 //
-// $HOME and $XDG_CONFIG_HOME count only if they are id's own: under sudo or su
-// they may still be those of another user, whose files are not ours to use.
+// $HOME and $XDG_CONFIG_HOME count only if these folders belong to id: under sudo or su
+// they may name folders of another user.
 func Find(explicit string, getenv func(string) string, id Identity) Paths {
 	home := getenv("HOME")
 	if id.Home != "" && (home == "" || !owns(id.UID, home)) {

@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// defaultAliases is the alias file where the configuration names none.
+// defaultAliases is the alias file if the configuration names none.
 const defaultAliases = "/etc/aliases"
 
 func systemFile(func(string) string) string {

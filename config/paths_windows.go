@@ -2,8 +2,8 @@ package config
 
 import "path/filepath"
 
-// defaultAliases is empty: there is no place for an alias file that only its
-// administrators can write.
+// defaultAliases is empty: Windows has no folder for an alias file that only administrators
+// can write.
 const defaultAliases = ""
 
 func systemFile(getenv func(string) string) string {
@@ -15,5 +15,5 @@ func systemFile(getenv func(string) string) string {
 
 func userFolder(_ string, getenv func(string) string) string { return getenv("AppData") }
 
-// owns returns true: the environment here is never another user's.
+// owns returns true: on Windows the environment is never that of another user.
 func owns(int, string) bool { return true }

@@ -7,13 +7,14 @@ import (
 	"sendoff/submit/envelope"
 )
 
-// A Pattern is a sender's address, or many: * stands for any characters, in
-// the local part or in the domain.
+// A Pattern is a sender's address, or a pattern for addresses: * stands for any characters,
+// in the local part or in the domain.
 type Pattern struct{ local, domain string }
 
-// UnmarshalText reads an address that has a domain, with any number of *.
+// UnmarshalText reads an address with a domain, and with any number of *.
 func (p *Pattern) UnmarshalText(text []byte) error {
-	// An address may hold a * as it is, in its local part only.
+	// A * in the local part is allowed in an address as well; replace only those in the
+	// domain.
 	s := strings.TrimSuffix(string(text), ".")
 	at := strings.LastIndexByte(s, '@')
 	if at < 0 {
@@ -28,13 +29,13 @@ func (p *Pattern) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Matches reports whether addr is p or one of those p stands for. Domains are
-// compared without regard to case, local parts exactly.
+// Matches reports whether addr matches p. Domains are compared without regard to case,
+// local parts exactly.
 func (p Pattern) Matches(addr envelope.Address) bool {
 	return addr.Domain() != "" && glob(p.local, addr.Local()) && glob(strings.ToLower(p.domain), strings.ToLower(addr.Domain()))
 }
 
-// Address returns the address that p is, unless it is a pattern.
+// Address returns p as an address; ok is false if p is a pattern.
 func (p Pattern) Address() (addr envelope.Address, ok bool) {
 	if p.domain == "" || strings.Contains(p.local+p.domain, "*") {
 		return envelope.Address{}, false
@@ -43,10 +44,10 @@ func (p Pattern) Address() (addr envelope.Address, ok bool) {
 	return addr, err == nil
 }
 
-// String returns the pattern as it is written.
+// String returns the pattern in the form of the configuration.
 func (p Pattern) String() string { return p.local + "@" + p.domain }
 
-// glob reports whether s is pattern with something in place of each *.
+// glob reports whether s matches pattern, in which * stands for any characters.
 func glob(pattern, s string) bool {
 	head, rest, ok := strings.Cut(pattern, "*")
 	if !ok {
@@ -61,7 +62,7 @@ func glob(pattern, s string) bool {
 		if !ok {
 			return strings.HasSuffix(s, rest)
 		}
-		i := strings.Index(s, part) // the first place leaves most to the rest
+		i := strings.Index(s, part) // the first match leaves the longest rest for the other parts
 		if i < 0 {
 			return false
 		}
@@ -69,7 +70,7 @@ func glob(pattern, s string) bool {
 	}
 }
 
-// HasDomain reports whether some address that p matches is in domain.
+// HasDomain reports whether p can match an address in domain.
 func (p Pattern) HasDomain(domain string) bool {
 	return glob(strings.ToLower(p.domain), strings.ToLower(domain))
 }

@@ -16,34 +16,34 @@ import (
 	"sendoff/submit/process"
 )
 
-// A Server is a next hop, as a URL names it. Only UnmarshalText makes one, so
-// its parts are fit to be dialled, opened or run as they are.
+// A Server is a next hop, given as a URL. Use UnmarshalText to make one: then its fields
+// can be dialled, opened or run without further checks.
 type Server struct {
 	Scheme  string // a row of Schemes
-	Host    string // in lower case and ASCII, an IPv6 address without brackets; a name that begins with _ is one of SRV records
-	Port    int    // 0: the SRV records say
-	Path    string // of a Socket
-	Command string // of a Command, which process.Argv splits
+	Host    string // lower case, ASCII; an IPv6 address has no brackets; a name that begins with _ has SRV records
+	Port    int    // 0: the SRV records have the port
+	Path    string // of the Unix socket
+	Command string // a program and its arguments, for process.Argv
 }
 
-// A Kind is what sort of thing a Server is.
+// A Kind says how a Server is reached.
 type Kind uint8
 
 // The kinds of servers.
 const (
-	Host    Kind = iota // Host and Port, which name servers and proxies know
-	Socket              // a Unix socket at Path, on this machine
-	Command             // Command, which speaks on its standard input and output
+	Host    Kind = iota // by TCP at Host and Port
+	Socket              // by the Unix socket at Path
+	Command             // by the stdin and stdout of Command
 )
 
-// readers is how each kind reads what stands behind the colon.
+// readers has for each kind the function that reads the text after the scheme's colon.
 var readers = [...]func(s *Server, rest string) error{Host: host, Socket: path, Command: command}
 
-// A Scheme is a way to a next hop.
+// A Scheme is a row of Schemes.
 type Scheme struct {
 	Name string
 	Kind Kind
-	Port int // of a Host, if none is given
+	Port int // the default port of a Host
 	TLS  TLS
 	LMTP bool
 	Help string
@@ -59,18 +59,18 @@ const (
 	StartTLS        // STARTTLS, required (RFC 3207)
 )
 
-// The schemes that are written in code.
+// The schemes that the code itself uses.
 const (
 	SchemeTLS      = "smtps"
 	SchemeStartTLS = "smtp"
 )
 
-// Schemes is the table of ways to a next hop. Nothing but a network scheme
-// with NoTLS sends mail in clear where others may read along.
+// Schemes has all schemes. Only a scheme of the kind Host with NoTLS sends mail in clear
+// over a network.
 //
-// To add a scheme: a row here, and its line in sendoff.toml(5), which
-// TestManualSchemes holds against the rows. If it is of a new kind as well: a
-// constant and a reader above, and a case in dial.Connect.
+// To add a scheme, add a row here, and its line in sendoff.toml(5), which TestManualSchemes
+// compares with the rows. For a new kind, also add a constant and a reader above, and a
+// case in dial.Connect.
 var Schemes = [...]Scheme{
 	{SchemeTLS, Host, 465, ImplicitTLS, false, "TLS from the start"},
 	{SchemeStartTLS, Host, 587, StartTLS, false, "STARTTLS, which the server must offer"},
@@ -81,8 +81,7 @@ var Schemes = [...]Scheme{
 	{"pipe", Command, 0, NoTLS, false, "SMTP on a command's input and output"},
 }
 
-// Odd returns, for people, why a server at port hardly speaks as s says; "" where
-// nothing is known against it.
+// Odd returns, for people, why port does not fit s; "": port fits, or we do not know.
 func (s Scheme) Odd(port int) string {
 	switch {
 	case port == 465 && s.TLS != ImplicitTLS:
@@ -95,18 +94,18 @@ func (s Scheme) Odd(port int) string {
 
 var errServer = errors.New("a server is written smtps://HOST, smtp://HOST or smtp+plain://HOST, with :PORT if need be")
 
-// UnmarshalText reads SCHEME://HOST, SCHEME://HOST:PORT, SCHEME:PATH or
-// SCHEME:COMMAND. Its errors do not quote the text, because a password may
-// stand where none should, unless it is plainly a host that lacks its scheme.
+// UnmarshalText reads SCHEME://HOST, SCHEME://HOST:PORT, SCHEME:PATH or SCHEME:COMMAND. Its
+// errors do not quote the text, because somebody may have put a password there. The only
+// exception is a text that is clearly a host without a scheme.
 func (s *Server) UnmarshalText(text []byte) error {
 	scheme, rest, colon := strings.Cut(string(text), ":")
 	for _, row := range Schemes {
 		if colon && strings.EqualFold(scheme, row.Name) {
-			made := Server{Scheme: row.Name, Port: row.Port}
-			if err := readers[row.Kind](&made, rest); err != nil {
+			server := Server{Scheme: row.Name, Port: row.Port}
+			if err := readers[row.Kind](&server, rest); err != nil {
 				return err
 			}
-			*s = made
+			*s = server
 			return nil
 		}
 	}
@@ -116,8 +115,8 @@ func (s *Server) UnmarshalText(text []byte) error {
 	return errServer
 }
 
-// host reads //HOST or //HOST:PORT; lmtp has been written without the slashes
-// elsewhere.
+// host reads //HOST or //HOST:PORT. Other programs write lmtp:HOST, so the slashes may be
+// missing with lmtp.
 func host(s *Server, rest string) (err error) {
 	rest, ok := strings.CutPrefix(rest, "//")
 	if !ok && s.Scheme != "lmtp" {
@@ -127,7 +126,7 @@ func host(s *Server, rest string) (err error) {
 	return err
 }
 
-// path reads a path, as it is or behind //.
+// path reads a path; "//" before the path is ignored.
 func path(s *Server, rest string) error {
 	if strings.HasPrefix(rest, "///") {
 		rest = rest[2:]
@@ -148,8 +147,8 @@ func command(s *Server, rest string) error {
 	return nil
 }
 
-// withScheme returns text with the scheme it probably lacks, or "" if it is not
-// plainly a host. One label alone might be a password.
+// withScheme returns text with the scheme that probably is missing; "" if text is not
+// clearly a host. A single label is not: it could be a password.
 func withScheme(text string) string {
 	host, port, err := hostPort(text, 465)
 	const plain = "abcdefghijklmnopqrstuvwxyz0123456789.-"
@@ -162,8 +161,7 @@ func withScheme(text string) string {
 	return SchemeTLS + "://" + text
 }
 
-// hostPort splits what follows the scheme; port is the one that holds if the
-// text has none.
+// hostPort splits the text after the scheme into host and port. port is the default.
 func hostPort(s string, port int) (string, int, error) {
 	switch {
 	case strings.Contains(s, "@"):
@@ -205,8 +203,8 @@ func hostPort(s string, port int) (string, int, error) {
 	return host, port, nil
 }
 
-// canonicalHost returns the form of a host name in which it is looked up and
-// compared.
+// canonicalHost returns a host name in the form that is looked up and compared; false: it
+// is no host name.
 func canonicalHost(host string) (string, bool) {
 	if strings.ContainsFunc(host, func(r rune) bool { return r >= utf8.RuneSelf }) {
 		ascii, err := idna.Lookup.ToASCII(host)
@@ -220,34 +218,33 @@ func canonicalHost(host string) (string, bool) {
 	return host, ok
 }
 
-// Way returns the server's scheme.
+// Way returns the row of the server's scheme.
 func (s Server) Way() Scheme {
 	for _, row := range Schemes {
 		if row.Name == s.Scheme {
 			return row
 		}
 	}
-	return Scheme{Name: s.Scheme, TLS: ImplicitTLS} // a zero Server: nothing goes in clear by mistake
+	return Scheme{Name: s.Scheme, TLS: ImplicitTLS} // for the zero Server: it must never be used without TLS
 }
 
-// Kind returns what sort of thing the server is, by its scheme.
+// Kind returns the kind of the server's scheme.
 func (s Server) Kind() Kind { return s.Way().Kind }
 
-// IsLocalhost reports whether name is this machine's by its meaning, which no
-// name server changes (RFC 6761 section 6.3).
+// IsLocalhost reports whether name always means this machine (RFC 6761 section 6.3).
 func IsLocalhost(name string) bool {
 	return name == "localhost" || strings.HasSuffix(name, ".localhost")
 }
 
-// Local reports whether the server is on this machine, by what the configuration
-// says of it: a socket, a loopback address or localhost.
+// Local reports whether the server is on this machine according to the configuration: a
+// socket, a loopback address or localhost.
 func (s Server) Local() bool {
 	ip, err := netip.ParseAddr(s.Host)
 	return s.Kind() == Socket || IsLocalhost(s.Host) || err == nil && ip.IsLoopback()
 }
 
-// String returns the server as a URL, with its port; of a command only the
-// program, because its other words may be secret.
+// String returns the server as a URL with its port. Of a command it shows only the program,
+// because the other words may be secret.
 func (s Server) String() string {
 	if s.Kind() != Host {
 		return s.Scheme + ":" + s.Name()
@@ -255,7 +252,7 @@ func (s Server) String() string {
 	return s.Scheme + "://" + s.Address()
 }
 
-// Address returns HOST:PORT, or HOST alone if there is no port yet.
+// Address returns HOST:PORT; only HOST if the SRV records have the port.
 func (s Server) Address() string {
 	if s.Port == 0 {
 		return s.Host
@@ -263,8 +260,8 @@ func (s Server) Address() string {
 	return net.JoinHostPort(s.Host, strconv.Itoa(s.Port))
 }
 
-// Identity returns whom the server is trusted as: its host, whatever the port,
-// or its socket or command. A secret for one is not for another.
+// Identity returns whom we trust with the secret: the host, for all its ports, or the
+// socket or command. A secret for one Identity is never sent to another.
 func (s Server) Identity() string {
 	if s.Kind() != Host {
 		return s.Scheme + ":" + s.Path + s.Command
@@ -272,8 +269,8 @@ func (s Server) Identity() string {
 	return s.Host
 }
 
-// Name returns what the server is called in a few words: its host, its socket,
-// or the program of its command.
+// Name returns a short name for the server: its host, its socket, or the program of its
+// command.
 func (s Server) Name() string {
 	if s.Kind() == Command {
 		argv, _ := process.Argv(s.Command, "")

@@ -11,23 +11,23 @@ import (
 	"sendoff/submit/status"
 )
 
-// accountsTable is the table that holds the accounts, and no setting itself.
+// accountsTable is the table of the accounts; it is not a setting itself.
 const accountsTable = "accounts"
 
-// A table holds tables with settings, each under a name.
+// A table has named tables that contain settings.
 type table struct {
 	name, example string
-	of            string // what such a table is about
+	noun          string // what each of the tables is about
 	settings      reflect.Type
 }
 
-// tables is every table of tables.
+// tables has all tables that contain tables.
 var tables = [...]table{
 	{accountsTable, "work", "account", reflect.TypeFor[Account]()},
 	{oauth2Table, "google", "provider", reflect.TypeFor[OAuth2]()},
 }
 
-// tableOf returns the row of tables for name, or nil.
+// tableOf returns the row of tables with this name; nil: there is none.
 func tableOf(name string) *table {
 	for i := range tables {
 		if tables[i].name == name {
@@ -37,7 +37,7 @@ func tableOf(name string) *table {
 	return nil
 }
 
-// fields returns the fields of t that are settings.
+// fields returns the fields of t that are settings: those with a tag doc.
 func fields(t reflect.Type) []reflect.StructField {
 	return slices.DeleteFunc(reflect.VisibleFields(t), func(f reflect.StructField) bool {
 		return f.Tag.Get("doc") == ""
@@ -53,13 +53,13 @@ func lookup(t reflect.Type, name string) (reflect.StructField, bool) {
 	return reflect.StructField{}, false
 }
 
-// A valueType is what a setting may be given.
+// A valueType says which TOML types a setting may have, in words and as kinds.
 type valueType struct {
 	words string
 	kinds []unstable.Kind
 }
 
-// takes returns what a field of type t may be given.
+// takes returns the TOML types for a field of type t.
 func takes(t reflect.Type) valueType {
 	switch reflect.Zero(t).Interface().(type) {
 	case bool:
@@ -76,7 +76,7 @@ func takes(t reflect.Type) valueType {
 	return valueType{"a string", []unstable.Kind{unstable.String}}
 }
 
-// kindWords names the type of a value that is not what it should be.
+// kindWords returns the name of a TOML type that is wrong for a setting.
 func kindWords(k unstable.Kind) string {
 	switch k {
 	case unstable.String:
@@ -95,8 +95,8 @@ func kindWords(k unstable.Kind) string {
 	return "a date or time"
 }
 
-// suggest says what the unknown key name, found in t, may have been meant
-// for.
+// suggest returns a proposal for the unknown key name, which was found in t; "": no
+// proposal.
 func suggest(t reflect.Type, name string) string {
 	top, account := reflect.TypeFor[Config](), reflect.TypeFor[Account]()
 	if _, ok := lookup(account, name); ok && t == top {
@@ -123,8 +123,8 @@ func suggest(t reflect.Type, name string) string {
 	return ""
 }
 
-// replacements says what to write in place of what other programs, msmtp before
-// all, call so, and how to write what is easily written wrong.
+// replacements says what to write instead of the settings of other programs, above all
+// msmtp, and how to write values that are often wrong.
 var replacements = map[string]string{
 	"password":       "a password is not allowed here: see secret",
 	"passwordeval":   `write secret = "command:…"`,
@@ -142,7 +142,7 @@ var replacements = map[string]string{
 	"timeout":        `write it with a unit, as in "30s"`,
 }
 
-// advice returns the words of replacements for name, as the end of an error.
+// advice returns the text of replacements for name, for the end of an error.
 func advice(name string) string {
 	words := replacements[strings.ReplaceAll(strings.ToLower(name), "_", "-")]
 	if words == "" {
@@ -151,7 +151,7 @@ func advice(name string) string {
 	return "; " + words
 }
 
-// suggestTable says which table may have been meant by path, which is none.
+// suggestTable returns a proposal for path, which is no table; "": no proposal.
 func suggestTable(path []string) string {
 	if path[0] != "account" {
 		return ""

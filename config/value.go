@@ -16,13 +16,13 @@ import (
 	"unicode"
 )
 
-// A List is what one value or a list of values gives.
+// A List is a setting that takes one value or a list of values.
 type List[T any] []T
 
-// UnmarshalText makes l a list of one value.
+// UnmarshalText sets l to the single value text.
 func (l *List[T]) UnmarshalText(text []byte) error {
-	one := make(List[T], 1)
-	switch p := any(&one[0]).(type) {
+	single := make(List[T], 1)
+	switch p := any(&single[0]).(type) {
 	case *string:
 		*p = string(text)
 	case encoding.TextUnmarshaler:
@@ -30,15 +30,14 @@ func (l *List[T]) UnmarshalText(text []byte) error {
 			return err
 		}
 	}
-	*l = one
+	*l = single
 	return nil
 }
 
-// A Size is a number of octets; 0 is no limit.
+// A Size is a number of octets; 0: no limit.
 type Size int64
 
-// UnmarshalText reads a number with the unit K, M or G, powers of 1024, or
-// none.
+// UnmarshalText reads a number, perhaps with the unit K, M or G (powers of 1024).
 func (s *Size) UnmarshalText(text []byte) error {
 	digits, unit := string(text), int64(1)
 	for i, letter := range []string{"K", "M", "G"} {
@@ -55,11 +54,10 @@ func (s *Size) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// A Duration is a length of time; 0 is one that the account leaves open.
+// A Duration is a length of time; 0: not set.
 type Duration struct{ time.Duration }
 
-// UnmarshalText reads a positive duration in Go's notation, or a number of
-// days, as in 5d.
+// UnmarshalText reads a positive duration in Go's notation, or a number of days such as 5d.
 func (d *Duration) UnmarshalText(text []byte) error {
 	v, err := time.ParseDuration(string(text))
 	if days, ok := strings.CutSuffix(string(text), "d"); ok {
@@ -74,13 +72,13 @@ func (d *Duration) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// A Rate is how many messages may be sent in a time; the zero Rate is no bound.
+// A Rate limits how many messages are sent in a time; the zero Rate is no limit.
 type Rate struct {
 	Messages int
 	Time     time.Duration
 }
 
-// UnmarshalText reads MESSAGES/TIME, where a unit alone is one of it.
+// UnmarshalText reads MESSAGES/TIME. A unit without a number means 1, as in 30/m.
 func (r *Rate) UnmarshalText(text []byte) error {
 	messages, length, _ := strings.Cut(string(text), "/")
 	n, err := strconv.ParseUint(messages, 10, 31)
@@ -95,7 +93,7 @@ func (r *Rate) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// String is the rate as it is written.
+// String returns the rate in the form of the configuration.
 func (r Rate) String() string {
 	length := r.Time.String()
 	for _, zero := range []string{"m0s", "h0m"} {
@@ -106,15 +104,15 @@ func (r Rate) String() string {
 	return strconv.Itoa(r.Messages) + "/" + length
 }
 
-// A Family says which IP addresses to use: 4, 6, or 0 for any.
+// A Family says which IP addresses to use: 4, 6, or 0 for both.
 type Family int
 
-// anyFamily is "any" as decoded, which tells it from a number in the file.
+// anyFamily is the decoded value of "any": no number in a file has this value.
 const anyFamily Family = math.MinInt
 
 const familyWords = `is 4, 6 or "any"`
 
-// UnmarshalText reads a family written as a string.
+// UnmarshalText reads a family that is written as a string.
 func (f *Family) UnmarshalText(text []byte) error {
 	families := map[string]Family{"4": 4, "6": 6, "any": anyFamily}
 	family, ok := families[string(text)]
@@ -127,15 +125,15 @@ func (f *Family) UnmarshalText(text []byte) error {
 
 func (f Family) valid() bool { return f == 4 || f == 6 || f == anyFamily }
 
-// A Proxy is a SOCKS5 proxy (RFC 1928); the zero Proxy is none.
+// A Proxy is a SOCKS5 proxy (RFC 1928); the zero Proxy means no proxy.
 type Proxy struct {
 	Address string // HOST:PORT
-	User    string // to log in with (RFC 1929); "": there is no login
+	User    string // the user name for a login (RFC 1929); "": no login
 }
 
 var errProxy = errors.New("a proxy is written socks5://HOST or socks5://HOST:PORT, with USER@ before the host if it wants a login")
 
-// UnmarshalText reads socks5://USER@HOST:PORT, without the user, the port, or both.
+// UnmarshalText reads socks5://USER@HOST:PORT; the user and the port may be missing.
 func (p *Proxy) UnmarshalText(text []byte) error {
 	rest, ok := strings.CutPrefix(string(text), "socks5://")
 	if !ok {
@@ -159,7 +157,7 @@ func (p *Proxy) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// A Source is an IP address to connect from; the zero Source is any.
+// A Source is the IP address to connect from; zero: the system chooses.
 type Source struct{ netip.Addr }
 
 // UnmarshalText reads an IPv4 or IPv6 address.
@@ -176,12 +174,12 @@ func (s *Source) UnmarshalText(text []byte) error {
 // it (its SubjectPublicKeyInfo), both in DER form.
 type Fingerprint [sha256.Size]byte
 
-// Fingerprints are those of which one must fit.
+// Fingerprints is a list of which one must match.
 type Fingerprints = List[Fingerprint]
 
-// UnmarshalText reads hexadecimal digits, with or without colons between the
-// octets, or base64 behind "sha256//", as curl writes a public key's. Before the
-// digits may stand "sha256:".
+// UnmarshalText reads hexadecimal digits, with or without colons between the octets and
+// with or without "sha256:" before them, or base64 after "sha256//", which is curl's form
+// for a public key.
 func (f *Fingerprint) UnmarshalText(text []byte) error {
 	digits := string(text)
 	decode := hex.DecodeString

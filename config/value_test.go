@@ -10,7 +10,7 @@ import (
 
 func TestServer(t *testing.T) {
 	const form = "a server is written"
-	for _, row := range []struct{ text, want string }{ // want: the server, or how the error begins
+	for _, row := range []struct{ text, want string }{ // want: the server, or the beginning of the error
 		{"smtps://smtp.example.org", "smtps://smtp.example.org:465"},
 		{"smtp://smtp.example.org", "smtp://smtp.example.org:587"},
 		{"smtp+plain://localhost", "smtp+plain://localhost:25"},
@@ -86,7 +86,7 @@ func TestServer(t *testing.T) {
 	}
 }
 
-// TestIdentity has pairs of servers that are trusted as one, and others.
+// TestIdentity has pairs of servers with equal and with different identities.
 func TestIdentity(t *testing.T) {
 	for _, row := range []struct {
 		a, b string
@@ -152,7 +152,7 @@ func TestProxy(t *testing.T) {
 	}
 }
 
-// The error shows the text again only if it is plainly a host.
+// TestServerAdvice: the error quotes the text only if it is clearly a host.
 func TestServerAdvice(t *testing.T) {
 	for _, row := range []struct{ text, want string }{
 		{"localhost", "smtps://localhost"},
@@ -338,7 +338,8 @@ func TestFingerprint(t *testing.T) {
 	}
 }
 
-// A rotation has the old and the new one.
+// TestFingerprintList: during a change of certificates, the list has the old and the new
+// one.
 func TestFingerprintList(t *testing.T) {
 	a, b := strings.Repeat("a1", 32), strings.Repeat("b2", 32)
 	c, err := parse(account("tls-fingerprint = [\"" + a + "\", \"" + b + "\"]"))
