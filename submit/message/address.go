@@ -92,8 +92,8 @@ func (f *faults) err() error {
 const maxWords = 500
 
 // A token is a lexical token (RFC 5322 section 3.2). Its kind is 'a' for an atom, which
-// may have dots here, 'q' for a quoted string, '(' for a comment, and otherwise the
-// special character itself. A domain literal is an atom. The kind is 0 at the end of the text.
+// may have dots here, 'q' for a quoted string, '(' for a comment, '[' for a domain
+// literal, 0 for the end of the text, and otherwise the special character itself.
 type token struct {
 	kind       byte
 	start, end int

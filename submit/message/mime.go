@@ -27,7 +27,7 @@ import (
 // the part, to find out what is in it, and then the scanner src copies it. So any message
 // is re-encoded in constant memory. The result is kept in a store, as a body is.
 const (
-	maxDepth      = 50      // levels of nesting; deeper parts are taken as text
+	maxDepth      = 50      // levels of nesting; a deeper multipart is taken as text
 	maxPartHeader = 1 << 20 // octets of the header of a part; the rest is taken as text
 )
 

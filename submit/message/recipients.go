@@ -61,10 +61,10 @@ func (m *Message) Recipients() (all []Mailbox, bad []error) {
 // From returns the first mailbox of Resent-From or, without one, of From. ok is false if
 // neither field has an address that can be parsed.
 func (m *Message) From() (box Mailbox, ok bool) {
-	if box, ok = m.first("Resent-From"); ok {
+	if box, ok = m.firstMailbox("Resent-From"); ok {
 		return box, ok
 	}
-	return m.first("From")
+	return m.firstMailbox("From")
 }
 
 // TLSOptional reports whether the message has TLS-Required: No: its author wants it to be
@@ -74,8 +74,8 @@ func (m *Message) TLSOptional() bool {
 	return f != nil && strings.EqualFold(strings.TrimSpace(string(f.value())), "no")
 }
 
-// first returns the first mailbox in the fields of that name. ok is false if there is none.
-func (m *Message) first(name string) (box Mailbox, ok bool) {
+// firstMailbox returns the first mailbox in the fields of that name. ok is false if there is none.
+func (m *Message) firstMailbox(name string) (box Mailbox, ok bool) {
 	for _, f := range m.fields {
 		if f.is(name) {
 			eachAddress(string(f.value()), func(b Mailbox) {
@@ -117,10 +117,10 @@ func (m *Message) RewriteAddresses(f func(field string, b Mailbox) (to Mailbox, 
 			continue
 		}
 		m.fields[i] = field{w.raw, before.name}.folded()
-		for _, text := range w.done {
+		for _, text := range w.texts {
 			changes = append(changes, Change{rewrittenFields[n], text})
 		}
-		if more := w.changed - len(w.done); more > 0 {
+		if more := w.changed - len(w.texts); more > 0 {
 			changes = append(changes, Change{rewrittenFields[n], fmt.Sprintf("%d more addresses rewritten", more)})
 		}
 	}
@@ -136,7 +136,7 @@ type rewriting struct {
 	raw     []byte   // the new field, as far as it is written; nil: nothing has changed yet
 	end     int      // value[:end] has been written to raw, with the changes
 	changed int      // number of changed addresses
-	done    []string // texts for the first maxChanges of them
+	texts   []string // texts for the first maxChanges of them
 }
 
 func (w *rewriting) run() {
@@ -150,8 +150,8 @@ func (w *rewriting) next(b Mailbox) {
 	case w.room < 0:
 		return
 	case b.unnamed:
-		w.put(b, undisclosed)
-		w.tell(clip(w.value[b.start:b.end]), undisclosed, "it names nobody")
+		w.replace(b, undisclosed)
+		w.record(clip(w.value[b.start:b.end]), undisclosed, "it names nobody")
 		return
 	case b.Address.IsNull():
 		return
@@ -166,25 +166,25 @@ func (w *rewriting) next(b Mailbox) {
 	case b.open < 0:
 		text = name + " <" + text + ">"
 	default:
-		w.put(Mailbox{start: b.open, end: b.open}, name+" ")
+		w.replace(Mailbox{start: b.open, end: b.open}, name+" ")
 	}
-	w.put(b, text)
+	w.replace(b, text)
 	was := b.Address.String()
 	if to.Address == b.Address {
 		was, why = clip(w.value[b.start:b.end]), "the rest is not part of the address"
 	}
 	if b.after > 0 {
-		w.put(Mailbox{start: b.end, end: b.after}, ">")
+		w.replace(Mailbox{start: b.end, end: b.after}, ">")
 	}
-	w.tell(was, to.Address.String(), why)
+	w.record(was, to.Address.String(), why)
 }
 
 // undisclosed is the group for recipients who are not named (RFC 5322 appendix A.1.3). It
 // replaces forms that servers refuse, such as the same in angle brackets.
 const undisclosed = "undisclosed-recipients:;"
 
-// put replaces the text from b.start to b.end with text.
-func (w *rewriting) put(b Mailbox, text string) {
+// replace replaces the text from b.start to b.end with text.
+func (w *rewriting) replace(b Mailbox, text string) {
 	if w.raw == nil {
 		head := w.field.raw[:len(w.field.raw)-len(w.value)]
 		w.raw = append(make([]byte, 0, len(w.field.raw)+len(w.field.raw)/4), head...)
@@ -194,8 +194,8 @@ func (w *rewriting) put(b Mailbox, text string) {
 	w.end = b.end
 }
 
-func (w *rewriting) tell(was, is, why string) {
+func (w *rewriting) record(was, is, why string) {
 	if w.changed++; w.changed <= maxChanges {
-		w.done = append(w.done, fmt.Sprintf("%s rewritten to %s: %s", was, is, why))
+		w.texts = append(w.texts, fmt.Sprintf("%s rewritten to %s: %s", was, is, why))
 	}
 }

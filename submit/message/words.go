@@ -132,8 +132,8 @@ type wordEncoding struct {
 	b     bool
 }
 
-// encoding returns the shorter encoding of s; Q if there is little difference, because
-// a person can read it.
+// encoding returns B if most octets of s are not ASCII, and otherwise Q, in which a person
+// can read the rest.
 func (w *wordWriter) encoding(s string) wordEncoding {
 	high := 0
 	for i := range len(s) {
