@@ -179,7 +179,7 @@ func (p *parser) option(o option) error {
 			return nil
 		case at == firstOrSole && p.alone:
 		case at > passing || o.long():
-			return status.Usage.Errorf("%s is not allowed under the name %s: it belongs to sendoff", o.form, p.Name)
+			return status.Usage.Errorf("%s is not allowed under the name %s, only under the name sendoff", o.form, p.Name)
 		}
 		return p.take(o)
 	}
@@ -257,9 +257,9 @@ func (p *parser) finishWithoutSending(end modeOption) error {
 	p.Submits = with != "" || end.after > 0
 	switch {
 	case with != "":
-		return status.Usage.Errorf("%s sends nothing, so it cannot be used with %s", end.form, with)
+		return status.Usage.Errorf("%s does not send the message on stdin, so it cannot be used with %s", end.form, with)
 	case end.after > 0:
-		return status.Usage.Errorf("%s sends nothing, so it cannot follow a recipient", end.form)
+		return status.Usage.Errorf("%s does not send the message on stdin, so it cannot follow a recipient", end.form)
 	}
 	for _, m := range p.modes {
 		if m.mode != end.mode {
@@ -300,7 +300,7 @@ func (p *parser) takeOperands(end modeOption) error {
 		return status.Usage.Errorf("%s requires an address to verify", end.form)
 	case end.mode == Verify || len(words) == 0:
 	case takes == "":
-		return status.Usage.Errorf("%s sends nothing, so it takes no recipient: %s", end.form, legible(words[0]))
+		return status.Usage.Errorf("%s does not send the message on stdin, so it takes no recipient: %s", end.form, legible(words[0]))
 	case *operand != "" || len(words) > 1:
 		return status.Usage.Errorf("%s takes %s and nothing else: %s", end.form, takes, legible(words[len(words)-1]))
 	default:

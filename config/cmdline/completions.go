@@ -64,7 +64,7 @@ func CompletionsFor(shell string) (string, error) {
 			return stub.text, nil
 		}
 	}
-	return "", status.Usage.Errorf("--completions: %s is not supported; use %s", legible(shell), either(choices["SHELL"]))
+	return "", status.Usage.Errorf("--completions: %s is not supported; use %s", legible(shell), either(strings.Fields(choices["SHELL"])))
 }
 
 // choices is what an argument can be, by its name in the table of options.

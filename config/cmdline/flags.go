@@ -225,5 +225,5 @@ func misplaced(o option, table []Flag) error {
 			}
 		}
 	}
-	return status.Usage.Errorf("%s can only be used with %s", o.form, strings.Join(forms, " or "))
+	return status.Usage.Errorf("%s can only be used with %s", o.form, either(forms))
 }

@@ -119,10 +119,10 @@ func TestParseFirst(t *testing.T) {
 		{"sendoff x --read-envelope-from", "--read-envelope-from must come before recipients: sendoff --read-envelope-from …"},
 		{"sendoff -vi --dry-run x", "--dry-run must come first: sendoff --dry-run …"},
 		{"sendoff --server u -n --user u x", "--user must come first: sendoff --user NAME …"},
-		{"sendmail --config f x", "--config is not allowed under the name sendmail: it belongs to sendoff"},
-		{"sendmail --verbose x", "--verbose is not allowed under the name sendmail: it belongs to sendoff"},
-		{"mailx -a f x", "-a is not allowed under the name mailx: it belongs to sendoff"},
-		{"sendmail --version --help", "--version is not allowed under the name sendmail: it belongs to sendoff"},
+		{"sendmail --config f x", "--config is not allowed under the name sendmail, only under the name sendoff"},
+		{"sendmail --verbose x", "--verbose is not allowed under the name sendmail, only under the name sendoff"},
+		{"mailx -a f x", "-a is not allowed under the name mailx, only under the name sendoff"},
+		{"sendmail --version --help", "--version is not allowed under the name sendmail, only under the name sendoff"},
 	}
 	for _, tt := range tests {
 		if _, err := Parse(words(tt.line)); err == nil || err.Error() != tt.want {

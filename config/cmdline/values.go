@@ -36,7 +36,7 @@ const flows = "browser device paste"
 
 func (c *Command) flow(v string) error {
 	if !slices.Contains(strings.Fields(flows), v) {
-		return fmt.Errorf("%q is not supported; use %s", v, either(flows))
+		return fmt.Errorf("%q is not supported; use %s", v, either(strings.Fields(flows)))
 	}
 	c.Flow = v
 	return nil
@@ -192,11 +192,13 @@ func (c *Command) warn(format string, args ...any) {
 	c.Warnings = append(c.Warnings, fmt.Sprintf(format, args...))
 }
 
-// either returns words, which are separated by spaces, as a choice.
-func either(words string) string {
-	all := strings.Fields(words)
-	last := len(all) - 1
-	return strings.Join(all[:last], ", ") + " or " + all[last]
+// either returns words as a choice.
+func either(words []string) string {
+	last := len(words) - 1
+	if last == 0 {
+		return words[0]
+	}
+	return strings.Join(words[:last], ", ") + " or " + words[last]
 }
 
 func isControl(r rune) bool { return r < ' ' || 0x7f <= r && r < 0xa0 }

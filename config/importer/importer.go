@@ -95,8 +95,11 @@ func (in Reader) find(file string, say func(string)) (program, string, error) {
 				f.Close()
 			}
 		}
+		if e := new(fs.PathError); errors.As(err, &e) {
+			err = fmt.Errorf("%s: %w", path, e.Err)
+		}
 		if err != nil {
-			return program{}, "", status.Config.Wrap(err)
+			return program{}, "", status.Config.Errorf("--import: %w", err)
 		}
 		for _, p := range programs() {
 			if p.knows(path) {

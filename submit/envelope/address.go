@@ -190,9 +190,12 @@ func checkDomain(d string) error {
 	if strings.HasPrefix(d, "[") {
 		return checkLiteral(d)
 	}
+	if d == "" {
+		return fmt.Errorf("no domain after the \"@\"")
+	}
 	for _, label := range strings.Split(d, ".") {
 		if label == "" {
-			return fmt.Errorf("domain %q has an empty label", d)
+			return fmt.Errorf("the domain %q has an extra dot", d)
 		}
 		for _, r := range label {
 			ok := 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' ||

@@ -225,7 +225,7 @@ func (p *program) choose(c *config.Config, r *submit.Request) (err error) {
 // them.
 func addresses(s string) ([]message.Mailbox, error) {
 	if strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) && r != '\t' }) {
-		return nil, fmt.Errorf("%q holds a control character", s)
+		return nil, fmt.Errorf("%q contains a control character", s)
 	}
 	return message.ParseAddressList(s)
 }

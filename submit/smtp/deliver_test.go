@@ -62,7 +62,7 @@ func TestCommands(t *testing.T) {
 			"RCPT TO:<b@example.org> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;b+3D+2B+C3+BC@example.org"},
 		{none, e, "MAIL FROM:<a@example.org>", "RCPT TO:<b@example.org>"},
 		{offered("SIZE 42"), e, "MAIL FROM:<a@example.org> SIZE=42", "RCPT TO:<b@example.org>"},
-		{offered("SIZE 41"), e, "error: the message has 42 octets, the server takes 41", "RCPT TO:<b@example.org>"},
+		{offered("SIZE 41"), e, "error: the message has 42 octets, the server accepts at most 41", "RCPT TO:<b@example.org>"},
 		{offered("SIZE 0"), e, "MAIL FROM:<a@example.org> SIZE=42", "RCPT TO:<b@example.org>"},
 		{offered("SIZE much"), e, "MAIL FROM:<a@example.org> SIZE=42", "RCPT TO:<b@example.org>"},
 		{all, foreign, "MAIL FROM:<ü@example.org>", "RCPT TO:<b@ü.example>"},

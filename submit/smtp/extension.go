@@ -71,7 +71,7 @@ func wantsNotices(e *envelope.Envelope) bool {
 // check makes a remark: the mail matters more than a notice about it.
 func (s *Session) check(e *envelope.Envelope) error {
 	if limit := sizeLimit(s.offered["SIZE"]); limit > 0 && e.Size > limit {
-		return status.TooBig.Errorf("the message has %d octets, the server takes %d", e.Size, limit)
+		return status.TooBig.Errorf("the message has %d octets, the server accepts at most %d", e.Size, limit)
 	}
 	if e.RequireTLS && (s.tls == nil || !s.offers("REQUIRETLS")) {
 		return status.NotAllowed.With(status.Code{Class: 5, Subject: 7, Detail: 30},

@@ -17,8 +17,8 @@ var hints = [...]struct {
 	words string
 	hint  string
 }{
-	{Usage, "--queue-run sends nothing", "an interval follows an equals sign: --queue-run=5m"},
-	{Usage, "must come first/must come before recipients/is not allowed under the name/sends nothing, so it", `see "Untrusted arguments" in sendoff(1)`},
+	{Usage, "--queue-run does not send", "an interval follows an equals sign: --queue-run=5m"},
+	{Usage, "must come first/must come before recipients/is not allowed under the name/does not send the message on stdin, so it", `see "Untrusted arguments" in sendoff(1)`},
 	{Usage, "option/no recipients; give", "see sendoff --help"},
 	{Usage, "white space inside the address", `separate addresses by commas, and quote a name that has one: "Doe, Ann" <ann@example.org>`},
 
@@ -38,7 +38,7 @@ var hints = [...]struct {
 	{Temporary, "can be queued", "the folder must be yours and writable, on a disk with free space"},
 	{Temporary, "runs the queue:", `set runner = "on" (SENDOFF_RUNNER=on) if background processes survive here; otherwise let a timer run every 5 minutes: sendoff --queue-run=5m`},
 
-	{Config, "no account configured", "run sendoff --setup to create one (to try without an account: --rehearse)"},
+	{Config, "no account configured/no account is configured", "run sendoff --setup to create one (to try without an account: --rehearse)"},
 	{Config, "no default account", `put account = "NAME" at the top of the configuration, or name one: --account NAME`},
 	{Usage, "only root can create", "run it as root: sudo sendoff --make-spool"},
 	{Usage, "which others could replace", "install a copy that only root can change, and run that: sudo install -m 755 sendoff /usr/local/bin/sendoff"},

@@ -71,6 +71,10 @@ var replies = [...]struct{ step, code, words, hint string }{
 		"sender address rejected/from address is not/sender verify failed/sender not allowed/" +
 		"sender not auth", otherSender},
 
+	// what is attached
+	{"end", "", "content presents a potential security/attachment type/file type/banned file/blocked attachment",
+		"the server refuses this kind of file, also inside an archive: send a link to it"},
+
 	// where it may go
 	{"transaction", "", "relay access denied/relaying denied/relaying not/relay denied/relay not/to relay/not relay", "the server sends to other domains only after a login: set user and secret"},
 

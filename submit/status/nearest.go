@@ -1,14 +1,21 @@
 package status
 
-// Nearest returns the word of known that takes the fewest edits to become
-// name, if these are at most three and at most half the length of name; else "".
+import "strings"
+
+// Nearest returns the word of known that takes the fewest edits to become name: at most
+// three, and at most a third of the length of name, or two; else "". A word that begins
+// the other takes one.
 func Nearest(name string, known []string) string {
-	best, fewest := "", min(len(name)/2, 3)+1
+	best, fewest := "", min(len(name)/2, max(len(name)/3, 2), 3)+1
 	if len(name) > 40 {
 		return ""
 	}
 	for _, word := range known {
-		if n := distance(name, word); n < fewest {
+		n := distance(name, word)
+		if min(len(name), len(word)) > 2 && (strings.HasPrefix(word, name) || strings.HasPrefix(name, word)) {
+			n = 1
+		}
+		if n < fewest {
 			best, fewest = word, n
 		}
 	}
