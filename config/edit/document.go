@@ -13,18 +13,18 @@ import (
 	"sendoff/submit/status"
 )
 
-// A Document is what is to stand in a configuration: settings at its top, and
-// tables below them.
+// A Document has the content to be written into a configuration: top-level settings, and
+// tables after them.
 type Document struct {
 	Top       Settings
 	Providers []*Table // [oauth2.NAME]
 	Accounts  []*Table // [accounts.NAME]
 }
 
-// tables returns all tables in the order in which they are written.
+// tables returns all tables, in the order in which they are written.
 func (d *Document) tables() []*Table { return append(slices.Clone(d.Providers), d.Accounts...) }
 
-// A Table is [kind.NAME].
+// A Table is a TOML table [kind.NAME].
 type Table struct {
 	kind, Name string
 	Settings
@@ -36,20 +36,20 @@ func NewAccount(name string) *Table { return &Table{kind: "accounts", Name: name
 // NewProvider returns a table [oauth2.NAME] without settings.
 func NewProvider(name string) *Table { return &Table{kind: "oauth2", Name: name} }
 
-// Settings are lines of TOML, in the order in which they are written.
+// Settings are TOML lines, in the order in which they are written.
 type Settings []Setting
 
-// A Setting is a line KEY = VALUE. The value is a string, a bool, an int, or a
-// []string, which is written as a string if it has one element.
+// A Setting is a line KEY = VALUE. The value is a string, a bool, an int or a []string. A
+// []string with a single element is written as a string.
 type Setting struct {
 	Key   string
 	Value any
 }
 
-// String returns the line, without its end.
+// String returns the line, without a line break.
 func (s Setting) String() string { return s.Key + " = " + toml(s.Value) }
 
-// String returns the lines.
+// String returns the lines, each with a line break.
 func (s Settings) String() string {
 	var b strings.Builder
 	for _, x := range s {
@@ -62,8 +62,7 @@ func (s Settings) index(key string) int {
 	return slices.IndexFunc(s, func(x Setting) bool { return x.Key == key })
 }
 
-// Set gives key a value, in place of an earlier one. An empty string or list takes
-// the key away.
+// Set sets the value of key. An empty string or list removes the key.
 func (s *Settings) Set(key string, value any) {
 	list, isList := value.([]string)
 	i := s.index(key)
@@ -78,7 +77,7 @@ func (s *Settings) Set(key string, value any) {
 	}
 }
 
-// Get returns the value of key, nil if it has none.
+// Get returns the value of key; nil: there is no such key.
 func (s Settings) Get(key string) any {
 	if i := s.index(key); i >= 0 {
 		return s[i].Value
@@ -86,13 +85,13 @@ func (s Settings) Get(key string) any {
 	return nil
 }
 
-// Text returns the value of key if that is a string, else "".
+// Text returns the value of key if it is a string; otherwise "".
 func (s Settings) Text(key string) string {
 	text, _ := s.Get(key).(string)
 	return text
 }
 
-// URL returns a server as people write it: without a port that goes without saying.
+// URL returns a server as people write it: without the default port of its scheme.
 func URL(s config.Server) string {
 	url := s.String()
 	if s.Port != 0 && s.Port == s.Way().Port {
@@ -101,10 +100,10 @@ func URL(s config.Server) string {
 	return url
 }
 
-// String returns the document as a file of its own.
+// String returns the text of a file with only this document.
 func (d *Document) String() string { return join(d.Top.String(), written(d.tables())) }
 
-// written returns tables with an empty line between two.
+// written returns the text of tables, with an empty line between two tables.
 func written(tables []*Table) string {
 	texts := make([]string, len(tables))
 	for i, t := range tables {
@@ -113,15 +112,15 @@ func written(tables []*Table) string {
 	return join(texts...)
 }
 
-// join returns those of parts that are not empty, with an empty line between two.
+// join joins the non-empty parts, with an empty line between two parts.
 func join(parts ...string) string {
 	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), "\n")
 }
 
-// A key is a part of a dotted key, in quotes if need be.
+// A key is a part of a dotted key. toml quotes it if necessary.
 type key string
 
-// toml returns a value, or a key, as TOML writes it.
+// toml returns a value or a key in TOML's form.
 func toml(value any) string {
 	switch v := value.(type) {
 	case key:
@@ -147,9 +146,9 @@ func toml(value any) string {
 	return quote(value.(string))
 }
 
-// quote returns s as a string of TOML: between single quotes if it would need
-// backslashes and can do without. Characters that cannot be seen, or that make a
-// terminal show another order, are written by their numbers.
+// quote returns s as a TOML string. It uses single quotes if s contains a quote or
+// backslash, but no single quote. Invisible characters, and those that change the direction
+// of the text, are written as numbers, with double quotes.
 func quote(s string) string {
 	unseen := func(r rune) bool { return !unicode.IsPrint(r) }
 	if strings.ContainsAny(s, `"\`) && !strings.Contains(s, "'") && !strings.ContainsFunc(s, unseen) {
@@ -173,10 +172,9 @@ func quote(s string) string {
 	return b.String()
 }
 
-// AddTo returns the text with d added: its tables at the end, and its settings
-// behind those at its top, before the comment that belongs to the first
-// table. A setting that is there at the top stays as it is; a table that is there is an
-// error.
+// AddTo returns text with d added: its tables at the end, and its settings after the
+// top-level settings, before the comment that belongs to the first table. A top-level
+// setting that text already has stays unchanged. A table that text already has is an error.
 func (d *Document) AddTo(text string) (string, error) {
 	has, first := make(map[string]bool), len(text)
 	for _, e := range expressions(text) {
@@ -208,8 +206,8 @@ func (d *Document) AddTo(text string) (string, error) {
 	return join(head, written(d.tables())), nil
 }
 
-// ChangeIn returns the text with s in the table of an account that it has: each
-// value in place of the one that is there, or in a line behind that table's others.
+// ChangeIn returns text with s in the table of an existing account. A setting that the
+// table already has gets the new value; any other setting is added at the end of the table.
 func (s Settings) ChangeIn(text, account string) (string, error) {
 	for _, x := range s {
 		value, end := find(text, account, x.Key)
@@ -225,9 +223,9 @@ func (s Settings) ChangeIn(text, account string) (string, error) {
 	return text, nil
 }
 
-// find returns where the value of an account's setting begins and ends; if the
-// account has none, 0 and where the last line of its table ends; if there is no such
-// table, 0 and 0.
+// find returns the offsets of the beginning and the end of the value of an account's
+// setting. If the account lacks the setting, value is 0, and end is the end of the last
+// line of the table. If there is no such table, both are 0.
 func find(text, account, setting string) (value, end int) {
 	for _, e := range expressions(text) {
 		if !slices.Equal(e.table, []string{"accounts", account}) {
@@ -241,17 +239,17 @@ func find(text, account, setting string) (value, end int) {
 	return 0, end
 }
 
-// An expression is a line KEY = VALUE of a TOML text, or the header of a table.
+// An expression is a line KEY = VALUE of a TOML text, or a table header.
 type expression struct {
 	isHeader bool
-	table    []string // that of the last header
-	path     []string // the whole key, with that of its table
-	key      int      // where the key begins,
-	value    int      // the value, if this is no header,
-	end      int      // and where the value, or the header's key, ends
+	table    []string // the path of the last header
+	path     []string // the whole key, including the path of its table
+	key      int      // the offset of the key
+	value    int      // the offset of the value; 0 for a header
+	end      int      // the offset of the end of the value, or of a header's key
 }
 
-// expressions returns those of text, up to its first error of syntax.
+// expressions returns the expressions of text, up to the first syntax error.
 func expressions(text string) (all []expression) {
 	var p unstable.Parser
 	p.Reset([]byte(text))
@@ -284,8 +282,8 @@ func expressions(text string) (all []expression) {
 	return all
 }
 
-// beforeComment returns the start of the line that has the offset at, or of the
-// comment right above that line.
+// beforeComment returns the offset of the start of the line that contains the offset at; if
+// a comment is directly above that line, the start of the comment.
 func beforeComment(text string, at int) int {
 	start := strings.LastIndexByte(text[:at], '\n') + 1
 	for start > 0 {

@@ -12,7 +12,7 @@ import (
 	"sendoff/submit/status"
 )
 
-// work returns a document with an account, as most tests need one.
+// work returns a document with an account, for most tests.
 func work() *Document {
 	a := NewAccount("work")
 	a.Set("server", "smtps://smtp.example.org")
@@ -60,7 +60,7 @@ func TestQuote(t *testing.T) {
 		{`C:\mail "x"`, `'C:\mail "x"'`},
 		{`it's "x"\`, `"it's \"x\"\\"`},
 		{"a\nb\x7f\"", `"a\u000Ab\u007F\""`},
-		{"a\u202eb\U000e0041\\", `"a\u202Eb\U000E0041\\"`}, // shown, it would be another name
+		{"a\u202eb\U000e0041\\", `"a\u202Eb\U000E0041\\"`}, // if the characters were shown, the name would look different
 	}
 	for _, tt := range tests {
 		if got := quote(tt.s); got != tt.want {
@@ -97,7 +97,7 @@ func TestAddTo(t *testing.T) {
 	}
 }
 
-// A setting takes the place of its own value only.
+// TestChangeIn: a setting replaces its own value, and nothing else.
 func TestChangeIn(t *testing.T) {
 	const secret, lines = `secret = ["file:x", "keyring"]`, "user = \"ann\"  # me\n"
 	tests := []struct{ name, old, want string }{
@@ -125,18 +125,18 @@ func TestChangeIn(t *testing.T) {
 	}
 }
 
-// only returns the file at path, which is loaded without any other beside it.
+// only returns the file at path; no other configuration file is loaded.
 func only(path, home string) File {
 	return File{Path: path, Paths: config.Paths{Explicit: path, Home: home}}
 }
 
-// write makes the file with its folder.
+// write makes the file and its folder.
 func write(file File, text string) error {
 	_, err := file.MakeFolder()
 	return errors.Join(err, file.save(text))
 }
 
-// Nothing is added to a file that could not be loaded then.
+// TestAdd: nothing is added if the file could not be loaded afterwards.
 func TestAdd(t *testing.T) {
 	home := t.TempDir()
 	file := only(filepath.Join(home, "config.toml"), home)
@@ -200,7 +200,7 @@ func TestSave(t *testing.T) {
 	}
 }
 
-// What cannot be written is found before anything is asked.
+// TestWritable: a file that cannot be written is found before a person is asked.
 func TestWritable(t *testing.T) {
 	if os.PathSeparator == '\\' || os.Geteuid() == 0 {
 		t.Skip("every folder can be written to")
@@ -222,8 +222,8 @@ func TestWritable(t *testing.T) {
 	}
 }
 
-// A folder that cannot be opened cannot be synced, and so the file in it may not
-// survive a crash, which is no success.
+// TestSaveSyncs: if the folder cannot be opened, it cannot be synced. The file may not
+// survive a crash then, so save returns an error.
 func TestSaveSyncs(t *testing.T) {
 	if os.PathSeparator == '\\' || os.Geteuid() == 0 {
 		t.Skip("every folder can be opened")

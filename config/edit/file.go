@@ -1,16 +1,16 @@
-// Package edit changes a configuration file of which every other line stays, and
-// replaces it whole.
+// Package edit changes a configuration file. All lines that it need not change stay as they
+// are, and the new text replaces the file in one step.
 //
 //	Document ── AddTo ────────┐
 //	                          ├─ a Change of the text ── Check ── File.Change ── the new file
 //	Settings ── ChangeIn ─────┘
 //
-// A file is only replaced by a text that config.Load takes, under a lock of its
-// folder, from the reading of the old text on. It knows nothing of people, nor of
-// secrets.
+// A new text is written only if config.Load would accept it. From the reading of the old
+// text to the end of the writing, the folder is locked. The package does not talk to
+// people, and knows no secrets.
 //
-// Errors: a text that cannot be changed so, or that would be no configuration, is of
-// kind status.Config; a file that cannot be written is of kind status.Temporary.
+// Errors: status.Config if a text cannot be changed in this way, or if the new text is not
+// a valid configuration; status.Temporary if a file cannot be written.
 package edit
 
 import (
@@ -25,18 +25,18 @@ import (
 	"sendoff/submit/status"
 )
 
-// A File is a configuration file that is to be changed, and need not be there yet.
+// A File is a configuration file to be changed; it may be missing.
 type File struct {
 	Path    string
-	Paths   config.Paths // what is loaded, Path among it
-	Private bool         // only its owner may read the new text
+	Paths   config.Paths // the paths that config.Load reads, including Path
+	Private bool         // the new file gets mode 0600
 }
 
-// A Change makes a new text of the text of a file, "" if the file is not there.
+// A Change returns the new text for the text of a file; "" if the file is missing.
 type Change func(text string) (string, error)
 
-// Check returns the text that the change would make, and the configuration with that.
-// Nothing is written.
+// Check returns the text that the change would make, and the configuration with this text.
+// It writes nothing.
 func (f File) Check(change Change) (string, *config.Config, error) {
 	before, err := os.ReadFile(f.Path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -50,12 +50,12 @@ func (f File) Check(change Change) (string, *config.Config, error) {
 	return text, c, err
 }
 
-// lockTime is how long another process may take to change the file.
+// lockTime is how long Change waits for another process that changes a file in the folder.
 const lockTime = 10 * time.Second
 
-// Change replaces the file by what the change makes of its text, while no other
-// process changes it. When the new text is known to be good, and before it is
-// written, first is called, whose error leaves the file as it is.
+// Change applies the change to the file, while no other process can change it. After the
+// new text has been checked, and before it is written, Change calls first. If first returns
+// an error, the file stays as it is.
 func (f File) Change(change Change, first func() error) error {
 	folder, err := f.MakeFolder()
 	if err != nil {
@@ -76,8 +76,9 @@ func (f File) Change(change Change, first func() error) error {
 	return err
 }
 
-// Writable finds out whether Change could replace the file, and would be let into
-// its folder, or into the one in which that is to be made.
+// Writable returns an error if Change could not replace or create the file. It writes a
+// temporary file in the folder; if the folder is missing, in the first folder above it that
+// exists.
 func (f File) Writable() error {
 	path, _ := f.real()
 	if process.IsMountPoint(path) {
@@ -94,7 +95,7 @@ func (f File) Writable() error {
 	}
 	probe, err := os.CreateTemp(folder, temporary)
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
-		err = e.Err // its path is a name that was only tried
+		err = e.Err // the path is only that of the temporary file
 	}
 	if err != nil {
 		return status.Config.Errorf("%s cannot be written to: %w", f.Path, err)
@@ -102,12 +103,12 @@ func (f File) Writable() error {
 	return status.Config.Wrap(errors.Join(probe.Close(), os.Remove(probe.Name())))
 }
 
-// temporary is the name of a file that is not whole yet.
+// temporary is the pattern for the name of the file that is written first.
 const temporary = ".config-*.toml"
 
-// real returns the path of the file behind all links, and the mode that its text is
-// to have: 0600 if it is private, else that of a file that is there; of a new one 0600
-// below the user's home, and 0644 elsewhere.
+// real returns the path of the file with all links followed, and the mode for its new text.
+// A Private file gets 0600; an existing file keeps its mode; a new file gets 0600 below the
+// user's home, and 0644 elsewhere.
 func (f File) real() (path string, mode fs.FileMode) {
 	path, mode = f.Path, 0o644
 	if below, err := filepath.Rel(f.Paths.Home, path); f.Paths.Home != "" && err == nil && filepath.IsLocal(below) {
@@ -132,16 +133,16 @@ func (f File) MakeFolder() (string, error) {
 	return folder, status.Temporary.Wrap(makeFolder(folder, mode|mode&0o444>>2))
 }
 
-// save replaces the file by text, or makes it. When it returns nil, text is on the
-// disk; else the old text is still there, unless only the sync of the folder failed.
-// A file that is there keeps its mode, and a link is followed.
+// save replaces or creates the file. After it has returned nil, text is on the disk. After
+// an error the old text is still there, unless only the sync of the folder has failed. An
+// existing file keeps its mode; links are followed.
 func (f File) save(text string) error {
 	path, mode := f.real()
 	return status.Temporary.Wrap(process.Replace(path, temporary, []byte(text), mode))
 }
 
-// makeFolder makes folder and those above it that are missing, with that mode
-// whatever the umask is.
+// makeFolder makes folder and all missing folders above it. They get this mode, whatever
+// the umask is.
 func makeFolder(folder string, mode fs.FileMode) error {
 	if _, err := os.Stat(folder); err == nil {
 		return nil

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// A configuration that a container mounts as a single file cannot be replaced,
-// which is found before anything is asked.
+// TestWritableMounted: a file that a container mounts cannot be replaced. This is found
+// before a person is asked.
 func TestWritableMounted(t *testing.T) {
 	const mounted = "SENDOFF_TEST_MOUNTED"
 	if path := os.Getenv(mounted); path != "" {

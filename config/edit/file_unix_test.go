@@ -15,9 +15,9 @@ import (
 	"sendoff/submit/process"
 )
 
-// Everybody can open /etc/sendoff, and lock what they have opened. That keeps nobody
-// from changing what is in it: the lock is a file that only its owner can open, and
-// it is no file that a link chooses.
+// TestFolderLockedByOthers: everybody can open and lock /etc/sendoff. This prevents nobody
+// from changing its files: the lock is on a file that only its owner can open, and that
+// cannot be a link.
 func TestFolderLockedByOthers(t *testing.T) {
 	folder := t.TempDir()
 	f, err := os.Open(folder)
@@ -54,8 +54,8 @@ func TestFolderLockedByOthers(t *testing.T) {
 	}
 }
 
-// However many wait for it, and although its file goes with each of them, one at a
-// time has the lock.
+// TestFolderLockedOnce: many processes wait for the lock, and each removes the lock's file
+// at its end. Nevertheless only one has the lock at a time.
 func TestFolderLockedOnce(t *testing.T) {
 	folder := t.TempDir()
 	var inside atomic.Int32
@@ -74,7 +74,7 @@ func TestFolderLockedOnce(t *testing.T) {
 	all.Wait()
 }
 
-// A configuration that a group reads is still read by it when it was changed.
+// TestSaveKeepsGroup: a group that can read the file can still read it after a change.
 func TestSaveKeepsGroup(t *testing.T) {
 	group := -1
 	groups, _ := os.Getgroups()
