@@ -1,30 +1,30 @@
-// Package cmdline turns an argument vector into a Command, the sendmail way.
+// Package cmdline parses an argument vector as sendmail does, and returns a Command.
 //
 //	argv ── read ──> options and operands ── flags ──> Command
 //	        │                                │
-//	        sendmail's letters as getopt(3)  one row a flag: its
-//	        reads them, long options by      letter, name, position,
-//	        pflag, operands anywhere         modes, and setter
+//	        sendmail's letters as getopt(3)  a row for each flag:
+//	        reads them; long options by      letter, name, position,
+//	        pflag; operands anywhere         modes, and setter
 //
-// Called as sendoff, the program takes its own long options beside sendmail's
-// letters: the face Sendoff. Called by any other name it is sendmail, whose
-// callers put addresses from strangers on the command line: there no argument
-// names a file, a server, an account or a command. In neither face does an
-// argument that slipped in behind others turn a submission into "exit 0,
-// nothing sent". The manual has this under "As sendoff and as sendmail".
+// The name decides about the face. Under the name sendoff (Sendoff), the program accepts
+// its own long options as well as sendmail's letters. Under any other name it is sendmail
+// (Sendmail). Callers of sendmail put addresses of strangers on the command line, so there
+// no argument can name a file, a server, an account or a command. Under both names, an
+// option that a stranger has added cannot turn a submission into "exit 0, nothing sent".
+// The manual explains this under "As sendoff and as sendmail".
 //
-//	                     as sendmail              as sendoff
-//	anywhere             the letter               the letter, the long name
-//	passing              the letter               likewise; what is first may follow
-//	early                64                       before any operand; likewise
-//	first                64                       before any operand and any letter
-//	firstOrIgnored  -C   taken, without effect    likewise
-//	firstOrSole          the only argument        likewise
-//	ends without         64 with -t, -f, -F or -i, after an operand,
-//	sending              beside another mode, before an operand unless it is -bv
+//	position             as sendmail              as sendoff
+//	anywhere             the letter               the letter and the long name
+//	mayPrecedeFirst      the letter               as anywhere; options of first may follow
+//	early                refused (64)             before all operands
+//	first                refused (64)             before all operands and letters
+//	firstOrIgnored  -C   accepted, no effect      as first
+//	firstOrSole          as the only argument     as first
+//	an option that       refused (64) with -t, -f, -F or -i, after an operand, with
+//	sends nothing        another mode, and before an operand (but not -bv)
 //
-// Errors: Parse returns errors of kind status.Usage, each one line. Text from
-// argv is quoted in them where it could not be printed as it is.
+// Errors: Parse returns errors of kind status.Usage, of one line each. Text from argv is
+// quoted in an error if it has characters that cannot be printed.
 package cmdline
 
 import (
@@ -36,17 +36,17 @@ import (
 	"sendoff/submit/status"
 )
 
-// A Command is what a command line asks for.
+// A Command is the meaning of a command line.
 type Command struct {
 	Face    Face
 	Name    string // the base name of argv[0], for messages
 	Mode    Mode
-	Submits bool // it is, or tries to be, a submission: stdin is the caller's message
+	Submits bool // the command line is a submission, perhaps a malformed one: stdin is the caller's message
 
-	From       *string  // -f, -r; nil if not given; "" and "<>" are the null sender
-	FromHeader bool     // the envelope sender is the address in the field From; From is nil then
-	FullName   string   // -F; holds no control character
-	Recipients []string // the operands, as given; of the modes, only Submit and Verify have any
+	From       *string  // -f, -r; nil: not given; "" and "<>" are the null sender
+	FromHeader bool     // take the envelope sender from the field From; From is nil then
+	FullName   string   // -F; without control characters
+	Recipients []string // the operands, as given; only the modes Submit and Verify have recipients
 	Extract    bool     // -t
 
 	IgnoreDots   bool   // -i
@@ -62,52 +62,51 @@ type Command struct {
 	EnvID  string          // -V; printable ASCII, at most 100 characters
 	Body   envelope.Body   // -B
 
-	// These are never set in the sendmail face.
+	// Fields that are never set under the name sendmail.
 	Config, Account, Server  string
-	User, Secret             string // Secret is a source, not a password
-	Composed                 string // "": stdin is a message; else the first option that makes one of stdin
+	User, Secret             string // Secret is a reference, not a password
+	Composed                 string // the first option that makes a message from the text on stdin; "": stdin is a whole message
 	Subject                  string
-	Attach, Cc, Bcc, ReplyTo []string // as given, and without control characters
-	Flow                     string   // of Login and Setup: one of flows
-	For                      string   // of Login and Setup: what the account is for
+	Attach, Cc, Bcc, ReplyTo []string // as given; without control characters
+	Flow                     string   // for Login and Setup: a word of flows
+	For                      string   // for Login and Setup: what the account is used for
 	DryRun, Rehearse         bool
-	JSON                     bool // of the modes Doctor and Status
+	JSON                     bool // for Doctor and Status
 	RequireTLS               bool // REQUIRETLS (RFC 8689)
 
-	Run     QueueRun // of the mode Run
-	As      int      // of a mode of the queue: the uid of another user, who the process is to become; 0: none
-	Entry   string   // what Show, Delete, Retry, Runner, Listen, Setup, Import and Completions are about
-	Answers Answers  // of the mode Setup
-	Table   bool     // of the mode Setup: list the providers, and do nothing else
-	Write   bool     // of the mode Import: write a configuration
-	Add     bool     // of the mode Import: write to a configuration that is there
-	Words   []string // of the mode Complete: those behind the program's name, up to the one to complete
+	Run     QueueRun // for Run
+	As      int      // for a mode of the queue: the uid of the user that the process has to become; 0: none
+	Entry   string   // the argument of Show, Delete, Retry, Runner, Listen, Setup, Import and Completions
+	Answers Answers  // for Setup
+	Table   bool     // for Setup: only list the providers
+	Write   bool     // for Import: write a configuration
+	Add     bool     // for Import: add to an existing configuration
+	Words   []string // for Complete: the words after the program's name, up to the word to complete
 
-	Warnings []string // what was ignored and should not have been written
+	Warnings []string // what was ignored, and the caller should correct
 }
 
-// Answers are what --setup need not ask.
+// Answers are the answers of options to questions of --setup.
 type Answers struct {
-	PasswordFile string // "-" is standard input
+	PasswordFile string // "-": standard input
 
-	ClientID, ClientSecretFile, Tenant string // the registration with a provider of access tokens that has no table yet
+	ClientID, ClientSecretFile, Tenant string // the registration with a provider that has no table in the configuration yet
 
-	ISPDB  bool // Mozilla may be told the domain
-	Yes    bool // what is found is taken, if something proves it, and nothing is asked
-	Force  bool // the account is written although it did not work
-	NoTest bool // no mail is sent
+	ISPDB  bool // Mozilla's database may be asked, which then knows the domain
+	Yes    bool // accept the settings that were found and proved, and ask nothing
+	Force  bool // write the account even if the test has failed
+	NoTest bool // send no test mail
 }
 
-// Parse reads a command line, argv[0] included, which may also be missing. The
-// Command is never nil: after an error it still says Face, Name, Mode and
-// Submits.
+// Parse parses a command line, including argv[0], which may be missing. The Command is
+// never nil: after an error, its Face, Name, Mode and Submits are still valid.
 func Parse(argv []string) (*Command, error) {
 	p := &parser{Command: Command{DeliveryMode: 'i', ErrorMode: 'p'}}
 	p.flags = flags(&p.Command)
 	args := p.name(argv)
 	p.flags = forFace(p.Face, p.flags)
 	operands, err := read(p.flags, args, p.option)
-	if p.Face == Sendoff { // the sendmail face has no long options to suggest
+	if p.Face == Sendoff { // under the name sendmail there are no long options to propose
 		err = suggest(err)
 	}
 	p.Recipients = operands
@@ -117,27 +116,27 @@ func Parse(argv []string) (*Command, error) {
 	return &p.Command, err
 }
 
-// A parser is what has been read of a command line so far.
+// A parser has the state while a command line is parsed.
 type parser struct {
 	Command
-	flags     []Flag // which set Command
-	alias     string // the name that stands for the first option
-	alone     bool   // there is only one argument
-	begun     bool   // an option stood that none may follow which must be first
-	ownMode   bool   // the first option was a mode of the sendoff face: all that follows is the caller's
+	flags     []Flag // their setters write to Command
+	alias     string // the program's name, if that stands for the first option
+	onlyArg   bool   // there is only one argument
+	pastFirst bool   // options of the position first are not allowed any more
+	ownMode   bool   // the first option was a mode of sendoff: all other arguments come from the same caller
 	modes     []modeOption
-	belonging []option // those that belong to some modes
+	belonging []option // the options that are only for some modes
 	subject   int      // 1 + the number of operands before -s
 }
 
-// A modeOption is an option that asks for a mode.
+// A modeOption is an option that selects a mode.
 type modeOption struct {
 	option
 	mode Mode
 }
 
-// name reads argv[0] and returns the arguments, headed by those that the name
-// stands for.
+// name reads argv[0] and returns the arguments. If the name stands for an option, that
+// option comes before them.
 func (p *parser) name(argv []string) []string {
 	p.Name = "sendmail"
 	if len(argv) == 0 {
@@ -151,23 +150,22 @@ func (p *parser) name(argv []string) []string {
 	if name == "sendoff" {
 		p.Face = Sendoff
 	}
-	p.alone = len(args) == 1
-	if option, ok := names[name]; ok && !(p.alone && p.standsAlone(args[0])) {
+	p.onlyArg = len(args) == 1
+	if option, ok := names[name]; ok && !(p.onlyArg && p.standsAlone(args[0])) {
 		p.alias = name
 		return append([]string{option}, args...)
 	}
 	return args
 }
 
-// standsAlone reports whether arg is an option that any name takes as its only
-// argument.
+// standsAlone reports whether arg is an option that any name accepts as the only argument.
 func (p *parser) standsAlone(arg string) bool {
 	name, _, _ := strings.Cut(arg, "=")
 	f := find(p.flags, name)
 	return f != nil && f.at == firstOrSole
 }
 
-// option takes one option if it may stand where it stands, and refuses it if not.
+// option accepts an option if its position is allowed, and returns an error if not.
 func (p *parser) option(o option) error {
 	if p.alias != "" && o.index == 0 {
 		o.form = p.alias
@@ -177,8 +175,8 @@ func (p *parser) option(o option) error {
 		switch {
 		case at == firstOrIgnored && !o.long():
 			return nil
-		case at == firstOrSole && p.alone:
-		case at > passing || o.long():
+		case at == firstOrSole && p.onlyArg:
+		case at > mayPrecedeFirst || o.long():
 			return status.Usage.Errorf("%s is not allowed under the name %s, only under the name sendoff", o.form, p.Name)
 		}
 		return p.take(o)
@@ -189,13 +187,13 @@ func (p *parser) option(o option) error {
 	case p.ownMode:
 	case at >= early && o.after > 0:
 		return status.Usage.Errorf("%s must come before recipients: sendoff %s …", o.form, o.synopsis())
-	case at >= first && p.begun:
+	case at >= first && p.pastFirst:
 		return status.Usage.Errorf("%s must come first: sendoff %s …", o.form, o.synopsis())
 	}
 	return p.take(o)
 }
 
-// take lets the option do its work, and notes which mode it asks for, if any.
+// take calls the option's setter, and notes which mode the option selects.
 func (p *parser) take(o option) error {
 	p.Mode = o.flag.mode
 	if o.flag.set != nil {
@@ -204,7 +202,7 @@ func (p *parser) take(o option) error {
 		}
 	}
 	if o.flag.at == anywhere {
-		p.begun = true
+		p.pastFirst = true
 	} else if o.flag.at >= first && p.Mode != 0 && p.Mode != Submit {
 		p.ownMode = true
 	}
@@ -214,7 +212,7 @@ func (p *parser) take(o option) error {
 		}
 		p.modes = append(p.modes, modeOption{o, p.Mode})
 	}
-	if o.flag.of != nil {
+	if o.flag.belongsTo != nil {
 		p.belonging = append(p.belonging, o)
 	}
 	if o.flag.Letter == 's' && o.flag.Ignored() {
@@ -223,8 +221,8 @@ func (p *parser) take(o option) error {
 	return nil
 }
 
-// finish settles the mode, and refuses a command line that asks for two things
-// or for one that is not to be had.
+// finish sets the mode. It returns an error if the command line asks for two things, or for
+// something unavailable.
 func (p *parser) finish() error {
 	p.Mode, p.Submits = Submit, true
 	queued := p.DeliveryMode == 'q' || p.DeliveryMode == 'd'
@@ -248,16 +246,16 @@ func (p *parser) finish() error {
 	return p.checkBelonging()
 }
 
-// finishWithoutSending settles the mode that end asked for. What speaks of a
-// message on stdin, or stands before end where only a submission has it,
-// shows that the caller has a message, and that end slipped in.
+// finishWithoutSending sets the mode of end, an option that sends nothing. If the command
+// line has an option about a message, or if end comes after a recipient, the caller wants
+// to submit a message, and somebody else has added end.
 func (p *parser) finishWithoutSending(end modeOption) error {
 	p.Mode = end.mode
-	with := p.aboutMessage()
-	p.Submits = with != "" || end.after > 0
+	messageOption := p.aboutMessage()
+	p.Submits = messageOption != "" || end.after > 0
 	switch {
-	case with != "":
-		return status.Usage.Errorf("%s does not send the message on stdin, so it cannot be used with %s", end.form, with)
+	case messageOption != "":
+		return status.Usage.Errorf("%s does not send the message on stdin, so it cannot be used with %s", end.form, messageOption)
 	case end.after > 0:
 		return status.Usage.Errorf("%s does not send the message on stdin, so it cannot follow a recipient", end.form)
 	}
@@ -275,17 +273,17 @@ func (p *parser) finishWithoutSending(end modeOption) error {
 	return p.takeOperands(end)
 }
 
-// checkBelonging refuses the options that belong to other modes.
+// checkBelonging returns an error for an option that does not belong to the mode.
 func (p *parser) checkBelonging() error {
 	for _, o := range p.belonging {
-		if !slices.Contains(o.flag.of, p.Mode) {
+		if !slices.Contains(o.flag.belongsTo, p.Mode) {
 			return misplaced(o, p.flags)
 		}
 	}
 	return nil
 }
 
-// takeOperands gives the words beside a mode that sends nothing their meaning.
+// takeOperands gives the operands to the mode of end, which sends nothing.
 func (p *parser) takeOperands(end modeOption) error {
 	words := p.Recipients
 	takes := operands[end.mode]
@@ -309,8 +307,8 @@ func (p *parser) takeOperands(end modeOption) error {
 	return nil
 }
 
-// aboutMessage returns an option given that only makes sense for a message on
-// stdin, or "". Mail programs write -i beside -bs.
+// aboutMessage returns an option of the command line that is only for a message on stdin;
+// "": there is none. With -bs, -i is not such an option: mail programs use both together.
 func (p *parser) aboutMessage() string {
 	switch {
 	case p.Extract:
@@ -329,14 +327,14 @@ func (p *parser) aboutMessage() string {
 	return ""
 }
 
-// warnSubject says so when -s seems to be meant as in mail(1). There the next
-// word is the subject; here it is a recipient.
+// warnSubject warns if -s was probably meant as in mail(1), where the next word is the
+// subject. Here that word is a recipient.
 func (p *parser) warnSubject() {
 	if p.subject == 0 || p.subject > len(p.Recipients) {
 		return
 	}
-	behind := p.Recipients[p.subject-1:]
-	if word := behind[0]; !strings.Contains(word, "@") && (len(behind) > 1 || strings.Contains(word, " ")) {
+	rest := p.Recipients[p.subject-1:]
+	if word := rest[0]; !strings.Contains(word, "@") && (len(rest) > 1 || strings.Contains(word, " ")) {
 		p.warn("-s takes no argument, so %q is a recipient; write the subject into the message, as a line Subject:", word)
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"sendoff/submit/status"
 )
 
-// words splits a command line at spaces. Single quotes group, as in a shell.
+// words splits a command line at spaces. Single quotes group words, as in a shell.
 func words(line string) []string {
 	var argv []string
 	var word strings.Builder
@@ -37,8 +37,8 @@ func words(line string) []string {
 	return argv
 }
 
-// describe writes every field of c that is not as it is on an empty command
-// line, but for those that argv[0] alone sets.
+// describe returns every field of c that differs from an empty command line, without the
+// fields that argv[0] alone sets.
 func describe(c *Command) string {
 	plain := Command{Face: c.Face, Name: c.Name, Mode: Submit, Submits: true, DeliveryMode: 'i', ErrorMode: 'p'}
 	var out []string
@@ -64,7 +64,7 @@ func describe(c *Command) string {
 	return strings.Join(out, " ")
 }
 
-// TestParseCallers holds Parse against the command lines of shipped programs.
+// TestParseCallers parses the command lines of programs that call sendmail.
 func TestParseCallers(t *testing.T) {
 	tests := []struct{ caller, line, want string }{
 		{"Vixie cron", "sendmail -FCronDaemon -odi -oem -or0s root", `FullName="CronDaemon" Recipients=["root"] ErrorMode=m`},
@@ -113,7 +113,7 @@ func TestParseCallers(t *testing.T) {
 	}
 }
 
-// TestParse holds the meaning of each option and argument form.
+// TestParse has the meaning of each option and of each form of an argument.
 func TestParse(t *testing.T) {
 	tests := []struct{ line, want string }{
 		{"", ``},
@@ -192,7 +192,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// TestParseModes is the command lines that end well without a message.
+// TestParseModes has command lines that are valid and submit no message.
 func TestParseModes(t *testing.T) {
 	tests := []struct {
 		line string
@@ -264,8 +264,8 @@ func TestParseModes(t *testing.T) {
 	}
 }
 
-// TestParseErrors is the command lines that end with 64; a "!" means that they
-// are no submission, so that stdin is left alone.
+// TestParseErrors has command lines whose exit code is 64. A "!" marks those that are not a
+// submission, so that stdin is not read.
 func TestParseErrors(t *testing.T) {
 	tests := []struct{ line, want string }{
 		{"sendmail -z", `invalid option -- 'z'`},
@@ -412,7 +412,7 @@ func TestParseErrors(t *testing.T) {
 	}
 }
 
-// TestParseName is what argv[0] alone decides.
+// TestParseName has the effects of argv[0].
 func TestParseName(t *testing.T) {
 	tests := []struct {
 		argv []string
@@ -439,21 +439,21 @@ func TestParseName(t *testing.T) {
 	}
 }
 
-// TestMsmtp holds the words of msmtp against the table of options: none is in both.
+// TestMsmtp: no word of msmtp is also an option of sendoff.
 func TestMsmtp(t *testing.T) {
 	all := flags(new(Command))
 	for _, m := range msmtp {
 		if find(all, "--"+m.word) != nil {
 			t.Errorf("--%s is an option", m.word)
 		}
-		if own, _, _ := strings.Cut(m.own, " "); find(all, own) == nil {
+		if own, _, _ := strings.Cut(m.replacement, " "); find(all, own) == nil {
 			t.Errorf("%s is no option", own)
 		}
 	}
 }
 
-// TestTyped is what a person means who types words at a terminal; to Parse they are
-// recipients.
+// TestTyped: words that mean an option if a person types them at a terminal. For Parse they
+// are recipients.
 func TestTyped(t *testing.T) {
 	tests := []struct{ line, want string }{
 		{"sendoff -h", "mode Help"},

@@ -8,8 +8,8 @@ import (
 	"sendoff/submit/status"
 )
 
-// stubs is what makes each shell ask sendoff --complete for the words that can
-// stand at the cursor. Bash and zsh are told to put no space behind a colon.
+// stubs has the code for each shell, which calls sendoff --complete for the words that are
+// possible at the cursor. Bash and zsh add no space after a colon.
 var stubs = [...]struct{ shell, text string }{
 	{"bash", `# completes sendoff's command line in bash; written by sendoff --completions bash
 _sendoff() {
@@ -53,11 +53,12 @@ complete -c sendoff -f -a '(__sendoff)'
 `},
 }
 
-// fileName stands alone for the names of files, which the shell completes.
+// fileName is the only candidate if the argument is a file: the shell then completes the
+// names of files.
 const fileName = "<FILE>"
 
-// CompletionsFor returns the text that makes a shell complete sendoff's command
-// line. An unknown shell is status.Usage.
+// CompletionsFor returns the code with which a shell completes sendoff's command line. For
+// an unknown shell, the error is of kind status.Usage.
 func CompletionsFor(shell string) (string, error) {
 	for _, stub := range stubs {
 		if stub.shell == shell {
@@ -67,7 +68,7 @@ func CompletionsFor(shell string) (string, error) {
 	return "", status.Usage.Errorf("--completions: %s is not supported; use %s", legible(shell), either(strings.Fields(choices["SHELL"])))
 }
 
-// choices is what an argument can be, by its name in the table of options.
+// choices has the possible values of an argument, by its name in the table of options.
 var choices = map[string]string{
 	"SHELL":  "bash zsh fish",
 	"SOURCE": "keyring command: file: systemd: oauth2: none",
@@ -79,11 +80,11 @@ var choices = map[string]string{
 	"all":    "all",
 }
 
-// Candidates returns what the last of words can be, where words are those behind
-// the program's name. Of an option a tab and its description follow. existing
-// returns the candidates that this package does not know: those for the argument
-// value of an option of c, such as ACCOUNT. A candidate of "<FILE>" alone stands
-// for the names of files.
+// Candidates returns the candidates for the last of words, which are the words after the
+// program's name. A candidate that is an option is followed by a tab and its description.
+// existing returns the candidates that this package does not know, for the argument value
+// of an option of c, such as ACCOUNT. If "<FILE>" is the only candidate, the shell
+// completes the names of files.
 func Candidates(words []string, existing func(c *Command, value string) []string) []string {
 	before, word, start := rejoin(words)
 	p := &parser{Command: Command{Face: Sendoff}}
@@ -128,11 +129,11 @@ func Candidates(words []string, existing func(c *Command, value string) []string
 	return all
 }
 
-// options returns the documented options that can stand beside the mode of p,
-// each with its description.
+// options returns the documented options that are allowed with the mode of p, each with its
+// description.
 func (p *parser) options() (all []string) {
 	for f := range Flags() {
-		if f.Ignored() || p.Mode != 0 && f.of != nil && !slices.Contains(f.of, p.Mode) {
+		if f.Ignored() || p.Mode != 0 && f.belongsTo != nil && !slices.Contains(f.belongsTo, p.Mode) {
 			continue
 		}
 		for _, form := range f.forms() {
@@ -142,9 +143,9 @@ func (p *parser) options() (all []string) {
 	return all
 }
 
-// rejoin returns the last word and those before it. Bash makes words of the = and
-// the : in a word: these are put together again, and what bash takes for the last
-// word begins at start of it.
+// rejoin returns the last word and the words before it. Bash splits words at = and :, so
+// rejoin joins them again. start is the offset in last at which bash's own last word
+// begins.
 func rejoin(words []string) (before []string, last string, start int) {
 	separator := false
 	for _, w := range words {

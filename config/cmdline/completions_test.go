@@ -27,7 +27,7 @@ func existing(c *Command, value string) []string {
 	return nil
 }
 
-// TestMain lets the test binary be the program sendoff of the playground.
+// TestMain makes the test binary behave as sendoff if the playground runs it.
 func TestMain(m *testing.M) {
 	if os.Getenv("PLAYGROUND") == "" {
 		os.Exit(m.Run())
@@ -95,8 +95,8 @@ func TestCandidates(t *testing.T) {
 	}
 }
 
-// Every documented option that has an effect is in the completions, with its
-// description.
+// TestCompletionsComplete: the completions have every documented option that has an effect,
+// with its description.
 func TestCompletionsComplete(t *testing.T) {
 	all := Candidates([]string{"-"}, existing)
 	for f := range Flags() {
@@ -119,7 +119,7 @@ func TestCompletionsComplete(t *testing.T) {
 	}
 }
 
-// Each choice is about an argument that some option has.
+// TestChoices: each row of choices belongs to the argument of an option.
 func TestChoices(t *testing.T) {
 	var values []string
 	for f := range Flags() {
@@ -137,7 +137,8 @@ func TestChoices(t *testing.T) {
 	}
 }
 
-// written writes the completions of a shell that is installed.
+// written writes the completions for a shell, and skips the test if the shell is not
+// installed.
 func written(t *testing.T, shell string) (program, file string) {
 	t.Helper()
 	program, err := exec.LookPath(shell)
@@ -166,8 +167,8 @@ func TestCompletionsSyntax(t *testing.T) {
 	}
 }
 
-// playground makes a folder with files to complete, and a program sendoff that has two
-// accounts, or only an error; it returns the environment where that is found.
+// playground makes a folder with files to complete, and a program sendoff with two
+// accounts, or with a broken configuration. It returns the environment for it.
 func playground(t *testing.T, broken bool) (folder string, env []string) {
 	t.Helper()
 	folder = t.TempDir()
@@ -191,21 +192,20 @@ func playground(t *testing.T, broken bool) (folder string, env []string) {
 	return folder, append(os.Environ(), "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"), "LC_ALL=C.UTF-8", "HOME="+folder)
 }
 
-// sorted puts in order what a shell offers, which it does in any, with slashes
-// between.
+// sorted sorts the words that a shell offers, and joins them with slashes.
 func sorted(out []byte) string {
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
 	slices.Sort(lines)
 	return strings.Join(lines, "/")
 }
 
-// A completion is what a shell offers for the last of the words.
+// A completion has the words that a shell offers for the last word of a command line.
 type completion struct {
 	words []string
 	want  string // sorted, with slashes between
 }
 
-// completions are those that bash and fish have in common.
+// completions are the completions that bash and fish share.
 var completions = []completion{
 	{[]string{"-v", "--dry"}, "--dry-run"},
 	{[]string{"--config", "mail."}, "mail.conf"},
@@ -223,8 +223,8 @@ var completions = []completion{
 	{[]string{"-v", ""}, ""},
 }
 
-// TestBash asks bash what it would complete the last word to. Words are split
-// as bash does it, at = and : too.
+// TestBash asks bash for the completions of the last word. Words are split as bash splits
+// them, also at = and :.
 func TestBash(t *testing.T) {
 	program, file := written(t, "bash")
 	const script = `. "$1"; shift; COMP_WORDS=(sendoff "$@"); COMP_CWORD=$#
@@ -261,7 +261,7 @@ _sendoff; printf '%s\n' "${COMPREPLY[@]}"`
 	ask(completion{[]string{"-a", ""}, ""}, true)
 }
 
-// TestFish asks fish the same.
+// TestFish asks fish for the completions of the last word.
 func TestFish(t *testing.T) {
 	program, file := written(t, "fish")
 	ask := func(tt completion, broken bool) {
@@ -283,8 +283,8 @@ func TestFish(t *testing.T) {
 	ask(completion{[]string{"-a", ""}, ""}, true)
 }
 
-// TestZsh asks the function that zsh loads, with functions of zsh's own that say
-// how they are called.
+// TestZsh calls the function that zsh loads, with replacements for zsh's own functions that
+// print their arguments.
 func TestZsh(t *testing.T) {
 	program, file := written(t, "zsh")
 	const script = `compadd() { print -l -- ${@:#-*} }

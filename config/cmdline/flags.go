@@ -8,22 +8,22 @@ import (
 	"sendoff/submit/status"
 )
 
-// A Flag is one row of the table of options.
+// A Flag is a row of the table of options.
 type Flag struct {
-	Letter byte   // 0: it has only a long name
-	Long   string // "": it has only a letter
+	Letter byte   // 0: only a long name
+	Long   string // "": only a letter
 	Arg    Arg
-	Value  string // what the manual calls its argument
-	Help   string // one line; "" hides a flag that only sendoff itself writes
+	Value  string // the name of the argument in the manual
+	Help   string // one line; "": hidden, because only sendoff itself uses the option
 
-	group group
-	at    position
-	mode  Mode   // the mode that it asks for; 0: none, or set knows which
-	of    []Mode // the modes that it belongs to; nil: all
-	set   func(value string) error
+	group     group
+	at        position
+	mode      Mode   // the mode that the option selects; 0: none, or set selects it
+	belongsTo []Mode // the modes that the option is for; nil: all
+	set       func(value string) error
 }
 
-// Arg is how an option takes an argument.
+// Arg says whether an option has an argument.
 type Arg uint8
 
 // The forms of an argument.
@@ -33,7 +33,7 @@ const (
 	Attached     // -qX or bare -q; the next word is never its argument
 )
 
-// A group is what a person wants when they look for an option.
+// A group says what the option is for, to find it in --help=all.
 type group uint8
 
 const (
@@ -42,12 +42,12 @@ const (
 	diagnosing
 	queueing
 	serving
-	sendmails
+	sendmails // the letters of sendmail
 	helping
-	daily group = 0x80 // beside one of the others: most people need the option
+	daily group = 0x80 // is added to another group: most people need the option
 )
 
-// groups is the headings of --help=all, in their order.
+// groups has the headings of --help=all, in order.
 var groups = [...]string{
 	sending:    "Sending",
 	settingUp:  "Setting up",
@@ -58,30 +58,30 @@ var groups = [...]string{
 	helping:    "Help",
 }
 
-// A position is where an option may stand; see the package comment.
+// A position says where an option is allowed; see the package comment.
 type position uint8
 
 const (
 	anywhere position = iota
-	passing
+	mayPrecedeFirst
 	early
 	first
 	firstOrIgnored
 	firstOrSole
 )
 
-// flags is the table of options: what is parsed, what --help shows, what shells
-// complete, and what the manual documents. What the options say is written to c.
+// flags returns the table of options: the parser, --help, the completions and the manual
+// use it. The options write their values to c.
 //
-// To add an option: a row here, and an item in sendoff(1). A row that asks for a
-// new mode goes with a row of the modes in package program.
+// To add an option, add a row here, and an item in sendoff(1). For a new mode, also add a
+// row to the modes in package program.
 func flags(c *Command) []Flag {
 	return []Flag{
 		{'a', "account", Required, "ACCOUNT", "send through this account, not the default one", sending | daily, early, 0, nil, text(&c.Account)},
 		{'s', "subject", Required, "TEXT", "subject; stdin is then the text, without a header", sending | daily, early, 0, nil, c.subject},
 		{0, "attach", Required, "FILE", "attach FILE (repeatable; - is stdin)", sending | daily, first, 0, nil, c.attach},
 		{'t', "read-recipients", None, "", "also send to the addresses in To, Cc and Bcc", sending | daily, anywhere, 0, nil, yes(&c.Extract)},
-		{'v', "verbose", None, "", "show the dialogue with the server", sending | daily, passing, 0, nil, yes(&c.Verbose)},
+		{'v', "verbose", None, "", "show the dialogue with the server", sending | daily, mayPrecedeFirst, 0, nil, yes(&c.Verbose)},
 		{0, "dry-run", None, "", "show what would be sent and why; send nothing", sending | daily, first, Submit, nil, yes(&c.DryRun)},
 		{0, "rehearse", None, "", "send to a built-in test server, show what it received", sending | daily, first, Submit, nil, yes(&c.Rehearse)},
 		{0, "cc", Required, "ADDRESS", "also send to this address, named in Cc", sending, early, 0, nil, c.addressList("--cc", &c.Cc)},
@@ -157,7 +157,7 @@ func flags(c *Command) []Flag {
 		{'M', "", Required, "MACRO", "sendmail: define a macro", sendmails, anywhere, 0, nil, nil},
 		{'p', "", Required, "PROTOCOL", "sendmail: protocol and host it came from", sendmails, anywhere, 0, nil, nil},
 		{'Q', "", Attached, "REASON", "sendmail: quarantine", sendmails, anywhere, 0, nil, nil},
-		{'s', "", None, "", "sendmail: save the From line; not mail's subject", sendmails, passing, 0, nil, nil},
+		{'s', "", None, "", "sendmail: save the From line; not mail's subject", sendmails, mayPrecedeFirst, 0, nil, nil},
 		{'T', "", None, "", "sendmail: trace", sendmails, anywhere, 0, nil, nil},
 		{'U', "", None, "", "sendmail: SMTPUTF8, which is used when it is needed", sendmails, anywhere, 0, nil, nil},
 		{'x', "", None, "", "vendors' builds", sendmails, anywhere, 0, nil, nil},
@@ -176,8 +176,8 @@ func flags(c *Command) []Flag {
 	}
 }
 
-// forFace returns table in the order in which find looks a letter up for face: one that has two
-// rows, which is -s, is the sendoff face's in the first, and sendmail's in the second.
+// forFace returns table in the order in which find searches it for face. A letter with two
+// rows, -s, has the row of Sendoff first and that of Sendmail second.
 func forFace(face Face, table []Flag) []Flag {
 	if face == Sendmail {
 		slices.Reverse(table)
@@ -185,7 +185,7 @@ func forFace(face Face, table []Flag) []Flag {
 	return table
 }
 
-// Flags returns the options that are to be documented, in the order of --help.
+// Flags returns the documented options, in the order of --help.
 func Flags() iter.Seq[Flag] {
 	return func(yield func(Flag) bool) {
 		for _, f := range flags(new(Command)) {
@@ -196,14 +196,13 @@ func Flags() iter.Seq[Flag] {
 	}
 }
 
-// Ignored reports whether f is accepted without effect.
+// Ignored reports whether f is accepted but has no effect.
 func (f Flag) Ignored() bool { return f.set == nil && f.mode == 0 }
 
-// mayBeEmpty reports whether f is one of -f, -r and -F, of which an empty argument has
-// a meaning.
+// mayBeEmpty reports whether f is -f, -r or -F: for these, an empty argument has a meaning.
 func (f Flag) mayBeEmpty() bool { return strings.IndexByte("frF", f.Letter) >= 0 }
 
-// forms returns the option as it may be written.
+// forms returns the option as it can be written: -f, --from.
 func (f Flag) forms() (forms []string) {
 	if f.Letter != 0 {
 		forms = append(forms, "-"+string(rune(f.Letter)))
@@ -214,11 +213,10 @@ func (f Flag) forms() (forms []string) {
 	return forms
 }
 
-// misplaced returns the error of an option o that belongs to other modes than the
-// one that is asked for.
+// misplaced returns the error for an option o that belongs to other modes.
 func misplaced(o option, table []Flag) error {
 	var forms []string
-	for _, m := range o.flag.of {
+	for _, m := range o.flag.belongsTo {
 		for _, f := range table {
 			if f.mode == m && f.Long != "" {
 				forms = append(forms, option{flag: &f, form: "--" + f.Long}.synopsis())

@@ -12,15 +12,15 @@ import (
 	"testing"
 )
 
-// letters is the option string of the union of all sendmails, as getopt(3)
-// takes it, with an attached argument written "::".
+// letters is the option string for getopt(3) with the options of all sendmails. "::" marks
+// an argument that is attached.
 const letters = "46A:B:C:D:E::F:GIJ::L:M:N:O:Q::R:TUV:X:a:b:cd::e:f:h:imno:p:q::r:stvx"
 
 const golden = "testdata/getopt.golden"
 
 var update = flag.Bool("update", false, "write the golden files anew; that of getopt(3) with the C library's")
 
-// TestLetters holds the table of flags against the option string.
+// TestLetters compares the table of flags with the option string.
 func TestLetters(t *testing.T) {
 	var rows []string
 	table := forFace(Sendmail, flags(new(Command)))
@@ -35,8 +35,8 @@ func TestLetters(t *testing.T) {
 	}
 }
 
-// TestGetoptGolden reads each command line of the golden file as glibc's
-// getopt(3) did when the file was made.
+// TestGetoptGolden: each command line of the golden file is read as glibc's getopt(3) has
+// read it.
 func TestGetoptGolden(t *testing.T) {
 	if *update {
 		lines := nastyLines()
@@ -53,7 +53,7 @@ func TestGetoptGolden(t *testing.T) {
 	}
 }
 
-// TestGetopt asks this machine's getopt(3) whether the golden file is true.
+// TestGetopt compares the golden file with getopt(3) of this machine.
 func TestGetopt(t *testing.T) {
 	in, want := readGolden(t)
 	for i, got := range getopt(t, in) {
@@ -63,7 +63,7 @@ func TestGetopt(t *testing.T) {
 	}
 }
 
-// ours writes what read makes of a command line in the notation of getopt.c.
+// ours returns the result of read for a command line, in the notation of getopt.c.
 func ours(line string) string {
 	var out []string
 	operands, err := read(forFace(Sendmail, flags(new(Command))), strings.Split(line, "\t"), func(o option) error {
@@ -85,7 +85,7 @@ func ours(line string) string {
 	return strings.Join(append(append(out, "--"), operands...), "\t")
 }
 
-// nastyLines makes the same command lines on every call.
+// nastyLines returns command lines; they are the same in each call.
 func nastyLines() []string {
 	tokens := []string{
 		"-t", "-i", "-ti", "-it", "-tif", "-v", "-vv", "-n", "-tv-", "-t-i", "-i1",
@@ -110,7 +110,7 @@ func nastyLines() []string {
 	return lines
 }
 
-// getopt reads command lines with the C library's getopt(3).
+// getopt reads command lines with getopt(3) of the C library.
 func getopt(t *testing.T, lines []string) []string {
 	t.Helper()
 	cc, err := exec.LookPath("cc")
@@ -127,7 +127,7 @@ func getopt(t *testing.T, lines []string) []string {
 		t.Fatalf("cc: %v\n%s", err, out)
 	}
 	run := exec.Command(program, letters)
-	run.Env = []string{} // POSIXLY_CORRECT would end the permutation
+	run.Env = []string{} // POSIXLY_CORRECT would stop options after operands
 	run.Stdin = strings.NewReader(strings.Join(lines, "\n") + "\n")
 	out, err := run.Output()
 	if err != nil {
@@ -140,8 +140,8 @@ func getopt(t *testing.T, lines []string) []string {
 	return read
 }
 
-// The golden file has two lines for each command line: "$" and its words, and
-// what getopt(3) made of them, all separated by tabs.
+// The golden file has two lines for each command line: "$" with its words, and the result
+// of getopt(3). All parts are separated by tabs.
 
 func writeGolden(t *testing.T, in, out []string) {
 	t.Helper()

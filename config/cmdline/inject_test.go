@@ -9,16 +9,15 @@ import (
 	"sendoff/submit/status"
 )
 
-// TestParseInjection puts options behind the arguments of honest callers, as
-// a stranger's address does who gets past a caller's quoting. Nothing of it
-// may turn the mail into "exit 0, nothing sent", or name a file to read or
-// write, a server, an account or a command.
+// TestParseInjection adds options after the arguments of honest callers, as a stranger's
+// address can do if a caller's quoting is wrong. An added option must not turn the mail
+// into "exit 0, nothing sent", and must not name a file, a server, an account or a command.
 func TestParseInjection(t *testing.T) {
 	const (
-		inert     = "inert" // sent as without it
-		submitted = ""      // 64, or another message: in any case stdin is read
+		inert     = "inert" // the message is sent as without the option
+		submitted = ""      // the exit code is 64, or another message is sent: stdin is read in any case
 		refused   = "64"
-		account   = "account" // before a recipient it names a configured account, which harms nobody
+		account   = "account" // before a recipient it chooses a configured account, which does no harm
 	)
 	callers := []string{"NAME -t -i", "NAME -ti", "NAME -f a@b", "NAME victim@example.org", "NAME -oi -fa@b victim@example.org", "NAME -i -t -r a victim", "NAME -FCronDaemon -odi -oem"}
 	tests := []struct{ inject, sendmail, sendoff string }{
@@ -90,7 +89,7 @@ func TestParseInjection(t *testing.T) {
 				}
 				line := strings.Replace(caller, "NAME", face, 1) + " " + tt.inject
 				c, err := Parse(words(line))
-				c.Verbose = honest.Verbose // no harm
+				c.Verbose = honest.Verbose // -v does no harm
 				if want == account {
 					want = refused
 					if len(honest.Recipients) == 0 && c.Account == "x" {
@@ -110,7 +109,7 @@ func TestParseInjection(t *testing.T) {
 	}
 }
 
-// TestParseFirst gives the hint with the name of the argument.
+// TestParseFirst: the hint has the name of the argument.
 func TestParseFirst(t *testing.T) {
 	tests := []struct{ line, want string }{
 		{"sendoff -t --config f", "--config must come first: sendoff --config FILE …"},
@@ -131,8 +130,8 @@ func TestParseFirst(t *testing.T) {
 	}
 }
 
-// FuzzParse reads command lines whose words are separated by NUL, which cannot
-// be in any.
+// FuzzParse parses command lines whose words are separated by NUL, which no word can
+// contain.
 func FuzzParse(f *testing.F) {
 	for _, line := range []string{
 		"sendmail -t -i -fa@b", "sendoff --config f -a x --dry-run y", "mailq -bp", "sendmail -s 'a b' c -- -d",

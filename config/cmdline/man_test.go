@@ -27,8 +27,7 @@ func section(t *testing.T, name string) []string {
 	return strings.Split(text, "\n")
 }
 
-// items returns the first group of pattern wherever it is in the head of an
-// item of the section.
+// items returns each first group of pattern in the heads of the section's items.
 func items(t *testing.T, name, pattern string) []string {
 	t.Helper()
 	var found []string
@@ -42,7 +41,7 @@ func items(t *testing.T, name, pattern string) []string {
 	return found
 }
 
-// same reports the elements that only one of two lists has.
+// same reports the elements that only one of the two lists has.
 func same(t *testing.T, what string, code, page []string) {
 	t.Helper()
 	for _, s := range code {
@@ -74,7 +73,8 @@ func TestManualFlags(t *testing.T) {
 	same(t, "the option", want, items(t, "OPTIONS", `Fl (\S+(?: Ns Op Ar| Ar)?)`))
 }
 
-// Each option is in the subsection of its group, whose title begins that of --help=all.
+// TestManualGroups: each option is in the subsection of its group. The title of a
+// subsection begins as in --help=all.
 func TestManualGroups(t *testing.T) {
 	var title string
 	of := map[string][]string{} // an option is under Letters of sendmail too, if it means something else there
@@ -133,8 +133,7 @@ func TestManualExitStatus(t *testing.T) {
 	same(t, "the exit status", want, got)
 }
 
-// TestUsage holds --help and --help=all against the table, and to the size of a
-// terminal.
+// TestUsage: --help and --help=all have the options of the table, and fit into a terminal.
 func TestUsage(t *testing.T) {
 	short, all := Usage(false), Usage(true)
 	for _, line := range strings.Split(short+all, "\n") {

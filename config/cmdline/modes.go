@@ -1,52 +1,52 @@
 package cmdline
 
-// A Face is what the program is to its caller, by the name it was called.
+// A Face is the behaviour of the program: as sendoff or as sendmail.
 type Face uint8
 
-// The faces. Only the names sendoff and sendoff.exe are the sendoff face.
+// The faces. Only the names sendoff and sendoff.exe select Sendoff.
 const (
 	Sendmail Face = iota
 	Sendoff
 )
 
-// A Mode is what a command line asks for.
+// A Mode is what the process has to do.
 type Mode uint8
 
 // The modes.
 const (
-	Submit      Mode = iota + 1 // send the message on stdin
-	Nothing                     // end with 0, without output
+	Submit      Mode = iota + 1 // submit the message on stdin
+	Nothing                     // exit with 0, without output
 	Version                     // print the version
 	Help                        // print Usage
-	CheckConfig                 // load the configuration and say whether it is good
+	CheckConfig                 // load the configuration and report errors
 	Login                       // store the secret of Account
-	Logout                      // forget the secret of Account
+	Logout                      // delete the secret of Account
 	List                        // list the queue as mailq does
-	Count                       // print how many entries it has
-	ListJSON                    // list it, a JSON object a line
-	Status                      // say how each account does, for a monitor
+	Count                       // print how many entries the queue has
+	ListJSON                    // list the queue, a JSON object per line
+	Status                      // print the state of each account, for a monitor
 	Show                        // print the entry Entry
 	Delete                      // remove the entry Entry, or ALL
-	Retry                       // try the entry Entry, or ALL, now
-	Run                         // run the queue as Run says
+	Retry                       // retry the entry Entry, or ALL
+	Run                         // run the queue, as the field Run says
 	Runner                      // run the queue in the folder Entry until it is empty
-	Tend                        // run the queues of users that no service runs
-	MakeSpool                   // make the folder of all users' queues
-	Server                      // take mail by SMTP on stdin and stdout
-	Listen                      // take it on the socket Entry, or on those of a socket unit if that is empty
-	Verify                      // say where the mail for Recipients would go
-	Aliases                     // say what is wrong with the alias file
-	Setup                       // make an account for the address Entry, or ask whose; Answers goes with it
+	Tend                        // run the queues of the users for whom systemd has no unit
+	MakeSpool                   // make the folder for the queues of all users
+	Server                      // accept mail by SMTP on stdin and stdout
+	Listen                      // accept mail by SMTP on the socket Entry; "": on the sockets of a socket unit
+	Verify                      // print where mail to Recipients would go
+	Aliases                     // report errors in the alias file
+	Setup                       // make an account for the address Entry; "": ask for the address; uses Answers
 	Accounts                    // list the accounts
-	Doctor                      // look for what keeps mail from leaving by Account, or by the one that is chosen
-	AsCron                      // fetch the secret of an account, as cron would
-	Import                      // take over the configuration Entry of another program, or the one that is found
-	Completions                 // print what the shell Entry needs to complete a command line
-	Complete                    // print what the last of Words can be
-	Unavailable                 // one of other sendmails, which Parse returns only together with an error
+	Doctor                      // find out why mail of Account does not leave; "": of the account that is selected
+	AsCron                      // read the secret of an account in cron's environment
+	Import                      // import the configuration Entry of another program; "": the one that is found
+	Completions                 // print the completions for the shell Entry
+	Complete                    // print the candidates for the last of Words
+	Unavailable                 // a mode of other sendmails; Parse returns an error with it
 )
 
-// modes is what may follow -b, beside what is unavailable.
+// modes has the modes that -b can select, without those that are unavailable.
 var modes = map[string]Mode{
 	"m": Submit, "a": Submit, "q": Submit,
 	"h": Nothing, "H": Nothing,
@@ -61,7 +61,7 @@ var modes = map[string]Mode{
 
 const noDaemon = "sendoff only sends mail and cannot run as a mail server"
 
-// unavailable says why what else may follow -b ends with 64.
+// unavailable says why sendoff refuses the other modes of -b, with exit code 64.
 var unavailable = map[string]string{
 	"d": noDaemon, "D": noDaemon, "l": noDaemon,
 	"t": "test mode is not supported; use sendoff --dry-run",
@@ -69,12 +69,11 @@ var unavailable = map[string]string{
 	"z": "a frozen configuration is not supported",
 }
 
-// operands says what one word beside a mode can be, for the modes that take one.
+// operands says, for each mode that takes an operand, what the operand is.
 var operands = map[Mode]string{Setup: "an address", Listen: "an address", Import: "a file", Doctor: "an account", Help: "all"}
 
-// names is what the program's other names stand for: the option that is put
-// before the arguments. Every name that is not here, and is not sendoff, is
-// sendmail.
+// names has the options for which other names of the program stand: the option is put
+// before the arguments. Every other name, except sendoff, is sendmail.
 var names = map[string]string{
 	"mailq":      "-bp",
 	"newaliases": "-bi",

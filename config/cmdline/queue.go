@@ -8,26 +8,26 @@ import (
 	"unicode"
 )
 
-// A QueueRun says what a run of the queue is about.
+// A QueueRun says which entries a run of the queue tries, and how often.
 type QueueRun struct {
-	Due    bool          // only what is due
-	Every  time.Duration // again and again; 0: once
-	Filter byte          // 'I': the ID, 'S': the sender, 'R': a recipient holds Text; 0: all
-	Not    bool          // or holds it not
+	Due    bool          // only entries that are due
+	Every  time.Duration // the interval of repeated runs; 0: run once
+	Filter byte          // entries whose ID ('I'), sender ('S') or a recipient ('R') contains Text; 0: all entries
+	Not    bool          // entries that do not match Filter
 	Text   string
-	None   bool // it is about entries that there are never, such as quarantined ones
+	None   bool // entries that sendoff never has, such as quarantined ones
 
-	Timer time.Duration // a timer asks for this run, and for another one each Timer; 0: who knows
+	Timer time.Duration // the interval of the timer that starts this run; 0: unknown
 }
 
-// defaultEvery is how often -qp runs the queue.
+// defaultEvery is the interval of -qp.
 const defaultEvery = 30 * time.Minute
 
-// maxTimer is the longest time between two runs of a timer that counts as one.
+// maxTimer is the longest interval of a timer.
 const maxTimer = 24 * time.Hour
 
-// queueRun takes what stands behind --queue-run: nothing, or how often a timer
-// asks for the run.
+// queueRun reads the argument of --queue-run: none, or the interval of the timer that
+// starts the run.
 func (c *Command) queueRun(v string) (err error) {
 	c.Run = QueueRun{Due: true}
 	if v == "" {
@@ -39,7 +39,7 @@ func (c *Command) queueRun(v string) (err error) {
 	return nil
 }
 
-// queueAs takes the uid of the user whose queue is meant.
+// queueAs reads the uid of the user whose queue is meant.
 func (c *Command) queueAs(v string) error {
 	uid, err := strconv.ParseUint(v, 10, 31)
 	if err != nil || uid == 0 {
@@ -49,19 +49,19 @@ func (c *Command) queueAs(v string) error {
 	return nil
 }
 
-// queueNow takes what stands behind -q: nothing, f, a time, p and perhaps a
-// time, or a letter and a text to look for, perhaps behind an exclamation mark.
+// queueNow reads the argument of -q: none; f; an interval; p and perhaps an interval; or a
+// letter and a text to search for, perhaps with an exclamation mark before the letter.
 func (c *Command) queueNow(v string) error {
 	c.Run = QueueRun{}
-	rest, not := strings.CutPrefix(v, "!")
+	rest, exclude := strings.CutPrefix(v, "!")
 	kind := byte(0)
 	if rest != "" {
 		kind = rest[0]
 	}
 	switch {
-	case v == "" || v == "f" || kind == 'G' && !not:
+	case v == "" || v == "f" || kind == 'G' && !exclude:
 	case kind == 'I' || kind == 'R' || kind == 'S':
-		c.Run = QueueRun{Filter: kind, Not: not, Text: rest[1:]}
+		c.Run = QueueRun{Filter: kind, Not: exclude, Text: rest[1:]}
 	case kind == 'L' || kind == 'Q':
 		c.Run.None = true
 	case v == "p":
@@ -76,7 +76,7 @@ func (c *Command) queueNow(v string) error {
 	return nil
 }
 
-// String returns what stands behind -q for the filter of r, or "".
+// String returns the argument of -q for the filter of r; "": no filter.
 func (r QueueRun) String() string {
 	switch {
 	case r.Filter == 0:
@@ -87,8 +87,8 @@ func (r QueueRun) String() string {
 	return string(rune(r.Filter)) + r.Text
 }
 
-// queueTime reads a time as sendmail writes it: numbers with the units w, d,
-// h, m and s; a number alone is minutes.
+// queueTime reads an interval in sendmail's form: numbers with the units w, d, h, m and s.
+// A number without a unit means minutes.
 func queueTime(s string) (time.Duration, error) {
 	units := map[byte]time.Duration{'w': 7 * 24 * time.Hour, 'd': 24 * time.Hour, 'h': time.Hour, 'm': time.Minute, 's': time.Second}
 	var sum time.Duration

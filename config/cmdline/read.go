@@ -12,20 +12,19 @@ import (
 	"sendoff/submit/status"
 )
 
-// An option is one option of a command line, with its argument.
+// An option is an option of a command line with its argument.
 type option struct {
 	flag  *Flag
 	form  string // as the caller wrote it, without the argument: -f, --from
 	value string
-	empty bool // an argument was given, and is empty
-	index int  // options before it
-	after int  // operands before it
+	empty bool // the argument was given, and is empty
+	index int  // the number of options before it
+	after int  // the number of operands before it
 }
 
 func (o option) long() bool { return strings.HasPrefix(o.form, "--") }
 
-// synopsis returns the option as the manual writes it, with the name of its
-// argument.
+// synopsis returns the option in the manual's form, with the name of its argument.
 func (o option) synopsis() string {
 	if o.flag.Arg == Required {
 		return o.form + " " + o.flag.Value
@@ -33,11 +32,11 @@ func (o option) synopsis() string {
 	return o.form
 }
 
-// read hands each option of args to do, in order, and returns the operands. It
-// stops at the first error, having handed over every option before it.
+// read calls do for each option of args, in order, and returns the operands. It stops at
+// the first error; do has then been called for all options before it.
 //
-// pflag reads the long options, each by itself. It would read -q30m as four letters
-// and -f=x as -fx, so letters are read here, as getopt(3) does.
+// Long options are read by pflag, one at a time. Letters are read here, as getopt(3) does:
+// pflag would read -q30m as four letters, and -f=x as -fx.
 func read(flags []Flag, args []string, do func(option) error) (operands []string, err error) {
 	set := pflag.NewFlagSet("", pflag.ContinueOnError)
 	for i := range flags {
@@ -71,26 +70,26 @@ func read(flags []Flag, args []string, do func(option) error) (operands []string
 	return operands, status.Usage.Wrap(err)
 }
 
-// noArgument is the value of an option that stands without an argument. No argument
-// has a NUL.
+// noArgument is the value of an option without an argument. No argument can contain a NUL.
 const noArgument = "\x00"
 
-// An argument makes a Flag one of pflag's. It keeps nothing, because read is
-// handed each occurrence in order.
+// An argument lets pflag use a Flag. It stores nothing, because read passes each occurrence
+// to do.
 type argument struct{ *Flag }
 
 func (argument) String() string   { return "" }
 func (argument) Set(string) error { return nil }
 func (argument) Type() string     { return "" }
 
-// readLong reads the long option word, whose argument may be the first of next. f is
-// its flag if word has no argument in it. It returns what is left of next.
+// readLong reads the long option word. Its argument may be the first of next. f is its
+// flag, or nil if word contains the argument or no flag has this name. readLong returns the
+// rest of next.
 func readLong(set *pflag.FlagSet, f *Flag, word string, next []string, take func(f *Flag, form, value string) error) ([]string, error) {
 	words := []string{word}
 	if f != nil && f.Arg == Required && len(next) > 0 {
 		words, next = append(words, next[0]), next[1:]
 	}
-	return next, inWords(set.ParseAll(words, func(known *pflag.Flag, value string) error {
+	return next, asGetopt(set.ParseAll(words, func(known *pflag.Flag, value string) error {
 		f, form := known.Value.(argument).Flag, "--"+known.Name
 		if f.Arg == None && value != noArgument {
 			return status.Usage.Errorf("%s takes no argument", form)
@@ -99,8 +98,8 @@ func readLong(set *pflag.FlagSet, f *Flag, word string, next []string, take func
 	}))
 }
 
-// readLetters reads a word of letters, of which the last may have an argument: the
-// rest of the word, or the first of next. It returns what is left of next.
+// readLetters reads a word of letters. Its last letter may have an argument: the rest of
+// the word, or the first of next. readLetters returns the rest of next.
 func readLetters(flags []Flag, word string, next []string, take func(f *Flag, form, value string) error) ([]string, error) {
 	for i := 1; i < len(word); i++ {
 		form, value := "-"+word[i:i+1], word[i+1:]
@@ -125,8 +124,7 @@ func readLetters(flags []Flag, word string, next []string, take func(f *Flag, fo
 	return next, nil
 }
 
-// find returns the flag that is written as form, such as -f or --from; nil if there is
-// none.
+// find returns the flag for form, such as -f or --from; nil: there is none.
 func find(flags []Flag, form string) *Flag {
 	for i := range flags {
 		f := &flags[i]
@@ -137,12 +135,12 @@ func find(flags []Flag, form string) *Flag {
 	return nil
 }
 
-// unknown is the error of a long option that does not exist.
+// unknown is the error for a long option that does not exist.
 type unknown string
 
 func (u unknown) Error() string { return "unknown option " + legible("--"+string(u)) }
 
-// A missing is the error of an option whose argument is missing.
+// A missing is the error for an option whose argument is missing.
 type missing struct {
 	flag *Flag
 	name string
@@ -150,8 +148,8 @@ type missing struct {
 
 func (m missing) Error() string { return fmt.Sprintf("option requires an argument -- '%s'", m.name) }
 
-// inWords gives an error of pflag's the words of getopt(3).
-func inWords(err error) error {
+// asGetopt returns an error of pflag in the words of getopt(3).
+func asGetopt(err error) error {
 	var (
 		value  *pflag.ValueRequiredError
 		name   *pflag.NotExistError
@@ -169,9 +167,9 @@ func inWords(err error) error {
 	return err
 }
 
-// msmtp is the words of msmtp that sendoff has not, and its own for them. One that
-// ends with a star stands for all that begin so.
-var msmtp = [...]struct{ word, own string }{
+// msmtp has the long options of msmtp that sendoff lacks, with sendoff's replacement. A
+// word that ends with * stands for all options that begin with it.
+var msmtp = [...]struct{ word, replacement string }{
 	{"configure", "--setup ADDRESS"},
 	{"debug", "--verbose"},
 	{"host", "--server smtps://HOST:PORT"},
@@ -182,8 +180,8 @@ var msmtp = [...]struct{ word, own string }{
 	{"tls*", "--server smtps://HOST:PORT"},
 }
 
-// suggest replaces the error of a word of msmtp's, and adds to that of another unknown
-// option the one that may be meant.
+// suggest adds a proposal to the error of an unknown option. For an option of msmtp it
+// returns an error with the replacement.
 func suggest(err error) error {
 	var u unknown
 	if !errors.As(err, &u) {
@@ -191,7 +189,7 @@ func suggest(err error) error {
 	}
 	for _, m := range msmtp {
 		if begin, all := strings.CutSuffix(m.word, "*"); string(u) == m.word || all && strings.HasPrefix(string(u), begin) {
-			return status.Usage.Errorf("%s is not supported; use %s", legible("--"+string(u)), m.own)
+			return status.Usage.Errorf("%s is not supported; use %s", legible("--"+string(u)), m.replacement)
 		}
 	}
 	var known []string
@@ -204,7 +202,7 @@ func suggest(err error) error {
 	return err
 }
 
-// legible returns s if all of it can be printed, else a quoted form.
+// legible returns s if all its characters can be printed; otherwise s in quotes.
 func legible(s string) string {
 	if q := strconv.Quote(s); q[1:len(q)-1] != s {
 		return q

@@ -26,7 +26,7 @@ Options of sendoff (before recipients; long names and -a are not available
 as sendmail, which means under any other name):
 `
 
-// Usage returns what --help prints: the options for every day, or all.
+// Usage returns the text of --help: the daily options only, or all options.
 func Usage(all bool) string {
 	var list [len(groups)]string
 	var ignored string
@@ -51,7 +51,7 @@ func Usage(all bool) string {
 	return text + usageTail
 }
 
-// line returns the line of one option, its description in a fixed column.
+// line returns the line of an option, with its description in a fixed column.
 func line(f Flag) string {
 	s := strings.Join(f.forms(), ", ")
 	if f.Letter == 0 {

@@ -10,7 +10,7 @@ import (
 	"sendoff/submit/envelope"
 )
 
-// text returns what stores an argument. An empty one counts as not given.
+// text returns a setter that stores an argument. An empty argument changes nothing.
 func text(to *string) func(string) error {
 	return func(v string) error {
 		*to = cmp.Or(v, *to)
@@ -18,7 +18,7 @@ func text(to *string) func(string) error {
 	}
 }
 
-// yes returns what notes that an option without an argument is there.
+// yes returns a setter for an option without an argument.
 func yes(to *bool) func(string) error {
 	return func(string) error {
 		*to = true
@@ -31,7 +31,7 @@ func (c *Command) from(v string) error {
 	return nil
 }
 
-// flows is the ways to a person's consent (OAuth2).
+// flows has the names of the flows to a person's consent (OAuth2).
 const flows = "browser device paste"
 
 func (c *Command) flow(v string) error {
@@ -51,7 +51,7 @@ func (c *Command) debug(v string) error {
 	return nil
 }
 
-// letterMode takes the letter after -b.
+// letterMode reads the letter after -b.
 func (c *Command) letterMode(v string) error {
 	c.Mode, c.QueueOnly = modes[v], v == "q"
 	switch {
@@ -63,9 +63,9 @@ func (c *Command) letterMode(v string) error {
 	return nil
 }
 
-// sendmailOptions is the sendmail options that have an effect, by their letter
-// after -o and their name after -O. A value that is none of theirs is ignored,
-// and so is every other option: callers set what their sendmail once had.
+// sendmailOptions has the sendmail options that have an effect, with their letters for -o
+// and names for -O. All other options, and values that are not allowed, are ignored:
+// callers set options that their sendmail once had.
 var sendmailOptions = [...]struct {
 	letter byte
 	name   string
@@ -87,8 +87,8 @@ func (c *Command) namedOption(v string) error {
 	return nil
 }
 
-// letterOption takes the value of -o: a letter and its value, or, as sendmail
-// allows too, what -O takes.
+// letterOption reads the argument of -o: a letter with its value, or, as sendmail allows,
+// an argument of -O.
 func (c *Command) letterOption(v string) error {
 	for _, o := range sendmailOptions {
 		if v != "" && v[0] == o.letter {
@@ -99,15 +99,15 @@ func (c *Command) letterOption(v string) error {
 	return c.namedOption(v)
 }
 
-// choose sets to to the first letter of v if it is one of letters.
+// choose sets to to the first octet of v if that is one of letters.
 func choose(to *byte, v, letters string) {
 	if v != "" && strings.IndexByte(letters, v[0]) >= 0 {
 		*to = v[0]
 	}
 }
 
-// isTrue reads a boolean as sendmail does: what does not say no, and nothing
-// at all, is true.
+// isTrue reads a boolean as sendmail does: everything is true, also "", unless it begins
+// with f, F, n, N or 0.
 func isTrue(v string) bool {
 	return v == "" || strings.IndexByte("fFnN0", v[0]) < 0
 }
@@ -130,7 +130,7 @@ func (c *Command) attach(v string) error {
 	return c.compose("--attach", v)
 }
 
-// addressList returns what adds the argument of the option to to.
+// addressList returns a setter that appends the option's argument to to.
 func (c *Command) addressList(option string, to *[]string) func(string) error {
 	return func(v string) error {
 		*to = append(*to, v)
@@ -138,8 +138,8 @@ func (c *Command) addressList(option string, to *[]string) func(string) error {
 	}
 }
 
-// compose notes that the message is to be made, because of that option. Its value
-// becomes a part of the header.
+// compose notes that the option makes a message from stdin. value goes into the message's
+// header, so it must not have control characters.
 func (c *Command) compose(option, value string) error {
 	c.Composed = cmp.Or(c.Composed, option)
 	if strings.ContainsFunc(value, isControl) {
@@ -148,8 +148,8 @@ func (c *Command) compose(option, value string) error {
 	return nil
 }
 
-// -N, -R, -V, -L and -B put up with any value: the message matters more than
-// the notices about it.
+// The setters of -N, -R, -V, -L and -B accept any value, with a warning: the message is
+// more important than reports about it.
 
 func (c *Command) notify(v string) error {
 	if err := c.Notify.Set(v); errors.Is(err, envelope.ErrNever) {
@@ -171,7 +171,7 @@ func (c *Command) returnPart(v string) error {
 	return nil
 }
 
-// printable returns what stores an argument of printable ASCII.
+// printable returns a setter for an argument of printable ASCII.
 func (c *Command) printable(form string, to *string) func(string) error {
 	return func(v string) error {
 		if isPrintable(v) {
