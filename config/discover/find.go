@@ -67,7 +67,7 @@ func (s Source) Start(ctx context.Context, f *Finder) (wait func() (*Finding, er
 		switch {
 		case errors.Is(err, errUnknown):
 			err = errors.New(strings.ReplaceAll(s.None, "DOMAIN", f.ASCII))
-		case err != nil && !errors.Is(err, ErrOffline) && status.KindOf(err) != status.Config:
+		case err != nil && status.KindOf(err) != status.Config:
 			err = fmt.Errorf("%s: %w", s.Name, err)
 		}
 		return found, err
@@ -145,16 +145,17 @@ type Finder struct {
 
 // Patience is how long all sources together may take to answer, and each that a person
 // has to consent to. Within that, tryTime bounds the trial of a server: a host that does
-// not answer by then has none.
+// not answer by then has none; and offlineTime the name servers.
 const (
-	Patience = 10 * time.Second
-	tryTime  = 7 * time.Second
+	Patience    = 10 * time.Second
+	tryTime     = 7 * time.Second
+	offlineTime = 5 * time.Second
 )
 
 // errUnknown says that a source does not know the domain.
 var errUnknown = errors.New("nothing")
 
-// ErrOffline says that no name server can be asked, so that nothing can be found out.
+// ErrOffline says that no name server answers, so that nothing can be found out.
 var ErrOffline = errors.New("no network")
 
 // lookedUp returns the error of a look-up of DNS records; nil if there are none.
@@ -165,8 +166,6 @@ func lookedUp(name string, err error) error {
 		return err
 	case e.IsNotFound:
 		return nil
-	case e.IsTimeout, strings.Contains(e.Err, "refused"), strings.Contains(e.Err, "unreachable"), strings.Contains(e.Err, "no route"):
-		return fmt.Errorf("%w: %w", ErrOffline, status.LookUp(name, err))
 	}
 	return status.LookUp(name, err)
 }
@@ -183,15 +182,22 @@ func LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error
 	return net.DefaultResolver.LookupNetIP(ctx, network, host)
 }
 
-// Offline returns why no name server can be asked; nil if one answers.
+// Offline returns why no name server answers, neither about the domain nor about the root
+// of all names; nil if one does. Without a network some fail to answer, and others answer
+// that they fail.
 func (f *Finder) Offline(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, Patience)
+	ctx, cancel := context.WithTimeout(ctx, offlineTime)
 	defer cancel()
+	root := make(chan error, 1)
+	go func() {
+		_, err := net.DefaultResolver.LookupNS(ctx, rooted(""))
+		root <- lookedUp("", err)
+	}()
 	_, err := net.DefaultResolver.LookupMX(ctx, rooted(f.ASCII))
-	if err = lookedUp(f.ASCII, err); errors.Is(err, ErrOffline) {
-		return err
+	if err = lookedUp(f.ASCII, err); err == nil || <-root == nil {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("%w: %w", ErrOffline, err)
 }
 
 // table finds the domain in the table of providers.

@@ -28,26 +28,31 @@ type Person struct {
 	lines *bufio.Reader
 }
 
-// show shows lines, a long one to a person in several. What comes from outside cannot
-// move the cursor.
+// screenWidth is how many columns of a terminal a line takes that is for a person.
+const screenWidth = 80
+
+// show shows lines. What comes from outside cannot move the cursor.
 func (p *Person) show(format string, args ...any) {
-	for line := range strings.Lines(fmt.Sprintf(format, args...)) {
-		fmt.Fprintln(p.Shown, p.begin(status.Printable(strings.TrimSuffix(line, "\n"))))
-	}
+	fmt.Fprintln(p.Shown, p.folded(fmt.Sprintf(format, args...)))
 }
 
-// begin shows the beginning of a line that is too long for a person's terminal, and
-// returns the rest.
-func (p *Person) begin(line string) (rest string) {
-	for p.There && utf8.RuneCountInString(line) > listWidth {
-		end := strings.LastIndex(string([]rune(line)[:listWidth]), " ")
-		if strings.TrimSpace(line[:max(end, 0)]) == "" {
-			break // one word
+// folded returns the lines of a text, several in place of one that is too wide for a
+// person's screen. A word that is too wide stays whole.
+func (p *Person) folded(text string) string {
+	var lines []string
+	for line := range strings.SplitSeq(strings.TrimSuffix(text, "\n"), "\n") {
+		line = status.Printable(line)
+		for p.There && utf8.RuneCountInString(line) > screenWidth {
+			end := strings.LastIndex(string([]rune(line)[:screenWidth+1]), " ")
+			if strings.TrimSpace(line[:max(end, 0)]) == "" {
+				break
+			}
+			lines = append(lines, line[:end])
+			line = "  " + line[end+1:]
 		}
-		fmt.Fprintln(p.Shown, line[:end])
-		line = "  " + line[end+1:]
+		lines = append(lines, line)
 	}
-	return line
+	return strings.Join(lines, "\n")
 }
 
 // waiting shows a person what is going on, with a dot for each second, until the
@@ -77,7 +82,7 @@ func (p *Person) waiting(format string, args ...any) (done func()) {
 
 // line reads what is typed after a question.
 func (p *Person) line(question string) (string, error) {
-	fmt.Fprint(p.Shown, p.begin(status.Printable(question)))
+	fmt.Fprint(p.Shown, p.folded(question))
 	if p.lines == nil {
 		p.lines = bufio.NewReader(p.In)
 	}

@@ -61,7 +61,7 @@ func (c *conversation) clash(ctx context.Context, a *config.Account) error {
 		return status.Usage.Errorf("account %q exists already for %s, in %s: change its password with sendoff --login %[1]s, or add another account with --account NAME", a.Name, c.who.Address, c.shortFile())
 	}
 	address, _ := a.Address()
-	c.show("Account %q exists already: %s at %s, in %s", a.Name, address, a.Servers[0].Name(), c.shortFile())
+	c.show("Account %q exists already, in %s:\n  %s at %s", a.Name, c.shortFile(), address, a.Servers[0].Name())
 	c.show("  1) give it a new password\n  2) add another account\n  3) stop, and change nothing")
 	n, err := c.choose(question{text: "1-3", standard: "1"}, "password", "another", "stop")
 	switch {

@@ -78,7 +78,7 @@ func (c *conversation) askClient(provider string) (bool, error) {
 	if _, err := c.config.Provider(c.ref.Provider()); err == nil || c.ClientID != "" {
 		return true, nil
 	}
-	c.show("%s requires an OAuth client ID of your own; sendoff-oauth(7) shows how to get one (5 minutes)", provider)
+	c.show("%s requires an OAuth client ID of your own;\nsendoff-oauth(7) shows how to get one (5 minutes)", provider)
 	id, err := c.line("OAuth client ID (Enter goes back): ")
 	for err == nil && visible(id) != nil {
 		c.show("%v", visible(id))
@@ -149,20 +149,16 @@ func (c *conversation) typeSecret(prompt string) (credential.Secret, error) {
 // from a page, and that nobody sees, if a person agrees. Where nobody can be asked, the
 // password stays, with a warning.
 func (c *conversation) unpaste(text string) (string, error) {
-	at := strings.IndexFunc(text, isPasted)
-	if at < 0 {
+	what := pasted(text)
+	if what == "" {
 		return text, nil
-	}
-	r, _ := utf8.DecodeRuneInString(text[at:])
-	what := fmt.Sprintf("an invisible character (U+%04X)", r)
-	if unicode.Is(unicode.Zs, r) {
-		what = "a no-break space"
 	}
 	if !c.There {
-		c.show("warning: the password contains %s, as pasted text does; it is used as it is", what)
+		c.show("warning: the password contains %s; it is used as it is", what)
 		return text, nil
 	}
-	ok, err := c.yesOrElse(question{text: "The password contains " + what + ", as pasted text does: remove it?"})
+	c.show("The password contains %s.", what)
+	ok, err := c.yesOrElse(question{text: "Remove it?"})
 	if ok {
 		text = strings.Map(func(r rune) rune {
 			if isPasted(r) {
@@ -172,6 +168,20 @@ func (c *conversation) unpaste(text string) (string, error) {
 		}, text)
 	}
 	return text, err
+}
+
+// pasted says what a text contains that was hardly typed; "" if nothing.
+func pasted(text string) string {
+	at := strings.IndexFunc(text, isPasted)
+	if at < 0 {
+		return ""
+	}
+	switch r, _ := utf8.DecodeRuneInString(text[at:]); {
+	case r == '\u00a0' || r == '\u202f':
+		return "a no-break space, as pasted text does"
+	default:
+		return fmt.Sprintf("an invisible character (U+%04X), as pasted text does", r)
+	}
 }
 
 // isPasted reports whether r is a space that no space bar makes, or is not seen at all.
@@ -189,8 +199,8 @@ func (c *conversation) readSecret(ctx context.Context, flag, path string) (crede
 		return credential.Secret{}, status.Usage.Errorf("%s: %w", flag, err)
 	}
 	secret, err := c.Store.Get(ctx, []credential.Ref{ref}, c.item())
-	if err == nil && strings.IndexFunc(secret.Reveal(), isPasted) >= 0 {
-		c.show("warning: %s: it contains characters that are not seen, as pasted text does; it is used as it is", flag)
+	if what := pasted(secret.Reveal()); err == nil && what != "" {
+		c.show("warning: %s: the password contains %s; it is used as it is", flag, what)
 	}
 	return secret, err
 }

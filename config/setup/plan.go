@@ -151,7 +151,7 @@ func (c *conversation) sayWritten() error {
 		where = "; " + c.where()
 	}
 	text := fmt.Sprintf("Saved account %q in %s", c.name, c.shortFile())
-	if utf8.RuneCountInString(text+where) > listWidth {
+	if utf8.RuneCountInString(text+where) > screenWidth {
 		where = strings.Replace(where, "; ", ";\n", 1)
 	}
 	c.printf("%s%s\n", text, where)

@@ -107,7 +107,7 @@ func (c *conversation) keepSecret(ctx context.Context) error {
 			isSame := a.User == c.user && a.Servers[0].Identity() == c.server.Identity()
 			for _, ref := range a.Secret {
 				if isSame && ref.Kind() == secret.File && holds(ctx, c.Store, ref, c.item(), c.secret) {
-					c.show("%s contains this password already: both accounts use that file", placeName(ref))
+					c.show("%s has this password already; both accounts use it", placeName(ref))
 					c.ref = ref
 					return nil
 				}

@@ -232,7 +232,7 @@ func (c *conversation) renew(ctx context.Context) (err error) {
 		return err
 	}
 	if c.use == nil && c.There && c.ref == secret.OfKeyring {
-		c.show("This password goes into your keyring, which cron can use only while you are logged in;\nfor cron: sendoff --login %s --for cron", c.name)
+		c.show("This password goes into your keyring, which cron can use only while you are\nlogged in; for cron: sendoff --login %s --for cron", c.name)
 	}
 	c.secret, err = c.typeSecret(fmt.Sprintf("Password for %s at %s: ", c.user, c.item().Host))
 	if err != nil || len(c.renewal.moved) == 0 || c.ref == secret.OfKeyring {

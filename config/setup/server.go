@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 
 	"sendoff/config"
 	"sendoff/config/discover"
@@ -63,7 +64,7 @@ func (c *conversation) finder() *discover.Finder {
 func (c *conversation) findServer(ctx context.Context) error {
 	if c.Server != "" {
 		err := c.nameServer(ctx, c.Server)
-		if err == nil || !c.There {
+		if err == nil || !c.There || errors.Is(err, discover.ErrOffline) {
 			return err
 		}
 		c.show("%v", err)
@@ -85,6 +86,8 @@ func (c *conversation) findServer(ctx context.Context) error {
 func (c *conversation) search(ctx context.Context, f *discover.Finder, known error) error {
 	limited, cancel := context.WithTimeout(ctx, discover.Patience)
 	defer cancel()
+	offline := sync.OnceValue(func() error { return f.Offline(limited) })
+	go offline()
 	sources := discover.Sources[1:]
 	waits := make([]func() (*discover.Finding, error), len(sources))
 	done := c.waiting("Looking for the mail server of %s", c.who.ASCII)
@@ -109,8 +112,10 @@ func (c *conversation) search(ctx context.Context, f *discover.Finder, known err
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case errors.Is(err, discover.ErrOffline), status.KindOf(err) == status.Config, status.KindOf(err) == status.NoInput:
+		case status.KindOf(err) == status.Config, status.KindOf(err) == status.NoInput:
 			return err
+		case err != nil && offline() != nil:
+			return offline()
 		case err != nil:
 			failed = append(failed, err.Error())
 			continue
@@ -179,9 +184,9 @@ func (c *conversation) agree(f *discover.Finding) (bool, error) {
 
 // askServer asks the person for a server; standard is tried again after a line's end.
 func (c *conversation) askServer(ctx context.Context, standard string) error {
-	text := "Outgoing mail server (for example smtp.example.org), or a provider (sendgrid, mailgun, ses:eu-west-1)"
+	text := "Outgoing mail server (for example smtp.example.org),\n  or a provider (sendgrid, mailgun, ses:eu-west-1)"
 	if standard != "" {
-		text = "Outgoing mail server; Enter tries again"
+		text = "Mail server; Enter tries again"
 	}
 	_, err := c.ask(question{text: text, standard: standard, needs: "the outgoing mail server", give: "give --server HOST",
 		check: func(text string) error {

@@ -113,11 +113,11 @@ func TestPerson(t *testing.T) {
 	if strings.Contains(s.shown.String()+s.out.String(), "right") {
 		t.Error("the password is shown")
 	}
-	if want := "Saved account \"gmail\" in ~/.config/sendoff/config.toml; the password is in the keyring\nTry it: echo test | sendoff -a gmail ann@gmail.com\n"; s.out.String() != want {
+	if want := "Saved account \"gmail\" in ~/.config/sendoff/config.toml;\nthe password is in the keyring\nTry it: echo test | sendoff -a gmail ann@gmail.com\n"; s.out.String() != want {
 		t.Errorf("said:\n%swant:\n%s", s.out.String(), want)
 	}
 	for line := range strings.Lines(strings.ReplaceAll(s.shown.String(), "]: ", "]: \n") + s.out.String()) {
-		if len(line) > listWidth+1 {
+		if len(line) > screenWidth+1 {
 			t.Errorf("%d columns: %s", len(line), line)
 		}
 	}

@@ -135,12 +135,11 @@ func (p *program) listAccounts(context.Context) error {
 	if err != nil {
 		return err
 	}
-	accounts, defaultName := s.Config.Accounts, ""
+	accounts, defaultName := slices.Clone(s.Config.Accounts), ""
 	if a, _, err := s.Config.Choose(config.Choice{Environment: config.Environment(os.Getenv)}); err == nil {
 		defaultName = a.Name
-		if a.File == "" {
-			accounts = append(slices.Clone(accounts), a)
-		}
+		accounts = slices.DeleteFunc(accounts, func(other *config.Account) bool { return other.Name == defaultName })
+		accounts = slices.Insert(accounts, 0, a) // as the environment has it
 	}
 	if len(accounts) == 0 {
 		return status.Config.Errorf("no account configured")
