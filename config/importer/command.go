@@ -10,8 +10,8 @@ import (
 	"sendoff/submit/process"
 )
 
-// addCommand makes a's secret of a command that prints the password, which may be
-// among its words. If it prints a constant, that is the password.
+// addCommand sets a's secret to d's command, which prints the password. If the command
+// prints a constant, that is the password.
 func (r *Reading) addCommand(d *draft, a *edit.Table) {
 	e := d.command
 	if text, ok := constant(e.value); ok {
@@ -22,13 +22,13 @@ func (r *Reading) addCommand(d *draft, a *edit.Table) {
 	a.Set("secret", "command:"+commandSource(e.value))
 }
 
-// shellWords are first words that only a shell knows, or that it knows otherwise than
-// the program of that name.
+// shellWords are words that are not programs for a shell, or that a shell executes
+// differently from the program of that name.
 const shellWords = ". : alias case cd command echo eval exec exit export for if in local printf read return set shift source test time trap type ulimit umask unset until wait while"
 
-// commandSource returns a command for a shell as the source command: has it: as it is if it
-// is nothing but words, else with the shell before it. If it holds characters that
-// cannot stand in TOML, the shell first reads all of them by their octal numbers.
+// commandSource returns a shell command for the source command:. A command that is only
+// words stays as it is; any other is run by sh -c. If the command contains characters that
+// TOML cannot have, it is encoded as octal numbers that the shell decodes first.
 func commandSource(command string) string {
 	if argv, ok := words(command); ok && !slices.Contains(strings.Fields(shellWords), argv[0]) {
 		return command
@@ -44,8 +44,8 @@ func commandSource(command string) string {
 	return "sh -c " + quote(command)
 }
 
-// words splits a command for a shell, and reports whether a shell would do no more:
-// it has no pattern, no comment, no brace, no assignment, and no other home than ~/.
+// words splits a shell command. ok is true if a shell would do nothing but split it: there
+// is no pattern, comment, brace or assignment, and ~ only as ~/.
 func words(command string) ([]string, bool) {
 	argv, err := process.Argv(command, "~")
 	if err != nil || notText(command) != "" || strings.Contains(argv[0], "=") {
@@ -55,7 +55,7 @@ func words(command string) ([]string, bool) {
 	return argv, !strings.ContainsAny(bare, "*?[#{~!")
 }
 
-// unquoted returns a command without what stands between quotes or behind a
+// unquoted returns a command without the text in quotes, and without characters after a
 // backslash.
 func unquoted(command string) string {
 	var b strings.Builder
@@ -76,8 +76,8 @@ func unquoted(command string) string {
 	return b.String()
 }
 
-// constant returns what a command prints that is nothing but echo or printf with
-// constant words, in which no backslash is left: shells differ in what that means.
+// constant returns the output of a command that is only echo or printf with constant words.
+// ok is false if the output has a backslash, because shells treat backslashes differently.
 func constant(command string) (text string, ok bool) {
 	argv, ok := words(command)
 	if !ok || len(argv) < 2 || strings.Contains(unquoted(command), "~") {

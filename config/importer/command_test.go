@@ -42,8 +42,8 @@ func TestSource(t *testing.T) {
 	}
 }
 
-// What a command prints by itself is the password; any other command is carried over
-// as it is, whatever it has among its words.
+// TestConstant: only a command that does nothing but print a constant becomes a password.
+// Any other command is imported unchanged.
 func TestConstant(t *testing.T) {
 	tests := []struct{ command, password string }{
 		{"echo s3kr1t", "s3kr1t"},
@@ -56,8 +56,8 @@ func TestConstant(t *testing.T) {
 		{`printf '%s\n' s3kr1t`, "s3kr1t"},
 		{`printf '%s' 's3%kr1t'`, "s3%kr1t"},
 		{`printf 's3kr1t\n'`, "s3kr1t"},
-		{`printf s3kr1t\n`, "s3kr1tn"}, // as the shell makes words of it
-		{`echo s3\kr1t`, "s3kr1t"},     // likewise
+		{`printf s3kr1t\n`, "s3kr1tn"}, // after the shell has removed the backslash
+		{`echo s3\kr1t`, "s3kr1t"},     // after the shell has removed the backslash
 		{`echo 's3\kr1t'`, ""},
 		{"echo -e s3kr1t", ""},
 		{"echo -- s3kr1t", ""},
@@ -93,7 +93,7 @@ func TestConstant(t *testing.T) {
 	}
 }
 
-// oddCommands are commands for a shell, each of which prints something.
+// oddCommands are shell commands that each print something.
 var oddCommands = []string{
 	"echo pa$(echo ss)w'o'rd", "printf '%s\\n' \"it's\" | tr -d \"'\"", `echo "a\\b" 'c\d' e\f`, "echo 'a''b'\\''c'",
 	"x=1; echo $x$x", "A=1 sh -c 'echo $A'", "echo é ü 日本", "cat ~/'my file'", "cat ~/my\\ file", "cat ~/my*", "echo \"$HOME\"",
@@ -103,8 +103,8 @@ var oddCommands = []string{
 	"cd / && pwd", "printf %s%% 5", "echo '$(x)' '`y`'", "echo \"\\$x \\` \\\" \\\\\"", "echo \xff\xfe", "sh -c \"echo 'a b'\"", "printf '%s' \"a'b\\\"c\"", "echo \x01\x7f", "eval 'echo ev'", "exec echo ex", "cat 'my file' 2>/dev/null || echo none", "echo {a,b}", "echo [x] ?", "printf 'a\r'",
 }
 
-// FuzzSource runs a command as msmtp does, by sh -c, and as a source: both print the
-// same, and what is taken for a constant is that.
+// FuzzSource runs a command by sh -c, as msmtp does, and as a source. Both must print the
+// same; if the command is taken as a constant, it must print that constant.
 func FuzzSource(f *testing.F) {
 	if _, err := exec.LookPath("sh"); err != nil || os.PathSeparator == '\\' {
 		f.Skip("no shell")
@@ -126,7 +126,7 @@ func FuzzSource(f *testing.F) {
 				t.Fatalf("%q is read back as %q", command, argv)
 			}
 		}
-		if !slices.Contains(oddCommands, command) { // any text is read back, but not run
+		if !slices.Contains(oddCommands, command) { // an unknown command is only parsed, never run
 			return
 		}
 		home := t.TempDir()

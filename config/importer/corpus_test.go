@@ -36,7 +36,8 @@ func (r ring) Get(_, username string) (string, error) {
 	return "", credential.ErrNotFound
 }
 
-// stored returns the passwords in files beside the configuration, by the account's name.
+// stored returns the passwords in files beside the configuration, by the name of the
+// account.
 func stored(t *testing.T, i *setup.Import) map[string]string {
 	t.Helper()
 	all := make(map[string]string)
@@ -55,7 +56,7 @@ func stored(t *testing.T, i *setup.Import) map[string]string {
 	return all
 }
 
-// newImport returns an Import of a file in home, which runs as ann.
+// newImport returns an Import of a file in home; it runs as the user ann.
 func newImport(home, file string, keyring credential.Keyring) *setup.Import {
 	return &setup.Import{
 		File:   file,
@@ -70,7 +71,7 @@ func newImport(home, file string, keyring credential.Keyring) *setup.Import {
 	}
 }
 
-// private returns a folder in which nobody else can write, whatever the umask.
+// private returns a folder that only this user can write to, whatever the umask is.
 func private(t *testing.T) string {
 	t.Helper()
 	folder := t.TempDir()
@@ -80,7 +81,7 @@ func private(t *testing.T) string {
 	return folder
 }
 
-// outcome runs i, and returns what it prints and says, with ~ for home.
+// outcome runs i, and returns its output and messages, with ~ instead of home.
 func outcome(t *testing.T, i *setup.Import) (toml, says string, err error) {
 	t.Helper()
 	var out, said strings.Builder
@@ -88,10 +89,9 @@ func outcome(t *testing.T, i *setup.Import) (toml, says string, err error) {
 	return out.String(), strings.ReplaceAll(said.String(), i.Home, "~"), err
 }
 
-// TestCorpus imports the files of each archive in testdata: what comes out is
-// what the archive has as toml, and what is said on the way is what it has as
-// says, with nothing written; then passwords are what is stored with Write.
-// The first line says which file is imported.
+// TestCorpus imports the files of each archive in testdata. Without Write, toml has the
+// expected output, and says the expected messages. With Write, passwords has the passwords
+// that are stored. The first line of an archive names the file to import.
 func TestCorpus(t *testing.T) {
 	archives, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(archives) == 0 {
@@ -178,7 +178,7 @@ func TestCorpus(t *testing.T) {
 	}
 }
 
-// loads holds that what i has written is text, and can be loaded.
+// loads checks that the configuration that i has written is text and can be loaded.
 func loads(t *testing.T, i *setup.Import, text string) {
 	t.Helper()
 	written, err := os.ReadFile(i.Target)
@@ -201,8 +201,8 @@ func msmtprc(t *testing.T, text string) (home, file string) {
 	return home, file
 }
 
-// TestDistrust takes host, port, user and from of a file that others can write, and
-// nothing else: no password, no file, no command, no way round TLS's checks.
+// TestDistrust: from a file that others can write, only host, port, user and from are
+// imported; no password, file or command, and nothing that weakens TLS.
 func TestDistrust(t *testing.T) {
 	if os.PathSeparator == '\\' {
 		t.Skip("modes are of no account")
@@ -225,7 +225,7 @@ func TestDistrust(t *testing.T) {
 	}
 }
 
-// A command in a file that others can write is not believed.
+// TestUntrustedCommand: a command in a file that others can write is not imported.
 func TestUntrustedCommand(t *testing.T) {
 	if os.PathSeparator == '\\' {
 		t.Skip("modes are of no account")
@@ -240,11 +240,11 @@ func TestUntrustedCommand(t *testing.T) {
 	}
 }
 
-// marker is a password that is found again wherever it goes.
+// marker is a password that the tests can find wherever it appears.
 const marker = "mArKeRpAsSwOrD"
 
-// fuzz holds for any text in any of the files of a program that nothing
-// breaks, that what comes out can be loaded, and that no password does.
+// fuzz imports any text in any file of a program. The import must not crash, its output
+// must be a valid configuration, and no output may contain a password.
 func fuzz(f *testing.F, at string, names ...string) {
 	f.Fuzz(func(t *testing.T, text string) {
 		home := private(t)
@@ -253,7 +253,7 @@ func fuzz(f *testing.F, at string, names ...string) {
 			t.Fatal(err)
 		}
 		rest := text
-		for _, name := range names { // a form feed begins the next file
+		for _, name := range names { // a form feed separates the files
 			var part string
 			part, rest, _ = strings.Cut(rest, "\f")
 			if err := os.WriteFile(filepath.Join(folder, name), []byte(part), 0o600); err != nil {
@@ -277,13 +277,12 @@ func fuzz(f *testing.F, at string, names ...string) {
 	})
 }
 
-// secretIn reports whether the marker stands in text only where a program has
-// its passwords.
+// secretIn reports whether text has the marker only where the program expects a password.
 func secretIn(text string) bool {
 	places := regexp.MustCompile(`(?i)^((password|passwordeval echo|machine \S+ login ann password)\s+|(authpass=|[a-z. ]+ pass=|[a-z]+\|[a-z.]+:|\[smtp\.example\.org\]:587 ann:|smtp_sasl_password_maps = static:ann:)\s*)$`)
 	for line := range strings.Lines(strings.ReplaceAll(text, "\f", "\n")) {
 		before, after, found := strings.Cut(line, marker)
-		isCommand := strings.HasPrefix(strings.ToLower(before), "passwordeval") // of which only a whole echo is a password
+		isCommand := strings.HasPrefix(strings.ToLower(before), "passwordeval") // only a command that is just an echo contains a password
 		if found && (!places.MatchString(before) || strings.Contains(after, marker) || isCommand && strings.TrimSpace(after) != "") {
 			return false
 		}

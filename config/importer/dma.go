@@ -9,7 +9,7 @@ import (
 	"sendoff/submit/status"
 )
 
-// dmaFields is every key of dma.conf, with those of older versions.
+// dmaFields has every key of dma.conf, including keys of older versions.
 func dmaFields() []field {
 	return []field{
 		{"SMARTHOST", takeHost},
@@ -24,12 +24,12 @@ func dmaFields() []field {
 		{"INSECURE", remark("sendoff sends a password without TLS only to this machine")},
 		{"NOHELO", remark("sendoff uses HELO only if the server does not know EHLO")},
 
-		{"AUTHPATH", handled}, // read at last
+		{"AUTHPATH", handled}, // readDma reads the file after all other keys
 		{"MAILNAME", dmaMailname},
 		{"MASQUERADE", dmaMasquerade},
 		{"ALIASES", shared("aliases", filePath{})},
 		{"VIRTPATH", remark("sendoff has no virtual users", "")},
-		{"NULLCLIENT", handled}, // sendoff is nothing else
+		{"NULLCLIENT", handled}, // sendoff never delivers mail on this machine
 
 		{"DEFER", func(r *Reading, d *draft, e entry) string {
 			d.other.Set("deliver", config.DeliverQueue)
@@ -46,13 +46,13 @@ func dmaFields() []field {
 	}
 }
 
-// cutDma returns the key of a line, and its value without the comment behind it.
+// cutDma returns the key and the value of a line, without a comment.
 func cutDma(line string) (key, value string) {
 	line, _, _ = strings.Cut(line, "#")
 	return cutSpace(strings.TrimSpace(line))
 }
 
-// readDma reads dma.conf and the file with the passwords.
+// readDma reads dma.conf and its file of passwords.
 func readDma(r *Reading) error {
 	entries, err := readLines(r.path)
 	if err != nil {
@@ -68,8 +68,8 @@ func readDma(r *Reading) error {
 	if d.host == "" {
 		return status.Config.Errorf("%s: SMARTHOST is not set, but sendoff requires a smarthost", r.path)
 	}
-	d.at = d.says["SMARTHOST"].at
-	if path := d.says["AUTHPATH"].value; path != "" {
+	d.at = d.entries["SMARTHOST"].at
+	if path := d.entries["AUTHPATH"].value; path != "" {
 		r.dmaAuth(d, path)
 	}
 	if d.starttls && !d.tls {
@@ -82,9 +82,9 @@ func readDma(r *Reading) error {
 	return nil
 }
 
-// dmaAuth finds the login in the file at path, or in the file of that name
-// beside dma.conf, which may have been copied together with it. The last line
-// of a host counts.
+// dmaAuth finds the login for d's host in the file at path. If there is no such file, it
+// reads the file of this name beside dma.conf: both may have been copied. The last line for
+// the host counts.
 func (r *Reading) dmaAuth(d *draft, path string) {
 	if _, err := os.Stat(path); err != nil {
 		path = filepath.Join(filepath.Dir(r.path), filepath.Base(path))
@@ -112,7 +112,7 @@ func (r *Reading) dmaAuth(d *draft, path string) {
 	}
 }
 
-// dmaMailname takes the name of the host, or a file that has it.
+// dmaMailname reads the host name, or the path of a file with the host name.
 func dmaMailname(r *Reading, d *draft, e entry) string {
 	if strings.HasPrefix(e.value, "/") {
 		text, err := readFile(e.value)
@@ -127,7 +127,7 @@ func dmaMailname(r *Reading, d *draft, e entry) string {
 	return shared("hostname", hostName{})(r, d, e)
 }
 
-// dmaMasquerade takes an address, a domain, or a user with an @ behind it.
+// dmaMasquerade reads an address, a domain, or a user followed by @.
 func dmaMasquerade(r *Reading, d *draft, e entry) string {
 	i := strings.LastIndexByte(e.value, '@')
 	switch user, host := e.value[:max(i, 0)], e.value[i+1:]; {

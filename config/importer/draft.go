@@ -16,81 +16,82 @@ import (
 	"sendoff/submit/envelope"
 )
 
-// A draft is an account as another program describes it, which takes several
-// of its lines together to make one of ours.
+// A draft is an account of another program. Several lines of its configuration together
+// make a setting of sendoff.
 type draft struct {
-	name     string
-	at       string // where the account begins
-	says     map[string]entry
-	standard bool // it is the one that is taken by default
+	name      string
+	at        string           // FILE:LINE of the beginning of the account
+	entries   map[string]entry // the last line of each key
+	isDefault bool             // it is the default account
 
 	host, port string
 	socket     string
 	tls        bool
-	starttls   bool // rather than TLS from the start
+	starttls   bool // STARTTLS, not TLS from the first octet
 	lmtp       bool
 
-	login    bool // log in
+	login    bool // the program logs in
 	user     string
-	auth     entry // the mechanism; "" means any
-	password entry // that stands in a file
-	command  entry // that prints it
+	auth     entry // the mechanism; "": any
+	password entry // a password in a file
+	command  entry // a command that prints the password
 
 	from    []string
-	local   entry         // the address that gets the mail of local names
-	domain  entry         // what is put behind names without a domain
-	machine entry         // the host's own name: the domain if nothing else gives one
-	other   edit.Settings // what is written as it stands
+	local   entry         // the address to which mail for local names goes
+	domain  entry         // the domain that is added to names without a domain
+	machine entry         // the host's own name: the domain if nothing else sets it
+	other   edit.Settings // settings that are written without a change
 }
 
-// A field is a key of another program's configuration, and what is done with its value.
+// A field is a key of another program's configuration, and the function that imports its
+// value.
 type field struct {
 	key string
 	take
 }
 
-// A take makes a part of the draft, or of the settings at the top, of what e says. It
-// returns why that cannot be imported, or "".
+// A take imports e into the draft or into the top-level settings. It returns why e cannot
+// be imported; "": it was imported.
 //
-// The functions that return a take are not inlined: else each row has a copy of its code,
-// of 57 kB in all.
+// The functions that return a take are not inlined: otherwise each row would have a copy of
+// their code, 57 kB in total.
 type take func(r *Reading, d *draft, e entry) string
 
-// apply does what the row of e's key says, and reports false if there is no such row. A
-// second line of that key takes the place of the first.
+// apply imports e with the row for its key; false: there is no such row. If the key has
+// several lines, the last counts.
 func (r *Reading) apply(d *draft, fields []field, e entry) bool {
 	i := slices.IndexFunc(fields, func(f field) bool { return f.key == e.key })
 	if i < 0 {
 		return false
 	}
-	if before, twice := d.says[e.key]; twice {
+	if before, twice := d.entries[e.key]; twice {
 		r.dropped(before, laterLine)
 	}
-	d.says[e.key] = e
+	d.entries[e.key] = e
 	if why := fields[i].take(r, d, e); why != "" {
 		r.dropped(e, why)
 	}
 	return true
 }
 
-// remark is for a key that has no counterpart, which matters unless its value is one of
-// fine.
+// remark returns the take of a key that sendoff lacks. It reports why, unless the value is
+// one of harmless.
 //
 //go:noinline
-func remark(why string, fine ...string) take {
+func remark(why string, harmless ...string) take {
 	return func(_ *Reading, _ *draft, e entry) string {
-		if slices.ContainsFunc(fine, func(v string) bool { return strings.EqualFold(v, e.value) }) {
+		if slices.ContainsFunc(harmless, func(v string) bool { return strings.EqualFold(v, e.value) }) {
 			return ""
 		}
 		return why
 	}
 }
 
-// handled is for a key that says what sendoff does anyway, or that is a part of what
-// another key says.
+// handled is the take of a key that needs no setting: sendoff behaves like this anyway, or
+// the take of another key reads the value.
 func handled(*Reading, *draft, entry) string { return "" }
 
-// text is for a key whose value the draft has as it stands.
+// text returns the take of a key whose value is stored in a field of the draft.
 //
 //go:noinline
 func text(field func(*draft) *string) take {
@@ -100,37 +101,37 @@ func text(field func(*draft) *string) take {
 	}
 }
 
-// takeHost is for a key whose value is the server's name.
+// takeHost is the take of a key whose value is the server's name.
 func takeHost(_ *Reading, d *draft, e entry) string {
 	d.host = undotted(e.value)
 	return ""
 }
 
-// takeUser is for a key whose value is the user, without which there is no login.
+// takeUser is the take of a key whose value is the user; "": no login.
 func takeUser(_ *Reading, d *draft, e entry) string {
 	d.user, d.login = e.value, e.value != ""
 	return ""
 }
 
-// undotted returns a name without the dot at its end that says that it is whole.
+// undotted returns a name without the final dot of a fully qualified name.
 func undotted(name string) string { return strings.TrimSuffix(name, ".") }
 
-// setting is for a key whose value is that of a setting of the account, which as can
-// read; nil: any text.
+// setting returns the take of a key whose value becomes the setting key of the account. as
+// checks the value; nil: any text is valid.
 //
 //go:noinline
 func setting(key string, as encoding.TextUnmarshaler) take {
 	return func(_ *Reading, d *draft, e entry) string { return d.put(key, e.value, as) }
 }
 
-// shared is for a key whose value is that of a setting at the top.
+// shared returns the take of a key whose value becomes the top-level setting key.
 //
 //go:noinline
 func shared(key string, as encoding.TextUnmarshaler) take {
 	return func(r *Reading, _ *draft, e entry) string { return r.share(key, e, as) }
 }
 
-// put sets a setting of the account; "" takes the setting away.
+// put sets a setting of the account; the value "" removes it.
 func (d *draft) put(key, value string, as encoding.TextUnmarshaler) string {
 	if why := check(as, value); why != "" {
 		return why
@@ -139,7 +140,7 @@ func (d *draft) put(key, value string, as encoding.TextUnmarshaler) string {
 	return ""
 }
 
-// share sets a setting at the top, of which there is one for all accounts.
+// share sets a top-level setting, which is for all accounts.
 func (r *Reading) share(key string, e entry, as encoding.TextUnmarshaler) string {
 	if why := check(as, e.value); why != "" || e.value == "" {
 		return why
@@ -152,8 +153,8 @@ func (r *Reading) share(key string, e entry, as encoding.TextUnmarshaler) string
 	return ""
 }
 
-// check returns why a value that is not empty cannot stand in a configuration, as what
-// as can read, or "".
+// check returns why value cannot be written into a configuration: as cannot read it, or it
+// is no text. "": value is valid or empty.
 func check(as encoding.TextUnmarshaler, value string) string {
 	if as != nil && value != "" {
 		if err := as.UnmarshalText([]byte(value)); err != nil {
@@ -163,7 +164,7 @@ func check(as encoding.TextUnmarshaler, value string) string {
 	return notText(value)
 }
 
-// notText returns why a value cannot stand in a configuration, or "".
+// notText returns why a configuration cannot contain s; "": it can.
 func notText(s string) string {
 	if strings.ToValidUTF8(s, "") != s {
 		return "the value is not UTF-8"
@@ -174,7 +175,7 @@ func notText(s string) string {
 	return ""
 }
 
-// A filePath is the name of a file that sendoff finds.
+// A filePath checks that a value is the path of a file: absolute, or below ~/.
 type filePath struct{}
 
 func (filePath) UnmarshalText(text []byte) error {
@@ -184,12 +185,13 @@ func (filePath) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// newDraft returns an account without settings.
+// newDraft returns a draft without settings.
 func newDraft(name, at string) *draft {
-	return &draft{name: name, at: at, says: make(map[string]entry)}
+	return &draft{name: name, at: at, entries: make(map[string]entry)}
 }
 
-// add makes an account of d, or remarks why that cannot be, and returns nil.
+// add adds an account for d, and returns it. If that is impossible, it adds a remark and
+// returns nil.
 func (r *Reading) add(d *draft) *edit.Table {
 	server, why := d.server()
 	if why != "" {
@@ -224,7 +226,7 @@ func (r *Reading) add(d *draft) *edit.Table {
 	return a
 }
 
-// server returns the server, or why there is none.
+// server returns the server of d; why says why there is none.
 func (d *draft) server() (s config.Server, why string) {
 	scheme, port := "smtp+plain", "25"
 	switch {
@@ -247,8 +249,8 @@ func (d *draft) server() (s config.Server, why string) {
 	return s, why
 }
 
-// protect lets d log in over TLS where the program would have sent the password in
-// clear, which sendoff never does.
+// protect sets STARTTLS for d if the other program would have sent the password without
+// TLS, which sendoff never does.
 func (r *Reading) protect(d *draft) {
 	if s, _ := d.server(); !d.login || d.tls || s.Local() {
 		return
@@ -257,7 +259,7 @@ func (r *Reading) protect(d *draft) {
 	r.Remark(d.at + ": the password was sent without TLS; the imported account requires STARTTLS")
 }
 
-// addLogin gives a the user, the mechanism, and the source of the password.
+// addLogin sets the user, the mechanism and the secret of a.
 func (r *Reading) addLogin(d *draft, a *edit.Table) {
 	if why := notText(d.user); why != "" {
 		r.dropped(entry{key: "user", at: d.at}, why)
@@ -287,21 +289,21 @@ func (r *Reading) addLogin(d *draft, a *edit.Table) {
 	}
 }
 
-// addPassword notes a password that has to be stored.
+// addPassword adds a password that has to be stored.
 func (r *Reading) addPassword(d *draft, a *edit.Table, e entry) {
 	secret, err := credential.NewSecret(e.value)
 	if err != nil {
 		r.dropped(e, err.Error())
 		return
 	}
-	server, _ := d.server()    // an account is only made of one that is good
-	a.Set("secret", "keyring") // until its place is known
+	server, _ := d.server()    // add has checked that the server is valid
+	a.Set("secret", "keyring") // the place is chosen later
 	item := credential.Item{User: d.user, Host: server.Identity()}
 	r.Passwords = append(r.Passwords, Password{Account: a, Item: item, Secret: secret, At: e.at})
 }
 
-// name returns a name for the account that d describes, which a configuration
-// can have and no other account has.
+// name returns a name for the account of d: one that a configuration can have, and that no
+// other account has.
 func (r *Reading) name(d *draft) string {
 	name := strings.Map(func(c rune) rune {
 		if strings.ContainsRune("-_.+@", c) || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' {
@@ -322,9 +324,10 @@ func (r *Reading) name(d *draft) string {
 	return name
 }
 
-// addLocalNames decides what becomes of local names, those without a domain. With the
-// setting domain they are NAME@domain, whatever address the program had for them.
-// Without it their mail goes to the account's own address, which they have as senders.
+// addLocalNames imports the settings for local names, which have no domain. If the setting
+// domain is set, local names become NAME@domain, whatever address the other program had for
+// them. Otherwise their mail goes to the account's own address, which is also their address
+// as senders.
 func (r *Reading) addLocalNames(d *draft) {
 	if d.local.value == "" && d.domain.value == "" && d.ownAddress() == "" && strings.Contains(d.machine.value, ".") {
 		d.domain = d.machine
@@ -346,7 +349,7 @@ func (r *Reading) addLocalNames(d *draft) {
 	}
 }
 
-// A hostName is the text of a host's name, or of a domain.
+// A hostName checks that a value is a host name or a domain.
 type hostName struct{}
 
 func (hostName) UnmarshalText(text []byte) error {
@@ -356,13 +359,13 @@ func (hostName) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// isOwnAddress reports whether s is an address that can be an account's own.
+// isOwnAddress reports whether s can be an account's own address.
 func isOwnAddress(s string) bool {
 	a, err := envelope.Parse(s)
 	return err == nil && a.Domain() != "" && !strings.Contains(s, "*") && notText(s) == ""
 }
 
-// ownAddress returns the account's own address, as far as d tells; else "".
+// ownAddress returns the account's own address; "": it is not known.
 func (d *draft) ownAddress() string {
 	for _, from := range d.from {
 		if isOwnAddress(from) {
@@ -375,7 +378,8 @@ func (d *draft) ownAddress() string {
 	return ""
 }
 
-// addFrom adds a sender, an address or a pattern.
+// addFrom adds an address or a pattern to the senders of the account. It returns why value
+// is neither.
 func (d *draft) addFrom(value string) string {
 	value = undotted(value)
 	if why := check(new(config.Pattern), value); why != "" {
@@ -387,7 +391,7 @@ func (d *draft) addFrom(value string) string {
 	return ""
 }
 
-// bracketed returns an IPv6 address in brackets, and any other host as it is.
+// bracketed returns an IPv6 address in brackets, and any other host unchanged.
 func bracketed(host string) string {
 	if strings.Contains(host, ":") && !strings.HasPrefix(host, "[") {
 		return "[" + host + "]"

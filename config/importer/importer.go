@@ -1,20 +1,20 @@
-// Package importer reads the configuration of another program, and returns accounts
-// with their passwords, and a remark for each setting that was not imported.
-// It writes nothing, and knows neither keyrings nor the network.
+// Package importer reads the configuration of another program. It returns accounts with
+// their passwords, and a remark for each setting that was not imported. It writes nothing,
+// and uses neither a keyring nor the network.
 //
 //	msmtp, ssmtp, nullmailer, dma, Postfix: a file ── entries ── fields ── draft ── account
 //	                                                               │
 //	                                                               └── remark
 //
-// Each program has a row in programs, and a table of its keys, with what is done about
-// each: a setting of sendoff, or a remark why there is none. A key without a remark was
-// imported. To add a key, add a row, and the key to an archive in testdata.
+// Each program has a row in programs, and a table of its keys. For each key the table has
+// the setting of sendoff, or a remark that says why there is none. To add a key, add a row,
+// and add the key to an archive in testdata.
 //
-// A file that others could have written gives a server, a user and senders, but no
-// password, no command and no file.
+// From a file that other users can write, only the server, the user and the senders are
+// imported, but no password, command or file name.
 //
-// Errors: a file that cannot be read, is no configuration of a known program, or makes
-// no account is of kind status.Config. No error and no remark holds a password.
+// Errors: status.Config if a file cannot be read, is not the configuration of a known
+// program, or has no account. No error and no remark contains a password.
 package importer
 
 import (
@@ -34,15 +34,15 @@ import (
 	"sendoff/submit/status"
 )
 
-// A program is one whose configuration can be read.
+// A program is another mailer whose configuration can be imported.
 type program struct {
-	name  string
-	files []string               // where its file usually is; the first that is there counts
-	knows func(path string) bool // whether a file or folder is of this program
-	read  func(*Reading) error
+	name   string
+	files  []string               // the usual paths of its configuration; the first that exists counts
+	isFile func(path string) bool // reports whether a file or folder is a configuration of this program
+	read   func(*Reading) error
 }
 
-// programs is the table of programs, in the order in which they are looked for.
+// programs returns the table of programs, in the order in which their files are searched.
 func programs() []program {
 	return []program{
 		{"msmtp", []string{"~/.msmtprc", "~/.config/msmtp/config", "/etc/msmtprc"}, hasKey(msmtpFields(), cutMsmtp), readMsmtp},
@@ -53,16 +53,17 @@ func programs() []program {
 	}
 }
 
-// A Reader reads the files of other programs. Its fields are the outside world.
+// A Reader reads the files of other programs. Its fields describe the system and the user.
 type Reader struct {
 	Home       string
-	ConfigHome string // ~/.config, or what XDG_CONFIG_HOME says
-	Root       string // the folder that has /etc and /var; "" is /
+	ConfigHome string // $XDG_CONFIG_HOME, or ~/.config
+	Root       string // the folder that contains /etc and /var; "": /
 	Identity   config.Identity
 }
 
-// Read reads the file of a program, or nullmailer's folder; of "" the first that is in
-// a usual place. It returns at least one account; say gets what is noticed on the way.
+// Read reads the file of a program, or nullmailer's folder; for "", the first usual file
+// that exists. The result has at least one account. say is called with other files that
+// were found, and, if there is no account, with the remarks.
 func (in Reader) Read(file string, say func(string)) (*Reading, error) {
 	p, path, err := in.find(file, say)
 	if err != nil {
@@ -72,8 +73,8 @@ func (in Reader) Read(file string, say func(string)) (*Reading, error) {
 	if err := p.read(r); err != nil {
 		return nil, err
 	}
-	if r.standard != "" {
-		r.Top = append(edit.Settings{{Key: "account", Value: r.standard}}, r.Top...)
+	if r.defaultAccount != "" {
+		r.Top = append(edit.Settings{{Key: "account", Value: r.defaultAccount}}, r.Top...)
 	}
 	r.distrust()
 	if len(r.Accounts) == 0 {
@@ -85,7 +86,7 @@ func (in Reader) Read(file string, say func(string)) (*Reading, error) {
 	return r, nil
 }
 
-// find returns the program and its file.
+// find returns the program that file belongs to, and the path of the file.
 func (in Reader) find(file string, say func(string)) (program, string, error) {
 	if file != "" {
 		path, err := filepath.Abs(file)
@@ -102,7 +103,7 @@ func (in Reader) find(file string, say func(string)) (program, string, error) {
 			return program{}, "", status.Config.Errorf("--import: %w", err)
 		}
 		for _, p := range programs() {
-			if p.knows(path) {
+			if p.isFile(path) {
 				return p, path, nil
 			}
 		}
@@ -128,7 +129,7 @@ func (in Reader) find(file string, say func(string)) (program, string, error) {
 	return found, at, nil
 }
 
-// place returns where a usual file is.
+// place returns the path of a usual file.
 func (in Reader) place(usual string) string {
 	if below, ok := strings.CutPrefix(usual, "~/.config/"); ok {
 		return filepath.Join(in.ConfigHome, below)
@@ -139,53 +140,52 @@ func (in Reader) place(usual string) string {
 	return filepath.Join("/", in.Root, usual)
 }
 
-// A Reading is what becomes of one program's files.
+// A Reading is the result of importing a program's files.
 type Reading struct {
 	edit.Document
 	Program   string
 	Passwords []Password
-	Remarks   []string // for a person, each once
+	Remarks   []string // for a person, without duplicates
 
 	Reader
-	path     string             // the file or folder
-	queue    string             // the folder of the program's queue, if the file names one
-	standard string             // the default account; "" is none
-	shared   map[string][]entry // the lines of single accounts that a setting at the top is from
+	path           string             // the file or folder
+	queue          string             // the folder of the program's queue, if the file names one
+	defaultAccount string             // the name of the default account; "": none
+	shared         map[string][]entry // for each top-level setting, the lines of accounts that have set it
 }
 
-// A Password is one that stands in the program's files.
+// A Password is a password from the program's files.
 type Password struct {
-	Account *edit.Table // whose secret is yet to name the place that the password goes to
+	Account *edit.Table // the account whose setting secret will say where the password is stored
 	Item    credential.Item
 	Secret  credential.Secret
 	At      string // FILE:LINE
 }
 
-// IsSame reports whether p and o are one password, for one login.
+// IsSame reports whether p and o are the same password for the same login.
 func (p Password) IsSame(o Password) bool {
 	return p.Item == o.Item && p.Secret.Reveal() == o.Secret.Reveal()
 }
 
-// An entry is one line of a file: a key and its value, which may be a
-// password.
+// An entry is a line of a file: a key and its value, which may be a password.
 type entry struct {
 	key, value string
 	at         string // FILE:LINE
 }
 
-// firstIsDefault makes the first of several accounts the default.
+// firstIsDefault makes the first account the default, if there are several.
 func (r *Reading) firstIsDefault() {
 	if len(r.Accounts) > 1 {
-		r.standard = r.Accounts[0].Name
+		r.defaultAccount = r.Accounts[0].Name
 	}
 }
 
-// IsSystem reports whether the file is one in /etc, for all users of the machine.
+// IsSystem reports whether the file is in /etc, for all users of this machine.
 func (r *Reading) IsSystem() bool {
 	return strings.HasPrefix(r.path, r.place("/etc")+string(filepath.Separator))
 }
 
-// These are texts of several programs.
+// Texts that several programs share.
 const (
 	alwaysVerifies = "sendoff always verifies certificates. For a self-signed one set tls-fingerprint or tls-ca"
 	choosesTLS     = "sendoff chooses TLS versions and ciphers itself"
@@ -195,10 +195,10 @@ const (
 	showsDialogue  = "the option -v shows the dialogue with the server"
 )
 
-// switches are values that a remark shows, because they hold no secret.
+// switches are the values that a remark may show, because they are never secret.
 const switches = " on off yes no "
 
-// dropped says why what e says is not in the result.
+// dropped adds a remark that e was not imported, and why.
 func (r *Reading) dropped(e entry, why string) {
 	if e.value != "" && strings.Contains(switches, " "+strings.ToLower(e.value)+" ") {
 		e.key += " " + e.value
@@ -206,7 +206,7 @@ func (r *Reading) dropped(e entry, why string) {
 	r.Remark(fmt.Sprintf("%s: %s was not imported: %s", e.at, e.key, why))
 }
 
-// droppedIfSet does so for those of entries that have a value.
+// droppedIfSet calls dropped for the entries that have a value.
 func (r *Reading) droppedIfSet(why string, entries ...entry) {
 	for _, e := range entries {
 		if e.value != "" {
@@ -215,28 +215,28 @@ func (r *Reading) droppedIfSet(why string, entries ...entry) {
 	}
 }
 
-// note says what else there is to know about e.
+// note adds a remark about e.
 func (r *Reading) note(e entry, what string) {
 	r.Remark(fmt.Sprintf("%s: %s: %s", e.at, e.key, what))
 }
 
-// unknown says that the line at cannot be understood. The line itself may be a
-// password in the wrong place.
+// unknown adds a remark that a line has no known key. It does not show the line, which may
+// be a password in the wrong place.
 func (r *Reading) unknown(at string) {
 	r.Remark(at + ": this line was not imported: " + r.Program + " has no such setting")
 }
 
-// Remark adds a remark.
+// Remark adds a remark, unless r has it already.
 func (r *Reading) Remark(text string) {
 	if !slices.Contains(r.Remarks, text) {
 		r.Remarks = append(r.Remarks, text)
 	}
 }
 
-// maxFile is the size at which a file is taken for something else.
+// maxFile is the largest size of a configuration file, in octets.
 const maxFile = 1 << 20
 
-// readFile returns the text of a file.
+// readFile returns the text of a file, without a byte order mark.
 func readFile(path string) (string, error) {
 	f, err := process.OpenRegular(path)
 	if errors.Is(err, process.ErrNotRegular) {
@@ -250,11 +250,11 @@ func readFile(path string) (string, error) {
 	if len(text) > maxFile {
 		return "", status.Config.Errorf("%s: larger than 1 MiB, so not a configuration", path)
 	}
-	return strings.TrimPrefix(string(text), "\ufeff"), status.Config.Wrap(err) // without a byte order mark
+	return strings.TrimPrefix(string(text), "\ufeff"), status.Config.Wrap(err)
 }
 
-// beside returns the text of a file that another one may have beside it. One that
-// cannot be read does not keep anything else from being imported.
+// beside returns the text of a file that may accompany the configuration; there is false if
+// it does not exist. If it cannot be read, beside adds a remark, and the import goes on.
 func (r *Reading) beside(path string) (text string, there bool) {
 	text, err := readFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -269,20 +269,20 @@ func (r *Reading) beside(path string) (text string, there bool) {
 	return text, true
 }
 
-// distrust takes all but the server, the user and the senders out of what came of a
-// file that others could have written: who wrote it chooses at most to whom the mail
-// goes, and no password, command or file.
+// distrust removes everything but the server, the user and the senders if other users can
+// write the file. They may then at most choose where mail goes, but no password, command or
+// file name.
 func (r *Reading) distrust() {
 	err := trusted(r.path)
 	if err == nil {
 		return
 	}
-	var left []string
+	var omitted []string
 	only := func(all edit.Settings, keep ...string) edit.Settings {
 		return slices.DeleteFunc(all, func(s edit.Setting) bool {
 			isKept := slices.Contains(keep, s.Key)
-			if !isKept && s.Key != "secret" && !slices.Contains(left, s.Key) {
-				left = append(left, s.Key)
+			if !isKept && s.Key != "secret" && !slices.Contains(omitted, s.Key) {
+				omitted = append(omitted, s.Key)
 			}
 			return !isKept
 		})
@@ -295,13 +295,13 @@ func (r *Reading) distrust() {
 	})
 	r.Remark(r.path + ": other users could have written this file (" + err.Error() + ")")
 	text := "so only host, port, user and from were imported"
-	if len(left) > 0 {
-		text += ", not " + strings.Join(left, ", ")
+	if len(omitted) > 0 {
+		text += ", not " + strings.Join(omitted, ", ")
 	}
 	r.Remark(text + "; to import all, import a copy that only you can write")
 }
 
-// trusted returns why others could have written the file at path, or nil.
+// trusted returns an error if other users can write the file at path.
 func trusted(path string) error {
 	f, err := os.Open(path)
 	if err != nil {
@@ -311,14 +311,13 @@ func trusted(path string) error {
 	return process.Trust(f, path)
 }
 
-// readLines returns the lines of a file.
+// readLines returns the lines of a file; see lines.
 func readLines(path string) ([]entry, error) {
 	text, err := readFile(path)
 	return lines(path, text), err
 }
 
-// lines returns the lines of text that are not empty and no comments, and
-// where they are.
+// lines returns the lines of text with their places, without empty lines and comments.
 func lines(path, text string) []entry {
 	var all []entry
 	n := 0
@@ -332,13 +331,13 @@ func lines(path, text string) []entry {
 	return all
 }
 
-// space are the characters that part words.
+// space has the characters that separate words.
 const space = " \t\n\v\f\r"
 
-// splitWords splits a line as nullmailer does, or as netrc's readers do, and reports
-// whether all quotes are closed. Quotes of either kind may be anywhere in a word. With
-// escapes a backslash takes the meaning of the next character, as in a shell; without
-// them a # where a word would begin begins a comment.
+// splitWords splits a line as nullmailer or a reader of netrc does. closed reports whether
+// all quotes are closed. Quotes may be anywhere in a word. With escapes, a backslash quotes
+// the next character, as in a shell. Without escapes, a # at the beginning of a word begins
+// a comment.
 func splitWords(line string, escapes bool) (words []string, closed bool) {
 	var word strings.Builder
 	var quote byte
@@ -376,8 +375,8 @@ func splitWords(line string, escapes bool) (words []string, closed bool) {
 	return words, quote == 0
 }
 
-// hasKey returns a function that reports whether a line of the file at path has one of
-// the keys, which cut finds.
+// hasKey returns a function that reports whether a file has a line with one of the keys.
+// cut returns the key and value of a line.
 func hasKey(fields []field, cut func(line string) (key, value string)) func(path string) bool {
 	return func(path string) bool {
 		entries, _ := readLines(path)

@@ -12,7 +12,7 @@ import (
 	"sendoff/submit/status"
 )
 
-// TestEveryField holds that each key of each program is in the corpus.
+// TestEveryField: the archives in testdata have every key of every program.
 func TestEveryField(t *testing.T) {
 	for _, p := range []struct {
 		name   string
@@ -42,7 +42,7 @@ func TestEveryField(t *testing.T) {
 	}
 }
 
-// TestFindSystem finds the files of the system below Root, Postfix's after the others.
+// TestFindSystem finds the system's files below Root; Postfix is searched last.
 func TestFindSystem(t *testing.T) {
 	in := Reader{Home: t.TempDir(), Root: t.TempDir()}
 	for _, name := range []string{"postfix/main.cf", "nullmailer/remotes"} {
@@ -149,8 +149,8 @@ default login anonymous password guest
 	}
 }
 
-// TestExpand replaces parameters of main.cf in others, and takes no time for those that
-// are made of themselves.
+// TestExpand: parameters of main.cf are replaced in other values, and a recursive parameter
+// takes no time.
 func TestExpand(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "main.cf")
 	const text = "a = x\nb = $a.${a}.$(a)$$a$none\n# c = 1\nc = 1\n  $b,\n\n#\n\t2\nd = $d$d$d $e\ne=$d$e\nc2 = $mydomain\nmyhostname = box.example.org\nf = ${a?{y}:{z}}\n"

@@ -8,45 +8,45 @@ import (
 	"strings"
 )
 
-// A mainCf is the parameters of Postfix's main.cf.
+// A mainCf has the parameters of Postfix's main.cf.
 type mainCf struct {
-	r      *Reading
-	says   map[string]entry // of each parameter the last line, as it stands
-	order  []string         // the parameters, in the order of the file
-	parted map[string]bool  // the parameters of which others are made, by $NAME
-	left   int              // how many octets the expansion of a value may still make
-	logins table            // the passwords; empty if nobody logs in
-	taken  map[string]bool  // which of them an account has, by its place
+	r          *Reading
+	entries    map[string]entry // the last line of each parameter, with $NAME not replaced
+	order      []string         // the names of the parameters, in the order of the file
+	referenced map[string]bool  // the parameters that the values of others contain, as $NAME
+	remaining  int              // how many octets the expansion of the current value may still produce
+	logins     table            // the lines of the password tables; empty if Postfix does not log in
+	usedLogins map[string]bool  // the lines of logins that an account uses, by FILE:LINE
 }
 
-// readMainCf reads the file.
+// readMainCf reads main.cf.
 func (r *Reading) readMainCf() (*mainCf, error) {
 	text, err := readFile(r.path)
 	if err != nil {
 		return nil, err
 	}
-	m := &mainCf{r: r, says: make(map[string]entry), parted: make(map[string]bool), taken: make(map[string]bool)}
+	m := &mainCf{r: r, entries: make(map[string]entry), referenced: make(map[string]bool), usedLogins: make(map[string]bool)}
 	for _, e := range logicalLines(r.path, text) {
 		name, value, found := strings.Cut(e.value, "=")
 		if e.key, e.value = strings.TrimSpace(name), strings.TrimSpace(value); !found {
 			r.unknown(e.at)
 			continue
 		}
-		if before, twice := m.says[e.key]; twice {
+		if before, twice := m.entries[e.key]; twice {
 			r.dropped(before, laterLine)
 		} else {
 			m.order = append(m.order, e.key)
 		}
-		m.says[e.key] = e
+		m.entries[e.key] = e
 	}
 	for _, name := range m.order {
-		m.get(name) // which finds those in parted
+		m.get(name) // fills m.referenced
 	}
 	return m, nil
 }
 
-// logicalLines returns the lines of a file of Postfix, each with those behind it that
-// begin with white space, and without comments and empty lines.
+// logicalLines returns the lines of a file of Postfix, without comments and empty lines. A
+// line that begins with white space continues the line before it.
 func logicalLines(path, text string) []entry {
 	var all []entry
 	n := 0
@@ -64,10 +64,10 @@ func logicalLines(path, text string) []entry {
 	return all
 }
 
-// get returns a parameter as the file has it, with $NAME replaced; else with an empty
-// value.
+// get returns the line of a parameter, with $NAME replaced. If the file does not have the
+// parameter, the value is empty.
 func (m *mainCf) get(name string) entry {
-	e, ok := m.says[name]
+	e, ok := m.entries[name]
 	if !ok {
 		return entry{key: name, at: m.r.path}
 	}
@@ -75,10 +75,9 @@ func (m *mainCf) get(name string) entry {
 	return e
 }
 
-// value returns the value of a parameter: that of the file, or the one that Postfix takes
-// if the file has none.
+// value returns the value of a parameter in the file; otherwise Postfix's default.
 func (m *mainCf) value(name string, depth int) string {
-	if e, ok := m.says[name]; ok {
+	if e, ok := m.entries[name]; ok {
 		return m.expand(e, e.value, depth)
 	}
 	switch id := m.r.Identity; name {
@@ -99,19 +98,19 @@ func (m *mainCf) value(name string, depth int) string {
 	return ""
 }
 
-// Bounds on what a value may be made of: how deep parameters are made of others, how many
-// octets, and for how many each of the others counts at least.
+// Limits of expand: the depth of nested parameters, and the octets of a value. Each
+// parameter in a value counts as at least leastPart octets.
 const (
 	maxNested   = 20
 	maxExpanded = 1 << 16
 	leastPart   = 1 << 6
 )
 
-// expand replaces $NAME, ${NAME} and $(NAME) in a value of e.
+// expand replaces $NAME, ${NAME} and $(NAME) in value, a value of e.
 func (m *mainCf) expand(e entry, value string, depth int) string {
 	var b strings.Builder
 	if depth == 0 {
-		m.left = maxExpanded
+		m.remaining = maxExpanded
 	}
 	for {
 		before, after, found := strings.Cut(value, "$")
@@ -141,35 +140,36 @@ func (m *mainCf) expand(e entry, value string, depth int) string {
 			if depth == 0 && slices.ContainsFunc(postfixFields(), func(f field) bool { return f.key == e.key }) {
 				m.r.note(e, "the condition in the value was not understood")
 			}
-		case depth < maxNested && m.left > 0:
-			m.parted[name] = true
-			m.left -= leastPart
+		case depth < maxNested && m.remaining > 0:
+			m.referenced[name] = true
+			m.remaining -= leastPart
 			part := m.value(name, depth+1)
-			m.left -= len(part)
+			m.remaining -= len(part)
 			b.WriteString(part)
 		}
 	}
 	return strings.TrimSpace(b.String())
 }
 
-// isParameter reports whether a parameter's name may hold c.
+// isParameter reports whether the name of a parameter can contain c.
 func isParameter(c rune) bool {
 	return c == '_' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 }
 
-// list returns what a list of Postfix holds.
+// list returns the elements of a list in Postfix's form.
 func list(value string) []string {
 	return strings.FieldsFunc(value, func(c rune) bool { return c == ',' || c < 128 && strings.IndexByte(space, byte(c)) >= 0 })
 }
 
-// textTables are the types of tables that are made of a text file of the same name.
+// textTables are the types of lookup tables that Postfix builds from a text file of the
+// same name.
 var textTables = []string{"hash", "btree", "lmdb", "cdb", "dbm", "sdbm", "texthash"}
 
-// A table is what the tables of a parameter say, line by line.
+// A table has the lines of all lookup tables of a parameter.
 type table []entry
 
-// readTables reads the tables that a parameter names, in their order. One that is not
-// made of a text file is remarked. An entry of the key "" is for each key.
+// readTables reads the lookup tables of a parameter, in order. If a table has no text file,
+// it adds a remark. An entry with the key "" applies to every key.
 func (m *mainCf) readTables(name string) table {
 	var all table
 	e := m.get(name)
@@ -192,8 +192,8 @@ func (m *mainCf) readTables(name string) table {
 	return all
 }
 
-// readTable reads the text that a table is made of, or that of the same name beside
-// main.cf, which may have been copied together with it.
+// readTable reads the text file of a lookup table, or the file of the same name beside
+// main.cf, which may be a copy.
 func (m *mainCf) readTable(path string) (all table) {
 	path, text, there := m.tableText(path)
 	if !there {
@@ -223,16 +223,16 @@ func (m *mainCf) tableText(path string) (at, text string, there bool) {
 	return path, text, there
 }
 
-// anything are the patterns that match each address.
-var anything = []string{"/.*/", "/.+/", "/./", "/^/", "/^.*$/", "/^.+$/"}
+// matchAll are the patterns that match every address.
+var matchAll = []string{"/.*/", "/.+/", "/./", "/^/", "/^.*$/", "/^.+$/"}
 
-// readPatterns reads a table of patterns, of which only those that match each address can
-// be imported.
+// readPatterns reads a table of patterns. Only patterns that match every address can be
+// imported.
 func (m *mainCf) readPatterns(from entry, path string) (all table) {
 	path, text, _ := m.tableText(path)
 	for _, e := range logicalLines(path, text) {
 		pattern, value := cutSpace(e.value)
-		if !slices.Contains(anything, pattern) {
+		if !slices.Contains(matchAll, pattern) {
 			e.key = from.key
 			m.r.dropped(entry{from.key, "", e.at}, "sendoff has no patterns for addresses")
 			continue
@@ -242,8 +242,8 @@ func (m *mainCf) readPatterns(from entry, path string) (all table) {
 	return all
 }
 
-// find returns the first entry of t that has one of the keys; without keys, or for an
-// entry of all keys, any.
+// find returns the first entry of t for the first of keys that has one. An entry with the
+// key "" matches every key.
 func (t table) find(keys ...string) (entry, bool) {
 	for _, key := range keys {
 		for _, e := range t {

@@ -11,11 +11,11 @@ import (
 	"sendoff/config"
 )
 
-// msmtpFields is every key that an account of msmtp has, with those of older
-// versions, and those that are about the file as a whole.
+// msmtpFields has every key of msmtp, including keys of older versions, and keys for the
+// whole file.
 func msmtpFields() []field {
 	return []field{
-		{"defaults", handled}, // these three are in msmtpAccounts
+		{"defaults", handled}, // msmtpAccounts reads these three keys
 		{"account", handled},
 		{"eval", handled},
 		{"host", takeHost},
@@ -35,7 +35,7 @@ func msmtpFields() []field {
 		{"from", msmtpFrom},
 		{"from_full_name", setting("full-name", nil)},
 		{"allow_from_override", msmtpOverride},
-		{"maildomain", handled}, // a part of auto_from
+		{"maildomain", handled}, // read with auto_from
 		{"auto_from", msmtpAutoFrom},
 		{"set_from_header", remark("sendoff keeps From and adds a missing one; force-sender = true replaces it", "", "auto")},
 		{"set_date_header", remark("sendoff always adds a missing Date", "", "auto")},
@@ -52,7 +52,7 @@ func msmtpFields() []field {
 		{"domain", msmtpDomain},
 		{"timeout", msmtpTimeout},
 		{"proxy_host", msmtpProxy},
-		{"proxy_port", handled}, // a part of proxy_host
+		{"proxy_port", handled}, // read with proxy_host
 		{"source_ip", setting("source-address", new(config.Source))},
 
 		{"tls_trust_file", msmtpTrust},
@@ -73,7 +73,8 @@ func msmtpFields() []field {
 	}
 }
 
-// cutMsmtp returns the key and the value of a line; "" if the file is TOML.
+// cutMsmtp returns the key and the value of a line; "" for a line KEY = VALUE, which is
+// TOML.
 func cutMsmtp(line string) (key, value string) {
 	if key, value = cutSpace(line); strings.HasPrefix(value, "=") {
 		return "", ""
@@ -89,23 +90,23 @@ func cutSpace(line string) (word, rest string) {
 	return line, ""
 }
 
-// An msmtpAccount is a section of the file: its lines, and those that it inherits from
-// the defaults and from other accounts; of each key the last.
+// An msmtpAccount is a section of the file: its own lines, and those inherited from the
+// defaults and from other accounts. For each key it has only the last line.
 type msmtpAccount struct {
 	name    string
 	at      string
 	entries []entry
-	has     []string // the keys of lines in its own section
-	alias   string   // the account of which it is only another name; "" if it is its own
+	has     []string // the keys of the section's own lines
+	alias   string   // the name of the account that this section only renames; "": none
 }
 
-// inherit adds e in place of an earlier one of the same key.
+// inherit adds e, and removes an earlier line with the same key.
 func (a *msmtpAccount) inherit(e entry) {
 	a.entries = slices.DeleteFunc(a.entries, func(x entry) bool { return x.key == e.key })
 	a.entries = append(a.entries, e)
 }
 
-// setMsmtp adds a line of a's section.
+// setMsmtp adds a line of the section of a.
 func (r *Reading) setMsmtp(a *msmtpAccount, e entry) {
 	if slices.Contains(a.has, e.key) {
 		r.dropped(a.get(e.key), laterLine)
@@ -114,7 +115,7 @@ func (r *Reading) setMsmtp(a *msmtpAccount, e entry) {
 	a.inherit(e)
 }
 
-// get returns what a says about key, with an empty value if nothing.
+// get returns the line for key; if there is none, an entry with an empty value.
 func (a *msmtpAccount) get(key string) entry {
 	for _, e := range a.entries {
 		if e.key == key {
@@ -130,20 +131,20 @@ func readMsmtp(r *Reading) error {
 		return err
 	}
 	accounts := r.msmtpAccounts(entries)
-	standard := "" // the account that is taken by default
+	defaultName := "" // the name of the default account
 	drafts := 0
 	for _, a := range accounts {
 		if a.name == "default" {
-			standard = cmp.Or(a.alias, a.name)
+			defaultName = cmp.Or(a.alias, a.name)
 		}
 	}
 	for _, a := range accounts {
 		if a.name == "default" && a.alias != "" {
 			continue
 		}
-		d := r.msmtpDraft(a, a.name == standard || len(accounts) == 1)
-		if made := r.add(d); made != nil && a.name == standard {
-			r.standard = made.Name
+		d := r.msmtpDraft(a, a.name == defaultName || len(accounts) == 1)
+		if account := r.add(d); account != nil && a.name == defaultName {
+			r.defaultAccount = account.Name
 		}
 		drafts++
 	}
@@ -151,8 +152,8 @@ func readMsmtp(r *Reading) error {
 	return nil
 }
 
-// remarkShared remarks which settings are for all accounts now, although not all
-// accounts of the file, of which there are so many, had them.
+// remarkShared adds a remark for each top-level setting that only some of the accounts had,
+// because it is now for all accounts. accounts is the number of accounts in the file.
 func (r *Reading) remarkShared(accounts int) {
 	for _, s := range r.Top {
 		if by := r.shared[s.Key]; 0 < len(by) && len(by) < accounts && len(r.Accounts) > 1 {
@@ -161,8 +162,8 @@ func (r *Reading) remarkShared(accounts int) {
 	}
 }
 
-// msmtpAccounts splits the file into its accounts. An account that inherits from none
-// that is there, or has no name of its own, is left out with its lines.
+// msmtpAccounts splits the file into accounts. It ignores an account without a name, and an
+// account that inherits from an unknown one.
 func (r *Reading) msmtpAccounts(entries []entry) []*msmtpAccount {
 	defaults := &msmtpAccount{}
 	var accounts []*msmtpAccount
@@ -198,7 +199,7 @@ func (r *Reading) msmtpAccounts(entries []entry) []*msmtpAccount {
 	return accounts
 }
 
-// newMsmtpAccount begins an account, with the defaults and what it inherits.
+// newMsmtpAccount returns an account with the lines that it inherits.
 func newMsmtpAccount(e entry, defaults *msmtpAccount, accounts []*msmtpAccount) (*msmtpAccount, error) {
 	name, parents, _ := strings.Cut(e.value, ":")
 	a := &msmtpAccount{name: strings.TrimSpace(name), at: e.at, entries: slices.Clone(defaults.entries)}
@@ -211,7 +212,7 @@ func newMsmtpAccount(e entry, defaults *msmtpAccount, accounts []*msmtpAccount) 
 	if find(a.name) >= 0 {
 		return nil, fmt.Errorf("there is already an account %q", a.name)
 	}
-	heirs := 0
+	count := 0
 	for parent := range strings.SplitSeq(parents, ",") {
 		if parent = strings.TrimSpace(parent); parent == "" {
 			continue
@@ -224,16 +225,16 @@ func newMsmtpAccount(e entry, defaults *msmtpAccount, accounts []*msmtpAccount) 
 			a.inherit(inherited)
 		}
 		a.alias = cmp.Or(accounts[i].alias, parent)
-		if heirs++; heirs > 1 || len(a.entries) > len(accounts[i].entries) {
+		if count++; count > 1 || len(a.entries) > len(accounts[i].entries) {
 			a.alias = ""
 		}
 	}
 	return a, nil
 }
 
-func (r *Reading) msmtpDraft(a *msmtpAccount, standard bool) *draft {
+func (r *Reading) msmtpDraft(a *msmtpAccount, isDefault bool) *draft {
 	d := newDraft(a.name, a.at)
-	d.starttls, d.standard = true, standard
+	d.starttls, d.isDefault = true, isDefault
 	for _, e := range a.entries {
 		if e.key == "proxy_host" && e.value != "" {
 			if port := a.get("proxy_port").value; port != "" {
@@ -246,7 +247,7 @@ func (r *Reading) msmtpDraft(a *msmtpAccount, standard bool) *draft {
 		case e.key == "auto_from":
 			continue
 		case e.key == "set_from_header" && isOn(e.value) && strings.EqualFold(a.get("allow_from_override").value, "off"):
-			continue // force-sender does both
+			continue // force-sender has the effect of both settings
 		}
 		r.apply(d, msmtpFields(), e)
 	}
@@ -259,13 +260,13 @@ func (r *Reading) msmtpDraft(a *msmtpAccount, standard bool) *draft {
 	return d
 }
 
-// msmtpClear is the mechanisms that send the secret itself. Without TLS msmtp
-// takes them only where they are named.
+// msmtpClear has the mechanisms that send the secret itself. Without TLS, msmtp uses them
+// only if the configuration names them.
 var msmtpClear = [...]string{"PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER"}
 
 func isOn(v string) bool { return v == "" || strings.EqualFold(v, "on") }
 
-// onOff is for a key that is on or off.
+// onOff returns the take of a key whose value is on or off.
 //
 //go:noinline
 func onOff(field func(*draft) *bool) take {
@@ -302,8 +303,8 @@ func msmtpAuth(_ *Reading, d *draft, e entry) string {
 	return ""
 }
 
-// msmtpFrom takes addresses and patterns. With %U the address is another one
-// for each user, as the setting domain makes it, which is one for all accounts.
+// msmtpFrom reads addresses and patterns. %U stands for the user's name, so that each user
+// has another address: the top-level setting domain has the same effect.
 func msmtpFrom(r *Reading, d *draft, e entry) string {
 	var all []string
 	for value := range strings.FieldsFuncSeq(e.value, func(c rune) bool { return c == ',' || c == ' ' || c == '\t' }) {
@@ -312,7 +313,7 @@ func msmtpFrom(r *Reading, d *draft, e entry) string {
 			continue
 		}
 		domain, isAnybody := strings.CutPrefix(value, "%U@")
-		if domain = r.expand(e, domain); isAnybody && d.standard && !strings.Contains(domain, "*") && (r.Top.Get("domain") == nil || r.Top.Get("domain") == domain) {
+		if domain = r.expand(e, domain); isAnybody && d.isDefault && !strings.Contains(domain, "*") && (r.Top.Get("domain") == nil || r.Top.Get("domain") == domain) {
 			if why := d.addFrom("*@" + domain); why == "" {
 				r.share("domain", entry{e.key, domain, e.at}, nil)
 			} else {
@@ -327,7 +328,7 @@ func msmtpFrom(r *Reading, d *draft, e entry) string {
 	return strings.Join(all, "; ")
 }
 
-// expand puts values in place of msmtp's patterns for them, and says so.
+// expand replaces msmtp's patterns by their values, and adds a remark for each.
 func (r *Reading) expand(e entry, value string) string {
 	for _, row := range []struct{ pattern, value string }{
 		{"%U", r.Identity.Login}, {"%H", r.Identity.Hostname}, {"%C", r.Identity.FQDN}, {"%M", r.Identity.Mailname},
@@ -340,7 +341,7 @@ func (r *Reading) expand(e entry, value string) string {
 	return value
 }
 
-// msmtpAutoFrom takes the value of maildomain.
+// msmtpAutoFrom reads the value of maildomain.
 func msmtpAutoFrom(r *Reading, d *draft, e entry) string {
 	switch {
 	case e.value == "" && len(d.from) > 0:

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// netrc looks a password up in the files of the form that ftp(1) made known: the
-// user's, and the system's beside msmtp's. Its value is "" if they have none.
+// netrc searches for a password in the user's .netrc, and in the system's netrc if msmtp's
+// system file is imported. The value is "" if there is no password.
 func (r *Reading) netrc(host, user string) entry {
 	paths := []string{filepath.Join(r.Home, ".netrc")}
 	if filepath.Base(r.path) == "msmtprc" {
@@ -22,12 +22,12 @@ func (r *Reading) netrc(host, user string) entry {
 	return entry{}
 }
 
-// findNetrc finds the password of user at host in the text of a netrc.
+// findNetrc returns the password of user at host in the text of a netrc file.
 func findNetrc(path, text, host, user string) (entry, bool) {
 	var machine, login string
 	var found entry
 	matches := func() bool { return strings.EqualFold(machine, host) && login == user && found.value != "" }
-	key := "" // the next word is its value
+	key := "" // the key whose value is the next word
 	n := 0
 	for line := range strings.Lines(text) {
 		n++
@@ -37,7 +37,7 @@ func findNetrc(path, text, host, user string) (entry, bool) {
 		words, _ := splitWords(strings.TrimRight(line, space), false)
 		for _, word := range words {
 			switch key {
-			case "macdef": // up to an empty line
+			case "macdef": // a macro ends at an empty line
 				continue
 			case "machine":
 				machine = word

@@ -13,12 +13,12 @@ import (
 	"sendoff/config/edit"
 )
 
-// nullmailerFiles is every file in nullmailer's folder but remotes. Each
-// holds one line.
+// nullmailerFiles has every file in nullmailer's folder except remotes. Each file has a
+// single line.
 func nullmailerFiles() []field {
 	return []field{
-		{"defaultdomain", handled}, // a part of me and defaulthost
-		{"me", handled},            // unless there is helohost, or defaulthost
+		{"defaultdomain", handled}, // read with me and defaulthost
+		{"me", handled},            // nullmailerNames reads these three files
 		{"helohost", handled},
 		{"defaulthost", handled},
 		{"allmailfrom", func(_ *Reading, d *draft, e entry) string {
@@ -30,7 +30,7 @@ func nullmailerFiles() []field {
 		}},
 		{"adminaddr", takeLocal},
 		{"idhost", remark("sendoff uses the sender's domain in Message-ID", "")},
-		{"pausetime", handled}, // with maxpause
+		{"pausetime", handled}, // read with maxpause
 		{"maxpause", handled},
 		{"queuelifetime", func(r *Reading, _ *draft, e entry) string {
 			e.value += "s"
@@ -42,7 +42,7 @@ func nullmailerFiles() []field {
 	}
 }
 
-// remoteOptions is every option of a line in remotes.
+// remoteOptions has every option of a line in remotes.
 func remoteOptions() []field {
 	return []field{
 		{"port", text(func(d *draft) *string { return &d.port })},
@@ -62,7 +62,7 @@ func remoteOptions() []field {
 	}
 }
 
-// isNullmailer reports whether path is nullmailer's folder, or the file remotes in it.
+// isNullmailer reports whether path is nullmailer's folder, or its file remotes.
 func isNullmailer(path string) bool {
 	info, err := os.Stat(path)
 	if err == nil && !info.IsDir() {
@@ -102,7 +102,7 @@ func readNullmailer(r *Reading) error {
 	return nil
 }
 
-// nullmailerFolder reads the files beside remotes, which are about all servers.
+// nullmailerFolder reads the files beside remotes: they are settings for all servers.
 func (r *Reading) nullmailerFolder(d *draft) {
 	folder, err := os.ReadDir(r.path)
 	if err != nil {
@@ -121,15 +121,15 @@ func (r *Reading) nullmailerFolder(d *draft) {
 		}
 	}
 	r.nullmailerNames(d)
-	r.nullmailerPauses(d.says)
+	r.nullmailerPauses(d.entries)
 }
 
-// nullmailerNames makes names of the host and of its domain from four files.
+// nullmailerNames sets the host name and the domain from four files.
 func (r *Reading) nullmailerNames(d *draft) {
 	complete := func(key string) entry {
-		e := d.says[key]
+		e := d.entries[key]
 		e.value = undotted(e.value)
-		if suffix := d.says["defaultdomain"].value; e.value != "" && !strings.Contains(e.value, ".") && suffix != "" {
+		if suffix := d.entries["defaultdomain"].value; e.value != "" && !strings.Contains(e.value, ".") && suffix != "" {
 			e.value += "." + suffix
 		}
 		return e
@@ -147,14 +147,14 @@ func (r *Reading) nullmailerNames(d *draft) {
 			r.dropped(e, why)
 		}
 	}
-	if e := d.says["defaultdomain"]; e.value != "" {
+	if e := d.entries["defaultdomain"]; e.value != "" {
 		r.note(e, "sendoff does not complete other host names")
 	}
 }
 
-// nullmailerPauses makes retry of two files.
-func (r *Reading) nullmailerPauses(says map[string]entry) {
-	first, longest := says["pausetime"], says["maxpause"]
+// nullmailerPauses sets retry from two files.
+func (r *Reading) nullmailerPauses(entries map[string]entry) {
+	first, longest := entries["pausetime"], entries["maxpause"]
 	if first.value == "" && longest.value == "" {
 		return
 	}
@@ -168,7 +168,7 @@ func (r *Reading) nullmailerPauses(says map[string]entry) {
 	r.Top.Set("retry", pauses)
 }
 
-// remote makes a draft of a line in remotes.
+// remote returns a draft for a line of remotes; nil: it cannot be imported.
 func (r *Reading) remote(common *draft, e entry) *draft {
 	words, ok := splitWords(e.value, true)
 	if !ok || len(words) == 0 {
@@ -176,7 +176,7 @@ func (r *Reading) remote(common *draft, e entry) *draft {
 		return nil
 	}
 	d := *common
-	d.at, d.host, d.says = e.at, undotted(words[0]), make(map[string]entry)
+	d.at, d.host, d.entries = e.at, undotted(words[0]), make(map[string]entry)
 	d.from, d.other = slices.Clone(common.from), slices.Clone(common.other)
 	words = words[1:]
 	if len(words) > 0 && !strings.HasPrefix(words[0], "-") && !strings.Contains(words[0], "=") {
@@ -196,8 +196,9 @@ func (r *Reading) remote(common *draft, e entry) *draft {
 	return &d
 }
 
-// addRemotes makes one account of the first server and of all that take the same login
-// and settings, because an account tries its servers in order; and one of each other.
+// addRemotes adds an account for the first server. A server with the same login and
+// settings is added to this account, because sendoff tries the servers of an account in
+// order. Every other server gets its own account.
 func (r *Reading) addRemotes(all []*draft) {
 	for i, d := range all {
 		if i == 0 {
@@ -219,7 +220,7 @@ func (r *Reading) addRemotes(all []*draft) {
 	}
 }
 
-// servers returns the account's servers.
+// servers returns the values of the account's setting server.
 func servers(a *edit.Table) []string {
 	if list, ok := a.Get("server").([]string); ok {
 		return list

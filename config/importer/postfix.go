@@ -12,27 +12,27 @@ import (
 	"sendoff/submit/status"
 )
 
-// postfixFields is every parameter of main.cf that matters to a null client: a Postfix
+// postfixFields has every parameter of main.cf that matters to a null client: a Postfix
 // that sends all mail to a relay host, and delivers none.
 func postfixFields() []field {
 	return []field{
-		{"relayhost", handled}, // these are in postfixRelays and postfixSenders
+		{"relayhost", handled}, // postfixRelays and postfixSenders read these parameters
 		{"smtp_fallback_relay", handled},
 		{"sender_dependent_relayhost_maps", handled},
 		{"smtp_sender_dependent_authentication", handled},
 		{"smtp_sasl_auth_enable", handled},
 		{"smtp_sasl_password_maps", handled},
 		{"smtp_sasl_mechanism_filter", postfixMechanisms},
-		{"smtp_sasl_security_options", handled}, // no password without TLS, and no login without a name
+		{"smtp_sasl_security_options", handled}, // sendoff sends no password without TLS, and never logs in without a name
 		{"smtp_sasl_tls_security_options", handled},
 		{"smtp_sasl_type", handled},
 
-		{"smtp_tls_security_level", handled}, // these are in postfixTLS
+		{"smtp_tls_security_level", handled}, // postfixTLS reads these parameters
 		{"smtp_use_tls", handled},
 		{"smtp_enforce_tls", handled},
 		{"smtp_tls_wrappermode", handled},
 		{"smtp_tls_fingerprint_cert_match", handled},
-		{"smtp_tls_fingerprint_digest", handled}, // only SHA-256 can be a tls-fingerprint
+		{"smtp_tls_fingerprint_digest", handled}, // sendoff supports only SHA-256
 		{"smtp_tls_CAfile", setting("tls-ca", filePath{})},
 		{"smtp_tls_CApath", remark(caFolder, "", "/etc/ssl/certs", "/etc/pki/tls/certs")},
 		{"smtp_tls_cert_file", setting("tls-cert", filePath{})},
@@ -44,8 +44,8 @@ func postfixFields() []field {
 		{"smtp_tls_ciphers", remark(choosesTLS, "")},
 		{"smtp_tls_mandatory_ciphers", remark(choosesTLS, "")},
 
-		{"mydomain", handled},   // a part of others
-		{"myhostname", handled}, // these are in postfixNames
+		{"mydomain", handled},   // only used in other parameters
+		{"myhostname", handled}, // postfixNames reads these parameters
 		{"smtp_helo_name", handled},
 		{"myorigin", handled},
 		{"mydestination", handled},
@@ -69,7 +69,7 @@ func postfixFields() []field {
 		{"smtp_bind_address", setting("source-address", new(config.Source))},
 		{"inet_protocols", postfixProtocols},
 
-		{"inet_interfaces", handled}, // in postfixServer
+		{"inet_interfaces", handled}, // postfixServer reads these parameters
 		{"mynetworks", handled},
 		{"relay_domains", remark("sendoff takes no mail of other machines", "")},
 		{"transport_maps", remark(oneSmarthost, "")},
@@ -83,8 +83,8 @@ func postfixFields() []field {
 
 const oneSmarthost = "sendoff sends all mail of an account to its server"
 
-// postfixSilent are the beginnings of parameters that say nothing about sending: about
-// mail that others bring, about mailboxes here, and about Postfix itself.
+// postfixSilent has the beginnings of parameters that do not matter to sending: they are
+// about mail that others send to Postfix, about local mailboxes, and about Postfix itself.
 var postfixSilent = strings.Fields(`smtpd_ postscreen_ lmtp_ local_ mailbox_ virtual_ milter_ postlog_ debug
 	biff compatibility_level append_ recipient_delimiter unknown_local_recipient home_mailbox mail_spool
 	data_directory command_directory daemon_directory readme_directory html_directory manpage_directory
@@ -93,7 +93,7 @@ var postfixSilent = strings.Fields(`smtpd_ postscreen_ lmtp_ local_ mailbox_ vir
 	smtp_tls_loglevel smtp_tls_session_cache smtp_tls_note_starttls smtp_destination_ default_destination_
 	smtp_connection_cache tls_random maillog_file in_flow default_database_type`)
 
-// isPostfix reports whether path is Postfix's folder, or a file as main.cf.
+// isPostfix reports whether path is Postfix's folder, or a file like main.cf.
 func isPostfix(path string) bool {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		_, err = os.Stat(filepath.Join(path, "main.cf"))
@@ -138,7 +138,7 @@ func readPostfix(r *Reading) error {
 		r.protect(d)
 	}
 	for _, e := range m.logins {
-		if e.key != "" && !m.taken[e.at] {
+		if e.key != "" && !m.usedLogins[e.at] {
 			r.dropped(entry{"the login", "", e.at}, otherServer)
 		}
 	}
@@ -150,20 +150,20 @@ func readPostfix(r *Reading) error {
 	return nil
 }
 
-// apply does what the row of a parameter says.
+// apply imports a parameter, or adds a remark that it was not imported.
 func (m *mainCf) apply(d *draft, e entry) {
 	isSilent := func(begin string) bool { return strings.HasPrefix(e.key, begin) }
 	switch {
-	case m.r.apply(d, postfixFields(), e), slices.ContainsFunc(postfixSilent, isSilent), m.parted[e.key], e.value == "":
+	case m.r.apply(d, postfixFields(), e), slices.ContainsFunc(postfixSilent, isSilent), m.referenced[e.key], e.value == "":
 	default:
 		m.r.dropped(e, "sendoff has no such setting")
 	}
 }
 
-// isYes reports whether a parameter is yes.
+// isYes reports whether the value of a parameter is yes.
 func (m *mainCf) isYes(name string) bool { return strings.EqualFold(m.get(name).value, "yes") }
 
-// postfixTLS makes TLS of a level, or of the two parameters that were there before it.
+// postfixTLS sets TLS from smtp_tls_security_level, or from the two older parameters.
 func (m *mainCf) postfixTLS(d *draft) {
 	e := m.get("smtp_tls_security_level")
 	switch {
@@ -203,11 +203,11 @@ func (m *mainCf) postfixTLS(d *draft) {
 	}
 }
 
-// postfixPorts are the names of ports that people write.
+// postfixPorts has the names of ports that a relay host may have.
 var postfixPorts = map[string]string{"smtp": "25", "submission": "587", "smtps": "465", "submissions": "465", "urd": "465"}
 
-// relay returns a copy of d for a server as Postfix writes it: NAME, [NAME], or one of
-// these with a port.
+// relay returns a copy of d for the server text, in Postfix's form: NAME or [NAME], with or
+// without a port.
 func (m *mainCf) relay(d *draft, e entry, text string) *draft {
 	next := *d
 	next.at, next.from, next.other = e.at, slices.Clone(d.from), slices.Clone(d.other)
@@ -227,7 +227,8 @@ func (m *mainCf) relay(d *draft, e entry, text string) *draft {
 	return &next
 }
 
-// postfixRelays returns a draft for each server that all mail can go to.
+// postfixRelays returns a draft for each server for all mail: relayhost, then the
+// fallbacks.
 func (m *mainCf) postfixRelays(common *draft) (all []*draft) {
 	for _, name := range []string{"relayhost", "smtp_fallback_relay"} {
 		e := m.get(name)
@@ -240,13 +241,13 @@ func (m *mainCf) postfixRelays(common *draft) (all []*draft) {
 			all = append(all, d)
 		}
 		if len(all) == 0 {
-			break // there is nothing to fall back from
+			break // without a relayhost, the fallback relay is not used
 		}
 	}
 	return all
 }
 
-// readLogins reads the table of passwords, if anybody logs in.
+// readLogins reads the tables of passwords if Postfix logs in.
 func (m *mainCf) readLogins() {
 	if m.isYes("smtp_sasl_auth_enable") {
 		m.logins = m.readTables("smtp_sasl_password_maps")
@@ -255,7 +256,7 @@ func (m *mainCf) readLogins() {
 	}
 }
 
-// logIn gives d the login that the first of keys has.
+// logIn sets the login of d from the first of keys that has a password.
 func (m *mainCf) logIn(d *draft, keys ...string) {
 	if !m.isYes("smtp_sasl_auth_enable") {
 		return
@@ -265,13 +266,13 @@ func (m *mainCf) logIn(d *draft, keys ...string) {
 		m.r.note(m.get("smtp_sasl_password_maps"), "no password for "+keys[len(keys)-1]+", so the account does not log in")
 		return
 	}
-	m.taken[e.at] = true
+	m.usedLogins[e.at] = true
 	user, password, _ := strings.Cut(e.value, ":")
 	d.login, d.user, d.password = true, user, entry{"the password", password, e.at}
 }
 
-// postfixSenders returns a draft for each sender, or domain of senders, with a server or
-// a login of its own.
+// postfixSenders returns a draft for each sender, or domain of senders, with its own server
+// or login.
 func (m *mainCf) postfixSenders(common *draft, relays []*draft) (all []*draft) {
 	servers := m.readTables("sender_dependent_relayhost_maps")
 	byName := m.isYes("smtp_sender_dependent_authentication")
@@ -281,13 +282,13 @@ func (m *mainCf) postfixSenders(common *draft, relays []*draft) (all []*draft) {
 			senders = append(senders, e)
 		}
 	}
-	done := make(map[string]bool)
+	seen := make(map[string]bool)
 	for _, e := range senders {
 		name := strings.TrimPrefix(e.key, "@")
-		if done[e.key] || name == "" {
+		if seen[e.key] || name == "" {
 			continue
 		}
-		done[e.key] = true
+		seen[e.key] = true
 		server, found := servers.find(e.key, e.key[max(0, strings.IndexByte(e.key, '@')):])
 		text := server.value
 		var d *draft
@@ -320,7 +321,7 @@ func (m *mainCf) postfixSenders(common *draft, relays []*draft) (all []*draft) {
 	return all
 }
 
-// postfixMechanisms takes the mechanisms that may be used, of those that sendoff knows.
+// postfixMechanisms reads the list of mechanisms that may be used.
 func postfixMechanisms(_ *Reading, d *draft, e entry) string {
 	var known []string
 	for _, name := range list(strings.ToUpper(e.value)) {
@@ -335,7 +336,7 @@ func postfixMechanisms(_ *Reading, d *draft, e entry) string {
 	return ""
 }
 
-// postfixSize takes a size, of which 0 is no limit.
+// postfixSize reads a size; 0 means no limit.
 func postfixSize(_ *Reading, d *draft, e entry) string {
 	if e.value == "0" {
 		return ""
@@ -343,7 +344,7 @@ func postfixSize(_ *Reading, d *draft, e entry) string {
 	return d.put("max-size", e.value, new(config.Size))
 }
 
-// postfixLifetime takes a time, whose unit is days if there is none.
+// postfixLifetime reads a time; a number without a unit means days.
 func postfixLifetime(r *Reading, _ *draft, e entry) string {
 	if strings.Trim(e.value, "0123456789") == "" {
 		e.value += "d"
@@ -351,7 +352,7 @@ func postfixLifetime(r *Reading, _ *draft, e entry) string {
 	return r.share("lifetime", e, new(config.Duration))
 }
 
-// postfixProtocols takes the version of IP, if it is to be one only.
+// postfixProtocols reads the versions of IP: only a single version needs a setting.
 func postfixProtocols(_ *Reading, d *draft, e entry) string {
 	switch strings.ToLower(e.value) {
 	case "ipv4":
@@ -362,7 +363,7 @@ func postfixProtocols(_ *Reading, d *draft, e entry) string {
 	return ""
 }
 
-// postfixAliases takes the first file of aliases.
+// postfixAliases reads the list of alias files; sendoff can use the first text file.
 func postfixAliases(r *Reading, _ *draft, e entry) string {
 	var others []string
 	taken := false
@@ -376,7 +377,7 @@ func postfixAliases(r *Reading, _ *draft, e entry) string {
 			others = append(others, text)
 		default:
 			taken = true
-			if path == "/etc/aliases" { // which sendoff reads anyway
+			if path == "/etc/aliases" { // sendoff's default
 				continue
 			}
 			if why := r.share("aliases", entry{e.key, path, e.at}, filePath{}); why != "" {

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// postfixNames decides who local users are outside: under which address they send, and
-// where their mail goes.
+// postfixNames imports the names of this host, and the addresses with which local users
+// send.
 func (m *mainCf) postfixNames(d *draft) {
 	origin := m.get("myorigin")
 	origin.value = m.value("myorigin", 0)
@@ -23,7 +23,7 @@ func (m *mainCf) postfixNames(d *draft) {
 	}
 	hello.value = undotted(hello.value)
 	if !strings.Contains(hello.value, ".") {
-		hello.value = "" // what sendoff finds by itself is no worse
+		hello.value = "" // sendoff's own choice is at least as good
 	}
 	if why := shared("hostname", hostName{})(m.r, d, hello); why != "" {
 		m.r.dropped(hello, why)
@@ -32,7 +32,7 @@ func (m *mainCf) postfixNames(d *draft) {
 	if local(origin.value, "mydestination") {
 		m.r.note(m.get("mydestination"), "Postfix delivered mail for local users on this machine; sendoff sends it out")
 		d.machine = origin
-	} else if _, isSet := m.says["myorigin"]; !isSet {
+	} else if _, isSet := m.entries["myorigin"]; !isSet {
 		d.machine = origin
 	} else if why := takeDomain(m.r, d, origin); why != "" {
 		m.r.dropped(origin, why)
@@ -41,12 +41,12 @@ func (m *mainCf) postfixNames(d *draft) {
 		m.rewriting(d, name, local)
 	}
 	if len(d.from) > 0 {
-		d.domain = entry{} // that address stands for local users
+		d.domain = entry{} // local users send with the address in d.from
 	}
 }
 
-// local returns a function that reports whether a domain is this machine's by one of
-// Postfix's parameters, or by a name that it always has.
+// local returns a function that reports whether domain belongs to this machine: by the
+// parameter by, or, if by is "", by the names that Postfix always treats as local.
 func (m *mainCf) local(origin string) func(domain, by string) bool {
 	return func(domain, by string) bool {
 		if by != "" {
@@ -59,7 +59,8 @@ func (m *mainCf) local(origin string) func(domain, by string) bool {
 	}
 }
 
-// rewriting takes the address that a table has for local users, or for everybody.
+// rewriting imports a table that rewrites senders: an address for all local users, or for
+// everybody.
 func (m *mainCf) rewriting(d *draft, name string, local func(domain, by string) bool) {
 	for _, e := range m.readTables(name) {
 		user, domain, _ := strings.Cut(e.key, "@")
@@ -83,7 +84,7 @@ func (m *mainCf) rewriting(d *draft, name string, local func(domain, by string) 
 	}
 }
 
-// postfixServer remarks what Postfix does as a server, which sendoff does not.
+// postfixServer adds remarks about Postfix's work as a server, which sendoff does not do.
 func (m *mainCf) postfixServer() {
 	e := m.get("inet_interfaces")
 	isLoopback := func(s string) bool {

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// ssmtpFields is every key of ssmtp.conf, whose case does not matter.
+// ssmtpFields has every key of ssmtp.conf. Keys are compared without regard to case.
 func ssmtpFields() []field {
 	return []field{
 		{"mailhub", func(r *Reading, d *draft, e entry) string {
@@ -21,7 +21,7 @@ func ssmtpFields() []field {
 		{"UseSTARTTLS", yesNo(func(d *draft, yes bool) { d.tls, d.starttls = d.tls || yes, yes })},
 		{"TLS_CA_File", setting("tls-ca", filePath{})},
 		{"TLS_CA_Dir", remark(caFolder, "")},
-		{"UseTLSCert", handled}, // judged with the certificate
+		{"UseTLSCert", handled}, // readSsmtp reads it with the certificate
 		{"TLSCert", setting("tls-cert", filePath{})},
 		{"TLSKey", setting("tls-key", filePath{})},
 
@@ -36,7 +36,7 @@ func ssmtpFields() []field {
 			return shared("hostname", hostName{})(r, d, e)
 		}},
 		{"rewriteDomain", func(r *Reading, d *draft, e entry) string {
-			e.value = e.value[strings.LastIndexByte(e.value, '@')+1:] // as ssmtp does
+			e.value = e.value[strings.LastIndexByte(e.value, '@')+1:] // ssmtp also ignores the text before an @
 			return takeDomain(r, d, e)
 		}},
 		{"root", takeLocal},
@@ -46,7 +46,7 @@ func ssmtpFields() []field {
 	}
 }
 
-// cutSsmtp returns the key of a line, as the table has it, and its value as it stands.
+// cutSsmtp returns the key of a line in the form of the table, and its value, unchanged.
 func cutSsmtp(line string) (key, value string) {
 	key, value, found := strings.Cut(line, "=")
 	for _, f := range ssmtpFields() {
@@ -57,7 +57,7 @@ func cutSsmtp(line string) (key, value string) {
 	return "", ""
 }
 
-// yesNo is for a key of which everything but YES is no.
+// yesNo returns the take of a key for which every value except YES means no.
 //
 //go:noinline
 func yesNo(set func(*draft, bool)) take {
@@ -67,7 +67,7 @@ func yesNo(set func(*draft, bool)) take {
 	}
 }
 
-// takeDomain is for a key whose value is put behind names without a domain.
+// takeDomain is the take of a key whose value is added to names without a domain.
 func takeDomain(_ *Reading, d *draft, e entry) string {
 	e.value = undotted(e.value)
 	why := check(hostName{}, e.value)
@@ -77,8 +77,8 @@ func takeDomain(_ *Reading, d *draft, e entry) string {
 	return why
 }
 
-// takeLocal is for a key whose value is the address that gets the mail for the system's
-// users.
+// takeLocal is the take of a key whose value is the address to which mail for system users
+// goes.
 func takeLocal(_ *Reading, d *draft, e entry) string {
 	e.value = undotted(e.value)
 	if e.value != "" && !isOwnAddress(e.value) {
@@ -88,7 +88,7 @@ func takeLocal(_ *Reading, d *draft, e entry) string {
 	return ""
 }
 
-// readSsmtp reads ssmtp.conf, and the revaliases beside it.
+// readSsmtp reads ssmtp.conf, and revaliases in the same folder.
 func readSsmtp(r *Reading) error {
 	entries, err := readLines(r.path)
 	if err != nil {
@@ -103,16 +103,16 @@ func readSsmtp(r *Reading) error {
 		if key == "AuthPass" && without != "" {
 			r.note(e, "imported without "+without+"; if the password was longer: sendoff --login "+d.name)
 		}
-		if _, twice := d.says[key]; twice && isLogin {
+		if _, twice := d.entries[key]; twice && isLogin {
 			r.dropped(e, "ssmtp uses the earlier line")
 		} else if !r.apply(d, ssmtpFields(), e) {
 			r.unknown(e.at)
 		}
 	}
-	if !strings.EqualFold(d.says["UseTLSCert"].value, "yes") && d.other.Get("tls-cert") != nil {
+	if !strings.EqualFold(d.entries["UseTLSCert"].value, "yes") && d.other.Get("tls-cert") != nil {
 		d.other.Set("tls-cert", "")
 		d.other.Set("tls-key", "")
-		r.dropped(d.says["TLSCert"], "UseTLSCert is not YES")
+		r.dropped(d.entries["TLSCert"], "UseTLSCert is not YES")
 	}
 	others := r.revaliases(d)
 	r.addLocalNames(d)
@@ -124,21 +124,21 @@ func readSsmtp(r *Reading) error {
 	return nil
 }
 
-// ssmtpValue returns a value without the comment behind it and the quotes around it,
-// and names what of these there was. Some builds of ssmtp end a value at any #, others
-// do not. A user or a password that works holds no such #, or is used as a whole: their
-// comments begin behind a blank.
+// ssmtpValue returns a value without its comment and quotes. without says what was removed;
+// "": nothing. Some builds of ssmtp end a value at any #, others do not. In a user or
+// password, only a # after a blank begins a comment here: with the other kind of build, a
+// login with another # would not work.
 func ssmtpValue(text string, login bool) (value, without string) {
 	value = strings.TrimSpace(text)
 	if value == "" {
 		return "", ""
 	}
 	if quote := value[0]; quote == '"' || quote == '\'' {
-		inner, behind, closed := strings.Cut(value[1:], string(quote))
-		switch behind = strings.TrimSpace(behind); {
-		case closed && behind == "":
+		inner, rest, closed := strings.Cut(value[1:], string(quote))
+		switch rest = strings.TrimSpace(rest); {
+		case closed && rest == "":
 			return inner, "the quotes around it"
-		case closed && behind[0] == '#':
+		case closed && rest[0] == '#':
 			return inner, "the quotes around it and the comment behind it"
 		}
 	}
@@ -150,8 +150,8 @@ func ssmtpValue(text string, login bool) (value, without string) {
 	return value, ""
 }
 
-// revaliases reads the senders of local users. An address that goes through d's server
-// is added to d's senders; for another server it returns a draft of its own.
+// revaliases reads the senders of local users. If a sender uses d's server, its address is
+// added to d. For other servers it returns drafts.
 func (r *Reading) revaliases(d *draft) (others []*draft) {
 	path := filepath.Join(filepath.Dir(r.path), "revaliases")
 	text, _ := r.beside(path)
@@ -166,7 +166,7 @@ func (r *Reading) revaliases(d *draft) (others []*draft) {
 		e.key = "the sender"
 		o := *d
 		if len(parts) > 2 && strings.TrimSpace(parts[2]) != "" {
-			o.host = undotted(strings.TrimSpace(parts[2])) // on the same port, if none is given
+			o.host = undotted(strings.TrimSpace(parts[2])) // the port stays the same if the line has none
 		}
 		if len(parts) > 3 {
 			o.port = strings.TrimSpace(parts[3])

@@ -9,17 +9,17 @@ import (
 	"strings"
 )
 
-// A queue is a folder in which a program keeps mail that it could not send yet.
+// A queue is a folder in which another program stores mail that it could not send yet.
 type queue struct {
-	program string // as in programs; another one's queue is only named if mail is found in it
-	name    string // for a person
+	program string // a name in programs; the queue of a program that is not imported is reported only if it contains mail
+	name    string // the name in the report
 	folder  string
-	below   string                   // the folders in it that have messages; "." is itself
-	message func(file string) string // which message a file is of; "" is none
-	send    string                   // the command that sends what is in it
+	below   string                   // the subfolders with messages; ".": folder itself
+	message func(file string) string // returns which message a file belongs to; "": none
+	send    string                   // the command that sends the messages
 }
 
-// queues is the table of queues.
+// queues has the queues of other programs.
 var queues = [...]queue{
 	{"msmtp", "msmtpq's queue", "~/.msmtp.queue", ".", mailFile, "msmtp-queue -r"},
 	{"msmtp", "msmtpqueue's queue", "~/.msmtpqueue", ".", mailFile, "msmtp-runqueue.sh"},
@@ -28,12 +28,14 @@ var queues = [...]queue{
 	{"Postfix", "Postfix's queue", "/var/spool/postfix", "maildrop incoming active deferred", anyFile, "postqueue -f"},
 }
 
-// debianScripts is where Debian has msmtpq's programs, which find each other in PATH only.
+// debianScripts is the folder with Debian's scripts of msmtpq, which call each other
+// through PATH.
 const debianScripts = "/usr/libexec/msmtp/msmtpq"
 
 func anyFile(file string) string { return file }
 
-// mailFile is for a file NAME.mail, which has another one with its recipients beside it.
+// mailFile returns the message of a file NAME.mail; a second file of the message has its
+// recipients.
 func mailFile(file string) string {
 	if strings.HasSuffix(file, ".mail") {
 		return file
@@ -41,7 +43,8 @@ func mailFile(file string) string {
 	return ""
 }
 
-// dmaFile is for a file QMESSAGE.RECIPIENT, of which a message has one for each recipient.
+// dmaFile returns the message of a file QMESSAGE.RECIPIENT; there is one for each
+// recipient.
 func dmaFile(file string) string {
 	message, _, _ := strings.Cut(file, ".")
 	if strings.HasPrefix(message, "Q") {
@@ -50,8 +53,8 @@ func dmaFile(file string) string {
 	return ""
 }
 
-// Waiting says for each queue whether mail waits in it, and how that is sent. Nobody would
-// look for it there once sendoff has taken the program's place.
+// Waiting returns a line for each queue with mail, with the command that sends it. After
+// sendoff has replaced the program, nobody would look into that queue.
 func (r *Reading) Waiting() []string {
 	var all []string
 	for _, q := range queues {
@@ -74,11 +77,12 @@ func (r *Reading) Waiting() []string {
 	return all
 }
 
-// count counts the messages in folder. What cannot be read is left out, with an error.
+// count returns the number of messages in folder. If something cannot be read, it is not
+// counted, and err says why.
 func (q *queue) count(folder string) (n int, err error) {
 	seen := make(map[string]bool)
 	for below := range strings.FieldsSeq(q.below) {
-		top := filepath.Join(folder, below) + string(filepath.Separator) // also where that is a link
+		top := filepath.Join(folder, below) + string(filepath.Separator) // with a separator at the end, so that a link is followed
 		filepath.WalkDir(top, func(_ string, f fs.DirEntry, failed error) error {
 			switch {
 			case failed != nil && !errors.Is(failed, fs.ErrNotExist):
