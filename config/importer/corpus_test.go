@@ -58,9 +58,11 @@ func stored(t *testing.T, i *setup.Import) map[string]string {
 
 // newImport returns an Import of a file in home; it runs as the user ann.
 func newImport(home, file string, keyring credential.Keyring) *setup.Import {
+	user := filepath.Join(home, ".config", "sendoff", "config.toml")
 	return &setup.Import{
 		File:   file,
-		Target: filepath.Join(home, ".config", "sendoff", "config.toml"),
+		Target: user,
+		Paths:  config.Paths{User: user},
 		Reader: importer.Reader{
 			Home:       home,
 			Root:       home,

@@ -284,8 +284,6 @@ func (r *Reading) addLogin(d *draft, a *edit.Table) {
 		r.addCommand(d, a)
 	default:
 		a.Set("secret", "keyring")
-		r.Remark(d.at + ": account " + strconv.Quote(a.Name) + " has no password here; sendoff looks for it in the keyring")
-		r.Remark("to store it there: sendoff --login " + a.Name)
 	}
 }
 

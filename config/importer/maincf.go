@@ -3,6 +3,7 @@ package importer
 import (
 	"cmp"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -156,14 +157,29 @@ func isParameter(c rune) bool {
 	return c == '_' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 }
 
-// list returns the elements of a list in Postfix's form.
-func list(value string) []string {
-	return strings.FieldsFunc(value, func(c rune) bool { return c == ',' || c < 128 && strings.IndexByte(space, byte(c)) >= 0 })
+// list returns the elements of a list in Postfix's form. Text in braces stays in one
+// element.
+func list(value string) (all []string) {
+	depth, begin := 0, 0
+	for i := 0; i <= len(value); i++ {
+		switch {
+		case i < len(value) && value[i] == '{':
+			depth++
+		case i < len(value) && value[i] == '}':
+			depth = max(0, depth-1)
+		case i == len(value) || depth == 0 && strings.IndexByte(","+space, value[i]) >= 0:
+			if begin < i {
+				all = append(all, value[begin:i])
+			}
+			begin = i + 1
+		}
+	}
+	return all
 }
 
-// textTables are the types of lookup tables that Postfix builds from a text file of the
-// same name.
-var textTables = []string{"hash", "btree", "lmdb", "cdb", "dbm", "sdbm", "texthash"}
+// textTables are the types of lookup tables that Postfix builds from a text file, with
+// the ending of the compiled file.
+var textTables = map[string]string{"hash": ".db", "btree": ".db", "lmdb": ".lmdb", "cdb": ".cdb", "dbm": ".pag", "sdbm": ".pag", "texthash": ""}
 
 // A table has the lines of all lookup tables of a parameter.
 type table []entry
@@ -178,15 +194,17 @@ func (m *mainCf) readTables(name string) table {
 		if !found {
 			kind, path = "hash", kind
 		}
+		_, isText := textTables[kind]
 		switch {
 		case kind == "static":
-			all = append(all, entry{value: path, at: e.at})
+			path = strings.TrimSuffix(strings.TrimPrefix(path, "{"), "}")
+			all = append(all, entry{value: strings.TrimSpace(path), at: e.at})
 		case (kind == "regexp" || kind == "pcre") && name != "smtp_sasl_password_maps":
 			all = append(all, m.readPatterns(e, path)...)
-		case slices.Contains(textTables, kind):
-			all = append(all, m.readTable(path)...)
-		default:
-			m.r.note(e, "a table was not imported: sendoff reads only text files here, not "+kind)
+		case isText:
+			all = append(all, m.readTable(e, kind, path)...)
+		default: // its type is not named, because the text may be a part of a password
+			m.r.note(e, "a table was not imported: sendoff reads only tables that are made of a text file")
 		}
 	}
 	return all
@@ -194,10 +212,10 @@ func (m *mainCf) readTables(name string) table {
 
 // readTable reads the text file of a lookup table, or the file of the same name beside
 // main.cf, which may be a copy.
-func (m *mainCf) readTable(path string) (all table) {
+func (m *mainCf) readTable(from entry, kind, path string) (all table) {
 	path, text, there := m.tableText(path)
 	if !there {
-		m.r.Remark(path + ": not found; its table was not imported")
+		m.missing(from, kind, path)
 	}
 	for _, e := range logicalLines(path, text) {
 		key, value := cutSpace(e.value)
@@ -216,12 +234,43 @@ func (m *mainCf) tableText(path string) (at, text string, there bool) {
 			return path, text, true
 		}
 	}
-	beside := filepath.Join(filepath.Dir(m.r.path), filepath.Base(path))
-	if text, there = m.r.beside(beside); there {
-		path = beside
+	if text, there = m.r.beside(m.beside(path)); there {
+		path = m.beside(path)
 	}
 	return path, text, there
 }
+
+// beside returns the path of a file of the same name beside main.cf.
+func (m *mainCf) beside(path string) string {
+	return filepath.Join(filepath.Dir(m.r.path), filepath.Base(path))
+}
+
+// missing adds a remark about a table whose text file does not exist, with the command that
+// writes that file from the compiled one.
+func (m *mainCf) missing(e entry, kind, path string) {
+	if !strings.HasPrefix(filepath.ToSlash(path), "/") { // it may be a part of a password
+		m.r.note(e, "a table was not imported: its file was not found")
+		return
+	}
+	for _, text := range []string{path, m.beside(path)} {
+		_, err := os.Stat(text + textTables[kind])
+		folder, name := filepath.Split(text)
+		if err != nil || textTables[kind] == "" || strings.ContainsFunc(text, needsQuotes) {
+			continue
+		}
+		m.r.Remark(fmt.Sprintf("%s was not imported: its text is not there, only %s", path, text+textTables[kind]))
+		sudo := "sudo "
+		if strings.HasPrefix(text, m.r.Home+string(filepath.Separator)) {
+			sudo = ""
+		}
+		m.r.Remark(fmt.Sprintf("to write the text again: %ssh -c 'cd %s && umask 077 && postmap -s %s:%s >%s'", sudo, filepath.Clean(folder), kind, name, name))
+		return
+	}
+	m.r.Remark(path + ": not found; its table was not imported")
+}
+
+// needsQuotes reports whether c needs quotes in a shell.
+func needsQuotes(c rune) bool { return !isParameter(c) && !strings.ContainsRune("/.-+@:", c) }
 
 // matchAll are the patterns that match every address.
 var matchAll = []string{"/.*/", "/.+/", "/./", "/^/", "/^.*$/", "/^.+$/"}

@@ -372,8 +372,9 @@ func postfixAliases(r *Reading, _ *draft, e entry) string {
 		if !found {
 			kind, path = "hash", kind
 		}
+		_, isText := textTables[kind]
 		switch {
-		case taken || !slices.Contains(textTables, kind):
+		case taken || !isText:
 			others = append(others, text)
 		default:
 			taken = true

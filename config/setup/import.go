@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"sendoff/config"
 	"sendoff/config/edit"
@@ -59,6 +58,10 @@ func (i *Import) Run(ctx context.Context, out io.Writer, tell func(string)) erro
 		}
 	}
 	p := &plan{file: edit.File{Path: i.Target, Paths: config.Paths{Explicit: i.Target, Home: i.Home}}}
+	if !i.isContainer() {
+		i.rename(r, p.file)
+	}
+	i.placeOthers(r)
 	if err := i.placePasswords(ctx, r, p); err != nil {
 		return err
 	}
@@ -68,6 +71,7 @@ func (i *Import) Run(ctx context.Context, out io.Writer, tell func(string)) erro
 	if err != nil {
 		return err
 	}
+	i.remarkOthers(ctx, r, made)
 	p.file.Private = slices.ContainsFunc(r.Accounts, func(a *edit.Table) bool { // the password may be among the words
 		return strings.HasPrefix(a.Text("secret"), "command:")
 	})
@@ -95,32 +99,40 @@ func (i *Import) Run(ctx context.Context, out io.Writer, tell func(string)) erro
 	for _, line := range r.Waiting() {
 		say(line)
 	}
-	i.sayDone(r, p, say)
+	i.sayDone(r, p, made, say)
 	return nil
 }
 
-// columns is how long a line is at most, with the program's name before it.
-const columns = 100 - len("sendoff: ")
-
-// folded returns what says a line as several if need be, with ~ for the home.
-func (i *Import) folded(say func(string)) func(string) {
-	return func(line string) {
-		if len(i.Home) > 1 {
-			line = strings.ReplaceAll(line, i.Home+string(filepath.Separator), "~"+string(filepath.Separator))
-		}
-		for utf8.RuneCountInString(line) > columns {
-			begin := string([]rune(line)[:columns])
-			end := max(strings.LastIndex(begin, "; "), strings.LastIndex(begin, ": "), strings.LastIndex(begin, ". ")) + 1
-			if end < columns/5 {
-				end = strings.LastIndex(begin, " ")
+// rename gives another name to each account whose name the configuration has already for
+// another login. One that was imported before keeps its name, and is refused.
+func (i *Import) rename(r *importer.Reading, file edit.File) {
+	c, err := config.Load(file.Paths)
+	if err != nil {
+		return
+	}
+	taken := func(name string) *config.Account {
+		for _, a := range c.Accounts {
+			if a.Name == name {
+				return a
 			}
-			if end < columns/5 {
-				break // nothing can be pasted of which a line has but a part
-			}
-			say(line[:end])
-			line = "  " + strings.TrimSpace(line[end:])
 		}
-		say(line)
+		return nil
+	}
+	for _, a := range r.Accounts {
+		there, old := taken(a.Name), a.Name
+		if there == nil || there.User == a.Text("user") && strings.Contains(a.String(), strconv.Quote(edit.URL(there.Servers[0]))) {
+			continue
+		}
+		isImported := func(name string) bool {
+			return slices.ContainsFunc(r.Accounts, func(o *edit.Table) bool { return o != a && o.Name == name })
+		}
+		for n := 2; taken(a.Name) != nil || isImported(a.Name); n++ {
+			a.Name = old + "-" + strconv.Itoa(n)
+		}
+		if r.Top.Text("account") == old {
+			r.Top.Set("account", a.Name)
+		}
+		r.Remark(fmt.Sprintf("account %q was renamed to %q: %s already has another account of that name", old, a.Name, file.Path))
 	}
 }
 
@@ -133,82 +145,11 @@ func (i *Import) checkWrite(r *importer.Reading, p *plan) error {
 		return status.Usage.Errorf("--for container prints variables and writes nothing; leave out --write")
 	}
 	if _, err := os.Stat(i.Target); err == nil && !i.Add {
-		return status.Usage.Errorf("%s already exists; to add the accounts to it, give --add instead of --write", i.Target)
+		return status.Usage.Errorf("%s already exists; to add the accounts to it: %s", i.Target, i.again("--add"))
 	}
 	p.change = func(text string) (string, error) { return i.add(r, p.file, text) }
 	_, _, err := p.file.Check(p.change)
 	return err
-}
-
-// sayPasswords says where each password is, or will be.
-func (i *Import) sayPasswords(ctx context.Context, r *importer.Reading, p *plan, say func(string)) {
-	for _, k := range p.secrets {
-		where := k.ref.String()
-		if strings.HasPrefix(where, fileSource) {
-			where += " (mode 0600)"
-		}
-		if !i.Write {
-			say(fmt.Sprintf("the password in %s: --write stores it in %s", k.at, where))
-			continue
-		}
-		say(fmt.Sprintf("the password in %s is now in %s", k.at, where))
-	}
-	if len(p.secrets) == 0 || !strings.HasPrefix(p.secrets[0].ref.Text(), fileSource) {
-		return
-	}
-	name := r.Passwords[0].Account.Name
-	switch isSystem := i.Target == i.Paths.System; {
-	case isSystem:
-		say("only root can read that file; how other users send: see sendoff-server(7)")
-	case i.For != "" || i.Secret != "" || !hasKeyring(ctx, i.Store, p.secrets[0].item):
-	case i.Write:
-		say("to keep it in your keyring instead: " + i.command() + " --login " + name + " --for desktop")
-	default:
-		say("to keep it in your keyring instead, add --for desktop")
-	}
-}
-
-// command returns how sendoff is called to use the configuration that was written.
-func (i *Import) command() string {
-	if i.Target == i.Paths.User || i.Target == i.Paths.System {
-		return "sendoff"
-	}
-	return "sendoff --config " + i.Target
-}
-
-// sayDone says what was written, and what to do next.
-func (i *Import) sayDone(r *importer.Reading, p *plan, say func(string)) {
-	_, err := os.Stat(i.Target)
-	exists := err == nil
-	if exists && !i.Write {
-		_, _, err = p.file.Check(func(text string) (string, error) { return i.add(r, p.file, text) })
-	}
-	switch {
-	case i.isContainer():
-	case !i.Write && exists && err != nil:
-		say("nothing was written, and the accounts cannot be added: " + err.Error())
-	case !i.Write && exists:
-		say("nothing was written: " + i.Target + " already exists; --add adds the accounts to it")
-	case !i.Write:
-		say("nothing was written; to write " + i.Target + ", add --write")
-	default:
-		say("written: " + i.Target)
-		if p.file.Private {
-			say("only its owner can read that file (mode 0600): a command in it may contain the password")
-		}
-		check := i.command() + " --doctor"
-		if len(r.Accounts) > 1 {
-			check += "; for one account: " + check + " " + r.Accounts[0].Name
-		}
-		say("to check that mail leaves: " + check)
-		if len(p.secrets) > 0 {
-			var places []string
-			for _, k := range p.secrets {
-				places = append(places, k.at)
-			}
-			say("once mail leaves, delete the password from " + strings.Join(places, " and "))
-		}
-	}
 }
 
 // placePasswords decides where the passwords go, each once, and says so in the accounts. No
@@ -218,7 +159,7 @@ func (i *Import) placePasswords(ctx context.Context, r *importer.Reading, p *pla
 	store := *i.Store
 	store.Interactive = store.Interactive && i.Write // else nobody is asked to unlock it
 	for n, password := range r.Passwords {
-		source, isNamed := i.source(password)
+		source, isNamed := i.source(password.Account.Name)
 		if before := slices.IndexFunc(r.Passwords[:n], password.IsSame); before >= 0 {
 			source = r.Passwords[before].Account.Text("secret")
 		}
@@ -250,22 +191,63 @@ func (i *Import) placePasswords(ctx context.Context, r *importer.Reading, p *pla
 			r.Remark(fmt.Sprintf("the password in %s was not stored: %s has another one for %s at %s", k.at, ref, k.item.User, k.item.Host))
 			r.Remark("to replace that: sendoff --login " + password.Account.Name)
 		default: // whose it is, and for which server, nobody knows
-			return status.Usage.Errorf("%s already holds another password; delete that file, or give --secret file:FOLDER/", ref)
+			return status.Usage.Errorf("%s already holds another password; to use another folder, give --secret file:FOLDER/", ref)
 		}
 	}
 	return nil
 }
 
-// source returns where a password goes, and whether that is the keyring or a file that
-// the user has named, rather than a place that is named after the account.
-func (i *Import) source(p importer.Password) (source string, isNamed bool) {
+// placeOthers decides where the passwords will be that the program has in no file, if
+// the keyring cannot be that place.
+func (i *Import) placeOthers(r *importer.Reading) {
+	for _, a := range r.Accounts {
+		if i.withoutKeyring() && i.Secret == "" && a.Text("secret") == secret.OfKeyring.Text() {
+			source, _ := i.source(a.Name)
+			a.Set("secret", source)
+		}
+	}
+}
+
+// withoutKeyring reports whether the account is for what has neither a keyring nor the
+// user's programs.
+func (i *Import) withoutKeyring() bool {
+	return i.use.password.kind == secret.Systemd || i.isContainer()
+}
+
+// remarkOthers remarks how the passwords are stored that the program has in no file, but
+// in a keyring or in a person's head, and which commands may not run.
+func (i *Import) remarkOthers(ctx context.Context, r *importer.Reading, made *config.Config) {
+	for _, a := range made.Accounts {
+		isIn := func(p importer.Password) bool { return p.Account.Name == a.Name }
+		if len(a.Secret) == 0 || slices.ContainsFunc(r.Passwords, isIn) {
+			continue
+		}
+		item := credential.Item{User: a.User, Host: a.Servers[0].Identity()}
+		isCommand := strings.HasPrefix(a.Secret[0].Text(), "command:")
+		switch login := i.command() + " --login " + a.Name; {
+		case isCommand && i.isContainer():
+			r.Remark(fmt.Sprintf("account %q gets its password from a command; if the container cannot run it, set SENDOFF_SECRET=%s", a.Name, containerSecret))
+		case isCommand && i.withoutKeyring():
+			r.Remark(fmt.Sprintf("account %q gets its password from a command; if the service cannot run it: %s --for service", a.Name, login))
+		case a.Secret[0] != secret.OfKeyring:
+		case i.For == "cron" || !hasKeyring(ctx, i.Store, item):
+			r.Remark(fmt.Sprintf("account %q has no password here; to store it in a file: %s --for cron", a.Name, login))
+		case peek(ctx, i.Store, secret.OfKeyring, item) != nil:
+			r.Remark(fmt.Sprintf("account %q has no password here; to store it in your keyring: %s", a.Name, login))
+		}
+	}
+}
+
+// source returns where the password of an account goes, and whether that is the keyring
+// or a file that the user has named, rather than a place that is named after the account.
+func (i *Import) source(account string) (source string, isNamed bool) {
 	source = i.Secret
 	switch {
 	case source != "":
 	case i.use.password.kind == secret.Keyring:
 		source = secret.OfKeyring.Text()
 	case i.use.password.kind == secret.Systemd:
-		return "systemd:sendoff-" + p.Account.Name, false
+		return "systemd:sendoff-" + account, false
 	case i.isContainer():
 		return containerSecret, false
 	default:
@@ -276,72 +258,9 @@ func (i *Import) source(p importer.Password) (source string, isNamed bool) {
 		source = fileSource + folder + "/"
 	}
 	if strings.HasPrefix(source, fileSource) && strings.HasSuffix(source, "/") {
-		return source + p.Account.Name + ".secret", false
+		return source + account + ".secret", false
 	}
 	return source, true
-}
-
-// A sayer is a writer of lines that says them.
-type sayer func(string)
-
-func (say sayer) Write(text []byte) (int, error) {
-	for line := range strings.Lines(string(text)) {
-		say(strings.TrimSuffix(line, "\n"))
-	}
-	return len(text), nil
-}
-
-// conversation returns what setup would know of an account that a reading has.
-func (i *Import) conversation(a *config.Account, out io.Writer, say func(string)) *conversation {
-	c := &conversation{Setup: &Setup{Person: Person{Shown: sayer(say)}, Out: out, Identity: i.Identity}, file: i.Target, name: a.Name, user: a.User, server: a.Servers[0]}
-	c.who.Address, _ = a.Address()
-	if len(a.Secret) > 0 {
-		c.ref = a.Secret[0]
-	}
-	return c
-}
-
-// explainSystemd says how the passwords become credentials of a service.
-func (i *Import) explainSystemd(made *config.Config, r *importer.Reading, say func(string)) {
-	done := make(map[string]bool)
-	for _, p := range r.Passwords {
-		for _, a := range made.Accounts {
-			if source := p.Account.Text("secret"); a.Name == p.Account.Name && strings.HasPrefix(source, "systemd:") && !done[source] {
-				done[source] = true
-				i.folded(say)("the password for " + source + " is in " + p.At)
-				i.conversation(a, sayer(say), say).explainCredential()
-			}
-		}
-	}
-}
-
-// printVariables prints the default account as variables, and says what these cannot hold.
-func (i *Import) printVariables(r *importer.Reading, made *config.Config, out io.Writer, say func(string)) error {
-	a := made.Standard()
-	if a == nil {
-		a = made.Accounts[0]
-	}
-	var missing []string
-	for _, s := range r.Top {
-		missing = append(missing, s.Key)
-	}
-	for _, t := range r.Accounts {
-		if t.Name != a.Name {
-			missing = append(missing, "account "+t.Name)
-			continue
-		}
-		for _, s := range t.Settings {
-			if !slices.Contains([]string{"server", "user", "from", "secret"}, s.Key) {
-				missing = append(missing, s.Key)
-			}
-		}
-	}
-	missing = slices.DeleteFunc(missing, func(s string) bool { return s == "account" })
-	if len(missing) > 0 {
-		say("not in the variables: " + strings.Join(missing, ", "))
-		say("for these mount a configuration: sendoff --config FOLDER/config.toml --import --write")
-	}
-	return i.conversation(a, out, say).printVariables()
 }
 
 // add returns the text of the configuration with the accounts. To one that is there
@@ -353,6 +272,11 @@ func (i *Import) add(r *importer.Reading, file edit.File, text string) (string, 
 		c, err := config.Check(file.Paths, file.Path, text)
 		if err != nil {
 			return "", err
+		}
+		for _, a := range c.Accounts {
+			if slices.ContainsFunc(r.Accounts, func(t *edit.Table) bool { return t.Name == a.Name }) {
+				return "", status.Config.Errorf("account %q already exists, with the same login", a.Name)
+			}
 		}
 		for _, s := range r.Top {
 			why := "it would apply to your other accounts too"

@@ -91,6 +91,96 @@ func TestWriteAdds(t *testing.T) {
 	}
 }
 
+// TestImportRenames has a second program's account of the same name added under another
+// one, with a password file of its own; the same login twice is refused.
+func TestImportRenames(t *testing.T) {
+	home, file := msmtprc(t, "host smtp.example.org\nauth on\nuser ann\npassword s3kr1t\n")
+	i := newImport(home, file, memory{})
+	i.Write = true
+	if _, _, err := outcome(t, i); err != nil {
+		t.Fatal(err)
+	}
+	second := filepath.Join(home, "second")
+	if err := os.WriteFile(second, []byte("host smtp.example.net\nfrom ann@example.net\nauth on\nuser ann\npassword 0ther\naccount default-2\nhost h.example\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, write := range []bool{false, true} {
+		i := newImport(home, second, memory{})
+		i.Write, i.Add = write, write
+		toml, says, err := outcome(t, i)
+		if err != nil || !strings.Contains(toml, "[accounts.default-3]\nserver = \"smtp+plain://smtp.example.net\"\nuser = \"ann\"\nsecret = \"file:~/.config/sendoff/default-3.secret\"\n") ||
+			!strings.Contains(says, "account \"default\" was renamed to \"default-3\":\n") {
+			t.Errorf("%v\n%s%s", err, toml, says)
+		}
+		if end := "to try it: echo test | sendoff -a default-3 ann@example.net\n"; strings.HasSuffix(says, end) != write {
+			t.Errorf("it says\n%s", says)
+		}
+	}
+	for name, want := range map[string]string{"default": "s3kr1t\n", "default-3": "0ther\n"} {
+		if got, err := os.ReadFile(filepath.Join(home, ".config", "sendoff", name+".secret")); string(got) != want {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+	i = newImport(home, file, memory{})
+	i.Write, i.Add = true, true
+	if _, _, err := outcome(t, i); err == nil || !strings.HasSuffix(err.Error(), "config.toml: account \"default\" already exists, with the same login") {
+		t.Errorf("twice: %v", err)
+	}
+}
+
+// TestImportKeyring has said how a password is stored that the program has in no file,
+// unless the keyring has it.
+func TestImportKeyring(t *testing.T) {
+	const text = "account work\nhost smtp.example.org\nauth on\nuser ann\naccount cmd\nhost smtp.example.org\nauth on\nuser ann\npasswordeval pass show x\n"
+	for _, tt := range []struct {
+		use     string
+		keyring credential.Keyring
+		want    string
+		source  string
+	}{
+		{"", memory{}, "account \"work\" has no password here; to store it in your keyring: sendoff --login work\n", "keyring"},
+		{"", memory{"ann@smtp.example.org": "x"}, "", "keyring"},
+		{"", broken{memory{}}, "account \"work\" has no password here; to store it in a file: sendoff --login work --for cron\n", "keyring"},
+		{"cron", memory{}, "account \"work\" has no password here; to store it in a file: sendoff --login work --for cron\n", "keyring"},
+		{"service", memory{}, "account \"cmd\" gets its password from a command; if the service cannot run it:\n  sendoff --login cmd --for service\n", "systemd:sendoff-work"},
+	} {
+		home, file := msmtprc(t, text)
+		i := newImport(home, file, tt.keyring)
+		i.For = tt.use
+		toml, says, err := outcome(t, i)
+		if err != nil || !strings.Contains(says, tt.want) || tt.want == "" && strings.Contains(says, "account") || !strings.Contains(toml, `secret = "`+tt.source+`"`) {
+			t.Errorf("--for %q: %v\n%s%s", tt.use, err, toml, says)
+		}
+	}
+	home, file := msmtprc(t, "account work\nhost smtp.example.org\nauth on\nuser ann\n")
+	i := newImport(home, file, memory{})
+	i.For = "container"
+	if out, says, err := outcome(t, i); err != nil || !strings.Contains(out, "\nSENDOFF_SECRET=file:/run/secrets/sendoff\n") || strings.Contains(says, "keyring") {
+		t.Errorf("%v\n%s%s", err, out, says)
+	}
+}
+
+// TestImportCommands has words for a shell quoted in the commands that are said, and no
+// command made of an address that a shell would not take as it stands.
+func TestImportCommands(t *testing.T) {
+	home, _ := msmtprc(t, "")
+	file := filepath.Join(home, "a $(b)'s")
+	if err := os.WriteFile(file, []byte("host smtp.example.org\nfrom $(touch${IFS}x)@example.org\nfrom `touch`@example.org\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	i := newImport(home, file, memory{})
+	i.Paths.User = ""
+	_, says, err := outcome(t, i)
+	if err != nil || !strings.HasSuffix(says, "  sendoff --config ~/.config/sendoff/config.toml --import '~/a $(b)'\\''s' --write\n") {
+		t.Errorf("%v\n%s", err, says)
+	}
+	i.Write = true
+	_, says, err = outcome(t, i)
+	if err != nil || !strings.HasSuffix(says, "to check each step: sendoff --config ~/.config/sendoff/config.toml --doctor default\n") {
+		t.Errorf("%v\n%s", err, says)
+	}
+}
+
 // A command may have the password among its words: only the owner of the configuration
 // can read it, whoever could before, unless nobody brings a command.
 func TestImportCommandPrivate(t *testing.T) {
@@ -199,7 +289,7 @@ func TestImportSpares(t *testing.T) {
 			if left, _ := os.ReadFile(own); string(left) != there+"\n" || strings.Contains(says+toml, there) {
 				t.Errorf("%s: left %q, says\n%s", there, left, says)
 			}
-			if there == "theirs" && (status.KindOf(err) != status.Usage || !strings.Contains(err.Error(), "work.secret already holds another password; delete that file, or give --secret file:FOLDER/") || toml != "") {
+			if there == "theirs" && (status.KindOf(err) != status.Usage || !strings.Contains(err.Error(), "work.secret already holds another password; to use another folder, give --secret file:FOLDER/") || toml != "") {
 				t.Errorf("another secret: %v\n%s", err, toml)
 			}
 			if there != "theirs" && (err != nil || !strings.Contains(toml, "/work.secret\"\n")) {
@@ -249,12 +339,13 @@ func TestImportFor(t *testing.T) {
 			"the password in ~/.msmtprc:5 is now in file:~/.config/sendoff/work.secret (mode 0600)\n" +
 				"to keep it in your keyring instead: sendoff --login work --for desktop\n" +
 				"written: ~/.config/sendoff/config.toml\n" +
-				"to check that mail leaves: sendoff --doctor; for one account: sendoff --doctor work\n" +
-				"once mail leaves, delete the password from ~/.msmtprc:5\n",
+				"once mail leaves, delete the password from ~/.msmtprc:5\n" +
+				"to check each step: sendoff --doctor work\n" +
+				"to try it: echo test | sendoff -a work ann@example.org\n",
 		}, "work.secret"},
 		{"", broken{memory{}}, []string{"(mode 0600)\nwritten: "}, "work.secret"},
 		{"cron", memory{}, []string{"(mode 0600)\nwritten: "}, "work.secret"},
-		{"desktop", memory{}, []string{"the password in ~/.msmtprc:5 is now in keyring\nwritten: "}, "keyring"},
+		{"desktop", memory{}, []string{"the password in ~/.msmtprc:5 is now in your keyring\nwritten: "}, "keyring"},
 		{"desktop", broken{memory{}}, []string{"no keyring is available in this session; without --for desktop the password goes into a file"}, ""},
 		{"service", memory{}, []string{
 			`secret = "systemd:sendoff-work"`, "the password for systemd:sendoff-work is in ~/.msmtprc:5\nAs root, ",

@@ -1,0 +1,236 @@
+package setup
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"sendoff/config"
+	"sendoff/config/importer"
+	"sendoff/submit/secret"
+)
+
+// columns is how long a line is at most, with the program's name before it.
+const columns = 100 - len("sendoff: ")
+
+// folded returns what says a line as several if need be, with ~ for the home. A command
+// stays on one line, because nobody can paste a part of it.
+func (i *Import) folded(say func(string)) func(string) {
+	return func(line string) {
+		if len(i.Home) > 1 {
+			line = strings.ReplaceAll(line, i.Home+string(filepath.Separator), "~"+string(filepath.Separator))
+		}
+		for utf8.RuneCountInString(line) > columns && !isCommand(line) {
+			begin := string([]rune(line)[:columns])
+			end := 0
+			for _, marks := range [][]string{{"; ", ": ", ". "}, {" ("}, {" "}} {
+				for _, mark := range marks {
+					end = max(end, strings.LastIndex(begin, mark)+1)
+				}
+				if end >= columns/5 {
+					break
+				}
+			}
+			if end < columns/5 {
+				break // it is one word
+			}
+			say(strings.TrimRight(line[:end], " "))
+			line = "  " + strings.TrimSpace(line[end:])
+		}
+		say(line)
+	}
+}
+
+// isCommand reports whether line is a command that a person can paste.
+func isCommand(line string) bool {
+	first, _, _ := strings.Cut(strings.TrimSpace(line), " ")
+	return slices.Contains([]string{"sendoff", "sudo", "sh", "echo"}, first)
+}
+
+// sayPasswords says where each password is, or will be.
+func (i *Import) sayPasswords(ctx context.Context, r *importer.Reading, p *plan, say func(string)) {
+	for _, k := range p.secrets {
+		where := k.ref.String()
+		if k.ref == secret.OfKeyring {
+			where = "your keyring"
+		}
+		if strings.HasPrefix(where, fileSource) {
+			where += " (mode 0600)"
+		}
+		if !i.Write {
+			say(fmt.Sprintf("the password in %s: --write stores it in %s", k.at, where))
+			continue
+		}
+		say(fmt.Sprintf("the password in %s is now in %s", k.at, where))
+	}
+	if len(p.secrets) == 0 || !strings.HasPrefix(p.secrets[0].ref.Text(), fileSource) {
+		return
+	}
+	name := r.Passwords[0].Account.Name
+	switch isSystem := i.Target == i.Paths.System; {
+	case isSystem:
+		say("only root can read that file; how other users send: see sendoff-server(7)")
+	case i.For != "" || i.Secret != "" || !hasKeyring(ctx, i.Store, p.secrets[0].item):
+	case i.Write:
+		say("to keep it in your keyring instead: " + i.command() + " --login " + name + " --for desktop")
+	default:
+		say("to keep it in your keyring instead, add --for desktop")
+	}
+}
+
+// command returns how sendoff is called to use the configuration that was written.
+func (i *Import) command() string {
+	if i.Target == i.Paths.User || i.Target == i.Paths.System {
+		return "sendoff"
+	}
+	return "sendoff --config " + word(i.Target)
+}
+
+// again returns the command that imports the same once more, with an option.
+func (i *Import) again(option string) string {
+	words := i.command() + " --import"
+	if i.File != "" {
+		words += " " + word(i.File)
+	}
+	if i.For != "" {
+		words += " --for " + i.For
+	}
+	if i.Secret != "" {
+		words += " --secret " + word(i.Secret)
+	}
+	return words + " " + option
+}
+
+// word returns text as a word for a shell.
+func word(text string) string {
+	if isPlain(text) {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+}
+
+// isPlain reports whether text is a word of which a shell takes no character for more.
+func isPlain(text string) bool {
+	return text != "" && strings.Trim(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+.,:=@%/~") == ""
+}
+
+// sayDone says what was written, and what to do next.
+func (i *Import) sayDone(r *importer.Reading, p *plan, made *config.Config, say func(string)) {
+	_, err := os.Stat(i.Target)
+	exists := err == nil
+	if exists && !i.Write {
+		_, _, err = p.file.Check(func(text string) (string, error) { return i.add(r, p.file, text) })
+	}
+	switch {
+	case i.isContainer():
+	case !i.Write && exists && err != nil:
+		say("nothing was written, and the accounts cannot be added: " + err.Error())
+	case !i.Write && exists:
+		say("nothing was written: " + i.Target + " already exists; to add the accounts to it: " + i.again("--add"))
+	case !i.Write:
+		say("nothing was written; to write " + i.Target + ": " + i.again("--write"))
+	default:
+		i.sayWritten(r, p, made, say)
+	}
+}
+
+// sayWritten says where the accounts are, and how the first one is tried.
+func (i *Import) sayWritten(r *importer.Reading, p *plan, made *config.Config, say func(string)) {
+	say("written: " + i.Target)
+	if p.file.Private {
+		say("only its owner can read that file (mode 0600): a command in it may contain the password")
+	}
+	var places []string
+	for _, k := range p.secrets {
+		if !slices.Contains(places, k.at) {
+			places = append(places, k.at)
+		}
+	}
+	if len(places) > 0 {
+		say("once mail leaves, delete the password from " + strings.Join(places, " and "))
+	}
+	a := standard(made)
+	say("to check each step: " + i.command() + " --doctor " + a.Name)
+	if own, ok := a.Address(); ok && isPlain(own.String()) {
+		say(fmt.Sprintf("to try it: echo test | %s -a %s %s", i.command(), a.Name, own))
+	}
+}
+
+// standard returns the account that is used if none is named; else the first.
+func standard(made *config.Config) *config.Account {
+	if a := made.Standard(); a != nil {
+		return a
+	}
+	return made.Accounts[0]
+}
+
+// A sayer is a writer of lines that says them.
+type sayer func(string)
+
+func (say sayer) Write(text []byte) (int, error) {
+	for line := range strings.Lines(string(text)) {
+		say(strings.TrimSuffix(line, "\n"))
+	}
+	return len(text), nil
+}
+
+// conversation returns what setup would know of an account that a reading has.
+func (i *Import) conversation(a *config.Account, out io.Writer, say func(string)) *conversation {
+	c := &conversation{Setup: &Setup{Person: Person{Shown: sayer(say)}, Out: out, Identity: i.Identity}, file: i.Target, name: a.Name, user: a.User, server: a.Servers[0]}
+	c.who.Address, _ = a.Address()
+	if len(a.Secret) > 0 {
+		c.ref = a.Secret[0]
+	}
+	return c
+}
+
+// explainSystemd says how the passwords become credentials of a service.
+func (i *Import) explainSystemd(made *config.Config, r *importer.Reading, say func(string)) {
+	done := make(map[string]bool)
+	for _, t := range r.Accounts {
+		for _, a := range made.Accounts {
+			source := t.Text("secret")
+			if a.Name != t.Name || !strings.HasPrefix(source, "systemd:") || done[source] {
+				continue
+			}
+			done[source] = true
+			for _, p := range r.Passwords {
+				if p.Account == t {
+					i.folded(say)("the password for " + source + " is in " + p.At)
+				}
+			}
+			i.conversation(a, sayer(say), say).explainCredential()
+		}
+	}
+}
+
+// printVariables prints the default account as variables, and says what these cannot hold.
+func (i *Import) printVariables(r *importer.Reading, made *config.Config, out io.Writer, say func(string)) error {
+	a := standard(made)
+	var missing []string
+	for _, s := range r.Top {
+		missing = append(missing, s.Key)
+	}
+	for _, t := range r.Accounts {
+		if t.Name != a.Name {
+			missing = append(missing, "account "+t.Name)
+			continue
+		}
+		for _, s := range t.Settings {
+			if !slices.Contains([]string{"server", "user", "from", "secret"}, s.Key) {
+				missing = append(missing, s.Key)
+			}
+		}
+	}
+	missing = slices.DeleteFunc(missing, func(s string) bool { return s == "account" })
+	if len(missing) > 0 {
+		say("not in the variables: " + strings.Join(missing, ", "))
+		say("for these mount a configuration: sendoff --config FOLDER/config.toml --import --write")
+	}
+	return i.conversation(a, out, say).printVariables()
+}
