@@ -18,7 +18,8 @@ Example:
   $ sendoff --setup ann@example.org
   $ printf 'Subject: hello\n\nIt works.\n' | sendoff ann@example.org
 
-More: sendoff --help=all, and the manual pages sendoff(1), sendoff.toml(5).
+More: sendoff --help=all, and the manual pages sendoff(1), sendoff.toml(5),
+sendoff-oauth(7), sendoff-server(7).
 `
 
 const usageAll = `
