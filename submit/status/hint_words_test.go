@@ -5,7 +5,9 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -64,5 +66,36 @@ func TestHintWords(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestHintsInManual holds that each hint in a sample of the manual pages is one of the
+// table, so that the pages show what the program prints.
+func TestHintsInManual(t *testing.T) {
+	names, err := filepath.Glob("../../man/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sample := regexp.MustCompile(`hint: (.+(?:\n {16}[^h].*)*)`) // the doctor's go on below their text
+	var given []string
+	for _, row := range hints {
+		given = append(given, strings.ReplaceAll(row.hint, "ACCOUNT", "work"))
+	}
+	count := 0
+	for _, name := range names {
+		page, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range sample.FindAllStringSubmatch(strings.ReplaceAll(string(page), "\r\n", "\n"), -1) {
+			count++
+			text := strings.Join(strings.Fields(m[1]), " ")
+			if !slices.Contains(given, text) {
+				t.Errorf("%s shows the hint %q, which the program does not give", name, text)
+			}
+		}
+	}
+	if count < 5 {
+		t.Errorf("%d hints in the manual pages", count)
 	}
 }
