@@ -18,15 +18,15 @@ import (
 	"sendoff/submit/status"
 )
 
-// Bounds of what is asked for over HTTPS.
+// Limits of the requests over HTTPS.
 const (
-	maxDocument  = 256 << 10 // octets; real ones have some thousand
+	maxDocument  = 256 << 10 // octets; real documents have some thousand
 	maxRedirects = 5
 )
 
-// domainDocuments are where a domain keeps its autoconfig document, and ispdb
-// where Mozilla keeps those of others. Only HTTPS is asked: what comes in clear
-// may come from anybody.
+// domainDocuments are the URLs of a domain's own autoconfig document; ispdb is the URL of
+// Mozilla's document for a domain. All of them are HTTPS, because anybody could change an
+// answer over HTTP.
 var domainDocuments = [...]string{
 	"https://autoconfig.DOMAIN/mail/config-v1.1.xml?emailaddress=ADDRESS",
 	"https://DOMAIN/.well-known/autoconfig/mail/config-v1.1.xml",
@@ -48,10 +48,10 @@ type outgoing struct {
 	Authentication []string `xml:"authentication"`
 }
 
-// parseAutoconfig reads an autoconfig document, and returns the server in it
-// that speaks TLS from the start, else the first with STARTTLS; one in clear
-// is not used. The user name has no character that acts on a terminal or a
-// shell, but may have placeholders still.
+// parseAutoconfig returns the first server of an autoconfig document with TLS from the
+// first octet; if there is none, the first with STARTTLS. A server without TLS is never
+// used. The user name has no control characters and no special characters of a shell; it
+// may have placeholders.
 func parseAutoconfig(r io.Reader, a Address) (*Finding, error) {
 	var document struct {
 		XMLName   xml.Name `xml:"clientConfig"`
@@ -79,9 +79,8 @@ func parseAutoconfig(r io.Reader, a Address) (*Finding, error) {
 	return best, nil
 }
 
-// latin1 reads a text in ISO 8859-1 as UTF-8. So is read what names another charset, too:
-// a server, a port and a placeholder are ASCII, in the places of ASCII, and nothing else
-// counts.
+// latin1 converts ISO 8859-1 to UTF-8. All other charsets are read in this way as well: the
+// server, the port and the placeholder are ASCII, and no other text is used.
 type latin1 struct{ from io.ByteReader }
 
 func (l latin1) Read(b []byte) (n int, err error) {
@@ -95,7 +94,7 @@ func (l latin1) Read(b []byte) (n int, err error) {
 	return n, nil
 }
 
-// finding returns the server that o describes; nil if sendoff cannot use it.
+// finding returns the server of o; nil if sendoff cannot use it.
 func (o outgoing) finding(a Address) *Finding {
 	scheme := map[string]string{"SSL": config.SchemeTLS, "STARTTLS": config.SchemeStartTLS}[strings.ToUpper(strings.TrimSpace(o.Socket))]
 	user := strings.TrimSpace(o.User)
@@ -122,9 +121,9 @@ func (o outgoing) finding(a Address) *Finding {
 	return f
 }
 
-// fetch gets the autoconfig document at a URL and reads it. The URL may lead to
-// another page of domain; but not every page of a domain is written by its owner, so
-// that a server outside, which such a page names, is not proven.
+// fetch returns the server in the autoconfig document at the URL address. It follows
+// redirects within domain. Not every page of a domain is written by the domain's owner:
+// after a redirect, a server outside the domain is unproven.
 func (f *Finder) fetch(ctx context.Context, address, domain string) (*Finding, error) {
 	address = strings.NewReplacer("DOMAIN", f.ASCII, "ADDRESS", url.QueryEscape(f.Address.String())).Replace(address)
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
@@ -136,7 +135,7 @@ func (f *Finder) fetch(ctx context.Context, address, domain string) (*Finding, e
 	response, err := client.Do(request)
 	if err != nil {
 		if inner := new(url.Error); errors.As(err, &inner) {
-			err = inner.Err // the URL is said with it
+			err = inner.Err // without the URL, which is in the text of the caller
 		}
 		return nil, err
 	}
@@ -156,8 +155,8 @@ func (f *Finder) fetch(ctx context.Context, address, domain string) (*Finding, e
 	return found, err
 }
 
-// dialWithin returns an http.Transport.DialContext that roots the names within domain; a
-// proxy's name may need a search domain.
+// dialWithin returns a DialContext for http.Transport. It looks up names within domain as
+// complete names. The name of a proxy may need a search domain.
 func dialWithin(domain string) func(ctx context.Context, network, address string) (net.Conn, error) {
 	if Dial != nil {
 		return Dial
@@ -170,8 +169,8 @@ func dialWithin(domain string) func(ctx context.Context, network, address string
 	}
 }
 
-// redirects returns an http.Client.CheckRedirect that stays within domain, and tells
-// no page of the one before, whose URL may have the mail address in it.
+// redirects returns a CheckRedirect for http.Client. It refuses redirects out of domain,
+// and removes the Referer, whose URL may contain the mail address.
 func redirects(domain string) func(*http.Request, []*http.Request) error {
 	return func(next *http.Request, via []*http.Request) error {
 		next.Header.Del("Referer")

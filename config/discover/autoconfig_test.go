@@ -10,7 +10,7 @@ import (
 	"sendoff/submit/status"
 )
 
-// ann returns the address whose server is looked for.
+// ann returns the address that the tests look up.
 func ann(t testing.TB) Address {
 	a, err := envelope.Parse("Ann.Lee@Bücher.example")
 	if err != nil {
@@ -23,7 +23,7 @@ func ann(t testing.TB) Address {
 	return w
 }
 
-// outgoingServer returns an element of an autoconfig document.
+// outgoingServer returns an element outgoingServer of an autoconfig document.
 func outgoingServer(host, port, socket, user string, authentication ...string) string {
 	s := `<outgoingServer type="smtp"><hostname>` + host + `</hostname><port>` + port + `</port><socketType>` + socket + `</socketType><username>` + user + `</username>`
 	for _, a := range authentication {
@@ -68,7 +68,7 @@ func TestParseAutoconfig(t *testing.T) {
 	}
 }
 
-// A document may be in any charset that has ASCII's characters where ASCII has them.
+// TestParseAutoconfigCharset: a document may have any charset that contains ASCII.
 func TestParseAutoconfigCharset(t *testing.T) {
 	for _, charset := range []string{"UTF-8", "ISO-8859-1", "windows-1252", "us-ascii", "iso-8859-15"} {
 		document := `<?xml version="1.0" encoding="` + charset + `"?><clientConfig><emailProvider><displayName>M` + "\xfc" + `ller</displayName>` +
@@ -103,8 +103,8 @@ func TestParseAutoconfigLogin(t *testing.T) {
 	}
 }
 
-// A document of any size costs the same memory, and is read to no more than its
-// limit.
+// TestParseAutoconfigTooLarge: a document is read only up to the limit, so that its size
+// does not matter to memory.
 func TestParseAutoconfigTooLarge(t *testing.T) {
 	r := strings.NewReader(`<clientConfig><emailProvider>` + strings.Repeat("<x/>", maxDocument))
 	all := r.Len()
@@ -116,7 +116,7 @@ func TestParseAutoconfigTooLarge(t *testing.T) {
 	}
 }
 
-// A page leads on within its domain only, and does not tell where from.
+// TestLeads: a redirect must stay within the domain, and sends no Referer.
 func TestLeads(t *testing.T) {
 	for to, want := range map[string]string{
 		"https://example.org/x": "", "https://Autoconfig.Example.org/x": "", "https://example.org:8443/x": "",

@@ -1,15 +1,14 @@
-// Package discover finds the submission server of a mail address, and says what
-// vouches for it. It asks name servers and web servers, and no person; of secrets
-// it knows nothing.
+// Package discover finds the submission server of a mail address, and says who vouches for
+// that server. It asks name servers and web servers, but no person, and knows no secrets.
 //
 //	Address ── Sources, one after the other ── Finding ── Complete ── the user name
 //
 // Each source is a row of Sources; to add one, add its function and a row. To add a
 // provider, add a row to the table in providers.go.
 //
-// Errors: that a source does not know the domain, and what keeps it from being
-// asked, are errors without a kind of their own; status.Config means that the
-// provider is known and cannot be used, so that no other source need be asked.
+// Errors: if a source does not know the domain, or cannot be asked, the error has no kind.
+// status.Config means that the provider is known but cannot be used, so that no other
+// source need be asked.
 package discover
 
 import (
@@ -29,17 +28,17 @@ import (
 	"sendoff/submit/status"
 )
 
-// A Source is a service that may know the server of a domain.
+// A Source is a place where the server of a domain may be found.
 type Source struct {
-	Name string // to people
-	None string // says that the source does not know the domain, with DOMAIN for that
-	Ask  string // the question whether it may be asked, with DOMAIN for the domain; "" if it may
+	Name string // the name for people
+	None string // says that the source does not know DOMAIN
+	Ask  string // the question to a person whether the source may be asked; "": it may
 	look func(*Finder, context.Context) (*Finding, error)
 }
 
-// Sources is where a domain's server is looked for. All are asked at once, but for the
-// first, which needs no network, and those that need consent. The first in order that
-// knows a server is believed, if the person agrees.
+// Sources has all sources. All are asked at the same time, except the first, which needs no
+// network, and those that need a person's consent. The result of the first source in order
+// that knows a server counts, if the person agrees.
 //
 //	                 who vouches for the server
 //	the table        this program
@@ -58,8 +57,8 @@ var Sources = [...]Source{
 		"Look up DOMAIN in Thunderbird's server database? This sends the domain name to " + ispdbHost, (*Finder).ispdb},
 }
 
-// Start asks the source, and returns a function that waits for the answer until ctx
-// ends. An error of the source is a line for people.
+// Start asks the source, and returns a function that waits for the answer until ctx ends.
+// The error is a line for people.
 func (s Source) Start(ctx context.Context, f *Finder) (wait func() (*Finding, error)) {
 	answer := start(ctx, func() (*Finding, error) { return s.look(f, ctx) })
 	return func() (*Finding, error) {
@@ -74,8 +73,8 @@ func (s Source) Start(ctx context.Context, f *Finder) (wait func() (*Finding, er
 	}
 }
 
-// start asks in a goroutine, and returns a function that waits for the answer until ctx
-// ends.
+// start calls ask in a goroutine, and returns a function that waits for the result until
+// ctx ends.
 func start(ctx context.Context, ask func() (*Finding, error)) (wait func() (*Finding, error)) {
 	type answer struct {
 		found *Finding
@@ -96,34 +95,34 @@ func start(ctx context.Context, ask func() (*Finding, error)) (wait func() (*Fin
 	}
 }
 
-// A Login is how a server is logged in to, as far as its provider is known.
+// A Login says how a provider's server expects users to log in.
 type Login int
 
 // The logins.
 const (
-	Password    Login = iota // also where nothing is known
-	AppPassword              // a password, token or key that the provider makes for programs
+	Password    Login = iota // also if nothing is known
+	AppPassword              // a password, token or key that the provider generates for programs
 	OAuth2                   // an access token
-	Google                   // an app password, or an access token of Google's
-	Microsoft                // an access token of Microsoft's, or a password where that is allowed
+	Google                   // an app password, or an access token of Google
+	Microsoft                // an access token of Microsoft, or a password if that is allowed
 )
 
-// A Finding is a server that a source knows.
+// A Finding is a server that a source has found.
 type Finding struct {
 	Server   config.Server
-	User     string // with placeholders, until Complete has filled them in; "" is not known
+	User     string // with placeholders until Complete; "": unknown
 	Login    Login
 	Remark   string // what a person has to know about the password
-	Unproven string // why nothing proves that the server is the domain's; "" if something does
+	Unproven string // why nothing proves that the server belongs to the domain; "": something proves it
 }
 
-// An Address is the mail address whose server is looked for.
+// An Address is the mail address whose server is to be found.
 type Address struct {
 	envelope.Address
-	ASCII string // its domain, as name servers know it, in lower case
+	ASCII string // the domain in ASCII and lower case, as name servers know it
 }
 
-// NewAddress returns a as an Address, if it has a full domain.
+// NewAddress returns a as an Address. The domain must contain a dot.
 func NewAddress(a envelope.Address) (Address, error) {
 	ascii, err := idna.Lookup.ToASCII(a.Domain())
 	if err != nil || !strings.Contains(ascii, ".") {
@@ -132,20 +131,20 @@ func NewAddress(a envelope.Address) (Address, error) {
 	return Address{a, strings.ToLower(ascii)}, nil
 }
 
-// fill puts the parts of the address in place of the placeholders.
+// fill replaces the placeholders in text by the parts of the address.
 func (a Address) fill(text string) string {
 	return strings.NewReplacer(wholeAddress, a.Address.String(), localPart, a.Local(), domainPart, a.ASCII).Replace(text)
 }
 
-// A Finder looks for the server of an address.
+// A Finder finds the server of an address.
 type Finder struct {
 	Address
-	Try func(context.Context, config.Server) error // opens a session, without a login
+	Try func(context.Context, config.Server) error // opens a session without a login
 }
 
-// Patience is how long all sources together may take to answer, and each that a person
-// has to consent to. Within that, tryTime bounds the trial of a server: a host that does
-// not answer by then has none; and offlineTime the name servers.
+// Patience is the time limit for all sources together, and for each source that needs
+// consent. tryTime is the limit for trying a server, and offlineTime for name servers; both
+// are shorter, so that a silent host does not use up the time of all.
 const (
 	Patience    = 10 * time.Second
 	tryTime     = 7 * time.Second
@@ -155,10 +154,10 @@ const (
 // errUnknown says that a source does not know the domain.
 var errUnknown = errors.New("nothing")
 
-// ErrOffline says that no name server answers, so that nothing can be found out.
+// ErrOffline says that no name server answers, so that nothing can be found.
 var ErrOffline = errors.New("no network")
 
-// lookedUp returns the error of a look-up of DNS records; nil if there are none.
+// lookedUp returns the error of a DNS look-up; nil also if there are no records.
 func lookedUp(name string, err error) error {
 	var e *net.DNSError
 	switch {
@@ -170,11 +169,12 @@ func lookedUp(name string, err error) error {
 	return status.LookUp(name, err)
 }
 
-// rooted is what a name server is asked for: with the dot at its end the name is whole,
-// and no search domain of this machine is put behind it.
+// rooted returns name with a final dot, so that the resolver adds no search domain of this
+// machine.
 func rooted(name string) string { return name + "." }
 
-// LookupNetIP looks up a server on trial. Its name, but a bare one, is rooted.
+// LookupNetIP looks up a server that is tried. A name with a dot is looked up without
+// search domains.
 func LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error) {
 	if strings.Contains(host, ".") && !strings.HasSuffix(host, ".") {
 		host = rooted(host)
@@ -182,9 +182,9 @@ func LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error
 	return net.DefaultResolver.LookupNetIP(ctx, network, host)
 }
 
-// Offline returns why no name server answers, neither about the domain nor about the root
-// of all names; nil if one does. Without a network some fail to answer, and others answer
-// that they fail.
+// Offline returns an error if no name server answers, neither about the domain nor about
+// the root; nil: one has answered. Without a network, some resolvers do not answer, and
+// others answer with a failure.
 func (f *Finder) Offline(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, offlineTime)
 	defer cancel()
@@ -200,7 +200,7 @@ func (f *Finder) Offline(ctx context.Context) error {
 	return fmt.Errorf("%w: %w", ErrOffline, err)
 }
 
-// table finds the domain in the table of providers.
+// table searches the table of providers for the domain.
 func (f *Finder) table(context.Context) (*Finding, error) {
 	p := providerOf(f.ASCII, func(p *provider) string { return p.domains })
 	if p == nil {
@@ -209,7 +209,7 @@ func (f *Finder) table(context.Context) (*Finding, error) {
 	return p.finding()
 }
 
-// finding returns the row as a finding; an error if the provider has no server.
+// finding returns a provider as a Finding; an error if the provider has no server.
 func (p *provider) finding() (*Finding, error) {
 	f := &Finding{User: p.user, Login: p.login}
 	if p.remark != "" {
@@ -221,19 +221,19 @@ func (p *provider) finding() (*Finding, error) {
 	return f, f.Server.UnmarshalText([]byte(p.server))
 }
 
-// services are the names of SRV records for submission: the one with TLS from
-// the start before the other (RFC 8314 section 5.1).
+// services are the names of SRV records for submission; TLS from the first octet comes
+// first (RFC 8314 section 5.1).
 var services = [...]struct{ name, scheme string }{
 	{"submissions", config.SchemeTLS},
 	{"submission", config.SchemeStartTLS},
 }
 
-// maxRecords is how many of a domain's SRV records are tried.
+// maxRecords is how many SRV records of a domain are tried.
 const maxRecords = 8
 
-// srv asks for SRV records (RFC 6186), and tries what they name, in the order of their
-// priorities and weights; if nothing answers, a person sees what is wrong with the first.
-// They are not signed: a host outside the domain is for the person to judge (section 6).
+// srv looks up SRV records (RFC 6186), and tries their servers in the order of priority and
+// weight. If none works, it returns the first, so that a person sees the error. The records
+// are not signed: a person has to judge a host outside the domain (section 6).
 func (f *Finder) srv(ctx context.Context) (*Finding, error) {
 	var all []*Finding
 	for _, service := range services {
@@ -255,9 +255,9 @@ func (f *Finder) srv(ctx context.Context) (*Finding, error) {
 	return all[0], nil
 }
 
-// recorded returns the servers that an SRV record may mean, the likeliest first; none if
-// it says that the service is not offered. Many people write port 465, which is for TLS
-// from the start, under the name of STARTTLS, and port 587 under the other.
+// recorded returns the servers that an SRV record may mean, the most probable first; none
+// if the record says that there is no such service. Many people write port 465, which is
+// TLS from the first octet, under the name of STARTTLS, and port 587 under the other name.
 func (f *Finder) recorded(scheme string, r *net.SRV) (all []*Finding) {
 	schemes := []string{scheme}
 	switch {
@@ -280,9 +280,10 @@ func (f *Finder) recorded(scheme string, r *net.SRV) (all []*Finding) {
 	return all
 }
 
-// first tries servers, all at once but for those at one address, and returns the first in
-// order that can be used; else -1 and why the first cannot that is there and is not safe,
-// or else the first of all.
+// first tries servers and returns the index of the first in order that works. Servers at
+// the same address are tried one after the other, all others at the same time. If none
+// works, the index is -1; the error is that of the first server that is not safe, otherwise
+// that of the first server.
 func (f *Finder) first(ctx context.Context, all []*Finding) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, tryTime)
 	defer cancel()
@@ -315,7 +316,7 @@ func (f *Finder) first(ctx context.Context, all []*Finding) (int, error) {
 	return -1, cmp.Or(unsafe, other)
 }
 
-// autoconfig asks the domain's own web servers, both at once.
+// autoconfig asks both web servers of the domain, at the same time.
 func (f *Finder) autoconfig(ctx context.Context) (*Finding, error) {
 	var waits [len(domainDocuments)]func() (*Finding, error)
 	for i, address := range domainDocuments {
@@ -331,7 +332,7 @@ func (f *Finder) autoconfig(ctx context.Context) (*Finding, error) {
 		host = strings.ReplaceAll(host, "DOMAIN", f.ASCII)
 		if errors.As(err, new(*net.DNSError)) {
 			if err = lookedUp(host, err); err == nil {
-				continue // there is no such host
+				continue // the host does not exist
 			}
 		}
 		if !errors.Is(err, errUnknown) {
@@ -344,9 +345,9 @@ func (f *Finder) autoconfig(ctx context.Context) (*Finding, error) {
 	return nil, errors.New(strings.Join(errs, "; "))
 }
 
-// Complete adds what the table of providers knows of the server, and makes User the
-// name by which a logs in there: the whole address where nobody says anything else
-// (RFC 6186 section 4); "" if only the person knows it.
+// Complete adds what the table of providers knows about the server, and sets User to the
+// name with which a logs in: the whole address unless something else is known (RFC 6186
+// section 4); "": only the person knows it.
 func (f *Finding) Complete(a Address) {
 	p := providerAt(f.Server)
 	if p == nil {
@@ -357,7 +358,7 @@ func (f *Finding) Complete(a Address) {
 	f.User = a.fill(f.User)
 }
 
-// mx finds out whose customer a domain is by who takes its mail.
+// mx finds the provider of a domain by the hosts that receive the domain's mail.
 func (f *Finder) mx(ctx context.Context) (*Finding, error) {
 	records, err := net.DefaultResolver.LookupMX(ctx, rooted(f.ASCII))
 	if err := lookedUp(f.ASCII, err); err != nil {
@@ -382,10 +383,10 @@ func (f *Finder) ispdb(ctx context.Context) (*Finding, error) {
 	return f.fetch(ctx, ispdb, ispdbDomain)
 }
 
-// prefixes begin the names of hosts on which a domain's server often is.
+// prefixes are added to a domain to get the usual names of its server.
 var prefixes = [...]string{"smtp.", "mail.", "submission.", ""}
 
-// probe tries the usual names. A server counts if its certificate verifies.
+// probe tries the usual names. A server counts only if its certificate verifies.
 func (f *Finder) probe(ctx context.Context) (*Finding, error) {
 	var all []*Finding
 	for _, service := range services {
@@ -401,11 +402,11 @@ func (f *Finder) probe(ctx context.Context) (*Finding, error) {
 	case i >= 0:
 		return all[i], nil
 	case status.KindOf(err) == status.Insecure:
-		return nil, err // a server is there, and is not safe
+		return nil, err // a server exists, but is not safe
 	}
 	return nil, errUnknown
 }
 
-// Dial connects to web servers and to servers on trial; nil: as the system does. Only
-// the program that tests run sets it.
+// Dial connects to web servers and to servers that are tried; nil: with the system's
+// dialer. Only tests set it.
 var Dial func(ctx context.Context, network, address string) (net.Conn, error)

@@ -14,7 +14,7 @@ import (
 	"sendoff/submit/status"
 )
 
-// TestProviders holds the table to what its columns promise.
+// TestProviders checks the columns of the table.
 func TestProviders(t *testing.T) {
 	known, keys := make(map[string]string), make(map[string]string)
 	for _, p := range providers {
@@ -52,8 +52,8 @@ func TestProviders(t *testing.T) {
 	}
 }
 
-// A person may call a server by a URL, a provider's key, or the name of a host, of which
-// it is tried how it speaks.
+// TestNamed: a person may name a server by a URL, the key of a provider, or a host name.
+// With a host name, the ways to speak TLS are tried.
 func TestNamed(t *testing.T) {
 	tests := []struct{ text, answers, want, err string }{
 		{"smtp://smtp.example.org", "", "smtp://smtp.example.org:587", ""},
@@ -98,7 +98,7 @@ func TestNamed(t *testing.T) {
 	}
 }
 
-// The table of providers fits a terminal, and has each key once.
+// TestProviderTable: the table of providers fits into a terminal, and each key occurs once.
 func TestProviderTable(t *testing.T) {
 	lines := strings.Split(strings.TrimSuffix(Table(), "\n"), "\n")
 	if len(lines) != len(Providers()) {
@@ -111,7 +111,8 @@ func TestProviderTable(t *testing.T) {
 	}
 }
 
-// People write port 465 under the name of STARTTLS, and the other way round.
+// TestRecorded: people write port 465 under the name of STARTTLS, and port 587 under the
+// other name.
 func TestRecorded(t *testing.T) {
 	f := &Finder{Address: Address{ASCII: "example.org"}}
 	for _, tt := range []struct {
@@ -143,7 +144,7 @@ func TestRecorded(t *testing.T) {
 	}
 }
 
-// A name that does not exist has no records; all else is an error.
+// TestLookedUp: a name that does not exist has no records; every other failure is an error.
 func TestLookedUp(t *testing.T) {
 	for _, tt := range []struct {
 		err  error
@@ -213,8 +214,8 @@ func TestTable(t *testing.T) {
 	}
 }
 
-// The first usual name in order counts, whatever answers first; and where there
-// is none, one whose certificate is wrong is named.
+// TestProbe: the first usual name in order counts, whichever answers first. If none works,
+// the error is about a server with a wrong certificate.
 func TestProbe(t *testing.T) {
 	wrong := status.Insecure.Errorf("TLS: wrong")
 	tests := []struct{ good, insecure, want string }{

@@ -11,17 +11,17 @@ import (
 	"sendoff/submit/status"
 )
 
-// key returns the word by which --setup takes the provider.
+// key returns the word for the provider in --setup and in the table.
 func (p *provider) key() string {
 	word, _, _ := strings.Cut(cmp.Or(p.keys, strings.ToLower(p.name)), " ")
 	return word
 }
 
-// regionMark stands for the region in a listed key.
+// regionMark is added to a key in the table if the customer has to add a region.
 const regionMark = ":" + regionPart
 
-// serverOf returns the server of the provider that word names, as in "gmail" or
-// "ses:eu-west-1"; "" if there is none.
+// serverOf returns the server of the provider that word names, such as "gmail" or
+// "ses:eu-west-1"; "": there is none.
 func serverOf(word string) string {
 	word, region, _ := strings.Cut(strings.ToLower(word), ":")
 	for i := range providers {
@@ -34,11 +34,11 @@ func serverOf(word string) string {
 	return ""
 }
 
-// IsProvider reports whether word is the key of a provider that has a server.
+// IsProvider reports whether word names a provider with a server.
 func IsProvider(word string) bool { return serverOf(word) != "" }
 
-// Providers returns the keys of the providers that have a server, such as
-// "sendgrid"; "ses:" has the region behind the colon.
+// Providers returns the keys of the providers with a server, such as "sendgrid". A key that
+// needs a region ends with a colon, such as "ses:".
 func Providers() (keys []string) {
 	for _, p := range providers {
 		key := p.key()
@@ -52,8 +52,8 @@ func Providers() (keys []string) {
 	return keys
 }
 
-// Table returns the table of providers for people, a line for each in the order of
-// their keys: key, server, name, and what is logged in with.
+// Table returns the table of providers for people, a line for each, sorted by key: key,
+// server, name, and the kind of login.
 func Table() string {
 	with := [...]string{Password: "password", AppPassword: "app password", Google: "app password, OAuth", Microsoft: "OAuth"}
 	var lines []string
@@ -70,13 +70,13 @@ func Table() string {
 	return strings.Join(lines, "")
 }
 
-// errWord says what a person can call a server. A password may have been typed in its
-// place, so that the text is not quoted.
+// errWord says how a person can name a server. It does not quote the text, which may be a
+// password.
 var errWord = status.Usage.Errorf("this is not a server: give a host name, a URL such as smtps://HOST:PORT, or a provider (sendoff --setup --providers lists them)")
 
-// Named returns the server that a person calls by a URL, the key of a provider, or the
-// name of a host, with a port or without. How a host speaks TLS is tried; if the host
-// does not answer, the likeliest is returned beside the error.
+// Named returns the server that a person names by a URL, the key of a provider, or a host
+// name with or without a port. For a host name, the ways to speak TLS are tried. If the
+// host does not answer, Named returns the most probable way together with the error.
 func (f *Finder) Named(ctx context.Context, word string) (*Finding, error) {
 	found := &Finding{}
 	if url := serverOf(word); url != "" {
@@ -100,8 +100,8 @@ func (f *Finder) Named(ctx context.Context, word string) (*Finding, error) {
 	return all[0], err
 }
 
-// hostNamed returns the ways to speak to a host, the likeliest first; nil if word is no
-// host with a full name or an address.
+// hostNamed returns the ways to speak with a host, the most probable first; nil if word is
+// neither a full host name nor an IP address.
 func hostNamed(word string) (all []*Finding) {
 	for _, service := range services {
 		found := &Finding{}

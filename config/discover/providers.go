@@ -6,8 +6,8 @@ import (
 	"sendoff/config"
 )
 
-// What stands for a user name, in the words of Mozilla's autoconfig. Any other text
-// is the name itself; "" means that only the person knows it.
+// Placeholders for a user name, in the words of Mozilla's autoconfig. Any other text is the
+// user name itself; "" means that only the person knows it.
 const (
 	wholeAddress = "%EMAILADDRESS%"
 	localPart    = "%EMAILLOCALPART%"
@@ -16,17 +16,17 @@ const (
 
 // A provider has a server for the addresses of many domains or customers.
 type provider struct {
-	name    string // to people
-	keys    string // by which --setup takes it, the first as it is listed, with spaces between; "": the name's first word, in lower case
-	domains string // of its addresses, with spaces between
-	mx      string // the ends of the names in its customers' MX records, with spaces between
-	server  string // as a configuration has it, with REGION for what the customer has to say; "" if it has none
-	user    string // wholeAddress, or another placeholder
+	name    string // the name for people
+	keys    string // the words for it in --setup, separated by spaces; the first is in the table; "": the first word of name, in lower case
+	domains string // the domains of its addresses, separated by spaces
+	mx      string // the ends of host names in its customers' MX records, separated by spaces
+	server  string // in the form of the configuration, with REGION for the customer's region; "": it has none
+	user    string // a placeholder or a fixed name
 	login   Login
 	remark  string // what a person has to know about the password
 }
 
-// regionPart stands in a server for what differs from customer to customer.
+// regionPart is the part of a server that the customer has to supply.
 const regionPart = "REGION"
 
 // providers is the table of large providers.
@@ -129,8 +129,8 @@ var providers = [...]provider{
 		"needs an SMTP user, which is not the login to its site"},
 }
 
-// providerOf returns the row with name in the column, or with a domain there that
-// name lies below; nil if there is no such row.
+// providerOf returns the row whose column has name, or a domain above name; nil: there is
+// none.
 func providerOf(name string, column func(*provider) string) *provider {
 	for i := range providers {
 		for end := range strings.FieldsSeq(column(&providers[i])) {
@@ -142,13 +142,13 @@ func providerOf(name string, column func(*provider) string) *provider {
 	return nil
 }
 
-// within reports whether name is domain, or lies below it.
+// within reports whether name is domain or below domain.
 func within(name, domain string) bool {
 	return name == domain || strings.HasSuffix(name, "."+domain)
 }
 
-// providerAt returns the row of that server, on any port if the row names none; nil
-// if there is no such row.
+// providerAt returns the row of the server s; if the row names no port, any port matches.
+// nil: there is none.
 func providerAt(s config.Server) *provider {
 	for i := range providers {
 		_, address, _ := strings.Cut(providers[i].server, "://")

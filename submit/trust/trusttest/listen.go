@@ -13,9 +13,8 @@ import (
 	"testing"
 )
 
-// listenAsEnv makes the test's own program a server, for a test that starts it as
-// another user: the server accepts one connection and stays until its standard
-// input ends.
+// listenAsEnv makes the test binary a server, for a test that starts it as another user.
+// The server accepts a connection and runs until its stdin ends.
 const listenAsEnv = "SENDOFF_TEST_SERVES"
 
 func init() {
@@ -34,7 +33,7 @@ func init() {
 	switch os.Getenv(listenAsEnv) {
 	case "leaves":
 		l.Close()
-	case "proxy": // it asks for a password (RFC 1929), and tells what it hears
+	case "proxy": // asks for a password (RFC 1929), and prints what it has received
 		said := make([]byte, 100)
 		conn.Read(said)
 		conn.Write([]byte{5, 2})
@@ -46,14 +45,14 @@ func init() {
 	os.Exit(0)
 }
 
-// ListenAs60001 starts that program as another user, and returns its address and
-// what else it says. how is "stays", "leaves" or "proxy".
+// ListenAs60001 starts the test binary as another user, and returns its address and the
+// rest of its output. how is "stays", "leaves" (stops listening) or "proxy".
 func ListenAs60001(t *testing.T, how string) (address string, said *bufio.Scanner) {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("only root can be another user")
 	}
-	// The other user need not be able to read the program.
+	// Pass the open program: the other user may not be able to read it.
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
