@@ -16,28 +16,29 @@ import (
 	"sendoff/submit/status"
 )
 
-// A Person is whoever answers questions.
+// A Person answers questions.
 type Person struct {
-	There bool      // at a terminal; nobody else is asked
-	In    io.Reader // what is typed
-	Shown io.Writer // gets the questions, and what is found
-	// Secret asks for a password, which is not shown when it is typed.
+	There bool      // the person is at a terminal; otherwise no question is asked
+	In    io.Reader // the person's answers
+	Shown io.Writer // gets the questions, and what was found
+	// Secret asks for a password, which is not shown while the person types it.
 	Secret func(prompt string) (string, error)
 
-	quiet bool // --yes: nobody is asked, although somebody may be there
+	quiet bool // --yes: no question is asked, although a person may be there
 	lines *bufio.Reader
 }
 
-// screenWidth is how many columns of a terminal a line takes that is for a person.
+// screenWidth is the maximum width of a line for a person, in columns.
 const screenWidth = 80
 
-// show shows lines. What comes from outside cannot move the cursor.
+// show shows lines. It replaces control characters, because part of the text may come from
+// a server.
 func (p *Person) show(format string, args ...any) {
 	fmt.Fprintln(p.Shown, p.folded(fmt.Sprintf(format, args...)))
 }
 
-// folded returns the lines of a text, several in place of one that is too wide for a
-// person's screen. A word that is too wide stays whole.
+// folded returns text with lines that are too wide for the terminal split at spaces. A word
+// that is too wide stays whole.
 func (p *Person) folded(text string) string {
 	var lines []string
 	for line := range strings.SplitSeq(strings.TrimSuffix(text, "\n"), "\n") {
@@ -55,8 +56,7 @@ func (p *Person) folded(text string) string {
 	return strings.Join(lines, "\n")
 }
 
-// waiting shows a person what is going on, with a dot for each second, until the
-// function that it returns is called.
+// waiting tells a person what is going on, and adds a dot each second until done is called.
 func (p *Person) waiting(format string, args ...any) (done func()) {
 	if !p.There {
 		return func() {}
@@ -80,7 +80,7 @@ func (p *Person) waiting(format string, args ...any) (done func()) {
 	return sync.OnceFunc(func() { close(stop); <-stopped })
 }
 
-// line reads what is typed after a question.
+// line shows a question and returns the line that is typed, without white space around it.
 func (p *Person) line(question string) (string, error) {
 	fmt.Fprint(p.Shown, p.folded(question))
 	if p.lines == nil {
@@ -97,16 +97,16 @@ func (p *Person) line(question string) (string, error) {
 	return strings.TrimSpace(text), nil
 }
 
-// A question is asked of a person, or answered by an option.
+// A question is put to a person, or answered by an option.
 type question struct {
 	text     string
-	standard string                    // the answer that nothing but a line's end gives; "" is none
-	needs    string                    // what the answer is, for an error: --setup needs …
-	give     string                    // how the answer is given without a person: give …
-	check    func(answer string) error // nil: any answer will do
+	standard string                    // the answer for an empty line; "": none
+	needs    string                    // what the answer is, for the error "--setup needs …"
+	give     string                    // how to answer with an option, for the error "give …"
+	check    func(answer string) error // returns why an answer is wrong; nil: every answer is right
 }
 
-// missing is the error of an answer that nobody can be asked for.
+// missing returns the error of a question if nobody can be asked.
 func (p *Person) missing(q question) error {
 	when := "when there is no terminal"
 	if p.quiet {
@@ -115,7 +115,7 @@ func (p *Person) missing(q question) error {
 	return status.Usage.Errorf("--setup needs %s %s: %s", q.needs, when, q.give)
 }
 
-// ask returns the answer. What is wrong with one is shown, and it is asked again.
+// ask returns the answer. After a wrong answer, it says what is wrong and asks again.
 func (p *Person) ask(q question) (string, error) {
 	if !p.There {
 		return "", p.missing(q)
@@ -148,8 +148,8 @@ func (p *Person) ask(q question) (string, error) {
 	}
 }
 
-// choose asks for one of several numbered answers, which may also be given by its name,
-// and returns its index. The text says what the numbers stand for, or choices before it do.
+// choose asks for an answer by number or by name, and returns its index in names. The
+// numbers are explained in q.text, or in lines that were shown before.
 func (p *Person) choose(q question, names ...string) (int, error) {
 	chosen := 0
 	q.check = func(answer string) error {
@@ -166,13 +166,13 @@ func (p *Person) choose(q question, names ...string) (int, error) {
 	return chosen, err
 }
 
-// yes asks a question that is answered by yes or no, with no as the standard answer.
+// yes asks a question whose default answer is no.
 func (p *Person) yes(q question) (bool, error) {
 	q.text += " [y/N]"
 	return p.decide(q, false)
 }
 
-// yesOrElse is yes with yes as the standard answer.
+// yesOrElse asks a question whose default answer is yes.
 func (p *Person) yesOrElse(q question) (bool, error) {
 	q.text += " [Y/n]"
 	return p.decide(q, true)

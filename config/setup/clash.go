@@ -11,8 +11,8 @@ import (
 	"sendoff/submit/status"
 )
 
-// checkFirst finds out, before anything is asked, what would keep the account from
-// being written.
+// checkFirst returns an error before the first question if the account could not be
+// written.
 func (c *conversation) checkFirst(context.Context) error {
 	if c.isContainer() || c.For == "container" {
 		return nil
@@ -27,7 +27,7 @@ func (c *conversation) checkFirst(context.Context) error {
 	return c.target().Writable()
 }
 
-// meetAddress tells a person of the account that the address has already.
+// meetAddress tells a person if the address already has an account.
 func (c *conversation) meetAddress(ctx context.Context) error {
 	i := slices.IndexFunc(c.config.Accounts, func(a *config.Account) bool {
 		own, ok := a.Address()
@@ -39,8 +39,8 @@ func (c *conversation) meetAddress(ctx context.Context) error {
 	return c.clash(ctx, c.config.Accounts[i])
 }
 
-// meetUser tells a person of the account that logs in to the same server already. Where
-// nobody can be asked, an account for another address is wanted.
+// meetUser tells a person if another account already logs in to this server as this user.
+// If nobody can be asked, the new account is for another address.
 func (c *conversation) meetUser(ctx context.Context) error {
 	i := slices.IndexFunc(c.config.Accounts, func(a *config.Account) bool {
 		return a.File == c.file && a.User != "" && a.User == c.user && a.Servers[0].Identity() == c.server.Identity()
@@ -51,8 +51,8 @@ func (c *conversation) meetUser(ctx context.Context) error {
 	return c.clash(ctx, c.config.Accounts[i])
 }
 
-// clash offers what can be done about an account that is there already, unless the
-// person has said that another one is wanted.
+// clash lets a person choose what to do about an existing account, unless the person has
+// already chosen to add another one.
 func (c *conversation) clash(ctx context.Context, a *config.Account) error {
 	if c.another || c.Account != "" || c.For == "container" {
 		return nil
@@ -94,7 +94,7 @@ func (c *conversation) askUser(context.Context) (err error) {
 	return err
 }
 
-// visible says what is wrong with an answer that does not show as what it is.
+// visible returns an error if answer has characters that cannot be seen.
 func visible(answer string) error {
 	if status.Printable(answer) != answer {
 		return errors.New("it contains characters that cannot be seen")
@@ -102,8 +102,8 @@ func visible(answer string) error {
 	return nil
 }
 
-// nameAccount gives the account the name that --account has, or else one made from the
-// address's domain that the configuration does not have yet.
+// nameAccount sets the account's name: that of --account, or one made from the address's
+// domain that no account has.
 func (c *conversation) nameAccount(context.Context) error {
 	if c.name = c.Account; c.name != "" {
 		return nil
@@ -116,8 +116,8 @@ func (c *conversation) nameAccount(context.Context) error {
 	return nil
 }
 
-// taken reports whether the file has an account of that name. One of another
-// file may be replaced.
+// taken reports whether the file has an account with this name. An account of another file
+// may have the same name: it is replaced.
 func (c *conversation) taken(name string) bool {
 	return slices.ContainsFunc(c.config.Accounts, func(a *config.Account) bool { return a.Name == name && a.File == c.file })
 }

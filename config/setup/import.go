@@ -19,28 +19,28 @@ import (
 	"sendoff/submit/status"
 )
 
-// An Import makes a configuration of that of another program.
+// An Import makes a configuration from that of another program.
 type Import struct {
 	importer.Reader
-	File   string // the file, or the program's folder; "" looks in the usual places
-	Secret string // the source where passwords go, file:FOLDER/ for a file of each account; "" is chosen by For
-	For    string // the name of a use; "" is cron's: a password that stood in a file goes to a file
-	Target string // the configuration that Write writes to; "" is the one of Paths that fits
+	File   string // the file, or the program's folder; "": search the usual places
+	Secret string // the source for passwords; file:FOLDER/ makes a file for each account; "": For decides
+	For    string // the name of a use; "": cron, but only a password that was in a file goes to a file
+	Target string // the configuration that Write writes; "": a file of Paths
 	Paths  config.Paths
 
 	Write bool // write the configuration and store the passwords
-	Add   bool // with Write: add the accounts to a configuration that is there
+	Add   bool // with Write: add the accounts to an existing configuration
 
 	Store *credential.Store
 
 	use *use
 }
 
-// Run prints the configuration on out, and says what else there is to know: each setting
-// that was not imported, where each password goes, and where mail still waits. No
-// password is printed, unless it is a word of a command. Nothing is written or stored
-// without Write; with it the passwords are stored first, so that a configuration that is
-// there works.
+// Run prints the configuration to out, and tells everything else: which settings were not
+// imported, where passwords go, and in which queues mail waits. It prints no password,
+// unless a command contains it. Without Write, nothing is written or stored. With Write,
+// the passwords are stored before the configuration is written, so that every written
+// account has its password.
 func (i *Import) Run(ctx context.Context, out io.Writer, tell func(string)) error {
 	say := i.folded(tell)
 	var err error
@@ -72,7 +72,7 @@ func (i *Import) Run(ctx context.Context, out io.Writer, tell func(string)) erro
 		return err
 	}
 	i.remarkOthers(ctx, r, made)
-	p.file.Private = slices.ContainsFunc(r.Accounts, func(a *edit.Table) bool { // the password may be among the words
+	p.file.Private = slices.ContainsFunc(r.Accounts, func(a *edit.Table) bool { // a command may contain the password
 		return strings.HasPrefix(a.Text("secret"), "command:")
 	})
 	if i.Write {
@@ -103,8 +103,9 @@ func (i *Import) Run(ctx context.Context, out io.Writer, tell func(string)) erro
 	return nil
 }
 
-// rename gives another name to each account whose name the configuration has already for
-// another login. One that was imported before keeps its name, and is refused.
+// rename renames each account whose name an account of the configuration with another login
+// has. An account with the same login was imported before: it keeps its name, and add
+// refuses it.
 func (i *Import) rename(r *importer.Reading, file edit.File) {
 	c, err := config.Load(file.Paths)
 	if err != nil {
@@ -138,8 +139,8 @@ func (i *Import) rename(r *importer.Reading, file edit.File) {
 
 func (i *Import) isContainer() bool { return i.use.name == "container" }
 
-// checkWrite finds out, before anything is stored, whether the configuration can be
-// written.
+// checkWrite returns an error if the configuration cannot be written, before any password
+// is stored.
 func (i *Import) checkWrite(r *importer.Reading, p *plan) error {
 	if i.isContainer() {
 		return status.Usage.Errorf("--for container prints variables and writes nothing; leave out --write")
@@ -152,12 +153,12 @@ func (i *Import) checkWrite(r *importer.Reading, p *plan) error {
 	return err
 }
 
-// placePasswords decides where the passwords go, each once, and says so in the accounts. No
-// password takes the place of another: one that a keyring or a file that the user has
-// named would lose stays where it is, and the password is not stored.
+// placePasswords decides where each password is stored, and sets secret in the accounts. It
+// never replaces a different secret: if the keyring or a file that the user has named holds
+// one, the password is not stored.
 func (i *Import) placePasswords(ctx context.Context, r *importer.Reading, p *plan) error {
 	store := *i.Store
-	store.Interactive = store.Interactive && i.Write // else nobody is asked to unlock it
+	store.Interactive = store.Interactive && i.Write // without Write, reading must not ask the person to unlock the keyring
 	for n, password := range r.Passwords {
 		source, isNamed := i.source(password.Account.Name)
 		if before := slices.IndexFunc(r.Passwords[:n], password.IsSame); before >= 0 {
@@ -165,7 +166,7 @@ func (i *Import) placePasswords(ctx context.Context, r *importer.Reading, p *pla
 		}
 		password.Account.Set("secret", source)
 		if i.Secret == "" && (i.use.password.kind == secret.Systemd || i.isContainer()) {
-			continue // where only others can put it
+			continue // sendoff cannot write to this place
 		}
 		ref, err := credential.ParseRef(source)
 		if err == nil {
@@ -190,15 +191,15 @@ func (i *Import) placePasswords(ctx context.Context, r *importer.Reading, p *pla
 		case isNamed:
 			r.Remark(fmt.Sprintf("the password in %s was not stored: %s has another one for %s at %s", k.at, ref, k.item.User, k.item.Host))
 			r.Remark("to replace that: sendoff --login " + password.Account.Name)
-		default: // whose it is, and for which server, nobody knows
+		default: // nobody knows for which account and server this file is
 			return status.Usage.Errorf("%s already holds another password; to use another folder, give --secret file:FOLDER/", ref)
 		}
 	}
 	return nil
 }
 
-// placeOthers decides where the passwords will be that the program has in no file, if
-// the keyring cannot be that place.
+// placeOthers sets secret for the accounts without a password in a file, if their use
+// cannot read the keyring.
 func (i *Import) placeOthers(r *importer.Reading) {
 	for _, a := range r.Accounts {
 		if i.withoutKeyring() && i.Secret == "" && a.Text("secret") == secret.OfKeyring.Text() {
@@ -208,14 +209,14 @@ func (i *Import) placeOthers(r *importer.Reading) {
 	}
 }
 
-// withoutKeyring reports whether the account is for what has neither a keyring nor the
-// user's programs.
+// withoutKeyring reports whether the use has neither the user's keyring nor the user's
+// programs.
 func (i *Import) withoutKeyring() bool {
 	return i.use.password.kind == secret.Systemd || i.isContainer()
 }
 
-// remarkOthers remarks how the passwords are stored that the program has in no file, but
-// in a keyring or in a person's head, and which commands may not run.
+// remarkOthers adds remarks about the accounts without a password in a file: how to store
+// the password, and which commands may not run.
 func (i *Import) remarkOthers(ctx context.Context, r *importer.Reading, made *config.Config) {
 	for _, a := range made.Accounts {
 		isIn := func(p importer.Password) bool { return p.Account.Name == a.Name }
@@ -238,8 +239,9 @@ func (i *Import) remarkOthers(ctx context.Context, r *importer.Reading, made *co
 	}
 }
 
-// source returns where the password of an account goes, and whether that is the keyring
-// or a file that the user has named, rather than a place that is named after the account.
+// source returns where the password of an account is stored. isNamed reports whether that
+// place is the keyring or a file named by the user; otherwise the file is named after the
+// account.
 func (i *Import) source(account string) (source string, isNamed bool) {
 	source = i.Secret
 	switch {
@@ -263,9 +265,10 @@ func (i *Import) source(account string) (source string, isNamed bool) {
 	return source, true
 }
 
-// add returns the text of the configuration with the accounts. To one that is there
-// nothing else is added: what the settings at the top say would be for the other
-// accounts, too; but the account that was the default as its only one stays that.
+// add returns text, a configuration, with the accounts added. An existing configuration
+// gets no top-level settings, because they would apply to its own accounts as well. But if
+// its only account is the default, the setting account is added, so that it stays the
+// default.
 func (i *Import) add(r *importer.Reading, file edit.File, text string) (string, error) {
 	d := edit.Document{Top: r.Top, Accounts: r.Accounts}
 	if _, err := os.Stat(file.Path); err == nil {

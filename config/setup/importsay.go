@@ -15,11 +15,11 @@ import (
 	"sendoff/submit/secret"
 )
 
-// columns is how long a line is at most, with the program's name before it.
+// columns is the maximum width of a line after the program's name.
 const columns = 100 - len("sendoff: ")
 
-// folded returns what says a line as several if need be, with ~ for the home. A command
-// stays on one line, because nobody can paste a part of it.
+// folded returns a function that splits long lines, and replaces the home folder by ~,
+// before it calls say. It does not split a command, because people paste it.
 func (i *Import) folded(say func(string)) func(string) {
 	return func(line string) {
 		if len(i.Home) > 1 {
@@ -37,7 +37,7 @@ func (i *Import) folded(say func(string)) func(string) {
 				}
 			}
 			if end < columns/5 {
-				break // it is one word
+				break // the line begins with a very long word
 			}
 			say(strings.TrimRight(line[:end], " "))
 			line = "  " + strings.TrimSpace(line[end:])
@@ -52,7 +52,7 @@ func isCommand(line string) bool {
 	return slices.Contains([]string{"sendoff", "sudo", "sh", "echo"}, first)
 }
 
-// sayPasswords says where each password is, or will be.
+// sayPasswords says where each password is, or will be, stored.
 func (i *Import) sayPasswords(ctx context.Context, r *importer.Reading, p *plan, say func(string)) {
 	for _, k := range p.secrets {
 		where := k.ref.String()
@@ -83,7 +83,7 @@ func (i *Import) sayPasswords(ctx context.Context, r *importer.Reading, p *plan,
 	}
 }
 
-// command returns how sendoff is called to use the configuration that was written.
+// command returns the words with which sendoff uses the written configuration.
 func (i *Import) command() string {
 	if i.Target == i.Paths.User || i.Target == i.Paths.System {
 		return "sendoff"
@@ -91,7 +91,7 @@ func (i *Import) command() string {
 	return "sendoff --config " + word(i.Target)
 }
 
-// again returns the command that imports the same once more, with an option.
+// again returns the command that repeats this import with another option.
 func (i *Import) again(option string) string {
 	words := i.command() + " --import"
 	if i.File != "" {
@@ -106,7 +106,7 @@ func (i *Import) again(option string) string {
 	return words + " " + option
 }
 
-// word returns text as a word for a shell.
+// word returns text as a word of a shell command.
 func word(text string) string {
 	if isPlain(text) {
 		return text
@@ -114,12 +114,12 @@ func word(text string) string {
 	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }
 
-// isPlain reports whether text is a word of which a shell takes no character for more.
+// isPlain reports whether text is a word without special characters of a shell.
 func isPlain(text string) bool {
 	return text != "" && strings.Trim(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+.,:=@%/~") == ""
 }
 
-// sayDone says what was written, and what to do next.
+// sayDone says what was written, and what the user should do next.
 func (i *Import) sayDone(r *importer.Reading, p *plan, made *config.Config, say func(string)) {
 	_, err := os.Stat(i.Target)
 	exists := err == nil
@@ -139,7 +139,7 @@ func (i *Import) sayDone(r *importer.Reading, p *plan, made *config.Config, say 
 	}
 }
 
-// sayWritten says where the accounts are, and how the first one is tried.
+// sayWritten says where the accounts are, and how to try the first.
 func (i *Import) sayWritten(r *importer.Reading, p *plan, made *config.Config, say func(string)) {
 	say("written: " + i.Target)
 	if p.file.Private {
@@ -161,7 +161,7 @@ func (i *Import) sayWritten(r *importer.Reading, p *plan, made *config.Config, s
 	}
 }
 
-// standard returns the account that is used if none is named; else the first.
+// standard returns the default account; without one, the first account.
 func standard(made *config.Config) *config.Account {
 	if a := made.Standard(); a != nil {
 		return a
@@ -169,7 +169,7 @@ func standard(made *config.Config) *config.Account {
 	return made.Accounts[0]
 }
 
-// A sayer is a writer of lines that says them.
+// A sayer writes each line by a call of itself.
 type sayer func(string)
 
 func (say sayer) Write(text []byte) (int, error) {
@@ -179,7 +179,7 @@ func (say sayer) Write(text []byte) (int, error) {
 	return len(text), nil
 }
 
-// conversation returns what setup would know of an account that a reading has.
+// conversation returns a conversation that knows the imported account a, for its texts.
 func (i *Import) conversation(a *config.Account, out io.Writer, say func(string)) *conversation {
 	c := &conversation{Setup: &Setup{Person: Person{Shown: sayer(say)}, Out: out, Identity: i.Identity}, file: i.Target, name: a.Name, user: a.User, server: a.Servers[0]}
 	c.who.Address, _ = a.Address()
@@ -189,7 +189,7 @@ func (i *Import) conversation(a *config.Account, out io.Writer, say func(string)
 	return c
 }
 
-// explainSystemd says how the passwords become credentials of a service.
+// explainSystemd says how the user turns the passwords into credentials of a service.
 func (i *Import) explainSystemd(made *config.Config, r *importer.Reading, say func(string)) {
 	done := make(map[string]bool)
 	for _, t := range r.Accounts {
@@ -209,7 +209,8 @@ func (i *Import) explainSystemd(made *config.Config, r *importer.Reading, say fu
 	}
 }
 
-// printVariables prints the default account as variables, and says what these cannot hold.
+// printVariables prints the default account as variables, and says which settings they
+// cannot contain.
 func (i *Import) printVariables(r *importer.Reading, made *config.Config, out io.Writer, say func(string)) error {
 	a := standard(made)
 	var missing []string

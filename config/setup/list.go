@@ -12,12 +12,12 @@ import (
 	"sendoff/submit/status"
 )
 
-// listWidth is how many columns of a terminal List takes at most.
+// listWidth is the maximum width of List's lines, in columns.
 const listWidth = 100
 
-// List writes a table of accounts: the name and whether that is the default account, the
-// server, the user, the own address, and what kind of place has the secret. No secret is
-// read, and no path, name or word of a source is shown.
+// List writes a table of the accounts: name (and whether it is the default account),
+// server, user, own address, and the kind of the secret's source. It reads no secret, and
+// shows no path, name or word of a source.
 func List(w io.Writer, accounts []*config.Account, standard string) error {
 	rows := [][]string{{"ACCOUNT", "SERVER", "USER", "FROM", "SECRET"}}
 	for _, a := range accounts {
@@ -65,7 +65,7 @@ func sum(all []int) (total int) {
 	return total
 }
 
-// kindOf returns what kind of place a source is.
+// kindOf returns the kind of a source, as in the configuration.
 func kindOf(ref secret.Ref) string {
 	kind, _, _ := strings.Cut(ref.Text(), ":")
 	return kind

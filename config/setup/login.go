@@ -15,14 +15,13 @@ import (
 	"sendoff/submit/status"
 )
 
-// logins says what a person is asked for, and how the secret comes to its
-// place.
+// logins has a row for each discover.Login: what the person is asked for, and how.
 var logins = [...]struct {
-	what     string // that is asked for
+	what     string // what the person is asked for
 	get      func(c *conversation, ctx context.Context, what string) error
-	tokens   string // the source of access tokens, for who wants them; "" is not known
-	provider string // of the access tokens, to people
-	standard int    // of byPassword and byTokens, where there is a choice
+	tokens   string // the source of access tokens; "": unknown
+	provider string // the provider of the access tokens, for people
+	standard int    // the default choice: byPassword or byTokens
 }{
 	discover.Password:    {"Password", (*conversation).askPassword, "", "", byPassword},
 	discover.AppPassword: {"App password, token or key", (*conversation).askPassword, "", "", byPassword},
@@ -31,14 +30,14 @@ var logins = [...]struct {
 	discover.Microsoft:   {"Token", (*conversation).askToken, "oauth2:microsoft", "Microsoft", byTokens},
 }
 
-// The answers of a person who may choose.
+// The choices of a person.
 const (
 	byPassword = iota
 	byTokens
 )
 
-// chooseLogin lets a person choose between a password and access tokens, where
-// the provider gives those.
+// chooseLogin lets a person choose between a password and access tokens, if the provider
+// has both.
 func (c *conversation) chooseLogin(context.Context) error {
 	row := logins[c.login]
 	if row.tokens == "" || c.Secret != "" || c.PasswordFile != "" || c.anonymous {
@@ -72,8 +71,8 @@ func (c *conversation) chooseLogin(context.Context) error {
 	}
 }
 
-// askClient asks for the client ID that the provider of access tokens knows sendoff by,
-// if the configuration and the options do not say; false if the person has none.
+// askClient asks for the client ID of the user's registration with a provider of access
+// tokens, unless the configuration or an option has it; false: the person has none.
 func (c *conversation) askClient(provider string) (bool, error) {
 	if _, err := c.config.Provider(c.ref.Provider()); err == nil || c.ClientID != "" {
 		return true, nil
@@ -88,9 +87,9 @@ func (c *conversation) askClient(provider string) (bool, error) {
 	return id != "", err
 }
 
-// askPassword gets the password: from the file that --password-file names, from
-// the source that --secret names, if it is there, or from the person. Of access
-// tokens that source is a provider, who wants the person's consent instead.
+// askPassword gets the password: from the file of --password-file, from the source of
+// --secret if the password is there already, or from the person. If the source is oauth2,
+// the person consents instead.
 func (c *conversation) askPassword(ctx context.Context, what string) (err error) {
 	switch {
 	case c.ref.IsOAuth2():
@@ -115,8 +114,8 @@ func (c *conversation) askPassword(ctx context.Context, what string) (err error)
 	return err
 }
 
-// consent gets access tokens. A refresh token that was not there before goes again if
-// the account is not written in the end.
+// consent gets access tokens. If there was no refresh token before, and the account is not
+// written in the end, the new refresh token is removed.
 func (c *conversation) consent(ctx context.Context) error {
 	ref := []credential.Ref{c.account().Refresh()}
 	_, none := c.Store.Get(ctx, ref, c.item().Refresh(c.ref.Provider()))
@@ -127,7 +126,7 @@ func (c *conversation) consent(ctx context.Context) error {
 	return err
 }
 
-// typeSecret asks for a secret. A person who has typed none is asked again.
+// typeSecret asks for a secret. If a person types none, it asks again.
 func (c *conversation) typeSecret(prompt string) (credential.Secret, error) {
 	for n := 1; ; n++ {
 		text, err := c.Person.Secret(prompt)
@@ -145,9 +144,9 @@ func (c *conversation) typeSecret(prompt string) (credential.Secret, error) {
 	}
 }
 
-// unpaste returns a password without the characters that come with text which is copied
-// from a page, and that nobody sees, if a person agrees. Where nobody can be asked, the
-// password stays, with a warning.
+// unpaste removes invisible characters from a password, which come with text copied from a
+// page, if the person agrees. If nobody can be asked, it warns, and the password stays as
+// it is.
 func (c *conversation) unpaste(text string) (string, error) {
 	what := pasted(text)
 	if what == "" {
@@ -170,7 +169,7 @@ func (c *conversation) unpaste(text string) (string, error) {
 	return text, err
 }
 
-// pasted says what a text contains that was hardly typed; "" if nothing.
+// pasted says which character text contains that people hardly type; "": none.
 func pasted(text string) string {
 	at := strings.IndexFunc(text, isPasted)
 	if at < 0 {
@@ -184,11 +183,11 @@ func pasted(text string) string {
 	}
 }
 
-// isPasted reports whether r is a space that no space bar makes, or is not seen at all.
+// isPasted reports whether r is a space other than the usual one, or an invisible
+// character.
 func isPasted(r rune) bool { return r != ' ' && unicode.In(r, unicode.Zs, unicode.Cf) }
 
-// readSecret reads the file that an option names, by the rules for every file
-// that holds a secret.
+// readSecret reads the file of an option, by the rules for files that contain secrets.
 func (c *conversation) readSecret(ctx context.Context, flag, path string) (credential.Secret, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -205,8 +204,8 @@ func (c *conversation) readSecret(ctx context.Context, flag, path string) (crede
 	return secret, err
 }
 
-// askToken gets an access token, which a program has to make, so that --secret says
-// where it comes from. A person may try a password all the same.
+// askToken gets an access token. A person cannot type it, so --secret must name a source. A
+// person may try a password nevertheless.
 func (c *conversation) askToken(ctx context.Context, what string) error {
 	switch {
 	case c.Secret != "" || c.PasswordFile != "" || c.ref.IsOAuth2():

@@ -14,23 +14,23 @@ import (
 	"sendoff/submit/secret"
 )
 
-// A plan is what was decided: secrets to be stored, and a change of the configuration.
+// A plan has the decisions: secrets to be stored, and a change of the configuration.
 type plan struct {
 	secrets []placedSecret
 	file    edit.File
-	change  edit.Change // nil: the file stays as it is
+	change  edit.Change // nil: no change
 }
 
-// A placedSecret is a secret with the place that it goes to.
+// A placedSecret is a secret and the place where it will be stored.
 type placedSecret struct {
 	ref    credential.Ref
 	item   credential.Item
 	secret credential.Secret
-	at     string // where it was found, as FILE:LINE; "" if a person gave it
+	at     string // FILE:LINE where it was found; "": a person has typed it
 }
 
-// apply stores the secrets and then changes the configuration, so that an account that
-// is in it has its secret. That the change can be made is found out before.
+// apply stores the secrets, and then changes the configuration: every account in it has its
+// secret. Before that, it checks that the change is possible.
 func (p *plan) apply(ctx context.Context, store *credential.Store) error {
 	var done []string
 	put := func() error {
@@ -51,7 +51,7 @@ func (p *plan) apply(ctx context.Context, store *credential.Store) error {
 	return err
 }
 
-// apply carries out what the conversation has decided.
+// apply carries out the decisions of the conversation.
 func (c *conversation) apply(ctx context.Context) error {
 	if c.isContainer() {
 		return c.printVariables()
@@ -76,8 +76,8 @@ func (c *conversation) apply(ctx context.Context) error {
 	return c.sayWritten()
 }
 
-// add adds the account to the configuration, which may have changed since the
-// conversation began.
+// add adds the account to the configuration. It loads the configuration again, which may
+// have changed since the conversation began.
 func (c *conversation) add(text string) (changed string, err error) {
 	if c.config, err = c.load(); err != nil {
 		return "", err
@@ -85,14 +85,14 @@ func (c *conversation) add(text string) (changed string, err error) {
 	return c.document().AddTo(text)
 }
 
-// document returns what is to be added to the configuration. The account that
-// was the default because there was no other stays the default.
+// document returns the content to be added to the configuration. If the only account was
+// the default, it stays the default.
 func (c *conversation) document() *edit.Document {
 	d := &edit.Document{}
 	if standard := c.config.Standard(); standard != nil && c.config.Account == "" {
 		first := standard.Name
 		if standard.File != c.file {
-			first = c.name // a file can only speak of its own accounts
+			first = c.name // a file can name only its own accounts
 		}
 		d.Top.Set("account", first)
 	}
@@ -112,7 +112,7 @@ func (c *conversation) document() *edit.Document {
 	return d
 }
 
-// target returns the file that is changed.
+// target returns the file to be changed.
 func (c *conversation) target() edit.File {
 	paths := c.Paths
 	if paths.Explicit != "" {
@@ -121,8 +121,8 @@ func (c *conversation) target() edit.File {
 	return edit.File{Path: c.file, Paths: paths}
 }
 
-// checkTarget finds out, before a password is asked for or sent, whether the
-// configuration can take the account, and whether its file can be written.
+// checkTarget returns an error if the account cannot be added to the configuration, or if
+// the file cannot be written. It is called before a password is asked for or sent.
 func (c *conversation) checkTarget(context.Context) error {
 	if c.isContainer() {
 		return nil
@@ -134,7 +134,7 @@ func (c *conversation) checkTarget(context.Context) error {
 			c.Provide(p)
 		}
 	}
-	if err == nil && c.ref.IsOAuth2() { // the refresh token may be kept there first
+	if err == nil && c.ref.IsOAuth2() { // the refresh token may be stored in this folder first
 		_, err = c.target().MakeFolder()
 	}
 	if err != nil {
@@ -143,7 +143,7 @@ func (c *conversation) checkTarget(context.Context) error {
 	return c.target().Writable()
 }
 
-// sayWritten says that a new account is saved, and how it is tried.
+// sayWritten says that the account was saved, and how to try it.
 func (c *conversation) sayWritten() error {
 	c.undo = nil
 	where := ""
@@ -162,13 +162,13 @@ func (c *conversation) sayWritten() error {
 		return fmt.Errorf("the account is saved, but the configuration cannot be used: %w", err)
 	}
 	c.explainCredential()
-	if !c.ref.Given() { // by a service, that can send alone
+	if !c.ref.Given() { // a credential of systemd: only the service can send
 		c.printf("Try it: %s\n", c.trial())
 	}
 	return nil
 }
 
-// trial is a command that sends a mail with the account.
+// trial returns a command that sends a mail with the account.
 func (c *conversation) trial() string {
 	words := "sendoff"
 	usual := c.usual()
@@ -178,7 +178,7 @@ func (c *conversation) trial() string {
 	return fmt.Sprintf("echo test | %s -a %s %s", words, c.name, c.who.Address)
 }
 
-// shortFile is the configuration file, as people write it.
+// shortFile returns the path of the configuration file, with ~ for the home.
 func (c *conversation) shortFile() string {
 	below, err := filepath.Rel(c.Paths.Home, c.file)
 	if c.Paths.Home != "" && err == nil && filepath.IsLocal(below) {
@@ -187,12 +187,12 @@ func (c *conversation) shortFile() string {
 	return c.file
 }
 
-// usual is where the configurations are that need no name.
+// usual returns the paths of the configuration without --config.
 func (c *conversation) usual() config.Paths {
 	return config.Find("", func(string) string { return "" }, c.Identity)
 }
 
-// where says where the account's secret is or, of access tokens, what brings them.
+// where says where the account's secret is; for access tokens, where they come from.
 func (c *conversation) where() string {
 	switch {
 	case !c.ref.IsOAuth2():
@@ -203,8 +203,8 @@ func (c *conversation) where() string {
 	return "the refresh token is in " + placeName(c.account().Refresh())
 }
 
-// explainCredential says how root gives systemd the password of a credential, and the
-// service the credential, unless the person has named it, and so has it.
+// explainCredential says how root gives a password to systemd, and the credential to a
+// service. If the person has named the source, they know that.
 func (c *conversation) explainCredential() {
 	name, isCredential := strings.CutPrefix(c.ref.Text(), "systemd:")
 	if !isCredential || c.Secret != "" {
@@ -222,9 +222,9 @@ with these lines:
 `, name, lines, who)
 }
 
-// unit returns the lines by which a service finds the account, and says whose
-// service it has to be: a file is only used by its owner and, if that is root,
-// by all who can read it.
+// unit returns the lines for the service's unit so that the service finds the account, and
+// says which user the service must run as: only its owner can use a file, but a file of
+// root's can be used by all who can read it.
 func (c *conversation) unit() (lines, who string) {
 	usual := c.usual()
 	forOthers := "for a service of another user, let root write the account to " + usual.System + ", by --config"
@@ -244,8 +244,7 @@ func (c *conversation) unit() (lines, who string) {
 	return lines, who
 }
 
-// printVariables prints the account as an environment has it, fit for
-// --env-file.
+// printVariables prints the account as environment variables, in the form of --env-file.
 func (c *conversation) printVariables() error {
 	c.printf("SENDOFF_SERVER=%s\n", edit.URL(c.server))
 	if c.user != "" {

@@ -10,7 +10,7 @@ import (
 	"sendoff/submit/status"
 )
 
-// tries is how often a person may mistype a secret.
+// tries is how often a person may type a wrong secret.
 const tries = 3
 
 // prove logs in, and sends the test mail.
@@ -27,7 +27,7 @@ func (c *conversation) prove(ctx context.Context) error {
 		}
 		typed := c.There && c.PasswordFile == "" && !c.secret.IsZero()
 		done := func() {}
-		if typed { // else a command may ask for something meanwhile
+		if typed { // otherwise a command may prompt, and the dots would disturb its prompt
 			done = c.waiting("Logging in")
 		}
 		_, err := c.Try(ctx, Trial{Account: c.account(), Secret: c.secret, To: c.who.Address, Mail: c.mail()})
@@ -51,13 +51,13 @@ func (c *conversation) prove(ctx context.Context) error {
 	}
 }
 
-// bound are the mechanisms that bind a login to its TLS connection, so that nobody
-// can stand between, whatever certificate they have. Many servers that offer them
-// have no keys for them of most users.
+// bound are the mechanisms that bind a login to its TLS connection: with them, an attacker
+// with a false certificate cannot use the login. Many servers that offer them lack the keys
+// for most users.
 var bound = [...]string{"SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS"}
 
-// bind tries once, with a password that is right, whether a login can be bound to
-// its TLS connection; then the account names that mechanism.
+// bind tries a bound mechanism once, with the password that has worked. If the login
+// succeeds, the account names this mechanism.
 func (c *conversation) bind(ctx context.Context) {
 	i := slices.IndexFunc(bound[:], func(m string) bool { return slices.Contains(c.offered, m) })
 	if i < 0 || c.user == "" || c.ref.IsOAuth2() || c.isContainer() {
@@ -71,8 +71,8 @@ func (c *conversation) bind(ctx context.Context) {
 	}
 }
 
-// ready says, before anything is sent, what would keep the secret from a place
-// that was named; the others are known to be good.
+// ready returns why the secret could not be stored at the place that the user has named,
+// before anything is sent. Other places have been checked already.
 func (c *conversation) ready() error {
 	if c.Secret == "" || c.secret.IsZero() || c.isContainer() {
 		return nil
@@ -87,7 +87,7 @@ func (c *conversation) mail() string {
 	return fmt.Sprintf("From: <%s>\nTo: <%[1]s>\nSubject: sendoff works\n\nThis is the test mail of sendoff --setup. It went through %s.\n", c.who.Address, c.server)
 }
 
-// forced returns err, or shows it where it does not count.
+// forced returns err; with Force, it shows err and returns nil.
 func (c *conversation) forced(err error) error {
 	if !c.Force {
 		return err
@@ -96,8 +96,8 @@ func (c *conversation) forced(err error) error {
 	return nil
 }
 
-// keepSecret sees to it that no other secret is lost to the one that has worked. A file
-// of another account that has the same password already is used in place of a new one.
+// keepSecret makes sure that no other secret is replaced. If a file of another account
+// already has this password for this server, the new account uses that file.
 func (c *conversation) keepSecret(ctx context.Context) error {
 	if c.secret.IsZero() || !c.ref.Writable() || c.isContainer() {
 		return nil

@@ -11,9 +11,9 @@ import (
 	"sendoff/submit/status"
 )
 
-// register finds out the client ID that the provider of access tokens knows sendoff by,
-// if the configuration does not say. It asks for that of a provider that is built in;
-// another provider's table the user has to write.
+// register finds the client ID for a provider of access tokens, unless the configuration
+// has a table for it. It asks for the client ID of a built-in provider. For another
+// provider, the user has to write the table.
 func (c *conversation) register(ctx context.Context) error {
 	name := c.ref.Provider()
 	_, unknown := c.config.Provider(name)
@@ -58,7 +58,7 @@ func (c *conversation) register(ctx context.Context) error {
 	return err
 }
 
-// providerName returns what people call a provider of access tokens.
+// providerName returns the name of a provider of access tokens for people.
 func providerName(name string) string {
 	for _, row := range logins {
 		if row.tokens == "oauth2:"+name {
@@ -68,7 +68,7 @@ func providerName(name string) string {
 	return name
 }
 
-// answer returns what an option has given, or asks.
+// answer returns given, the value of an option, after a check; if it is empty, it asks.
 func (c *conversation) answer(given string, q question) (string, error) {
 	if given == "" {
 		return c.ask(q)
@@ -79,8 +79,8 @@ func (c *conversation) answer(given string, q question) (string, error) {
 	return given, nil
 }
 
-// askClientSecret gets the secret of the registration, which many have not, and
-// a file for it: it belongs to the program, and is no person's.
+// askClientSecret gets the client secret, which many registrations lack, and chooses a file
+// for it: the client secret belongs to the program, not to a person.
 func (c *conversation) askClientSecret(ctx context.Context) (err error) {
 	switch {
 	case c.ClientSecretFile != "":
@@ -96,7 +96,7 @@ func (c *conversation) askClientSecret(ctx context.Context) (err error) {
 		return err
 	}
 	source := c.fileBeside("oauth2-" + c.registration.Name)
-	if source == c.refresh.Text() { // an account of that name
+	if source == c.refresh.Text() { // there is an account with this name
 		source = c.fileBeside(c.registration.Name)
 	}
 	c.registration.Set("client-secret", source)
@@ -106,8 +106,8 @@ func (c *conversation) askClientSecret(ctx context.Context) (err error) {
 	return c.guard(ctx, c.clientRef, c.clientSecret)
 }
 
-// authorise gets the person's consent, with the secret of the registration in its file
-// for as long as nothing fails.
+// authorise gets the person's consent. It stores the client secret before that, and removes
+// it if anything fails later.
 func (c *conversation) authorise(ctx context.Context) error {
 	if !c.clientSecret.IsZero() {
 		if err := c.Store.Put(ctx, c.clientRef, c.item(), c.clientSecret); err != nil {

@@ -14,23 +14,24 @@ import (
 	"sendoff/submit/status"
 )
 
-// A renewal is what --login is about: the secret of an account that is there.
+// A renewal has the decisions of --login, which stores a new secret for an existing
+// account.
 type renewal struct {
 	account  *config.Account
-	moved    edit.Settings    // what changes in the account, if its secret goes to another place
-	unused   []credential.Ref // the sources that the account had instead
-	oldToken credential.Ref   // the place that its refresh token had; zero if that stays
+	moved    edit.Settings    // the changed settings of the account, if its secret moves to another place
+	unused   []credential.Ref // the sources that the account does not use any more
+	oldToken credential.Ref   // the former place of the refresh token; zero: it has not moved
 }
 
-// changeIn returns what is done to the configuration that has the account.
+// changeIn returns the change of the configuration that contains the account.
 func (r *renewal) changeIn(account string) edit.Change {
 	return func(text string) (string, error) { return r.moved.ChangeIn(text, account) }
 }
 
-// Login gets the secret of an account of the configuration, and keeps it where the
-// account has it. If it is For a use that cannot get at that place, the secret goes to
-// one where the use can, and the account is changed to look there only. When Login
-// returns nil, the account will find the secret, or Out has what is left to do.
+// Login gets a secret for an account of the configuration, and stores it at the account's
+// own place. If the use For cannot reach that place, Login stores the secret at another
+// place, and changes the account to look only there. After a nil error, the account will
+// find the secret, or Out says what is left to do.
 func (s *Setup) Login(ctx context.Context, all *config.Config, a *config.Account) error {
 	c := &conversation{Setup: s, config: all, file: cmp.Or(a.File, s.Paths.User), name: a.Name, user: a.User, renewal: &renewal{account: a}}
 	c.who.Address, _ = a.Address()
@@ -77,7 +78,7 @@ func (c *conversation) sayRenewed(ctx context.Context) {
 	c.forgetToken(ctx)
 }
 
-// unusedName returns what is no longer used of a source, to people.
+// unusedName returns a name for the secret of a source that is no longer used, for people.
 func unusedName(ref credential.Ref) string {
 	if ref == secret.OfKeyring {
 		return "the password in the keyring"
@@ -85,8 +86,8 @@ func unusedName(ref credential.Ref) string {
 	return placeName(ref)
 }
 
-// forgetToken deletes the refresh token in the place that it had before, unless another
-// account logs in with it as well.
+// forgetToken deletes the refresh token at its former place, unless another account uses
+// it.
 func (c *conversation) forgetToken(ctx context.Context) {
 	ref, item := c.renewal.oldToken, c.item().Refresh(c.ref.Provider())
 	if ref == (credential.Ref{}) || slices.ContainsFunc(c.config.Accounts, c.sharesToken) || peek(ctx, c.Store, ref, item) != nil {
@@ -97,8 +98,8 @@ func (c *conversation) forgetToken(ctx context.Context) {
 	}
 }
 
-// sharesToken reports whether another account has its refresh token in the old place as
-// well: in a file, whoever's it is.
+// sharesToken reports whether a, another account, has its refresh token at the former
+// place. If the place is a file, the user does not matter.
 func (c *conversation) sharesToken(a *config.Account) bool {
 	before, has := c.renewal.oldToken, a.Refresh()
 	switch path := before.Path(c.Store.Home); {
@@ -110,9 +111,8 @@ func (c *conversation) sharesToken(a *config.Account) bool {
 	return has == before && a.User == c.user && slices.Contains(a.Secret, c.ref)
 }
 
-// findSource finds the source of the account whose secret is to be renewed: one
-// that can be written to, or that takes a person's consent. Where a use decides,
-// there need be none.
+// findSource sets the account's source: the first that is writable, or that takes a
+// person's consent. With For, there need be none.
 func (c *conversation) findSource(context.Context) error {
 	refs := c.renewal.account.Sources()
 	i := slices.IndexFunc(refs, func(r credential.Ref) bool { return r.Writable() || r.IsOAuth2() })
@@ -126,9 +126,9 @@ func (c *conversation) findSource(context.Context) error {
 	return nil
 }
 
-// chooseMove finds out what the account is for, if anybody says so, and whether
-// the secret has to go to another place for that. A person is asked where the
-// configuration does not say where the secret is.
+// chooseMove decides whether the secret has to move to another place for the use of the
+// account. If the configuration does not say where the secret is, a person is asked for the
+// use.
 func (c *conversation) chooseMove(ctx context.Context) (err error) {
 	a, isToken := c.renewal.account, c.ref.IsOAuth2()
 	unsaid := len(a.Secret) == 0 || isToken && a.RefreshToken == (credential.Ref{}) && !c.byClient()
@@ -152,7 +152,7 @@ func (c *conversation) chooseMove(ctx context.Context) (err error) {
 	return c.moveSecret(ctx)
 }
 
-// moveToken settles where the refresh token goes for the use.
+// moveToken decides where the refresh token is stored for the use.
 func (c *conversation) moveToken(ctx context.Context) error {
 	if c.byClient() {
 		return nil
@@ -171,8 +171,9 @@ func (c *conversation) moveToken(ctx context.Context) error {
 	return c.usable(ctx)
 }
 
-// moveSecret settles where the secret goes for the use. It stays if the use can get at
-// it, and no other source of the account keeps a password, which nobody would renew.
+// moveSecret decides where the secret is stored for the use. It stays if the use can read
+// it there, unless the account has another writable source: nobody would renew the password
+// in that source.
 func (c *conversation) moveSecret(ctx context.Context) (err error) {
 	others := c.renewal.account.Sources()
 	i := slices.IndexFunc(others, func(r credential.Ref) bool { return r.Kind() == c.place.kind })
@@ -195,14 +196,15 @@ func (c *conversation) moveSecret(ctx context.Context) (err error) {
 	return c.usable(ctx)
 }
 
-// byClient reports whether the provider gives access tokens without anybody's
-// consent, and so without a refresh token.
+// byClient reports whether the provider uses client credentials: there is no consent, and
+// no refresh token.
 func (c *conversation) byClient() bool {
 	p, err := c.config.Provider(c.ref.Provider())
 	return err == nil && p.Grant == config.GrantClient
 }
 
-// checkMove finds out, before anybody is asked, whether the account can be changed.
+// checkMove returns an error if the account cannot be changed. It is called before any
+// question.
 func (c *conversation) checkMove(context.Context) error {
 	if len(c.renewal.moved) == 0 {
 		return nil
@@ -216,7 +218,7 @@ func (c *conversation) checkMove(context.Context) error {
 	return c.target().Writable()
 }
 
-// renew gets the secret, if sendoff is to keep it.
+// renew gets the new secret, unless sendoff does not store it.
 func (c *conversation) renew(ctx context.Context) (err error) {
 	switch {
 	case c.isContainer():
@@ -236,7 +238,7 @@ func (c *conversation) renew(ctx context.Context) (err error) {
 	}
 	c.secret, err = c.typeSecret(fmt.Sprintf("Password for %s at %s: ", c.user, c.item().Host))
 	if err != nil || len(c.renewal.moved) == 0 || c.ref == secret.OfKeyring {
-		return err // the account's own place, and its own item
+		return err // the secret goes to the account's own place, and replaces only its own item
 	}
 	return c.guard(ctx, c.ref, c.secret)
 }

@@ -13,8 +13,8 @@ import (
 	"sendoff/submit/status"
 )
 
-// askAddress finds out whose account it is. Who names a provider or a host instead of an
-// address has named the server.
+// askAddress gets the mail address. If a person answers with a provider or a host, that is
+// taken as the server, and the address is asked for again.
 func (c *conversation) askAddress(context.Context) error {
 	check := func(text string) (err error) {
 		if c.Server == "" && !strings.Contains(text, "@") && (discover.IsProvider(text) || strings.Contains(text, ".")) {
@@ -40,7 +40,7 @@ func (c *conversation) askAddress(context.Context) error {
 	return err
 }
 
-// showAccounts tells a person of the accounts that are there already.
+// showAccounts shows a person the names of the existing accounts.
 func (c *conversation) showAccounts() {
 	if !c.There || len(c.config.Accounts) == 0 {
 		return
@@ -52,7 +52,7 @@ func (c *conversation) showAccounts() {
 	c.show("Accounts that exist already: %s (sendoff --list shows them)", status.Line(strings.Join(names, ", "), 40))
 }
 
-// finder looks for the server of the address.
+// finder returns a Finder for the server of the address.
 func (c *conversation) finder() *discover.Finder {
 	return &discover.Finder{Address: c.who, Try: func(ctx context.Context, s config.Server) error {
 		_, err := c.Try(ctx, Trial{Account: c.unnamed(s)})
@@ -60,7 +60,7 @@ func (c *conversation) finder() *discover.Finder {
 	}}
 }
 
-// findServer asks the sources for a server, all at once, and the person at last.
+// findServer finds the server: with --server, from the sources, or from the person.
 func (c *conversation) findServer(ctx context.Context) error {
 	if c.Server != "" {
 		err := c.nameServer(ctx, c.Server)
@@ -82,7 +82,8 @@ func (c *conversation) findServer(ctx context.Context) error {
 	return c.search(ctx, f, err)
 }
 
-// search asks all sources but the first, which has answered with known.
+// search asks all sources except the first, whose error is known. The sources are asked at
+// the same time.
 func (c *conversation) search(ctx context.Context, f *discover.Finder, known error) error {
 	limited, cancel := context.WithTimeout(ctx, discover.Patience)
 	defer cancel()
@@ -141,7 +142,7 @@ func (c *conversation) search(ctx context.Context, f *discover.Finder, known err
 	return c.askServer(ctx, "")
 }
 
-// showFailed shows why sources have found nothing, once.
+// showFailed shows the errors of sources, and empties the list.
 func (c *conversation) showFailed(failed *[]string) {
 	for _, line := range *failed {
 		c.show("%s", line)
@@ -149,7 +150,7 @@ func (c *conversation) showFailed(failed *[]string) {
 	*failed = nil
 }
 
-// consult asks one source, with the person's consent.
+// consult asks a source that needs the person's consent.
 func (c *conversation) consult(ctx context.Context, f *discover.Finder, s discover.Source) (*discover.Finding, error) {
 	if !c.There {
 		return nil, errors.New(s.Name + ": skipped (allow it with --ispdb)")
@@ -167,7 +168,7 @@ func (c *conversation) consult(ctx context.Context, f *discover.Finder, s discov
 	return s.Start(ctx, f)()
 }
 
-// agree reports whether a finding, which the person has seen, is to be taken.
+// agree reports whether a finding, which was shown to the person, is accepted.
 func (c *conversation) agree(f *discover.Finding) (bool, error) {
 	switch {
 	case f.Unproven != "" && c.There:
@@ -182,7 +183,7 @@ func (c *conversation) agree(f *discover.Finding) (bool, error) {
 	return c.yesOrElse(question{text: "Use this server?", needs: "your consent to " + f.Server.String(), give: "give --yes, or --server URL for another"})
 }
 
-// askServer asks the person for a server; standard is tried again after a line's end.
+// askServer asks the person for a server; standard is the default answer, or "".
 func (c *conversation) askServer(ctx context.Context, standard string) error {
 	text := "Outgoing mail server (for example smtp.example.org),\n  or a provider (sendgrid, mailgun, ses:eu-west-1)"
 	if standard != "" {
@@ -198,7 +199,7 @@ func (c *conversation) askServer(ctx context.Context, standard string) error {
 	return err
 }
 
-// nameServer makes what a person calls a server that of the account.
+// nameServer sets the account's server to the one that a person has named.
 func (c *conversation) nameServer(ctx context.Context, word string) error {
 	done := func() {}
 	if !strings.Contains(word, "://") && !discover.IsProvider(word) {
@@ -217,7 +218,8 @@ func (c *conversation) nameServer(ctx context.Context, word string) error {
 	return c.take(found)
 }
 
-// offline returns err, or that there is no network, if that is why.
+// offline returns ErrOffline if err is a failure to connect and there is no network;
+// otherwise err.
 func (c *conversation) offline(ctx context.Context, err error) error {
 	if status.KindOf(err) == status.Connection {
 		if none := c.finder().Offline(ctx); none != nil {
@@ -227,7 +229,7 @@ func (c *conversation) offline(ctx context.Context, err error) error {
 	return err
 }
 
-// take makes a finding the account's server.
+// take sets the account's server to a finding.
 func (c *conversation) take(f *discover.Finding) error {
 	c.sure = f.User != "" && f.Unproven == ""
 	f.Complete(c.who)
@@ -235,14 +237,14 @@ func (c *conversation) take(f *discover.Finding) error {
 		return status.Usage.Errorf("--setup supports only servers that accept SMTP at a host and port; sendoff.toml(5) shows the others")
 	}
 	c.server, c.login, c.tokens, c.user = f.Server, f.Login, logins[f.Login].tokens, f.User
-	if f.Remark != "" && !c.ref.IsOAuth2() { // it is about the password
+	if f.Remark != "" && !c.ref.IsOAuth2() { // the remark is about the password
 		c.show("%s", f.Remark)
 	}
 	return nil
 }
 
-// connect shows what the server is like, before it learns whose account it is to be. If
-// the server fails, a person is asked for another.
+// connect connects to the server without a login, and shows what it has found. If the
+// server fails, a person is asked for another server.
 func (c *conversation) connect(ctx context.Context) error {
 	for {
 		done := c.waiting("Connecting to %s", c.server.Name())
@@ -277,7 +279,7 @@ func (c *conversation) connect(ctx context.Context) error {
 	}
 }
 
-// showError shows what went wrong, and what can be done about it.
+// showError shows an error, and what can be done about it.
 func (c *conversation) showError(err error) {
 	c.show("%v", err)
 	if hint := status.HintFor(err, ""); hint != "" {
@@ -285,7 +287,7 @@ func (c *conversation) showError(err error) {
 	}
 }
 
-// meet remembers how the server can be logged in to.
+// meet stores the mechanisms that the server offers.
 func (c *conversation) meet(seen Seen) {
 	takesToken := func(m string) bool { return m == "XOAUTH2" || m == "OAUTHBEARER" }
 	if c.tokens == "" && len(seen.Mechanisms) > 0 && !slices.ContainsFunc(seen.Mechanisms, func(m string) bool { return !takesToken(m) }) {

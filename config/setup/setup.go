@@ -1,6 +1,6 @@
-// Package setup has the conversation that makes a working account, and carries out
-// what was decided: it stores secrets where the use of the account can get at them, and
-// changes the configuration. It does not know how mail is sent: Try is given to it.
+// Package setup has the conversation that creates a working account. It stores the secret
+// where the account's use can read it, and changes the configuration. It does not know how
+// mail is sent: the caller supplies Try.
 //
 //	a person's answers ─── Run ──── discover, uses ────┐
 //	an account's secret ── Login ── uses ──────────────┼── secrets stored, then edit.File.Change
@@ -8,11 +8,10 @@
 //
 // To add a use, add a row to uses; a login, a row to logins.
 //
-// Errors: an answer that cannot be used is of kind status.Usage, or status.NoInput if
-// nobody gives one; a configuration that cannot be loaded, or could not be with the
-// account in it, is of kind status.Config; the others come from the server and from the
-// place of the secret. No error, and nothing that is printed, holds a password, unless
-// that is a word of another program's command.
+// Errors: status.Usage for a wrong answer; status.NoInput if there is no answer;
+// status.Config if the configuration cannot be loaded, or could not be loaded with the
+// account. Other errors come from the server and from the place of the secret. No error and
+// no output contains a password, unless it is part of another program's command.
 package setup
 
 import (
@@ -34,83 +33,83 @@ import (
 	"sendoff/submit/status"
 )
 
-// A Setup makes an account that works. Its fields are the outside world, and
-// the answers that are known before anybody is asked.
+// A Setup creates a working account. Its fields are the outside world, and the answers that
+// are known before the first question.
 type Setup struct {
-	Address string // whose account it is; "" is asked for
-	Account string // its name; "" is made from the address
-	Server  string // as in a configuration, or a provider's name; "" is looked for
+	Address string // the mail address; "": ask
+	Account string // the account's name; "": made from the address
+	Server  string // as in a configuration, or a provider's name; "": find it
 	User    string
-	Secret  string // a source, never a password; "" is chosen by For
+	Secret  string // a source, never a password; "": For decides
 	For     string // the name of a use
-	Flow    string // how a person consents
+	Flow    string // the flow of the person's consent
 
 	cmdline.Answers
 	Person
 	Out   io.Writer // gets what was done, and what is left to do
 	Paths config.Paths
-	// Identity is whose account it is on this machine.
+	// Identity is the user whose account is created.
 	Identity config.Identity
 	Store    *credential.Store
-	// Authorise gets a person's consent to access tokens for an account, which
-	// may be nowhere yet. Run needs none where there is one already.
+	// Authorise gets a person's consent to access tokens for an account, which may not be
+	// in the configuration yet. Without access tokens it is not called.
 	Authorise func(context.Context, *config.Account) error
-	// Provide makes a provider known to Authorise and Try.
+	// Provide adds a provider, so that Authorise and Try know it.
 	Provide func(*config.OAuth2)
-	// Withdraw forgets what Authorise has kept.
+	// Withdraw removes the tokens that Authorise has stored.
 	Withdraw func(context.Context, *config.Account) error
-	// Renew gets a new secret for an account of the configuration.
+	// Renew stores a new secret for an account of the configuration.
 	Renew func(ctx context.Context, account string) error
-	// Try tries an account that is nowhere yet, and says what it has seen.
+	// Try tries an account that is not in the configuration yet.
 	Try func(context.Context, Trial) (Seen, error)
 }
 
-// A Trial is an account that has to prove itself.
+// A Trial is an account to be tried.
 type Trial struct {
-	Account *config.Account   // without a User, there is no login
-	Secret  credential.Secret // if not zero, in place of what the account's source gives
+	Account *config.Account   // without a User there is no login
+	Secret  credential.Secret // if not zero, used instead of the account's source
 	To      envelope.Address
-	Mail    string // a message for To; "": the session ends without one
+	Mail    string // a message for To; "": only a session is opened
 }
 
-// Seen is what a server has shown of itself.
+// Seen is what Try has learned about a server.
 type Seen struct {
-	Lines      []string // for a person to read: the connection, the certificate, the logins it offers
-	Mechanisms []string // for a login, in upper case
+	Lines      []string // for people: the connection, the certificate, the logins that the server offers
+	Mechanisms []string // names of SASL mechanisms, in upper case
 }
 
-// A conversation is a Setup under way, in which each step leaves its result.
+// A conversation is a Setup in progress. Each step stores its result here.
 type conversation struct {
 	*Setup
-	config *config.Config // before it is changed
-	file   string         // the file to be changed; absolute
+	config *config.Config // as it was before the change
+	file   string         // the file to be changed, as an absolute path
 
 	who       discover.Address
 	server    config.Server
 	user      string
-	anonymous bool     // the server wants no login
+	anonymous bool     // the server requires no login
 	offered   []string // the server's mechanisms
-	auth      string   // the mechanism to name; "" leaves the choice open
+	auth      string   // the mechanism for the setting auth; "": not set
 	login     discover.Login
-	tokens    string // the source of access tokens for this server; "" is not known
+	tokens    string // the source of access tokens for this server; "": unknown
 	use       *use
 	name      string
-	place     *place                        // of the secret, for the use
-	ref       credential.Ref                // the source of the secret; zero: none, or not settled yet
-	secret    credential.Secret             // zero: it is in its place already
-	refresh   credential.Ref                // the place of a refresh token; zero: the keyring, or none
-	sure      bool                          // the user's name is known, and need not be asked for
+	place     *place                        // the place of the secret for the use
+	ref       credential.Ref                // the source of the secret; zero: none, or not decided
+	secret    credential.Secret             // zero: the secret is at its place already
+	refresh   credential.Ref                // the place of the refresh token; zero: the keyring, or there is none
+	sure      bool                          // the user name is known, and need not be asked for
 	renewal   *renewal                      // nil: the account is new
-	another   bool                          // the person wants an account beside one that is like it
-	undo      []func(context.Context) error // what was kept for an account that is not written yet
+	another   bool                          // the person wants to add an account although a similar one exists
+	undo      []func(context.Context) error // removes what was stored for an account that is not written yet
 
-	typedClient  bool              // the client ID is the person's answer
-	registration *edit.Table       // what a provider of access tokens needs
-	clientSecret credential.Secret // zero: it has none
-	clientRef    credential.Ref    // of the client secret
+	typedClient  bool              // a person has typed the client ID
+	registration *edit.Table       // the table of a provider of access tokens; nil: none is needed
+	clientSecret credential.Secret // zero: there is none
+	clientRef    credential.Ref    // the place of the client secret
 }
 
-// steps is the way to an account.
+// steps has the steps to an account, in order.
 var steps = [...]func(*conversation, context.Context) error{
 	(*conversation).checkFirst,
 	(*conversation).nameUse,
@@ -131,12 +130,12 @@ var steps = [...]func(*conversation, context.Context) error{
 	(*conversation).keepSecret,
 }
 
-// errOver ends a conversation with nothing left to do, and is no failure.
+// errOver ends a conversation without an account; it is not a failure.
 var errOver = errors.New("nothing left to do")
 
-// Run has the conversation, until ctx ends. When it returns nil, the account has
-// worked, or Force is set, and it is where its use wants it; or the person has chosen
-// to renew another account's secret, or to stop. Otherwise nothing was written.
+// Run holds the conversation until ctx ends. After a nil error, the account has worked, or
+// Force is set, and it is saved; or the person has chosen to renew another account's
+// secret, or to stop. After any other error, nothing is saved.
 func (s *Setup) Run(ctx context.Context) error {
 	c := &conversation{Setup: s, file: s.Paths.User}
 	if s.Yes {
@@ -158,8 +157,8 @@ func (s *Setup) Run(ctx context.Context) error {
 	return err
 }
 
-// undone takes back what was kept until err, although the person may have gone, and
-// says that no account came of it. An answer that is missing or wrong says so itself.
+// undone removes what was stored before err, even after ctx has ended, and returns the
+// error that the account was not saved. A usage error is returned unchanged.
 func (c *conversation) undone(ctx context.Context, err error) error {
 	var left error
 	for _, undo := range c.undo {
@@ -176,7 +175,7 @@ func (c *conversation) undone(ctx context.Context, err error) error {
 	return fmt.Errorf("account not saved: %w", err)
 }
 
-// load reads the configuration that is there, which must be good.
+// load loads the existing configuration.
 func (c *conversation) load() (*config.Config, error) {
 	if c.Paths.Explicit != "" {
 		path, err := filepath.Abs(c.Paths.Explicit)
@@ -188,7 +187,7 @@ func (c *conversation) load() (*config.Config, error) {
 			return config.Default(), nil
 		}
 	}
-	if c.file == "" && c.For != "container" { // for which no file is written
+	if c.file == "" && c.For != "container" { // for a container, no file is written
 		return nil, status.Config.Errorf("there is no home folder for a configuration; name a file with --config")
 	}
 	return config.Load(c.Paths)
@@ -196,7 +195,7 @@ func (c *conversation) load() (*config.Config, error) {
 
 func (c *conversation) printf(format string, args ...any) { fmt.Fprintf(c.Out, format, args...) }
 
-// checkSource refuses --secret if no answer can make that source good.
+// checkSource returns an error if --secret can never become valid.
 func (c *conversation) checkSource(context.Context) (err error) {
 	if c.Secret == "" {
 		return nil
@@ -205,7 +204,7 @@ func (c *conversation) checkSource(context.Context) (err error) {
 		_, err = c.config.Provider(c.ref.Provider())
 		if _, known := config.BuiltIn(c.ref.Provider()); err != nil && known {
 			if c.There || c.ClientID != "" {
-				return nil // register gives it a table
+				return nil // register adds the provider's table
 			}
 			err = fmt.Errorf("%w; give --client-id ID", err)
 		}
@@ -241,7 +240,7 @@ func (c *conversation) unnamed(server config.Server) *config.Account {
 	return a
 }
 
-// item is the user and the host that the secret is for.
+// item returns the user and host under which the secret is stored.
 func (c *conversation) item() credential.Item {
 	return credential.Item{User: c.user, Host: c.server.Identity()}
 }

@@ -14,23 +14,23 @@ import (
 	"sendoff/submit/status"
 )
 
-// A use is what an account is for, which decides where its secret can be.
+// A use is a purpose of an account. It decides where the account's secret can be.
 type use struct {
-	name     string // as --for has it
+	name     string // the value of --for
 	about    string
 	password place
-	token    place // of the refresh token that a person's consent leaves
+	token    place // for the refresh token after a person's consent
 }
 
-// A place is where a use can get at a secret.
+// A place is where a use can read a secret.
 type place struct {
-	kind   secret.Kind // of the sources that serve; 0: a secret of the container, or none
-	choice string      // what it is, in a list of choices; "": there is none
-	why    string      // what is said of it where nobody has chosen
+	kind   secret.Kind // the kind of source; 0: a secret of the container, or no source
+	choice string      // the text in a list of choices; "": this use cannot be chosen
+	why    string      // the text that is shown if nobody has chosen
 }
 
-// uses is the table of uses. In a service and in a container a refresh token has
-// to be where it can be replaced, which a credential and a secret are not.
+// uses has all uses. The place of a refresh token must be writable, because it is replaced:
+// a credential of a service or a secret of a container is not.
 var uses = [...]use{
 	{
 		"desktop", "this desktop",
@@ -54,14 +54,14 @@ var uses = [...]use{
 	},
 }
 
-// fileSource is the beginning of the source of a file.
+// fileSource is the beginning of a source that is a file.
 const fileSource = "file:"
 
-// containerSecret is the source of the secret of the name sendoff, where Docker, Podman
-// and Compose mount it.
+// containerSecret is the source of a container's secret "sendoff", at the path where
+// Docker, Podman and Compose mount it.
 const containerSecret = "file:/run/secrets/sendoff"
 
-// source returns where the secret goes in c.place.
+// source returns the source of the secret in c.place.
 func (c *conversation) source() (secret.Ref, error) {
 	text := containerSecret
 	switch c.place.kind {
@@ -75,7 +75,7 @@ func (c *conversation) source() (secret.Ref, error) {
 	return credential.ParseRef(text)
 }
 
-// fileBeside returns the source of a file beside the configuration.
+// fileBeside returns the source of a file in the folder of the configuration.
 func (c *conversation) fileBeside(name string) string {
 	folder := filepath.Dir(c.file)
 	if below, err := filepath.Rel(c.Paths.Home, folder); err == nil && filepath.IsLocal(below) {
@@ -84,7 +84,7 @@ func (c *conversation) fileBeside(name string) string {
 	return fileSource + folder + "/" + name + ".secret"
 }
 
-// place returns where the use has a refresh token, or else a password.
+// place returns where the use has a refresh token (isToken), or a password.
 func (u *use) place(isToken bool) *place {
 	if isToken {
 		return &u.token
@@ -92,19 +92,19 @@ func (u *use) place(isToken bool) *place {
 	return &u.password
 }
 
-// explainPlace says why the secret goes where it goes. A person who was asked has read
-// it already.
+// explainPlace says why the secret is stored at this place. If the person was asked for the
+// use, they have read it already.
 func (c *conversation) explainPlace() {
 	if c.For != "" {
 		c.show("%s", c.place.why)
 	}
 }
 
-// isContainer reports whether the account is for a container, so that no file of this
-// machine is written.
+// isContainer reports whether the account is for a container: then no file of this machine
+// is written.
 func (c *conversation) isContainer() bool { return c.use != nil && c.use.name == "container" }
 
-// nameUse takes the use that an option names.
+// nameUse sets the use that --for names.
 func (c *conversation) nameUse(context.Context) (err error) {
 	if c.For != "" {
 		c.use, err = useNamed(c.For)
@@ -124,8 +124,8 @@ func useNamed(name string) (*use, error) {
 	return nil, fmt.Errorf("--for can only be %s or %s", strings.Join(names[:last], ", "), names[last])
 }
 
-// chooseUse finds out what the account is for, which says where its secret can
-// be. A source that is given says that too, unless it needs a place of its own.
+// chooseUse sets the use of the account, which decides where the secret can be. If --secret
+// names a source, there is no question, unless a refresh token needs a place.
 func (c *conversation) chooseUse(ctx context.Context) error {
 	isToken := c.ref.IsOAuth2()
 	switch {
@@ -138,7 +138,7 @@ func (c *conversation) chooseUse(ctx context.Context) error {
 	return c.askUse(ctx, isToken)
 }
 
-// askUse asks where the account will be used, among the uses that are possible here.
+// askUse asks where the account will be used. It offers the uses that are possible here.
 func (c *conversation) askUse(ctx context.Context, isToken bool) error {
 	standard := uses[0].name
 	isOpen := hasKeyring(ctx, c.Store, c.item())
@@ -180,8 +180,8 @@ func (c *conversation) takeUse(name string) (err error) {
 	return err
 }
 
-// choosePlace settles where the secret is, or will be, and where its refresh
-// token will be, if it has one.
+// choosePlace decides where the secret is stored and, for access tokens, where the refresh
+// token is stored.
 func (c *conversation) choosePlace(ctx context.Context) (err error) {
 	c.place = &c.use.password
 	switch {
@@ -205,8 +205,8 @@ func (c *conversation) choosePlace(ctx context.Context) (err error) {
 	return c.usable(ctx)
 }
 
-// chooseRefresh settles where the use has the refresh token. A file must hold no other
-// secret, since nobody knows the token yet.
+// chooseRefresh decides where the refresh token is stored for the use. A file must not
+// contain another secret.
 func (c *conversation) chooseRefresh(ctx context.Context) (err error) {
 	c.explainPlace()
 	if c.refresh, err = c.source(); err != nil || c.refresh == secret.OfKeyring {
@@ -215,8 +215,8 @@ func (c *conversation) chooseRefresh(ctx context.Context) (err error) {
 	return c.guard(ctx, c.refresh, credential.Secret{})
 }
 
-// guard sees to it that no other secret is lost to this one: only a person, or Force,
-// lets it be replaced.
+// guard makes sure that no other secret is replaced, unless a person agrees or Force is
+// set.
 func (c *conversation) guard(ctx context.Context, ref credential.Ref, secret credential.Secret) error {
 	if !holdsOther(ctx, c.Store, ref, c.item(), secret) {
 		return nil
@@ -241,7 +241,7 @@ func (c *conversation) guard(ctx context.Context, ref credential.Ref, secret cre
 	return status.Usage.Errorf("%s contains another secret already: %s", placeName(ref), remedy)
 }
 
-// placeName returns where a secret is, to people.
+// placeName returns the name of a secret's place for people.
 func placeName(ref credential.Ref) string {
 	switch ref.Kind() {
 	case secret.Keyring:
@@ -252,20 +252,20 @@ func placeName(ref credential.Ref) string {
 	return ref.String()
 }
 
-// holds reports whether the given secret is at ref.
+// holds reports whether ref has exactly this secret.
 func holds(ctx context.Context, store *credential.Store, ref credential.Ref, item credential.Item, secret credential.Secret) bool {
 	there, err := store.Get(ctx, []credential.Ref{ref}, item)
 	return err == nil && there.Reveal() == secret.Reveal()
 }
 
-// holdsOther reports whether a secret is at ref that is not the given one. A place that
-// cannot be read holds none: Put finds out why.
+// holdsOther reports whether ref has a secret that differs from than. If ref cannot be
+// read, the result is false: Put will return the error.
 func holdsOther(ctx context.Context, store *credential.Store, ref credential.Ref, item credential.Item, than credential.Secret) bool {
 	there, err := store.Get(ctx, []credential.Ref{ref}, item)
 	return err == nil && there.Reveal() != than.Reveal()
 }
 
-// peek gets a secret without asking anybody.
+// peek reads a secret without asking anybody, and returns the error.
 func peek(ctx context.Context, store *credential.Store, ref secret.Ref, item credential.Item) error {
 	quiet := *store
 	quiet.Interactive = false
@@ -273,15 +273,15 @@ func peek(ctx context.Context, store *credential.Store, ref secret.Ref, item cre
 	return err
 }
 
-// hasKeyring reports whether the keyring would take a secret now, as far as can
-// be told without storing one or asking anybody.
+// hasKeyring reports whether the keyring can probably store a secret now; it stores nothing
+// and asks nobody.
 func hasKeyring(ctx context.Context, store *credential.Store, item credential.Item) bool {
 	err := peek(ctx, store, secret.OfKeyring, item)
 	return err == nil || errors.Is(err, credential.ErrNotFound) || errors.Is(err, credential.ErrLocked) && store.Interactive
 }
 
-// usable finds out, before anything is asked or sent, whether the keyring can be
-// had, if the secret is to be there.
+// usable returns an error if the secret is to be stored in the keyring, but the keyring
+// cannot be used. It is called before anything is asked or sent.
 func (c *conversation) usable(ctx context.Context) error {
 	ref := c.ref
 	if c.ref.IsOAuth2() {
