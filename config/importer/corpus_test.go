@@ -2,6 +2,7 @@ package importer_test
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"fmt"
 	"maps"
@@ -239,6 +240,53 @@ func TestUntrustedCommand(t *testing.T) {
 	toml, says, err := outcome(t, newImport(home, file, ring{}))
 	if err != nil || strings.Contains(toml, "pass show") || !strings.Contains(says, "other users could have written this file") {
 		t.Errorf("%v\n%s\n%s", err, toml, says)
+	}
+}
+
+// A file with passwords that other users can write is not read, even if a trusted file
+// names it.
+func TestUntrustedBeside(t *testing.T) {
+	if os.PathSeparator == '\\' {
+		t.Skip("file modes have no effect on Windows")
+	}
+	home, file := msmtprc(t, "account work\nhost smtp.example.org\nauth on\nuser ann\n")
+	netrc := filepath.Join(home, ".netrc")
+	if err := errors.Join(os.WriteFile(netrc, []byte("machine smtp.example.org login ann password "+marker+"\n"), 0o600), os.Chmod(netrc, 0o666)); err != nil {
+		t.Fatal(err)
+	}
+	i := newImport(home, file, ring{})
+	i.Write = true
+	toml, says, err := outcome(t, i)
+	if err != nil || strings.Contains(toml, "file:") || len(stored(t, i)) > 0 || !strings.Contains(says, "~/.netrc: other users could have written this file") {
+		t.Errorf("%v\n%s\n%s", err, toml, says)
+	}
+}
+
+// If only root can read a file, the import shows the command that root runs.
+func TestUnreadable(t *testing.T) {
+	if os.PathSeparator == '\\' || os.Geteuid() == 0 {
+		t.Skip("root can read all files, and file modes have no effect on Windows")
+	}
+	home := private(t)
+	conf, auth := filepath.Join(home, "dma.conf"), filepath.Join(home, "auth.conf")
+	for path, text := range map[string]string{conf: "SMARTHOST smtp.example.org\nAUTHPATH " + auth + "\n", auth: "ann|smtp.example.org:x\n"} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chmod(auth, 0); err != nil {
+		t.Fatal(err)
+	}
+	_, says, err := outcome(t, newImport(home, conf, ring{}))
+	if err != nil || !strings.Contains(says, "~/auth.conf: permission denied; this file was not imported\nto import it too, run this as root: sudo sendoff --import ~/dma.conf\n") {
+		t.Errorf("%v\n%s", err, says)
+	}
+	if err := os.Chmod(conf, 0); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = outcome(t, newImport(home, conf, ring{}))
+	if hint := "run this as root: sudo sendoff --import " + conf; err == nil || err.Error() != "--import: "+conf+": permission denied" || status.Hint(err) != hint {
+		t.Errorf("%v; %s", err, status.Hint(err))
 	}
 }
 

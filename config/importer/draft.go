@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -331,7 +332,7 @@ func (r *Reading) addLocalNames(d *draft) {
 		d.domain = d.machine
 	}
 	if d.domain.value != "" && d.local.value != "" {
-		r.dropped(d.domain, "mail for local users would go to that domain, not to "+d.local.key)
+		r.dropped(d.domain, "mail for local users would go to that domain, not to "+d.local.value)
 	} else if d.domain.value != "" {
 		if why := r.share("domain", d.domain, nil); why != "" {
 			r.dropped(d.domain, why)
@@ -343,7 +344,7 @@ func (r *Reading) addLocalNames(d *draft) {
 		d.addFrom(e.value)
 		r.note(e, "this is now the account's address, for local senders too")
 	case !strings.EqualFold(d.ownAddress(), e.value):
-		r.dropped(e, "mail for local users goes to "+d.ownAddress()+"; an alias can change that")
+		r.dropped(e, fmt.Sprintf("mail for local users goes to %s; to change that, write \"*:%s\" in /etc/aliases", d.ownAddress(), e.value))
 	}
 }
 

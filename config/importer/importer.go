@@ -70,7 +70,9 @@ func (in Reader) Read(file string, say func(string)) (*Reading, error) {
 		return nil, err
 	}
 	r := &Reading{Program: p.name, Reader: in, path: path, shared: make(map[string][]entry)}
-	if err := p.read(r); err != nil {
+	if err := p.read(r); errors.Is(err, fs.ErrPermission) {
+		return nil, status.Config.Errorf("--import: %w", err)
+	} else if err != nil {
 		return nil, err
 	}
 	if r.defaultAccount != "" {
@@ -91,13 +93,12 @@ func (in Reader) find(file string, say func(string)) (program, string, error) {
 	if file != "" {
 		path, err := filepath.Abs(file)
 		if err == nil {
-			var f *os.File
-			if f, err = os.Open(path); err == nil {
-				f.Close()
+			if info, e := os.Stat(path); e == nil && !info.IsDir() {
+				_, err = readFile(path)
+			} else {
+				_, err = os.ReadDir(path)
+				err = withPath(path, err)
 			}
-		}
-		if e := new(fs.PathError); errors.As(err, &e) {
-			err = fmt.Errorf("%s: %w", path, e.Err)
 		}
 		if err != nil {
 			return program{}, "", status.Config.Errorf("--import: %w", err)
@@ -234,21 +235,18 @@ func (r *Reading) Remark(text string) {
 }
 
 // maxFile is the largest size of a configuration file, in octets.
-const maxFile = 1 << 20
+const maxFile = 1 << 17
 
 // readFile returns the text of a file, without a byte order mark.
 func readFile(path string) (string, error) {
 	f, err := process.OpenRegular(path)
-	if errors.Is(err, process.ErrNotRegular) {
-		err = fmt.Errorf("%s: %w", path, err)
-	}
 	if err != nil {
-		return "", status.Config.Wrap(err)
+		return "", status.Config.Wrap(withPath(path, err))
 	}
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if len(text) > maxFile {
-		return "", status.Config.Errorf("%s: larger than 1 MiB, so not a configuration", path)
+		return "", status.Config.Errorf("%s: larger than 128 KiB, so not a configuration", path)
 	}
 	return strings.TrimPrefix(string(text), "\ufeff"), status.Config.Wrap(err)
 }
@@ -260,13 +258,27 @@ func (r *Reading) beside(path string) (text string, there bool) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", false
 	}
-	if e := new(fs.PathError); errors.As(err, &e) {
-		err = fmt.Errorf("%s: %w", path, e.Err)
+	if untrusted := trusted(path); err == nil && untrusted != nil {
+		text, err = "", fmt.Errorf("%s: other users could have written this file (%w)", path, untrusted)
 	}
 	if err != nil {
 		r.Remark(err.Error() + "; this file was not imported")
 	}
+	if errors.Is(err, fs.ErrPermission) && !strings.ContainsFunc(r.path, needsQuotes) {
+		r.Remark("to import it too, run this as root: sudo sendoff --import " + r.path)
+	}
 	return text, true
+}
+
+// withPath returns err with the path before it, without the name of a system call.
+func withPath(path string, err error) error {
+	if e := new(fs.PathError); errors.As(err, &e) {
+		err = e.Err
+	}
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", path, err)
 }
 
 // distrust removes everything but the server, the user and the senders if other users can

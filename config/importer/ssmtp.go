@@ -3,6 +3,7 @@ package importer
 import (
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -101,7 +102,7 @@ func readSsmtp(r *Reading) error {
 		value, without := ssmtpValue(text, isLogin)
 		e.key, e.value = key, value
 		if key == "AuthPass" && without != "" {
-			r.note(e, "imported without "+without+"; if the password was longer: sendoff --login "+d.name)
+			r.note(e, "imported without "+without+"; if the login fails, store the password again with --login")
 		}
 		if _, twice := d.entries[key]; twice && isLogin {
 			r.dropped(e, "ssmtp uses the earlier line")
@@ -155,6 +156,7 @@ func ssmtpValue(text string, login bool) (value, without string) {
 func (r *Reading) revaliases(d *draft) (others []*draft) {
 	path := filepath.Join(filepath.Dir(r.path), "revaliases")
 	text, _ := r.beside(path)
+	var senders []entry
 	for _, e := range lines(path, text) {
 		value, _ := ssmtpValue(e.value, false)
 		parts := strings.SplitN(value, ":", 4)
@@ -163,7 +165,7 @@ func (r *Reading) revaliases(d *draft) (others []*draft) {
 			continue
 		}
 		login, address := strings.TrimSpace(parts[0]), undotted(strings.TrimSpace(parts[1]))
-		e.key = "the sender"
+		e.key = address
 		o := *d
 		if len(parts) > 2 && strings.TrimSpace(parts[2]) != "" {
 			o.host = undotted(strings.TrimSpace(parts[2])) // the port stays the same if the line has none
@@ -177,13 +179,22 @@ func (r *Reading) revaliases(d *draft) (others []*draft) {
 			to = &o
 		}
 		if why := to.addFrom(address); why != "" {
+			e.key = "the sender"
 			r.dropped(e, why)
 			continue
+		}
+		if to == d && (login == "root" || login == r.Identity.Login) && isOwnAddress(address) && d.local.value == "" {
+			d.local = entry{"revaliases", address, e.at} // cron's mail has this sender
+			i := slices.Index(d.from, address)
+			d.from = append([]string{address}, slices.Delete(d.from, i, i+1)...)
 		}
 		if to == &o {
 			others = append(others, to)
 		}
-		if address != d.ownAddress() {
+		senders = append(senders, e)
+	}
+	for _, e := range senders {
+		if e.key != d.ownAddress() {
 			r.note(e, "to send with this address, write it in From or with -f")
 		}
 	}

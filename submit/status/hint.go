@@ -39,6 +39,8 @@ var hints = [...]struct {
 	{Temporary, "runs the queue:", `set runner = "on" (SENDOFF_RUNNER=on) if background processes survive here; otherwise let a timer run every 5 minutes: sendoff --queue-run=5m`},
 
 	{Config, "no account configured/no account is configured", "run sendoff --setup to create one (to try without an account: --rehearse)"},
+	{Config, "--import: |permission denied", "run this as root: sudo sendoff --import FILE"},
+	{Config, "relayhost is not set/smarthost is not set", "create an account: sendoff --setup"},
 	{Config, "no default account", `put account = "NAME" at the top of the configuration, or name one: --account NAME`},
 	{Usage, "only root can create", "run it as root: sudo sendoff --make-spool"},
 	{Usage, "which others could replace", "install a copy that only root can change, and run that: sudo install -m 755 sendoff /usr/local/bin/sendoff"},
