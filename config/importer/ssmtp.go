@@ -126,9 +126,9 @@ func readSsmtp(r *Reading) error {
 }
 
 // ssmtpValue returns a value without its comment and quotes. without says what was removed;
-// "": nothing. Some builds of ssmtp end a value at any #, others do not. In a user or
-// password, only a # after a blank begins a comment here: with the other kind of build, a
-// login with another # would not work.
+// "": nothing. Some builds of ssmtp end a value at any #, others at none. If a user or a
+// password contains a # and works, the build uses it whole: there only a # after a blank
+// begins a comment.
 func ssmtpValue(text string, login bool) (value, without string) {
 	value = strings.TrimSpace(text)
 	if value == "" {

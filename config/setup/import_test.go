@@ -14,7 +14,7 @@ import (
 	"sendoff/submit/status"
 )
 
-// newImport returns an Import of a file in home, which also has /etc and /var.
+// newImport returns an Import of a file in home; home also contains /etc and /var.
 func newImport(home, file string, keyring credential.Keyring) *Import {
 	user := filepath.Join(home, ".config", "sendoff", "config.toml")
 	return &Import{
@@ -26,7 +26,7 @@ func newImport(home, file string, keyring credential.Keyring) *Import {
 	}
 }
 
-// private returns a folder in which nobody else can write, whatever the umask.
+// private returns a folder that only this user can write to, whatever the umask is.
 func private(t *testing.T) string {
 	t.Helper()
 	folder := t.TempDir()
@@ -47,7 +47,7 @@ func msmtprc(t *testing.T, text string) (home, file string) {
 	return home, file
 }
 
-// outcome runs i, and returns what it prints and says, with ~ for home.
+// outcome runs i, and returns its output and messages, with ~ instead of home.
 func outcome(t *testing.T, i *Import) (toml, says string, err error) {
 	t.Helper()
 	var out, said strings.Builder
@@ -57,7 +57,7 @@ func outcome(t *testing.T, i *Import) (toml, says string, err error) {
 
 const simple = "account work\nhost smtp.example.org\nauth on\nuser ann\npassword s3kr1t\n"
 
-// A configuration that is there is not touched without Add, and with it keeps
+// TestWriteAdds: without Add, an existing configuration is not changed. With Add, it keeps
 // its default account and its settings.
 func TestWriteAdds(t *testing.T) {
 	const old = "# mine\n\n[accounts.home]\nserver = \"smtp://a.example\"\n"
@@ -91,8 +91,8 @@ func TestWriteAdds(t *testing.T) {
 	}
 }
 
-// TestImportRenames has a second program's account of the same name added under another
-// one, with a password file of its own; the same login twice is refused.
+// TestImportRenames: if an account of another program has a name that exists, it gets
+// another name and another password file. Importing the same login twice is refused.
 func TestImportRenames(t *testing.T) {
 	home, file := msmtprc(t, "host smtp.example.org\nauth on\nuser ann\npassword s3kr1t\n")
 	i := newImport(home, file, memory{})
@@ -128,8 +128,8 @@ func TestImportRenames(t *testing.T) {
 	}
 }
 
-// TestImportKeyring has said how a password is stored that the program has in no file,
-// unless the keyring has it.
+// TestImportKeyring: if a program has a password in no file, and the keyring does not have
+// it, a remark says how to store it.
 func TestImportKeyring(t *testing.T) {
 	const text = "account work\nhost smtp.example.org\nauth on\nuser ann\naccount cmd\nhost smtp.example.org\nauth on\nuser ann\npasswordeval pass show x\n"
 	for _, tt := range []struct {
@@ -160,8 +160,8 @@ func TestImportKeyring(t *testing.T) {
 	}
 }
 
-// TestImportCommands has words for a shell quoted in the commands that are said, and no
-// command made of an address that a shell would not take as it stands.
+// TestImportCommands: in the commands that are proposed, words are quoted for the shell. No
+// command is proposed for an address with special characters of a shell.
 func TestImportCommands(t *testing.T) {
 	home, _ := msmtprc(t, "")
 	file := filepath.Join(home, "a $(b)'s")
@@ -181,8 +181,8 @@ func TestImportCommands(t *testing.T) {
 	}
 }
 
-// A command may have the password among its words: only the owner of the configuration
-// can read it, whoever could before, unless nobody brings a command.
+// TestImportCommandPrivate: a command may contain the password, so only the owner can read
+// a configuration with an imported command, even if others could read it before.
 func TestImportCommandPrivate(t *testing.T) {
 	if os.PathSeparator == '\\' {
 		t.Skip("modes are of no account")
@@ -196,7 +196,7 @@ func TestImportCommandPrivate(t *testing.T) {
 	} {
 		home, file := msmtprc(t, tt.text)
 		i := newImport(home, file, make(memory))
-		i.Target, i.Write = filepath.Join(t.TempDir(), "etc", "config.toml"), true // not at home
+		i.Target, i.Write = filepath.Join(t.TempDir(), "etc", "config.toml"), true // not below the home
 		if tt.old != "" {
 			i.Add = true
 			if err := errors.Join(os.MkdirAll(filepath.Dir(i.Target), 0o700), os.WriteFile(i.Target, []byte(tt.old), 0o600), os.Chmod(i.Target, 0o640)); err != nil {
@@ -211,7 +211,7 @@ func TestImportCommandPrivate(t *testing.T) {
 	}
 }
 
-// broken is a keyring that nobody answers for.
+// A broken keyring does not answer.
 type broken struct{ memory }
 
 func (broken) Get(_, _ string) (string, error) { return "", credential.ErrNoBus }
@@ -271,13 +271,13 @@ func TestWherePasswordsGo(t *testing.T) {
 	}
 }
 
-// What is stored already is not lost to a password of the same name. The same
-// password may stand there.
+// TestImportSpares: a stored secret is not replaced by a different password. If it is the
+// same password, that is no error.
 func TestImportSpares(t *testing.T) {
 	home, file := msmtprc(t, simple)
 	folder := filepath.Join(home, ".config", "sendoff")
 	own := filepath.Join(folder, "work.secret")
-	// A file that nobody has named may be of another account, for another server.
+	// A file that the user has not named may belong to an account of another server.
 	for _, there := range []string{"theirs", "s3kr1t"} {
 		if err := errors.Join(os.MkdirAll(folder, 0o700), os.WriteFile(own, []byte(there+"\n"), 0o600)); err != nil {
 			t.Fatal(err)
@@ -300,7 +300,7 @@ func TestImportSpares(t *testing.T) {
 			}
 		}
 	}
-	// A place that takes only one: the keyring, and a file that is named.
+	// Places for a single password: the keyring, and a file that the user has named.
 	named := filepath.Join(home, "named")
 	if err := os.WriteFile(named, []byte("theirs\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -326,14 +326,14 @@ func TestImportSpares(t *testing.T) {
 	}
 }
 
-// TestImportFor has what each use makes of a password that stood in a file.
+// TestImportFor: where each use stores a password that was in a file.
 func TestImportFor(t *testing.T) {
 	two := simple + "from ann@example.org\naccount other : work\ntimeout 20\naccount default : work\n"
 	for _, tt := range []struct {
 		use     string
 		keyring credential.Keyring
-		says    []string // also TOML, or an error
-		stored  string   // in which file, or "keyring"
+		says    []string // also the TOML, or an error
+		stored  string   // the file with the password, or "keyring"
 	}{
 		{"", memory{}, []string{
 			"the password in ~/.msmtprc:5 is now in file:~/.config/sendoff/work.secret (mode 0600)\n" +
@@ -388,8 +388,8 @@ func TestImportFor(t *testing.T) {
 	}
 }
 
-// TestImportSystem has root's import of a file in /etc written for all users, with the
-// password for root only.
+// TestImportSystem: root imports a file of /etc for all users; only root can read the
+// password.
 func TestImportSystem(t *testing.T) {
 	for _, tt := range []struct {
 		uid           int
@@ -417,7 +417,7 @@ func TestImportSystem(t *testing.T) {
 	}
 }
 
-// TestImportWaiting has the mail named that still waits in other programs' queues.
+// TestImportWaiting: mail in the queues of other programs is reported.
 func TestImportWaiting(t *testing.T) {
 	home, file := msmtprc(t, simple)
 	for _, name := range []string{
@@ -446,7 +446,7 @@ func TestImportWaiting(t *testing.T) {
 	if os.PathSeparator == '\\' || os.Geteuid() == 0 {
 		return
 	}
-	// What cannot be read is only named for the program that is imported.
+	// A queue that cannot be read is reported only if its program is imported.
 	closed := []string{filepath.Join(home, ".msmtp.queue"), filepath.Join(home, "var", "spool", "dma")}
 	for _, folder := range closed {
 		if err := os.Chmod(folder, 0); err != nil {

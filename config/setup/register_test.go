@@ -14,8 +14,8 @@ import (
 	"sendoff/submit/status"
 )
 
-// consenting makes s a person who consents, whose consent leaves a token, and
-// returns the provider that is known by then.
+// consenting makes the person of s consent, which stores a token. It returns the provider
+// that Authorise knows at this time.
 func (s *stage) consenting(t *testing.T) *config.OAuth2 {
 	known := &config.OAuth2{}
 	s.Provide = func(p *config.OAuth2) { *known = *p }
@@ -34,8 +34,8 @@ func (s *stage) consenting(t *testing.T) *config.OAuth2 {
 	return known
 }
 
-// A person who wants access tokens says what the provider knows us by, and gets
-// a table for it.
+// TestRegister: a person who chooses access tokens is asked for the client ID, and the
+// configuration gets a table for the provider.
 func TestRegister(t *testing.T) {
 	s := newStage(t, "oauth2", "123.apps.example", "cron")
 	s.Address, s.passwords = "ann@gmail.com", []string{"client secret"}
@@ -69,7 +69,7 @@ refresh-token = "file:~/.config/sendoff/gmail.secret"
 	}
 }
 
-// A client secret that is wrong shows after the consent, and is not left behind.
+// TestClientSecretWrong: a wrong client secret fails after the consent, and is removed.
 func TestClientSecretWrong(t *testing.T) {
 	for _, tt := range []struct {
 		typed []string
@@ -107,8 +107,8 @@ func TestClientSecretWrong(t *testing.T) {
 	}
 }
 
-// What a person's consent leaves beside a configuration for everybody, before that
-// is written, does not shut its folder.
+// TestRegisterForEverybody: the tokens of a consent are stored before the system's
+// configuration is written. All users can still read its folder.
 func TestRegisterForEverybody(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("no modes")
@@ -139,13 +139,14 @@ func TestRegisterForEverybody(t *testing.T) {
 	}
 }
 
-// Options are answers as well; a table that is there needs none, and what cannot
-// be known is an error that names the option. Of what fails nothing is left.
+// TestRegisterByOptions: options answer the questions, and an existing table needs no
+// options. If an answer is missing, the error names the option. After a failure, nothing
+// stays.
 func TestRegisterByOptions(t *testing.T) {
 	const office = "[oauth2.microsoft]\nclient-id = \"1\"\n"
 	tests := []struct {
 		name, has, secret, server, id, tenant string
-		fails                                 bool // the login
+		fails                                 bool // the login fails
 		want, table                           string
 	}{
 		{"Microsoft", "", "oauth2:microsoft", "smtp://smtp.office365.com", "11", "example.com", false, "", "[oauth2.microsoft]\nclient-id = \"11\"\nclient-secret = \"file:~/.config/sendoff/oauth2-microsoft.secret\"\ntenant = \"example.com\"\n"},

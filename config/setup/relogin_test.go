@@ -18,11 +18,11 @@ import (
 	"sendoff/submit/status"
 )
 
-// own is the table of a provider.
+// own is the table of a provider that is not built in.
 const own = "[oauth2.own]\nclient-id = \"1\"\ntoken-url = \"https://own.example/token\"\nauth-url = \"https://own.example/\"\n"
 
-// relogin lets the person of s log in to the account work of the configuration
-// text, and returns what is left of that.
+// relogin makes the person of s log in to the account work of the configuration text. It
+// returns the new text.
 func (s *stage) relogin(t *testing.T, text string) (string, error) {
 	t.Helper()
 	if err := errors.Join(os.MkdirAll(filepath.Dir(s.Paths.User), 0o700), os.WriteFile(s.Paths.User, []byte(text), 0o600)); err != nil {
@@ -36,14 +36,14 @@ func (s *stage) relogin(t *testing.T, text string) (string, error) {
 	return s.file(t), err
 }
 
-// The secret goes where the use can get at it, and the account is changed to look
-// there only: another source would give a password that nobody renews.
+// TestLoginFor: the secret is stored where the use can read it, and the account looks only
+// there: another source would have an old password.
 func TestLoginFor(t *testing.T) {
 	const head = "[accounts.work] # mine\nserver = \"smtps://smtp.example.org\"\nuser = \"ann\"\n"
 	tests := []struct {
-		name, secret, use, answers string // the person is at a terminal if there are answers
-		want                       string // of the account, after secret
-		ring, file                 string // what is kept
+		name, secret, use, answers string // with answers, the person is at a terminal
+		want                       string // the lines of the account after secret
+		ring, file                 string // what is stored
 		shown, out                 string
 	}{
 		{"as it is", "", "", "", "", "right", "", "", "Password for ann at smtp.example.org stored in the keyring"},
@@ -86,8 +86,7 @@ func TestLoginFor(t *testing.T) {
 	}
 }
 
-// Consent leaves its refresh token where the use can get at it, and so that it
-// can be replaced.
+// TestLoginForToken: the refresh token is stored where the use can read and replace it.
 func TestLoginForToken(t *testing.T) {
 	const head = own + "[accounts.work]\nserver = \"smtps://smtp.example.org\"\nuser = \"ann\"\nsecret = [\"none\", \"oauth2:own\"]\n"
 	const inFile = "refresh-token = \"file:~/.config/sendoff/work.secret\"\n"
@@ -133,7 +132,8 @@ func TestLoginForToken(t *testing.T) {
 	}
 }
 
-// What cannot be is said before a password is asked for, and changes nothing.
+// TestLoginForFails: an impossible login is refused before a password is asked for, and
+// nothing is changed.
 func TestLoginForFails(t *testing.T) {
 	const work = "[accounts.work]\nserver = \"smtps://smtp.example.org\"\nuser = \"ann\"\n"
 	tests := []struct {
@@ -176,8 +176,7 @@ func TestLoginForFails(t *testing.T) {
 	}
 }
 
-// A file that the desktop's keyring takes the place of is left as it is, and that
-// is said.
+// TestLoginLeavesFile: if the keyring replaces a file, the file stays, and a line says so.
 func TestLoginLeavesFile(t *testing.T) {
 	for _, there := range []bool{true, false} {
 		s := newStage(t)
@@ -201,18 +200,18 @@ func TestLoginLeavesFile(t *testing.T) {
 	}
 }
 
-// A noKeyring is none.
+// A noKeyring says that there is no keyring.
 type noKeyring struct{ memory }
 
 func (noKeyring) Get(string, string) (string, error) { return "", credential.ErrNoBus }
 
-// A refresh token that has moved is not left behind, unless it is another
-// account's as well.
+// TestLoginForgetsOld: a refresh token that has moved is deleted at the old place, unless
+// another account uses it.
 func TestLoginForgetsOld(t *testing.T) {
 	const item = "oauth2:own:ann@smtp.example.org"
 	const account = "[accounts.%s]\nserver = \"smtps://smtp.example.org\"\nuser = \"%s\"\nsecret = \"oauth2:own\"\n"
 	for _, tt := range []struct {
-		other string // its user
+		other string // the other account's user
 		left  bool
 	}{{"", false}, {"bob", false}, {"ann", true}} {
 		s := newStage(t)
@@ -231,12 +230,12 @@ func TestLoginForgetsOld(t *testing.T) {
 	}
 }
 
-// Who shares a file shares the refresh token in it, whatever the user, and however
-// the path is written.
+// TestLoginLeavesSharedFile: accounts with the same file share its refresh token, whatever
+// their users are, and however the path is written.
 func TestLoginLeavesSharedFile(t *testing.T) {
 	const account = "[accounts.%s]\nserver = \"smtps://smtp.example.org\"\nuser = %[1]q\nsecret = \"oauth2:own\"\nrefresh-token = %q\n"
 	for _, tt := range []struct {
-		other string // its refresh token's path
+		other string // the path of the other account's refresh token
 		left  bool
 	}{{"~/other.secret", false}, {"~/token.secret", true}, {"HOME/token.secret", true}} {
 		s := newStage(t)
@@ -256,7 +255,7 @@ func TestLoginLeavesSharedFile(t *testing.T) {
 	}
 }
 
-// Whoever holds the folder's lock for ever keeps nobody waiting that long.
+// TestLockedFolder: a locked folder cannot be locked again before it is released.
 func TestLockedFolder(t *testing.T) {
 	folder := t.TempDir()
 	release, ok := process.LockFolder(folder, time.Minute)
@@ -274,8 +273,8 @@ func TestLockedFolder(t *testing.T) {
 	}
 }
 
-// Of a service systemd has to know whose it is, and where the account is if that
-// is not where everybody looks. Nobody else's file is used but root's.
+// TestServiceUnit: the unit needs the user, if only this user can read the file, and the
+// path, if it is not a usual one. Of other users' files, only those of root can be used.
 func TestServiceUnit(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("systemd is not there")
@@ -285,8 +284,8 @@ func TestServiceUnit(t *testing.T) {
 	tests := []struct {
 		id           config.Identity
 		file         string
-		lines, who   string // some of it
-		usual, never bool   // the file is the user's own; no remark is made about other users
+		lines, who   string // a part of them
+		usual, never bool   // usual: the user's own file; never: no text about other users
 	}{
 		{ann, "", "    User=ann\n", "the service runs as ann then", true, false},
 		{ann, "/srv/100% mine.toml", "    User=ann\n    Environment=\"SENDOFF_CONFIG=/srv/100%% mine.toml\"\n", "the service runs as ann then", false, false},

@@ -51,8 +51,8 @@ type Setup struct {
 	// Identity is the user whose account is created.
 	Identity config.Identity
 	Store    *credential.Store
-	// Authorise gets a person's consent to access tokens for an account, which may not be
-	// in the configuration yet. Without access tokens it is not called.
+	// Authorise gets a person's consent to access tokens for an account, which may not be in
+	// the configuration yet. For Run, it need not ask if access tokens can be got without.
 	Authorise func(context.Context, *config.Account) error
 	// Provide adds a provider, so that Authorise and Try know it.
 	Provide func(*config.OAuth2)

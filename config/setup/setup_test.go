@@ -14,7 +14,7 @@ import (
 	"sendoff/submit/status"
 )
 
-// memory is a keyring.
+// A memory is a keyring in memory.
 type memory map[string]string
 
 func (m memory) Get(_, user string) (string, error) {
@@ -26,17 +26,17 @@ func (m memory) Get(_, user string) (string, error) {
 func (m memory) Set(_, user, secret string) error { m[user] = secret; return nil }
 func (m memory) Delete(_, user string) error      { delete(m, user); return nil }
 
-// A stage is where a conversation is played: a home, a keyring, and a server
-// that takes one password.
+// A stage has what a conversation needs: a home, a keyring, and a server that accepts a
+// single password.
 type stage struct {
 	Setup
 	ring      memory
 	shown     strings.Builder
 	out       strings.Builder
-	passwords []string // that are typed, one after the other
+	passwords []string // the passwords that the person types, in order
 	trials    []string
-	offered   []string // mechanisms, if not only PLAIN
-	keyless   bool     // the server has no SCRAM keys of the user
+	offered   []string // the server's mechanisms; nil: only PLAIN
+	keyless   bool     // the server lacks the SCRAM keys of the user
 }
 
 func newStage(t *testing.T, answers ...string) *stage {
@@ -88,7 +88,7 @@ func (s *stage) file(t *testing.T) string {
 	return string(text)
 }
 
-// A person answers everything, and mistypes the password once.
+// TestPerson: a person answers all questions, and types a wrong password once.
 func TestPerson(t *testing.T) {
 	s := newStage(t, "no address", "ann@gmail.com", "certificate", "3", "1", "kitchen", "5", "1")
 	s.passwords = []string{"wrong", "right"}
@@ -123,14 +123,14 @@ func TestPerson(t *testing.T) {
 	}
 }
 
-// A login that can be bound to its TLS connection is tried once, when the password
-// has proved to be right, and named if it works.
+// TestBoundLogin: after a password has worked, a login bound to the TLS connection is tried
+// once. If it works, the account names its mechanism.
 func TestBoundLogin(t *testing.T) {
 	const both = "SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS SCRAM-SHA-256 SCRAM-SHA-1 PLAIN"
 	for _, tt := range []struct {
 		offered string
 		keyless bool
-		auth    string // as it is written; "" if it is not
+		auth    string // the setting auth of the account; "": none
 		trials  string
 	}{
 		{both, false, "SCRAM-SHA-256-PLUS", "ann@gmail.com wrong; ann@gmail.com right; ann@gmail.com right SCRAM-SHA-256-PLUS"},
@@ -153,7 +153,8 @@ func TestBoundLogin(t *testing.T) {
 	}
 }
 
-// Who types a wrong password three times, or goes away, leaves nothing behind.
+// TestNothingWritten: if a person types three wrong passwords, or goes away, nothing is
+// stored.
 func TestNothingWritten(t *testing.T) {
 	const all = "ann@gmail.com\n\ncron"
 	tests := []struct {
@@ -182,8 +183,8 @@ func TestNothingWritten(t *testing.T) {
 	}
 }
 
-// A secret that is there already is replaced only by a person's yes or by --force, and
-// needs neither if it is the same, also in a file that nobody has named.
+// TestSetupSpares: an existing secret is replaced only if a person agrees, or with --force.
+// If it is the same secret, there is no question, even if the user has not named the file.
 func TestSetupSpares(t *testing.T) {
 	tests := []struct {
 		name, use, secret, there, answer string
@@ -228,8 +229,8 @@ func TestSetupSpares(t *testing.T) {
 	}
 }
 
-// A server that only takes tokens gets no password, unless the person wants to
-// try. A provider that can be asked is.
+// TestTokens: a server that accepts only tokens is tried with a password only if the person
+// wants that. With a known provider, the person consents.
 func TestTokens(t *testing.T) {
 	answers := []string{"", "cron"}
 	tests := []struct {
@@ -254,8 +255,8 @@ func TestTokens(t *testing.T) {
 	}
 }
 
-// A second account does not take the place of the first, and one that the
-// user's file has beside the system's becomes the default.
+// TestDefaultStays: a second account does not become the default, unless it is the first in
+// the user's file.
 func TestDefaultStays(t *testing.T) {
 	const old = "# mine\n[accounts.home] # bare\nserver = \"smtp://home.example\"\n"
 	const site = "[accounts.site]\nserver = \"smtp://site.example\"\n"
@@ -295,7 +296,7 @@ func TestDefaultStays(t *testing.T) {
 	}
 }
 
-// A user name shows as what it is.
+// TestUserPrintable: a user name with invisible characters is refused.
 func TestUserPrintable(t *testing.T) {
 	s := newStage(t)
 	s.Address, s.Server, s.User = "ann@example.org", "smtps://smtp.example.org", "ann\u202egro"
@@ -309,8 +310,8 @@ func TestUserPrintable(t *testing.T) {
 	}
 }
 
-// A person at a terminal who types no password, by a slip, is asked again, but not
-// for ever.
+// TestPasswordSlips: a person at a terminal who types no password is asked again, at most
+// tries times.
 func TestPasswordSlips(t *testing.T) {
 	for _, tt := range []struct {
 		there     bool
@@ -332,7 +333,7 @@ func TestPasswordSlips(t *testing.T) {
 	}
 }
 
-// What a server or a provider says cannot write to the terminal as it likes.
+// TestShowPrintable: text of a server or provider cannot control the terminal.
 func TestShowPrintable(t *testing.T) {
 	var b strings.Builder
 	(&Person{Shown: &b}).show("a\x1b[2Jb\rc\nd")
@@ -341,8 +342,8 @@ func TestShowPrintable(t *testing.T) {
 	}
 }
 
-// An account with access tokens gets the person's consent instead of a password,
-// and what it leaves goes where its use can have it.
+// TestConsent: for access tokens the person consents, and types no password. The refresh
+// token is stored where the use can read it.
 func TestConsent(t *testing.T) {
 	for _, tt := range []struct{ use, there, answer, refresh string }{
 		{"desktop", "", "", ""},
@@ -393,7 +394,7 @@ func TestConsent(t *testing.T) {
 	}
 }
 
-// What a password has to be like is said to whoever needs one.
+// TestRemark: a person who needs a password is told which kind of password.
 func TestRemark(t *testing.T) {
 	for _, tt := range []struct {
 		secret string
@@ -416,8 +417,8 @@ func TestRemark(t *testing.T) {
 	}
 }
 
-// Consent is taken back if the account does not work, unless it was there
-// before; and no other file is replaced by it.
+// TestConsentWithdrawn: if the account does not work, the new tokens are removed, but not
+// those of an earlier consent. No other file is replaced.
 func TestConsentWithdrawn(t *testing.T) {
 	const item = "oauth2:own:ann@example.org@token.example"
 	for _, there := range []string{"", "older"} {
@@ -427,7 +428,7 @@ func TestConsentWithdrawn(t *testing.T) {
 		if there != "" {
 			s.ring[item] = there
 		}
-		// The configuration has the provider, so that only the login fails.
+		// The table is in the configuration already, so that only the login fails.
 		const table = "[oauth2.own]\nclient-id = \"1\"\ntoken-url = \"https://own.example/token\"\nauth-url = \"https://own.example/\"\n"
 		if err := errors.Join(os.MkdirAll(filepath.Dir(s.Paths.User), 0o700), os.WriteFile(s.Paths.User, []byte(table), 0o600)); err != nil {
 			t.Fatal(err)
@@ -443,7 +444,8 @@ func TestConsentWithdrawn(t *testing.T) {
 	}
 }
 
-// A place that cannot take the secret is found before a mail is sent.
+// TestSetupPlaceFirst: a place where the secret cannot be stored is found before a mail is
+// sent.
 func TestSetupPlaceFirst(t *testing.T) {
 	s := newStage(t)
 	s.There = false
@@ -452,13 +454,13 @@ func TestSetupPlaceFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Address, s.Server, s.PasswordFile, s.Yes = "ann@example.org", "smtps://smtp.example.org", given, true
-	s.Setup.Secret = "file:" + filepath.ToSlash(folder) + "/secret" // in what is no folder
+	s.Setup.Secret = "file:" + filepath.ToSlash(folder) + "/secret" // folder is a file
 	if err := s.Run(t.Context()); status.KindOf(err) != status.Credential || len(s.trials) > 0 {
 		t.Errorf("got %v after %q", err, s.trials)
 	}
 }
 
-// For a container no file is written, so no home is needed.
+// TestContainerWithoutHome: for a container no file is written, so that no home is needed.
 func TestContainerWithoutHome(t *testing.T) {
 	s := newStage(t)
 	s.Paths, s.Store.Home = config.Paths{}, ""

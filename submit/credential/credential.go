@@ -1,6 +1,6 @@
-// Package credential fetches and keeps secrets. Configuration holds only where
-// a secret is, never the secret: package secret has the picture of the kinds of
-// places, and sourceOf what can be done in each.
+// Package credential reads and stores secrets. The configuration has only references, which
+// say where the secrets are: package secret describes the kinds of references, and sourceOf
+// has what can be done with each kind.
 //
 // An account may have a list of references. They are tried in order. The next one is tried
 // if a secret is not there or cannot be read now. It is not tried if the secret is there

@@ -155,8 +155,8 @@ func accountOf(e *queue.Entry) string {
 	return choice.AccountName()
 }
 
-// nextAttempt says when the next attempt is, by the rule of dueAfter: an attempt later than
-// now, last, means that the clock was set back, so the next attempt is due.
+// nextAttempt says when the next attempt is. If the last attempt seems to be in the future,
+// the clock was set back, and the next attempt is due.
 func nextAttempt(last, next time.Time) string {
 	wait := time.Until(next).Round(time.Second)
 	if wait <= 0 || time.Now().Before(last) {
