@@ -69,10 +69,10 @@ func Unread(environ []string) []string {
 	}
 	for _, line := range environ {
 		variable, value, _ := strings.Cut(line, "=")
-		name, ours := strings.CutPrefix(variable, variablePrefix)
+		name, isOurs := strings.CutPrefix(variable, variablePrefix)
 		near := status.Nearest(name, known)
 		switch {
-		case !ours, slices.Contains(known, name), isNoSetting(name, value):
+		case !isOurs, slices.Contains(known, name), isNoSetting(name, value):
 		case strings.Contains(name, "PASS"), strings.Contains(name, "PWD"):
 			unread = append(unread, variable+" is ignored: a password is not read from it; set SENDOFF_SECRET to where the password is, such as file:PATH or env:NAME")
 		case near != "":

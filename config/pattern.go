@@ -58,7 +58,7 @@ func glob(pattern, s string) bool {
 		return false
 	}
 	for {
-		part, more, ok := strings.Cut(rest, "*")
+		part, next, ok := strings.Cut(rest, "*")
 		if !ok {
 			return strings.HasSuffix(s, rest)
 		}
@@ -66,7 +66,7 @@ func glob(pattern, s string) bool {
 		if i < 0 {
 			return false
 		}
-		s, rest = s[i+len(part):], more
+		s, rest = s[i+len(part):], next
 	}
 }
 

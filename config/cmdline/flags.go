@@ -170,7 +170,7 @@ func flags(c *Command) []Flag {
 
 		{0, "queue-runner", Required, "FOLDER", "", queueing, first, Runner, nil, text(&c.Entry)},
 		{0, "queue-as", Required, "UID", "", queueing, first, 0, []Mode{List, Count, Status, ListJSON, Show, Delete, Retry, Run}, c.queueAs},
-		{0, "queue-tend", None, "", "", queueing, first, Tend, nil, nil},
+		{0, "queue-tend", None, "", "", queueing, first, RunOthers, nil, nil},
 		{0, "secret-as-cron", Required, "ACCOUNT", "", diagnosing, first, AsCron, nil, text(&c.Account)},
 		{0, "complete", None, "", "", settingUp, first, Complete, nil, nil},
 	}

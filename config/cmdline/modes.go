@@ -30,7 +30,7 @@ const (
 	Retry                       // retry the entry Entry, or ALL
 	Run                         // run the queue, as the field Run says
 	Runner                      // run the queue in the folder Entry until it is empty
-	Tend                        // run the queues of the users for whom systemd has no unit
+	RunOthers                   // run the queues of the users for whom systemd has no unit
 	MakeSpool                   // make the folder for the queues of all users
 	Server                      // accept mail by SMTP on stdin and stdout
 	Listen                      // accept mail by SMTP on the socket Entry; "": on the sockets of a socket unit

@@ -67,7 +67,7 @@ func (o *Overview) judge() {
 // reads one entry at a time: memory does not grow with the queue.
 func overviews(q *queue.Queue) map[string]*Overview {
 	all := make(map[string]*Overview)
-	of := func(name string) *Overview {
+	overview := func(name string) *Overview {
 		if all[name] == nil {
 			all[name] = &Overview{Account: name}
 		}
@@ -75,10 +75,10 @@ func overviews(q *queue.Queue) map[string]*Overview {
 	}
 	for e, err := range q.Entries() {
 		if err != nil {
-			of("").Unreadable++
+			overview("").Unreadable++
 			continue
 		}
-		o := of(config.ParseChoice(e.Account).AccountName())
+		o := overview(config.ParseChoice(e.Account).AccountName())
 		o.Entries++
 		if at := e.Born().Unix(); o.Oldest == 0 || at < o.Oldest {
 			o.Oldest = at
@@ -89,18 +89,18 @@ func overviews(q *queue.Queue) map[string]*Overview {
 			continue // the time of failure is unknown here, and the person has been told
 		}
 		if at := q.FailedAt(e.ID); time.Since(at) < failedTime {
-			o := of(config.ParseChoice(e.Account).AccountName())
+			o := overview(config.ParseChoice(e.Account).AccountName())
 			o.Failed++
 			o.LastFailed = max(o.LastFailed, at.Unix())
 		}
 	}
 	for _, f := range throttle.Faults(q) {
-		if o := of(f.Account); !f.Suspected() && (o.Since == 0 || f.Since.Unix() < o.Since) {
+		if o := overview(f.Account); !f.Suspected() && (o.Since == 0 || f.Since.Unix() < o.Since) {
 			o.Fault, o.Hint, o.Since, o.Next = f.Reason, f.Hint(), f.Since.Unix(), f.Next.Unix()
 		}
 	}
 	for account, at := range throttle.LastTaken(q) {
-		of(account).Taken = at.Unix()
+		overview(account).Taken = at.Unix()
 	}
 	return all
 }

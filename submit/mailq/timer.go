@@ -50,12 +50,12 @@ func waitingOf(ctx context.Context, expired []queue.User) (texts []string) {
 	return texts
 }
 
-// StartEach starts a run of the queue of each other user, and does not wait for the runs.
-// In some containers the processes that we start end with us: then lasts is false. If tend
-// is not nil, the caller has to call it in that case; it takes as long as the runs. warn is
-// called for each user whose mail waits because the account has expired. Unknown names in
-// the folder of queues are ignored: lists report them.
-func StartEach(ctx context.Context, lasts bool, warn func(text string)) (tend func(), err error) {
+// StartEach starts a run of the queue of each other user, and does not wait for the runs. In
+// some containers the processes that we start end with us: then lasts is false, and the
+// caller has to call runOthers if it is not nil; it takes as long as the runs. warn is called
+// for each user whose mail waits because the account has expired. Unknown names in the
+// folder of queues are ignored: lists report them.
+func StartEach(ctx context.Context, lasts bool, warn func(text string)) (runOthers func(), err error) {
 	users, _ := queue.Users()
 	if err := spool.CanServe(users); err != nil {
 		return nil, err
@@ -66,7 +66,7 @@ func StartEach(ctx context.Context, lasts bool, warn func(text string)) (tend fu
 	}
 	units, others := byUnit(users)
 	if len(others) > 0 && !lasts {
-		tend = func() { Tend(ctx) }
+		runOthers = func() { RunOthers(ctx) }
 	} else if len(others) > 0 {
 		if _, err := process.Start("--queue-tend"); err != nil {
 			return nil, status.Temporary.Wrap(err)
@@ -81,7 +81,7 @@ func StartEach(ctx context.Context, lasts bool, warn func(text string)) (tend fu
 			failures = append(failures, err)
 		}
 	}
-	return tend, status.Temporary.Wrap(joinFew(failures))
+	return runOthers, status.Temporary.Wrap(joinFew(failures))
 }
 
 // byUnit separates the users for whom systemd has a unit from the others.
@@ -99,9 +99,9 @@ func byUnit(users []queue.User) (units, others []queue.User) {
 	return units, others
 }
 
-// Tend runs the queues of the users for whom StartEach starts no unit. A user whose run
+// RunOthers runs the queues of the users for whom StartEach starts no unit. A user whose run
 // takes long delays the next user at most for Patience.
-func Tend(ctx context.Context) error {
+func RunOthers(ctx context.Context) error {
 	users, _ := queue.Users()
 	users, _ = byExpiry(users)
 	_, users = byUnit(users)

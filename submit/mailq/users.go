@@ -59,7 +59,7 @@ const (
 	unknownTime = time.Minute
 	unknownEnd  = 10 * time.Minute
 
-	tendTime = 4 * time.Minute // with Patience: for each process and for all
+	patientTime = 4 * time.Minute // with Patience: for each process and for all
 
 	knownAtOnce   = 8
 	unknownAtOnce = 2
@@ -175,7 +175,7 @@ func newBudget(e Errand, slots int) *budget {
 		c.limit, c.end = runTime, time.Now().Add(runEnd)
 	}
 	if e.Patience > 0 {
-		c.limit, c.end = tendTime, time.Now().Add(tendTime)
+		c.limit, c.end = patientTime, time.Now().Add(patientTime)
 	}
 	return c
 }

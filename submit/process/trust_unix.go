@@ -258,15 +258,15 @@ func walk(path string, judge func(name string, info fs.FileInfo) error) error {
 		}
 		path = folder + "/" + path
 	}
-	here, rest, links := "/", strings.Split(path, "/"), 0
+	current, rest, links := "/", strings.Split(path, "/"), 0
 	for {
-		info, err := os.Lstat(here)
+		info, err := os.Lstat(current)
 		if err != nil {
 			return err
 		}
 		isLink := info.Mode()&fs.ModeSymlink != 0
 		if isLink || info.IsDir() {
-			if err := judge(here, info); err != nil {
+			if err := judge(current, info); err != nil {
 				return err
 			}
 		}
@@ -274,20 +274,20 @@ func walk(path string, judge func(name string, info fs.FileInfo) error) error {
 			if links++; links > maxLinks {
 				return fmt.Errorf("too many links")
 			}
-			target, err := os.Readlink(here)
+			target, err := os.Readlink(current)
 			if err != nil {
 				return err
 			}
 			rest = append(strings.Split(target, "/"), rest...)
-			here = filepath.Dir(here)
+			current = filepath.Dir(current)
 			if strings.HasPrefix(target, "/") {
-				here = "/"
+				current = "/"
 			}
 		}
 		if len(rest) == 0 {
 			return nil
 		}
-		here, rest = filepath.Join(here, rest[0]), rest[1:]
+		current, rest = filepath.Join(current, rest[0]), rest[1:]
 	}
 }
 

@@ -78,7 +78,7 @@ var modes = [...]struct {
 	{cmdline.Retry, (*program).queue, true},
 	{cmdline.Run, (*program).queue, true},
 	{cmdline.Runner, (*program).runner, true},
-	{cmdline.Tend, (*program).tend, true},
+	{cmdline.RunOthers, (*program).runOthers, true},
 
 	{cmdline.Setup, (*program).setup, true},
 	{cmdline.Accounts, (*program).listAccounts, false},

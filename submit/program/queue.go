@@ -38,8 +38,8 @@ func (p *program) runner(ctx context.Context) (err error) {
 	return runner.New(s).UntilEmpty(ctx)
 }
 
-// tend runs the queues of the users for whom systemd has no unit.
-func (p *program) tend(ctx context.Context) error { return mailq.Tend(ctx) }
+// runOthers runs the queues of the users for whom systemd has no unit.
+func (p *program) runOthers(ctx context.Context) error { return mailq.RunOthers(ctx) }
 
 // queue runs the modes that are about the queue.
 func (p *program) queue(ctx context.Context) error {
@@ -353,10 +353,10 @@ func (p *program) sayRun(s *submit.Submitter, now bool, done runner.Outcome) {
 // mail: root's own queue then runs in the background as well.
 func (p *program) timer(ctx context.Context, s *submit.Submitter, pass func() (runner.Outcome, error)) error {
 	_, lasts := s.Outlives()
-	tend, err := mailq.StartEach(ctx, lasts, func(text string) { s.Log.Fault(errors.New(text)) })
+	runOthers, err := mailq.StartEach(ctx, lasts, func(text string) { s.Log.Fault(errors.New(text)) })
 	var others sync.WaitGroup
-	if tend != nil {
-		others.Go(tend)
+	if runOthers != nil {
+		others.Go(runOthers)
 	}
 	defer others.Wait()
 	if p.cmd.Run.Timer > 0 && lasts {
