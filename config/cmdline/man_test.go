@@ -154,6 +154,10 @@ func TestUsage(t *testing.T) {
 				t.Errorf("%s is not in --help=all", form)
 			}
 		}
+		lines := strings.Split(strings.TrimSuffix(line(f), "\n"), "\n")
+		if last := lines[len(lines)-1]; last[:min(27, len(last))]+f.Help != last || last[26] != ' ' {
+			t.Errorf("the description is not in its column: %q", lines)
+		}
 		daily := f.group&daily != 0
 		if daily {
 			days++

@@ -52,7 +52,8 @@ func Usage(all bool) string {
 	return text + usageTail
 }
 
-// line returns the line of an option, with its description in a fixed column.
+// line returns the line of an option, with its description in a fixed column; below the
+// option if that is too long.
 func line(f Flag) string {
 	s := strings.Join(f.forms(), ", ")
 	if f.Letter == 0 {
@@ -65,6 +66,9 @@ func line(f Flag) string {
 		s += "[=" + f.Value + "]"
 	case f.Arg == Attached:
 		s += "[" + f.Value + "]"
+	}
+	if len(s) > 24 {
+		s += "\n" + strings.Repeat(" ", 26)
 	}
 	return fmt.Sprintf("  %-24s %s\n", s, f.Help)
 }
