@@ -16,7 +16,7 @@ provider cannot be reached, the message is queued and tried again.
 const usageTail = `
 Example:
   $ sendoff --setup ann@example.org
-  $ printf 'Subject: hello\n\nIt works.\n' | sendoff ann@example.org
+  $ df -h | sendoff -s 'Disk report' ann@example.org
 
 More: sendoff --help=all, and the manual pages sendoff(1), sendoff.toml(5),
 sendoff-oauth(7), sendoff-server(7).
