@@ -212,7 +212,7 @@ func decodeWire(s string) ([]leaf, error) {
 	h := textproto.MIMEHeader{}
 	for _, f := range m.fields {
 		if f.is("Content-Type") || f.is("Content-Transfer-Encoding") {
-			h.Add(string(f.raw[:f.name]), strings.TrimSpace(string(f.value())))
+			h.Add(string(f.raw[:f.name]), strings.Trim(string(f.value()), " \t\r\n"))
 		}
 	}
 	return leaves(h, strings.NewReader(body), true)
@@ -305,6 +305,7 @@ func FuzzReencode(f *testing.F) {
 		"Content-Transfer-Encoding: base64\n\n" + strings.Repeat("QUJD", 300),
 		"Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: multipart/mixed; boundary=bb\n\n--bb\n\né" + strings.Repeat("--b", 400) + "\n--b--",
 		"Content-Type: message/rfc822\n\nSubject: x\n\né",
+		"Content-Transfer-Encoding: quoted-printable\v\n\n\xff=", // no encoding that there is
 	} {
 		f.Add([]byte(s), true)
 		f.Add([]byte(s), false)
