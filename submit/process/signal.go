@@ -12,6 +12,10 @@ type Stopped struct{ Signal os.Signal }
 
 func (s Stopped) Error() string { return "stopped by a signal (" + s.Signal.String() + ")" }
 
+// reads ends at the first signal that Interruptible sees: a read that begins after the
+// signal, perhaps because its prompt was just written, ends too.
+var reads, endReads = context.WithCancelCause(context.Background())
+
 // Interruptible returns a context that the first SIGINT, SIGTERM or SIGHUP ends. Before
 // that, first is called with the cause of the context, a Stopped. A SIGINT or SIGHUP
 // that our caller has ignored (nohup, a job in the background) stays ignored. SIGTERM
@@ -21,6 +25,7 @@ func Interruptible(first func(cause error)) context.Context {
 	c := endings()
 	go func() {
 		cause := Stopped{<-c}
+		endReads(cause)
 		first(cause)
 		cancel(cause)
 	}()

@@ -2,6 +2,7 @@ package process
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -107,7 +108,7 @@ func readTyped(in io.Reader, shown io.Writer) (string, error) {
 }
 
 // untilStopped calls do in a goroutine and returns its results. If a signal arrives first,
-// the error is Stopped, and do goes on in the background.
+// or has arrived before, the error is Stopped, and do goes on in the background.
 func untilStopped[T any](do func() (T, error)) (result T, err error) {
 	stop := endings()
 	defer signal.Stop(stop)
@@ -125,6 +126,8 @@ func untilStopped[T any](do func() (T, error)) (result T, err error) {
 		return o.result, o.err
 	case sig := <-stop:
 		return result, Stopped{sig}
+	case <-reads.Done():
+		return result, context.Cause(reads)
 	}
 }
 
