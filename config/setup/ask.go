@@ -81,6 +81,7 @@ func (p *Person) waiting(format string, args ...any) (done func()) {
 }
 
 // line shows a question and returns the line that is typed, without white space around it.
+// Its errors have the kind NoInput, also if a signal has ended the read.
 func (p *Person) line(question string) (string, error) {
 	fmt.Fprint(p.Shown, p.folded(question))
 	if p.lines == nil {
@@ -90,7 +91,7 @@ func (p *Person) line(question string) (string, error) {
 	if err != nil {
 		fmt.Fprintln(p.Shown)
 		if errors.As(err, new(process.Stopped)) {
-			return "", err
+			return "", status.NoInput.Wrap(err)
 		}
 		return "", status.NoInput.Errorf("no answer")
 	}
