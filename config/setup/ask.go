@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"sendoff/submit/process"
 	"sendoff/submit/status"
@@ -43,13 +42,8 @@ func (p *Person) folded(text string) string {
 	var lines []string
 	for line := range strings.SplitSeq(strings.TrimSuffix(text, "\n"), "\n") {
 		line = status.Printable(line)
-		for p.There && utf8.RuneCountInString(line) > screenWidth {
-			end := strings.LastIndex(string([]rune(line)[:screenWidth+1]), " ")
-			if strings.TrimSpace(line[:max(end, 0)]) == "" {
-				break
-			}
-			lines = append(lines, line[:end])
-			line = "  " + line[end+1:]
+		if p.There {
+			line = status.Fold(line, len(line)-len(strings.TrimLeft(line, " ")), 2, screenWidth)
 		}
 		lines = append(lines, line)
 	}

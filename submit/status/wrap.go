@@ -48,28 +48,35 @@ func wrapLine(line string) string {
 	if i := strings.LastIndex(text, ": "); strings.HasPrefix(text, hintMark) && i > strings.Index(text, ": ") && at+len(text)-i-2 <= columns {
 		text, command = text[:i+1], text[i+2:]
 	}
+	indent := cmp.Or(at, 4)
+	line = Fold(line[:at]+text, at, indent, columns)
+	if command != "" {
+		line += "\n" + strings.Repeat(" ", indent) + command
+	}
+	return line + "\n"
+}
+
+// Fold breaks a line, which has no end, at spaces into lines of at most width characters.
+// The first at octets stay together with the first word, and the further lines begin with
+// indent spaces. A word that is wider stays whole.
+func Fold(line string, at, indent, width int) string {
 	var b strings.Builder
 	b.WriteString(line[:at])
-	indent := cmp.Or(at, 4)
-	next := "\n" + strings.Repeat(" ", indent)
 	used := at
-	for i, word := range strings.Split(text, " ") {
+	for i, word := range strings.Split(line[at:], " ") {
 		switch n := utf8.RuneCountInString(word) + 1; {
 		case i == 0:
 			used += n
-		case used+n > columns+1:
+		case used+n > width+1:
 			used = indent + n
-			b.WriteString(next)
+			b.WriteString("\n" + strings.Repeat(" ", indent))
 		default:
 			used += n
 			b.WriteByte(' ')
 		}
 		b.WriteString(word)
 	}
-	if command != "" {
-		b.WriteString(next + command)
-	}
-	return b.String() + "\n"
+	return b.String()
 }
 
 // textOf returns where the text of a line begins: behind the last two spaces in a row
