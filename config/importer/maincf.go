@@ -181,6 +181,16 @@ func list(value string) (all []string) {
 // the ending of the compiled file.
 var textTables = map[string]string{"hash": ".db", "btree": ".db", "lmdb": ".lmdb", "cdb": ".cdb", "dbm": ".pag", "sdbm": ".pag", "texthash": ""}
 
+// parseTable returns the type of a lookup table, and the rest of its name: usually the path
+// of a file.
+func parseTable(text string) (kind, path string) {
+	kind, path, found := strings.Cut(text, ":")
+	if !found {
+		return "hash", text
+	}
+	return kind, path
+}
+
 // A table has the lines of all lookup tables of a parameter.
 type table []entry
 
@@ -190,10 +200,7 @@ func (m *mainCf) readTables(name string) table {
 	var all table
 	e := m.get(name)
 	for _, text := range list(e.value) {
-		kind, path, found := strings.Cut(strings.TrimPrefix(text, "proxy:"), ":")
-		if !found {
-			kind, path = "hash", kind
-		}
+		kind, path := parseTable(strings.TrimPrefix(text, "proxy:"))
 		_, isText := textTables[kind]
 		switch {
 		case kind == "static":

@@ -296,8 +296,9 @@ func (m *mainCf) postfixSenders(common *draft, relays []*draft) (all []*draft) {
 		case found && !strings.EqualFold(text, "DUNNO"):
 			d = m.relay(common, server, text)
 		case len(relays) > 0:
-			d = m.relay(common, m.get("relayhost"), list(m.get("relayhost").value)[0])
-			text = list(m.get("relayhost").value)[0]
+			relayhost := m.get("relayhost")
+			text = list(relayhost.value)[0]
+			d = m.relay(common, relayhost, text)
 		default:
 			m.r.dropped(entry{"the sender", "", e.at}, "there is no relayhost for it")
 			continue
@@ -368,22 +369,17 @@ func postfixAliases(r *Reading, _ *draft, e entry) string {
 	var others []string
 	taken := false
 	for _, text := range list(e.value) {
-		kind, path, found := strings.Cut(text, ":")
-		if !found {
-			kind, path = "hash", kind
-		}
-		_, isText := textTables[kind]
-		switch {
-		case taken || !isText:
+		kind, path := parseTable(text)
+		if _, isText := textTables[kind]; taken || !isText {
 			others = append(others, text)
-		default:
-			taken = true
-			if path == "/etc/aliases" { // sendoff's default
-				continue
-			}
-			if why := r.share("aliases", entry{e.key, path, e.at}, filePath{}); why != "" {
-				return why
-			}
+			continue
+		}
+		taken = true
+		if path == "/etc/aliases" { // sendoff's default
+			continue
+		}
+		if why := r.share("aliases", entry{e.key, path, e.at}, filePath{}); why != "" {
+			return why
 		}
 	}
 	if len(others) > 0 {
