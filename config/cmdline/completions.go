@@ -65,7 +65,7 @@ func CompletionsFor(shell string) (string, error) {
 			return stub.text, nil
 		}
 	}
-	return "", status.Usage.Errorf("--completions: %s is not supported; use %s", legible(shell), either(strings.Fields(choices["SHELL"])))
+	return "", status.Usage.Errorf("--completions: %s is not supported; use %s", legible(shell), status.Either(strings.Fields(choices["SHELL"])))
 }
 
 // choices has the possible values of an argument, by its name in the table of options.

@@ -223,5 +223,5 @@ func misplaced(o option, table []Flag) error {
 			}
 		}
 	}
-	return status.Usage.Errorf("%s can only be used with %s", o.form, either(forms))
+	return status.Usage.Errorf("%s can only be used with %s", o.form, status.Either(forms))
 }

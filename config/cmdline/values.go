@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"sendoff/submit/envelope"
+	"sendoff/submit/status"
 )
 
 // text returns a setter that stores an argument. An empty argument changes nothing.
@@ -36,7 +37,7 @@ const flows = "browser device paste"
 
 func (c *Command) flow(v string) error {
 	if !slices.Contains(strings.Fields(flows), v) {
-		return fmt.Errorf("%q is not supported; use %s", v, either(strings.Fields(flows)))
+		return fmt.Errorf("%q is not supported; use %s", v, status.Either(strings.Fields(flows)))
 	}
 	c.Flow = v
 	return nil
@@ -190,15 +191,6 @@ func (c *Command) bodyType(v string) error {
 
 func (c *Command) warn(format string, args ...any) {
 	c.Warnings = append(c.Warnings, fmt.Sprintf(format, args...))
-}
-
-// either returns words as a choice.
-func either(words []string) string {
-	last := len(words) - 1
-	if last == 0 {
-		return words[0]
-	}
-	return strings.Join(words[:last], ", ") + " or " + words[last]
 }
 
 func isControl(r rune) bool { return r < ' ' || 0x7f <= r && r < 0xa0 }

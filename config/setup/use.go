@@ -120,8 +120,7 @@ func useNamed(name string) (*use, error) {
 		}
 		names = append(names, uses[i].name)
 	}
-	last := len(names) - 1
-	return nil, fmt.Errorf("--for can only be %s or %s", strings.Join(names[:last], ", "), names[last])
+	return nil, fmt.Errorf("--for can only be %s", status.Either(names))
 }
 
 // chooseUse sets the use of the account, which decides where the secret can be. If --secret

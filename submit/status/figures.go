@@ -30,6 +30,15 @@ func Plural(n int) string {
 	return "s"
 }
 
+// Either lists at least one word: "a", "a or b", "a, b or c".
+func Either(words []string) string {
+	last := len(words) - 1
+	if last == 0 {
+		return words[0]
+	}
+	return strings.Join(words[:last], ", ") + " or " + words[last]
+}
+
 // Lasted writes a duration for people: to the second, the minute or the day.
 func Lasted(d time.Duration) string {
 	d = d.Round(time.Second)
