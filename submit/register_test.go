@@ -1,19 +1,15 @@
 package submit_test
 
 import (
-	"go/ast"
-	"go/parser"
-	"go/token"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
 	"sendoff/config/cmdline"
+	"sendoff/submit/submittest/literals"
 )
 
 // privateWords are words of texts that people who read English as a foreign language had
@@ -26,41 +22,8 @@ var privateWords = regexp.MustCompile(`(?i)\b(stands? (only|alone)|(is|are|was|w
 // ourOptions finds the long options that a text tells people to write.
 var ourOptions = regexp.MustCompile(`sendoff((?: --?[a-z-]+)+)`)
 
-// literal is a string of the code, and where it stands.
-type literal struct{ at, text string }
-
-// literals returns the strings of the whole program, among which are all texts that
-// people see.
-func literals(t *testing.T) (all []literal) {
-	files := token.NewFileSet()
-	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
-			return err
-		}
-		file, err := parser.ParseFile(files, path, nil, parser.SkipObjectResolution)
-		if err != nil {
-			return err
-		}
-		ast.Inspect(file, func(n ast.Node) bool {
-			if b, ok := n.(*ast.BasicLit); ok && b.Kind == token.STRING {
-				text, err := strconv.Unquote(b.Value)
-				if err != nil {
-					t.Error(err)
-				}
-				all = append(all, literal{files.Position(b.Pos()).String(), text})
-			}
-			return true
-		})
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return all
-}
-
 // pages returns the manual pages and README.
-func pages(t *testing.T) (all []literal) {
+func pages(t *testing.T) (all []literals.Literal) {
 	names, err := filepath.Glob("../man/*")
 	if err != nil || len(names) == 0 {
 		t.Fatalf("no manual pages: %v", err)
@@ -70,7 +33,7 @@ func pages(t *testing.T) (all []literal) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		all = append(all, literal{name, string(text)})
+		all = append(all, literals.Literal{At: name, Text: string(text)})
 	}
 	return all
 }
@@ -83,23 +46,27 @@ func TestRegister(t *testing.T) {
 		long = append(long, "--"+f.Long)
 	}
 	known := make(map[string]bool)
-	for _, l := range literals(t) {
-		known[l.text] = true
-		if words := privateWords.FindString(l.text); words != "" {
-			t.Errorf("%s: %q: say %q in plain words", l.at, l.text, words)
+	all, err := literals.All("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range all {
+		known[l.Text] = true
+		if words := privateWords.FindString(l.Text); words != "" {
+			t.Errorf("%s: %q: say %q in plain words", l.At, l.Text, words)
 		}
-		for _, match := range ourOptions.FindAllStringSubmatch(l.text, -1) {
+		for _, match := range ourOptions.FindAllStringSubmatch(l.Text, -1) {
 			for _, option := range strings.Fields(match[1]) {
 				if strings.HasPrefix(option, "--") && len(option) > 2 && !slices.Contains(long, option) {
-					t.Errorf("%s: %q: there is no option %s", l.at, l.text, option)
+					t.Errorf("%s: %q: there is no option %s", l.At, l.Text, option)
 				}
 			}
 		}
 	}
 	for _, page := range pages(t) {
-		for _, line := range strings.Split(page.text, "\n") {
+		for _, line := range strings.Split(page.Text, "\n") {
 			if words := privateWords.FindString(line); words != "" {
-				t.Errorf("%s: %q: say %q in plain words", page.at, line, words)
+				t.Errorf("%s: %q: say %q in plain words", page.At, line, words)
 			}
 		}
 	}

@@ -1,17 +1,14 @@
 package status
 
 import (
-	"go/ast"
-	"go/parser"
-	"go/token"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
+
+	"sendoff/submit/submittest/literals"
 )
 
 // othersWords are words of hints that stand in no literal: those that Go, the system
@@ -33,26 +30,15 @@ var othersWords = []string{
 // TestHintWords holds that no row of hints waits for an error that nobody makes any
 // more: its words, up to a colon, stand in a literal of the code.
 func TestHintWords(t *testing.T) {
-	var literals []string
-	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") || strings.HasPrefix(filepath.Base(path), "hint") {
-			return err
-		}
-		file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
-		if err != nil {
-			return err
-		}
-		ast.Inspect(file, func(n ast.Node) bool {
-			if b, ok := n.(*ast.BasicLit); ok && b.Kind == token.STRING {
-				text, _ := strconv.Unquote(b.Value)
-				literals = append(literals, strings.ToLower(text))
-			}
-			return true
-		})
-		return nil
-	})
+	all, err := literals.All("../..")
 	if err != nil {
 		t.Fatal(err)
+	}
+	var texts []string
+	for _, l := range all {
+		if !strings.HasPrefix(filepath.Base(l.At), "hint") {
+			texts = append(texts, strings.ToLower(l.Text))
+		}
 	}
 	for _, row := range hints {
 		if row.words != strings.ToLower(row.words) {
@@ -61,7 +47,7 @@ func TestHintWords(t *testing.T) {
 		for _, words := range strings.FieldsFunc(row.words, func(r rune) bool { return r == '|' || r == '/' }) {
 			for part := range strings.SplitSeq(strings.TrimSuffix(words, ": "), ": ") {
 				isIn := func(literal string) bool { return strings.Contains(literal, part) }
-				if !slices.Contains(othersWords, words) && !slices.Contains(othersWords, part) && !slices.ContainsFunc(literals, isIn) {
+				if !slices.Contains(othersWords, words) && !slices.Contains(othersWords, part) && !slices.ContainsFunc(texts, isIn) {
 					t.Errorf("%v %q: %q stands in no literal", row.kind, row.words, part)
 				}
 			}
