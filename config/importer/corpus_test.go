@@ -372,5 +372,6 @@ func FuzzPostfix(f *testing.F) {
 	f.Add("relayhost = [smtp.example.org]:587\nsmtp_sasl_auth_enable = yes\nsmtp_sasl_password_maps = static:ann:" + marker + "\nsmtp_tls_wrappermode = yes\n")
 	f.Add("myhostname = a.example\nmydomain = ${myhostname}\nmyorigin = $mydomain\nmydestination =\n  $myhostname, $(x)\n# no\n b.example\nx = $x$$y${z?{a}:{b}}\nrelayhost = [::1]:smtps h.example,[ipv6:::2]\n" +
 		"sender_dependent_relayhost_maps = texthash:relays\nsmtp_sender_dependent_authentication = yes\nsmtp_generic_maps = regexp:generic, static:ann@example.org\n\f@example.org u:p\na@b.example u:p\n\f@a.example [b.example]\nann DUNNO\nx@y.example DUNNO\n\f/.+/ a@b.example\n")
+	f.Add("relayhost=a.example\nsm" + strings.Repeat("\x89", 14) + "t" + strings.Repeat("\x90", 10) + "ity_level = e") // not UTF-8, in a remark that is folded
 	fuzz(f, "main.cf", "main.cf", "sasl_passwd", "relays", "generic")
 }

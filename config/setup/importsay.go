@@ -13,6 +13,7 @@ import (
 	"sendoff/config"
 	"sendoff/config/importer"
 	"sendoff/submit/secret"
+	"sendoff/submit/status"
 )
 
 // columns is the maximum width of a line after the program's name.
@@ -22,6 +23,7 @@ const columns = 100 - len("sendoff: ")
 // before it calls say. It does not split a command, because people paste it.
 func (i *Import) folded(say func(string)) func(string) {
 	return func(line string) {
+		line = status.Printable(line) // text that is not UTF-8 would be longer after the count of characters
 		if len(i.Home) > 1 {
 			line = strings.ReplaceAll(line, i.Home+string(filepath.Separator), "~"+string(filepath.Separator))
 		}
