@@ -329,7 +329,7 @@ func fuzz(f *testing.F, at string, names ...string) {
 
 // secretIn reports whether text has the marker only where the program expects a password.
 func secretIn(text string) bool {
-	places := regexp.MustCompile(`(?i)^((password|passwordeval echo|machine \S+ login ann password)\s+|(authpass=|[a-z. ]+ pass=|[a-z]+\|[a-z.]+:|\[smtp\.example\.org\]:587 ann:|smtp_sasl_password_maps = static:ann:)\s*)$`)
+	places := regexp.MustCompile(`(?i)^((password|passwordeval (?-i:echo)|machine \S+ login ann password)\s+|(authpass=|[a-z. ]+ pass=|[a-z]+\|[a-z.]+:|\[smtp\.example\.org\]:587 ann:|smtp_sasl_password_maps = static:ann:)\s*)$`)
 	for line := range strings.Lines(strings.ReplaceAll(text, "\f", "\n")) {
 		before, after, found := strings.Cut(line, marker)
 		isCommand := strings.HasPrefix(strings.ToLower(before), "passwordeval") // only a command that is just an echo contains a password
