@@ -48,16 +48,12 @@ func (s *Submitter) Refuse(r *Request, err error) error {
 // reports false, the job is to be delivered now.
 func (s *Submitter) Later(j *Job) bool {
 	r := j.Request
-	if j.IsOver() || s.Queue == nil {
-		return false
-	}
-	background := r.Account.Deliver == config.DeliverBackground
-	if !background && !r.QueueOnly && r.Account.Deliver != config.DeliverQueue {
+	if j.IsOver() || s.Queue == nil || !r.IsForLater() {
 		return false
 	}
 	e := s.entry(r)
 	e.To, _ = j.whole().named(Waits)
-	if s.enqueue(r, e, background && !r.QueueOnly) != nil {
+	if s.enqueue(r, e, r.Account.Deliver == config.DeliverBackground && !r.QueueOnly) != nil {
 		return false
 	}
 	for i := range j.To {

@@ -76,6 +76,15 @@ func (r *Request) Choose(c *config.Config) (err error) {
 	return err
 }
 
+// IsForLater reports whether r is queued without an attempt: the caller or the account
+// wants that. Without a queue, or if the queue is full, r is attempted nevertheless.
+func (r *Request) IsForLater() bool {
+	if r.QueueOnly || r.Account == nil {
+		return r.QueueOnly
+	}
+	return r.Account.Deliver == config.DeliverBackground || r.Account.Deliver == config.DeliverQueue
+}
+
 // ID returns the ID of the message in the log, which is also that of its queue
 // entry if there is one.
 func (r *Request) ID() queue.ID {

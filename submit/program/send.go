@@ -74,7 +74,7 @@ func (p *program) send(ctx context.Context) error {
 // submit submits r. If nothing else would send the account's queued mail, this session
 // sends it too.
 func (p *program) submit(ctx context.Context, s *submit.Submitter, r *submit.Request) error {
-	takesAlong := runner.TakesAlong(s)
+	takesAlong := runner.TakesAlong(s, r)
 	if takesAlong {
 		s.Smarthosts.Idle = new(smarthost.Idle)
 		defer s.Smarthosts.Idle.Close()

@@ -23,10 +23,11 @@ const (
 	alongMost = 100             // how many of the oldest, and of the newest, entries are looked at
 )
 
-// TakesAlong reports whether the session of a new message should also send entries. If
-// so, the caller keeps the session for Along.
-func TakesAlong(s *submit.Submitter) bool {
-	if s.Queue == nil {
+// TakesAlong reports whether the session of the new message r should also send entries. If
+// so, the caller keeps the session for Along. It reads up to alongMost entries, unless r is
+// only queued: then there is no session.
+func TakesAlong(s *submit.Submitter, r *submit.Request) bool {
+	if s.Queue == nil || r.IsForLater() {
 		return false
 	}
 	if trouble, _ := s.Trouble(); trouble != "" {

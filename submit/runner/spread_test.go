@@ -173,3 +173,26 @@ func postpone(t *testing.T, s *submit.Submitter, by config.Choice, text string) 
 	}
 	return c.Entry
 }
+
+// TestTakesAlongLater checks that a message which is only queued takes no entry along: there
+// is no session, and nobody should read the queue for that.
+func TestTakesAlongLater(t *testing.T) {
+	s := quick(t, new(submittest.Post))
+	s.Spool.Runner, s.Start = "on", nil // nothing runs the queue
+	postpone(t, s.Submitter, config.Choice{}, "Subject: x\n\ntext\n")
+	now, queue, background := *s.Config.Accounts[0], *s.Config.Accounts[0], *s.Config.Accounts[0]
+	now.Deliver, queue.Deliver, background.Deliver = config.DeliverNow, config.DeliverQueue, config.DeliverBackground
+	for _, tt := range []struct {
+		r    submit.Request
+		want bool
+	}{
+		{submit.Request{Account: &now}, true},
+		{submit.Request{Account: &now, QueueOnly: true}, false},
+		{submit.Request{Account: &queue}, false},
+		{submit.Request{Account: &background}, false},
+	} {
+		if got := TakesAlong(s.Submitter, &tt.r); got != tt.want {
+			t.Errorf("deliver = %q, QueueOnly %t: %t", tt.r.Account.Deliver, tt.r.QueueOnly, got)
+		}
+	}
+}

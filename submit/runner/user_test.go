@@ -47,7 +47,7 @@ func send(t *testing.T, u *user, to ...string) error {
 // sendAlong submits a message, and then calls Along as a caller does.
 func sendAlong(t *testing.T, u *user, to ...string) error {
 	t.Helper()
-	if !TakesAlong(u.Submitter) {
+	if !TakesAlong(u.Submitter, &submit.Request{Account: u.Config.Accounts[0]}) {
 		t.Error("nothing may go along")
 	}
 	u.Smarthosts.Idle = new(smarthost.Idle)
