@@ -450,6 +450,7 @@ func FuzzPrepare(f *testing.F) {
 	f.Add("0", ", c@d, =?utf-8?q?x?=O)\xe8\x9b <root>", "", "x@[IPv6:::1]", "ü.example", false)
 	f.Add("0", "c@duZ\xdfZ\xc0 <r@ot>", "", "x@[IPv6:::1]", "ü.example", true)
 	f.Add("0", "\xe5 <0000>", "", "0", "ü.000000", false)
+	f.Add("", "\u0602", "", "0", "", false)
 	f.Add("\"d e\": <@a:b@c>, (x) y # z\n", "(", "a@vm.lan", "\"D e\"", "", false)
 	f.Fuzz(func(t *testing.T, aliases, header, sender, to, domain string, force bool) {
 		from, err := envelope.Parse(sender)

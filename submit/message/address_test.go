@@ -114,6 +114,7 @@ func TestParseAddressListErrors(t *testing.T) {
 		{"root admin", "", `"root admin": white space inside the address`},
 		{"a(x)b@c", "", `"a(x)b@c": white space inside the address`},
 		{"<a b@c>", "", `"<a b@c>": white space inside the address`},
+		{"=?utf-8?q?bob=40x?=, c@d", "c@d", `"=?utf-8?q?bob=40x?=": a name without an address`},
 		{"a@b@c", "", `"a@b@c": more than one "@"`},
 		{"<a@b> c@d", "", `"<a@b> c@d": two addresses without a comma between them`},
 		{"<a@b> <c@d>", "", `"<a@b> <c@d>": two addresses without a comma between them`},

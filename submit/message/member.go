@@ -40,6 +40,10 @@ func (p *parser) member(end int) {
 		return
 	}
 	box.start, box.end = spec[0].start, spec[len(spec)-1].end
+	if p.isEncodedWord(proper) {
+		p.fail(end, errors.New("a name without an address"))
+		return
+	}
 	text, err := p.spec(proper)
 	if err == nil {
 		quoted := p.quotedAddress(proper)
@@ -70,6 +74,12 @@ func (p *parser) trim(ts []token) []token {
 // isMarks reports whether t consists of marks only, which are no part of an address.
 func (p *parser) isMarks(t token) bool {
 	return t.kind == 'a' && strings.TrimFunc(p.textOf(t), envelope.IsMark) == ""
+}
+
+// isEncodedWord reports whether ts are one encoded word, which is no local part (RFC 2047
+// section 5): a name that a program has encoded, without an address.
+func (p *parser) isEncodedWord(ts []token) bool {
+	return len(ts) == 1 && ts[0].kind == 'a' && encodedEnd(p.text, ts[0].start) == ts[0].end
 }
 
 // quotedAddress returns the text of ts if ts is one quoted string with a whole address in
