@@ -23,9 +23,9 @@ type queue struct {
 var queues = [...]queue{
 	{"msmtp", "msmtpq's queue", "~/.msmtp.queue", ".", mailFile, "msmtp-queue -r"},
 	{"msmtp", "msmtpqueue's queue", "~/.msmtpqueue", ".", mailFile, "msmtp-runqueue.sh"},
-	{"nullmailer", "nullmailer's queue", "/var/spool/nullmailer/queue", ".", anyFile, "sudo systemctl restart nullmailer (or run nullmailer-send)"},
-	{"dma", "dma's queue", "/var/spool/dma", ".", dmaFile, "dma -q"},
-	{"Postfix", "Postfix's queue", "/var/spool/postfix", "maildrop incoming active deferred", anyFile, "postqueue -f"},
+	{"nullmailer", "nullmailer's queue", "/var/spool/nullmailer/queue", ".", anyFile, "sudo service nullmailer restart"},
+	{"dma", "dma's queue", "/var/spool/dma", ".", dmaFile, "sudo dma -q"},
+	{"Postfix", "Postfix's queue", "/var/spool/postfix", "maildrop incoming active deferred", anyFile, "sudo postqueue -f"},
 }
 
 // debianScripts is the folder with Debian's scripts of msmtpq, which call each other
