@@ -22,7 +22,7 @@ func (c *conversation) checkFirst(context.Context) error {
 	case !config.IsName(c.Account):
 		return status.Usage.Errorf("--account: the name of an account can only contain letters, digits and -_.+@, and must not begin with a dash or a dot")
 	case c.taken(c.Account):
-		return status.Usage.Errorf("account %q exists already, in %s: change its password with sendoff --login %[1]s, or give another name", c.Account, c.shortFile())
+		return c.errExists(c.Account, "")
 	}
 	return c.target().Writable()
 }
@@ -58,7 +58,7 @@ func (c *conversation) clash(ctx context.Context, a *config.Account) error {
 		return nil
 	}
 	if !c.There {
-		return status.Usage.Errorf("account %q exists already for %s, in %s: change its password with sendoff --login %[1]s, or add another account with --account NAME", a.Name, c.who.Address, c.shortFile())
+		return c.errExists(a.Name, " for "+c.who.Address.String())
 	}
 	address, _ := a.Address()
 	c.show("Account %q exists already, in %s:\n  %s at %s", a.Name, c.shortFile(), address, a.Servers[0].Name())
@@ -78,6 +78,17 @@ func (c *conversation) clash(ctx context.Context, a *config.Account) error {
 	}
 	c.another = true
 	return nil
+}
+
+// errExists returns the error that the account name exists, with the commands that a person
+// may have meant. what is added to the name.
+func (c *conversation) errExists(name, what string) error {
+	address := ""
+	if c.Address != "" {
+		address = " " + word(c.Address)
+	}
+	return status.Usage.Errorf("account %q exists already%s, in %s\nto change its password: %s --login %[1]s\nto add another account: %[4]s --setup%[5]s --account %[6]s",
+		name, what, c.shortFile(), c.command(), address, c.freeName(name))
 }
 
 func (c *conversation) askUser(context.Context) (err error) {
@@ -109,11 +120,17 @@ func (c *conversation) nameAccount(context.Context) error {
 		return nil
 	}
 	label, _, _ := strings.Cut(c.who.ASCII, ".")
-	c.name = label
-	for n := 2; c.taken(c.name); n++ {
-		c.name = fmt.Sprintf("%s-%d", label, n)
-	}
+	c.name = c.freeName(label)
 	return nil
+}
+
+// freeName returns base, or base with a number, as the name of a new account.
+func (c *conversation) freeName(base string) string {
+	name := base
+	for n := 2; c.taken(name); n++ {
+		name = fmt.Sprintf("%s-%d", base, n)
+	}
+	return name
 }
 
 // taken reports whether the file has an account with this name. An account of another file

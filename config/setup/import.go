@@ -278,7 +278,7 @@ func (i *Import) add(r *importer.Reading, file edit.File, text string) (string, 
 		}
 		for _, a := range c.Accounts {
 			if slices.ContainsFunc(r.Accounts, func(t *edit.Table) bool { return t.Name == a.Name }) {
-				return "", status.Config.Errorf("account %q already exists, with the same login", a.Name)
+				return "", status.Config.Errorf("account %q already exists, with the same login; to change its password: %s --login %[1]s", a.Name, i.command())
 			}
 		}
 		for _, s := range r.Top {

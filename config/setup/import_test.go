@@ -123,7 +123,7 @@ func TestImportRenames(t *testing.T) {
 	}
 	i = newImport(home, file, memory{})
 	i.Write, i.Add = true, true
-	if _, _, err := outcome(t, i); err == nil || !strings.HasSuffix(err.Error(), "config.toml: account \"default\" already exists, with the same login") {
+	if _, _, err := outcome(t, i); err == nil || !strings.HasSuffix(err.Error(), "config.toml: account \"default\" already exists, with the same login; to change its password: sendoff --login default") {
 		t.Errorf("twice: %v", err)
 	}
 }
@@ -433,9 +433,9 @@ func TestImportWaiting(t *testing.T) {
 	}
 	const want = "1 message is in msmtpq's queue, ~/.msmtp.queue; send it first: msmtp-queue -r\n" +
 		"2 messages are in nullmailer's queue, ~/var/spool/nullmailer/queue; send them first:\n" +
-		"  sudo systemctl restart nullmailer (or run nullmailer-send)\n" +
-		"1 message is in dma's queue, ~/var/spool/dma; send it first: dma -q\n" +
-		"4 messages are in Postfix's queue, ~/var/spool/postfix; send them first: postqueue -f\n"
+		"  sudo service nullmailer restart\n" +
+		"1 message is in dma's queue, ~/var/spool/dma; send it first: sudo dma -q\n" +
+		"4 messages are in Postfix's queue, ~/var/spool/postfix; send them first: sudo postqueue -f\n"
 	for _, write := range []bool{false, true} {
 		i := newImport(home, file, memory{})
 		i.Write = write

@@ -170,12 +170,16 @@ func (c *conversation) sayWritten() error {
 
 // trial returns a command that sends a mail with the account.
 func (c *conversation) trial() string {
-	words := "sendoff"
+	return fmt.Sprintf("echo test | %s -a %s %s", c.command(), c.name, c.who.Address)
+}
+
+// command returns the words with which sendoff uses the configuration.
+func (c *conversation) command() string {
 	usual := c.usual()
 	if c.file != usual.System && c.file != usual.User && c.Paths.Explicit != "" {
-		words += " --config " + c.Paths.Explicit
+		return "sendoff --config " + word(c.Paths.Explicit)
 	}
-	return fmt.Sprintf("echo test | %s -a %s %s", words, c.name, c.who.Address)
+	return "sendoff"
 }
 
 // shortFile returns the path of the configuration file, with ~ for the home.
