@@ -2,6 +2,7 @@ package cmdline
 
 import (
 	"fmt"
+	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -283,7 +284,7 @@ func TestParseErrors(t *testing.T) {
 		{"sendoff --ver", `unknown option --ver; did you mean --verbose?`},
 		{"sendoff --acount work", `unknown option --acount; did you mean --account?`},
 		{"sendoff --docter", `unknown option --docter; did you mean --doctor?`},
-		{"sendoff --timeout=3 x", `unknown option --timeout`},
+		{"sendoff --patience=3 x", `unknown option --patience`},
 		{"sendoff --attachment=f x", `unknown option --attachment; did you mean --attach?`},
 		{"sendoff --subj=f x", `unknown option --subj; did you mean --subject?`},
 		{"sendoff --sever=smtps://h", `unknown option --sever; did you mean --server?`},
@@ -313,13 +314,18 @@ func TestParseErrors(t *testing.T) {
 		{"sendoff -f a@b --read-envelope-from x", `--read-envelope-from cannot be used with -f`},
 		{"sendoff --doctor --read-envelope-from", `--doctor does not send the message on stdin, so it cannot be used with --read-envelope-from`},
 
-		{"sendoff --host=mx.example.org x", `--host is not supported; use --server smtps://HOST:PORT`},
-		{"sendoff --host mx.example.org x", `--host is not supported; use --server smtps://HOST:PORT`},
-		{"sendoff -t --port=25", `--port is not supported; use --server smtps://HOST:PORT`},
-		{"sendoff --tls x", `--tls is not supported; use --server smtps://HOST:PORT`},
-		{"sendoff --tls-starttls=off x", `--tls-starttls is not supported; use --server smtps://HOST:PORT`},
+		{"sendoff --host=mx.example.org x", `--host is not supported; use --server smtps://HOST:PORT or smtp://HOST:PORT (STARTTLS)`},
+		{"sendoff --host mx.example.org x", `--host is not supported; use --server smtps://HOST:PORT or smtp://HOST:PORT (STARTTLS)`},
+		{"sendoff -t --port=25", `--port is not supported; use --server smtps://HOST:PORT or smtp://HOST:PORT (STARTTLS)`},
+		{"sendoff --tls x", `--tls is not supported; use --server smtps://HOST (TLS) or smtp://HOST (STARTTLS)`},
+		{"sendoff --tls-starttls=off x", `--tls-starttls is not supported; use --server smtps://HOST (TLS) or smtp://HOST (STARTTLS)`},
 		{"sendoff --serverinfo", `--serverinfo is not supported; use --doctor`},
 		{"sendoff --pretend x", `--pretend is not supported; use --dry-run`},
+		{"sendoff -S", `-S is not supported; use --doctor`},
+		{"sendoff -tP x", `-P is not supported; use --dry-run`},
+		{"sendoff --timeout=9 x", `--timeout is not supported; set timeout = "60s" in the configuration`},
+		{"sendoff --auth=plain x", `--auth is not supported; use --user NAME; to name a mechanism set auth in the configuration`},
+		{"sendoff --S x", `unknown option --S`},
 		{"sendoff --configure=ann@example.org", `--configure is not supported; use --setup ADDRESS`},
 		{"msmtp --host=mx.example.org x", `unknown option --host`},
 		{"msmtp --account work x", `--account is not allowed under the name msmtp, only under the name sendoff`},
@@ -439,15 +445,47 @@ func TestParseName(t *testing.T) {
 	}
 }
 
-// TestMsmtp: no word of msmtp is also an option of sendoff.
+// TestMsmtp: each option of msmtp is an option of sendoff or a row of the table, which
+// fits in a line, names options of sendoff and settings, and has no option of sendoff.
 func TestMsmtp(t *testing.T) {
 	all := flags(new(Command))
+	known := make(map[string]bool)
+	settings, err := os.ReadFile("../../man/sendoff.toml.5")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, m := range msmtp {
-		if find(all, "--"+m.word) != nil {
-			t.Errorf("--%s is an option", m.word)
+		for form := range strings.FieldsSeq(m.forms) {
+			known[form] = true
+			if find(all, form) != nil {
+				t.Errorf("%s is an option", form)
+			}
+			if line := fmt.Sprintf("sendoff: %s is not supported; %s", form, m.instead); len(line) > 100 {
+				t.Errorf("%d columns: %s", len(line), line)
+			}
 		}
-		if own, _, _ := strings.Cut(m.replacement, " "); find(all, own) == nil {
-			t.Errorf("%s is no option", own)
+		for word := range strings.FieldsSeq(m.instead) {
+			if own := strings.Trim(word, ",;"); strings.HasPrefix(own, "-") && find(all, own) == nil {
+				t.Errorf("%s is no option", own)
+			}
+		}
+		if before, _, ok := strings.Cut(m.instead, " in the configuration"); ok {
+			_, setting, _ := strings.Cut(before, "set ")
+			setting, _, _ = strings.Cut(setting, " ")
+			if !strings.Contains(string(settings), "\n.It Ic "+setting+"\n") {
+				t.Errorf("%s is no setting in sendoff.toml(5)", setting)
+			}
+		}
+	}
+	// the options of msmtp 1.8.23
+	for form := range strings.FieldsSeq("--version --help -P --pretend -d --debug --configure -S --serverinfo --rmqs -C --file -a --account " +
+		"--host --port --source-ip --proxy-host --proxy-port --socket --timeout --protocol --domain --auth --user --passwordeval " +
+		"--tls --tls-starttls --tls-trust-file --tls-crl-file --tls-fingerprint --tls-certcheck --tls-key-file --tls-cert-file " +
+		"--tls-priorities --tls-host-override --tls-min-dh-prime-bits --auto-from -f --from --maildomain -N --dsn-notify -R --dsn-return " +
+		"-X --logfile --logfile-time-format --syslog -t --read-recipients --read-envelope-from --aliases --set-from-header " +
+		"--set-date-header --set-msgid-header --remove-bcc-headers --undisclosed-recipients -A -B -F -G -h -i -L -m -n -O -o -v") {
+		if find(all, form) == nil && !known[form] {
+			t.Errorf("%s is missing", form)
 		}
 	}
 }

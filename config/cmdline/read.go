@@ -108,7 +108,7 @@ func readLetters(flags []Flag, word string, next []string, take func(f *Flag, fo
 		case f == nil:
 			_, size := utf8.DecodeRuneInString(word[i:])
 			letter := strconv.Quote(word[i : i+size])
-			return next, status.Usage.Errorf("invalid option -- '%s'", letter[1:len(letter)-1])
+			return next, invalid(letter[1 : len(letter)-1])
 		case f.Arg == None, f.Arg == Attached && value == "":
 			value = noArgument
 		case f.Arg == Required && value == "":
@@ -140,6 +140,11 @@ type unknown string
 
 func (u unknown) Error() string { return "unknown option " + legible("--"+string(u)) }
 
+// invalid is the error for a letter that is no option.
+type invalid string
+
+func (i invalid) Error() string { return fmt.Sprintf("invalid option -- '%s'", string(i)) }
+
 // A missing is the error for an option whose argument is missing.
 type missing struct {
 	flag *Flag
@@ -163,41 +168,6 @@ func asGetopt(err error) error {
 	case errors.As(err, &syntax):
 		word, _, _ := strings.Cut(syntax.GetSpecifiedFlag(), "=")
 		return unknown(strings.TrimPrefix(word, "--"))
-	}
-	return err
-}
-
-// msmtp has the long options of msmtp that sendoff lacks, with sendoff's replacement. A
-// word that ends with * stands for all options that begin with it.
-var msmtp = [...]struct{ word, replacement string }{
-	{"configure", "--setup ADDRESS"},
-	{"debug", "--verbose"},
-	{"host", "--server smtps://HOST:PORT"},
-	{"passwordeval", "--secret command:COMMAND"},
-	{"port", "--server smtps://HOST:PORT"},
-	{"pretend", "--dry-run"},
-	{"serverinfo", "--doctor"},
-	{"tls*", "--server smtps://HOST:PORT"},
-}
-
-// suggest adds a proposal to the error of an unknown option. For an option of msmtp it
-// returns an error with the replacement.
-func suggest(err error) error {
-	var u unknown
-	if !errors.As(err, &u) {
-		return err
-	}
-	for _, m := range msmtp {
-		if begin, all := strings.CutSuffix(m.word, "*"); string(u) == m.word || all && strings.HasPrefix(string(u), begin) {
-			return status.Usage.Errorf("%s is not supported; use %s", legible("--"+string(u)), m.replacement)
-		}
-	}
-	var known []string
-	for f := range Flags() {
-		known = append(known, f.Long)
-	}
-	if near := status.Nearest(string(u), known); near != "" {
-		return fmt.Errorf("%w; did you mean --%s?", err, near)
 	}
 	return err
 }
