@@ -2,7 +2,9 @@ package discover
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -12,6 +14,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"sendoff/config"
@@ -59,8 +62,21 @@ func parseAutoconfig(r io.Reader, a Address) (*Finding, error) {
 			Servers []outgoing `xml:"outgoingServer"`
 		} `xml:"emailProvider"`
 	}
-	d := xml.NewDecoder(io.LimitReader(r, maxDocument))
-	d.CharsetReader = func(_ string, r io.Reader) (io.Reader, error) { return latin1{bufio.NewReader(r)}, nil }
+	text, err := io.ReadAll(io.LimitReader(r, maxDocument))
+	if err != nil {
+		return nil, err
+	}
+	wide := order(text)
+	if wide != nil {
+		text = narrow(text, wide)
+	}
+	d := xml.NewDecoder(bytes.NewReader(text))
+	d.CharsetReader = func(_ string, r io.Reader) (io.Reader, error) {
+		if wide != nil {
+			return r, nil // it is UTF-8 now
+		}
+		return latin1{bufio.NewReader(r)}, nil
+	}
 	if err := d.Decode(&document); err != nil {
 		return nil, errors.New("not an autoconfig document")
 	}
@@ -77,6 +93,31 @@ func parseAutoconfig(r io.Reader, a Address) (*Finding, error) {
 		return nil, errors.New("the autoconfig document has no server with TLS")
 	}
 	return best, nil
+}
+
+// order returns the octet order of a document in UTF-16, which begins with a byte order mark
+// or with <; nil if the document is not in UTF-16.
+func order(text []byte) binary.ByteOrder {
+	for _, o := range []binary.ByteOrder{binary.LittleEndian, binary.BigEndian} {
+		if len(text) >= 2 && (o.Uint16(text) == '<' || o.Uint16(text) == byteOrderMark) {
+			return o
+		}
+	}
+	return nil
+}
+
+const byteOrderMark = 0xfeff
+
+// narrow converts UTF-16 to UTF-8, without the byte order mark.
+func narrow(text []byte, o binary.ByteOrder) []byte {
+	var units []uint16
+	for ; len(text) >= 2; text = text[2:] {
+		units = append(units, o.Uint16(text))
+	}
+	if units[0] == byteOrderMark {
+		units = units[1:]
+	}
+	return []byte(string(utf16.Decode(units)))
 }
 
 // latin1 converts ISO 8859-1 to UTF-8. All other charsets are read in this way as well: the

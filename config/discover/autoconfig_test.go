@@ -1,9 +1,12 @@
 package discover
 
 import (
+	"bytes"
+	"encoding/binary"
 	"net/http"
 	"strings"
 	"testing"
+	"unicode/utf16"
 
 	"sendoff/config"
 	"sendoff/submit/envelope"
@@ -83,6 +86,31 @@ func TestParseAutoconfigCharset(t *testing.T) {
 	}
 }
 
+// TestParseAutoconfigWide: a document in UTF-16 may have a byte order mark, and may name its
+// charset.
+func TestParseAutoconfigWide(t *testing.T) {
+	document := `<clientConfig><emailProvider><displayName>Müller 📧</displayName>` + outgoingServer("a.example", "465", "SSL", wholeAddress) + `</emailProvider></clientConfig>`
+	for _, head := range []string{"", `<?xml version="1.0"?>`, `<?xml version="1.0" encoding="UTF-16"?>`, `<?xml version="1.0" encoding="utf-16le"?>`} {
+		for _, mark := range []string{"", "\ufeff"} {
+			for _, o := range []binary.AppendByteOrder{binary.LittleEndian, binary.BigEndian} {
+				var text []byte
+				for _, unit := range utf16.Encode([]rune(mark + head + document)) {
+					text = o.AppendUint16(text, unit)
+				}
+				f, err := parseAutoconfig(bytes.NewReader(text), ann(t))
+				if err != nil || f.Server.String() != "smtps://a.example:465" || f.User != wholeAddress {
+					t.Errorf("%q%s, %v: %+v, %v", mark, head, o, f, err)
+				}
+			}
+		}
+	}
+	for _, text := range []string{"", "<", "<\x00", "\xff\xfe", "\xfe\xff\x00", "\xff\xfe\x00\xd8"} {
+		if f, err := parseAutoconfig(strings.NewReader(text), ann(t)); err == nil {
+			t.Errorf("%q: %+v", text, f)
+		}
+	}
+}
+
 func TestParseAutoconfigLogin(t *testing.T) {
 	tests := []struct {
 		authentication []string
@@ -139,6 +167,7 @@ func FuzzParseAutoconfig(f *testing.F) {
 	f.Add(`<clientConfig><emailProvider>` + outgoingServer("a.example", "465", "SSL", wholeAddress, "OAuth2") + `</emailProvider></clientConfig>`)
 	f.Add(`<?xml version="1.0" encoding="UTF-8"?><!DOCTYPE x [<!ENTITY y "z">]><clientConfig>&y;</clientConfig>`)
 	f.Add("<clientConfig")
+	f.Add("\xff\xfe<\x00c\x00")
 	w := ann(f)
 	f.Fuzz(func(t *testing.T, document string) {
 		found, err := parseAutoconfig(strings.NewReader(document), w)
