@@ -211,12 +211,9 @@ func (f *Finder) table(context.Context) (*Finding, error) {
 
 // finding returns a provider as a Finding; an error if the provider has no server.
 func (p *provider) finding() (*Finding, error) {
-	f := &Finding{User: p.user, Login: p.login}
-	if p.remark != "" {
-		f.Remark = p.name + " " + p.remark
-	}
+	f := &Finding{User: p.user, Login: p.login, Remark: p.remark}
 	if p.server == "" {
-		return nil, status.Config.Errorf("%s %s", p.name, p.remark)
+		return nil, status.Config.Errorf("%s", p.remark)
 	}
 	return f, f.Server.UnmarshalText([]byte(p.server))
 }

@@ -29,6 +29,10 @@ func TestProviders(t *testing.T) {
 			}
 			known[domain] = p.name
 		}
+		brand, _, _ := strings.Cut(p.name, " ")
+		if brand = strings.TrimSuffix(brand, ".eu"); p.remark != "" && !strings.Contains(p.remark, brand) {
+			t.Errorf("%s: %q does not name it", p.name, p.remark)
+		}
 		if p.server == "" {
 			continue
 		}
@@ -59,8 +63,12 @@ func TestNamed(t *testing.T) {
 		{"smtp://smtp.example.org", "", "smtp://smtp.example.org:587", ""},
 		{"sendgrid", "", "smtps://smtp.sendgrid.net:465", ""},
 		{"SES:eu-central-1", "", "smtps://email-smtp.eu-central-1.amazonaws.com:465", ""},
-		{"ses:", "", "", "not a server"},
-		{"ses", "", "", "not a server"},
+		{"ses:", "", "", "SES of Amazon requires a region: write ses:REGION, such as ses:eu-west-1"},
+		{"ses", "", "", "SES of Amazon requires a region: write ses:REGION, such as ses:eu-west-1"},
+		{"gmail:eu-west-1", "", "", "not a server"},
+		{"laposte", "", "smtps://smtp.laposte.net:465", ""},
+		{"la", "", "", "not a server"},
+		{"tuta", "", "", "Tuta has no SMTP, so other programs cannot send with it"},
 		{"ses:a/b", "", "", "host"},
 		{"google", "", "smtps://smtp.gmail.com:465", ""},
 		{"gmail", "", "smtps://smtp.gmail.com:465", ""},

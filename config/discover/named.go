@@ -20,29 +20,46 @@ func (p *provider) key() string {
 // regionMark is added to a key in the table if the customer has to add a region.
 const regionMark = ":" + regionPart
 
-// serverOf returns the server of the provider that word names, such as "gmail" or
-// "ses:eu-west-1"; "": there is none.
-func serverOf(word string) string {
-	word, region, _ := strings.Cut(strings.ToLower(word), ":")
+// providerNamed returns the provider that word names, such as "gmail" or "ses:eu-west-1",
+// and the region in word; nil: there is none.
+func providerNamed(word string) (p *provider, region string) {
+	word, region, _ = strings.Cut(strings.ToLower(word), ":")
 	for i := range providers {
 		p := &providers[i]
 		isNamed := p.key() == word || slices.Contains(strings.Fields(p.keys), word)
-		if isNamed && strings.Contains(p.server, regionPart) == (region != "") {
-			return strings.ReplaceAll(p.server, regionPart, region)
+		if isNamed && (region == "" || p.needsRegion()) {
+			return p, region
 		}
 	}
-	return ""
+	return nil, ""
 }
 
-// IsProvider reports whether word names a provider with a server.
-func IsProvider(word string) bool { return serverOf(word) != "" }
+func (p *provider) needsRegion() bool { return strings.Contains(p.server, regionPart) }
+
+// serverIn returns the server of the provider in a region; an error if a region is missing,
+// or if the provider has no server.
+func (p *provider) serverIn(region string) (string, error) {
+	switch {
+	case p.needsRegion() && region == "":
+		return "", status.Usage.Errorf("%s requires a region: write %s%s, such as %[2]s:eu-west-1", p.name, p.key(), regionMark)
+	case p.server == "":
+		return "", status.Usage.Errorf("%s", p.remark)
+	}
+	return strings.ReplaceAll(p.server, regionPart, region), nil
+}
+
+// IsProvider reports whether word names a provider.
+func IsProvider(word string) bool {
+	p, _ := providerNamed(word)
+	return p != nil
+}
 
 // Providers returns the keys of the providers with a server, such as "sendgrid". A key that
 // needs a region ends with a colon, such as "ses:".
 func Providers() (keys []string) {
 	for _, p := range providers {
 		key := p.key()
-		if strings.Contains(p.server, regionPart) {
+		if p.needsRegion() {
 			key += ":"
 		}
 		if p.server != "" {
@@ -59,7 +76,7 @@ func Table() string {
 	var lines []string
 	for _, p := range providers {
 		key := p.key()
-		if strings.Contains(p.server, regionPart) {
+		if p.needsRegion() {
 			key += regionMark
 		}
 		if p.server != "" {
@@ -79,8 +96,11 @@ var errWord = status.Usage.Errorf("this is not a server: give a host name, a URL
 // host does not answer, Named returns the most probable way together with the error.
 func (f *Finder) Named(ctx context.Context, word string) (*Finding, error) {
 	found := &Finding{}
-	if url := serverOf(word); url != "" {
-		word = url
+	if p, region := providerNamed(word); p != nil {
+		var err error
+		if word, err = p.serverIn(region); err != nil {
+			return nil, err
+		}
 	}
 	scheme, _, _ := strings.Cut(word, ":")
 	if slices.ContainsFunc(config.Schemes[:], func(s config.Scheme) bool { return strings.EqualFold(s.Name, scheme) }) {

@@ -3,6 +3,7 @@ package setup
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -19,6 +20,9 @@ func (c *conversation) askAddress(context.Context) error {
 	check := func(text string) (err error) {
 		if c.Server == "" && !strings.Contains(text, "@") && (discover.IsProvider(text) || strings.Contains(text, ".")) {
 			c.Server = text
+			if !c.There {
+				return fmt.Errorf("--setup needs a mail address, and %s is a server: sendoff --setup ann@example.org --server %s", text, word(text))
+			}
 			return errors.New(text + " is taken as the server; now give the mail address")
 		}
 		a, err := envelope.Parse(text)
