@@ -284,7 +284,7 @@ func TestLoadErrors(t *testing.T) {
 }
 
 // write makes a file, with its parent folders, below a new folder.
-func write(t *testing.T, path, text string) string {
+func write(t testing.TB, path, text string) string {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		t.Fatal(err)

@@ -19,9 +19,12 @@ import (
 // their values. It finds the place of an error that shows only after decoding, and reports
 // the errors that the decoder would explain with types of Go.
 type outline struct {
-	file string
-	data []byte
-	keys []key
+	file  string
+	data  []byte
+	keys  []key
+	at    map[string][]int // indices of the keys of a path
+	first map[string]int   // index of the first key at or below a path
+	lines []int            // offsets of the lines; nil until place needs them
 }
 
 // A key is a key or table header of a file, or an element of a list.
@@ -36,7 +39,7 @@ type key struct {
 
 // newOutline parses data up to the first error of syntax, which the decoder will report.
 func newOutline(file string, data []byte) *outline {
-	o := &outline{file: file, data: data}
+	o := &outline{file: file, data: data, at: map[string][]int{}, first: map[string]int{}}
 	var p unstable.Parser
 	p.Reset(data)
 	var table []string
@@ -48,7 +51,7 @@ func newOutline(file string, data []byte) *outline {
 		}
 		var at int
 		table, at = join(nil, e.Key())
-		o.keys = append(o.keys, key{path: table, kind: e.Kind, offset: at})
+		o.add(key{path: table, kind: e.Kind, offset: at})
 	}
 	return o
 }
@@ -57,17 +60,34 @@ func newOutline(file string, data []byte) *outline {
 func (o *outline) addValue(table []string, e *unstable.Node) {
 	path, at := join(table, e.Key())
 	value := e.Value()
-	o.keys = append(o.keys, key{path: path, kind: value.Kind, control: hasControl(value), offset: at, value: int(value.Raw.Offset)})
+	o.add(key{path: path, kind: value.Kind, control: hasControl(value), offset: at, value: int(value.Raw.Offset)})
 	for it := value.Children(); it.Next(); {
 		n := it.Node()
 		switch {
 		case value.Kind == unstable.InlineTable:
 			o.addValue(path, n)
 		case n.Kind != unstable.Comment:
-			o.keys = append(o.keys, key{path: path, kind: n.Kind, element: true, control: hasControl(n), offset: at, value: int(n.Raw.Offset)})
+			o.add(key{path: path, kind: n.Kind, element: true, control: hasControl(n), offset: at, value: int(n.Raw.Offset)})
 		}
 	}
 }
+
+func (o *outline) add(k key) {
+	o.keys = append(o.keys, k)
+	n := len(o.keys) - 1
+	for i := range k.path {
+		below := pathKey(k.path[:i+1])
+		if _, found := o.first[below]; !found {
+			o.first[below] = n
+		}
+	}
+	path := pathKey(k.path)
+	o.at[path] = append(o.at[path], n)
+}
+
+// pathKey returns the key of path in the maps of an outline. No part of a path has a NUL:
+// TOML does not allow NUL in a file, and an escaped NUL is refused by checkName.
+func pathKey(path []string) string { return strings.Join(path, "\x00") }
 
 // join returns the path of a key below table, and the key's offset.
 func join(table []string, it unstable.Iterator) (path []string, offset int) {
@@ -150,8 +170,8 @@ func IsName(name string) bool {
 
 // values returns the offsets of the strings that are values of path.
 func (o *outline) values(path ...string) (offsets []int) {
-	for _, k := range o.keys {
-		if k.kind == unstable.String && slices.Equal(k.path, path) {
+	for _, n := range o.at[pathKey(path)] {
+		if k := o.keys[n]; k.kind == unstable.String {
 			offsets = append(offsets, k.value)
 		}
 	}
@@ -160,24 +180,20 @@ func (o *outline) values(path ...string) (offsets []int) {
 
 // find returns the offset of the first key at or below path; 0: there is none.
 func (o *outline) find(path ...string) int {
-	for _, k := range o.keys {
-		if len(k.path) >= len(path) && slices.Equal(k.path[:len(path)], path) {
-			return k.offset
-		}
+	if n, found := o.first[pathKey(path)]; found {
+		return o.keys[n].offset
 	}
 	return 0
 }
 
 // has reports whether the file has the key path.
-func (o *outline) has(path ...string) bool {
-	return slices.ContainsFunc(o.keys, func(k key) bool { return slices.Equal(k.path, path) })
-}
+func (o *outline) has(path ...string) bool { return len(o.at[pathKey(path)]) > 0 }
 
 // names returns the names of the tables in table, in the order of the file.
 func (o *outline) names(table string) []string {
 	var names []string
-	for _, k := range o.keys {
-		if len(k.path) > 1 && k.path[0] == table && !slices.Contains(names, k.path[1]) {
+	for n, k := range o.keys {
+		if len(k.path) > 1 && k.path[0] == table && o.first[pathKey(k.path[:2])] == n {
 			names = append(names, k.path[1])
 		}
 	}
@@ -186,10 +202,19 @@ func (o *outline) names(table string) []string {
 
 // place returns FILE:LINE:COLUMN of an offset. Both count from 1, columns in octets.
 func (o *outline) place(offset int) string {
-	before := o.data[:offset]
-	line := bytes.Count(before, []byte("\n")) + 1
-	column := offset - bytes.LastIndexByte(before, '\n')
-	return o.file + ":" + strconv.Itoa(line) + ":" + strconv.Itoa(column)
+	if o.lines == nil {
+		o.lines = []int{0}
+		for i, c := range o.data {
+			if c == '\n' {
+				o.lines = append(o.lines, i+1)
+			}
+		}
+	}
+	line, found := slices.BinarySearch(o.lines, offset)
+	if found {
+		line++
+	}
+	return o.file + ":" + strconv.Itoa(line) + ":" + strconv.Itoa(offset-o.lines[line-1]+1)
 }
 
 // A mistake is a value that has the right type but is not allowed.

@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/pelletier/go-toml/v2/unstable"
 
@@ -38,11 +39,21 @@ func tableOf(name string) *table {
 }
 
 // fields returns the fields of t that are settings: those with a tag doc.
+// The caller must not change them.
 func fields(t reflect.Type) []reflect.StructField {
-	return slices.DeleteFunc(reflect.VisibleFields(t), func(f reflect.StructField) bool {
+	if known, ok := fieldsOf.Load(t); ok {
+		return known.([]reflect.StructField)
+	}
+	all := slices.DeleteFunc(reflect.VisibleFields(t), func(f reflect.StructField) bool {
 		return f.Tag.Get("doc") == ""
 	})
+	fieldsOf.Store(t, all)
+	return all
 }
+
+// fieldsOf has what fields has returned for a type: a file with many accounts asks for
+// every key.
+var fieldsOf sync.Map
 
 func lookup(t reflect.Type, name string) (reflect.StructField, bool) {
 	for _, f := range fields(t) {
