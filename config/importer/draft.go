@@ -314,9 +314,11 @@ func (r *Reading) name(d *draft) string {
 		name = "account"
 	}
 	base := name
-	for n := 2; slices.ContainsFunc(r.Accounts, func(a *edit.Table) bool { return a.Name == name }); n++ {
-		name = base + "-" + strconv.Itoa(n)
+	for r.names[name] > 0 {
+		r.names[base]++
+		name = base + "-" + strconv.Itoa(r.names[base])
 	}
+	r.names[name] = 1
 	if name != d.name {
 		r.Remark(d.at + ": account " + strconv.Quote(d.name) + " was renamed to " + strconv.Quote(name))
 	}

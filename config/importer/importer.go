@@ -69,7 +69,7 @@ func (in Reader) Read(file string, say func(string)) (*Reading, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Reading{Program: p.name, Reader: in, path: path, shared: make(map[string][]entry)}
+	r := &Reading{Program: p.name, Reader: in, path: path, names: make(map[string]int), remarked: make(map[string]bool), shared: make(map[string][]entry)}
 	if err := p.read(r); errors.Is(err, fs.ErrPermission) {
 		return nil, status.Config.Errorf("--import: %w", err)
 	} else if err != nil {
@@ -152,6 +152,8 @@ type Reading struct {
 	path           string             // the file or folder
 	queue          string             // the folder of the program's queue, if the file names one
 	defaultAccount string             // the name of the default account; "": none
+	names          map[string]int     // the accounts' names, with the number of accounts that wanted each
+	remarked       map[string]bool    // Remarks, as a set
 	shared         map[string][]entry // for each top-level setting, the lines of accounts that have set it
 }
 
@@ -161,11 +163,6 @@ type Password struct {
 	Item    credential.Item
 	Secret  credential.Secret
 	At      string // FILE:LINE
-}
-
-// IsSame reports whether p and o are the same password for the same login.
-func (p Password) IsSame(o Password) bool {
-	return p.Item == o.Item && p.Secret.Reveal() == o.Secret.Reveal()
 }
 
 // An entry is a line of a file: a key and its value, which may be a password.
@@ -229,13 +226,14 @@ func (r *Reading) unknown(at string) {
 
 // Remark adds a remark, unless r has it already.
 func (r *Reading) Remark(text string) {
-	if !slices.Contains(r.Remarks, text) {
+	if !r.remarked[text] {
+		r.remarked[text] = true
 		r.Remarks = append(r.Remarks, text)
 	}
 }
 
 // maxFile is the largest size of a configuration file, in octets.
-const maxFile = 1 << 17
+const maxFile = 1 << 20
 
 // readFile returns the text of a file, without a byte order mark.
 func readFile(path string) (string, error) {
@@ -246,7 +244,7 @@ func readFile(path string) (string, error) {
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if len(text) > maxFile {
-		return "", status.Config.Errorf("%s: larger than 128 KiB, so not a configuration", path)
+		return "", status.Config.Errorf("%s: larger than 1 MiB, so not a configuration", path)
 	}
 	return strings.TrimPrefix(string(text), "\ufeff"), status.Config.Wrap(err)
 }

@@ -157,7 +157,7 @@ func TestExpand(t *testing.T) {
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	m, err := (&Reading{path: path}).readMainCf()
+	m, err := (&Reading{path: path, remarked: make(map[string]bool)}).readMainCf()
 	if err != nil {
 		t.Fatal(err)
 	}

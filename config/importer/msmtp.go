@@ -138,11 +138,12 @@ func readMsmtp(r *Reading) error {
 			defaultName = cmp.Or(a.alias, a.name)
 		}
 	}
+	fields := msmtpFields()
 	for _, a := range accounts {
 		if a.name == "default" && a.alias != "" {
 			continue
 		}
-		d := r.msmtpDraft(a, a.name == defaultName || len(accounts) == 1)
+		d := r.msmtpDraft(a, fields, a.name == defaultName || len(accounts) == 1)
 		if account := r.add(d); account != nil && a.name == defaultName {
 			r.defaultAccount = account.Name
 		}
@@ -168,6 +169,8 @@ func (r *Reading) msmtpAccounts(entries []entry) []*msmtpAccount {
 	defaults := &msmtpAccount{}
 	var accounts []*msmtpAccount
 	var current *msmtpAccount
+	byName := make(map[string]*msmtpAccount)
+	fields := msmtpFields()
 	for _, e := range entries {
 		e.key, e.value = cutSpace(e.value)
 		if n := len(e.value); n > 1 && e.value[0] == '"' && e.value[n-1] == '"' {
@@ -177,20 +180,20 @@ func (r *Reading) msmtpAccounts(entries []entry) []*msmtpAccount {
 		case e.key == "defaults":
 			current = defaults
 		case e.key == "account":
-			a, err := newMsmtpAccount(e, defaults, accounts)
+			a, err := newMsmtpAccount(e, defaults, byName)
 			if current = a; err != nil {
 				r.Remark(e.at + ": this account was not imported: " + err.Error())
 				current = new(msmtpAccount)
 				continue
 			}
-			accounts = append(accounts, a)
+			accounts, byName[a.name] = append(accounts, a), a
 		case e.key == "eval":
 			r.dropped(e, "replace it by the line that it prints, or by passwordeval if it prints the password")
-		case !slices.ContainsFunc(msmtpFields(), func(f field) bool { return f.key == e.key }):
+		case !slices.ContainsFunc(fields, func(f field) bool { return f.key == e.key }):
 			r.unknown(e.at)
 		case current == nil:
 			current = &msmtpAccount{name: "default", at: e.at}
-			accounts = append(accounts, current)
+			accounts, byName[current.name] = append(accounts, current), current
 			r.setMsmtp(current, e)
 		default:
 			r.setMsmtp(current, e)
@@ -199,17 +202,15 @@ func (r *Reading) msmtpAccounts(entries []entry) []*msmtpAccount {
 	return accounts
 }
 
-// newMsmtpAccount returns an account with the lines that it inherits.
-func newMsmtpAccount(e entry, defaults *msmtpAccount, accounts []*msmtpAccount) (*msmtpAccount, error) {
+// newMsmtpAccount returns an account with the lines that it inherits from accounts of
+// byName.
+func newMsmtpAccount(e entry, defaults *msmtpAccount, byName map[string]*msmtpAccount) (*msmtpAccount, error) {
 	name, parents, _ := strings.Cut(e.value, ":")
 	a := &msmtpAccount{name: strings.TrimSpace(name), at: e.at, entries: slices.Clone(defaults.entries)}
-	find := func(name string) int {
-		return slices.IndexFunc(accounts, func(a *msmtpAccount) bool { return a.name == name })
-	}
 	if a.name == "" {
 		return nil, errors.New("it has no name")
 	}
-	if find(a.name) >= 0 {
+	if byName[a.name] != nil {
 		return nil, fmt.Errorf("there is already an account %q", a.name)
 	}
 	count := 0
@@ -217,22 +218,22 @@ func newMsmtpAccount(e entry, defaults *msmtpAccount, accounts []*msmtpAccount) 
 		if parent = strings.TrimSpace(parent); parent == "" {
 			continue
 		}
-		i := find(parent)
-		if i < 0 {
+		from := byName[parent]
+		if from == nil {
 			return nil, fmt.Errorf("there is no account %q before this line", parent)
 		}
-		for _, inherited := range accounts[i].entries {
+		for _, inherited := range from.entries {
 			a.inherit(inherited)
 		}
-		a.alias = cmp.Or(accounts[i].alias, parent)
-		if count++; count > 1 || len(a.entries) > len(accounts[i].entries) {
+		a.alias = cmp.Or(from.alias, parent)
+		if count++; count > 1 || len(a.entries) > len(from.entries) {
 			a.alias = ""
 		}
 	}
 	return a, nil
 }
 
-func (r *Reading) msmtpDraft(a *msmtpAccount, isDefault bool) *draft {
+func (r *Reading) msmtpDraft(a *msmtpAccount, fields []field, isDefault bool) *draft {
 	d := newDraft(a.name, a.at)
 	d.starttls, d.isDefault = true, isDefault
 	for _, e := range a.entries {
@@ -249,7 +250,7 @@ func (r *Reading) msmtpDraft(a *msmtpAccount, isDefault bool) *draft {
 		case e.key == "set_from_header" && isOn(e.value) && strings.EqualFold(a.get("allow_from_override").value, "off"):
 			continue // force-sender has the effect of both settings
 		}
-		r.apply(d, msmtpFields(), e)
+		r.apply(d, fields, e)
 	}
 	if d.login && d.user != "" && d.password.value == "" && d.command.value == "" {
 		d.password = r.netrc(d.host, d.user)

@@ -153,17 +153,33 @@ func (i *Import) checkWrite(r *importer.Reading, p *plan) error {
 	return err
 }
 
+// samePassword is equal for the same password of the same login.
+type samePassword struct {
+	item   credential.Item
+	secret string
+}
+
+// placeKey is where one password can be: a file, or an item of a keyring. A file has no item.
+type placeKey struct {
+	ref  secret.Ref
+	item credential.Item
+}
+
 // placePasswords decides where each password is stored, and sets secret in the accounts. It
 // never replaces a different secret: if the keyring or a file that the user has named holds
 // one, the password is not stored.
 func (i *Import) placePasswords(ctx context.Context, r *importer.Reading, p *plan) error {
 	store := *i.Store
 	store.Interactive = store.Interactive && i.Write // without Write, reading must not ask the person to unlock the keyring
-	for n, password := range r.Passwords {
+	sources := make(map[samePassword]string)
+	placed := make(map[placeKey]int) // indices in p.secrets
+	for _, password := range r.Passwords {
 		source, isNamed := i.source(password.Account.Name)
-		if before := slices.IndexFunc(r.Passwords[:n], password.IsSame); before >= 0 {
-			source = r.Passwords[before].Account.Text("secret")
+		same := samePassword{password.Item, password.Secret.Reveal()}
+		if before, ok := sources[same]; ok {
+			source = before
 		}
+		sources[same] = source
 		password.Account.Set("secret", source)
 		if i.Secret == "" && (i.use.password.kind == secret.Systemd || i.isContainer()) {
 			continue // sendoff cannot write to this place
@@ -179,14 +195,17 @@ func (i *Import) placePasswords(ctx context.Context, r *importer.Reading, p *pla
 			return status.Credential.Errorf("no keyring is available in this session; without --for desktop the password goes into a file")
 		}
 		k := placedSecret{ref, password.Item, password.Secret, password.At}
-		n := slices.IndexFunc(p.secrets, func(o placedSecret) bool {
-			return o.ref == ref && (strings.HasPrefix(source, fileSource) || o.item == k.item)
-		})
+		where := placeKey{ref, k.item}
+		if strings.HasPrefix(source, fileSource) {
+			where.item = credential.Item{}
+		}
+		n, isPlaced := placed[where]
 		switch {
-		case n >= 0 && p.secrets[n].secret.Reveal() != k.secret.Reveal():
+		case isPlaced && p.secrets[n].secret.Reveal() != k.secret.Reveal():
 			return status.Usage.Errorf("--secret: %s cannot hold the passwords in %s and in %s; give a folder: --secret file:FOLDER/", ref, p.secrets[n].at, k.at)
-		case n >= 0:
+		case isPlaced:
 		case !holdsOther(ctx, &store, ref, k.item, k.secret):
+			placed[where] = len(p.secrets)
 			p.secrets = append(p.secrets, k)
 		case isNamed:
 			r.Remark(fmt.Sprintf("the password in %s was not stored: %s has another one for %s at %s", k.at, ref, k.item.User, k.item.Host))
@@ -218,9 +237,12 @@ func (i *Import) withoutKeyring() bool {
 // remarkOthers adds remarks about the accounts without a password in a file: how to store
 // the password, and which commands may not run.
 func (i *Import) remarkOthers(ctx context.Context, r *importer.Reading, made *config.Config) {
+	hasPassword := make(map[string]bool)
+	for _, p := range r.Passwords {
+		hasPassword[p.Account.Name] = true
+	}
 	for _, a := range made.Accounts {
-		isIn := func(p importer.Password) bool { return p.Account.Name == a.Name }
-		if len(a.Secret) == 0 || slices.ContainsFunc(r.Passwords, isIn) {
+		if len(a.Secret) == 0 || hasPassword[a.Name] {
 			continue
 		}
 		item := credential.Item{User: a.User, Host: a.Servers[0].Identity()}

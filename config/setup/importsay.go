@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"sendoff/config"
+	"sendoff/config/edit"
 	"sendoff/config/importer"
 	"sendoff/submit/secret"
 	"sendoff/submit/status"
@@ -194,20 +195,20 @@ func (i *Import) conversation(a *config.Account, out io.Writer, say func(string)
 // explainSystemd says how the user turns the passwords into credentials of a service.
 func (i *Import) explainSystemd(made *config.Config, r *importer.Reading, say func(string)) {
 	done := make(map[string]bool)
-	for _, t := range r.Accounts {
-		for _, a := range made.Accounts {
-			source := t.Text("secret")
-			if a.Name != t.Name || !strings.HasPrefix(source, "systemd:") || done[source] {
-				continue
-			}
-			done[source] = true
-			for _, p := range r.Passwords {
-				if p.Account == t {
-					i.folded(say)("the password for " + source + " is in " + p.At)
-				}
-			}
-			i.conversation(a, sayer(say), say).explainCredential()
+	at := make(map[*edit.Table]string)
+	for _, p := range r.Passwords {
+		at[p.Account] = p.At
+	}
+	for n, t := range r.Accounts {
+		source := t.Text("secret")
+		if !strings.HasPrefix(source, "systemd:") || done[source] {
+			continue
 		}
+		done[source] = true
+		if at[t] != "" {
+			i.folded(say)("the password for " + source + " is in " + at[t])
+		}
+		i.conversation(made.Accounts[n], sayer(say), say).explainCredential()
 	}
 }
 
