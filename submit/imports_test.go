@@ -38,7 +38,7 @@ var rows = [][]string{
 }
 
 // testOnly are packages that only tests import.
-var testOnly = []string{"sendoff/submit/trust/trusttest", "sendoff/submit/dial/dialtest", "sendoff/submit/smtp/smtptest", "sendoff/submit/submittest", "sendoff/submit/submittest/literals", "sendoff/submit/credential/oauth2test", "sendoff/submit/e2e", "sendoff/submit/bench"}
+var testOnly = []string{"sendoff/submit/trust/trusttest", "sendoff/submit/dial/dialtest", "sendoff/submit/smtp/smtptest", "sendoff/submit/submittest", "sendoff/submit/submittest/literals", "sendoff/submit/credential/oauth2test", "sendoff/config/discover/discovertest", "sendoff/submit/e2e", "sendoff/submit/bench"}
 
 func TestImports(t *testing.T) {
 	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", "../...").Output()
