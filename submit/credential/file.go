@@ -35,9 +35,12 @@ func (p place) getFile(context.Context) (string, error) {
 func (p place) getSystemd(context.Context) (string, error) {
 	dir := os.Getenv("CREDENTIALS_DIRECTORY")
 	if !filepath.IsAbs(dir) {
-		return "", errors.New("no $CREDENTIALS_DIRECTORY: no unit with LoadCredential has started this process")
+		return "", Lacking("no $CREDENTIALS_DIRECTORY: no unit with LoadCredential has started this process")
 	}
 	text, err := p.read(filepath.Join(dir, p.ref.Arg()))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = Lacking(err.Error())
+	}
 	return firstLine(text), err
 }
 

@@ -2,14 +2,17 @@ package credential
 
 import (
 	"context"
-	"errors"
 
 	"sendoff/submit/process"
 )
 
-// ErrNoVariable is the error if the environment of this process has no such variable. The
-// account may still be correct: another process may have the variable.
-var ErrNoVariable = errors.New("this process has no such variable")
+// A Lacking is the error of a process that was started without the variable or the
+// credential of a source, in words. Another process may have it, so the account is not
+// at fault.
+type Lacking string
+
+// Error implements error.
+func (l Lacking) Error() string { return string(l) }
 
 // Hide removes the variables of these sources from the environment, so that programs that
 // we start later do not inherit them.
@@ -24,7 +27,7 @@ func Hide(refs ...Ref) {
 func (p place) getVariable(context.Context) (string, error) {
 	value, ok := process.TakeVariable(p.ref.Arg())
 	if !ok {
-		return "", ErrNoVariable
+		return "", Lacking("this process has no such variable")
 	}
 	return value, nil
 }

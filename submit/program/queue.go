@@ -173,11 +173,22 @@ func (p *program) retry(ctx context.Context, s *submit.Submitter) error {
 		return p.done("retried", n, err)
 	}
 	done, failure := p.pass(ctx, p.runners(s), runner.Selection{})
-	err = p.done("retried", n, errors.Join(err, failure))
+	err = p.done("retried", n, errors.Join(err, failure, p.lack(s)))
 	if p.cmd.As == 0 {
 		p.sayRun(s, true, done)
 	}
 	return err
+}
+
+// lack returns an error if this process could not send entries because it was started
+// without the secret of their account.
+func (p *program) lack(s *submit.Submitter) error {
+	f := s.Unwritten.Lack()
+	if f == nil {
+		return nil
+	}
+	p.account = f.Account
+	return status.Credential.Errorf("%s", f.Reason)
 }
 
 // done prints to how many entries what was done. If n is 0 and there is an error, it prints
@@ -303,6 +314,9 @@ func (p *program) runQueue(ctx context.Context, s *submit.Submitter) error {
 	done, err := pass()
 	if errs = append(errs, err); err == nil {
 		p.sayRun(s, selection.Now, done)
+	}
+	if selection.Now {
+		errs = append(errs, p.lack(s))
 	}
 	if p.servesAll() {
 		_, err := mailq.EachUser(ctx, os.Stdout, others, p.say)

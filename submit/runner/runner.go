@@ -195,10 +195,10 @@ func (r *Runner) run(ctx context.Context, forever bool) (lacking map[queue.ID]bo
 	}
 }
 
-// lackingSecrets returns the entries that this process cannot send because it lacks an
-// environment variable with their secret.
+// lackingSecrets returns the entries that this process cannot send because it was started
+// without their secret.
 func (r *run) lackingSecrets() map[queue.ID]bool {
-	if !r.s.Unwritten.Lacks() {
+	if r.s.Unwritten.Lack() == nil {
 		return nil
 	}
 	r.mu.Lock()

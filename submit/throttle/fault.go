@@ -44,7 +44,7 @@ type Fault struct {
 	Salt  string   // for hashSecret
 	Hash  []string // what hashSecret returns for the secrets that failed
 
-	lack bool   // this process lacks the variable of a secret (Unwritten.Lacks); never in a file
+	lack bool   // this process lacks a secret that another process may have (Unwritten.Lack); never in a file
 	file string // the name of the file that the fault was read from; "": none
 }
 
@@ -129,7 +129,7 @@ func (t *Throttle) Note(key, name string, err error, secret *credential.Secret) 
 	if t == nil {
 		return nil
 	}
-	if secret == nil && errors.Is(err, credential.ErrNoVariable) {
+	if secret == nil && errors.As(err, new(credential.Lacking)) && !t.unwritten.Serves {
 		t.noteLack(key, name, err)
 		return nil
 	}

@@ -66,6 +66,10 @@ func (t *Throttle) schedule() queue.Schedule { return Schedule(t.config) }
 // Unwritten holds faults that the disk did not take, for all Throttles of a process.
 // Without it, a process would try a failed login again and again while the disk is full.
 type Unwritten struct {
+	// Serves says that this process is the one that sends for the queue: a secret that
+	// it was started without (credential.Lacking) is a fault of the account.
+	Serves bool
+
 	faults sync.Map // *Fault by the key of the account
 }
 
@@ -75,20 +79,22 @@ func (u *Unwritten) get(key string) *Fault {
 	return fault
 }
 
-// Lacks reports whether this process lacks the environment variable of an account's
-// secret (credential.ErrNoVariable). Another process may have it.
-func (u *Unwritten) Lacks() (lacks bool) {
+// Lack returns the fault of an account whose secret this process was started without
+// (credential.Lacking), although another process may have it; nil: there is none.
+func (u *Unwritten) Lack() (lack *Fault) {
 	if u == nil {
-		return false
+		return nil
 	}
-	u.faults.Range(func(key, _ any) bool {
-		lacks = u.LacksFor(key.(string))
-		return !lacks
+	u.faults.Range(func(_, fault any) bool {
+		if f := fault.(*Fault); f.lack {
+			lack = f
+		}
+		return lack == nil
 	})
-	return lacks
+	return lack
 }
 
-// LacksFor is Lacks for the account with that key.
+// LacksFor reports whether this process lacks the secret of the account with that key.
 func (u *Unwritten) LacksFor(key string) bool {
 	f := u.get(key)
 	return f != nil && f.lack

@@ -161,10 +161,10 @@ func TestUnwritten(t *testing.T) {
 	if f := l.Fault(Key(a)); f == nil || f.Failures != 1 {
 		t.Errorf("fault: %+v", f)
 	}
-	if err := l.Note(Key(a), a.Name, fmt.Errorf("secret: %w", credential.ErrNoVariable), nil); err != nil {
+	if err := l.Note(Key(a), a.Name, fmt.Errorf("secret: %w", credential.Lacking("none")), nil); err != nil {
 		t.Error(err)
 	}
-	if !l.unwritten.Lacks() || !l.unwritten.LacksFor(Key(a)) || l.unwritten.LacksFor("other") {
+	if l.unwritten.Lack() == nil || !l.unwritten.LacksFor(Key(a)) || l.unwritten.LacksFor("other") {
 		t.Error("the process does not know what it lacks")
 	}
 }
