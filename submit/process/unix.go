@@ -167,6 +167,19 @@ func Activated() ([]net.Listener, error) {
 	return sockets, nil
 }
 
+// NotifyManager tells the service manager that has started this process a state, such as
+// READY=1 (sd_notify(3)). Without a manager that waits for states it does nothing.
+func NotifyManager(state string) {
+	name := os.Getenv("NOTIFY_SOCKET")
+	if name == "" {
+		return
+	}
+	if conn, err := net.Dial("unixgram", name); err == nil {
+		conn.Write([]byte(state))
+		conn.Close()
+	}
+}
+
 // ListenUnix makes a Unix socket to which everybody may connect. The umask sets the mode,
 // because a chmod afterwards could change another file that somebody has put at path. No
 // other goroutine may create files meanwhile.

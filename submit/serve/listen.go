@@ -109,7 +109,8 @@ func listenUnix(path string) (net.Listener, error) {
 }
 
 // Listen serves clients on sockets until ctx ends. If idle is not 0, it also ends when
-// there has been no client for that time and the queue is empty. It runs the queue, too.
+// there has been no client for that time and the queue is empty. It runs the queue, too,
+// and tells the service manager when it is ready and when it begins to end.
 // An error says why it cannot go on.
 func (v *Service) Listen(ctx context.Context, sockets []net.Listener, idle time.Duration) error {
 	s := v.Submitter
@@ -142,6 +143,11 @@ func (v *Service) Listen(ctx context.Context, sockets []net.Listener, idle time.
 			cancel(nil)
 		})
 	}
+	process.NotifyManager("READY=1")
+	all.Go(func() {
+		<-ctx.Done()
+		process.NotifyManager("STOPPING=1")
+	})
 	all.Wait()
 	return status.Temporary.Wrap(errors.Join(failures...))
 }

@@ -69,11 +69,25 @@ func TestSockets(t *testing.T) {
 }
 
 // TestListenIdle tests that a server with an idle time ends by itself, but not while a
-// client is connected.
+// client is connected, and that it tells the service manager when it is ready and ends.
 func TestListenIdle(t *testing.T) {
 	sockets, err := Sockets(filepath.Join(t.TempDir(), "s"))
 	if err != nil {
 		t.Fatal(err)
+	}
+	manager, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(t.TempDir(), "n"), Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer manager.Close()
+	t.Setenv("NOTIFY_SOCKET", manager.LocalAddr().String())
+	state := func(want string) {
+		t.Helper()
+		text := make([]byte, 100)
+		manager.SetReadDeadline(time.Now().Add(20 * time.Second))
+		if n, err := manager.Read(text); err != nil || string(text[:n]) != want {
+			t.Errorf("the service manager got %q, %v; want %s", text[:n], err, want)
+		}
 	}
 	client, err := net.Dial("unix", sockets[0].Addr().String())
 	if err != nil {
@@ -82,6 +96,7 @@ func TestListenIdle(t *testing.T) {
 	v := &Service{Submitter: &submit.Submitter{Config: config.Default(), Smarthosts: smarthost.New(new(credential.Store))}}
 	ended := make(chan error, 1)
 	go func() { ended <- v.Listen(context.Background(), sockets, 10*time.Millisecond) }()
+	state("READY=1")
 	greeting := make([]byte, 100)
 	n, err := client.Read(greeting)
 	if err != nil || !strings.HasPrefix(string(greeting[:n]), "220 ") {
@@ -96,6 +111,7 @@ func TestListenIdle(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
+	state("STOPPING=1")
 }
 
 // TestListenStrangers tests that a user has few sessions without a login on a TCP port,
