@@ -40,6 +40,7 @@ import (
 const (
 	readyTime  = 60 * time.Second // for everything before MAIL, without the setting timeout
 	oddTime    = 5 * time.Second  // of silence before a person hears that the port does not fit the scheme
+	socketTime = 10 * time.Second // for the greeting of a service of this machine, which is started again meanwhile
 	silentTime = 10 * time.Second // of silence before the TLS handshake is repeated with classical key shares
 )
 
@@ -292,6 +293,9 @@ func (o *opening) start(ctx context.Context, h dial.Hop, conn net.Conn, options 
 	options.MaxRecipients = a.MaxRecipients
 	options.Timeout = a.Timeout.Duration
 	options.Patience = o.Patience
+	if h.Server.Kind() == config.Socket {
+		options.GreetingTime = socketTime
+	}
 	options.Trace = o.Trace
 	options.Stalled = func() {
 		o.Remark("the connection stalled: " + h.Endpoint() + " is tried last for an hour")

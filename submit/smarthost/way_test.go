@@ -150,6 +150,21 @@ func TestLocalhost(t *testing.T) {
 	}
 }
 
+// TestSilentSocket tests that a service of this machine has 10 s for its greeting, so that
+// a caller does not wait long while systemd restarts the service.
+func TestSilentSocket(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &dialtest.Network{Began: time.Now(), Session: session, Hosts: map[string]dialtest.Peer{"/run/submit.sock": {Mute: true}}}
+		err := openIn(t, n, "unix:/run/submit.sock")
+		if words := "no answer within 10s while waiting for the greeting"; err == nil || !strings.Contains(err.Error(), words) {
+			t.Errorf("%v, want %s", err, words)
+		}
+		if took := time.Since(n.Began); took != 10*time.Second {
+			t.Errorf("it took %s", took)
+		}
+	})
+}
+
 // TestSilentHandshake tests that a server which does not answer a ClientHello gets
 // another ClientHello after 10 s, within the same readyTime.
 func TestSilentHandshake(t *testing.T) {

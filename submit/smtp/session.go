@@ -101,6 +101,8 @@ type Options struct {
 	// Timeout limits the wait for every reply but the one to the final dot; 0: only
 	// the limits of RFC 5321 section 4.5.3.2.
 	Timeout time.Duration
+	// GreetingTime limits the wait for the greeting; 0: as Timeout does.
+	GreetingTime time.Duration
 	// Patience is how long an interrupted session still waits for the reply to a
 	// final dot that it has sent, because the server may have accepted the message;
 	// 0: 5 s, because a person may be waiting.

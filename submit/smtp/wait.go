@@ -52,6 +52,9 @@ func (s *Session) limit(p phase) time.Duration {
 	if s.o.Timeout > 0 && p != dot {
 		d = min(d, s.o.Timeout)
 	}
+	if s.o.GreetingTime > 0 && p == greeting {
+		d = min(d, s.o.GreetingTime)
+	}
 	return d
 }
 
