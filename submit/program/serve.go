@@ -58,20 +58,24 @@ func (p *program) serve(ctx context.Context) error {
 	return v.Serve(ctx, conn)
 }
 
-// listen accepts mail by SMTP from many clients, on a socket.
+// listen accepts mail by SMTP from many clients, on a socket. Where a service manager has started
+// it, a fault of the configuration does not end it: mail waits until the fault is mended.
 func (p *program) listen(ctx context.Context) error {
-	s, err := p.submitter()
-	if err != nil {
-		return err
-	}
+	s, fault := p.submitter()
 	debug.SetMemoryLimit(listenMemoryLimit)
 	s.Sendmail = true // clients cannot repair the account, so the mail is queued
 	s.Smarthosts.Patience = time.Minute
 	s.Start, s.Outlives = func(string) error { return nil }, nil // the service runs the queue itself
-	if state := strings.Split(os.Getenv("STATE_DIRECTORY"), ":")[0]; filepath.IsAbs(state) && s.Config.Queue == "" {
+	s.Unwritten.Serves = true
+	state := strings.Split(os.Getenv("STATE_DIRECTORY"), ":")[0]
+	if filepath.IsAbs(state) && s.Config.Queue == "" {
 		s.Config.Queue = filepath.Join(state, "queue")
 	}
 	p.openQueue(s)
+	managed := filepath.IsAbs(state) && s.Queue != nil
+	if fault != nil && !managed {
+		return fault
+	}
 	s.Smarthosts.Idle = new(smarthost.Idle)
 	defer s.Smarthosts.Idle.Close()
 	sockets, err := serve.Sockets(p.cmd.Entry)
@@ -82,7 +86,13 @@ func (p *program) listen(ctx context.Context) error {
 	if p.cmd.Entry == "" { // the socket unit starts the service again for the next client
 		idle = 30 * time.Second
 	}
-	return p.service(s, nil).Listen(ctx, sockets, idle)
+	if fault != nil {
+		p.sayLines("mail stays in the queue until the configuration is corrected: " + fault.Error())
+		s.Log.Fault(fault)
+	}
+	v := p.service(s, fault)
+	v.Managed = managed
+	return v.Listen(ctx, sockets, idle)
 }
 
 // service returns the SMTP service that submits the mail of clients.

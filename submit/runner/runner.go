@@ -165,8 +165,10 @@ func (r *Runner) Forever(ctx context.Context) {
 	}
 }
 
-// maxPoll is the longest time between two looks for new entries.
-const maxPoll = time.Second
+const (
+	maxPoll  = time.Second // the longest time between two looks for new entries
+	lookTime = time.Minute // the same between two looks at all entries, whose configuration may be mended
+)
 
 // run runs the queue until it is empty, or until ctx ends: it looks again whenever
 // an entry may have become due. If forever is false, it also ends when it lacks the
@@ -188,6 +190,9 @@ func (r *Runner) run(ctx context.Context, forever bool) (lacking map[queue.ID]bo
 		isDone := !forever && n == len(lacking) && !r.events.IsTelling()
 		if err != nil || isDone || ctx.Err() != nil {
 			return lacking, err
+		}
+		if soon := time.Now().Add(lookTime); next.After(soon) {
+			next = soon
 		}
 		if err := work.sleep(ctx, next, seen); err != nil {
 			return nil, err

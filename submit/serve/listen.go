@@ -115,7 +115,7 @@ func listenUnix(path string) (net.Listener, error) {
 func (v *Service) Listen(ctx context.Context, sockets []net.Listener, idle time.Duration) error {
 	s := v.Submitter
 	for _, a := range s.Config.Accounts {
-		if err := smarthost.RefuseOwn(a, sockets); err != nil {
+		if err := smarthost.RefuseOwn(a, sockets); err != nil && !v.Managed {
 			return err
 		}
 	}
@@ -125,7 +125,7 @@ func (v *Service) Listen(ctx context.Context, sockets []net.Listener, idle time.
 	defer v.Wait()
 	clients := newClients()
 	var all sync.WaitGroup
-	failures := make([]error, len(sockets))
+	failures := make([]error, len(sockets)+1)
 	for i, l := range sockets {
 		d := v.listener(ctx, l, clients)
 		all.Go(func() {
@@ -133,13 +133,14 @@ func (v *Service) Listen(ctx context.Context, sockets []net.Listener, idle time.
 			cancel(nil)
 		})
 	}
+	v.forgetMended(ctx)
 	if s.Queue != nil {
 		r := v.runner() // shares our idle sessions, which could otherwise hold all slots
 		all.Go(func() { r.Forever(ctx) })
 	}
 	if idle > 0 {
 		all.Go(func() {
-			v.waitIdle(ctx, clients, idle)
+			failures[len(sockets)] = v.waitIdle(ctx, clients, idle)
 			cancel(nil)
 		})
 	}
@@ -220,8 +221,7 @@ func (v *Service) admit(conn net.Conn) (process.Peer, error) {
 		peer, _ := process.PeerOfTCP(conn) // zero if the kernel does not know; on TCP the login decides
 		return peer, nil
 	}
-	s, _ := v.renewed()
-	allowed := s.Config.ListenUsers
+	allowed := v.listenUsers()
 	peer, err := process.PeerOf(unix)
 	if len(allowed) == 0 {
 		return peer, nil
@@ -334,16 +334,22 @@ func received(s *submit.Submitter, r *submit.Request, c smtpd.Client) string {
 }
 
 // waitIdle returns when there has been no client for the time idle, and the queue is
-// empty.
-func (v *Service) waitIdle(ctx context.Context, c *clients, idle time.Duration) {
-	for {
+// empty, or needs another credential; then it returns errRenew.
+func (v *Service) waitIdle(ctx context.Context, c *clients, idle time.Duration) error {
+	for begun := time.Now(); ; {
 		select {
 		case <-ctx.Done():
-			return
+			return nil
 		case <-time.After(min(idle, time.Second)):
 		}
-		if q := v.Submitter.Queue; c.areGone(idle) && (q == nil || !q.Waits(nil)) {
-			return
+		switch q := v.Submitter.Queue; {
+		case !c.areGone(idle):
+		case q == nil || !q.Waits(nil):
+			return nil
+		case time.Since(begun) > renewTime:
+			if begun = time.Now(); v.needsCredential() {
+				return errRenew
+			}
 		}
 	}
 }

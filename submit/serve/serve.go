@@ -3,6 +3,7 @@
 //
 //	serve.go      a client's message becomes a Request
 //	overtime.go   the reply to the client if the smarthost is slow
+//	managed.go    what a service does with a configuration or a credential that is no good
 //	listen.go     sockets, who may connect, logins, and how many clients at once
 //
 // The package must not know how to dial, or where secrets are.
@@ -28,6 +29,7 @@ import (
 	"sendoff/submit/runner"
 	"sendoff/submit/smtpd"
 	"sendoff/submit/status"
+	"sendoff/submit/throttle"
 )
 
 // A Service submits the messages of SMTP clients: one client with -bs, many with
@@ -42,11 +44,12 @@ import (
 type Service struct {
 	Submitter *submit.Submitter
 	By        config.Choice // how to choose accounts, without the message's sender and header
-	Fault     error         // why there is no configuration: all messages wait until it is mended
+	Fault     error         // why there was no configuration at the start: messages wait until it is mended
 	NoAliases bool          // do not look recipients up in the alias file
 	QueueOnly bool          // queue each message without an attempt
 	Pipe      bool          // smtpd.Server.Pipe
 	Timeout   time.Duration // smtpd.Server.Timeout
+	Managed   bool          // a service manager has started us: Listen goes on with faults of the configuration
 
 	// Busy is called with true when Serve starts to submit a message, and with false
 	// when it waits for the client again; may be nil.
@@ -149,7 +152,7 @@ func (v *Service) submitOrPostpone(ctx context.Context, s *submit.Submitter, fau
 	}
 	defer r.Message.Close()
 	if s.Sendmail && status.KindOf(fault).Scope() == status.Account {
-		return s.Postpone(r, fault)
+		return s.Postpone(r, &throttle.Held{Err: fault, Until: time.Now()}) // due when the fault is mended
 	}
 	return fault
 }
