@@ -161,10 +161,16 @@ func (p *program) find(s *submit.Submitter, do func(*submit.Submitter) (int, err
 	return n, err
 }
 
-// retry makes one entry or ALL due, and then tries all entries that are due.
+// retry makes one entry or ALL due, and then tries these entries.
 func (p *program) retry(ctx context.Context, s *submit.Submitter) error {
+	selection := runner.Selection{Now: true}
+	if id, ok := queue.ParseID(strings.ToLower(p.cmd.Entry)); ok {
+		selection.Match = func(e *queue.Entry) bool { return e.ID == id }
+	}
 	n, err := p.find(s, func(s *submit.Submitter) (int, error) {
 		return mailq.Retry(s.Queue, p.cmd.Entry, func(e *queue.Entry, was queue.ID) {
+			id := e.ID
+			selection.Match = func(e *queue.Entry) bool { return e.ID == id }
 			s.Log.Line(e.ID, false, "status", "queued", "reply", "queued again; it had failed as "+string(was))
 			s.Console.Tell("queued as "+string(e.ID), nil)
 		})
@@ -172,7 +178,7 @@ func (p *program) retry(ctx context.Context, s *submit.Submitter) error {
 	if n == 0 {
 		return p.done("retried", n, err)
 	}
-	done, failure := p.pass(ctx, p.runners(s), runner.Selection{})
+	done, failure := p.pass(ctx, p.runners(s), selection)
 	err = p.done("retried", n, errors.Join(err, failure, p.lack(s)))
 	if p.cmd.As == 0 {
 		p.sayRun(s, true, done)
@@ -288,7 +294,11 @@ func (p *program) runQueue(ctx context.Context, s *submit.Submitter) error {
 		return nil
 	case run.Every > 0:
 		s.Smarthosts.Patience = time.Minute
-		return runner.New(s).Every(ctx, run.Every, selection.Match == nil, func() error {
+		own := runner.New(s)
+		if s.Queue != nil {
+			own = runners[0]
+		}
+		return own.Every(ctx, run.Every, selection.Match == nil, func() error {
 			_, err := pass()
 			if p.servesAll() {
 				if _, err := mailq.EachUser(ctx, os.Stdout, others, p.say); err != nil && ctx.Err() == nil {

@@ -331,7 +331,7 @@ func (g *group) try(id queue.ID) *attempt {
 		g.record(id, err, false)
 		return nil
 	}
-	if !g.r.selection.Now && !g.s.Schedule().IsDue(c.Entry) {
+	if !g.r.selection.Now && !g.r.isOrdered(id) && !g.s.Schedule().IsDue(c.Entry) {
 		c.Release() // another process has just tried the entry
 		g.r.forget(id)
 		return nil

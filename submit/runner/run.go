@@ -22,16 +22,18 @@ import (
 //	look ── known entry ── its choice of an account ── group ── sessions
 type run struct {
 	*Runner
-	selection  Selection
-	lastAlarm  time.Time // when alarm last looked for news
-	lastTidy   time.Time
-	sent       atomic.Int32   // Outcome.Sent
-	givenUp    atomic.Int32   // Outcome.GivenUp
-	wakeUp     chan struct{}  // gets a value when a group ends, or all events are told
-	goroutines sync.WaitGroup // those of groups, and of commands that tell a person
+	selection   Selection
+	takesOrders bool
+	lastAlarm   time.Time // when alarm last looked for news
+	lastTidy    time.Time
+	sent        atomic.Int32   // Outcome.Sent
+	givenUp     atomic.Int32   // Outcome.GivenUp
+	wakeUp      chan struct{}  // gets a value when a group ends, or all events are told
+	goroutines  sync.WaitGroup // those of groups, and of commands that tell a person
 
 	mu       sync.Mutex // protects the fields below, and the fields of groups that say so
 	known    map[queue.ID]*knownEntry
+	ordered  *order                            // the order that this run carries out; nil: none
 	groups   map[groupKey]*group               // the groups that have sessions
 	configs  map[config.Override]*loadedConfig // by the files that entries name; each look loads them anew
 	accounts map[config.Choice]*group          // by the choice of entries; each look finds them anew
@@ -95,6 +97,8 @@ func (r *run) look(ctx context.Context, begin bool) (next time.Time, left int, e
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.configs, r.accounts = make(map[config.Override]*loadedConfig), make(map[config.Choice]*group) // the files may have changed
+	r.takeOrder(ids)
+	defer r.endOrder()
 	before := r.known
 	r.known = make(map[queue.ID]*knownEntry, len(ids))
 	for _, id := range ids {
@@ -138,7 +142,7 @@ func (r *run) read(id queue.ID) *knownEntry {
 // due returns the group of an entry that may be tried now. If the entry must wait, or
 // is not selected, the group is nil, and at is when the entry is due.
 func (r *run) due(id queue.ID, entry *knownEntry, begin bool) (at time.Time, g *group) {
-	now := begin && r.selection.Now
+	now := begin && (r.selection.Now || r.wants(id))
 	if !now && !r.s.Schedule().Due(entry.last, entry.next) {
 		return entry.next, nil
 	}
@@ -155,6 +159,18 @@ func (r *run) due(id queue.ID, entry *knownEntry, begin bool) (at time.Time, g *
 		return time.Now(), nil
 	}
 	return time.Now(), g
+}
+
+// isMisconfigured reports whether the configuration of an entry could not be loaded.
+func (r *run) isMisconfigured() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range r.configs {
+		if c.err != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // forget makes the next look read an entry anew.
@@ -208,7 +224,7 @@ func (r *run) findGroup(choice config.Choice, begin bool) *group {
 		f = nil // the refusal of one message does not make the other messages wait
 	}
 	switch {
-	case begin && (r.selection.Now || f == nil || g.s.Throttle().Due(f)):
+	case begin && (r.selection.Now || r.isOrdering() || f == nil || g.s.Throttle().Due(f)):
 		if err != nil {
 			g.account = nil
 			g.s.Log.Fault(g.s.Throttle().Note(g.key.account, choice.CommandLine.Account, err, nil))

@@ -11,6 +11,7 @@
 //	group.go     sends the entries of an account over few sessions
 //	attempt.go   one attempt to send an entry, and its outcome
 //	notice.go    entries that are given up, and the notice to the sender (RFC 3464)
+//	order.go     entries that another process wants tried now
 //	alarm.go     tells a person when mail does not leave
 //	hold.go      entries that no run tries before a time
 //	along.go     entries that use the session of a new message
@@ -38,6 +39,7 @@ import (
 type Runner struct {
 	s      *submit.Submitter // has the queue, and the configuration of the user who runs it
 	holds  holds
+	locked bool        // Every holds the lock of the queue's runner
 	events notify.List // a person must still be told of these
 }
 
@@ -84,9 +86,15 @@ func (o Outcome) String() string {
 }
 
 // Pass tries the selected entries once, several accounts at the same time, and each
-// account in as few sessions as possible. It returns an error only if it cannot read
-// the queue.
+// account in as few sessions as possible. Entries to be tried now are left to the runner of
+// the queue, if there is one (order.go). Pass returns an error only if it cannot read the
+// queue.
 func (r *Runner) Pass(ctx context.Context, selection Selection) (o Outcome, err error) {
+	if selection.Now && !r.locked && r.s.Smarthosts.Trace == nil { // a trace is of our own sessions
+		if o, ok := r.order(ctx, selection); ok {
+			return o, nil
+		}
+	}
 	work := r.newRun(selection)
 	if o.Next, o.Left, err = work.look(ctx, true); err != nil {
 		return o, err
@@ -167,7 +175,7 @@ func (r *Runner) Forever(ctx context.Context) {
 
 const (
 	maxPoll  = time.Second // the longest time between two looks for new entries
-	lookTime = time.Minute // the same between two looks at all entries, whose configuration may be mended
+	lookTime = time.Minute // the same between two looks at entries whose configuration has a fault
 )
 
 // run runs the queue until it is empty, or until ctx ends: it looks again whenever
@@ -176,6 +184,7 @@ const (
 // the secrets can then start a runner.
 func (r *Runner) run(ctx context.Context, forever bool) (lacking map[queue.ID]bool, err error) {
 	work := r.newRun(Selection{})
+	work.takesOrders = true
 	defer work.goroutines.Wait()
 	for {
 		seen, err := r.s.Queue.Changed()
@@ -191,7 +200,7 @@ func (r *Runner) run(ctx context.Context, forever bool) (lacking map[queue.ID]bo
 		if err != nil || isDone || ctx.Err() != nil {
 			return lacking, err
 		}
-		if soon := time.Now().Add(lookTime); next.After(soon) {
+		if soon := time.Now().Add(lookTime); next.After(soon) && work.isMisconfigured() {
 			next = soon
 		}
 		if err := work.sleep(ctx, next, seen); err != nil {
@@ -259,6 +268,7 @@ func (r *Runner) Every(ctx context.Context, interval time.Duration, all bool, pa
 	for {
 		if release == nil && all && r.s.Queue != nil {
 			release, _ = r.s.Queue.State.Lock(spool.RunnerLock) // another runner may have it until it ends
+			r.locked = release != nil
 		}
 		if err := pass(); err != nil {
 			return err

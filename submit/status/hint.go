@@ -102,7 +102,7 @@ var hints = [...]struct {
 	{Credential, "$credentials_directory|as cron", "only the service can read it; if cron is to send mail as well, " + keepInFile},
 	{Credential, "no such variable|as cron", "only processes that are started with the variable have it; if cron is to send mail as well, " + keepInFile},
 	{Credential, "no such variable", "start the process with that variable (a shell in a container may lack it), or " + keepInFile},
-	{Credential, "$credentials_directory", "add to the unit of the service: LoadCredential=NAME:PATH"},
+	{Credential, "$credentials_directory", "only the service that has LoadCredential=NAME:PATH in its unit can read it: sudo systemctl start sendoff.service"},
 	{Credential, "command |the secret is empty", "run the command by hand, as the same user: it must print the password"},
 	{Credential, "systemd:|the secret is empty", "store the password in a credential: sudo systemd-creds encrypt - /etc/credstore.encrypted/NAME"},
 	{Credential, "keyring: no password stored/open: no such file/the secret is empty", storeIt},

@@ -211,6 +211,19 @@ func (t *Throttle) Forget(key string) {
 	}
 }
 
+// Allow lets accounts whose login failed log in again at once, because a person wants it.
+func (t *Throttle) Allow() {
+	if t == nil {
+		return
+	}
+	for _, f := range Faults(t.queue) {
+		if f.Login {
+			f.Next = time.Now()
+			writeJSON(t.queue.State.Write, f.file, f) // if the disk does not take it, the account waits
+		}
+	}
+}
+
 // ForgetAll removes all faults that the folder of q has.
 func ForgetAll(q *queue.Queue) {
 	for _, f := range Faults(q) {
