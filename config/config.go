@@ -64,6 +64,7 @@ type Config struct {
 	LogFormat     string         `toml:"log-format" doc:"The format of the log: text or json."`
 	NotifyCommand string         `toml:"notify-command" doc:"A command to run when a person should know: a message failed and nobody could be told by mail, or mail has not left for an hour."`
 
+	Listen      string       `toml:"listen" doc:"The Unix socket or the port of --listen, if neither the command line nor a socket unit has one."`
 	ListenUsers List[string] `toml:"listen-users" doc:"The users who may submit mail to the Unix socket of --listen, by name or number; without it all users."`
 	UserRate    Rate         `toml:"user-rate" doc:"How many messages a user, except root, may submit to --listen per interval; further messages are queued."`
 

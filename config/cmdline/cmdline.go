@@ -76,6 +76,7 @@ type Command struct {
 
 	Run     QueueRun // for Run
 	As      int      // for a mode of the queue: the uid of the user that the process has to become; 0: none
+	Folder  string   // the folder of that user's queue; "": below the folder of all queues
 	Entry   string   // the argument of Show, Delete, Retry, Runner, Listen, Setup, Import and Completions
 	Answers Answers  // for Setup
 	Table   bool     // for Setup: only list the providers

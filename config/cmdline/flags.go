@@ -170,6 +170,7 @@ func flags(c *Command) []Flag {
 
 		{0, "queue-runner", Required, "FOLDER", "", queueing, first, Runner, nil, text(&c.Entry)},
 		{0, "queue-as", Required, "UID", "", queueing, first, 0, []Mode{List, Count, Status, ListJSON, Show, Delete, Retry, Run}, c.queueAs},
+		{0, "queue-folder", Required, "FOLDER", "", queueing, first, 0, []Mode{List, Count, Status, ListJSON, Show, Delete, Retry, Run}, text(&c.Folder)},
 		{0, "queue-tend", None, "", "", queueing, first, RunOthers, nil, nil},
 		{0, "secret-as-cron", Required, "ACCOUNT", "", diagnosing, first, AsCron, nil, text(&c.Account)},
 		{0, "complete", None, "", "", settingUp, first, Complete, nil, nil},

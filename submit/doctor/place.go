@@ -279,16 +279,44 @@ func (d *doctor) runner(context.Context) []finding {
 // server does not explain such an age.
 const longWait = 4 * time.Hour
 
-// waiting counts the queued messages, and names the oldest. For root it also names the
-// users whose mail waits because their accounts have expired.
-func (d *doctor) waiting(ctx context.Context) []finding {
-	var oldest *queue.Entry
-	var found []finding
-	if d.s.Identity.UID == 0 && d.By.CommandLine.Config == "" {
-		for _, text := range mailq.LockedOut(ctx) {
-			found = append(found, noted(status.Temporary.Errorf("%s", text)))
+// others says, for root, how each account of all other users and of the machine's service
+// does, and whose mail waits because a user's account has expired.
+func (d *doctor) others(ctx context.Context) (found []finding) {
+	if d.s.Identity.UID != 0 || d.By.CommandLine.Config != "" {
+		return nil
+	}
+	for _, text := range mailq.LockedOut(ctx) {
+		found = append(found, noted(status.Temporary.Errorf("%s", text)))
+	}
+	var also []queue.User
+	if u, ok := mailq.Service(d.s.Config, d.s.Identity); ok && u.UID != 0 {
+		also = append(also, u)
+	}
+	var output bytes.Buffer
+	if _, err := mailq.EachUser(ctx, &output, mailq.OverviewErrand, also, func(string) {}); err != nil {
+		found = append(found, noted(status.Temporary.Wrap(err)))
+	}
+	all, _ := mailq.ReadStatus(&output)
+	for _, o := range all {
+		switch {
+		case o.State != mailq.StateFine, o.Entries > 0 && o.Fault != "":
+			text := o.Summary()
+			if o.Fault != "" {
+				text += "; " + o.Fault
+			}
+			found = append(found, noted(status.Temporary.Errorf("%s", text)).advised("%s", cmp.Or(o.Hint, "show why, and what to do: mailq -v")))
+		case o.Entries > 0:
+			found = append(found, fine("%s", o.Summary()))
 		}
 	}
+	return found
+}
+
+// waiting counts the queued messages, and names the oldest. For root it also counts those of
+// others.
+func (d *doctor) waiting(ctx context.Context) []finding {
+	var oldest *queue.Entry
+	found := d.others(ctx)
 	entries, octets := 0, int64(0)
 	for _, q := range append(d.otherQueues, d.s.Queue) {
 		for e, err := range q.Entries() {

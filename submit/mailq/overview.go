@@ -138,8 +138,10 @@ func ReadStatus(r io.Reader) ([]*Overview, error) {
 	}
 }
 
-// String returns a few lines about the account, for a person.
-func (o *Overview) String() string {
+func dated(seconds int64) string { return time.Unix(seconds, 0).Local().Format("Jan _2 15:04") }
+
+// Summary returns a line about the account, without the fault.
+func (o *Overview) Summary() string {
 	name := "account " + o.Account
 	if o.Account == "" {
 		name = "no account named"
@@ -147,23 +149,27 @@ func (o *Overview) String() string {
 	if o.User != "" {
 		name = "user " + o.User + ", " + name
 	}
-	at := func(seconds int64) string { return time.Unix(seconds, 0).Local().Format("Jan _2 15:04") }
 	parts := []string{fmt.Sprintf("%s: %s; %d queued", name, o.State, o.Entries)}
 	if o.Oldest > 0 {
 		parts[0] += fmt.Sprintf(", the oldest for %s", status.Lasted(max(0, time.Since(time.Unix(o.Oldest, 0)))))
 	}
 	if o.Taken > 0 {
-		parts = append(parts, "last accepted "+at(o.Taken))
+		parts = append(parts, "last accepted "+dated(o.Taken))
 	}
 	if o.Failed > 0 {
-		parts = append(parts, fmt.Sprintf("%d failed, the last %s", o.Failed, at(o.LastFailed)))
+		parts = append(parts, fmt.Sprintf("%d failed, the last %s", o.Failed, dated(o.LastFailed)))
 	}
 	if o.Unreadable > 0 {
 		parts = append(parts, fmt.Sprintf("%d unreadable", o.Unreadable))
 	}
-	text := strings.Join(parts, "; ") + "\n"
+	return strings.Join(parts, "; ")
+}
+
+// String returns a few lines about the account, for a person.
+func (o *Overview) String() string {
+	text := o.Summary() + "\n"
 	if o.Fault != "" {
-		text += fmt.Sprintf("  fault since %s: %s; %s\n", at(o.Since), o.Fault, nextAttempt(time.Time{}, time.Unix(o.Next, 0)))
+		text += fmt.Sprintf("  fault since %s: %s; %s\n", dated(o.Since), o.Fault, nextAttempt(time.Time{}, time.Unix(o.Next, 0)))
 	}
 	if o.Hint != "" {
 		text += fmt.Sprintf("  %s%s\n", HintsFor(o.User), o.Hint)

@@ -79,6 +79,9 @@ const (
 	maxAllUnknown = 4 << 20
 )
 
+// OverviewErrand asks for the Overviews of a user.
+var OverviewErrand = Errand{Args: []string{"--status", "--json"}, Shape: Overviews}
+
 // An answer is the output of a user's process, and how the process ended.
 type answer struct {
 	queue.User
@@ -86,16 +89,16 @@ type answer struct {
 	err    error
 }
 
-// EachUser runs e for all users but root, several at a time, and writes their output to w,
+// EachUser runs e for all users but root, and for also, several at a time, and writes their output to w,
 // without control characters. sum is the sum of the numbers for the Shape Number; otherwise
 // it is the number of users with output. warn is called about names in the folder of queues
 // that do not belong to users.
-func EachUser(ctx context.Context, w io.Writer, e Errand, warn func(string)) (sum int, err error) {
+func EachUser(ctx context.Context, w io.Writer, e Errand, also []queue.User, warn func(string)) (sum int, err error) {
 	users, odd := queue.Users()
 	if odd != nil {
 		warn(odd.Error())
 	}
-	if err := spool.CanServe(users); err != nil {
+	if err := spool.CanServe(append(users, also...)); err != nil {
 		return 0, err
 	}
 	if e.Sends {
@@ -105,7 +108,7 @@ func EachUser(ctx context.Context, w io.Writer, e Errand, warn func(string)) (su
 			warn(text)
 		}
 	}
-	answers := e.ask(ctx, users)
+	answers := e.ask(ctx, append(users, also...))
 	var failures []error
 	for i := range answers {
 		a := &answers[i]
@@ -186,7 +189,11 @@ func (c *budget) run(ctx context.Context, e Errand, a *answer) error {
 	if limit <= 0 || ctx.Err() != nil {
 		return errors.New("no time was left to read it")
 	}
-	child := process.Child{UID: a.UID, Args: e.Args, Errors: e.Shape == Text, Limit: limit}
+	args := e.Args
+	if a.Queue != "" {
+		args = append([]string{"--queue-folder", a.Queue}, args...)
+	}
+	child := process.Child{UID: a.UID, Args: args, Errors: e.Shape == Text, Limit: limit}
 	if e.Sends {
 		child.Grace = sendGrace
 	}

@@ -300,3 +300,12 @@ func LikeFile(f *os.File, other fs.FileInfo) {
 		f.Chmod(0o600 | other.Mode().Perm()&0o040)
 	}
 }
+
+// OwnerOf returns the owner of the folder at path; false: there is no folder.
+func OwnerOf(path string) (uid int, ok bool) {
+	info, err := os.Lstat(path)
+	if err != nil || !info.IsDir() {
+		return 0, false
+	}
+	return int(info.Sys().(*syscall.Stat_t).Uid), true
+}

@@ -57,7 +57,10 @@ func UserName(uid int) string {
 }
 
 // A User is a uid and the user's primary group.
-type User struct{ UID, GID int }
+type User struct {
+	UID, GID int
+	Queue    string // the folder of the user's queue; "": the usual one
+}
 
 // Users returns each user that passwd(5) has.
 func Users() (users []User, err error) {
@@ -70,7 +73,7 @@ func Users() (users []User, err error) {
 		uid, err1 := strconv.ParseUint(words[2], 10, 31)
 		gid, err2 := strconv.ParseUint(words[3], 10, 31)
 		if err1 == nil && err2 == nil {
-			users = append(users, User{int(uid), int(gid)})
+			users = append(users, User{UID: int(uid), GID: int(gid)})
 		}
 	}
 	return users, err

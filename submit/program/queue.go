@@ -55,7 +55,28 @@ func (p *program) queue(ctx context.Context) error {
 		return status.Temporary.Wrap(err)
 	}
 	p.otherQueues = spool.Elsewhere(s.Identity, s.Queue)
+	if p.servesAll() {
+		p.addService(s)
+	}
 	return p.inQueue(ctx, s, err)
+}
+
+// addService adds the queue of the machine's service to those that root sees.
+func (p *program) addService(s *submit.Submitter) {
+	u, ok := mailq.Service(s.Config, s.Identity)
+	if !ok {
+		return
+	}
+	if u.UID != 0 {
+		p.services = append(p.services, u)
+	} else if q, err := queue.Existing(u.Queue, 0); err == nil && (s.Queue == nil || q.String() != s.Queue.String()) {
+		p.otherQueues = append(p.otherQueues, q)
+	}
+}
+
+// eachUser runs e in the queues of all other users, and in that of the service.
+func (p *program) eachUser(ctx context.Context, w io.Writer, e mailq.Errand) (sum int, err error) {
+	return mailq.EachUser(ctx, w, e, p.services, p.say)
 }
 
 // queueAs becomes another user, and then runs the mode in the queues of that user below the
@@ -80,7 +101,11 @@ func (p *program) queueAs(ctx context.Context) (err error) {
 		s.Log = nil
 	}
 	queues, err := queue.Shares(p.cmd.As)
-	if len(queues) == 0 {
+	if p.cmd.Folder != "" {
+		queues = make([]*queue.Queue, 1)
+		queues[0], err = queue.Existing(p.cmd.Folder, p.cmd.As)
+	}
+	if len(queues) == 0 || queues[0] == nil {
 		return status.Usage.Wrap(err)
 	}
 	s.Queue, p.otherQueues = queues[0], queues[1:]
@@ -135,7 +160,7 @@ func (p *program) entry(ctx context.Context, s *submit.Submitter) (err error) {
 	if !errors.Is(err, queue.ErrGone) || !p.servesAll() {
 		return err
 	}
-	n, others := mailq.EachUser(ctx, stdout(), errand, p.say)
+	n, others := p.eachUser(ctx, stdout(), errand)
 	if n == 0 {
 		return errors.Join(status.Usage.Errorf("%w, in root's queue or below %s", err, queue.Shared), others)
 	}
@@ -221,7 +246,7 @@ var (
 		return len(ids), err
 	}, mailq.Errand{Args: []string{"-bP"}, Shape: mailq.Number}}
 	overviews = view{func(w io.Writer, q *queue.Queue) (int, error) { return 0, mailq.StatusJSON(w, q) },
-		mailq.Errand{Args: []string{"--status", "--json"}, Shape: mailq.Overviews}}
+		mailq.OverviewErrand}
 )
 
 // viewAll writes a view of the user's queues to w; for root, also of the queues of all
@@ -232,7 +257,7 @@ func (p *program) viewAll(ctx context.Context, s *submit.Submitter, w io.Writer,
 		entries, err = entries+n, errors.Join(err, failure)
 	}
 	if p.servesAll() {
-		n, others := mailq.EachUser(ctx, w, v.others, p.say)
+		n, others := p.eachUser(ctx, w, v.others)
 		entries, err = entries+n, errors.Join(err, others)
 	}
 	return entries, err
@@ -301,7 +326,7 @@ func (p *program) runQueue(ctx context.Context, s *submit.Submitter) error {
 		return own.Every(ctx, run.Every, selection.Match == nil, func() error {
 			_, err := pass()
 			if p.servesAll() {
-				if _, err := mailq.EachUser(ctx, os.Stdout, others, p.say); err != nil && ctx.Err() == nil {
+				if _, err := p.eachUser(ctx, os.Stdout, others); err != nil && ctx.Err() == nil {
 					p.sayLines(err.Error()) // an error of another user does not end the service
 				}
 			}
@@ -329,7 +354,7 @@ func (p *program) runQueue(ctx context.Context, s *submit.Submitter) error {
 		errs = append(errs, p.lack(s))
 	}
 	if p.servesAll() {
-		_, err := mailq.EachUser(ctx, os.Stdout, others, p.say)
+		_, err := p.eachUser(ctx, os.Stdout, others)
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
@@ -438,7 +463,7 @@ func (p *program) sayFailed(ctx context.Context, s *submit.Submitter) {
 	}
 	if p.servesAll() {
 		var output bytes.Buffer
-		mailq.EachUser(ctx, &output, overviews.others, func(string) {}) // the list has reported odd names already
+		mailq.EachUser(ctx, &output, mailq.OverviewErrand, p.services, func(string) {}) // the list has reported odd names already
 		all, _ := mailq.ReadStatus(&output)
 		for _, o := range all {
 			n += max(0, o.Failed)

@@ -79,12 +79,17 @@ func (p *program) listen(ctx context.Context) error {
 	s.Smarthosts.Idle = new(smarthost.Idle)
 	defer s.Smarthosts.Idle.Close()
 	sockets, err := serve.Sockets(p.cmd.Entry)
+	var idle time.Duration
+	switch {
+	case err == nil && sockets == nil && s.Config.Listen != "":
+		sockets, err = serve.Sockets(s.Config.Listen)
+	case err == nil && sockets == nil:
+		err = status.Usage.Errorf("--listen: it requires a socket, unless a socket unit starts it: sendoff --listen=/run/sendoff/submit.sock")
+	case p.cmd.Entry == "": // the socket unit starts the service again for the next client
+		idle = 30 * time.Second
+	}
 	if err != nil {
 		return err
-	}
-	var idle time.Duration
-	if p.cmd.Entry == "" { // the socket unit starts the service again for the next client
-		idle = 30 * time.Second
 	}
 	if fault != nil {
 		p.sayLines("mail stays in the queue until the configuration is corrected: " + fault.Error())
