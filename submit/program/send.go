@@ -64,7 +64,7 @@ func (p *program) send(ctx context.Context) error {
 	case fault != nil:
 		return fault
 	case p.cmd.DryRun:
-		return rehearse.Explain(s, stdout(), r)
+		return rehearse.Explain(s, stdout(), r, p.cmd.Verbose)
 	case p.cmd.Rehearse:
 		return rehearse.Run(ctx, s, stdout(), r)
 	}

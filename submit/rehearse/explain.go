@@ -12,8 +12,9 @@ import (
 )
 
 // Explain writes to w what submit would send, and why: account, envelope, changes and
-// message. It connects to no server and reads no secret.
-func Explain(s *submit.Submitter, w io.Writer, r *submit.Request) error {
+// message; with warn also what large providers refuse about it. It connects to no server
+// and reads no secret.
+func Explain(s *submit.Submitter, w io.Writer, r *submit.Request, warn bool) error {
 	apart := s.Apart()
 	apart.Console, apart.Smarthosts.Trace = nil, nil // the output has the warnings and changes
 	j, err := apart.Resume(r)
@@ -39,6 +40,13 @@ func Explain(s *submit.Submitter, w io.Writer, r *submit.Request) error {
 	}
 	for _, d := range j.Discarded {
 		fmt.Fprintf(out, "discarded: <%s> (%s)\n", d.Address, d.Why)
+	}
+	if warn {
+		lines, err := refused(j, r.Account)
+		if err != nil {
+			return err
+		}
+		j.Warnings = append(j.Warnings, lines...)
 	}
 	for _, w := range j.Warnings {
 		fmt.Fprintf(out, "warning:   %s\n", w)
