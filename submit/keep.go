@@ -134,17 +134,21 @@ func (s *Submitter) queueWaiting(j *Job, wait *queue.Entry) error {
 		j.move(Waits, Returned) // the fault of a request without recipients has nothing to wait for
 		return nil
 	}
-	if err := s.enqueue(j.Request, wait, j.wasTried(wait)); err != nil {
+	untried := j.isUntried(wait)
+	if err := s.enqueue(j.Request, wait, untried); err != nil {
 		j.move(Waits, Returned)
 		return err
+	}
+	if untried {
+		s.Queue.NoteUntried(wait.ID)
 	}
 	j.id = wait.ID
 	return nil
 }
 
-// wasTried counts the first attempt in the entry wait. It reports true if there was
-// none, because the account takes no message now: then the entry is due when it may.
-func (j *Job) wasTried(wait *queue.Entry) (due bool) {
+// isUntried reports true if there was no attempt, because the account takes no message
+// now: then the entry wait is due when it may. Otherwise isUntried counts the first attempt.
+func (j *Job) isUntried(wait *queue.Entry) (due bool) {
 	due = true
 	j.outcomes(func(o *Outcome) {
 		until, notTried := throttle.Untried(o.Err)

@@ -48,7 +48,7 @@ func TestUsage(t *testing.T) {
 		if err := q.State.Write(usageFile, []byte(text)); err != nil {
 			t.Fatal(err)
 		}
-		if u := q.usage(); u.Entries != tt.entries || u.Octets != 10*tt.entries {
+		if u := q.usage(usageValid); u.Entries != tt.entries || u.Octets != 10*tt.entries {
 			t.Errorf("%q, %s ago: %d entries, %d octets", tt.format, tt.ago, u.Entries, u.Octets)
 		}
 	}

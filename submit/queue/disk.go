@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"iter"
 	"os"
 	"strings"
 	"syscall"
@@ -21,8 +22,8 @@ type disk interface {
 	rename(from, to string) error
 	remove(name string) error // nil if there is no such file
 	mkdir(folder string) error
-	list(folder string) ([]string, error)
-	sync(folder string) error // then all changes of names in folder survive a crash
+	list(folder string) iter.Seq2[string, error] // names in any order; an error ends the sequence
+	sync(folder string) error                    // then all changes of names in folder survive a crash
 
 	// These change nothing.
 	read(name string) ([]byte, error)
@@ -97,13 +98,27 @@ func (d rooted) mkdir(folder string) error {
 	return d.sync("")
 }
 
-func (d rooted) list(folder string) ([]string, error) {
-	f, err := d.root.Open("./" + folder)
-	if err != nil {
-		return nil, err
+func (d rooted) list(folder string) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		f, err := d.root.Open("./" + folder)
+		if err != nil {
+			yield("", err)
+			return
+		}
+		defer f.Close()
+		for err == nil {
+			var names []string
+			names, err = f.Readdirnames(1000)
+			for _, name := range names {
+				if !yield(name, nil) {
+					return
+				}
+			}
+		}
+		if err != io.EOF {
+			yield("", err)
+		}
 	}
-	defer f.Close()
-	return f.Readdirnames(-1)
 }
 
 func (d rooted) sync(folder string) error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"iter"
 	"maps"
 	"math/rand/v2"
 	"path"
@@ -193,14 +194,22 @@ func (m *model) mkdir(folder string) error {
 	return nil
 }
 
-func (m *model) list(folder string) ([]string, error) {
-	if m.stopped {
-		return nil, errStopped
+func (m *model) list(folder string) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		switch {
+		case m.stopped:
+			yield("", errStopped)
+			return
+		case m.folders[folder] == nil:
+			yield("", fs.ErrNotExist)
+			return
+		}
+		for _, name := range slices.Collect(maps.Keys(m.folders[folder])) {
+			if !yield(name, nil) {
+				return
+			}
+		}
 	}
-	if m.folders[folder] == nil {
-		return nil, fs.ErrNotExist
-	}
-	return slices.Collect(maps.Keys(m.folders[folder])), nil
 }
 
 func (m *model) sync(folder string) error {

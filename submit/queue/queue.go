@@ -48,8 +48,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"iter"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -273,54 +271,6 @@ func (q *Queue) write(folder string, e *Entry) error {
 		return err
 	}
 	return q.disk.sync(folder)
-}
-
-// IDs returns the IDs of all entries, the oldest first.
-func (q *Queue) IDs() ([]ID, error) { return q.ids("") }
-
-func (q *Queue) ids(folder string) ([]ID, error) {
-	names, err := q.disk.list(folder)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	var ids []ID
-	for _, name := range names {
-		text, ok := strings.CutSuffix(name, envelopeEnd)
-		if id, isID := ParseID(text); ok && isID {
-			ids = append(ids, id)
-		}
-	}
-	slices.Sort(ids)
-	return ids, err
-}
-
-// Entries returns all entries, the oldest first, also the claimed ones. In the place of an
-// entry that cannot be read it returns a Bad. An error that is no Bad ends the sequence.
-func (q *Queue) Entries() iter.Seq2[*Entry, error] { return q.entries("") }
-
-func (q *Queue) entries(folder string) iter.Seq2[*Entry, error] {
-	return func(yield func(*Entry, error) bool) {
-		ids, err := q.ids(folder)
-		for _, id := range ids {
-			e, err := q.read(folder, id)
-			if err != ErrGone && !yield(e, err) {
-				return
-			}
-		}
-		if err != nil {
-			yield(nil, err)
-		}
-	}
-}
-
-// Waits reports whether the queue has a readable entry that is not in except.
-func (q *Queue) Waits(except map[ID]bool) bool {
-	for e, err := range q.Entries() {
-		if err == nil && !except[e.ID] {
-			return true
-		}
-	}
-	return false
 }
 
 // Read returns an entry as it is now. Its errors are ErrGone and Bad.

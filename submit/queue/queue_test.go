@@ -123,7 +123,7 @@ func TestClaimOnce(t *testing.T) {
 	if !slices.Equal(finished, ids) {
 		t.Errorf("finished %d, want each of %d once", len(finished), len(ids))
 	}
-	if names, _ := q.disk.list(""); len(names) > 1 {
+	if names, _ := q.names(""); len(names) > 1 {
 		t.Errorf("left: %q", names)
 	}
 }
@@ -453,7 +453,7 @@ func TestFailedIsBounded(t *testing.T) {
 	if !slices.ContainsFunc(dropped, func(e *Entry) bool { return e.ID == old }) || len(dropped) != 2 || len(q.TakeDropped()) != 0 {
 		t.Errorf("dropped: %v", dropped)
 	}
-	names, _ := q.disk.list(failed)
+	names, _ := q.names(failed)
 	if len(names) != maxFailed || slices.Contains(names, string(old)+messageEnd) {
 		t.Errorf("%d files are left", len(names))
 	}
@@ -586,7 +586,7 @@ func TestFailedOctets(t *testing.T) {
 	for range 10 {
 		last = add(time.Now().Add(-2 * maxAge)) // queued long ago
 	}
-	names, _ := q.disk.list(failed)
+	names, _ := q.names(failed)
 	if slices.Contains(names, string(first.ID)+messageEnd) || !slices.Contains(names, string(last.ID)+messageEnd) {
 		t.Errorf("left: %q", names)
 	}

@@ -37,10 +37,13 @@ func (a amount) over(q *Queue, part int64) bool {
 	return a.Entries > maxEntries/part || q.MaxBytes.Load() > 0 && a.Octets > q.MaxBytes.Load()/part
 }
 
+// isLimited reports whether e counts to a share: it came from another user than root.
+func isLimited(e *Entry) bool { return e.Client != nil && *e.Client != 0 }
+
 // checkShare returns ErrFull if the client of e would have more than its share with e. all
 // is how much the queue would have with e. The caller must hold q.mu.
 func (q *Queue) checkShare(e *Entry, all amount) error {
-	if e.Client == nil || *e.Client == 0 || !all.over(q, crowded) {
+	if !isLimited(e) || !all.over(q, crowded) {
 		return nil
 	}
 	if q.shares.clients == nil || time.Since(q.shares.at) > countValid {

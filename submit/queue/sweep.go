@@ -22,7 +22,7 @@ const (
 // Sweep removes files that crashes left, and finishes moves to failed that a crash
 // interrupted. It does not touch locked entries.
 func (q *Queue) Sweep() error {
-	names, err := q.disk.list("")
+	names, err := q.names("")
 	if err != nil {
 		return err
 	}
@@ -47,7 +47,18 @@ func (q *Queue) Sweep() error {
 	}
 	q.trimFailed("")
 	q.State.Sweep()
+	q.recount()
 	return err
+}
+
+func (q *Queue) names(folder string) (names []string, err error) {
+	for name, err := range q.disk.list(folder) {
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, name)
+	}
+	return names, nil
 }
 
 // sweepLocked locks an entry, and removes its ID.tmp, and its ID.eml if there is no ID.env.
@@ -90,7 +101,7 @@ func (q *Queue) trimFailed(newest ID) {
 		octets int64
 	}
 	all := make(map[ID]failure)
-	names, _ := q.disk.list(failed)
+	names, _ := q.names(failed)
 	octets := int64(0)
 	for _, name := range names {
 		id, ok := ParseID(name[:min(len(name), idLength)])
@@ -151,8 +162,10 @@ func (q *Queue) remove(folder string, id ID) {
 }
 
 // A usage is how much was in the queue at the time At, with the entries added since. It is
-// kept in State as JSON, and counted anew after usageValid. Processes that add entries at
-// the same time may exceed the ceilings, but only by what they add within usageValid.
+// kept in State as JSON. Nobody subtracts the entries that leave, so it may be too high; it
+// is counted anew before an entry is refused for it, by Sweep, and after usageValid.
+// Processes that add entries at the same time may lose each other's additions, and exceed
+// the ceilings until then.
 type usage struct {
 	At time.Time
 	amount
@@ -160,7 +173,8 @@ type usage struct {
 
 const (
 	usageFile  = "usage"
-	usageValid = 5 * time.Second
+	usageValid = 10 * time.Minute
+	usageExact = 5 * time.Second // the greatest age at which a usage may refuse an entry
 )
 
 // checkSize returns ErrFull if a message of that size does not fit the disk, or would not
@@ -184,7 +198,10 @@ func (q *Queue) checkRoom(e *Entry) error {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	u := q.usage()
+	u := q.usage(usageValid)
+	if full := u.add(e.Size); full.over(q, 1) || isLimited(e) && full.over(q, crowded) {
+		u = q.usage(usageExact)
+	}
 	all := u.add(e.Size)
 	var err error
 	switch {
@@ -198,23 +215,38 @@ func (q *Queue) checkRoom(e *Entry) error {
 	if err == nil {
 		u.amount = all
 	}
-	text, _ := json.Marshal(u)
-	q.State.Overwrite(usageFile, text)
+	q.keep(u)
 	return err
 }
 
-// usage returns how much is in the queue, or was at most usageValid ago.
-func (q *Queue) usage() usage {
+// usage returns how much is in the queue, or was at most valid ago.
+func (q *Queue) usage(valid time.Duration) usage {
 	var u usage
 	if err := json.Unmarshal(q.State.Read(usageFile), &u); err == nil {
-		if age := time.Since(u.At); age >= 0 && age < usageValid {
+		if age := time.Since(u.At); age >= 0 && age < valid {
 			return u
 		}
 	}
-	ids, _ := q.IDs()
-	u = usage{time.Now(), amount{Entries: int64(len(ids))}}
-	for _, id := range ids {
-		u.Octets += q.disk.size(string(id) + messageEnd)
+	u = usage{At: time.Now()}
+	for id, err := range q.unsorted("") {
+		if err != nil {
+			break
+		}
+		u.amount = u.add(q.disk.size(string(id) + messageEnd))
 	}
 	return u
+}
+
+func (q *Queue) keep(u usage) {
+	text, _ := json.Marshal(u)
+	q.State.Overwrite(usageFile, text)
+}
+
+// recount counts the queue, if a process has asked for its usage.
+func (q *Queue) recount() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.State.Read(usageFile) != nil {
+		q.keep(q.usage(0))
+	}
 }

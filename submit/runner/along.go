@@ -24,8 +24,8 @@ const (
 )
 
 // TakesAlong reports whether the session of the new message r should also send entries. If
-// so, the caller keeps the session for Along. It reads up to alongMost entries, unless r is
-// only queued: then there is no session.
+// so, the caller keeps the session for Along. A message r that is only queued has no
+// session.
 func TakesAlong(s *submit.Submitter, r *submit.Request) bool {
 	if s.Queue == nil || r.IsForLater() {
 		return false
@@ -33,8 +33,7 @@ func TakesAlong(s *submit.Submitter, r *submit.Request) bool {
 	if trouble, _ := s.Trouble(); trouble != "" {
 		return s.Queue.Waits(nil)
 	}
-	ids, _ := s.Queue.IDs()
-	for _, id := range ids[max(0, len(ids)-alongMost):] {
+	for _, id := range s.Queue.Untried() {
 		if time.Since(id.Time()) > alongAge {
 			continue
 		}
