@@ -1,12 +1,8 @@
 package rehearse
 
 import (
-	"bufio"
 	"fmt"
 	"io"
-	"mime"
-	"mime/multipart"
-	"net/textproto"
 	"path"
 	"slices"
 	"strings"
@@ -21,14 +17,12 @@ import (
 // A sending is a message as it would be sent, and to whom.
 type sending struct {
 	account *config.Account
+	message *message.Message
 	to      []submit.Recipient
 	utf8    bool // it needs SMTPUTF8
 	size    int64
-	header  textproto.MIMEHeader
+	lines   lineMeter
 	authors []message.Mailbox
-	names   []string // of attachments
-	longest int      // octets of the longest line
-	bare    bool     // the header is not ASCII
 }
 
 // maxLine is how many octets a line may have (RFC 5322 section 2.1.1).
@@ -40,7 +34,7 @@ const maxLine = 998
 // new check is a row here.
 var refusals = [...]func(*sending) string{
 	func(s *sending) string {
-		if n := len(s.header["From"]); n > 1 {
+		if n := len(s.message.Values("From")); n > 1 {
 			return fmt.Sprintf("there are %d fields From, and servers accept one: leave one, then sign the message", n)
 		}
 		if n := len(s.authors); n > 1 {
@@ -62,13 +56,13 @@ var refusals = [...]func(*sending) string{
 		return ""
 	},
 	func(s *sending) string {
-		if len(s.header["To"])+len(s.header["Cc"]) == 0 {
+		if len(s.message.Values("To"))+len(s.message.Values("Cc")) == 0 {
 			return fmt.Sprintf("there is no To or Cc, as in spam: add To: %s, or To: undisclosed-recipients:;", s.to[0].Address)
 		}
 		return ""
 	},
 	func(s *sending) string {
-		id := s.header.Get("Message-ID")
+		id := s.message.MessageID()
 		if left, right, ok := strings.Cut(strings.Trim(id, "<>"), "@"); !ok || left == "" || right == "" || id[0] != '<' || strings.ContainsAny(id, " \t") {
 			return fmt.Sprintf("Message-ID is %s, and Gmail accepts only <ID@DOMAIN>: leave the field out", status.Line(id, 30))
 		}
@@ -78,14 +72,14 @@ var refusals = [...]func(*sending) string{
 		if s.utf8 {
 			return "an address is not ASCII, and many servers lack SMTPUTF8: use an address in ASCII"
 		}
-		if s.bare {
+		if s.lines.bare {
 			return "the header is not ASCII, which Gmail refuses: encode it, then sign the message"
 		}
 		return ""
 	},
 	func(s *sending) string {
-		if s.longest > maxLine {
-			return fmt.Sprintf("a line has %d octets, and servers accept %d: break the line, then sign the message", s.longest, maxLine)
+		if s.lines.longest > maxLine {
+			return fmt.Sprintf("a line has %d octets, and servers accept %d: break the line, then sign the message", s.lines.longest, maxLine)
 		}
 		return ""
 	},
@@ -99,11 +93,12 @@ var refusals = [...]func(*sending) string{
 		return ""
 	},
 	func(s *sending) string {
-		i := slices.IndexFunc(s.names, isExecutable)
+		names := s.message.FileNames()
+		i := slices.IndexFunc(names, isExecutable)
 		if i < 0 {
 			return ""
 		}
-		return fmt.Sprintf("Gmail and Outlook refuse the file %s, also in an archive: send a link to it", status.Line(s.names[i], 30))
+		return fmt.Sprintf("Gmail and Outlook refuse the file %s, also in an archive: send a link to it", status.Line(names[i], 30))
 	},
 	func(s *sending) string {
 		switch n := len(s.to); {
@@ -159,66 +154,24 @@ func refused(j *submit.Job, a *config.Account) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &sending{account: a, to: j.To, utf8: j.Envelope.UTF8, size: size}
-	if err := s.read(content); err != nil || len(s.to) == 0 {
+	s := &sending{account: a, message: j.Message, to: j.To, utf8: j.Envelope.UTF8, size: size}
+	if _, err := io.Copy(&s.lines, content); err != nil || len(s.to) == 0 {
 		return nil, err
 	}
 	return s.refusals(), nil
 }
 
 func (s *sending) refusals() (lines []string) {
+	for _, text := range s.message.Values("From") {
+		list, _ := message.ParseAddressList(text)
+		s.authors = append(s.authors, list...)
+	}
 	for _, check := range refusals {
 		if line := check(s); line != "" {
 			lines = append(lines, line)
 		}
 	}
 	return lines
-}
-
-// read reads the message.
-func (s *sending) read(content io.Reader) error {
-	var lines lineMeter
-	in := bufio.NewReader(io.TeeReader(content, &lines))
-	header, err := textproto.NewReader(in).ReadMIMEHeader()
-	if err == nil {
-		s.parts(header, in, 0)
-	}
-	s.header = header
-	for _, text := range header["From"] {
-		list, _ := message.ParseAddressList(text)
-		s.authors = append(s.authors, list...)
-	}
-	_, err = io.Copy(io.Discard, in)
-	s.longest, s.bare = lines.longest, lines.bare
-	return err
-}
-
-// maxDepth limits the levels of parts that are searched for attachments.
-const maxDepth = 20
-
-// parts adds the names of attachments. A message that is not well-formed has fewer parts.
-func (s *sending) parts(header textproto.MIMEHeader, body io.Reader, depth int) {
-	kind, parameters, _ := mime.ParseMediaType(header.Get("Content-Type"))
-	_, disposition, _ := mime.ParseMediaType(header.Get("Content-Disposition"))
-	for _, name := range []string{disposition["filename"], parameters["name"]} {
-		if decoded, err := new(mime.WordDecoder).DecodeHeader(name); err == nil {
-			name = decoded
-		}
-		if name != "" {
-			s.names = append(s.names, name)
-		}
-	}
-	if !strings.HasPrefix(kind, "multipart/") || depth == maxDepth {
-		return
-	}
-	all := multipart.NewReader(body, parameters["boundary"])
-	for {
-		part, err := all.NextRawPart()
-		if err != nil {
-			return
-		}
-		s.parts(part.Header, part, depth+1)
-	}
 }
 
 // A lineMeter looks at the lines that are written to it.

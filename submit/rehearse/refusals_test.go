@@ -1,6 +1,7 @@
 package rehearse
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -8,6 +9,7 @@ import (
 	"sendoff/config"
 	"sendoff/submit"
 	"sendoff/submit/envelope"
+	"sendoff/submit/message"
 )
 
 // TestRefusals: sizes, numbers and lengths have their limits. What a message says is tested
@@ -36,10 +38,13 @@ func TestRefusals(t *testing.T) {
 	} {
 		var to submit.Recipient
 		to.Address = bob
-		s := &sending{account: &config.Account{MaxRecipients: tt.atOnce}, size: tt.size, to: slices.Repeat([]submit.Recipient{to}, tt.recipients)}
-		if err := s.read(strings.NewReader(head + tt.body)); err != nil {
+		m, err := message.Read(strings.NewReader(head), message.Options{})
+		if err != nil {
 			t.Fatal(err)
 		}
+		defer m.Close()
+		s := &sending{account: &config.Account{MaxRecipients: tt.atOnce}, message: m, size: tt.size, to: slices.Repeat([]submit.Recipient{to}, tt.recipients)}
+		fmt.Fprint(&s.lines, head+tt.body)
 		got := strings.Join(s.refusals(), "\n")
 		if got == "" != (tt.want == "") || !strings.HasPrefix(got, tt.want) || strings.Contains(got, "\n") {
 			t.Errorf("%d octets to %d, %d at once, %.3q: got %q, want %q", tt.size, tt.recipients, tt.atOnce, tt.body, got, tt.want)
