@@ -92,7 +92,7 @@ func (p *program) checkAliases(context.Context) error {
 }
 
 // verify prints, in sendmail's words, where mail to each address of the command line would
-// go.
+// go, and why.
 func (p *program) verify(context.Context) error {
 	s, err := p.submitter()
 	if err != nil {
@@ -129,7 +129,26 @@ func (p *program) verify(context.Context) error {
 			}
 		}
 	}
-	return failure
+	return cmp.Or(p.print(p.way(s, r, rules)), failure)
+}
+
+// way returns lines about the account of r, and about the account that the machine's service
+// uses for it.
+func (p *program) way(s *submit.Submitter, r *submit.Request, rules *rewrite.Rules) string {
+	text := fmt.Sprintf("account %s: %s\n", r.Account.Name, r.Why)
+	service, err := config.LoadService(s.Identity)
+	sender, _, _ := rules.DefaultSender()
+	switch {
+	case service == nil && err == nil, !r.Account.LeadsTo(service):
+		return text
+	case err == nil:
+		var a *config.Account
+		var why string
+		if a, why, err = service.Choose(config.Choice{Sender: sender}); err == nil {
+			return text + fmt.Sprintf("then account %s of the service: %s; %s, user %s\n", a.Name, why, a.Servers[0], cmp.Or(a.User, "none"))
+		}
+	}
+	return text + "then the service: " + status.OneLine(err) + "\n"
 }
 
 // verifyOne prints a line for each address to which mail for the recipient to would go.
@@ -149,6 +168,9 @@ func (p *program) verifyOne(s *submit.Submitter, a *config.Account, rules *rewri
 		line := fmt.Sprintf("%s... deliverable: mailer %s, host %s, user %s\n", to.Address, mailer, a.Servers[0].Name(), r.Address)
 		if r.Discard {
 			line = fmt.Sprintf("%s... deliverable: mailer *file*, user /dev/null (discarded)\n", to.Address)
+		}
+		if r.Why != "" {
+			line += "    " + status.Printable(strings.TrimPrefix(r.Why, "; ")) + "\n"
 		}
 		if err := p.print(line); err != nil {
 			return err

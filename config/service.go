@@ -1,0 +1,35 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// ServiceFile returns the path of the configuration of the machine's service, which lies
+// beside the system's file; "": this system has none.
+func ServiceFile() string {
+	system := systemFile(func(string) string { return "" })
+	if system == "" {
+		return ""
+	}
+	return filepath.Join(filepath.Dir(system), "service.toml")
+}
+
+// LoadService returns the configuration of the machine's service; nil: there is none.
+func LoadService(id Identity) (*Config, error) {
+	path := ServiceFile()
+	if _, err := os.Lstat(path); path == "" || missing(err) {
+		return nil, nil
+	}
+	return Load(Paths{Explicit: path, Home: id.Home})
+}
+
+// LeadsTo reports whether a leads to the socket on which service listens. If service is nil,
+// because its configuration has a fault, each socket counts.
+func (a *Account) LeadsTo(service *Config) bool {
+	return slices.ContainsFunc(a.Servers, func(s Server) bool {
+		return s.Kind() == Socket && (service == nil || s.Path == strings.TrimPrefix(service.Listen, "unix:"))
+	})
+}
