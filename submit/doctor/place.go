@@ -271,7 +271,11 @@ func (d *doctor) runner(context.Context) []finding {
 	case trouble != "":
 		return single(noted(status.Temporary.Errorf("no timer seen, and %s", trouble)).advised(makeTimer))
 	}
-	return single(noted(status.Temporary.Errorf("no timer seen yet: after a restart, queued mail waits until you send the next message")).
+	when := "after a restart"
+	if process.EndsAtLogout() {
+		when = "after you log out, or after a restart"
+	}
+	return single(noted(status.Temporary.Errorf("no timer seen yet: %s, queued mail waits until you send the next message", when)).
 		advised(makeTimer))
 }
 
@@ -386,7 +390,7 @@ func (d *doctor) sendmail(context.Context) []finding {
 
 // isThisProgram reports whether the file at path is this program or a copy of it.
 func isThisProgram(path string) bool {
-	self, err := os.Executable()
+	self, err := process.Executable()
 	if err != nil {
 		return false
 	}

@@ -20,7 +20,7 @@ import (
 // a session of its own (and so without a terminal) and in the root folder. Stdin, stdout
 // and stderr are /dev/null unless the caller sets them.
 func anew(ctx context.Context, args ...string) (*exec.Cmd, error) {
-	self, err := os.Executable()
+	self, err := Executable()
 	if err != nil {
 		return nil, err
 	}
@@ -146,19 +146,31 @@ func Outlives() (why string, try bool) {
 	if os.Getpid() == 1 {
 		return "this is the first process, and all others end with it", false
 	}
-	name, err := os.ReadFile("/proc/1/comm")
-	if err != nil { // not Linux, or /proc hides the processes of others
-		return "", true
-	}
-	comm := strings.TrimSpace(string(name))
-	if !slices.Contains(inits, comm) && !strings.HasPrefix(comm, "init(") { // WSL
+	comm, _ := os.ReadFile("/proc/1/comm")
+	groups, _ := os.ReadFile("/proc/self/cgroup")
+	return outlives(strings.TrimSpace(string(comm)), string(groups))
+}
+
+// outlives is Outlives where comm is the name of the first process, and groups the text of
+// our /proc/PID/cgroup. comm is "" on other systems than Linux, and where /proc hides the
+// processes of others.
+func outlives(comm, groups string) (why string, try bool) {
+	if comm != "" && !slices.Contains(inits, comm) && !strings.HasPrefix(comm, "init(") { // WSL
 		return "no init runs here, so a background process would not survive; SENDOFF_RUNNER=on starts one all the same", false
 	}
-	groups, _ := os.ReadFile("/proc/self/cgroup")
-	if service := endingService(string(groups)); service != "" {
+	if service := endingService(groups); service != "" {
 		return "a process that runs it ends with " + service, true
 	}
 	return "", true
+}
+
+// EndsAtLogout reports whether a process that we start ends when the user logs out: a
+// program of the desktop belongs to the user's own systemd, which ends then, unless the
+// user lingers (loginctl(1)).
+func EndsAtLogout() bool {
+	groups, _ := os.ReadFile("/proc/self/cgroup")
+	_, err := os.Stat("/var/lib/systemd/linger/" + UserName(os.Getuid()))
+	return err != nil && strings.Contains(string(groups), "/user@")
 }
 
 // sparing lists the services at whose end systemd does not end the processes that they

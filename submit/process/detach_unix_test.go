@@ -25,3 +25,23 @@ func TestEndingService(t *testing.T) {
 		}
 	}
 }
+
+// TestOutlives holds that a service is recognised where /proc hides the first process, as
+// the setting ProtectProc=invisible of systemd does it.
+func TestOutlives(t *testing.T) {
+	const service = "0::/system.slice/backup.service\n"
+	for _, tt := range []struct {
+		comm, groups, why string
+		try               bool
+	}{
+		{"systemd", service, "a process that runs it ends with backup.service", true},
+		{"", service, "a process that runs it ends with backup.service", true},
+		{"", "", "", true},
+		{"init(Debian)", "0::/\n", "", true},
+		{"sh", service, "no init runs here, so a background process would not survive; SENDOFF_RUNNER=on starts one all the same", false},
+	} {
+		if why, try := outlives(tt.comm, tt.groups); why != tt.why || try != tt.try {
+			t.Errorf("%q, %q: %q, %t", tt.comm, tt.groups, why, try)
+		}
+	}
+}

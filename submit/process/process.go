@@ -32,6 +32,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -138,4 +139,17 @@ func program(pid int) string {
 	}
 	name, _ := os.ReadFile(folder + "comm")
 	return strings.TrimSpace(string(name))
+}
+
+// Executable returns the path of this program. On a system that does not tell it, as Linux
+// without /proc, that is the program of the name by which this one was called.
+func Executable() (string, error) {
+	path, err := os.Executable()
+	if err == nil {
+		return path, nil
+	}
+	if path, failure := exec.LookPath(os.Args[0]); failure == nil {
+		return filepath.Abs(path)
+	}
+	return "", err
 }

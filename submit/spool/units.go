@@ -74,7 +74,7 @@ func MakeSpool(w io.Writer) error {
 	if os.Geteuid() != 0 {
 		return status.Usage.Errorf("--make-spool: only root can create %s", queue.Shared)
 	}
-	self, err := os.Executable()
+	self, err := process.Executable()
 	if err != nil {
 		return status.Temporary.Wrap(err)
 	}

@@ -18,6 +18,7 @@ var hints = [...]struct {
 	hint  string
 }{
 	{Usage, "--queue-run does not send", "an interval follows an equals sign: --queue-run=5m"},
+	{Usage, "is not allowed under the name|sendoff-", "it is sendmail under every name but one: mv PROGRAM sendoff"},
 	{Usage, "must come first/must come before recipients/is not allowed under the name/does not send the message on stdin, so it", `see "Untrusted arguments" in sendoff(1)`},
 	{Usage, "option/no recipients; give", "see sendoff --help"},
 	{Usage, "white space inside the address", `separate addresses by commas, and quote a name that has one: "Doe, Ann" <ann@example.org>`},

@@ -15,6 +15,8 @@ func TestHint(t *testing.T) {
 		{Connection.Errorf("connect to smtp.example.org:465: connection refused"), "right port"},
 		{Connection.Errorf("connect to smtp.example.org:465: no route to host"), "blocked"},
 		{Connection.Errorf("connect to smtp.example.org:587: connection refused"), "firewall"},
+		{Usage.Errorf("--rehearse is not allowed under the name sendoff-linux-arm64, only under the name sendoff"), "mv PROGRAM sendoff"},
+		{Usage.Errorf("--rehearse is not allowed under the name sendmail, only under the name sendoff"), "Untrusted arguments"},
 		{Connection.Errorf("connect to /run/sendoff/submit.sock: connection refused"), "systemctl status sendoff.socket"},
 		{Connection.Errorf("connect to /run/sendoff/submit.sock: no such file or directory"), "systemctl status sendoff.socket"},
 		{Connection.Errorf("connect to /run/lmtp.sock: connection refused"), "does the service"},
