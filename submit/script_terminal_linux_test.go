@@ -1,6 +1,7 @@
 package submit_test
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"testing"
 	"time"
 	"unicode/utf8"
 
@@ -130,6 +132,31 @@ func (tty *terminal) act(dialogue string, gone <-chan struct{}) (failed string) 
 	return ""
 }
 
+// finish waits until cmd, which leads a session, has ended. If that takes longer than
+// limit, it kills the programs of that session, and reports false.
+func finish(cmd *exec.Cmd, limit time.Duration) (ended bool) {
+	kill := time.AfterFunc(limit, func() { syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
+	cmd.Wait()
+	return kill.Stop()
+}
+
+func TestFinish(t *testing.T) {
+	for _, test := range []struct {
+		seconds string
+		limit   time.Duration
+		want    bool
+	}{{"0", patience, true}, {"600", 0, false}} {
+		cmd := exec.Command("sleep", test.seconds)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+		if err := cmd.Start(); err != nil {
+			t.Skip(err)
+		}
+		if got := finish(cmd, test.limit); got != test.want {
+			t.Errorf("sleep %s: ended %t, want %t", test.seconds, got, test.want)
+		}
+	}
+}
+
 func onTerminal(ts *testscript.TestScript, args []string) {
 	tty, err := openTerminal()
 	ts.Check(err)
@@ -146,11 +173,16 @@ func onTerminal(ts *testscript.TestScript, args []string) {
 	gone := make(chan struct{})
 	go tty.watch(gone)
 	failed := tty.act(os.Expand(ts.ReadFile(args[1]), ts.Getenv), gone)
+	left := patience
 	if failed != "" {
-		cmd.Process.Kill()
+		left = 0
 	}
-	cmd.Wait()
-	<-gone
+	ended := finish(cmd, left)
+	select {
+	case <-gone:
+	case <-time.After(patience):
+		failed = cmp.Or(failed, "the end: another process still has the terminal")
+	}
 	ts.Logf("the screen:\n%s", tty.screen())
 	ts.Check(os.WriteFile(ts.MkAbs("screen"), []byte(tty.screen()), 0o600))
 	for line := range strings.Lines(strings.ReplaceAll(tty.screen(), ts.Getenv("WORK"), "/home/ann")) {
@@ -161,6 +193,8 @@ func onTerminal(ts *testscript.TestScript, args []string) {
 	switch code := strconv.Itoa(cmd.ProcessState.ExitCode()); {
 	case failed != "":
 		ts.Fatalf("it did not come to this: %s", failed)
+	case !ended:
+		ts.Fatalf("the program did not end")
 	case !tty.echoes():
 		ts.Fatalf("the terminal no longer shows what is typed")
 	case code != args[0]:
