@@ -35,7 +35,6 @@ type Job struct {
 	fault Outcome   // the outcome of all recipients if no server is asked about any; Err is nil if a server is asked
 	bad   []Outcome // one for each of Request.Bad
 	id    queue.ID  // of the queue entry with the recipients that wait; "": there is none
-	copy  string    // the path of the copy of a message that was refused; "": there is none
 }
 
 // A Recipient of a Job is one address for RCPT, and its outcome.

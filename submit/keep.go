@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,11 +34,12 @@ func (s *Submitter) Postpone(r *Request, fault error) error {
 
 // Refuse handles a request that cannot be submitted, because of err or of r.Bad: it writes
 // to the log, and, if we are called as sendmail, keeps a copy of a message that is whole
-// and refused for good. The error is a Report, or err.
+// and refused for good; of a message that a person has typed, it keeps all there is. The
+// error is a Report, or err.
 func (s *Submitter) Refuse(r *Request, err error) error {
 	s.logSubmission(r)
 	j := FailedJob(r, err)
-	if r.Message == nil && (status.KindOf(err) == status.NoInput || status.Of(err).Temporary()) {
+	if r.Message == nil && !r.Typed && (status.KindOf(err) == status.NoInput || status.Of(err).Temporary()) {
 		s.settle(j, s.entry(r), false)
 		return err
 	}
@@ -89,8 +91,9 @@ func (s *Submitter) Enqueue(j *Job) (*queue.Claim, error) {
 }
 
 // Keep ends the first attempt at j. It queues the message for the recipients that wait.
-// If we are called as sendmail, it keeps a copy of a message that was refused. The error
-// is a Report of the failures that the caller must know of.
+// If we are called as sendmail, it keeps a copy of a message that was refused; of a message
+// that a person has typed, also if it was returned. The error is a Report of the failures
+// that the caller must know of.
 func (s *Submitter) Keep(j *Job) error {
 	r, report := j.Request, &Report{job: j}
 	wait, refused := s.entry(r), s.entry(r)
@@ -100,17 +103,21 @@ func (s *Submitter) Keep(j *Job) error {
 			report.NotQueued = err.Error()
 		}
 	}
-	refused.To, _ = j.named(Refused)
-	refused.Reason = j.reason()
+	lost := []Verdict{Refused}
+	if r.Typed {
+		lost = append(lost, Returned)
+	}
+	refused.To, _ = j.named(lost...)
+	refused.Reason = j.reason(lost)
 	if j.id != "" || len(wait.To) > 0 {
 		refused.ID = "" // the ID is that of the entry that waits
 	}
 	switch {
 	case r.OneReply && len(refused.To) > 0 && j.has(Sent, Waits) && report.NotQueued == "":
 		s.tellSender(j, refused)
-	case s.Sendmail && s.Queue != nil && (len(refused.To) > 0 || refused.Reason != ""):
+	case (s.Sendmail || r.Typed) && s.Queue != nil && (len(refused.To) > 0 || refused.Reason != ""):
 		if s.store(r, refused, s.Queue.AddFailed) == nil {
-			j.copy = filepath.Join(s.Queue.FailedFolder(), string(refused.ID)+".eml")
+			report.Kept, report.Copy = refused, filepath.Join(s.Queue.FailedFolder(), string(refused.ID)+".eml")
 			if r.Sender != nil && r.Sender.IsNull() { // no mail tells of this failure, and cron ignores exit codes
 				s.Event(notify.Failed, notify.AboutEntry(refused)...).Tell()
 			}
@@ -166,10 +173,11 @@ func (j *Job) isUntried(wait *queue.Entry) (due bool) {
 	return due
 }
 
-// reason returns, in one line, the errors that are about no valid recipient.
-func (j *Job) reason() string {
+// reason returns, in one line, the errors that are about no valid recipient. A fault counts
+// if it has one of the verdicts.
+func (j *Job) reason(states []Verdict) string {
 	var reasons []string
-	if len(j.To) == 0 && j.fault.Verdict == Refused {
+	if len(j.To) == 0 && j.fault.Err != nil && slices.Contains(states, j.fault.Verdict) {
 		reasons = append(reasons, j.fault.Err.Error())
 	}
 	for _, o := range j.bad {

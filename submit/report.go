@@ -21,6 +21,10 @@ type Report struct {
 	// NotQueued is why mail that should wait is not in the queue; "": it is there, or
 	// none should wait.
 	NotQueued string
+	// Kept is the entry among the failed ones with a copy of the message; nil: there is
+	// none. Copy is the path of its message.
+	Kept *queue.Entry
+	Copy string
 
 	job *Job
 }
@@ -94,8 +98,8 @@ func (r *Report) Error() string {
 	if len(r.job.bad) > 0 && r.job.has(Waits) && !slices.ContainsFunc(failures, func(f Failure) bool { return f.Verdict == Waits }) {
 		lines = append(lines, "the other recipients' mail is queued as "+string(r.job.id))
 	}
-	if r.job.copy != "" {
-		lines = append(lines, "a copy is in "+r.job.copy)
+	if r.Copy != "" {
+		lines = append(lines, "a copy is in "+r.Copy)
 	}
 	return strings.Join(lines, "\n")
 }

@@ -51,6 +51,7 @@ type Request struct {
 	Unread   []byte            // without a Message: the beginning of the input
 
 	QueueOnly bool // make no attempt now: queue the message
+	Typed     bool // a person has typed the message: keep a copy if it is neither sent nor queued
 
 	OneReply bool         // the caller gets one reply for all recipients; a notice tells the sender if only some are refused
 	Peer     process.Peer // the client that has connected to us; zero: the message came on standard input

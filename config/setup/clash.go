@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"sendoff/config"
+	"sendoff/submit/process"
 	"sendoff/submit/status"
 )
 
@@ -85,7 +86,7 @@ func (c *conversation) clash(ctx context.Context, a *config.Account) error {
 func (c *conversation) errExists(name, what string) error {
 	address := ""
 	if c.Address != "" {
-		address = " " + word(c.Address)
+		address = " " + process.ShellWord(c.Address)
 	}
 	return status.Usage.Errorf("account %q exists already%s, in %s\nto change its password: %s --login %[1]s\nto add another account: %[4]s --setup%[5]s --account %[6]s",
 		name, what, c.shortFile(), c.command(), address, c.freeName(name))

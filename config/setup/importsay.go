@@ -13,6 +13,7 @@ import (
 	"sendoff/config"
 	"sendoff/config/edit"
 	"sendoff/config/importer"
+	"sendoff/submit/process"
 	"sendoff/submit/secret"
 	"sendoff/submit/status"
 )
@@ -91,35 +92,22 @@ func (i *Import) command() string {
 	if i.Target == i.Paths.User || i.Target == i.Paths.System {
 		return "sendoff"
 	}
-	return "sendoff --config " + word(i.Target)
+	return "sendoff --config " + process.ShellWord(i.Target)
 }
 
 // again returns the command that repeats this import with another option.
 func (i *Import) again(option string) string {
 	words := i.command() + " --import"
 	if i.File != "" {
-		words += " " + word(i.File)
+		words += " " + process.ShellWord(i.File)
 	}
 	if i.For != "" {
 		words += " --for " + i.For
 	}
 	if i.Secret != "" {
-		words += " --secret " + word(i.Secret)
+		words += " --secret " + process.ShellWord(i.Secret)
 	}
 	return words + " " + option
-}
-
-// word returns text as a word of a shell command.
-func word(text string) string {
-	if isPlain(text) {
-		return text
-	}
-	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
-}
-
-// isPlain reports whether text is a word without special characters of a shell.
-func isPlain(text string) bool {
-	return text != "" && strings.Trim(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+.,:=@%/~") == ""
 }
 
 // sayDone says what was written, and what the user should do next.
@@ -159,7 +147,7 @@ func (i *Import) sayWritten(r *importer.Reading, p *plan, made *config.Config, s
 	}
 	a := standard(made)
 	say("to check each step: " + i.command() + " --doctor " + a.Name)
-	if own, ok := a.Address(); ok && isPlain(own.String()) {
+	if own, ok := a.Address(); ok && process.ShellWord(own.String()) == own.String() {
 		say(fmt.Sprintf("to try it: echo test | %s -a %s %s", i.command(), a.Name, own))
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"sendoff/config"
 	"sendoff/config/edit"
 	"sendoff/submit/credential"
+	"sendoff/submit/process"
 	"sendoff/submit/secret"
 )
 
@@ -177,7 +178,7 @@ func (c *conversation) trial() string {
 func (c *conversation) command() string {
 	usual := c.usual()
 	if c.file != usual.System && c.file != usual.User && c.Paths.Explicit != "" {
-		return "sendoff --config " + word(c.Paths.Explicit)
+		return "sendoff --config " + process.ShellWord(c.Paths.Explicit)
 	}
 	return "sendoff"
 }

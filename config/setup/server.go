@@ -11,6 +11,7 @@ import (
 	"sendoff/config"
 	"sendoff/config/discover"
 	"sendoff/submit/envelope"
+	"sendoff/submit/process"
 	"sendoff/submit/status"
 )
 
@@ -21,7 +22,7 @@ func (c *conversation) askAddress(context.Context) error {
 		if c.Server == "" && !strings.Contains(text, "@") && (discover.IsProvider(text) || strings.Contains(text, ".")) {
 			c.Server = text
 			if !c.There {
-				return fmt.Errorf("--setup needs a mail address, and %s is a server: sendoff --setup ann@example.org --server %s", text, word(text))
+				return fmt.Errorf("--setup needs a mail address, and %s is a server: sendoff --setup ann@example.org --server %s", text, process.ShellWord(text))
 			}
 			return errors.New(text + " is taken as the server; now give the mail address")
 		}

@@ -182,7 +182,7 @@ func (m *Message) check() error {
 // isDevice reports whether r is a terminal or another device. No program there can get a
 // SIGPIPE, and a person who has typed the final dot waits for an answer.
 func isDevice(r io.Reader) bool {
-	f, ok := r.(*os.File)
+	f, ok := r.(interface{ Stat() (os.FileInfo, error) })
 	if !ok {
 		return false
 	}

@@ -110,6 +110,9 @@ func (p *program) fail(err error) int {
 	if hint := p.hint(err); hint != "" && !errors.As(err, new(process.Stopped)) {
 		p.say(hint)
 	}
+	if command := p.resend(err); command != "" {
+		p.say("hint: to send the copy: " + command)
+	}
 	return code
 }
 

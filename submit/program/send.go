@@ -62,7 +62,7 @@ func (p *program) send(ctx context.Context) error {
 	case fault != nil && p.postpones(fault):
 		return s.Postpone(r, fault)
 	case fault != nil:
-		return fault
+		return p.refuse(s, r, fault)
 	case p.cmd.DryRun:
 		return rehearse.Explain(s, stdout(), r, p.cmd.Verbose)
 	case p.cmd.Rehearse:
@@ -95,8 +95,8 @@ func (p *program) submit(ctx context.Context, s *submit.Submitter, r *submit.Req
 func (p *program) read(s *submit.Submitter, r *submit.Request, refusal error) (err error) {
 	debug.SetMemoryLimit(memoryLimit)
 	var in io.Reader = os.Stdin
-	if info, err := os.Stdin.Stat(); err == nil && info.Mode()&os.ModeCharDevice == 0 && p.leavesTrace() {
-		in = io.TeeReader(os.Stdin, (*beginning)(&r.Unread))
+	if info, err := os.Stdin.Stat(); err == nil && info.Mode()&os.ModeCharDevice == 0 && p.leavesTrace() || r.Typed {
+		in = copied{io.TeeReader(os.Stdin, (*beginning)(&r.Unread))}
 	}
 	p.reading.Store(true)
 	r.Message, err = p.message(in)
@@ -124,11 +124,17 @@ func (b *beginning) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// copied is stdin with a copy of what is read. Stat tells package message whether it is a
+// terminal.
+type copied struct{ io.Reader }
+
+func (copied) Stat() (os.FileInfo, error) { return os.Stdin.Stat() }
+
 // request returns a request from the command line and the environment. Under the name
 // sendmail, a malformed recipient does not stop the mail to the others. The request is
 // never nil: after an error it is used to log the refusal.
 func (p *program) request(c *config.Config) (*submit.Request, error) {
-	r := &submit.Request{By: p.choice(), FullName: p.cmd.FullName, UserName: os.Getenv("NAME"), QueueOnly: p.cmd.QueueOnly}
+	r := &submit.Request{By: p.choice(), FullName: p.cmd.FullName, UserName: os.Getenv("NAME"), QueueOnly: p.cmd.QueueOnly, Typed: p.isTyped()}
 	r.Envelope = envelope.Envelope{Body: p.cmd.Body, Return: p.cmd.Return, ID: p.cmd.EnvID, RequireTLS: p.cmd.RequireTLS}
 	var bad error
 	var to []message.Mailbox
@@ -184,10 +190,11 @@ func (p *program) addHeader(r *submit.Request) error {
 		return nil
 	}
 	list, bad := r.Message.Recipients()
-	switch sendoff := p.cmd.Face == cmdline.Sendoff; {
-	case sendoff && len(bad) > 1:
-		return p.advise(fmt.Errorf("%w (and %d more)", bad[0], len(bad)-1))
-	case sendoff && len(bad) > 0:
+	if p.cmd.Face == cmdline.Sendoff && len(bad) > 0 {
+		r.To = nil // those of the corrected header will count
+		if more := len(bad) - 1; more > 0 {
+			return p.advise(fmt.Errorf("%w (and %d more)", bad[0], more))
+		}
 		return p.advise(bad[0])
 	}
 	r.Bad = append(r.Bad, bad...)
