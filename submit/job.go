@@ -162,17 +162,6 @@ func (j *Job) isUntouched() bool {
 	})
 }
 
-// whole returns the job as it was before any server was asked, with all recipients in
-// state Waits. Another goroutine may be delivering the job meanwhile.
-func (j *Job) whole() *Job {
-	w := &Job{Request: j.Request}
-	for i := range j.To {
-		to := &j.To[i]
-		w.To = append(w.To, Recipient{Recipient: to.Recipient, Named: to.Named, Outcome: Outcome{Verdict: Waits}})
-	}
-	return w
-}
-
 // outcomes calls f with the fault, if there is one, and with the outcome of each
 // recipient, also of those that are no addresses.
 func (j *Job) outcomes(f func(*Outcome)) {
@@ -207,22 +196,18 @@ func (j *Job) has(states ...Verdict) bool {
 // the addresses themselves are in the list: whoever has the message gets it once. unknown
 // says that some of them may have the message already.
 func (j *Job) named(states ...Verdict) (list []queue.Recipient, unknown bool) {
-	const mixed = Verdict(255)
-	common := make(map[int]Verdict) // by index in Request.To: the verdict of all addresses of that name, or mixed
+	const mixed, none = Verdict(255), Verdict(254)
+	common := slices.Repeat([]Verdict{none}, len(j.Request.To)) // the verdict of all addresses of a name, or mixed
 	for i := range j.To {
 		for _, n := range j.To[i].Named {
 			state := j.To[i].Verdict
-			if other, ok := common[n]; ok && other != state {
+			if other := common[n]; other != none && other != state {
 				state = mixed
 			}
 			common[n] = state
 		}
 	}
-	type key struct {
-		address   string
-		noAliases bool
-	}
-	have := make(map[key]bool) // recipients that are in the list
+	names := j.newNames()
 	for i := range j.To {
 		to := &j.To[i]
 		if !slices.Contains(states, to.Verdict) {
@@ -234,13 +219,44 @@ func (j *Job) named(states ...Verdict) (list []queue.Recipient, unknown bool) {
 			if common[n] != to.Verdict {
 				name = Wanted{Recipient: to.Recipient, NoAliases: true}
 			}
-			if k := (key{name.Address.Key(), name.NoAliases}); !have[k] {
-				have[k] = true
-				list = append(list, name.queued(&to.Outcome))
-			}
+			names.add(name, &to.Outcome)
 		}
 	}
-	return list, unknown
+	return names.list, unknown
+}
+
+// all returns all recipients as the caller named them, as if no server had been asked. It
+// reads no outcome: another goroutine may be delivering the job meanwhile.
+func (j *Job) all() []queue.Recipient {
+	names := j.newNames()
+	for i := range j.To {
+		for _, n := range j.To[i].Named {
+			names.add(j.Request.To[n], &Outcome{Verdict: Waits})
+		}
+	}
+	return names.list
+}
+
+// names are recipients for an entry of the queue, each once.
+type names struct {
+	list []queue.Recipient
+	have map[nameKey]bool
+}
+
+type nameKey struct {
+	address   string
+	noAliases bool
+}
+
+func (j *Job) newNames() *names {
+	return &names{make([]queue.Recipient, 0, len(j.To)), make(map[nameKey]bool, len(j.To))}
+}
+
+func (n *names) add(name Wanted, o *Outcome) {
+	if k := (nameKey{name.Address.Key(), name.NoAliases}); !n.have[k] {
+		n.have[k] = true
+		n.list = append(n.list, name.queued(o))
+	}
 }
 
 // queued returns w with the outcome o, for an entry of the queue. A recipient that waits

@@ -54,7 +54,7 @@ func (s *Submitter) Later(j *Job) bool {
 		return false
 	}
 	e := s.entry(r)
-	e.To, _ = j.whole().named(Waits)
+	e.To = j.all()
 	if s.enqueue(r, e, r.Account.Deliver == config.DeliverBackground && !r.QueueOnly) != nil {
 		return false
 	}
@@ -74,7 +74,7 @@ func (s *Submitter) Enqueue(j *Job) (*queue.Claim, error) {
 		return nil, err
 	}
 	e := s.entry(j.Request)
-	e.To, _ = j.whole().named(Waits)
+	e.To = j.all()
 	e.Next = time.Now().Add(s.Schedule().Backoff(1))
 	e.Reason, e.Unknown = "the server has not answered yet", true // what the entry says if this process dies
 	var c *queue.Claim

@@ -75,7 +75,9 @@ func (j *Job) declare() error {
 
 // addRecipients adds to j the recipients that r.To resolve to, each address once.
 func (s *Submitter) addRecipients(r *Request, j *Job, h *header) error {
-	at := make(map[string]int) // in j.To, by the address's key
+	at := make(map[string]int, len(r.To)) // in j.To, by the address's key
+	j.To = make([]Recipient, 0, len(r.To))
+	indexes := make([]int, len(r.To)) // most names resolve to one address: its Named has room for one
 	shows := true
 	for i, w := range r.To {
 		resolved, err := s.Resolve(w, h.Rules)
@@ -99,7 +101,7 @@ func (s *Submitter) addRecipients(r *Request, j *Job, h *header) error {
 			if !isKnown {
 				n = len(j.To)
 				at[to.Address.Key()] = n
-				recipient := Recipient{Recipient: w.Recipient, Why: w.Origin + to.Why}
+				recipient := Recipient{Recipient: w.Recipient, Named: indexes[i : i : i+1], Why: w.Origin + to.Why}
 				recipient.Address = to.Address
 				j.To = append(j.To, recipient)
 			}

@@ -174,6 +174,7 @@ func (p *program) request(c *config.Config) (*submit.Request, error) {
 
 // add adds recipients to r. origin says in words where they were named.
 func (p *program) add(r *submit.Request, list []message.Mailbox, origin string) {
+	r.To = slices.Grow(r.To, len(list))
 	for _, b := range list {
 		to := envelope.Recipient{Address: b.Address, Notify: p.cmd.Notify}
 		r.To = append(r.To, submit.Wanted{Recipient: to, Origin: origin, NoAliases: p.cmd.NoAliases})
