@@ -54,6 +54,10 @@ func IsProvider(word string) bool {
 	return p != nil
 }
 
+// IsHost reports whether word is a full host name or an IP address, perhaps with a port.
+// Named then tries to connect.
+func IsHost(word string) bool { return hostNamed(word) != nil }
+
 // Providers returns the keys of the providers with a server, such as "sendgrid". A key that
 // needs a region ends with a colon, such as "ses:".
 func Providers() (keys []string) {

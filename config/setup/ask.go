@@ -133,6 +133,7 @@ func (p *Person) ask(q question) (string, error) {
 		}
 		switch {
 		case answer == "":
+			p.show("an answer is needed here; Ctrl-C ends")
 		case errors.As(err, new(process.Stopped)):
 			return "", err
 		case err != nil:

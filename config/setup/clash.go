@@ -64,7 +64,7 @@ func (c *conversation) clash(ctx context.Context, a *config.Account) error {
 	address, _ := a.Address()
 	c.show("Account %q exists already, in %s:\n  %s at %s", a.Name, c.shortFile(), address, a.Servers[0].Name())
 	c.show("  1) give it a new password\n  2) add another account\n  3) stop, and change nothing")
-	n, err := c.choose(question{text: "1-3", standard: "1"}, "password", "another", "stop")
+	n, err := c.choose(question{text: "What do you want to do? 1-3", standard: "1"}, "password", "another", "stop")
 	switch {
 	case err != nil:
 		return err

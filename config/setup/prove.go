@@ -13,7 +13,8 @@ import (
 // tries is how often a person may type a wrong secret.
 const tries = 3
 
-// prove logs in, and sends the test mail.
+// prove logs in, and sends the test mail. If a person has mistyped user name or password,
+// it asks for both again.
 func (c *conversation) prove(ctx context.Context) error {
 	for n := 1; ; n++ {
 		if c.user != "" {
@@ -34,6 +35,9 @@ func (c *conversation) prove(ctx context.Context) error {
 		done()
 		if status.KindOf(err) == status.AuthFailed && typed && n < tries && !c.Force {
 			c.showError(err)
+			if err := c.askUser(ctx); err != nil {
+				return err
+			}
 			continue
 		}
 		switch {

@@ -87,7 +87,7 @@ func (c *conversation) askClientSecret(ctx context.Context) (err error) {
 		c.clientSecret, err = c.readSecret(ctx, "--client-secret-file", c.ClientSecretFile)
 	case c.typedClient:
 		var text string
-		if text, err = c.Person.Secret("OAuth client secret, if there is one: "); text != "" && err == nil {
+		if text, err = c.Person.Secret("OAuth client secret (Enter if there is none): "); text != "" && err == nil {
 			c.clientSecret, err = credential.NewSecret(text)
 			err = status.Usage.Wrap(err)
 		}

@@ -207,7 +207,7 @@ func (c *conversation) askServer(ctx context.Context, standard string) error {
 // nameServer sets the account's server to the one that a person has named.
 func (c *conversation) nameServer(ctx context.Context, word string) error {
 	done := func() {}
-	if !strings.Contains(word, "://") && !discover.IsProvider(word) {
+	if discover.IsHost(word) {
 		done = c.waiting("Trying %s", word)
 	}
 	found, err := c.finder().Named(ctx, word)
@@ -242,8 +242,9 @@ func (c *conversation) take(f *discover.Finding) error {
 		return status.Usage.Errorf("--setup supports only servers that accept SMTP at a host and port; sendoff.toml(5) shows the others")
 	}
 	c.server, c.login, c.tokens, c.user = f.Server, f.Login, logins[f.Login].tokens, f.User
-	if f.Remark != "" && !c.ref.IsOAuth2() { // the remark is about the password
+	if f.Remark != "" && f.Remark != c.remark && !c.ref.IsOAuth2() { // the remark is about the password
 		c.show("%s", f.Remark)
+		c.remark = f.Remark
 	}
 	return nil
 }
@@ -271,23 +272,25 @@ func (c *conversation) connect(ctx context.Context) error {
 		if err = c.offline(ctx, err); errors.Is(err, discover.ErrOffline) {
 			return err
 		}
+		if c.There {
+			c.showError(err)
+		}
 		if status.KindOf(err) == status.Insecure {
 			c.show("--force saves the account all the same, so that tls-ca or tls-fingerprint can be added to it")
 		}
 		if !c.There {
 			return err
 		}
-		c.showError(err)
 		if err := c.askServer(ctx, c.server.String()); err != nil {
 			return err
 		}
 	}
 }
 
-// showError shows an error, and what can be done about it.
+// showError shows an error, and what can be done about it before the next answer.
 func (c *conversation) showError(err error) {
 	c.show("%v", err)
-	if hint := status.HintFor(err, ""); hint != "" {
+	if hint := status.HintToAsk(err); hint != "" {
 		c.show("hint: %s", hint)
 	}
 }

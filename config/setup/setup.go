@@ -89,6 +89,7 @@ type conversation struct {
 	user      string
 	anonymous bool     // the server requires no login
 	offered   []string // the server's mechanisms
+	remark    string   // what was shown about the provider's passwords
 	auth      string   // the mechanism for the setting auth; "": not set
 	login     discover.Login
 	tokens    string // the source of access tokens for this server; "": unknown

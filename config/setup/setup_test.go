@@ -417,6 +417,25 @@ func TestRemark(t *testing.T) {
 	}
 }
 
+// TestRemarkOnce: the remark is not shown again when a person tries the server again.
+func TestRemarkOnce(t *testing.T) {
+	s := newStage(t, "", "", "", "1", "1")
+	s.Address, s.passwords = "ann@gmail.com", []string{"right"}
+	failures := 2
+	s.Try = func(ctx context.Context, trial Trial) (Seen, error) {
+		if failures--; failures >= 0 {
+			return Seen{}, status.Insecure.Errorf("TLS: certificate of another host")
+		}
+		return s.try(ctx, trial)
+	}
+	if err := s.Run(t.Context()); err != nil {
+		t.Fatalf("%v\n%s", err, s.shown.String())
+	}
+	if n := strings.Count(s.shown.String(), "2-step verification"); n != 1 {
+		t.Errorf("%d times:\n%s", n, s.shown.String())
+	}
+}
+
 // TestConsentWithdrawn: if the account does not work, the new tokens are removed, but not
 // those of an earlier consent. No other file is replaced.
 func TestConsentWithdrawn(t *testing.T) {

@@ -268,6 +268,19 @@ func HintFor(err error, account string) string {
 	return hint
 }
 
+// HintToAsk is Hint for a person who is about to be asked for user name and password
+// again: it has no command that stores the password.
+func HintToAsk(err error) string {
+	hint := Hint(err)
+	if hint == storeAgain {
+		return "type user name and password again; many providers require an app password"
+	}
+	if text, _, stores := strings.Cut(hint, ": sendoff --login ACCOUNT"); stores {
+		return strings.ReplaceAll(text, "store ", "type ")
+	}
+	return hint
+}
+
 // pathIn returns the last path in text that a colon and a space follow, quoted for a
 // shell; "" if there is none, or if it cannot be quoted simply.
 func pathIn(text string) (path string) {
