@@ -2,6 +2,7 @@ package trust
 
 import (
 	"context"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -53,7 +54,12 @@ func issue(t *testing.T, a *authority, template *x509.Certificate) *authority {
 	if a != nil {
 		parent, signer = a.certificate, a.key
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), signer)
+	return &authority{sign(t, template, parent, key.Public(), signer), key}
+}
+
+func sign(t *testing.T, template, parent *x509.Certificate, key crypto.PublicKey, signer *ecdsa.PrivateKey) *x509.Certificate {
+	t.Helper()
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, key, signer)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +67,7 @@ func issue(t *testing.T, a *authority, template *x509.Certificate) *authority {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &authority{c, key}
+	return c
 }
 
 // handshake returns the error of a session with a server that sends this chain, has the key

@@ -49,19 +49,22 @@ var bundles = [...]string{
 }
 
 // systemRoots reads the system's authorities from one bundle: five times faster than a file
-// for each authority. nil: there is no bundle, or the system or the environment says to
-// look elsewhere. Config calls it in a goroutine, so that the result is there when the
-// handshake needs it.
-var systemRoots = sync.OnceValue(func() *x509.CertPool {
-	if runtime.GOOS == "darwin" || runtime.GOOS == "windows" ||
-		os.Getenv("SSL_CERT_FILE") != "" || os.Getenv("SSL_CERT_DIR") != "" {
+// for each authority. nil: there is no bundle, or the system keeps them elsewhere. Config
+// calls it in a goroutine, so that the result is there when the handshake needs it.
+var systemRoots = sync.OnceValue(func() authorities {
+	if runtime.GOOS == "darwin" || runtime.GOOS == "windows" {
 		return nil
 	}
-	for _, file := range bundles {
-		if pem, err := os.ReadFile(file); err == nil {
-			pool := x509.NewCertPool()
-			pool.AppendCertsFromPEM(pem)
-			return pool
+	files := bundles[:]
+	switch file := os.Getenv("SSL_CERT_FILE"); {
+	case file != "":
+		files = []string{file}
+	case os.Getenv("SSL_CERT_DIR") != "":
+		return nil
+	}
+	for _, file := range files {
+		if text, err := os.ReadFile(file); err == nil {
+			return parseAuthorities(text)
 		}
 	}
 	return nil
@@ -75,7 +78,7 @@ func Config(a *config.Account, host, prove string) (*tls.Config, error) {
 	v := &verifier{host: host, name: cmp.Or(a.TLSName, prove), fingerprints: a.TLSFingerprint}
 	if a.TLSCA != "" {
 		var err error
-		if v.tlsCA, err = authorities(a.TLSCA); err != nil {
+		if v.tlsCA, err = readAuthorities(a.TLSCA); err != nil {
 			return nil, err
 		}
 	}
@@ -135,15 +138,15 @@ func WithClassicalShares(c *tls.Config, done func()) *tls.Config {
 	return c
 }
 
-func authorities(file string) (*x509.CertPool, error) {
+func readAuthorities(file string) (authorities, error) {
 	text, err := readRegular(file)
 	if err != nil {
 		return nil, status.Config.Errorf("tls-ca: %w", err)
 	}
-	pool := x509.NewCertPool()
+	all := parseAuthorities(text)
 	switch {
-	case pool.AppendCertsFromPEM(text):
-		return pool, nil
+	case all.hasAny():
+		return all, nil
 	case bytes.Contains(text, []byte("PRIVATE KEY-----")):
 		return nil, status.Config.Errorf("tls-ca: %s: a key, but no certificate in it", file)
 	}
@@ -210,7 +213,7 @@ type verifier struct {
 	host         string // the server's name in the configuration, for errors
 	name         string // the name that the certificate must have
 	fingerprints []config.Fingerprint
-	tlsCA        *x509.CertPool // the authorities of tls-ca; nil: those of the system
+	tlsCA        authorities // the authorities of tls-ca; nil: those of the system
 }
 
 // verify is tls.Config.VerifyConnection. If the account has fingerprints, one of them must
@@ -233,12 +236,16 @@ func (v *verifier) verify(cs tls.ConnectionState) error {
 			return v.fault(cs.PeerCertificates, negativeSerial(cs.PeerCertificates, c))
 		}
 	}
-	options := x509.VerifyOptions{DNSName: v.name, Roots: v.tlsCA, Intermediates: x509.NewCertPool()}
+	options := x509.VerifyOptions{DNSName: v.name, Intermediates: x509.NewCertPool()}
 	for _, c := range cs.PeerCertificates[1:] {
 		options.Intermediates.AddCert(c)
 	}
-	if options.Roots == nil {
-		options.Roots = systemRoots()
+	roots := v.tlsCA
+	if roots == nil {
+		roots = systemRoots()
+	}
+	if roots != nil {
+		options.Roots = roots.pool(cs.PeerCertificates)
 	}
 	_, err := leaf.Verify(options)
 	if unknown := new(x509.UnknownAuthorityError); errors.As(err, unknown) && v.tlsCA == nil && options.Roots != nil {
