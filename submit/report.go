@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"sendoff/config"
 	"sendoff/submit/envelope"
 	"sendoff/submit/message"
 	"sendoff/submit/process"
@@ -159,15 +160,15 @@ func (s *Submitter) logOutcomes(j *Job, e *queue.Entry) {
 			relay = a.Servers[0].Name()
 		}
 	}
-	line := func(to envelope.Address, word string, code status.Code, reply string, bad bool) {
+	line := func(to envelope.Address, word string, code status.Code, reply string, bad bool, hint string) {
 		s.Log.Line(e.ID, bad,
 			"to", to, "account", name, "relay", relay,
 			"delay", time.Since(e.Born()).Round(time.Millisecond),
-			"dsn", code, "status", word, "reply", reply)
+			"dsn", code, "status", word, "reply", reply, "hint", hint)
 	}
 	for _, i := range j.order {
 		if to := &j.To[i]; to.Verdict == Sent {
-			line(to.Address, "sent", to.Reply.Status, to.Reply.String(), false)
+			line(to.Address, "sent", to.Reply.Status, to.Reply.String(), false, "")
 		}
 	}
 	for _, f := range j.Failures() {
@@ -179,12 +180,15 @@ func (s *Submitter) logOutcomes(j *Job, e *queue.Entry) {
 			word = "bounced"
 		}
 		text := strings.ReplaceAll(f.Err.Error(), "\n", "; ")
-		bad := status.KindOf(f.Err).Scope() == status.Account
+		bad, hint := status.KindOf(f.Err).Scope() == status.Account, ""
+		if bad { // somebody has to mend it, and may see nothing but the log
+			hint = status.HintFor(f.Err, config.NameInFile(name))
+		}
 		for _, to := range f.to {
-			line(to, word, code, text, bad)
+			line(to, word, code, text, bad, hint)
 		}
 		if len(f.to) == 0 {
-			s.Log.Line(e.ID, bad || !code.Temporary(), "account", name, "dsn", code, "status", word, "reply", text)
+			s.Log.Line(e.ID, bad || !code.Temporary(), "account", name, "dsn", code, "status", word, "reply", text, "hint", hint)
 		}
 	}
 }

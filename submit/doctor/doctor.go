@@ -5,6 +5,7 @@
 //	name … EHLO          each address of each server, without a login (way.go)
 //	AUTH, login, sender  one session, opened as every delivery opens it (way.go)
 //	root … sendmail      what mail needs that cannot be sent at once, and system mail (place.go)
+//	                     and for root how other users do (root.go)
 //
 // It does not know how to send: package smarthost makes the steps.
 //

@@ -18,7 +18,6 @@ import (
 	"sendoff/submit/credential"
 	"sendoff/submit/envelope"
 	"sendoff/submit/login"
-	"sendoff/submit/mailq"
 	"sendoff/submit/process"
 	"sendoff/submit/queue"
 	"sendoff/submit/rewrite"
@@ -58,17 +57,6 @@ func (d *doctor) files(context.Context) []finding {
 		}
 	}
 	return found
-}
-
-// readable judges, for root, whether all users can read the system's configuration: a user
-// who cannot read it has no account, even with a configuration of their own.
-func (d *doctor) readable(path string) finding {
-	if d.s.Identity.UID == 0 && path == (config.Override{}).Paths(d.s.Identity).System {
-		if err := process.OthersCanRead(path); err != nil {
-			return noted(status.Config.Errorf("%s: %w", path, err))
-		}
-	}
-	return fine("%s%s", path, mode(path))
 }
 
 // mode returns the mode of a file, for the end of a line.
@@ -152,7 +140,7 @@ func (d *doctor) secret(ctx context.Context) []finding {
 	if got.Source().IsVariable() {
 		words += "; a process without that variable cannot send: its mail stays in the queue"
 	}
-	return single(fine("%s", words))
+	return append(single(fine("%s", words)), d.rootsOnly(got.Source())...)
 }
 
 // cronTime is how long the process of secretAsCron may take.
@@ -282,39 +270,6 @@ func (d *doctor) runner(context.Context) []finding {
 // longWait is the age from which a queued message gets a note: a short failure of the
 // server does not explain such an age.
 const longWait = 4 * time.Hour
-
-// others says, for root, how each account of all other users and of the machine's service
-// does, and whose mail waits because a user's account has expired.
-func (d *doctor) others(ctx context.Context) (found []finding) {
-	if d.s.Identity.UID != 0 || d.By.CommandLine.Config != "" {
-		return nil
-	}
-	for _, text := range mailq.LockedOut(ctx) {
-		found = append(found, noted(status.Temporary.Errorf("%s", text)))
-	}
-	var also []queue.User
-	if u, ok := mailq.Service(d.s.Config, d.s.Identity); ok && u.UID != 0 {
-		also = append(also, u)
-	}
-	var output bytes.Buffer
-	if _, err := mailq.EachUser(ctx, &output, mailq.OverviewErrand, also, func(string) {}); err != nil {
-		found = append(found, noted(status.Temporary.Wrap(err)))
-	}
-	all, _ := mailq.ReadStatus(&output)
-	for _, o := range all {
-		switch {
-		case o.State != mailq.StateFine, o.Entries > 0 && o.Fault != "":
-			text := o.Summary()
-			if o.Fault != "" {
-				text += "; " + o.Fault
-			}
-			found = append(found, noted(status.Temporary.Errorf("%s", text)).advised("%s", cmp.Or(o.Hint, "show why, and what to do: mailq -v")))
-		case o.Entries > 0:
-			found = append(found, fine("%s", o.Summary()))
-		}
-	}
-	return found
-}
 
 // waiting counts the queued messages, and names the oldest. For root it also counts those of
 // others.

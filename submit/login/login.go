@@ -136,7 +136,8 @@ func (l *Login) Revoked(ctx context.Context, err error) credential.Secret {
 }
 
 // Blame adds to the error of a refused login where the user is from, if not from the
-// account itself, and the source of the secret, if --login cannot write to the source.
+// account itself, and the source of the secret, if --login cannot write to the source, or
+// only as root.
 // It returns other errors as they are.
 func (l *Login) Blame(ctx context.Context, err error) error {
 	if l == nil || !refusedLogin(err) {
@@ -146,7 +147,7 @@ func (l *Login) Blame(ctx context.Context, err error) error {
 		err = fmt.Errorf("%w; the user is from %s", err, source)
 	}
 	got, _ := l.Secret(ctx)
-	if source := got.Source(); source != (credential.Ref{}) && !source.Writable() {
+	if source := got.Source(); source != (credential.Ref{}) && (!source.Writable() || strings.HasPrefix(source.Path(""), "/etc/")) {
 		return fmt.Errorf("%w; the secret is from %s", err, source)
 	}
 	return err

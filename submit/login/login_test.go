@@ -104,6 +104,14 @@ func TestBlame(t *testing.T) {
 	if got := l.Blame(t.Context(), refused).Error(); !strings.HasSuffix(got, "; the secret is from command echo") {
 		t.Errorf("%s", got)
 	}
+	path := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(path, []byte("s3kr1t"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l = started(t, &config.Account{User: "ann", Secret: from(t, "file:"+path)})
+	if got := l.Blame(t.Context(), refused); got != refused {
+		t.Errorf("%v", got)
+	}
 	if got := (*Login)(nil).Blame(t.Context(), refused); got != refused {
 		t.Errorf("%v", got)
 	}

@@ -111,7 +111,11 @@ func (r *run) delays() map[string]*delay {
 	}
 	for _, f := range throttle.Faults(r.s.Queue) {
 		if _, waits := oldest[f.Account]; waits && !f.Suspected() && (isLong(f.Since) || all[f.Account] != nil) {
-			all[f.Account] = &delay{Account: f.Account, Event: notify.Fault, Since: f.Since, Reason: f.Reason, Place: files[f.Account]}
+			reason := f.Reason
+			if hint := f.Hint(); hint != "" {
+				reason += "; hint: " + hint
+			}
+			all[f.Account] = &delay{Account: f.Account, Event: notify.Fault, Since: f.Since, Reason: reason, Place: files[f.Account]}
 		}
 	}
 	return all

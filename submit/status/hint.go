@@ -105,6 +105,7 @@ var hints = [...]struct {
 	{Credential, "no such variable", "start the process with that variable (a shell in a container may lack it), or " + keepInFile},
 	{Credential, "$credentials_directory", "only the service that has LoadCredential=NAME:PATH in its unit can read it: sudo systemctl start sendoff.service"},
 	{Credential, "command |the secret is empty", "run the command by hand, as the same user: it must print the password"},
+	{Credential, "systemd:smtp|the secret is empty", "store the password: sudo sendoff --login ACCOUNT"},
 	{Credential, "systemd:|the secret is empty", "store the password in a credential: sudo systemd-creds encrypt - /etc/credstore.encrypted/NAME"},
 	{Credential, "keyring: no password stored/open: no such file/the secret is empty", storeIt},
 	{Credential, "can store passwords only", `--login can store a password only in the keyring or a file: set secret = "keyring" or "file:/PATH"`},
@@ -163,6 +164,7 @@ var hints = [...]struct {
 	{AuthFailed, "auth |the user is from --user", "check --user, and that the password belongs to that user"},
 	{AuthFailed, "auth |the user is from sendoff_user", "check SENDOFF_USER, and that the password belongs to that user"},
 	{AuthFailed, "auth |is from command", "run the command by hand, as the same user: it must print the password of the account's user"},
+	{AuthFailed, "auth |is from systemd:smtp/is from file:", "check user, and renew the password: sudo sendoff --login ACCOUNT"},
 	{AuthFailed, "auth |is from systemd:", "check user, and the password in the credential of systemd"},
 	{AuthFailed, "no auth|it offers starttls", `the server allows a login only with TLS: use smtp://HOST as server`},
 	{AuthFailed, "no auth", "is it the right port, 465 or 587? If the server requires no login, remove user from the account"},
@@ -264,7 +266,7 @@ func HintFor(err error, account string) string {
 		return ""
 	}
 	hint = strings.Replace(hint, keepInFile, "keep the password in a file: SENDOFF_SECRET=file:/PATH, or --secret file:/PATH", 1)
-	hint, _, _ = strings.Cut(hint, ": sendoff --login ACCOUNT")
+	hint, _, _ = strings.Cut(strings.Replace(hint, ": sudo sendoff", ": sendoff", 1), ": sendoff --login ACCOUNT")
 	return hint
 }
 

@@ -23,7 +23,7 @@ var othersWords = []string{
 	// put together
 	"--queue-run does not send", ".toml", "the configuration has no [oauth2.", "in tls-ca is another", "in tls-ca", "in this system",
 	"auth xoauth2", "auth oauthbearer", "auth scram-", "from command", "is from command",
-	"is from oauth2:", "is from systemd:", "the user is from --user", "the user is from sendoff_user",
+	"is from oauth2:", "is from systemd:", "is from systemd:smtp", "systemd:smtp", "is from file:", "the user is from --user", "the user is from sendoff_user",
 	"connect to the proxy", ":25 at ", ":25:", ":25)", ":465)", ":587)", "while waiting for the greeting",
 }
 
