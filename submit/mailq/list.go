@@ -99,7 +99,11 @@ func (l *lister) hint(find func() string) {
 	}
 	if text := find(); !l.written[text] {
 		l.written[text] = true
-		fmt.Fprintf(l, "    %s%s\n", l.hints, status.Printable(text))
+		hints := l.hints
+		if strings.Contains(text, ": sudo ") { // for root, whosever queue it is
+			hints = HintsFor("")
+		}
+		fmt.Fprintf(l, "    %s%s\n", hints, status.Printable(text))
 	}
 }
 
