@@ -3,7 +3,6 @@ package config
 import (
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 )
 
@@ -29,7 +28,10 @@ func LoadService(id Identity) (*Config, error) {
 // LeadsTo reports whether a leads to the socket on which service listens. If service is nil,
 // because its configuration has a fault, each socket counts.
 func (a *Account) LeadsTo(service *Config) bool {
-	return slices.ContainsFunc(a.Servers, func(s Server) bool {
-		return s.Kind() == Socket && (service == nil || s.Path == strings.TrimPrefix(service.Listen, "unix:"))
-	})
+	for _, s := range a.Servers {
+		if s.Kind() == Socket && (service == nil || s.Path == strings.TrimPrefix(service.Listen, "unix:")) {
+			return true
+		}
+	}
+	return false
 }
