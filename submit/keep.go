@@ -115,12 +115,9 @@ func (s *Submitter) Keep(j *Job) error {
 	switch {
 	case r.OneReply && len(refused.To) > 0 && j.has(Sent, Waits) && report.NotQueued == "":
 		s.tellSender(j, refused)
-	case (s.Sendmail || r.Typed) && s.Queue != nil && (len(refused.To) > 0 || refused.Reason != ""):
-		if s.store(r, refused, s.Queue.AddFailed) == nil {
-			report.Kept, report.Copy = refused, filepath.Join(s.Queue.FailedFolder(), string(refused.ID)+".eml")
-			if r.Sender != nil && r.Sender.IsNull() { // no mail tells of this failure, and cron ignores exit codes
-				s.Event(notify.Failed, notify.AboutEntry(refused)...).Tell()
-			}
+	case (s.Sendmail || r.Typed) && (len(refused.To) > 0 || refused.Reason != ""):
+		if err := s.keepCopy(report, refused); err != nil && r.Typed {
+			report.NotKept = err.Error()
 		}
 	}
 	if s.Queue != nil {
@@ -131,6 +128,22 @@ func (s *Submitter) Keep(j *Job) error {
 		s.Console.Tell(report.Error(), failures[0].Err)
 	}
 	return err
+}
+
+// keepCopy adds refused, with a copy of the message, to the failed entries.
+func (s *Submitter) keepCopy(report *Report, refused *queue.Entry) error {
+	if s.Queue == nil {
+		return spool.Absent(cmp.Or(s.NoQueue, "there is no queue"))
+	}
+	r := report.job.Request
+	if err := s.store(r, refused, s.Queue.AddFailed); err != nil {
+		return err
+	}
+	report.Kept, report.Copy = refused, filepath.Join(s.Queue.FailedFolder(), string(refused.ID)+".eml")
+	if r.Sender != nil && r.Sender.IsNull() { // no mail tells of this failure, and cron ignores exit codes
+		s.Event(notify.Failed, notify.AboutEntry(refused)...).Tell()
+	}
+	return nil
 }
 
 // queueWaiting queues the message for the recipients that wait. If that fails, they are

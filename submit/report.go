@@ -26,6 +26,8 @@ type Report struct {
 	// none. Copy is the path of its message.
 	Kept *queue.Entry
 	Copy string
+	// NotKept is why there is no copy of a message that a person has typed.
+	NotKept string
 
 	job *Job
 }
@@ -101,6 +103,9 @@ func (r *Report) Error() string {
 	}
 	if r.Copy != "" {
 		lines = append(lines, "a copy is in "+r.Copy)
+	}
+	if r.NotKept != "" {
+		lines = append(lines, "no copy of the message was kept: "+r.NotKept)
 	}
 	return strings.Join(lines, "\n")
 }

@@ -22,7 +22,7 @@ import (
 // patience is how long a person waits for words on the screen.
 const patience = time.Minute
 
-// A terminal is a pseudo-terminal: what a program shows on it, and what a
+// A terminal is a pseudo-terminal of 80 columns: what a program shows on it, and what a
 // person types.
 type terminal struct {
 	*os.File          // the person's side
@@ -42,6 +42,9 @@ func openTerminal() (*terminal, error) {
 	err = unix.IoctlSetPointerInt(int(person.Fd()), unix.TIOCSPTLCK, 0)
 	if err == nil {
 		number, err = unix.IoctlGetInt(int(person.Fd()), unix.TIOCGPTN)
+	}
+	if err == nil {
+		err = unix.IoctlSetWinsize(int(person.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 80})
 	}
 	if err != nil {
 		return nil, errors.Join(err, person.Close())
@@ -185,7 +188,8 @@ func onTerminal(ts *testscript.TestScript, args []string) {
 	}
 	ts.Logf("the screen:\n%s", tty.screen())
 	ts.Check(os.WriteFile(ts.MkAbs("screen"), []byte(tty.screen()), 0o600))
-	for line := range strings.Lines(strings.ReplaceAll(tty.screen(), ts.Getenv("WORK"), "/home/ann")) {
+	usual := strings.NewReplacer(ts.Getenv("WORK"), "/home/ann", ts.Getenv("BIN")+"/", "")
+	for line := range strings.Lines(usual.Replace(tty.screen())) {
 		if n := utf8.RuneCountInString(line); n > 101 && !strings.HasPrefix(line, "sendoff: ") {
 			ts.Fatalf("%d columns: %s", n, line)
 		}

@@ -16,6 +16,15 @@ import (
 // IsTerminal reports whether f is a terminal.
 func IsTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
+// Columns returns how many columns the terminal f has; 0: it does not say.
+func Columns(f *os.File) int {
+	n, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
 // maxTyped is the length of the longest line that Ask and AskSecret read, in octets: more
 // than anybody types, and longer than any token.
 const maxTyped = 1 << 17

@@ -31,13 +31,22 @@ func stdout() io.Writer {
 	return os.Stdout
 }
 
-// lists returns standard output for lists and findings. At a terminal it wraps lines after
-// 100 columns; programs get whole lines.
+// lists returns standard output for lists and findings. At a terminal it wraps long lines;
+// programs get whole lines.
 func lists() io.Writer {
 	if process.IsTerminal(os.Stdout) {
-		return status.Wrapped(os.Stdout)
+		return status.Wrapped(os.Stdout, columns(os.Stdout))
 	}
 	return os.Stdout
+}
+
+// columns returns how wide a line on the terminal f can be.
+func columns(f *os.File) int {
+	const least = 40 // also for a terminal that does not know its size
+	if n := process.Columns(f); n >= least {
+		return min(n, status.MaxColumns)
+	}
+	return status.MaxColumns
 }
 
 // print writes the result of the mode to stdout. Everything else goes to stderr.
@@ -111,7 +120,7 @@ func (p *program) fail(err error) int {
 		p.say(hint)
 	}
 	if command := p.resend(err); command != "" {
-		p.say("hint: to send the copy: " + command)
+		p.say(status.HintMark + "to send the copy: " + command)
 	}
 	return code
 }
@@ -122,7 +131,7 @@ func (p *program) hint(err error) string {
 	if hint == "" {
 		return ""
 	}
-	return "hint: " + hint
+	return status.HintMark + hint
 }
 
 // sayLines writes each line of text to stderr, after the account's name.
@@ -152,12 +161,19 @@ func (p *program) submits() bool {
 	return p.cmd.Submits && !p.cmd.DryRun && !p.cmd.Rehearse
 }
 
-// say writes one line to stderr. With -oeq it writes nothing.
+// say writes one line to stderr; at a terminal it wraps a long hint. With -oeq it writes
+// nothing.
 func (p *program) say(line string) {
 	if p.cmd.ErrorMode == 'q' {
 		return
 	}
-	fmt.Fprintf(os.Stderr, "sendoff: %s\n", status.Printable(line))
+	const name = "sendoff: "
+	line = status.Printable(line)
+	if strings.HasPrefix(line, status.HintMark) && process.IsTerminal(os.Stderr) {
+		fmt.Fprintln(os.Stderr, status.FoldText(name, line, columns(os.Stderr)))
+		return
+	}
+	fmt.Fprintln(os.Stderr, name+line)
 }
 
 // An outcome is an exit code that reports a state of the queue, not an error of sendoff.

@@ -7,21 +7,21 @@ import (
 	"unicode/utf8"
 )
 
-// columns is how wide a line of a list is at most.
-const columns = 100
+// MaxColumns is how wide a line for a person is at most.
+const MaxColumns = 100
 
-// hintMark begins the text of a line that is a hint.
-const hintMark = "hint"
+// HintMark begins the text of a line that is a hint.
+const HintMark = "hint: "
 
-// Wrapped returns a writer to the terminal w that breaks lines of more than 100
-// characters at spaces. The further lines begin where the text of the first does, behind
-// its columns. A command at the end of a hint stays whole, on a line of its own. Of a
-// line without an end, nothing is written.
-func Wrapped(w io.Writer) io.Writer { return &wrapped{w: w} }
+// Wrapped returns a writer to the terminal w that breaks lines of more than width
+// characters as FoldText does. The further lines begin where the text of the first does,
+// behind its columns. Of a line without an end, nothing is written.
+func Wrapped(w io.Writer, width int) io.Writer { return &wrapped{w: w, width: width} }
 
 type wrapped struct {
-	w    io.Writer
-	rest string // a line that has no end yet
+	w     io.Writer
+	width int
+	rest  string // a line that has no end yet
 }
 
 func (t *wrapped) Write(p []byte) (int, error) {
@@ -30,7 +30,9 @@ func (t *wrapped) Write(p []byte) (int, error) {
 	t.rest = text[end:]
 	var b strings.Builder
 	for line := range strings.Lines(text[:end]) {
-		b.WriteString(wrapLine(line))
+		line = strings.TrimSuffix(line, "\n")
+		at := textOf(line)
+		b.WriteString(FoldText(line[:at], line[at:], t.width) + "\n")
 	}
 	if _, err := io.WriteString(t.w, b.String()); err != nil {
 		return 0, err
@@ -38,22 +40,29 @@ func (t *wrapped) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// wrapLine breaks a line, which has an end.
-func wrapLine(line string) string {
-	if utf8.RuneCountInString(line) <= columns+1 {
-		return line
+// FoldText breaks text behind the columns of head at spaces into lines of at most width
+// characters; the further lines begin below the text. A command at the end of a hint stays
+// whole, on a line of its own.
+func FoldText(head, text string, width int) string {
+	if utf8.RuneCountInString(head+text) <= width {
+		return head + text
 	}
-	at := textOf(line)
-	text, command := strings.TrimSuffix(line[at:], "\n"), ""
-	if i := strings.LastIndex(text, ": "); strings.HasPrefix(text, hintMark) && i > strings.Index(text, ": ") && at+len(text)-i-2 <= columns {
-		text, command = text[:i+1], text[i+2:]
+	command := ""
+	if hint, ok := strings.CutPrefix(text, HintMark); ok {
+		i := strings.Index(hint, ": sendoff ")
+		if i < 0 {
+			i = strings.LastIndex(hint, ": ")
+		}
+		if i >= 0 && hint[i+2:] != "" && hint[i+2] != '-' { // an option is no command
+			text, command = HintMark+hint[:i+1], hint[i+2:]
+		}
 	}
-	indent := cmp.Or(at, 4)
-	line = Fold(line[:at]+text, at, indent, columns)
+	indent := cmp.Or(len(head), 4)
+	lines := Fold(head+text, len(head), indent, width)
 	if command != "" {
-		line += "\n" + strings.Repeat(" ", indent) + command
+		lines += "\n" + strings.Repeat(" ", indent) + command
 	}
-	return line + "\n"
+	return lines
 }
 
 // Fold breaks a line, which has no end, at spaces into lines of at most width characters.

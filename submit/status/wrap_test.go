@@ -22,7 +22,7 @@ func TestWrapped(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var b strings.Builder
-			w := Wrapped(&b)
+			w := Wrapped(&b, MaxColumns)
 			for _, c := range []byte(tt.text) {
 				w.Write([]byte{c})
 			}
