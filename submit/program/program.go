@@ -32,9 +32,6 @@ import (
 	"sendoff/submit/status"
 )
 
-// release is the version that --version shows.
-const release = "0.1"
-
 // memoryLimit is the soft limit of the Go runtime for memory, in octets: above it the
 // garbage collector works harder. Only a message with a giant header comes near it.
 // --listen has a higher limit, because it takes several messages at the same time.

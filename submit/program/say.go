@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime"
 	"strings"
 	"syscall"
 
@@ -17,10 +16,6 @@ import (
 	"sendoff/submit/smtp"
 	"sendoff/submit/status"
 )
-
-func (p *program) version(context.Context) error {
-	return p.print(fmt.Sprintf("sendoff %s (%s %s/%s)\n", release, runtime.Version(), runtime.GOOS, runtime.GOARCH))
-}
 
 // stdout returns standard output for messages. At a terminal it replaces control
 // characters, whoever wrote the message.
