@@ -21,13 +21,17 @@ const (
 	timerUnit = "sendoff-queue.timer"
 )
 
+// A Unit is a unit of systemd.
+type Unit struct{ Name, Text string }
+
 // units are the systemd units of the timer. PROGRAM and INTERVAL are replaced. The
 // service of the timer ends before the users' mail is sent, and KillMode=process lets
 // the runners that it has started go on. The service of a user has limits for one user;
 // it hides no folder, because commands that print passwords need the user's home.
-var units = [...]struct{ name, text string }{
+var units = [...]Unit{
 	{"sendoff-queue.service", `[Unit]
 Description=Send the queued mail of all users (sendoff)
+Documentation=man:sendoff(1)
 
 [Service]
 Type=oneshot
@@ -37,6 +41,7 @@ KeyringMode=private
 `},
 	{userUnit, `[Unit]
 Description=Send the queued mail of user %i (sendoff)
+Documentation=man:sendoff(1)
 
 [Service]
 Type=exec
@@ -49,6 +54,7 @@ MemoryMax=512M
 `},
 	{timerUnit, `[Unit]
 Description=Send the queued mail of all users (sendoff)
+Documentation=man:sendoff(1)
 
 [Timer]
 OnBootSec=1min
@@ -96,26 +102,38 @@ func MakeSpool(w io.Writer) error {
 	return makeTimer(w, self)
 }
 
+// Units returns the systemd units of the timer for the program at that path. Packages
+// have the same.
+func Units(program string) []Unit {
+	replace := strings.NewReplacer("PROGRAM", program, "INTERVAL", interval())
+	texts := make([]Unit, 0, len(units))
+	for _, u := range units {
+		texts = append(texts, Unit{u.Name, replace.Replace(u.Text)})
+	}
+	return texts
+}
+
+// interval is TimerInterval as --queue-run and systemd read it.
+func interval() string { return fmt.Sprintf("%dm", int(TimerInterval.Minutes())) }
+
 // makeTimer installs and starts the timer that runs the program self. It writes no unit
 // that a package has installed, because the written one would replace the package's.
 func makeTimer(w io.Writer, self string) error {
 	minutes := int(TimerInterval.Minutes())
-	interval := fmt.Sprintf("%dm", minutes)
 	if _, err := os.Stat(systemdRuns); err != nil {
-		_, err := fmt.Fprintf(w, "systemd does not run here; put this line into /etc/cron.d/sendoff:\n*/%d * * * * root %s --queue-run=%s\n", minutes, self, interval)
+		_, err := fmt.Fprintf(w, "systemd does not run here; put this line into /etc/cron.d/sendoff:\n*/%d * * * * root %s --queue-run=%s\n", minutes, self, interval())
 		return err
 	}
 	program := strings.ReplaceAll(self, "%", "%%")
 	if strings.ContainsAny(program, " \t\"'\\$;") {
 		return status.Usage.Errorf("--make-spool: systemd cannot use the path %q", self)
 	}
-	replace := strings.NewReplacer("PROGRAM", program, "INTERVAL", interval)
-	for _, u := range units {
-		path := filepath.Join(unitFolder, u.name)
-		if _, err := os.Stat(path); err != nil && hasUnit(u.name) {
+	for _, u := range Units(program) {
+		path := filepath.Join(unitFolder, u.Name)
+		if _, err := os.Stat(path); err != nil && hasUnit(u.Name) {
 			continue
 		}
-		if err := os.WriteFile(path, []byte(replace.Replace(u.text)), 0o644); err != nil {
+		if err := os.WriteFile(path, []byte(u.Text), 0o644); err != nil {
 			return status.Temporary.Wrap(err)
 		}
 		if err := os.Chmod(path, 0o644); err != nil { // the umask may have taken rights away
