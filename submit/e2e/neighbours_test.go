@@ -272,7 +272,7 @@ mkdir -m 700 /var/spool/sendoff/77777; chown 77777 /var/spool/sendoff/77777
 test -e /home/victim/tried && echo victim was waited for
 cat /tmp/systemctl
 if command -v systemd-analyze >/dev/null; then
-	systemd-analyze verify /etc/systemd/system/sendoff-queue@1.service /etc/systemd/system/sendoff-queue.timer 2>&1 | grep sendoff | sed 's/^/verify: /'
+	systemd-analyze --man=no verify /etc/systemd/system/sendoff-queue@1.service /etc/systemd/system/sendoff-queue.timer 2>&1 | grep sendoff | sed 's/^/verify: /'
 fi
 rm /etc/systemd/system/sendoff-queue*; mkdir /home/eve/bin; cp /opt/sendoff /home/eve/bin; chown -R eve: /home/eve
 /home/eve/bin/sendoff --make-spool; echo "from eve's home" $?

@@ -72,6 +72,7 @@ var townsfolk = map[string]func(args []string) error{
 	"swap":      swap,
 	"hang":      hang,
 	"no-keys":   noKeys,
+	"provider":  provider,
 }
 
 // runTownsman is called by TestMain.

@@ -1,0 +1,127 @@
+//go:build e2e && linux
+
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// manualFiles writes the files that a section of a page of the manual shows into a
+// folder. A file is a literal block that begins with "# /PATH", or a part of one; or the
+// block after a paragraph that names it.
+func manualFiles(t *testing.T, folder, page, section string) {
+	t.Helper()
+	_, text, found := strings.Cut(read("../../man/"+page), ".Sh "+section+"\n")
+	if !found {
+		t.Fatalf("%s has no section %s", page, section)
+	}
+	text, _, _ = strings.Cut(text, "\n.Sh ")
+	files, named, path, literal := make(map[string]string), "", "", false
+	for line := range strings.Lines(text) {
+		name, isName := strings.CutPrefix(line, ".Pa ")
+		start, isStart := strings.CutPrefix(line, "# /")
+		switch {
+		case strings.HasPrefix(line, ".Bd"):
+			literal, path, named = true, named, ""
+		case strings.HasPrefix(line, ".Ed"):
+			literal = false
+		case !literal && isName:
+			named = strings.TrimRight(name, " :,.\n")
+		case literal && isStart:
+			path = "/" + strings.TrimSpace(start)
+		case literal && path != "":
+			files[path] += strings.ReplaceAll(line, `\e`, `\`)
+		}
+	}
+	for path, text := range files {
+		file := filepath.Join(folder, path)
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		write(t, file, text)
+	}
+}
+
+// TestSystemdService holds that the units and files of the manual do what it says: they
+// send for every user and service, through reboots and changed passwords.
+func TestSystemdService(t *testing.T) {
+	files := t.TempDir()
+	manualFiles(t, files, "sendoff-server.7", "ONE CREDENTIAL FOR A MACHINE")
+	out := onMachine(t, `
+cp $root/srv/bin/sendoff $root/usr/local/bin/sendoff
+ln -sf /usr/local/bin/sendoff $root/usr/sbin/sendmail
+cp -r $3/. $root/
+sed -i '1i retry = ["2s", "5s"]' $root/etc/sendoff/service.toml
+sed -i '/^secret/a tls-ca = "/srv/provider/ca.pem"' $root/etc/sendoff/service.toml
+chroot $root useradd --system sendoff
+password() { printf $1 | in_ systemd-creds encrypt --name=smtp - /etc/sendoff/smtp.cred 2>/dev/null; }
+boot
+password secret
+in_ systemctl -q enable --now sendoff.socket sendoff.service
+echo "state: $(in_ systemctl is-active sendoff.socket)"
+for user in ann bob root; do send $user by-$user; came by-$user; done
+unit -p DynamicUser=yes -p NoNewPrivileges=yes -p ProtectSystem=strict -p PrivateTmp=yes -p ProtectHome=yes -p MemoryDenyWriteExecute=yes \
+	-p SystemCallFilter=@system-service -p RestrictAddressFamilies=AF_UNIX -p PrivateNetwork=yes -p CapabilityBoundingSet= \
+	sh -c 'printf "Subject: hardened\n\n" | sendmail bob@example.net'
+came hardened
+
+printf '[Service]\nExecStart=/bin/sh -c '"'"'printf "Subject: %%i failed\\n\\n" | sendmail bob@example.net'"'"'\n' >$root/etc/systemd/system/mail@.service
+in_ systemctl daemon-reload
+unit --unit=job -p OnFailure=mail@job.service false
+came 'job failed'
+
+in_ systemctl stop provider
+send carol after-boot; echo "sent before the boot: $(mails after-boot)"
+off
+boot
+echo "booted again"
+came after-boot
+
+printf changed >$root/srv/provider/password
+send ann new-password; echo "exit code $?"
+password changed
+in_ systemctl restart sendoff.service
+came new-password
+in_ journalctl -q -o cat -u sendoff.service | grep -c "from=<"
+`, files)
+	has(t, out, "state: active", "came: by-ann, 1", "came: by-bob, 1", "came: by-root, 1", "came: hardened, 1", "came: job failed, 1",
+		"sent before the boot: 0", "booted again", "came: after-boot, 1", "exit code 0", "came: new-password, 1")
+	lacks(t, out, "never: .*")
+}
+
+// TestSystemdTimer holds that --make-spool sets up a timer that sends what users have
+// queued, after a boot too, and that it leaves the units of a package alone.
+func TestSystemdTimer(t *testing.T) {
+	out := onMachine(t, `
+cp $root/srv/bin/sendoff $root/usr/local/bin/sendoff
+ln -sf /usr/local/bin/sendoff $root/usr/sbin/sendmail
+mkdir -p $root/etc/sendoff
+printf 'retry = ["2s", "5s"]\n[accounts.work]\nserver = "smtps://smtp.example.org"\nuser = "ann@example.org"\nsecret = "file:/etc/sendoff/secret"\ntls-ca = "/srv/provider/ca.pem"\n' >$root/etc/sendoff/config.toml
+printf secret >$root/etc/sendoff/secret
+chroot $root groupadd -g 4242 senders; chgrp 4242 $root/etc/sendoff/secret; chmod 640 $root/etc/sendoff/secret
+for user in ann bob; do chroot $root usermod -G senders $user; done
+boot
+in_ sendoff --make-spool
+in_ systemctl list-timers --no-pager | grep -o sendoff-queue.timer
+in_ systemctl stop provider
+send ann from-ann; send bob from-bob
+off
+boot
+run_queue() { in_ systemctl start sendoff-queue.service; has_come from-ann && has_come from-bob; } # as the timer does, but now
+until_ run_queue || in_ journalctl --no-pager -u 'sendoff-queue*'
+came from-ann; came from-bob
+ls $root/etc/systemd/system | grep sendoff
+in_ systemd-analyze --man=no verify sendoff-queue.timer sendoff-queue@1.service 2>&1 | grep -i sendoff
+
+rm $root/etc/systemd/system/sendoff-queue*
+cp $root/srv/bin/sendoff $root/usr/bin/sendoff
+for unit in sendoff-queue.service sendoff-queue@.service sendoff-queue.timer; do printf '[Service]\nExecStart=/usr/bin/sendoff\n[Timer]\nOnBootSec=1h\n[Install]\nWantedBy=timers.target\n' >$root/usr/lib/systemd/system/$unit; done
+in_ /usr/bin/sendoff --make-spool
+echo "of its own: $(ls $root/etc/systemd/system | grep -c sendoff)"
+`)
+	has(t, out, "sendoff-queue.timer", "came: from-ann, 1", "came: from-bob, 1", "of its own: 0")
+	lacks(t, out, "never: .*")
+}
