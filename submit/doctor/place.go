@@ -321,8 +321,12 @@ func (d *doctor) failed(context.Context) []finding {
 const installPath = "/usr/local/bin/sendoff"
 
 // sendmail says whether the system's sendmail, which cron and other programs run, is this
-// program.
+// program, and whether SELinux lets them run it.
 func (d *doctor) sendmail(context.Context) []finding {
+	return append(d.sendmailProgram(), seLinux()...)
+}
+
+func (d *doctor) sendmailProgram() []finding {
 	path := d.s.Identity.Sendmail
 	if path == "" {
 		return single(fine("this system has no sendmail"))

@@ -23,6 +23,32 @@ func hasCapabilities(path string) bool {
 	return n > 0 || err == unix.ERANGE
 }
 
+// seLinuxMode is the file that has the mode of SELinux, where that is on.
+var seLinuxMode = "/sys/fs/selinux/enforce"
+
+// SELinux returns the mode of SELinux, "enforcing" or "permissive"; "" where it is off.
+func SELinux() string {
+	text, err := os.ReadFile(seLinuxMode)
+	switch {
+	case err != nil:
+		return ""
+	case strings.TrimSpace(string(text)) == "1":
+		return "enforcing"
+	}
+	return "permissive"
+}
+
+// Label returns the type in the label that SELinux sees at path; "" if there is none.
+func Label(path string) string {
+	text := make([]byte, 256)
+	n, err := unix.Getxattr(path, "security.selinux", text)
+	fields := strings.Split(strings.TrimRight(string(text[:max(n, 0)]), "\x00"), ":")
+	if err != nil || len(fields) < 3 {
+		return ""
+	}
+	return fields[2]
+}
+
 // secureExec reports whether the kernel sets AT_SECURE for this process (getauxval(3)).
 func secureExec() bool {
 	const secure = 23

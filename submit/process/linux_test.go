@@ -103,3 +103,32 @@ func TestNamesMore(t *testing.T) {
 		}
 	}
 }
+
+func TestSELinux(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "enforce")
+	defer func(before string) { seLinuxMode = before }(seLinuxMode)
+	seLinuxMode = path
+	for text, want := range map[string]string{"": "", "0": "permissive", "1\n": "enforcing"} {
+		if text != "" {
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := SELinux(); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+		os.Remove(path)
+	}
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := Label(path + "-none"); got != "" {
+		t.Errorf("the label of no file is %q", got)
+	}
+	if err := unix.Setxattr(path, "security.selinux", []byte("system_u:object_r:bin_t:s0\x00"), 0); err != nil {
+		t.Skip("no label can be set here: ", err)
+	}
+	if got := Label(path); got != "bin_t" {
+		t.Errorf("the label is %q", got)
+	}
+}

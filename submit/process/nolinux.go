@@ -16,5 +16,9 @@ func wipe(string)                 {}
 func aclOf(*os.File) bool         { return false }
 func aclAt(string) bool           { return false }
 
+// SELinux and Label return nothing: SELinux is Linux's.
+func SELinux() string     { return "" }
+func Label(string) string { return "" }
+
 // IsMountPoint returns false: the system does not say.
 func IsMountPoint(string) bool { return false }
