@@ -37,16 +37,12 @@ func (p *Person) show(format string, args ...any) {
 }
 
 // folded returns text with lines that are too wide for the terminal split at spaces. A word
-// that is too wide stays whole, as does the command of a hint.
+// that is too wide stays whole, as does a command.
 func (p *Person) folded(text string) string {
 	var lines []string
 	for line := range strings.SplitSeq(strings.TrimSuffix(text, "\n"), "\n") {
 		line = status.Printable(line)
-		switch {
-		case !p.There:
-		case strings.HasPrefix(line, status.HintMark):
-			line = status.FoldText("", line, screenWidth)
-		default:
+		if p.There {
 			line = status.Fold(line, len(line)-len(strings.TrimLeft(line, " ")), 2, screenWidth)
 		}
 		lines = append(lines, line)

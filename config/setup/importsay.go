@@ -29,7 +29,7 @@ func (i *Import) folded(say func(string)) func(string) {
 		if len(i.Home) > 1 {
 			line = strings.ReplaceAll(line, i.Home+string(filepath.Separator), "~"+string(filepath.Separator))
 		}
-		for utf8.RuneCountInString(line) > columns && !isCommand(line) {
+		for utf8.RuneCountInString(line) > columns && !status.IsCommand(line) {
 			begin := string([]rune(line)[:columns])
 			end := 0
 			for _, marks := range [][]string{{"; ", ": ", ". "}, {" ("}, {" "}} {
@@ -48,12 +48,6 @@ func (i *Import) folded(say func(string)) func(string) {
 		}
 		say(line)
 	}
-}
-
-// isCommand reports whether line is a command that a person can paste.
-func isCommand(line string) bool {
-	first, _, _ := strings.Cut(strings.TrimSpace(line), " ")
-	return slices.Contains([]string{"sendoff", "sudo", "sh", "echo"}, first)
 }
 
 // sayPasswords says where each password is, or will be, stored.

@@ -8,6 +8,7 @@ import (
 // TestWrapped writes long lines as a terminal shows them, piece by piece.
 func TestWrapped(t *testing.T) {
 	const command = "sudo sendoff --login work --for cron"
+	const wide = "sudo sendoff --config /a/very/long/path/of/a/configuration/that/somebody/has/chosen/config.toml --login work --for cron"
 	long := strings.Repeat("word ", 19) + "end"
 	for _, tt := range []struct{ name, text, want string }{
 		{"short", "fail  cron      no\n", "fail  cron      no\n"},
@@ -18,6 +19,10 @@ func TestWrapped(t *testing.T) {
 		{"a hint with a command", "    hint: " + long + ": " + command + "\n",
 			"    hint: " + strings.Repeat("word ", 17) + "word\n    word end:\n    " + command + "\n"},
 		{"a hint without one", "    hint: " + long + "\n", "    hint: " + strings.Repeat("word ", 17) + "word\n    word end\n"},
+		{"a command over the width", "    hint: do: " + wide + "\n", "    hint: do:\n    " + wide + "\n"},
+		{"a command with a colon", "    " + long + ": sudo x 'a: " + long + "'\n", "    " + strings.Repeat("word ", 18) + "word\n    end:\n    sudo x 'a: " + long + "'\n"},
+		{"a hint about commands", "hint: sendoff --queue-retry " + long + "\n", "hint: sendoff --queue-retry " + strings.Repeat("word ", 13) + "word\n    " + strings.Repeat("word ", 5) + "end\n"},
+		{"the name of the program", "sendoff is no command: " + long + "\n", "sendoff is no command: " + strings.Repeat("word ", 14) + "word\n    " + strings.Repeat("word ", 4) + "end\n"},
 		{"no end", "fail", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
