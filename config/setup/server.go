@@ -272,20 +272,25 @@ func (c *conversation) connect(ctx context.Context) error {
 		if err = c.offline(ctx, err); errors.Is(err, discover.ErrOffline) {
 			return err
 		}
-		if c.There {
-			c.showError(err)
-		}
-		if status.KindOf(err) == status.Insecure {
-			c.show("--force saves the account all the same, so that tls-ca or tls-fingerprint can be added to it")
-		}
+		insecure := status.KindOf(err) == status.Insecure
 		if !c.There {
+			if insecure {
+				err = fmt.Errorf("%w\n%s", err, forced)
+			}
 			return err
+		}
+		c.showError(err)
+		if insecure {
+			c.show("%s", forced)
 		}
 		if err := c.askServer(ctx, c.server.String()); err != nil {
 			return err
 		}
 	}
 }
+
+// forced says what --force does about a server that is not safe.
+const forced = "--force saves the account all the same, so that tls-ca or tls-fingerprint can be added to it"
 
 // showError shows an error, and what can be done about it before the next answer.
 func (c *conversation) showError(err error) {
