@@ -52,7 +52,7 @@ var groups = [...]string{
 	sending:    "Sending",
 	settingUp:  "Setting up",
 	diagnosing: "Diagnosing",
-	queueing:   "Queue (mailq lists it)",
+	queueing:   "Queue (sendoff -bp lists it)",
 	serving:    "Server",
 	sendmails:  "Letters of sendmail",
 	helping:    "Help",

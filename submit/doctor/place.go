@@ -302,7 +302,7 @@ func (d *doctor) waiting(ctx context.Context) []finding {
 		return append(found, fine("%s", words))
 	}
 	return append(found, noted(status.Temporary.Errorf("%s (%s): %s", words, oldest.ID, cmp.Or(oldest.Why(), "no attempt yet"))).
-		advised("mailq shows why it waits; try it now: sendoff -q"))
+		advised("sendoff -bp shows why it waits; try it now: sendoff -q"))
 }
 
 // failed counts the messages that have failed: a person has to retry or delete them.
@@ -312,7 +312,7 @@ func (d *doctor) failed(context.Context) []finding {
 		return single(noted(status.Temporary.Wrap(err)))
 	case n > 0:
 		return single(noted(status.Temporary.Errorf("%d message%s failed, in %s", n, status.Plural(n), d.s.Queue.FailedFolder())).
-			advised("show why, and what to do: mailq -v"))
+			advised("show why, and what to do: sendoff -bp -v"))
 	}
 	return single(fine("no message has failed"))
 }

@@ -66,7 +66,7 @@ func (d *doctor) others(ctx context.Context) (found []finding) {
 			if o.Fault != "" {
 				text += "; " + o.Fault
 			}
-			found = append(found, noted(status.Temporary.Errorf("%s", text)).advised("%s", cmp.Or(o.Hint, "show why, and what to do: mailq -v")))
+			found = append(found, noted(status.Temporary.Errorf("%s", text)).advised("%s", cmp.Or(o.Hint, "show why, and what to do: sendoff -bp -v")))
 		case o.Entries > 0:
 			found = append(found, fine("%s", o.Summary()))
 		}

@@ -16,7 +16,7 @@ import (
 func Show(w io.Writer, q *queue.Queue, name string) error {
 	id, ok := queue.ParseID(strings.ToLower(name))
 	if !ok {
-		return status.Usage.Errorf("%q is not a queue ID; mailq lists them", name)
+		return status.Usage.Errorf("%q is not a queue ID; sendoff -bp lists them", name)
 	}
 	if q == nil {
 		return noEntry(id, queue.ErrGone)
@@ -71,7 +71,7 @@ func each(q *queue.Queue, name string, do, ifFailed func(queue.ID) error) (int, 
 	if !strings.EqualFold(name, "ALL") {
 		id, ok := queue.ParseID(strings.ToLower(name))
 		if !ok {
-			return 0, status.Usage.Errorf("%q is neither a queue ID nor ALL; mailq lists the IDs", name)
+			return 0, status.Usage.Errorf("%q is neither a queue ID nor ALL; sendoff -bp lists the IDs", name)
 		}
 		err := queue.ErrGone
 		if q != nil {

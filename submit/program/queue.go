@@ -471,8 +471,8 @@ func (p *program) sayFailed(ctx context.Context, s *submit.Submitter) {
 	}
 	switch {
 	case n == 1:
-		p.say("1 message failed; mailq -v shows it")
+		p.say("1 message failed; sendoff -bp -v shows it")
 	case n > 1:
-		p.say(fmt.Sprintf("%d messages failed; mailq -v shows them", n))
+		p.say(fmt.Sprintf("%d messages failed; sendoff -bp -v shows them", n))
 	}
 }

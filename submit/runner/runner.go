@@ -82,7 +82,7 @@ func (o Outcome) String() string {
 	case parts == nil:
 		parts = []string{"nothing sent"}
 	}
-	return fmt.Sprintf("%s, %d queued; mailq shows why", strings.Join(parts, ", "), o.Left)
+	return fmt.Sprintf("%s, %d queued; sendoff -bp shows why", strings.Join(parts, ", "), o.Left)
 }
 
 // Pass tries the selected entries once, several accounts at the same time, and each
