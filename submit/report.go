@@ -187,7 +187,7 @@ func (s *Submitter) logOutcomes(j *Job, e *queue.Entry) {
 		text := strings.ReplaceAll(f.Err.Error(), "\n", "; ")
 		bad, hint := status.KindOf(f.Err).Scope() == status.Account, ""
 		if bad { // somebody has to mend it, and may see nothing but the log
-			hint = status.HintFor(f.Err, config.NameInFile(name))
+			hint = status.HintFor(f.Err, config.NameInFile(name), relay)
 		}
 		for _, to := range f.to {
 			line(to, word, code, text, bad, hint)

@@ -320,8 +320,8 @@ func TestPasswordSlips(t *testing.T) {
 		asked     int
 	}{
 		{true, []string{"", "right"}, "", 2},
-		{true, []string{"", "", "", "right"}, "the secret is empty", 3},
-		{false, []string{"", "right"}, "the secret is empty", 1},
+		{true, []string{"", "", "", "right"}, "the password is empty", 3},
+		{false, []string{"", "right"}, "the password is empty", 1},
 	} {
 		s := newStage(t)
 		s.Address, s.Server, s.User, s.For, s.PasswordFile, s.passwords = "ann@example.org", "smtps://smtp.example.org", "ann@example.org", "desktop", "-", tt.passwords

@@ -163,10 +163,10 @@ func TestFile(t *testing.T) {
 		{"file:~/bare", password, ""},
 		{"file:~/link", password, ""},
 		{"systemd:good", password, ""},
-		{"file:~/empty", "", "file:~/empty: the secret is empty"},
-		{"file:~/nul", "", "file:~/nul: the secret contains NUL or a line break"},
-		{"file:~/long", "", "file:~/long: the secret is longer than 64 KiB"},
-		{"file:~/endless", "", "file:~/endless: the secret is longer than 64 KiB"},
+		{"file:~/empty", "", "file:~/empty: the password is empty"},
+		{"file:~/nul", "", "file:~/nul: the password contains NUL or a line break"},
+		{"file:~/long", "", "file:~/long: the password is longer than 64 KiB"},
+		{"file:~/endless", "", "file:~/endless: the password is longer than 64 KiB"},
 		{"file:~/writable", "", "file:~/writable: others can write it (mode 0602)"},
 		{"file:~/readable", "", "file:~/readable: others can read it (mode 0604)"},
 		{"file:~/missing", "", "file:~/missing: open: no such file or directory"},
@@ -247,7 +247,7 @@ func TestWriteFile(t *testing.T) {
 		t.Errorf("the folder of a new secret: %v, %v", info, err)
 	}
 	fails(t, store.Put(t.Context(), refs(t, "file:~/new")[0], item, Secret{}),
-		"file:~/new: the secret is empty")
+		"file:~/new: the password is empty")
 
 	must(store.Delete(t.Context(), refs(t, "file:~/link")[0], item))
 	fails(t, store.Delete(t.Context(), refs(t, "file:~/link")[0], item),
@@ -374,10 +374,10 @@ func TestCommand(t *testing.T) {
 		{`command:sh -c 'echo "$@"' sh x`, "x", "<nil>"},
 		{`command:sh -c 'echo hunter2; echo noise >&2'`, "hunter2", "<nil>"},
 		{`command:sh -c 'echo hunter2; head -c 300000 /dev/zero; head -c 300000 /dev/zero >&2'`, "hunter2", "<nil>"},
-		{`command:true`, "", "command true: the secret is empty"},
-		{`command:sh -c 'echo; echo hunter2'`, "", "command sh: the secret is empty"},
-		{`command:sh -c 'head -c 70000 /dev/zero | tr "\\000" x'`, "", "command sh: the secret is longer than 64 KiB"},
-		{`command:printf 'a\000b'`, "", "command printf: the secret contains NUL or a line break"},
+		{`command:true`, "", "command true: the password is empty"},
+		{`command:sh -c 'echo; echo hunter2'`, "", "command sh: the password is empty"},
+		{`command:sh -c 'head -c 70000 /dev/zero | tr "\\000" x'`, "", "command sh: the password is longer than 64 KiB"},
+		{`command:printf 'a\000b'`, "", "command printf: the password contains NUL or a line break"},
 		{`command:false`, "", "command false: exit status 1"},
 		{`command:sh -c 'printf "gpg: \033[1mno key\n  sorry\n" >&2; exit 2'`, "", "command sh: exit status 2: gpg: �[1mno key sorry"},
 		{`command:sh -c 'echo hunter2; echo "+ echo hunter2" >&2; exit 3'`, "", "command sh: exit status 3: + echo [secret]"},

@@ -11,7 +11,7 @@ import (
 // short, and OAuth2 tokens have a few thousand octets.
 const maxSecret = 64 << 10
 
-var errEmpty = errors.New("the secret is empty")
+var errEmpty = errors.New("the password is empty")
 
 // A Secret is a password or token that cannot be printed by accident: not with any verb of
 // fmt, not in JSON, and not in a log. It holds a pointer because fmt calls no methods for
@@ -31,9 +31,9 @@ func NewSecret(s string) (Secret, error) {
 	case s == "":
 		return Secret{}, errEmpty
 	case len(s) > maxSecret:
-		return Secret{}, unusable{fmt.Errorf("the secret is longer than %d KiB", maxSecret>>10)}
+		return Secret{}, unusable{fmt.Errorf("the password is longer than %d KiB", maxSecret>>10)}
 	case strings.ContainsAny(s, "\x00\r\n"):
-		return Secret{}, unusable{errors.New("the secret contains NUL or a line break")}
+		return Secret{}, unusable{errors.New("the password contains NUL or a line break")}
 	}
 	return Secret{s: &s}, nil
 }

@@ -233,6 +233,14 @@ func (d *doctor) name() string {
 	return d.account.Name
 }
 
+// server returns the host of the account's first server; "" if there is none.
+func (d *doctor) server() string {
+	if d.account == nil {
+		return ""
+	}
+	return d.account.Servers[0].Host
+}
+
 // write writes a finding: as JSON, or as a line of text, with the hint on the next line. In
 // the text, consecutive skipped checks share a line.
 func (d *doctor) write(w io.Writer, check string, f finding) error {
@@ -244,7 +252,7 @@ func (d *doctor) write(w io.Writer, check string, f finding) error {
 		Exit   int    `json:"exit,omitempty"`
 	}{Check: check, Result: f.result, Text: f.words()}
 	if f.err != nil {
-		line.Hint = cmp.Or(f.hint, status.HintFor(f.err, d.name()))
+		line.Hint = cmp.Or(f.hint, status.HintFor(f.err, d.name(), d.server()))
 	}
 	if f.result == resultFail {
 		line.Exit = status.Exit(f.err)

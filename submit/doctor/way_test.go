@@ -46,7 +46,7 @@ func TestDoctorAddresses(t *testing.T) {
 		}},
 		{"one refuses", "", hello, []string{
 			"note  connect   connect to mx.example:25 at 192.0.2.1: connection refused",
-			`                hint: port 25 is blocked on most networks; try smtps://HOST or smtp://HOST as server`,
+			`                hint: port 25 is blocked on most networks; try smtps://mx.example or smtp://mx.example as server`,
 			"ok    connect   smtp+plain://mx.example:25 (192.0.2.2:25)",
 			"ok    EHLO      mx; offers SIZE 1000",
 		}},
@@ -56,14 +56,14 @@ func TestDoctorAddresses(t *testing.T) {
 		}},
 		{"one is mute", mute, hello, []string{
 			"note  EHLO      192.0.2.1:25: not ready for mail within 1m0s while waiting for the greeting (mx.example)",
-			`                hint: the server may wait for TLS: try smtps://HOST as server; for a slow server set a longer timeout`,
+			`                hint: the server may wait for TLS: try smtps://mx.example as server; for a slow server set a longer timeout`,
 			"ok    EHLO      192.0.2.2:25: mx; offers SIZE 1000",
 		}},
 		{"both refuse", "", "", []string{
 			"fail  connect   connect to mx.example:25 at 192.0.2.1: connection refused",
-			`                hint: port 25 is blocked on most networks; try smtps://HOST or smtp://HOST as server`,
+			`                hint: port 25 is blocked on most networks; try smtps://mx.example or smtp://mx.example as server`,
 			"fail  connect   connect to mx.example:25 at 192.0.2.2: connection refused",
-			`                hint: port 25 is blocked on most networks; try smtps://HOST or smtp://HOST as server`,
+			`                hint: port 25 is blocked on most networks; try smtps://mx.example or smtp://mx.example as server`,
 			"skip            5 checks skipped: they need a working connection",
 		}},
 	} {
@@ -126,7 +126,7 @@ func TestOddPort(t *testing.T) {
 		Run(t.Context(), s, &out, Checkup{})
 		for _, line := range []string{
 			"note  account   smtp://mx.example:465: " + odd,
-			"fail  EHLO      " + waited + "\n                hint: port 465 is for TLS from the start: use smtps://HOST as server",
+			"fail  EHLO      " + waited + "\n                hint: port 465 is for TLS from the start: use smtps://mx.example as server",
 		} {
 			if !strings.Contains(out.String(), line+"\n") {
 				t.Errorf("no line %s\nin %s", line, out.String())

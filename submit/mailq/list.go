@@ -214,7 +214,7 @@ func (l *lister) entry(e *queue.Entry, mark rune, why func(queue.Recipient) stri
 			fmt.Fprintf(l, "%*s(%s)\n", 4, "", status.Printable(reason))
 			lastReason = reason
 			l.hint(func() string {
-				return status.HintFor(status.Recall(to.Code, to.Reason), config.NameInFile(accountOf(e)))
+				return status.HintFor(status.Recall(to.Code, to.Reason), config.NameInFile(accountOf(e)), "")
 			})
 		}
 	}

@@ -87,7 +87,7 @@ func (p *program) loginAccount() (*submit.Submitter, *config.Account, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	p.account = a.Name
+	p.account, p.host = a.Name, a.Servers[0].Host
 	if a.User == "" {
 		return nil, nil, status.Config.Errorf("the account has no user, so it cannot log in")
 	}

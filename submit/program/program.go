@@ -48,6 +48,7 @@ type program struct {
 	reading     atomic.Bool     // stdin has not been read to its end yet
 	endService  func(error)     // ends an SMTP service on stdin, and waits for its messages; nil: there is no service
 	account     string          // the account's name for errors, once it is known
+	host        string          // the host of the account's first server, for hints
 	services    []queue.User    // for root: the machine's service, if there is one (mailq.Service)
 	otherQueues []*queue.Queue  // other queues of the user with mail (spool.Elsewhere)
 	files       config.Override // which configuration and home the caller has chosen; no other field is set

@@ -122,7 +122,7 @@ func (p *program) fail(err error) int {
 
 // hint returns a line that says what to do about err; "" if we do not know.
 func (p *program) hint(err error) string {
-	hint := status.HintFor(err, config.NameInFile(p.account))
+	hint := status.HintFor(err, config.NameInFile(p.account), p.host)
 	if hint == "" {
 		return ""
 	}

@@ -224,7 +224,7 @@ func (p *program) choose(c *config.Config, r *submit.Request) (err error) {
 	if err != nil {
 		return err
 	}
-	p.account = r.Account.Name
+	p.account, p.host = r.Account.Name, r.Account.Servers[0].Host
 	return nil
 }
 

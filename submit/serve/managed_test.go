@@ -45,7 +45,7 @@ func TestNewCredential(t *testing.T) {
 				t.Fatalf("without a fault it ended: %v", err)
 			default:
 			}
-			s.Throttle().Note(throttle.Key(a), a.Name, status.Credential.Errorf("systemd:smtp: the secret is empty"), nil)
+			s.Throttle().Note(throttle.Key(a), a.Name, status.Credential.Errorf("systemd:smtp: the password is empty"), nil)
 			time.Sleep(20 * time.Minute)
 			select {
 			case err := <-ended:

@@ -80,7 +80,7 @@ func TestTLSFailure(t *testing.T) {
 		{"unknown name", alert(112), nil, status.Insecure, "TLS: the server says: unrecognized name (mx.example)", "the server does not know that name"},
 		{"an alert without a name", alert(99), nil, status.Insecure, "TLS: the server says: alert(99) (mx.example)", ""},
 		{"plain SMTP", says("220 mx.example ESMTP\r\n"), nil, status.Insecure,
-			"TLS: the server does not answer with TLS but with plain SMTP (mx.example)", `the server may expect STARTTLS at this port: try smtp://HOST as server`},
+			"TLS: the server does not answer with TLS but with plain SMTP (mx.example)", `the server may expect STARTTLS at this port: try smtp://mx.example as server`},
 		{"plain SMTP, several lines", says("220-mx.example ESMTP\r\n"), nil, status.Insecure,
 			"TLS: the server does not answer with TLS but with plain SMTP (mx.example)", `the server may expect STARTTLS`},
 		{"plain SMTP with a code of nines", says("999-9 ESMTP\r\n"), nil, status.Insecure,

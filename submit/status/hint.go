@@ -9,7 +9,7 @@ import (
 // hints is the table of remedies: for an error of a kind whose text holds all
 // the words between bars, or one of those between slashes, in any case. The first row
 // that fits counts. ACCOUNT
-// stands for the account's name, FILE for the file that the error names. A new hint
+// stands for the account's name, and the words in placeholders for other values. A new hint
 // is a row here; its words are in lower case, and stand in a literal of the code that
 // makes the error, or in othersWords of the test that holds that.
 var hints = [...]struct {
@@ -73,9 +73,9 @@ var hints = [...]struct {
 	{Config, "client certificate|clock says", "get a new certificate, or correct the clock of this machine if it is wrong"},
 	{Config, "5.1./5.7.", ownSender},
 
-	{Credential, "client-secret: |file:|no such file/the secret is empty", "write the provider's client secret into that file, and protect it: chmod 600 FILE"},
+	{Credential, "client-secret: |file:|no such file/the password is empty", "write the provider's client secret into that file, and protect it: chmod 600 FILE"},
 	{Credential, "client-secret: |keyring: ", `keep the provider's client secret in a file, and name it in the provider's table: client-secret = "file:/PATH"`},
-	{Credential, "proxy-secret: |file:|no such file/the secret is empty", "write the proxy's password into that file, and protect it: chmod 600 FILE"},
+	{Credential, "proxy-secret: |file:|no such file/the password is empty", "write the proxy's password into that file, and protect it: chmod 600 FILE"},
 	{Credential, "proxy-secret: |keyring: ", `keep the proxy's password in a file, and name it: proxy-secret = "file:/PATH"`},
 	{Credential, "oauth2:|no refresh token is stored", "consent in the browser: sendoff --login ACCOUNT"},
 	{Credential, "oauth2:|keyring: ", "keep the refresh token in a file: sendoff --login ACCOUNT --for cron"},
@@ -104,10 +104,10 @@ var hints = [...]struct {
 	{Credential, "no such variable|as cron", "only processes that are started with the variable have it; if cron is to send mail as well, " + keepInFile},
 	{Credential, "no such variable", "start the process with that variable (a shell in a container may lack it), or " + keepInFile},
 	{Credential, "$credentials_directory", "only the service that has LoadCredential=NAME:PATH in its unit can read it: sudo systemctl start sendoff.service"},
-	{Credential, "command |the secret is empty", "run the command by hand, as the same user: it must print the password"},
-	{Credential, "systemd:smtp|the secret is empty", "store the password: sudo sendoff --login ACCOUNT"},
-	{Credential, "systemd:|the secret is empty", "store the password in a credential: sudo systemd-creds encrypt - /etc/credstore.encrypted/NAME"},
-	{Credential, "keyring: no password stored/open: no such file/the secret is empty", storeIt},
+	{Credential, "command |the password is empty", "run the command by hand, as the same user: it must print the password"},
+	{Credential, "systemd:smtp|the password is empty", "store the password: sudo sendoff --login ACCOUNT"},
+	{Credential, "systemd:|the password is empty", "store the password in a credential: sudo systemd-creds encrypt - /etc/credstore.encrypted/NAME"},
+	{Credential, "keyring: no password stored/open: no such file/the password is empty", storeIt},
 	{Credential, "can store passwords only", `--login can store a password only in the keyring or a file: set secret = "keyring" or "file:/PATH"`},
 
 	{Insecure, "in clear", `use TLS: smtps://HOST or smtp://HOST as server`},
@@ -217,11 +217,7 @@ const (
 func Hint(err error) string {
 	text := strings.ToLower(err.Error())
 	kind := KindOf(err)
-	hint := find(err, kind, text)
-	if path := pathIn(err.Error()); path != "" {
-		hint = strings.ReplaceAll(hint, "FILE", path)
-	}
-	return hint
+	return fill(find(err, kind, text), err.Error())
 }
 
 // find looks a hint up: first in replies, for what a server has answered, and then in
@@ -255,10 +251,14 @@ func find(err error, kind Kind, text string) string {
 	return ""
 }
 
-// HintFor is Hint with the account's name in place of ACCOUNT. For the account without
-// a name, which no file defines, it leaves out commands that would change the account.
-func HintFor(err error, account string) string {
+// HintFor is Hint with the account's name in place of ACCOUNT, and with its server where
+// err names none; "": the server is unknown. For the account without a name, which no file
+// defines, it leaves out commands that would change the account.
+func HintFor(err error, account, server string) string {
 	hint := Hint(err)
+	if server = inURL(hostOf(server)); server != "" {
+		hint = strings.ReplaceAll(hint, "://HOST", server)
+	}
 	if account != "" {
 		return strings.ReplaceAll(hint, "ACCOUNT", account)
 	}
@@ -281,31 +281,6 @@ func HintToAsk(err error) string {
 		return strings.ReplaceAll(text, "store ", "type ")
 	}
 	return hint
-}
-
-// pathIn returns the last path in text that a colon and a space follow, quoted for a
-// shell; "" if there is none, or if it cannot be quoted simply.
-func pathIn(text string) (path string) {
-	for i := range text {
-		at, begins := text[i:], i == 0 || text[i-1] == ':' || text[i-1] == ' '
-		if !begins || !strings.HasPrefix(at, "/") && !strings.HasPrefix(at, "~/") || strings.HasPrefix(at, "//") {
-			continue
-		}
-		if word, _, ends := strings.Cut(at, ": "); ends {
-			path = word
-		}
-	}
-	plain := func(r rune) bool { return r < 0x80 && (isAlnum(byte(r|0x20)) || strings.ContainsRune("/~._-+@", r)) }
-	rest, home := strings.CutPrefix(path, "~/")
-	switch {
-	case strings.ContainsAny(path, "'\n"):
-		return ""
-	case strings.IndexFunc(path, func(r rune) bool { return !plain(r) }) < 0:
-		return path
-	case home:
-		return "~/'" + rest + "'"
-	}
-	return "'" + path + "'"
 }
 
 // holds reports whether text holds all the words between bars, or one of those between

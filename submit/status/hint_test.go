@@ -2,6 +2,7 @@ package status
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 )
@@ -18,9 +19,9 @@ func TestHint(t *testing.T) {
 		{AuthFailed.Errorf("AUTH PLAIN: 535 5.7.8 no (mx.example:465); the secret is from systemd:smtp"), "sudo sendoff --login"},
 		{AuthFailed.Errorf("AUTH PLAIN: 535 5.7.8 no (mx.example:465); the secret is from file:/etc/sendoff/secret"), "sudo sendoff --login"},
 		{AuthFailed.Errorf("AUTH PLAIN: 535 5.7.8 no (mx.example:465); the secret is from systemd:mail"), "in the credential of systemd"},
-		{Credential.Errorf("systemd:smtp: the secret is empty"), "sudo sendoff --login"},
-		{Credential.Errorf("systemd:mail: the secret is empty"), "systemd-creds"},
-		{Usage.Errorf("--rehearse is not allowed under the name sendoff-linux-arm64, only under the name sendoff"), "mv PROGRAM sendoff"},
+		{Credential.Errorf("systemd:smtp: the password is empty"), "sudo sendoff --login"},
+		{Credential.Errorf("systemd:mail: the password is empty"), "systemd-creds"},
+		{Usage.Errorf("--rehearse is not allowed under the name sendoff-linux-arm64, only under the name sendoff"), "mv " + executable(t) + " sendoff"},
 		{Usage.Errorf("--rehearse is not allowed under the name sendmail, only under the name sendoff"), "Untrusted arguments"},
 		{Connection.Errorf("connect to /run/sendoff/submit.sock: connection refused"), "systemctl status sendoff.socket"},
 		{Connection.Errorf("connect to /run/sendoff/submit.sock: no such file or directory"), "systemctl status sendoff.socket"},
@@ -63,9 +64,9 @@ func TestHint(t *testing.T) {
 		{Credential.Errorf("no account \"work\"; no account is configured, as cron runs it"), "crontab"},
 		{Credential.Errorf("oauth2:google: client-secret: file:~/google.client: open: no such file or directory"), "chmod 600 ~/google.client"},
 		{Credential.Errorf("oauth2:google: client-secret: keyring: no password stored"), "client-secret = "},
-		{Credential.Errorf("file:~/pw: the secret is empty"), "sendoff --login ACCOUNT"},
-		{Credential.Errorf("command pass: the secret is empty"), "by hand"},
-		{Credential.Errorf("systemd:pw: the secret is empty"), "systemd"},
+		{Credential.Errorf("file:~/pw: the password is empty"), "sendoff --login ACCOUNT"},
+		{Credential.Errorf("command pass: the password is empty"), "by hand"},
+		{Credential.Errorf("systemd:pw: the password is empty"), "systemd"},
 		{Credential.Errorf("oauth2:google: keyring: locked"), "sendoff --login ACCOUNT --for cron"},
 		{Connection.Errorf("AUTH XOAUTH2: 454 4.7.0 Temporary authentication failure"), ""},
 		{Connection.Errorf("oauth2:google: oauth2.googleapis.com: connection refused"), "provider"},
@@ -88,6 +89,21 @@ func TestHint(t *testing.T) {
 		{Credential.Errorf("file:/it's: others can read it (mode 0644)"), "chmod 600 FILE"},
 		{Credential.Errorf("tls-key: mx.key: others can read it (mode 0644)"), "chmod 600 FILE"},
 		{Credential.Errorf("file:~/pw: not a regular file"), "command:cat PATH"},
+		{Credential.Errorf("file:/run/pw: not a regular file"), `secret = "command:cat /run/pw"`},
+		{Credential.Errorf("systemd:smtp: open: no such file or directory"), "LoadCredential=smtp:PATH"},
+		{Credential.Errorf("systemd:mail: the password is empty"), "/etc/credstore.encrypted/mail"},
+		{AuthFailed.Errorf("oauth2:google: the provider refused: invalid_client"), "[oauth2.google]"},
+		{Config.Errorf("no default account; known accounts: home, work"), `put account = "home" at the top of the configuration, or name one: --account home`},
+		{NoInput.Errorf("--attach: my files/ is a folder"), "tar -czf 'my files.tar.gz' 'my files'"},
+		{NoInput.Errorf("--attach: /srv/data is a folder"), "tar -czf data.tar.gz /srv/data"},
+		{NoInput.Errorf("--attach: it's is a folder"), "tar -czf NAME.tar.gz NAME"},
+		{Config.Errorf("refused: the program runs set-uid or set-gid"), "chmod ug-s " + executable(t) + ", setcap -r " + executable(t)},
+		{Connection.Errorf("connect to [2001:db8::1]:25: no answer within 30s"), "try smtps://[2001:db8::1] or smtp://[2001:db8::1] as server"},
+		{Connection.Errorf("connect to mx.example:25 at 192.0.2.1:25: no answer within 30s"), "try smtps://mx.example or smtp://mx.example as server"},
+		{Connection.Errorf("TLS: connection reset by peer in the handshake (mx.example:25)"), "use smtp://mx.example:25 as server"},
+		{Insecure.Errorf("TLS: the server does not answer with TLS but with plain SMTP (mx.example)"), "try smtp://mx.example as server"},
+		{AuthFailed.Errorf("AUTH PLAIN: 530 5.7.0 Must issue a STARTTLS command (really) first (mx.example)"), "use smtp://mx.example as server"},
+		{AuthFailed.Errorf("login: server offers no AUTH; it offers STARTTLS"), "use smtp://HOST as server"},
 		{Deferred.Errorf("RCPT TO:<b@example.org>: 450 4.2.0 greylisted"), ""},
 		{Refused.Errorf("connect to"), ""},
 	}
@@ -99,13 +115,21 @@ func TestHint(t *testing.T) {
 	}
 }
 
+func executable(t *testing.T) string {
+	path, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return quoted(path)
+}
+
 // TestReplyHint holds what servers and providers say, at each step, against the
 // remedy that a person has to read in it.
 func TestReplyHint(t *testing.T) {
 	const (
 		sender  = "use an address that this login may send as"
 		login   = "set user and secret"
-		tls     = `use smtp://HOST as server`
+		tls     = `use smtp://`
 		name    = "set hostname = "
 		machine = "this machine's address"
 	)
@@ -249,7 +273,7 @@ func TestHintTable(t *testing.T) {
 			t.Errorf("row %d: not one line: %q", i, row.hint)
 		}
 		for _, text := range texts(row.words) {
-			if got := Hint(row.kind.Errorf("%s", text)); got != row.hint {
+			if got := find(row.kind.Errorf("%s", text), row.kind, text); got != row.hint {
 				t.Errorf("row %d, %q, is hidden by another: %q", i, text, got)
 			}
 		}
@@ -269,10 +293,12 @@ func TestHintFor(t *testing.T) {
 		{AuthFailed.Errorf("AUTH PLAIN: 535 no (mx.example:465); the secret is from systemd:smtp"), "work", "check user, and renew the password: sudo sendoff --login work"},
 		{AuthFailed.Errorf("AUTH PLAIN: 535 no (mx.example:465); the secret is from systemd:smtp"), "", "check user, and renew the password"},
 		{Connection.Errorf("not SMTP"), "", "no mail server answers there: check server and port"},
+		{AuthFailed.Errorf("login: server offers no AUTH; it offers STARTTLS"), "work", "the server allows a login only with TLS: use smtp://mx.example as server"},
+		{Connection.Errorf("connect to mx.example.net:465: no answer"), "", "port 465 is blocked on many networks; try smtp://mx.example.net as server, which is port 587"},
 		{Credential.Errorf("x"), "work", ""},
 	}
 	for _, tt := range tests {
-		if got := HintFor(tt.err, tt.account); got != tt.want {
+		if got := HintFor(tt.err, tt.account, "mx.example"); got != tt.want {
 			t.Errorf("%v, %q: got %q, want %q", tt.err, tt.account, got, tt.want)
 		}
 	}
@@ -323,7 +349,7 @@ func TestCommandsLast(t *testing.T) {
 		all = append(all, row.hint)
 	}
 	for _, hint := range all {
-		for _, program := range []string{"sendoff --login", "sendoff --setup --", "sudo sendoff --make-spool", "sendoff -q", "sendoff --queue-run", "sudo ", "chmod 600", "openssl ", "mailq -v", "cat /", "export ", "echo "} {
+		for _, program := range []string{"sendoff --login", "sendoff --setup --", "sudo sendoff --make-spool", "sendoff -q", "sendoff --queue-run", "sudo ", "chmod 600", "openssl ", "sendoff -bp -v", "cat /", "export ", "echo "} {
 			i := strings.LastIndex(hint, program)
 			if before := strings.TrimSuffix(hint[:max(0, i)], "sudo "); i >= 0 && !strings.HasSuffix(before, ": ") && !strings.HasSuffix(before, "&& ") {
 				t.Errorf("%q does not end with the command %q", hint, program)

@@ -103,7 +103,7 @@ func cutCommand(line string) (text, command string) {
 // IsCommand reports whether text is a command that a person can paste.
 func IsCommand(text string) bool {
 	first, rest, _ := strings.Cut(strings.TrimSpace(text), " ")
-	return strings.Contains(programs, " "+first+" ") && first != "" || first == "sendoff" && strings.HasPrefix(rest, "-")
+	return strings.Contains(programs, " "+first+" ") && first != "" || strings.HasSuffix("/"+first, "/sendoff") && strings.HasPrefix(rest, "-")
 }
 
 // textOf returns where the text of a line begins: behind the last two spaces in a row

@@ -164,7 +164,7 @@ func (f *Fault) Hint() string {
 	if f.Login {
 		err = status.AuthFailed.With(f.Code, err)
 	}
-	return status.HintFor(err, config.NameInFile(f.Account))
+	return status.HintFor(err, config.NameInFile(f.Account), "")
 }
 
 // noteLack remembers, for this process only, that it lacks something which another
