@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"path/filepath"
@@ -54,11 +53,10 @@ func (d *doctor) others(ctx context.Context) (found []finding) {
 	if u, ok := mailq.Service(d.s.Config, d.s.Identity); ok && u.UID != 0 {
 		also = append(also, u)
 	}
-	var output bytes.Buffer
-	if _, err := mailq.EachUser(ctx, &output, mailq.OverviewErrand, also, func(string) {}); err != nil {
+	all, err := mailq.OverviewsOf(ctx, also)
+	if err != nil {
 		found = append(found, noted(status.Temporary.Wrap(err)))
 	}
-	all, _ := mailq.ReadStatus(&output)
 	for _, o := range all {
 		switch {
 		case o.State != mailq.StateFine, o.Entries > 0 && o.Fault != "":

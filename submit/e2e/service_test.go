@@ -53,7 +53,7 @@ echo count $("$1/sendoff" -bP)
 echo doctor
 "$1/sendoff" --doctor || true
 echo run
-"$1/sendoff" -q
+script -qec "$1/sendoff -q" /dev/null </dev/null
 "$1/sendoff" --queue-retry "$id"
 ! ls /var/lib/sendoff/queue/account | grep order$
 echo broken >>/etc/sendoff/service.toml
@@ -82,7 +82,7 @@ func TestRootSeesService(t *testing.T) {
 		"status", `user mail, account work: ok; 1 queued, the oldest for .*`,
 		"count 1",
 		"doctor", `note  waiting   user mail, account work: ok; 1 queued, .*; connect to .*`,
-		"run", `retried: 1`, `broken 1`, `deleted: 1`,
+		"run", `sendoff: root's queue: nothing to send\r?`, `sendoff: user mail, account work: ok; 1 queued, .*`, `sendoff: +fault since .*`, `retried: 1`, `broken 1`, `deleted: 1`,
 	} {
 		at := regexp.MustCompile("(?m)^" + line + "$").FindStringIndex(rest)
 		if at == nil {

@@ -80,6 +80,15 @@ func HintsFor(user string) Hints {
 	return Hints("hint (do it as user " + user + "): ")
 }
 
+// before returns the beginning of the line for hint. A command for root is root's, whosever
+// queue it is about.
+func (h Hints) before(hint string) Hints {
+	if strings.Contains(hint, ": sudo ") {
+		return HintsFor("")
+	}
+	return h
+}
+
 // A lister writes a list.
 type lister struct {
 	*bufio.Writer
@@ -99,11 +108,7 @@ func (l *lister) hint(find func() string) {
 	}
 	if text := find(); !l.written[text] {
 		l.written[text] = true
-		hints := l.hints
-		if strings.Contains(text, ": sudo ") { // for root, whosever queue it is
-			hints = HintsFor("")
-		}
-		fmt.Fprintf(l, "    %s%s\n", hints, status.Printable(text))
+		fmt.Fprintf(l, "    %s%s\n", l.hints.before(text), status.Printable(text))
 	}
 }
 

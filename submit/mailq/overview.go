@@ -172,7 +172,7 @@ func (o *Overview) String() string {
 		text += fmt.Sprintf("  fault since %s: %s; %s\n", dated(o.Since), o.Fault, nextAttempt(time.Time{}, time.Unix(o.Next, 0)))
 	}
 	if o.Hint != "" {
-		text += fmt.Sprintf("  %s%s\n", HintsFor(o.User), o.Hint)
+		text += fmt.Sprintf("  %s%s\n", HintsFor(o.User).before(o.Hint), o.Hint)
 	}
 	return text
 }

@@ -127,6 +127,14 @@ func EachUser(ctx context.Context, w io.Writer, e Errand, also []queue.User, war
 	return sum, status.Temporary.Wrap(joinFew(failures))
 }
 
+// OverviewsOf returns the Overviews of all users but root, and of also.
+func OverviewsOf(ctx context.Context, also []queue.User) ([]*Overview, error) {
+	var output bytes.Buffer
+	_, err := EachUser(ctx, &output, OverviewErrand, also, func(string) {}) // mailq reports odd names
+	all, _ := ReadStatus(&output)
+	return all, err
+}
+
 // ask runs e for each of users, and returns their answers in the same order.
 func (e Errand) ask(ctx context.Context, users []queue.User) []answer {
 	answers := make([]answer, len(users))

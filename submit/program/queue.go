@@ -1,13 +1,11 @@
 package program
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -231,81 +229,6 @@ func (p *program) done(what string, n int, err error) error {
 	return errors.Join(err, p.print(fmt.Sprintf("%s: %d\n", what, n)))
 }
 
-// A view shows a whole queue: own shows a queue of the user, and others is what another
-// user's process runs for the same.
-type view struct {
-	own    func(w io.Writer, q *queue.Queue) (entries int, err error)
-	others mailq.Errand
-}
-
-var (
-	listJSON = view{func(w io.Writer, q *queue.Queue) (int, error) { return 0, mailq.ListJSON(w, q, os.Getuid()) },
-		mailq.Errand{Args: []string{"--queue-json"}, Shape: mailq.JSON}}
-	count = view{func(_ io.Writer, q *queue.Queue) (int, error) {
-		ids, err := q.IDs()
-		return len(ids), err
-	}, mailq.Errand{Args: []string{"-bP"}, Shape: mailq.Number}}
-	overviews = view{func(w io.Writer, q *queue.Queue) (int, error) { return 0, mailq.StatusJSON(w, q) },
-		mailq.OverviewErrand}
-)
-
-// viewAll writes a view of the user's queues to w; for root, also of the queues of all
-// users. It returns the number of entries.
-func (p *program) viewAll(ctx context.Context, s *submit.Submitter, w io.Writer, v view) (entries int, err error) {
-	for _, s := range p.eachQueue(s) {
-		n, failure := v.own(w, s.Queue)
-		entries, err = entries+n, errors.Join(err, failure)
-	}
-	if p.servesAll() {
-		n, others := p.eachUser(ctx, w, v.others)
-		entries, err = entries+n, errors.Join(err, others)
-	}
-	return entries, err
-}
-
-// list is mailq. Only a person gets the failed messages and the hints: programs parse the
-// other lines.
-func (p *program) list(ctx context.Context, s *submit.Submitter) error {
-	if p.servesAll() {
-		for _, text := range mailq.LockedOut(ctx) {
-			if err := p.print("(" + text + ")\n"); err != nil {
-				return err
-			}
-		}
-	}
-	forPerson := p.cmd.Verbose || process.IsTerminal(os.Stdout)
-	var hints mailq.Hints
-	list := view{others: mailq.Errand{Args: []string{"-bp"}}}
-	if forPerson {
-		hints = mailq.HintsFor(p.otherUser())
-		list.others.Args = []string{"-bp", "-v"}
-	}
-	list.own = func(w io.Writer, q *queue.Queue) (int, error) { return mailq.List(w, q, hints) }
-	out := lists()
-	entries, err := p.viewAll(ctx, s, out, list)
-	if entries == 0 && err == nil && p.cmd.As == 0 {
-		err = p.print("Mail queue is empty\n")
-	}
-	switch {
-	case forPerson:
-		for _, s := range p.eachQueue(s) {
-			_, failed := mailq.ListFailed(out, s.Queue, hints)
-			err = errors.Join(err, failed)
-		}
-	case err == nil && p.cmd.As == 0:
-		p.sayFailed(ctx, s)
-	}
-	return err
-}
-
-// otherUser returns the name of the user that this process of root has become; "": none.
-func (p *program) otherUser() string {
-	if p.cmd.As == 0 {
-		return ""
-	}
-	return process.UserName(p.cmd.As)
-}
-
 // runQueue is -q and --queue-run: it runs the user's queues; for root, also those of all
 // users.
 func (p *program) runQueue(ctx context.Context, s *submit.Submitter) error {
@@ -356,8 +279,22 @@ func (p *program) runQueue(ctx context.Context, s *submit.Submitter) error {
 	if p.servesAll() {
 		_, err := p.eachUser(ctx, os.Stdout, others)
 		errs = append(errs, err)
+		p.sayOthers(ctx)
 	}
 	return errors.Join(errs...)
+}
+
+// sayOthers tells root at a terminal whose mail is still queued after a run.
+func (p *program) sayOthers(ctx context.Context) {
+	if !process.IsTerminal(os.Stderr) {
+		return
+	}
+	all, _ := mailq.OverviewsOf(ctx, p.services)
+	for _, o := range all {
+		if o.Entries > 0 {
+			p.sayLines(o.String())
+		}
+	}
 }
 
 // runners returns a Runner for each queue of the user.
@@ -384,7 +321,7 @@ func (p *program) pass(ctx context.Context, runners []*runner.Runner, selection 
 func (p *program) sayRun(s *submit.Submitter, now bool, done runner.Outcome) {
 	if process.IsTerminal(os.Stderr) {
 		whose := ""
-		if users, _ := queue.Users(); os.Geteuid() == 0 && len(users) > 0 {
+		if users, _ := queue.Users(); os.Geteuid() == 0 && len(users)+len(p.services) > 0 {
 			whose = "root's queue: "
 		}
 		p.say(whose + done.String())
@@ -420,59 +357,4 @@ func (p *program) timer(ctx context.Context, s *submit.Submitter, pass func() (r
 		p.sayRun(s, false, done)
 	}
 	return errors.Join(err, failure)
-}
-
-// status prints the state of each account, for root with those of all users. It sends
-// nothing, and starts nothing that sends. The exit code is 0, 1 or 2. The process of
-// another user exits with 0: root's process judges the accounts.
-func (p *program) status(ctx context.Context, s *submit.Submitter) error {
-	var output bytes.Buffer
-	if _, err := p.viewAll(ctx, s, &output, overviews); err != nil {
-		p.sayLines(err.Error())
-	}
-	all, err := mailq.ReadStatus(&output)
-	if err != nil {
-		return err
-	}
-	var text strings.Builder
-	worst := 0
-	for _, o := range all {
-		worst = max(worst, slices.Index(mailq.States[:], o.State))
-		if p.cmd.JSON {
-			status.WriteJSON(&text, o)
-		} else {
-			text.WriteString(o.String())
-		}
-	}
-	if len(all) == 0 && !p.cmd.JSON {
-		text.WriteString("no account has queued mail or an error\n")
-	}
-	if _, err := io.WriteString(lists(), text.String()); err != nil || worst == 0 || p.cmd.As != 0 {
-		return err
-	}
-	return outcome(worst)
-}
-
-// sayFailed writes to stderr how many messages have failed: a list for programs does not
-// show them.
-func (p *program) sayFailed(ctx context.Context, s *submit.Submitter) {
-	n := 0
-	for _, s := range p.eachQueue(s) {
-		count, _ := s.Queue.CountFailed()
-		n += count
-	}
-	if p.servesAll() {
-		var output bytes.Buffer
-		mailq.EachUser(ctx, &output, mailq.OverviewErrand, p.services, func(string) {}) // the list has reported odd names already
-		all, _ := mailq.ReadStatus(&output)
-		for _, o := range all {
-			n += max(0, o.Failed)
-		}
-	}
-	switch {
-	case n == 1:
-		p.say("1 message failed; sendoff -bp -v shows it")
-	case n > 1:
-		p.say(fmt.Sprintf("%d messages failed; sendoff -bp -v shows them", n))
-	}
 }
