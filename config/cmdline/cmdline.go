@@ -186,6 +186,8 @@ func (p *parser) option(o option) error {
 	case o.empty && !o.flag.mayBeEmpty():
 		return status.Usage.Errorf("the argument of %s is empty (is a variable not set?)", o.form)
 	case p.ownMode:
+	case o.flag.Letter == 'A' && strings.Trim(o.value, "cm") != "": // sendmail has -Ac and -Am, mail(1) -A FILE
+		return status.Usage.Errorf("%s does not attach a file; use --attach FILE", o.form)
 	case at >= early && o.after > 0:
 		return status.Usage.Errorf("%s must come before recipients: sendoff %s …", o.form, o.synopsis())
 	case at >= first && p.pastFirst:

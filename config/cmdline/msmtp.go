@@ -9,8 +9,8 @@ import (
 	"sendoff/submit/status"
 )
 
-// msmtp has the options of msmtp that sendoff lacks, and what to do instead. The
-// forms in a row are separated by spaces.
+// msmtp has the options of msmtp that sendoff lacks, and of mail(1) and the like, and what
+// to do instead. The forms in a row are separated by spaces.
 var msmtp = [...]struct{ forms, instead string }{
 	{"--configure", "use --setup ADDRESS"},
 	{"--serverinfo -S", "use --doctor"},
@@ -52,6 +52,10 @@ var msmtp = [...]struct{ forms, instead string }{
 		"sendoff adds missing From, Date and Message-ID"},
 	{"--remove-bcc-headers --keepbcc", "sendoff always removes Bcc"},
 	{"--undisclosed-recipients", "sendoff removes Bcc, and keeps To and Cc"},
+
+	{"--to --recipient", "write the recipients behind the options, without a name"},
+	{"--message --text", "standard input is the text"},
+	{"--html --content-type --header", "write a header with Content-Type, and use -t"},
 }
 
 // suggest adds a proposal to the error of an unknown option. For an option of msmtp it

@@ -185,7 +185,9 @@ func (c *Command) printable(form string, to *string) func(string) error {
 }
 
 func (c *Command) bodyType(v string) error {
-	c.Body.Set(v)
+	if c.Body.Set(v) != nil {
+		c.warn("-B %q is ignored: use 7BIT or 8BITMIME; the text of the message is standard input", v)
+	}
 	return nil
 }
 

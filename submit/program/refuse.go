@@ -42,6 +42,8 @@ func (p *program) resend(err error) string {
 	switch {
 	case !errors.As(err, &report) || report.Kept == nil || !p.isTyped():
 		return ""
+	case len(report.Kept.To) > 0 && p.cmd.Config != "":
+		return "sendoff --config " + process.ShellWord(p.cmd.Config) + " --queue-retry " + string(report.Kept.ID)
 	case len(report.Kept.To) > 0:
 		return "sendoff --queue-retry " + string(report.Kept.ID)
 	}

@@ -101,12 +101,16 @@ func (p *program) fail(err error) int {
 		return code // the reader of a list has closed the pipe
 	}
 	p.sayLines(smtp.Brief(err))
+	resend := p.resend(err)
 	if code == status.Temporary.Exit() && p.submits() && !p.reading.Load() && !submit.IsInterrupt(err) {
 		why := ""
 		if report := new(submit.Report); errors.As(err, &report) && report.NotQueued != "" {
 			why = ": " + report.NotQueued
 		}
-		p.say("not queued" + why + "; send the message again later")
+		if resend == "" {
+			why += "; send the message again later"
+		}
+		p.say("not queued" + why)
 	}
 	if status.KindOf(err).Scope() == status.Account && p.cmd.Mode != cmdline.Doctor { // the doctor has warned already
 		p.warnUnread()
@@ -114,8 +118,8 @@ func (p *program) fail(err error) int {
 	if hint := p.hint(err); hint != "" && !errors.As(err, new(process.Stopped)) {
 		p.say(hint)
 	}
-	if command := p.resend(err); command != "" {
-		p.say(status.HintMark + "to send the copy: " + command)
+	if resend != "" {
+		p.say(status.HintMark + "to send the copy: " + resend)
 	}
 	return code
 }

@@ -161,11 +161,18 @@ func (p *program) request(c *config.Config) (*submit.Request, error) {
 	if err := p.compose(r, to); err != nil {
 		return r, err
 	}
-	if len(r.To)+len(r.Bad) == 0 && !p.cmd.Extract {
+	switch {
+	case len(r.To)+len(r.Bad) > 0 || p.cmd.Extract:
+	case p.cmd.Composed != "":
+		return r, status.Usage.Errorf("no recipients; give addresses behind the options")
+	default:
 		return r, status.Usage.Errorf("no recipients; give addresses, or use -t to read them from the header")
 	}
 	if p.cmd.Account != "" { // report a missing account before the message is read
 		if _, _, err := c.Choose(r.By); err != nil {
+			if _, none := os.Stat(p.cmd.Account); none == nil { // with mail(1), -a attaches a file
+				err = fmt.Errorf("%w; to attach a file use --attach FILE", err)
+			}
 			return r, err
 		}
 	}
