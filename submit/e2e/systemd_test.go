@@ -86,9 +86,26 @@ password changed
 in_ systemctl restart sendoff.service
 came new-password
 in_ journalctl -q -o cat -u sendoff.service | grep -c "from=<"
+
+# Without its credential, or with a bad configuration, the service takes mail in.
+mv $root/etc/sendoff/smtp.cred $root/root/
+in_ systemctl restart sendoff.service
+send bob no-credential; echo "exit code without the credential $?, sent $(mails no-credential)"
+in_ sendmail -bp
+mv $root/root/smtp.cred $root/etc/sendoff/
+in_ systemctl restart sendoff.service
+came no-credential
+cp $root/etc/sendoff/service.toml $root/root/
+sed -i '1i bogus = 1' $root/etc/sendoff/service.toml
+in_ systemctl restart sendoff.service
+send bob bad-configuration; echo "exit code with the bad configuration $?, sent $(mails bad-configuration)"
+cp $root/root/service.toml $root/etc/sendoff/
+came bad-configuration
 `, files)
 	has(t, out, "state: active", "came: by-ann, 1", "came: by-bob, 1", "came: by-root, 1", "came: hardened, 1", "came: job failed, 1",
-		"sent before the boot: 0", "booted again", "came: after-boot, 1", "exit code 0", "came: new-password, 1")
+		"sent before the boot: 0", "booted again", "came: after-boot, 1", "exit code 0", "came: new-password, 1",
+		"exit code without the credential 0, sent 0", `\(account work: systemd:smtp: the password is empty; .*\)`, "came: no-credential, 1",
+		"exit code with the bad configuration 0, sent 0", "came: bad-configuration, 1")
 	lacks(t, out, "never: .*")
 }
 
