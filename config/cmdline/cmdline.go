@@ -330,9 +330,13 @@ func (p *parser) aboutMessage() string {
 	return ""
 }
 
-// warnSubject warns if -s was probably meant as in mail(1), where the next word is the
-// subject. Here that word is a recipient.
+// warnSubject warns if a recipient is probably a word of the subject: because the subject
+// has no quotes, or because -s was meant as in mail(1), but has no argument here.
 func (p *parser) warnSubject() {
+	isAddress := func(word string) bool { return strings.Contains(word, "@") }
+	if i := slices.IndexFunc(p.Recipients, func(word string) bool { return !isAddress(word) }); p.Subject != "" && p.Attach == nil && i >= 0 && slices.ContainsFunc(p.Recipients, isAddress) {
+		p.warn("%q is a recipient; a subject of several words needs quotes: -s \"Disk report\"", p.Recipients[i])
+	}
 	if p.subject == 0 || p.subject > len(p.Recipients) {
 		return
 	}

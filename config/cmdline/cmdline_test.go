@@ -175,6 +175,8 @@ func TestParse(t *testing.T) {
 		{"sendoff --from=a --full-name N --read-recipients --verbose x --ignore-dots --no-aliases", `From="a" FullName="N" Recipients=["x"] Extract IgnoreDots Verbose NoAliases`},
 		{"sendoff --notify=never --return full --envelope-id ü --body 7bit --syslog-tag t", `SyslogTag="t" Notify=NEVER Return=FULL Body=7BIT Warnings=["-V \"ü\" is ignored: use 1 to 100 printable ASCII characters"]`},
 		{"sendoff -oi -a work -f ann@example.org -t", `From="ann@example.org" Extract IgnoreDots Account="work"`}, // Emacs
+		{"sendoff -s Disk report x@y", `Recipients=["report" "x@y"] Composed="--subject" Subject="Disk" Warnings=["\"report\" is a recipient; a subject of several words needs quotes: -s \"Disk report\""]`},
+		{"sendoff -s Disk root admin", `Recipients=["root" "admin"] Composed="--subject" Subject="Disk"`},
 		{"sendoff -v -a work -s one --dry-run x", `Recipients=["x"] Verbose Account="work" Composed="--subject" Subject="one" DryRun`},
 		{"sendoff -t -a work --read-envelope-from --read-recipients", `FromHeader Extract Account="work"`},
 		{"sendoff --file f -t", `Extract Config="f"`},

@@ -140,6 +140,9 @@ func (p *program) request(c *config.Config) (*submit.Request, error) {
 	var to []message.Mailbox
 	for _, word := range p.cmd.Recipients {
 		list, err := recipients(word)
+		if len(p.cmd.Attach) > 0 && isFile(word) {
+			return r, status.Usage.Errorf("%q is the name of a file, not a recipient; repeat --attach for each file", word)
+		}
 		if err != nil {
 			bad = cmp.Or(bad, status.Usage.Errorf("recipient: %w", err))
 			r.Bad = append(r.Bad, status.Data.Errorf("recipient: %w", err))
@@ -177,6 +180,12 @@ func (p *program) request(c *config.Config) (*submit.Request, error) {
 		}
 	}
 	return r, nil
+}
+
+// isFile reports whether word, which is a recipient, names a file too, and has no domain.
+func isFile(word string) bool {
+	info, err := os.Stat(word)
+	return err == nil && info.Mode().IsRegular() && !strings.Contains(word, "@")
 }
 
 // add adds recipients to r. origin says in words where they were named.
