@@ -55,6 +55,9 @@ echo doctor
 echo run
 script -qec "$1/sendoff -q" /dev/null </dev/null
 "$1/sendoff" --queue-retry "$id"
+echo all
+"$1/sendoff" --queue-retry ALL
+"$1/sendoff" --queue-delete ALL
 ! ls /var/lib/sendoff/queue/account | grep order$
 echo broken >>/etc/sendoff/service.toml
 echo broken $("$1/sendoff" -bP)
@@ -82,7 +85,7 @@ func TestRootSeesService(t *testing.T) {
 		"status", `user mail, account work: ok; 1 queued, the oldest for .*`,
 		"count 1",
 		"doctor", `note  waiting   user mail, account work: ok; 1 queued, .*; connect to .*`,
-		"run", `sendoff: root's queue: nothing to send\r?`, `sendoff: user mail, account work: ok; 1 queued, .*`, `sendoff: +fault since .*`, `retried: 1`, `broken 1`, `deleted: 1`,
+		"run", `sendoff: root's queue: nothing to send\r?`, `sendoff: user mail, account work: ok; 1 queued, .*`, `sendoff: +fault since .*`, `retried: 1`, "all\nretried: 0\n\\(user mail\\)\nretried: 1\ndeleted: 0", `broken 1`, `deleted: 1`,
 	} {
 		at := regexp.MustCompile("(?m)^" + line + "$").FindStringIndex(rest)
 		if at == nil {

@@ -141,9 +141,10 @@ func (p *program) inQueue(ctx context.Context, s *submit.Submitter, noQueue erro
 // --config.
 func (p *program) servesAll() bool { return os.Geteuid() == 0 && p.cmd.Config == "" }
 
-// entry shows, deletes or retries one entry or ALL. Root may name an entry of any user.
+// entry shows, deletes or retries one entry or ALL. Root may name an entry of any user, and
+// retries ALL of all users, but deletes only ALL of root's own.
 func (p *program) entry(ctx context.Context, s *submit.Submitter) (err error) {
-	errand := mailq.Errand{Entry: true}
+	errand, all := mailq.Errand{Entry: true}, false
 	switch p.cmd.Mode {
 	case cmdline.Show:
 		errand.Args = []string{"--queue-show=" + p.cmd.Entry}
@@ -153,13 +154,18 @@ func (p *program) entry(ctx context.Context, s *submit.Submitter) (err error) {
 		errand.Args, err = []string{"--queue-delete=" + p.cmd.Entry}, p.done("deleted", n, failure)
 	default:
 		errand.Args, errand.Sends = []string{"--queue-retry=" + p.cmd.Entry}, true
+		all = strings.EqualFold(p.cmd.Entry, "ALL")
 		err = p.retry(ctx, s)
 	}
-	if !errors.Is(err, queue.ErrGone) || !p.servesAll() {
+	if !all && !errors.Is(err, queue.ErrGone) || !p.servesAll() {
 		return err
 	}
 	n, others := p.eachUser(ctx, stdout(), errand)
-	if n == 0 {
+	switch {
+	case all:
+		p.sayOthers(ctx)
+		return errors.Join(err, others)
+	case n == 0:
 		return errors.Join(status.Usage.Errorf("%w, in root's queue or below %s", err, queue.Shared), others)
 	}
 	return others
@@ -220,10 +226,10 @@ func (p *program) lack(s *submit.Submitter) error {
 	return status.Credential.Errorf("%s", f.Reason)
 }
 
-// done prints to how many entries what was done. If n is 0 and there is an error, it prints
-// nothing.
+// done prints to how many entries what was done. If n is 0 and there is an error, or the
+// queue is that of another user, it prints nothing.
 func (p *program) done(what string, n int, err error) error {
-	if n == 0 && err != nil {
+	if n == 0 && (err != nil || p.cmd.As != 0) {
 		return err
 	}
 	return errors.Join(err, p.print(fmt.Sprintf("%s: %d\n", what, n)))
