@@ -105,6 +105,7 @@ func (c *conversation) search(ctx context.Context, f *discover.Finder, known err
 	}
 	failed := []string{known.Error()}
 	var unproven *discover.Finding
+	declined := make(map[string]bool)
 	for i, source := range sources {
 		var found *discover.Finding
 		var err error
@@ -126,6 +127,10 @@ func (c *conversation) search(ctx context.Context, f *discover.Finder, known err
 			failed = append(failed, err.Error())
 			continue
 		}
+		offer := found.Server.String() + found.Unproven
+		if declined[offer] {
+			continue
+		}
 		done()
 		c.show("%s: %s", source.Name, found.Server)
 		ok, err := c.agree(found)
@@ -135,6 +140,7 @@ func (c *conversation) search(ctx context.Context, f *discover.Finder, known err
 		if ok {
 			return c.take(found)
 		}
+		declined[offer] = true
 		if unproven == nil && found.Unproven != "" {
 			unproven = found
 		}

@@ -77,6 +77,7 @@ var hints = [...]struct {
 	{Credential, "client-secret: |keyring: ", `keep the provider's client secret in a file, and name it in the provider's table: client-secret = "file:/PATH"`},
 	{Credential, "proxy-secret: |file:|no such file/the password is empty", "write the proxy's password into that file, and protect it: chmod 600 FILE"},
 	{Credential, "proxy-secret: |keyring: ", `keep the proxy's password in a file, and name it: proxy-secret = "file:/PATH"`},
+	{Credential, "account not saved|use --for cron", "log in to the desktop, whose session has a keyring, or give --for cron"},
 	{Credential, "oauth2:|no refresh token is stored", "consent in the browser: sendoff --login ACCOUNT"},
 	{Credential, "oauth2:|keyring: ", "keep the refresh token in a file: sendoff --login ACCOUNT --for cron"},
 	{Credential, "oauth2:|returned no refresh token", "add that scope to scopes in the provider's table; for Google add access_type=offline to auth-url"},
