@@ -14,6 +14,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"syscall"
@@ -211,7 +212,7 @@ func (s serviceCollections) find(ctx context.Context, sets ...map[string]string)
 		for i, path := range slices.Concat(open, locked) {
 			matches = append(matches, foundItem{path, i >= len(open)})
 		}
-		slices.SortStableFunc(matches, func(a, b foundItem) int { return s.rank(a.path) - s.rank(b.path) })
+		sort.SliceStable(matches, func(i, j int) bool { return s.rank(matches[i].path) < s.rank(matches[j].path) })
 		all = append(all, matches...)
 	}
 	return all, nil

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
 	"sync/atomic"
 	"time"
 
@@ -72,6 +73,14 @@ func (p pending) compare(other pending) int {
 	}
 	return cmp.Or(cmp.Compare(p.attempts, other.attempts), cmp.Compare(p.id, other.id))
 }
+
+// lastFirst sorts entries so that the one to try first is the last. (An instance of
+// slices.SortFunc would add 11 KB to the program.)
+type lastFirst []pending
+
+func (l lastFirst) Len() int           { return len(l) }
+func (l lastFirst) Less(i, j int) bool { return l[j].compare(l[i]) < 0 }
+func (l lastFirst) Swap(i, j int)      { l[i], l[j] = l[j], l[i] }
 
 // perSession is how many waiting entries justify one more session.
 const perSession = 5
@@ -146,7 +155,7 @@ func (g *group) pop() (queue.ID, bool) {
 		return "", false
 	}
 	if !g.sorted {
-		slices.SortFunc(g.waiting, func(a, b pending) int { return b.compare(a) })
+		sort.Sort(lastFirst(g.waiting))
 		g.sorted = true
 	}
 	first := g.waiting[last]
