@@ -25,8 +25,8 @@ for _ in $(seq 100); do
 	sleep 0.1
 done
 echo runner $(tr '\0' ' ' <"/proc/$pid/cmdline")
+$in /usr/sbin/sendoff -bP # starts no other one
 kill "$pid"
-$in /usr/sbin/sendoff -bP
 `
 
 // TestBareRoot holds that a program without /proc starts what runs its queue.
