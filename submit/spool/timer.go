@@ -66,17 +66,23 @@ func CanServe(users []queue.User) error {
 }
 
 // unitFolders are the folders of systemd's units.
-var unitFolders = []string{unitFolder, "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"}
+var unitFolders = []string{UnitFolder, "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"}
 
 // HasUserUnit reports whether systemd runs, and has the unit that runs one user's queue.
-func HasUserUnit() bool { return hasUnit(userUnit) }
+func HasUserUnit() bool { return Systemd() && has(unitFolders, userUnit) }
 
-// hasUnit reports whether systemd runs, and has a unit of that name.
-func hasUnit(name string) bool {
-	if _, err := os.Stat(systemdRuns); err != nil {
-		return false
-	}
-	return slices.ContainsFunc(unitFolders, func(folder string) bool {
+// IsPackaged reports whether a package has the unit, and the administrator has no other of
+// that name. A unit that we write would replace the package's for ever.
+func IsPackaged(unit string) bool { return !has(unitFolders[:1], unit) && has(unitFolders[1:], unit) }
+
+// HasSysuser reports whether a package has the system user (sysusers.d(5)).
+func HasSysuser(name string) bool {
+	return has([]string{"/usr/local/lib/sysusers.d", "/usr/lib/sysusers.d"}, name+".conf")
+}
+
+// has reports whether one of the folders has a file of that name.
+func has(folders []string, name string) bool {
+	return slices.ContainsFunc(folders, func(folder string) bool {
 		_, err := os.Stat(filepath.Join(folder, name))
 		return err == nil
 	})

@@ -66,12 +66,18 @@ WantedBy=timers.target
 `},
 }
 
-// unitFolder is the folder for an administrator's units. systemdRuns exists if systemd
-// is the system's first process (sd_booted(3)).
+// UnitFolder is the folder for an administrator's units. systemdRuns exists if systemd is
+// the system's first process (sd_booted(3)).
 const (
-	unitFolder  = "/etc/systemd/system"
+	UnitFolder  = "/etc/systemd/system"
 	systemdRuns = "/run/systemd/system"
 )
+
+// Systemd reports whether systemd runs.
+func Systemd() bool {
+	_, err := os.Stat(systemdRuns)
+	return err == nil
+}
 
 // MakeSpool makes the folder for the queues of all users, and a systemd timer that runs
 // them; without systemd it writes the line for cron to w. It needs root. It writes to w
@@ -120,17 +126,17 @@ func interval() string { return fmt.Sprintf("%dm", int(TimerInterval.Minutes()))
 // that a package has installed, because the written one would replace the package's.
 func makeTimer(w io.Writer, self string) error {
 	minutes := int(TimerInterval.Minutes())
-	if _, err := os.Stat(systemdRuns); err != nil {
+	if !Systemd() {
 		_, err := fmt.Fprintf(w, "systemd does not run here; put this line into /etc/cron.d/sendoff:\n*/%d * * * * root %s --queue-run=%s\n", minutes, self, interval())
 		return err
 	}
-	program := strings.ReplaceAll(self, "%", "%%")
-	if strings.ContainsAny(program, " \t\"'\\$;") {
-		return status.Usage.Errorf("--make-spool: systemd cannot use the path %q", self)
+	program, err := UnitPath(self)
+	if err != nil {
+		return err
 	}
 	for _, u := range Units(program) {
-		path := filepath.Join(unitFolder, u.Name)
-		if _, err := os.Stat(path); err != nil && hasUnit(u.Name) {
+		path := filepath.Join(UnitFolder, u.Name)
+		if IsPackaged(u.Name) {
 			continue
 		}
 		if err := os.WriteFile(path, []byte(u.Text), 0o644); err != nil {
@@ -148,8 +154,16 @@ func makeTimer(w io.Writer, self string) error {
 	if err := new(Spool).MarkTimer(TimerInterval, true); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(w, "%s runs them every %d minutes\n", timerUnit, minutes)
+	_, err = fmt.Fprintf(w, "%s runs them every %d minutes\n", timerUnit, minutes)
 	return err
+}
+
+// UnitPath returns the path of a program as a unit has it.
+func UnitPath(program string) (string, error) {
+	if strings.ContainsAny(program, " \t\"'\\$;") {
+		return "", status.Usage.Errorf("systemd cannot use the path %q", program)
+	}
+	return strings.ReplaceAll(program, "%", "%%"), nil
 }
 
 // Systemctl runs systemctl(1). The error has the output of the command, in one line.
