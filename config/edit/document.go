@@ -223,6 +223,38 @@ func (s Settings) ChangeIn(text, account string) (string, error) {
 	return text, nil
 }
 
+// RemoveAccount returns text without the table of an account, and without the comment
+// directly above the table. The setting account goes, too, if it names the account.
+func RemoveAccount(text, account string) (string, error) {
+	all := expressions(text)
+	begin, end := -1, len(text)
+	for _, e := range all {
+		switch isOwn := slices.Equal(e.table, []string{"accounts", account}); {
+		case begin < 0 && isOwn:
+			begin = beforeComment(text, e.key)
+		case begin >= 0 && !isOwn:
+			end = min(end, beforeComment(text, e.key))
+		}
+	}
+	if begin < 0 {
+		return "", status.Config.Errorf("there is no table [accounts.%s] of its own: remove the account by hand", toml(key(account)))
+	}
+	rest := text[end:]
+	if rest == "" {
+		text = strings.TrimRight(text[:begin], "\n") + "\n"
+	} else {
+		text = text[:begin] + rest
+	}
+	for _, e := range all {
+		if slices.Equal(e.path, []string{"account"}) && strings.Trim(text[e.value:e.end], `"'`) == account {
+			start := strings.LastIndexByte(text[:e.key], '\n') + 1
+			after := e.end + strings.IndexByte(text[e.end:]+"\n", '\n') + 1
+			text = text[:start] + text[min(after, len(text)):]
+		}
+	}
+	return strings.TrimLeft(text, "\n"), nil
+}
+
 // find returns the offsets of the beginning and the end of the value of an account's
 // setting. If the account lacks the setting, value is 0, and end is the end of the last
 // line of the table. If there is no such table, both are 0.

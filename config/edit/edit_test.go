@@ -125,6 +125,30 @@ func TestChangeIn(t *testing.T) {
 	}
 }
 
+// TestRemoveAccount: an account goes with its comment, and with the setting that names it.
+func TestRemoveAccount(t *testing.T) {
+	const other = "# other\n[accounts.other]\nserver = 'smtp://x.example'\n"
+	tests := []struct{ name, old, want string }{
+		{"the only one", "# work\n[accounts.work]\nuser = 'ann'\n", ""},
+		{"the first", "[accounts.work]\nuser = 'ann' # me\n\n" + other, other},
+		{"the last", other + "\n# work\n# and more\n[accounts.work]\nuser = 'ann'", other},
+		{"between others", other + "\n[accounts.work]\n\n[accounts.third]\nuser = 'x'\n", other + "\n[accounts.third]\nuser = 'x'\n"},
+		{"the default", "log = \"off\"\naccount = \"work\" # mine\n\n[accounts.work]\nuser = 'ann'\n\n" + other, "log = \"off\"\n\n" + other},
+		{"not the default", "account = 'other'\n\n[accounts.'work']\nuser = 'ann'\n\n" + other, "account = 'other'\n\n" + other},
+		{"with settings", "log = \"off\"\n\n[accounts.work]\nuser = 'ann'\n", "log = \"off\"\n"},
+	}
+	for _, tt := range tests {
+		if got, err := RemoveAccount(tt.old, "work"); err != nil || got != tt.want {
+			t.Errorf("%s: got\n%q\n%v, want\n%q", tt.name, got, err, tt.want)
+		}
+	}
+	for _, old := range []string{"", other, "accounts.work.user = 'x'\n", "accounts = {work = {secret = 'keyring'}}\n"} {
+		if got, err := RemoveAccount(old, "work"); err == nil {
+			t.Errorf("%q has no table of its own, but got %q", old, got)
+		}
+	}
+}
+
 // only returns the file at path; no other configuration file is loaded.
 func only(path, home string) File {
 	return File{Path: path, Paths: config.Paths{Explicit: path, Home: home}}
