@@ -61,6 +61,19 @@ func Start(args ...string) (ended <-chan struct{}, err error) {
 	return end, nil
 }
 
+// StartAs starts this program once more as another user, with the groups, the environment
+// and the kernel keys of nobody. output gets what it writes; nil: nobody does.
+func StartAs(u User, input io.Reader, output io.Writer, args ...string) (*exec.Cmd, error) {
+	cmd, err := anew(context.Background(), args...)
+	if err != nil {
+		return nil, err
+	}
+	cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(u.UID), Gid: uint32(u.GID)}
+	cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = []string{}, input, output, output
+	_, err = withoutKeys(cmd.Start, true)
+	return cmd, err
+}
+
 // variablePipe returns the read end of a pipe for the program of Start, and a function
 // that writes the variables that TakeVariable has taken into the pipe. end is nil, and
 // write does nothing, if no variable was taken.

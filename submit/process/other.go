@@ -43,6 +43,10 @@ func PeerClosed(net.Conn) bool { return false }
 
 func Start(...string) (ended <-chan struct{}, err error) { return nil, errors.ErrUnsupported }
 
+func StartAs(User, io.Reader, io.Writer, ...string) (*exec.Cmd, error) {
+	return nil, errors.ErrUnsupported
+}
+
 func ReceiveVariables() {}
 
 func Outlives() (why string, try bool) {
