@@ -26,7 +26,7 @@ var rows = [][]string{
 	{"sendoff/submit"},
 	{"sendoff/submit/smarthost"},
 	{"sendoff/submit/login", "sendoff/submit/notify", "sendoff/config/importer", "sendoff/config/cmdline"},
-	{"sendoff/submit/dial"},
+	{"sendoff/submit/dial", "sendoff/config/machine"},
 	{"sendoff/submit/trust", "sendoff/submit/throttle", "sendoff/submit/rewrite", "sendoff/submit/spool", "sendoff/submit/maillog",
 		"sendoff/config/discover", "sendoff/config/edit"},
 	{"sendoff/submit/credential", "sendoff/submit/compose"},

@@ -109,7 +109,7 @@ func flags(c *Command) []Flag {
 		{0, "import", Attached, "FILE", "import accounts from msmtp, Postfix and others", settingUp | daily, first, Import, nil, text(&c.Entry)},
 		{0, "list", None, "", "list the accounts", settingUp, first, Accounts, nil, nil},
 		{0, "logout", Required, "ACCOUNT", "delete an account's stored password or token", settingUp, first, Logout, nil, text(&c.Account)},
-		{0, "for", Required, "USE", "where it is used: desktop, cron, service, container", settingUp, first, 0, []Mode{Login, Setup, Import}, text(&c.For)},
+		{0, "for", Required, "USE", "use: desktop, cron, service, container or machine", settingUp, first, 0, []Mode{Login, Setup, Import}, text(&c.For)},
 		{0, "flow", Required, "WAY", "log in with OAuth by browser, device or paste", settingUp, first, 0, []Mode{Login, Setup}, c.flow},
 		{0, "password-file", Required, "FILE", "--setup: read the password from FILE; - is stdin", settingUp, first, 0, []Mode{Setup}, text(&c.Answers.PasswordFile)},
 		{0, "providers", None, "", "--setup: list the providers that it knows by name", settingUp, first, 0, []Mode{Setup}, yes(&c.Table)},

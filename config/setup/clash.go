@@ -22,7 +22,7 @@ func (c *conversation) checkFirst(context.Context) error {
 	case c.Account == "":
 	case !config.IsName(c.Account):
 		return status.Usage.Errorf("--account: the name of an account can only contain letters, digits and -_.+@, and must not begin with a dash or a dot")
-	case c.taken(c.Account):
+	case c.taken(c.Account) && !c.isMachine():
 		return c.errExists(c.Account, "")
 	}
 	return c.target().Writable()
@@ -30,6 +30,9 @@ func (c *conversation) checkFirst(context.Context) error {
 
 // meetAddress tells a person if the address already has an account.
 func (c *conversation) meetAddress(ctx context.Context) error {
+	if c.isMachine() {
+		return c.meetMachine(ctx)
+	}
 	i := slices.IndexFunc(c.config.Accounts, func(a *config.Account) bool {
 		own, ok := a.Address()
 		return ok && a.File == c.file && own.Key() == c.who.Key()
@@ -46,7 +49,7 @@ func (c *conversation) meetUser(ctx context.Context) error {
 	i := slices.IndexFunc(c.config.Accounts, func(a *config.Account) bool {
 		return a.File == c.file && a.User != "" && a.User == c.user && a.Servers[0].Identity() == c.server.Identity()
 	})
-	if i < 0 || !c.There {
+	if i < 0 || !c.There || c.isMachine() {
 		return nil
 	}
 	return c.clash(ctx, c.config.Accounts[i])

@@ -44,7 +44,7 @@ type Import struct {
 func (i *Import) Run(ctx context.Context, out io.Writer, tell func(string)) error {
 	say := i.folded(tell)
 	var err error
-	if i.use, err = useNamed(cmp.Or(i.For, "cron")); err != nil {
+	if i.use, err = useOfOne(cmp.Or(i.For, "cron")); err != nil {
 		return status.Usage.Wrap(err)
 	}
 	r, err := i.Read(i.File, say)

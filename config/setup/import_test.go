@@ -352,7 +352,7 @@ func TestImportFor(t *testing.T) {
 			"    LoadCredentialEncrypted=sendoff-work:/etc/credstore.encrypted/sendoff-work\n",
 		}, ""},
 		{"container", memory{}, []string{"--for container prints variables and writes nothing; leave out --write"}, ""},
-		{"laptop", memory{}, []string{"--for can only be desktop, cron, service or container"}, ""},
+		{"laptop", memory{}, []string{"--for can only be desktop, cron, service, container or machine"}, ""},
 	} {
 		home, file := msmtprc(t, two)
 		i := newImport(home, file, tt.keyring)

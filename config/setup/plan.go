@@ -54,8 +54,11 @@ func (p *plan) apply(ctx context.Context, store *credential.Store) error {
 
 // apply carries out the decisions of the conversation.
 func (c *conversation) apply(ctx context.Context) error {
-	if c.isContainer() {
+	switch {
+	case c.isContainer():
 		return c.printVariables()
+	case c.isMachine():
+		return c.makeMachine(ctx)
 	}
 	p := &plan{file: c.target()}
 	if c.ref.Writable() && !c.secret.IsZero() {
@@ -125,8 +128,11 @@ func (c *conversation) target() edit.File {
 // checkTarget returns an error if the account cannot be added to the configuration, or if
 // the file cannot be written. It is called before a password is asked for or sent.
 func (c *conversation) checkTarget(context.Context) error {
-	if c.isContainer() {
+	switch {
+	case c.isContainer():
 		return nil
+	case c.isMachine():
+		return c.planMachine()
 	}
 	_, made, err := c.target().Check(c.add)
 	if err == nil && c.registration != nil {
@@ -163,6 +169,9 @@ func (c *conversation) sayWritten() error {
 		return fmt.Errorf("the account is saved, but the configuration cannot be used: %w", err)
 	}
 	c.explainCredential()
+	if c.onlyForRoot() && !(c.There && c.For == "cron") { // offerMachine has said so
+		c.show("Only root can read the password, so only root's mail leaves. For all users:\n  sudo sendoff --setup %s --for machine", c.who.Address)
+	}
 	if !c.ref.Given() { // a credential of systemd: only the service can send
 		c.printf("Try it: %s\n", c.trial())
 	}

@@ -45,7 +45,7 @@ func (c *conversation) prove(ctx context.Context) error {
 			return context.Cause(ctx)
 		case err != nil:
 			return c.forced(err)
-		case !c.NoTest:
+		case c.mail() != "":
 			c.show("a test mail is on its way to %s", c.who.Address)
 		}
 		if err == nil {
@@ -85,9 +85,13 @@ func (c *conversation) ready() error {
 }
 
 func (c *conversation) mail() string {
-	if c.NoTest {
+	if c.NoTest || c.isMachine() { // the service sends the test mail
 		return ""
 	}
+	return c.testMail()
+}
+
+func (c *conversation) testMail() string {
 	return fmt.Sprintf("From: <%s>\nTo: <%[1]s>\nSubject: sendoff works\n\nThis is the test mail of sendoff --setup. It went through %s.\n", c.who.Address, c.server)
 }
 

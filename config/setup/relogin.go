@@ -138,7 +138,8 @@ func (c *conversation) chooseMove(ctx context.Context) (err error) {
 	unsaid := len(a.Secret) == 0 || isToken && a.RefreshToken == (credential.Ref{}) && !c.byClient()
 	switch {
 	case c.For != "":
-		err = c.nameUse(ctx)
+		c.use, err = useOfOne(c.For)
+		err = status.Usage.Wrap(err)
 	case unsaid && c.There && a.File != "":
 		err = c.askUse(ctx, isToken)
 	default:

@@ -142,7 +142,8 @@ func TestLoginForFails(t *testing.T) {
 		want            status.Kind
 		words           string
 	}{
-		{"no such use", work, "laptop", false, status.Usage, "--for can only be desktop, cron, service or container"},
+		{"no such use", work, "laptop", false, status.Usage, "--for can only be desktop, cron, service, container or machine"},
+		{"not for one", work, "machine", false, status.Usage, "--for machine can only be used with --setup"},
 		{"not a table", "accounts.work.server = \"smtps://smtp.example.org\"\naccounts.work.user = \"ann\"\n", "cron", false, status.Config, `write into the account secret = "file:~/.config/sendoff/work.secret"`},
 		{"no keyring", work + "secret = \"command:pass\"\n", "desktop", true, status.Credential, "to keep the password in a file, use --for cron"},
 		{"nothing to write to", work + "secret = \"command:pass\"\n", "", false, status.Credential, "can store passwords only"},

@@ -28,6 +28,7 @@ import (
 	"sendoff/config/cmdline"
 	"sendoff/config/discover"
 	"sendoff/config/edit"
+	"sendoff/config/machine"
 	"sendoff/submit/credential"
 	"sendoff/submit/envelope"
 	"sendoff/submit/status"
@@ -60,6 +61,8 @@ type Setup struct {
 	Withdraw func(context.Context, *config.Account) error
 	// Renew stores a new secret for an account of the configuration.
 	Renew func(ctx context.Context, account string) error
+	// Wake lets the service of the machine try its queue now.
+	Wake func(context.Context)
 	// Try tries an account that is not in the configuration yet.
 	Try func(context.Context, Trial) (Seen, error)
 }
@@ -95,6 +98,7 @@ type conversation struct {
 	tokens    string // the source of access tokens for this server; "": unknown
 	use       *use
 	name      string
+	machine   *machine.Machine              // for the use machine
 	place     *place                        // the place of the secret for the use
 	ref       credential.Ref                // the source of the secret; zero: none, or not decided
 	secret    credential.Secret             // zero: the secret is at its place already
@@ -113,7 +117,6 @@ type conversation struct {
 // steps has the steps to an account, in order.
 var steps = [...]func(*conversation, context.Context) error{
 	(*conversation).checkFirst,
-	(*conversation).nameUse,
 	(*conversation).checkSource,
 	(*conversation).askAddress,
 	(*conversation).meetAddress,
@@ -123,6 +126,7 @@ var steps = [...]func(*conversation, context.Context) error{
 	(*conversation).meetUser,
 	(*conversation).chooseLogin,
 	(*conversation).chooseUse,
+	(*conversation).offerMachine,
 	(*conversation).nameAccount,
 	(*conversation).choosePlace,
 	(*conversation).register,
@@ -142,7 +146,13 @@ func (s *Setup) Run(ctx context.Context) error {
 	if s.Yes {
 		s.There, s.quiet = false, true
 	}
-	var err error
+	err := c.nameUse(ctx)
+	if err == nil && c.isMachine() {
+		err = c.checkMachine()
+	}
+	if err != nil {
+		return err
+	}
 	if c.config, err = c.load(); err != nil {
 		return err
 	}

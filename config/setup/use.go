@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"sendoff/config/machine"
 	"sendoff/submit/credential"
 	"sendoff/submit/secret"
 	"sendoff/submit/status"
@@ -52,6 +53,11 @@ var uses = [...]use{
 		place{0, "password as a secret of the container", "The account goes into variables, the password into a secret of the container; no file is written."},
 		place{0, "", "OAuth in a container needs a configuration file: use --for cron --config FOLDER/config.toml, and mount FOLDER writable at the same place"},
 	},
+	{
+		"machine", "all users of this machine",
+		place{secret.Systemd, "password that only a service can read", "The password goes to a service that sends for all users of this machine; none of them can read it."},
+		place{0, "", "--for machine is for passwords, not for OAuth"},
+	},
 }
 
 // fileSource is the beginning of a source that is a file.
@@ -69,6 +75,9 @@ func (c *conversation) source() (secret.Ref, error) {
 		return secret.OfKeyring, nil
 	case secret.Systemd:
 		text = "systemd:sendoff-" + c.name
+		if c.isMachine() {
+			text = machine.Secret
+		}
 	case secret.File:
 		text = c.fileBeside(c.name)
 	}
@@ -112,15 +121,31 @@ func (c *conversation) nameUse(context.Context) (err error) {
 	return status.Usage.Wrap(err)
 }
 
+// useOfOne returns the named use, unless it is for all users: only --setup makes that.
+func useOfOne(name string) (*use, error) {
+	u, err := useNamed(name)
+	if err == nil && u.name == "machine" {
+		err = errors.New("--for machine can only be used with --setup")
+	}
+	return u, err
+}
+
 func useNamed(name string) (*use, error) {
-	var names []string
 	for i := range uses {
 		if uses[i].name == name {
 			return &uses[i], nil
 		}
-		names = append(names, uses[i].name)
 	}
-	return nil, fmt.Errorf("--for can only be %s", status.Either(names))
+	return nil, fmt.Errorf("--for can only be %s", useNames())
+}
+
+// useNames returns the values of --for, in words.
+func useNames() string {
+	var names []string
+	for _, u := range uses {
+		names = append(names, u.name)
+	}
+	return status.Either(names)
 }
 
 // chooseUse sets the use of the account, which decides where the secret can be. If --secret
@@ -147,6 +172,9 @@ func (c *conversation) askUse(ctx context.Context, isToken bool) error {
 	if c.quiet {
 		return c.takeUse(standard)
 	}
+	if c.isForEverybody() {
+		standard = "machine"
+	}
 	if c.There && !isOpen {
 		c.show("No keyring is available in this session, so \"desktop\" cannot be used now.")
 	}
@@ -155,7 +183,7 @@ func (c *conversation) askUse(ctx context.Context, isToken bool) error {
 	for i := range uses {
 		u := &uses[i]
 		choice := u.place(isToken).choice
-		if choice == "" || u.name == "desktop" && !isOpen || u.name == "service" && runtime.GOOS != "linux" {
+		if choice == "" || u.name == "desktop" && !isOpen || u.name == "service" && runtime.GOOS != "linux" || u.name == "machine" && !c.isForEverybody() {
 			continue
 		}
 		names = append(names, u.name)
@@ -167,7 +195,7 @@ func (c *conversation) askUse(ctx context.Context, isToken bool) error {
 		}
 	}
 	n, err := c.choose(question{text: fmt.Sprintf("Where will this account be used? 1-%d", len(names)), standard: number,
-		needs: "the place where the account will be used", give: "give --for desktop, cron, service or container"}, names...)
+		needs: "the place where the account will be used", give: "give --for " + useNames()}, names...)
 	if err != nil {
 		return err
 	}

@@ -4,17 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"sendoff/config"
 	"sendoff/config/discover"
 	"sendoff/config/importer"
+	"sendoff/config/machine"
 	"sendoff/config/setup"
 	"sendoff/submit"
 	"sendoff/submit/credential"
+	"sendoff/submit/mailq"
 	"sendoff/submit/process"
 	"sendoff/submit/rehearse"
 	"sendoff/submit/status"
@@ -126,7 +130,21 @@ func (p *program) setup(ctx context.Context) error {
 	job.Try = func(ctx context.Context, t setup.Trial) (setup.Seen, error) {
 		return rehearse.Try(ctx, s, t)
 	}
+	job.Wake = p.wakeService
 	return job.Run(ctx)
+}
+
+// wakeService lets the service of the machine try its queue now.
+func (p *program) wakeService(ctx context.Context) {
+	id := config.Identify()
+	c, err := config.Load(config.Paths{Explicit: machine.UsersFile(), Home: id.Home})
+	if err != nil {
+		return
+	}
+	if u, ok := mailq.Service(c, id); ok {
+		child := process.Child{UID: u.UID, Args: []string{"--queue-folder", u.Queue, "-q"}, Limit: time.Minute}
+		child.Run(ctx, io.Discard) // if it fails, the service tries its queue at the usual time
+	}
 }
 
 // listAccounts shows the accounts. It reads no secret, and asks nobody.
