@@ -3,64 +3,19 @@
 package e2e
 
 import (
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 )
 
-// manualFiles writes the files that a section of a page of the manual shows into a
-// folder. A file is a literal block that begins with "# /PATH", or a part of one; or the
-// block after a paragraph that names it.
-func manualFiles(t *testing.T, folder, page, section string) {
-	t.Helper()
-	_, text, found := strings.Cut(read("../../man/"+page), ".Sh "+section+"\n")
-	if !found {
-		t.Fatalf("%s has no section %s", page, section)
-	}
-	text, _, _ = strings.Cut(text, "\n.Sh ")
-	files, named, path, literal := make(map[string]string), "", "", false
-	for line := range strings.Lines(text) {
-		name, isName := strings.CutPrefix(line, ".Pa ")
-		start, isStart := strings.CutPrefix(line, "# /")
-		switch {
-		case strings.HasPrefix(line, ".Bd"):
-			literal, path, named = true, named, ""
-		case strings.HasPrefix(line, ".Ed"):
-			literal = false
-		case !literal && isName:
-			named = strings.TrimRight(name, " :,.\n")
-		case literal && isStart:
-			path = "/" + strings.TrimSpace(start)
-		case literal && path != "":
-			files[path] += strings.ReplaceAll(line, `\e`, `\`)
-		}
-	}
-	for path, text := range files {
-		file := filepath.Join(folder, path)
-		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		write(t, file, text)
-	}
-}
-
-// TestSystemdService holds that the units and files of the manual do what it says: they
-// send for every user and service, through reboots and changed passwords.
+// TestSystemdService holds that the service which --for machine makes sends for every user
+// and service, through reboots and changed passwords.
 func TestSystemdService(t *testing.T) {
-	files := t.TempDir()
-	manualFiles(t, files, "sendoff-server.7", "ONE CREDENTIAL FOR A MACHINE")
 	out := onMachine(t, `
 cp $root/srv/bin/sendoff $root/usr/local/bin/sendoff
 ln -sf /usr/local/bin/sendoff $root/usr/sbin/sendmail
-cp -r $3/. $root/
-sed -i '1i retry = ["2s", "5s"]' $root/etc/sendoff/service.toml
-sed -i '/^secret/a tls-ca = "/srv/provider/ca.pem"' $root/etc/sendoff/service.toml
-chroot $root useradd --system sendoff
-password() { printf $1 | in_ systemd-creds encrypt --name=smtp - /etc/sendoff/smtp.cred 2>/dev/null; }
 boot
-password secret
-in_ systemctl -q enable --now sendoff.socket sendoff.service
+cat $root/srv/provider/ca.pem >>$root/etc/ssl/certs/ca-certificates.crt
+echo secret | in_ sendoff --setup ann@example.org --server smtps://smtp.example.org --for machine --password-file - 2>&1
+sed -i '1i retry = ["2s", "5s"]' $root/etc/sendoff/service.toml
 echo "state: $(in_ systemctl is-active sendoff.socket)"
 for user in ann bob root; do send $user by-$user; came by-$user; done
 unit -p DynamicUser=yes -p NoNewPrivileges=yes -p ProtectSystem=strict -p PrivateTmp=yes -p ProtectHome=yes -p MemoryDenyWriteExecute=yes \
@@ -82,8 +37,7 @@ came after-boot
 
 printf changed >$root/srv/provider/password
 send ann new-password; echo "exit code $?"
-password changed
-in_ systemctl restart sendoff.service
+echo changed | in_ sendoff --setup ann@example.org --for machine --password-file - 2>&1
 came new-password
 in_ journalctl -q -o cat -u sendoff.service | grep -c "from=<"
 
@@ -101,10 +55,10 @@ in_ systemctl restart sendoff.service
 send bob bad-configuration; echo "exit code with the bad configuration $?, sent $(mails bad-configuration)"
 cp $root/root/service.toml $root/etc/sendoff/
 came bad-configuration
-`, files)
+`)
 	has(t, out, "state: active", "came: by-ann, 1", "came: by-bob, 1", "came: by-root, 1", "came: hardened, 1", "came: job failed, 1",
 		"sent before the boot: 0", "booted again", "came: after-boot, 1", "exit code 0", "came: new-password, 1",
-		"exit code without the credential 0, sent 0", `\(account work: systemd:smtp: the password is empty; .*\)`, "came: no-credential, 1",
+		"exit code without the credential 0, sent 0", `\(account example: systemd:smtp: the password is empty; .*\)`, "came: no-credential, 1",
 		"exit code with the bad configuration 0, sent 0", "came: bad-configuration, 1")
 	lacks(t, out, "never: .*")
 }

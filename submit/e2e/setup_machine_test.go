@@ -1,0 +1,89 @@
+//go:build e2e && linux
+
+package e2e
+
+import (
+	"strconv"
+	"testing"
+)
+
+// TestSystemdMachine holds that one command makes a service which sends for every user of a
+// machine, that repeating the command changes nothing, and that the service works on with a
+// password that is missing, wrong or new.
+func TestSystemdMachine(t *testing.T) {
+	out := onMachine(t, `
+cp $root/srv/bin/sendoff $root/usr/local/bin/sendoff
+ln -sf /usr/local/bin/sendoff $root/usr/sbin/sendmail
+boot
+cat $root/srv/provider/ca.pem >>$root/etc/ssl/certs/ca-certificates.crt
+setup() { echo $1 | in_ sendoff --setup ann@example.org --server smtps://smtp.example.org --for machine --password-file - 2>&1; echo "exit code $?"; }
+state() { (cd $root; ls -l --time-style=full-iso etc/sendoff etc/systemd/system/sendoff*) | md5sum; }
+setup wrong
+echo "made: $(ls -d $root/etc/sendoff $root/etc/systemd/system/sendoff* 2>/dev/null)"
+setup secret
+came "sendoff works"
+in_ systemctl is-enabled sendoff.socket sendoff.service
+in_ systemd-analyze security --no-pager sendoff.service | tail -1
+in_ systemd-analyze --man=no verify sendoff.socket sendoff.service 2>&1 | sed 's/^/verify: /'
+for file in $root/etc/sendoff/*; do echo "file: $(stat -c '%a %U' $file) ${file#$root}"; done
+before=$(state)
+setup secret
+in_ sendoff --setup ann@example.org --for machine; echo "exit code $?"
+[ "$before" = "$(state)" ] && echo "as before"
+for user in ann bob root; do send $user by-$user; came by-$user; done
+in_ sendoff --setup bob@example.org --for machine 2>&1
+
+# the password goes, and comes back
+rm $root/etc/sendoff/smtp.cred
+in_ systemctl restart sendoff.service; echo "started without a password: $?"
+send carol later; echo "sent without a password: $(mails later)"
+in_ mailq
+setup secret
+came later
+`)
+
+	has(t, out, "sendoff: account not saved: AUTH PLAIN: 535 .*", "exit code 77", "made: ",
+		"All users of this machine now send as ann@example.org, through smtps://smtp.example.org:", "exit code 0",
+		"came: sendoff works, 1", "enabled\nenabled", ".*exposure level for sendoff.service: (0|1)\\.[0-5] .*",
+		"file: 644 root /etc/sendoff/config.toml", "file: 644 root /etc/sendoff/service.toml", "file: 600 root /etc/sendoff/smtp.cred",
+		"Nothing to change: all users of this machine send as ann@example.org", "exit code 0", "Nothing to change: .*", "as before",
+		"came: by-ann, 1", "came: by-bob, 1", "came: by-root, 1",
+		`sendoff: a service sends for this machine already, with account "example" as ann@example.org; to change that, .*`,
+		"started without a password: 0", "sent without a password: 0", "came: later, 1")
+	lacks(t, out, "never: .*", "verify: .*")
+}
+
+// TestSystemdWithout holds that the same command makes a service where systemd does not run.
+func TestSystemdWithout(t *testing.T) {
+	ports, err := freePorts(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := onMachine(t, `
+cp $root/srv/bin/sendoff $root/usr/local/bin/sendoff
+ln -sf /usr/local/bin/sendoff $root/usr/sbin/sendmail
+mount -t proc proc $root/proc
+mount --bind /dev $root/dev
+inside() { chroot $root env -i PATH=$PATH HOME=/root LC_ALL=C.UTF-8 "$@"; }
+inside /srv/bin/provider /srv/provider smtp.example.org:$3 &
+machine=$!
+until_ test -s $root/srv/provider/ca.pem
+cat $root/srv/provider/ca.pem >>$root/etc/ssl/certs/ca-certificates.crt
+setup() { echo $1 | inside sendoff --setup ann@example.org --server smtps://smtp.example.org:$server --for machine --password-file - 2>&1; echo "exit code $?"; }
+server=$3
+setup secret
+came "sendoff works"
+for file in $root/etc/sendoff/* $root/var/lib/sendoff/*; do echo "file: $(inside stat -c '%a %U %G' ${file#$root}) ${file#$root}"; done
+setup secret
+printf 'Subject: by-bob\n\ntext\n' | inside setpriv --reuid=bob --regid=bob --clear-groups sendmail carol@example.net; came by-bob
+inside setpriv --reuid=bob --regid=bob --clear-groups cat /etc/sendoff/smtp.secret
+pkill -u $(inside id -u sendoff)
+`, strconv.Itoa(ports[0]))
+	has(t, out, "  password  in /etc/sendoff/smtp.secret, which only root and the service can read",
+		"  service   runs now; to start it with the machine, put this line into /etc/cron.d/sendoff-machine:",
+		"@reboot sendoff /usr/local/bin/sendoff --listen --config /etc/sendoff/service.toml",
+		"exit code 0", "came: sendoff works, 1", "file: 640 root sendoff /etc/sendoff/smtp.secret", "file: 644 root root /etc/sendoff/service.toml",
+		"file: 700 sendoff sendoff /var/lib/sendoff/queue", "Nothing to change: .*", "came: by-bob, 1", "cat: .*: Permission denied")
+	lacks(t, out, "never: .*")
+
+}
