@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"sendoff/config/machine"
 	"sendoff/submit/queue"
 	"sendoff/submit/spool"
 )
@@ -22,7 +23,7 @@ func main() {
 		"tmpfiles.conf": fmt.Sprintf("d %s 1777 root root -\n", queue.Shared),
 		"sysusers.conf": "u sendoff - \"sendoff, mail for a whole machine\" /var/lib/sendoff\n",
 	}
-	for _, u := range spool.Units(program) {
+	for _, u := range append(spool.Units(program), machine.Units(program)...) {
 		files[filepath.Join("units", u.Name)] = u.Text
 	}
 	for name, text := range files {
