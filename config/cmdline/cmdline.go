@@ -291,7 +291,7 @@ func (p *parser) takeOperands(end modeOption) error {
 	words := p.Recipients
 	takes := operands[end.mode]
 	operand := &p.Entry
-	if end.mode == Doctor {
+	if takes == operands[Doctor] {
 		operand = &p.Account
 	}
 	switch {

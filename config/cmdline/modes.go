@@ -21,6 +21,7 @@ const (
 	CheckConfig                 // load the configuration and report errors
 	Login                       // store the secret of Account
 	Logout                      // delete the secret of Account
+	Remove                      // remove Account, or for machine the service
 	List                        // list the queue as mailq does
 	Count                       // print how many entries the queue has
 	ListJSON                    // list the queue, a JSON object per line
@@ -70,7 +71,7 @@ var unavailable = map[string]string{
 }
 
 // operands says, for each mode that takes an operand, what the operand is.
-var operands = map[Mode]string{Setup: "an address", Listen: "an address", Import: "a file", Doctor: "an account", Help: "all"}
+var operands = map[Mode]string{Setup: "an address", Listen: "an address", Import: "a file", Doctor: "an account", Remove: "an account", Help: "all"}
 
 // names has the options for which other names of the program stand: the option is put
 // before the arguments. Every other name, except sendoff, is sendmail.

@@ -14,12 +14,10 @@
 package machine
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"sendoff/config"
@@ -50,7 +48,7 @@ const (
 // the source that reads it.
 const (
 	credentialName = "smtp"
-	Secret         = "systemd:" + credentialName
+	Secret         = "systemd:smtp"
 )
 
 // A Machine is the service of this machine: the one that is there, or one to be made. The
@@ -103,7 +101,7 @@ var parts = [...]part{
 func at(path string) string { return filepath.Join("/", config.Root(), path) }
 
 // New returns the service of this machine as it is; without one, the service that can be
-// made here.
+// made here. After an error of the service's configuration, it can only be removed.
 func New(id config.Identity) (*Machine, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -115,16 +113,13 @@ func New(id config.Identity) (*Machine, error) {
 			m.secret = path
 		}
 	}
-	c, err := config.Load(config.Paths{Explicit: at(settingsFile), Home: id.Home})
-	if _, missing := os.Lstat(at(settingsFile)); errors.Is(missing, fs.ErrNotExist) {
-		return m, nil
-	}
-	if err != nil {
-		return nil, err
+	c, err := config.LoadService(id)
+	if c == nil {
+		return m, err
 	}
 	a := c.Standard()
 	if a == nil {
-		return nil, status.Config.Errorf("%s has no default account", at(settingsFile))
+		return m, status.Config.Errorf("%s has no default account", at(settingsFile))
 	}
 	from, _ := a.Address()
 	m.Name, m.Server, m.User, m.From, m.Account, m.Config = a.Name, edit.URL(a.Servers[0]), a.User, from.String(), a, c
@@ -168,17 +163,23 @@ func (m *Machine) Describe() string {
 }
 
 // Serves reports whether a, an account of a user, leads to the service of m.
-func (m *Machine) Serves(a *config.Account) bool {
-	return m.Account != nil && slices.ContainsFunc(a.Servers, func(s config.Server) bool {
-		return s.Kind() == config.Socket && s.Path == m.socket()
-	})
+func (m *Machine) Serves(a *config.Account) bool { return m.Account != nil && a.LeadsTo(m.Config) }
+
+// Keeps reports whether a, the account of the service, has its password where Make puts it.
+func (m *Machine) Keeps(a *config.Account) bool {
+	return len(a.Secret) == 1 && a.Secret[0].Text() == m.source()
 }
 
 // HasPassword reports whether the service has a password, or needs none.
 func (m *Machine) HasPassword() bool { return m.secret != "" || m.Account != nil && m.User == "" }
 
 // PasswordFile returns the path of the file that has the password; "": there is none.
-func (m *Machine) PasswordFile() string { return m.secret }
+func (m *Machine) PasswordFile() string {
+	if m.secret == "" {
+		return ""
+	}
+	return at(m.secret)
+}
 
 // UsersFile returns the configuration that everybody reads, and SettingsFile that of the
 // service.

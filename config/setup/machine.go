@@ -73,7 +73,7 @@ func (c *conversation) meetMachine(ctx context.Context) (err error) {
 	case m.Account == nil:
 		return c.checkName()
 	case m.From != c.who.Address.String(), c.Account != "" && c.Account != m.Name:
-		return status.Usage.Errorf("a service sends for this machine already, with account %q as %s; to change that, edit %s", m.Name, m.From, machine.SettingsFile())
+		return status.Usage.Errorf("a service sends for this machine already, with account %q as %s; to replace it, remove it first: sudo sendoff --remove --for machine", m.Name, m.From)
 	case c.Server != "" && !c.isServer(c.Server), c.User != "" && c.User != m.User:
 		return status.Usage.Errorf("the service of this machine uses %s as %s; to change that, edit %s", m.Server, m.User, machine.SettingsFile())
 	}
@@ -151,6 +151,7 @@ func (c *conversation) makeMachine(ctx context.Context) error {
 	}
 	c.Wake(ctx)
 	c.printf("%s", m.Describe())
+	c.printf("To change the password: sudo sendoff --login %s\nTo remove all this: sudo sendoff --remove --for machine\n", m.Name)
 	if c.NoTest {
 		return nil
 	}

@@ -59,6 +59,12 @@ func (c *conversation) apply(ctx context.Context) error {
 		return c.printVariables()
 	case c.isMachine():
 		return c.makeMachine(ctx)
+	case c.machine != nil:
+		err := c.machine.Renew(ctx, c.secret)
+		if err == nil {
+			c.sayRenewed(ctx)
+		}
+		return err
 	}
 	p := &plan{file: c.target()}
 	if c.ref.Writable() && !c.secret.IsZero() {
@@ -221,7 +227,7 @@ func (c *conversation) where() string {
 // service. If the person has named the source, they know that.
 func (c *conversation) explainCredential() {
 	name, isCredential := strings.CutPrefix(c.ref.Text(), "systemd:")
-	if !isCredential || c.Secret != "" {
+	if !isCredential || c.Secret != "" || c.machine != nil {
 		return
 	}
 	lines, who := c.unit()

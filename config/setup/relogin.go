@@ -35,6 +35,9 @@ func (r *renewal) changeIn(account string) edit.Change {
 // find the secret, or Out says what is left to do.
 func (s *Setup) Login(ctx context.Context, all *config.Config, a *config.Account) error {
 	c := &conversation{Setup: s, config: all, file: cmp.Or(a.File, s.Paths.User), name: a.Name, user: a.User, renewal: &renewal{account: a}}
+	if s.Machine != nil && s.Machine.Keeps(a) {
+		c.machine = s.Machine
+	}
 	c.who.Address, _ = a.Address()
 	if len(a.Servers) > 0 {
 		c.server = a.Servers[0]
@@ -53,6 +56,34 @@ func (s *Setup) Login(ctx context.Context, all *config.Config, a *config.Account
 	return nil
 }
 
+// typeRenewed gets the new password, and tries it at the server. A password that the server
+// refuses is not stored. If the server cannot be tried, the password is stored, and a line
+// says so.
+func (c *conversation) typeRenewed(ctx context.Context) (err error) {
+	for n := 1; ; n++ {
+		c.secret, err = c.typeSecret(fmt.Sprintf("Password for %s at %s: ", c.user, c.item().Host))
+		if err != nil || c.NoTest {
+			return err
+		}
+		done := c.waiting("Logging in")
+		_, err = c.Try(ctx, Trial{Account: c.account(), Secret: c.secret})
+		done()
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case status.KindOf(err) != status.AuthFailed:
+			c.show("%v", err)
+			c.show("So the password was not tried; it is stored as it is.")
+			return nil
+		case !c.There || n == tries:
+			return fmt.Errorf("nothing was stored: %w", err)
+		}
+		c.showError(err)
+	}
+}
+
 // sayRenewed says what was stored and changed, and what is left to do.
 func (c *conversation) sayRenewed(ctx context.Context) {
 	who := fmt.Sprintf("%s at %s", c.user, c.item().Host)
@@ -61,6 +92,8 @@ func (c *conversation) sayRenewed(ctx context.Context) {
 		c.printf("Access tokens for %s work; they come from %s\n", who, c.ref)
 	case c.ref.IsOAuth2():
 		c.printf("Refresh token for %s stored in %s\n", who, placeName(c.account().Refresh()))
+	case c.machine != nil:
+		c.printf("Password for %s stored in %s, which the service of this machine uses\n", who, c.machine.PasswordFile())
 	case c.ref.Writable():
 		c.printf("Password for %s stored in %s\n", who, placeName(c.ref))
 	}
@@ -121,6 +154,10 @@ func (c *conversation) findSource(context.Context) error {
 	refs := c.renewal.account.Sources()
 	i := slices.IndexFunc(refs, func(r credential.Ref) bool { return r.Writable() || r.IsOAuth2() })
 	switch {
+	case c.machine != nil && c.For != "":
+		return status.Usage.Errorf("--for cannot be used with this account: the service of this machine has its password")
+	case c.machine != nil:
+		c.ref = refs[0]
 	case i >= 0:
 		c.ref = refs[i]
 	case c.For == "":
@@ -228,6 +265,8 @@ func (c *conversation) renew(ctx context.Context) (err error) {
 	switch {
 	case c.isContainer():
 		return nil
+	case c.machine != nil:
+		return c.typeRenewed(ctx)
 	case c.ref.IsOAuth2():
 		return c.Authorise(ctx, c.account())
 	case c.Flow != "":
@@ -241,7 +280,7 @@ func (c *conversation) renew(ctx context.Context) (err error) {
 	if c.use == nil && c.There && c.ref == secret.OfKeyring {
 		c.show("This password goes into your keyring, which cron can use only while you are\nlogged in; for cron: sendoff --login %s --for cron", c.name)
 	}
-	c.secret, err = c.typeSecret(fmt.Sprintf("Password for %s at %s: ", c.user, c.item().Host))
+	err = c.typeRenewed(ctx)
 	if err != nil || len(c.renewal.moved) == 0 || c.ref == secret.OfKeyring {
 		return err // the secret goes to the account's own place, and replaces only its own item
 	}

@@ -61,6 +61,8 @@ type Setup struct {
 	Withdraw func(context.Context, *config.Account) error
 	// Renew stores a new secret for an account of the configuration.
 	Renew func(ctx context.Context, account string) error
+	// Machine is the service of this machine, if the account of Login is that of the service.
+	Machine *machine.Machine
 	// Wake lets the service of the machine try its queue now.
 	Wake func(context.Context)
 	// Try tries an account that is not in the configuration yet.

@@ -40,17 +40,51 @@ send carol later; echo "sent without a password: $(mails later)"
 in_ mailq
 setup secret
 came later
+
+# the password changes, by --login
+printf changed >$root/srv/provider/password
+login() { echo $1 | in_ sendoff --login example 2>&1; echo "exit code of login $?"; }
+login wrong
+login changed
+send ann after-login; came after-login
+printf again >$root/srv/provider/password
+in_ systemctl stop provider
+login again
+in_ systemctl start provider; until_ in_ bash -c '</dev/tcp/127.0.0.1/465' 2>/dev/null
+send ann after-offline; came after-offline
+as bob sh -c 'echo x | sendoff --login example' 2>&1
+
+# all goes, but mail stays
+in_ sendoff --logout example
+send ann kept
+in_ sendoff --remove --for machine
+echo "left: $(cd $root; ls -d etc/sendoff/* etc/systemd/system/sendoff* var/lib/sendoff/queue/*.eml 2>/dev/null)"
+in_ systemctl is-active sendoff.socket sendoff.service
+setup again
+came kept
+in_ sendoff --remove example
+echo "left now: $(cd $root; ls -d etc/sendoff/* etc/systemd/system/sendoff* var/lib/sendoff 2>/dev/null)"
+in_ id sendoff 2>&1
+in_ sendoff --remove --for machine; echo "exit code of remove $?"
 `)
+	t.Log(out)
 
 	has(t, out, "sendoff: account not saved: AUTH PLAIN: 535 .*", "exit code 77", "made: ",
 		"All users of this machine now send as ann@example.org, through smtps://smtp.example.org:", "exit code 0",
-		"came: sendoff works, 1", "enabled\nenabled", ".*exposure level for sendoff.service: (0|1)\\.[0-5] .*",
+		"came: sendoff works, 1", "enabled\nenabled", `.*exposure level for sendoff.service: (0|1)\.[0-5] .*`,
 		"file: 644 root /etc/sendoff/config.toml", "file: 644 root /etc/sendoff/service.toml", "file: 600 root /etc/sendoff/smtp.cred",
 		"Nothing to change: all users of this machine send as ann@example.org", "exit code 0", "Nothing to change: .*", "as before",
 		"came: by-ann, 1", "came: by-bob, 1", "came: by-root, 1",
-		`sendoff: a service sends for this machine already, with account "example" as ann@example.org; to change that, .*`,
-		"started without a password: 0", "sent without a password: 0", "came: later, 1")
-	lacks(t, out, "never: .*", "verify: .*")
+		`sendoff: a service sends for this machine already, with account "example" as ann@example.org; to replace it, .*`,
+		"started without a password: 0", "sent without a password: 0", "came: later, 1",
+		"sendoff: example: nothing was stored: AUTH PLAIN: 535 .*", "exit code of login 77",
+		"Password for ann@example.org at smtp.example.org stored in /etc/sendoff/smtp.cred, which the service of this machine uses",
+		"exit code of login 0", "came: after-login, 1", "So the password was not tried; it is stored as it is.", "came: after-offline, 1",
+		"sendoff: example: the service of this machine has its password: only root can change it",
+		"removed: /etc/sendoff/smtp.cred", `removed: account "example" in /etc/sendoff/config.toml`, "removed: /etc/systemd/system/sendoff.service",
+		`/var/lib/sendoff and the user sendoff stay, because mail is in the queue there \(1\); to send it, set up the service again`,
+		"left: var/lib/sendoff/queue/.*.eml", "inactive\ninactive", "came: kept, 1", "removed: the user sendoff", "left now: ", "id: .*: no such user", "exit code of remove 0")
+	lacks(t, out, "never: .*", "verify: .*", "sendoff: queue: .*", ".*systemctl edit.*")
 }
 
 // TestSystemdWithout holds that the same command makes a service where systemd does not run.
@@ -77,13 +111,20 @@ for file in $root/etc/sendoff/* $root/var/lib/sendoff/*; do echo "file: $(inside
 setup secret
 printf 'Subject: by-bob\n\ntext\n' | inside setpriv --reuid=bob --regid=bob --clear-groups sendmail carol@example.net; came by-bob
 inside setpriv --reuid=bob --regid=bob --clear-groups cat /etc/sendoff/smtp.secret
-pkill -u $(inside id -u sendoff)
+printf changed >$root/srv/provider/password
+echo changed | inside sendoff --login example 2>&1
+printf 'Subject: renewed\n\ntext\n' | inside setpriv --reuid=bob --regid=bob --clear-groups sendmail carol@example.net; came renewed
+echo "key: $(inside stat -c '%a %U %G' /etc/sendoff/smtp.secret)"
+inside sendoff --logout example
+inside sendoff --remove --for machine 2>&1; echo "exit code of remove $?"
+echo "left: $(cd $root; ls -d etc/sendoff/* var/lib/sendoff 2>/dev/null) $(pgrep -x sendoff)"
 `, strconv.Itoa(ports[0]))
 	has(t, out, "  password  in /etc/sendoff/smtp.secret, which only root and the service can read",
 		"  service   runs now; to start it with the machine, put this line into /etc/cron.d/sendoff-machine:",
 		"@reboot sendoff /usr/local/bin/sendoff --listen --config /etc/sendoff/service.toml",
 		"exit code 0", "came: sendoff works, 1", "file: 640 root sendoff /etc/sendoff/smtp.secret", "file: 644 root root /etc/sendoff/service.toml",
-		"file: 700 sendoff sendoff /var/lib/sendoff/queue", "Nothing to change: .*", "came: by-bob, 1", "cat: .*: Permission denied")
+		"file: 700 sendoff sendoff /var/lib/sendoff/queue", "Nothing to change: .*", "came: by-bob, 1", "cat: .*: Permission denied",
+		"came: renewed, 1", "key: 640 root sendoff", "removed: /etc/sendoff/smtp.secret", "removed: the user sendoff", "exit code of remove 0", "left:  ")
 	lacks(t, out, "never: .*")
 
 }

@@ -2,10 +2,7 @@ package program
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -32,49 +29,16 @@ func (p *program) login(ctx context.Context) error {
 		return err
 	}
 	job := p.conversation(s)
+	job.Machine, job.NoTest = p.machine, p.cmd.Answers.NoTest
 	job.Authorise = func(ctx context.Context, a *config.Account) error {
 		return s.Pool().Secrets.Authorise(ctx, a, true, p.person())
 	}
+	job.Try = func(ctx context.Context, t setup.Trial) (setup.Seen, error) { return rehearse.Try(ctx, s, t) }
 	if err := job.Login(ctx, s.Config, a); err != nil {
 		return err
 	}
-	p.retryLogin(s, a)
+	p.retryLogin(ctx, s, a)
 	return nil
-}
-
-// logout deletes the secret of an account from all places of the account that can be
-// written. If there is no secret, this is no error.
-func (p *program) logout(ctx context.Context) error {
-	s, a, err := p.loginAccount()
-	if err != nil {
-		return err
-	}
-	refs, item, err := s.Pool().Secrets.Credentials(a)
-	if err != nil {
-		return err
-	}
-	refs = slices.DeleteFunc(refs, func(r credential.Ref) bool { return !r.Writable() && !r.IsOAuth2() })
-	if len(refs) == 0 {
-		_, err := credential.Writable(a.Sources())
-		return err
-	}
-	for _, ref := range refs {
-		deleteErr := s.Smarthosts.Secrets.Store.Delete(ctx, ref, item)
-		secret, result := "password", "deleted from"
-		if ref.IsOAuth2() {
-			secret = "token"
-		}
-		switch {
-		case errors.Is(deleteErr, credential.ErrNotFound), errors.Is(deleteErr, fs.ErrNotExist):
-			result = "was not in"
-		case deleteErr != nil:
-			err = errors.Join(err, deleteErr)
-			continue
-		}
-		err = errors.Join(err, p.print(fmt.Sprintf("the %s for %s at %s %s %s\n", secret, item.User, item.Host, result, ref)))
-	}
-	p.retryLogin(s, a)
-	return err
 }
 
 // loginAccount returns the account whose secret login stores or logout deletes.
@@ -92,16 +56,29 @@ func (p *program) loginAccount() (*submit.Submitter, *config.Account, error) {
 		return nil, nil, err
 	}
 	p.account, p.host = a.Name, a.Servers[0].Host
+	if m, err := machine.New(s.Identity); err == nil && m.Serves(a) {
+		if s.Identity.UID != 0 {
+			return nil, nil, status.Usage.Errorf("the service of this machine has its password: only root can change it")
+		}
+		p.machine, s.Config, a = m, m.Config, m.Account
+		p.host = a.Servers[0].Host
+	}
 	if a.User == "" {
 		return nil, nil, status.Config.Errorf("the account has no user, so it cannot log in")
 	}
-	p.openQueue(s) // the queue's folder may have the access tokens
+	if p.machine == nil {
+		p.openQueue(s) // the queue's folder may have the access tokens
+	}
 	return s, a, nil
 }
 
 // retryLogin forgets that the account's login failed, and starts a run of the queue: the
 // account's secret has changed.
-func (p *program) retryLogin(s *submit.Submitter, a *config.Account) {
+func (p *program) retryLogin(ctx context.Context, s *submit.Submitter, a *config.Account) {
+	if p.machine != nil {
+		p.wakeService(ctx)
+		return
+	}
 	if s.Queue != nil {
 		s.Throttle().Forget(throttle.Key(a))
 		p.wake(s)

@@ -7,7 +7,8 @@
 //	refuse.go    handles a message that cannot be submitted
 //	serve.go     -bs, --listen: messages by SMTP
 //	queue.go     mailq, -q, --queue-…, --status
-//	account.go   --setup, --list, --import, --login, --logout
+//	account.go   --setup, --list, --import, --login
+//	remove.go    --logout, --remove
 //	check.go     --doctor, -bC, -bi, -bv
 //	complete.go  --completions, and the candidates that the shells ask for
 //	outside.go   the configuration, the queue, and the other parts of a Submitter
@@ -25,6 +26,7 @@ import (
 
 	"sendoff/config"
 	"sendoff/config/cmdline"
+	"sendoff/config/machine"
 	"sendoff/submit"
 	"sendoff/submit/compose"
 	"sendoff/submit/process"
@@ -44,14 +46,15 @@ const (
 type program struct {
 	cmd         *cmdline.Command
 	hardened    process.Hardened
-	draft       *compose.Draft  // for a message made from text and files; nil: stdin is a whole message
-	reading     atomic.Bool     // stdin has not been read to its end yet
-	endService  func(error)     // ends an SMTP service on stdin, and waits for its messages; nil: there is no service
-	account     string          // the account's name for errors, once it is known
-	host        string          // the host of the account's first server, for hints
-	services    []queue.User    // for root: the machine's service, if there is one (mailq.Service)
-	otherQueues []*queue.Queue  // other queues of the user with mail (spool.Elsewhere)
-	files       config.Override // which configuration and home the caller has chosen; no other field is set
+	draft       *compose.Draft   // for a message made from text and files; nil: stdin is a whole message
+	reading     atomic.Bool      // stdin has not been read to its end yet
+	endService  func(error)      // ends an SMTP service on stdin, and waits for its messages; nil: there is no service
+	machine     *machine.Machine // the service of this machine, if --login or another mode is about its account
+	account     string           // the account's name for errors, once it is known
+	host        string           // the host of the account's first server, for hints
+	services    []queue.User     // for root: the machine's service, if there is one (mailq.Service)
+	otherQueues []*queue.Queue   // other queues of the user with mail (spool.Elsewhere)
+	files       config.Override  // which configuration and home the caller has chosen; no other field is set
 }
 
 // modes has the function of each mode. After a signal, a mode that finishes completes its
@@ -84,6 +87,7 @@ var modes = [...]struct {
 	{cmdline.Import, (*program).takeOver, false},
 	{cmdline.Login, (*program).login, false},
 	{cmdline.Logout, (*program).logout, false},
+	{cmdline.Remove, (*program).remove, false},
 
 	{cmdline.Doctor, (*program).doctor, true},
 	{cmdline.AsCron, (*program).secretAsCron, false},
