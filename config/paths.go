@@ -22,7 +22,7 @@ func Find(explicit string, getenv func(string) string, id Identity) Paths {
 	if id.Home != "" && (home == "" || !owns(id.UID, home)) {
 		home = id.Home
 	}
-	p := Paths{System: systemFile(getenv), Explicit: explicit, Home: home}
+	p := Paths{System: systemFile(), Explicit: explicit, Home: home}
 	folder := userFolder(home, getenv)
 	if xdg := getenv("XDG_CONFIG_HOME"); filepath.IsAbs(xdg) && (owns(id.UID, xdg) || owns(0, xdg)) {
 		folder = xdg

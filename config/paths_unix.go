@@ -11,7 +11,7 @@ import (
 // defaultAliases is the alias file if the configuration names none.
 const defaultAliases = "/etc/aliases"
 
-func systemFile(func(string) string) string {
+func systemFile() string {
 	return filepath.Join("/", Root(), "/etc/sendoff/config.toml")
 }
 

@@ -1,17 +1,12 @@
 package config
 
-import "path/filepath"
-
 // defaultAliases is empty: Windows has no folder for an alias file that only administrators
 // can write.
 const defaultAliases = ""
 
-func systemFile(getenv func(string) string) string {
-	if d := getenv("ProgramData"); filepath.IsAbs(d) {
-		return filepath.Join(d, "sendoff", "config.toml")
-	}
-	return ""
-}
+// systemFile returns "": each user can make folders in %ProgramData%, and so could choose a
+// command that others run.
+func systemFile() string { return "" }
 
 func userFolder(_ string, getenv func(string) string) string { return getenv("AppData") }
 

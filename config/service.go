@@ -9,7 +9,7 @@ import (
 // ServiceFile returns the path of the configuration of the machine's service, which lies
 // beside the system's file; "": this system has none.
 func ServiceFile() string {
-	system := systemFile(func(string) string { return "" })
+	system := systemFile()
 	if system == "" {
 		return ""
 	}

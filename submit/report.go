@@ -225,9 +225,13 @@ func (s *Submitter) logSubmission(r *Request) {
 		uid, caller = os.Getuid(), process.Caller()
 		dir, _ = os.Getwd()
 	}
+	var user any = uid
+	if uid < 0 { // Windows has no uids
+		user = nil
+	}
 	s.Log.Line(r.ID(), false,
 		"from", from,
-		"uid", uid,
+		"uid", user,
 		"login", r.Login,
 		"caller", caller,
 		"dir", dir,

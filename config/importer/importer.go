@@ -24,6 +24,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -45,7 +46,7 @@ type program struct {
 // programs returns the table of programs, in the order in which their files are searched.
 func programs() []program {
 	return []program{
-		{"msmtp", []string{"~/.msmtprc", "~/.config/msmtp/config", "/etc/msmtprc"}, hasKey(msmtpFields(), cutMsmtp), readMsmtp},
+		{"msmtp", []string{"~/.msmtprc", "~/.config/msmtp/config", "~/.config/msmtprc.txt", "/etc/msmtprc"}, hasKey(msmtpFields(), cutMsmtp), readMsmtp},
 		{"ssmtp", []string{"/etc/ssmtp/ssmtp.conf"}, hasKey(ssmtpFields(), cutSsmtp), readSsmtp},
 		{"nullmailer", []string{"/etc/nullmailer/remotes"}, isNullmailer, readNullmailer},
 		{"dma", []string{"/etc/dma/dma.conf"}, hasKey(dmaFields(), cutDma), readDma},
@@ -56,7 +57,7 @@ func programs() []program {
 // A Reader reads the files of other programs. Its fields describe the system and the user.
 type Reader struct {
 	Home       string
-	ConfigHome string // $XDG_CONFIG_HOME, or ~/.config
+	ConfigHome string // $XDG_CONFIG_HOME, ~/.config, or %APPDATA%, where msmtp's file is msmtprc.txt
 	Root       string // the folder that contains /etc and /var; "": /
 	Identity   config.Identity
 }
@@ -137,6 +138,9 @@ func (in Reader) place(usual string) string {
 	}
 	if below, ok := strings.CutPrefix(usual, "~/"); ok {
 		return filepath.Join(in.Home, below)
+	}
+	if runtime.GOOS == "windows" {
+		return "" // it has no such folders
 	}
 	return filepath.Join("/", in.Root, usual)
 }

@@ -58,7 +58,7 @@ func (i *Import) sayPasswords(ctx context.Context, r *importer.Reading, p *plan,
 			where = "your keyring"
 		}
 		if strings.HasPrefix(where, fileSource) {
-			where += " (mode 0600)"
+			where += process.Mode0600
 		}
 		if !i.Write {
 			say(fmt.Sprintf("the password in %s: --write stores it in %s", k.at, where))
@@ -127,7 +127,7 @@ func (i *Import) sayDone(r *importer.Reading, p *plan, made *config.Config, say 
 // sayWritten says where the accounts are, and how to try the first.
 func (i *Import) sayWritten(r *importer.Reading, p *plan, made *config.Config, say func(string)) {
 	say("written: " + i.Target)
-	if p.file.Private {
+	if p.file.Private && process.Mode0600 != "" {
 		say("only its owner can read that file (mode 0600): a command in it may contain the password")
 	}
 	var places []string

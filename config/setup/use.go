@@ -11,6 +11,7 @@ import (
 
 	"sendoff/config/machine"
 	"sendoff/submit/credential"
+	"sendoff/submit/process"
 	"sendoff/submit/secret"
 	"sendoff/submit/status"
 )
@@ -40,8 +41,8 @@ var uses = [...]use{
 	},
 	{
 		"cron", "cron and scripts",
-		place{secret.File, "password in a file that only you can read", "The password goes into a file that only you can read (mode 0600); cron cannot open a keyring."},
-		place{secret.File, "refresh token in a file that only you can read", "The refresh token goes into a file that only you can read (mode 0600); cron cannot open a keyring."},
+		place{secret.File, "password in a file " + process.OnlyYou, "The password goes into a file " + process.OnlyYou + process.Mode0600 + "; cron cannot open a keyring."},
+		place{secret.File, "refresh token in a file " + process.OnlyYou, "The refresh token goes into a file " + process.OnlyYou + process.Mode0600 + "; cron cannot open a keyring."},
 	},
 	{
 		"service", "a systemd service",

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -59,10 +60,10 @@ func (d *doctor) files(context.Context) []finding {
 	return found
 }
 
-// mode returns the mode of a file, for the end of a line.
+// mode returns the mode of a file, for the end of a line; "" on Windows, which has none.
 func mode(path string) string {
 	info, err := os.Stat(path)
-	if err != nil {
+	if err != nil || runtime.GOOS == "windows" {
 		return ""
 	}
 	return fmt.Sprintf(" (mode %04o)", info.Mode().Perm())
@@ -224,6 +225,9 @@ func (probe) Read([]byte) (int, error) { return 0, errProbe }
 // queued; all steps before that have then worked.
 func (d *doctor) queue(context.Context) []finding {
 	q := d.s.Queue
+	if q == nil && queue.Unsupported != "" {
+		return single(fine("%s, so mail that cannot be sent at once is not kept", queue.Unsupported))
+	}
 	if q == nil {
 		err := status.Temporary.Errorf("there is no queue, so mail that cannot be sent at once is not kept: %w", d.noQueue)
 		if errors.As(d.noQueue, new(spool.Absent)) { // on purpose, or because this is a container

@@ -176,14 +176,27 @@ func windowsSession(t *testing.T, w *wine, mails, address string) {
 	has(t, read(file), `\[accounts\.`+account+`\]`, `secret = "keyring"`)
 	write(t, filepath.Join(w.home, "ca.pem"), read(filepath.Join(mails, "ca.pem")))
 	write(t, file, read(file)+"tls-ca = \"ca.pem\"\n")
-	_, doctor := w.run(t, "", "--doctor")
-	has(t, doctor, "ok +account .*", "ok +secret +keyring", "ok +login +as ann@example.org")
+	// No other file is read, and there is no queue.
+	program := filepath.Join(w.dir, "prefix/drive_c/ProgramData/sendoff")
+	if err := os.MkdirAll(program, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(program, "config.toml"), "wrong")
+	doctor := w.want(t, 0, "", "--doctor")
+	has(t, doctor, "ok +account .*", "ok +secret +keyring", "ok +login +as ann@example.org", "ok +queue +there is no queue on Windows, so .*")
+	lacks(t, doctor, ".*mode 0.*")
+	has(t, w.want(t, 0, "", "-bp"), "sendoff: there is no queue on Windows: mail that cannot be sent at once is not kept", "Mail queue is empty")
+	w.want(t, 64, "", "--make-spool")
+	has(t, w.want(t, 75, "Subject: x\n\n", "--server", "smtp://127.0.0.1:1", "bob@example.net"), ".*not queued: there is no queue on Windows.*")
 	for name, lineEnd := range map[string]string{"crlf": "\r\n", "lf": "\n"} {
 		w.want(t, 0, strings.ReplaceAll("Subject: "+name+"\n\nFirst.\n.\nLast.\n", "\n", lineEnd), "-i", "bob@example.net")
 		if got := sent(mails, name); !strings.HasSuffix(got, "\r\n\r\nFirst.\r\n.\r\nLast.\r\n") {
 			t.Errorf("%s: the provider got %q", name, got)
 		}
 	}
+	command := filepath.Join(w.home, "command.toml") // Wine has the whole file system as drive Z
+	write(t, command, strings.Replace(read(file), `"keyring"`, `"command:cmd /c type Z:`+filepath.Join(mails, "password")+`"`, 1))
+	w.want(t, 0, "Subject: command\n\n", "--config", "Z:"+command, "bob@example.net")
 	w.want(t, 0, "", "--logout", account)
 	w.want(t, 77, "Subject: x\n\n", "bob@example.net")
 	w.want(t, 0, "secret\r\n", "--login", account)

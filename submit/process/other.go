@@ -25,6 +25,9 @@ func ownGroup(*exec.Cmd) {}
 
 func Syslog(string) func(string, bool) error { return nil }
 
+// Windows has no modes: a file has the access rights of its folder.
+const OnlyYou, Mode0600 = "in your folder AppData", ""
+
 const Shared, Exclusive = 0, 0
 
 func Lock(*os.File, int) (bool, error) { return false, errors.ErrUnsupported }

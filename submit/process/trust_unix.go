@@ -17,6 +17,9 @@ import (
 	"syscall"
 )
 
+// OnlyYou and Mode0600 say who can read a file with a secret.
+const OnlyYou, Mode0600 = "that only you can read", " (mode 0600)"
+
 // Trust judges the open file f, found at path, by who could have written it. It returns
 // nil if only root and the user (the effective uid) could: the file, and each folder and
 // link on the way to it, belongs to one of these two, and nobody else can write it. There

@@ -52,6 +52,9 @@ func (p *program) queue(ctx context.Context) error {
 	if err != nil && !errors.As(err, new(spool.Absent)) {
 		return status.Temporary.Wrap(err)
 	}
+	if queue.Unsupported != "" {
+		p.say(queue.Unsupported + ": mail that cannot be sent at once is not kept")
+	}
 	p.otherQueues = spool.Elsewhere(s.Identity, s.Queue)
 	if p.servesAll() {
 		p.addService(s)

@@ -10,6 +10,9 @@ import (
 // Shared is "": this system has no folder with a queue for each user.
 const Shared = ""
 
+// Unsupported says why this system has no queues; "": it has.
+const Unsupported = "there is no queue on Windows"
+
 // There are no queues on this system.
 
 func Open(string, int) (*Queue, error)     { return nil, errors.ErrUnsupported }

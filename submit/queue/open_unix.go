@@ -21,6 +21,9 @@ import (
 // tests change it.
 var Shared = "/var/spool/sendoff"
 
+// Unsupported says why this system has no queues; "": it has.
+const Unsupported = ""
+
 // Open opens the queue of the user uid, and makes it if there is none. The queue is
 // folder, or, if IsShared(folder), a folder in it: UID, or UID.RANDOM if another user has
 // taken the first name. Open refuses a queue that is no real folder, that belongs to

@@ -54,7 +54,10 @@ func (e Absent) Error() string { return string(e) }
 // Open opens the queue of the user id, in the folder that c configures. If that folder
 // cannot be used, Open uses the folder at home, and calls warn.
 func Open(c *config.Config, id config.Identity, warn func(text string)) (*queue.Queue, error) {
-	if c.Queue == config.Off {
+	switch {
+	case queue.Unsupported != "":
+		return nil, Absent(queue.Unsupported)
+	case c.Queue == config.Off:
 		return nil, Absent(`queue = "off"`)
 	}
 	folders := []string{cmp.Or(c.Queue, queue.Shared)}

@@ -83,7 +83,10 @@ func Systemd() bool {
 // them; without systemd it writes the line for cron to w. It needs root. It writes to w
 // what it has done.
 func MakeSpool(w io.Writer) error {
-	if os.Geteuid() != 0 {
+	switch {
+	case queue.Unsupported != "":
+		return status.Usage.Errorf("--make-spool: %s", queue.Unsupported)
+	case os.Geteuid() != 0:
 		return status.Usage.Errorf("--make-spool: only root can create %s", queue.Shared)
 	}
 	self, err := process.Executable()
