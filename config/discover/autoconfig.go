@@ -43,12 +43,53 @@ const (
 
 // An outgoing is an element outgoingServer of an autoconfig document.
 type outgoing struct {
-	Type           string   `xml:"type,attr"`
-	Host           string   `xml:"hostname"`
-	Port           string   `xml:"port"`
-	Socket         string   `xml:"socketType"`
-	User           string   `xml:"username"`
-	Authentication []string `xml:"authentication"`
+	kind           string            // its attribute type
+	text           map[string]string // the text of an element in it, by the element's name
+	authentication []string          // the texts of its elements authentication
+}
+
+// outgoingServers returns the elements outgoingServer of an autoconfig document. The
+// reflection of xml.Decoder.Decode would make the program 45 kB larger.
+func outgoingServers(d *xml.Decoder) (all []outgoing, err error) {
+	var path []string
+	for {
+		token, err := d.Token()
+		if err != nil {
+			return nil, err
+		}
+		inServer := len(path) >= 3 && path[1] == "emailProvider" && path[2] == "outgoingServer"
+		switch t := token.(type) {
+		case xml.StartElement:
+			name := t.Name.Local
+			switch {
+			case len(path) == 0 && name != "clientConfig":
+				return nil, errors.New("another root element")
+			case len(path) == 2 && path[1] == "emailProvider" && name == "outgoingServer":
+				o := outgoing{text: make(map[string]string)}
+				for _, attribute := range t.Attr {
+					if attribute.Name.Local == "type" {
+						o.kind = attribute.Value
+					}
+				}
+				all = append(all, o)
+			case len(path) == 3 && inServer:
+				all[len(all)-1].text[name] = ""
+			}
+			path = append(path, name)
+		case xml.CharData:
+			if len(path) == 4 && inServer {
+				all[len(all)-1].text[path[3]] += string(t)
+			}
+		case xml.EndElement:
+			if len(path) == 4 && inServer && path[3] == "authentication" {
+				o := &all[len(all)-1]
+				o.authentication = append(o.authentication, o.text["authentication"])
+			}
+			if path = path[:len(path)-1]; len(path) == 0 {
+				return all, nil
+			}
+		}
+	}
 }
 
 // parseAutoconfig returns the first server of an autoconfig document with TLS from the
@@ -56,12 +97,6 @@ type outgoing struct {
 // used. The user name has no control characters and no special characters of a shell; it
 // may have placeholders.
 func parseAutoconfig(r io.Reader, a Address) (*Finding, error) {
-	var document struct {
-		XMLName   xml.Name `xml:"clientConfig"`
-		Providers []struct {
-			Servers []outgoing `xml:"outgoingServer"`
-		} `xml:"emailProvider"`
-	}
 	text, err := io.ReadAll(io.LimitReader(r, maxDocument))
 	if err != nil {
 		return nil, err
@@ -77,16 +112,15 @@ func parseAutoconfig(r io.Reader, a Address) (*Finding, error) {
 		}
 		return latin1{bufio.NewReader(r)}, nil
 	}
-	if err := d.Decode(&document); err != nil {
+	servers, err := outgoingServers(d)
+	if err != nil {
 		return nil, errors.New("not an autoconfig document")
 	}
 	var best *Finding
-	for _, p := range document.Providers {
-		for _, o := range p.Servers {
-			f := o.finding(a)
-			if f != nil && (best == nil || f.Server.Scheme == config.SchemeTLS && best.Server.Scheme != config.SchemeTLS) {
-				best = f
-			}
+	for _, o := range servers {
+		f := o.finding(a)
+		if f != nil && (best == nil || f.Server.Scheme == config.SchemeTLS && best.Server.Scheme != config.SchemeTLS) {
+			best = f
 		}
 	}
 	if best == nil {
@@ -137,21 +171,21 @@ func (l latin1) Read(b []byte) (n int, err error) {
 
 // finding returns the server of o; nil if sendoff cannot use it.
 func (o outgoing) finding(a Address) *Finding {
-	scheme := map[string]string{"SSL": config.SchemeTLS, "STARTTLS": config.SchemeStartTLS}[strings.ToUpper(strings.TrimSpace(o.Socket))]
-	user := strings.TrimSpace(o.User)
-	if o.Type != "smtp" || scheme == "" || status.Printable(user) != user || strings.ContainsAny(user, " ;&|<>()$`\"'#") {
+	scheme := map[string]string{"SSL": config.SchemeTLS, "STARTTLS": config.SchemeStartTLS}[strings.ToUpper(strings.TrimSpace(o.text["socketType"]))]
+	user := strings.TrimSpace(o.text["username"])
+	if o.kind != "smtp" || scheme == "" || status.Printable(user) != user || strings.ContainsAny(user, " ;&|<>()$`\"'#") {
 		return nil
 	}
-	port, err := strconv.ParseUint(strings.TrimSpace(o.Port), 10, 16)
+	port, err := strconv.ParseUint(strings.TrimSpace(o.text["port"]), 10, 16)
 	if err != nil {
 		return nil
 	}
 	f := &Finding{User: user}
-	host := a.fill(strings.TrimSpace(o.Host))
+	host := a.fill(strings.TrimSpace(o.text["hostname"]))
 	if f.Server.UnmarshalText(fmt.Appendf(nil, "%s://%s:%d", scheme, host, port)) != nil || f.Server.Port == 0 {
 		return nil
 	}
-	for i, method := range o.Authentication {
+	for i, method := range o.authentication {
 		takesToken := strings.EqualFold(strings.TrimSpace(method), "OAuth2")
 		if i == 0 && takesToken {
 			f.Login = OAuth2
