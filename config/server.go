@@ -219,6 +219,8 @@ func canonicalHost(host string) (string, bool) {
 }
 
 // Way returns the row of the server's scheme.
+//
+//go:noinline
 func (s Server) Way() Scheme {
 	for _, row := range Schemes {
 		if row.Name == s.Scheme {
@@ -229,6 +231,8 @@ func (s Server) Way() Scheme {
 }
 
 // Kind returns the kind of the server's scheme.
+//
+//go:noinline
 func (s Server) Kind() Kind { return s.Way().Kind }
 
 // IsLocalhost reports whether name always means this machine (RFC 6761 section 6.3).

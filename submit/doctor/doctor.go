@@ -109,6 +109,9 @@ func (f finding) advised(format string, args ...any) finding {
 	return f
 }
 
+// single returns a list of one finding.
+//
+//go:noinline
 func single(f finding) []finding { return []finding{f} }
 
 func (f finding) words() string {

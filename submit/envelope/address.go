@@ -223,6 +223,8 @@ func checkLiteral(d string) error {
 
 // String returns the address as SMTP sends it, without angle brackets; "" for the null
 // reverse-path.
+//
+//go:noinline
 func (a Address) String() string {
 	if a.domain == "" {
 		return a.local

@@ -14,6 +14,8 @@ type Code struct{ Class, Subject, Detail uint16 }
 func (c Code) Temporary() bool { return c.Class == 4 }
 
 // String returns c in its dotted form.
+//
+//go:noinline
 func (c Code) String() string {
 	return fmt.Sprintf("%d.%d.%d", c.Class, c.Subject, c.Detail)
 }

@@ -13,6 +13,8 @@ import (
 
 // Printable returns s, such as a server's words or a path, with each rune that could
 // act on a terminal or break a line of a log replaced by U+FFFD, and a tab by a space.
+//
+//go:noinline
 func Printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {

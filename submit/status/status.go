@@ -147,6 +147,8 @@ func Recall(c Code, words string) error {
 }
 
 // Of returns the code of err; for an error that nobody classified, 4.3.0.
+//
+//go:noinline
 func Of(err error) Code {
 	var f *failure
 	if errors.As(err, &f) {
@@ -157,6 +159,8 @@ func Of(err error) Code {
 
 // KindOf returns the kind of err; for an error that nobody classified,
 // Temporary.
+//
+//go:noinline
 func KindOf(err error) Kind {
 	var f *failure
 	if errors.As(err, &f) {
