@@ -42,6 +42,7 @@ func (d *doctor) files(context.Context) []finding {
 	case len(found) == 0:
 		found = append(found, fine("no configuration file"))
 	}
+	found = append(found, d.serviceFile()...)
 	for _, text := range d.Unread {
 		found = append(found, noted(status.Config.Errorf("%s", text)))
 	}

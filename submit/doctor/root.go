@@ -26,6 +26,22 @@ func (d *doctor) readable(path string) finding {
 	return fine("%s%s", path, mode(path))
 }
 
+// serviceFile judges, for root, the configuration of the machine's service, if the account
+// leads to the service.
+func (d *doctor) serviceFile() []finding {
+	if d.s.Identity.UID != 0 || d.account == nil {
+		return nil
+	}
+	service, err := config.LoadService(d.s.Identity)
+	switch {
+	case service == nil && err == nil, !d.account.LeadsTo(service):
+		return nil
+	case err != nil:
+		return single(failing(err))
+	}
+	return single(fine("%s%s", config.ServiceFile(), mode(config.ServiceFile())))
+}
+
 // rootsOnly says, for root, that other users have the account but cannot read its secret.
 func (d *doctor) rootsOnly(ref credential.Ref) []finding {
 	path := ref.Path("")
