@@ -245,23 +245,25 @@ func (m *Machine) users(text string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var d edit.Document
+	others := len(c.Accounts)
 	for _, a := range c.Accounts {
 		own, _ := a.Address()
 		switch {
 		case a.Name == m.Name && a.Servers[0].Path == m.socket():
 			return text, nil
 		case a.Name == m.Name, own.String() == m.From:
+			others--
 			if text, err = edit.RemoveAccount(text, a.Name); err != nil {
 				return "", err
 			}
 		}
 	}
+	var d edit.Document
 	a := edit.NewAccount(m.Name)
 	a.Set("server", "unix:"+m.socket())
 	a.Set("from", m.From)
 	d.Accounts = append(d.Accounts, a)
-	if len(c.Accounts) > 0 {
+	if others > 0 {
 		d.Top.Set("account", m.Name)
 	}
 	return d.AddTo(text)

@@ -66,7 +66,7 @@ func TestUsers(t *testing.T) {
 		{"only settings", "log = \"off\"\n", "log = \"off\"\n\n" + account},
 		{
 			"the same address", "# for root\n[accounts.old]\nserver = \"smtps://smtp.example.org\"\nuser = \"alerts@example.org\"\nsecret = \"file:/etc/sendoff/old.secret\"\n",
-			"account = \"example\"\n\n" + account,
+			account,
 		},
 		{
 			"another account", "[accounts.work]\nserver = \"smtps://mail.example.net\"\nfrom = \"bob@example.net\"\n",

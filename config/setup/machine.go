@@ -1,6 +1,7 @@
 package setup
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -98,8 +99,9 @@ func (c *conversation) checkName() error {
 		switch isSame := own.Key() == c.who.Key(); {
 		case !isSame && a.Name == c.Account:
 			return status.Usage.Errorf("account %q exists already, in %s, for %s: give another name", a.Name, c.file, own)
-		case isSame && c.Account == "":
-			c.Account = a.Name
+		case isSame:
+			c.Account = cmp.Or(c.Account, a.Name)
+			c.replaced = append(c.replaced, a.Secret...)
 		}
 	}
 	return nil
@@ -152,6 +154,11 @@ func (c *conversation) makeMachine(ctx context.Context) error {
 	c.Wake(ctx)
 	c.printf("%s", m.Describe())
 	c.printf("To change the password: sudo sendoff --login %s\nTo remove all this: sudo sendoff --remove --for machine\n", m.Name)
+	for _, ref := range c.replaced {
+		if ref.Writable() {
+			c.printf("%s is no longer used; delete it if nothing else needs it\n", unusedName(ref))
+		}
+	}
 	if c.NoTest {
 		return nil
 	}

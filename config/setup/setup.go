@@ -101,6 +101,7 @@ type conversation struct {
 	use       *use
 	name      string
 	machine   *machine.Machine              // for the use machine
+	replaced  []credential.Ref              // the secrets of accounts that the service replaces
 	place     *place                        // the place of the secret for the use
 	ref       credential.Ref                // the source of the secret; zero: none, or not decided
 	secret    credential.Secret             // zero: the secret is at its place already

@@ -80,7 +80,7 @@ in_ sendoff --remove --for machine; echo "exit code of remove $?"
 		"sendoff: example: nothing was stored: AUTH PLAIN: 535 .*", "exit code of login 77",
 		"Password for ann@example.org at smtp.example.org stored in /etc/sendoff/smtp.cred, which the service of this machine uses",
 		"exit code of login 0", "came: after-login, 1", "So the password was not tried; it is stored as it is.", "came: after-offline, 1",
-		"sendoff: example: the service of this machine has its password: only root can change it",
+		"sendoff: example: the service of this machine has its password, which only root can change: sudo sendoff --login example",
 		"removed: /etc/sendoff/smtp.cred", `removed: account "example" in /etc/sendoff/config.toml`, "removed: /etc/systemd/system/sendoff.service",
 		`/var/lib/sendoff and the user sendoff stay, because mail is in the queue there \(1\); to send it, set up the service again`,
 		"left: var/lib/sendoff/queue/.*.eml", "inactive\ninactive", "came: kept, 1", "removed: the user sendoff", "left now: ", "id: .*: no such user", "exit code of remove 0")
@@ -127,4 +127,37 @@ echo "left: $(cd $root; ls -d etc/sendoff/* var/lib/sendoff 2>/dev/null) $(pgrep
 		"came: renewed, 1", "key: 640 root sendoff", "removed: /etc/sendoff/smtp.secret", "removed: the user sendoff", "exit code of remove 0", "left:  ")
 	lacks(t, out, "never: .*")
 
+}
+
+// TestSystemdPlain holds that the service gets its password where systemd cannot encrypt it,
+// that it takes the place of an account of root's, and that no unit of a package is replaced.
+func TestSystemdPlain(t *testing.T) {
+	out := onMachine(t, `
+cp $root/srv/bin/sendoff $root/usr/bin/sendoff
+ln -sf /usr/bin/sendoff $root/usr/sbin/sendmail
+rm $root/usr/bin/systemd-creds
+boot
+cat $root/srv/provider/ca.pem >>$root/etc/ssl/certs/ca-certificates.crt
+setup() { echo secret | in_ /usr/bin/sendoff --setup ann@example.org --server smtps://smtp.example.org --password-file - "$@" 2>&1; echo "exit code $?"; }
+setup --for cron --config /etc/sendoff/config.toml --account work
+setup --for machine
+came "sendoff works"
+cat $root/etc/sendoff/config.toml
+for file in $root/etc/sendoff/smtp*; do echo "file: $(stat -c '%a %U' $file) ${file#$root}"; done
+send bob by-bob; came by-bob
+
+mv $root/etc/systemd/system/sendoff.service $root/etc/systemd/system/sendoff.socket $root/usr/lib/systemd/system
+in_ systemctl daemon-reload
+setup --for machine
+echo "of its own: $(cd $root/etc/systemd/system; ls -d sendoff*)"
+send bob packaged; came packaged
+in_ /usr/bin/sendoff --remove --for machine
+echo "left: $(cd $root; ls -d etc/sendoff/* {etc,usr/lib}/systemd/system/sendoff.s* 2>/dev/null | tr '\n' ' ')"
+`)
+	has(t, out, `Saved account "work" in /etc/sendoff/config.toml;`, "Only root can read the password, so only root's mail leaves. For all users:",
+		"  password  in /etc/sendoff/smtp.secret, which only root and the service can read", "/etc/sendoff/work.secret is no longer used; delete it if nothing else needs it",
+		"came: sendoff works, 2", `\[accounts.work\]\nserver = "unix:/run/sendoff/submit.sock"\nfrom = "ann@example.org"\nfile: 600 root /etc/sendoff/smtp.secret`, "came: by-bob, 1",
+		"of its own: sendoff.service.d", "came: packaged, 1", "removed: /etc/systemd/system/sendoff.service.d/password.conf",
+		"left: etc/sendoff/work.secret usr/lib/systemd/system/sendoff.service usr/lib/systemd/system/sendoff.socket ")
+	lacks(t, out, "never: .*")
 }

@@ -58,7 +58,7 @@ func (p *program) loginAccount() (*submit.Submitter, *config.Account, error) {
 	p.account, p.host = a.Name, a.Servers[0].Host
 	if m, err := machine.New(s.Identity); err == nil && m.Serves(a) {
 		if s.Identity.UID != 0 {
-			return nil, nil, status.Usage.Errorf("the service of this machine has its password: only root can change it")
+			return nil, nil, status.Usage.Errorf("the service of this machine has its password, which only root can change: sudo sendoff --login %s", a.Name)
 		}
 		p.machine, s.Config, a = m, m.Config, m.Account
 		p.host = a.Servers[0].Host
