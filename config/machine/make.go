@@ -183,10 +183,14 @@ func (m *Machine) start(ctx context.Context, changed bool) (started bool, err er
 	if changed {
 		calls = append(calls, []string{"daemon-reload"})
 	}
+	enable := []string{"enable"}
 	for _, name := range unitNames() {
 		if spool.Systemctl(ctx, "is-enabled", "--quiet", name) != nil {
-			calls = append(calls, []string{"enable", name})
+			enable = append(enable, name)
 		}
+	}
+	if len(enable) > 1 {
+		calls = append(calls, enable)
 	}
 	if changed || spool.Systemctl(ctx, "is-active", "--quiet", unitNames()[0]) != nil {
 		calls = append(calls, append([]string{"restart"}, unitNames()...))

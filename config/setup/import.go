@@ -33,6 +33,10 @@ type Import struct {
 
 	Store *credential.Store
 
+	// ForAll is set by Run: the answers with which a service sends for all users instead of
+	// the account for everybody that was written; nil: there is none.
+	ForAll *Setup
+
 	use *use
 }
 

@@ -399,7 +399,7 @@ func TestImportSystem(t *testing.T) {
 	} {
 		home := private(t)
 		file := filepath.Join(home, filepath.FromSlash(tt.file))
-		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, []byte(simple), 0o600)); err != nil {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, []byte(simple+"from ann@example.org\n"), 0o600)); err != nil {
 			t.Fatal(err)
 		}
 		i := newImport(home, "", memory{})
@@ -410,9 +410,15 @@ func TestImportSystem(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		const forRoot = "only root can read that file; how other users send: see sendoff-server(7)\n"
+		const forRoot = "only root can read that file: only root's mail leaves; see sendoff-server(7)\n"
 		if err != nil || strings.Contains(says, forRoot) != (tt.written == "etc/sendoff/") || strings.Contains(says, "--for desktop") == strings.Contains(says, forRoot) {
 			t.Errorf("%v: %v\n%s", tt, err, says)
+		}
+		if i.ForAll != nil != (tt.written == "etc/sendoff/") {
+			t.Errorf("%v: the answers for a service: %+v", tt, i.ForAll)
+		}
+		if s := i.ForAll; s != nil && (s.Account != "work" || s.Address != "ann@example.org" || !strings.HasSuffix(s.PasswordFile, "/work.secret")) {
+			t.Errorf("%v: the answers for a service: %+v", tt, s)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"sendoff/config"
+	"sendoff/config/cmdline"
 	"sendoff/config/edit"
 	"sendoff/config/importer"
 	"sendoff/submit/process"
@@ -72,7 +73,7 @@ func (i *Import) sayPasswords(ctx context.Context, r *importer.Reading, p *plan,
 	name := r.Passwords[0].Account.Name
 	switch isSystem := i.Target == i.Paths.System; {
 	case isSystem:
-		say("only root can read that file; how other users send: see sendoff-server(7)")
+		say("only root can read that file: only root's mail leaves; see sendoff-server(7)")
 	case i.For != "" || i.Secret != "" || !hasKeyring(ctx, i.Store, p.secrets[0].item):
 	case i.Write:
 		say("to keep it in your keyring instead: " + i.command() + " --login " + name + " --for desktop")
@@ -144,7 +145,34 @@ func (i *Import) sayWritten(r *importer.Reading, p *plan, made *config.Config, s
 	if own, ok := a.Address(); ok && process.ShellWord(own.String()) == own.String() {
 		say(fmt.Sprintf("to try it: echo test | %s -a %s %s", i.command(), a.Name, own))
 	}
+	i.ForAll = i.forAll(r, a)
 }
+
+// forAll returns the answers with which a service can send for all users instead of a, an
+// account for everybody with a password that only root can read; nil: a is another account,
+// or has settings that --setup does not know.
+func (i *Import) forAll(r *importer.Reading, a *config.Account) *Setup {
+	own, ok := a.Address()
+	path := ""
+	if len(a.Secret) == 1 {
+		path = a.Secret[0].Path(i.Home)
+	}
+	if i.Target != i.Paths.System || i.Identity.UID != 0 || !ok || path == "" {
+		return nil
+	}
+	for _, t := range r.Accounts {
+		for _, s := range t.Settings {
+			if t.Name == a.Name && !slices.Contains(variableSettings, s.Key) {
+				return nil
+			}
+		}
+	}
+	return &Setup{Address: own.String(), Account: a.Name, Server: edit.URL(a.Servers[0]), User: a.User, Answers: cmdline.Answers{PasswordFile: path}}
+}
+
+// variableSettings are the settings of an account that variables, or the answers to --setup,
+// can have.
+var variableSettings = []string{"server", "user", "from", "secret"}
 
 // standard returns the default account; without one, the first account.
 func standard(made *config.Config) *config.Account {
@@ -208,7 +236,7 @@ func (i *Import) printVariables(r *importer.Reading, made *config.Config, out io
 			continue
 		}
 		for _, s := range t.Settings {
-			if !slices.Contains([]string{"server", "user", "from", "secret"}, s.Key) {
+			if !slices.Contains(variableSettings, s.Key) {
 				missing = append(missing, s.Key)
 			}
 		}

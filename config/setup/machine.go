@@ -9,6 +9,7 @@ import (
 	"sendoff/config/edit"
 	"sendoff/config/machine"
 	"sendoff/submit/credential"
+	"sendoff/submit/process"
 	"sendoff/submit/secret"
 	"sendoff/submit/status"
 )
@@ -44,6 +45,23 @@ func (c *conversation) checkMachine() error {
 	return nil
 }
 
+var offer = question{text: "Set up a service that sends for all users instead (--for machine)?"}
+
+// Offer offers the service to root, who has imported the account of s for everybody. If
+// nobody can be asked, it shows the command.
+func (s *Setup) Offer(ctx context.Context) error {
+	if !s.There {
+		s.show("To set up a service that sends for all users:\n  sudo sendoff --setup %s --for machine --server %s --user %s --password-file %s", process.ShellWord(s.Address), process.ShellWord(s.Server), process.ShellWord(s.User), process.ShellWord(s.PasswordFile))
+		return nil
+	}
+	ok, err := s.yesOrElse(offer)
+	if err != nil || !ok {
+		return err
+	}
+	s.For = "machine"
+	return s.Run(ctx)
+}
+
 // offerMachine offers the service to root, who has chosen a password that only root can
 // read, in the configuration that everybody reads.
 func (c *conversation) offerMachine(ctx context.Context) error {
@@ -52,7 +70,7 @@ func (c *conversation) offerMachine(ctx context.Context) error {
 		return nil
 	}
 	c.show("Only root can read this password, so only root's mail will leave.")
-	ok, err := c.yesOrElse(question{text: "Set up a service that sends for all users instead (--for machine)?"})
+	ok, err := c.yesOrElse(offer)
 	if err != nil || !ok {
 		return err
 	}

@@ -90,11 +90,17 @@ func (p *program) setup(ctx context.Context) error {
 	if p.cmd.Table {
 		return p.print(discover.Table())
 	}
+	job := p.setupJob()
+	job.Address, job.Account, job.Server, job.User, job.Secret = p.cmd.Entry, p.cmd.Account, p.cmd.Server, p.cmd.User, p.cmd.Secret
+	job.Answers = p.cmd.Answers
+	return job.Run(ctx)
+}
+
+// setupJob returns a Setup without answers.
+func (p *program) setupJob() *setup.Setup {
 	s, _ := p.submitter() // setup runs into the same error, and reports it
 	s.Smarthosts.Dialer.Dial, s.Smarthosts.Dialer.Lookup = discover.Dial, discover.LookupNetIP
 	job := p.conversation(s)
-	job.Address, job.Account, job.Server, job.User, job.Secret = p.cmd.Entry, p.cmd.Account, p.cmd.Server, p.cmd.User, p.cmd.Secret
-	job.Answers = p.cmd.Answers
 	job.Authorise = func(ctx context.Context, a *config.Account) error {
 		return s.Pool().Secrets.Authorise(ctx, a, false, p.person())
 	}
@@ -108,7 +114,7 @@ func (p *program) setup(ctx context.Context) error {
 		return rehearse.Try(ctx, s, t)
 	}
 	job.Wake = p.wakeService
-	return job.Run(ctx)
+	return job
 }
 
 // wakeService lets the service of the machine try its queue now.
@@ -182,5 +188,11 @@ func (p *program) takeOver(ctx context.Context) error {
 		Add:    p.cmd.Add,
 		Store:  &credential.Store{Interactive: process.IsTerminal(os.Stderr), Home: paths.Home, Tell: p.say},
 	}
-	return job.Run(ctx, os.Stdout, p.say)
+	err := job.Run(ctx, os.Stdout, p.say)
+	if err != nil || job.ForAll == nil {
+		return err
+	}
+	known, all := job.ForAll, p.setupJob()
+	all.Address, all.Account, all.Server, all.User, all.Answers = known.Address, known.Account, known.Server, known.User, known.Answers
+	return all.Offer(ctx)
 }
