@@ -284,7 +284,7 @@ func testSetupStopped(t *testing.T, bin string) {
 	b.provider.Enter(b.await(l, `enter the code (\S+)`), true)
 	<-reached
 	l.Process.Signal(os.Interrupt)
-	if out := b.ends(75, l); !strings.Contains(out, "account not saved: stopped by a signal") {
+	if out := b.ends(75, l); !strings.Contains(out, "account not saved: interrupted by Ctrl-C") {
 		t.Errorf("it says:\n%s", out)
 	}
 	if _, err := os.Stat(b.path("new.secret")); err == nil {

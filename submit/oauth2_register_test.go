@@ -61,7 +61,7 @@ func testSetupRegisters(t *testing.T, bin string) {
 	if err := l.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
-	if out := b.ends(75, l); !strings.Contains(out, "account not saved: ") || !strings.Contains(out, "stopped by a signal") {
+	if out := b.ends(75, l); !strings.Contains(out, "account not saved: ") || !strings.Contains(out, "interrupted by Ctrl-C") {
 		t.Errorf("it says:\n%s", out)
 	}
 	if _, err := os.Stat(b.path("oauth2-microsoft.secret")); !errors.Is(err, os.ErrNotExist) {

@@ -10,7 +10,12 @@ import (
 // Stopped is the cause of a context, and the error of a read, that a signal has ended.
 type Stopped struct{ Signal os.Signal }
 
-func (s Stopped) Error() string { return "stopped by a signal (" + s.Signal.String() + ")" }
+func (s Stopped) Error() string {
+	if s.Signal == os.Interrupt {
+		return "interrupted by Ctrl-C"
+	}
+	return "stopped by a signal (" + s.Signal.String() + ")"
+}
 
 // reads ends at the first signal that Interruptible sees: a read that begins after the
 // signal, perhaps because its prompt was just written, ends too.
