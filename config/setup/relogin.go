@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"sendoff/config"
 	"sendoff/config/edit"
@@ -110,9 +109,6 @@ func (c *conversation) sayRenewed(ctx context.Context) {
 		}
 	}
 	c.forgetToken(ctx)
-	if c.There && !c.ref.IsOAuth2() && c.ref.Writable() { // a token has worked
-		c.printf("Check it: %s\n", strings.TrimSpace(c.command()+" --doctor "+c.name))
-	}
 }
 
 // unusedName returns a name for the secret of a source that is no longer used, for people.

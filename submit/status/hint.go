@@ -271,12 +271,12 @@ func HintFor(err error, account, server string) string {
 	return hint
 }
 
-// HintToAsk is Hint for a person who is about to be asked for user name and password
-// again: it has no command that stores the password.
+// HintToAsk is Hint for a person who is about to be asked for the password again: it has no
+// command that stores the password.
 func HintToAsk(err error) string {
 	hint := Hint(err)
 	if hint == storeAgain {
-		return "type user name and password again; many providers require an app password"
+		return "check the user name, and type the password again; many providers require an app password"
 	}
 	if text, _, stores := strings.Cut(hint, ": sendoff --login ACCOUNT"); stores {
 		return strings.ReplaceAll(text, "store ", "type ")

@@ -306,7 +306,7 @@ func TestHintFor(t *testing.T) {
 
 func TestHintToAsk(t *testing.T) {
 	for said, want := range map[string]string{
-		"AUTH PLAIN: 535 5.7.8 no (mx.example)":                                 "type user name and password again; many providers require an app password",
+		"AUTH PLAIN: 535 5.7.8 no (mx.example)":                                 "check the user name, and type the password again; many providers require an app password",
 		"AUTH PLAIN: 535 5.7.8 see https://support.google.com (smtp.gmail.com)": "Google requires an app password; make one at https://myaccount.google.com/apppasswords, and type it",
 		"AUTH PLAIN: 534 5.7.9 app password (mx.example)":                       "Google requires an app password; make one at https://myaccount.google.com/apppasswords, and type it",
 		"AUTH PLAIN: 535 use an app-specific password (mx.example)":             "this provider requires an app password; make one in its settings, and type it",
