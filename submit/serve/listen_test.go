@@ -95,7 +95,8 @@ func TestListenIdle(t *testing.T) {
 	}
 	v := &Service{Submitter: &submit.Submitter{Config: config.Default(), Smarthosts: smarthost.New(new(credential.Store))}}
 	ended := make(chan error, 1)
-	go func() { ended <- v.Listen(context.Background(), sockets, 10*time.Millisecond) }()
+	const idle = 250 * time.Millisecond // for a busy machine to accept the client
+	go func() { ended <- v.Listen(context.Background(), sockets, idle) }()
 	state("READY=1")
 	greeting := make([]byte, 100)
 	n, err := client.Read(greeting)
@@ -105,7 +106,7 @@ func TestListenIdle(t *testing.T) {
 	select {
 	case err := <-ended:
 		t.Fatalf("it ended with a client: %v", err)
-	case <-time.After(100 * time.Millisecond):
+	case <-time.After(2 * idle):
 	}
 	client.Close()
 	if err := <-ended; err != nil {
