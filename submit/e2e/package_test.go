@@ -105,6 +105,42 @@ echo "left without: $(cd $root && ls -d var/spool/sendoff var/lib/sendoff etc/se
 	lacks(t, out, "never: .*")
 }
 
+// TestPackageMachine holds that with the packages one command lets all users send, that an
+// upgrade keeps the service, and that only what the command has made is removed.
+func TestPackageMachine(t *testing.T) {
+	packages := os.Getenv("SENDOFF_PACKAGES")
+	if packages == "" && os.Getenv("CI") == "" {
+		t.Skip("no $SENDOFF_PACKAGES")
+	}
+	out := onMachine(t, `
+cp -r $3/1 $3/2 $root/srv
+arch=$(dpkg --print-architecture)
+boot
+cat $root/srv/provider/ca.pem >>$root/etc/ssl/certs/ca-certificates.crt
+install() { local files=($root/srv/$1/sendoff_*_$arch.deb $root/srv/$1/sendoff-mta_*.deb); in_ env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Dpkg::Use-Pty=0 -o APT::Sandbox::User=root install ${files[@]#$root} >/mnt/log 2>&1 || cat /mnt/log; }
+enabled() { echo $1 $(in_ systemctl is-enabled sendoff.socket sendoff.service sendoff-queue.timer); }
+install 1
+enabled installed:
+echo secret | in_ sendoff --setup ann@example.org --server smtps://smtp.example.org --for machine --password-file - 2>&1
+enabled "set up:"
+echo "units in /etc: $(ls -p $root/etc/systemd/system | grep '^sendoff')"
+for user in ann bob carol; do send $user by-$user; came by-$user; done
+in_ systemctl stop provider
+send bob upgraded
+install 2
+enabled upgraded:
+in_ systemctl start provider
+in_ sendoff -q; came upgraded
+in_ sendoff --remove --for machine
+enabled removed:
+echo "left: $(in_ id -un sendoff) $(cd $root; ls etc/sendoff usr/lib/systemd/system | grep '^sendoff\.' | tr '\n' ' ')"
+`, packages)
+	has(t, out, "installed: disabled disabled enabled", "set up: enabled enabled enabled", "units in /etc: ",
+		"came: by-ann, 1", "came: by-bob, 1", "came: by-carol, 1", "upgraded: enabled enabled enabled", "came: upgraded, 1",
+		"the user sendoff stays, because it belongs to the package", "removed: disabled disabled enabled", "left: sendoff sendoff.service sendoff.socket ")
+	lacks(t, out, "never: .*")
+}
+
 // revision is what the state of the machine is with these packages.
 func revision(n string) string {
 	return `sendoff \S+-` + n + ` sendoff-mta \S+-` + n + " sendmail is /usr/bin/sendoff"
