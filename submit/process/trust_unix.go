@@ -118,8 +118,9 @@ func trustLinks(path string) error {
 }
 
 // TrustPrivate judges the file at path as TrustSecret does: the result is err. Then it
-// judges who can read the file, also outside home: loose says who else can. The group may
-// read a file of root's that is not below home.
+// judges who can read the file, also outside home: loose says who else can. Not below home,
+// the group may read a file of root's, and everybody a mounted file, as a container's
+// secret is: whoever mounts the file chooses its mode.
 func TrustPrivate(path, home string) (loose, err error) {
 	f, err := OpenRegular(path)
 	if err != nil {
@@ -134,8 +135,13 @@ func TrustPrivate(path, home string) (loose, err error) {
 		return nil, err
 	}
 	uid, _ := owner(info)
-	if uid == 0 && info.Mode().Perm()&0o004 == 0 && !below(path, home) {
+	isOpen := info.Mode().Perm()&0o004 != 0
+	switch {
+	case below(path, home):
+	case uid == 0 && !isOpen, IsMountPoint(path), readOnly(path):
 		return nil, nil
+	case uid != os.Geteuid() && isOpen: // without the right of all, the user could not read it
+		return fmt.Errorf("all users can read it (mode %04o)", info.Mode().Perm()), nil
 	}
 	return private(info, aclOf(f)), nil
 }

@@ -213,6 +213,18 @@ func TestTrustPrivateGroup(t *testing.T) {
 	}
 }
 
+// TestTrustPrivateOfRoot: a user who reads a file of root's would lose it by mode 0600.
+func TestTrustPrivateOfRoot(t *testing.T) {
+	const path = "/etc/passwd"
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm() != 0o644 || os.Geteuid() == 0 || readOnly(path) || IsMountPoint(path) {
+		t.Skip("the user is root, or the file is mounted")
+	}
+	if loose, err := TrustPrivate(path, "/nonexistent"); fmt.Sprint(loose) != "all users can read it (mode 0644)" || err != nil {
+		t.Errorf("loose %v, error %v", loose, err)
+	}
+}
+
 // A group without a name is private if its number is the owner's.
 func TestPrivateGroup(t *testing.T) {
 	for _, row := range []struct {

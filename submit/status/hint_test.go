@@ -84,6 +84,8 @@ func TestHint(t *testing.T) {
 		{Config.Errorf("/etc/sendoff/config.toml: permission denied"), "enter the folders above it"},
 		{Config.Errorf("/etc/sendoff/config.toml: others can write it (mode 0666)"), "chmod go-w /etc/sendoff/config.toml"},
 		{Config.Errorf("/etc/a/config.toml: /etc/a: others cannot enter it (mode 0700)"), "chmod a+rx /etc/a"},
+		{Credential.Errorf("file:/run/secrets/mail: others can write it (mode 0777)"), "chmod go-w /run/secrets/mail"},
+		{Credential.Errorf("file:/etc/smtp.secret: all users can read it (mode 0644)"), `chgrp "$(id -gn)" /etc/smtp.secret && sudo chmod 640 /etc/smtp.secret`},
 		{Credential.Errorf("nothing is written: file:~/my pw: others can read it (mode 0644)"), "chmod 600 ~/'my pw'"},
 		{Credential.Errorf("file:/a b: others can read it (mode 0644)"), "chmod 600 '/a b'"},
 		{Credential.Errorf("file:/it's: others can read it (mode 0644)"), "chmod 600 FILE"},
