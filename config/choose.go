@@ -176,6 +176,8 @@ func (c *Config) choose(choice Choice) (*Account, string, error) {
 		return &Account{Name: OfCommandLine}, "made from --server", nil
 	case choice.Environment.Server != "":
 		return &Account{Name: OfEnvironment}, madeOfServer, nil
+	case len(c.Accounts) == 0 && choice.Environment == Override{} && inContainer():
+		return nil, "", status.Config.Errorf("no account configured, and this process has no variable SENDOFF_SERVER")
 	case len(c.Accounts) == 0:
 		return nil, "", status.Config.Errorf("no account configured")
 	}

@@ -165,6 +165,28 @@ func TestStandard(t *testing.T) {
 	}
 }
 
+func init() { inContainer = func() bool { return false } } // wherever the tests run
+
+// TestChooseInContainer: an environment that is empty, in a container, is what cron's jobs
+// have there.
+func TestChooseInContainer(t *testing.T) {
+	defer func(was func() bool) { inContainer = was }(inContainer)
+	for _, tt := range []struct {
+		container   bool
+		environment Override
+		want        string
+	}{
+		{false, Override{}, "no account configured"},
+		{true, Override{Queue: "/queue"}, "no account configured"},
+		{true, Override{}, "no account configured, and this process has no variable SENDOFF_SERVER"},
+	} {
+		inContainer = func() bool { return tt.container }
+		if _, _, err := new(Config).Choose(Choice{Environment: tt.environment}); err == nil || err.Error() != tt.want {
+			t.Errorf("in a container %t, %+v: %v, want %s", tt.container, tt.environment, err, tt.want)
+		}
+	}
+}
+
 // TestChooseOverrides: a secret is never sent to a host that it was not stored for.
 func TestChooseOverrides(t *testing.T) {
 	type o = Override

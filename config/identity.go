@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+
+	"sendoff/submit/process"
 )
 
 // An Identity says which user runs this process, and on which host. A field is empty if the
@@ -35,6 +37,15 @@ func Root() string {
 		return ""
 	}
 	return os.Getenv(homeVariable)
+}
+
+// inContainer reports whether this process is in a container, whose variables it may lack:
+// cron does not pass them to its jobs. Tests say so by a variable.
+var inContainer = func() bool {
+	if homeVariable != "" {
+		return os.Getenv(variablePrefix+"TEST_CONTAINER") != ""
+	}
+	return process.InContainer()
 }
 
 // sendmail is the path at which programs look for sendmail on most systems.

@@ -168,13 +168,30 @@ func Outlives() (why string, try bool) {
 // our /proc/PID/cgroup. comm is "" on other systems than Linux, and where /proc hides the
 // processes of others.
 func outlives(comm, groups string) (why string, try bool) {
-	if comm != "" && !slices.Contains(inits, comm) && !strings.HasPrefix(comm, "init(") { // WSL
+	if lacksInit(comm) {
 		return "no init runs here, so a background process would not survive; SENDOFF_RUNNER=on starts one all the same", false
 	}
 	if service := endingService(groups); service != "" {
 		return "a process that runs it ends with " + service, true
 	}
 	return "", true
+}
+
+// lacksInit reports whether comm, the name of the first process, is known and no init's.
+func lacksInit(comm string) bool {
+	return comm != "" && !slices.Contains(inits, comm) && !strings.HasPrefix(comm, "init(") // WSL
+}
+
+// InContainer reports whether this process is in a container: Docker or Podman has left a
+// mark, or the first process is no init.
+func InContainer() bool {
+	for _, mark := range []string{"/.dockerenv", "/run/.containerenv"} {
+		if _, err := os.Stat(mark); err == nil {
+			return true
+		}
+	}
+	comm, _ := os.ReadFile("/proc/1/comm")
+	return lacksInit(strings.TrimSpace(string(comm)))
 }
 
 // EndsAtLogout reports whether a process that we start ends when the user logs out: a

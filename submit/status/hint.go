@@ -39,6 +39,7 @@ var hints = [...]struct {
 	{Temporary, "can be queued", "the folder must be yours and writable, on a disk with free space"},
 	{Temporary, "runs the queue:", `set runner = "on" (SENDOFF_RUNNER=on) if background processes survive here; otherwise let a timer run every 5 minutes: sendoff --queue-run=5m`},
 
+	{Config, "has no variable sendoff_server", "set SENDOFF_SERVER and the other variables for this process; cron's jobs get those in /etc/environment, or at the top of the crontab: man sendoff-server"},
 	{Config, "no account configured/no account is configured", "run sendoff --setup to create one (to try without an account: --rehearse)"},
 	{Config, "--import: |permission denied", "run this as root: sudo sendoff --import FILE"},
 	{Config, "relayhost is not set/smarthost is not set", "create an account: sendoff --setup"},

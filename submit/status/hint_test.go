@@ -72,6 +72,7 @@ func TestHint(t *testing.T) {
 		{Connection.Errorf("oauth2:google: oauth2.googleapis.com: connection refused"), "provider"},
 		{Insecure.Errorf("TLS: certificate of mx: expired on 2026-01-01, and this machine's clock says 2026-02-01"), "clock"},
 		{Config.Errorf("no account configured"), "sendoff --setup"},
+		{Config.Errorf("no account configured, and this process has no variable SENDOFF_SERVER"), "top of the crontab"},
 		{Config.Errorf("no account \"work\"; no account is configured"), "sendoff --setup"},
 		{Usage.Errorf("--queue-run does not send the message on stdin, so it takes no recipient: 5m"), "--queue-run=5m"},
 		{Usage.Errorf("--doctor does not send the message on stdin, so it cannot be used with -t"), "Untrusted arguments"},
