@@ -17,6 +17,7 @@ import (
 	"sendoff/config"
 	"sendoff/config/edit"
 	"sendoff/submit/process"
+	"sendoff/submit/queue"
 	"sendoff/submit/spool"
 	"sendoff/submit/status"
 )
@@ -40,7 +41,13 @@ func (m *Machine) Remove(ctx context.Context, w io.Writer) error {
 	if err := errors.Join(m.removeAccount(gone), m.stop(ctx)); err != nil {
 		return err
 	}
-	n, _ := m.waiting()
+	n, err := queue.CountBelow(at(home))
+	if err != nil {
+		return status.Temporary.Wrap(err)
+	}
+	if n == 0 {
+		n, _ = m.waiting() // its configuration may name another folder
+	}
 	for _, p := range slices.Backward(parts[:]) {
 		if p.kind == folder {
 			continue

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"iter"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -73,6 +74,22 @@ func (q *Queue) Waits(except map[ID]bool) bool {
 		}
 	}
 	return false
+}
+
+// CountBelow returns how many entries, waiting or failed, the queues in folder have: also a
+// queue that Open refuses because of its owner or mode.
+func CountBelow(folder string) (n int, err error) {
+	err = filepath.WalkDir(folder, func(path string, _ fs.DirEntry, err error) error {
+		text, ok := strings.CutSuffix(filepath.Base(path), envelopeEnd)
+		if _, isID := ParseID(text); ok && isID {
+			n++
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	})
+	return n, err
 }
 
 // untriedFile has the last entries that Untried returns, an ID a line. It spares a caller

@@ -4,6 +4,7 @@ package queue
 
 import (
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -99,6 +100,35 @@ func TestOpen(t *testing.T) {
 	}
 	if info, err := os.Lstat(shared); err != nil || info.Sys().(*syscall.Stat_t).Uid != 0 {
 		t.Fatal(err)
+	}
+}
+
+// TestCountBelow: mail counts wherever it is below the folder, and whoever may use its queue.
+func TestCountBelow(t *testing.T) {
+	folder := t.TempDir()
+	for _, name := range []string{"queue", "other"} {
+		path := filepath.Join(folder, name)
+		q, err := Open(path, os.Geteuid())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, add := range []func(*Entry, io.Reader) error{q.Add, q.AddFailed} {
+			if err := add(new(Entry), strings.NewReader("x")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.Chmod(path, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Existing(path, os.Geteuid()); err == nil {
+			t.Error("a queue that others can use was opened")
+		}
+	}
+	if n, err := CountBelow(folder); n != 4 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	if n, err := CountBelow(filepath.Join(folder, "none")); n != 0 || err != nil {
+		t.Errorf("none: %d, %v", n, err)
 	}
 }
 
