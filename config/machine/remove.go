@@ -37,7 +37,11 @@ func (m *Machine) Forget(ctx context.Context) error {
 // Remove takes away what Make has made, in the opposite order, and tells w what went, and
 // what stays and why. Queued mail stays.
 func (m *Machine) Remove(ctx context.Context, w io.Writer) error {
-	gone := func(path string) { fmt.Fprintf(w, "removed: %s\n", path) }
+	before := false
+	gone := func(path string) {
+		before = true
+		fmt.Fprintf(w, "removed: %s\n", path)
+	}
 	if err := errors.Join(m.removeAccount(gone), m.stop(ctx)); err != nil {
 		return err
 	}
@@ -68,6 +72,12 @@ func (m *Machine) Remove(ctx context.Context, w io.Writer) error {
 		if err := spool.Systemctl(ctx, "daemon-reload"); err != nil {
 			return status.Temporary.Wrap(err)
 		}
+	}
+	switch {
+	case !before:
+		fmt.Fprintln(w, "Nothing to remove: no service sends for all users of this machine")
+	case !m.systemd:
+		fmt.Fprintf(w, "What starts the service with the machine stays, such as this line of a crontab: delete it\n%s\n", m.Line())
 	}
 	return m.removeUser(ctx, w, n)
 }

@@ -62,9 +62,13 @@ func (s *Setup) Offer(ctx context.Context) error {
 	return s.Run(ctx)
 }
 
-// offerMachine offers the service to root, who has chosen a password that only root can
+// offerMachine meets the service if a person has chosen that. Otherwise it offers the
+// service to root, who has chosen a password that only root can
 // read, in the configuration that everybody reads.
 func (c *conversation) offerMachine(ctx context.Context) error {
+	if c.isMachine() && c.machine == nil { // the person has chosen it from the list
+		return c.meetMachine(ctx)
+	}
 	isOffer := c.isForEverybody() && c.For == "cron" && c.Secret == "" && !c.ref.IsOAuth2() && c.There && !c.anonymous
 	if !isOffer {
 		return nil

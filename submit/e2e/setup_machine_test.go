@@ -97,7 +97,7 @@ func TestSystemdWithout(t *testing.T) {
 cp $root/srv/bin/sendoff $root/usr/local/bin/sendoff
 ln -sf /usr/local/bin/sendoff $root/usr/sbin/sendmail
 mount -t proc proc $root/proc
-mount --bind /dev $root/dev
+mount --rbind /dev $root/dev
 inside() { chroot $root env -i PATH=$PATH HOME=/root LC_ALL=C.UTF-8 "$@"; }
 inside /srv/bin/provider /srv/provider smtp.example.org:$3 &
 machine=$!
@@ -118,13 +118,24 @@ echo "key: $(inside stat -c '%a %U %G' /etc/sendoff/smtp.secret)"
 inside sendoff --logout example
 inside sendoff --remove --for machine 2>&1; echo "exit code of remove $?"
 echo "left: $(cd $root; ls -d etc/sendoff/* var/lib/sendoff 2>/dev/null) $(pgrep -x sendoff)"
+inside sendoff --remove --for machine
+
+# At a terminal it is the default for the configuration that everybody reads.
+printf '\n\nchanged\n' | inside script -qefc "sendoff --setup ann@example.org --server smtps://smtp.example.org:$3 --config /etc/sendoff/config.toml" /dev/null | tr -d '\r'
+came "sendoff works"
+echo bogus >>$root/etc/sendoff/service.toml
+inside sendoff --login example 2>&1
+inside sendoff --remove example; echo "exit code of remove $?"
+echo "left with a fault: $(cd $root; ls -d etc/sendoff/* var/lib/sendoff 2>/dev/null) $(pgrep -x sendoff)"
 `, strconv.Itoa(ports[0]))
 	has(t, out, "  password  in /etc/sendoff/smtp.secret, which only root and the service can read",
 		"  service   runs now; to start it with the machine, put this line into /etc/cron.d/sendoff-machine:",
 		"@reboot sendoff /usr/local/bin/sendoff --listen --config /etc/sendoff/service.toml",
 		"exit code 0", "came: sendoff works, 1", "file: 640 root sendoff /etc/sendoff/smtp.secret", "file: 644 root root /etc/sendoff/service.toml",
 		"file: 700 sendoff sendoff /var/lib/sendoff/queue", "Nothing to change: .*", "came: by-bob, 1", "cat: .*: Permission denied",
-		"came: renewed, 1", "key: 640 root sendoff", "removed: /etc/sendoff/smtp.secret", "removed: the user sendoff", "exit code of remove 0", "left:  ")
+		"came: renewed, 1", "key: 640 root sendoff", "removed: /etc/sendoff/smtp.secret", "removed: the user sendoff", "exit code of remove 0", "left:  ",
+		"@reboot .*\nremoved: the user sendoff\nexit code of remove 0", "Nothing to remove: no service sends for all users of this machine",
+		"  4\\) all users of this machine: password that only a service can read", "came: sendoff works, 2", "sendoff: example: /etc/sendoff/service.toml:.*", "left with a fault:  ")
 	lacks(t, out, "never: .*")
 
 }

@@ -56,7 +56,11 @@ func (p *program) loginAccount() (*submit.Submitter, *config.Account, error) {
 		return nil, nil, err
 	}
 	p.account, p.host = a.Name, a.Servers[0].Host
-	if m, err := machine.New(s.Identity); err == nil && m.Serves(a) {
+	m, err := machine.New(s.Identity)
+	if err != nil && a.LeadsTo(nil) {
+		return nil, nil, err
+	}
+	if err == nil && m.Serves(a) {
 		if s.Identity.UID != 0 {
 			return nil, nil, status.Usage.Errorf("the service of this machine has its password, which only root can change: sudo sendoff --login %s", a.Name)
 		}

@@ -96,7 +96,8 @@ func (p *program) remove(ctx context.Context) error {
 		return err
 	}
 	p.account = a.Name
-	if m, _ := machine.New(s.Identity); m != nil && m.Serves(a) {
+	m, fault := machine.New(s.Identity)
+	if fault == nil && m.Serves(a) || fault != nil && a.LeadsTo(nil) {
 		return p.removeService(ctx)
 	}
 	if a.File == "" {
