@@ -45,7 +45,7 @@ root=/mnt/root leader= machine=
 mount -t overlay overlay -o lowerdir=/,upperdir=/mnt/upper,workdir=/mnt/work $root || exit 1
 # Nothing runs that this machine has set up: only what the test is about.
 rm -rf $root/etc/systemd/system/*.wants $root/var/log/journal $root/etc/sendoff $root/var/spool/sendoff $root/var/lib/sendoff $root/root/.config/sendoff $root/root/.local
-rm -f $root/usr/sbin/policy-rc.d $root/etc/cron.d/*
+rm -f $root/usr/sbin/policy-rc.d $root/etc/cron.d/* $root/var/lib/man-db/auto-update # which indexes all manuals
 printf '127.0.0.1 localhost smtp.example.org %s\n' "$(uname -n)" >$root/etc/hosts
 mkdir -p $root/srv/provider $root/srv/bin $root/srv/home
 cp "$1/sendoff" $root/srv/bin/sendoff

@@ -7,11 +7,12 @@ import (
 	"testing"
 )
 
-// TestPackageLife holds what users of Debian rely on: the packages install, upgrade and
-// downgrade with mail in the queue and a runner at work, make way for another MTA and
-// come back, and leave queued mail alone when they are purged. $SENDOFF_PACKAGES has the
-// folders 1 and 2, with the packages of these revisions (.ci/package), and exim, with
-// Debian's exim4-daemon-light and what it needs.
+// TestPackageLife holds what users of Debian rely on: the packages install; with one command
+// more the mail of cron, PHP and everybody leaves; they upgrade and downgrade with mail in
+// the queue and a runner at work, make way for another MTA and come back, and leave queued
+// mail alone when they are purged. $SENDOFF_PACKAGES has the folders 1 and 2, with the
+// packages of these revisions (.ci/package), and exim, with Debian's exim4-daemon-light and
+// what it needs.
 func TestPackageLife(t *testing.T) {
 	packages := os.Getenv("SENDOFF_PACKAGES")
 	if packages == "" && os.Getenv("CI") == "" {
@@ -45,7 +46,10 @@ echo "timer: $(in_ systemctl is-enabled sendoff-queue.timer) $(in_ systemctl is-
 echo "units in /etc: $(ls $root/etc/systemd/system | grep -c '^sendoff')"
 echo "spool: $(stat -c '%a %U' $root/var/spool/sendoff), user: $(in_ id -un sendoff)"
 in_ man -w sendmail mailq newaliases
-configure
+# One command more, and everybody's mail leaves.
+cat $root/srv/provider/ca.pem >>$root/etc/ssl/certs/ca-certificates.crt
+machine_() { echo secret | in_ sendoff --setup ann@example.org --server smtps://smtp.example.org --for machine --password-file - 2>&1; }
+machine_
 for user in ann bob carol; do echo "@reboot echo cron of $user" | in_ crontab -u $user -; done
 in_ sh -c 'rm -f /run/crond.reboot; systemctl restart cron'
 for user in ann bob carol; do
@@ -53,6 +57,8 @@ for user in ann bob carol; do
 	came "php of $user"
 	came "Cron <$user@.*> echo cron of $user"
 done
+in_ sendoff --remove --for machine
+configure
 
 # Without a timer sendmail starts a runner.
 in_ systemctl -q disable --now sendoff-queue.timer; rm $root/var/spool/sendoff/.timer
@@ -91,10 +97,13 @@ configure
 run_queue() { in_ systemctl start sendoff-queue.service; has_come purged; }
 until_ run_queue
 came purged
+rm $root/etc/sendoff/*
+machine_ >/dev/null
 apt purge sendoff sendoff-mta
-echo "left without: $(cd $root && ls -d var/spool/sendoff var/lib/sendoff etc/sendoff 2>/dev/null)"
+echo "left without: $(cd $root && ls -d var/spool/sendoff var/lib/sendoff etc/sendoff etc/systemd/system/sendoff* etc/systemd/system/*.wants/sendoff* run/sendoff 2>/dev/null)"
 `, packages)
 	has(t, out, "installed: "+revision("1"), "mailq is /usr/bin/sendoff", "timer: enabled active", "units in /etc: 0", "spool: 1777 root, user: sendoff",
+		"All users of this machine now send as ann@example.org, .*",
 		"runners before the upgrade: 1", "upgraded: "+revision("2"), "runners after the upgrade: 1", "came: upgraded, 1",
 		"runners before the downgrade: 1", "downgraded: "+revision("1"), "came: downgraded, 1", "disabled by hand: disabled",
 		`exim in: exim4-daemon-light \S+ sendoff \S+ sendmail is /usr/sbin/exim4`, "exim out: "+revision("1"),
@@ -102,7 +111,7 @@ echo "left without: $(cd $root && ls -d var/spool/sendoff var/lib/sendoff etc/se
 	for _, user := range []string{"ann", "bob", "carol"} {
 		has(t, out, "came: php of "+user+", 1", "came: Cron <"+user+"@.*> echo cron of "+user+", 1")
 	}
-	lacks(t, out, "never: .*")
+	lacks(t, out, "never: .*", "units in /etc: [^0].*")
 }
 
 // TestPackageMachine holds that with the packages one command lets all users send, that an
