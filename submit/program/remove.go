@@ -104,6 +104,10 @@ func (p *program) remove(ctx context.Context) error {
 		return status.Usage.Errorf("this account is not in a configuration file: remove it where it is defined")
 	}
 	file := edit.File{Path: a.File, Paths: config.Find(p.explicitConfig(), os.Getenv, s.Identity)}
+	withoutAccount := func(text string) (string, error) { return edit.RemoveAccount(text, a.Name) }
+	if _, _, err := file.Check(withoutAccount); err != nil {
+		return err // before the secret is gone
+	}
 	if err := file.Writable(); err != nil {
 		return err
 	}
@@ -139,7 +143,7 @@ func (p *program) forgetOwn(ctx context.Context, s *submit.Submitter, a *config.
 	refs = slices.DeleteFunc(refs, func(r credential.Ref) bool {
 		other := ""
 		if !isFixed(r) {
-			other = sharing(s.Config, a, r)
+			other = sharing(s, a, r)
 		}
 		if other != "" {
 			p.print(fmt.Sprintf("%s stays: account %q uses it, too\n", r, other))
@@ -151,12 +155,16 @@ func (p *program) forgetOwn(ctx context.Context, s *submit.Submitter, a *config.
 
 // sharing returns the name of another account that uses the secret at ref, which a has; "":
 // none does.
-func sharing(c *config.Config, a *config.Account, ref credential.Ref) string {
+func sharing(s *submit.Submitter, a *config.Account, ref credential.Ref) string {
 	_, item := login.Item(a)
-	for _, other := range c.Accounts {
+	path := func(r credential.Ref) string { return r.Path(s.Smarthosts.Secrets.Store.Home) }
+	for _, other := range s.Config.Accounts {
 		refs, otherItem := login.Item(other)
-		isSame := ref.Kind() == secret.File || item.User == otherItem.User && item.Host == otherItem.Host
-		if other.Name != a.Name && isSame && slices.Contains(refs, ref) {
+		isSameItem := item.User == otherItem.User && item.Host == otherItem.Host
+		shares := slices.ContainsFunc(refs, func(r credential.Ref) bool {
+			return r == ref && isSameItem || ref.Kind() == secret.File && path(r) == path(ref)
+		})
+		if other.Name != a.Name && shares {
 			return other.Name
 		}
 	}
