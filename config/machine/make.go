@@ -76,9 +76,33 @@ func (m *Machine) seal(ctx context.Context, secret credential.Secret) {
 	if !m.systemd {
 		return
 	}
-	if text, err := output(ctx, secret.Reveal(), "systemd-creds", "encrypt", "--name="+credentialName, "-", "-"); err == nil {
+	if text, err := encrypt(ctx, credentialName, secret); err == nil {
 		m.secret, m.text = encryptedFile, text
 	}
+}
+
+// encrypt returns a password as the text of a file that systemd decrypts for a service.
+func encrypt(ctx context.Context, name string, secret credential.Secret) (string, error) {
+	return output(ctx, secret.Reveal(), "systemd-creds", "encrypt", "--name="+name, "-", "-")
+}
+
+// Credential returns the path of an encrypted credential of systemd, other than that of the
+// service of this machine; "": there is none of this name.
+func Credential(name string) string {
+	path := at("/etc/credstore.encrypted/" + name)
+	if _, err := os.Stat(path); err != nil {
+		return ""
+	}
+	return path
+}
+
+// RenewCredential replaces a credential that Credential has found.
+func RenewCredential(ctx context.Context, name string, secret credential.Secret) error {
+	text, err := encrypt(ctx, name, secret)
+	if err == nil {
+		err = process.Replace(Credential(name), ".sendoff-*", []byte(text), 0o600)
+	}
+	return status.Temporary.Wrap(err)
 }
 
 // passwordFor returns the text for a file that can have the password; "": it stays.

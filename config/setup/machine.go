@@ -176,6 +176,9 @@ func (c *conversation) makeMachine(ctx context.Context) error {
 	c.Wake(ctx)
 	c.printf("%s", m.Describe())
 	c.printf("To change the password: sudo sendoff --login %s\nTo remove all this: sudo sendoff --remove --for machine\n", m.Name)
+	if all, err := c.load(); err == nil && all.Standard() != nil && all.Standard().Name != m.Name {
+		c.printf("The default account stays %q: mail without an account's address does not use the service\n", all.Standard().Name)
+	}
 	for _, ref := range c.replaced {
 		if ref.Writable() {
 			c.printf("%s is no longer used; delete it if nothing else needs it\n", unusedName(ref))

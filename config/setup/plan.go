@@ -59,12 +59,8 @@ func (c *conversation) apply(ctx context.Context) error {
 		return c.printVariables()
 	case c.isMachine():
 		return c.makeMachine(ctx)
-	case c.machine != nil:
-		err := c.machine.Renew(ctx, c.secret)
-		if err == nil {
-			c.sayRenewed(ctx)
-		}
-		return err
+	case c.machine != nil, c.isCredential(c.ref):
+		return c.renewSealed(ctx)
 	}
 	p := &plan{file: c.target()}
 	if c.ref.Writable() && !c.secret.IsZero() {

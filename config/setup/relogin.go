@@ -9,6 +9,7 @@ import (
 
 	"sendoff/config"
 	"sendoff/config/edit"
+	"sendoff/config/machine"
 	"sendoff/submit/credential"
 	"sendoff/submit/secret"
 	"sendoff/submit/status"
@@ -83,6 +84,20 @@ func (c *conversation) typeRenewed(ctx context.Context) (err error) {
 	}
 }
 
+// renewSealed stores the new password where only root can: as a credential of systemd, or in
+// the file of the machine's service.
+func (c *conversation) renewSealed(ctx context.Context) (err error) {
+	if c.machine != nil {
+		err = c.machine.Renew(ctx, c.secret)
+	} else {
+		err = machine.RenewCredential(ctx, c.ref.Arg(), c.secret)
+	}
+	if err == nil {
+		c.sayRenewed(ctx)
+	}
+	return err
+}
+
 // sayRenewed says what was stored and changed, and what is left to do.
 func (c *conversation) sayRenewed(ctx context.Context) {
 	who := fmt.Sprintf("%s at %s", c.user, c.item().Host)
@@ -91,6 +106,9 @@ func (c *conversation) sayRenewed(ctx context.Context) {
 		c.printf("Access tokens for %s work; they come from %s\n", who, c.ref)
 	case c.ref.IsOAuth2():
 		c.printf("Refresh token for %s stored in %s\n", who, placeName(c.account().Refresh()))
+	case c.isCredential(c.ref):
+		c.printf("Password for %s stored in %s; restart the service that loads it: systemctl restart SERVICE\n", who, machine.Credential(c.ref.Arg()))
+		return
 	case c.machine != nil:
 		c.printf("Password for %s stored in %s, which the service of this machine uses\n", who, c.machine.PasswordFile())
 	case c.ref.Writable():
@@ -152,7 +170,7 @@ func (c *conversation) findSource(context.Context) error {
 	switch {
 	case c.machine != nil && c.For != "":
 		return status.Usage.Errorf("--for cannot be used with this account: the service of this machine has its password")
-	case c.machine != nil:
+	case c.machine != nil, c.For == "" && len(refs) > 0 && c.isCredential(refs[0]):
 		c.ref = refs[0]
 	case i >= 0:
 		c.ref = refs[i]
@@ -161,6 +179,11 @@ func (c *conversation) findSource(context.Context) error {
 		return err
 	}
 	return nil
+}
+
+// isCredential reports whether ref is a credential that root has encrypted for a service.
+func (c *conversation) isCredential(ref credential.Ref) bool {
+	return c.renewal != nil && c.use == nil && c.machine == nil && c.Identity.UID == 0 && ref.Kind() == secret.Systemd && machine.Credential(ref.Arg()) != ""
 }
 
 // chooseMove decides whether the secret has to move to another place for the use of the
@@ -261,7 +284,7 @@ func (c *conversation) renew(ctx context.Context) (err error) {
 	switch {
 	case c.isContainer():
 		return nil
-	case c.machine != nil:
+	case c.machine != nil, c.isCredential(c.ref):
 		return c.typeRenewed(ctx)
 	case c.ref.IsOAuth2():
 		return c.Authorise(ctx, c.account())

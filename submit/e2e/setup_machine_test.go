@@ -54,6 +54,13 @@ in_ systemctl start provider; until_ in_ bash -c '</dev/tcp/127.0.0.1/465' 2>/de
 send ann after-offline; came after-offline
 as bob sh -c 'echo x | sendoff --login example' 2>&1
 
+# a credential of another service
+mkdir -p $root/etc/credstore.encrypted
+printf old | in_ systemd-creds encrypt --name=mail - /etc/credstore.encrypted/mail 2>/dev/null
+printf '[accounts.work]\nserver = "smtps://smtp.example.org"\nuser = "ann@example.org"\nsecret = "systemd:mail"\n' >$root/root/other.toml
+echo again | in_ sendoff --config /root/other.toml --login work
+echo "decrypted: $(in_ systemd-creds decrypt --name=mail /etc/credstore.encrypted/mail -), $(stat -c %a $root/etc/credstore.encrypted/mail)"
+
 # all goes, but mail stays
 in_ sendoff --logout example
 send ann kept
@@ -67,7 +74,6 @@ echo "left now: $(cd $root; ls -d etc/sendoff/* etc/systemd/system/sendoff* var/
 in_ id sendoff 2>&1
 in_ sendoff --remove --for machine; echo "exit code of remove $?"
 `)
-	t.Log(out)
 
 	has(t, out, "sendoff: account not saved: AUTH PLAIN: 535 .*", "exit code 77", "made: ",
 		"All users of this machine now send as ann@example.org, through smtps://smtp.example.org:", "exit code 0",
@@ -81,6 +87,7 @@ in_ sendoff --remove --for machine; echo "exit code of remove $?"
 		"Password for ann@example.org at smtp.example.org stored in /etc/sendoff/smtp.cred, which the service of this machine uses",
 		"exit code of login 0", "came: after-login, 1", "So the password was not tried; it is stored as it is.", "came: after-offline, 1",
 		"sendoff: example: the service of this machine has its password, which only root can change: sudo sendoff --login example",
+		"Password for ann@example.org at smtp.example.org stored in /etc/credstore.encrypted/mail; restart the service that loads it: .*", "decrypted: again, 600",
 		"removed: /etc/sendoff/smtp.cred", `removed: account "example" in /etc/sendoff/config.toml`, "removed: /etc/systemd/system/sendoff.service",
 		`/var/lib/sendoff and the user sendoff stay, because mail is in the queue there \(1\); to send it, set up the service again`,
 		"left: var/lib/sendoff/queue/.*.eml", "inactive\ninactive", "came: kept, 1", "removed: the user sendoff", "left now: ", "id: .*: no such user", "exit code of remove 0")
