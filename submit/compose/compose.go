@@ -87,7 +87,7 @@ func (d *Draft) withFiles(stdin io.Reader, text *message.Message, encoding strin
 	}
 	add("\r\n--"+boundary+"--\r\n", strings.NewReader(""))
 	whole := &errorKeeper{from: io.MultiReader(parts...)}
-	m, err := message.Read(whole, message.Options{})
+	m, err := message.Read(whole, message.Options{Stop: true})
 	if status.KindOf(whole.err) == status.NoInput {
 		err = whole.err
 	}

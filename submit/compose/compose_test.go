@@ -304,3 +304,12 @@ func TestGone(t *testing.T) {
 		t.Errorf("%v, %v", m, err)
 	}
 }
+
+// TestStops: if the message cannot be kept, a large attachment is not read to its end.
+func TestStops(t *testing.T) {
+	large := strings.NewReader(strings.Repeat("x", 8<<20))
+	d := &Draft{Subject: strings.Repeat("word ", 17<<20/5), Files: []string{"-"}}
+	if _, err := d.Read(large, false); err == nil || large.Len() < 6<<20 {
+		t.Errorf("%v; %d octets are left", err, large.Len())
+	}
+}

@@ -51,6 +51,9 @@ type Options struct {
 	Text bool
 	// Body says that the input has no header: the whole input is the body.
 	Body bool
+	// Stop says that no program waits for the end of the input: after an error, Read leaves
+	// the rest.
+	Stop bool
 }
 
 // A Message is a message that has been read. Only its header can be changed. The caller
@@ -70,12 +73,12 @@ type Message struct {
 
 // Read reads a message from r. Without an error the message is whole: r ended, or, with
 // o.Dot, a line of a single dot ended the message. Even after an error Read reads r to
-// its end, unless r is a terminal or another device: otherwise the program that writes to
-// a pipe would be killed by SIGPIPE.
+// its end, unless o.Stop is set, or r is a terminal or another device: otherwise the program
+// that writes to a pipe would be killed by SIGPIPE.
 func Read(r io.Reader, o Options) (*Message, error) {
 	s := newScanner(r)
 	m, err := read(s, o, nil)
-	if !isDevice(r) {
+	if !o.Stop && !isDevice(r) {
 		s.drain()
 	}
 	return m, err
