@@ -99,6 +99,7 @@ until_ run_queue
 came purged
 rm $root/etc/sendoff/*
 machine_ >/dev/null
+mkdir -p $root/etc/systemd/system/sendoff.service.d && touch $_/password.conf # as where systemd cannot encrypt
 apt purge sendoff sendoff-mta
 echo "left without: $(cd $root && ls -d var/spool/sendoff var/lib/sendoff etc/sendoff etc/systemd/system/sendoff* etc/systemd/system/*.wants/sendoff* run/sendoff 2>/dev/null)"
 `, packages)
