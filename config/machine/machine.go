@@ -18,6 +18,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"sendoff/config"
@@ -107,7 +108,7 @@ func New(id config.Identity) (*Machine, error) {
 	if err != nil {
 		return nil, status.Temporary.Wrap(err)
 	}
-	m := &Machine{program: self, systemd: spool.Systemd()}
+	m := &Machine{program: self}
 	for _, path := range []string{encryptedFile, secretFile} {
 		if _, err := os.Stat(at(path)); err == nil {
 			m.secret = path
@@ -115,8 +116,10 @@ func New(id config.Identity) (*Machine, error) {
 	}
 	c, err := config.LoadService(id)
 	if c == nil {
+		m.systemd = spool.Systemd() && os.Geteuid() == 0 && loadsCredentials(systemdVersion())
 		return m, err
 	}
+	m.systemd = spool.Systemd() && c.Listen != ownSocket // otherwise it was made without systemd
 	a := c.Standard()
 	if a == nil {
 		return m, status.Config.Errorf("%s has no default account", at(settingsFile))
@@ -124,6 +127,17 @@ func New(id config.Identity) (*Machine, error) {
 	from, _ := a.Address()
 	m.Name, m.Server, m.User, m.From, m.Account, m.Config = a.Name, edit.URL(a.Servers[0]), a.User, from.String(), a, c
 	return m, nil
+}
+
+// loadsCredentials reports whether systemd can give a credential to a service. version is the
+// output of systemctl --version; "": unknown.
+func loadsCredentials(version string) bool {
+	words := strings.Fields(version)
+	if len(words) < 2 {
+		return true
+	}
+	n, err := strconv.Atoi(words[1])
+	return err != nil || n >= 247
 }
 
 // Check returns an error if Make could not begin.
@@ -251,7 +265,7 @@ func (m *Machine) users(text string) (string, error) {
 		switch {
 		case a.Name == m.Name && a.Servers[0].Path == m.socket():
 			return text, nil
-		case a.Name == m.Name, own.String() == m.From:
+		case a.Name == m.Name, strings.EqualFold(own.String(), m.From):
 			others--
 			if text, err = edit.RemoveAccount(text, a.Name); err != nil {
 				return "", err

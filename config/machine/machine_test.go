@@ -94,6 +94,15 @@ func TestSettings(t *testing.T) {
 	}
 }
 
+// TestLoadsCredentials: an older systemd is not trusted with the password.
+func TestLoadsCredentials(t *testing.T) {
+	for text, want := range map[string]bool{"systemd 252 (252.39-1~deb12u2)\n+PAM": true, "systemd 247": true, "systemd 239 (239-82.el8)\n": false, "": true} {
+		if loadsCredentials(text) != want {
+			t.Errorf("%q: %v", text, !want)
+		}
+	}
+}
+
 // TestUnits: the units lead to the files of the table, and a path with a percent sign
 // stays what it is.
 func TestUnits(t *testing.T) {

@@ -197,6 +197,12 @@ func service() (u process.User, err error) {
 	return u, err
 }
 
+// systemdVersion returns what systemctl says about its version.
+func systemdVersion() string {
+	text, _ := output(context.Background(), "", "systemctl", "--version")
+	return text
+}
+
 // start makes sure that the service runs, and runs with the files as they are now; changed
 // says that it may have read others.
 func (m *Machine) start(ctx context.Context, changed bool) (started bool, err error) {

@@ -92,10 +92,11 @@ func (c *conversation) meetMachine(ctx context.Context) (err error) {
 		return err
 	}
 	m := c.machine
-	switch {
-	case m.Account == nil:
+	if m.Account == nil {
 		return c.checkName()
-	case m.From != c.who.Address.String(), c.Account != "" && c.Account != m.Name:
+	}
+	switch own, _ := m.Account.Address(); {
+	case own.Key() != c.who.Key(), c.Account != "" && c.Account != m.Name:
 		return status.Usage.Errorf("a service sends for this machine already, with account %q as %s; to replace it, remove it first: sudo sendoff --remove --for machine", m.Name, m.From)
 	case c.Server != "" && !c.isServer(c.Server), c.User != "" && c.User != m.User:
 		return status.Usage.Errorf("the service of this machine uses %s as %s; to change that, edit %s", m.Server, m.User, machine.SettingsFile())
@@ -153,7 +154,7 @@ func (c *conversation) repeat(ctx context.Context) error {
 		c.printf("%s", m.Describe())
 		c.Wake(ctx)
 	default:
-		c.printf("Nothing to change: all users of this machine send as %s\n", m.From)
+		c.printf("Nothing to change: all users of this machine send as %s\nTo change the password: sudo sendoff --login %s\n", m.From, m.Name)
 	}
 	return errOver
 }

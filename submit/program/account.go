@@ -129,7 +129,7 @@ func (p *program) wakeService(ctx context.Context) {
 		return
 	}
 	if u, ok := mailq.Service(c, id); ok {
-		child := process.Child{UID: u.UID, Args: []string{"--queue-folder", u.Queue, "-q"}, Limit: time.Minute}
+		child := process.Child{UID: u.UID, Args: []string{"--queue-folder", u.Queue, "-q"}, Limit: 10 * time.Second}
 		child.Run(ctx, io.Discard) // if it fails, the service tries its queue at the usual time
 	}
 }
