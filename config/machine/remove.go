@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"os/user"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -92,11 +93,15 @@ func (m *Machine) removeUser(ctx context.Context, w io.Writer, n int) error {
 	if err := os.RemoveAll(at(home)); err != nil {
 		return status.Temporary.Wrap(err)
 	}
-	if _, err := service(); err != nil {
+	u, err := user.Lookup(User)
+	switch {
+	case err != nil:
 		return nil
-	}
-	if spool.HasSysuser(User) {
+	case spool.HasSysuser(User):
 		fmt.Fprintf(w, "the user %s stays, because it belongs to the package\n", User)
+		return nil
+	case u.HomeDir != home:
+		fmt.Fprintf(w, "the user %s stays, because its home is %s, so somebody else has made it\n", User, u.HomeDir)
 		return nil
 	}
 	for _, row := range adders {

@@ -123,6 +123,15 @@ echo changed | inside sendoff --login example 2>&1
 printf 'Subject: renewed\n\ntext\n' | inside setpriv --reuid=bob --regid=bob --clear-groups sendmail carol@example.net; came renewed
 echo "key: $(inside stat -c '%a %U %G' /etc/sendoff/smtp.secret)"
 inside sendoff --logout example
+# mail stays in a queue that cannot be opened, and so does a user whom somebody else has made
+touch $root/var/lib/sendoff/queue/1k1fd7105k6xaa2a.eml $root/var/lib/sendoff/queue/1k1fd7105k6xaa2a.env
+chmod 755 $root/var/lib/sendoff/queue
+inside sendoff --remove --for machine 2>&1
+echo "kept: $(ls $root/var/lib/sendoff/queue/*.eml | wc -l)"
+rm -r $root/var/lib/sendoff/queue
+inside usermod -d /home/sendoff sendoff
+inside sendoff --remove --for machine 2>&1
+inside usermod -d /var/lib/sendoff sendoff
 inside sendoff --remove --for machine 2>&1; echo "exit code of remove $?"
 echo "left: $(cd $root; ls -d etc/sendoff/* var/lib/sendoff 2>/dev/null) $(pgrep -x sendoff)"
 inside sendoff --remove --for machine
@@ -140,7 +149,9 @@ echo "left with a fault: $(cd $root; ls -d etc/sendoff/* var/lib/sendoff 2>/dev/
 		"@reboot sendoff /usr/local/bin/sendoff --listen --config /etc/sendoff/service.toml",
 		"exit code 0", "came: sendoff works, 1", "file: 640 root sendoff /etc/sendoff/smtp.secret", "file: 644 root root /etc/sendoff/service.toml",
 		"file: 700 sendoff sendoff /var/lib/sendoff/queue", "Nothing to change: .*", "came: by-bob, 1", "cat: .*: Permission denied",
-		"came: renewed, 1", "key: 640 root sendoff", "removed: /etc/sendoff/smtp.secret", "removed: the user sendoff", "exit code of remove 0", "left:  ",
+		"came: renewed, 1", "key: 640 root sendoff", "removed: /etc/sendoff/smtp.secret",
+		`/var/lib/sendoff and the user sendoff stay, because mail is in the queue there \(1\); .*`, "kept: 1",
+		"the user sendoff stays, because its home is /home/sendoff, so somebody else has made it", "removed: the user sendoff", "exit code of remove 0", "left:  ",
 		"@reboot .*\nremoved: the user sendoff\nexit code of remove 0", "Nothing to remove: no service sends for all users of this machine",
 		"  4\\) all users of this machine: password that only a service can read", "came: sendoff works, 2", "sendoff: example: /etc/sendoff/service.toml:.*", "left with a fault:  ")
 	lacks(t, out, "never: .*")
