@@ -148,6 +148,9 @@ func (m *Machine) Check() error {
 	if _, err := spool.UnitPath(m.program); err != nil && m.systemd {
 		return err
 	}
+	if u, err := service(); err == nil && !process.IsSystemUser(u.UID) {
+		return status.Usage.Errorf("the user %s is a person (uid %d), who could read the password: rename that user first", User, u.UID)
+	}
 	f := m.usersFile()
 	if _, _, err := f.Check(m.users); err != nil {
 		return err

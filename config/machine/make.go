@@ -300,7 +300,10 @@ func addUser(ctx context.Context) (added bool, err error) {
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		return true, status.Temporary.Wrap(err)
+		if err != nil {
+			err = status.Temporary.Errorf("%w; add the system user %s, then repeat this command", err, User)
+		}
+		return true, err
 	}
 	return false, status.Usage.Errorf("no program was found that adds users: add the system user %s, then repeat this command", User)
 }

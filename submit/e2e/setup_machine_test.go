@@ -112,6 +112,7 @@ until_ test -s $root/srv/provider/ca.pem
 cat $root/srv/provider/ca.pem >>$root/etc/ssl/certs/ca-certificates.crt
 setup() { echo $1 | inside sendoff --setup ann@example.org --server smtps://smtp.example.org:$server --for machine --password-file - 2>&1; echo "exit code $?"; }
 server=$3
+inside useradd -m sendoff; setup secret; inside userdel -r sendoff 2>/dev/null
 setup secret
 came "sendoff works"
 for file in $root/etc/sendoff/* $root/var/lib/sendoff/*; do echo "file: $(inside stat -c '%a %U %G' ${file#$root}) ${file#$root}"; done
@@ -147,7 +148,7 @@ echo "left with a fault: $(cd $root; ls -d etc/sendoff/* var/lib/sendoff 2>/dev/
 	has(t, out, "  password  in /etc/sendoff/smtp.secret, which only root and the service can read",
 		"  service   runs now; to start it with the machine, put this line into /etc/cron.d/sendoff-machine:",
 		"@reboot sendoff /usr/local/bin/sendoff --listen --config /etc/sendoff/service.toml",
-		"exit code 0", "came: sendoff works, 1", "file: 640 root sendoff /etc/sendoff/smtp.secret", "file: 644 root root /etc/sendoff/service.toml",
+		"sendoff: the user sendoff is a person .*", "exit code 64", "exit code 0", "came: sendoff works, 1", "file: 640 root sendoff /etc/sendoff/smtp.secret", "file: 644 root root /etc/sendoff/service.toml",
 		"file: 700 sendoff sendoff /var/lib/sendoff/queue", "Nothing to change: .*", "came: by-bob, 1", "cat: .*: Permission denied",
 		"came: renewed, 1", "key: 640 root sendoff", "removed: /etc/sendoff/smtp.secret",
 		`/var/lib/sendoff and the user sendoff stay, because mail is in the queue there \(1\); .*`, "kept: 1",
