@@ -157,7 +157,7 @@ func (d *doctor) secretAsCron(ctx context.Context) []finding {
 		return single(fine("not needed"))
 	case d.name() == "":
 		return single(noted(status.Config.Errorf("the account is in no file, so only processes with these options or variables can use it")).
-			advised("create an account in a file: sendoff --setup"))
+			advised("give cron's jobs the variables, in /etc/environment or at the top of the crontab, or create an account in a file: sendoff --setup"))
 	}
 	ctx, cancel := context.WithTimeout(ctx, cronTime)
 	defer cancel()
@@ -245,7 +245,16 @@ func (d *doctor) queue(context.Context) []finding {
 	return single(fine("in %s", q))
 }
 
-const makeTimer = "make a timer, and a queue for each user: sudo sendoff --make-spool"
+// makeTimer says how a timer is made. The one of --make-spool runs no queue in a folder that
+// a setting names.
+func (d *doctor) makeTimer() string {
+	if d.s.Config.Queue != "" {
+		return runOften
+	}
+	return "make a timer, and a queue for each user: sudo sendoff --make-spool"
+}
+
+const runOften = "let a timer run every 5 minutes: sendoff --queue-run=5m"
 
 func (d *doctor) runner(context.Context) []finding {
 	s := d.s
@@ -258,18 +267,18 @@ func (d *doctor) runner(context.Context) []finding {
 		return single(fine("a process runs the queue"))
 	case s.Config.Runner == config.Off:
 		return single(noted(status.Temporary.Errorf(`runner = "off", and neither a timer nor a process runs the queue`)).
-			advised("let a timer run every 5 minutes: sendoff --queue-run=5m"))
+			advised(runOften))
 	case !try && !locked:
 		return single(failing(status.Temporary.Errorf("nothing runs the queue: %s", trouble)))
 	case trouble != "":
-		return single(noted(status.Temporary.Errorf("no timer seen, and %s", trouble)).advised(makeTimer))
+		return single(noted(status.Temporary.Errorf("no timer seen, and %s", trouble)).advised("%s", d.makeTimer()))
 	}
 	when := "after a restart"
 	if process.EndsAtLogout() {
 		when = "after you log out, or after a restart"
 	}
 	return single(noted(status.Temporary.Errorf("no timer seen yet: %s, queued mail waits until you send the next message", when)).
-		advised(makeTimer))
+		advised("%s", d.makeTimer()))
 }
 
 // longWait is the age from which a queued message gets a note: a short failure of the
