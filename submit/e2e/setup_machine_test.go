@@ -124,6 +124,11 @@ echo changed | inside sendoff --login example 2>&1
 printf 'Subject: renewed\n\ntext\n' | inside setpriv --reuid=bob --regid=bob --clear-groups sendmail carol@example.net; came renewed
 echo "key: $(inside stat -c '%a %U %G' /etc/sendoff/smtp.secret)"
 inside sendoff --logout example
+# the test mail of a user whom the service refuses is not left in that user's queue
+sed -i '1i listen-users = ["bob"]' $root/etc/sendoff/service.toml
+inside sendoff --make-spool >/dev/null; echo "$(date +%s) 300 end" >$root/var/spool/sendoff/.timer
+setup changed
+rm -r $root/var/spool/sendoff
 # mail stays in a queue that cannot be opened, and so does a user whom somebody else has made
 touch $root/var/lib/sendoff/queue/1k1fd7105k6xaa2a.eml $root/var/lib/sendoff/queue/1k1fd7105k6xaa2a.env
 chmod 755 $root/var/lib/sendoff/queue
@@ -151,6 +156,7 @@ echo "left with a fault: $(cd $root; ls -d etc/sendoff/* var/lib/sendoff 2>/dev/
 		"sendoff: the user sendoff is a person .*", "exit code 64", "exit code 0", "came: sendoff works, 1", "file: 640 root sendoff /etc/sendoff/smtp.secret", "file: 644 root root /etc/sendoff/service.toml",
 		"file: 700 sendoff sendoff /var/lib/sendoff/queue", "Nothing to change: .*", "came: by-bob, 1", "cat: .*: Permission denied",
 		"came: renewed, 1", "key: 640 root sendoff", "removed: /etc/sendoff/smtp.secret",
+		"sendoff: the service is set up, but the user nobody cannot send: .* uid 65534 is not in listen-users.*", "exit code 75",
 		`/var/lib/sendoff and the user sendoff stay, because mail is in the queue there \(1\); .*`, "kept: 1",
 		"the user sendoff stays, because its home is /home/sendoff, so somebody else has made it", "removed: the user sendoff", "exit code of remove 0", "left:  ",
 		"@reboot .*\nremoved: the user sendoff\nexit code of remove 0", "Nothing to remove: no service sends for all users of this machine",

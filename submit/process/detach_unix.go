@@ -62,7 +62,7 @@ func Start(args ...string) (ended <-chan struct{}, err error) {
 }
 
 // StartAs starts this program once more as another user, with the groups, the environment
-// and the kernel keys of nobody. output gets what it writes; nil: nobody does.
+// (but for u.Queue) and the kernel keys of nobody. output gets what it writes; nil: nobody does.
 func StartAs(u User, input io.Reader, output io.Writer, args ...string) (*exec.Cmd, error) {
 	cmd, err := anew(context.Background(), args...)
 	if err != nil {
@@ -70,6 +70,9 @@ func StartAs(u User, input io.Reader, output io.Writer, args ...string) (*exec.C
 	}
 	cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(u.UID), Gid: uint32(u.GID)}
 	cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = []string{}, input, output, output
+	if u.Queue != "" {
+		cmd.Env = []string{"SENDOFF_QUEUE=" + u.Queue}
+	}
 	_, err = withoutKeys(cmd.Start, true)
 	return cmd, err
 }
