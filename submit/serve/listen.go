@@ -340,10 +340,9 @@ func (v *Service) waitIdle(ctx context.Context, c *clients, idle time.Duration) 
 		case <-time.After(min(idle, time.Second)):
 		}
 		switch q := v.Submitter.Queue; {
-		case !c.areGone(idle):
-		case q == nil || !q.Waits(nil):
+		case c.areGone(idle) && (q == nil || !q.Waits(nil)):
 			return nil
-		case time.Since(begun) > renewTime:
+		case time.Since(begun) > renewTime && c.areGone(0): // the next client waits at the manager's socket
 			if begun = time.Now(); v.needsCredential() {
 				return errRenew
 			}

@@ -16,8 +16,8 @@ import (
 
 // A service manager gives a process its credentials once, when it starts the process:
 //
-//	the credential is missing or refused    mail waits; without a client for a while the
-//	                                        process ends, and the manager starts another
+//	the credential is missing or refused    mail waits; after a while, between two clients,
+//	                                        the process ends, and the manager starts another
 //	the next process has another one        it forgets the fault, and sends what waits
 
 // renewTime is for how long a process keeps a credential that is no good, so that the

@@ -9,22 +9,25 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"sendoff/config"
 	"sendoff/submit/credential"
+	"sendoff/submit/process"
 	"sendoff/submit/secret"
 	"sendoff/submit/status"
 	"sendoff/submit/submittest"
 	"sendoff/submit/throttle"
 )
 
-// TestNewCredential tests that a service whose credential is no good ends after a while
-// without clients, although mail waits, and that one that a person has started goes on.
+// TestNewCredential tests that a service whose credential is no good ends after a while,
+// although mail waits and clients come, and that one that a person has started goes on.
 func TestNewCredential(t *testing.T) {
-	for _, managed := range []bool{true, false} {
+	for _, test := range []struct{ managed, busy bool }{{true, false}, {true, true}, {false, false}} {
+		managed := test.managed
 		synctest.Test(t, func(t *testing.T) {
 			s := submittest.Office(t, &submittest.Post{})
 			a := s.Config.Accounts[0]
@@ -38,7 +41,31 @@ func TestNewCredential(t *testing.T) {
 			}
 			v := &Service{Submitter: s, Managed: managed}
 			begun, ended := time.Now(), make(chan error, 1)
-			go func() { ended <- v.waitIdle(t.Context(), newClients(), 30*time.Second) }()
+			clients := newClients()
+			go func() { ended <- v.waitIdle(t.Context(), clients, 30*time.Second) }()
+			stop := make(chan bool)
+			var busy sync.WaitGroup
+			leave := sync.OnceFunc(func() { close(stop); busy.Wait() })
+			defer leave()
+			comeAndGo := func() {
+				for {
+					_, left, err := clients.enter(process.Peer{UID: 1000}, false)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					time.Sleep(9500 * time.Millisecond)
+					left()
+					select {
+					case <-stop:
+						return
+					case <-time.After(time.Second):
+					}
+				}
+			}
+			if test.busy {
+				busy.Go(comeAndGo)
+			}
 			time.Sleep(20 * time.Minute)
 			select {
 			case err := <-ended:
@@ -56,6 +83,7 @@ func TestNewCredential(t *testing.T) {
 				if managed {
 					t.Error("it did not end")
 				}
+				leave()
 				s.Throttle().Forget(throttle.Key(a))
 				s.Queue.Discard(only(t, s).ID)
 				<-ended
