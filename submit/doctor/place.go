@@ -358,7 +358,7 @@ func (d *doctor) sendmailProgram() []finding {
 		name += ", a link to " + real + ","
 	}
 	return single(noted(status.Temporary.Errorf("%s is another program, so cron does not send its mail with sendoff", name)).
-		advised("remove its package, then link it: sudo ln -s %s %s", installPath, path))
+		advised("this shows how to put sendoff in its place: man sendoff-server"))
 }
 
 // isThisProgram reports whether the file at path is this program or a copy of it.
