@@ -28,7 +28,7 @@ import (
 	"sendoff/submit/status"
 )
 
-// User is the name of the user as whom the service runs.
+// User is the name of the user that the service runs as.
 const User = "sendoff"
 
 // The paths of the service. Without systemd the socket is in the service's own folder,
@@ -172,7 +172,7 @@ func (m *Machine) Describe() string {
 		secret = "in " + at(encryptedFile) + ", encrypted for this machine"
 	}
 	return fmt.Sprintf(`All users of this machine now send as %s, through %s:
-  user      %s, as whom a service runs that sends for them
+  user      %s: a service runs as this user, and sends for all users
   password  %s
   settings  %s for the service, %s for users
   service   %s

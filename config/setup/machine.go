@@ -192,7 +192,7 @@ func (c *conversation) makeMachine(ctx context.Context) error {
 	err := m.Test(c.who.Address.String(), c.testMail())
 	done()
 	if err == nil {
-		c.show("a test mail of the user nobody is on its way to %s", c.who.Address)
+		c.show("a test mail from the user nobody is on its way to %s", c.who.Address)
 		return nil
 	}
 	return c.forced(fmt.Errorf("the service is set up, but %w", err))
