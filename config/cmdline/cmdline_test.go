@@ -329,7 +329,7 @@ func TestParseErrors(t *testing.T) {
 		{"sendoff -tP x", `-P is not supported; use --dry-run`},
 		{"sendoff --timeout=9 x", `--timeout is not supported; set timeout = "60s" in the configuration`},
 		{"sendoff --auth=plain x", `--auth is not supported; use --user NAME; to name a mechanism set auth in the configuration`},
-		{"sendoff -s Report --to x@y", `--to is not supported; write the recipients behind the options, without a name`},
+		{"sendoff -s Report --to x@y", `--to is not supported; write the recipients last, after all options`},
 		{"sendoff -s Report -A report.pdf x@y", `-A does not attach a file; use --attach FILE`},
 		{"sendoff --html x@y", `--html is not supported; write a header with Content-Type, and use -t`},
 		{"sendoff --S x", `unknown option --S`},

@@ -53,7 +53,7 @@ var msmtp = [...]struct{ forms, instead string }{
 	{"--remove-bcc-headers --keepbcc", "sendoff always removes Bcc"},
 	{"--undisclosed-recipients", "sendoff removes Bcc, and keeps To and Cc"},
 
-	{"--to --recipient", "write the recipients behind the options, without a name"},
+	{"--to --recipient", "write the recipients last, after all options"},
 	{"--message --text", "standard input is the text"},
 	{"--html --content-type --header", "write a header with Content-Type, and use -t"},
 }

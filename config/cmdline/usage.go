@@ -23,8 +23,8 @@ sendoff-oauth(7), sendoff-server(7).
 `
 
 const usageAll = `
-Options of sendoff (before recipients; long names and -a are not available
-as sendmail, which means under any other name):
+Write options before recipients. Called by another name than sendoff, such as
+sendmail, the program accepts only letters, without -a.
 `
 
 // Usage returns the text of --help: the daily options only, or all options.

@@ -167,7 +167,7 @@ func (p *program) request(c *config.Config) (*submit.Request, error) {
 	switch {
 	case len(r.To)+len(r.Bad) > 0 || p.cmd.Extract:
 	case p.cmd.Composed != "":
-		return r, status.Usage.Errorf("no recipients; give addresses behind the options")
+		return r, status.Usage.Errorf("no recipients; give addresses after the options")
 	default:
 		return r, status.Usage.Errorf("no recipients; give addresses, or use -t to read them from the header")
 	}

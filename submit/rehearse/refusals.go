@@ -51,7 +51,7 @@ var refusals = [...]func(*sending) string{
 	func(s *sending) string {
 		own, ok := s.account.Address()
 		if a := s.author(); ok && !isPrivate(a.Domain()) && !s.isAligned(own, a.Domain()) {
-			return fmt.Sprintf("From is at %s, not at %s (DMARC): use an account there, or set force-sender", a.Domain(), own.Domain())
+			return fmt.Sprintf("From is at %s, but the account is at %s (DMARC): use an account of that sender, or set force-sender", a.Domain(), own.Domain())
 		}
 		return ""
 	},

@@ -77,7 +77,7 @@ func describe(h dial.Hop, server smtp.Server) setup.Seen {
 	}
 	logins := "it offers no login"
 	if len(server.Mechanisms) > 0 {
-		logins = "it offers the logins " + strings.Join(server.Mechanisms, " ")
+		logins = "it offers the login mechanisms " + strings.Join(server.Mechanisms, ", ")
 	}
 	return setup.Seen{Lines: append(lines, logins), Mechanisms: server.Mechanisms}
 }

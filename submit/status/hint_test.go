@@ -100,7 +100,7 @@ func TestHint(t *testing.T) {
 		{NoInput.Errorf("--attach: my files/ is a folder"), "tar -czf 'my files.tar.gz' 'my files'"},
 		{NoInput.Errorf("--attach: /srv/data is a folder"), "tar -czf data.tar.gz /srv/data"},
 		{NoInput.Errorf("--attach: it's is a folder"), "tar -czf NAME.tar.gz NAME"},
-		{Config.Errorf("refused: the program runs set-uid or set-gid"), "chmod ug-s " + executable(t) + ", setcap -r " + executable(t)},
+		{Config.Errorf("refused: the program runs set-uid or set-gid"), "chmod ug-s " + executable(t) + " (or sudo setcap -r " + executable(t)},
 		{Connection.Errorf("connect to [2001:db8::1]:25: no answer within 30s"), "try smtps://[2001:db8::1] or smtp://[2001:db8::1] as server"},
 		{Connection.Errorf("connect to mx.example:25 at 192.0.2.1:25: no answer within 30s"), "try smtps://mx.example or smtp://mx.example as server"},
 		{Connection.Errorf("TLS: connection reset by peer in the handshake (mx.example:25)"), "use smtp://mx.example:25 as server"},
