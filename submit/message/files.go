@@ -15,7 +15,8 @@ func (m *Message) Values(name string) (values []string) {
 	return values
 }
 
-// FileNames returns the names of the files in the message, also in signed mail, decoded.
+// FileNames returns the names of the files in the message, also in signed mail, decoded. It
+// does not look deeper than maxDepth.
 func (m *Message) FileNames() (names []string) {
 	r := recoder{src: scanBody(m.body)}
 	look := func(fields []field) {
@@ -29,7 +30,7 @@ func (m *Message) FileNames() (names []string) {
 				names = append(names, name)
 			}
 		}
-		if t := contentType(fields, "text/plain"); t.boundary != "" {
+		if t := contentType(fields, "text/plain"); t.boundary != "" && len(r.bounds) < maxDepth {
 			r.bounds = append(r.bounds, "--"+t.boundary)
 		}
 	}
@@ -37,6 +38,9 @@ func (m *Message) FileNames() (names []string) {
 	for !r.src.done {
 		level, last := r.delimiter(r.src)
 		r.src.next()
+		if level >= 0 {
+			r.bounds = r.bounds[:level+1] // the parts within this one have ended
+		}
 		if level >= 0 && !last {
 			fields, _, _ := r.header()
 			look(fields)
