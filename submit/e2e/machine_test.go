@@ -31,7 +31,7 @@ import (
 //	as USER COMMAND…       likewise, of that user: ann, bob or carol
 //	send USER SUBJECT      has sendmail send a mail of theirs, and prints what it says
 //	came SUBJECT           waits until the provider has that mail, and says how often
-//	until_ COMMAND…        some seconds until it succeeds
+//	until_ COMMAND…        some time until it succeeds
 //	$root                  its file system, from outside
 //
 // Its provider is smtp.example.org, on port 465, with the account ann@example.org and
@@ -58,7 +58,7 @@ chroot $root systemctl -q enable provider
 boot() {
 	SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 systemd-nspawn -q -D $root --boot --register=no --keep-unit --machine=sendoff-test --private-network --system-call-filter=@keyring </dev/null >/mnt/console 2>&1 &
 	machine=$! n=0
-	while [ $n -lt 600 ]; do
+	while [ $n -lt 1200 ]; do
 		leader=$(pgrep -P $machine -x systemd)
 		if [ "$leader" ]; then
 			case $(in_ systemctl is-system-running 2>/dev/null) in running | degraded)
@@ -80,7 +80,7 @@ send() { as $1 sh -c "printf 'Subject: $2\n\ntext\n' | sendmail bob@example.net"
 mails() { grep -ls "^Subject: $1" $root/srv/provider/*.eml | wc -l; }
 has_come() { [ $(mails "$1") != 0 ]; }
 came() { until_ has_come "$1" && echo "came: $1, $(mails "$1")"; }
-until_() { local n=0; while [ $n -lt 300 ]; do "$@" && return; sleep 0.1; n=$((n + 1)); done; echo "never: $*"; return 1; }
+until_() { local n=0; while [ $n -lt 900 ]; do "$@" && return; sleep 0.1; n=$((n + 1)); done; echo "never: $*"; return 1; }
 trap 'kill -TERM $machine 2>/dev/null; wait' EXIT
 `
 
