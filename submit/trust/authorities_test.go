@@ -6,6 +6,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 )
@@ -114,5 +115,37 @@ func TestBundle(t *testing.T) {
 			}
 		}
 		t.Logf("%s: %d authorities", file, n)
+	}
+}
+
+// TestBundleChanges holds that a process which goes on trusts an authority that the
+// administrator adds, and none that has been removed.
+func TestBundleChanges(t *testing.T) {
+	first, second := newAuthority(t), newAuthority(t)
+	file := filepath.Join(t.TempDir(), "bundle.pem")
+	t.Setenv("SSL_CERT_FILE", file)
+	has := func(a *authority) bool {
+		return slices.ContainsFunc(systemRoots()[string(a.certificate.RawSubject)], func(der []byte) bool { return bytes.Equal(der, a.certificate.Raw) })
+	}
+	write := func(all ...*authority) {
+		t.Helper()
+		if err := os.WriteFile(file+".new", inPEM(all...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(file+".new", file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(first)
+	if !has(first) || has(second) {
+		t.Error("the first bundle is not the one that was read")
+	}
+	write(first, second)
+	if !has(first) || !has(second) {
+		t.Error("an authority that was added is not trusted")
+	}
+	write(second)
+	if has(first) || !has(second) {
+		t.Error("an authority that was removed is still trusted")
 	}
 }

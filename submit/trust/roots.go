@@ -48,10 +48,18 @@ var bundles = [...]string{
 	"/usr/local/share/certs/ca-root-nss.crt",            // FreeBSD
 }
 
+// bundle holds the authorities of the last file that systemRoots has read.
+var bundle struct {
+	sync.Mutex
+	file os.FileInfo // nil: none was read
+	all  authorities
+}
+
 // systemRoots reads the system's authorities from one bundle: five times faster than a file
 // for each authority. nil: there is no bundle, or the system keeps them elsewhere. Config
-// calls it in a goroutine, so that the result is there when the handshake needs it.
-var systemRoots = sync.OnceValue(func() authorities {
+// calls it in a goroutine, so that the result is there when the handshake needs it. A
+// changed file is read again, because a service can run for days.
+func systemRoots() authorities {
 	if runtime.GOOS == "darwin" || runtime.GOOS == "windows" {
 		return nil
 	}
@@ -62,13 +70,23 @@ var systemRoots = sync.OnceValue(func() authorities {
 	case os.Getenv("SSL_CERT_DIR") != "":
 		return nil
 	}
-	for _, file := range files {
-		if text, err := os.ReadFile(file); err == nil {
-			return parseAuthorities(text)
+	bundle.Lock()
+	defer bundle.Unlock()
+	for _, name := range files {
+		file, err := os.Stat(name)
+		if err != nil {
+			continue
+		}
+		if last := bundle.file; last != nil && os.SameFile(last, file) && last.Size() == file.Size() && last.ModTime().Equal(file.ModTime()) {
+			return bundle.all
+		}
+		if text, err := os.ReadFile(name); err == nil {
+			bundle.file, bundle.all = file, parseAuthorities(text)
+			return bundle.all
 		}
 	}
 	return nil
-})
+}
 
 // Config returns the TLS configuration for a server of a: TLS 1.2 at least (RFC 8997), and
 // verify decides about the certificate. host is the server's name in errors. prove is the
