@@ -133,8 +133,12 @@ func useOfOne(name string) (*use, error) {
 
 func useNamed(name string) (*use, error) {
 	for i := range uses {
-		if uses[i].name == name {
-			return &uses[i], nil
+		switch u := &uses[i]; {
+		case u.name != name:
+		case runtime.GOOS == "windows" && u.password.kind == secret.Systemd:
+			return nil, fmt.Errorf("--for %s is not possible on Windows", name)
+		default:
+			return u, nil
 		}
 	}
 	return nil, fmt.Errorf("--for can only be %s", useNames())

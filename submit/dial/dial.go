@@ -25,6 +25,7 @@ import (
 	"net/netip"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"sendoff/config"
@@ -175,5 +176,12 @@ func unreached(ctx context.Context, name string, err error, limit time.Duration)
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
 	}
-	return status.Connection.Errorf("connect to %s: %w", name, err)
+	return status.Connection.Errorf("connect to %s: %w", name, sentence{err})
 }
+
+// A sentence is an error whose text has a full stop at its end on Windows: ours have none.
+type sentence struct{ error }
+
+func (s sentence) Error() string { return strings.TrimSuffix(s.error.Error(), ".") }
+
+func (s sentence) Unwrap() error { return s.error }

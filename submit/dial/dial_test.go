@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"syscall"
@@ -203,5 +204,18 @@ func TestProxyGetsName(t *testing.T) {
 	}
 	if !strings.Contains(string(asked), "mx.example") {
 		t.Errorf("asked for %q", asked)
+	}
+}
+
+type fullStop string
+
+func (f fullStop) Error() string { return string(f) }
+
+// TestUnreachedOnWindows: the full stop of Windows would stand before more words.
+func TestUnreachedOnWindows(t *testing.T) {
+	refused := fullStop("it was refused.")
+	err := unreached(t.Context(), "mx.example:465", &net.OpError{Op: "dial", Err: os.NewSyscallError("connectex", refused)}, connectTime)
+	if err.Error() != "connect to mx.example:465: it was refused" || !errors.Is(err, refused) {
+		t.Error(err)
 	}
 }

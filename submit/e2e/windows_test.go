@@ -186,8 +186,21 @@ func windowsSession(t *testing.T, w *wine, mails, address string) {
 	has(t, doctor, "ok +account .*", "ok +secret +keyring", "ok +login +as ann@example.org", "ok +queue +there is no queue on Windows, so .*")
 	lacks(t, doctor, ".*mode 0.*")
 	has(t, w.want(t, 0, "", "-bp"), "sendoff: there is no queue on Windows: mail that cannot be sent at once is not kept", "Mail queue is empty")
-	w.want(t, 64, "", "--make-spool")
-	has(t, w.want(t, 75, "Subject: x\n\n", "--server", "smtp://127.0.0.1:1", "bob@example.net"), ".*not queued: there is no queue on Windows.*")
+	for _, mode := range []string{"-q", "--queue-run", "--status", "--queue-json"} {
+		has(t, w.want(t, 0, "", mode), "sendoff: there is no queue on Windows: .*")
+	}
+	for _, mode := range []string{"--queue-show", "--queue-delete", "--queue-retry"} {
+		has(t, w.want(t, 64, "", mode, "ALL"), "sendoff: there is no queue on Windows")
+	}
+	has(t, w.want(t, 64, "", "--make-spool"), "sendoff: --make-spool: there is no queue on Windows")
+	has(t, w.want(t, 64, "", "--listen"), ".*: sendoff --listen=127.0.0.1:2525")
+	has(t, w.want(t, 64, "", `--listen=C:\socket`), ".*is not a port of this machine, .*")
+	for _, use := range []string{"service", "machine"} {
+		has(t, w.want(t, 64, "secret\r\n", "--setup", "bob@example.org", "--for", use, "--password-file", "-"), "sendoff: --for "+use+" is not possible on Windows")
+	}
+	has(t, w.want(t, 0, "secret\r\n", "--setup", "bob@example.org", "--server", "smtps://"+address, "--for", "container", "--password-file", "-", "--yes", "--force"),
+		"SENDOFF_SECRET=file:/run/secrets/sendoff")
+	has(t, w.want(t, 75, "Subject: x\n\n", "--server", "smtp://127.0.0.1:1", "bob@example.net"), ".*127.0.0.1:1: .*refused", ".*not queued: there is no queue on Windows.*")
 	for name, lineEnd := range map[string]string{"crlf": "\r\n", "lf": "\n"} {
 		w.want(t, 0, strings.ReplaceAll("Subject: "+name+"\n\nFirst.\n.\nLast.\n", "\n", lineEnd), "-i", "bob@example.net")
 		if got := sent(mails, name); !strings.HasSuffix(got, "\r\n\r\nFirst.\r\n.\r\nLast.\r\n") {

@@ -52,7 +52,11 @@ func (p *program) queue(ctx context.Context) error {
 	if err != nil && !errors.As(err, new(spool.Absent)) {
 		return status.Temporary.Wrap(err)
 	}
-	if queue.Unsupported != "" {
+	switch mode := p.cmd.Mode; {
+	case queue.Unsupported == "":
+	case mode == cmdline.Show, mode == cmdline.Delete, mode == cmdline.Retry:
+		return status.Usage.Errorf("%s", queue.Unsupported)
+	default:
 		p.say(queue.Unsupported + ": mail that cannot be sent at once is not kept")
 	}
 	p.otherQueues = spool.Elsewhere(s.Identity, s.Queue)

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -84,7 +85,11 @@ func (p *program) listen(ctx context.Context) error {
 	case err == nil && sockets == nil && s.Config.Listen != "":
 		sockets, err = serve.Sockets(s.Config.Listen)
 	case err == nil && sockets == nil:
-		err = status.Usage.Errorf("--listen: it requires a socket, unless a socket unit starts it: sendoff --listen=/run/sendoff/submit.sock")
+		example := "/run/sendoff/submit.sock"
+		if runtime.GOOS == "windows" {
+			example = "127.0.0.1:2525"
+		}
+		err = status.Usage.Errorf("--listen: it requires a socket, unless a socket unit starts it: sendoff --listen=%s", example)
 	case p.cmd.Entry == "": // the socket unit starts the service again for the next client
 		idle = 30 * time.Second
 	}

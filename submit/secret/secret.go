@@ -111,9 +111,10 @@ func (r Ref) MarshalText() ([]byte, error) { return []byte(r.Text()), nil }
 
 // In returns r with a relative path joined to folder, the folder of the file that contains
 // r. A path that begins with ~/ stays as it is: package credential knows the home folder,
-// and people know the file by the short form.
+// and people know the file by the short form. So does one that begins with /, on Windows too:
+// it may be of a container.
 func (r Ref) In(folder string) Ref {
-	if r.kind == File && !filepath.IsAbs(r.arg) && !strings.HasPrefix(r.arg, "~/") {
+	if r.kind == File && !filepath.IsAbs(r.arg) && !strings.HasPrefix(r.arg, "/") && !strings.HasPrefix(r.arg, "~/") {
 		r.arg = filepath.Join(folder, r.arg)
 	}
 	return r

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -76,7 +77,10 @@ func activated() ([]net.Listener, error) {
 }
 
 func open(address string) (net.Listener, error) {
-	if path := strings.TrimPrefix(address, "unix:"); strings.HasPrefix(path, "/") {
+	wrong := "is neither a path nor a port of this machine"
+	if runtime.GOOS == "windows" { // which does not say who has connected to a socket
+		wrong = "is not a port of this machine"
+	} else if path := strings.TrimPrefix(address, "unix:"); strings.HasPrefix(path, "/") {
 		return listenUnix(path)
 	}
 	host, port, err := net.SplitHostPort(address)
@@ -84,7 +88,7 @@ func open(address string) (net.Listener, error) {
 		host = "127.0.0.1"
 	}
 	if ip, noIP := netip.ParseAddr(host); err != nil || noIP != nil || !ip.IsLoopback() {
-		return nil, fmt.Errorf("%q is neither a path nor a port of this machine, as in 127.0.0.1:2525", address)
+		return nil, fmt.Errorf("%q %s, as in 127.0.0.1:2525", address, wrong)
 	}
 	return net.Listen("tcp", net.JoinHostPort(host, port))
 }
