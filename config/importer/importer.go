@@ -260,7 +260,11 @@ func (r *Reading) beside(path string) (text string, there bool) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", false
 	}
-	if untrusted := trusted(path); err == nil && untrusted != nil {
+	var untrusted error
+	if err == nil { // not for a FIFO, whose opening would wait
+		untrusted = trusted(path)
+	}
+	if untrusted != nil {
 		text, err = "", fmt.Errorf("%s: other users could have written this file (%w)", path, untrusted)
 	}
 	if err != nil {
