@@ -84,8 +84,8 @@ func TestRootSeesService(t *testing.T) {
 		"show", `client 65534`, `text`,
 		"status", `user mail, account work: ok; 1 queued, the oldest for .*`,
 		"count 1",
-		"doctor", `note  waiting   user mail, account work: ok; 1 queued, .*; connect to .*`,
-		"run", `sendoff: root's queue: nothing to send\r?`, `sendoff: user mail, account work: ok; 1 queued, .*`, `sendoff: +fault since .*`, `retried: 1`, "all\nretried: 0\n\\(user mail\\)\nretried: 1\ndeleted: 0", `broken 1`, `deleted: 1`,
+		"doctor", `note  waiting   user mail, account work: ok; 1 queued, .*; connect to .*`, "ok    waiting   no other message is queued",
+		"run", `sendoff: root's queue: nothing to send\r?`, `sendoff: user mail, account work: ok; 1 queued, .*`, `sendoff: +fault since .*`, `sendoff: +hint: .*`, `sendoff: to try an account with a fault now: sendoff --queue-retry ALL\r?`, `retried: 1`, "all\nretried: 0\n\\(user mail\\)\nretried: 1\ndeleted: 0", `broken 1`, `deleted: 1`,
 	} {
 		at := regexp.MustCompile("(?m)^" + line + "$").FindStringIndex(rest)
 		if at == nil {

@@ -24,7 +24,8 @@ const failedTime = 7 * 24 * time.Hour
 // An Overview is the state of an account, for a monitor. The account "" has the entries
 // that name no account. Times are in seconds since 1970; 0 means never.
 type Overview struct {
-	User       string `json:"user,omitempty"` // the user whose queue it is, if root asks
+	User       string `json:"user,omitempty"`    // the user whose queue it is, if root asks
+	Service    bool   `json:"service,omitempty"` // it is the queue of the machine's service
 	Account    string `json:"account"`
 	State      State  `json:"state"`
 	Entries    int    `json:"entries"`
@@ -172,7 +173,11 @@ func (o *Overview) String() string {
 		text += fmt.Sprintf("  fault since %s: %s; %s\n", dated(o.Since), o.Fault, nextAttempt(time.Time{}, time.Unix(o.Next, 0)))
 	}
 	if o.Hint != "" {
-		text += fmt.Sprintf("  %s%s\n", HintsFor(o.User).before(o.Hint), o.Hint)
+		user := o.User
+		if o.Service {
+			user = "" // root's configuration, so root follows the hint
+		}
+		text += fmt.Sprintf("  %s%s\n", HintsFor(user).before(o.Hint), o.Hint)
 	}
 	return text
 }

@@ -235,7 +235,7 @@ func (e Errand) relay(w io.Writer, a *answer) (sum int, err error) {
 		case JSON:
 			err = relayEntry(w, line, name, a.UID)
 		case Overviews:
-			err = relayOverview(w, line, name)
+			err = relayOverview(w, line, name, a.Queue != "")
 		default:
 			line = status.Printable(strings.TrimRight(line, "\r\n"))
 			if a.faulty() && (strings.HasPrefix(line, "runtime: ") || strings.HasPrefix(line, "fatal error: ")) {
@@ -281,13 +281,13 @@ func relayEntry(w io.Writer, line, user string, uid int) error {
 	return status.WriteJSON(w, l)
 }
 
-// relayOverview writes a line if it is an Overview, and sets its user.
-func relayOverview(w io.Writer, line, user string) error {
+// relayOverview writes a line if it is an Overview, and sets whose it is.
+func relayOverview(w io.Writer, line, user string, service bool) error {
 	var o Overview
 	if err := json.Unmarshal([]byte(line), &o); err != nil {
 		return nil
 	}
-	o.User = user
+	o.User, o.Service = user, service
 	return status.WriteJSON(w, &o)
 }
 

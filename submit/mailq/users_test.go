@@ -156,6 +156,17 @@ func TestOverviewOfOthers(t *testing.T) {
 	if text := all[0].String(); strings.ContainsAny(text, "\x1b") || strings.Count(text, "\n") != 2 {
 		t.Errorf("%q", text)
 	}
+	for folder, want := range map[string]string{"": "  hint (do it as user ", "/var/lib/sendoff/queue": "  hint: do x\n"} {
+		said := &answer{User: queue.User{UID: os.Getuid(), Queue: folder}}
+		said.output.buffer.WriteString(`{"account":"a","hint":"do x"}` + "\n")
+		b.Reset()
+		if _, err := (Errand{Shape: Overviews}).relay(&b, said); err != nil {
+			t.Fatal(err)
+		}
+		if all, err := ReadStatus(strings.NewReader(b.String())); err != nil || len(all) != 1 || !strings.Contains(all[0].String(), want) {
+			t.Errorf("a queue in %q: %s, %v; want %q", folder, b.String(), err, want)
+		}
+	}
 	if _, err := ReadStatus(strings.NewReader("{")); err == nil {
 		t.Error("half an object is no error")
 	}

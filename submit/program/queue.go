@@ -292,22 +292,27 @@ func (p *program) runQueue(ctx context.Context, s *submit.Submitter) error {
 	if p.servesAll() {
 		_, err := p.eachUser(ctx, os.Stdout, others)
 		errs = append(errs, err)
-		p.sayOthers(ctx)
+		if p.sayOthers(ctx) {
+			p.say("to try an account with a fault now: sendoff --queue-retry ALL")
+		}
 	}
 	return errors.Join(errs...)
 }
 
-// sayOthers tells root at a terminal whose mail is still queued after a run.
-func (p *program) sayOthers(ctx context.Context) {
+// sayOthers tells root at a terminal whose mail is still queued after a run. It reports
+// whether an account of theirs has a fault: -q as another user does not try that account.
+func (p *program) sayOthers(ctx context.Context) (fault bool) {
 	if !process.IsTerminal(os.Stderr) {
-		return
+		return false
 	}
 	all, _ := mailq.OverviewsOf(ctx, p.services)
 	for _, o := range all {
 		if o.Entries > 0 {
 			p.sayLines(o.String())
+			fault = fault || o.Fault != ""
 		}
 	}
+	return fault
 }
 
 // runners returns a Runner for each queue of the user.
