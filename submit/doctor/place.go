@@ -303,6 +303,9 @@ func (d *doctor) waiting(ctx context.Context) []finding {
 			}
 		}
 	}
+	if oldest == nil && len(found) > 0 {
+		return append(found, fine("no other message is queued"))
+	}
 	if oldest == nil {
 		return append(found, fine("no message is queued"))
 	}

@@ -183,7 +183,7 @@ func (p *program) verifyOne(s *submit.Submitter, a *config.Account, rules *rewri
 func (p *program) doctor(ctx context.Context) error {
 	s, fault := p.submitter()
 	unread := append(config.Unread(os.Environ()), p.unprotected()...)
-	return doctor.Run(ctx, s, lists(), doctor.Checkup{By: p.choice(), Fault: fault, Unread: unread, JSON: p.cmd.JSON})
+	return doctor.Run(ctx, s, p.lists(), doctor.Checkup{By: p.choice(), Fault: fault, Unread: unread, JSON: p.cmd.JSON})
 }
 
 // secretAsCron is the process that the doctor runs with cron's environment. It prints why

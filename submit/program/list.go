@@ -67,7 +67,7 @@ func (p *program) list(ctx context.Context, s *submit.Submitter) error {
 		list.others.Args = []string{"-bp", "-v"}
 	}
 	list.own = func(w io.Writer, q *queue.Queue) (int, error) { return mailq.List(w, q, hints) }
-	out := lists()
+	out := p.lists()
 	entries, err := p.viewAll(ctx, s, out, list)
 	if entries == 0 && err == nil && p.cmd.As == 0 {
 		err = p.print("Mail queue is empty\n")
@@ -84,9 +84,10 @@ func (p *program) list(ctx context.Context, s *submit.Submitter) error {
 	return err
 }
 
-// otherUser returns the name of the user that this process of root has become; "": none.
+// otherUser returns the name of the user that this process of root has become; "": none, or
+// that of the service, whose configuration is root's.
 func (p *program) otherUser() string {
-	if p.cmd.As == 0 {
+	if p.cmd.As == 0 || p.cmd.Folder != "" {
 		return ""
 	}
 	return process.UserName(p.cmd.As)
@@ -117,7 +118,7 @@ func (p *program) status(ctx context.Context, s *submit.Submitter) error {
 	if len(all) == 0 && !p.cmd.JSON {
 		text.WriteString("no account has queued mail or an error\n")
 	}
-	if _, err := io.WriteString(lists(), text.String()); err != nil || worst == 0 || p.cmd.As != 0 {
+	if _, err := io.WriteString(p.lists(), text.String()); err != nil || worst == 0 || p.cmd.As != 0 {
 		return err
 	}
 	return outcome(worst)

@@ -26,9 +26,12 @@ func stdout() io.Writer {
 	return os.Stdout
 }
 
-// lists returns standard output for lists and findings. At a terminal it wraps long lines;
-// programs get whole lines.
-func lists() io.Writer {
+// lists returns standard output for lists and findings. At a terminal it wraps long lines,
+// but no object of --json; programs get whole lines.
+func (p *program) lists() io.Writer {
+	if p.cmd.JSON {
+		return stdout()
+	}
 	if process.IsTerminal(os.Stdout) {
 		return status.Wrapped(os.Stdout, columns(os.Stdout))
 	}
