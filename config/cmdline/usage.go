@@ -2,6 +2,7 @@ package cmdline
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 )
 
@@ -40,6 +41,9 @@ func Usage(all bool) string {
 		}
 	}
 	text := usageHead
+	if runtime.GOOS == "windows" { // it has no queue
+		text = strings.Replace(text, "queued and tried again", "not kept", 1)
+	}
 	if all {
 		text += usageAll
 		list[sendmails] += "  Accepted without effect:\n   " + ignored + "\n"

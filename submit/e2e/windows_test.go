@@ -186,6 +186,7 @@ func windowsSession(t *testing.T, w *wine, mails, address string) {
 	has(t, doctor, "ok +account .*", "ok +secret +keyring", "ok +login +as ann@example.org", "ok +queue +there is no queue on Windows, so .*")
 	lacks(t, doctor, ".*mode 0.*")
 	has(t, w.want(t, 0, "", "-bp"), "sendoff: there is no queue on Windows: mail that cannot be sent at once is not kept", "Mail queue is empty")
+	has(t, w.want(t, 0, "", "--help"), "provider cannot be reached, the message is not kept\\.")
 	for _, mode := range []string{"-q", "--queue-run", "--status", "--queue-json"} {
 		has(t, w.want(t, 0, "", mode), "sendoff: there is no queue on Windows: .*")
 	}
