@@ -23,7 +23,7 @@ cp -r $3/1 $3/2 $3/exim $root/srv
 arch=$(dpkg --print-architecture)
 boot
 apt() {
-	in_ env DEBIAN_FRONTEND=noninteractive apt-get -q -y --allow-downgrades -o Dpkg::Use-Pty=0 -o APT::Sandbox::User=root "$@" >/mnt/log 2>&1 ||
+	in_ env DEBIAN_FRONTEND=noninteractive apt-get -q -y --allow-downgrades -o APT::Install-Recommends=no -o Dpkg::Use-Pty=0 -o APT::Sandbox::User=root "$@" >/mnt/log 2>&1 ||
 		{ echo "FAILED: apt $*"; cat /mnt/log; exit 1; }
 	grep '^sendoff: ' /mnt/log
 }
@@ -127,7 +127,7 @@ cp -r $3/1 $3/2 $root/srv
 arch=$(dpkg --print-architecture)
 boot
 cat $root/srv/provider/ca.pem >>$root/etc/ssl/certs/ca-certificates.crt
-install() { local files=($root/srv/$1/sendoff_*_$arch.deb $root/srv/$1/sendoff-mta_*.deb); in_ env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Dpkg::Use-Pty=0 -o APT::Sandbox::User=root install ${files[@]#$root} >/mnt/log 2>&1 || cat /mnt/log; }
+install() { local files=($root/srv/$1/sendoff_*_$arch.deb $root/srv/$1/sendoff-mta_*.deb); in_ env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o APT::Install-Recommends=no -o Dpkg::Use-Pty=0 -o APT::Sandbox::User=root install ${files[@]#$root} >/mnt/log 2>&1 || cat /mnt/log; }
 enabled() { echo $1 $(in_ systemctl is-enabled sendoff.socket sendoff.service sendoff-queue.timer); }
 install 1
 enabled installed:
