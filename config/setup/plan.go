@@ -273,8 +273,9 @@ func (c *conversation) printVariables() error {
 		c.show(`Give the container these variables, and the password as the secret "sendoff"; with podman:
     podman secret create sendoff -
     podman run --secret sendoff --env-file FILE ...
-With docker, the password in a file that root or the container's user owns:
-    docker run -v /FOLDER/sendoff:%s:ro --env-file FILE ...`, strings.TrimPrefix(containerSecret, fileSource))
+With docker put the password into a file that root or the container's user owns:
+    docker run -v /FOLDER/sendoff:%s:ro --env-file FILE ...
+For Dockerfiles, Compose and Kubernetes: man sendoff-server`, strings.TrimPrefix(containerSecret, fileSource))
 	}
 	return nil
 }

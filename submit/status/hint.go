@@ -101,6 +101,7 @@ var hints = [...]struct {
 	{Credential, "all users can read it", `let only your group read it: sudo chgrp "$(id -gn)" FILE && sudo chmod 640 FILE`},
 	{Credential, "file:|belongs to uid", `in a container set secret = "command:cat PATH" or "env:NAME"; elsewhere give it to yourself: sudo chown "$(id -un)" FILE`},
 	{Credential, "belongs to uid", `give it to yourself: sudo chown "$(id -un)" FILE`},
+	{Credential, "account not saved|not a regular file", "give the password on standard input: --password-file -"},
 	{Credential, "not a regular file", `read it with a command: secret = "command:cat PATH"`},
 	{Credential, "file:|permission denied", "only its owner may read it: let root give your group that right, or create an account of your own: sendoff --setup"},
 	{Credential, "systemd:|no such file", "systemd has not loaded that credential; add to the unit of the service: LoadCredential=NAME:PATH"},

@@ -93,6 +93,7 @@ func TestHint(t *testing.T) {
 		{Credential.Errorf("tls-key: mx.key: others can read it (mode 0644)"), "chmod 600 FILE"},
 		{Credential.Errorf("file:~/pw: not a regular file"), "command:cat PATH"},
 		{Credential.Errorf("file:/run/pw: not a regular file"), `secret = "command:cat /run/pw"`},
+		{Credential.Errorf("account not saved: file:/dev/fd/63: not a regular file"), "--password-file -"},
 		{Credential.Errorf("systemd:smtp: open: no such file or directory"), "LoadCredential=smtp:PATH"},
 		{Credential.Errorf("systemd:mail: the password is empty"), "/etc/credstore.encrypted/mail"},
 		{AuthFailed.Errorf("oauth2:google: the provider refused: invalid_client"), "[oauth2.google]"},
