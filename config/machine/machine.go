@@ -148,7 +148,8 @@ func (m *Machine) Check() error {
 	if _, err := spool.UnitPath(m.program); err != nil && m.systemd {
 		return err
 	}
-	if u, err := service(); err == nil && !process.IsSystemUser(u.UID) {
+	u, err := service()
+	if err == nil && !process.IsSystemUser(u.UID) && !isOurs() {
 		return status.Usage.Errorf("the user %s is a person (uid %d), who could read the password: rename that user first", User, u.UID)
 	}
 	f := m.usersFile()

@@ -197,6 +197,13 @@ func service() (u process.User, err error) {
 	return u, err
 }
 
+// isOurs reports whether the user of the service has the home that addUser gives. A system
+// without system users, such as FreeBSD, gives it the uid of a person.
+func isOurs() bool {
+	found, err := user.Lookup(User)
+	return err == nil && found.HomeDir == home
+}
+
 // systemdVersion returns what systemctl says about its version.
 func systemdVersion() string {
 	text, _ := output(context.Background(), "", "systemctl", "--version")

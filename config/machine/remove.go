@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"net"
 	"os"
-	"os/user"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -93,15 +92,15 @@ func (m *Machine) removeUser(ctx context.Context, w io.Writer, n int) error {
 	if err := os.RemoveAll(at(home)); err != nil {
 		return status.Temporary.Wrap(err)
 	}
-	u, err := user.Lookup(User)
+	_, err := service()
 	switch {
 	case err != nil:
 		return nil
 	case spool.HasSysuser(User):
 		fmt.Fprintf(w, "the user %s stays, because it belongs to the package\n", User)
 		return nil
-	case u.HomeDir != home:
-		fmt.Fprintf(w, "the user %s stays, because its home is %s, so somebody else has made it\n", User, u.HomeDir)
+	case !isOurs():
+		fmt.Fprintf(w, "the user %s stays, because its home is not %s, so somebody else has made it\n", User, home)
 		return nil
 	}
 	for _, row := range adders {

@@ -113,6 +113,7 @@ cat $root/srv/provider/ca.pem >>$root/etc/ssl/certs/ca-certificates.crt
 setup() { echo $1 | inside sendoff --setup ann@example.org --server smtps://smtp.example.org:$server --for machine --password-file - 2>&1; echo "exit code $?"; }
 server=$3
 inside useradd -m sendoff; setup secret; inside userdel -r sendoff 2>/dev/null
+inside useradd --user-group --no-create-home --home-dir /var/lib/sendoff sendoff # as pw(8) adds it: with the uid of a person
 setup secret
 came "sendoff works"
 for file in $root/etc/sendoff/* $root/var/lib/sendoff/*; do echo "file: $(inside stat -c '%a %U %G' ${file#$root}) ${file#$root}"; done
@@ -158,7 +159,7 @@ echo "left with a fault: $(cd $root; ls -d etc/sendoff/* var/lib/sendoff 2>/dev/
 		"came: renewed, 1", "key: 640 root sendoff", "removed: /etc/sendoff/smtp.secret",
 		"sendoff: the service is set up, but the user nobody cannot send: .* uid 65534 is not in listen-users.*", "exit code 75",
 		`/var/lib/sendoff and the user sendoff stay, because mail is in the queue there \(1\); .*`, "kept: 1",
-		"the user sendoff stays, because its home is /home/sendoff, so somebody else has made it", "removed: the user sendoff", "exit code of remove 0", "left:  ",
+		"the user sendoff stays, because its home is not /var/lib/sendoff, so somebody else has made it", "removed: the user sendoff", "exit code of remove 0", "left:  ",
 		"@reboot .*\nremoved: the user sendoff\nexit code of remove 0", "Nothing to remove: no service sends for all users of this machine",
 		"  4\\) all users of this machine: password that only a service can read", "came: sendoff works, 2", "sendoff: example: /etc/sendoff/service.toml:.*", "left with a fault:  ")
 	lacks(t, out, "never: .*")
