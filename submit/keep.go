@@ -262,8 +262,25 @@ func (s *Submitter) queued(e *queue.Entry) {
 	}
 	if trouble := s.StartRunner(); trouble != "" {
 		s.Log.Fault(errors.New(trouble))
+		s.warnOfConfiguration(e)
 		s.Console.Warn("queued as " + string(e.ID) + ", but " + trouble)
 		s.Console.Warn("hint: let a timer run every 5 minutes: sendoff --queue-run=5m")
+	}
+}
+
+// warnOfConfiguration says why e waits, if no attempt can succeed before somebody changes the
+// configuration or the environment: nothing else says that where nothing runs the queue.
+func (s *Submitter) warnOfConfiguration(e *queue.Entry) {
+	if len(e.To) == 0 || e.To[0].Reason == "" {
+		return
+	}
+	fault := status.Recall(e.To[0].Code, e.To[0].Reason)
+	if status.KindOf(fault) != status.Config {
+		return
+	}
+	s.Console.Warn(fault.Error())
+	if hint := status.HintFor(fault, "", ""); hint != "" {
+		s.Console.Warn("hint: " + hint)
 	}
 }
 
