@@ -31,6 +31,12 @@ func (c *conversation) onlyForRoot() bool {
 	return c.isForEverybody() && !c.isMachine() && c.ref.Kind() == secret.File && c.Secret == ""
 }
 
+// isOwnOfRoot reports whether root, at a terminal, keeps an account in root's own
+// configuration: with sudo, a person may have meant an account for everybody.
+func (c *conversation) isOwnOfRoot() bool {
+	return c.There && c.Identity.UID == 0 && c.file == c.Paths.User && c.ref.Kind() == secret.File && c.Secret == ""
+}
+
 // checkMachine returns an error if the service cannot be set up, before the first question.
 func (c *conversation) checkMachine() error {
 	switch {

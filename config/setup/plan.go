@@ -171,7 +171,10 @@ func (c *conversation) sayWritten() error {
 		return fmt.Errorf("the account is saved, but the configuration cannot be used: %w", err)
 	}
 	c.explainCredential()
-	if c.onlyForRoot() && !(c.There && c.For == "cron") { // offerMachine has said so
+	switch {
+	case c.isOwnOfRoot():
+		c.show("Only root can use this account. For all users of this machine:\n  sudo sendoff --setup %s --for machine", c.who.Address)
+	case c.onlyForRoot() && !(c.There && c.For == "cron"): // offerMachine has said so
 		c.show("Only root can read the password, so only root's mail leaves. For all users:\n  sudo sendoff --setup %s --for machine", c.who.Address)
 	}
 	if !c.ref.Given() { // a credential of systemd: only the service can send
