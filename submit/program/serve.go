@@ -96,6 +96,7 @@ func (p *program) listen(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	p.warnReplaceable(sockets)
 	if fault != nil {
 		p.sayLines("mail stays in the queue until the configuration is corrected: " + fault.Error())
 		s.Log.Fault(fault)
@@ -108,4 +109,17 @@ func (p *program) listen(ctx context.Context) error {
 // service returns the SMTP service that submits the mail of clients.
 func (p *program) service(s *submit.Submitter, fault error) *serve.Service {
 	return &serve.Service{Submitter: s, By: p.choice(), Fault: fault, QueueOnly: p.cmd.QueueOnly, NoAliases: p.cmd.NoAliases}
+}
+
+// warnReplaceable warns of a socket in whose place another user could put one.
+func (p *program) warnReplaceable(sockets []net.Listener) {
+	for _, l := range sockets {
+		a, ok := l.Addr().(*net.UnixAddr)
+		if !ok {
+			continue
+		}
+		if err := process.TrustWay(a.Name); err != nil {
+			p.say("warning: other users could replace the socket: " + err.Error())
+		}
+	}
 }
