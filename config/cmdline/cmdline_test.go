@@ -304,7 +304,8 @@ func TestParseErrors(t *testing.T) {
 		{"sendoff -s '' x", `the argument of -s is empty (is a variable not set?)`},
 		{"sendoff x -s y", `-s must come before recipients: sendoff -s TEXT …`},
 		{"sendoff -bs --subject x", `-bs does not send the message on stdin, so it cannot be used with --subject`},
-		{"sendoff --config", `option requires an argument -- 'config'`},
+		{"sendoff --config", `--config requires an argument: --config FILE`},
+		{"sendoff --queue-show", `--queue-show requires an argument: --queue-show ID`},
 		{"sendoff -C", `option requires an argument -- 'C'`},
 
 		{"sendoff --account '' x", `the argument of --account is empty (is a variable not set?)`},

@@ -151,7 +151,12 @@ type missing struct {
 	name string
 }
 
-func (m missing) Error() string { return fmt.Sprintf("option requires an argument -- '%s'", m.name) }
+func (m missing) Error() string {
+	if m.name == m.flag.Long {
+		return fmt.Sprintf("--%s requires an argument: --%[1]s %s", m.name, m.flag.Value)
+	}
+	return fmt.Sprintf("option requires an argument -- '%s'", m.name)
+}
 
 // asGetopt returns an error of pflag in the words of getopt(3).
 func asGetopt(err error) error {

@@ -172,7 +172,7 @@ func Outlives() (why string, try bool) {
 // processes of others.
 func outlives(comm, groups string) (why string, try bool) {
 	if lacksInit(comm) {
-		return "no init runs here, so a background process would not survive; SENDOFF_RUNNER=on starts one all the same", false
+		return "there is no init system here, so a background process would not survive; SENDOFF_RUNNER=on starts one anyway", false
 	}
 	if service := endingService(groups); service != "" {
 		return "a process that runs it ends with " + service, true

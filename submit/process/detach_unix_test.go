@@ -38,7 +38,7 @@ func TestOutlives(t *testing.T) {
 		{"", service, "a process that runs it ends with backup.service", true},
 		{"", "", "", true},
 		{"init(Debian)", "0::/\n", "", true},
-		{"sh", service, "no init runs here, so a background process would not survive; SENDOFF_RUNNER=on starts one all the same", false},
+		{"sh", service, "there is no init system here, so a background process would not survive; SENDOFF_RUNNER=on starts one anyway", false},
 	} {
 		if why, try := outlives(tt.comm, tt.groups); why != tt.why || try != tt.try {
 			t.Errorf("%q, %q: %q, %t", tt.comm, tt.groups, why, try)
