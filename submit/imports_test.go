@@ -28,7 +28,7 @@ var rows = [][]string{
 	{"sendoff/submit/login", "sendoff/submit/notify", "sendoff/config/importer", "sendoff/config/cmdline"},
 	{"sendoff/submit/dial", "sendoff/config/machine"},
 	{"sendoff/submit/trust", "sendoff/submit/throttle", "sendoff/submit/rewrite", "sendoff/submit/spool", "sendoff/submit/maillog",
-		"sendoff/config/discover", "sendoff/config/edit"},
+		"sendoff/config/discover", "sendoff/config/edit", "sendoff/submit/outcome"},
 	{"sendoff/submit/credential", "sendoff/submit/compose"},
 	{"sendoff/config", "sendoff/submit/message", "sendoff/submit/smtp", "sendoff/submit/smtpd",
 		"sendoff/submit/queue"},

@@ -7,6 +7,7 @@ import (
 	"sendoff/config"
 	"sendoff/submit/envelope"
 	"sendoff/submit/message"
+	"sendoff/submit/outcome"
 	"sendoff/submit/queue"
 	"sendoff/submit/rewrite"
 	"sendoff/submit/smarthost"
@@ -31,10 +32,10 @@ type Job struct {
 	account  *config.Account // nil only if there is a fault
 	fallback *substitute     // the mail to send where the server refuses the null sender; nil: there is none
 
-	order []int     // indexes in To of the recipients that have an outcome, in the order in which they got it
-	fault Outcome   // the outcome of all recipients if no server is asked about any; Err is nil if a server is asked
-	bad   []Outcome // one for each of Request.Bad
-	id    queue.ID  // of the queue entry with the recipients that wait; "": there is none
+	order []int             // indexes in To of the recipients that have an outcome, in the order in which they got it
+	fault outcome.Outcome   // the outcome of all recipients if no server is asked about any; Err is nil if a server is asked
+	bad   []outcome.Outcome // one for each of Request.Bad
+	id    queue.ID          // of the queue entry with the recipients that wait; "": there is none
 }
 
 // A Recipient of a Job is one address for RCPT, and its outcome.
@@ -42,24 +43,14 @@ type Recipient struct {
 	envelope.Recipient
 	Named []int  // indexes in Request.To of the names that resolve to this address
 	Why   string // where the address comes from, in words, for --dry-run
-	Outcome
+	outcome.Outcome
 }
-
-// An Outcome is the server's answer about a recipient, and the verdict that follows.
-type Outcome struct {
-	Verdict Verdict
-	Err     error      // why the server has not taken the message; nil: it has, or was not asked yet
-	Unknown bool       // with Err: the server may have taken the message nevertheless (RFC 1047)
-	Reply   smtp.Reply // without Err: the reply by which the server took the message
-}
-
-func (o *Outcome) isKnown() bool { return o.Verdict != Open || o.Err != nil }
 
 func newJob(r *Request) *Job {
 	j := &Job{Request: r, account: r.Account, Envelope: r.Envelope}
 	j.Envelope.To = nil
 	for _, err := range r.Bad {
-		j.bad = append(j.bad, Outcome{Err: err})
+		j.bad = append(j.bad, outcome.Outcome{Err: err})
 	}
 	return j
 }
@@ -68,7 +59,7 @@ func newJob(r *Request) *Job {
 // caller named have the outcome err.
 func FailedJob(r *Request, err error) *Job {
 	j := newJob(r)
-	j.fault = Outcome{Err: err}
+	j.fault = outcome.Outcome{Err: err}
 	for i, w := range r.To {
 		j.To = append(j.To, Recipient{Recipient: w.Recipient, Named: []int{i}, Outcome: j.fault})
 	}
@@ -112,15 +103,15 @@ func (j *Job) recipients() []envelope.Recipient {
 
 // add sets the outcome of the recipients in r, of a mail whose sender was from.
 func (j *Job) add(from envelope.Address, r smtp.Result) {
-	o := Outcome{Err: r.Err, Unknown: r.Unknown, Reply: r.Reply}
+	o := outcome.Outcome{Err: r.Err, Unknown: r.Unknown, Reply: r.Reply}
 	if o.Err == nil {
-		o.Verdict = Sent
+		o.Verdict = outcome.Sent
 	} else {
 		o.Err = smarthost.Blame(j.account, from, o.Err)
 	}
 	for _, i := range r.To {
-		if j.To[i].isKnown() {
-			j.To[i].Outcome = Outcome{Err: status.Bug.Errorf("two outcomes for %s", j.To[i].Address), Unknown: true}
+		if j.To[i].IsKnown() {
+			j.To[i].Outcome = outcome.Outcome{Err: status.Bug.Errorf("two outcomes for %s", j.To[i].Address), Unknown: true}
 			continue
 		}
 		j.To[i].Outcome = o
@@ -138,8 +129,8 @@ func (j *Job) Abort(bug error) {
 		return
 	}
 	for i := range j.To {
-		if to := &j.To[i]; !to.isKnown() {
-			to.Outcome = Outcome{Err: bug, Unknown: true}
+		if to := &j.To[i]; !to.IsKnown() {
+			to.Outcome = outcome.Outcome{Err: bug, Unknown: true}
 			j.order = append(j.order, i)
 		}
 	}
@@ -148,7 +139,7 @@ func (j *Job) Abort(bug error) {
 // reset forgets all outcomes, before another session is tried.
 func (j *Job) reset() {
 	for _, i := range j.order {
-		j.To[i].Outcome = Outcome{}
+		j.To[i].Outcome = outcome.Outcome{}
 	}
 	j.order = nil
 }
@@ -158,13 +149,13 @@ func (j *Job) reset() {
 func (j *Job) isUntouched() bool {
 	return len(j.order) > 0 && !slices.ContainsFunc(j.order, func(i int) bool {
 		to := &j.To[i]
-		return to.Verdict == Sent || to.Unknown || status.KindOf(to.Err) != status.Lost && !smarthost.Leaves(to.Err)
+		return to.Verdict == outcome.Sent || to.Unknown || status.KindOf(to.Err) != status.Lost && !smarthost.Leaves(to.Err)
 	})
 }
 
 // outcomes calls f with the fault, if there is one, and with the outcome of each
 // recipient, also of those that are no addresses.
-func (j *Job) outcomes(f func(*Outcome)) {
+func (j *Job) outcomes(f func(*outcome.Outcome)) {
 	if j.fault.Err != nil {
 		f(&j.fault)
 	}
@@ -177,8 +168,8 @@ func (j *Job) outcomes(f func(*Outcome)) {
 }
 
 // move changes the verdict of all outcomes that have the verdict from.
-func (j *Job) move(from, to Verdict) {
-	j.outcomes(func(o *Outcome) {
+func (j *Job) move(from, to outcome.Verdict) {
+	j.outcomes(func(o *outcome.Outcome) {
 		if o.Verdict == from {
 			o.Verdict = to
 		}
@@ -186,7 +177,7 @@ func (j *Job) move(from, to Verdict) {
 }
 
 // has reports whether some recipient has one of the verdicts.
-func (j *Job) has(states ...Verdict) bool {
+func (j *Job) has(states ...outcome.Verdict) bool {
 	return slices.ContainsFunc(j.To, func(to Recipient) bool { return slices.Contains(states, to.Verdict) })
 }
 
@@ -195,9 +186,9 @@ func (j *Job) has(states ...Verdict) bool {
 // each attempt. Only where the addresses of one name (an alias) have different verdicts,
 // the addresses themselves are in the list: whoever has the message gets it once. unknown
 // says that some of them may have the message already.
-func (j *Job) named(states ...Verdict) (list []queue.Recipient, unknown bool) {
-	const mixed, none = Verdict(255), Verdict(254)
-	common := slices.Repeat([]Verdict{none}, len(j.Request.To)) // the verdict of all addresses of a name, or mixed
+func (j *Job) named(states ...outcome.Verdict) (list []queue.Recipient, unknown bool) {
+	const mixed, none = outcome.Verdict(255), outcome.Verdict(254)
+	common := slices.Repeat([]outcome.Verdict{none}, len(j.Request.To)) // the verdict of all addresses of a name, or mixed
 	for i := range j.To {
 		for _, n := range j.To[i].Named {
 			state := j.To[i].Verdict
@@ -231,7 +222,7 @@ func (j *Job) all() []queue.Recipient {
 	names := j.newNames()
 	for i := range j.To {
 		for _, n := range j.To[i].Named {
-			names.add(j.Request.To[n], &Outcome{Verdict: Waits})
+			names.add(j.Request.To[n], &outcome.Outcome{Verdict: outcome.Waits})
 		}
 	}
 	return names.list
@@ -252,7 +243,7 @@ func (j *Job) newNames() *names {
 	return &names{make([]queue.Recipient, 0, len(j.To)), make(map[nameKey]bool, len(j.To))}
 }
 
-func (n *names) add(name Wanted, o *Outcome) {
+func (n *names) add(name Wanted, o *outcome.Outcome) {
 	if k := (nameKey{name.Address.Key(), name.NoAliases}); !n.have[k] {
 		n.have[k] = true
 		n.list = append(n.list, name.queued(o))
@@ -261,8 +252,8 @@ func (n *names) add(name Wanted, o *Outcome) {
 
 // queued returns w with the outcome o, for an entry of the queue. A recipient that waits
 // has a temporary code, whatever its error says.
-func (w Wanted) queued(o *Outcome) queue.Recipient {
-	q := queue.Recipient{Recipient: w.Recipient, NoAliases: w.NoAliases, Refused: o.Verdict == Refused}
+func (w Wanted) queued(o *outcome.Outcome) queue.Recipient {
+	q := queue.Recipient{Recipient: w.Recipient, NoAliases: w.NoAliases, Refused: o.Verdict == outcome.Refused}
 	if o.Err != nil {
 		q.Code, q.Reason = status.Of(o.Err), status.OneLine(o.Err)
 		if !q.Refused {

@@ -15,6 +15,7 @@ import (
 	"sendoff/submit/envelope"
 	"sendoff/submit/message"
 	"sendoff/submit/notify"
+	"sendoff/submit/outcome"
 	"sendoff/submit/queue"
 	"sendoff/submit/spool"
 	"sendoff/submit/status"
@@ -59,7 +60,7 @@ func (s *Submitter) Later(j *Job) bool {
 		return false
 	}
 	for i := range j.To {
-		j.To[i].Verdict = Waits
+		j.To[i].Verdict = outcome.Waits
 	}
 	j.id = e.ID
 	s.Console.Tell("queued as "+string(e.ID), nil)
@@ -95,7 +96,7 @@ func (s *Submitter) Enqueue(j *Job) (*queue.Claim, error) {
 // that a person has typed, also if it was returned. The error is a Report of the failures
 // that the caller must know of.
 func (s *Submitter) Keep(j *Job) error {
-	r, report := j.Request, &Report{job: j}
+	r, report := j.Request, new(outcome.Report)
 	wait, refused := s.entry(r), s.entry(r)
 	s.settle(j, wait, false)
 	if j.id == "" {
@@ -103,9 +104,9 @@ func (s *Submitter) Keep(j *Job) error {
 			report.NotQueued = err.Error()
 		}
 	}
-	lost := []Verdict{Refused}
+	lost := []outcome.Verdict{outcome.Refused}
 	if r.Typed {
-		lost = append(lost, Returned)
+		lost = append(lost, outcome.Returned)
 	}
 	refused.To, _ = j.named(lost...)
 	refused.Reason = j.reason(lost)
@@ -113,29 +114,30 @@ func (s *Submitter) Keep(j *Job) error {
 		refused.ID = "" // the ID is that of the entry that waits
 	}
 	switch {
-	case r.OneReply && len(refused.To) > 0 && j.has(Sent, Waits) && report.NotQueued == "":
+	case r.OneReply && len(refused.To) > 0 && j.has(outcome.Sent, outcome.Waits) && report.NotQueued == "":
 		s.tellSender(j, refused)
 	case (s.Sendmail || r.Typed) && (len(refused.To) > 0 || refused.Reason != ""):
-		if err := s.keepCopy(report, refused); err != nil && r.Typed {
+		if err := s.keepCopy(r, report, refused); err != nil && r.Typed {
 			report.NotKept = err.Error()
 		}
 	}
 	if s.Queue != nil {
 		s.Event(notify.Dropped).TakeDropped(s.Queue).Tell()
 	}
-	err := report.err()
-	if failures := j.Failures(); err == nil && len(failures) > 0 {
-		s.Console.Tell(report.Error(), failures[0].Err)
+	report.Failures, report.Sent, report.Queued = j.Failures(), j.sent(), j.id
+	report.OthersWait = len(j.bad) > 0 && j.has(outcome.Waits)
+	err := report.Err()
+	if err == nil && len(report.Failures) > 0 {
+		s.Console.Tell(report.Error(), report.Failures[0].Err)
 	}
 	return err
 }
 
 // keepCopy adds refused, with a copy of the message, to the failed entries.
-func (s *Submitter) keepCopy(report *Report, refused *queue.Entry) error {
+func (s *Submitter) keepCopy(r *Request, report *outcome.Report, refused *queue.Entry) error {
 	if s.Queue == nil {
 		return spool.Absent(cmp.Or(s.NoQueue, "there is no queue"))
 	}
-	r := report.job.Request
 	if err := s.store(r, refused, s.Queue.AddFailed); err != nil {
 		return err
 	}
@@ -147,16 +149,16 @@ func (s *Submitter) keepCopy(report *Report, refused *queue.Entry) error {
 }
 
 // queueWaiting queues the message for the recipients that wait. If that fails, they are
-// Returned, and the error is the reason.
+// outcome.Returned, and the error is the reason.
 func (s *Submitter) queueWaiting(j *Job, wait *queue.Entry) error {
-	wait.To, wait.Unknown = j.named(Waits)
+	wait.To, wait.Unknown = j.named(outcome.Waits)
 	if len(wait.To) == 0 {
-		j.move(Waits, Returned) // the fault of a request without recipients has nothing to wait for
+		j.move(outcome.Waits, outcome.Returned) // the fault of a request without recipients has nothing to wait for
 		return nil
 	}
 	untried := j.isUntried(wait)
 	if err := s.enqueue(j.Request, wait, untried); err != nil {
-		j.move(Waits, Returned)
+		j.move(outcome.Waits, outcome.Returned)
 		return err
 	}
 	if untried {
@@ -170,10 +172,10 @@ func (s *Submitter) queueWaiting(j *Job, wait *queue.Entry) error {
 // now: then the entry wait is due when it may. Otherwise isUntried counts the first attempt.
 func (j *Job) isUntried(wait *queue.Entry) (due bool) {
 	due = true
-	j.outcomes(func(o *Outcome) {
+	j.outcomes(func(o *outcome.Outcome) {
 		until, notTried := throttle.Untried(o.Err)
 		switch {
-		case o.Verdict != Waits:
+		case o.Verdict != outcome.Waits:
 		case notTried && due:
 			wait.Next = until
 		case !notTried:
@@ -188,7 +190,7 @@ func (j *Job) isUntried(wait *queue.Entry) (due bool) {
 
 // reason returns, in one line, the errors that are about no valid recipient. A fault counts
 // if it has one of the verdicts.
-func (j *Job) reason(states []Verdict) string {
+func (j *Job) reason(states []outcome.Verdict) string {
 	var reasons []string
 	if len(j.To) == 0 && j.fault.Err != nil && slices.Contains(states, j.fault.Verdict) {
 		reasons = append(reasons, j.fault.Err.Error())
@@ -201,7 +203,7 @@ func (j *Job) reason(states []Verdict) string {
 
 // tellSender queues a notice to the sender of j about the refused recipients, or keeps a
 // copy if there is to be no notice. If that works, the refused recipients are Told; if
-// not, they stay Refused, and the reply to the caller says so.
+// not, they stay outcome.Refused, and the reply to the caller says so.
 func (s *Submitter) tellSender(j *Job, refused *queue.Entry) {
 	if s.Queue == nil {
 		return
@@ -217,7 +219,7 @@ func (s *Submitter) tellSender(j *Job, refused *queue.Entry) {
 		}
 		s.Event(notify.Failed, notify.AboutEntry(refused)...).Tell()
 	}
-	j.move(Refused, Told)
+	j.move(outcome.Refused, outcome.Told)
 }
 
 // mayQueue says why nothing may be queued; nil if it may.

@@ -14,6 +14,7 @@ import (
 	"sendoff/config"
 	"sendoff/submit/envelope"
 	"sendoff/submit/message"
+	"sendoff/submit/outcome"
 	"sendoff/submit/smtp"
 	"sendoff/submit/status"
 )
@@ -421,7 +422,7 @@ func TestAsNamed(t *testing.T) {
 			}
 			s.settle(j, s.entry(r), false)
 			var got []string
-			list, _ := j.named(Waits, Refused)
+			list, _ := j.named(outcome.Waits, outcome.Refused)
 			for _, to := range list {
 				word := to.Address.String()
 				if to.Refused {

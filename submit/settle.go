@@ -5,6 +5,7 @@ import (
 	"os"
 	"time"
 
+	"sendoff/submit/outcome"
 	"sendoff/submit/process"
 	"sendoff/submit/queue"
 	"sendoff/submit/status"
@@ -59,27 +60,14 @@ import (
 // Sent is ever tried again. What may have been sent although there is an error
 // (Outcome.Unknown) is tried again: better twice than not at all (RFC 1047).
 
-// A Verdict is what becomes of a recipient.
-type Verdict uint8
-
-// The states of a recipient.
-const (
-	Open     Verdict = iota // there is no outcome yet, or it was not judged yet
-	Sent                    // the server has taken the message
-	Waits                   // it is tried again from the queue
-	Returned                // whoever called has to send it again
-	Refused                 // it is not tried again
-	Told                    // the same, and the sender is told, or nobody wants to know
-)
-
 // settle sets the verdict of each recipient after an attempt, and writes it to the log.
 // queued says that the attempt was at the entry e; otherwise e is the entry for those
 // that will wait. It reports whether the account has met a limit and must rest.
 func (s *Submitter) settle(j *Job, e *queue.Entry, queued bool) (rests bool) {
 	j.Abort(status.Bug.Errorf("no outcome")) // changes nothing unless there is a bug
 	rests = s.meetLimits(j, e)
-	j.outcomes(func(o *Outcome) {
-		if o.Verdict == Open {
+	j.outcomes(func(o *outcome.Outcome) {
+		if o.Verdict == outcome.Open {
 			o.Verdict = s.becomes(o.Err, queued)
 		}
 	})
@@ -88,21 +76,21 @@ func (s *Submitter) settle(j *Job, e *queue.Entry, queued bool) (rests bool) {
 }
 
 // becomes returns the verdict about a recipient that failed with err: the policy above.
-func (s *Submitter) becomes(err error, queued bool) Verdict {
+func (s *Submitter) becomes(err error, queued bool) outcome.Verdict {
 	k := status.KindOf(err)
 	switch {
 	case queued && k == status.Bug:
-		return Waits
+		return outcome.Waits
 	case !status.Of(err).Temporary():
-		return Refused
+		return outcome.Refused
 	case queued:
-		return Waits
+		return outcome.Waits
 	case IsInterrupt(err):
-		return Returned
+		return outcome.Returned
 	case !s.Sendmail && k.Scope() == status.Account && k != status.Connection && k != status.Limited:
-		return Returned
+		return outcome.Returned
 	}
-	return Waits
+	return outcome.Waits
 }
 
 // IsInterrupt reports whether err says that a person pressed Ctrl-C.
@@ -124,12 +112,12 @@ func (s *Submitter) SettleEntry(j *Job, e *queue.Entry) (rests bool) {
 			left = append(left, to)
 		}
 	}
-	others, unknown := j.named(Waits, Refused)
+	others, unknown := j.named(outcome.Waits, outcome.Refused)
 	e.To, e.Unknown = append(left, others...), e.Unknown || unknown
 	if e.Waiting() == 0 || !s.CountTry(e) {
 		return rests
 	}
-	j.move(Waits, Refused)
+	j.move(outcome.Waits, outcome.Refused)
 	age := time.Since(e.Born()).Round(time.Second)
 	for i := range e.To {
 		if to := &e.To[i]; !to.Refused {

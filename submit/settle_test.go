@@ -12,6 +12,7 @@ import (
 	"sendoff/config"
 	"sendoff/submit/credential"
 	"sendoff/submit/envelope"
+	"sendoff/submit/outcome"
 	"sendoff/submit/process"
 	"sendoff/submit/queue"
 	"sendoff/submit/smarthost"
@@ -23,20 +24,20 @@ import (
 // TestPolicy holds what becomes of a recipient against the prose of settle.go, for
 // every kind of failure, in the sendoff face, as sendmail and from the queue.
 func TestPolicy(t *testing.T) {
-	type verdicts [3]Verdict // sendoff, sendmail, queue
+	type verdicts [3]outcome.Verdict // sendoff, sendmail, queue
 	all := map[status.Kind]verdicts{
-		status.Bug:        {Refused, Refused, Waits},
-		status.Config:     {Returned, Waits, Waits},
-		status.AuthFailed: {Returned, Waits, Waits},
-		status.Insecure:   {Returned, Waits, Waits},
-		status.Credential: {Returned, Waits, Waits},
+		status.Bug:        {outcome.Refused, outcome.Refused, outcome.Waits},
+		status.Config:     {outcome.Returned, outcome.Waits, outcome.Waits},
+		status.AuthFailed: {outcome.Returned, outcome.Waits, outcome.Waits},
+		status.Insecure:   {outcome.Returned, outcome.Waits, outcome.Waits},
+		status.Credential: {outcome.Returned, outcome.Waits, outcome.Waits},
 	}
 	for k := range status.Lost + 1 { // the last
 		want, ok := all[k]
 		if !ok {
-			want = verdicts{Refused, Refused, Refused}
+			want = verdicts{outcome.Refused, outcome.Refused, outcome.Refused}
 			if k.Code().Temporary() {
-				want = verdicts{Waits, Waits, Waits}
+				want = verdicts{outcome.Waits, outcome.Waits, outcome.Waits}
 			}
 		}
 		err := k.Errorf("it failed")
@@ -46,13 +47,13 @@ func TestPolicy(t *testing.T) {
 		}
 	}
 	stop := status.Temporary.Wrap(process.Stopped{Signal: os.Interrupt})
-	if got := (&Submitter{Sendmail: true}).becomes(stop, false); got != Returned {
+	if got := (&Submitter{Sendmail: true}).becomes(stop, false); got != outcome.Returned {
 		t.Errorf("Ctrl-C: got %v", got)
 	}
-	if got := (&Submitter{}).becomes(stop, true); got != Waits {
+	if got := (&Submitter{}).becomes(stop, true); got != outcome.Waits {
 		t.Errorf("Ctrl-C in a run of the queue: got %v", got)
 	}
-	if got := (&Submitter{}).becomes(errors.New("what nobody has classified"), false); got != Waits {
+	if got := (&Submitter{}).becomes(errors.New("what nobody has classified"), false); got != outcome.Waits {
 		t.Errorf("an error without a kind: got %v", got)
 	}
 }

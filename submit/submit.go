@@ -6,14 +6,14 @@
 //	Job                       what is sent, to which recipients (job.go)
 //	   │ Deliver                one session with the smarthost: each recipient has an outcome
 //	   │ Keep (keep.go)         the policy (settle.go): sent, waits, refused, or returned to the caller
-//	Report                    what the caller has to know (report.go)
+//	outcome.Report            what the caller has to know
 //
 // Recipients that wait are in an entry of the queue (entry.go), of which package runner
 // makes a Request for the next attempt. Postpone and Refuse are for a Request that cannot
 // be delivered, Later is for a Job without an attempt, Enqueue for one that takes too long.
 //
 // Errors: those of the packages below, with their kinds; before the first MAIL their
-// scope is always Account. A Report is the error of a submission where some recipient's
+// scope is always Account. An outcome.Report is the error of a submission where some recipient's
 // mail was neither taken by the server nor queued.
 package submit
 

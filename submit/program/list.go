@@ -121,7 +121,7 @@ func (p *program) status(ctx context.Context, s *submit.Submitter) error {
 	if _, err := io.WriteString(p.lists(), text.String()); err != nil || worst == 0 || p.cmd.As != 0 {
 		return err
 	}
-	return outcome(worst)
+	return exitCode(worst)
 }
 
 // sayFailed writes to stderr how many messages have failed: a list for programs does not

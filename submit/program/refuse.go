@@ -7,6 +7,7 @@ import (
 
 	"sendoff/config/cmdline"
 	"sendoff/submit"
+	"sendoff/submit/outcome"
 	"sendoff/submit/process"
 )
 
@@ -38,7 +39,7 @@ func (p *program) refuse(s *submit.Submitter, r *submit.Request, err error) erro
 // resend returns a command that sends the copy of a message that was typed; "": there is
 // none.
 func (p *program) resend(err error) string {
-	report := new(submit.Report)
+	report := new(outcome.Report)
 	switch {
 	case !errors.As(err, &report) || report.Kept == nil || !p.isTyped():
 		return ""

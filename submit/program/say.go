@@ -12,6 +12,7 @@ import (
 	"sendoff/config"
 	"sendoff/config/cmdline"
 	"sendoff/submit"
+	"sendoff/submit/outcome"
 	"sendoff/submit/process"
 	"sendoff/submit/smtp"
 	"sendoff/submit/status"
@@ -90,7 +91,7 @@ func (p *program) postpones(err error) bool {
 // code for a fault of the account is 75: for any other code, callers assume that the
 // message is at fault, and drop it.
 func (p *program) fail(err error) int {
-	if o := outcome(0); errors.As(err, &o) {
+	if o := exitCode(0); errors.As(err, &o) {
 		return int(o)
 	}
 	code := status.Exit(err)
@@ -107,7 +108,7 @@ func (p *program) fail(err error) int {
 	resend := p.resend(err)
 	if code == status.Temporary.Exit() && p.submits() && !p.reading.Load() && !submit.IsInterrupt(err) {
 		why := ""
-		if report := new(submit.Report); errors.As(err, &report) && report.NotQueued != "" {
+		if report := new(outcome.Report); errors.As(err, &report) && report.NotQueued != "" {
 			why = ": " + report.NotQueued
 		}
 		if resend == "" {
@@ -178,7 +179,7 @@ func (p *program) say(line string) {
 	fmt.Fprintln(os.Stderr, name+line)
 }
 
-// An outcome is an exit code that reports a state of the queue, not an error of sendoff.
-type outcome int
+// An exitCode is an exit code that reports a state of the queue, not an error of sendoff.
+type exitCode int
 
-func (o outcome) Error() string { return fmt.Sprintf("exit code %d", int(o)) }
+func (o exitCode) Error() string { return fmt.Sprintf("exit code %d", int(o)) }

@@ -8,6 +8,7 @@ import (
 	"sendoff/submit"
 	"sendoff/submit/envelope"
 	"sendoff/submit/message"
+	"sendoff/submit/outcome"
 	"sendoff/submit/queue"
 	"sendoff/submit/smtp"
 	"sendoff/submit/status"
@@ -182,7 +183,7 @@ func (t *attempt) abort(err error) {
 // broken reports whether the session broke off, or the connection failed, before the
 // outcome.
 func (t *attempt) broken() bool {
-	return slices.ContainsFunc(t.job.Failures(), func(f submit.Failure) bool {
+	return slices.ContainsFunc(t.job.Failures(), func(f outcome.Failure) bool {
 		k := status.KindOf(f.Err)
 		return k == status.Lost || k == status.Connection
 	})

@@ -14,6 +14,7 @@ import (
 	"sendoff/submit/envelope"
 	"sendoff/submit/message"
 	"sendoff/submit/notify"
+	"sendoff/submit/outcome"
 	"sendoff/submit/queue"
 	"sendoff/submit/rewrite"
 	"sendoff/submit/status"
@@ -41,7 +42,7 @@ func (t *attempt) giveUp() {
 // accountsFault reports whether a failure is the account's fault. The account could
 // then not send a notice either.
 func (t *attempt) accountsFault() bool {
-	return slices.ContainsFunc(t.job.Failures(), func(f submit.Failure) bool { return status.KindOf(f.Err).Scope() == status.Account })
+	return slices.ContainsFunc(t.job.Failures(), func(f outcome.Failure) bool { return status.KindOf(f.Err).Scope() == status.Account })
 }
 
 // settleNotice writes the outcome of a notice into the queue. A notice that is refused
@@ -55,7 +56,7 @@ func (t *attempt) settleNotice() {
 		return
 	}
 	e.Reason = status.OneLine(failures[0].Err)
-	if failures[0].Verdict != submit.Waits || t.s.CountTry(e) {
+	if failures[0].Verdict != outcome.Waits || t.s.CountTry(e) {
 		t.g.fail(t.claim)
 		return
 	}

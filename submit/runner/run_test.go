@@ -16,8 +16,8 @@ import (
 	"time"
 
 	"sendoff/config"
-	"sendoff/submit"
 	"sendoff/submit/envelope"
+	"sendoff/submit/outcome"
 	"sendoff/submit/queue"
 	"sendoff/submit/spool"
 	"sendoff/submit/status"
@@ -422,7 +422,7 @@ func TestHeartbeat(t *testing.T) {
 		s.Outlives = func() (string, bool) { return "this is a test", false }
 		s.Sendmail = false
 		err = send(t, s, "bob@example.net")
-		report := new(submit.Report)
+		report := new(outcome.Report)
 		if status.Exit(err) != 75 || !errors.As(err, &report) || report.NotQueued != "this is a test" {
 			t.Errorf("sendoff: %v", err)
 		}

@@ -24,6 +24,7 @@ import (
 	"sendoff/submit"
 	"sendoff/submit/envelope"
 	"sendoff/submit/message"
+	"sendoff/submit/outcome"
 	"sendoff/submit/process"
 	"sendoff/submit/rewrite"
 	"sendoff/submit/runner"
@@ -125,7 +126,7 @@ func (v *Service) request(e *envelope.Envelope, m *message.Message) *submit.Requ
 // does not end the sessions of other clients.
 func (v *Service) handle(ctx context.Context, s *submit.Submitter, fault error, r *submit.Request) error {
 	err := status.Guarded(func() error { return v.submitOrPostpone(ctx, s, fault, r) })
-	if report := new(submit.Report); errors.As(err, &report) {
+	if report := new(outcome.Report); errors.As(err, &report) {
 		return report.Unwrap()
 	}
 	return err
