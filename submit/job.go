@@ -103,9 +103,9 @@ func (j *Job) recipients() []envelope.Recipient {
 
 // add sets the outcome of the recipients in r, of a mail whose sender was from.
 func (j *Job) add(from envelope.Address, r smtp.Result) {
-	o := outcome.Outcome{Err: r.Err, Unknown: r.Unknown, Reply: r.Reply}
-	if o.Err == nil {
-		o.Verdict = outcome.Sent
+	o := outcome.Outcome{Err: r.Err, Unknown: r.Unknown}
+	if reply := r.Reply; o.Err == nil {
+		o.Verdict, o.Reply = outcome.Sent, &reply
 	} else {
 		o.Err = smarthost.Blame(j.account, from, o.Err)
 	}

@@ -30,9 +30,9 @@ const (
 // An Outcome is the server's answer about a recipient, and the verdict that follows.
 type Outcome struct {
 	Verdict Verdict
-	Err     error      // why the server has not taken the message; nil: it has, or was not asked yet
-	Unknown bool       // with Err: the server may have taken the message nevertheless (RFC 1047)
-	Reply   smtp.Reply // without Err: the reply by which the server took the message
+	Err     error       // why the server has not taken the message; nil: it has, or was not asked yet
+	Unknown bool        // with Err: the server may have taken the message nevertheless (RFC 1047)
+	Reply   *smtp.Reply // without Err: the reply by which the server took the message
 }
 
 // IsKnown reports whether there is an answer or an error.
