@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"io/fs"
@@ -23,6 +24,7 @@ type disk interface {
 	remove(name string) error // nil if there is no such file
 	mkdir(folder string) error
 	list(folder string) iter.Seq2[string, error] // names in any order; an error ends the sequence
+	syncFiles(f, also file) error                // both at once; also may be nil
 	sync(folder string) error                    // then all changes of names in folder survive a crash
 
 	// These change nothing.
@@ -119,6 +121,16 @@ func (d rooted) list(folder string) iter.Seq2[string, error] {
 			yield("", err)
 		}
 	}
+}
+
+func (d rooted) syncFiles(f, also file) error {
+	if also == nil {
+		return f.Sync()
+	}
+	done := make(chan error)
+	go func() { done <- also.Sync() }()
+	err := f.Sync()
+	return cmp.Or(<-done, err)
 }
 
 func (d rooted) sync(folder string) error {

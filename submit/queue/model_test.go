@@ -212,6 +212,15 @@ func (m *model) list(folder string) iter.Seq2[string, error] {
 	}
 }
 
+func (m *model) syncFiles(f, also file) error {
+	if also != nil {
+		if err := also.Sync(); err != nil {
+			return err
+		}
+	}
+	return f.Sync()
+}
+
 func (m *model) sync(folder string) error {
 	if err := m.op(); err != nil {
 		return err

@@ -210,13 +210,11 @@ func (q *Queue) fill(f file, folder string, e *Entry, message io.Reader) (err er
 	if e.Size, err = io.Copy(f, message); err != nil {
 		return err
 	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	if n := len(e.marshal()); n > maxRead/2 { // the reasons of the recipients will need space, too
+	text := e.marshal()
+	if len(text) > maxRead/2 { // the reasons of the recipients will need space, too
 		return fmt.Errorf("%w: the envelope of %d recipients is too large", ErrFull, len(e.To))
 	}
-	return q.write(folder, e)
+	return q.write(folder, e.ID, text, f)
 }
 
 // create makes the file of the message of e, and locks it. If e.ID is empty or taken, it
@@ -248,23 +246,17 @@ func (q *Queue) create(folder string, e *Entry) (file, error) {
 	return nil, fmt.Errorf("no free name in %s", q.path)
 }
 
-// write writes the envelope e to disk.
-func (q *Queue) write(folder string, e *Entry) error {
-	name := folder + string(e.ID)
+// write writes the envelope text of an entry to disk, after all of the file message; nil:
+// the message is there already.
+func (q *Queue) write(folder string, id ID, text []byte, message file) error {
+	name := folder + string(id)
 	q.disk.remove(name + temporaryEnd) // a crash may have left the file
 	f, err := q.disk.create(name + temporaryEnd)
 	if err != nil {
 		return err
 	}
-	text := e.marshal()
-	if len(text) > maxRead { // it could not be read again
-		for i := range e.To {
-			e.To[i].Reason = ""
-		}
-		text = e.marshal()
-	}
 	_, err = f.Write(text)
-	if err = cmp.Or(err, f.Sync(), f.Close()); err != nil {
+	if err = cmp.Or(err, q.disk.syncFiles(f, message), f.Close()); err != nil {
 		return err
 	}
 	if err := q.disk.rename(name+temporaryEnd, name+envelopeEnd); err != nil {
@@ -393,7 +385,16 @@ func (c *Claim) Message() *io.SectionReader { return io.NewSectionReader(c.file,
 
 // Update writes the changed Entry to disk. If it returns nil, the changes survive any
 // crash.
-func (c *Claim) Update() error { return c.q.write("", c.Entry) }
+func (c *Claim) Update() error {
+	text := c.marshal()
+	if len(text) > maxRead { // it could not be read again
+		for i := range c.To {
+			c.To[i].Reason = ""
+		}
+		text = c.marshal()
+	}
+	return c.q.write("", c.ID, text, nil)
+}
 
 // Done removes the entry, after all its recipients are settled, and ends the claim. If it
 // returns nil, no process will work on the entry again.
