@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -22,6 +23,18 @@ func snippet(t *testing.T, name string) []string {
 		t.Fatalf("sendoff-server(7) has no block %s", name)
 	}
 	return strings.Split(block[1], "\n")
+}
+
+// TestReadmeImage: the README's Dockerfile is the manual's.
+func TestReadmeImage(t *testing.T) {
+	text, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "<!-- ci: dockerfile-debian -->\n```\n" + strings.Join(snippet(t, "dockerfile-debian"), "\n") + "\n```\n"
+	if !strings.Contains(string(text), want) {
+		t.Errorf("README.md has no\n%s", want)
+	}
 }
 
 // A yaml reads the part of YAML that the manual uses: maps, lists and scalars, each on a
