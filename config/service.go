@@ -25,6 +25,15 @@ func LoadService(id Identity) (*Config, error) {
 	return Load(Paths{Explicit: path, Home: id.Home})
 }
 
+// ServiceQueue returns the folder of the queue of the machine's service, whose configuration
+// is service; nil: the folder that it has unless a configuration names another.
+func ServiceQueue(service *Config) string {
+	if service != nil && service.Queue != "" {
+		return service.Queue
+	}
+	return filepath.Join("/", Root(), "/var/lib/sendoff/queue")
+}
+
 // LeadsTo reports whether a leads to the socket on which service listens. If service is nil,
 // because its configuration has a fault, each socket counts.
 func (a *Account) LeadsTo(service *Config) bool {

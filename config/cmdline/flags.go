@@ -76,6 +76,7 @@ const (
 // To add an option, add a row here, and an item in sendoff(1). For a new mode, also add a
 // row to the modes in package program.
 func flags(c *Command) []Flag {
+	ofQueue := []Mode{List, Count, Status, ListJSON, Show, Delete, Retry, Run}
 	return []Flag{
 		{'a', "account", Required, "ACCOUNT", "send through this account, not the default one", sending | daily, early, 0, nil, text(&c.Account)},
 		{'s', "subject", Required, "TEXT", "subject; stdin is then the text, without a header", sending | daily, early, 0, nil, c.subject},
@@ -170,8 +171,8 @@ func flags(c *Command) []Flag {
 		{0, "version", None, "", "print the version", helping, firstOrSole, Version, nil, nil},
 
 		{0, "queue-runner", Required, "FOLDER", "", queueing, first, Runner, nil, text(&c.Entry)},
-		{0, "queue-as", Required, "UID", "", queueing, first, 0, []Mode{List, Count, Status, ListJSON, Show, Delete, Retry, Run}, c.queueAs},
-		{0, "queue-folder", Required, "FOLDER", "", queueing, first, 0, []Mode{List, Count, Status, ListJSON, Show, Delete, Retry, Run}, text(&c.Folder)},
+		{0, "queue-as", Required, "UID", "", queueing, first, 0, ofQueue, c.queueAs},
+		{0, "queue-folder", Required, "FOLDER", "", queueing, first, 0, ofQueue, text(&c.Folder)},
 		{0, "queue-tend", None, "", "", queueing, first, RunOthers, nil, nil},
 		{0, "secret-as-cron", Required, "ACCOUNT", "", diagnosing, first, AsCron, nil, text(&c.Account)},
 		{0, "complete", None, "", "", settingUp, first, Complete, nil, nil},

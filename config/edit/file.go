@@ -18,6 +18,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"sendoff/config"
@@ -72,6 +73,19 @@ func (f File) Change(change Change, first func() error) error {
 	}
 	if err == nil {
 		err = f.save(text)
+	}
+	return err
+}
+
+// RemoveAccount removes an account from the file, and the file if nothing else is in it.
+func (f File) RemoveAccount(name string) error {
+	var left string
+	err := f.Change(func(text string) (_ string, err error) {
+		left, err = RemoveAccount(text, name)
+		return left, err
+	}, func() error { return nil })
+	if err == nil && strings.TrimSpace(left) == "" {
+		err = status.Temporary.Wrap(os.Remove(f.Path))
 	}
 	return err
 }

@@ -40,7 +40,6 @@ const (
 	secretFile    = "/etc/sendoff/smtp.secret"
 	dropInFile    = spool.UnitFolder + "/sendoff.service.d/password.conf"
 	home          = "/var/lib/sendoff"
-	queueFolder   = home + "/queue"
 	systemdSocket = "/run/sendoff/submit.sock"
 	ownSocket     = home + "/submit.sock"
 )
@@ -104,7 +103,7 @@ func at(path string) string { return filepath.Join("/", config.Root(), path) }
 // New returns the service of this machine as it is; without one, the service that can be
 // made here. After an error of the service's configuration, it can only be removed.
 func New(id config.Identity) (*Machine, error) {
-	self, err := os.Executable()
+	self, err := process.Executable()
 	if err != nil {
 		return nil, status.Temporary.Wrap(err)
 	}
@@ -199,10 +198,8 @@ func (m *Machine) PasswordFile() string {
 	return at(m.secret)
 }
 
-// UsersFile returns the configuration that everybody reads, and SettingsFile that of the
-// service.
-func UsersFile() string    { return at(usersFile) }
-func SettingsFile() string { return at(settingsFile) }
+// UsersFile returns the path of the configuration that everybody reads.
+func UsersFile() string { return at(usersFile) }
 
 // socket returns the path of the service's socket.
 func (m *Machine) socket() string {
@@ -240,7 +237,7 @@ func (m *Machine) settings() string {
 	a.Set("auth", m.Auth)
 	a.Set("force-sender", true)
 	d.Accounts = append(d.Accounts, a)
-	top := edit.Settings{{Key: "listen", Value: m.socket()}, {Key: "queue", Value: at(queueFolder)}}
+	top := edit.Settings{{Key: "listen", Value: m.socket()}, {Key: "queue", Value: config.ServiceQueue(nil)}}
 	rate := edit.Setting{Key: "user-rate", Value: "300/1h"}
 	return `# The service that sends for all users of this machine: see sendoff-server(7). A change
 # here is used at once.

@@ -289,9 +289,11 @@ func (m *Machine) Line() string {
 	return "@reboot " + User + " " + m.program + " " + strings.Join(m.listen(), " ")
 }
 
+type adder struct{ add, remove []string }
+
 // adders has the commands that add a system user and a group of the same name, by the
 // program that a system has, and those that delete them.
-var adders = [...]struct{ add, remove []string }{
+var adders = [...]adder{
 	{[]string{"useradd --system --user-group --no-create-home --home-dir HOME --shell /usr/sbin/nologin NAME"}, []string{"userdel NAME"}},
 	{[]string{"addgroup -S NAME", "adduser -S -D -H -h HOME -s /sbin/nologin -G NAME NAME"}, []string{"deluser NAME"}}, // BusyBox
 	{[]string{"pw useradd NAME -d HOME -s /usr/sbin/nologin"}, []string{"pw userdel NAME"}},                            // FreeBSD
@@ -302,17 +304,25 @@ func addUser(ctx context.Context) (added bool, err error) {
 	if _, err := service(); err == nil {
 		return false, nil
 	}
-	for _, row := range adders {
-		err := runAll(ctx, row.add)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			err = status.Temporary.Errorf("%w; add the system user %s, then repeat this command", err, User)
-		}
-		return true, err
+	err = runFirst(ctx, func(a adder) []string { return a.add })
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return false, status.Usage.Errorf("no program was found that adds users: add the system user %s, then repeat this command", User)
+	case err != nil:
+		err = status.Temporary.Errorf("%w; add the system user %s, then repeat this command", err, User)
 	}
-	return false, status.Usage.Errorf("no program was found that adds users: add the system user %s, then repeat this command", User)
+	return true, err
+}
+
+// runFirst runs the commands of the first row of adders whose program this system has. The
+// error is fs.ErrNotExist if it has none.
+func runFirst(ctx context.Context, commands func(adder) []string) (err error) {
+	for _, row := range adders {
+		if err = runAll(ctx, commands(row)); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return err
 }
 
 // runAll runs commands of which each word is an argument. The error is fs.ErrNotExist if

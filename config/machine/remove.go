@@ -10,12 +10,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 
 	"sendoff/config"
-	"sendoff/config/edit"
 	"sendoff/submit/process"
 	"sendoff/submit/queue"
 	"sendoff/submit/spool"
@@ -103,17 +101,14 @@ func (m *Machine) removeUser(ctx context.Context, w io.Writer, n int) error {
 		fmt.Fprintf(w, "the user %s stays, because its home is not %s, so somebody else has made it\n", User, home)
 		return nil
 	}
-	for _, row := range adders {
-		err := runAll(ctx, row.remove)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err == nil {
-			fmt.Fprintf(w, "removed: the user %s\n", User)
-		}
-		return status.Temporary.Wrap(err)
+	err = runFirst(ctx, func(a adder) []string { return a.remove })
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // nothing here removes users
 	}
-	return nil
+	if err == nil {
+		fmt.Fprintf(w, "removed: the user %s\n", User)
+	}
+	return status.Temporary.Wrap(err)
 }
 
 // removeAccount removes the account of the service from the configuration that everybody
@@ -134,26 +129,12 @@ func (m *Machine) removeAccount(gone func(string)) error {
 		}
 	}
 	for _, name := range names {
-		if err := RemoveAccount(f, name); err != nil {
+		if err := f.RemoveAccount(name); err != nil {
 			return err
 		}
 		gone(fmt.Sprintf("account %q in %s", name, f.Path))
 	}
 	return nil
-}
-
-// RemoveAccount removes an account from a configuration file, and the file if nothing else
-// is in it.
-func RemoveAccount(f edit.File, name string) error {
-	var left string
-	err := f.Change(func(text string) (_ string, err error) {
-		left, err = edit.RemoveAccount(text, name)
-		return left, err
-	}, func() error { return nil })
-	if err == nil && strings.TrimSpace(left) == "" {
-		err = status.Temporary.Wrap(os.Remove(f.Path))
-	}
-	return err
 }
 
 // stop ends the service, and no longer starts it with the machine.

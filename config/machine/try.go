@@ -4,6 +4,7 @@ import (
 	"os"
 	"strings"
 
+	"sendoff/config"
 	"sendoff/submit/process"
 	"sendoff/submit/queue"
 	"sendoff/submit/status"
@@ -35,10 +36,7 @@ func (m *Machine) Test(to, mail string) error {
 // waiting returns how many messages are queued, or have failed, in the queue of the
 // service, and why the first of them is.
 func (m *Machine) waiting() (n int, why string) {
-	folder := at(queueFolder)
-	if m.Config != nil && m.Config.Queue != "" {
-		folder = m.Config.Queue
-	}
+	folder := config.ServiceQueue(m.Config)
 	uid, ok := process.OwnerOf(folder)
 	if !ok {
 		return 0, ""

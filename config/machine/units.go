@@ -1,7 +1,6 @@
 package machine
 
 import (
-	"path/filepath"
 	"strings"
 
 	"sendoff/submit/spool"
@@ -10,8 +9,9 @@ import (
 // units are the units of the service. PROGRAM is replaced. The socket accepts clients while
 // the service does not run, so that a restart loses no mail. The service starts although
 // its password is missing, and takes mail into its queue until there is one: SetCredential
-// then gives it an empty line, because systemd allows no empty credential. The protection leaves what a server and its name server need: nothing of users is
-// visible, and no other program can be run with more rights.
+// then gives it an empty line, because systemd allows no empty credential. The protection
+// leaves what a server and its name server need: nothing of users is visible, and no other
+// program can be run with more rights.
 var units = [...]spool.Unit{
 	{Name: "sendoff.socket", Text: `[Unit]
 Description=Socket for the mail of all users (sendoff)
@@ -108,7 +108,7 @@ func (m *Machine) dropIn() string {
 // unitNames are the names of the units, as arguments of systemctl(1).
 func unitNames() (names []string) {
 	for _, u := range units {
-		names = append(names, filepath.Base(u.Name))
+		names = append(names, u.Name)
 	}
 	return names
 }

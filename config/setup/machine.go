@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"sendoff/config"
 	"sendoff/config/edit"
 	"sendoff/config/machine"
 	"sendoff/submit/credential"
@@ -69,8 +70,8 @@ func (s *Setup) Offer(ctx context.Context) error {
 }
 
 // offerMachine meets the service if a person has chosen that. Otherwise it offers the
-// service to root, who has chosen a password that only root can
-// read, in the configuration that everybody reads.
+// service to root, who has chosen a password that only root can read, in the configuration
+// that everybody reads.
 func (c *conversation) offerMachine(ctx context.Context) error {
 	if c.isMachine() && c.machine == nil { // the person has chosen it from the list
 		return c.meetMachine(ctx)
@@ -105,7 +106,7 @@ func (c *conversation) meetMachine(ctx context.Context) (err error) {
 	case own.Key() != c.who.Key(), c.Account != "" && c.Account != m.Name:
 		return status.Usage.Errorf("a service sends for this machine already, with account %q as %s; to replace it, remove it first: sudo sendoff --remove --for machine", m.Name, m.From)
 	case c.Server != "" && !c.isServer(c.Server), c.User != "" && c.User != m.User:
-		return status.Usage.Errorf("the service of this machine uses %s as %s; to change that, edit %s", m.Server, m.User, machine.SettingsFile())
+		return status.Usage.Errorf("the service of this machine uses %s as %s; to change that, edit %s", m.Server, m.User, config.ServiceFile())
 	}
 	c.Account, c.Server, c.User = m.Name, m.Server, m.User
 	if !m.HasPassword() {

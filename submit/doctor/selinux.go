@@ -2,7 +2,6 @@ package doctor
 
 import (
 	"fmt"
-	"os"
 	"strings"
 
 	"sendoff/submit/process"
@@ -18,7 +17,7 @@ type label struct{ path, is, want string }
 // is on.
 func seLinux() []finding {
 	mode := process.SELinux()
-	self, err := os.Executable()
+	self, err := process.Executable()
 	if mode == "" || err != nil {
 		return nil
 	}

@@ -1,8 +1,6 @@
 package mailq
 
 import (
-	"cmp"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -10,10 +8,6 @@ import (
 	"sendoff/submit/process"
 	"sendoff/submit/queue"
 )
-
-// serviceQueue is the queue of the machine's service, unless its configuration names another
-// folder.
-const serviceQueue = "/var/lib/sendoff/queue"
 
 // Service returns, for root, the user and the queue of the service that sends for the
 // machine: an account of c leads to the socket that its configuration names (listen). It
@@ -24,10 +18,7 @@ func Service(c *config.Config, id config.Identity) (u queue.User, ok bool) {
 	if service == nil && err == nil || !slices.ContainsFunc(c.Accounts, func(a *config.Account) bool { return a.LeadsTo(service) }) {
 		return u, false
 	}
-	if service == nil {
-		service = config.Default()
-	}
-	u.Queue = cmp.Or(service.Queue, filepath.Join("/", config.Root(), serviceQueue))
+	u.Queue = config.ServiceQueue(service)
 	if u.UID, ok = process.OwnerOf(u.Queue); !ok || strings.HasPrefix(u.Queue, queue.Shared+"/") {
 		return queue.User{}, false
 	}

@@ -89,8 +89,8 @@ type answer struct {
 	err    error
 }
 
-// EachUser runs e for all users but root, and for also, several at a time, and writes their output to w,
-// without control characters. sum is the sum of the numbers for the Shape Number; otherwise
+// EachUser runs e for all users but root, and for also, several at a time, and writes their
+// output to w, without control characters. sum is the sum of the numbers for the Shape Number; otherwise
 // it is the number of users with output. warn is called about names in the folder of queues
 // that do not belong to users.
 func EachUser(ctx context.Context, w io.Writer, e Errand, also []queue.User, warn func(string)) (sum int, err error) {

@@ -180,6 +180,12 @@ func outlives(comm, groups string) (why string, try bool) {
 	return "", true
 }
 
+// firstProcess returns the name of the first process; "": it is unknown.
+func firstProcess() string {
+	comm, _ := os.ReadFile("/proc/1/comm")
+	return strings.TrimSpace(string(comm))
+}
+
 // lacksInit reports whether comm, the name of the first process, is known and no init's.
 func lacksInit(comm string) bool {
 	return comm != "" && !slices.Contains(inits, comm) && !strings.HasPrefix(comm, "init(") // WSL
@@ -193,8 +199,7 @@ func InContainer() bool {
 			return true
 		}
 	}
-	comm, _ := os.ReadFile("/proc/1/comm")
-	return lacksInit(strings.TrimSpace(string(comm)))
+	return lacksInit(firstProcess())
 }
 
 // EndsAtLogout reports whether a process that we start ends when the user logs out: a

@@ -33,7 +33,6 @@ func (p *program) login(ctx context.Context) error {
 	job.Authorise = func(ctx context.Context, a *config.Account) error {
 		return s.Pool().Secrets.Authorise(ctx, a, true, p.person())
 	}
-	job.Try = func(ctx context.Context, t setup.Trial) (setup.Seen, error) { return rehearse.Try(ctx, s, t) }
 	if err := job.Login(ctx, s.Config, a); err != nil {
 		return err
 	}
@@ -114,9 +113,6 @@ func (p *program) setupJob() *setup.Setup {
 		return p.login(ctx)
 	}
 	job.Provide = func(p *config.OAuth2) { s.Config.Providers = append(s.Config.Providers, p) }
-	job.Try = func(ctx context.Context, t setup.Trial) (setup.Seen, error) {
-		return rehearse.Try(ctx, s, t)
-	}
 	job.Wake = p.wakeService
 	return job
 }
@@ -168,6 +164,7 @@ func (p *program) conversation(s *submit.Submitter) *setup.Setup {
 		Paths:    config.Find(p.explicitConfig(), os.Getenv, s.Identity),
 		Identity: s.Identity,
 		Store:    s.Smarthosts.Secrets.Store,
+		Try:      func(ctx context.Context, t setup.Trial) (setup.Seen, error) { return rehearse.Try(ctx, s, t) },
 	}
 }
 

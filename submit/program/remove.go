@@ -114,7 +114,7 @@ func (p *program) remove(ctx context.Context) error {
 	if err := p.forgetOwn(ctx, s, a); err != nil {
 		return err
 	}
-	if err := machine.RemoveAccount(file, a.Name); err != nil {
+	if err := file.RemoveAccount(a.Name); err != nil {
 		return err
 	}
 	return errors.Join(p.print(fmt.Sprintf("removed: account %q in %s\n", a.Name, a.File)), p.sayLeft(s, a))

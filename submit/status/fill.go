@@ -2,9 +2,10 @@ package status
 
 import (
 	"net"
-	"os"
 	"path"
 	"strings"
+
+	"sendoff/submit/process"
 )
 
 // placeholders has the words of hints that stand for a value which the error names, or this
@@ -31,7 +32,7 @@ var placeholders = [...]struct {
 		return ""
 	}},
 	{"PROGRAM", func(string) string {
-		program, _ := os.Executable()
+		program, _ := process.Executable()
 		return quoted(program)
 	}},
 	{"oauth2.NAME", func(text string) string { return "oauth2." + between(text, "oauth2:", ":") }},
