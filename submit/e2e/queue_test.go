@@ -3,13 +3,11 @@
 package e2e
 
 import (
-	"bytes"
 	"io"
 	"mime"
 	"mime/multipart"
 	netmail "net/mail"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -120,14 +118,7 @@ runner = "off"
 server = "smtp+plain://127.0.0.1:9"
 from = "ann@example.org"
 `)
-	cmd := exec.Command("unshare", "-m", "sh", "-c", rootsQueue, "sh", lab.dir, config)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%v\n%s%s", err, out, stderr.String())
-	}
+	out, stderr := outputs(t, "unshare", "-m", "sh", "-c", rootsQueue, "sh", lab.dir, config)
 	for _, line := range []string{
 		`/var/spool/sendoff holds a queue for each of \d+ users`,
 		`refused \d+`, `1777 0`, `700 65534`, `2`,
@@ -137,13 +128,13 @@ from = "ann@example.org"
 		`attempts 1`, `Subject: x`, `text`, `retried: 1`,
 		`sendoff: [0-9a-z]{16}: another process is working on it`, `busy 75`, `deleted: 1`, `gone 64`, `every hour, for all users`, `deleted: 0`,
 	} {
-		if !regexp.MustCompile("(?m)^" + line + "$").Match(out) {
+		if !regexp.MustCompile("(?m)^" + line + "$").MatchString(out) {
 			t.Errorf("no line like %s in\n%s", line, out)
 		}
 	}
 	for _, words := range []string{"/var/spool/sendoff is not root's, sticky and open to all (mode 1777); remove it first", `skipped because they are not folders of the users they name: "77777" "77778" "foo"`, ": no such entry, in root's queue or below /var/spool/sendoff"} {
-		if !strings.Contains(stderr.String(), words) {
-			t.Errorf("stderr lacks %q:\n%s", words, stderr.String())
+		if !strings.Contains(stderr, words) {
+			t.Errorf("stderr lacks %q:\n%s", words, stderr)
 		}
 	}
 }
@@ -176,21 +167,14 @@ queue = "`+filepath.Join(disk, "queue")+`"
 server = "smtp+plain://127.0.0.1:9"
 from = "ann@example.org"
 `)
-	cmd := exec.Command("unshare", "-m", "sh", "-c", fullDisk, "sh", lab.dir, config, disk)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%v\n%s%s", err, out, stderr.String())
-	}
-	m := regexp.MustCompile(`^queued (\d+)\n(\d+)\n0\n$`).FindStringSubmatch(string(out))
+	out, stderr := outputs(t, "unshare", "-m", "sh", "-c", fullDisk, "sh", lab.dir, config, disk)
+	m := regexp.MustCompile(`^queued (\d+)\n(\d+)\n0\n$`).FindStringSubmatch(out)
 	if m == nil || m[1] != m[2] || m[1] == "0" {
 		t.Errorf("queued, listed and left:\n%s", out)
 	}
 	for _, words := range []string{"sendoff: not queued: ", "; send the message again later", "connection refused"} {
-		if !strings.Contains(stderr.String(), words) {
-			t.Errorf("stderr lacks %q:\n%s", words, stderr.String())
+		if !strings.Contains(stderr, words) {
+			t.Errorf("stderr lacks %q:\n%s", words, stderr)
 		}
 	}
 }

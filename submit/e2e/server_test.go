@@ -46,6 +46,21 @@ func startShell(who *syscall.Credential, env []string, script string, words ...s
 	return &process{cmd, life}, cmd.Start()
 }
 
+// outputs runs a command with nothing but PATH in its environment, and returns what it
+// writes.
+func outputs(t *testing.T, words ...string) (stdout, stderr string) {
+	t.Helper()
+	cmd := exec.Command(words[0], words[1:]...)
+	cmd.Env, cmd.Dir = []string{"PATH=" + os.Getenv("PATH")}, "/"
+	var said strings.Builder
+	cmd.Stderr = &said
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s%s", err, out, said.String())
+	}
+	return string(out), said.String()
+}
+
 func (p *process) stop() {
 	p.life.Close()
 	_ = p.cmd.Wait() // the server ended by a signal, as it should

@@ -3,9 +3,6 @@
 package e2e
 
 import (
-	"bytes"
-	"os"
-	"os/exec"
 	"regexp"
 	"strings"
 	"testing"
@@ -70,15 +67,8 @@ wait $service
 // service.
 func TestRootSeesService(t *testing.T) {
 	needRoot(t)
-	cmd := exec.Command("timeout", "60", "unshare", "-m", "sh", "-c", rootsService, "sh", lab.dir, folder(t))
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%v\n%s%s", err, out, stderr.String())
-	}
-	rest := string(out)
+	out, stderr := outputs(t, "timeout", "60", "unshare", "-m", "sh", "-c", rootsService, "sh", lab.dir, folder(t))
+	rest := out
 	for _, line := range []string{
 		"mailq", `\(user mail\)`, `\(account work: connect to 127\.0\.0\.1:9: connection refused; 1 failure.*`, ` +bob@example\.net`,
 		"show", `client 65534`, `text`,
@@ -89,11 +79,11 @@ func TestRootSeesService(t *testing.T) {
 	} {
 		at := regexp.MustCompile("(?m)^" + line + "$").FindStringIndex(rest)
 		if at == nil {
-			t.Fatalf("no line like %s in\n%s\nof\n%s%s", line, rest, out, stderr.String())
+			t.Fatalf("no line like %s in\n%s\nof\n%s%s", line, rest, out, stderr)
 		}
 		rest = rest[at[1]:]
 	}
-	if text := stderr.String(); strings.Contains(text, "CREDENTIALS_DIRECTORY") {
+	if text := stderr; strings.Contains(text, "CREDENTIALS_DIRECTORY") {
 		t.Errorf("root's process wanted the credential:\n%s", text)
 	}
 }

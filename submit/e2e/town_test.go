@@ -115,15 +115,7 @@ func inTownOf(t *testing.T, name, script string) (stdout, stderr string) {
 	if err := copyFile(sh, first); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("unshare", "-m", "-p", "-f", "--mount-proc", first, "-c", townMade+script, "sh", lab.dir, self, strings.Join(names, " "))
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
-	cmd.Dir = "/"
-	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	if err := cmd.Run(); err != nil {
-		t.Fatalf("%v\n%s%s", err, out.String(), errs.String())
-	}
-	return out.String(), errs.String()
+	return outputs(t, "unshare", "-m", "-p", "-f", "--mount-proc", first, "-c", townMade+script, "sh", lab.dir, self, strings.Join(names, " "))
 }
 
 // copyFile copies a program.

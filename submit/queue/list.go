@@ -35,12 +35,18 @@ func (q *Queue) unsorted(folder string) iter.Seq2[ID, error] {
 				}
 				return
 			}
-			text, ok := strings.CutSuffix(name, envelopeEnd)
-			if id, isID := ParseID(text); ok && isID && !yield(id, nil) {
+			if id, ok := envelopeOf(name); ok && !yield(id, nil) {
 				return
 			}
 		}
 	}
+}
+
+// envelopeOf returns the ID of the entry whose envelope a file of that name is.
+func envelopeOf(name string) (ID, bool) {
+	text, ok := strings.CutSuffix(name, envelopeEnd)
+	id, isID := ParseID(text)
+	return id, ok && isID
 }
 
 // Entries returns all entries, the oldest first, also the claimed ones. In the place of an
@@ -80,8 +86,7 @@ func (q *Queue) Waits(except map[ID]bool) bool {
 // queue that Open refuses because of its owner or mode.
 func CountBelow(folder string) (n int, err error) {
 	err = filepath.WalkDir(folder, func(path string, _ fs.DirEntry, err error) error {
-		text, ok := strings.CutSuffix(filepath.Base(path), envelopeEnd)
-		if _, isID := ParseID(text); ok && isID {
+		if _, ok := envelopeOf(filepath.Base(path)); ok {
 			n++
 		}
 		if errors.Is(err, fs.ErrNotExist) {
