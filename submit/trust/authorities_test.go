@@ -5,9 +5,11 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
-	"slices"
+	"strings"
 	"testing"
 )
 
@@ -50,7 +52,8 @@ func TestPool(t *testing.T) {
 	crossed := middle.crossSigned(t, two)
 	oneByTwo, oneByStranger := one.crossSigned(t, two), one.crossSigned(t, stranger)
 	alone := leaf(nil)
-	text := inPEM(one, one, two, other, within, outside, alone)
+	long := issue(t, nil, named(strings.Repeat("long ", 200)))
+	text := inPEM(one, one, two, other, within, outside, alone, long)
 	text = append(text, "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n"...)
 	for _, tt := range []struct {
 		name    string
@@ -69,6 +72,7 @@ func TestPool(t *testing.T) {
 		{"root crossed by a stranger", sentBy(leaf(one), oneByStranger), true},
 		{"within its names", sentBy(leaf(within)), true},
 		{"outside its names", sentBy(leaf(outside)), false},
+		{"a name of a thousand octets", sentBy(leaf(long)), true},
 		{"the certificate itself", sentBy(alone), true},
 		{"the root itself", sentBy(one), false},
 		{"stranger", sentBy(leaf(stranger), stranger), false},
@@ -87,12 +91,27 @@ func TestPool(t *testing.T) {
 				}
 				return ""
 			}
-			want, got := verify(all), verify(parseAuthorities(text).pool(tt.sent))
+			some, err := authorities(bytes.NewReader(text), tt.sent)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, got := verify(all), verify(some)
 			if got != want || (got == "") != tt.trusted {
 				t.Errorf("%q, with all authorities %q", got, want)
 			}
 		})
 	}
+}
+
+// holds reports whether the authorities of r for c have c itself.
+func holds(t *testing.T, r io.Reader, c *x509.Certificate) bool {
+	t.Helper()
+	pool, err := authorities(r, []*x509.Certificate{c})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.Verify(x509.VerifyOptions{Roots: pool, CurrentTime: c.NotBefore, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
+	return err == nil
 }
 
 // TestBundle checks that no authority of this system's bundle is lost: each is found by its
@@ -103,14 +122,14 @@ func TestBundle(t *testing.T) {
 		if err != nil {
 			continue
 		}
-		all, n := parseAuthorities(text), 0
+		n := 0
 		for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
 			c, err := x509.ParseCertificate(block.Bytes)
 			if err != nil {
 				continue
 			}
 			n++
-			if !slices.ContainsFunc(all[string(c.RawSubject)], func(der []byte) bool { return bytes.Equal(der, c.Raw) }) {
+			if !holds(t, bytes.NewReader(text), c) {
 				t.Errorf("%s: %s is lost", file, c.Subject)
 			}
 		}
@@ -125,7 +144,9 @@ func TestBundleChanges(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "bundle.pem")
 	t.Setenv("SSL_CERT_FILE", file)
 	has := func(a *authority) bool {
-		return slices.ContainsFunc(systemRoots()[string(a.certificate.RawSubject)], func(der []byte) bool { return bytes.Equal(der, a.certificate.Raw) })
+		bundle := systemBundle()
+		defer bundle.Close()
+		return holds(t, bundle, a.certificate)
 	}
 	write := func(all ...*authority) {
 		t.Helper()
@@ -148,4 +169,52 @@ func TestBundleChanges(t *testing.T) {
 	if has(first) || !has(second) {
 		t.Error("an authority that was removed is still trusted")
 	}
+}
+
+// FuzzAuthorities compares with x509.CertPool.AppendCertsFromPEM: whatever is around the
+// certificates, and however they are written, those of the chain are found.
+func FuzzAuthorities(f *testing.F) {
+	block := string(inPEM(newAuthority(f)))
+	const begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+	_, body, _ := strings.Cut(block, begin+"\n")
+	body, _, _ = strings.Cut(body, "\n"+end)
+	for _, text := range []string{
+		block, block + block, "", begin, "no certificate\n" + block,
+		strings.ReplaceAll(block, "\n", "\r\n"),
+		strings.ReplaceAll(block, "\n", " \t\n"),
+		begin + "\n" + strings.ReplaceAll(body, "\n", "") + "\n" + end,
+		"text " + block, begin + "\n" + body + end, begin + "\n" + body + "\n" + end + " ", begin + "\n" + body + "\n" + end + "x",
+		begin + " \n" + body + "\n" + end, begin + body + "\n" + end, begin + "\n\n" + body + "\n\n" + end,
+		begin + "\nMII\n" + block,
+		begin + "\nName: value\n\n" + body + "\n" + end + "\n" + block,
+		"-----BEGIN PRIVATE KEY-----\nMII=\n-----END PRIVATE KEY-----\n" + block,
+		strings.Repeat("# comment\n", 2000) + block + strings.Repeat("-", 40<<10) + "\n" + block,
+	} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		var sent []*x509.Certificate
+		for block, rest := pem.Decode([]byte(text)); block != nil; block, rest = pem.Decode(rest) {
+			if c, err := x509.ParseCertificate(block.Bytes); err == nil && block.Type == "CERTIFICATE" && len(block.Headers) == 0 {
+				sent = append(sent, c)
+			}
+		}
+		for _, c := range sent {
+			all := x509.NewCertPool()
+			all.AppendCertsFromPEM([]byte(text))
+			some, err := authorities(strings.NewReader(text), []*x509.Certificate{c})
+			if err != nil {
+				t.Fatal(err)
+			}
+			options := x509.VerifyOptions{Roots: all, CurrentTime: c.NotBefore, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}}
+			_, want := c.Verify(options)
+			options.Roots = some
+			if _, got := c.Verify(options); fmt.Sprint(got) != fmt.Sprint(want) {
+				t.Errorf("%v, with all authorities %v", got, want)
+			}
+		}
+		if got := hasAuthority(strings.NewReader(text)); got != (len(sent) > 0) {
+			t.Errorf("hasAuthority: %t, but there are %d", got, len(sent))
+		}
+	})
 }

@@ -34,7 +34,7 @@ func (v *verifier) words(sent []*x509.Certificate, err error) string {
 		return v.invalid(sent, invalid)
 	case errors.As(err, &name):
 		return wrongName(name)
-	case errors.As(err, &authority) && v.tlsCA == nil && noAuthorities(), errors.As(err, &roots):
+	case errors.As(err, &authority) && v.tlsCA == "" && noAuthorities(), errors.As(err, &roots):
 		return "no certificate authorities on this system" + authoritiesPlace()
 	case errors.As(err, &authority):
 		return v.unknown(sent, authority)
@@ -91,7 +91,7 @@ func (v *verifier) prefix(sent []*x509.Certificate, c *x509.Certificate) string 
 }
 
 func (v *verifier) trusted() string {
-	if v.tlsCA != nil {
+	if v.tlsCA != "" {
 		return "tls-ca"
 	}
 	return "this system"

@@ -31,13 +31,13 @@ type authority struct {
 	key         *ecdsa.PrivateKey
 }
 
-func newAuthority(t *testing.T) *authority {
+func newAuthority(t testing.TB) *authority {
 	return issue(t, nil, &x509.Certificate{IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 		Subject: pkix.Name{CommonName: "test authority"}})
 }
 
 // issue makes a certificate from a template. a signs it; if a is nil, it is self-signed.
-func issue(t *testing.T, a *authority, template *x509.Certificate) *authority {
+func issue(t testing.TB, a *authority, template *x509.Certificate) *authority {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -57,7 +57,7 @@ func issue(t *testing.T, a *authority, template *x509.Certificate) *authority {
 	return &authority{sign(t, template, parent, key.Public(), signer), key}
 }
 
-func sign(t *testing.T, template, parent *x509.Certificate, key crypto.PublicKey, signer *ecdsa.PrivateKey) *x509.Certificate {
+func sign(t testing.TB, template, parent *x509.Certificate, key crypto.PublicKey, signer *ecdsa.PrivateKey) *x509.Certificate {
 	t.Helper()
 	der, err := x509.CreateCertificate(rand.Reader, template, parent, key, signer)
 	if err != nil {

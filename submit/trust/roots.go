@@ -30,7 +30,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"sendoff/config"
@@ -48,18 +47,10 @@ var bundles = [...]string{
 	"/usr/local/share/certs/ca-root-nss.crt",            // FreeBSD
 }
 
-// bundle holds the authorities of the last file that systemRoots has read.
-var bundle struct {
-	sync.Mutex
-	file os.FileInfo // nil: none was read
-	all  authorities
-}
-
-// systemRoots reads the system's authorities from one bundle: five times faster than a file
-// for each authority. nil: there is no bundle, or the system keeps them elsewhere. Config
-// calls it in a goroutine, so that the result is there when the handshake needs it. A
-// changed file is read again, because a service can run for days.
-func systemRoots() authorities {
+// systemBundle opens the file in which the system keeps its authorities: to read a file for
+// each authority takes five times as long. It returns nil if there is no bundle, or the
+// system keeps them elsewhere.
+func systemBundle() *os.File {
 	if runtime.GOOS == "darwin" || runtime.GOOS == "windows" {
 		return nil
 	}
@@ -70,19 +61,9 @@ func systemRoots() authorities {
 	case os.Getenv("SSL_CERT_DIR") != "":
 		return nil
 	}
-	bundle.Lock()
-	defer bundle.Unlock()
 	for _, name := range files {
-		file, err := os.Stat(name)
-		if err != nil {
-			continue
-		}
-		if last := bundle.file; last != nil && os.SameFile(last, file) && last.Size() == file.Size() && last.ModTime().Equal(file.ModTime()) {
-			return bundle.all
-		}
-		if text, err := os.ReadFile(name); err == nil {
-			bundle.file, bundle.all = file, parseAuthorities(text)
-			return bundle.all
+		if f, err := os.Open(name); err == nil {
+			return f
 		}
 	}
 	return nil
@@ -93,10 +74,9 @@ func systemRoots() authorities {
 // name that the certificate must have, unless a.TLSName is set. The error, of kind
 // status.Config, is about a file of the account's settings.
 func Config(a *config.Account, host, prove string) (*tls.Config, error) {
-	v := &verifier{host: host, name: cmp.Or(a.TLSName, prove), fingerprints: a.TLSFingerprint}
+	v := &verifier{host: host, name: cmp.Or(a.TLSName, prove), fingerprints: a.TLSFingerprint, tlsCA: a.TLSCA}
 	if a.TLSCA != "" {
-		var err error
-		if v.tlsCA, err = readAuthorities(a.TLSCA); err != nil {
+		if err := checkAuthorities(a.TLSCA); err != nil {
 			return nil, err
 		}
 	}
@@ -118,9 +98,6 @@ func Config(a *config.Account, host, prove string) (*tls.Config, error) {
 			return nil, err
 		}
 		c.Certificates = []tls.Certificate{pair}
-	}
-	if v.tlsCA == nil && len(v.fingerprints) == 0 {
-		go systemRoots()
 	}
 	return c, nil
 }
@@ -156,31 +133,41 @@ func WithClassicalShares(c *tls.Config, done func()) *tls.Config {
 	return c
 }
 
-func readAuthorities(file string) (authorities, error) {
+// checkAuthorities returns an error if the file of tls-ca has no authority.
+func checkAuthorities(file string) error {
+	f, err := openRegular(file)
+	if err != nil {
+		return status.Config.Errorf("tls-ca: %w", err)
+	}
+	defer f.Close()
+	if hasAuthority(f) {
+		return nil
+	}
 	text, err := readRegular(file)
 	if err != nil {
-		return nil, status.Config.Errorf("tls-ca: %w", err)
+		return status.Config.Errorf("tls-ca: %w", err)
 	}
-	all := parseAuthorities(text)
-	switch {
-	case all.hasAny():
-		return all, nil
-	case bytes.Contains(text, []byte("PRIVATE KEY-----")):
-		return nil, status.Config.Errorf("tls-ca: %s: a key, but no certificate in it", file)
+	if bytes.Contains(text, []byte("PRIVATE KEY-----")) {
+		return status.Config.Errorf("tls-ca: %s: a key, but no certificate in it", file)
 	}
 	if _, err := x509.ParseCertificates(text); err == nil && len(text) > 0 {
-		return nil, status.Config.Errorf("tls-ca: %s: the certificate in it is DER, not PEM", file)
+		return status.Config.Errorf("tls-ca: %s: the certificate in it is DER, not PEM", file)
 	}
-	return nil, status.Config.Errorf("tls-ca: %s: no certificate in it", file)
+	return status.Config.Errorf("tls-ca: %s: no certificate in it", file)
 }
 
-// readRegular reads a file that a setting names. It refuses a device or a FIFO: its end may
+// openRegular opens a file that a setting names. It refuses a device or a FIFO: its end may
 // never come, and then no mail would be sent or queued.
-func readRegular(file string) ([]byte, error) {
+func openRegular(file string) (*os.File, error) {
 	f, err := process.OpenRegular(file)
 	if err == process.ErrNotRegular {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
+	return f, err
+}
+
+func readRegular(file string) ([]byte, error) {
+	f, err := openRegular(file)
 	if err != nil {
 		return nil, err
 	}
@@ -231,7 +218,7 @@ type verifier struct {
 	host         string // the server's name in the configuration, for errors
 	name         string // the name that the certificate must have
 	fingerprints []config.Fingerprint
-	tlsCA        authorities // the authorities of tls-ca; nil: those of the system
+	tlsCA        string // the file of the authorities; "": those of the system
 }
 
 // verify is tls.Config.VerifyConnection. If the account has fingerprints, one of them must
@@ -258,15 +245,22 @@ func (v *verifier) verify(cs tls.ConnectionState) error {
 	for _, c := range cs.PeerCertificates[1:] {
 		options.Intermediates.AddCert(c)
 	}
-	roots := v.tlsCA
-	if roots == nil {
-		roots = systemRoots()
-	}
-	if roots != nil {
-		options.Roots = roots.pool(cs.PeerCertificates)
+	if v.tlsCA != "" {
+		file, err := openRegular(v.tlsCA)
+		if err != nil {
+			return status.Config.Errorf("tls-ca: %w", err)
+		}
+		defer file.Close()
+		if options.Roots, err = authorities(file, cs.PeerCertificates); err != nil {
+			return status.Config.Errorf("tls-ca: %w", err)
+		}
+	} else if bundle := systemBundle(); bundle != nil {
+		defer bundle.Close()
+		// After an error the pool lacks authorities, as a bundle may.
+		options.Roots, _ = authorities(bundle, cs.PeerCertificates)
 	}
 	_, err := leaf.Verify(options)
-	if unknown := new(x509.UnknownAuthorityError); errors.As(err, unknown) && v.tlsCA == nil && options.Roots != nil {
+	if unknown := new(x509.UnknownAuthorityError); errors.As(err, unknown) && v.tlsCA == "" && options.Roots != nil {
 		options.Roots = nil // the bundle may lack authorities that the system trusts
 		_, err = leaf.Verify(options)
 	}
