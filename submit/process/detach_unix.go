@@ -24,6 +24,7 @@ func anew(ctx context.Context, args ...string) (*exec.Cmd, error) {
 	if err != nil {
 		return nil, err
 	}
+	CatchSignals()
 	cmd := exec.CommandContext(ctx, self, args...)
 	cmd.Args[0] = "sendoff"
 	cmd.Dir = "/"

@@ -17,6 +17,8 @@ import (
 // access rights; there is no SIGPIPE, no process group to kill and no socket of systemd's,
 // and no process is started in the background.
 
+func IgnoreSignals() {}
+
 func CatchSignals() {}
 
 func Harden() Hardened { return Hardened{} }

@@ -7,10 +7,10 @@
 //	         Command, StartCommand, RunCommand                 no process of a command stays after its time
 //	unix     Harden: core dumps, ptrace                        no other process can read a secret in memory
 //	         Harden: set-uid, set-gid, capabilities            we do nothing with rights that our caller does not have
-//	         CatchSignals: SIGPIPE, SIGXFSZ                    they become errors of the write that caused them
+//	         IgnoreSignals: SIGPIPE, SIGXFSZ                   they become errors of the write that caused them
 //	         CatchSignals: SIGQUIT                             the process ends as by SIGTERM, without a dump
 //	         locks; sockets; the system's log
-//	signal   Interruptible: SIGINT, SIGTERM, SIGHUP            they end a context
+//	signal   Interruptible: SIGINT, SIGTERM, SIGHUP, SIGQUIT   they end a context
 //	terminal Ask, AskSecret, Stdin                             a signal at a prompt is an error, the echo comes back
 //	panic    Guarded                                           a bug that one message meets does not stop the others
 //	argv     Argv: words of a command                          no shell is run
@@ -100,6 +100,7 @@ func (e ExitError) Error() string {
 // If a process that the command has started keeps the output open, Wait returns a second
 // after the end of the command.
 func Command(ctx context.Context, argv []string, share bool) *exec.Cmd {
+	CatchSignals()
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.WaitDelay = time.Second
 	if !share {

@@ -21,10 +21,11 @@ func (s Stopped) Error() string {
 // signal, perhaps because its prompt was just written, ends too.
 var reads, endReads = context.WithCancelCause(context.Background())
 
-// Interruptible returns a context that the first SIGINT, SIGTERM or SIGHUP ends. Before
-// that, first is called with the cause of the context, a Stopped. A SIGINT or SIGHUP
-// that our caller has ignored (nohup, a job in the background) stays ignored. SIGTERM
-// ends the context even if it was ignored: the Go runtime takes it over before main.
+// Interruptible returns a context that the first SIGINT, SIGTERM, SIGHUP or SIGQUIT ends.
+// Before that, first is called with the cause of the context, a Stopped. A SIGINT, SIGHUP
+// or SIGQUIT that our caller has ignored (nohup, a job in the background) stays ignored.
+// SIGTERM ends the context even if it was ignored: the Go runtime takes it over before
+// main.
 func Interruptible(first func(cause error)) context.Context {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	c := endings()
@@ -37,10 +38,11 @@ func Interruptible(first func(cause error)) context.Context {
 	return ctx
 }
 
-// endings returns a channel of SIGINT, SIGTERM and SIGHUP, without those that are ignored.
+// endings returns a channel of SIGINT, SIGTERM, SIGHUP and SIGQUIT, without those that are
+// ignored.
 func endings() chan os.Signal {
 	c := make(chan os.Signal, 1)
-	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT} {
 		if !signal.Ignored(sig) {
 			signal.Notify(c, sig)
 		}

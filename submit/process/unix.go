@@ -12,18 +12,23 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// CatchSignals makes the signals that end a process because of a write (SIGPIPE, SIGXFSZ)
-// errors of that write. It turns SIGQUIT into SIGTERM: otherwise the Go runtime would
-// print all goroutines. It starts a thread: a process that only writes one line does not
-// call it.
-func CatchSignals() {
-	// Notify and not Ignore: a program that we start would inherit an ignored signal.
+// IgnoreSignals makes the signals that end a process because of a write (SIGPIPE, SIGXFSZ)
+// errors of that write.
+func IgnoreSignals() { signal.Ignore(syscall.SIGPIPE, syscall.SIGXFSZ) }
+
+// CatchSignals lets the programs that we start have the signals of IgnoreSignals, which
+// they would inherit as ignored. It turns SIGQUIT into SIGTERM: otherwise the Go runtime
+// would print all goroutines. To catch a signal takes a hundredth of the time of a
+// submission, and the first one starts threads: a process that starts no program, and is
+// Interruptible, need not call it.
+var CatchSignals = sync.OnceFunc(func() {
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE, syscall.SIGXFSZ)
 	quit := make(chan os.Signal, 1)
 	signal.Notify(quit, syscall.SIGQUIT)
@@ -32,7 +37,7 @@ func CatchSignals() {
 			syscall.Kill(os.Getpid(), syscall.SIGTERM)
 		}
 	}()
-}
+})
 
 // Harden forbids core dumps and tracing of this process, sets the umask to 077, and finds
 // out whether this process has more rights than its caller. If the system refuses a call,

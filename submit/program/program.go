@@ -129,7 +129,8 @@ func (p *program) main(argv []string) (code int) {
 	}
 	cmd, err := parse(argv)
 	p.cmd = cmd
-	if cmd.Mode != cmdline.Version || err != nil {
+	process.IgnoreSignals()
+	if err != nil || cmd.Mode != cmdline.Submit && cmd.Mode != cmdline.Version {
 		process.CatchSignals()
 	}
 	for _, w := range cmd.Warnings {

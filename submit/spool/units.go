@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -171,7 +170,7 @@ func UnitPath(program string) (string, error) {
 
 // Systemctl runs systemctl(1). The error has the output of the command, in one line.
 func Systemctl(ctx context.Context, args ...string) error {
-	out, err := exec.CommandContext(ctx, "systemctl", args...).CombinedOutput()
+	out, err := process.Command(ctx, append([]string{"systemctl"}, args...), false).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("systemctl %s: %w: %s", args[0], err, status.Printable(strings.TrimSpace(string(out))))
 	}
