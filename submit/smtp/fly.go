@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"sendoff/submit/process"
@@ -20,6 +21,7 @@ type step struct {
 	name  string                     // for errors; "": the first word of send
 	send  string                     // a command without CRLF
 	body  func() error               // writes a message and its end, in place of send; nil: send is written
+	size  int64                      // of the message, in octets
 	mute  bool                       // nothing is written, but a reply comes: the greeting, and further replies of LMTP
 	waits bool                       // the last step of its flight
 	final bool                       // QUIT: nobody waits for the reply
@@ -68,10 +70,26 @@ func (s *Session) fly(steps ...step) error {
 	return nil
 }
 
-// flight writes steps in a second goroutine while this one reads their replies, so that
-// neither side can block on a full buffer. It returns how many steps had their reply
-// handled (done) and how many were written in full (sent). After an error the session is
-// out of step.
+// maxAtOnce is the size in octets of the largest flight that is written before its replies
+// are read. The kernel's buffers hold that much, even if the server reads nothing.
+const maxAtOnce = 4 << 10
+
+// fitsBuffer reports whether conn, which has unread and unacknowledged octets of no other
+// flight, can be given steps without waiting for the server. A connection within a test
+// may have no buffer.
+func fitsBuffer(conn net.Conn, steps []step) bool {
+	size := int64(0)
+	for _, st := range steps {
+		size += int64(len(st.send)+len("\r\n")) + st.size
+	}
+	_, isSocket := bottom(conn).(syscall.Conn)
+	return size <= maxAtOnce && isSocket
+}
+
+// flight writes steps. It writes a large flight in a second goroutine while this one reads
+// the replies, so that neither side can block on a full buffer. It returns how many steps
+// had their reply handled (done) and how many were written in full (sent). After an error
+// the session is out of step.
 func (s *Session) flight(steps []step) (done, sent int, err error) {
 	if len(steps) == 0 {
 		return 0, 0, nil
@@ -82,10 +100,15 @@ func (s *Session) flight(steps []step) (done, sent int, err error) {
 	}
 	w := newWriter(steps)
 	s.beginWriting()
-	go func() {
+	write := func() {
 		w.err = s.write(steps, w)
 		close(w.done)
-	}()
+	}
+	if fitsBuffer(s.conn, steps) {
+		write()
+	} else {
+		go write()
+	}
 	for i, st := range steps {
 		if st.final {
 			break
@@ -127,11 +150,11 @@ func (s *Session) breakOff(st step, w *writer, err error) error {
 	return err
 }
 
-// A writer is the progress of the goroutine that writes a flight.
+// A writer is the progress of writing a flight.
 type writer struct {
 	answerable atomic.Int32    // number of steps written in full, perhaps only to the buffer: the server may reply to them
 	flushed    []chan struct{} // for each step with a message, closed when its end has left the buffer; nil for others
-	done       chan struct{}   // closed when the goroutine ends
+	done       chan struct{}   // closed when nothing more will be written
 	err        error           // valid when done is closed
 }
 

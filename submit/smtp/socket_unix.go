@@ -19,14 +19,7 @@ func pending(conn net.Conn) bool {
 
 // control calls f with the descriptor of the socket below conn, if conn has a socket.
 func control(conn net.Conn, f func(fd int)) {
-	for {
-		c, ok := conn.(interface{ NetConn() net.Conn })
-		if !ok {
-			break
-		}
-		conn = c.NetConn()
-	}
-	if c, ok := conn.(syscall.Conn); ok {
+	if c, ok := bottom(conn).(syscall.Conn); ok {
 		if raw, err := c.SyscallConn(); err == nil {
 			raw.Control(func(fd uintptr) { f(int(fd)) })
 		}

@@ -55,6 +55,17 @@ type LostHandshake struct{ error }
 
 func (l *LostHandshake) Unwrap() error { return l.error }
 
+// bottom returns the connection that carries conn, without TLS.
+func bottom(conn net.Conn) net.Conn {
+	for {
+		c, ok := conn.(interface{ NetConn() net.Conn })
+		if !ok {
+			return conn
+		}
+		conn = c.NetConn()
+	}
+}
+
 // answerConn is a connection that notes whether the server has sent anything.
 type answerConn struct {
 	net.Conn

@@ -134,7 +134,7 @@ func (t *transaction) end(more bool) []step {
 
 // messageStep returns the step in which body writes the message and its end.
 func (t *transaction) messageStep(body func() error) step {
-	return step{phase: dot, name: "end of message", body: body, want: 2, got: t.gotEnd, lost: t.lost}
+	return step{phase: dot, name: "end of message", body: body, size: t.size, want: 2, got: t.gotEnd, lost: t.lost}
 }
 
 // rset returns a step that sends RSET, which ends a transaction without a message.
