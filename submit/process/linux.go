@@ -205,8 +205,13 @@ func hasACL(get func(name string, to []byte) (int, error)) bool {
 			return true
 		}
 	}
-	list := make([]byte, 64<<10)
-	n, err := get("system.nfs4_acl", list)
+	const nfs4 = "system.nfs4_acl"
+	size, err := get(nfs4, nil)
+	if size <= 0 {
+		return err == unix.ERANGE
+	}
+	list := make([]byte, size)
+	n, err := get(nfs4, list)
 	return err == unix.ERANGE || n > 0 && namesMore(list[:n])
 }
 

@@ -32,7 +32,7 @@ func Trust(f *os.File, path string) error {
 	if err != nil {
 		return err
 	}
-	if wrong := writable(info, aclOf(f)); wrong != "" {
+	if wrong := writable(info, func() bool { return aclOf(f) }); wrong != "" {
 		return errors.New(wrong)
 	}
 	return TrustWay(path)
@@ -41,14 +41,12 @@ func Trust(f *os.File, path string) error {
 // TrustWay judges the way to path as Trust does: each folder and link.
 func TrustWay(path string) error {
 	return walk(path, func(name string, info fs.FileInfo) error {
+		wrong := writable(info, func() bool { return aclAt(name) })
 		uid, _ := owner(info)
-		if info.IsDir() && (uid == 0 && info.Mode()&fs.ModeSticky != 0 || readOnly(name)) {
+		if wrong == "" || info.IsDir() && (uid == 0 && info.Mode()&fs.ModeSticky != 0 || readOnly(name)) {
 			return nil
 		}
-		if wrong := writable(info, aclAt(name)); wrong != "" {
-			return fmt.Errorf("%s: %s", name, wrong)
-		}
-		return nil
+		return fmt.Errorf("%s: %s", name, wrong)
 	})
 }
 
@@ -93,7 +91,7 @@ func TrustSecret(f *os.File, path, home string) error {
 	if err != nil {
 		return err
 	}
-	acl := aclOf(f)
+	acl := func() bool { return aclOf(f) }
 	if wrong := writable(info, acl); wrong != "" {
 		return errors.New(wrong)
 	}
@@ -110,7 +108,10 @@ func TrustSecret(f *os.File, path, home string) error {
 // that path leads to.
 func trustLinks(path string) error {
 	return walk(path, func(name string, info fs.FileInfo) error {
-		if wrong := writable(info, false); info.Mode()&fs.ModeSymlink != 0 && wrong != "" {
+		if info.Mode()&fs.ModeSymlink == 0 {
+			return nil
+		}
+		if wrong := writable(info, nil); wrong != "" {
 			return fmt.Errorf("the link %s: %s", name, wrong)
 		}
 		return nil
@@ -143,7 +144,7 @@ func TrustPrivate(path, home string) (loose, err error) {
 	case uid != os.Geteuid() && isOpen: // without the right of all, the user could not read it
 		return fmt.Errorf("all users can read it (mode %04o)", info.Mode().Perm()), nil
 	}
-	return private(info, aclOf(f)), nil
+	return private(info, func() bool { return aclOf(f) }), nil
 }
 
 // OthersCanRead returns nil if the mode of the file at path, and the modes of all folders
@@ -164,18 +165,20 @@ func OthersCanRead(path string) error {
 	})
 }
 
-// private returns an error if somebody besides root and the owner can read the file of info.
-func private(info fs.FileInfo, acl bool) error {
+// private returns an error if somebody besides root and the owner can read the file of
+// info. acl reports whether the file has an access control list.
+func private(info fs.FileInfo, acl func() bool) error {
 	uid, gid := owner(info)
 	mode := info.Mode().Perm()
-	if mode&0o004 != 0 || mode&0o040 != 0 && (acl || !privateGroup(uid, gid)) {
+	if mode&0o004 != 0 || mode&0o040 != 0 && (acl() || !privateGroup(uid, gid)) {
 		return fmt.Errorf("others can read it (mode %04o)", mode)
 	}
 	return nil
 }
 
-// writable says who besides root and the user can write the file of info; "": nobody.
-func writable(info fs.FileInfo, acl bool) string {
+// writable says who besides root and the user can write the file of info; "": nobody. acl
+// reports whether the file has an access control list; writable does not ask for a link.
+func writable(info fs.FileInfo, acl func() bool) string {
 	uid, gid := owner(info)
 	mode := info.Mode().Perm()
 	isLink := info.Mode()&fs.ModeSymlink != 0 // the mode of a link has no meaning
@@ -186,7 +189,7 @@ func writable(info fs.FileInfo, acl bool) string {
 		return ""
 	case mode&0o002 != 0:
 		return fmt.Sprintf("others can write it (mode %04o)", mode)
-	case mode&0o020 != 0 && acl:
+	case mode&0o020 != 0 && acl():
 		return fmt.Sprintf("others can write it, by an access control list (mode %04o)", mode)
 	case mode&0o020 != 0 && !privateGroup(uid, gid):
 		return fmt.Sprintf("others in its group %d can write it (mode %04o)", gid, mode)
@@ -213,7 +216,7 @@ func privateGroup(uid, gid int) bool {
 func owner(info fs.FileInfo) (uid, gid int) {
 	st := info.Sys().(*syscall.Stat_t)
 	uid, gid = int(st.Uid), int(st.Gid)
-	if uid == unmapped() && uid != os.Geteuid() {
+	if uid != 0 && uid != os.Geteuid() && uid == unmapped() {
 		uid = 0
 	}
 	return uid, gid
@@ -267,7 +270,7 @@ func walk(path string, judge func(name string, info fs.FileInfo) error) error {
 		}
 		path = folder + "/" + path
 	}
-	current, rest, links := "/", strings.Split(path, "/"), 0
+	current, rest, links := "/", strings.Split(strings.TrimLeft(path, "/"), "/"), 0
 	for {
 		info, err := os.Lstat(current)
 		if err != nil {
