@@ -38,7 +38,10 @@ type desk struct {
 	t      *testing.T
 	dir    string
 	binary string
-	ca     string // "": the system's store has the authority
+	floor  string // the program of testdata/floor
+	// authority is the file of the server's authority, and ca the same, or "" where the
+	// system's store has the authority.
+	authority, ca string
 }
 
 func (d *desk) file(name, text string) string {
@@ -63,6 +66,12 @@ func (d *desk) sendoff(s *server, to []string, oneFlight bool) *exec.Cmd {
 	}
 	name := fmt.Sprintf("%d-%t.toml", s.port, oneFlight)
 	return exec.Command(d.binary, append([]string{"--config", d.file(name, text)}, to...)...)
+}
+
+// theFloor reads its one authority from a file, so the system's store costs it
+// nothing.
+func (d *desk) theFloor(s *server, to []string) *exec.Cmd {
+	return exec.Command(d.floor, append([]string{fmt.Sprint(s.port), d.authority, user, password, user}, to...)...)
 }
 
 func (d *desk) msmtp(s *server, to []string) *exec.Cmd {
@@ -123,7 +132,7 @@ type cost struct {
 
 // run runs cmd with what message writes on a pipe as its standard input.
 func (d *desk) run(cmd *exec.Cmd, message func(io.Writer) error) (cost, error) {
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + d.dir, "LC_ALL=C"}
+	cmd.Env = append(cmd.Env, "PATH="+os.Getenv("PATH"), "HOME="+d.dir, "LC_ALL=C")
 	var said strings.Builder
 	cmd.Stdout, cmd.Stderr = io.Discard, &said
 	stdin, err := cmd.StdinPipe()
@@ -149,6 +158,7 @@ func (d *desk) run(cmd *exec.Cmd, message func(io.Writer) error) (cost, error) {
 func (d *desk) peak(cmd *exec.Cmd, message func(io.Writer) error) (int, error) {
 	out := filepath.Join(d.dir, "peak")
 	timed := exec.Command("/usr/bin/time", append([]string{"-f", "%M", "-o", out}, cmd.Args...)...)
+	timed.Env = cmd.Env
 	if _, err := d.run(timed, message); err != nil {
 		return 0, err
 	}
