@@ -352,34 +352,30 @@ func TestReady(t *testing.T) {
 	}
 }
 
-// TestSyncs checks that Add makes three syncs only: of message, envelope and folder.
+// syncs has for each scenario the number of syncs. To add an entry takes three: of message,
+// envelope and folder.
+var syncs = map[string]int{
+	"add":                3,
+	"add and go on":      3*3 + 1 + 5 + 2, // done, failed, updated
+	"update":             3 + 2,           // of envelope and folder
+	"done":               3 + 1,           // of the folder
+	"fail":               3 + 5,           // of the new folder; of both folders for each of two files
+	"add to failed":      3 + 1,           // of the new folder
+	"retry":              3 + 1 + 4,
+	"delete what failed": 3 + 1 + 1,
+	"sweep":              3,
+	"run":                3*3 + 1 + 5 + 2, // done, failed, updated
+}
+
+// TestSyncs checks that no scenario makes more syncs, nor fewer.
 func TestSyncs(t *testing.T) {
-	m := newModel()
-	counted := &counting{model: m}
-	q := &Queue{disk: counted}
-	if err := q.Add(testEntry(t, "b@example.org"), strings.NewReader(content)); err != nil {
-		t.Fatal(err)
+	for name, scenario := range scenarios {
+		m := newModel()
+		if err := scenario(t, &Queue{disk: m}, &witness{}); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if m.syncs != syncs[name] {
+			t.Errorf("%s: %d syncs, want %d", name, m.syncs, syncs[name])
+		}
 	}
-	if counted.syncs != 3 {
-		t.Errorf("%d syncs", counted.syncs)
-	}
 }
-
-type counting struct {
-	*model
-	syncs int
-}
-
-func (c *counting) sync(folder string) error { c.syncs++; return c.model.sync(folder) }
-
-func (c *counting) create(name string) (file, error) {
-	f, err := c.model.create(name)
-	return &countingFile{f, c}, err
-}
-
-type countingFile struct {
-	file
-	c *counting
-}
-
-func (f *countingFile) Sync() error { f.c.syncs++; return f.file.Sync() }

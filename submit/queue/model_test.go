@@ -30,6 +30,7 @@ type model struct {
 	failure error // the error of the operation failAt
 	stopAt  int   // this operation and all after it fail; -1: none
 	stopped bool
+	syncs   int // of files and folders
 }
 
 type inode struct{ data, synced []byte }
@@ -189,6 +190,7 @@ func (m *model) mkdir(folder string) error {
 	if err := m.op(); err != nil {
 		return err
 	}
+	m.syncs++
 	m.folders[folder] = make(map[string]*inode)
 	m.durable[folder] = make(map[string]*inode) // synced at once, as rooted does
 	return nil
@@ -225,6 +227,7 @@ func (m *model) sync(folder string) error {
 	if err := m.op(); err != nil {
 		return err
 	}
+	m.syncs++
 	m.pending = slices.DeleteFunc(m.pending, func(c change) bool {
 		mine := slices.Contains(c.folders, folder)
 		if mine {
@@ -295,6 +298,7 @@ func (f *modelFile) Sync() error {
 	if err := f.m.op(); err != nil {
 		return err
 	}
+	f.m.syncs++
 	f.node.synced = slices.Clone(f.node.data)
 	return nil
 }
