@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"sendoff/submit/smtp/smtptest"
 )
 
 func inPEM(all ...*authority) (text []byte) {
@@ -134,6 +136,25 @@ func TestBundle(t *testing.T) {
 			}
 		}
 		t.Logf("%s: %d authorities", file, n)
+	}
+}
+
+// TestBundleMemory checks that the authorities of a chain are found in little memory, however
+// large the bundle is.
+func TestBundleMemory(t *testing.T) {
+	root := newAuthority(t)
+	stranger := issue(t, nil, &x509.Certificate{IsCA: true, BasicConstraintsValid: true, Subject: pkix.Name{CommonName: "stranger"}})
+	for _, size := range []int{100, 1000} {
+		text := append(bytes.Repeat(inPEM(stranger), size), inPEM(root)...)
+		_, octets := smtptest.Allocated(func() {
+			if !holds(t, bytes.NewReader(text), root.certificate) {
+				t.Fatal("the authority was not found")
+			}
+		})
+		t.Logf("%d certificates, %d octets: %d octets", size, len(text), octets)
+		if octets > 32<<10 {
+			t.Errorf("%d certificates: %d octets", size, octets)
+		}
 	}
 }
 
