@@ -5,8 +5,12 @@ import (
 	"io"
 )
 
-// blockSize is the size of the input buffer, in octets: a pipe of Linux holds as much.
-const blockSize = 64 << 10
+// blockSize is the largest size of the input buffer, in octets: a pipe of Linux holds as
+// much. firstSize is the size for a message that is small, as most are.
+const (
+	blockSize = 64 << 10
+	firstSize = 4 << 10
+)
 
 // A scanner splits its input into lines. A line ends with LF, or with any number of CRs
 // and LF. If the input fits the buffer and has no LF at all, as a file of an old
@@ -31,8 +35,8 @@ type scanner struct {
 // newScanner returns a scanner, and reads up to the first LF, but not further: a terminal
 // delivers one line at a time.
 func newScanner(r io.Reader) *scanner {
-	s := &scanner{r: r, buf: make([]byte, blockSize), eol: '\n'}
-	for s.err == nil && s.to < len(s.buf) && bytes.IndexByte(s.buf[:s.to], '\n') < 0 {
+	s := &scanner{r: r, buf: make([]byte, firstSize), eol: '\n'}
+	for s.err == nil && s.to < blockSize && bytes.IndexByte(s.buf[:s.to], '\n') < 0 {
 		s.fill()
 	}
 	block := s.buf[:s.to]
@@ -52,11 +56,16 @@ func (s *scanner) skipMark() (found bool) {
 	return found
 }
 
-// fill makes room in buf and calls Read of r once.
+// fill makes room in buf and calls Read of r once. If the Read before has filled buf, more
+// is to come, and buf gets larger.
 func (s *scanner) fill() {
-	if s.from > 0 {
-		s.to = copy(s.buf, s.buf[s.from:s.to])
-		s.from = 0
+	buf := s.buf
+	if s.to == len(buf) && len(buf) < blockSize {
+		buf = make([]byte, min(4*len(buf), blockSize))
+	}
+	if s.from > 0 || len(buf) > len(s.buf) {
+		s.to = copy(buf, s.buf[s.from:s.to])
+		s.buf, s.from = buf, 0
 	}
 	var n int
 	n, s.err = s.r.Read(s.buf[s.to:])
@@ -69,9 +78,8 @@ func (s *scanner) offset() int64 { return s.total - int64(s.to-s.from) }
 
 // drain reads r to its end.
 func (s *scanner) drain() {
-	for s.err == nil {
-		s.from, s.to = 0, 0
-		s.fill()
+	if s.err == nil {
+		io.Copy(io.Discard, s.r)
 	}
 }
 
@@ -103,7 +111,7 @@ func (s *scanner) read() (piece []byte, end bool, err error) {
 		case s.err != nil:
 			s.from, s.open = s.to, false
 			return bytes.TrimRight(window, "\r"), true, nil
-		case len(window) == len(s.buf):
+		case len(window) == blockSize:
 			// CRs at the end may belong to an LF that is not read yet. If the
 			// whole buffer is CRs, the last one is enough.
 			n := len(bytes.TrimRight(window, "\r"))

@@ -73,13 +73,25 @@ func (s *store) Write(p []byte) (int, error) {
 		if len(rest) == 0 {
 			return len(p), nil
 		}
-		if err := s.flush(); err != nil {
-			return 0, err
+		if cap(s.tail) == chunkSize {
+			if err := s.flush(); err != nil {
+				return 0, err
+			}
 		}
-		if s.tail == nil {
-			s.tail = make([]byte, 0, chunkSize)
+		if cap(s.tail) < chunkSize {
+			s.grow()
 		}
 	}
+}
+
+// grow makes room in tail: a whole chunk, but for the first chunk less at first, because
+// most bodies are small.
+func (s *store) grow() {
+	size := chunkSize
+	if s.file == nil && len(s.chunks) == 0 {
+		size = min(max(firstSize, 4*cap(s.tail)), chunkSize)
+	}
+	s.tail = append(make([]byte, 0, size), s.tail...)
 }
 
 // flush moves tail to chunks and, if the body is large, all chunks to the file.
