@@ -78,7 +78,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -93,9 +92,6 @@ import (
 	"sendoff/submit/smtp/smtptest"
 )
 
-// names are the program's names that are on the scripts' PATH.
-var names = [...]string{"sendoff", "sendmail", "mailq", "newaliases", "runq", "rmail", "hoststat", "purgestat", "smtpd", "msmtp"}
-
 // TestMain lets the test binary be the program play as well. Signals that are
 // ignored here (nohup, a job in the background) are caught instead: the programs
 // that the tests start shall not ignore them.
@@ -108,7 +104,9 @@ func TestMain(m *testing.M) {
 			signal.Notify(make(chan os.Signal, 1), sig)
 		}
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	os.RemoveAll(built.bin)
+	os.Exit(code)
 }
 
 // play serves the other end of a pipe. The sockets may be a pair or two.
@@ -183,35 +181,6 @@ func command(least int, do func(*testscript.TestScript, []string)) func(*testscr
 		}
 		do(ts, args)
 	}
-}
-
-// linked is a variable that only the tests' binary obeys.
-const linked = "-X sendoff/config.homeVariable=SENDOFF_TEST_HOME"
-
-// build builds the binary under all its names and returns their folder.
-func build(t *testing.T) string {
-	goTool, err := exec.LookPath("go")
-	if err != nil {
-		t.Skip("no go command to build sendoff with")
-	}
-	bin := t.TempDir()
-	suffix := ""
-	if runtime.GOOS == "windows" {
-		suffix = ".exe"
-	}
-	program := filepath.Join(bin, names[0]+suffix)
-	if out, err := exec.Command(goTool, "build", "-ldflags", linked, "-o", program, "./testdata/outside").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	if self, err := os.Executable(); err == nil {
-		os.Symlink(self, filepath.Join(bin, "play")) // only used where there are links
-	}
-	for _, name := range names[1:] {
-		if err := os.Link(program, filepath.Join(bin, name+suffix)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return bin
 }
 
 // setup makes a home where nobody else can read or write, and an environment
