@@ -10,6 +10,10 @@
 //	                            for any part of a line
 //	findings CHECK=RESULT...    stdout was a JSON object a line, and among them these
 //	                            findings of the doctor, in this order
+//	inits MAX FILE [FILE]       stderr was what GODEBUG=inittrace=1 writes: the packages that
+//	                            do something before main are those of the file, and each
+//	                            allocates at most MAX octets; those of Go's library, but for
+//	                            the internal ones, are in the second file
 //	hides USER SECRET           neither stdout nor stderr had the secret, in any form
 //
 //	smarthost NAME [WORD...]    start a server that takes mail after TLS and a login
@@ -149,6 +153,7 @@ func TestScript(t *testing.T) {
 			"says":      command(0, says),
 			"shows":     command(1, shows),
 			"findings":  command(1, findings),
+			"inits":     command(2, inits),
 			"hides":     command(2, hides),
 			"smarthost": command(1, smarthost),
 			"received":  command(2, received),
@@ -308,6 +313,37 @@ func narrow(ts *testscript.TestScript, args []string) {
 	for line := range strings.Lines(ts.ReadFile(args[1])) {
 		if n := utf8.RuneCountInString(strings.TrimRight(line, "\r\n")); n > columns {
 			ts.Fatalf("%d columns: %s", n, line)
+		}
+	}
+}
+
+func inits(ts *testscript.TestScript, args []string) {
+	most, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	var got [2][]string // of all others, and of Go's library
+	for _, m := range regexp.MustCompile(`(?m)^init (\S+) @.* (\d+) bytes`).FindAllStringSubmatch(ts.ReadFile("stderr"), -1) {
+		words := strings.Split(m[1], "/")
+		switch {
+		case words[0] == "sendoff" || strings.Contains(words[0], "."):
+			if n, _ := strconv.Atoi(m[2]); n > most {
+				ts.Fatalf("%s allocates %d octets before main", m[1], n)
+			}
+			got[0] = append(got[0], m[1])
+		case words[0] != "vendor" && !slices.Contains(words, "internal"):
+			got[1] = append(got[1], m[1])
+		}
+	}
+	for i, file := range args[1:] {
+		want := strings.Fields(ts.ReadFile(file))
+		for _, name := range got[i] {
+			if !slices.Contains(want, name) {
+				ts.Fatalf("%s does something before main, but is not in %s", name, file)
+			}
+		}
+		for _, name := range want {
+			if !slices.Contains(got[i], name) {
+				ts.Fatalf("%s is in %s, but does nothing before main", name, file)
+			}
 		}
 	}
 }
