@@ -3,10 +3,8 @@
 package bench
 
 import (
-	"bufio"
 	"crypto/tls"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -162,18 +160,18 @@ func (d *desk) empty(s *server, n int, oneFlight bool) time.Duration {
 	file, folder := d.queued(fmt.Sprintf("drain-%d-%t", s.port, oneFlight), s, oneFlight)
 	d.fill(1, 1, func() *exec.Cmd { return exec.Command(d.binary, "-C", file, "-odq", "bob@example.net") })
 	d.multiply(folder, n)
-	c, err := d.run(exec.Command(d.binary, "-C", file, "-q"), func(io.Writer) error { return nil })
+	c, err := d.run(exec.Command(d.binary, "-C", file, "-q"), nothing)
 	if err != nil {
 		d.t.Fatal(err)
 	}
 	return c.wall
 }
 
-// multiply makes n entries of the one that a queue has.
+// multiply makes copies of an entry until a queue has n.
 func (d *desk) multiply(folder string, n int) {
 	files, _ := filepath.Glob(filepath.Join(folder, "*.env"))
-	if len(files) != 1 {
-		d.t.Fatalf("%d entries in %s", len(files), folder)
+	if len(files) == 0 {
+		d.t.Fatalf("no entry in %s", folder)
 	}
 	id := strings.TrimSuffix(filepath.Base(files[0]), ".env")
 	for _, end := range []string{".eml", ".env"} {
@@ -181,45 +179,10 @@ func (d *desk) multiply(folder string, n int) {
 		if err != nil {
 			d.t.Fatal(err)
 		}
-		for i := range n - 1 {
-			if err := os.WriteFile(filepath.Join(folder, fmt.Sprintf("%s%05d%s", id[:11], i, end)), text, 0o600); err != nil {
+		for i := len(files); i < n; i++ {
+			if err := os.WriteFile(filepath.Join(folder, fmt.Sprintf("%s%05d%s", id[:11], i-1, end)), text, 0o600); err != nil {
 				d.t.Fatal(err)
 			}
 		}
 	}
-}
-
-// list prints what mailq costs with many entries.
-func (d *desk) list(config *tls.Config) {
-	n := 100_000
-	if testing.Short() {
-		n = 200
-	}
-	s := listen(d.t, "tls", config, 0)
-	file, folder := d.queued("list", s, false)
-	d.fill(1, 1, func() *exec.Cmd { return exec.Command(d.binary, "-C", file, "-odq", "bob@example.net") })
-	d.multiply(folder, n)
-	cmd := exec.Command(d.binary, "-C", file, "-bp")
-	kB, err := d.peak(exec.Command(d.binary, "-C", file, "-bp"), func(io.Writer) error { return nil })
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + d.dir}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	begin := time.Now()
-	if err := cmd.Start(); err != nil {
-		d.t.Fatal(err)
-	}
-	r := bufio.NewReader(out)
-	r.ReadString('\n')
-	line := time.Since(begin)
-	io.Copy(io.Discard, r)
-	if err := cmd.Wait(); err != nil {
-		d.t.Fatal(err)
-	}
-	d.printf("mailq with %d entries: first line after %.0f ms, all after %.0f ms, %.1f MB; at most 64 MB: %s\n",
-		n, ms(line), ms(time.Since(begin)), float64(kB)/1000, verdict(kB <= 64_000))
 }

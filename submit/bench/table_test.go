@@ -55,7 +55,7 @@ func TestTable(t *testing.T) {
 		{"start-up", (*desk).startUp},
 		{"enqueue", (*desk).enqueue},
 		{"drain", (*desk).drain},
-		{"list", (*desk).list},
+		{"growth", (*desk).growth},
 	} {
 		t.Run(part.name, func(t *testing.T) {
 			d.t = t
@@ -349,7 +349,6 @@ func (d *desk) large(config *tls.Config) {
 func (d *desk) startUp(*tls.Config) {
 	d.printf("Start-up: --version; median of 60")
 	var ours, theirs []cost
-	nothing := func(io.Writer) error { return nil }
 	for range few(60) {
 		for _, row := range []struct {
 			program string
