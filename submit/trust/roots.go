@@ -62,7 +62,7 @@ func systemBundle() *os.File {
 		return nil
 	}
 	for _, name := range files {
-		if f, err := os.Open(name); err == nil {
+		if f, err := process.OpenRegular(name); err == nil {
 			return f
 		}
 	}
