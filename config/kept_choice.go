@@ -39,12 +39,13 @@ func (c Choice) Lines(a *Account) []string {
 
 // ParseChoice parses the result of Lines. If a field has several lines, the first counts.
 func ParseChoice(lines []string) (c Choice) {
+	kept := c.kept()
 	for _, line := range lines {
 		key, value, _ := strings.Cut(line, "=")
 		if key == "name" { // earlier versions of sendoff wrote the name of an account in a file so
 			key = "option.account"
 		}
-		for _, f := range c.kept() {
+		for _, f := range kept {
 			if f.key == key && *f.value == "" {
 				*f.value = value
 			}
