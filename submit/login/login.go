@@ -61,7 +61,8 @@ func NeedsToken(a *config.Account) bool {
 
 // Start starts to fetch the secret of a. The Login is nil if a does not log in. If a
 // source may ask a person, Start returns after the secret is fetched, because no server
-// waits for a person; also if no source is slow. refused is an access token not to use again; zero: there is none.
+// waits for a person; so it does if no source is slow. refused is an access token not to
+// use again; zero: there is none.
 func (s *Secrets) Start(ctx context.Context, a *config.Account, refused credential.Secret) (*Login, error) {
 	if ByCertificate(a) {
 		return &Login{account: a}, nil
