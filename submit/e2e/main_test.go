@@ -16,7 +16,7 @@
 // Every server listens on a loopback port or in a folder made for the run, and
 // ends with the test process, however that ends. The tests need root (Postfix
 // does), Debian's postfix, dovecot-core, dovecot-lmtpd, dovecot-submissiond,
-// dbus, gnome-keyring, libsecret-tools and the callers, and in the folder
+// dbus, gnome-keyring, libsecret-tools, strace and the callers, and in the folder
 // $SENDOFF_UNPACKED the unpacked exim4-daemon-light, opensmtpd and mdadm, as
 // .ci/run has them; without these they are skipped, and fail where CI is set.
 package e2e

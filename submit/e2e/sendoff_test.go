@@ -94,6 +94,7 @@ func secretFile(t *testing.T, secret string) string {
 
 // A call is one run of the program.
 type call struct {
+	under []string // a program that starts it, with arguments
 	as    string   // the name it is called by; "" is sendoff
 	args  []string // without that name
 	env   []string // beyond what cron sets
@@ -114,7 +115,8 @@ func (c call) run(t *testing.T) result {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, filepath.Join(lab.dir, cmp.Or(c.as, "sendoff")), c.args...)
+	words := slices.Concat(c.under, []string{filepath.Join(lab.dir, cmp.Or(c.as, "sendoff"))}, c.args)
+	cmd := exec.CommandContext(ctx, words[0], words[1:]...)
 	cmd.Dir = "/"
 	cmd.Env = append([]string{"HOME=" + home(t), "LOGNAME=" + lab.caller.Username, "PATH=/usr/bin:/bin", "SHELL=/bin/sh"}, c.env...)
 	// A session of its own has no controlling terminal.
