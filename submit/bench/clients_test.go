@@ -9,13 +9,15 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
 
 // A client is a program that submits the message on its standard input.
 type client struct {
-	name    string
+	name string
+	// command returns nil where the client cannot do that.
 	command func(d *desk, s *server, to []string) *exec.Cmd
 }
 
@@ -26,6 +28,9 @@ var clients = []client{
 	{"msmtp", (*desk).msmtp},
 	{"curl", (*desk).curl},
 	{"swaks", (*desk).swaks},
+	{"esmtp", (*desk).esmtp},
+	{"dma", (*desk).dma},
+	{"Exim", (*desk).exim},
 }
 
 const (
@@ -42,6 +47,7 @@ type desk struct {
 	// authority is the file of the server's authority, and ca the same, or "" where the
 	// system's store has the authority.
 	authority, ca string
+	notes         map[cell]float64
 }
 
 func (d *desk) file(name, text string) string {
@@ -124,30 +130,58 @@ func (d *desk) swaks(s *server, to []string) *exec.Cmd {
 	return exec.Command("swaks", args...)
 }
 
+// esmtp knows STARTTLS, but no implicit TLS. After the session tickets of TLS 1.3
+// it waits for ever, so it is kept to TLS 1.2.
+func (d *desk) esmtp(s *server, to []string) *exec.Cmd {
+	text := fmt.Sprintf("hostname = localhost:%d\nhelo = client.example\n", s.port)
+	switch s.security {
+	case "tls":
+		return nil
+	case "starttls":
+		text += fmt.Sprintf("username = %q\npassword = %q\nstarttls = required\n", user, password)
+	}
+	cmd := exec.Command("esmtp", append([]string{"-C", d.file(fmt.Sprintf("%d.esmtprc", s.port), text), "-f", user}, to...)...)
+	old := d.file("openssl.cnf", "openssl_conf = a\n[a]\nssl_conf = b\n[b]\nsystem_default = c\n[c]\nMaxProtocol = TLSv1.2\n")
+	cmd.Env = append(cmd.Env, "OPENSSL_CONF="+old)
+	return cmd
+}
+
 // A cost is what one run of a program took.
 type cost struct {
 	wall, cpu time.Duration
 	rss       int // kB at most, 0 if not measured
 }
 
-// run runs cmd with what message writes on a pipe as its standard input.
+// patience is how long a program may run; then it is ended with all that it has
+// started, and counts as one that took so long.
+const patience = time.Minute
+
+// run runs cmd with what message writes on a pipe as its standard input, if it
+// has none.
 func (d *desk) run(cmd *exec.Cmd, message func(io.Writer) error) (cost, error) {
 	cmd.Env = append(cmd.Env, "PATH="+os.Getenv("PATH"), "HOME="+d.dir, "LC_ALL=C")
 	var said strings.Builder
 	cmd.Stdout, cmd.Stderr = io.Discard, &said
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		return cost{}, err
+	var stdin io.WriteCloser
+	if cmd.Stdin == nil {
+		var err error
+		if stdin, err = cmd.StdinPipe(); err != nil {
+			return cost{}, err
+		}
 	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	begin := time.Now()
 	if err := cmd.Start(); err != nil {
 		return cost{}, err
 	}
-	message(stdin)
-	stdin.Close()
-	err = cmd.Wait()
+	end := time.AfterFunc(patience, func() { syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
+	if stdin != nil {
+		message(stdin)
+		stdin.Close()
+	}
+	err := cmd.Wait()
 	c := cost{wall: time.Since(begin), cpu: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()}
-	if err != nil {
+	if end.Stop() && err != nil {
 		return c, fmt.Errorf("%w: %.200s", err, said.String())
 	}
 	return c, nil
@@ -158,12 +192,12 @@ func (d *desk) run(cmd *exec.Cmd, message func(io.Writer) error) (cost, error) {
 func (d *desk) peak(cmd *exec.Cmd, message func(io.Writer) error) (int, error) {
 	out := filepath.Join(d.dir, "peak")
 	timed := exec.Command("/usr/bin/time", append([]string{"-f", "%M", "-o", out}, cmd.Args...)...)
-	timed.Env = cmd.Env
+	timed.Env, timed.Stdin = cmd.Env, cmd.Stdin
 	if _, err := d.run(timed, message); err != nil {
 		return 0, err
 	}
-	text, err := os.ReadFile(out)
+	text, _ := os.ReadFile(out) // none of a program that was ended
 	kB := 0
 	fmt.Sscan(string(text), &kB)
-	return kB, err
+	return kB, nil
 }

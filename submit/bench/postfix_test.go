@@ -84,13 +84,15 @@ func (p *postfix) do(words ...string) {
 	}
 }
 
+// prepare makes the queue.
+func (p *postfix) prepare() {
+	p.configure(9, "smtp")
+	exec.Command("chown", "postfix", p.folder+"/data").Run()
+	p.do("postfix", "check")
+}
+
 // inject queues one message, which is in maildrop then: no daemon runs.
 func (p *postfix) inject() *exec.Cmd {
-	if _, err := os.Stat(p.folder + "/queue/maildrop"); err != nil {
-		p.configure(9, "smtp")
-		exec.Command("chown", "postfix", p.folder+"/data").Run()
-		p.do("postfix", "check")
-	}
 	return exec.Command("/usr/sbin/sendmail", "-C", p.folder+"/conf", "-f", user, "bob@example.net")
 }
 
@@ -106,17 +108,10 @@ func (p *postfix) count(queue string) int {
 	return n
 }
 
-// wait waits until there are n of something.
-func (p *postfix) wait(n int, what func() int) {
-	for deadline := time.Now().Add(2 * time.Minute); what() < n && time.Now().Before(deadline); {
-		time.Sleep(time.Millisecond)
-	}
-}
-
 // empty fills the queue, with what Postfix knows to be deferred, and returns
 // how long it takes to empty it when it is told to.
 func (p *postfix) empty(s *server, n int) time.Duration {
-	p.inject()
+	p.prepare()
 	for _, queue := range []string{"maildrop", "incoming", "active", "deferred"} {
 		filepath.WalkDir(filepath.Join(p.folder, "queue", queue), func(path string, d fs.DirEntry, err error) error {
 			if err == nil && d.Type().IsRegular() {
@@ -129,11 +124,13 @@ func (p *postfix) empty(s *server, n int) time.Duration {
 	p.do("postfix", "start")
 	defer p.do("postfix", "stop")
 	p.d.fill(n, 4, p.inject)
-	p.wait(n, func() int { return p.count("deferred") })
+	for deadline := time.Now().Add(time.Minute); p.count("deferred") < n && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
 	p.configure(s.port, "")
 	p.do("postfix", "reload")
 	begin := time.Now()
 	p.do("postqueue", "-f")
-	p.wait(n, func() int { return int(s.taken.Load()) })
+	s.wait(n)
 	return time.Since(begin)
 }

@@ -23,7 +23,6 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
-	"math"
 	"math/big"
 	mathrand "math/rand/v2"
 	"os"
@@ -40,7 +39,7 @@ const rtt = 50 * time.Millisecond
 
 // TestTable prints the table.
 func TestTable(t *testing.T) {
-	d := &desk{t: t, dir: t.TempDir()}
+	d := &desk{t: t, dir: t.TempDir(), notes: map[cell]float64{}}
 	d.binary = d.build("sendoff", "sendoff")
 	config := d.certificate()
 	d.floor = d.build("floor", "./testdata/floor")
@@ -51,8 +50,10 @@ func TestTable(t *testing.T) {
 	}{
 		{"trips", (*desk).trips},
 		{"one-shot", (*desk).oneShot},
-		{"large", (*desk).large},
+		{"pipe", (*desk).pipe},
+		{"file", (*desk).fromFile},
 		{"start-up", (*desk).startUp},
+		{"size", (*desk).size},
 		{"enqueue", (*desk).enqueue},
 		{"drain", (*desk).drain},
 		{"growth", (*desk).growth},
@@ -63,6 +64,7 @@ func TestTable(t *testing.T) {
 			d.printf("")
 		})
 	}
+	d.landing()
 }
 
 func (d *desk) printf(format string, args ...any) { fmt.Printf(format+"\n", args...) }
@@ -124,8 +126,12 @@ func first(words ...string) string {
 
 func (d *desk) head() {
 	d.printf("%s, %s, %s, %d cores, %s", time.Now().Format(time.DateOnly), first("uname", "-sr"), cpuModel(), runtime.NumCPU(), runtime.Version())
-	for _, peer := range [][]string{{"msmtp", "--version"}, {"curl", "--version"}, {"swaks", "--version"}} {
+	for _, peer := range [][]string{{"msmtp", "--version"}, {"curl", "--version"}, {"swaks", "--version"}, {"dpkg-query", "-W", "esmtp"}, {"dpkg-query", "-W", "postfix"}} {
 		d.printf("%.70s", first(peer...))
+	}
+	packages, _ := filepath.Glob(filepath.Join(os.Getenv("SENDOFF_PEERS"), "*.deb"))
+	for _, file := range packages {
+		d.printf("%s", filepath.Base(file))
 	}
 	trust := "the system's"
 	if d.ca != "" {
@@ -161,8 +167,11 @@ func tiny(w io.Writer) error {
 	return err
 }
 
-// median runs something n times and returns the middle of each figure.
+// median returns the middle of each figure, 0 if there is none.
 func median(costs []cost) cost {
+	if len(costs) == 0 {
+		return cost{}
+	}
 	pick := func(of func(cost) time.Duration) time.Duration {
 		var all []time.Duration
 		for _, c := range costs {
@@ -184,37 +193,7 @@ func verdict(met bool) string {
 	return "MISSED"
 }
 
-// trips prints round trips, by the time that they add at 50 ms.
-func (d *desk) trips(config *tls.Config) {
-	d.printf("Round trips with the TCP connection, and wall time at a round trip of 50 ms")
-	d.printf("%-28s %10s %10s %10s %10s %10s   %s", "", "sendoff", "one-flight", "msmtp", "curl", "swaks", "target")
-	want := map[string][2]int{"plain": {5, 4}, "tls": {7, 6}, "starttls": {9, 8}}
-	names := map[string]string{"plain": "plain", "tls": "implicit TLS, AUTH", "starttls": "STARTTLS, AUTH"}
-	for _, security := range []string{"plain", "tls", "starttls"} {
-		near, far := listen(d.t, security, config, 0), listen(d.t, security, config, rtt)
-		for _, n := range []int{1, 100} {
-			row := fmt.Sprintf("%-28s", fmt.Sprintf("%s, to %d", names[security], n))
-			met := true
-			for i, c := range clients {
-				times := few(3)
-				if n > 1 && i > 1 {
-					times = 1 // a hundred round trips: a wrong one does not show
-				}
-				if n > 1 && i > 2 && testing.Short() {
-					continue
-				}
-				here, there := d.repeat(times, c, near, recipients(n)), d.repeat(times, c, far, recipients(n))
-				count := int(math.Round(float64(there.wall-here.wall) / float64(rtt)))
-				row += fmt.Sprintf(" %3d %3.0f ms", count, ms(there.wall))
-				if i < 2 {
-					trips := want[security][i]
-					met = met && count <= trips && there.wall <= time.Duration(trips)*rtt+20*time.Millisecond
-				}
-			}
-			d.printf("%s   %d and %d, and +20 ms: %s", row, want[security][0], want[security][1], verdict(met))
-		}
-	}
-}
+func ratio(a, b time.Duration) float64 { return float64(a) / float64(b) }
 
 // few returns n, or 1 where only is tried whether all can be run.
 func few(n int) int {
@@ -224,145 +203,12 @@ func few(n int) int {
 	return n
 }
 
-// repeat runs a client n times with a tiny message.
-func (d *desk) repeat(n int, c client, s *server, to []string) cost {
-	var costs []cost
-	for range n {
-		one, err := d.run(c.command(d, s, to), tiny)
-		if err != nil {
-			d.t.Fatalf("%s, %s: %v", c.name, s.security, err)
-		}
-		costs = append(costs, one)
-	}
-	return median(costs)
-}
-
-// oneShot prints what a tiny message costs over TLS on loopback.
-func (d *desk) oneShot(config *tls.Config) {
-	s := listen(d.t, "tls", config, 0)
-	rows := []client{
-		{"floor", (*desk).theFloor},
-		clients[0],
-		{"  SSL_CERT_FILE", func(d *desk, s *server, to []string) *exec.Cmd {
-			cmd := d.sendoff(s, to, false)
-			cmd.Env = append(cmd.Env, "SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt")
-			return cmd
-		}},
-	}
-	if before := os.Getenv("SENDOFF_BEFORE"); before != "" {
-		rows = append(rows, client{"  before", func(d *desk, s *server, to []string) *exec.Cmd {
-			cmd := d.sendoff(s, to, false)
-			cmd.Path, cmd.Args[0] = before, before
-			return cmd
-		}})
-	}
-	rows = append(rows, clients[1:]...)
-	d.printf("One tiny message, implicit TLS and AUTH on loopback, the system's authorities; median of 60, beside the floor")
-	d.printf("%-16s %18s %18s %16s", "", "wall", "CPU", "peak memory")
-	costs := make([][]cost, len(rows))
-	for range few(60) {
-		for _, i := range mathrand.Perm(len(rows)) { // who runs after a large program finds cold caches
-			costs[i] = append(costs[i], d.repeat(1, rows[i], s, recipients(1)))
+// interleave does each of n things several times, in a new order each time: who
+// runs after a large program finds cold caches.
+func interleave(times, n int, do func(i int)) {
+	for range few(times) {
+		for _, i := range mathrand.Perm(n) {
+			do(i)
 		}
 	}
-	var floor cost
-	for i, c := range rows {
-		m := median(costs[i])
-		m.rss = d.rss(c, s, tiny)
-		note := ""
-		switch i {
-		case 0:
-			floor = m
-		case 1:
-			note = fmt.Sprintf("   at most 1.35, 1.6, 10.5 MB: %s", verdict(ratio(m.wall, floor.wall) <= 1.35 && ratio(m.cpu, floor.cpu) <= 1.6 && m.rss <= 10_500))
-		}
-		d.printf("%-16s %8.2f ms (%4.2f) %8.2f ms (%4.2f) %6.1f MB (%4.2f)%s", c.name, ms(m.wall), ratio(m.wall, floor.wall),
-			ms(m.cpu), ratio(m.cpu, floor.cpu), float64(m.rss)/1000, float64(m.rss)/float64(floor.rss), note)
-	}
-}
-
-func ratio(a, b time.Duration) float64 { return float64(a) / float64(b) }
-
-func (d *desk) rss(c client, s *server, message func(io.Writer) error) int {
-	kB, err := d.peak(c.command(d, s, recipients(1)), message)
-	if err != nil {
-		d.t.Fatalf("%s: %v", c.name, err)
-	}
-	return kB
-}
-
-// bulk writes a message of size octets, in lines of 72 characters.
-func bulk(size int) func(io.Writer) error {
-	line := strings.Repeat("All work and no play ", 4)[:71] + "\n"
-	block := strings.Repeat(line, (64<<10)/len(line))
-	return func(w io.Writer) error {
-		_, err := io.WriteString(w, "From: Ann <ann@example.org>\nTo: bob@example.net\nSubject: large\n\n")
-		for n := 0; n < size && err == nil; n += len(block) {
-			_, err = io.WriteString(w, block)
-		}
-		return err
-	}
-}
-
-// large prints what 100 MB from a pipe cost.
-func (d *desk) large(config *tls.Config) {
-	size := 100_000_000
-	if testing.Short() {
-		size /= 100
-	}
-	d.printf("100 MB from a pipe (swaks: 10 MB); best of 3")
-	d.printf("%-12s %18s %18s %16s", "", "speed", "CPU per MB", "peak memory")
-	for _, security := range []string{"plain", "tls"} {
-		s := listen(d.t, security, config, 0)
-		best := make([]cost, len(clients))
-		octets := make([]int, len(clients))
-		for range few(3) {
-			for i, c := range clients {
-				octets[i] = size
-				if c.name == "swaks" {
-					octets[i] = size / 10
-				}
-				one, err := d.run(c.command(d, s, recipients(1)), bulk(octets[i]))
-				if err != nil {
-					d.t.Fatalf("%s, %s: %v", c.name, security, err)
-				}
-				if best[i].wall == 0 || one.wall < best[i].wall {
-					best[i] = one
-				}
-			}
-		}
-		speed := func(i int) float64 { return float64(octets[i]) / 1e6 / best[i].wall.Seconds() }
-		d.printf("%s", security)
-		for i, c := range clients {
-			note := ""
-			rss := d.rss(c, s, bulk(octets[i]))
-			if i == 0 {
-				note = fmt.Sprintf("   ahead of curl, at most 20 MB: %s", verdict(speed(0) > speed(3) && rss <= 20_000))
-			}
-			d.printf("  %-10s %6.0f MB/s (%5.2f) %6.2f ms/MB (%4.1f) %6.1f MB%s", c.name, speed(i), speed(i)/speed(0),
-				ms(best[i].cpu)/float64(octets[i])*1e6, float64(best[i].cpu)/float64(octets[i])/(float64(best[0].cpu)/float64(octets[0])), float64(rss)/1000, note)
-		}
-	}
-}
-
-// startUp prints what it costs to begin.
-func (d *desk) startUp(*tls.Config) {
-	d.printf("Start-up: --version; median of 60")
-	var ours, theirs []cost
-	for range few(60) {
-		for _, row := range []struct {
-			program string
-			costs   *[]cost
-		}{{d.binary, &ours}, {d.floor, &theirs}} {
-			one, err := d.run(exec.Command(row.program, "--version"), nothing)
-			if err != nil {
-				d.t.Fatal(err)
-			}
-			*row.costs = append(*row.costs, one)
-		}
-	}
-	a, b := median(ours), median(theirs)
-	d.printf("%-46s %5.2f ms wall, %5.2f ms CPU", "sendoff", ms(a.wall), ms(a.cpu))
-	d.printf("%-46s %5.2f ms wall, %5.2f ms CPU", "a Go program with crypto/tls, net and pflag", ms(b.wall), ms(b.cpu))
-	d.printf("ratio %.2f (CPU %.2f), at most 1.25: %s", ratio(a.wall, b.wall), ratio(a.cpu, b.cpu), verdict(ratio(a.wall, b.wall) <= 1.25))
 }
