@@ -122,28 +122,32 @@ func eachBlock(r io.Reader, do func(block []byte) (more bool)) error {
 }
 
 // splitBlock is a bufio.SplitFunc that returns the next certificate. Base64 has no "-", so
-// the first "-" begins the last line; in any other line the text is no certificate.
-func splitBlock(data []byte, atEOF bool) (advance int, block []byte, err error) {
-	begin := bytes.Index(data, blockBegin)
-	if begin < 0 {
-		return max(0, len(data)-len(blockBegin)), nil, nil
+// the first "-" begins the last line; in any other line the text is no certificate. It skips
+// such a text itself: at the end of the input a Scanner stops when no token is returned.
+func splitBlock(data []byte, atEOF bool) (begin int, block []byte, err error) {
+	for {
+		skip := bytes.Index(data[begin:], blockBegin)
+		if skip < 0 {
+			return max(begin, len(data)-len(blockBegin)), nil, nil
+		}
+		begin += skip
+		text := begin + len(blockBegin)
+		dash := bytes.IndexByte(data[text:], '-')
+		if dash < 0 {
+			return begin, nil, nil
+		}
+		last := data[text+dash-1:]
+		newline := bytes.IndexByte(last[1:], '\n') + 1
+		switch {
+		case newline == 0 && !atEOF:
+			return begin, nil, nil
+		case !bytes.HasPrefix(last, blockEnd):
+			begin = text + dash - 1
+		case newline == 0:
+			return len(data), data[begin:], nil
+		default: // the newline also begins what comes next
+			next := len(data) - len(last) + newline
+			return next, data[begin : next+1], nil
+		}
 	}
-	text := begin + len(blockBegin)
-	dash := bytes.IndexByte(data[text:], '-')
-	if dash < 0 {
-		return begin, nil, nil
-	}
-	last := data[text+dash-1:]
-	newline := bytes.IndexByte(last[1:], '\n') + 1
-	switch {
-	case newline == 0 && !atEOF:
-		return begin, nil, nil
-	case !bytes.HasPrefix(last, blockEnd):
-		return text + dash - 1, nil, nil
-	case newline == 0:
-		return len(data), data[begin:], nil
-	}
-	// The newline also begins what comes next.
-	next := len(data) - len(last) + newline
-	return next, data[begin : next+1], nil
 }
