@@ -233,9 +233,8 @@ func (hops *Hops) Connect(ctx context.Context) (net.Conn, Hop, error) {
 				})
 				results <- result{h, rank, conn, err}
 			}
-			// A loopback address answers at once.
-			if running == 1 && (hops.Left() == 0 || h.Address.Addr().IsLoopback()) {
-				attempt()
+			if running == 1 && hops.Left() == 0 {
+				attempt() // there is nothing else to wait for
 			} else {
 				go attempt()
 			}

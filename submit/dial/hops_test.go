@@ -33,6 +33,8 @@ func TestConnect(t *testing.T) {
 	}{
 		{"IPv6 first", both, map[string]dialtest.Peer{dialtest.At(dialtest.Six1): {}}, dialtest.Six1, 2, "", 0},
 		{"a loser is left", both, map[string]dialtest.Peer{dialtest.At(dialtest.Six1): {After: time.Hour}, dialtest.At(dialtest.Four1): {}}, dialtest.Four1, 2, "", 0},
+		{"so is one of this machine", map[string]dialtest.Zone{"ip6:mx.example": {Found: []string{"::1"}}, "ip4:mx.example": {Found: []string{dialtest.Four1}}},
+			map[string]dialtest.Peer{dialtest.At("::1"): {After: time.Hour}, dialtest.At(dialtest.Four1): {}}, dialtest.Four1, 1, "", 5 * time.Second},
 		{"who refuses is not", both, map[string]dialtest.Peer{dialtest.At(dialtest.Six1): refused, dialtest.At(dialtest.Four1): {}}, dialtest.Four1, 1, "", 0},
 		{"one family", map[string]dialtest.Zone{"ip4:mx.example": {Found: []string{dialtest.Four1}}}, map[string]dialtest.Peer{dialtest.At(dialtest.Four1): {}}, dialtest.Four1, 0, "", 0},
 		{"the first error", both, map[string]dialtest.Peer{dialtest.At(dialtest.Six1): refused, dialtest.At(dialtest.Six2): {Err: syscall.EHOSTUNREACH}, dialtest.At(dialtest.Four1): refused},
