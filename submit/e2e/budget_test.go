@@ -13,6 +13,10 @@ import (
 // byTheRuntime are system calls that Go makes for its threads. Their number depends on luck.
 var byTheRuntime = regexp.MustCompile(`^(futex|nanosleep|sched_|epoll_|madvise|rt_sig|sigaltstack|clone|tgkill|gettid|getpid|restart_syscall|set_robust_list|rseq)`)
 
+// maxThreads is half as many again as a process has: on a slow machine the runtime starts a
+// thread for each call that takes long.
+const maxThreads = 15
+
 // TestBudget counts the system calls of one process: at most a fifth more than when the test
 // was written, and exactly the syncs that a crash needs.
 func TestBudget(t *testing.T) {
@@ -24,14 +28,14 @@ func TestBudget(t *testing.T) {
 	call{args: []string{"-odq", to}, env: env, stdin: header + "\nThis makes the folders.\n"}.succeeds(t)
 	call{args: []string{"-q"}, env: env}.succeeds(t)
 	for _, tt := range []struct {
-		name                  string
-		args                  []string
-		calls, threads, syncs int
+		name         string
+		args         []string
+		calls, syncs int
 	}{
-		{"version", []string{"--version"}, 66, 6, 0},
-		{"send", []string{to}, 315, 9, 0},
-		{"queue", []string{"-odq", to}, 220, 10, 3}, // message, envelope, folder
-		{"deliver", []string{"-q"}, 520, 9, 1},      // folder
+		{"version", []string{"--version"}, 66, 0},
+		{"send", []string{to}, 315, 0},
+		{"queue", []string{"-odq", to}, 220, 3}, // message, envelope, folder
+		{"deliver", []string{"-q"}, 520, 1},     // folder
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			trace := filepath.Join(home(t), "trace")
@@ -41,8 +45,8 @@ func TestBudget(t *testing.T) {
 			}.run(t)
 			calls, threads, syncs := traced(read(trace))
 			t.Logf("%d calls, %d threads, %d syncs", len(calls), threads, syncs)
-			if len(calls) > tt.calls || threads > tt.threads || syncs != tt.syncs {
-				t.Errorf("want at most %d calls and %d threads, and %d syncs: %q", tt.calls, tt.threads, tt.syncs, slices.Sorted(slices.Values(calls)))
+			if len(calls) > tt.calls || threads > maxThreads || syncs != tt.syncs {
+				t.Errorf("want at most %d calls and %d threads, and %d syncs: %q", tt.calls, maxThreads, tt.syncs, slices.Sorted(slices.Values(calls)))
 			}
 		})
 	}
