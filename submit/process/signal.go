@@ -22,9 +22,9 @@ func (s Stopped) Error() string {
 var reads, endReads = context.WithCancelCause(context.Background())
 
 // Interruptible returns a context that the first SIGINT, SIGTERM, SIGHUP or SIGQUIT ends.
-// Before that, first is called with the cause of the context, a Stopped. A SIGINT, SIGHUP
-// or SIGQUIT that our caller has ignored (nohup, a job in the background) stays ignored.
-// SIGTERM ends the context even if it was ignored: the Go runtime takes it over before
+// Before that, first is called with the cause of the context, a Stopped. A SIGINT or SIGHUP
+// that our caller has ignored (nohup, a job in the background) stays ignored. SIGTERM and
+// SIGQUIT end the context even if they were ignored: the Go runtime takes them over before
 // main.
 func Interruptible(first func(cause error)) context.Context {
 	ctx, cancel := context.WithCancelCause(context.Background())

@@ -16,10 +16,10 @@ import (
 var ErrNoTLS = errors.New("the server does not answer with TLS")
 
 // tlsFailure returns the error of a TLS handshake that failed with err: Connection for a
-// broken network, Insecure for everything that a person must look at. An error about the
-// certificate, which the verifier made, is returned unchanged.
+// broken network, Insecure for everything that a person must look at. An error of the
+// verifier, about the certificate or the file of tls-ca, is returned unchanged.
 func tlsFailure(err error, host string) error {
-	if status.KindOf(err) == status.Insecure {
+	if kind := status.KindOf(err); kind == status.Insecure || kind == status.Config {
 		return err
 	}
 	var (

@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"strings"
+	"syscall"
 	"testing"
 
 	"sendoff/submit/smtp/smtptest"
@@ -157,6 +159,24 @@ func openTo(t *testing.T, security Security, config *tls.Config, serve func(net.
 	}
 	<-done
 	return err
+}
+
+// TestVerifierError checks that an error of the verifier is returned unchanged: about the
+// certificate, or about a file of authorities that has gone since the session began.
+func TestVerifierError(t *testing.T) {
+	if certificateErr != nil {
+		t.Fatal(certificateErr)
+	}
+	serve := func(conn net.Conn) {
+		tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{certificate}}).Handshake()
+	}
+	for _, want := range []error{status.Insecure.Errorf("TLS: certificate of mx.example: unknown authority"),
+		status.Config.Errorf("tls-ca: %w", &fs.PathError{Op: "open", Path: "ca.pem", Err: syscall.ENOENT})} {
+		client := &tls.Config{InsecureSkipVerify: true, VerifyConnection: func(tls.ConnectionState) error { return want }}
+		if err := openTo(t, Implicit, client, serve); status.KindOf(err) != status.KindOf(want) || err.Error() != want.Error() {
+			t.Errorf("%v: %v, want %v: %v", status.KindOf(err), err, status.KindOf(want), want)
+		}
+	}
 }
 
 // TestAlert holds that a TLS alert is Insecure before the first MAIL, and Lost after it.
