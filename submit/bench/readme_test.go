@@ -33,6 +33,9 @@ func (d *desk) note(row, column string, figure float64) { d.notes[cell{row, colu
 
 // landing prints README's table, with the rows that were measured.
 func (d *desk) landing() {
+	if len(d.notes) == 0 {
+		return
+	}
 	d.printf("For README:\n\n| | %s |\n|%s", strings.Join(landingColumns, " | "), strings.Repeat(" --- |", 1+len(landingColumns)))
 	for _, row := range landingRows {
 		line, measured := "| "+row+" |", false

@@ -112,6 +112,9 @@ func (s *server) serve(conn net.Conn) {
 		case "BDAT":
 			var n int64
 			fmt.Sscan(args, &n)
+			if int64(x.r.Buffered()) < n { // a client may wait for earlier replies before it sends the rest
+				x.w.Flush()
+			}
 			if _, err := io.CopyN(io.Discard, x.r, n); err != nil {
 				return
 			}
