@@ -219,7 +219,7 @@ func (hops *Hops) Connect(ctx context.Context) (net.Conn, Hop, error) {
 		}
 		select {
 		case <-expired(ctx, running):
-			failed.note(rankLookup, status.Connection.Errorf("look up %s: the name server does not answer (%w)", hops.Name, context.Cause(ctx)))
+			failed.note(rankLookup, hops.stopped(ctx))
 			return nil, Hop{}, failed.err
 		case <-due:
 			h, rank := hops.next(), tried
@@ -251,6 +251,14 @@ func (hops *Hops) Connect(ctx context.Context) (net.Conn, Hop, error) {
 			delay.Reset(0)
 		}
 	}
+}
+
+// stopped returns the error of Connect if ctx ended while no attempt was running.
+func (hops *Hops) stopped(ctx context.Context) error {
+	if hops.asked > 0 {
+		return status.Connection.Errorf("look up %s: the name server does not answer (%w)", hops.Name, context.Cause(ctx))
+	}
+	return status.Connection.Errorf("connect to %s: %w", hops.todo[0].dialName(), context.Cause(ctx))
 }
 
 // abandon waits for the running attempts, which were canceled because another has won,

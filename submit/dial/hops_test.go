@@ -10,6 +10,7 @@ import (
 
 	"sendoff/config"
 	"sendoff/submit/dial/dialtest"
+	"sendoff/submit/process"
 	"sendoff/submit/status"
 )
 
@@ -90,5 +91,21 @@ func TestConnectAgain(t *testing.T) {
 	}
 	if strings.Join(got, " ") != dialtest.Four1+" "+dialtest.Four2 {
 		t.Errorf("connected to %q", got)
+	}
+}
+
+// TestConnectStopped holds that no name server is blamed for a signal that came before the
+// connection to an address.
+func TestConnectStopped(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(process.Stopped{Signal: syscall.SIGTERM})
+	for range 20 { // the attempt may begin, or not
+		n := &dialtest.Network{Began: time.Now()}
+		d := &Dialer{Lookup: n.Lookup, Dial: n.Dial}
+		hops := d.Hops(ctx, new(config.Account), Target{Server: server(t, "smtp+plain://"+dialtest.Four1), Name: dialtest.Four1, Port: 25})
+		_, _, err := hops.Connect(ctx)
+		if want := "connect to 192.0.2.1:25: stopped by a signal (terminated)"; err == nil || err.Error() != want {
+			t.Errorf("%v, want %s", err, want)
+		}
 	}
 }
