@@ -29,6 +29,7 @@ var reads, endReads = context.WithCancelCause(context.Background())
 func Interruptible(first func(cause error)) context.Context {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	c := endings()
+	signal.Notify(c, syscall.SIGQUIT)
 	go func() {
 		cause := Stopped{<-c}
 		endReads(cause)
@@ -38,11 +39,12 @@ func Interruptible(first func(cause error)) context.Context {
 	return ctx
 }
 
-// endings returns a channel of SIGINT, SIGTERM, SIGHUP and SIGQUIT, without those that are
-// ignored.
+// endings returns a channel of SIGINT, SIGTERM and SIGHUP, without those that are ignored.
+// SIGQUIT is not one of them: a process that is not Interruptible turns it into SIGTERM,
+// which would kill the process if a prompt had ended, and its channel with it, before.
 func endings() chan os.Signal {
 	c := make(chan os.Signal, 1)
-	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT} {
+	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
 		if !signal.Ignored(sig) {
 			signal.Notify(c, sig)
 		}
