@@ -107,8 +107,7 @@ func hasAuthority(r io.Reader) bool {
 }
 
 // eachBlock calls do for each certificate in the PEM text r, until do returns false: for the
-// lines from blockBegin to blockEnd. The error is that of Read, or says that a block is
-// larger than maxBlock.
+// lines from blockBegin to blockEnd. The error is that of Read.
 func eachBlock(r io.Reader, do func(block []byte) (more bool)) error {
 	blocks := bufio.NewScanner(io.MultiReader(strings.NewReader("\n"), r))
 	blocks.Buffer(make([]byte, 16<<10), maxBlock)
@@ -134,12 +133,12 @@ func splitBlock(data []byte, atEOF bool) (begin int, block []byte, err error) {
 		text := begin + len(blockBegin)
 		dash := bytes.IndexByte(data[text:], '-')
 		if dash < 0 {
-			return begin, nil, nil
+			dash = len(data) - text
 		}
 		last := data[text+dash-1:]
 		newline := bytes.IndexByte(last[1:], '\n') + 1
 		switch {
-		case newline == 0 && !atEOF:
+		case newline == 0 && !atEOF && len(data)-begin < maxBlock:
 			return begin, nil, nil
 		case !bytes.HasPrefix(last, blockEnd):
 			begin = text + dash - 1

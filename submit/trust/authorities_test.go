@@ -158,6 +158,22 @@ func TestBundleMemory(t *testing.T) {
 	}
 }
 
+// TestBundleHugeBlock holds that text which is too long for a certificate hides none of
+// those around it.
+func TestBundleHugeBlock(t *testing.T) {
+	before, after := newAuthority(t), newAuthority(t)
+	for _, size := range []int{maxBlock - 100, maxBlock, 3 * maxBlock} {
+		for _, huge := range []string{strings.Repeat("A", size), strings.Repeat("A", size) + "\n-----END CERTIFICATE-----\n", "\n-----END CERTIFICATE-----" + strings.Repeat("A", size) + "\n"} {
+			text := string(inPEM(before)) + "-----BEGIN CERTIFICATE-----\n" + huge + "\n" + string(inPEM(after))
+			for _, a := range []*authority{before, after} {
+				if !holds(t, strings.NewReader(text), a.certificate) {
+					t.Errorf("%d octets: an authority is lost", len(huge))
+				}
+			}
+		}
+	}
+}
+
 // TestBundleChanges holds that a process which goes on trusts an authority that the
 // administrator adds, and none that has been removed.
 func TestBundleChanges(t *testing.T) {
