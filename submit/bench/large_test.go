@@ -47,7 +47,7 @@ func octets(c client) int {
 // pipe prints what 100 MB from a pipe cost. curl sends bare line feeds then.
 func (d *desk) pipe(config *tls.Config) {
 	d.printf("100 MB from a pipe (swaks: 10 MB); median of 5")
-	d.large(config, rowPipe, clients, func(sendoff, curl float64, kB int, _ string) string {
+	d.large(config, rowPipe, slices.Concat(clients, before()), func(sendoff, curl float64, kB int, _ string) string {
 		return fmt.Sprintf("ahead of curl, at most 20 MB: %s", verdict(sendoff > curl && kB <= 20_000))
 	})
 }
@@ -65,7 +65,7 @@ func (d *desk) fromFile(config *tls.Config) {
 		d.t.Fatal(err)
 	}
 	var rows []client
-	for _, c := range clients {
+	for _, c := range slices.Concat(clients, before()) {
 		if c.name == "swaks" {
 			continue
 		}

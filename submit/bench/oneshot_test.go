@@ -91,7 +91,7 @@ const bundle = "/etc/ssl/certs/ca-certificates.crt"
 
 // ours are sendoff and, in a row each, what changes what it costs.
 func ours() []client {
-	rows := []client{
+	return append([]client{
 		clients[0],
 		{"  SSL_CERT_FILE", func(d *desk, s *server, to []string) *exec.Cmd {
 			cmd := d.sendoff(s, to, false)
@@ -103,15 +103,20 @@ func ours() []client {
 			named.ca = bundle
 			return named.sendoff(s, to, false)
 		}},
+	}, before()...)
+}
+
+// before is another build of sendoff, if there is one.
+func before() []client {
+	build := os.Getenv("SENDOFF_BEFORE")
+	if build == "" {
+		return nil
 	}
-	if before := os.Getenv("SENDOFF_BEFORE"); before != "" {
-		rows = append(rows, client{"  before", func(d *desk, s *server, to []string) *exec.Cmd {
-			cmd := d.sendoff(s, to, false)
-			cmd.Path, cmd.Args[0] = before, before
-			return cmd
-		}})
-	}
-	return rows
+	return []client{{"  before", func(d *desk, s *server, to []string) *exec.Cmd {
+		cmd := d.sendoff(s, to, false)
+		cmd.Path, cmd.Args[0] = build, build
+		return cmd
+	}}}
 }
 
 // oneShot prints what a tiny message costs over TLS on loopback.
