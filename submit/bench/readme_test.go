@@ -21,8 +21,8 @@ const (
 )
 
 var (
-	landingRows    = []string{rowOne, rowFar, rowHundred, rowPipe, rowFile, rowIn1, rowIn8, rowOut, rowOutFar}
-	landingColumns = []string{"sendoff", "msmtp", "curl", "nullmailer", "Postfix", "dma", "Exim"}
+	readmeRows    = []string{rowOne, rowFar, rowHundred, rowPipe, rowFile, rowIn1, rowIn8, rowOut, rowOutFar}
+	readmeColumns = []string{"sendoff", "msmtp", "curl", "nullmailer", "Postfix", "dma", "Exim"}
 )
 
 // A cell is the place of a figure in README's table.
@@ -31,15 +31,15 @@ type cell struct{ row, column string }
 // note notes a figure for README.
 func (d *desk) note(row, column string, figure float64) { d.notes[cell{row, column}] = figure }
 
-// landing prints README's table, with the rows that were measured.
-func (d *desk) landing() {
+// readme prints README's table, with the rows that were measured.
+func (d *desk) readme() {
 	if len(d.notes) == 0 {
 		return
 	}
-	d.printf("For README:\n\n| | %s |\n|%s", strings.Join(landingColumns, " | "), strings.Repeat(" --- |", 1+len(landingColumns)))
-	for _, row := range landingRows {
+	d.printf("For README:\n\n| | %s |\n|%s", strings.Join(readmeColumns, " | "), strings.Repeat(" --- |", 1+len(readmeColumns)))
+	for _, row := range readmeRows {
 		line, measured := "| "+row+" |", false
-		for _, column := range landingColumns {
+		for _, column := range readmeColumns {
 			figure, ok := d.notes[cell{row, column}]
 			if measured = measured || ok; ok {
 				line += fmt.Sprintf(" %.0f", figure)

@@ -64,7 +64,7 @@ func TestTable(t *testing.T) {
 			d.printf("")
 		})
 	}
-	d.landing()
+	d.readme()
 }
 
 func (d *desk) printf(format string, args ...any) { fmt.Printf(format+"\n", args...) }
