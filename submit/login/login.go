@@ -61,8 +61,7 @@ func NeedsToken(a *config.Account) bool {
 
 // Start starts to fetch the secret of a. The Login is nil if a does not log in. If a
 // source may ask a person, Start returns after the secret is fetched, because no server
-// waits for a person; so it does if no source is slow. refused is an access token not to
-// use again; zero: there is none.
+// waits for a person. refused is an access token not to use again; zero: there is none.
 func (s *Secrets) Start(ctx context.Context, a *config.Account, refused credential.Secret) (*Login, error) {
 	if ByCertificate(a) {
 		return &Login{account: a}, nil
@@ -89,7 +88,7 @@ func (s *Secrets) Start(ctx context.Context, a *config.Account, refused credenti
 		})
 		l.done <- r
 	}
-	if s.Store.Interactive && prompts || !slices.ContainsFunc(refs, credential.Ref.IsSlow) {
+	if s.Store.Interactive && prompts {
 		fetch()
 	} else {
 		go fetch()

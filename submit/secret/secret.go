@@ -49,17 +49,16 @@ var kinds = [Kinds]struct {
 	name, takes string
 	check       func(arg string) error // nil: the kind has no argument
 	prompts     bool                   // reading the secret may prompt the person at the terminal
-	slow        bool                   // another process or a server gives the secret
 	writable    bool                   // a secret can be stored there
 	given       bool                   // only a process that was started with the secret has it
 	variable    bool                   // the argument names an environment variable that programs we start must not inherit
 }{
-	Keyring: {name: "keyring", prompts: true, slow: true, writable: true},
-	Command: {name: "command", takes: ":WORDS", check: checkCommand, prompts: true, slow: true},
+	Keyring: {name: "keyring", prompts: true, writable: true},
+	Command: {name: "command", takes: ":WORDS", check: checkCommand, prompts: true},
 	Env:     {name: "env", takes: ":NAME", check: checkVariable, given: true, variable: true},
 	File:    {name: "file", takes: ":PATH", check: checkPath, writable: true},
 	Systemd: {name: "systemd", takes: ":NAME", check: checkCredential, given: true},
-	OAuth2:  {name: "oauth2", takes: ":NAME", check: checkProvider, slow: true},
+	OAuth2:  {name: "oauth2", takes: ":NAME", check: checkProvider},
 	None:    {name: "none"},
 }
 
@@ -160,9 +159,6 @@ func (r Ref) String() string {
 // Prompts reports whether reading the secret may prompt the person at the terminal. Then it
 // should be read before anything that takes time.
 func (r Ref) Prompts() bool { return kinds[r.kind].prompts }
-
-// IsSlow reports whether reading the secret waits for another process or a server.
-func (r Ref) IsSlow() bool { return kinds[r.kind].slow }
 
 // Writable reports whether a secret can be stored at r.
 func (r Ref) Writable() bool { return kinds[r.kind].writable }
