@@ -226,6 +226,9 @@ func (m *Message) Survey() Survey {
 	}
 }
 
+// IsLarge reports whether the body has more than 1 MiB. Such a body is in a file.
+func (m *Message) IsLarge() bool { return m.body.size > maxInCore }
+
 // Open returns the message from its start in the form f, and its size in octets. Every
 // line ends with CRLF, and no CR or LF stands alone: with the caller's dot-stuffing no
 // text can end the message early. The readers of several calls are independent. Open

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -48,6 +49,9 @@ func (p *program) send(ctx context.Context) error {
 		return err
 	}
 	defer r.Message.Close()
+	if !r.Message.IsLarge() {
+		runtime.GOMAXPROCS(1) // to wake a second processor takes longer than what it could do meanwhile
+	}
 	if err := p.addHeader(r); err != nil {
 		return p.refuse(s, r, err)
 	}
