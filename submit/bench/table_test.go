@@ -137,7 +137,9 @@ func (d *desk) head() {
 	if d.ca != "" {
 		trust = "one given file, since this is not root"
 	}
-	d.printf("certificate authorities: %s\n", trust)
+	d.printf("certificate authorities: %s", trust)
+	d.printf("floor: a client with the fewest round trips that does nothing else; one-flight: sendoff with that setting")
+	d.printf("(1.00): beside the row that has 1.00; met, MISSED: whether a goal is reached, which is no error\n")
 }
 
 func cpuModel() string {
