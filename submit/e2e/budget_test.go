@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"fmt"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -67,4 +68,17 @@ func traced(text string) (calls []string, threads, syncs int) {
 		}
 	}
 	return calls, len(pids), syncs
+}
+
+// TestManyArguments names all recipients of a long list on the command line.
+func TestManyArguments(t *testing.T) {
+	args := []string{"--dry-run"}
+	for i := range 30_000 {
+		args = append(args, fmt.Sprintf("r%d@example.org", i))
+	}
+	env := []string{"SENDOFF_SERVER=smtp+plain://127.0.0.1:9", "SENDOFF_FROM=ann@example.org"}
+	r := call{args: args, env: env, stdin: header + "\nIt works.\n"}.run(t)
+	if r.exit != 0 || !strings.Contains(r.stdout, "r29999@example.org") {
+		t.Errorf("exit %d, stdout %.300q, stderr %.300q", r.exit, r.stdout, r.stderr)
+	}
 }
