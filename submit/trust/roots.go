@@ -143,7 +143,8 @@ func checkAuthorities(file string) error {
 	if hasAuthority(f) {
 		return nil
 	}
-	text, err := readRegular(file)
+	f.Seek(0, io.SeekStart) // cannot fail: f is a regular file
+	text, err := io.ReadAll(f)
 	if err != nil {
 		return status.Config.Errorf("tls-ca: %w", err)
 	}
